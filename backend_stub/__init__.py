@@ -1,0 +1,1 @@
+"""The backend: owns the tasks, prepares their sandboxes, and tells clients what happens."""

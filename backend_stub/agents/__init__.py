@@ -1,0 +1,1 @@
+"""Who talks to coding agents inside sandboxes; `base` says what each promises."""

@@ -1,0 +1,108 @@
+"""What a provider of sandboxes promises, what it is given, and how it fails."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from backend_stub.agents.base import AgentRuntime
+from foundry_tui.contract.records import ErrorKind, Repo, Sandbox, TaskDetail
+from foundry_tui.contract.requests import Diff
+
+
+class CallError(Exception):
+    """A call to a provider or an agent failed; the message is what a person can act on."""
+
+    kind = ErrorKind.PROVIDER
+
+    def __init__(self, message: str, *, retryable: bool = True) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retryable = retryable
+
+
+class ProviderError(CallError):
+    """The sandbox could not be made, found, released or destroyed."""
+
+
+class AgentError(CallError):
+    """The agent could not be installed, started or reached, or its turn failed."""
+
+    kind = ErrorKind.AGENT
+
+
+class GitError(CallError):
+    """git refused."""
+
+    kind = ErrorKind.GIT
+
+
+@dataclass(frozen=True)
+class Call:
+    """What every call is given: the task as it stands, its repository, and where to tell what happens.
+
+    `log` keeps a line on the task's stage log; `detail` says in a few words what is being done now. Both return
+    at once and may be called from the event loop only.
+    """
+
+    task: TaskDetail
+    repo: Repo
+    log: Callable[[str], None]
+    detail: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Release:
+    """How a task is archived or killed. `force`: the person knows what would be lost."""
+
+    force: bool = False
+    delete_branch: bool = False
+
+
+@dataclass(frozen=True)
+class SandboxMade:
+    """The outcome of `create_sandbox`; `resumed` says that it was there already and was adopted."""
+
+    sandbox: Sandbox
+    resumed: bool = False
+
+
+class Provider(Protocol):
+    """Makes and removes sandboxes. Every call is idempotent by task id and may be cancelled at any await.
+
+    Calls raise `CallError` (or a subclass); anything else counts as a defect of the provider.
+    """
+
+    name: str
+    agents: AgentRuntime
+
+    def state(self) -> str:
+        """`ready`, or why it cannot be used and what to do about it."""
+        ...
+
+    def default_agent(self) -> str:
+        """The agent of a task that names none."""
+        ...
+
+    async def ensure_name(self, call: Call) -> None:
+        """The provider's part of settling the name, before branches are compared (such as fetching)."""
+        ...
+
+    async def create_sandbox(self, call: Call) -> SandboxMade:
+        """Make the task's sandbox, or find, adopt or complete the one that is there."""
+        ...
+
+    async def release_sandbox(self, call: Call, how: Release) -> None:
+        """Archive: let go of what costs; nothing to release is success."""
+        ...
+
+    async def destroy_sandbox(self, call: Call, how: Release) -> None:
+        """Kill: remove what was made for the task; nothing to destroy is success."""
+        ...
+
+    def would_lose(self, task: TaskDetail) -> Sequence[str]:
+        """What archive or kill would lose, from what is known: called on a request's way, so it starts nothing."""
+        ...
+
+    def diff(self, task: TaskDetail) -> Diff | None:
+        """The task's changes as last computed (starting a fresh computation behind), or None if it has none."""
+        ...

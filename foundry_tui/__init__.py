@@ -1,0 +1,1 @@
+"""Foundry TUI: the terminal app and the command line."""

@@ -1,0 +1,24 @@
+"""How the backend refuses: `application/problem+json` (RFC 9457)."""
+
+from msgspec import Struct
+
+PROBLEM_TYPE = "application/problem+json"
+
+
+class FieldError(Struct, frozen=True, kw_only=True):
+    """What is wrong with one field of a request."""
+
+    field: str
+    message: str
+
+
+class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error answer: `errors` comes with 422, `would_lose` with the 409 of archive and kill."""
+
+    status: int
+    title: str
+    detail: str
+    type: str = "about:blank"
+    errors: tuple[FieldError, ...] = ()
+    would_lose: tuple[str, ...] = ()
+    request_id: str | None = None

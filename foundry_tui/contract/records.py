@@ -1,0 +1,372 @@
+"""The records that the backend tells of; field names are the wire's.
+
+Times are integer milliseconds since the epoch, UTC. `revision` starts at 1 and rises by one with every
+committed change of its record. Null and absent are the same.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct
+
+from foundry_tui.contract.status import StageName, TaskStatus
+
+PROMPT_EXCERPT = 200
+"""Characters of the prompt that a `TaskSummary` carries."""
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """The base of all records: frozen, built by keywords."""
+
+
+class ErrorKind(StrEnum):
+    """What sort of thing failed."""
+
+    TIMEOUT = "timeout"
+    PROVIDER = "provider"
+    AGENT = "agent"
+    GIT = "git"
+    CANCELLED = "cancelled"
+    INTERNAL = "internal"
+
+
+class StageState(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class SessionStatus(StrEnum):
+    PENDING_PROVISION = "pending_provision"
+    PENDING_CREATE = "pending_session_create"
+    READY = "ready"
+    RUNNING = "running"
+    ERROR = "error"
+    CLOSED = "closed"
+
+
+class PromptState(StrEnum):
+    QUEUED = "queued"
+    DELIVERED = "delivered"
+    ANSWERED = "answered"
+    FAILED = "failed"
+
+
+class PermissionState(StrEnum):
+    OPEN = "open"
+    ANSWERED = "answered"
+    CANCELLED = "cancelled"
+
+
+class TranscriptKind(StrEnum):
+    PROMPT = "prompt"
+    MESSAGE = "message"
+    THOUGHT = "thought"
+    TOOL_CALL = "tool_call"
+    PLAN = "plan"
+    PERMISSION = "permission"
+    NOTICE = "notice"
+
+
+class HistoryKind(StrEnum):
+    """What a history event tells; `stage.*` always has `payload["stage"]`."""
+
+    TASK_CREATED = "task.created"
+    PROVISION_QUEUED = "provision.queued"
+    STAGE_STARTED = "stage.started"
+    STAGE_RETRYING = "stage.retrying"
+    STAGE_COMPLETED = "stage.completed"
+    STAGE_FAILED = "stage.failed"
+    PROVISION_RESUMED = "provision.resumed"
+    RETRY_REQUESTED = "provision.retry_requested"
+    TASK_NAMED = "task.named"
+    SANDBOX_CREATED = "sandbox.created"
+    SANDBOX_RESUMED = "sandbox.resumed"
+    AGENT_READY = "agent.ready"
+    SESSION_REQUESTED = "session.requested"
+    SESSION_READY = "session.ready"
+    SESSION_FAILED = "session.failed"
+    SESSION_CLOSED = "session.closed"
+    SESSION_STOPPED = "session.stopped"
+    PROMPT_QUEUED = "prompt.queued"
+    PROMPT_DELIVERED = "prompt.delivered"
+    PROMPT_ANSWERED = "prompt.answered"
+    PROMPT_FAILED = "prompt.failed"
+    PERMISSION_OPENED = "permission.opened"
+    PERMISSION_ANSWERED = "permission.answered"
+    PERMISSION_CANCELLED = "permission.cancelled"
+    TASK_RUNNING = "task.running"
+    TASK_IDLE = "task.idle"
+    TASK_ERROR = "task.error"
+    TASK_RENAMED = "task.renamed"
+    ARCHIVE_REQUESTED = "task.archive_requested"
+    KILL_REQUESTED = "task.kill_requested"
+    SANDBOX_RELEASED = "sandbox.released"
+    SANDBOX_DESTROYED = "sandbox.destroyed"
+    SANDBOX_LEFTOVER = "sandbox.leftover"
+    TASK_ARCHIVED = "task.archived"
+    TASK_KILLED = "task.killed"
+
+
+class TaskError(Record, frozen=True, kw_only=True):
+    """What stopped a task, a stage, a session or a prompt, in words that a person can act on.
+
+    `retryable` false says that no further attempt was made by itself; asking for a retry is allowed all the same.
+    """
+
+    kind: ErrorKind
+    message: str
+    retryable: bool
+    at: int
+    stage: StageName | None = None
+
+
+class StageProgress(Record, frozen=True, kw_only=True):
+    """The stage that is at work now, as a summary shows it. `attempt` counts from 1."""
+
+    name: StageName
+    attempt: int
+    max_attempts: int
+    started_at: int | None = None
+    detail: str | None = None
+
+
+class StageRecord(Record, frozen=True, kw_only=True):
+    """One stage of a task, whole. `attempt` is 0 until it first starts, and stays at the one that succeeded."""
+
+    name: StageName
+    state: StageState = StageState.PENDING
+    attempt: int = 0
+    max_attempts: int = 1
+    started_at: int | None = None
+    finished_at: int | None = None
+    deadline_at: int | None = None
+    detail: str | None = None
+    error: TaskError | None = None
+
+
+class Sandbox(Record, frozen=True, kw_only=True):
+    """Where the agent works; `cwd` is a path on the machine that the provider works on."""
+
+    sandbox_id: str
+    cwd: str
+    created_at: int
+
+
+class Leftover(Record, frozen=True, kw_only=True):
+    """Something that releasing or destroying could not remove; it is tried again at the next start."""
+
+    what: str
+    why: str
+    at: int
+
+
+class SessionSummary(Record, frozen=True, kw_only=True):
+    """One conversation with an agent; its id is made by the client and never changes."""
+
+    session_id: str
+    task_id: str
+    name: str
+    agent: str
+    status: SessionStatus
+    created_at: int
+    updated_at: int
+    revision: int
+    unread: bool = False
+    error: TaskError | None = None
+
+
+class Prompt(Record, frozen=True, kw_only=True):
+    """What was said to the agent, kept from the moment it was accepted."""
+
+    prompt_id: str
+    session_id: str
+    text: str
+    state: PromptState
+    at: int
+    error: TaskError | None = None
+
+
+class PermissionOption(Record, frozen=True, kw_only=True):
+    """One answer to a permission request; `kind` is ACP's: allow_once, allow_always, reject_once, reject_always."""
+
+    option_id: str
+    name: str
+    kind: str
+
+
+class Permission(Record, frozen=True, kw_only=True):
+    """A question that the agent asked a person; `answer` is the option_id chosen."""
+
+    permission_id: str
+    task_id: str
+    session_id: str
+    title: str
+    options: tuple[PermissionOption, ...]
+    state: PermissionState
+    at: int
+    answer: str | None = None
+
+
+class TranscriptItem(Record, frozen=True, kw_only=True):
+    """One piece of a conversation. `index` counts 0, 1, 2 … without gaps; a streaming item grows in place.
+
+    `body` is a string for prompt, message, thought and notice; for the others an object, see `ToolCallBody`,
+    `PlanBody` and `PermissionBody`, into which `msgspec.convert` turns it.
+    """
+
+    item_id: str
+    session_id: str
+    index: int
+    kind: TranscriptKind
+    body: str | dict[str, Any]
+    at: int
+    revision: int
+
+
+class FileEdit(Record, frozen=True, kw_only=True):
+    """A file as a tool call changed it; `old` is null for a new file."""
+
+    path: str
+    new: str
+    old: str | None = None
+
+
+class ToolCallBody(Record, frozen=True, kw_only=True):
+    """Body of a `tool_call`: what the agent runs. `status` is ACP's: pending, in_progress, completed, failed."""
+
+    title: str
+    kind: str = "other"
+    status: str = "pending"
+    content: str = ""
+    edits: tuple[FileEdit, ...] = ()
+
+
+class PlanEntry(Record, frozen=True, kw_only=True):
+    """One line of a plan. `status` is ACP's: pending, in_progress, completed."""
+
+    content: str
+    status: str = "pending"
+    priority: str = "medium"
+
+
+class PlanBody(Record, frozen=True, kw_only=True):
+    """Body of a `plan`."""
+
+    entries: tuple[PlanEntry, ...]
+
+
+class PermissionBody(Record, frozen=True, kw_only=True):
+    """Body of a `permission`: which request stands here; its state is in the task's permissions."""
+
+    permission_id: str
+    title: str
+
+
+class HistoryEvent(Record, frozen=True, kw_only=True):
+    """One thing that happened to a task; `seq` is the backend's commit order."""
+
+    seq: int
+    task_id: str
+    kind: HistoryKind
+    at: int
+    payload: dict[str, Any]
+
+
+class TaskSummary(Record, frozen=True, kw_only=True):
+    """A task as lists show it; `prompt` is cut to its first 200 characters."""
+
+    task_id: str
+    repo_id: str
+    repo_label: str
+    prompt: str
+    agent: str
+    provider: str
+    status: TaskStatus
+    status_since: int
+    created_at: int
+    updated_at: int
+    revision: int
+    title: str | None = None
+    branch: str | None = None
+    stage: StageProgress | None = None
+    stages_done: int = 0
+    error: TaskError | None = None
+    needs_input: int = 0
+    unread: bool = False
+    sessions: tuple[SessionSummary, ...] = ()
+
+
+class TaskDetail(TaskSummary, frozen=True, kw_only=True):
+    """A task whole: `prompt` uncut, `history` its last 200 events (empty in `task` events)."""
+
+    base_branch: str | None = None
+    sandbox: Sandbox | None = None
+    stages: tuple[StageRecord, ...] = ()
+    permissions: tuple[Permission, ...] = ()
+    leftovers: tuple[Leftover, ...] = ()
+    history: tuple[HistoryEvent, ...] = ()
+
+
+def summary_of(task: TaskSummary) -> TaskSummary:
+    """The summary of a task, from its detail; a summary is given back as it is."""
+    if type(task) is TaskSummary:
+        return task
+    fields = {name: getattr(task, name) for name in TaskSummary.__struct_fields__}
+    fields["prompt"] = task.prompt[:PROMPT_EXCERPT]
+    return TaskSummary(**fields)
+
+
+class SessionState(SessionSummary, frozen=True, kw_only=True):
+    """A session with its prompts: what a `session` event carries on the session's own topic."""
+
+    prompts: tuple[Prompt, ...] = ()
+
+
+class SessionDetail(SessionState, frozen=True, kw_only=True):
+    """A session whole."""
+
+    transcript: tuple[TranscriptItem, ...] = ()
+
+
+class Repo(Record, frozen=True, kw_only=True):
+    """A repository that tasks were or can be made in: a folder (`path`) or a git URL (`remote`)."""
+
+    repo_id: str
+    label: str
+    path: str | None = None
+    remote: str | None = None
+    default_branch: str | None = None
+    task_count: int = 0
+    latest_activity: int | None = None
+
+
+class LogLine(Record, frozen=True, kw_only=True):
+    """One line that a provider printed; `index` rises by one within its task."""
+
+    index: int
+    stage: str
+    at: int
+    text: str
+
+
+class FileDiff(Record, frozen=True, kw_only=True):
+    """A file that the task changed against its base; `status` is git's letter (A, M, D, R, ?)."""
+
+    path: str
+    status: str
+    added: int
+    removed: int
+    patch: str
+
+
+class Health(Record, frozen=True, kw_only=True):
+    """The backend about itself; `providers` maps each provider to `ready` or to why it is not."""
+
+    status: str
+    version: str
+    pid: int
+    started_at: int
+    providers: dict[str, str]

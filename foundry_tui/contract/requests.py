@@ -1,0 +1,123 @@
+"""What the client asks: bodies of requests, which refuse unknown fields, and answers that wrap records."""
+
+from msgspec import Struct
+
+from foundry_tui.contract.records import (
+    FileDiff,
+    HistoryEvent,
+    LogLine,
+    Record,
+    Repo,
+    SessionDetail,
+    TaskDetail,
+    TaskSummary,
+)
+
+
+class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The base of all request bodies."""
+
+
+class CreateTask(Request, frozen=True, kw_only=True):
+    """`POST /v1/tasks`. `repo` is an absolute path, a git URL or a repo_id."""
+
+    repo: str
+    prompt: str
+    task_id: str | None = None
+    title: str | None = None
+    branch: str | None = None
+    base_branch: str | None = None
+    agent: str | None = None
+    provider: str | None = None
+    session_id: str | None = None
+
+
+class PatchTask(Request, frozen=True, kw_only=True):
+    """`PATCH /v1/tasks/{id}`; what is absent stays as it is."""
+
+    title: str | None = None
+    unread: bool | None = None
+
+
+class ReleaseTask(Request, frozen=True, kw_only=True):
+    """`POST /v1/tasks/{id}/archive` and `/kill`."""
+
+    force: bool = False
+    delete_branch: bool = False
+
+
+class CreateSession(Request, frozen=True, kw_only=True):
+    """`POST /v1/tasks/{id}/sessions`."""
+
+    session_id: str | None = None
+    agent: str | None = None
+    name: str | None = None
+
+
+class CreatePrompt(Request, frozen=True, kw_only=True):
+    """`POST /v1/sessions/{id}/prompts`."""
+
+    prompt_id: str
+    text: str
+
+
+class AnswerPermission(Request, frozen=True, kw_only=True):
+    """`POST /v1/permissions/{id}`."""
+
+    option_id: str
+
+
+class AddRepo(Request, frozen=True, kw_only=True):
+    """`POST /v1/repos`: exactly one of the two."""
+
+    path: str | None = None
+    remote: str | None = None
+
+
+class TasksSnapshot(Record, frozen=True, kw_only=True):
+    """`GET /v1/tasks`, and the snapshot of topic `tasks`, as of `seq`."""
+
+    seq: int
+    repos: tuple[Repo, ...]
+    tasks: tuple[TaskSummary, ...]
+
+
+class HistoryPage(Record, frozen=True, kw_only=True):
+    events: tuple[HistoryEvent, ...]
+
+
+class LogPage(Record, frozen=True, kw_only=True):
+    lines: tuple[LogLine, ...]
+
+
+class TaskSnapshot(TaskDetail, frozen=True, kw_only=True):
+    """The snapshot of topic `task:{id}`, as of `seq`."""
+
+    seq: int
+
+
+class SessionSnapshot(SessionDetail, frozen=True, kw_only=True):
+    """The snapshot of topic `session:{id}`, as of `seq`."""
+
+    seq: int
+
+
+class LogSnapshot(LogPage, frozen=True, kw_only=True):
+    """The snapshot of topic `log:{id}`, as of `seq`."""
+
+    seq: int
+
+
+class Diff(Record, frozen=True, kw_only=True):
+    """`GET /v1/tasks/{id}/diff`; `computed_at` is null until it was computed for the first time."""
+
+    files: tuple[FileDiff, ...]
+    computed_at: int | None = None
+
+
+class RepoList(Record, frozen=True, kw_only=True):
+    repos: tuple[Repo, ...]
+
+
+class BranchList(Record, frozen=True, kw_only=True):
+    branches: tuple[str, ...]
