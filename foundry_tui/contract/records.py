@@ -190,7 +190,7 @@ class Prompt(Record, frozen=True, kw_only=True):
 
 
 class PermissionOption(Record, frozen=True, kw_only=True):
-    """One answer to a permission request; `kind` is ACP's: allow_once, allow_always, reject_once, reject_always."""
+    """One answer to a request; `kind` is ACP's: allow_once, allow_always, reject_once, reject_always."""
 
     option_id: str
     name: str
@@ -235,7 +235,7 @@ class FileEdit(Record, frozen=True, kw_only=True):
 
 
 class ToolCallBody(Record, frozen=True, kw_only=True):
-    """Body of a `tool_call`: what the agent runs. `status` is ACP's: pending, in_progress, completed, failed."""
+    """Body of a `tool_call`. `status` is ACP's: pending, in_progress, completed, failed."""
 
     title: str
     kind: str = "other"
