@@ -1,0 +1,324 @@
+"""The one table of actions: keys, footer, palette and `?` are all derived from it.
+
+An action's id is the name of the method that does it: `action_<id>` on the screen, or on the app. Its
+keys are bindings with that id, so that the configuration can give it others.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+from foundry_tui.context import (
+    APP,
+    TASK,
+    TASKS,
+    Context,
+    is_ended,
+    is_refused,
+    needs_list,
+    needs_real,
+    needs_task,
+    needs_waiting,
+    why_no_release,
+    why_no_retry,
+)
+
+Why = Callable[[Context], str | None]
+"""Why an action cannot be done now, as a sentence without its full stop; None when it can."""
+
+
+def _always(_: Context) -> str | None:
+    return None
+
+
+def _applies(_: Context) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that a person can do."""
+
+    id: str
+    keys: str
+    """Textual's names of keys with commas between; empty: it is in the palette only."""
+    label: str
+    """One or two words, in lower case, for the footer."""
+    help: str
+    """One sentence, for `?`, the palette and tooltips."""
+    group: str
+    """The heading it stands under in `?`."""
+    screens: frozenset[str]
+    why_not: Why = _always
+    applies: Callable[[Context], bool] = _applies
+    """False hides it from footer, palette and keys; two actions may share a key if never both apply."""
+    footer: int = 0
+    """Its place in the footer, lower first; 0 keeps it out."""
+    palette: bool = True
+    priority: bool = False
+    """Whether its keys come before the focused widget's own."""
+
+
+def find(action_id: str) -> Action:
+    """The action of this id; raises `KeyError` when there is none."""
+    return _BY_ID[action_id]
+
+
+def on_screen(screen: str) -> Iterator[Action]:
+    """The actions that a screen has of its own, in the table's order."""
+    return (action for action in ACTIONS if screen in action.screens)
+
+
+def bindings(screen: str) -> list[BindingType]:
+    """The key bindings of a screen (or of `APP`), each with its action's id for `App.set_keymap`."""
+    return [
+        Binding(
+            action.keys,
+            f"app.act('{action.id}')",
+            action.label,
+            tooltip=action.help,
+            id=action.id,
+            priority=action.priority,
+        )
+        for action in on_screen(screen)
+        if action.keys
+    ]
+
+
+def keys_of(action: Action, keymap: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys of an action after the configuration's changes (action id → keys, comma between)."""
+    keys = keymap.get(action.id, action.keys)
+    return tuple(key.strip() for key in keys.split(",") if key.strip())
+
+
+def live(context: Context, *, dialog: bool = False) -> list[Action]:
+    """The actions that apply now: the screen's own, then the app's unless a dialog is open."""
+    own = [action for action in on_screen(context.screen) if action.applies(context)]
+    if dialog:
+        return own
+    taken = {action.id for action in own}
+    return own + [action for action in on_screen(APP) if action.id not in taken and action.applies(context)]
+
+
+_T = frozenset({TASKS})
+_TT = frozenset({TASKS, TASK})
+_A = frozenset({APP})
+
+_TASKS_SCREEN: Sequence[Action] = (
+    Action("open", "enter", "open", "Open the highlighted task.", "Tasks", _T, why_not=needs_task, footer=2),
+    Action("cursor_up", "up,k", "up", "One task up.", "Move", _T, palette=False),
+    Action("cursor_down", "down,j", "down", "One task down.", "Move", _T, palette=False),
+    Action("page_up", "pageup,ctrl+b", "page up", "One screen up.", "Move", _T, palette=False),
+    Action("page_down", "pagedown,ctrl+f", "page down", "One screen down.", "Move", _T, palette=False),
+    Action("cursor_top", "home", "top", "The first task.", "Move", _T, palette=False),
+    Action("cursor_bottom", "end,G", "bottom", "The last task.", "Move", _T, palette=False),
+    Action(
+        "previous_group",
+        "left_square_bracket",
+        "previous group",
+        "The first task of the group above.",
+        "Move",
+        _T,
+        palette=False,
+    ),
+    Action(
+        "next_group",
+        "right_square_bracket",
+        "next group",
+        "The first task of the group below.",
+        "Move",
+        _T,
+        palette=False,
+    ),
+    Action(
+        "next_waiting",
+        "tab",
+        "next waiting",
+        "Jump to the next task that waits for a person.",
+        "Move",
+        _T,
+        why_not=needs_waiting,
+        footer=6,
+    ),
+    Action(
+        "previous_waiting",
+        "shift+tab",
+        "previous waiting",
+        "Jump back to the task before that waits for a person.",
+        "Move",
+        _T,
+        why_not=needs_waiting,
+    ),
+    Action(
+        "filter",
+        "slash",
+        "filter",
+        "Filter as you type: words, status:failed, repo:x, agent:x, branch:x, id:x, !not.",
+        "View",
+        _T,
+        footer=4,
+    ),
+    Action(
+        "peek",
+        "space",
+        "peek",
+        "Show the highlighted task beside the list.",
+        "View",
+        _T,
+        why_not=needs_task,
+        applies=lambda context: not context.selecting,
+        footer=5,
+    ),
+    Action(
+        "mark",
+        "space",
+        "mark",
+        "Mark or unmark the highlighted task.",
+        "Selection",
+        _T,
+        why_not=needs_task,
+        applies=lambda context: context.selecting,
+        footer=5,
+    ),
+    Action(
+        "select",
+        "v",
+        "select",
+        "Selection mode: mark tasks with space, then act on all of them.",
+        "Selection",
+        _T,
+        why_not=needs_list,
+        footer=11,
+    ),
+    Action(
+        "mark_all",
+        "ctrl+a",
+        "mark all",
+        "Mark every task in the list as it is filtered now.",
+        "Selection",
+        _T,
+        why_not=needs_list,
+    ),
+    Action("group", "g", "group", "Group by state or by repository.", "View", _T, footer=12),
+    Action("sort", "s", "sort", "Sort within groups: newest, last changed, title, repository.", "View", _T, footer=13),
+)
+
+_SHARED: Sequence[Action] = (
+    Action("retry", "r", "retry", "Go on from the stage that failed.", "Tasks", _TT, why_not=why_no_retry, footer=7),
+    Action(
+        "archive",
+        "a",
+        "archive",
+        "Release the sandbox and keep the task for reading; can be undone for a few seconds.",
+        "Tasks",
+        _TT,
+        why_not=why_no_release,
+        footer=8,
+    ),
+    Action(
+        "undo",
+        "u",
+        "undo",
+        "Take back the archiving that was just asked for.",
+        "Tasks",
+        _TT,
+        why_not=lambda context: None if context.undoable else "there is nothing to undo",
+        applies=lambda context: context.undoable,
+        footer=1,
+    ),
+    Action(
+        "kill",
+        "x",
+        "kill",
+        "Stop the task and destroy its sandbox; asks first.",
+        "Tasks",
+        _TT,
+        why_not=why_no_release,
+        applies=lambda context: not is_refused(context) and not is_ended(context),
+        footer=9,
+    ),
+    Action(
+        "prune",
+        "x",
+        "remove",
+        "Remove the archived or killed task for good; asks first.",
+        "Tasks",
+        _TT,
+        why_not=needs_real,
+        applies=lambda context: not is_refused(context) and is_ended(context),
+        footer=9,
+    ),
+    Action(
+        "discard",
+        "x",
+        "discard",
+        "Discard the creation that the backend refused.",
+        "Tasks",
+        _TT,
+        applies=is_refused,
+        footer=9,
+    ),
+    Action(
+        "edit_again",
+        "e",
+        "edit & create",
+        "Open the new-task dialog filled in from this task.",
+        "Tasks",
+        _TT,
+        why_not=needs_task,
+    ),
+    Action("toggle_unread", "m", "unread", "Mark as unread, or as read.", "Tasks", _TT, why_not=needs_real),
+    Action(
+        "copy_branch",
+        "y",
+        "copy branch",
+        "Copy the branch name.",
+        "Tasks",
+        _TT,
+        why_not=lambda context: None if context.task and context.task.branch else "it has no branch yet",
+    ),
+    Action("copy_id", "Y", "copy id", "Copy the task's id.", "Tasks", _TT, why_not=needs_task),
+)
+
+_EVERYWHERE: Sequence[Action] = (
+    Action("new_task", "n", "new task", "Hand a new task to an agent.", "Tasks", _A, footer=3),
+    Action(
+        "back",
+        "escape",
+        "back",
+        "Out of whatever is open: the filter, the selection, the peek, the screen.",
+        "App",
+        _A,
+        footer=20,
+        palette=False,
+    ),
+    Action(
+        "command_palette",
+        "ctrl+p,colon",
+        "palette",
+        "Every action and every task, by a few letters.",
+        "App",
+        _A,
+        footer=21,
+        palette=False,
+    ),
+    Action("show_help", "question_mark,f1", "keys", "The keys of this screen.", "App", _A, footer=22),
+    Action("reconnect", "ctrl+r", "reconnect", "Connect to the backend again at once.", "App", _A),
+    Action("diagnostics", "f12", "diagnostics", "Connections, freshness and counts.", "App", _A),
+    Action("toggle_theme", "T", "light/dark", "Change between the light and the dark theme.", "App", _A),
+    Action(
+        "toggle_notifications",
+        "",
+        "notifications",
+        "Turn notifications of tasks that are not in view on or off.",
+        "App",
+        _A,
+    ),
+    Action("quit", "ctrl+q", "quit", "Leave; the backend goes on working.", "App", _A, footer=23),
+)
+
+ACTIONS: tuple[Action, ...] = (*_TASKS_SCREEN, *_SHARED, *_EVERYWHERE)
+"""Every action there is; rows of one screen stand together."""
+
+_BY_ID: dict[str, Action] = {action.id: action for action in ACTIONS}

@@ -1,0 +1,97 @@
+"""Where a person is and what an action would act on, and from that why an action cannot be done."""
+
+from dataclasses import dataclass
+
+from foundry_tui.contract.records import Permission, SessionSummary, TaskSummary
+from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
+
+TASKS = "tasks"
+TASK = "task"
+NEW_TASK = "new_task"
+CONFIRM = "confirm"
+HELP = "help"
+DIAGNOSTICS = "diagnostics"
+APP = "app"
+"""Names of screens as `Action.screens` says them; `APP` stands for every screen that is no dialog."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What decides whether an action can be done now: where one is, and what it would act on."""
+
+    screen: str
+    task: TaskSummary | None = None
+    """The highlighted or open task."""
+    marked: tuple[TaskSummary, ...] = ()
+    """The tasks marked in selection mode; they, and not `task`, are acted on."""
+    selecting: bool = False
+    pending: bool = False
+    """The task is a creation that the backend has not answered yet."""
+    refused: bool = False
+    """The task is a creation that the backend refused."""
+    filtered: bool = False
+    peeking: bool = False
+    shown: int = 0
+    """Tasks in the list, after filtering."""
+    waiting: int = 0
+    """Tasks that wait for a person."""
+    undoable: bool = False
+    session: SessionSummary | None = None
+    permission: Permission | None = None
+    """The open request that would be answered."""
+
+    @property
+    def targets(self) -> tuple[TaskSummary, ...]:
+        """The tasks that an action would act on."""
+        if self.marked:
+            return self.marked
+        return (self.task,) if self.task is not None else ()
+
+
+def needs_task(context: Context) -> str | None:
+    return None if context.targets else "there is no task here"
+
+
+def needs_real(context: Context) -> str | None:
+    if not context.targets:
+        return "there is no task here"
+    if context.marked:
+        return None
+    if context.pending:
+        return "the backend has not answered for this task yet"
+    return "the backend refused this task" if context.refused else None
+
+
+def why_no_retry(context: Context) -> str | None:
+    if context.refused and not context.marked:
+        return None
+    missing = needs_real(context)
+    if missing:
+        return missing
+    if any(task.status is TaskStatus.ERROR for task in context.targets):
+        return None
+    return "only failed tasks can be retried" if context.marked else "this task has not failed"
+
+
+def why_no_release(context: Context) -> str | None:
+    missing = needs_real(context)
+    if missing:
+        return missing
+    left = [task for task in context.targets if task.status not in ENDED and task.status not in RELEASING]
+    return None if left else "it has ended already"
+
+
+def needs_list(context: Context) -> str | None:
+    return None if context.shown else "the list is empty"
+
+
+def needs_waiting(context: Context) -> str | None:
+    return None if context.waiting else "no task waits for you"
+
+
+def is_ended(context: Context) -> bool:
+    return bool(context.targets) and all(task.status in ENDED for task in context.targets)
+
+
+def is_refused(context: Context) -> bool:
+    return context.refused and not context.marked

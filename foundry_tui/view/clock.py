@@ -1,0 +1,48 @@
+"""The time and the animation frame as everything on screen reads them, so that tests and pictures can fix both."""
+
+import time
+from typing import Protocol
+
+FRAMES_A_SECOND = 8
+"""How fast spinners turn."""
+
+
+class Clock(Protocol):
+    """Where the app reads the time."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch, UTC."""
+        ...
+
+    def frame(self) -> int:
+        """The number of the animation frame; spinners show their glyph number `frame() % len(glyphs)`."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def frame(self) -> int:
+        return int(time.monotonic() * FRAMES_A_SECOND)
+
+
+class FixedClock:
+    """A clock that stands still until it is set; for tests and pictures."""
+
+    def __init__(self, now: int = 1_780_000_000_000, frame: int = 0) -> None:
+        self.now = now
+        self.frame_number = frame
+
+    def now_ms(self) -> int:
+        return self.now
+
+    def frame(self) -> int:
+        return self.frame_number
+
+    def advance(self, milliseconds: int) -> None:
+        """Let time pass; the frame number passes with it."""
+        self.now += milliseconds
+        self.frame_number += milliseconds * FRAMES_A_SECOND // 1000
