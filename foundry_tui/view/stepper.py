@@ -1,0 +1,281 @@
+"""The stepper: from a task to the five steps that a person follows, and the words for a step that failed."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from msgspec import Struct
+
+from foundry_tui.contract.records import (
+    ErrorKind,
+    HistoryEvent,
+    HistoryKind,
+    LogLine,
+    StageRecord,
+    StageState,
+    TaskDetail,
+    TaskError,
+    TaskSummary,
+)
+from foundry_tui.contract.status import (
+    ENDED,
+    PROVISIONING,
+    READY,
+    RELEASING,
+    STAGE_OF_STATUS,
+    STAGES,
+    StageName,
+    TaskStatus,
+)
+
+
+class StepState(StrEnum):
+    """Where one step stands. `waiting` is a stage between two attempts; `asking` a creation not yet answered."""
+
+    PENDING = "pending"
+    ASKING = "asking"
+    RUNNING = "running"
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+QUEUED_STEP = "queued"
+STEP_NAMES: dict[StageName, str] = {
+    StageName.ENSURE_NAME: "name",
+    StageName.CREATE_SANDBOX: "sandbox",
+    StageName.ENSURE_AGENT: "agent",
+    StageName.CREATE_SESSION: "session",
+}
+"""What people call the stages."""
+
+DOING: dict[StageName, str] = {
+    StageName.ENSURE_NAME: "settling title and branch",
+    StageName.CREATE_SANDBOX: "creating the sandbox",
+    StageName.ENSURE_AGENT: "starting the agent",
+    StageName.CREATE_SESSION: "opening the session",
+}
+"""What a stage is about, for when the provider says nothing more exact."""
+
+FAILED_TO: dict[StageName, str] = {
+    StageName.ENSURE_NAME: "The title and the branch could not be settled",
+    StageName.CREATE_SANDBOX: "The sandbox could not be created",
+    StageName.ENSURE_AGENT: "The agent could not be started",
+    StageName.CREATE_SESSION: "The session could not be opened",
+}
+
+KIND_WORDS: dict[ErrorKind, str] = {
+    ErrorKind.TIMEOUT: "timed out",
+    ErrorKind.PROVIDER: "provider",
+    ErrorKind.AGENT: "agent",
+    ErrorKind.GIT: "git",
+    ErrorKind.CANCELLED: "cancelled",
+    ErrorKind.INTERNAL: "internal error",
+}
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """One row of the stepper; times in milliseconds since the epoch."""
+
+    name: str
+    state: StepState
+    word: str
+    stage: StageName | None = None
+    detail: str = ""
+    attempt: int = 0
+    max_attempts: int = 1
+    started_at: int | None = None
+    finished_at: int | None = None
+    resumes_at: int | None = None
+    """When the next attempt begins, for a step that waits."""
+    deadline_at: int | None = None
+
+
+def elapsed_ms(step: Step, now: int) -> int | None:
+    """How long the step took, or takes until `now`; None for one that has not begun. Never negative."""
+    if step.started_at is None or step.state is StepState.PENDING:
+        return None
+    end = step.finished_at if step.finished_at is not None else now
+    return max(0, end - step.started_at)
+
+
+def steps(task: TaskSummary, *, pending: bool = False, refused: bool = False) -> tuple[Step, ...]:
+    """The five steps of a task: queued, then its four stages.
+
+    `pending` says that the backend has not answered the creation yet, `refused` that it refused it. From a summary
+    the times of the stages that are done are unknown.
+    """
+    if refused:
+        first = Step(name=QUEUED_STEP, state=StepState.FAILED, word="refused", detail="the backend refused the task")
+        return (first, *(_untouched(stage) for stage in STAGES))
+    if pending:
+        first = Step(
+            name=QUEUED_STEP,
+            state=StepState.ASKING,
+            word="sending",
+            detail="waiting for the backend's answer",
+            started_at=task.created_at,
+        )
+        return (first, *(_untouched(stage) for stage in STAGES))
+    records = task.stages if isinstance(task, TaskDetail) and task.stages else _records_of_summary(task)
+    history = task.history if isinstance(task, TaskDetail) else ()
+    return (_queued(task, records), *(_step(record, task, history) for record in records))
+
+
+def _untouched(stage: StageName) -> Step:
+    return Step(name=STEP_NAMES[stage], stage=stage, state=StepState.PENDING, word="pending")
+
+
+def _queued(task: TaskSummary, records: Sequence[StageRecord]) -> Step:
+    begun = [record.started_at for record in records if record.started_at is not None]
+    if task.status is TaskStatus.QUEUED:
+        again = any(record.state is StageState.DONE or record.attempt for record in records)
+        return Step(
+            name=QUEUED_STEP,
+            state=StepState.RUNNING,
+            word="queued",
+            detail="waiting to go on" if again else "waiting for a free place",
+            started_at=task.status_since,
+        )
+    if task.status in RELEASING | ENDED and not begun and not task.stages_done:
+        return Step(name=QUEUED_STEP, state=StepState.CANCELLED, word="cancelled")
+    finished = min(begun) if begun else None
+    return Step(
+        name=QUEUED_STEP,
+        state=StepState.DONE,
+        word="done",
+        started_at=task.created_at if finished is not None else None,
+        finished_at=finished,
+    )
+
+
+def _records_of_summary(task: TaskSummary) -> tuple[StageRecord, ...]:
+    current = STAGE_OF_STATUS.get(task.status)
+    records = []
+    for place, stage in enumerate(STAGES):
+        if place < task.stages_done or task.status in READY:
+            records.append(StageRecord(name=stage, state=StageState.DONE, attempt=1))
+        elif task.stage is not None and task.stage.name is stage:
+            records.append(
+                StageRecord(
+                    name=stage,
+                    state=StageState.FAILED if task.status is TaskStatus.ERROR else StageState.RUNNING,
+                    attempt=task.stage.attempt,
+                    max_attempts=task.stage.max_attempts,
+                    started_at=task.stage.started_at,
+                    detail=task.stage.detail,
+                )
+            )
+        elif task.error is not None and task.error.stage is stage and task.status is TaskStatus.ERROR:
+            records.append(StageRecord(name=stage, state=StageState.FAILED, attempt=1, error=task.error))
+        elif stage is current:
+            records.append(StageRecord(name=stage, state=StageState.RUNNING, attempt=1, started_at=task.status_since))
+        else:
+            records.append(StageRecord(name=stage))
+    return tuple(records)
+
+
+def _step(record: StageRecord, task: TaskSummary, history: Sequence[HistoryEvent]) -> Step:
+    state, word = _STATE[record.state]
+    detail = record.detail or ""
+    resumes_at = None
+    between = record.error is not None and record.state in (StageState.PENDING, StageState.RUNNING)
+    if between and task.status in PROVISIONING and record.finished_at is not None and record.error is not None:
+        state, word = StepState.WAITING, "waiting"
+        resumes_at = record.deadline_at or _resumes_at(record.name, history)
+        detail = record.error.message
+    elif record.state is StageState.PENDING and task.status is STATUS_AT.get(record.name):
+        state, word = StepState.WAITING, "waiting"
+        detail = detail or "waiting for a free place"
+    elif record.state is StageState.RUNNING:
+        detail = detail or DOING[record.name]
+    elif record.state is StageState.FAILED and record.error is not None:
+        word = "timed out" if record.error.kind is ErrorKind.TIMEOUT else "failed"
+        detail = record.error.message
+    return Step(
+        name=STEP_NAMES[record.name],
+        stage=record.name,
+        state=state,
+        word=word,
+        detail=detail,
+        attempt=record.attempt,
+        max_attempts=record.max_attempts,
+        started_at=record.started_at,
+        finished_at=None if state is StepState.RUNNING else record.finished_at,
+        resumes_at=resumes_at,
+        deadline_at=record.deadline_at,
+    )
+
+
+STATUS_AT: dict[StageName, TaskStatus] = {stage: status for status, stage in STAGE_OF_STATUS.items()}
+
+_STATE: dict[StageState, tuple[StepState, str]] = {
+    StageState.PENDING: (StepState.PENDING, "pending"),
+    StageState.RUNNING: (StepState.RUNNING, "running"),
+    StageState.DONE: (StepState.DONE, "done"),
+    StageState.FAILED: (StepState.FAILED, "failed"),
+    StageState.CANCELLED: (StepState.CANCELLED, "cancelled"),
+}
+
+
+def _resumes_at(stage: StageName, history: Sequence[HistoryEvent]) -> int | None:
+    """When the stage's last `stage.retrying` said that it goes on."""
+    for event in reversed(history):
+        if event.kind is HistoryKind.STAGE_RETRYING and event.payload.get("stage") == stage:
+            at = event.payload.get("resumes_at") or event.payload.get("retry_at")
+            if isinstance(at, int):
+                return at
+            wait = event.payload.get("backoff_ms") or event.payload.get("delay_ms")
+            return event.at + int(wait) if isinstance(wait, (int, float)) else None
+    return None
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """A failed task, as its card tells it."""
+
+    headline: str
+    reason: str
+    tried: str
+    log: tuple[str, ...] = ()
+    stage: StageName | None = None
+
+
+def failure(task: TaskSummary, log: Sequence[LogLine] = (), *, lines: int = 5) -> Failure | None:
+    """What stopped the task, what was tried, and the last `lines` lines of the stage's log; None if nothing did."""
+    error = task.error
+    if task.status is not TaskStatus.ERROR or error is None:
+        return None
+    headline = FAILED_TO[error.stage] if error.stage else _headline_without_stage(error)
+    stage = error.stage
+    told = [line.text for line in log if stage is None or line.stage == stage]
+    return Failure(
+        headline=headline,
+        reason=error.message,
+        tried=_tried(task, error),
+        log=tuple(told[-lines:]),
+        stage=stage,
+    )
+
+
+def _headline_without_stage(error: TaskError) -> str:
+    if error.kind is ErrorKind.AGENT:
+        return "The agent's turn failed"
+    return "The task stopped"
+
+
+def _tried(task: TaskSummary, error: TaskError) -> str:
+    attempt, limit = 0, 0
+    if isinstance(task, TaskDetail):
+        for record in task.stages:
+            if record.name is error.stage:
+                attempt, limit = record.attempt, record.max_attempts
+    elif task.stage is not None and task.stage.name is error.stage:
+        attempt, limit = task.stage.attempt, task.stage.max_attempts
+    if not attempt:
+        return ""
+    times = "once" if attempt == 1 else f"{attempt} times"
+    if attempt >= limit:
+        return f"tried {times}"
+    if not error.retryable:
+        return f"tried {times}; not tried again, since a further attempt would fail the same way"
+    return f"tried {times} of {limit}"

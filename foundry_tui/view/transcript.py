@@ -1,0 +1,196 @@
+"""The transcript as entries to draw: what was said, with what is known about it besides its own text."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import ceil
+
+import msgspec
+from msgspec import Struct
+
+from foundry_tui.contract.records import (
+    Permission,
+    PermissionBody,
+    PermissionState,
+    PlanBody,
+    Prompt,
+    PromptState,
+    ToolCallBody,
+    TranscriptItem,
+    TranscriptKind,
+)
+
+Body = str | ToolCallBody | PlanBody | PermissionBody
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """One piece of the transcript. `note` is what stands beside it: a prompt's state, a permission's answer."""
+
+    key: str
+    kind: TranscriptKind
+    body: Body
+    at: int
+    note: str = ""
+    failed: bool = False
+    waiting: bool = False
+    """Whether it is not settled yet: a prompt on its way, a permission that is open."""
+
+
+PROMPT_WORDS: dict[PromptState, str] = {
+    PromptState.QUEUED: "queued",
+    PromptState.DELIVERED: "delivered",
+    PromptState.ANSWERED: "answered",
+    PromptState.FAILED: "failed",
+}
+
+
+def body_of(item: TranscriptItem) -> Body:
+    """The typed body of an item; one that does not fit its kind is given as text, so that nothing said is hidden."""
+    if isinstance(item.body, str):
+        return item.body
+    try:
+        if item.kind is TranscriptKind.TOOL_CALL:
+            return msgspec.convert(item.body, ToolCallBody)
+        if item.kind is TranscriptKind.PLAN:
+            return msgspec.convert(item.body, PlanBody)
+        if item.kind is TranscriptKind.PERMISSION:
+            return msgspec.convert(item.body, PermissionBody)
+    except msgspec.ValidationError:
+        pass
+    return msgspec.json.encode(item.body).decode()
+
+
+def entry_of(item: TranscriptItem, prompts: Mapping[str, Prompt], permissions: Mapping[str, Permission]) -> Entry:
+    """An item with what is known about it. `prompts` is by item_id (see `prompts_by_item`), `permissions` by id."""
+    body = body_of(item)
+    note, failed, waiting = "", False, False
+    if item.kind is TranscriptKind.PROMPT and (prompt := prompts.get(item.item_id)) is not None:
+        note, failed, waiting = _prompt_note(prompt)
+    elif isinstance(body, PermissionBody):
+        note, failed, waiting = _permission_note(permissions.get(body.permission_id))
+    elif isinstance(body, ToolCallBody):
+        failed = body.status == "failed"
+        waiting = body.status in {"pending", "in_progress"}
+    kind = item.kind if isinstance(body, str) is isinstance(item.body, str) else TranscriptKind.NOTICE
+    return Entry(key=item.item_id, kind=kind, body=body, at=item.at, note=note, failed=failed, waiting=waiting)
+
+
+def entry_of_prompt(prompt: Prompt) -> Entry:
+    """A prompt that the transcript does not have yet."""
+    note, failed, waiting = _prompt_note(prompt)
+    return Entry(
+        key=prompt.prompt_id,
+        kind=TranscriptKind.PROMPT,
+        body=prompt.text,
+        at=prompt.at,
+        note=note,
+        failed=failed,
+        waiting=waiting,
+    )
+
+
+def _prompt_note(prompt: Prompt) -> tuple[str, bool, bool]:
+    word = PROMPT_WORDS[prompt.state]
+    if prompt.error is not None:
+        word = f"{word}: {prompt.error.message}"
+    return word, prompt.state is PromptState.FAILED, prompt.state in {PromptState.QUEUED, PromptState.DELIVERED}
+
+
+def _permission_note(permission: Permission | None) -> tuple[str, bool, bool]:
+    if permission is None:
+        return "", False, False
+    if permission.state is PermissionState.OPEN:
+        return "waiting for your answer", False, True
+    if permission.state is PermissionState.CANCELLED:
+        return "no longer asked", False, False
+    for option in permission.options:
+        if option.option_id == permission.answer:
+            return option.name, option.kind.startswith("reject"), False
+    return permission.answer or "answered", False, False
+
+
+def prompts_by_item(
+    items: Iterable[TranscriptItem], prompts: Sequence[Prompt]
+) -> tuple[dict[str, Prompt], tuple[Prompt, ...]]:
+    """Which prompt stands at which item, and the prompts that the transcript does not have yet, oldest first.
+
+    An item belongs to the prompt whose id it bears; failing that, to the first prompt of the same text that is
+    not placed yet.
+    """
+    said = [item for item in items if item.kind is TranscriptKind.PROMPT]
+    by_id = {prompt.prompt_id: prompt for prompt in prompts}
+    placed: dict[str, Prompt] = {}
+    taken: set[str] = set()
+    rest = []
+    for item in said:
+        prompt = by_id.get(item.item_id) or by_id.get(item.item_id.removeprefix("prompt-"))
+        if prompt is not None:
+            placed[item.item_id] = prompt
+            taken.add(prompt.prompt_id)
+        else:
+            rest.append(item)
+    for item in rest:
+        for prompt in prompts:
+            if prompt.prompt_id not in taken and prompt.text == item.body:
+                placed[item.item_id] = prompt
+                taken.add(prompt.prompt_id)
+                break
+    return placed, tuple(prompt for prompt in prompts if prompt.prompt_id not in taken)
+
+
+def first_difference(old: Sequence[TranscriptItem], new: Sequence[TranscriptItem], *, window: int = 128) -> int:
+    """The first place where two versions of a transcript differ; the shorter's length if it begins the other.
+
+    Records are shared between versions, so equal pieces are the same objects. Changes are near the end almost always:
+    all before the last `window` items is compared at one go, and searched only if something there changed.
+    """
+    common = min(len(old), len(new))
+    settled = max(0, common - window)
+    if old[:settled] != new[:settled]:
+        settled = 0
+    for place in range(settled, common):
+        if old[place] is not new[place] and old[place] != new[place]:
+            return place
+    return common
+
+
+def estimated_height(item: TranscriptItem, width: int) -> int:
+    """Lines that an item will probably take, without rendering it."""
+    body = item.body
+    if not isinstance(body, str):
+        return 2
+    if item.kind is TranscriptKind.THOUGHT:
+        return 2
+    if width <= 0 or (len(body) <= width and "\n" not in body):
+        return 2
+    return 1 + sum(max(1, ceil(len(line) / width)) for line in body.split("\n"))
+
+
+def blocks(markdown: str) -> list[str]:
+    """A Markdown text cut where blank lines stand outside of code fences, so that a growing text changes its last
+    block only. Joining the blocks with a blank line gives an equal text.
+    """
+    found: list[str] = []
+    block: list[str] = []
+    fence = ""
+    for line in markdown.split("\n"):
+        stripped = line.lstrip()
+        if fence:
+            if stripped.startswith(fence) and not stripped.strip(fence[0]).strip():
+                fence = ""
+        elif stripped.startswith(("```", "~~~")):
+            fence = stripped[: len(stripped) - len(stripped.lstrip(stripped[0]))]
+        if line.strip() or fence:
+            block.append(line)
+        elif block:
+            if _indented(line, block):
+                block.append(line)
+            else:
+                found.append("\n".join(block))
+                block = []
+    if block:
+        found.append("\n".join(block))
+    return found
+
+
+def _indented(line: str, block: list[str]) -> bool:
+    """Whether a blank line belongs to an indented code block, which it does not end."""
+    return block[-1].startswith("    ") and bool(line)

@@ -1,0 +1,325 @@
+"""Entries of a transcript drawn as lines: Markdown for what was said, diffs for what was done, marks for the rest."""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import ClassVar
+
+from msgspec import Struct
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.markdown import CodeBlock, Heading, Markdown, MarkdownElement
+from rich.segment import Segment
+from rich.style import Style
+from rich.syntax import Syntax
+from rich.text import Text
+from rich.theme import Theme
+from textual.strip import Strip
+
+from foundry_tui.contract.records import PermissionBody, PlanBody, ToolCallBody, TranscriptKind
+from foundry_tui.view.diffs import DiffMark, counts, edit_lines
+from foundry_tui.view.transcript import Body, Entry, blocks
+
+FOLDED_OUTPUT = 4
+"""Lines of a tool's output, and of a thought, that are shown while entries are folded."""
+FOLDED_DIFF = 16
+"""Lines of one file's diff that are shown while entries are folded."""
+
+
+class Palette(Struct, frozen=True, kw_only=True):
+    """The styles of a transcript, from its component classes; equal palettes render equal lines."""
+
+    text: Style
+    dim: Style
+    accent: Style
+    prompt: Style
+    added: Style
+    removed: Style
+    success: Style
+    warning: Style
+    failure: Style
+    code: Style
+    dark: bool
+    ascii: bool
+
+
+class Marks(Struct, frozen=True):
+    """The glyphs of a transcript."""
+
+    bar: str
+    message: str
+    thought: str
+    tool: str
+    plan: str
+    ask: str
+    done: str
+    active: str
+    open: str
+    failed: str
+    rule: str
+
+
+UNICODE_MARKS = Marks("▌", "●", "∴", "⚙", "☰", "?", "✓", "▸", "○", "✗", "─")
+ASCII_MARKS = Marks("|", "*", "~", "#", "=", "?", "+", ">", "o", "x", "-")
+
+
+class _PlainHeading(Heading):
+    """A heading as a bold line at the left, where Rich would centre it in a box."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        self.text.justify = "left"
+        yield self.text
+
+
+class _PlainCode(CodeBlock):
+    """A code block without the padding that Rich puts around it."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Syntax(
+            str(self.text).rstrip(), self.lexer_name, theme=self.theme, word_wrap=True, background_color="default"
+        )
+
+
+class _Markdown(Markdown):
+    elements: ClassVar[dict[str, type[MarkdownElement]]] = {
+        **Markdown.elements,
+        "heading_open": _PlainHeading,
+        "fence": _PlainCode,
+        "code_block": _PlainCode,
+    }
+
+
+class Drawer:
+    """Draws entries at one width with one palette, and remembers the blocks of messages that did not change."""
+
+    def __init__(self, width: int, palette: Palette, *, unfolded: bool = False) -> None:
+        self.width = max(10, width)
+        self.palette = palette
+        self.unfolded = unfolded
+        self._marks = ASCII_MARKS if palette.ascii else UNICODE_MARKS
+        self._console = _console(palette, self.width)
+        self._code_theme = "ansi_dark" if palette.ascii else "monokai" if palette.dark else "default"
+        self._markdown = lru_cache(maxsize=512)(self._render_markdown)
+
+    def draw(self, entry: Entry) -> list[Strip]:
+        """The lines of an entry, each as wide as the drawer, with an empty one behind them."""
+        lines = self._lines(entry)
+        lines.append([])
+        return [Strip(segments).adjust_cell_length(self.width, self.palette.text) for segments in lines]
+
+    def _lines(self, entry: Entry) -> list[list[Segment]]:
+        body: Body = entry.body
+        if isinstance(body, ToolCallBody):
+            return self._tool(entry, body)
+        if isinstance(body, PlanBody):
+            return self._plan(body)
+        if isinstance(body, PermissionBody):
+            return self._permission(entry, body)
+        if entry.kind is TranscriptKind.PROMPT:
+            return self._prompt(entry, body)
+        if entry.kind is TranscriptKind.THOUGHT:
+            return self._thought(body)
+        if entry.kind is TranscriptKind.MESSAGE:
+            return self._message(body)
+        return self._notice(body)
+
+    def _prompt(self, entry: Entry, text: str) -> list[list[Segment]]:
+        palette, marks = self.palette, self._marks
+        note_style = palette.failure if entry.failed else palette.warning if entry.waiting else palette.dim
+        bar = Segment(f"{marks.bar} ", palette.accent + _background(palette.prompt))
+        lines = []
+        if entry.note:
+            head = Text("You", palette.accent + Style(bold=True))
+            glyph = marks.failed if entry.failed else marks.open if entry.waiting else marks.done
+            head.append(f"  {glyph} {entry.note}", note_style)
+        else:
+            head = Text("You", palette.accent + Style(bold=True))
+        for line in self._wrap(head, self.width - 2) + self._wrap(Text(text, palette.text), self.width - 2):
+            padded = Strip([bar, *line]).adjust_cell_length(self.width, palette.prompt)
+            lines.append(list(padded.apply_style(_background(palette.prompt))))
+        return lines
+
+    def _message(self, text: str) -> list[list[Segment]]:
+        lines: list[list[Segment]] = []
+        for place, block in enumerate(blocks(text) or [""]):
+            if place:
+                lines.append([])
+            lines.extend(list(line) for line in self._markdown(block))
+        first = Segment(f"{self._marks.message} ", self.palette.accent)
+        return [[first if not place else Segment("  "), *line] for place, line in enumerate(lines or [[]])]
+
+    def _render_markdown(self, block: str) -> tuple[tuple[Segment, ...], ...]:
+        width = self.width - 2
+        if _is_plain(block):
+            return tuple(tuple(line) for line in self._wrap(Text(block.replace("\n", " "), self.palette.text), width))
+        document = _Markdown(block, code_theme=self._code_theme, hyperlinks=False)
+        options = self._console.options.update(width=width, height=None)
+        rendered = self._console.render_lines(document, options, style=self.palette.text, pad=False)
+        while rendered and not "".join(segment.text for segment in rendered[-1]).strip():
+            rendered.pop()
+        return tuple(tuple(line) for line in rendered)
+
+    def _thought(self, text: str) -> list[list[Segment]]:
+        style = self.palette.dim + Style(italic=True)
+        lines = self._wrap(Text(text.strip(), style), self.width - 2)
+        lines = self._fold(lines, FOLDED_OUTPUT)
+        return self._hung(f"{self._marks.thought} ", style, lines)
+
+    def _tool(self, entry: Entry, body: ToolCallBody) -> list[list[Segment]]:
+        palette, marks = self.palette, self._marks
+        state = _TOOL_WORDS.get(body.status, body.status)
+        style = palette.failure if entry.failed else palette.warning if entry.waiting else palette.success
+        glyph = marks.failed if entry.failed else marks.active if entry.waiting else marks.done
+        head = Text.assemble((body.title or body.kind, palette.text + Style(bold=True)))
+        if body.kind and body.kind != "other":
+            head.append(f"  {body.kind}", palette.dim)
+        diffs = [(edit, edit_lines(edit.old, edit.new)) for edit in body.edits]
+        added, removed = (sum(pair) for pair in zip((0, 0), *(counts(lines) for _, lines in diffs), strict=True))
+        if diffs:
+            head.append(f"  +{added}", palette.success)
+            head.append(f" -{removed}", palette.failure)
+        head.append(f"  {glyph} {state}", style)
+        lines = self._hung(f"{marks.tool} ", palette.accent, self._wrap(head, self.width - 2))
+        if body.content.strip():
+            shown = self._wrap(Text(body.content.strip("\n"), palette.dim), self.width - 4)
+            lines += self._hung(
+                "  │ " if not palette.ascii else "  | ", palette.dim, self._fold(shown, FOLDED_OUTPUT), True
+            )
+        for edit, diff in diffs:
+            heading = Text(edit.path, palette.dim)
+            if edit.old is None:
+                heading.append("  new file", palette.success)
+            lines += self._hung("    ", palette.dim, self._wrap(heading, self.width - 4))
+            drawn = [
+                self.diff_line(line.mark, line.text, line.number, self.width - 4)
+                for line in diff
+                if line.mark is not DiffMark.HUNK
+            ]
+            lines += self._hung("    ", palette.dim, self._fold(drawn, FOLDED_DIFF))
+        return lines
+
+    def diff_line(self, mark: DiffMark, text: str, number: int | None, width: int) -> list[Segment]:
+        """One line of a diff, cut and padded to `width` cells."""
+        palette = self.palette
+        if mark is DiffMark.HUNK:
+            return [Segment(set_cell_size(text, width), palette.accent)]
+        style = (
+            palette.added if mark is DiffMark.ADDED else palette.removed if mark is DiffMark.REMOVED else palette.dim
+        )
+        gutter = f"{number:>4} " if number is not None else "     "
+        return [
+            Segment(gutter, palette.dim + _background(style)),
+            Segment(set_cell_size(f"{mark} {_flat(text)}", max(0, width - len(gutter))), style),
+        ]
+
+    def _plan(self, body: PlanBody) -> list[list[Segment]]:
+        palette, marks = self.palette, self._marks
+        done = sum(entry.status == "completed" for entry in body.entries)
+        head = Text.assemble(
+            ("Plan", palette.text + Style(bold=True)), (f"  {done} of {len(body.entries)}", palette.dim)
+        )
+        lines = self._hung(f"{marks.plan} ", palette.accent, [list(head.render(self._console))])
+        for entry in body.entries:
+            if entry.status == "completed":
+                glyph, style, tone = marks.done, palette.success, palette.dim
+            elif entry.status == "in_progress":
+                glyph, style, tone = marks.active, palette.warning, palette.text + Style(bold=True)
+            else:
+                glyph, style, tone = marks.open, palette.dim, palette.text
+            lines += self._hung(f"  {glyph} ", style, self._wrap(Text(entry.content, tone), self.width - 4))
+        return lines
+
+    def _permission(self, entry: Entry, body: PermissionBody) -> list[list[Segment]]:
+        palette = self.palette
+        style = palette.warning if entry.waiting else palette.failure if entry.failed else palette.success
+        text = Text.assemble((body.title, palette.text + Style(bold=True)))
+        if entry.note:
+            text.append(f"  → {entry.note}" if not palette.ascii else f"  -> {entry.note}", style)
+        return self._hung(f"{self._marks.ask} ", palette.warning, self._wrap(text, self.width - 2))
+
+    def _notice(self, text: str) -> list[list[Segment]]:
+        rule = self._marks.rule * 2
+        return self._hung(f"{rule} ", self.palette.dim, self._wrap(Text(text, self.palette.dim), self.width - 3))
+
+    def _wrap(self, text: Text, width: int) -> list[list[Segment]]:
+        width = max(1, width)
+        if "\n" not in text.plain and "\t" not in text.plain and cell_len(text.plain) <= width:
+            return [[segment for segment in text.render(self._console) if segment.text]]
+        text.expand_tabs(4)
+        wrapped = text.wrap(self._console, width, overflow="fold")
+        return [[segment for segment in line.render(self._console) if segment.text] for line in wrapped]
+
+    def _hung(
+        self, lead: str, style: Style, lines: Sequence[Iterable[Segment]], each: bool = False
+    ) -> list[list[Segment]]:
+        """Lines behind a mark, which stands at the first of them or at each."""
+        blank = " " * cell_len(lead)
+        return [[Segment(lead if each or not place else blank, style), *line] for place, line in enumerate(lines)]
+
+    def _fold(self, lines: list[list[Segment]], limit: int) -> list[list[Segment]]:
+        hidden = len(lines) - limit
+        if self.unfolded or hidden <= 1:
+            return lines
+        more = f"… {hidden} more lines" if not self.palette.ascii else f"... {hidden} more lines"
+        return [*lines[:limit], [Segment(more, self.palette.dim + Style(italic=True))]]
+
+
+_TOOL_WORDS = {"pending": "pending", "in_progress": "running", "completed": "done", "failed": "failed"}
+
+_MARKDOWN_SIGNS = frozenset("*_`#[]<>|~\\&!")
+_LIST_SIGNS = ("- ", "+ ", "    ", "\t", "===", "---")
+
+
+def _is_plain(block: str) -> bool:
+    """Whether Markdown would make nothing of this text but a paragraph."""
+    if not _MARKDOWN_SIGNS.isdisjoint(block):
+        return False
+    for line in block.split("\n"):
+        if line.endswith("  "):
+            return False
+        stripped = line.lstrip()
+        if line.startswith(_LIST_SIGNS) or stripped.startswith(("- ", "+ ", "===", "---")):
+            return False
+        head = stripped.split(" ", 1)[0]
+        if head[-1:] in (".", ")") and head[:-1].isdigit():
+            return False
+        if head in ("-", "+") or set(head) in ({"-"}, {"="}):
+            return False
+    return True
+
+
+def _flat(text: str) -> str:
+    """A line of code with its tabs as spaces and its control characters made visible."""
+    return "".join(character if character.isprintable() else "�" for character in text.expandtabs(4))
+
+
+def _background(style: Style) -> Style:
+    return Style(bgcolor=style.bgcolor)
+
+
+@lru_cache(maxsize=8)
+def _console(palette: Palette, width: int) -> Console:
+    """A console that Rich renders with; it writes nowhere."""
+    theme = Theme(
+        {
+            "markdown.code": palette.code,
+            "markdown.code_block": palette.code,
+            "markdown.h1": palette.accent + Style(bold=True),
+            "markdown.h2": palette.accent + Style(bold=True),
+            "markdown.h3": palette.text + Style(bold=True),
+            "markdown.h4": palette.text + Style(bold=True),
+            "markdown.h5": palette.dim + Style(bold=True),
+            "markdown.h6": palette.dim,
+            "markdown.item.bullet": palette.accent,
+            "markdown.item.number": palette.accent,
+            "markdown.link": palette.accent,
+            "markdown.link_url": palette.dim + Style(underline=True),
+            "markdown.block_quote": palette.dim,
+            "markdown.hr": palette.dim,
+            "markdown.list": palette.text,
+            "markdown.table.border": palette.dim,
+            "markdown.table.header": palette.text + Style(bold=True),
+        }
+    )
+    return Console(
+        width=width, color_system="truecolor", force_terminal=True, legacy_windows=False, theme=theme, quiet=True
+    )
