@@ -15,7 +15,7 @@ from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.view.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
-    from foundry_tui.client.foundry import CommandProblem, Commands
+    from foundry_tui.client.commands import CommandProblem, Commands
     from foundry_tui.client.store import Changes, Store
     from foundry_tui.contract.requests import CreateTask
 
