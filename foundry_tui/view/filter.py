@@ -1,0 +1,131 @@
+"""The filter of the task list: `login status:failed repo:shop !docs`; all its terms must hold.
+
+A word is found as it stands, or, from four characters on and but for small slips, in title and branch; the
+letters of a word may also be the first letters of a title's or branch's words. Fields are `status:`, `repo:`, `agent:`,
+`branch:`, `id:` and `is:unread`; a word of any other field is looked for as it stands.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rapidfuzz.fuzz import partial_ratio
+
+from foundry_tui.contract.records import TaskSummary
+from foundry_tui.view.groups import group_of
+from foundry_tui.view.labels import STATUS_WORDS
+
+FIELDS = ("status", "repo", "agent", "branch", "id", "is")
+FUZZY_FROM = 4
+"""Characters from which on a word may be written with slips."""
+FUZZY_SCORE = 80.0
+"""How alike, of 100, the best stretch of title and branch must be to a word with slips."""
+
+_TERM = re.compile(r'!?(?:[a-z]+:)?"[^"]*"?|\S+')
+_WORD_START = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One part of a filter. `field` is empty for a word; `text` is in lower case."""
+
+    field: str
+    text: str
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A task as the filter sees it; all in lower case."""
+
+    text: str
+    """Title, branch, repository, prompt and id."""
+    name: str
+    """Title and branch, where slips are forgiven."""
+    initials: str
+    status: str
+    repo: str
+    agent: str
+    branch: str
+    task_id: str
+    unread: bool
+
+
+def parse(query: str) -> tuple[Term, ...]:
+    """The terms of a filter; unfinished ones (`status:`, `!`) are left out, so that nothing vanishes while typing."""
+    terms: list[Term] = []
+    for match in _TERM.finditer(query.lower()):
+        raw = match.group()
+        negated = raw.startswith("!")
+        body = raw[1:] if negated else raw
+        name, colon, value = body.partition(":")
+        is_field = bool(colon) and name in FIELDS
+        text = (value if is_field else body).strip('"')
+        if text:
+            terms.append(Term(name if is_field else "", text, negated))
+    return tuple(terms)
+
+
+def entry_of(task: TaskSummary, refused: bool = False) -> Entry:
+    """What the filter looks at in a task."""
+    title = (task.title or "").lower()
+    branch = (task.branch or "").lower()
+    repo = task.repo_label.lower()
+    name = f"{title} {branch}"
+    group = group_of(task, refused).lower()
+    words = f"{task.status} {STATUS_WORDS[task.status]} {group}" + (" refused" if refused else "")
+    return Entry(
+        text=f"{name} {repo} {task.prompt.lower()} {task.task_id}",
+        name=name,
+        initials="".join(word[0] for word in _WORD_START.findall(name)),
+        status=words,
+        repo=repo,
+        agent=task.agent.lower(),
+        branch=branch,
+        task_id=task.task_id,
+        unread=task.unread,
+    )
+
+
+def _word_holds(text: str, entry: Entry) -> bool:
+    if text in entry.text:
+        return True
+    if len(text) < FUZZY_FROM:
+        return False
+    return text in entry.initials or partial_ratio(text, entry.name, score_cutoff=FUZZY_SCORE) > 0
+
+
+def _holds(term: Term, entry: Entry) -> bool:
+    match term.field:
+        case "":
+            # A slip forgiven in what is to be left out would hide tasks that nobody named.
+            return term.text in entry.text if term.negated else _word_holds(term.text, entry)
+        case "status":
+            return term.text in entry.status
+        case "repo":
+            return term.text in entry.repo
+        case "agent":
+            return term.text in entry.agent
+        case "branch":
+            return term.text in entry.branch
+        case "id":
+            return term.text in entry.task_id
+        case _:
+            return "unread".startswith(term.text) and entry.unread
+
+
+def matches(terms: Iterable[Term], entry: Entry) -> bool:
+    """Whether all terms hold for a task."""
+    return all(_holds(term, entry) is not term.negated for term in terms)
+
+
+def narrows(old: tuple[Term, ...], new: tuple[Term, ...]) -> bool:
+    """Whether `new` can only hold where `old` held, so that only those tasks have to be looked at again."""
+    if len(new) < len(old) or new[: len(old) - 1] != old[: len(old) - 1]:
+        return False
+    if not old:
+        return True
+    was, now = old[-1], new[len(old) - 1]
+    if was == now:
+        return True
+    return bool(was.field) and was.field == now.field and not was.negated and not now.negated and was.text in now.text

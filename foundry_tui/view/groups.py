@@ -1,0 +1,110 @@
+"""The order of the task list: which group a task stands in, and where within it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from foundry_tui.contract.records import TaskSummary
+from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
+from foundry_tui.view.labels import needs_person, title_of
+
+
+class Group(StrEnum):
+    """The groups by state, in the order in which they stand."""
+
+    NEEDS_INPUT = "Needs input"
+    WORKING = "Working"
+    READY = "Ready"
+    FAILED = "Failed"
+    DONE = "Done"
+
+
+class Grouping(StrEnum):
+    STATE = "state"
+    REPO = "repository"
+
+
+class Sorting(StrEnum):
+    """What stands first within a group."""
+
+    NEWEST = "newest"
+    CHANGED = "last changed"
+    TITLE = "title"
+    REPO = "repository"
+
+
+_PLACE: dict[Group, int] = {group: place for place, group in enumerate(Group)}
+
+SortKey = tuple[int | str, ...]
+"""Compares tasks of one list; its first part is the group, its last part the task_id."""
+
+
+def group_of(task: TaskSummary, refused: bool = False) -> Group:
+    """The group by state; a task on its way out stands with those that have ended."""
+    if refused or task.status is TaskStatus.ERROR:
+        return Group.FAILED
+    if needs_person(task):
+        return Group.NEEDS_INPUT
+    if task.status is TaskStatus.IDLE:
+        return Group.READY
+    if task.status in ENDED or task.status in RELEASING:
+        return Group.DONE
+    return Group.WORKING
+
+
+def sort_key(task: TaskSummary, grouping: Grouping, sorting: Sorting, refused: bool = False) -> SortKey:
+    """Where a task stands; equal keys mean that nothing has to be sorted anew."""
+    head: int | str = _PLACE[group_of(task, refused)] if grouping is Grouping.STATE else task.repo_label
+    match sorting:
+        case Sorting.NEWEST:
+            return (head, -task.created_at, task.task_id)
+        case Sorting.CHANGED:
+            return (head, -task.status_since, task.task_id)
+        case Sorting.TITLE:
+            return (head, title_of(task).casefold(), task.task_id)
+        case Sorting.REPO:
+            return (head, task.repo_label, -task.created_at, task.task_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """The line above a group."""
+
+    label: str
+    count: int
+
+
+Line = Heading | str | None
+"""A line of the list: a heading, a task by its id, or None for the blank line above a heading."""
+
+
+def heading_label(key: SortKey, grouping: Grouping) -> str:
+    """The name of the group that a sort key begins with."""
+    head = key[0]
+    return list(Group)[head] if grouping is Grouping.STATE and isinstance(head, int) else str(head)
+
+
+def arrange(keys: Mapping[str, SortKey], shown: Iterable[str], grouping: Grouping) -> list[Line]:
+    """The lines of the list, from the sort keys of the tasks that are shown; groups without tasks are left out."""
+    order = sorted(shown, key=keys.__getitem__)
+    lines: list[Line] = []
+    start = 0
+    while start < len(order):
+        head = keys[order[start]][0]
+        end = start
+        while end < len(order) and keys[order[end]][0] == head:
+            end += 1
+        if lines:
+            lines.append(None)
+        lines.append(Heading(heading_label(keys[order[start]], grouping), end - start))
+        lines.extend(order[start:end])
+        start = end
+    return lines
+
+
+def count_groups(tasks: Iterable[TaskSummary]) -> dict[Group, int]:
+    """How many tasks stand in each group by state."""
+    counts = dict.fromkeys(Group, 0)
+    for task in tasks:
+        counts[group_of(task)] += 1
+    return counts

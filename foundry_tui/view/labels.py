@@ -1,0 +1,133 @@
+"""The words for where a task stands and how fresh the screen is."""
+
+from foundry_tui.client.freshness import Freshness, FreshnessState
+from foundry_tui.contract.records import TaskSummary
+from foundry_tui.contract.status import PROVISIONING, RELEASING, STAGE_OF_STATUS, TaskStatus
+from foundry_tui.view.ages import running_time
+from foundry_tui.view.glyphs import Glyphs, progress_bar
+from foundry_tui.view.stepper import STEP_NAMES
+
+STEPS = 5
+"""Cells of the progress bar: queued, name, sandbox, agent, session."""
+
+STATUS_WORDS: dict[TaskStatus, str] = {
+    TaskStatus.QUEUED: "queued",
+    TaskStatus.ENSURE_NAME: "name",
+    TaskStatus.CREATE_SANDBOX: "sandbox",
+    TaskStatus.ENSURE_AGENT: "agent",
+    TaskStatus.CREATE_SESSION: "session",
+    TaskStatus.RUNNING: "working",
+    TaskStatus.IDLE: "ready",
+    TaskStatus.ERROR: "failed",
+    TaskStatus.ARCHIVING: "archiving",
+    TaskStatus.ARCHIVED: "archived",
+    TaskStatus.KILLING: "killing",
+    TaskStatus.KILLED: "killed",
+}
+"""One word for each status; a provisioning status is called by its stage."""
+
+
+def title_of(task: TaskSummary) -> str:
+    """The title, or the first line of the prompt while the task is unnamed."""
+    if task.title:
+        return task.title
+    for line in task.prompt.splitlines():
+        if line.strip():
+            return line.strip()
+    return "(no prompt)"
+
+
+def needs_person(task: TaskSummary) -> bool:
+    """Whether the task waits for a person's answer."""
+    return task.needs_input > 0 and task.status in (TaskStatus.RUNNING, TaskStatus.IDLE)
+
+
+def steps_done(task: TaskSummary) -> int:
+    """Full cells of the progress bar."""
+    if task.status is TaskStatus.QUEUED and task.stages_done == 0:
+        return 0
+    return min(STEPS, task.stages_done + 1)
+
+
+def glyph_of(task: TaskSummary, glyphs: Glyphs, frame: int, creation: str | None = None) -> str:
+    """The status glyph; `creation` is `pending` or `refused` for a task that is no more than asked for."""
+    if creation == "refused":
+        return glyphs.refused
+    if creation == "pending":
+        return glyphs.pending
+    if needs_person(task):
+        return glyphs.asks
+    match task.status:
+        case TaskStatus.QUEUED:
+            return glyphs.queued
+        case TaskStatus.RUNNING:
+            return glyphs.working[frame % len(glyphs.working)]
+        case TaskStatus.IDLE:
+            return glyphs.ready
+        case TaskStatus.ERROR:
+            return glyphs.failed
+        case TaskStatus.ARCHIVING | TaskStatus.KILLING:
+            return glyphs.releasing
+        case TaskStatus.ARCHIVED:
+            return glyphs.archived
+        case TaskStatus.KILLED:
+            return glyphs.killed
+        case _:
+            return glyphs.spinner[frame % len(glyphs.spinner)]
+
+
+def is_animated(task: TaskSummary) -> bool:
+    """Whether its glyph moves from frame to frame."""
+    return task.status in STAGE_OF_STATUS or (task.status is TaskStatus.RUNNING and not needs_person(task))
+
+
+def state_text(task: TaskSummary, glyphs: Glyphs, now: int, creation: str | None = None, *, bar: bool = True) -> str:
+    """Where the task stands, in words and seconds; with the progress bar before it unless `bar` is false."""
+    if creation == "pending":
+        return "asking the backend"
+    if creation == "refused":
+        return "refused"
+    status = task.status
+    if needs_person(task):
+        count = f"{task.needs_input} questions" if task.needs_input > 1 else "asks you"
+        return f"{count} {running_time(now - task.status_since)}"
+    if status in PROVISIONING:
+        begun = task.stage.started_at if task.stage is not None else None
+        words = f"{STATUS_WORDS[status]} {running_time(now - (begun or task.status_since))}"
+        if task.stage is not None and task.stage.attempt > 1:
+            words += f" {task.stage.attempt}/{task.stage.max_attempts}"
+        return f"{progress_bar(glyphs, steps_done(task), STEPS, running=True)} {words}" if bar else words
+    if status is TaskStatus.ERROR and task.error is not None:
+        where = STEP_NAMES[task.error.stage] if task.error.stage is not None else str(task.error.kind)
+        words = f"{where} failed"
+        if not bar or task.error.stage is None:
+            return words
+        return f"{progress_bar(glyphs, steps_done(task), STEPS)} {words}"
+    if status is TaskStatus.RUNNING or status in RELEASING:
+        return f"{STATUS_WORDS[status]} {running_time(now - task.status_since)}"
+    return STATUS_WORDS[status]
+
+
+def freshness_text(freshness: Freshness, now: int) -> str:
+    """The freshness mark in words: `live`, `reconnecting, 3s`, `stale 12s`, `offline`."""
+    match freshness.state:
+        case FreshnessState.LIVE:
+            return "live"
+        case FreshnessState.RECONNECTING:
+            if freshness.retry_at is not None and freshness.retry_at > now:
+                return f"reconnecting, {running_time(freshness.retry_at - now + 999)}"
+            return "reconnecting"
+        case FreshnessState.STALE:
+            return f"stale {running_time(now - freshness.since)}"
+        case FreshnessState.OFFLINE:
+            return "offline"
+
+
+def freshness_glyph(freshness: Freshness, glyphs: Glyphs) -> str:
+    """A shape of its own for each state of freshness."""
+    return {
+        FreshnessState.LIVE: glyphs.live,
+        FreshnessState.RECONNECTING: glyphs.reconnecting,
+        FreshnessState.STALE: glyphs.stale,
+        FreshnessState.OFFLINE: glyphs.offline,
+    }[freshness.state]

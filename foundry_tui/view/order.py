@@ -1,0 +1,131 @@
+"""The task list without a screen: which tasks are shown, in which lines, and what a change means for them."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from foundry_tui.contract.records import TaskSummary
+from foundry_tui.view.filter import Entry, Term, entry_of, matches, narrows, parse
+from foundry_tui.view.groups import Grouping, Line, SortKey, Sorting, arrange, sort_key
+
+
+class TaskOrder:
+    """The order list and the position dict of the task list; cost of a change is in proportion to what changed.
+
+    `tasks` is read live; `refused` says of an id whether it is a creation that the backend refused.
+    """
+
+    def __init__(self, tasks: Mapping[str, TaskSummary], refused: Callable[[str], bool]) -> None:
+        self._tasks = tasks
+        self._refused = refused
+        self._keys: dict[str, SortKey] = {}
+        self._entries: dict[str, Entry] = {}
+        self._shown: set[str] = set()
+        self.query = ""
+        self.terms: tuple[Term, ...] = ()
+        self.grouping = Grouping.STATE
+        self.sorting = Sorting.NEWEST
+        self.lines: list[Line] = []
+        """What stands in each line, top to bottom."""
+        self.position: dict[str, int] = {}
+        """The line of each task shown."""
+        self.reset()
+
+    @property
+    def total(self) -> int:
+        """All tasks, shown or not."""
+        return len(self._keys)
+
+    @property
+    def shown(self) -> int:
+        return len(self._shown)
+
+    def ids(self) -> list[str]:
+        """The tasks shown, top to bottom."""
+        return [line for line in self.lines if isinstance(line, str)]
+
+    def reset(self) -> None:
+        """Read all tasks anew and arrange them."""
+        self._entries.clear()
+        self._read_keys()
+        self._search(self._keys)
+        self.arrange()
+
+    def touch(self, task_ids: Iterable[str]) -> bool:
+        """Take in that these tasks came, changed or went; true when the lines are to be arranged anew."""
+        moved = False
+        for task_id in task_ids:
+            task = self._tasks.get(task_id)
+            self._entries.pop(task_id, None)
+            if task is None:
+                moved |= self._keys.pop(task_id, None) is not None and task_id in self._shown
+                self._shown.discard(task_id)
+                continue
+            key = self._key(task)
+            changed = self._keys.get(task_id) != key
+            self._keys[task_id] = key
+            was, now = task_id in self._shown, matches(self.terms, self._entry(task)) if self.terms else True
+            if now:
+                self._shown.add(task_id)
+            else:
+                self._shown.discard(task_id)
+            moved |= was is not now or (now and changed)
+        return moved
+
+    def arrange(self) -> None:
+        """Put what is shown into lines."""
+        self.lines = arrange(self._keys, self._shown, self.grouping)
+        self.position = {line: number for number, line in enumerate(self.lines) if isinstance(line, str)}
+
+    def filter(self, query: str) -> None:
+        """Show only what the filter holds for; an empty one shows all."""
+        terms = parse(query)
+        self.query = query
+        if terms == self.terms:
+            return
+        among: Iterable[str] = list(self._shown) if narrows(self.terms, terms) else self._keys
+        self.terms = terms
+        self._search(among)
+        self.arrange()
+
+    def regroup(self, grouping: Grouping, sorting: Sorting) -> None:
+        """Group and sort by something else."""
+        self.grouping, self.sorting = grouping, sorting
+        self._read_keys()
+        self.arrange()
+
+    def nearest(self, line: int) -> str | None:
+        """The task in this line, or else the next one below, or else above; None when nothing is shown."""
+        lines = self.lines
+        start = max(0, min(line, len(lines) - 1))
+        for number in range(start, len(lines)):
+            found = lines[number]
+            if isinstance(found, str):
+                return found
+        for number in range(start - 1, -1, -1):
+            found = lines[number]
+            if isinstance(found, str):
+                return found
+        return None
+
+    def _key(self, task: TaskSummary) -> SortKey:
+        return sort_key(task, self.grouping, self.sorting, self._refused(task.task_id))
+
+    def _read_keys(self) -> None:
+        self._keys = {task_id: self._key(task) for task_id, task in self._tasks.items()}
+
+    def _entry(self, task: TaskSummary) -> Entry:
+        entry = self._entries.get(task.task_id)
+        if entry is None:
+            entry = self._entries[task.task_id] = entry_of(task, self._refused(task.task_id))
+        return entry
+
+    def _search(self, among: Iterable[str]) -> None:
+        if not self.terms:
+            self._shown = set(self._keys)
+            return
+        terms = self.terms
+        self._shown = {task_id for task_id in among if matches(terms, self._entry(self._tasks[task_id]))}
+
+    def warm(self) -> None:
+        """Prepare what the filter looks at, so that the first letter typed costs no more than the others."""
+        for task in self._tasks.values():
+            self._entry(task)
