@@ -1,0 +1,100 @@
+"""What a person can ask of the backend, as screens see it: calls that return at once."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from foundry_tui.contract.events import Topic
+from foundry_tui.contract.problems import Problem
+from foundry_tui.contract.records import HistoryEvent, Repo
+from foundry_tui.contract.requests import CreateTask, Diff
+
+
+class CommandProblem(Struct, frozen=True, kw_only=True):
+    """A command that did not succeed. `problem` is None when the backend could not be reached.
+
+    `action` is the command's method name. `message` is a sentence for a person. An archive or kill that was
+    refused because work would be lost has `problem.would_lose`; ask, then repeat it with `force`.
+    """
+
+    action: str
+    message: str
+    task_id: str | None = None
+    session_id: str | None = None
+    problem: Problem | None = None
+
+
+class Drafts(Protocol):
+    """Unsent new-task dialogs, one a repository (`""` for none chosen), kept across restarts."""
+
+    def get(self, repo: str) -> CreateTask | None:
+        """The draft kept for `repo`, or None."""
+
+    def put(self, repo: str, draft: CreateTask) -> None:
+        """Keep `draft` for `repo`, in place of the one before."""
+
+    def discard(self, repo: str) -> None:
+        """Forget the draft of `repo`; nothing happens when there is none."""
+
+
+class Commands(Protocol):
+    """Everything that changes something returns at once: the store shows it, the backend's answer settles it.
+
+    Failures reach `on_problem`. The methods that read (`diff`, `branches`, `history`, `add_repo`) wait for the
+    backend, raise `ApiProblem` or `Unreachable` of `client.api`, and belong in workers.
+    """
+
+    on_problem: Callable[[CommandProblem], None] | None
+    drafts: Drafts
+
+    def create(self, request: CreateTask) -> str:
+        """Show a new task at once and create it; the answer is its task_id (made here, like session_id, if absent)."""
+
+    def retry_creation(self, task_id: str) -> None:
+        """Send a refused creation again, with the same id."""
+
+    def discard_creation(self, task_id: str) -> None:
+        """Drop a refused creation from the store."""
+
+    def retry(self, task_id: str) -> None:
+        """Go on from the stage that failed (a refused creation is sent again)."""
+
+    def archive(self, task_id: str, force: bool = False) -> None: ...
+
+    def kill(self, task_id: str, force: bool = False, delete_branch: bool = False) -> None: ...
+
+    def prune(self, task_id: str) -> None:
+        """Remove an archived or killed task for good (a refused creation is dropped)."""
+
+    def rename(self, task_id: str, title: str) -> None: ...
+
+    def mark(self, task_id: str, unread: bool) -> None: ...
+
+    def add_session(self, task_id: str, name: str | None = None, agent: str | None = None) -> str:
+        """Show a new session at once and ask for it; the answer is its session_id."""
+
+    def close_session(self, session_id: str) -> None: ...
+
+    def stop(self, session_id: str) -> None:
+        """Stop the running turn."""
+
+    def prompt(self, session_id: str, text: str) -> str:
+        """Show a prompt as queued at once and send it; the answer is its prompt_id."""
+
+    def answer(self, permission_id: str, option_id: str) -> None: ...
+
+    def hold(self, topic: Topic) -> Callable[[], None]:
+        """Subscribe to a topic; the answer releases it (calling it twice releases once)."""
+
+    def reconnect(self) -> None:
+        """Try all lost connections again now, without waiting for their back-off."""
+
+    async def diff(self, task_id: str) -> Diff: ...
+
+    async def branches(self, repo_id: str) -> Sequence[str]: ...
+
+    async def history(self, task_id: str) -> Sequence[HistoryEvent]:
+        """All of a task's history, from the beginning."""
+
+    async def add_repo(self, *, path: str | None = None, remote: str | None = None) -> Repo: ...

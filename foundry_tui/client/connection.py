@@ -1,0 +1,85 @@
+"""Where the backend is, and the HTTP client that reaches it."""
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+if TYPE_CHECKING:
+    import httpx
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds to wait for the backend to accept a connection."""
+ANSWER_TIMEOUT = 30.0
+"""Seconds to wait for an answer; every answer comes after one commit at most, so this is patience, not a plan."""
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Target(Struct, frozen=True):
+    """Where a backend listens. `uds` is the path of its Unix socket, None for TCP; `base_url` ends in no slash."""
+
+    base_url: str
+    uds: str | None = None
+    token: str | None = None
+
+    @classmethod
+    def parse(cls, text: str, token: str | None = None) -> "Target":
+        """The target of `unix:PATH`, `HOST:PORT` or an http(s) URL; raises `ValueError` with one sentence otherwise."""
+        if text.startswith("unix:"):
+            path = text.removeprefix("unix:")
+            if not path:
+                raise ValueError("unix: needs the path of a socket behind it")
+            return cls("http://localhost", path, token)
+        url = text if text.startswith(("http://", "https://")) else f"http://{text}"
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host, port = None, None
+        if not host or (url is not text and port is None):
+            raise ValueError(f"{text!r} names no backend: use unix:PATH, HOST:PORT or a URL")
+        return cls(url.rstrip("/"), None, token)
+
+    def with_token(self, token: str | None) -> "Target":
+        """The same place with another token."""
+        return replace(self, token=token)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the backend is on this machine as far as its address tells."""
+        return self.uds is not None or urlsplit(self.base_url).hostname in _LOOPBACK
+
+    def __str__(self) -> str:
+        """The target as a person would write it, without its token."""
+        return f"unix:{self.uds}" if self.uds is not None else self.base_url.removeprefix("http://")
+
+    def __repr__(self) -> str:
+        return f"Target({str(self)!r})"
+
+
+def make_http(
+    target: Target, transport: "httpx.AsyncBaseTransport | None" = None, timeout: float = ANSWER_TIMEOUT
+) -> "httpx.AsyncClient":
+    """An HTTP client for `target`; `timeout` is the seconds to wait for an answer. The caller closes it."""
+    # Imported late so that naming a target costs no HTTP library.
+    import httpx
+
+    secure = target.base_url.startswith("https://")
+    # Each stream holds a connection for as long as it is on screen, so there is no bound on their number.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=4)
+    if transport is None and target.uds is not None:
+        transport = httpx.AsyncHTTPTransport(uds=target.uds, verify=False, limits=limits)
+    headers = {"Authorization": f"Bearer {target.token}"} if target.token else {}
+    return httpx.AsyncClient(
+        base_url=target.base_url,
+        transport=transport,
+        headers=headers,
+        timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
+        limits=limits,
+        # Reading the certificates takes tens of milliseconds, which plain HTTP has no use for.
+        verify=secure,
+        # A proxy of the environment must not stand between this machine and itself.
+        trust_env=not target.is_local,
+    )

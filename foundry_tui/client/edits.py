@@ -1,0 +1,40 @@
+"""What the user has just asked to change, laid over the backend's records until the backend has answered."""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from foundry_tui.contract.records import Prompt, SessionSummary, TaskSummary
+
+T = TypeVar("T", bound=TaskSummary)
+
+
+class Edit(Struct, frozen=True, kw_only=True):
+    """One command that is on its way: what it will change of the task, where that can be foreseen."""
+
+    token: int
+    task_id: str
+    title: str | None = None
+    unread: bool | None = None
+    session: SessionSummary | None = None
+
+
+def lay_over(task: T, edits: Iterable[Edit]) -> T:
+    """The task with the edits applied in the order they were asked for; its revision stays the backend's."""
+    for edit in edits:
+        if edit.title is not None:
+            task = replace(task, title=edit.title)
+        if edit.unread is not None:
+            task = replace(task, unread=edit.unread)
+        session = edit.session
+        if session is not None and all(session.session_id != known.session_id for known in task.sessions):
+            task = replace(task, sessions=(*task.sessions, session))
+    return task
+
+
+def merge_prompts(known: tuple[Prompt, ...], asked: Iterable[Prompt]) -> tuple[Prompt, ...]:
+    """The backend's prompts, then those that it does not know yet."""
+    ids = {prompt.prompt_id for prompt in known}
+    return known + tuple(prompt for prompt in asked if prompt.prompt_id not in ids)

@@ -1,0 +1,164 @@
+"""The replica of topic `tasks`: rules 1, 2 and 4 for summaries and repositories, at a cost that does not grow."""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from foundry_tui.client.changes import Dirt
+from foundry_tui.client.replica import Replica
+from foundry_tui.contract.events import EventName, TaskRemoved, Topic
+from foundry_tui.contract.records import Repo, TaskSummary
+from foundry_tui.contract.requests import TasksSnapshot
+
+FOR_EVER = 1 << 62
+"""The seq of a removal that only an answer told of: no snapshot of this database's life undoes it."""
+
+
+class TasksReplica(Replica):
+    """Topic `tasks`: all summaries and repositories.
+
+    `shown` holds what screens see: the backend's records, the tasks that the user just made, and edits laid over them.
+    `decorate` makes the shown record of a true one for the few ids in `edited`; `under` keeps the true ones of those.
+    """
+
+    def __init__(
+        self,
+        topic: Topic,
+        dirty: Callable[[], Dirt],
+        started_afresh: Callable[[], None],
+        decorate: Callable[[TaskSummary], TaskSummary],
+        made_real: Callable[[str], None],
+    ) -> None:
+        super().__init__(topic, dirty, started_afresh)
+        self.shown: dict[str, TaskSummary] = {}
+        self.repos: dict[str, Repo] = {}
+        self.under: dict[str, TaskSummary] = {}
+        self.edited: set[str] = set()
+        self.created: set[str] = set()
+        self.removed: dict[str, int] = {}
+        self._decorate = decorate
+        self._made_real = made_real
+        self._seen: dict[str, int] = {}
+        self._repo_seen: dict[str, int] = {}
+
+    def apply(self, name: EventName, record: Struct, seq: int) -> bool:
+        if type(record) is TaskSummary:
+            return self.put(record, seq)
+        if isinstance(record, TaskRemoved):
+            return self.remove(record.task_id, seq)
+        if isinstance(record, Repo):
+            return self.put_repo(record, seq)
+        return False
+
+    def put(self, task: TaskSummary, seq: int) -> bool:
+        """Rule 1: a record replaces the one held only if its revision is higher."""
+        task_id = task.task_id
+        held = self.shown.get(task_id)
+        if held is None:
+            if task_id in self.removed:
+                return False
+        else:
+            # A stale event still proves that the task existed at its seq.
+            if seq > self._seen.get(task_id, -1):
+                self._seen[task_id] = seq
+            if task.revision <= held.revision:
+                return False
+        self._seen[task_id] = max(seq, self._seen.get(task_id, -1))
+        if task_id in self.edited:
+            self.under[task_id] = task
+            self.shown[task_id] = self._decorate(task)
+        else:
+            self.shown[task_id] = task
+        if task_id in self.created:
+            self._made_real(task_id)
+        self._note_commit(task.updated_at)
+        self.dirty().tasks.add(task_id)
+        return True
+
+    def put_repo(self, repo: Repo, seq: int) -> bool:
+        """Repositories have no revision; the higher seq wins."""
+        if seq <= self._repo_seen.get(repo.repo_id, -1):
+            return False
+        self._repo_seen[repo.repo_id] = seq
+        self.repos[repo.repo_id] = repo
+        self.dirty().repos = True
+        return True
+
+    def add_repo(self, repo: Repo) -> None:
+        """A repository that an answer told of, kept until the stream knows it."""
+        if repo.repo_id not in self.repos:
+            self.repos[repo.repo_id] = repo
+            self.dirty().repos = True
+
+    def remove(self, task_id: str, seq: int) -> bool:
+        """Rule 4: a removed id is remembered."""
+        if seq <= self.removed.get(task_id, -1):
+            return False
+        self.removed[task_id] = seq
+        self._seen.pop(task_id, None)
+        self.under.pop(task_id, None)
+        if task_id in self.created:
+            self._made_real(task_id)
+        if self.shown.pop(task_id, None) is None:
+            return False
+        self.dirty().tasks.add(task_id)
+        return True
+
+    def replace(self, snapshot: Struct, seq: int, afresh: bool) -> None:
+        assert isinstance(snapshot, TasksSnapshot)
+        if afresh:
+            self.removed.clear()
+        self._replace_tasks(snapshot, seq, afresh)
+        self._replace_repos(snapshot, seq, afresh)
+
+    def _replace_tasks(self, snapshot: TasksSnapshot, seq: int, afresh: bool) -> None:
+        old, seen, removed = self.shown, self._seen, self.removed
+        new = {task.task_id: task for task in snapshot.tasks}
+        new_seen = dict.fromkeys(new, seq)
+        changed = self.dirty().tasks
+        for task_id in removed.keys() & new.keys():
+            if removed[task_id] >= seq:
+                del new[task_id], new_seen[task_id]
+            else:
+                del removed[task_id]
+        if not old:
+            changed.update(new)
+        else:
+            for task_id, held in old.items():
+                task = new.get(task_id)
+                if task is None:
+                    if task_id in self.created:
+                        new[task_id] = held
+                    elif not afresh and seen.get(task_id, 0) > seq:
+                        new[task_id] = held
+                        new_seen[task_id] = seen[task_id]
+                    else:
+                        changed.add(task_id)
+                        self.under.pop(task_id, None)
+                        if not afresh:
+                            removed[task_id] = seq
+                elif not afresh and task.revision <= held.revision:
+                    new[task_id] = held
+                    new_seen[task_id] = max(seq, seen.get(task_id, 0))
+                else:
+                    changed.add(task_id)
+                    if task_id in self.edited:
+                        self.under[task_id] = task
+                        new[task_id] = self._decorate(task)
+            changed.update(new.keys() - old.keys())
+        self.shown, self._seen = new, new_seen
+        for task_id in [task_id for task_id in self.created if task_id in new_seen]:
+            self._made_real(task_id)
+
+    def _replace_repos(self, snapshot: TasksSnapshot, seq: int, afresh: bool) -> None:
+        repos = {repo.repo_id: repo for repo in snapshot.repos}
+        seen = dict.fromkeys(repos, seq)
+        for repo_id, repo in self.repos.items():
+            newest = self._repo_seen.get(repo_id)
+            if not afresh and (repo_id not in repos if newest is None else newest > seq):
+                repos[repo_id] = repo
+                if newest is not None:
+                    seen[repo_id] = newest
+        if repos != self.repos:
+            self.dirty().repos = True
+        self.repos, self._repo_seen = repos, seen

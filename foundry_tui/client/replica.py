@@ -1,0 +1,124 @@
+"""What the replicas of all topics share: where a stream stands, and rule 2 when it begins anew.
+
+Replicas do not feed each other. A topic is judged by its own stream alone, so that what one stream still
+delivers late cannot spoil what another has already started afresh.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from msgspec import Struct
+
+from foundry_tui.client.changes import Dirt
+from foundry_tui.client.statistics import Counter, RefreshReason
+from foundry_tui.contract.events import EventName, Topic, event_id
+from foundry_tui.contract.records import Record
+
+R = TypeVar("R", bound=Struct)
+
+
+def only(type_: type[R], record: Record) -> R:
+    """The fields of `type_` out of a record of one of its subclasses."""
+    return type_(**{name: getattr(record, name) for name in type_.__struct_fields__})
+
+
+class Replica:
+    """What every topic has: where its stream stands, and what to do when the stream begins anew.
+
+    `seq` is the highest that the stream has delivered. `settled` says that the open connection has sent its
+    `snapshot` or `resumed`; events before that are applied at once and again after it, in case it starts afresh.
+    """
+
+    def __init__(self, topic: Topic, dirty: Callable[[], Dirt], started_afresh: Callable[[], None]) -> None:
+        self.topic = topic
+        self.dirty = dirty
+        self.counter = Counter()
+        self.database: str | None = None
+        self.seq = 0
+        self.settled = False
+        self.gone = False
+        self.opened_at = 0
+        self._started_afresh = started_afresh
+        self._baseline = 0
+        self._early: list[tuple[EventName, Struct, int]] = []
+
+    @property
+    def cursor(self) -> str | None:
+        """The `Last-Event-ID` to resume from, or None when there is nothing to resume."""
+        return None if self.database is None else event_id(self.database, self.seq)
+
+    def open(self, now: int) -> None:
+        """A connection of this topic begins."""
+        self.opened_at = now
+        self.settled = False
+        self._baseline = self.seq
+        self._early.clear()
+        self.counter.connections += 1
+
+    def receive(self, name: EventName, record: Struct, seq: int, database: str, size: int, now: int) -> bool:
+        """Take one event of the stream; the answer is whether anything changed."""
+        counter = self.counter
+        counter.bytes += size
+        if self.settled:
+            changed = name is not EventName.PING and self.apply(name, record, seq)
+            if seq > self.seq:
+                self.seq = seq
+            if changed:
+                counter.applied += 1
+                counter.last_refresh = RefreshReason.EVENT
+                counter.refreshed_at = now
+            elif name is not EventName.PING:
+                counter.stale += 1
+            return changed
+        return self._receive_early(name, record, seq, database, now)
+
+    def forget_position(self) -> None:
+        """Have the next connection begin with a snapshot."""
+        self.database = None
+
+    def apply(self, name: EventName, record: Struct, seq: int) -> bool:
+        """Reconcile one event; the answer is whether anything changed."""
+        raise NotImplementedError
+
+    def replace(self, snapshot: Struct, seq: int, afresh: bool) -> None:
+        """Reconcile a snapshot; `afresh` forgets all that was held before."""
+        raise NotImplementedError
+
+    def _receive_early(self, name: EventName, record: Struct, seq: int, database: str, now: int) -> bool:
+        counter = self.counter
+        if name is EventName.PING:
+            return False
+        if name is EventName.SNAPSHOT:
+            afresh = self.database is not None and (database != self.database or seq < self._baseline)
+            bootstrap = self.database is None
+            self.gone = False
+            self.replace(record, seq, afresh)
+            self.database = database
+            self.seq = seq
+            counter.snapshots += 1
+            counter.last_refresh = RefreshReason.BOOTSTRAP if bootstrap else RefreshReason.SNAPSHOT
+            if afresh:
+                self._started_afresh()
+        elif name is EventName.RESUMED:
+            if database != self.database:
+                # It resumes a life that is not the one held; only a snapshot can tell the truth now.
+                self.forget_position()
+                return False
+            counter.last_refresh = RefreshReason.RESUME
+        else:
+            self._early.append((name, record, seq))
+            return self.apply(name, record, seq)
+        self.settled = True
+        counter.refreshed_at = now
+        early, self._early = self._early, []
+        for early_name, early_record, early_seq in early:
+            self.apply(early_name, early_record, early_seq)
+            self.seq = max(self.seq, early_seq)
+        return True
+
+    def _note_commit(self, at: int) -> None:
+        """Remember the oldest commit not yet told of; what was committed before this connection is no measure."""
+        if at >= self.opened_at:
+            oldest = self.counter.oldest_commit
+            if not oldest or at < oldest:
+                self.counter.oldest_commit = at

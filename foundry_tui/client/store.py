@@ -1,0 +1,468 @@
+"""The one place that screens read from: what the backend committed, and what the user has just asked for.
+
+Pure: no I/O, no tasks, the clock is passed in. Streams and answers are put in, listeners are told at `flush`.
+All records are frozen; the mappings are to be read only, and to be asked for again after each flush.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from foundry_tui.client.changes import Changes, Dirt
+from foundry_tui.client.creations import Creation, CreationState, session_of, task_of
+from foundry_tui.client.edits import Edit, lay_over, merge_prompts
+from foundry_tui.client.freshness import Freshness, FreshnessState
+from foundry_tui.client.list_replica import FOR_EVER, TasksReplica
+from foundry_tui.client.replica import Replica, only
+from foundry_tui.client.replicas import LogReplica, SessionReplica, TaskReplica
+from foundry_tui.client.statistics import RefreshReason
+from foundry_tui.contract.events import TASKS, EventName, Topic, TopicKind
+from foundry_tui.contract.problems import Problem
+from foundry_tui.contract.records import (
+    HistoryEvent,
+    LogLine,
+    Prompt,
+    Repo,
+    SessionDetail,
+    SessionState,
+    SessionSummary,
+    TaskDetail,
+    TaskSummary,
+    TranscriptItem,
+    summary_of,
+)
+from foundry_tui.contract.requests import CreateTask
+
+R = TypeVar("R", bound=Replica)
+
+_KINDS: dict[TopicKind, Callable[[Topic, Callable[[], Dirt], Callable[[], None]], Replica]] = {
+    TopicKind.TASK: TaskReplica,
+    TopicKind.SESSION: SessionReplica,
+    TopicKind.LOG: LogReplica,
+}
+
+
+def wall_ms() -> int:
+    """Milliseconds since the epoch by this machine's clock."""
+    return time.time_ns() // 1_000_000
+
+
+class Store:
+    """What is known of tasks, sessions, logs and repositories, and how far it can be trusted.
+
+    `on_dirty` is called once when there is something to flush. `life` rises whenever a topic starts afresh
+    because the backend's database is another one than before.
+    """
+
+    def __init__(self, now_ms: Callable[[], int] = wall_ms) -> None:
+        self.now_ms = now_ms
+        self.on_dirty: Callable[[], None] | None = None
+        self.life = 0
+        self.flushes = 0
+        self._dirt: Dirt | None = None
+        self._listeners: list[Callable[[Changes], None]] = []
+        self._freshness: dict[Topic, Freshness] = {}
+        self._creations: dict[str, Creation] = {}
+        self._made: dict[str, Creation] = {}
+        self._made_sessions: dict[str, str] = {}
+        self._edits: dict[str, list[Edit]] = {}
+        self._prompts: dict[str, dict[str, Prompt]] = {}
+        self._details: dict[str, tuple[TaskDetail, int, int, TaskDetail]] = {}
+        self._edition = 0
+        self._tokens = count(1)
+        self._list = TasksReplica(TASKS, self._dirty, self._started_afresh, self._decorate, self._made_real)
+        self._replicas: dict[Topic, Replica] = {TASKS: self._list}
+
+    # What screens read.
+
+    @property
+    def tasks(self) -> Mapping[str, TaskSummary]:
+        """All tasks by id, with those that the user just created (they have revision 0)."""
+        return self._list.shown
+
+    @property
+    def creations(self) -> Mapping[str, Creation]:
+        """The tasks that the user created and the backend has not confirmed, by task_id."""
+        return self._creations
+
+    @property
+    def repos(self) -> Mapping[str, Repo]:
+        return self._list.repos
+
+    def detail(self, task_id: str) -> TaskDetail | None:
+        """The task whole, from its own topic; for a creation one made of the request; None when not known (yet)."""
+        replica = self._find(TopicKind.TASK, task_id, TaskReplica)
+        if replica is not None and replica.detail is not None:
+            return self._whole(replica, replica.detail)
+        made = self._made.get(task_id)
+        if made is None:
+            return None
+        guess = task_of(made, self._repo_of(made.request))
+        known = self._list.under.get(task_id) or self._list.shown.get(task_id)
+        if known is None:
+            return None
+        if known.revision > 0:
+            # The list knows more than the request by now, except for the prompt, which it has cut.
+            fields = {name: getattr(known, name) for name in TaskSummary.__struct_fields__ if name != "prompt"}
+            guess = replace(guess, **fields)
+        return lay_over(guess, self._edits.get(task_id, ()))
+
+    def session(self, session_id: str) -> SessionDetail | None:
+        """The session with its prompts. Its `transcript` is left empty: ask `transcript()`, which copies nothing."""
+        replica = self._find(TopicKind.SESSION, session_id, SessionReplica)
+        known: SessionDetail | None = None
+        if replica is not None and replica.state is not None:
+            known = SessionDetail(
+                **{name: getattr(replica.state, name) for name in SessionState.__struct_fields__}, transcript=()
+            )
+        elif replica is None or not replica.gone:
+            known = self._expected_session(session_id)
+        if known is None:
+            return None
+        asked = self._prompts.get(session_id)
+        return replace(known, prompts=merge_prompts(known.prompts, asked.values())) if asked else known
+
+    def transcript(self, session_id: str) -> Sequence[TranscriptItem]:
+        """The conversation in the order of `index`, without gaps. It grows in place: keep no reference to it."""
+        replica = self._find(TopicKind.SESSION, session_id, SessionReplica)
+        return () if replica is None else replica.transcript
+
+    def log(self, task_id: str) -> Sequence[LogLine]:
+        """What providers printed, in the order of `index`. It grows in place: keep no reference to it."""
+        replica = self._find(TopicKind.LOG, task_id, LogReplica)
+        return () if replica is None else replica.lines
+
+    def gone(self, task_id: str) -> bool:
+        """Whether the task was removed: it is not merely unknown."""
+        if task_id in self._list.shown:
+            return False
+        if task_id in self._list.removed:
+            return True
+        replica = self._find(TopicKind.TASK, task_id, TaskReplica)
+        return replica is not None and replica.gone
+
+    def freshness(self, topic: Topic = TASKS) -> Freshness:
+        """How far what is held of a topic can be trusted."""
+        known = self._freshness.get(topic)
+        if known is None:
+            known = Freshness(FreshnessState.STALE, self.now_ms(), reason="not subscribed")
+        return known
+
+    # Telling listeners.
+
+    def listen(self, callback: Callable[[Changes], None]) -> Callable[[], None]:
+        """Have `callback` told at each flush what changed; the answer ends that."""
+        self._listeners.append(callback)
+
+        def stop() -> None:
+            if callback in self._listeners:
+                self._listeners.remove(callback)
+
+        return stop
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether a flush would tell anything."""
+        return self._dirt is not None
+
+    def flush(self) -> None:
+        """Tell listeners once of everything that changed since the last flush."""
+        dirt, self._dirt = self._dirt, None
+        if dirt is None:
+            return
+        self.flushes += 1
+        for task_id in dirt.tasks & self._made.keys():
+            # What is shown of a task made here may still stand on its summary alone.
+            dirt.details.add(task_id)
+            dirt.sessions.add(self._made[task_id].session_id)
+        now = self.now_ms()
+        for replica in self._replicas.values():
+            replica.counter.flushed(now)
+        changes = dirt.freeze()
+        for callback in tuple(self._listeners):
+            callback(changes)
+
+    # What streams put in.
+
+    def open(self, topic: Topic) -> None:
+        """A connection of the topic begins: what comes next is judged against what came before it."""
+        self._replica(topic).open(self.now_ms())
+
+    def apply(
+        self, topic: Topic, name: EventName, record: Struct, seq: int, database: str = "local", size: int = 0
+    ) -> bool:
+        """Take one event of the topic's stream; the answer is whether anything changed. `size` is its bytes."""
+        replica = self._replicas.get(topic)
+        if replica is None:
+            replica = self._replica(topic)
+        return replica.receive(name, record, seq, database, size, self.now_ms())
+
+    def cursor(self, topic: Topic) -> str | None:
+        """The event id to resume the topic from."""
+        replica = self._replicas.get(topic)
+        return None if replica is None else replica.cursor
+
+    def absent(self, topic: Topic) -> None:
+        """The backend knows no such topic: what it was about has been removed."""
+        replica = self._replica(topic)
+        if isinstance(replica, TaskReplica | SessionReplica | LogReplica):
+            replica.remove()
+
+    def forget(self, topic: Topic) -> None:
+        """Drop what is held of a topic that nobody looks at."""
+        if topic != TASKS:
+            self._replicas.pop(topic, None)
+            self._freshness.pop(topic, None)
+            self._details.pop(topic.id, None)
+
+    def set_freshness(self, topic: Topic, freshness: Freshness) -> None:
+        """Say how far a topic can be trusted; its connection is the one to say so."""
+        if self._freshness.get(topic) != freshness:
+            self._freshness[topic] = freshness
+            self._dirty().freshness = True
+
+    # What the user asked for.
+
+    def create(self, request: CreateTask, since: int | None = None) -> Creation:
+        """Show a task that has not been answered yet; `request` has its task_id and session_id."""
+        if request.task_id is None or request.session_id is None:
+            raise ValueError("a creation needs the ids of its task and its session")
+        now = self.now_ms() if since is None else since
+        creation = Creation(request=request, state=CreationState.PENDING, since=now)
+        self._put_creation(creation)
+        return creation
+
+    def created(self, task: TaskDetail, life: int | None = None) -> bool:
+        """The answer to a create. False when the database has changed since `life`: ask again with the same id."""
+        if life is not None and life != self.life:
+            return False
+        self.answered(task)
+        self._made_real(task.task_id)
+        return True
+
+    def refused(self, task_id: str, problem: Problem) -> None:
+        """The backend refused a creation: it stays, with the reason, until it is retried or discarded."""
+        creation = self._creations.get(task_id)
+        if creation is not None:
+            self._put_creation(replace(creation, state=CreationState.REFUSED, problem=problem))
+
+    def retry_creation(self, task_id: str) -> Creation | None:
+        """A refused creation is pending again; None when there is none."""
+        creation = self._creations.get(task_id)
+        if creation is None:
+            return None
+        creation = replace(creation, state=CreationState.PENDING, problem=None)
+        self._put_creation(creation)
+        return creation
+
+    def discard_creation(self, task_id: str) -> None:
+        """Drop a creation that the backend did not confirm."""
+        if task_id in self._creations:
+            self._made_real(task_id)
+            self._forget_made(task_id)
+            self._list.shown.pop(task_id, None)
+            dirt = self._dirty()
+            dirt.tasks.add(task_id)
+            dirt.details.add(task_id)
+
+    def edit(
+        self,
+        task_id: str,
+        *,
+        title: str | None = None,
+        unread: bool | None = None,
+        session: SessionSummary | None = None,
+    ) -> int:
+        """Show a change before the backend has made it; the answer is the token to `settle` it with."""
+        edit = Edit(token=next(self._tokens), task_id=task_id, title=title, unread=unread, session=session)
+        self._edits.setdefault(task_id, []).append(edit)
+        self._redecorate(task_id)
+        return edit.token
+
+    def settle(self, task_id: str, token: int) -> None:
+        """The backend has answered: what it committed is shown from now on."""
+        edits = [edit for edit in self._edits.get(task_id, ()) if edit.token != token]
+        if edits:
+            self._edits[task_id] = edits
+        else:
+            self._edits.pop(task_id, None)
+        self._redecorate(task_id)
+
+    def answered(self, task: TaskDetail, life: int | None = None) -> None:
+        """A task as the answer to a command has it; dropped when the database has changed since `life`."""
+        if life is not None and life != self.life:
+            return
+        seq = max((event.seq for event in task.history), default=-1)
+        if self._list.put(summary_of(task), seq):
+            self._list.counter.last_refresh = RefreshReason.MUTATION
+            self._list.counter.refreshed_at = self.now_ms()
+        replica = self._find(TopicKind.TASK, task.task_id, TaskReplica)
+        if replica is None and task.task_id in self._made:
+            replica = self._task_replica(task.task_id)
+        if replica is not None and not replica.gone and replica.put(task):
+            replica.counter.last_refresh = RefreshReason.MUTATION
+            replica.counter.refreshed_at = self.now_ms()
+
+    def pruned(self, task_id: str) -> None:
+        """The backend has removed the task at the user's request."""
+        self._list.remove(task_id, FOR_EVER)
+        replica = self._find(TopicKind.TASK, task_id, TaskReplica)
+        if replica is not None:
+            replica.remove()
+
+    def add_repo(self, repo: Repo) -> None:
+        """A repository that an answer told of."""
+        self._list.add_repo(repo)
+
+    def add_history(self, task_id: str, events: Sequence[HistoryEvent]) -> Sequence[HistoryEvent]:
+        """Older history that was asked for; the answer is all that is held now."""
+        replica = self._find(TopicKind.TASK, task_id, TaskReplica)
+        if replica is None:
+            return events
+        replica.add_history(events)
+        return tuple(replica.history)
+
+    def put_session(self, session: SessionSummary) -> None:
+        """A session as the answer to a command has it."""
+        replica = self._find(TopicKind.SESSION, session.session_id, SessionReplica)
+        if replica is not None:
+            replica.put_summary(session)
+
+    def put_prompt(self, prompt: Prompt) -> None:
+        """Show a prompt until the backend's own record of the session has it."""
+        self._prompts.setdefault(prompt.session_id, {})[prompt.prompt_id] = prompt
+        self._dirty().sessions.add(prompt.session_id)
+
+    def drop_prompt(self, session_id: str, prompt_id: str) -> None:
+        """Show a prompt no longer, unless the backend has it."""
+        asked = self._prompts.get(session_id)
+        if asked is not None and asked.pop(prompt_id, None) is not None:
+            if not asked:
+                del self._prompts[session_id]
+            self._dirty().sessions.add(session_id)
+
+    def is_expected(self, topic: Topic) -> bool:
+        """Whether the topic is about something that the user asked for and the backend is not known to have."""
+        if topic.kind is TopicKind.SESSION:
+            if self._made_sessions.get(topic.id, "") in self._creations:
+                return True
+            return self._edited_session(topic.id) is not None
+        return topic.id in self._creations
+
+    # Inside.
+
+    def _dirty(self) -> Dirt:
+        dirt = self._dirt
+        if dirt is None:
+            dirt = self._dirt = Dirt()
+            if self.on_dirty is not None:
+                self.on_dirty()
+        return dirt
+
+    def _started_afresh(self) -> None:
+        self.life += 1
+
+    def _replica(self, topic: Topic) -> Replica:
+        replica = self._replicas.get(topic)
+        if replica is None:
+            replica = self._replicas[topic] = _KINDS[topic.kind](topic, self._dirty, self._started_afresh)
+        return replica
+
+    def _task_replica(self, task_id: str) -> TaskReplica:
+        replica = self._replica(Topic(TopicKind.TASK, task_id))
+        assert isinstance(replica, TaskReplica)
+        return replica
+
+    def _find(self, kind: TopicKind, id_: str, type_: type[R]) -> R | None:
+        replica = self._replicas.get(Topic(kind, id_))
+        return replica if isinstance(replica, type_) else None
+
+    def _whole(self, replica: TaskReplica, detail: TaskDetail) -> TaskDetail:
+        task_id = replica.topic.id
+        cached = self._details.get(task_id)
+        length = len(replica.history)
+        if cached is not None and cached[0] is detail and cached[1] == length and cached[2] == self._edition:
+            return cached[3]
+        whole = lay_over(replace(detail, history=tuple(replica.history)), self._edits.get(task_id, ()))
+        self._details[task_id] = (detail, length, self._edition, whole)
+        return whole
+
+    def _expected_session(self, session_id: str) -> SessionDetail | None:
+        made = self._made.get(self._made_sessions.get(session_id, ""))
+        summary: SessionSummary | None = None
+        if made is not None:
+            guess = session_of(made)
+            task = self._list.shown.get(made.task_id)
+            if task is None:
+                return None
+            summary = next((known for known in task.sessions if known.session_id == session_id), None)
+            if summary is None or summary.revision == 0:
+                return guess
+            return replace(guess, **{name: getattr(summary, name) for name in SessionSummary.__struct_fields__})
+        summary = self._edited_session(session_id)
+        if summary is None:
+            return None
+        return SessionDetail(**{name: getattr(summary, name) for name in SessionSummary.__struct_fields__})
+
+    def _edited_session(self, session_id: str) -> SessionSummary | None:
+        for edits in self._edits.values():
+            for edit in edits:
+                if edit.session is not None and edit.session.session_id == session_id:
+                    return edit.session
+        return None
+
+    def _repo_of(self, request: CreateTask) -> Repo | None:
+        for repo in self._list.repos.values():
+            if request.repo in (repo.repo_id, repo.path, repo.remote):
+                return repo
+        return None
+
+    def _put_creation(self, creation: Creation) -> None:
+        task_id = creation.task_id
+        self._creations[task_id] = creation
+        self._made[task_id] = creation
+        self._made_sessions[creation.session_id] = task_id
+        self._list.created.add(task_id)
+        held = self._list.shown.get(task_id)
+        if held is None or held.revision == 0:
+            shown = only(TaskSummary, summary_of(task_of(creation, self._repo_of(creation.request))))
+            self._list.shown[task_id] = lay_over(shown, self._edits.get(task_id, ()))
+        dirt = self._dirty()
+        dirt.creations.add(task_id)
+        dirt.tasks.add(task_id)
+
+    def _made_real(self, task_id: str) -> None:
+        self._list.created.discard(task_id)
+        if self._creations.pop(task_id, None) is not None:
+            self._dirty().creations.add(task_id)
+
+    def _forget_made(self, task_id: str) -> None:
+        made = self._made.pop(task_id, None)
+        if made is not None:
+            self._made_sessions.pop(made.session_id, None)
+
+    def _decorate(self, task: TaskSummary) -> TaskSummary:
+        return lay_over(task, self._edits.get(task.task_id, ()))
+
+    def _redecorate(self, task_id: str) -> None:
+        self._edition += 1
+        tasks = self._list
+        held = tasks.shown.get(task_id)
+        if task_id in self._edits:
+            if held is not None and task_id not in tasks.edited:
+                tasks.under[task_id] = held
+            tasks.edited.add(task_id)
+            if task_id in tasks.under:
+                tasks.shown[task_id] = self._decorate(tasks.under[task_id])
+        elif task_id in tasks.edited:
+            tasks.edited.discard(task_id)
+            true = tasks.under.pop(task_id, None)
+            if true is not None and held is not None:
+                tasks.shown[task_id] = true
+        dirt = self._dirty()
+        dirt.tasks.add(task_id)
+        dirt.details.add(task_id)
