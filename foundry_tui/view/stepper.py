@@ -26,6 +26,7 @@ from foundry_tui.contract.status import (
     StageName,
     TaskStatus,
 )
+from foundry_tui.view.ages import running_time
 
 
 class StepState(StrEnum):
@@ -97,6 +98,16 @@ def elapsed_ms(step: Step, now: int) -> int | None:
         return None
     end = step.finished_at if step.finished_at is not None else now
     return max(0, end - step.started_at)
+
+
+def spent_text(step: Step, now: int) -> str:
+    """How long a step took, with tenths under ten seconds, or how long it has been going on; empty if not begun."""
+    spent = elapsed_ms(step, now)
+    if spent is None:
+        return ""
+    if step.finished_at is not None and spent < 10_000:
+        return f"{spent / 1000:.1f}s"
+    return running_time(spent)
 
 
 def steps(task: TaskSummary, *, pending: bool = False, refused: bool = False) -> tuple[Step, ...]:
@@ -182,7 +193,7 @@ def _step(record: StageRecord, task: TaskSummary, history: Sequence[HistoryEvent
     between = record.error is not None and record.state in (StageState.PENDING, StageState.RUNNING)
     if between and task.status in PROVISIONING and record.finished_at is not None and record.error is not None:
         state, word = StepState.WAITING, "waiting"
-        resumes_at = record.deadline_at or _resumes_at(record.name, history)
+        resumes_at = _resumes_at(record.name, history)
         detail = record.error.message
     elif record.state is StageState.PENDING and task.status is STATUS_AT.get(record.name):
         state, word = StepState.WAITING, "waiting"
@@ -222,11 +233,8 @@ def _resumes_at(stage: StageName, history: Sequence[HistoryEvent]) -> int | None
     """When the stage's last `stage.retrying` said that it goes on."""
     for event in reversed(history):
         if event.kind is HistoryKind.STAGE_RETRYING and event.payload.get("stage") == stage:
-            at = event.payload.get("resumes_at") or event.payload.get("retry_at")
-            if isinstance(at, int):
-                return at
-            wait = event.payload.get("backoff_ms") or event.payload.get("delay_ms")
-            return event.at + int(wait) if isinstance(wait, (int, float)) else None
+            at = event.payload.get("next_at")
+            return at if isinstance(at, int) else None
     return None
 
 

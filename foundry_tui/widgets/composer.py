@@ -1,0 +1,83 @@
+"""Where a prompt is written: several lines, sent with enter, never emptied before it was taken."""
+
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import TextArea
+
+from foundry_tui.contract.records import SessionStatus
+
+
+class Composer(TextArea):
+    """A text area that sends. Enter sends; shift+enter, alt+enter and ctrl+j begin a new line."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,ctrl+enter,ctrl+s", "send", "send", show=False),
+        Binding("shift+enter,alt+enter,ctrl+j", "newline", "new line", show=False),
+        Binding("ctrl+up", "recall(-1)", "earlier prompt", show=False),
+        Binding("ctrl+down", "recall(1)", "later prompt", show=False),
+    ]
+
+    class Sent(Message):
+        """A person wants this text delivered."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, soft_wrap=True, compact=True, show_line_numbers=False, tab_behavior="focus")
+        self._earlier: tuple[str, ...] = ()
+        self._recalled: int | None = None
+        self._unsent = ""
+
+    def remember(self, earlier: tuple[str, ...]) -> None:
+        """The session's earlier prompts, oldest first, for ctrl+up."""
+        self._earlier = earlier
+
+    async def _on_key(self, event: events.Key) -> None:
+        # TextArea takes enter for itself before bindings are looked at.
+        if event.key in ("enter", "ctrl+enter"):
+            event.stop()
+            event.prevent_default()
+            self.action_send()
+            return
+        await super()._on_key(event)
+
+    def action_send(self) -> None:
+        text = self.text.strip("\n")
+        if text.strip():
+            self._recalled = None
+            self.post_message(self.Sent(text))
+
+    def action_newline(self) -> None:
+        self.insert("\n")
+
+    def action_recall(self, direction: int) -> None:
+        """Show an earlier prompt in place of what is written, which comes back after the last."""
+        if not self._earlier:
+            return
+        place = len(self._earlier) if self._recalled is None else self._recalled
+        if self._recalled is None:
+            self._unsent = self.text
+        place = min(max(0, place + direction), len(self._earlier))
+        if place == len(self._earlier):
+            self._recalled = None
+            self.load_text(self._unsent)
+        else:
+            self._recalled = place
+            self.load_text(self._earlier[place])
+        self.move_cursor(self.document.end)
+
+
+PLACEHOLDERS: dict[SessionStatus, str] = {
+    SessionStatus.PENDING_PROVISION: "What you write now is delivered when the session is ready",
+    SessionStatus.PENDING_CREATE: "What you write now is delivered when the session is ready",
+    SessionStatus.READY: "Say what to do next",
+    SessionStatus.RUNNING: "Add to what the agent is doing: it is delivered after this turn",
+    SessionStatus.ERROR: "The session failed; what you write is kept until it works again",
+    SessionStatus.CLOSED: "This session is closed",
+}
+"""What the empty composer says, for each state of its session."""

@@ -1,0 +1,194 @@
+"""One line of tabs: the task's sessions at the left, the other views of the task at the right."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from msgspec import Struct
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from foundry_tui.contract.records import SessionStatus, SessionSummary
+from foundry_tui.view.clock import Clock
+from foundry_tui.view.glyphs import glyph_set
+from foundry_tui.widgets.text_lines import component_style, strip_of
+
+_WORDS: dict[SessionStatus, str] = {
+    SessionStatus.PENDING_PROVISION: "preparing",
+    SessionStatus.PENDING_CREATE: "opening",
+    SessionStatus.READY: "",
+    SessionStatus.RUNNING: "working",
+    SessionStatus.ERROR: "failed",
+    SessionStatus.CLOSED: "closed",
+}
+
+
+class ViewTab(Struct, frozen=True):
+    """A view beside the sessions: its name for messages, its label and the key that opens it."""
+
+    name: str
+    label: str
+    key: str
+
+
+class _Place(Struct, frozen=True):
+    """Cells of the line that belong to one tab."""
+
+    start: int
+    end: int
+    session_id: str | None = None
+    view: str | None = None
+    new: bool = False
+
+
+class SessionTabs(Widget):
+    """Tabs that are clicked, or chosen by the screen's keys."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "session-tabs--tab",
+        "session-tabs--active",
+        "session-tabs--key",
+        "session-tabs--asks",
+        "session-tabs--failed",
+    }
+
+    class SessionChosen(Message):
+        """A session's tab was clicked."""
+
+        def __init__(self, session_id: str) -> None:
+            super().__init__()
+            self.session_id = session_id
+
+    class ViewChosen(Message):
+        """A view's tab was clicked."""
+
+        def __init__(self, view: str) -> None:
+            super().__init__()
+            self.view = view
+
+    class NewSession(Message):
+        """The tab with the plus was clicked."""
+
+    def __init__(
+        self, clock: Clock, views: Sequence[ViewTab], *, ascii_only: bool = False, id: str | None = None
+    ) -> None:
+        super().__init__(id=id)
+        self._clock = clock
+        self._views = tuple(views)
+        self._glyphs = glyph_set(ascii_only)
+        self._sessions: tuple[SessionSummary, ...] = ()
+        self._active: str | None = None
+        self._view = ""
+        self._asking: frozenset[str] = frozenset()
+        self._new = False
+        self._places: list[_Place] = []
+
+    def show(
+        self,
+        sessions: tuple[SessionSummary, ...],
+        active: str | None,
+        view: str,
+        *,
+        asking: frozenset[str] = frozenset(),
+        new: bool = True,
+    ) -> None:
+        """Show these sessions; `asking` have open permission requests, `new` says that another can be made."""
+        state = (sessions, active, view, asking, new)
+        if state != (self._sessions, self._active, self._view, self._asking, self._new):
+            self._sessions, self._active, self._view, self._asking, self._new = state
+            self.refresh()
+
+    @property
+    def moving(self) -> bool:
+        """Whether a tab changes from frame to frame."""
+        return any(session.status in _MOVING for session in self._sessions)
+
+    def spin(self) -> None:
+        """The frame is another."""
+        if self.moving:
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if y:
+            return Strip.blank(width, self.rich_style)
+        for labels in (True, False):
+            views, marks = self._draw_views(labels)
+            if views.cell_len <= width // 2 or not labels:
+                break
+        text, places = self._draw_sessions(max(10, width - views.cell_len - 1))
+        gap = max(0, width - text.cell_len - views.cell_len)
+        offset = text.cell_len + gap
+        text.append(" " * gap)
+        text.append_text(views)
+        self._places = places + [_Place(mark.start + offset, mark.end + offset, view=mark.view) for mark in marks]
+        return strip_of(text, width, self.rich_style)
+
+    def _style(self, name: str) -> Style:
+        return component_style(self, f"session-tabs--{name}", background=name == "active")
+
+    def _draw_views(self, labels: bool) -> tuple[Text, list[_Place]]:
+        text, places = Text(), []
+        for view in self._views:
+            start = text.cell_len
+            tone = self._style("active" if view.name == self._view else "tab")
+            text.append(" ", tone)
+            text.append(view.key, self._style("key") + Style(bgcolor=tone.bgcolor))
+            text.append(f" {view.label} " if labels else " ", tone)
+            places.append(_Place(start, text.cell_len, view=view.name))
+        return text, places
+
+    def _draw_sessions(self, room: int) -> tuple[Text, list[_Place]]:
+        text, places = Text(), []
+        for session in self._sessions:
+            start = text.cell_len
+            active = session.session_id == self._active and not self._view
+            tone = self._style("active" if active else "tab")
+            glyph, style = self._glyph(session)
+            text.append(f" {glyph} ", style + Style(bgcolor=tone.bgcolor))
+            text.append(session.name, tone)
+            if session.unread and not active:
+                text.append(self._glyphs.unread, self._style("asks") + Style(bgcolor=tone.bgcolor))
+            word = "asks" if session.session_id in self._asking else _WORDS[session.status]
+            text.append(f" {word} " if word else " ", style + Style(bgcolor=tone.bgcolor))
+            places.append(_Place(start, text.cell_len, session_id=session.session_id))
+        if self._new and self._sessions:
+            start = text.cell_len
+            text.append(" + ", self._style("key"))
+            places.append(_Place(start, text.cell_len, new=True))
+        if text.cell_len > room:
+            text.truncate(room, overflow="ellipsis")
+        return text, places
+
+    def _glyph(self, session: SessionSummary) -> tuple[str, Style]:
+        frame = self._clock.frame()
+        if session.session_id in self._asking:
+            return self._glyphs.asks, self._style("asks")
+        match session.status:
+            case SessionStatus.PENDING_PROVISION | SessionStatus.PENDING_CREATE:
+                return self._glyphs.spinner[frame % len(self._glyphs.spinner)], self._style("key")
+            case SessionStatus.RUNNING:
+                return self._glyphs.working[frame % len(self._glyphs.working)], self._style("key")
+            case SessionStatus.ERROR:
+                return self._glyphs.failed, self._style("failed")
+            case SessionStatus.CLOSED:
+                return self._glyphs.archived, self._style("tab")
+            case _:
+                return self._glyphs.ready, self._style("tab")
+
+    def on_click(self, event: events.Click) -> None:
+        for place in self._places:
+            if place.start <= event.x < place.end:
+                if place.session_id is not None:
+                    self.post_message(self.SessionChosen(place.session_id))
+                elif place.view is not None:
+                    self.post_message(self.ViewChosen(place.view))
+                elif place.new:
+                    self.post_message(self.NewSession())
+                return
+
+
+_MOVING = frozenset({SessionStatus.PENDING_PROVISION, SessionStatus.PENDING_CREATE, SessionStatus.RUNNING})

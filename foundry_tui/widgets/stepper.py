@@ -1,0 +1,166 @@
+"""The stepper: five steps with their state, seconds, attempts and what they do, on one line or on several."""
+
+from typing import ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual.geometry import Region, Size
+from textual.strip import Strip
+from textual.widget import Widget
+
+from foundry_tui.view.ages import running_time
+from foundry_tui.view.clock import Clock
+from foundry_tui.view.glyphs import glyph_set
+from foundry_tui.view.stepper import Step, StepState, spent_text
+from foundry_tui.widgets.text_lines import component_style, strip_of
+
+ROOM_FOR_DETAIL = 64
+"""Cells from which a step and what it does stand on one line."""
+ROOM_FOR_COMPACT = 84
+"""Cells from which the compact form names each step."""
+
+MOVING = frozenset({StepState.RUNNING, StepState.ASKING, StepState.WAITING})
+"""States in which a step's line changes with time."""
+
+_TONES: dict[StepState, str] = {
+    StepState.PENDING: "pending",
+    StepState.ASKING: "running",
+    StepState.RUNNING: "running",
+    StepState.WAITING: "waiting",
+    StepState.DONE: "done",
+    StepState.FAILED: "failed",
+    StepState.CANCELLED: "cancelled",
+}
+_GLYPHS: dict[StepState, tuple[str, str]] = {
+    StepState.PENDING: ("○", "."),
+    StepState.WAITING: ("↻", "~"),
+    StepState.DONE: ("✓", "+"),
+    StepState.FAILED: ("✗", "x"),
+    StepState.CANCELLED: ("⊘", "-"),
+}
+
+
+class Stepper(Widget):
+    """Shows steps; drawn anew by `show`, and only its moving lines by `tick` and `spin`."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "stepper--pending",
+        "stepper--running",
+        "stepper--waiting",
+        "stepper--done",
+        "stepper--failed",
+        "stepper--cancelled",
+        "stepper--detail",
+    }
+
+    def __init__(self, clock: Clock, *, ascii_only: bool = False, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._clock = clock
+        self._set = 1 if ascii_only else 0
+        self._spinner = glyph_set(ascii_only).spinner
+        self._steps: tuple[Step, ...] = ()
+        self._compact = False
+
+    @property
+    def moving(self) -> bool:
+        """Whether a line changes with time."""
+        return any(step.state in MOVING for step in self._steps)
+
+    def show(self, steps: tuple[Step, ...], *, compact: bool) -> None:
+        """Show these steps, on one line if `compact`."""
+        if (steps, compact) == (self._steps, self._compact):
+            return
+        before = self._height(self.size.width) if self._steps else -1
+        self._steps, self._compact = steps, compact
+        self.refresh(layout=self._height(self.size.width) != before)
+
+    def tick(self) -> None:
+        """A second has passed."""
+        for y in self._moving_lines():
+            self.refresh(Region(0, y, self.size.width, 1))
+
+    def spin(self) -> None:
+        """The frame is another: the spinners turn."""
+        if not self._compact:
+            for y in self._moving_lines():
+                self.refresh(Region(1, y, 1, 1))
+
+    def _moving_lines(self) -> list[int]:
+        if self._compact:
+            return [0] if self.moving else []
+        return [y for y, (step, part) in enumerate(self._rows(self.size.width)) if step.state in MOVING and part < 2]
+
+    def _height(self, width: int) -> int:
+        return 1 if self._compact else len(self._rows(width))
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return self._height(width)
+
+    def _rows(self, width: int) -> list[tuple[Step, int]]:
+        """Which step stands on each line: part 0 is a whole line, 1 the first of two, 2 the second."""
+        rows: list[tuple[Step, int]] = []
+        for step in self._steps:
+            told = step.state not in (StepState.PENDING, StepState.DONE) or step.attempt > 1
+            if width >= ROOM_FOR_DETAIL or not told or not self._detail(step, self._clock.now_ms()):
+                rows.append((step, 0))
+            else:
+                rows += [(step, 1), (step, 2)]
+        return rows
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if self._compact:
+            text = self._compact_line(width) if y == 0 else Text()
+        else:
+            rows = self._rows(width)
+            text = self._line(*rows[y], width) if y < len(rows) else Text()
+        return strip_of(text, width, self.rich_style)
+
+    def _style(self, name: str) -> Style:
+        return component_style(self, f"stepper--{name}")
+
+    def _glyph(self, step: Step) -> str:
+        if step.state in (StepState.RUNNING, StepState.ASKING):
+            return self._spinner[self._clock.frame() % len(self._spinner)]
+        return _GLYPHS[step.state][self._set]
+
+    def _line(self, step: Step, part: int, width: int) -> Text:
+        tone = self._style(_TONES[step.state])
+        now = self._clock.now_ms()
+        if part == 2:
+            return Text.assemble(("   ", tone), (self._detail(step, now), self._style("detail")))
+        text = Text(" ")
+        text.append(f"{self._glyph(step)} ", tone)
+        text.append(f"{step.name:<8}", tone + Style(bold=step.state not in (StepState.PENDING, StepState.DONE)))
+        text.append(f" {step.word:<9}", tone)
+        text.append(f" {spent_text(step, now):>7}", tone)
+        detail = self._detail(step, now) if part == 0 and width >= ROOM_FOR_DETAIL else ""
+        if detail:
+            text.append(f"   {detail}", self._style("detail"))
+        return text
+
+    def _detail(self, step: Step, now: int) -> str:
+        """Attempt, count-down and what is done, as far as each says something."""
+        parts = []
+        if step.state is StepState.WAITING and step.resumes_at is not None:
+            parts.append(
+                f"attempt {step.attempt + 1} of {step.max_attempts} in {running_time(step.resumes_at - now + 999)}"
+            )
+        elif step.attempt > 1 or (step.state is StepState.RUNNING and step.stage and step.max_attempts > 1):
+            parts.append(f"attempt {step.attempt} of {step.max_attempts}")
+        if step.detail and step.state is not StepState.PENDING:
+            parts.append(step.detail.partition("\n")[0])
+        return " · ".join(parts) if not self._set else " - ".join(parts)
+
+    def _compact_line(self, width: int) -> Text:
+        now = self._clock.now_ms()
+        text = Text(" ")
+        roomy = width >= ROOM_FOR_COMPACT
+        for place, step in enumerate(self._steps):
+            tone = self._style(_TONES[step.state])
+            if place:
+                text.append((" ── ", " -- ")[self._set] if roomy else " ", self._style("pending"))
+            text.append(f"{self._glyph(step)} {step.name}", tone)
+            if roomy:
+                text.append(f" {spent_text(step, now)}".rstrip(), self._style("detail"))
+        return text

@@ -1,0 +1,200 @@
+"""The head of the task screen: title, state, place, agent, age and freshness; the title is edited in place."""
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events, on
+from textual.geometry import Size
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+from textual.widgets import Input
+
+from foundry_tui.client.freshness import Freshness, FreshnessState
+from foundry_tui.contract.records import TaskSummary
+from foundry_tui.contract.status import PROVISIONING, RELEASING, TaskStatus
+from foundry_tui.view.ages import age
+from foundry_tui.view.clock import Clock
+from foundry_tui.view.glyphs import glyph_set
+from foundry_tui.view.labels import (
+    freshness_glyph,
+    freshness_text,
+    glyph_of,
+    is_animated,
+    needs_person,
+    state_text,
+    title_of,
+)
+from foundry_tui.widgets.text_lines import component_style, joined, spread, strip_of
+
+NARROW = 90
+"""Cells below which the facts take two lines."""
+
+
+class TitleInput(Input):
+    """The title while it is edited."""
+
+
+class TaskHeader(Widget):
+    """Two lines about a task, three on narrow screens."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "task-header--title",
+        "task-header--dim",
+        "task-header--branch",
+        "task-header--active",
+        "task-header--ready",
+        "task-header--asks",
+        "task-header--failed",
+    }
+
+    class Renamed(Message):
+        """A person gave the task another title."""
+
+        def __init__(self, title: str) -> None:
+            super().__init__()
+            self.title = title
+
+    def __init__(self, clock: Clock, *, ascii_only: bool = False, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._clock = clock
+        self._glyphs = glyph_set(ascii_only)
+        self._shown: TaskSummary | None = None
+        self._creation: str | None = None
+        self._freshness: Freshness | None = None
+        self._gone = False
+
+    def show(
+        self, task: TaskSummary | None, freshness: Freshness, *, creation: str | None = None, gone: bool = False
+    ) -> None:
+        """Show a task; `creation` is `pending` or `refused` for one that is no more than asked for."""
+        state = (task, creation, freshness, gone)
+        if state != (self._shown, self._creation, self._freshness, self._gone):
+            self._shown, self._creation, self._freshness, self._gone = state
+            self.refresh()
+
+    def tick(self) -> None:
+        """A second has passed."""
+        self.refresh()
+
+    @property
+    def moving(self) -> bool:
+        """Whether the glyph changes from frame to frame."""
+        return self._shown is not None and not self._gone and (self._creation is None) and is_animated(self._shown)
+
+    def spin(self) -> None:
+        """The frame is another."""
+        if self.moving:
+            self.refresh()
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return 3 if width < NARROW else 2
+
+    @property
+    def editing(self) -> bool:
+        """Whether the title is being edited."""
+        return bool(self.query(TitleInput))
+
+    def edit_title(self) -> None:
+        """Put a field with the title over it."""
+        if self._shown is None or self.editing:
+            return
+        field = TitleInput(title_of(self._shown), compact=True, max_length=200)
+        self.mount(field)
+        field.focus()
+
+    def cancel_edit(self) -> bool:
+        """Leave the title as it is; whether it was being edited."""
+        fields = self.query(TitleInput)
+        if not fields:
+            return False
+        fields.remove()
+        return True
+
+    @on(Input.Submitted)
+    def _submit(self, event: Input.Submitted) -> None:
+        event.stop()
+        title = " ".join(event.value.split())
+        self.cancel_edit()
+        if title and self._shown is not None and title != self._shown.title:
+            self.post_message(self.Renamed(title))
+
+    def on_click(self, event: events.Click) -> None:
+        if event.y == 0 and event.chain == 2:
+            self.edit_title()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        return strip_of(self._line(y, width), width, self.rich_style)
+
+    def _line(self, y: int, width: int) -> Text:
+        task = self._shown
+        dim = component_style(self, "task-header--dim")
+        if y == 0:
+            return spread(self._title(), self._mark(), width)
+        if task is None:
+            return Text()
+        separator = f" {self._glyphs.separator} "
+        place = [
+            Text(task.repo_label, dim),
+            Text(
+                task.branch or "branch not settled yet",
+                component_style(self, "task-header--branch") if task.branch else dim,
+            ),
+        ]
+        facts = [
+            Text(task.agent, dim),
+            Text(task.provider, dim),
+            Text(age(self._clock.now_ms() - task.created_at), dim),
+        ]
+        if width >= NARROW:
+            line = [self._state(), *place, *facts] if y == 1 else []
+        else:
+            line = [self._state(), *facts] if y == 1 else place
+        return Text(" ").append_text(joined(line, separator, dim))
+
+    def _title(self) -> Text:
+        task = self._shown
+        if task is None:
+            return Text(" …", component_style(self, "task-header--dim"))
+        glyph = glyph_of(task, self._glyphs, self._clock.frame(), self._creation)
+        text = Text(" ")
+        text.append(f"{glyph} ", component_style(self, f"task-header--{self._tone()}"))
+        text.append(title_of(task), component_style(self, "task-header--title"))
+        return text
+
+    def _state(self) -> Text:
+        task = self._shown
+        if task is None:
+            return Text()
+        words = (
+            "deleted" if self._gone else state_text(task, self._glyphs, self._clock.now_ms(), self._creation, bar=False)
+        )
+        return Text(words, component_style(self, f"task-header--{self._tone()}"))
+
+    def _tone(self) -> str:
+        task = self._shown
+        if task is None or self._gone:
+            return "dim"
+        if self._creation == "refused" or task.status is TaskStatus.ERROR:
+            return "failed"
+        if needs_person(task):
+            return "asks"
+        if self._creation or task.status in PROVISIONING or task.status is TaskStatus.RUNNING:
+            return "active"
+        if task.status is TaskStatus.IDLE:
+            return "ready"
+        return "asks" if task.status in RELEASING else "dim"
+
+    def _mark(self) -> Text:
+        freshness = self._freshness
+        if freshness is None:
+            return Text()
+        tone = {
+            FreshnessState.LIVE: "ready",
+            FreshnessState.RECONNECTING: "asks",
+            FreshnessState.STALE: "asks",
+            FreshnessState.OFFLINE: "failed",
+        }[freshness.state]
+        words = f"{freshness_glyph(freshness, self._glyphs)} {freshness_text(freshness, self._clock.now_ms())} "
+        return Text(words, component_style(self, f"task-header--{tone}"))

@@ -1,0 +1,64 @@
+"""Rich texts as strips, for widgets that draw a few lines by themselves."""
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual.strip import Strip
+from textual.widget import Widget
+
+_CONSOLE = Console(quiet=True, color_system="truecolor", force_terminal=True, width=1000)
+
+
+def strip_of(text: Text, width: int, base: Style) -> Strip:
+    """One line of exactly `width` cells, cut with an ellipsis if the text is longer."""
+    if text.cell_len > width:
+        text = text.copy()
+        text.truncate(width, overflow="ellipsis")
+    segments = [Segment(part.text, part.style) for part in text.render(_CONSOLE) if part.text]
+    return Strip(segments).apply_style(base).adjust_cell_length(width, base)
+
+
+def wrapped(text: Text, width: int) -> list[Text]:
+    """The text on as many lines of `width` cells as it takes."""
+    return list(text.wrap(_CONSOLE, max(1, width), overflow="fold", tab_size=4))
+
+
+def spread(left: Text, right: Text, width: int) -> Text:
+    """Two texts at the two ends of a line; the left one is cut if they do not fit."""
+    room = width - right.cell_len - 1
+    if room < 8:
+        return left
+    head = left.copy()
+    if head.cell_len > room:
+        head.truncate(room, overflow="ellipsis")
+    head.append(" " * (width - head.cell_len - right.cell_len))
+    head.append_text(right)
+    return head
+
+
+def joined(parts: Iterable[Text | str], separator: str, style: Style) -> Text:
+    """Texts with a separator between those that are not empty."""
+    text = Text()
+    for part in parts:
+        if not part:
+            continue
+        if text:
+            text.append(separator, style)
+        text.append_text(part) if isinstance(part, Text) else text.append(part)
+    return text
+
+
+def component_style(widget: Widget, name: str, *, background: bool = False) -> Style:
+    """A component class as a Rich style, without its background unless that is asked for."""
+    found = widget.get_component_rich_style(name)
+    return Style(
+        color=found.color,
+        bgcolor=found.bgcolor if background else None,
+        bold=found.bold,
+        italic=found.italic,
+        underline=found.underline,
+        dim=found.dim,
+    )
