@@ -131,7 +131,7 @@ _SYMPTOMS = _words(
 )
 _SLOWNESS = _words("faster slow slower quicker")
 _COURTESIES = _words(
-    "please pls can could would will you we i lets let's need needs should must want wants to the a an have us me "
+    "please pls can could would will you we i lets let's need needs should must want wants to have us me "
     "just also now go and first then help kindly hi hello hey"
 )
 _PREPOSITIONS = _words(
@@ -355,7 +355,7 @@ def _says_something(char: str) -> bool:
 
 
 def _kind_of_words(line: str) -> Kind | None:
-    words = [_bare(word) for word in re.split(r"[\s,;:()\"“”‘`/]+", line.lower().replace("’", "'"))]
+    words = [_bare(word) for word in re.split(r"[\s,;:()\"“”‘`]+", line.lower().replace("’", "'"))]
     opening = True
     asks = False
     for place, word in enumerate(words):

@@ -1,0 +1,1 @@
+"""Repositories: judged by their folders (`location`), their branches read from files (`refs`) or asked of `git`."""

@@ -1,0 +1,305 @@
+"""Running the real git: argument vectors only, deaf to terminals, hooks and pagers, and killed with all it started."""
+
+import contextlib
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+
+import anyio
+from anyio.abc import ByteReceiveStream, Process
+
+from backend_stub.providers.base import GitError
+from backend_stub.repository.refs import split_refs
+
+Told = Callable[["Command"], None]
+"""Told of every command that was run; must return at once."""
+
+TIMEOUT = 30.0
+"""Seconds that a command may take unless told otherwise."""
+_PATIENCE = 1.0
+_OUTPUT_LIMIT = 64 * 1024 * 1024
+
+_QUIET = {
+    "core.hooksPath": os.devnull,
+    "core.fsmonitor": "false",
+    "core.quotePath": "false",
+    "core.editor": "true",
+    "sequence.editor": "true",
+    "credential.interactive": "false",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "protocol.ext.allow": "never",
+    "advice.detachedHead": "false",
+}
+"""Configuration that outweighs the user's: nothing starts a program of its own or asks."""
+
+_FORGOTTEN = frozenset(
+    [
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_COMMON_DIR",
+        "GIT_CONFIG",
+        "GIT_CONFIG_COUNT",
+        "GIT_CONFIG_PARAMETERS",
+        "GIT_DEFAULT_HASH",
+        "GIT_DIR",
+        "GIT_EDITOR",
+        "GIT_EXTERNAL_DIFF",
+        "GIT_GRAFT_FILE",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_INTERNAL_SUPER_PREFIX",
+        "GIT_NAMESPACE",
+        "GIT_NO_REPLACE_OBJECTS",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_PREFIX",
+        "GIT_QUARANTINE_PATH",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_SEQUENCE_EDITOR",
+        "GIT_SHALLOW_FILE",
+        "GIT_WORK_TREE",
+    ]
+)
+"""Variables that would point git at another repository than the one it is run in."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that was run: `exit_code` is negative when a signal ended it, None when it could not be started."""
+
+    argv: tuple[str, ...]
+    duration_ms: int
+    exit_code: int | None
+
+    def __str__(self) -> str:
+        """One line for a stage log."""
+        end = "not started" if self.exit_code is None else f"exit {self.exit_code}"
+        line = without_credentials(shlex.join(self.argv)).replace("\n", "\\n")
+        return f"$ {line} ({end}, {self.duration_ms} ms)"
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a command printed, and how it ended."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: str
+
+    @property
+    def text(self) -> str:
+        """The standard output; bytes that are no UTF-8 become lone surrogates, as in file names."""
+        return self.stdout.decode("utf-8", "surrogateescape")
+
+
+async def run_git(
+    folder: str,
+    *arguments: str,
+    told: Told | None = None,
+    timeout: float = TIMEOUT,
+    accept: Collection[int] = (0,),
+    environment: Mapping[str, str] | None = None,
+) -> Output:
+    """Run `git ARGUMENTS` in the repository whose top level is `folder`; callers put `--` before names.
+
+    An exit code that is not in `accept`, a time-out (seconds) and a git that cannot be started raise `GitError`
+    with a sentence for people. On a time-out or a cancellation git and all it started are ended before this
+    returns. `environment` adds variables to those of this process.
+    """
+    argv = ("git", *arguments)
+    started = time.monotonic_ns()
+    exit_code: int | None = None
+    process: Process | None = None
+    try:
+        process = await _start(argv, folder, {**_environment(folder), **(environment or {})})
+        with anyio.fail_after(timeout):
+            stdout, stderr = await _read(process)
+            exit_code = await process.wait()
+    except TimeoutError:
+        raise GitError(
+            f"git {_verb(arguments)} was stopped: it took longer than {timeout:g} s. Check the disk and, for remotes, "
+            "the network."
+        ) from None
+    finally:
+        if process is not None:
+            with anyio.CancelScope(shield=True):
+                if exit_code is None:
+                    exit_code = await _kill(process)
+                await process.aclose()
+        if told is not None:
+            told(Command(argv, (time.monotonic_ns() - started) // 1_000_000, exit_code))
+    errors = stderr.decode("utf-8", "replace")
+    if exit_code not in accept:
+        raise explain(arguments, folder, exit_code, errors)
+    return Output(exit_code, stdout, errors)
+
+
+async def branches(folder: str, *, told: Told | None = None, timeout: float = TIMEOUT) -> frozenset[str]:
+    """All branch names that the repository knows, local and remote, the remotes' names left out; raises `GitError`."""
+    remotes = await run_git(folder, "remote", told=told, timeout=timeout)
+    refs = await run_git(
+        folder, "for-each-ref", "--format=%(refname)", "--", "refs/heads", "refs/remotes", told=told, timeout=timeout
+    )
+    return split_refs(refs.text.split("\n"), remotes.text.split("\n")).names
+
+
+def explain(arguments: Collection[str], folder: str, exit_code: int, errors: str) -> GitError:
+    """The failure of a git command as a sentence for people, with no credentials in it."""
+    for pattern, sentence, retryable in _SENTENCES:
+        if pattern.search(errors):
+            return GitError(sentence.format(folder=folder), retryable=retryable)
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    said = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
+    reason = re.sub(r"^(?:fatal|error): ", "", said[-1])[:300] if said else f"exit code {exit_code}"
+    return GitError(f"git {_verb(arguments)} failed: {without_credentials(reason)}")
+
+
+def without_credentials(text: str) -> str:
+    """The text with what stands before the host of each URL left out."""
+    return re.sub(r"(?<=://)[^/\s'\"]*@", "", text)
+
+
+def _verb(arguments: Collection[str]) -> str:
+    return next((argument for argument in arguments if not argument.startswith("-")), "")
+
+
+def _environment(folder: str) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _FORGOTTEN and not name.startswith(("GIT_TRACE", "GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"))
+    }
+    kept |= {
+        "LC_ALL": "C",
+        "LANGUAGE": "C",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "",
+        "SSH_ASKPASS": "",
+        "GCM_INTERACTIVE": "never",
+        "GIT_PAGER": "cat",
+        "GIT_OPTIONAL_LOCKS": "0",
+        # A repository that was removed must not be mistaken for one that lies above it.
+        "GIT_CEILING_DIRECTORIES": str(PurePath(folder).parent),
+        "GIT_CONFIG_COUNT": str(len(_QUIET)),
+    }
+    if "GIT_SSH_COMMAND" not in kept and "GIT_SSH" not in kept:
+        kept["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
+    for number, (name, value) in enumerate(_QUIET.items()):
+        kept[f"GIT_CONFIG_KEY_{number}"] = name
+        kept[f"GIT_CONFIG_VALUE_{number}"] = value
+    return kept
+
+
+async def _start(argv: tuple[str, ...], folder: str, environment: Mapping[str, str]) -> Process:
+    try:
+        return await anyio.open_process(
+            argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        if not await anyio.Path(folder).is_dir():
+            raise GitError(f"The folder {folder} is not there any more.", retryable=False) from None
+        raise GitError(
+            "git is not installed, or not on the PATH of the backend. Install it.", retryable=False
+        ) from None
+    except PermissionError:
+        raise GitError(f"git cannot be started in {folder}: permission denied.", retryable=False) from None
+    except OSError as error:
+        raise GitError(f"git cannot be started: {error.strerror or error}.") from None
+    except ValueError:
+        raise GitError("git cannot be given a null character.", retryable=False) from None
+
+
+async def _read(process: Process) -> tuple[bytes, bytes]:
+    chunks: tuple[list[bytes], list[bytes]] = ([], [])
+    too_much = False
+
+    async def collect(stream: ByteReceiveStream | None, into: list[bytes]) -> None:
+        nonlocal too_much
+        size = 0
+        if stream is None:
+            return
+        async for chunk in stream:
+            size += len(chunk)
+            if size > _OUTPUT_LIMIT:
+                too_much = True
+                group.cancel_scope.cancel()
+                return
+            into.append(chunk)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(collect, process.stdout, chunks[0])
+        group.start_soon(collect, process.stderr, chunks[1])
+    if too_much:
+        raise GitError(f"git printed more than {_OUTPUT_LIMIT >> 20} MiB and was stopped.", retryable=False)
+    return b"".join(chunks[0]), b"".join(chunks[1])
+
+
+async def _kill(process: Process) -> int:
+    """End the process with all it started and wait for it; the exit code."""
+    # git removes its lock files when it is asked to end; only then it is made to.
+    _signal_group(process, force=False)
+    with anyio.move_on_after(_PATIENCE):
+        await process.wait()
+    _signal_group(process, force=True)
+    return await process.wait()
+
+
+def _signal_group(process: Process, *, force: bool) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if sys.platform == "win32":
+            process.kill() if force else process.terminate()
+        else:
+            os.killpg(process.pid, signal.SIGKILL if force else signal.SIGTERM)
+
+
+_SENTENCES: tuple[tuple[re.Pattern[str], str, bool], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), sentence, retryable)
+    for pattern, sentence, retryable in (
+        (
+            r"dubious ownership",
+            "git does not trust {folder}, since another user owns it. If you do: git config --global --add "
+            "safe.directory {folder}",
+            False,
+        ),
+        (r"not a git repository", "{folder} is no git repository any more.", False),
+        (r"branch named .* already exists", "A branch of this name exists already. Choose another.", False),
+        (r"already (?:checked out|used by worktree)", "This branch is checked out in another worktree.", False),
+        (
+            r"could not read (?:username|password)|authentication failed|permission denied \(|terminal prompts disabled"
+            r"|host key verification failed",
+            "The remote wants a login that git does not have here. Try `git fetch` in {folder} by hand, then again.",
+            False,
+        ),
+        (
+            r"could not resolve host|could not read from remote|connection (?:refused|timed out|reset)|unable to access"
+            r"|network is unreachable",
+            "The remote of {folder} cannot be reached. Check the network and the remote's URL.",
+            True,
+        ),
+        (
+            r"\.lock': file exists|another git process",
+            "Another git command is at work in {folder}. If none is, remove the .lock file that it left.",
+            True,
+        ),
+        (r"no space left on device|disk quota exceeded", "The disk that {folder} is on is full.", True),
+        (r"read-only file system", "{folder} is on a disk that is read-only.", False),
+        (r"permission denied", "git may not read or write everything in {folder}. Check its permissions.", False),
+        (
+            r"invalid reference|not a valid object name|unknown revision|bad revision|couldn't find remote ref",
+            "The branch or commit that the task starts from does not exist in {folder}.",
+            False,
+        ),
+        (
+            r"index file (?:corrupt|smaller)|loose object .* is corrupt|object file .* is empty|bad object"
+            r"|unable to read",
+            "The repository {folder} is damaged. Look at it with `git fsck`.",
+            False,
+        ),
+    )
+)
