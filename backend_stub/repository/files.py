@@ -1,5 +1,6 @@
 """Reading git's own small files without git, such that no file there can hang or flood the reader."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -18,13 +19,15 @@ def read_text(path: Path, limit: int = _SMALL) -> str | None:
         descriptor = os.open(path, flags)
     except (OSError, ValueError):
         return None
-    with os.fdopen(descriptor, "rb") as file:
-        try:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return None
-            return file.read(limit).decode("utf-8", "surrogateescape")
-        except OSError:
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(limit).decode("utf-8", "surrogateescape")
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def symbolic_ref(path: Path) -> str | None:
@@ -57,6 +60,8 @@ def common_dir(git_dir: Path) -> Path:
 def _has_head(git_dir: Path) -> bool:
     text = read_text(git_dir / "HEAD", 1_024)
     if text is None:
+        if _exists(git_dir / "HEAD") and not os.access(git_dir / "HEAD", os.R_OK):
+            raise PermissionError(errno.EACCES, "permission denied", str(git_dir / "HEAD"))
         # Very old repositories have HEAD as a symbolic link to a branch that may not exist yet.
         return (git_dir / "HEAD").is_symlink()
     head = text.strip()
