@@ -1,0 +1,137 @@
+"""What the task screen says about the state of a task and of a session, where it has no more to show than words."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from foundry_tui.client.freshness import Freshness, FreshnessState
+from foundry_tui.contract.problems import Problem
+from foundry_tui.contract.records import (
+    Permission,
+    PermissionState,
+    SessionStatus,
+    SessionSummary,
+    TaskDetail,
+    TaskSummary,
+)
+from foundry_tui.contract.status import ENDED, PROVISIONING, TaskStatus
+from foundry_tui.view.ages import running_time
+from foundry_tui.view.glyphs import Glyphs
+from foundry_tui.view.stepper import DOING, Failure
+
+
+class Words(Struct, frozen=True):
+    """One line. `tone` is plain, active, warning or failed; a `glyph` of None is a spinner."""
+
+    text: str
+    tone: str
+    glyph: str | None
+
+
+def turn_words(
+    task: TaskSummary, session: SessionSummary | None, glyphs: Glyphs, now: int, *, pending: bool, asks: bool
+) -> Words:
+    """What a session is doing; `pending` says that the backend has not answered the task's creation yet."""
+    ended = _ended_words(task, glyphs)
+    if ended is not None:
+        return ended
+    if pending:
+        return Words("Handing the task to the backend; it is kept if that takes long", "active", None)
+    if session is None:
+        return Words("", "plain", "")
+    match session.status:
+        case SessionStatus.PENDING_PROVISION | SessionStatus.PENDING_CREATE if task.status is TaskStatus.ERROR:
+            return Words("The session waits until the task works again; what you send is kept", "warning", glyphs.stale)
+        case SessionStatus.PENDING_PROVISION | SessionStatus.PENDING_CREATE:
+            doing = DOING[task.stage.name] if task.stage is not None and task.status in PROVISIONING else ""
+            if session.status is SessionStatus.PENDING_CREATE and task.status not in PROVISIONING:
+                doing = "opening the session"
+            return Words(
+                f"Preparing environment{': ' + doing if doing else ''}; what you send is delivered when it is ready",
+                "active",
+                None,
+            )
+        case SessionStatus.RUNNING if asks:
+            return Words("The agent waits for your answer", "warning", glyphs.asks)
+        case SessionStatus.RUNNING:
+            return Words(f"The agent is working, {running_time(now - task.status_since)}", "active", None)
+        case SessionStatus.ERROR:
+            reason = session.error.message if session.error is not None else "the session failed"
+            return Words(reason, "failed", glyphs.failed)
+        case SessionStatus.CLOSED:
+            return Words("This session is closed: kept for reading", "plain", glyphs.archived)
+        case _:
+            return Words("Ready for the next prompt", "plain", glyphs.ready)
+
+
+def _ended_words(task: TaskSummary, glyphs: Glyphs) -> Words | None:
+    left = len(task.leftovers) if isinstance(task, TaskDetail) else 0
+    things = "1 thing was" if left == 1 else f"{left} things were"
+    match task.status:
+        case TaskStatus.ARCHIVING:
+            return Words("Archiving: releasing the sandbox", "active", None)
+        case TaskStatus.KILLING:
+            return Words("Killing: destroying the sandbox", "warning", None)
+        case TaskStatus.ARCHIVED | TaskStatus.KILLED if left and isinstance(task, TaskDetail):
+            first = task.leftovers[0]
+            return Words(
+                f"{task.status.capitalize()}, but {things} left behind: {first.what} ({first.why}); tried again at the"
+                " backend's next start",
+                "warning",
+                glyphs.refused,
+            )
+        case TaskStatus.ARCHIVED:
+            return Words("Archived: the sandbox is released, the task is kept for reading", "plain", glyphs.archived)
+        case TaskStatus.KILLED:
+            return Words(
+                "Killed: the sandbox is destroyed, the task is kept until it is removed", "plain", glyphs.killed
+            )
+        case _:
+            return None
+
+
+def unreachable(freshness: Freshness, now: int) -> str:
+    """Why nothing is known, when the backend cannot be reached."""
+    when = ""
+    if freshness.retry_at is not None and freshness.retry_at > now:
+        when = f" Trying again in {running_time(freshness.retry_at - now + 999)}."
+    reason = f" ({freshness.reason})" if freshness.reason else ""
+    return f"Nobody answers at the backend's address{reason}.{when} Nothing is lost: the tasks are in its data folder."
+
+
+def is_away(freshness: Freshness) -> bool:
+    """Whether what is shown is not confirmed by anybody now."""
+    return freshness.state in (FreshnessState.OFFLINE, FreshnessState.STALE)
+
+
+def refusal(problem: Problem | None) -> Failure:
+    """A creation that the backend refused, as its card tells it: a reason a field, then the general one."""
+    if problem is None:
+        return Failure(headline="The backend refused this task", reason="It gave no reason.", tried="")
+    reasons = [f"{error.field}: {error.message}" for error in problem.errors]
+    if problem.detail and (not reasons or problem.status != 422):
+        reasons.append(problem.detail)
+    return Failure(
+        headline="The backend refused this task",
+        reason="\n".join(reasons) or problem.title,
+        tried="nothing was made; the prompt is kept here",
+    )
+
+
+def open_permissions(task: TaskSummary, session_id: str | None) -> tuple[Permission, ...]:
+    """The open requests of a task, those of the visible session first, oldest first."""
+    if not isinstance(task, TaskDetail) or task.status in ENDED:
+        return ()
+    waiting = [permission for permission in task.permissions if permission.state is PermissionState.OPEN]
+    return tuple(sorted(waiting, key=lambda permission: (permission.session_id != session_id, permission.at)))
+
+
+def chosen_session(sessions: Sequence[SessionSummary], wanted: str | None) -> SessionSummary | None:
+    """The session of this id; failing that the first that is not closed; failing that the last."""
+    for session in sessions:
+        if session.session_id == wanted:
+            return session
+    for session in sessions:
+        if session.status is not SessionStatus.CLOSED:
+            return session
+    return sessions[-1] if sessions else None

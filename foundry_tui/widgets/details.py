@@ -1,0 +1,79 @@
+"""The facts about a task, each with the key that copies it."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.geometry import Size
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from foundry_tui.contract.records import TaskSummary
+from foundry_tui.view.clock import Clock
+from foundry_tui.view.details import Fact, facts
+from foundry_tui.widgets.text_lines import component_style, strip_of, wrapped
+
+_LABEL = 12
+"""Cells of the label column."""
+
+
+class Details(Widget):
+    """Labelled lines; a click on one that can be copied copies it."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"details--label", "details--value", "details--key", "details--bad"}
+
+    class CopyAsked(Message):
+        """A fact was clicked; `action` is the id of the action that copies it."""
+
+        def __init__(self, action: str) -> None:
+            super().__init__()
+            self.action = action
+
+    def __init__(self, clock: Clock, key_of: Callable[[str], str], *, id: str | None = None) -> None:
+        """`key_of` gives the key of an action id, to stand beside the fact that it copies."""
+        super().__init__(id=id)
+        self._clock = clock
+        self._key_of = key_of
+        self._about: TaskSummary | None = None
+        self._rows: list[tuple[Fact, Text]] = []
+
+    def show(self, task: TaskSummary | None) -> None:
+        """Show the facts of a task."""
+        if task != self._about:
+            before = len(self._rows)
+            self._about = task
+            self._make_rows(self.size.width)
+            self.refresh(layout=len(self._rows) != before)
+
+    def tick(self) -> None:
+        """Ages may have changed."""
+        self._make_rows(self.size.width)
+        self.refresh()
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        self._make_rows(width)
+        return len(self._rows)
+
+    def _make_rows(self, width: int) -> None:
+        self._rows = []
+        if self._about is None or not width:
+            return
+        label = component_style(self, "details--label")
+        for fact in facts(self._about, self._clock.now_ms()):
+            value = component_style(self, "details--bad" if fact.bad else "details--value")
+            key = self._key_of(fact.copy_action) if fact.copy_action else ""
+            for place, part in enumerate(wrapped(Text(fact.value, value), width - _LABEL - 5)):
+                line = Text.assemble((f" {'' if place else fact.label:<{_LABEL - 1}}", label), part)
+                if key and not place:
+                    line.append(f"  {key}", component_style(self, "details--key"))
+                self._rows.append((fact, line))
+
+    def render_line(self, y: int) -> Strip:
+        width, base = self.size.width, self.rich_style
+        return strip_of(self._rows[y][1], width, base) if y < len(self._rows) else Strip.blank(width, base)
+
+    def on_click(self, event: events.Click) -> None:
+        if 0 <= event.y < len(self._rows) and (action := self._rows[int(event.y)][0].copy_action) is not None:
+            self.post_message(self.CopyAsked(action))

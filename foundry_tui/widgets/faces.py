@@ -1,0 +1,175 @@
+"""What stands in place of a conversation, or above it, when there is something else to say: faces, cards, one line."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from msgspec import Struct
+from rich.text import Text
+from textual.geometry import Size
+from textual.strip import Strip
+from textual.widget import Widget
+
+from foundry_tui.view.clock import Clock
+from foundry_tui.view.glyphs import glyph_set
+from foundry_tui.view.stepper import Failure
+from foundry_tui.widgets.text_lines import component_style, strip_of, wrapped
+
+Keys = Sequence[tuple[str, str]]
+"""Keys and what they do, for the last line of a face or a card."""
+
+
+class Face(Struct, frozen=True, kw_only=True):
+    """A state that has the whole place to itself. `tone` is plain, active, warning or failed."""
+
+    glyph: str
+    headline: str
+    text: str = ""
+    keys: tuple[tuple[str, str], ...] = ()
+    tone: str = "plain"
+
+
+class FaceView(Widget):
+    """A face in the middle of its place."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "face--plain",
+        "face--active",
+        "face--warning",
+        "face--failed",
+        "face--text",
+        "face--key",
+    }
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._face: Face | None = None
+
+    def show(self, face: Face | None) -> None:
+        """Show a face, or give the place free."""
+        if face != self._face:
+            self._face = face
+            self.refresh()
+        self.display = face is not None
+
+    def render_line(self, y: int) -> Strip:
+        width, height = self.size
+        lines = self._lines(width)
+        place = y - max(0, (height - len(lines)) // 2)
+        if not 0 <= place < len(lines):
+            return Strip.blank(width, self.rich_style)
+        line = lines[place]
+        text = Text(" " * max(0, (width - line.cell_len) // 2))
+        text.append_text(line)
+        return strip_of(text, width, self.rich_style)
+
+    def _lines(self, width: int) -> list[Text]:
+        face = self._face
+        if face is None:
+            return []
+        tone = component_style(self, f"face--{face.tone}")
+        lines = [Text(face.glyph, tone), Text(""), *wrapped(Text(face.headline, tone), width - 4)]
+        if face.text:
+            lines += [Text(""), *wrapped(Text(face.text, component_style(self, "face--text")), min(64, width - 4))]
+        if face.keys:
+            lines += [Text(""), key_line(face.keys, self, "face")]
+        return lines
+
+
+def key_line(keys: Keys, widget: Widget, prefix: str) -> Text:
+    """Keys and what they do on one line."""
+    line = Text()
+    for key, label in keys:
+        if line:
+            line.append("   ")
+        line.append(key, component_style(widget, f"{prefix}--key"))
+        line.append(f" {label}", component_style(widget, f"{prefix}--text"))
+    return line
+
+
+class FailureCard(Widget):
+    """What failed, why, what was tried, what was printed last, and the keys that help."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"failure--headline", "failure--text", "failure--dim", "failure--key"}
+
+    def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._failure: Failure | None = None
+        self._keys: Keys = ()
+        self._glyph = glyph_set(ascii_only).failed
+        self._bar = "| " if ascii_only else "│ "
+
+    def show(self, failure: Failure | None, keys: Keys = ()) -> None:
+        """Show a failure, or nothing."""
+        if (failure, tuple(keys)) != (self._failure, self._keys):
+            self._failure, self._keys = failure, tuple(keys)
+            self.refresh(layout=True)
+        self.display = failure is not None
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._lines(width))
+
+    def render_line(self, y: int) -> Strip:
+        lines = self._lines(self.size.width)
+        text = lines[y] if y < len(lines) else Text()
+        return strip_of(text, self.size.width, self.rich_style)
+
+    def _lines(self, width: int) -> list[Text]:
+        failure = self._failure
+        if failure is None:
+            return []
+        room = width - 4
+        headline = component_style(self, "failure--headline")
+        dim = component_style(self, "failure--dim")
+        lines = [Text.assemble((f" {self._glyph} {failure.headline}", headline))]
+        for part in failure.reason.split("\n")[:6]:
+            lines += [
+                Text.assemble("   ", line) for line in wrapped(Text(part, component_style(self, "failure--text")), room)
+            ]
+        if failure.tried:
+            lines += [Text.assemble("   ", line) for line in wrapped(Text(failure.tried, dim), room)]
+        if failure.log:
+            lines.append(Text(""))
+            lines += [Text.assemble(("   " + self._bar, dim), (_one_line(text), dim)) for text in failure.log]
+        if self._keys:
+            lines += [Text(""), Text.assemble("   ", key_line(self._keys, self, "failure"))]
+        return lines
+
+
+def _one_line(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text.expandtabs(4))
+
+
+class TurnLine(Widget):
+    """One line between transcript and composer: what the session is doing."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"turn--active", "turn--plain", "turn--warning", "turn--failed"}
+
+    def __init__(self, clock: Clock, *, ascii_only: bool = False, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._clock = clock
+        self._spinner = glyph_set(ascii_only).spinner
+        self._words = ""
+        self._tone = "plain"
+        self._glyph: str | None = None
+
+    def show(self, words: str, tone: str, glyph: str | None) -> None:
+        """Say this, behind a glyph, or behind a spinner if it is None."""
+        if (words, tone, glyph) != (self._words, self._tone, self._glyph):
+            self._words, self._tone, self._glyph = words, tone, glyph
+            self.refresh()
+        self.display = bool(words)
+
+    @property
+    def moving(self) -> bool:
+        """Whether a spinner turns."""
+        return self._glyph is None and bool(self._words)
+
+    def spin(self) -> None:
+        """The frame is another."""
+        if self.moving:
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        tone = component_style(self, f"turn--{self._tone}")
+        glyph = self._glyph if self._glyph is not None else self._spinner[self._clock.frame() % len(self._spinner)]
+        return strip_of(Text.assemble((f" {glyph} {self._words}", tone)), self.size.width, self.rich_style)
