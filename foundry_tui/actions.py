@@ -11,6 +11,8 @@ from textual.binding import Binding, BindingType
 
 from foundry_tui.context import (
     APP,
+    CONFIRM,
+    NEW_TASK,
     TASK,
     TASKS,
     Context,
@@ -22,6 +24,15 @@ from foundry_tui.context import (
     needs_waiting,
     why_no_release,
     why_no_retry,
+)
+from foundry_tui.task_conditions import (
+    offers,
+    why_no_closing,
+    why_no_new_session,
+    why_no_other_session,
+    why_no_path,
+    why_no_stop,
+    why_no_writing,
 )
 
 Why = Callable[[Context], str | None]
@@ -204,6 +215,71 @@ _TASKS_SCREEN: Sequence[Action] = (
     Action("sort", "s", "sort", "Sort within groups: newest, last changed, title, repository.", "View", _T, footer=13),
 )
 
+_K = frozenset({TASK})
+_N = frozenset({NEW_TASK})
+_C = frozenset({CONFIRM})
+
+_TASK_SCREEN: Sequence[Action] = (
+    Action("write", "i,enter", "write", "Write to the agent.", "Session", _K, why_not=why_no_writing, footer=2),
+    Action("stop", "s", "stop", "Stop the agent's running turn.", "Session", _K, why_not=why_no_stop, footer=4),
+    *(
+        Action(
+            f"answer_{place}",
+            str(place),
+            f"answer {place}",
+            f"Answer the agent's question with option {place}.",
+            "Session",
+            _K,
+            applies=offers(place),
+            footer=1 if place == 1 else 0,
+        )
+        for place in range(1, 5)
+    ),
+    Action("new_session", "t", "new session", "Open another session.", "Session", _K, why_not=why_no_new_session),
+    Action("close_session", "w", "close session", "Close this session.", "Session", _K, why_not=why_no_closing),
+    Action(
+        "previous_session",
+        "left_square_bracket",
+        "session before",
+        "The session before this one.",
+        "Session",
+        _K,
+        why_not=why_no_other_session,
+    ),
+    Action(
+        "next_session",
+        "right_square_bracket",
+        "next session",
+        "The session behind this one.",
+        "Session",
+        _K,
+        why_not=why_no_other_session,
+    ),
+    Action("fold", "o", "unfold", "Show thoughts, output and diffs whole, or folded.", "View", _K, footer=14),
+    Action("show_history", "h", "history", "Every event of the task, or back.", "View", _K, footer=10),
+    Action("show_log", "l", "log", "What the provider printed, stage by stage, or back.", "View", _K, footer=11),
+    Action("show_changes", "c", "changes", "The files that the task changed, or back.", "View", _K, footer=12),
+    Action("show_details", "d", "details", "Branch, path, ids and times, or back.", "View", _K, footer=13),
+    Action("rename", "f2", "rename", "Give the task another title.", "Tasks", _K, why_not=needs_real),
+    Action("copy_path", "p", "copy path", "Copy the sandbox's path.", "Tasks", _K, why_not=why_no_path),
+    Action("line_up", "up,k", "up", "One line up.", "Move", _K, palette=False),
+    Action("line_down", "down,j", "down", "One line down.", "Move", _K, palette=False),
+    Action("screen_up", "pageup,ctrl+b", "page up", "One screen up.", "Move", _K, palette=False),
+    Action("screen_down", "pagedown,ctrl+f,space", "page down", "One screen down.", "Move", _K, palette=False),
+    Action("to_start", "home,g", "top", "To the beginning.", "Move", _K, palette=False),
+    Action("to_end", "end,G", "bottom", "To the end, and follow it.", "Move", _K, palette=False),
+)
+
+_DIALOGS: Sequence[Action] = (
+    Action("create", "ctrl+enter,ctrl+s", "create", "Create the task.", "New task", _N, footer=1, priority=True),
+    Action("open_editor", "ctrl+e", "editor", "Write the prompt in $EDITOR.", "New task", _N, footer=2, priority=True),
+    Action("toggle_options", "ctrl+o", "options", "Title, branch, agent, provider.", "New task", _N, footer=3),
+    Action("toggle_another", "ctrl+t", "another", "Stay open to create another.", "New task", _N, footer=4),
+    Action("close_dialog", "escape", "close", "Close and keep the draft.", "New task", _N, footer=5),
+    Action("confirm", "y", "yes", "Do it.", "Question", _C, footer=1),
+    Action("decline", "n,escape", "no", "Do nothing.", "Question", _C, footer=2),
+)
+
 _SHARED: Sequence[Action] = (
     Action("retry", "r", "retry", "Go on from the stage that failed.", "Tasks", _TT, why_not=why_no_retry, footer=7),
     Action(
@@ -318,7 +394,7 @@ _EVERYWHERE: Sequence[Action] = (
     Action("quit", "ctrl+q", "quit", "Leave; the backend goes on working.", "App", _A, footer=23),
 )
 
-ACTIONS: tuple[Action, ...] = (*_TASKS_SCREEN, *_SHARED, *_EVERYWHERE)
+ACTIONS: tuple[Action, ...] = (*_TASKS_SCREEN, *_TASK_SCREEN, *_DIALOGS, *_SHARED, *_EVERYWHERE)
 """Every action there is; rows of one screen stand together."""
 
 _BY_ID: dict[str, Action] = {action.id: action for action in ACTIONS}

@@ -1,0 +1,62 @@
+"""Why an action of the task screen cannot be done now."""
+
+from collections.abc import Callable
+
+from foundry_tui.context import Context, needs_real
+from foundry_tui.contract.records import SessionStatus, TaskDetail
+from foundry_tui.contract.status import ENDED, RELEASING
+
+_LEFT = ENDED | RELEASING
+
+
+def has_left(context: Context) -> bool:
+    """Whether the task is being released, or has ended."""
+    return context.task is not None and context.task.status in _LEFT
+
+
+def why_no_writing(context: Context) -> str | None:
+    if context.refused:
+        return "the backend refused this task"
+    if context.session is None:
+        return "there is no session here"
+    if has_left(context):
+        return "the task has ended"
+    return "this session is closed" if context.session.status is SessionStatus.CLOSED else None
+
+
+def why_no_stop(context: Context) -> str | None:
+    if context.session is None or context.session.status is not SessionStatus.RUNNING:
+        return "no turn is running in this session"
+    return None
+
+
+def why_no_new_session(context: Context) -> str | None:
+    return needs_real(context) or ("the task has ended" if has_left(context) else None)
+
+
+def why_no_closing(context: Context) -> str | None:
+    missing = needs_real(context)
+    if missing:
+        return missing
+    if context.session is None:
+        return "there is no session here"
+    return "this session is closed already" if context.session.status is SessionStatus.CLOSED else None
+
+
+def why_no_other_session(context: Context) -> str | None:
+    count = len(context.task.sessions) if context.task is not None else 0
+    return None if count > 1 else "there is no other session"
+
+
+def why_no_path(context: Context) -> str | None:
+    task = context.task
+    return None if isinstance(task, TaskDetail) and task.sandbox is not None else "it has no sandbox yet"
+
+
+def offers(place: int) -> Callable[[Context], bool]:
+    """Whether the open request has an option of this place, counted from 1."""
+
+    def offered(context: Context) -> bool:
+        return context.permission is not None and len(context.permission.options) >= place
+
+    return offered
