@@ -1,0 +1,212 @@
+"""Commands that change a task: prompt, retry, archive, kill, rename, prune."""
+
+import click
+
+from foundry_tui.cli import problems
+from foundry_tui.cli.context import Context, pass_context, task_path
+from foundry_tui.cli.output import is_terminal, may_ask, printable, say, say_json, say_row, tell
+from foundry_tui.cli.parameters import json_option, task_argument
+from foundry_tui.cli.problems import CommandError, NoTaskError
+from foundry_tui.cli.prompts import prompt_text
+from foundry_tui.contract.ids import uuid7
+from foundry_tui.contract.records import Prompt, SessionStatus, TaskDetail
+from foundry_tui.contract.requests import CreatePrompt, PatchTask, ReleaseTask
+from foundry_tui.wire import RefusedError, segment
+
+
+@click.command()
+@task_argument
+@click.argument("text", required=False)
+@click.option("-F", "--file", metavar="FILE", help="Take the text from a file; - is standard input.")
+@click.option("--session", metavar="SESSION", help="Session to say it in; the task's first open one if absent.")
+@json_option
+@click.pass_context
+@pass_context
+def prompt(
+    context: Context,
+    ctx: click.Context,
+    task: str,
+    text: str | None,
+    file: str | None,
+    session: str | None,
+    as_json: bool,
+) -> None:
+    """Say something to a task's agent. It is kept at once, and delivered when the agent is ready for it.
+
+    Prints the prompt's id.
+
+    \b
+    Examples:
+      foundry prompt 0193a2b4 "now add a test"
+      git log -1 | foundry prompt fix/login-redirect -F -
+    """
+    said = prompt_text(ctx, text, file)
+    session_id = session or _open_session(context.task(task), task)
+    body = CreatePrompt(prompt_id=uuid7(), text=said)
+    try:
+        answer = context.link.call("POST", f"/v1/sessions/{segment(session_id)}/prompts", Prompt, body=body)
+    except RefusedError as error:
+        if error.problem.status == 404:
+            raise CommandError(f"no session {session_id!r}", hint=f"see: foundry show {task}") from None
+        raise
+    if as_json:
+        say_json(answer)
+    else:
+        say(answer.prompt_id)
+
+
+def _open_session(task: TaskDetail, given: str) -> str:
+    for session in task.sessions:
+        if session.status is not SessionStatus.CLOSED:
+            return session.session_id
+    raise CommandError(f"the task {given} has no open session (it is {task.status})", hint=f"see: foundry show {given}")
+
+
+@click.command()
+@task_argument
+@json_option
+@pass_context
+def retry(context: Context, task: str, as_json: bool) -> None:
+    """Go on with a task in error, from the stage that failed.
+
+    \b
+    Examples:
+      foundry retry 0193a2b4 && foundry watch 0193a2b4 --for running
+    """
+    task_id = context.task_id(task)
+    _command(context, task, task_id, "/retry", None)
+    _say_task(context, task, task_id, as_json=as_json)
+
+
+force_option = click.option("--force", is_flag=True, help="Go ahead although work would be lost.")
+branch_option = click.option("--delete-branch", is_flag=True, help="Delete the task's branch too.")
+
+
+@click.command()
+@task_argument
+@force_option
+@branch_option
+@json_option
+@pass_context
+def archive(context: Context, task: str, force: bool, delete_branch: bool, as_json: bool) -> None:
+    """Release a task's sandbox, and keep the task for reading.
+
+    Refused while uncommitted files or unpushed commits would be lost (exit 1), unless --force.
+
+    \b
+    Examples:
+      foundry archive 0193a2b4
+    """
+    _release(context, task, "archive", ReleaseTask(force=force, delete_branch=delete_branch), as_json=as_json)
+
+
+@click.command()
+@task_argument
+@force_option
+@branch_option
+@json_option
+@pass_context
+def kill(context: Context, task: str, force: bool, delete_branch: bool, as_json: bool) -> None:
+    """Stop a task at once and destroy its sandbox; the task is kept for reading until it is pruned.
+
+    Refused while uncommitted files or unpushed commits would be lost (exit 1), unless --force.
+
+    \b
+    Examples:
+      foundry kill 0193a2b4 --force
+    """
+    _release(context, task, "kill", ReleaseTask(force=force, delete_branch=delete_branch), as_json=as_json)
+
+
+def _release(context: Context, task: str, how: str, request: ReleaseTask, *, as_json: bool) -> None:
+    task_id = context.task_id(task)
+    try:
+        _command(context, task, task_id, f"/{how}", request)
+    except RefusedError as error:
+        lost = error.problem.would_lose
+        if error.problem.status != 409 or not lost:
+            raise
+        listed = "\n".join(f"  {printable(what)}" for what in lost)
+        if not may_ask():
+            raise CommandError(
+                f"to {how} the task {task} would lose:\n{listed}", hint=f"lose it with: foundry {how} {task} --force"
+            ) from None
+        tell(f"To {how} the task {task} would lose:\n{listed}")
+        if not click.confirm("Lose it?", err=True):
+            raise CommandError("nothing was done") from None
+        forced = ReleaseTask(force=True, delete_branch=request.delete_branch)
+        _command(context, task, task_id, f"/{how}", forced)
+    _say_task(context, task, task_id, as_json=as_json)
+
+
+@click.command()
+@task_argument
+@click.argument("title")
+@json_option
+@pass_context
+def rename(context: Context, task: str, title: str, as_json: bool) -> None:
+    """Give a task another title. Its branch stays as it is.
+
+    \b
+    Examples:
+      foundry rename 0193a2b4 "Login redirect"
+    """
+    if not title.strip():
+        raise click.UsageError("the title is empty")
+    task_id = context.task_id(task)
+    detail = context.on_task(task, "PATCH", task_path(task_id), PatchTask(title=title))
+    _say(detail, as_json=as_json)
+
+
+@click.command()
+@task_argument
+@json_option
+@pass_context
+def prune(context: Context, task: str, as_json: bool) -> None:
+    """Forget an archived or killed task. One that is neither is refused (exit 1).
+
+    \b
+    Examples:
+      foundry list | awk -F'\\t' '$2 == "killed" {print $1}' | xargs -n1 foundry prune
+    """
+    task_id = context.task_id(task)
+    try:
+        context.link.send("DELETE", task_path(task_id))
+    except RefusedError as error:
+        if error.problem.status == 404:
+            raise NoTaskError(task) from None
+        if error.problem.status == 409:
+            raise CommandError(
+                error.problem.detail,
+                hint=f"foundry archive {task} or foundry kill {task} first",
+                exit_code=problems.FAILED,
+            ) from None
+        raise
+    if as_json:
+        say_json({"task_id": task_id, "pruned": True})
+    elif is_terminal():
+        say(f"{task_id} is forgotten")
+    else:
+        say_row((task_id, "pruned"))
+
+
+def _command(context: Context, given: str, task_id: str, path: str, body: object) -> None:
+    try:
+        context.link.send("POST", task_path(task_id, path), body=body)
+    except RefusedError as error:
+        if error.problem.status == 404:
+            raise NoTaskError(given) from None
+        raise
+
+
+def _say_task(context: Context, given: str, task_id: str, *, as_json: bool) -> None:
+    _say(context.on_task(given, "GET", task_path(task_id)), as_json=as_json)
+
+
+def _say(task: TaskDetail, *, as_json: bool) -> None:
+    if as_json:
+        say_json(task)
+    elif is_terminal():
+        say(f"{task.task_id}  {task.status}  {printable(task.title or '')}")
+    else:
+        say_row((task.task_id, task.status, task.title))

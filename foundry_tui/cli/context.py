@@ -1,0 +1,129 @@
+"""What every command is given: the settings, read when asked for, and a link to the backend, started when needed."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
+
+import click
+
+from foundry_tui import config
+from foundry_tui.cli import problems
+from foundry_tui.cli.problems import CommandError, NoTaskError
+from foundry_tui.client.connection import Target
+from foundry_tui.contract.records import TaskDetail, TaskSummary
+from foundry_tui.contract.requests import TasksSnapshot
+from foundry_tui.wire import Link, RefusedError, segment
+
+
+class Context:
+    """One run of the command line."""
+
+    def __init__(self, flags: Mapping[str, object]) -> None:
+        self._flags = flags
+
+    @cached_property
+    def loaded(self) -> config.Loaded:
+        """The settings in force; raises `config.ConfigError`."""
+        return config.load(self._flags)
+
+    @property
+    def settings(self) -> config.Settings:
+        return self.loaded.settings
+
+    @cached_property
+    def target(self) -> tuple[Target, bool]:
+        """The backend that is meant, and whether it is our own."""
+        return config.target(self.settings)
+
+    @cached_property
+    def link(self) -> Link:
+        """A link to the backend; our own is started when none runs.
+
+        Raises `CommandError` with exit code 6 when it cannot be started.
+        """
+        target, own = self.target
+        if not own:
+            where = self.loaded.origins.get("backend.address", "FOUNDRY_BACKEND")
+            return Link(target, hint=f"{where} names it, so it is not started from here: start it there, or unset that")
+        from foundry_tui import daemon
+
+        try:
+            daemon.ensure(daemon.plan(self.settings))
+        except daemon.DaemonError as error:
+            raise CommandError(error.message, hint=error.hint, exit_code=problems.UNREACHABLE) from None
+        return Link(target)
+
+    def revive(self) -> None:
+        """Start our own backend again if it is gone; what comes of it the next request tells."""
+        from foundry_tui import daemon
+
+        if self.target[1]:
+            with suppress(daemon.DaemonError):
+                daemon.ensure(daemon.plan(self.settings))
+
+    def task_id(self, given: str) -> str:
+        """The id of the task that is meant by an id, its beginning, or a branch.
+
+        Raises `NoTaskError`, and `CommandError` (usage) when several tasks are meant.
+        """
+        from foundry_tui.contract.ids import is_task_id
+
+        if is_task_id(given):
+            return given
+        return match(given, self.link.call("GET", "/v1/tasks", TasksSnapshot).tasks).task_id
+
+    def task(self, given: str) -> TaskDetail:
+        """The task that is meant, whole; raises as `task_id` does."""
+        task_id = self.task_id(given)
+        return self.on_task(given, "GET", f"/v1/tasks/{task_id}")
+
+    def on_task(self, given: str, method: str, path: str, body: object = None) -> TaskDetail:
+        """A call on a task that answers with it; raises `NoTaskError` where the backend knows none."""
+        try:
+            return self.link.call(method, path, TaskDetail, body=body)
+        except RefusedError as error:
+            if error.problem.status == 404:
+                raise NoTaskError(given) from None
+            raise
+
+    def raw(self, path: str, given: str | None = None) -> bytes:
+        """The JSON of a GET as the backend wrote it; a 404 means that there is no task `given`."""
+        try:
+            return self.link.send("GET", path)[1]
+        except RefusedError as error:
+            if error.problem.status == 404 and given is not None:
+                raise NoTaskError(given) from None
+            raise
+
+
+def match(given: str, tasks: tuple[TaskSummary, ...]) -> TaskSummary:
+    """The task that `given` means: its branch, or the beginning of its id.
+
+    Where several have the branch, those that are not archived or killed come first.
+    """
+    from foundry_tui.contract.status import ENDED
+
+    if not given:
+        raise NoTaskError(given)
+    named = [task for task in tasks if task.branch == given]
+    alive = [task for task in named if task.status not in ENDED]
+    found = alive or named or [task for task in tasks if task.task_id.startswith(given.lower())]
+    if not found:
+        raise NoTaskError(given)
+    if len(found) > 1:
+        shown = "\n".join(f"  {task.task_id}  {task.repo_label}  {task.branch or ''}" for task in found[:10])
+        more = f"\n  … and {len(found) - 10} more" if len(found) > 10 else ""
+        raise CommandError(
+            f"{given!r} means several tasks:\n{shown}{more}",
+            hint="give more of the id",
+            exit_code=problems.USAGE,
+        )
+    return found[0]
+
+
+def task_path(task_id: str, rest: str = "") -> str:
+    """The path of a task's route."""
+    return f"/v1/tasks/{segment(task_id)}{rest}"
+
+
+pass_context = click.make_pass_decorator(Context)

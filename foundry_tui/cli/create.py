@@ -1,0 +1,140 @@
+"""`create`: a new task, whose id is made here, so that a lost answer is settled by asking again."""
+
+import random
+import time
+
+import click
+
+from foundry_tui.cli import following, problems
+from foundry_tui.cli.context import Context, pass_context, task_path
+from foundry_tui.cli.output import is_terminal, say, say_json, tell
+from foundry_tui.cli.parameters import Goal, json_option, timeout_option
+from foundry_tui.cli.problems import CommandError
+from foundry_tui.cli.prompts import check_text, prompt_text
+from foundry_tui.cli.repositories import repository_of
+from foundry_tui.contract.ids import uuid7
+from foundry_tui.contract.records import TaskDetail
+from foundry_tui.contract.requests import CreateTask
+from foundry_tui.contract.status import StageName, TaskStatus
+from foundry_tui.wire import RefusedError, UnreachableError
+
+SETTLE_SECONDS = 15.0
+"""How long a create whose answer was lost is sent again."""
+
+
+@click.command()
+@click.argument("prompt", required=False)
+@click.option("-F", "--file", metavar="FILE", help="Take the prompt from a file; - is standard input.")
+@click.option("--repo", default=".", show_default=True, metavar="PATH|URL", help="Repository to work in.")
+@click.option("--title", help="Title; made from the prompt if absent.")
+@click.option("--branch", help="Branch; made from the title if absent.")
+@click.option(
+    "--base", "base_branch", metavar="BRANCH", help="Branch to start from; the repository's default if absent."
+)
+@click.option("--agent", help="Agent that does the work.")
+@click.option("--provider", help="Who makes the sandbox.")
+@click.option("--wait", "goal", type=Goal(), metavar="STATUS", help="Wait until this is reached or passed.")
+@click.option("--follow", is_flag=True, help="Show what happens meanwhile.")
+@timeout_option
+@json_option
+@click.pass_context
+@pass_context
+def create(
+    context: Context,
+    ctx: click.Context,
+    prompt: str | None,
+    file: str | None,
+    repo: str,
+    title: str | None,
+    branch: str | None,
+    base_branch: str | None,
+    agent: str | None,
+    provider: str | None,
+    goal: TaskStatus | StageName | None,
+    follow: bool,
+    timeout: float | None,
+    as_json: bool,
+) -> None:
+    """Create a task and print its id; with --json the task whole.
+
+    It returns at once. --wait waits for a status or stage (exit 4 when the task ends in error first, 5 when --timeout
+    is over), --follow shows the way there; --follow alone goes on until the task comes to rest.
+
+    \b
+    Examples:
+      foundry create "fix the login redirect"
+      foundry create -F prompt.md --repo ~/src/shop --branch fix/login --follow
+      git diff | foundry create -F - --title "review my diff" --wait idle --timeout 10m --json
+    """
+    request = CreateTask(
+        task_id=uuid7(),
+        repo=repository_of(repo),
+        prompt=prompt_text(ctx, prompt, file),
+        title=title,
+        branch=branch,
+        base_branch=base_branch,
+        agent=agent,
+        provider=provider,
+    )
+    for option in ("title", "branch", "base_branch", "agent", "provider", "repo"):
+        check_text(ctx, option, getattr(request, option))
+    assert request.task_id is not None
+    until = None if timeout is None else time.monotonic() + timeout
+    task = send(context, request, timeout)
+    waits = follow or goal is not None
+    if not as_json:
+        _announce(task)
+    elif not waits:
+        say_json(task)
+    if not waits:
+        return
+    show = following.display(as_json=as_json, follow=follow)
+    left = None if until is None else max(0.001, until - time.monotonic())
+    code, last = following.follow(context.link, task.task_id, goal, show, since=0, timeout=left)
+    if as_json and not follow:
+        # the task as it is now, with its history, which events do not repeat
+        say_json(_latest(context, task.task_id) or last or task)
+    following.explain(code, last, task.task_id, goal)
+    ctx.exit(code)
+
+
+def _announce(task: TaskDetail) -> None:
+    if is_terminal():
+        say(f"{task.task_id}  {task.title or task.prompt.strip().partition(chr(10))[0]}")
+    else:
+        say(task.task_id)
+
+
+def _latest(context: Context, task_id: str) -> TaskDetail | None:
+    try:
+        return context.link.call("GET", task_path(task_id), TaskDetail)
+    except (UnreachableError, RefusedError):
+        return None
+
+
+def send(context: Context, request: CreateTask, timeout: float | None) -> TaskDetail:
+    """Create the task; one whose answer was lost is asked for again, by the same id, until it is known.
+
+    Raises `CommandError` (unreachable) that names the id when it stays unknown.
+    """
+    until = time.monotonic() + min(SETTLE_SECONDS, timeout if timeout is not None else SETTLE_SECONDS)
+    wait, lost = 0.25, False
+    while True:
+        try:
+            return context.link.call("POST", "/v1/tasks", TaskDetail, body=request)
+        except UnreachableError as error:
+            if not error.sent and not lost:
+                raise
+            if not lost:
+                tell(f"foundry: {error.message}; asking again")
+            lost = True
+            if time.monotonic() > until:
+                raise CommandError(
+                    f"{error.message}; whether the task was created is not known",
+                    exit_code=problems.UNREACHABLE,
+                    hint=f"see whether it was, once the backend is back: foundry show {request.task_id}",
+                ) from None
+        # there is no event for a backend that comes back
+        time.sleep(random.uniform(0, wait))
+        context.revive()
+        wait = min(wait * 2, 4.0)

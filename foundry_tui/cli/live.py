@@ -1,0 +1,49 @@
+"""The stages of a task as lines of text for a terminal, from the same steps that the app draws."""
+
+import shutil
+
+from foundry_tui.cli.output import cut, paint, printable
+from foundry_tui.contract.records import TaskDetail
+from foundry_tui.contract.status import TaskStatus
+from foundry_tui.view.ages import running_time
+from foundry_tui.view.glyphs import glyph_set
+from foundry_tui.view.labels import STATUS_WORDS, title_of
+from foundry_tui.view.stepper import Step, StepState, spent_text, steps
+
+_COLOURS: dict[StepState, str] = {
+    StepState.PENDING: "dim",
+    StepState.RUNNING: "cyan",
+    StepState.DONE: "green",
+    StepState.FAILED: "red",
+}
+
+
+def stage_lines(task: TaskDetail, now: int, frame: int | None, *, ascii_only: bool = False) -> list[str]:
+    """Headline, one line a step, and how the task stands; `frame` None is the last picture, nothing moves in it."""
+    columns = max(40, shutil.get_terminal_size().columns) - 1
+    glyphs = glyph_set(ascii_only)
+    place = printable(" · ".join(part for part in (task.repo_label, task.branch) if part))
+    lines = [paint(cut(printable(title_of(task)), columns), "bold"), paint(cut(place, columns), "dim")]
+    spinner = glyphs.spinner[(frame or 0) % len(glyphs.spinner)]
+    lines += [_step_line(step, now, columns, spinner) for step in steps(task)]
+    stands = STATUS_WORDS[task.status]
+    if task.status is TaskStatus.RUNNING:
+        stands = f"{stands} {running_time(now - task.status_since)}"
+    if task.needs_input:
+        stands = f"{stands} · asks for your permission: foundry show {task.task_id}"
+    if task.error is not None and task.status is TaskStatus.ERROR:
+        stands = f"{stands}: {printable(task.error.message)}"
+    lines.append(paint(cut(stands, columns), "red" if task.status is TaskStatus.ERROR else "bold"))
+    return lines
+
+
+def _step_line(step: Step, now: int, columns: int, spinner: str) -> str:
+    mark = {
+        StepState.PENDING: "·",
+        StepState.RUNNING: spinner,
+        StepState.DONE: "✓",
+        StepState.FAILED: "✗",
+    }.get(step.state, "–")
+    attempt = f"attempt {step.attempt} of {step.max_attempts}" if step.attempt > 1 else ""
+    told = " · ".join(part for part in (step.word, spent_text(step, now), attempt, printable(step.detail)) if part)
+    return paint(cut(f"  {mark} {step.name:<8} {told}", columns), _COLOURS.get(step.state, "yellow"))

@@ -1,0 +1,85 @@
+"""Types of arguments and options that several commands share: ids with completion, durations, `--json`."""
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from foundry_tui.contract.status import StageName, TaskStatus
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
+
+
+def seconds_of(text: str) -> float:
+    """Seconds of a duration like `90s`, `10m`, `1h30m`, `250ms`, or a bare number of seconds.
+
+    Raises `ValueError` for anything else.
+    """
+    given = text.strip().lower()
+    if re.fullmatch(r"\d+(\.\d+)?", given):
+        return float(given)
+    found = _DURATION.fullmatch(given)
+    if found is None or not given:
+        raise ValueError(f"{text!r} is no duration: write 90s, 10m or 1h30m")
+    days, hours, minutes, seconds, millis = (float(part or 0) for part in found.groups())
+    return days * 86_400 + hours * 3_600 + minutes * 60 + seconds + millis / 1_000
+
+
+class Duration(click.ParamType[float]):
+    """A duration, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return seconds_of(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Goal(click.ParamType["TaskStatus | StageName"]):
+    """A status or a stage that can be waited for."""
+
+    name = "status|stage"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> TaskStatus | StageName:
+        if value in TaskStatus.__members__.values():
+            return TaskStatus(value)
+        if value in StageName.__members__.values():
+            return StageName(value)
+        return self.fail(
+            f"{value!r} is no status or stage; there are: {', '.join([*StageName, *TaskStatus])}", param, ctx
+        )
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(str(goal)) for goal in (*StageName, *TaskStatus) if goal.startswith(incomplete)]
+
+
+class TaskRef(click.ParamType[str]):
+    """What names a task: its id, the beginning of it, or its branch."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from foundry_tui.cli.completion import complete_tasks
+
+        return complete_tasks(ctx, incomplete)
+
+
+task_argument = click.argument("task", metavar="ID", type=TaskRef())
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+timeout_option = click.option(
+    "--timeout",
+    type=Duration(),
+    metavar="DURATION",
+    help="Give up waiting after this long, such as 90s or 10m (exit 5).",
+)

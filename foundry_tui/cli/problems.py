@@ -1,0 +1,27 @@
+"""How a command fails: exit codes, and the error that carries one with words that say what to do next."""
+
+DONE = 0
+FAILED = 1
+USAGE = 2
+NO_TASK = 3
+TASK_ERROR = 4
+TIMED_OUT = 5
+UNREACHABLE = 6
+INTERRUPTED = 130
+
+
+class CommandError(Exception):
+    """A command ends here: `message` goes to stderr, `hint` says what to do next, `exit_code` to the caller."""
+
+    def __init__(self, message: str, *, exit_code: int = FAILED, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.exit_code = exit_code
+        self.hint = hint
+
+
+class NoTaskError(CommandError):
+    """No task goes by what was given."""
+
+    def __init__(self, given: str) -> None:
+        super().__init__(f"no task {given!r}", exit_code=NO_TASK, hint="see which there are: foundry list")

@@ -1,0 +1,40 @@
+"""Which repository `--repo` means, judged by looking at the folder; git is not run."""
+
+import re
+from pathlib import Path
+
+from foundry_tui.cli.problems import CommandError
+from foundry_tui.config import absolute
+
+_REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://\S+|(?:[\w.-]+@)?[\w.-]+:(?!/?$)\S+")
+
+
+def repository_of(given: str) -> str:
+    """What to tell the backend: a git URL or a repo_id as it is, a folder as the root of its repository.
+
+    Raises `CommandError` for a folder that is no repository, and one that does not exist.
+    """
+    path = absolute(given)
+    if not path.exists():
+        if _REMOTE.fullmatch(given):
+            return given
+        if "/" not in given and not given.startswith((".", "~")) and re.fullmatch(r"[A-Za-z0-9][\w.~-]*", given):
+            # an id that only the backend can know
+            return given
+        raise CommandError(f"{path} does not exist", hint="name the folder of a git repository with --repo")
+    if not path.is_dir():
+        raise CommandError(f"{path} is no folder", hint="name the folder of a git repository with --repo")
+    for folder in (path, *path.parents):
+        if is_repository(folder):
+            return str(folder)
+    raise CommandError(f"{path} is no git repository", hint="go to one, name one with --repo, or make one: git init")
+
+
+def is_repository(folder: Path) -> bool:
+    """Whether the folder is the root of a work tree, or a bare repository."""
+    try:
+        if (folder / ".git").exists():
+            return True
+        return (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir()
+    except OSError:
+        return False

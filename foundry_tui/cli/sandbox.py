@@ -1,0 +1,144 @@
+"""`attach`, `path` and `diff`: where the agent works and what it changed."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from foundry_tui.cli.context import Context, pass_context, task_path
+from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
+from foundry_tui.cli.parameters import json_option, task_argument
+from foundry_tui.cli.problems import CommandError
+from foundry_tui.contract import codec
+from foundry_tui.contract.records import FileDiff, TaskDetail
+from foundry_tui.contract.requests import Diff
+from foundry_tui.contract.status import PROVISIONING
+from foundry_tui.wire import RefusedError
+
+
+def _folder(task: TaskDetail, given: str) -> Path:
+    """The folder of the task's sandbox; raises `CommandError` when there is none on this machine."""
+    if task.sandbox is None:
+        if task.status in PROVISIONING:
+            raise CommandError(
+                f"the task {given} has no sandbox yet (it is {task.status})",
+                hint=f"wait for it: foundry watch {given} --for create_sandbox",
+            )
+        raise CommandError(f"the task {given} has no sandbox (it is {task.status})", hint=f"see: foundry show {given}")
+    folder = Path(task.sandbox.cwd)
+    if not folder.is_dir():
+        why = "it makes none" if task.provider == "demo" else "it is gone, or on another machine"
+        raise CommandError(f"the sandbox {folder} of provider {task.provider} is no folder on this machine: {why}")
+    return folder
+
+
+@click.command()
+@task_argument
+@json_option
+@pass_context
+def path(context: Context, task: str, as_json: bool) -> None:
+    """Print the folder of a task's sandbox.
+
+    \b
+    Examples:
+      cd "$(foundry path 0193a2b4)"
+    """
+    detail = context.task(task)
+    folder = _folder(detail, task)
+    if as_json:
+        say_json({"task_id": detail.task_id, "path": str(folder)})
+    else:
+        say(str(folder))
+
+
+@click.command()
+@task_argument
+@click.option("--json", "as_json", is_flag=True, help="Print what would be run, as JSON, and run nothing.")
+@pass_context
+def attach(context: Context, task: str, as_json: bool) -> None:
+    """Open a shell ($SHELL) in a task's sandbox; inside tmux, in a new window.
+
+    \b
+    Examples:
+      foundry attach 0193a2b4
+    """
+    detail = context.task(task)
+    folder = _folder(detail, task)
+    shell = os.environ.get("SHELL") or "/bin/sh"
+    words = [shell]
+    if os.environ.get("TMUX"):
+        name = printable(detail.branch or detail.task_id[:8])
+        words = ["tmux", "new-window", "-n", name, "-c", str(folder), "--", shell]
+    if as_json:
+        say_json({"task_id": detail.task_id, "path": str(folder), "command": words})
+        return
+    if not sys.stdin.isatty() and "TMUX" not in os.environ:
+        raise CommandError(
+            "there is no terminal to open a shell on", hint=f'go there with: cd "$(foundry path {task})"'
+        )
+    os.chdir(folder)
+    try:
+        os.execvp(words[0], words)
+    except OSError as error:
+        raise CommandError(f"{words[0]} cannot be run: {error.strerror}", hint="set SHELL to your shell") from None
+
+
+@click.command()
+@task_argument
+@click.option("--stat", is_flag=True, help="Only the files, with the lines added and removed.")
+@json_option
+@pass_context
+def diff(context: Context, task: str, stat: bool, as_json: bool) -> None:
+    """Show what a task changed against its base: patches, or with --stat one file a line.
+
+    \b
+    Examples:
+      foundry diff 0193a2b4 | git apply
+      foundry diff 0193a2b4 --stat
+    """
+    task_id = context.task_id(task)
+    try:
+        document = context.raw(task_path(task_id, "/diff"), task)
+    except RefusedError as error:
+        if error.problem.status == 409:
+            raise CommandError(error.problem.detail or error.problem.title) from None
+        raise
+    found = codec.decode(document, Diff)
+    if found.computed_at is None and not found.files:
+        detail = context.on_task(task, "GET", task_path(task_id))
+        if detail.provider == "demo":
+            raise CommandError("the provider demo works on no files, so there is no diff")
+        if not as_json:
+            raise CommandError("the diff is not computed yet", hint=f"ask again in a moment: foundry diff {task}")
+    if as_json:
+        say_json(document)
+    elif stat:
+        for file in found.files:
+            _stat(file)
+    else:
+        for file in found.files:
+            _patch(file)
+
+
+def _stat(file: FileDiff) -> None:
+    if is_terminal():
+        counts = f"{paint(f'+{file.added}', 'green')} {paint(f'-{file.removed}', 'red')}"
+        say(f"{file.status}  {printable(file.path)}  {counts}")
+    else:
+        say_row((file.status, file.path, file.added, file.removed))
+
+
+def _patch(file: FileDiff) -> None:
+    if not is_terminal():
+        # a patch is to be applied: byte for byte as it is
+        sys.stdout.buffer.write(file.patch.encode("utf-8", "surrogateescape"))
+        if not file.patch.endswith("\n"):
+            sys.stdout.buffer.write(b"\n")
+        sys.stdout.buffer.flush()
+        return
+    colours = {"+": "green", "-": "red", "@": "cyan"}
+    for line in file.patch.splitlines():
+        colour = colours.get(line[:1])
+        shown = printable(line.replace("\t", "    "))
+        say(paint(shown, colour) if colour else shown)

@@ -1,0 +1,47 @@
+"""`watch`: following a task from now on."""
+
+import click
+
+from foundry_tui.cli import following
+from foundry_tui.cli.context import Context, pass_context
+from foundry_tui.cli.parameters import Goal, json_option, task_argument, timeout_option
+from foundry_tui.contract.status import StageName, TaskStatus
+
+
+@click.command()
+@task_argument
+@click.option(
+    "--for",
+    "goal",
+    type=Goal(),
+    metavar="STATUS|STAGE",
+    help="End once this is reached or passed (error first: exit 4).",
+)
+@timeout_option
+@json_option
+@click.pass_context
+@pass_context
+def watch(
+    context: Context,
+    ctx: click.Context,
+    task: str,
+    goal: TaskStatus | StageName | None,
+    timeout: float | None,
+    as_json: bool,
+) -> None:
+    """Follow a task. Without --for it ends when the task comes to rest: idle, archived or killed, or in error (exit 4).
+
+    On a terminal it draws the stages as they go; in a pipe it prints one line an event (time, kind, words,
+    tab-separated); with --json one object an event: {"event", "id", "data"}. Ctrl+c leaves the task running.
+
+    \b
+    Examples:
+      foundry watch 0193a2b4
+      foundry watch fix/login-redirect --for create_sandbox --timeout 5m
+      foundry watch 0193a2b4 --json | jq -r 'select(.event == "task") | .data.status'
+    """
+    task_id = context.task_id(task)
+    show = following.display(as_json=as_json, follow=True)
+    code, last = following.follow(context.link, task_id, goal, show, since=None, timeout=timeout, named=task)
+    following.explain(code, last, task_id, goal)
+    ctx.exit(code)

@@ -1,0 +1,33 @@
+"""What happened, in a line of words for a person; times for machines."""
+
+from datetime import UTC, datetime
+
+from foundry_tui.contract.records import HistoryEvent
+
+
+def iso_time(at: int) -> str:
+    """Milliseconds since the epoch as ISO 8601 in UTC, with milliseconds."""
+    moment = datetime.fromtimestamp(at / 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at % 1000:03d}Z"
+
+
+def event_words(event: HistoryEvent) -> str:
+    """What the payload of a history event tells, in the order that reads best."""
+    payload = dict(event.payload)
+    words: list[str] = []
+    if stage := payload.pop("stage", None):
+        words.append(str(stage))
+    attempt, limit = payload.pop("attempt", None), payload.pop("max_attempts", None)
+    if attempt is not None:
+        words.append(f"attempt {attempt} of {limit}" if limit is not None else f"attempt {attempt}")
+    error = payload.pop("error", None)
+    if isinstance(error, dict):
+        words.append(f"{error.get('kind', 'error')}: {error.get('message', '')}")
+    elif error is not None:
+        words.append(str(error))
+    for name, value in payload.items():
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and value != "":
+            words.append(f"{name}={value}")
+        elif value is True:
+            words.append(name)
+    return " · ".join(words)

@@ -1,0 +1,301 @@
+"""Settings: config file, environment and flags, in that order of strength, each key checked and documented once.
+
+`KEYS` is the table of all keys: what `foundry config show` and `foundry config init` print, and where the
+environment variables go. The Structs hold the checked values.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from foundry_tui.client.connection import Target
+
+APP = "foundry"
+SOCKET_NAME = "backend.sock"
+
+Text = Annotated[str, Meta(min_length=1)]
+Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Milliseconds = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+
+
+class ConfigError(Exception):
+    """A setting is wrong; the message names where it stands (file and line, variable or flag) and what it may be."""
+
+
+class Backend(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[backend]`: which backend is spoken to, and how our own is started."""
+
+    address: Text | None = None
+    token_file: Text | None = None
+    data_dir: Text | None = None
+    listen: Text | None = None
+    database: Text | None = None
+    max_provisioning: Count | None = None
+
+
+class Provision(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[provision]`: how our own backend prepares tasks. Absent values are the backend's own, per stage."""
+
+    provider: Text | None = None
+    stage_timeout_ms: Count | None = None
+    stage_attempts: Count | None = None
+    stage_backoff_ms: Milliseconds | None = None
+
+
+class App(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[app]`: how the app looks and tells."""
+
+    theme: Text | None = None
+    ascii: bool = False
+    notify: Literal["bell", "osc9", "osc777", "off"] = "bell"
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings, checked. `keys` maps ids of the app's actions to their keys, comma-separated."""
+
+    backend: Backend = Backend()
+    provision: Provision = Provision()
+    app: App = App()
+    keys: dict[str, str] = {}
+
+
+class Key(NamedTuple):
+    """One documented setting: `[section] name` in the file, `env` in the environment. `example` is TOML."""
+
+    section: str
+    name: str
+    env: str
+    example: str
+    help: str
+
+
+KEYS: tuple[Key, ...] = (
+    Key("backend", "address", "FOUNDRY_BACKEND", '"127.0.0.1:8420"',
+        "Another backend, never started by us: unix:PATH, HOST:PORT or URL."),
+    Key("backend", "token_file", "FOUNDRY_TOKEN_FILE", '"~/.config/foundry/token"',
+        "File with the token that a backend on TCP asks for."),
+    Key("backend", "data_dir", "FOUNDRY_DATA_DIR", '"~/foundry-data"',
+        "Folder of the database, the sandboxes and the log. Absent: the platform's data folder."),
+    Key("backend", "listen", "FOUNDRY_LISTEN", '"unix:~/foundry.sock"',
+        "Where our own backend listens: unix:PATH or HOST:PORT. Absent: a socket in the runtime folder."),
+    Key("backend", "database", "FOUNDRY_DATABASE", '"postgresql://localhost/foundry"',
+        "URL of the database. Absent: SQLite in the data folder."),
+    Key("backend", "max_provisioning", "FOUNDRY_MAX_PROVISIONING", "8",
+        "How many stages may run at once."),
+    Key("provision", "provider", "FOUNDRY_PROVIDER", '"demo"',
+        "Provider of tasks that name none."),
+    Key("provision", "stage_timeout_ms", "FOUNDRY_STAGE_TIMEOUT_MS", "180000",
+        "Milliseconds that one attempt of a stage may take. Absent: each stage's own."),
+    Key("provision", "stage_attempts", "FOUNDRY_STAGE_ATTEMPTS", "3",
+        "Attempts of a stage before the task stops in error."),
+    Key("provision", "stage_backoff_ms", "FOUNDRY_STAGE_BACKOFF_MS", "1000",
+        "Milliseconds before the second attempt; doubles with each further one."),
+    Key("app", "theme", "FOUNDRY_THEME", '"textual-dark"',
+        "Colour theme, by its name in the palette."),
+    Key("app", "ascii", "FOUNDRY_ASCII", "true",
+        "Draw with plain ASCII characters."),
+    Key("app", "notify", "FOUNDRY_NOTIFY", '"osc9"',
+        "How the terminal is told of a task out of view: bell, osc9, osc777 or off."),
+)  # fmt: skip
+
+
+S = TypeVar("S", bound=Struct)
+
+
+class Origin(NamedTuple):
+    """A value as it was found, with the words for where."""
+
+    value: object
+    where: str
+
+
+class Loaded(Struct, frozen=True):
+    """Settings with what explains them: the file looked at, whether it exists, and where each value came from."""
+
+    settings: Settings
+    file: Path
+    exists: bool
+    origins: dict[str, str]
+
+
+def config_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the config file is, or would be."""
+    named = environ.get("FOUNDRY_CONFIG")
+    if named:
+        return absolute(named)
+    return _folder("XDG_CONFIG_HOME", environ, "user_config_dir") / "config.toml"
+
+
+def default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where data lie unless a setting says otherwise."""
+    return _folder("XDG_DATA_HOME", environ, "user_data_dir")
+
+
+def runtime_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """The folder of our own for socket and lock, in the user's runtime folder."""
+    try:
+        return _folder("XDG_RUNTIME_DIR", environ, "user_runtime_dir")
+    except PermissionError as error:
+        raise ConfigError(str(error)) from None
+
+
+def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where drafts and unanswered requests are kept between two runs of the app."""
+    return _folder("XDG_STATE_HOME", environ, "user_state_dir")
+
+
+def _folder(variable: str, environ: Mapping[str, str], default: str) -> Path:
+    base = environ.get(variable, "")
+    if base and Path(base).is_absolute():
+        return Path(base) / APP
+    import platformdirs
+
+    return Path(getattr(platformdirs, default)(APP, appauthor=False))
+
+
+def absolute(path: str) -> Path:
+    """The path with `~` and the current folder filled in, symbolic links kept."""
+    return Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111 - pathlib would resolve or fail on ~
+
+
+def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ) -> Loaded:
+    """The settings in force. `flags` maps `section.name` to a value; None there means not given.
+
+    Raises `ConfigError` that names the file and line, the variable or the flag that is wrong.
+    """
+    file = config_file(environ)
+    found: dict[tuple[str, str], Origin] = {}
+    key_map: dict[str, str] = {}
+    text = _read(file)
+    if text is not None:
+        found, key_map = _from_file(file, text)
+    for key in KEYS:
+        value = environ.get(key.env)
+        if value:
+            found[key.section, key.name] = Origin(value, key.env)
+    for name, given in (flags or {}).items():
+        if given is not None:
+            section, _, key_name = name.partition(".")
+            found[section, key_name] = Origin(given, f"--{key_name.replace('_', '-')}")
+    sections = {
+        "backend": _section(Backend, "backend", found),
+        "provision": _section(Provision, "provision", found),
+        "app": _section(App, "app", found),
+    }
+    settings = msgspec.convert({**sections, "keys": key_map}, Settings)
+    origins = {f"{section}.{name}": origin.where for (section, name), origin in found.items()}
+    return Loaded(settings, file, text is not None, origins)
+
+
+def _read(file: Path) -> str | None:
+    try:
+        return file.read_text("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read: {error}") from None
+
+
+def _from_file(file: Path, text: str) -> tuple[dict[tuple[str, str], Origin], dict[str, str]]:
+    import tomllib
+
+    try:
+        document: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: {error}") from None
+    known = {(key.section, key.name) for key in KEYS}
+    sections = [*dict.fromkeys(key.section for key in KEYS), "keys"]
+    found: dict[tuple[str, str], Origin] = {}
+    key_map: dict[str, str] = {}
+    for section, values in document.items():
+        if section not in sections:
+            raise ConfigError(f"{_at(file, text, section)}: no section [{section}]; there are: {', '.join(sections)}")
+        if not isinstance(values, dict):
+            raise ConfigError(f"{_at(file, text, section)}: {section} is a section: write [{section}]")
+        for name, value in values.items():
+            where = _at(file, text, section, name)
+            if section == "keys":
+                if not isinstance(value, str):
+                    raise ConfigError(f'{where}: keys.{name} takes a text such as "ctrl+n"')
+                key_map[name] = value
+            elif (section, name) not in known:
+                names = ", ".join(key.name for key in KEYS if key.section == section)
+                raise ConfigError(f"{where}: no key {name} in [{section}]; there are: {names}")
+            else:
+                found[section, name] = Origin(value, where)
+    return found, key_map
+
+
+def _at(file: Path, text: str, section: str, name: str | None = None) -> str:
+    """`file:line` of a section's heading or of a key in it; the heading where the key is written otherwise."""
+    bare = re.escape(section)
+    heading = re.compile(rf"\s*(\[+\s*[\"']?{bare}[\"']?\s*[\].]|[\"']?{bare}[\"']?\s*[.=])")
+    key = re.compile(rf"\s*(?:{bare}\s*\.\s*)?[\"']?{re.escape(name or '')}[\"']?\s*[.=]")
+    inside, found = False, 1
+    for number, line in enumerate(text.splitlines(), start=1):
+        if heading.match(line):
+            inside, found = True, number
+            if name is None:
+                break
+        elif line.lstrip().startswith("["):
+            inside = False
+        if name is not None and inside and key.match(line):
+            found = number
+            break
+    return f"{file}:{found}"
+
+
+def _section(struct: type[S], section: str, found: Mapping[tuple[str, str], Origin]) -> S:
+    values: dict[str, object] = {}
+    for (of, name), origin in found.items():
+        if of != section:
+            continue
+        try:
+            # one key at a time, so that the message can name where this one stands
+            one = msgspec.convert({name: origin.value}, struct, strict=not origin.where.startswith(("FOUNDRY_", "--")))
+        except msgspec.ValidationError as error:
+            reason = str(error).partition(" - at ")[0]
+            raise ConfigError(f"{origin.where}: {section}.{name} is {origin.value!r}: {reason}") from None
+        values[name] = getattr(one, name)
+    return msgspec.convert(values, struct)
+
+
+def target(settings: Settings, environ: Mapping[str, str] = os.environ) -> tuple[Target, bool]:
+    """The backend that is meant, with its token, and whether it is our own (started when it does not run).
+
+    Raises `ConfigError` for an address that is none and a token file that holds none.
+    """
+    named = settings.backend.address
+    address = named or settings.backend.listen or f"unix:{runtime_dir(environ) / SOCKET_NAME}"
+    if address.startswith("unix:"):
+        path = address.removeprefix("unix:").removeprefix("//")
+        address = f"unix:{absolute(path) if path else ''}"
+    try:
+        parsed = Target.parse(address)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    return parsed.with_token(read_token(settings.backend.token_file) if parsed.uds is None else None), named is None
+
+
+def read_token(file: str | None) -> str | None:
+    """The token in the file, or None without a file; raises `ConfigError` when it cannot be read or is empty."""
+    if file is None:
+        return None
+    path = absolute(file)
+    try:
+        token = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the token file {path} cannot be read: {error}") from None
+    if not token or not token.isascii() or not token.isprintable():
+        raise ConfigError(f"the token file {path} holds no token: put the backend's token into it, on one line")
+    return token
+
+
+def without_address(settings: Settings) -> Settings:
+    """The same settings with our own backend meant."""
+    return msgspec.structs.replace(settings, backend=msgspec.structs.replace(settings.backend, address=None))

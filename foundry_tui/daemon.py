@@ -1,0 +1,382 @@
+"""The backend as a process in the background: finding it, starting it exactly once, stopping it.
+
+Who listens on the socket is asked of the kernel, never of a file with a process id, so nothing here goes stale.
+"""
+
+import json
+import os
+import select
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from foundry_tui import config
+from foundry_tui.client.connection import Target
+from foundry_tui.contract.records import Health
+from foundry_tui.wire import Link, RefusedError, UnreachableError
+
+START_SECONDS = 60.0
+"""How long a backend may take from its start to its ready line (migrations included)."""
+STOP_SECONDS = 10.0
+"""How long a backend may take to end after SIGTERM, before it is killed."""
+HEALTH_SECONDS = 5.0
+LOG_BYTES = 5_000_000
+LOGS_KEPT = 3
+SOCKET_PATH_BYTES = 107 if sys.platform.startswith("linux") else 103
+"""What fits into the kernel's address of a Unix socket."""
+
+
+class DaemonError(Exception):
+    """The backend could not be started or stopped; `hint` says what to do next."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How our own backend is run, every path absolute."""
+
+    target: Target
+    data_dir: Path
+    listen: str
+    token_file: Path | None
+    database: str | None
+    max_provisioning: int | None
+    environ: Mapping[str, str]
+
+    @property
+    def log(self) -> Path:
+        """Where it logs when started in the background."""
+        return self.data_dir / "backend.log"
+
+    @property
+    def lock(self) -> Path:
+        """The file that whoever starts or stops it locks."""
+        if self.target.uds is not None:
+            return Path(f"{self.target.uds}.lock")
+        return self.data_dir / "start.lock"
+
+    def arguments(self) -> list[str]:
+        """The command line of the backend, which names everything and leaves nothing to its environment."""
+        words = [sys.executable, "-P", "-m", "backend_stub", "--data-dir", str(self.data_dir), "--listen", self.listen]
+        if self.token_file is not None:
+            words += ["--token-file", str(self.token_file)]
+        if self.database is not None:
+            words += ["--database", self.database]
+        if self.max_provisioning is not None:
+            words += ["--max-provisioning", str(self.max_provisioning)]
+        return words
+
+
+def plan(settings: config.Settings, environ: Mapping[str, str] = os.environ) -> Plan:
+    """How these settings run our own backend; raises `config.ConfigError` for an address that cannot be."""
+    own = config.without_address(settings)
+    target, _ = config.target(own, environ)
+    backend = settings.backend
+    if target.uds is not None and len(os.fsencode(target.uds)) > SOCKET_PATH_BYTES:
+        raise config.ConfigError(
+            f"the path of the socket is too long for this system ({len(os.fsencode(target.uds))} bytes, "
+            f"{SOCKET_PATH_BYTES} fit): {target.uds}; set XDG_RUNTIME_DIR or backend.listen to a shorter one"
+        )
+    provision = {
+        "FOUNDRY_PROVIDER": settings.provision.provider,
+        "FOUNDRY_STAGE_TIMEOUT_MS": settings.provision.stage_timeout_ms,
+        "FOUNDRY_STAGE_ATTEMPTS": settings.provision.stage_attempts,
+        "FOUNDRY_STAGE_BACKOFF_MS": settings.provision.stage_backoff_ms,
+    }
+    return Plan(
+        target=target,
+        data_dir=config.absolute(backend.data_dir) if backend.data_dir else config.default_data_dir(environ),
+        listen=str(target),
+        token_file=config.absolute(backend.token_file) if backend.token_file else None,
+        database=backend.database,
+        max_provisioning=backend.max_provisioning,
+        environ={**environ, **{name: str(value) for name, value in provision.items() if value is not None}},
+    )
+
+
+def find(target: Target) -> Health | None:
+    """What the backend says of itself, or None when nothing listens there.
+
+    Raises `UnreachableError` when something listens and does not answer as a backend, `RefusedError` when it
+    does not want us (token).
+    """
+    try:
+        return Link(target).call("GET", "/v1/health", Health, timeout=HEALTH_SECONDS)
+    except UnreachableError as error:
+        if error.absent:
+            return None
+        raise
+
+
+def ensure(how: Plan) -> Health:
+    """Our own backend, started when none runs and restarted when it is older than we are.
+
+    However many call this at once, one backend is started. Raises `DaemonError`.
+    """
+    try:
+        health = find(how.target)
+    except UnreachableError:
+        health = None
+    except RefusedError as error:
+        raise DaemonError(f"the backend at {how.target} refuses us: {error}", hint="set FOUNDRY_TOKEN_FILE") from None
+    if health is not None and not _older(health):
+        return health
+    return start(how)[0]
+
+
+def start(how: Plan) -> tuple[Health, bool]:
+    """The running backend, and whether it was this call that started it. Raises `DaemonError`."""
+    with _locked(how):
+        try:
+            health = find(how.target)
+        except UnreachableError:
+            # Something accepts and does not answer: wait in case it is going down, and say so otherwise.
+            _await_end(how)
+            health = None
+        except RefusedError as error:
+            raise DaemonError(
+                f"the backend at {how.target} refuses us: {error}", hint="set FOUNDRY_TOKEN_FILE"
+            ) from None
+        if health is not None and _older(health):
+            _end(how.target, health.pid)
+            health = None
+        if health is not None:
+            return health, False
+        _spawn(how)
+        try:
+            health = find(how.target)
+        except (UnreachableError, RefusedError) as error:
+            raise DaemonError(f"the backend was started, but does not answer: {error}", hint=_see(how)) from None
+        if health is None:
+            raise DaemonError(f"the backend was started, but left {how.target} again", hint=_see(how))
+        return health, True
+
+
+def stop(how: Plan) -> int | None:
+    """End the backend and wait for its end: its process id, or None when none ran. Raises `DaemonError`."""
+    with _locked(how):
+        try:
+            health = find(how.target)
+        except (UnreachableError, RefusedError) as error:
+            pid = listener(how.target)
+            if pid is None:
+                raise DaemonError(f"the backend at {how.target} cannot be stopped from here: {error}") from None
+        else:
+            if health is None:
+                return None
+            pid = listener(how.target) or health.pid
+        _end(how.target, pid)
+        return pid
+
+
+def listener(target: Target) -> int | None:
+    """The process that listens on a Unix socket, as the kernel knows it; None where that cannot be told."""
+    if target.uds is None:
+        return None
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(HEALTH_SECONDS)
+        try:
+            probe.connect(target.uds)
+            if sys.platform == "darwin":
+                pid = probe.getsockopt(0, 0x002)  # SOL_LOCAL, LOCAL_PEERPID
+            elif hasattr(socket, "SO_PEERCRED"):
+                pid = int.from_bytes(probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)[:4], sys.byteorder)
+            else:
+                return None
+        except OSError:
+            return None
+    return pid or None
+
+
+def make_private(folder: Path) -> None:
+    """A folder that is ours alone (0700), made or checked; raises `DaemonError` when it is somebody else's."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise DaemonError(f"the folder {folder} cannot be made: {error.strerror}") from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise DaemonError(f"the folder {folder} is not ours", hint="set XDG_RUNTIME_DIR to a folder of your own")
+    if stat.S_IMODE(found.st_mode) != 0o700:
+        folder.chmod(0o700)
+
+
+def prepare(how: Plan) -> None:
+    """Make the folders that the backend needs. Raises `DaemonError` that names the one that cannot be."""
+    if how.target.uds is not None:
+        folder = Path(how.target.uds).parent
+        if folder.name == config.APP:
+            make_private(folder)
+        else:
+            _make(folder)
+    _make(how.data_dir)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise DaemonError(f"the folder {folder} cannot be made: {error.strerror}") from None
+
+
+def rotate(log: Path) -> None:
+    """Keep the log short. The backend holds it open for appending, so it is copied and cut, never renamed."""
+    try:
+        if log.stat().st_size < LOG_BYTES:
+            return
+    except OSError:
+        return
+    for number in range(LOGS_KEPT, 1, -1):
+        with suppress(FileNotFoundError):
+            log.with_name(f"{log.name}.{number - 1}").replace(log.with_name(f"{log.name}.{number}"))
+    import shutil
+
+    shutil.copyfile(log, log.with_name(f"{log.name}.1"))
+    os.truncate(log, 0)
+
+
+@contextmanager
+def _locked(how: Plan) -> Iterator[None]:
+    import fcntl
+
+    prepare(how)
+    try:
+        handle = os.open(how.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise DaemonError(f"{how.lock} cannot be opened: {error.strerror}") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _spawn(how: Plan) -> None:
+    """Start the backend detached and wait for its ready line. Raises `DaemonError` with its own words."""
+    rotate(how.log)
+    try:
+        log = os.open(how.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DaemonError(f"the log {how.log} cannot be written: {error.strerror}") from None
+    try:
+        before = os.fstat(log).st_size
+        process = subprocess.Popen(
+            how.arguments(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=dict(how.environ),
+            cwd="/",
+            start_new_session=True,
+        )
+    finally:
+        os.close(log)
+    assert process.stdout is not None
+    with process.stdout as ready:
+        line = _first_line(ready.fileno(), START_SECONDS)
+    if line is None:
+        process.kill()
+        process.wait()
+        raise DaemonError(f"the backend was not ready within {START_SECONDS:.0f} s", hint=_see(how))
+    try:
+        json.loads(line)["pid"]
+    except (ValueError, KeyError, TypeError):
+        process.kill()
+        code = process.wait()
+        words = _last_words(how.log, before) or f"it ended with {code}"
+        raise DaemonError(f"the backend could not be started: {words}", hint=_see(how)) from None
+    # It is to outlive us: let go of it without the warning that a forgotten child gives.
+    process.returncode = 0
+
+
+def _first_line(handle: int, seconds: float) -> bytes | None:
+    """What is written up to the first line's end or the end of all; None when that takes longer."""
+    import time
+
+    until = time.monotonic() + seconds
+    got = b""
+    while not got.endswith(b"\n"):
+        readable, _, _ = select.select([handle], [], [], max(0.0, until - time.monotonic()))
+        if not readable:
+            return None
+        piece = os.read(handle, 4096)
+        if not piece:
+            break
+        got += piece
+    return got
+
+
+def _last_words(log: Path, start: int) -> str:
+    """The last line that was added to the log behind `start`."""
+    with suppress(OSError), log.open("rb") as lines:
+        lines.seek(start)
+        said = [line for line in lines.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        if said:
+            return said[-1].strip()
+    return ""
+
+
+def _await_end(how: Plan) -> None:
+    """Wait for a backend that goes down. Raises `DaemonError` when it stays and answers nobody."""
+    pid = listener(how.target)
+    if pid is not None and not wait_for_exit(pid, STOP_SECONDS):
+        raise DaemonError(
+            f"a backend (pid {pid}) holds {how.target} and does not answer",
+            hint="end it with: foundry backend stop",
+        )
+
+
+def _end(target: Target, pid: int) -> None:
+    """SIGTERM, and SIGKILL for one that does not heed it; returns when the process is gone."""
+    if target.uds is None and not target.is_local:
+        raise DaemonError(f"the backend at {target} runs on another machine (pid {pid} there): stop it there")
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return
+        except PermissionError:
+            raise DaemonError(f"the backend (pid {pid}) belongs to another user") from None
+        if wait_for_exit(pid, STOP_SECONDS):
+            return
+    raise DaemonError(f"the backend (pid {pid}) cannot be ended")
+
+
+def wait_for_exit(pid: int, seconds: float) -> bool:
+    """Whether the process was gone within `seconds`, told by the kernel rather than by asking again."""
+    try:
+        if sys.platform == "darwin":
+            queue = select.kqueue()
+            try:
+                ended = select.kevent(pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD, select.KQ_NOTE_EXIT)
+                return bool(queue.control([ended], 1, seconds))
+            finally:
+                queue.close()
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([handle], [], [], seconds)[0])
+    finally:
+        os.close(handle)
+
+
+def _older(health: Health) -> bool:
+    """Whether the backend is of an older version than we are; a newer one is left alone."""
+    from foundry_tui.versions import is_older
+
+    return is_older(health.version)
+
+
+def _see(how: Plan) -> str:
+    return f"see {how.log}, or run it in the foreground: foundry backend serve"
