@@ -1,0 +1,50 @@
+"""Where the sandbox-agent binary is, and what to do when it is nowhere."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+NAME = "sandbox-agent"
+VARIABLE = "FOUNDRY_SANDBOX_AGENT"
+HOW_TO_GET = "run `foundry agent install`, or name the binary in FOUNDRY_SANDBOX_AGENT"
+
+KNOWN_AGENTS = ("claude", "codex", "opencode", "amp", "cursor", "pi")
+"""The agents that sandbox-agent speaks to, in the order in which one is chosen when a task names none."""
+
+
+def find_binary(data_dir: Path, environ: Mapping[str, str]) -> Path | None:
+    """The binary that FOUNDRY_SANDBOX_AGENT names, else the one in the data folder, else the one on the PATH.
+
+    A named binary that is not there is None: something else must not take its place unseen.
+    """
+    named = environ.get(VARIABLE)
+    if named:
+        return _executable(Path(named).expanduser())
+    return _executable(data_dir / "bin" / NAME) or _on_path(environ)
+
+
+def _on_path(environ: Mapping[str, str]) -> Path | None:
+    found = shutil.which(NAME, path=environ.get("PATH", os.defpath))
+    return Path(found).absolute() if found else None
+
+
+def _executable(path: Path) -> Path | None:
+    return path.absolute() if path.is_file() and os.access(path, os.X_OK) else None
+
+
+def installed_agents(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The agents that look installed on this machine, without starting anything.
+
+    sandbox-agent takes launchers from its own folder in the home folder, and agents from the PATH.
+    """
+    folder = Path(environ.get("HOME", "~")).expanduser() / ".local/share/sandbox-agent/bin"
+    path = environ.get("PATH", os.defpath)
+    return tuple(
+        agent
+        for agent in KNOWN_AGENTS
+        if (folder / agent).exists()
+        or (folder / "agent_processes" / f"{agent}-acp").exists()
+        or shutil.which(f"{agent}-acp", path=path)
+        or shutil.which(agent, path=path)
+    )

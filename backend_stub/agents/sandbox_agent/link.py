@@ -1,0 +1,193 @@
+"""JSON-RPC with one agent process through its server: requests by POST, what the agent sends by a resumable stream."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import httpx
+import httpx_sse
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from backend_stub.agents.sandbox_agent.server import Server
+from backend_stub.providers.base import AgentError
+
+METHOD_NOT_FOUND = -32601
+_REPLY_LIMIT = 60.0
+"""Seconds that an agent may take to answer anything but a prompt."""
+
+
+class RpcError(Struct, frozen=True):
+    """Why a request failed, in the agent's words."""
+
+    code: int
+    message: str = ""
+    data: Raw | None = None
+
+    def words(self) -> str:
+        return f"{self.message or 'error'} ({self.code})"
+
+
+class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One JSON-RPC message: a request has method and id, a notification a method, a response an id."""
+
+    id: int | str | UnsetType | None = UNSET
+    method: str | None = None
+    params: Raw = Raw(b"{}")
+    result: Raw = Raw(b"null")
+    error: RpcError | None = None
+
+    @property
+    def request_id(self) -> str:
+        """The id as it stands in JSON, by which 1 and "1" differ."""
+        return "" if self.id is UNSET else msgspec.json.encode(self.id).decode()
+
+
+def message_of(text: str) -> Message:
+    """The message of its JSON; raises `msgspec.DecodeError`."""
+    return _message.decode(text)
+
+
+class _Problem(Struct, frozen=True):
+    detail: str = ""
+    title: str = ""
+
+
+class AnsweredError(AgentError):
+    """The agent answered with an error; `code` is JSON-RPC's or its own."""
+
+    def __init__(self, message: str, code: int, *, retryable: bool = True) -> None:
+        super().__init__(message, retryable=retryable)
+        self.code = code
+
+
+class RefusedError(AgentError):
+    """The server refused a message; `status` is that of its answer."""
+
+    def __init__(self, message: str, status: int, *, retryable: bool = True) -> None:
+        super().__init__(message, retryable=retryable)
+        self.status = status
+
+
+_Trace = Callable[[str, dict[str, Any]], Awaitable[None]]
+
+_message = msgspec.json.Decoder(Message)
+_problem = msgspec.json.Decoder(_Problem)
+
+
+class Link:
+    """The way to one agent process, which the server knows by `server_id`."""
+
+    def __init__(self, server: Server, server_id: str) -> None:
+        self.server = server
+        self.server_id = server_id
+        self._path = f"/v1/acp/{server_id}"
+
+    async def request(
+        self, rpc_id: int, method: str, params: dict[str, Any], *, agent: str | None = None, limit: float = _REPLY_LIMIT
+    ) -> Raw:
+        """Ask the agent and give back its result. `agent` names which one to start, on the first request only.
+
+        Raises `AgentError` for an answer that is an error, and `RefusedError` when the server refuses.
+        """
+        body = {"jsonrpc": "2.0", "id": rpc_id, "method": method, "params": params}
+        message = await self._post(body, agent=agent, limit=limit)
+        if message is None:
+            raise AgentError(f"the agent gave no answer to {method}")
+        if message.error is not None:
+            raise AnsweredError(f"the agent refused {method}: {message.error.words()}", message.error.code)
+        return message.result
+
+    async def notify(self, method: str, params: dict[str, Any]) -> None:
+        """Tell the agent something that has no answer."""
+        await self._post({"jsonrpc": "2.0", "method": method, "params": params})
+
+    async def respond(self, request: Message, result: dict[str, Any]) -> None:
+        """Answer a request of the agent."""
+        await self._post({"jsonrpc": "2.0", "id": request.id, "result": result})
+
+    async def refuse(self, request: Message) -> None:
+        """Answer a request of the agent that we do not know."""
+        error = {"code": METHOD_NOT_FOUND, "message": f"{request.method} is not supported here"}
+        await self._post({"jsonrpc": "2.0", "id": request.id, "error": error})
+
+    async def prompt(self, rpc_id: int, params: dict[str, Any], handed_over: Callable[[], None]) -> None:
+        """Send a prompt; comes back when the turn is over or never: the stream tells the end.
+
+        `handed_over` is told as soon as the whole request is with the server. Raises `AgentError` if it is refused.
+        """
+        body = {"jsonrpc": "2.0", "id": rpc_id, "method": "session/prompt", "params": params}
+
+        async def trace(event: str, info: dict[str, Any]) -> None:
+            if event == "http11.send_request_body.complete":
+                handed_over()
+
+        await self._post(body, limit=None, trace=trace)
+
+    async def close(self) -> None:
+        """End the agent process. The server does so at once but never answers, so the answer is not waited for."""
+        try:
+            await self.server.client.delete(self._path, timeout=httpx.Timeout(5.0, read=0.5))
+        except httpx.HTTPError:
+            return
+
+    async def events(self, after: int) -> AsyncIterator[tuple[int, Message]]:
+        """What the agent sends, numbered, from behind `after` on, until the connection ends.
+
+        Raises `RefusedError` when the server does not know this agent process, `httpx.HTTPError` for a cut.
+        """
+        headers = {"Last-Event-ID": str(after)} if after else {}
+        timeout = httpx.Timeout(10.0, read=None)
+        async with httpx_sse.aconnect_sse(
+            self.server.client, "GET", self._path, headers=headers, timeout=timeout
+        ) as source:
+            if source.response.status_code != 200:
+                await source.response.aread()
+                raise _refusal(source.response)
+            async for event in source.aiter_sse():
+                if not event.id.isdigit():
+                    continue
+                try:
+                    yield int(event.id), _message.decode(event.data)
+                except msgspec.DecodeError:
+                    # Something that is no JSON-RPC still takes a number, which must not look like a gap.
+                    yield int(event.id), Message()
+
+    async def _post(
+        self,
+        body: dict[str, Any],
+        *,
+        agent: str | None = None,
+        limit: float | None = _REPLY_LIMIT,
+        trace: _Trace | None = None,
+    ) -> Message | None:
+        try:
+            answer = await self.server.client.post(
+                self._path,
+                content=msgspec.json.encode(body),
+                headers={"Content-Type": "application/json"},
+                params={"agent": agent} if agent else None,
+                timeout=httpx.Timeout(10.0, read=limit),
+                extensions={"trace": trace} if trace else None,
+            )
+        except httpx.TimeoutException as error:
+            raise AgentError(f"the agent did not answer {body.get('method', '')} within {limit:.0f} s") from error
+        except httpx.HTTPError as error:
+            raise AgentError(f"the connection to sandbox-agent broke: {error or type(error).__name__}") from error
+        if answer.status_code >= 400:
+            raise _refusal(answer)
+        if answer.status_code == 202 or not answer.content:
+            return None
+        try:
+            return _message.decode(answer.content)
+        except msgspec.DecodeError as error:
+            raise AgentError(f"the agent's answer makes no sense: {error}") from error
+
+
+def _refusal(answer: httpx.Response) -> RefusedError:
+    try:
+        problem = _problem.decode(answer.content)
+        words = problem.detail or problem.title
+    except msgspec.DecodeError:
+        words = ""
+    words = words or f"HTTP {answer.status_code}"
+    return RefusedError(f"sandbox-agent refused: {words}", answer.status_code, retryable=answer.status_code >= 500)

@@ -1,0 +1,347 @@
+"""The agent runtime of sandboxes on this machine: servers and sessions kept by task, found again after a restart."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
+
+from backend_stub.agents.base import Turn
+from backend_stub.agents.sandbox_agent import processes, server
+from backend_stub.agents.sandbox_agent.binary import HOW_TO_GET, find_binary
+from backend_stub.agents.sandbox_agent.link import Link, RefusedError
+from backend_stub.agents.sandbox_agent.policy import Policy
+from backend_stub.agents.sandbox_agent.server import Server
+from backend_stub.agents.sandbox_agent.session import Session
+from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SessionState, StateFolder
+from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
+from backend_stub.providers.base import AgentError, Call
+from foundry_tui.contract.records import Prompt, SessionStatus, SessionSummary, TranscriptKind
+
+SETTLE = 1.0
+"""Seconds after the end of a turn until it is written down as ended: longer than what was told waits for its commit."""
+
+REMEMBERS = "The agent was started anew and has read the conversation so far."
+FORGOT = "The agent was started anew; it does not remember the conversation so far."
+LOST_TURN = "the agent went away in the middle of this turn, while nobody was listening; ask it again"
+
+Wrap = Callable[[Sequence[str], Path], Sequence[str]]
+"""Turns the command of a server into the one that is run; the path is where the agent works."""
+
+
+class SandboxAgentRuntime:
+    """Agents behind one sandbox-agent server a task. Needs a task group, given by `use`, before any other call."""
+
+    on_lost: Callable[[str, str], Awaitable[None]] | None = None
+    on_turn_end: Callable[[str], None] | None = None
+    """Told (task_id) when a turn has ended, since files may have changed."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        folder_of: Callable[[str], Path],
+        *,
+        environ: Mapping[str, str],
+        policy: Policy = Policy.ASK,
+        wrap: Wrap | None = None,
+    ) -> None:
+        """`folder_of` says where the files about a task's agents are kept."""
+        self._data_dir = data_dir
+        self._folder_of = folder_of
+        self._environ = environ
+        self._policy = policy
+        self._wrap = wrap
+        self._group: TaskGroup | None = None
+        self._servers: dict[str, Server] = {}
+        self._sessions: dict[str, Session] = {}
+        self._locks: dict[str, anyio.Lock] = {}
+
+    def use(self, group: TaskGroup) -> None:
+        """Read streams in this task group; cancelling it lets go of all agents, which go on."""
+        self._group = group
+
+    async def close(self) -> None:
+        """Let go of the connections; servers and agents go on."""
+        for session in self._sessions.values():
+            session.close()
+        for running in self._servers.values():
+            await running.close()
+        self._sessions.clear()
+        self._servers.clear()
+
+    def binary(self) -> Path | None:
+        """The sandbox-agent binary, if there is one; looks at a few files."""
+        return find_binary(self._data_dir, self._environ)
+
+    # The protocol of agents
+
+    async def ensure_agent(self, call: Call) -> None:
+        async with self._lock(call.task.task_id):
+            call.detail("starting the agent server")
+            running = await self._server(call)
+            call.detail(f"looking for {call.task.agent}")
+            await self._check_installed(running, call.task.agent)
+            call.log(f"agent {call.task.agent} is installed")
+
+    async def create_session(self, call: Call, session: SessionSummary) -> None:
+        async with self._lock(call.task.task_id):
+            call.detail(f"opening a session with {session.agent}")
+            await self._session(call, session)
+
+    async def attach(self, call: Call) -> None:
+        async with self._lock(call.task.task_id):
+            await self._server(call)
+            for session in call.task.sessions:
+                if session.status not in (SessionStatus.CLOSED, SessionStatus.PENDING_PROVISION):
+                    await self._session(call, session)
+
+    async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
+        session = await self._ready(call, prompt.session_id)
+        await self._tell_notices(session, turn)
+        try:
+            await session.hand_over(prompt.prompt_id, prompt.text)
+        except RefusedError as refusal:
+            # The agent had died unseen: once more, with a new one.
+            call.log(f"the agent did not take the prompt: {refusal.message}")
+            self._forget(session)
+            session = await self._ready(call, prompt.session_id)
+            await self._tell_notices(session, turn)
+            await session.hand_over(prompt.prompt_id, prompt.text)
+
+    async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:
+        session = await self._ready(call, prompt.session_id)
+        mark = session.state.prompts.get(prompt.prompt_id)
+        if mark is None:
+            raise AgentError("the agent knows nothing of this prompt; ask it again")
+        if mark.phase == ENDED:
+            if mark.error is not None:
+                raise AgentError(mark.error)
+            return
+        telling = Telling(session, prompt.prompt_id, turn, _cwd(call), self._policy, call.log)
+        try:
+            await telling.run()
+        except UnstoppableError as failure:
+            call.log(f"{failure.message}; its process was ended")
+            text = "The agent did not stop when told to; its process was ended."
+            await turn.say(f"{prompt.prompt_id}:unstoppable", TranscriptKind.NOTICE, text)
+            self._forget(session)
+            await session.link.close()
+            self._turn_ended(session, prompt.prompt_id, call.task.task_id)
+        except AgentError as failure:
+            self._turn_ended(session, prompt.prompt_id, call.task.task_id, failure.message)
+            raise
+        else:
+            self._turn_ended(session, prompt.prompt_id, call.task.task_id)
+
+    def _turn_ended(self, session: Session, prompt_id: str, task_id: str, error: str | None = None) -> None:
+        session.end_turn(prompt_id, error)
+        if self._group is not None:
+            self._group.start_soon(self._settle, session)
+        if self.on_turn_end is not None:
+            self.on_turn_end(task_id)
+
+    async def stop(self, call: Call, session_id: str) -> None:
+        session = self._sessions.get(session_id)
+        if session is not None:
+            await session.stop()
+
+    async def close_session(self, call: Call, session_id: str) -> None:
+        session = self._sessions.pop(session_id, None)
+        if session is not None:
+            session.close()
+            await session.link.close()
+        self._state_folder(call.task.task_id).forget_session(session_id)
+
+    # For the provider
+
+    async def end(self, task_id: str) -> None:
+        """End everything that runs for a task; nothing running is success."""
+        async with self._lock(task_id):
+            for session in [held for held in self._sessions.values() if held.link.server.sandbox_id == task_id]:
+                session.close()
+                self._sessions.pop(session.state.session_id, None)
+            running = self._servers.pop(task_id, None)
+            if running is None:
+                state = self._state_folder(task_id).load_server()
+                if state is None:
+                    await anyio.to_thread.run_sync(processes.end_marked, task_id)
+                    return
+                running = Server(state, self._state_folder(task_id), task_id)
+            await running.end()
+        self._locks.pop(task_id, None)
+
+    # Servers
+
+    async def _server(self, call: Call) -> Server:
+        """The server of the task's sandbox: the one we hold, the one of an earlier run, or a new one."""
+        task_id = call.task.task_id
+        held = self._servers.get(task_id)
+        if held is not None and await anyio.to_thread.run_sync(held.running):
+            return held
+        if held is not None:
+            self._drop_server(task_id)
+            await held.end()
+        folder = self._state_folder(task_id)
+        found = await server.find(folder, task_id)
+        if found is not None:
+            call.log(f"found the sandbox-agent server again (pid {found.state.pid}, port {found.state.port})")
+            self._servers[task_id] = found
+            return found
+        binary = self.binary()
+        if binary is None:
+            raise AgentError(f"sandbox-agent is not installed: {HOW_TO_GET}", retryable=False)
+        cwd = Path(_cwd(call))
+        wrap = self._wrap
+        self._servers[task_id] = await server.start(
+            binary,
+            folder,
+            sandbox_id=task_id,
+            cwd=cwd,
+            environ=self._environ,
+            wrap=(lambda argv: wrap(argv, cwd)) if wrap else (lambda argv: argv),
+            log=call.log,
+        )
+        return self._servers[task_id]
+
+    def _drop_server(self, task_id: str) -> None:
+        held = self._servers.pop(task_id)
+        for session in list(self._sessions.values()):
+            if session.link.server is held:
+                self._forget(session)
+
+    async def _check_installed(self, running: Server, agent: str) -> None:
+        known = {info.id: info.installed for info in await running.agents()}
+        if known.get(agent):
+            return
+        if agent not in known:
+            names = ", ".join(sorted(known)) or "none"
+            raise AgentError(f"sandbox-agent knows no agent {agent!r}; it knows {names}", retryable=False)
+        raise AgentError(f"the agent {agent} is not installed; see `foundry agent list`", retryable=False)
+
+    # Sessions
+
+    async def _ready(self, call: Call, session_id: str) -> Session:
+        """The live session of this id, found or opened anew as needed."""
+        session = self._sessions.get(session_id)
+        if session is not None and (not session.gone() or session.active is not None):
+            return session
+        summary = next((held for held in call.task.sessions if held.session_id == session_id), None)
+        if summary is None:
+            raise AgentError(f"the task has no session {session_id}", retryable=False)
+        async with self._lock(call.task.task_id):
+            return await self._session(call, summary)
+
+    async def _session(self, call: Call, summary: SessionSummary) -> Session:
+        running = await self._server(call)
+        held = self._sessions.get(summary.session_id)
+        if held is not None and not held.gone():
+            return held
+        if held is not None:
+            self._forget(held)
+        folder = self._state_folder(call.task.task_id)
+        state = folder.load_session(summary.session_id)
+        if state is not None and state.life == running.life and state.acp_session and held is None:
+            found = await self._find_session(call, running, folder, state)
+            if found is not None:
+                return found
+        return await self._open(call, running, folder, summary, state)
+
+    async def _find_session(
+        self, call: Call, running: Server, folder: StateFolder, state: SessionState
+    ) -> Session | None:
+        link = Link(running, state.server_id)
+        if state.server_id not in await running.places():
+            return None
+        if all(mark.phase == ENDED for mark in state.prompts.values()):
+            try:
+                # Changes nothing, and tells a dead agent from a silent one.
+                await link.notify("session/cancel", {"sessionId": state.acp_session})
+            except AgentError:
+                return None
+        session = Session.resumed(link, state, folder, self._task_group(), self._on_session_lost)
+        self._sessions[state.session_id] = session
+        call.log(f"found session {state.session_id} with {state.agent} again")
+        return session
+
+    async def _open(
+        self,
+        call: Call,
+        running: Server,
+        folder: StateFolder,
+        summary: SessionSummary,
+        state: SessionState | None,
+    ) -> Session:
+        again = state is not None and bool(state.acp_session)
+        state = state or SessionState(session_id=summary.session_id, agent=summary.agent)
+        # What was never acknowledged may be handed to the new agent; what was is lost with the old one.
+        state.prompts = {id_: mark for id_, mark in state.prompts.items() if mark.phase != SENDING}
+        for mark in state.prompts.values():
+            if mark.phase != ENDED:
+                mark.phase = ENDED
+                mark.error = LOST_TURN
+        state.openings += 1
+        state.life = running.life
+        state.server_id = f"{summary.session_id}.{state.openings}"
+        state.seen = 0
+        state.translation = None
+        state.asking = {}
+        await self._check_installed(running, summary.agent)
+        link = Link(running, state.server_id)
+        session = Session(link, state, folder, self._task_group(), self._on_session_lost)
+        try:
+            remembers = await session.open(_cwd(call))
+        except BaseException:
+            session.close()
+            with anyio.CancelScope(shield=True):
+                await link.close()
+            raise
+        if again:
+            state.notices.append(REMEMBERS if remembers else FORGOT)
+        await session.save()
+        self._sessions[summary.session_id] = session
+        call.log(f"opened a session with {summary.agent}" + (" anew" if again else ""))
+        return session
+
+    def _forget(self, session: Session) -> None:
+        session.close()
+        if self._sessions.get(session.state.session_id) is session:
+            del self._sessions[session.state.session_id]
+
+    async def _tell_notices(self, session: Session, turn: Turn) -> None:
+        state = session.state
+        for number, text in enumerate(state.notices):
+            await turn.say(f"{state.session_id}:notice-{state.openings}-{number}", TranscriptKind.NOTICE, text)
+        state.notices = []
+
+    async def _on_session_lost(self, session: Session, reason: str) -> None:
+        task_id = session.link.server.sandbox_id
+        self._forget(session)
+        if self.on_lost is not None:
+            await self.on_lost(task_id, reason)
+
+    async def _settle(self, session: Session) -> None:
+        await anyio.sleep(SETTLE)
+        if session.active is None and self._sessions.get(session.state.session_id) is session:
+            session.state.seen = session.position
+            session.state.translation = None
+            await session.save()
+
+    # Small things
+
+    def _state_folder(self, task_id: str) -> StateFolder:
+        return StateFolder(self._folder_of(task_id))
+
+    def _lock(self, task_id: str) -> anyio.Lock:
+        return self._locks.setdefault(task_id, anyio.Lock())
+
+    def _task_group(self) -> TaskGroup:
+        if self._group is None:
+            raise AgentError("the local provider is not running")
+        return self._group
+
+
+def _cwd(call: Call) -> str:
+    if call.task.sandbox is None:
+        raise AgentError("the task has no sandbox yet")
+    return call.task.sandbox.cwd

@@ -1,0 +1,224 @@
+"""One sandbox-agent server: starting it, finding it again after a restart, asking it, and ending it."""
+
+import re
+import secrets
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+import httpx
+import msgspec
+
+from backend_stub.agents.sandbox_agent import processes
+from backend_stub.agents.sandbox_agent.binary import HOW_TO_GET
+from backend_stub.agents.sandbox_agent.state import ServerState, StateFolder
+from backend_stub.providers.base import AgentError
+
+T = TypeVar("T")
+
+START_LIMIT = 10.0
+"""Seconds until a new server must answer; it takes some hundredths of one."""
+PORT_ATTEMPTS = 3
+LAST_LINES = 12
+_AGENT_SAID = re.compile(r'message="agent stderr: ((?:[^"\\]|\\.)*)"')
+_TAIL_BYTES = 64_000
+
+
+class AgentInfo(msgspec.Struct, frozen=True):
+    """An agent as the server lists it."""
+
+    id: str
+    installed: bool = False
+
+
+class _AgentList(msgspec.Struct, frozen=True):
+    agents: list[AgentInfo]
+
+
+class _Place(msgspec.Struct, frozen=True, rename="camel"):
+    server_id: str
+
+
+class _PlaceList(msgspec.Struct, frozen=True):
+    servers: list[_Place]
+
+
+class Server:
+    """A running server; `client` speaks to it with its token."""
+
+    def __init__(self, state: ServerState, folder: StateFolder, sandbox_id: str) -> None:
+        self.state = state
+        self.folder = folder
+        self.sandbox_id = sandbox_id
+        self.client = httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{state.port}",
+            headers={"Authorization": f"Bearer {state.token}"},
+            timeout=httpx.Timeout(10.0),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=4),
+            trust_env=False,
+        )
+
+    @property
+    def life(self) -> str:
+        return self.state.life
+
+    def running(self) -> bool:
+        """Whether the process is there; looks at the process table."""
+        return processes.start_mark(self.state.pid) == self.state.started
+
+    async def healthy(self) -> bool:
+        """Whether it answers us."""
+        try:
+            answer = await self.client.get("/v1/health")
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == 200
+
+    async def agents(self) -> Sequence[AgentInfo]:
+        return (await self._ask("/v1/agents", _AgentList)).agents
+
+    async def places(self) -> set[str]:
+        """Ids of the agent processes that it has started, dead ones included."""
+        return {place.server_id for place in (await self._ask("/v1/acp", _PlaceList)).servers}
+
+    async def _ask(self, path: str, type_: type[T]) -> T:
+        try:
+            answer = await self.client.get(path)
+            answer.raise_for_status()
+            return msgspec.json.decode(answer.content, type=type_)
+        except (httpx.HTTPError, msgspec.DecodeError) as error:
+            raise AgentError(f"the sandbox-agent server does not answer: {error}") from error
+
+    async def end(self) -> None:
+        """Kill it with everything that it started, and forget it."""
+        await anyio.to_thread.run_sync(processes.end, self.state.pid, self.state.started, self.sandbox_id)
+        self.folder.forget_server()
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of the connections; the server goes on."""
+        await self.client.aclose()
+
+    def last_output(self) -> str:
+        """The last lines that the agents printed, else those of the server itself; blocks for a small read."""
+        return last_output(self.folder.log)
+
+
+def last_output(log: Path) -> str:
+    """The last lines in a server's log that an agent printed, else its last lines of any kind."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    said = [match[1].replace('\\"', '"').replace("\\\\", "\\") for line in lines if (match := _AGENT_SAID.search(line))]
+    return "\n".join((said or [line for line in lines if "level=" not in line])[-LAST_LINES:])
+
+
+async def find(folder: StateFolder, sandbox_id: str) -> Server | None:
+    """The server that an earlier run of the backend started, if it runs and answers."""
+    state = folder.load_server()
+    if state is None:
+        return None
+    server = Server(state, folder, sandbox_id)
+    if await anyio.to_thread.run_sync(server.running) and await server.healthy():
+        return server
+    await server.end()
+    return None
+
+
+async def start(
+    binary: Path,
+    folder: StateFolder,
+    *,
+    sandbox_id: str,
+    cwd: Path,
+    environ: Mapping[str, str],
+    wrap: Callable[[Sequence[str]], Sequence[str]],
+    log: Callable[[str], None],
+) -> Server:
+    """Start a server for the sandbox; raises `AgentError` when it does not come up."""
+    folder.make()
+    variables = {name: value for name, value in environ.items() if not name.startswith("FOUNDRY_")}
+    variables |= {
+        "SANDBOX_AGENT_REQUIRE_PREINSTALL": "1",
+        "SANDBOX_AGENT_LOG_STDOUT": "1",
+        # An answer that comes after this time is thrown away by the server; a turn may take as long as it likes.
+        "SANDBOX_AGENT_ACP_REQUEST_TIMEOUT_MS": str(30 * 24 * 3600 * 1000),
+        "RUST_LOG": "warn,acp_http_adapter=info,sandbox_agent::cli=info",
+        processes.MARK: sandbox_id,
+    }
+    await anyio.to_thread.run_sync(processes.end_marked, sandbox_id)
+    for attempt in range(1, PORT_ATTEMPTS + 1):
+        port = _free_port()
+        token = secrets.token_urlsafe(32)
+        command = [str(binary), "server", "--host", "127.0.0.1", "--port", str(port), "--no-telemetry", "--token"]
+        log(f"$ {' '.join(command)} ***")
+        began = anyio.current_time()
+        with anyio.CancelScope(shield=True):
+            # A process that nobody has written down could not be found again.
+            server = await _launch(wrap([*command, token]), folder, sandbox_id, cwd, variables, port, token)
+        try:
+            code = await _await_health(server)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await server.end()
+            raise
+        took = round((anyio.current_time() - began) * 1000)
+        if code is None:
+            log(f"sandbox-agent answers on port {port} after {took} ms (pid {server.state.pid})")
+            await anyio.to_thread.run_sync(processes.hide_argument, server.state.pid, token)
+            return server
+        said = server.last_output()
+        await server.end()
+        log(f"sandbox-agent ended with exit code {code} after {took} ms: {said or 'it printed nothing'}")
+        if attempt == PORT_ATTEMPTS:
+            raise AgentError(f"sandbox-agent does not start (exit code {code}): {said or 'it printed nothing'}")
+    raise AssertionError("unreachable")
+
+
+async def _launch(
+    argv: Sequence[str],
+    folder: StateFolder,
+    sandbox_id: str,
+    cwd: Path,
+    variables: Mapping[str, str],
+    port: int,
+    token: str,
+) -> Server:
+    def run() -> ServerState:
+        pid = processes.spawn(argv, environ=variables, cwd=cwd, log=folder.log)
+        state = ServerState(pid=pid, started=processes.start_mark(pid) or "", port=port, token=token)
+        folder.save_server(state)
+        return state
+
+    try:
+        return Server(await anyio.to_thread.run_sync(run), folder, sandbox_id)
+    except OSError as error:
+        raise AgentError(f"sandbox-agent cannot be run: {error}; {HOW_TO_GET}", retryable=False) from error
+
+
+async def _await_health(server: Server) -> int | None:
+    """None once it answers, or the code with which it ended. Raises `AgentError` when neither happens in time."""
+    pause = 0.01
+    with anyio.move_on_after(START_LIMIT):
+        while True:
+            if await server.healthy():
+                return None
+            code = processes.exit_code(server.state.pid)
+            if code is not None:
+                return code
+            await anyio.sleep(pause)
+            pause = min(pause * 1.5, 0.2)
+    raise AgentError(f"sandbox-agent does not answer within {START_LIMIT:.0f} s: {server.last_output()}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,388 @@
+"""One session with an agent: its stream read without loss, its prompts handed over once, its turns told."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+import httpx
+import msgspec
+from anyio.abc import TaskGroup
+from msgspec import Raw, Struct
+
+from backend_stub.agents.sandbox_agent.link import AnsweredError, Link, Message, RefusedError
+from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, SessionState, StateFolder
+from backend_stub.providers.base import AgentError
+
+PROTOCOL_VERSION = 1
+AUTH_REQUIRED = -32000
+RECEIPT_GRACE = 0.25
+"""Seconds in which a prompt that was handed over may still be refused before it counts as received."""
+EVIDENCE_WAIT = 0.5
+"""Seconds to look in the replayed stream for signs that the agent has a prompt that was being sent at a restart."""
+RECONNECTS = 20
+CLIENT = {"name": "foundry", "version": "1"}
+
+T = TypeVar("T")
+Lost = Callable[["Session", str], Awaitable[None]]
+
+
+class _Capabilities(Struct, rename="camel"):
+    load_session: bool = False
+
+
+class _Initialized(Struct, rename="camel"):
+    agent_capabilities: _Capabilities = msgspec.field(default_factory=_Capabilities)
+
+
+class _NewSession(Struct, rename="camel"):
+    session_id: str
+
+
+class _Exit(Struct):
+    code: int | None = None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """That many events of the stream are lost for good."""
+
+    events: int
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An event of the stream that belongs to a turn, with its number."""
+
+    number: int
+    message: Message | Gap
+
+
+class Session:
+    """Owns the stream of one agent process. `pump` runs in the runtime's task group as long as the session is live."""
+
+    def __init__(self, link: Link, state: SessionState, folder: StateFolder, group: TaskGroup, on_lost: Lost) -> None:
+        self.link = link
+        self.state = state
+        self.active: str | None = None
+        self.lost: AgentError | None = None
+        self.stopping_since: float | None = None
+        self.position = state.seen
+        self._folder = folder
+        self._group = group
+        self._on_lost = on_lost
+        self._inbox: deque[Arrival] = deque()
+        self._wake = anyio.Event()
+        self._saving = anyio.Lock()
+        self._scope = anyio.CancelScope()
+        self._sending = anyio.CancelScope()
+        self._opening: anyio.CancelScope | None = None
+        self._awaited: tuple[int, anyio.Event] | None = None
+        self._refused: AgentError | None = None
+
+    # Opening and closing
+
+    @classmethod
+    def resumed(
+        cls, link: Link, state: SessionState, folder: StateFolder, group: TaskGroup, on_lost: Lost
+    ) -> "Session":
+        """A session that lives on in a server that was found again; its stream goes on behind what was seen."""
+        session = cls(link, state, folder, group, on_lost)
+        session.active = next((id_ for id_, mark in state.prompts.items() if mark.phase != ENDED), None)
+        group.start_soon(session.pump)
+        return session
+
+    async def open(self, cwd: str) -> bool:
+        """Start the agent process and a session in it; whether it remembers the conversation before.
+
+        Raises `AgentError`.
+        """
+        self._opening = anyio.CancelScope()
+        self._group.start_soon(self.pump)
+        remembers = False
+        try:
+            with self._opening:
+                remembers = await self._introduce(cwd)
+        finally:
+            self._opening = None
+        if self.lost is not None:
+            raise self.lost
+        return remembers
+
+    async def _introduce(self, cwd: str) -> bool:
+        agent = self.state.agent
+        result = await self.link.request(
+            self._number(),
+            "initialize",
+            {
+                "protocolVersion": PROTOCOL_VERSION,
+                "clientCapabilities": {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False},
+                "clientInfo": CLIENT,
+            },
+            agent=agent,
+        )
+        self.state.can_load = _convert(result, _Initialized).agent_capabilities.load_session
+        place: dict[str, Any] = {"cwd": cwd, "mcpServers": []}
+        try:
+            if self.state.acp_session and self.state.can_load:
+                try:
+                    await self._ask_and_catch_up("session/load", {"sessionId": self.state.acp_session, **place})
+                except AnsweredError:
+                    self.state.acp_session = ""
+                else:
+                    return True
+            result = await self._ask_and_catch_up("session/new", place)
+        except AnsweredError as error:
+            if error.code == AUTH_REQUIRED:
+                raise AgentError(
+                    f"{agent} wants a login: run it once by hand and log in. It said: {error.message}", retryable=False
+                ) from error
+            raise
+        self.state.acp_session = _convert(result, _NewSession).session_id
+        return False
+
+    async def _ask_and_catch_up(self, method: str, params: dict[str, Any]) -> Raw:
+        """Ask, and read the stream up to the answer, so that what was replayed counts for no turn."""
+        number = self._number()
+        caught_up = anyio.Event()
+        self._awaited = (number, caught_up)
+        result = await self.link.request(number, method, params)
+        with anyio.move_on_after(5):
+            await caught_up.wait()
+        return result
+
+    def gone(self) -> bool:
+        """Whether the agent is lost."""
+        return self.lost is not None
+
+    def failure(self) -> AgentError | None:
+        """Why the agent is lost or did not take the prompt; None while all is well."""
+        return self.lost or self._refused
+
+    def close(self) -> None:
+        """Stop reading the stream; the agent goes on."""
+        self._scope.cancel()
+
+    async def save(self) -> None:
+        """Write down what must survive a restart."""
+        async with self._saving:
+            copy = msgspec.json.decode(msgspec.json.encode(self.state), type=SessionState)
+            await anyio.to_thread.run_sync(self._folder.save_session, copy)
+
+    def _number(self) -> int:
+        number = self.state.next_id
+        self.state.next_id += 1
+        return number
+
+    # The stream
+
+    async def pump(self) -> None:
+        """Read the stream for as long as the agent lives, reconnecting behind the last event that was read."""
+        failures = 0
+        with self._scope:
+            while not self.gone():
+                before = self.position
+                try:
+                    await self._read()
+                except RefusedError as refusal:
+                    if refusal.status != 404 or self._opening is None:
+                        await self._lose(refusal.message)
+                        return
+                except httpx.HTTPError:
+                    pass
+                if self.gone():
+                    return
+                if not await anyio.to_thread.run_sync(self.link.server.running):
+                    await self._lose_server()
+                    return
+                failures = 0 if self.position > before else failures + 1
+                if failures > RECONNECTS and self._opening is None:
+                    await self._lose("the stream of the agent cannot be read any more")
+                    return
+                await anyio.sleep(min(0.01 * 2**failures, 0.5))
+
+    async def _read(self) -> None:
+        first = True
+        async for number, message in self.link.events(self.position):
+            if number <= self.position:
+                continue
+            missing = number - self.position - 1
+            if missing and not first:
+                # The server drops events for a slow reader without a word; its ring may still hold them.
+                return
+            if missing:
+                self._arrive(Arrival(number - 1, Gap(missing)))
+            first = False
+            self.position = number
+            await self._take(number, message)
+            if self.gone():
+                return
+
+    async def _take(self, number: int, message: Message) -> None:
+        if message.method is None:
+            self._take_response(number, message)
+        elif message.method == "_adapter/agent_exited":
+            await self._lose_agent(_convert(message.params, _Exit).code)
+        elif message.method in ("session/update", "session/request_permission"):
+            if self.active is not None:
+                self._arrive(Arrival(number, message))
+            elif message.request_id:
+                await self._respond_cancelled(message)
+        elif message.request_id and message.request_id not in self.state.answered:
+            self.state.answered.append(message.request_id)
+            await self._quietly(self.link.refuse(message))
+
+    def _take_response(self, number: int, message: Message) -> None:
+        if self._awaited is not None and message.id == self._awaited[0]:
+            self._awaited[1].set()
+            self._awaited = None
+        mark = self.state.prompts.get(self.active or "")
+        if mark is not None and message.id == mark.rpc_id:
+            self._arrive(Arrival(number, message))
+
+    def _arrive(self, arrival: Arrival) -> None:
+        if self.active is not None:
+            self._inbox.append(arrival)
+            self._wake.set()
+
+    async def _respond_cancelled(self, message: Message) -> None:
+        if message.request_id not in self.state.answered:
+            self.state.answered.append(message.request_id)
+            await self._quietly(self.link.respond(message, {"outcome": {"outcome": "cancelled"}}))
+
+    async def _quietly(self, sent: Awaitable[None]) -> None:
+        """Await an answer to the agent; that it did not reach it shows on the stream."""
+        try:
+            await sent
+        except AgentError:
+            return
+
+    async def _lose_agent(self, code: int | None) -> None:
+        said = await anyio.to_thread.run_sync(self.link.server.last_output)
+        how = f"exit code {code}" if code is not None else "by a signal"
+        await self._lose(f"the agent {self.state.agent} ended ({how}). Its last output: {said or 'none'}")
+
+    async def _lose_server(self) -> None:
+        said = await anyio.to_thread.run_sync(self.link.server.last_output)
+        await self._lose(f"the sandbox-agent server ended. Its last output: {said or 'none'}")
+
+    async def _lose(self, reason: str) -> None:
+        self.lost = AgentError(reason)
+        self._wake.set()
+        if self._opening is not None:
+            self._opening.cancel()
+        elif self.active is None:
+            await self._on_lost(self, reason)
+
+    # Prompts
+
+    def has(self, prompt_id: str) -> bool:
+        """Whether the agent has this prompt, as far as it was acknowledged."""
+        mark = self.state.prompts.get(prompt_id)
+        return mark is not None and mark.phase != SENDING
+
+    async def hand_over(self, prompt_id: str, text: str) -> None:
+        """Send a prompt unless the agent has it; returns once it has. Raises `AgentError` when it is refused."""
+        mark = self.state.prompts.get(prompt_id)
+        if mark is not None and mark.phase == SENDING:
+            with anyio.move_on_after(EVIDENCE_WAIT):
+                while not self._inbox and not self.gone():
+                    await self._woken()
+            if self._inbox:
+                mark.phase = SENT
+                await self.save()
+        if self.has(prompt_id):
+            return
+        if self.lost is not None:
+            raise self.lost
+        for earlier in self.state.prompts.values():
+            earlier.phase = ENDED
+        mark = self.state.prompts[prompt_id] = PromptMark(rpc_id=self._number())
+        self._inbox.clear()
+        self.active = prompt_id
+        self.stopping_since = None
+        self._refused = None
+        self.state.seen = self.position
+        self.state.translation = None
+        self.state.asking = {}
+        self.state.answered = []
+        await self.save()
+        handed = anyio.Event()
+        self._group.start_soon(self._send, mark, text, handed)
+        await handed.wait()
+        mark.phase = SENT
+        # Written down at once: what is sent a second time after a restart would be done twice.
+        await self.save()
+        with anyio.move_on_after(RECEIPT_GRACE):
+            while not self._inbox and self.failure() is None:
+                await self._woken()
+        failure = self.failure()
+        if failure is not None and not self._inbox:
+            del self.state.prompts[prompt_id]
+            self.active = None
+            await self.save()
+            raise failure
+
+    async def _send(self, mark: PromptMark, text: str, handed: anyio.Event) -> None:
+        params = {"sessionId": self.state.acp_session, "prompt": [{"type": "text", "text": text}]}
+        self._sending = anyio.CancelScope()
+        with self._sending:
+            try:
+                await self.link.prompt(mark.rpc_id, params, handed.set)
+            except RefusedError as refusal:
+                self._refused = refusal
+            except AgentError as error:
+                # Without a word of the server the prompt may be there; the stream will tell. Unsent, it is not.
+                if not handed.is_set():
+                    self._refused = error
+        handed.set()
+        self._wake.set()
+
+    async def stop(self) -> None:
+        """Ask the agent to end the turn that runs; nothing running is success."""
+        if self.active is None or self.lost is not None:
+            return
+        if self.stopping_since is None:
+            self.stopping_since = anyio.current_time()
+        self._wake.set()
+        await self._quietly(self.link.notify("session/cancel", {"sessionId": self.state.acp_session}))
+
+    async def arrivals(self, limit: float | None) -> list[Arrival]:
+        """What has arrived for the turn, at least one thing, or nothing after `limit` seconds or when stopped.
+
+        Raises `AgentError` once everything was given out and the agent is lost or has refused the prompt.
+        """
+        if not self._inbox:
+            failure = self.failure()
+            if failure is not None:
+                raise failure
+            with anyio.move_on_after(limit):
+                await self._woken()
+        given = list(self._inbox)
+        self._inbox.clear()
+        return given
+
+    async def _woken(self) -> None:
+        await self._wake.wait()
+        self._wake = anyio.Event()
+
+    def end_turn(self, prompt_id: str, error: str | None = None) -> None:
+        """The turn is over; kept in memory until `save`."""
+        mark = self.state.prompts.get(prompt_id)
+        if mark is not None:
+            mark.phase = ENDED
+            mark.error = error
+        self.state.asking = {}
+        if self.active == prompt_id:
+            self.active = None
+            self.stopping_since = None
+            self._sending.cancel()
+
+
+def _convert(raw: Raw, type_: type[T]) -> T:
+    try:
+        return msgspec.json.decode(raw, type=type_)
+    except msgspec.DecodeError as error:
+        raise AgentError(f"the agent's answer makes no sense: {error}") from error

@@ -1,0 +1,110 @@
+"""What the runtime must remember over a restart of the backend: one file a server, one file a session."""
+
+import os
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from backend_stub.agents.sandbox_agent.updates import Translation
+
+T = TypeVar("T", bound=Struct)
+
+SENDING = "sending"
+SENT = "sent"
+ENDED = "ended"
+
+
+class ServerState(Struct, frozen=True, kw_only=True):
+    """A server that was started: `started` is the process's start mark, which tells a reused pid."""
+
+    pid: int
+    started: str
+    port: int
+    token: str
+
+    @property
+    def life(self) -> str:
+        """What tells this run of the server from every other one."""
+        return f"{self.pid}-{self.started}"
+
+
+class PromptMark(Struct, kw_only=True):
+    """How far a prompt has come towards the agent; `rpc_id` is the id of its request."""
+
+    rpc_id: int
+    phase: str = SENDING
+    error: str | None = None
+
+
+class SessionState(Struct, kw_only=True):
+    """A session as the agent knows it.
+
+    `life` names the server it was opened in and `server_id` its place there; `seen` is the id of the last event
+    of the stream that is accounted for in `translation`. `asking` holds the agent's open requests as they came.
+    """
+
+    session_id: str
+    agent: str
+    life: str = ""
+    server_id: str = ""
+    acp_session: str = ""
+    can_load: bool = False
+    openings: int = 0
+    next_id: int = 1
+    seen: int = 0
+    prompts: dict[str, PromptMark] = {}
+    asking: dict[str, str] = {}
+    answered: list[str] = []
+    notices: list[str] = []
+    translation: Translation | None = None
+
+
+class StateFolder:
+    """The files of one task's agents, readable by their owner only."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def log(self) -> Path:
+        """What the server and its agents printed."""
+        return self.folder / "server.log"
+
+    def make(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def load_server(self) -> ServerState | None:
+        return _load(self.folder / "server.json", ServerState)
+
+    def save_server(self, state: ServerState) -> None:
+        self._save("server.json", state)
+
+    def forget_server(self) -> None:
+        (self.folder / "server.json").unlink(missing_ok=True)
+
+    def load_session(self, session_id: str) -> SessionState | None:
+        return _load(self.folder / f"session-{session_id}.json", SessionState)
+
+    def save_session(self, state: SessionState) -> None:
+        self._save(f"session-{state.session_id}.json", state)
+
+    def forget_session(self, session_id: str) -> None:
+        (self.folder / f"session-{session_id}.json").unlink(missing_ok=True)
+
+    def _save(self, name: str, state: Struct) -> None:
+        """Replace a file whole, so that a kill leaves the old or the new one."""
+        self.make()
+        path = self.folder / f"{name}.new"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(state))
+        path.replace(self.folder / name)
+
+
+def _load(path: Path, type_: type[T]) -> T | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=type_)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None

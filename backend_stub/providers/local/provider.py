@@ -1,0 +1,254 @@
+"""The provider `local`: a worktree of the repository for each task, and a sandbox-agent server in it."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskStatus
+
+from backend_stub.agents.sandbox_agent.binary import HOW_TO_GET, installed_agents
+from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
+from backend_stub.providers.base import Call, GitError, ProviderError, Release, SandboxMade
+from backend_stub.providers.local.bubblewrap import wrapped
+from backend_stub.providers.local.changes import Changes, losses_of
+from backend_stub.providers.local.record import Made, Record, Records
+from backend_stub.providers.local.settings import LocalSettings
+from backend_stub.providers.local.setup import run_setup
+from backend_stub.providers.local.worktree import Plan, Worktrees, copy_files
+from backend_stub.repository.git import Command, Told, run_git
+from foundry_tui.contract.records import Sandbox, TaskDetail
+from foundry_tui.contract.requests import Diff
+
+COPY_LIST = Path(".foundry") / "copy"
+"""A repository's own list of untracked files to copy, one a line."""
+
+
+class LocalProvider:
+    """Sandboxes in the data folder. `run` must run in the backend's task group as long as the provider is used."""
+
+    name = "local"
+
+    def __init__(self, data_dir: Path, settings: LocalSettings, environ: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._data_dir = data_dir
+        self._records = Records(data_dir)
+        self._worktrees = Worktrees(self._records)
+        self.changes = Changes(self._records)
+        self.agents = SandboxAgentRuntime(
+            data_dir,
+            self._records.agent_folder,
+            environ=environ,
+            policy=settings.policy,
+            wrap=self._wrap if settings.bubblewrap else None,
+        )
+        self.agents.on_turn_end = self.changes.refresh
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Read the agents' streams and compute changes until cancelled; agents go on when this ends."""
+        try:
+            async with anyio.create_task_group() as group:
+                self.agents.use(group)
+                group.start_soon(self.changes.run)
+                task_status.started()
+                await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.agents.close()
+
+    def state(self) -> str:
+        if shutil.which("git", path=self._environ.get("PATH")) is None:
+            return "git is not installed: install it with your package manager"
+        if self.agents.binary() is None:
+            return f"sandbox-agent is not installed: {HOW_TO_GET}"
+        if self._settings.bubblewrap and shutil.which("bwrap", path=self._environ.get("PATH")) is None:
+            return "bubblewrap is configured but not installed: install the package bubblewrap, or set it off"
+        return "ready"
+
+    def default_agent(self) -> str:
+        if self._settings.agent:
+            return self._settings.agent
+        return next(iter(installed_agents(self._environ)), "claude")
+
+    # Stages
+
+    async def ensure_name(self, call: Call) -> None:
+        """Fetch, so that branches are compared with what the remote has now; a remote out of reach is no failure."""
+        repository = await self._known_folder(call)
+        if repository is None:
+            return
+        remotes = await run_git(repository, "remote", told=_told(call))
+        if not remotes.text.strip():
+            return
+        call.detail("fetching")
+        try:
+            await run_git(
+                repository,
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                "--no-recurse-submodules",
+                "--no-write-fetch-head",
+                told=_told(call),
+                timeout=self._settings.fetch_timeout,
+            )
+        except GitError as error:
+            call.log(f"fetching failed, going on with what is known: {error.message}")
+
+    async def create_sandbox(self, call: Call) -> SandboxMade:
+        task = call.task
+        if not task.branch:
+            raise ProviderError("the task has no branch yet")
+        repository = await self._folder(call)
+        base = task.base_branch or call.repo.default_branch or await self._head(repository, call)
+        call.detail(f"making a worktree of {call.repo.label}")
+        plan = Plan(task_id=task.task_id, repository=repository, branch=task.branch, base=base)
+        record, resumed = await self._worktrees.make(plan, _told(call))
+        if record.made is not Made.READY:
+            await self._prepare(call, record)
+            record = await self._worktrees.finish(record)
+        self.changes.refresh(task.task_id)
+        sandbox = Sandbox(sandbox_id=task.task_id, cwd=record.worktree, created_at=record.created_at)
+        return SandboxMade(sandbox, resumed=resumed)
+
+    async def _prepare(self, call: Call, record: Record) -> None:
+        worktree = Path(record.worktree)
+        listed = await anyio.to_thread.run_sync(_read_list, worktree / COPY_LIST)
+        names = tuple(dict.fromkeys((*self._settings.copy, *listed)))
+        if names:
+            call.detail("copying files")
+            await copy_files(Path(record.repository), worktree, names, call.log)
+        call.detail("running the repository's set-up")
+        await run_setup(
+            worktree,
+            sandbox_id=call.task.task_id,
+            repository=record.repository,
+            environ=self._environ,
+            timeout=self._settings.setup_timeout,
+            log=call.log,
+        )
+
+    # Letting go
+
+    async def release_sandbox(self, call: Call, how: Release) -> None:
+        """End the agents and remove the worktree; the branch stays, and so does the record, which knows it."""
+        await self.agents.end(call.task.task_id)
+        record = await self._record(call)
+        if record is None:
+            return
+        await self._remove(call, record, force=how.force)
+        await self._worktrees.released(record)
+        self.changes.forget(call.task.task_id)
+
+    async def destroy_sandbox(self, call: Call, how: Release) -> None:
+        """End the agents, remove the worktree, and the branch too if that was asked for."""
+        await self.agents.end(call.task.task_id)
+        record = await self._record(call)
+        if record is None:
+            return
+        await self._remove(call, record, force=how.force)
+        if how.delete_branch:
+            await self._worktrees.delete_branch(record, _told(call))
+        await anyio.to_thread.run_sync(self._records.forget, call.task.task_id)
+        self.changes.forget(call.task.task_id)
+
+    async def _remove(self, call: Call, record: Record, *, force: bool) -> None:
+        # What was known when the person was asked may have changed since.
+        if not force and await anyio.to_thread.run_sync(Path(record.worktree).is_dir):
+            losses = await losses_of(record)
+            if losses:
+                raise ProviderError(f"{record.worktree} is kept: it has {'; '.join(losses)}", retryable=False)
+        await self._worktrees.remove(record, _told(call), force=force)
+
+    # From what is known
+
+    def would_lose(self, task: TaskDetail) -> Sequence[str]:
+        return self.changes.losses(task.task_id)
+
+    def diff(self, task: TaskDetail) -> Diff | None:
+        if task.sandbox is None:
+            return None
+        self.changes.refresh(task.task_id)
+        return self.changes.diff(task.task_id)
+
+    # Repositories
+
+    async def _folder(self, call: Call) -> str:
+        """The repository as a folder; one that is known by its URL only is cloned into the data folder first."""
+        known = await self._known_folder(call)
+        if known is not None:
+            return known
+        remote = call.repo.remote
+        if remote is None:
+            raise ProviderError(f"the repository {call.repo.label} has neither a folder nor a URL", retryable=False)
+        return await self._clone(call, remote)
+
+    async def _known_folder(self, call: Call) -> str | None:
+        if call.repo.path is not None:
+            return str(await anyio.to_thread.run_sync(Path(call.repo.path).resolve))
+        clone = self._clone_folder(call)
+        return str(clone) if await anyio.to_thread.run_sync(clone.is_dir) else None
+
+    def _clone_folder(self, call: Call) -> Path:
+        name = Path(call.repo.label).name.removesuffix(".git") or "repository"
+        return self._records.root.parent / "repositories" / call.repo.repo_id / name
+
+    async def _clone(self, call: Call, remote: str) -> str:
+        """Clone beside the final place and move it there, so that what is there is whole."""
+        target = self._clone_folder(call)
+        partial = target.parent / f"{call.task.task_id}.part"
+        call.detail("cloning the repository")
+        await anyio.to_thread.run_sync(lambda: partial.mkdir(parents=True, exist_ok=True, mode=0o700))
+        await anyio.to_thread.run_sync(lambda: shutil.rmtree(partial))
+        try:
+            await run_git(
+                str(target.parent),
+                "clone",
+                "--quiet",
+                "--no-checkout",
+                "--",
+                remote,
+                str(partial),
+                told=_told(call),
+                timeout=1800,
+            )
+            await anyio.to_thread.run_sync(_move_unless_there, partial, target)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(lambda: shutil.rmtree(partial, ignore_errors=True))
+        return str(target)
+
+    async def _head(self, repository: str, call: Call) -> str:
+        done = await run_git(repository, "symbolic-ref", "--short", "-q", "HEAD", told=_told(call), accept=(0, 1))
+        return done.text.strip() or "HEAD"
+
+    async def _record(self, call: Call) -> Record | None:
+        try:
+            return await anyio.to_thread.run_sync(self._records.load, call.task.task_id)
+        except ValueError:
+            return None
+
+    def _wrap(self, argv: Sequence[str], cwd: Path) -> Sequence[str]:
+        return wrapped(argv, cwd, self._data_dir, self._settings.writable, self._environ)
+
+
+def _told(call: Call) -> Told:
+    def told(command: Command) -> None:
+        call.log(str(command))
+
+    return told
+
+
+def _read_list(path: Path) -> tuple[str, ...]:
+    try:
+        lines = path.read_text().splitlines()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return ()
+    return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+
+
+def _move_unless_there(partial: Path, target: Path) -> None:
+    if not target.is_dir():
+        partial.rename(target)

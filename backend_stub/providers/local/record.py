@@ -1,0 +1,105 @@
+"""The proof of what we made: a file a task, written before anything is made, and the only licence to remove it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from foundry_tui.contract.ids import is_task_id
+
+
+class Made(StrEnum):
+    """How far the making has come. Up to `made` nobody has worked in the worktree yet."""
+
+    MAKING = "making"
+    MADE = "made"
+    READY = "ready"
+    RELEASED = "released"
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """What was made for a task. `base_commit` is where the branch began; the branch did not exist before."""
+
+    task_id: str
+    repository: str
+    worktree: str
+    branch: str
+    base: str
+    base_commit: str
+    created_at: int
+    made: Made = Made.MAKING
+
+
+class Records:
+    """The sandboxes' folders below the data folder: `sandboxes/TASK_ID/` holds the record, what the agent's
+    runtime keeps (`agent/`) and the worktree (`work/NAME`).
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        # What git says of paths has no symbolic links in it, and is compared with ours.
+        self.root = data_dir.resolve() / "sandboxes"
+
+    def folder(self, task_id: str) -> Path:
+        """The folder of a task; raises `ValueError` for what is no task id, so that nothing can lead elsewhere."""
+        if not is_task_id(task_id):
+            raise ValueError(f"{task_id!r} is no task id")
+        return self.root / task_id
+
+    def agent_folder(self, task_id: str) -> Path:
+        return self.folder(task_id) / "agent"
+
+    def worktree(self, task_id: str, repository: str) -> Path:
+        """Where the worktree goes; named after the repository, which agents and shells show."""
+        return self.folder(task_id) / "work" / (Path(repository).name or "repository")
+
+    def load(self, task_id: str) -> Record | None:
+        """The record, or None if there is none that is ours: it must name this task and lie in its folder."""
+        try:
+            record = msgspec.json.decode((self.folder(task_id) / "record.json").read_bytes(), type=Record)
+        except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
+            return None
+        work = self.folder(task_id) / "work"
+        if record.task_id != task_id or Path(record.worktree).parent != work:
+            return None
+        return record
+
+    def save(self, record: Record) -> None:
+        """Write the record durably: it must be there before what it speaks of."""
+        folder = self.folder(record.task_id)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        new = folder / "record.json.new"
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(record))
+            os.fsync(file.fileno())
+        new.replace(folder / "record.json")
+        for name in (folder, self.root):
+            handle = os.open(name, os.O_RDONLY)
+            os.fsync(handle)
+            os.close(handle)
+
+    def forget(self, task_id: str) -> None:
+        """Remove the task's folder without its worktree, which must be gone; the record goes last."""
+        folder = self.folder(task_id)
+        if folder.is_symlink():
+            raise OSError(f"{folder} is a symbolic link")
+        shutil.rmtree(folder / "agent", ignore_errors=True)
+        for path in (folder / "work", folder):
+            if path == folder:
+                (folder / "record.json").unlink(missing_ok=True)
+            if path.is_dir():
+                path.rmdir()
+
+    def all(self) -> Iterator[Record]:
+        """The records of all tasks, in no order."""
+        if not self.root.is_dir():
+            return
+        for folder in self.root.iterdir():
+            if is_task_id(folder.name):
+                record = self.load(folder.name)
+                if record is not None:
+                    yield record

@@ -1,0 +1,64 @@
+"""What can be configured of the local provider, from FOUNDRY_* variables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from backend_stub.agents.sandbox_agent.policy import Policy
+
+
+class SettingError(ValueError):
+    """A variable has a value that it cannot have; the message names both."""
+
+
+@dataclass(frozen=True)
+class LocalSettings:
+    """Times are in seconds.
+
+    `agent`: of tasks that name none; None takes the first that is installed. `copy`: untracked files, relative to the
+    repository, that each worktree gets. `writable`: folders besides the worktree and the repository's git folder that
+    an agent under bubblewrap may write to.
+    """
+
+    agent: str | None = None
+    policy: Policy = Policy.ASK
+    setup_timeout: float = 600.0
+    fetch_timeout: float = 10.0
+    copy: tuple[str, ...] = ()
+    bubblewrap: bool = False
+    writable: tuple[str, ...] = ()
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "LocalSettings":
+        """The settings of FOUNDRY_AGENT, FOUNDRY_PERMISSIONS (ask, reads, all), FOUNDRY_SETUP_TIMEOUT_MS,
+        FOUNDRY_FETCH_TIMEOUT_MS, FOUNDRY_COPY_FILES and FOUNDRY_SANDBOX_WRITABLE (separated by commas) and
+        FOUNDRY_BUBBLEWRAP (0 or 1). Raises `SettingError`.
+        """
+        default = cls()
+        policy = environ.get("FOUNDRY_PERMISSIONS") or Policy.ASK
+        if policy not in set(Policy):
+            raise SettingError(f"FOUNDRY_PERMISSIONS is {policy!r}, but must be one of {', '.join(Policy)}")
+        bubblewrap = environ.get("FOUNDRY_BUBBLEWRAP") or "0"
+        if bubblewrap not in ("0", "1"):
+            raise SettingError(f"FOUNDRY_BUBBLEWRAP is {bubblewrap!r}, but must be 0 or 1")
+        return cls(
+            agent=environ.get("FOUNDRY_AGENT") or None,
+            policy=Policy(policy),
+            setup_timeout=_seconds(environ, "FOUNDRY_SETUP_TIMEOUT_MS", default.setup_timeout),
+            fetch_timeout=_seconds(environ, "FOUNDRY_FETCH_TIMEOUT_MS", default.fetch_timeout),
+            copy=_list(environ, "FOUNDRY_COPY_FILES"),
+            bubblewrap=bubblewrap == "1",
+            writable=_list(environ, "FOUNDRY_SANDBOX_WRITABLE"),
+        )
+
+
+def _list(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in environ.get(name, "").split(",") if part.strip())
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name)
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise SettingError(f"{name} is {text!r}, but must be a number of milliseconds above 0")
+    return int(text) / 1000

@@ -1,0 +1,223 @@
+"""Making, finding and removing the worktree of a task, so that a kill at any moment leaves what can be gone on with."""
+
+import shutil
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from backend_stub.providers.base import GitError, ProviderError
+from backend_stub.providers.local.record import Made, Record, Records
+from backend_stub.repository.git import Told, run_git
+
+CHECKOUT_LIMIT = 1800.0
+"""Seconds that git may take for a checkout or a clone; the stage's own time-out is what ends it sooner."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be made: a worktree of `repository` (a folder) on the new `branch`, from `base`."""
+
+    task_id: str
+    repository: str
+    branch: str
+    base: str
+
+
+class Worktrees:
+    """Worktrees by task. One at a time is made or removed in a repository, since git locks its refs and lists."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._locks: dict[str, anyio.Lock] = {}
+
+    async def make(self, plan: Plan, told: Told) -> tuple[Record, bool]:
+        """The task's worktree, and whether it was there already; completes what was left half-made.
+
+        Raises `GitError` when the branch or the base will not do, `ProviderError` when the place is somebody else's.
+        """
+        record = await anyio.to_thread.run_sync(self._records.load, plan.task_id)
+        async with self._lock(plan.repository):
+            if record is None:
+                return await self._make_new(plan, told), False
+            if record.branch != plan.branch or record.repository != plan.repository:
+                raise ProviderError(
+                    f"the sandbox of this task was made for branch {record.branch} of {record.repository}",
+                    retryable=False,
+                )
+            if record.made in (Made.READY, Made.MADE) and await self._stands(record, told):
+                return record, True
+            return await self._complete(record, told), False
+
+    async def finish(self, record: Record) -> Record:
+        """Note that the sandbox is complete: from now on somebody may have worked in it."""
+        return await self._mark(record, Made.READY)
+
+    async def released(self, record: Record) -> Record:
+        """Note that the worktree was removed and its branch kept."""
+        return await self._mark(record, Made.RELEASED)
+
+    async def remove(self, record: Record, told: Told, *, force: bool) -> None:
+        """Remove the worktree of this record and nothing else; the branch stays. Nothing there is success.
+
+        Raises `GitError` when it is not clean and not forced.
+        """
+        path = Path(record.worktree)
+        async with self._lock(record.repository):
+            if await anyio.to_thread.run_sync(path.is_symlink):
+                raise ProviderError(f"{path} is a symbolic link, which is not ours to remove", retryable=False)
+            there = await anyio.to_thread.run_sync(path.is_dir)
+            if not await anyio.to_thread.run_sync(Path(record.repository).is_dir):
+                # The repository itself is gone: all that is left of the worktree is the folder that we made.
+                if there and not force:
+                    raise ProviderError(f"the repository {record.repository} is gone; {path} is kept", retryable=False)
+            elif await self._registered(record, told):
+                # Twice, since a worktree that was being made when git was killed is locked.
+                forced = ("--force", "--force") if force or not there else ()
+                await run_git(
+                    record.repository, "worktree", "remove", *forced, "--", str(path), told=told, timeout=CHECKOUT_LIMIT
+                )
+            elif there and not force:
+                raise ProviderError(f"{path} is no worktree of {record.repository} any more; it is kept")
+            await anyio.to_thread.run_sync(_remove_tree, path)
+
+    async def delete_branch(self, record: Record, told: Told) -> None:
+        """Delete the branch that was made for the task; one that is gone already is success."""
+        async with self._lock(record.repository):
+            if await self._commit(record.repository, f"refs/heads/{record.branch}", told):
+                await run_git(record.repository, "branch", "-D", "--", record.branch, told=told)
+
+    async def _make_new(self, plan: Plan, told: Told) -> Record:
+        path = self._records.worktree(plan.task_id, plan.repository)
+        if await anyio.to_thread.run_sync(_exists, path):
+            raise ProviderError(
+                f"{path} is there already and was not made for this task; move it away", retryable=False
+            )
+        base_commit = await self._base(plan, told)
+        if await self._commit(plan.repository, f"refs/heads/{plan.branch}", told):
+            raise GitError(f"the branch {plan.branch} exists already; choose another", retryable=False)
+        record = Record(
+            task_id=plan.task_id,
+            repository=plan.repository,
+            worktree=str(path),
+            branch=plan.branch,
+            base=plan.base,
+            base_commit=base_commit,
+            created_at=time.time_ns() // 1_000_000,
+        )
+        await anyio.to_thread.run_sync(self._records.save, record)
+        return await self._add(record, told, new_branch=True)
+
+    async def _complete(self, record: Record, told: Told) -> Record:
+        """Make what a killed or undone making left out. Before `made` nobody can have worked there."""
+        head = await self._commit(record.repository, f"refs/heads/{record.branch}", told)
+        if record.made is Made.MAKING and head not in (None, record.base_commit):
+            raise GitError(f"the branch {record.branch} was made by somebody else; choose another", retryable=False)
+        await self._clear(record, told)
+        return await self._add(record, told, new_branch=head is None)
+
+    async def _clear(self, record: Record, told: Told) -> None:
+        path = Path(record.worktree)
+        if await self._registered(record, told):
+            await run_git(record.repository, "worktree", "remove", "--force", "--force", "--", str(path), told=told)
+        if record.made is Made.MAKING:
+            await anyio.to_thread.run_sync(_remove_tree, path)
+        elif await anyio.to_thread.run_sync(_exists, path):
+            raise ProviderError(f"{path} is no worktree of this task any more; move it away", retryable=False)
+
+    async def _add(self, record: Record, told: Told, *, new_branch: bool) -> Record:
+        path = Path(record.worktree)
+        await anyio.to_thread.run_sync(lambda: path.parent.mkdir(parents=True, exist_ok=True, mode=0o700))
+        how = ("-b", record.branch, "--no-track") if new_branch else ()
+        start = record.base_commit if new_branch else record.branch
+        await run_git(
+            record.repository, "worktree", "add", *how, "--", str(path), start, told=told, timeout=CHECKOUT_LIMIT
+        )
+        return await self._mark(record, Made.MADE)
+
+    async def _mark(self, record: Record, made: Made) -> Record:
+        record = msgspec.structs.replace(record, made=made)
+        await anyio.to_thread.run_sync(self._records.save, record)
+        return record
+
+    async def _stands(self, record: Record, told: Told) -> bool:
+        return await anyio.to_thread.run_sync(Path(record.worktree).is_dir) and await self._registered(record, told)
+
+    async def _registered(self, record: Record, told: Told) -> bool:
+        """Whether git counts this path among the repository's worktrees."""
+        listed = await run_git(record.repository, "worktree", "list", "--porcelain", "-z", told=told)
+        return f"worktree {record.worktree}" in listed.text.split("\0")
+
+    async def _base(self, plan: Plan, told: Told) -> str:
+        """The commit that the task starts from: a local branch, else the remote's, else any other name of a commit."""
+        for name in (f"refs/heads/{plan.base}", f"refs/remotes/origin/{plan.base}", plan.base):
+            commit = await self._commit(plan.repository, name, told)
+            if commit:
+                return commit
+        if await self._commit(plan.repository, "HEAD", told) is None:
+            raise GitError(f"{plan.repository} has no commit yet; make one first", retryable=False)
+        raise GitError(f"the base branch {plan.base} does not exist in {plan.repository}", retryable=False)
+
+    async def _commit(self, repository: str, name: str, told: Told) -> str | None:
+        """The commit of a name, if it has one."""
+        done = await run_git(
+            repository,
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            f"{name}^{{commit}}",
+            told=told,
+            accept=(0, 1, 128),
+        )
+        return done.text.strip() or None if done.exit_code == 0 else None
+
+    def _lock(self, repository: str) -> anyio.Lock:
+        return self._locks.setdefault(repository, anyio.Lock())
+
+
+async def copy_files(source: Path, target: Path, names: tuple[str, ...], log: Callable[[str], None]) -> None:
+    """Copy untracked files of the repository into the worktree; what is there already, or is no file, is left.
+
+    Raises `ProviderError` for a name that leads out of the repository.
+    """
+    for name in names:
+        outcome = await anyio.to_thread.run_sync(_copy_file, source, target, name)
+        log(f"copy {name}: {outcome}")
+
+
+def _copy_file(source: Path, target: Path, name: str) -> str:
+    pure = PurePosixPath(name)
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts or pure.parts[0] == ".git":
+        raise ProviderError(f"{name} is to be copied but leads out of the repository", retryable=False)
+    old, new = source / pure, target / pure
+    if not old.is_file():
+        return "not there"
+    if not old.resolve().is_relative_to(source.resolve()):
+        raise ProviderError(f"{name} is to be copied but leads out of the repository", retryable=False)
+    if new.exists() or new.is_symlink():
+        return "there already"
+    new.parent.mkdir(parents=True, exist_ok=True)
+    if not new.parent.resolve().is_relative_to(target.resolve()):
+        raise ProviderError(f"{name} is to be copied but leads out of the worktree", retryable=False)
+    shutil.copy2(old, new, follow_symlinks=True)
+    return "done"
+
+
+def _exists(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
+
+
+def _remove_tree(path: Path) -> None:
+    """Remove a folder, its read-only folders included; a link in it is removed, not followed."""
+    if path.is_symlink() or not path.exists():
+        return
+    for folder in (path, *path.rglob("*")):
+        if folder.is_dir() and not folder.is_symlink() and not folder.stat().st_mode & stat.S_IWUSR:
+            folder.chmod(stat.S_IRWXU)
+    shutil.rmtree(path)

@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""A coding agent of the standard library alone, that does what the prompt's lines say; speaks ACP over stdin and stdout.
+
+One line of the prompt is one step: a verb and its text. `say`, `think` stream text; `tool`, `edit PATH`, `plan`, `ask`
+send updates or a permission request; `write PATH TEXT` changes a file; `wait FIFO` blocks until somebody writes to the
+FIFO; `call METHOD` sends a request that clients need not know; `die TEXT` ends the process, `fail TEXT` the turn.
+Anything else is echoed. What it receives is appended to the file named by ACP_AGENT_LOG, one JSON object a line.
+"""
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+Message = dict[str, Any]
+
+
+class Failed(Exception):
+    """The turn ends with an error answer."""
+
+
+class Agent:
+    """Reads requests on the main thread, runs each turn on a thread of its own."""
+
+    def __init__(self) -> None:
+        self.write_lock = threading.Lock()
+        self.waiting: dict[int, Queue[Message]] = {}
+        self.next_id = 1000
+        self.sessions: dict[str, str] = {}
+        self.cancelled: dict[str, threading.Event] = {}
+
+    def send(self, message: Message) -> None:
+        with self.write_lock:
+            sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+            sys.stdout.flush()
+
+    def request(self, method: str, params: Message) -> Message:
+        self.next_id += 1
+        id_ = self.next_id
+        answers: Queue[Message] = Queue()
+        self.waiting[id_] = answers
+        self.send({"id": id_, "method": method, "params": params})
+        return answers.get()
+
+    def note(self, what: str, **more: object) -> None:
+        path = os.environ.get("ACP_AGENT_LOG")
+        if path:
+            line = json.dumps({"what": what, "pid": os.getpid(), **more}) + "\n"
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            os.write(descriptor, line.encode())
+            os.close(descriptor)
+
+    def run(self) -> None:
+        self.note("start")
+        for line in sys.stdin:
+            if not line.strip():
+                continue
+            message = json.loads(line)
+            method = message.get("method")
+            if method is None:
+                self.note("response", message=message)
+                self.waiting.pop(message["id"]).put(message)
+            elif "id" in message:
+                self.note(method, params=message.get("params"))
+                threading.Thread(target=self.answer, args=(message,), daemon=True).start()
+            else:
+                self.note(method, params=message.get("params"))
+                if method == "session/cancel":
+                    self.cancelled[message["params"]["sessionId"]].set()
+
+    def answer(self, message: Message) -> None:
+        handlers: dict[str, Callable[[Message], Message]] = {
+            "initialize": self.initialize,
+            "session/new": self.new_session,
+            "session/prompt": self.prompt,
+        }
+        handler = handlers.get(message["method"])
+        if handler is None:
+            self.send({"id": message["id"], "error": {"code": -32601, "message": "unknown method"}})
+            return
+        try:
+            self.send({"id": message["id"], "result": handler(message.get("params") or {})})
+        except Failed as failure:
+            self.send({"id": message["id"], "error": {"code": -32000, "message": str(failure)}})
+
+    def initialize(self, params: Message) -> Message:
+        return {
+            "protocolVersion": params.get("protocolVersion", 1),
+            "agentCapabilities": {"loadSession": False},
+            "agentInfo": {"name": "acp-agent", "version": "1"},
+            "authMethods": [],
+        }
+
+    def new_session(self, params: Message) -> Message:
+        if (os.environ.get("ACP_AGENT_NEW") or "").startswith("die"):
+            self.die("no session for you")
+        id_ = f"s{os.getpid()}-{len(self.sessions) + 1}"
+        self.sessions[id_] = params["cwd"]
+        self.cancelled[id_] = threading.Event()
+        return {"sessionId": id_}
+
+    def die(self, text: str) -> None:
+        sys.stderr.write(f"fatal: {text}\n")
+        sys.stderr.flush()
+        os._exit(3)
+
+    def update(self, session: str, update: str, /, **fields: object) -> None:
+        self.send({"method": "session/update", "params": {"sessionId": session, "update": {"sessionUpdate": update, **fields}}})
+
+    def prompt(self, params: Message) -> Message:
+        session = params["sessionId"]
+        if session not in self.sessions:
+            raise Failed(f"no session {session}")
+        self.cancelled[session].clear()
+        text = "".join(block.get("text", "") for block in params["prompt"])
+        for number, line in enumerate(text.splitlines()):
+            if self.cancelled[session].is_set():
+                return {"stopReason": "cancelled"}
+            verb, _, rest = line.partition(" ")
+            self.step(session, f"{verb}-{number}", verb, rest)
+        cancelled = self.cancelled[session].is_set()
+        return {"stopReason": "cancelled" if cancelled else "end_turn"}
+
+    def step(self, session: str, key: str, verb: str, rest: str) -> None:
+        cwd = Path(self.sessions[session])
+        if verb == "say":
+            for word in rest.split(" "):
+                self.update(session, "agent_message_chunk", content={"type": "text", "text": word + " "})
+        elif verb == "think":
+            self.update(session, "agent_thought_chunk", content={"type": "text", "text": rest})
+        elif verb == "plan":
+            entries = [{"content": part, "priority": "high", "status": "pending"} for part in rest.split(",")]
+            self.update(session, "plan", entries=entries)
+        elif verb == "tool":
+            self.update(session, "tool_call", toolCallId=key, title=rest, kind="execute", status="in_progress")
+            output = [{"type": "content", "content": {"type": "text", "text": f"output of {rest}"}}]
+            self.update(session, "tool_call_update", toolCallId=key, status="completed", content=output)
+        elif verb in ("edit", "write"):
+            name, _, content = rest.partition(" ")
+            path = cwd / name
+            old = path.read_text() if path.exists() else None
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content + "\n")
+            if verb == "edit":
+                diff = [{"type": "diff", "path": str(path), "oldText": old, "newText": content + "\n"}]
+                self.update(session, "tool_call", toolCallId=key, title=f"Edit {name}", kind="edit", status="completed", content=diff)
+        elif verb == "ask":
+            kind, _, title = rest.partition(" ")
+            answer = self.request(
+                "session/request_permission",
+                {
+                    "sessionId": session,
+                    "toolCall": {"toolCallId": key, "title": title, "kind": kind},
+                    "options": [
+                        {"optionId": "yes", "name": "Allow", "kind": "allow_once"},
+                        {"optionId": "no", "name": "Reject", "kind": "reject_once"},
+                    ],
+                },
+            )
+            outcome = (answer.get("result") or {}).get("outcome") or {}
+            said = outcome.get("optionId") or outcome.get("outcome") or answer.get("error")
+            self.update(session, "agent_message_chunk", content={"type": "text", "text": f"answer: {said}"})
+        elif verb == "call":
+            answer = self.request(rest, {"sessionId": session})
+            code = (answer.get("error") or {}).get("code")
+            self.update(session, "agent_message_chunk", content={"type": "text", "text": f"{rest}: {code}"})
+        elif verb == "wait":
+            # Opening a FIFO for reading returns when the other side opens it for writing.
+            with Path(rest).open() as gate:
+                gate.read()
+        elif verb == "pause":
+            self.cancelled[session].wait()
+        elif verb == "die":
+            self.die(rest)
+        elif verb == "fail":
+            raise Failed(rest)
+        elif verb == "flood":
+            for number in range(int(rest)):
+                self.update(session, "agent_message_chunk", content={"type": "text", "text": f"{number} "})
+        else:
+            self.update(session, "agent_message_chunk", content={"type": "text", "text": f"{verb} {rest}".strip()})
+
+
+if __name__ == "__main__":
+    Agent().run()
