@@ -82,6 +82,9 @@ class Commands(Protocol):
     def prompt(self, session_id: str, text: str) -> str:
         """Show a prompt as queued at once and send it; the answer is its prompt_id."""
 
+    def discard_prompt(self, session_id: str, prompt_id: str) -> None:
+        """Show a prompt that the backend refused (state `failed`) no longer."""
+
     def answer(self, permission_id: str, option_id: str) -> None: ...
 
     def hold(self, topic: Topic) -> Callable[[], None]:

@@ -12,13 +12,22 @@ T = TypeVar("T", bound=TaskSummary)
 
 
 class Edit(Struct, frozen=True, kw_only=True):
-    """One command that is on its way: what it will change of the task, where that can be foreseen."""
+    """One command that is on its way: what it will change of the task, where that can be foreseen.
+
+    `answered` marks one that the backend has accepted and that stands only until the task's own record shows it.
+    """
 
     token: int
     task_id: str
     title: str | None = None
     unread: bool | None = None
     session: SessionSummary | None = None
+    answered: bool = False
+
+    @property
+    def session_id(self) -> str | None:
+        """The session that it adds."""
+        return None if self.session is None else self.session.session_id
 
 
 def lay_over(task: T, edits: Iterable[Edit]) -> T:

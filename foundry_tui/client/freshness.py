@@ -4,6 +4,19 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from foundry_tui.client.link import Link, LinkState
+
+STALE_AFTER = 10.0
+"""Seconds without a connection after which what is shown is called stale and no longer about to be mended."""
+OFFLINE_AFTER = 2
+"""Attempts in a row that nobody answered after which the backend is called offline."""
+
+_AT_REST = {
+    LinkState.CLOSED: "not on screen",
+    LinkState.GONE: "removed",
+    LinkState.WAITING: "not created yet",
+}
+
 
 class FreshnessState(StrEnum):
     """`live`: connected, caught up, heard from in time, no retry pending. `reconnecting`: lost a moment ago.
@@ -27,3 +40,23 @@ class Freshness(Struct, frozen=True):
     since: int
     retry_at: int | None = None
     reason: str | None = None
+
+
+def judge(link: Link, at: float) -> Freshness:
+    """How far a topic can be trusted, given its connection; `at` is the event loop's time in seconds.
+
+    Only an open connection that is caught up and heard from in time is live; whatever waits or tries is not.
+    """
+    state, since = link.state, link.since
+    if state is LinkState.LIVE:
+        return Freshness(FreshnessState.LIVE, since)
+    if state is LinkState.QUIET:
+        return Freshness(FreshnessState.STALE, link.confirmed or since, reason=link.reason)
+    if state in _AT_REST:
+        return Freshness(FreshnessState.STALE, link.confirmed or since, reason=_AT_REST[state])
+    lost_since = since if link.lost_since is None else link.lost_since
+    if link.unanswered >= OFFLINE_AFTER:
+        return Freshness(FreshnessState.OFFLINE, lost_since, link.retry_at, link.reason)
+    if link.confirmed is not None and link.lost_at is not None and at - link.lost_at > STALE_AFTER:
+        return Freshness(FreshnessState.STALE, link.confirmed, link.retry_at, link.reason)
+    return Freshness(FreshnessState.RECONNECTING, lost_since, link.retry_at, link.reason)

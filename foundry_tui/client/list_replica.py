@@ -5,7 +5,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from foundry_tui.client.changes import Dirt
-from foundry_tui.client.replica import Replica
+from foundry_tui.client.replica import Life, Replica
 from foundry_tui.contract.events import EventName, TaskRemoved, Topic
 from foundry_tui.contract.records import Repo, TaskSummary
 from foundry_tui.contract.requests import TasksSnapshot
@@ -25,11 +25,11 @@ class TasksReplica(Replica):
         self,
         topic: Topic,
         dirty: Callable[[], Dirt],
-        started_afresh: Callable[[], None],
+        life: Life,
         decorate: Callable[[TaskSummary], TaskSummary],
         made_real: Callable[[str], None],
     ) -> None:
-        super().__init__(topic, dirty, started_afresh)
+        super().__init__(topic, dirty, life)
         self.shown: dict[str, TaskSummary] = {}
         self.repos: dict[str, Repo] = {}
         self.under: dict[str, TaskSummary] = {}

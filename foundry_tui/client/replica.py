@@ -22,6 +22,23 @@ def only(type_: type[R], record: Record) -> R:
     return type_(**{name: getattr(record, name) for name in type_.__struct_fields__})
 
 
+class Life:
+    """Which database's life the store is in; `current` rises when a topic finds that it is another than before.
+
+    `on_change` is called each time. A replica of an earlier life must begin with a snapshot, whatever it holds.
+    """
+
+    def __init__(self) -> None:
+        self.current = 0
+        self.on_change: Callable[[], None] | None = None
+
+    def begin(self) -> None:
+        """A new life has been found."""
+        self.current += 1
+        if self.on_change is not None:
+            self.on_change()
+
+
 class Replica:
     """What every topic has: where its stream stands, and what to do when the stream begins anew.
 
@@ -29,7 +46,7 @@ class Replica:
     `snapshot` or `resumed`; events before that are applied at once and again after it, in case it starts afresh.
     """
 
-    def __init__(self, topic: Topic, dirty: Callable[[], Dirt], started_afresh: Callable[[], None]) -> None:
+    def __init__(self, topic: Topic, dirty: Callable[[], Dirt], life: Life) -> None:
         self.topic = topic
         self.dirty = dirty
         self.counter = Counter()
@@ -38,14 +55,17 @@ class Replica:
         self.settled = False
         self.gone = False
         self.opened_at = 0
-        self._started_afresh = started_afresh
+        self.life = life
+        self._lived = life.current
         self._baseline = 0
         self._early: list[tuple[EventName, Struct, int]] = []
 
     @property
     def cursor(self) -> str | None:
         """The `Last-Event-ID` to resume from, or None when there is nothing to resume."""
-        return None if self.database is None else event_id(self.database, self.seq)
+        if self.database is None or self._lived != self.life.current:
+            return None
+        return event_id(self.database, self.seq)
 
     def open(self, now: int) -> None:
         """A connection of this topic begins."""
@@ -89,16 +109,18 @@ class Replica:
         if name is EventName.PING:
             return False
         if name is EventName.SNAPSHOT:
-            afresh = self.database is not None and (database != self.database or seq < self._baseline)
             bootstrap = self.database is None
+            outlived = self._lived != self.life.current
+            replaced = not bootstrap and (database != self.database or seq < self._baseline)
+            if replaced and not outlived:
+                self.life.begin()
+            self._lived = self.life.current
             self.gone = False
-            self.replace(record, seq, afresh)
+            self.replace(record, seq, replaced or outlived)
             self.database = database
             self.seq = seq
             counter.snapshots += 1
             counter.last_refresh = RefreshReason.BOOTSTRAP if bootstrap else RefreshReason.SNAPSHOT
-            if afresh:
-                self._started_afresh()
         elif name is EventName.RESUMED:
             if database != self.database:
                 # It resumes a life that is not the one held; only a snapshot can tell the truth now.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 
 from foundry_tui.client.changes import Dirt
-from foundry_tui.client.replica import Replica, only
+from foundry_tui.client.replica import Life, Replica, only
 from foundry_tui.contract.events import EventName, TaskRemoved, Topic
 from foundry_tui.contract.records import HistoryEvent, LogLine, SessionState, SessionSummary, TaskDetail, TranscriptItem
 from foundry_tui.contract.requests import LogSnapshot, SessionSnapshot, TaskSnapshot
@@ -18,8 +18,8 @@ HISTORY_WINDOW = 200
 class TaskReplica(Replica):
     """Topic `task:{id}`: one task whole. `detail` is held without its history, which `history` keeps by seq."""
 
-    def __init__(self, topic: Topic, dirty: Callable[[], Dirt], started_afresh: Callable[[], None]) -> None:
-        super().__init__(topic, dirty, started_afresh)
+    def __init__(self, topic: Topic, dirty: Callable[[], Dirt], life: Life) -> None:
+        super().__init__(topic, dirty, life)
         self.detail: TaskDetail | None = None
         self.history: list[HistoryEvent] = []
 
@@ -85,8 +85,8 @@ class TaskReplica(Replica):
 class SessionReplica(Replica):
     """Topic `session:{id}`: one conversation. `transcript` has no gaps; items beyond one wait in `_ahead`."""
 
-    def __init__(self, topic: Topic, dirty: Callable[[], Dirt], started_afresh: Callable[[], None]) -> None:
-        super().__init__(topic, dirty, started_afresh)
+    def __init__(self, topic: Topic, dirty: Callable[[], Dirt], life: Life) -> None:
+        super().__init__(topic, dirty, life)
         self.state: SessionState | None = None
         self.transcript: list[TranscriptItem] = []
         self._ahead: dict[int, TranscriptItem] = {}
@@ -176,8 +176,8 @@ class SessionReplica(Replica):
 class LogReplica(Replica):
     """Topic `log:{id}`: what providers printed, by index; a line never changes."""
 
-    def __init__(self, topic: Topic, dirty: Callable[[], Dirt], started_afresh: Callable[[], None]) -> None:
-        super().__init__(topic, dirty, started_afresh)
+    def __init__(self, topic: Topic, dirty: Callable[[], Dirt], life: Life) -> None:
+        super().__init__(topic, dirty, life)
         self.lines: list[LogLine] = []
 
     def apply(self, name: EventName, record: Struct, seq: int) -> bool:

@@ -31,7 +31,8 @@ class Latency(Struct, frozen=True, kw_only=True):
 
 
 class TopicDiagnostics(Struct, frozen=True, kw_only=True):
-    """What is known about one topic. Times are milliseconds since the epoch, `bytes` are of event data."""
+    """What is known about one topic. Times are milliseconds since the epoch, `bytes` are of the stream,
+    `position` is the event id to resume from."""
 
     topic: str
     listeners: int
@@ -39,8 +40,7 @@ class TopicDiagnostics(Struct, frozen=True, kw_only=True):
     freshness: Freshness
     last_refresh: RefreshReason | None = None
     refreshed_at: int | None = None
-    seq: int = 0
-    database: str | None = None
+    position: str | None = None
     connections: int = 0
     reconnects: int = 0
     snapshots: int = 0

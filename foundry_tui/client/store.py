@@ -17,9 +17,9 @@ from foundry_tui.client.creations import Creation, CreationState, session_of, ta
 from foundry_tui.client.edits import Edit, lay_over, merge_prompts
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.list_replica import FOR_EVER, TasksReplica
-from foundry_tui.client.replica import Replica, only
+from foundry_tui.client.replica import Life, Replica, only
 from foundry_tui.client.replicas import LogReplica, SessionReplica, TaskReplica
-from foundry_tui.client.statistics import RefreshReason
+from foundry_tui.client.statistics import Counter, RefreshReason
 from foundry_tui.contract.events import TASKS, EventName, Topic, TopicKind
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.records import (
@@ -39,7 +39,7 @@ from foundry_tui.contract.requests import CreateTask
 
 R = TypeVar("R", bound=Replica)
 
-_KINDS: dict[TopicKind, Callable[[Topic, Callable[[], Dirt], Callable[[], None]], Replica]] = {
+_KINDS: dict[TopicKind, Callable[[Topic, Callable[[], Dirt], Life], Replica]] = {
     TopicKind.TASK: TaskReplica,
     TopicKind.SESSION: SessionReplica,
     TopicKind.LOG: LogReplica,
@@ -54,14 +54,14 @@ def wall_ms() -> int:
 class Store:
     """What is known of tasks, sessions, logs and repositories, and how far it can be trusted.
 
-    `on_dirty` is called once when there is something to flush. `life` rises whenever a topic starts afresh
-    because the backend's database is another one than before.
+    `on_dirty` is called once when there is something to flush.
     """
 
     def __init__(self, now_ms: Callable[[], int] = wall_ms) -> None:
         self.now_ms = now_ms
         self.on_dirty: Callable[[], None] | None = None
-        self.life = 0
+        self._life = Life()
+        self._life.on_change = self._began_anew
         self.flushes = 0
         self._dirt: Dirt | None = None
         self._listeners: list[Callable[[Changes], None]] = []
@@ -74,10 +74,15 @@ class Store:
         self._details: dict[str, tuple[TaskDetail, int, int, TaskDetail]] = {}
         self._edition = 0
         self._tokens = count(1)
-        self._list = TasksReplica(TASKS, self._dirty, self._started_afresh, self._decorate, self._made_real)
+        self._list = TasksReplica(TASKS, self._dirty, self._life, self._decorate, self._made_real)
         self._replicas: dict[Topic, Replica] = {TASKS: self._list}
 
     # What screens read.
+
+    @property
+    def life(self) -> int:
+        """Rises whenever the backend turns out to have another database than before."""
+        return self._life.current
 
     @property
     def tasks(self) -> Mapping[str, TaskSummary]:
@@ -146,7 +151,9 @@ class Store:
         return replica is not None and replica.gone
 
     def freshness(self, topic: Topic = TASKS) -> Freshness:
-        """How far what is held of a topic can be trusted."""
+        """How far what is held of a topic can be trusted; of what is only asked for yet, as far as the list."""
+        if topic != TASKS and self.is_expected(topic):
+            topic = TASKS
         known = self._freshness.get(topic)
         if known is None:
             known = Freshness(FreshnessState.STALE, self.now_ms(), reason="not subscribed")
@@ -179,6 +186,8 @@ class Store:
             # What is shown of a task made here may still stand on its summary alone.
             dirt.details.add(task_id)
             dirt.sessions.add(self._made[task_id].session_id)
+        for session_id in dirt.sessions & self._prompts.keys():
+            self._drop_known_prompts(session_id)
         now = self.now_ms()
         for replica in self._replicas.values():
             replica.counter.flushed(now)
@@ -206,6 +215,10 @@ class Store:
         replica = self._replicas.get(topic)
         return None if replica is None else replica.cursor
 
+    def counter(self, topic: Topic) -> Counter:
+        """The running counts of a topic."""
+        return self._replica(topic).counter
+
     def absent(self, topic: Topic) -> None:
         """The backend knows no such topic: what it was about has been removed."""
         replica = self._replica(topic)
@@ -227,14 +240,17 @@ class Store:
 
     # What the user asked for.
 
-    def create(self, request: CreateTask, since: int | None = None) -> Creation:
+    def create(self, request: CreateTask) -> Creation:
         """Show a task that has not been answered yet; `request` has its task_id and session_id."""
         if request.task_id is None or request.session_id is None:
             raise ValueError("a creation needs the ids of its task and its session")
-        now = self.now_ms() if since is None else since
-        creation = Creation(request=request, state=CreationState.PENDING, since=now)
+        creation = Creation(request=request, state=CreationState.PENDING, since=self.now_ms())
         self._put_creation(creation)
         return creation
+
+    def restore_creation(self, creation: Creation) -> None:
+        """Show a creation that an earlier run of the app left unsettled."""
+        self._put_creation(creation)
 
     def created(self, task: TaskDetail, life: int | None = None) -> bool:
         """The answer to a create. False when the database has changed since `life`: ask again with the same id."""
@@ -285,12 +301,26 @@ class Store:
 
     def settle(self, task_id: str, token: int) -> None:
         """The backend has answered: what it committed is shown from now on."""
-        edits = [edit for edit in self._edits.get(task_id, ()) if edit.token != token]
-        if edits:
-            self._edits[task_id] = edits
-        else:
-            self._edits.pop(task_id, None)
+        self._keep_edits(task_id, [edit for edit in self._edits.get(task_id, ()) if edit.token != token])
         self._redecorate(task_id)
+
+    def session_made(self, token: int, session: SessionSummary) -> None:
+        """The answer to a request for a session: it is shown as answered until the task's own record has it."""
+        edits = self._edits.get(session.task_id, [])
+        for place, edit in enumerate(edits):
+            if edit.token == token:
+                edits[place] = replace(edit, session=session, answered=True)
+        self._redecorate(session.task_id)
+
+    def task_of_session(self, session_id: str) -> str | None:
+        """The task that a session belongs to, as far as is known."""
+        asked = self._edited_session(session_id)
+        if asked is not None:
+            return asked.task_id
+        replica = self._find(TopicKind.SESSION, session_id, SessionReplica)
+        if replica is not None and replica.state is not None:
+            return replica.state.task_id
+        return self._made_sessions.get(session_id)
 
     def answered(self, task: TaskDetail, life: int | None = None) -> None:
         """A task as the answer to a command has it; dropped when the database has changed since `life`."""
@@ -350,7 +380,8 @@ class Store:
         if topic.kind is TopicKind.SESSION:
             if self._made_sessions.get(topic.id, "") in self._creations:
                 return True
-            return self._edited_session(topic.id) is not None
+            asked = self._edited_session(topic.id)
+            return asked is not None and not asked.answered
         return topic.id in self._creations
 
     # Inside.
@@ -363,13 +394,16 @@ class Store:
                 self.on_dirty()
         return dirt
 
-    def _started_afresh(self) -> None:
-        self.life += 1
+    def _began_anew(self) -> None:
+        # What another database had accepted is no promise of this one.
+        for task_id in list(self._edits):
+            self._keep_edits(task_id, [edit for edit in self._edits[task_id] if not edit.answered])
+            self._redecorate(task_id)
 
     def _replica(self, topic: Topic) -> Replica:
         replica = self._replicas.get(topic)
         if replica is None:
-            replica = self._replicas[topic] = _KINDS[topic.kind](topic, self._dirty, self._started_afresh)
+            replica = self._replicas[topic] = _KINDS[topic.kind](topic, self._dirty, self._life)
         return replica
 
     def _task_replica(self, task_id: str) -> TaskReplica:
@@ -403,16 +437,17 @@ class Store:
             if summary is None or summary.revision == 0:
                 return guess
             return replace(guess, **{name: getattr(summary, name) for name in SessionSummary.__struct_fields__})
-        summary = self._edited_session(session_id)
+        asked = self._edited_session(session_id)
+        summary = None if asked is None else asked.session
         if summary is None:
             return None
         return SessionDetail(**{name: getattr(summary, name) for name in SessionSummary.__struct_fields__})
 
-    def _edited_session(self, session_id: str) -> SessionSummary | None:
+    def _edited_session(self, session_id: str) -> Edit | None:
         for edits in self._edits.values():
             for edit in edits:
-                if edit.session is not None and edit.session.session_id == session_id:
-                    return edit.session
+                if edit.session_id == session_id:
+                    return edit
         return None
 
     def _repo_of(self, request: CreateTask) -> Repo | None:
@@ -435,6 +470,15 @@ class Store:
         dirt.creations.add(task_id)
         dirt.tasks.add(task_id)
 
+    def _drop_known_prompts(self, session_id: str) -> None:
+        replica = self._find(TopicKind.SESSION, session_id, SessionReplica)
+        if replica is not None and replica.state is not None:
+            asked = self._prompts[session_id]
+            for prompt in replica.state.prompts:
+                asked.pop(prompt.prompt_id, None)
+            if not asked:
+                del self._prompts[session_id]
+
     def _made_real(self, task_id: str) -> None:
         self._list.created.discard(task_id)
         if self._creations.pop(task_id, None) is not None:
@@ -445,8 +489,21 @@ class Store:
         if made is not None:
             self._made_sessions.pop(made.session_id, None)
 
+    def _keep_edits(self, task_id: str, edits: list[Edit]) -> None:
+        if edits:
+            self._edits[task_id] = edits
+        else:
+            self._edits.pop(task_id, None)
+
     def _decorate(self, task: TaskSummary) -> TaskSummary:
-        return lay_over(task, self._edits.get(task.task_id, ()))
+        edits = self._edits.get(task.task_id, [])
+        if any(edit.answered for edit in edits):
+            known = {session.session_id for session in task.sessions}
+            edits = [
+                edit for edit in edits if not (edit.answered and edit.session and edit.session.session_id in known)
+            ]
+            self._keep_edits(task.task_id, edits)
+        return lay_over(task, edits)
 
     def _redecorate(self, task_id: str) -> None:
         self._edition += 1

@@ -1,0 +1,114 @@
+"""Carries commands to the backend: in order where order matters, again and again where an answer is owed."""
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+
+from foundry_tui.client.api import ApiProblem, Unreachable
+from foundry_tui.client.backoff import wait_after
+
+T = TypeVar("T")
+
+PATIENCE = 20.0
+"""Seconds for which a command that nobody answers is tried again before the user is told."""
+
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Answers that say nothing about the request: the same one may succeed a moment later."""
+
+
+class Courier:
+    """Runs commands inside the task group that `start` was given; what is sent before that waits for it."""
+
+    def __init__(self, rng: random.Random | None = None) -> None:
+        self.unsettled = 0
+        self._rng = rng or random.Random()
+        self._group: TaskGroup | None = None
+        self._backlog: list[Callable[[], Awaitable[None]]] = []
+        self._lanes: dict[str, list[Callable[[], Awaitable[None]]]] = {}
+        self._again = anyio.Event()
+
+    def start(self, group: TaskGroup) -> None:
+        """Run in `group` from now on."""
+        self._group = group
+        backlog, self._backlog = self._backlog, []
+        for job in backlog:
+            group.start_soon(self._run, job)
+
+    def stop(self) -> None:
+        """The task group ends."""
+        self._group = None
+
+    def send(self, job: Callable[[], Awaitable[None]], lane: str | None = None) -> None:
+        """Run `job` soon; those of one lane one after the other."""
+        if lane is not None:
+            waiting = self._lanes.get(lane)
+            if waiting is not None:
+                waiting.append(job)
+                return
+            self._lanes[lane] = [job]
+            job = self._lane(lane)
+        if self._group is None:
+            self._backlog.append(job)
+        else:
+            self._group.start_soon(self._run, job)
+
+    def try_now(self) -> None:
+        """The backend may be back: end all waits."""
+        again, self._again = self._again, anyio.Event()
+        again.set()
+
+    async def deliver(
+        self,
+        call: Callable[[], Awaitable[T]],
+        *,
+        patience: float = PATIENCE,
+        needed: Callable[[], bool] | None = None,
+        done: frozenset[int] = frozenset(),
+    ) -> T | None:
+        """The answer to `call`, which is repeated with back-off while none comes, for `patience` seconds.
+
+        None when `needed` says that no answer is owed any more, or when a repetition is refused with a status in
+        `done`, which shows that an earlier attempt got through. Raises `ApiProblem` and, in the end, `Unreachable`.
+        """
+        deadline = anyio.current_time() + patience
+        failures = 0
+        maybe_done = False
+        while needed is None or needed():
+            again = self._again
+            try:
+                return await call()
+            except Unreachable as error:
+                maybe_done = maybe_done or error.maybe_done
+                if anyio.current_time() >= deadline:
+                    raise
+            except ApiProblem as error:
+                if maybe_done and error.problem.status in done:
+                    return None
+                if error.problem.status not in _PASSING or anyio.current_time() >= deadline:
+                    raise
+            failures += 1
+            with anyio.move_on_after(wait_after(failures, self._rng)):
+                await again.wait()
+        return None
+
+    def _lane(self, lane: str) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            jobs = self._lanes[lane]
+            try:
+                while jobs:
+                    await jobs[0]()
+                    jobs.pop(0)
+            finally:
+                del self._lanes[lane]
+
+        return run
+
+    async def _run(self, job: Callable[[], Awaitable[None]]) -> None:
+        self.unsettled += 1
+        try:
+            await job()
+        finally:
+            self.unsettled -= 1

@@ -1,0 +1,465 @@
+"""The client as the app gets it: a store, and commands that return at once."""
+
+import math
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.abc import TaskStatus
+
+from foundry_tui.client.api import Api, ApiProblem, Unreachable
+from foundry_tui.client.changes import Changes
+from foundry_tui.client.commands import CommandProblem, Commands
+from foundry_tui.client.connection import Target, make_http
+from foundry_tui.client.courier import Courier
+from foundry_tui.client.creations import CreationState
+from foundry_tui.client.outbox import Outbox
+from foundry_tui.client.statistics import Diagnostics
+from foundry_tui.client.store import Store, wall_ms
+from foundry_tui.client.subscriptions import GRACE, Subscriptions
+from foundry_tui.contract.events import Topic
+from foundry_tui.contract.ids import uuid7
+from foundry_tui.contract.records import (
+    ErrorKind,
+    HistoryEvent,
+    Prompt,
+    PromptState,
+    Repo,
+    SessionStatus,
+    SessionSummary,
+    TaskDetail,
+    TaskError,
+)
+from foundry_tui.contract.requests import (
+    AddRepo,
+    AnswerPermission,
+    CreatePrompt,
+    CreateSession,
+    CreateTask,
+    Diff,
+    PatchTask,
+    ReleaseTask,
+)
+from foundry_tui.contract.status import PROVISIONING
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["CommandProblem", "Commands", "Foundry"]
+
+FRAME = 0.05
+"""Seconds between two flushes at least."""
+HISTORY_PAGE = 500
+"""History events asked for at a time."""
+
+
+class Foundry:
+    """The client's parts, put together around one backend.
+
+    `keep` is the file for what must outlive the app (None: nothing does). Screens get `store` and this as their
+    `Commands`; listeners of the store run in the task that runs `run`. Use: `await tg.start(foundry.run)`.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        keep: Path | None = None,
+        transport: "httpx.AsyncBaseTransport | None" = None,
+        store: Store | None = None,
+        now_ms: Callable[[], int] = wall_ms,
+        rng: random.Random | None = None,
+        new_id: Callable[[], str] = uuid7,
+        grace: float = GRACE,
+    ) -> None:
+        self.on_problem: Callable[[CommandProblem], None] | None = None
+        self.store = store if store is not None else Store(now_ms)
+        self.http = make_http(target, transport)
+        self.api = Api(self.http)
+        self.outbox = Outbox(keep)
+        self.drafts = self.outbox
+        self.subscriptions = Subscriptions(self.store, self.http, rng=rng, grace=grace, on_live=self._backend_answers)
+        self._courier = Courier(rng)
+        self._new_id = new_id
+        self._work = anyio.Event()
+        self._unsaved = anyio.Event()
+        self.outbox.on_change = lambda: self._unsaved.set()
+        self._last_flush = -math.inf
+        self._settled: dict[str, anyio.Event] = {}
+        self.store.on_dirty = self._wake
+        self._restore()
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Connect, carry commands and flush, until cancelled; closes all connections and keeps what is unsettled."""
+        stop = self.store.listen(self._forget_settled)
+        try:
+            async with self.http, anyio.create_task_group() as group:
+                await group.start(self.subscriptions.run)
+                self._courier.start(group)
+                group.start_soon(self._keep_flushing)
+                group.start_soon(self._keep_saving)
+                task_status.started()
+                await anyio.sleep_forever()
+        finally:
+            self._courier.stop()
+            stop()
+            self._save_now()
+
+    def diagnostics(self) -> Diagnostics:
+        """What is known of every connection, frozen."""
+        return Diagnostics(
+            at=self.store.now_ms(),
+            freshness=self.store.freshness(),
+            topics=self.subscriptions.topics(),
+            log=self.subscriptions.log(),
+            tasks=len(self.store.tasks),
+            creations=len(self.store.creations),
+            flushes=self.store.flushes,
+            unsettled_commands=self._courier.unsettled,
+        )
+
+    # Commands.
+
+    def hold(self, topic: Topic) -> Callable[[], None]:
+        return self.subscriptions.hold(topic)
+
+    def reconnect(self) -> None:
+        self.subscriptions.reconnect()
+        self._courier.try_now()
+
+    def create(self, request: CreateTask) -> str:
+        task_id = request.task_id or self._new_id()
+        request = CreateTask(
+            repo=request.repo,
+            prompt=request.prompt,
+            task_id=task_id,
+            title=request.title,
+            branch=request.branch,
+            base_branch=request.base_branch,
+            agent=request.agent,
+            provider=request.provider,
+            session_id=request.session_id or self._new_id(),
+        )
+        self.outbox.put_creation(self.store.create(request))
+        self._settle_creation(task_id)
+        return task_id
+
+    def retry_creation(self, task_id: str) -> None:
+        creation = self.store.creations.get(task_id)
+        if creation is None or creation.state is not CreationState.REFUSED:
+            return
+        again = self.store.retry_creation(task_id)
+        if again is not None:
+            self.outbox.put_creation(again)
+            self._settle_creation(task_id)
+
+    def discard_creation(self, task_id: str) -> None:
+        self.store.discard_creation(task_id)
+        self._creation_settled(task_id)
+
+    def retry(self, task_id: str) -> None:
+        if task_id in self.store.creations:
+            self.retry_creation(task_id)
+            return
+        self._command("retry", lambda: self.api.retry(task_id), task_id, lane="life", done=frozenset({409}))
+
+    def archive(self, task_id: str, force: bool = False) -> None:
+        if self._discard_refused(task_id):
+            return
+        request = ReleaseTask(force=force)
+        self._command("archive", lambda: self.api.archive(task_id, request), task_id, lane="life")
+
+    def kill(self, task_id: str, force: bool = False, delete_branch: bool = False) -> None:
+        if self._discard_refused(task_id):
+            return
+        request = ReleaseTask(force=force, delete_branch=delete_branch)
+        self._command("kill", lambda: self.api.kill(task_id, request), task_id, lane="life")
+
+    def prune(self, task_id: str) -> None:
+        if self._discard_refused(task_id):
+            return
+
+        async def prune() -> None:
+            await self.api.prune(task_id)
+            self.store.pruned(task_id)
+
+        self._command("prune", prune, task_id, lane="life", done=frozenset({404}))
+
+    def rename(self, task_id: str, title: str) -> None:
+        self._patch("rename", task_id, PatchTask(title=title), self.store.edit(task_id, title=title))
+
+    def mark(self, task_id: str, unread: bool) -> None:
+        self._patch("mark", task_id, PatchTask(unread=unread), self.store.edit(task_id, unread=unread))
+
+    def add_session(self, task_id: str, name: str | None = None, agent: str | None = None) -> str:
+        session_id = self._new_id()
+        now = self.store.now_ms()
+        task = self.store.tasks.get(task_id)
+        early = task is None or task.status in PROVISIONING
+        session = SessionSummary(
+            session_id=session_id,
+            task_id=task_id,
+            name=name or "",
+            agent=agent or (task.agent if task is not None else ""),
+            status=SessionStatus.PENDING_PROVISION if early else SessionStatus.PENDING_CREATE,
+            created_at=now,
+            updated_at=now,
+            revision=0,
+        )
+        token = self.store.edit(task_id, session=session)
+        request = CreateSession(session_id=session_id, agent=agent, name=name)
+
+        async def add() -> None:
+            made = await self.api.add_session(task_id, request)
+            self.store.session_made(token, made)
+            self.subscriptions.nudge()
+
+        self._command("add_session", add, task_id, lane="sessions", failed=lambda: self.store.settle(task_id, token))
+        return session_id
+
+    def close_session(self, session_id: str) -> None:
+        self._session_command("close_session", session_id, lambda: self.api.close_session(session_id))
+
+    def stop(self, session_id: str) -> None:
+        self._session_command("stop", session_id, lambda: self.api.stop(session_id))
+
+    def prompt(self, session_id: str, text: str) -> str:
+        prompt = Prompt(
+            prompt_id=self._new_id(),
+            session_id=session_id,
+            text=text,
+            state=PromptState.QUEUED,
+            at=self.store.now_ms(),
+        )
+        self.outbox.put_prompt(prompt)
+        self.store.put_prompt(prompt)
+        self._deliver_prompt(prompt)
+        return prompt.prompt_id
+
+    def discard_prompt(self, session_id: str, prompt_id: str) -> None:
+        self.store.drop_prompt(session_id, prompt_id)
+        self.outbox.drop_prompt(prompt_id)
+
+    def answer(self, permission_id: str, option_id: str) -> None:
+        request = AnswerPermission(option_id=option_id)
+
+        async def answer() -> None:
+            await self.api.answer(permission_id, request)
+
+        self._command("answer", answer, None, done=frozenset({409}))
+
+    async def diff(self, task_id: str) -> Diff:
+        return await self.api.diff(task_id)
+
+    async def branches(self, repo_id: str) -> Sequence[str]:
+        return (await self.api.branches(repo_id)).branches
+
+    async def history(self, task_id: str) -> Sequence[HistoryEvent]:
+        events: list[HistoryEvent] = []
+        after = 0
+        while True:
+            page = (await self.api.history(task_id, after, HISTORY_PAGE)).events
+            events += page
+            if len(page) < HISTORY_PAGE:
+                return self.store.add_history(task_id, events)
+            after = page[-1].seq
+
+    async def add_repo(self, *, path: str | None = None, remote: str | None = None) -> Repo:
+        repo = await self.api.add_repo(AddRepo(path=path, remote=remote))
+        self.store.add_repo(repo)
+        return repo
+
+    # Carrying them out.
+
+    def _command(
+        self,
+        action: str,
+        call: Callable[[], Awaitable[object]],
+        task_id: str | None,
+        *,
+        session_id: str | None = None,
+        lane: str | None = None,
+        done: frozenset[int] = frozenset(),
+        failed: Callable[[], None] | None = None,
+    ) -> None:
+        async def job() -> None:
+            if await self._is_real(task_id):
+                try:
+                    await self._courier.deliver(call, done=done)
+                    return
+                except (ApiProblem, Unreachable) as error:
+                    self._report(action, error, task_id, session_id)
+            if failed is not None:
+                failed()
+
+        self._courier.send(job, None if lane is None else f"{lane}:{task_id}")
+
+    def _session_command(self, action: str, session_id: str, call: Callable[[], Awaitable[object]]) -> None:
+        task_id = self.store.task_of_session(session_id)
+        self._command(action, call, task_id, session_id=session_id)
+
+    def _patch(self, action: str, task_id: str, request: PatchTask, token: int) -> None:
+        async def patch() -> None:
+            life = self.store.life
+            self.store.answered(await self.api.patch(task_id, request), life)
+            self.store.settle(task_id, token)
+
+        self._command(action, patch, task_id, lane="edit", failed=lambda: self.store.settle(task_id, token))
+
+    def _deliver_prompt(self, prompt: Prompt) -> None:
+        session_id, prompt_id = prompt.session_id, prompt.prompt_id
+        task_id = self.store.task_of_session(session_id)
+        request = CreatePrompt(prompt_id=prompt_id, text=prompt.text)
+
+        async def job() -> None:
+            if not await self._is_real(task_id):
+                self.outbox.drop_prompt(prompt_id)
+                self.store.drop_prompt(session_id, prompt_id)
+                return
+            try:
+                # Kept until the backend has it, however long that takes: a prompt is never lost.
+                accepted = await self._courier.deliver(lambda: self.api.prompt(session_id, request), patience=math.inf)
+            except (ApiProblem, Unreachable) as error:
+                reason = TaskError(kind=ErrorKind.INTERNAL, message=str(error), retryable=True, at=self.store.now_ms())
+                self.store.put_prompt(
+                    Prompt(
+                        prompt_id=prompt_id,
+                        session_id=session_id,
+                        text=prompt.text,
+                        state=PromptState.FAILED,
+                        at=prompt.at,
+                        error=reason,
+                    )
+                )
+                self._report("prompt", error, task_id, session_id)
+            else:
+                if accepted is not None:
+                    self.store.put_prompt(accepted)
+            self.outbox.drop_prompt(prompt_id)
+
+        self._courier.send(job, f"prompts:{session_id}")
+
+    def _settle_creation(self, task_id: str) -> None:
+        self._settled.setdefault(task_id, anyio.Event())
+
+        def owed() -> bool:
+            creation = self.store.creations.get(task_id)
+            return creation is not None and creation.state is CreationState.PENDING
+
+        async def create() -> TaskDetail | None:
+            while owed():
+                life = self.store.life
+                task = await self.api.create(self.store.creations[task_id].request)
+                if self.store.created(task, life):
+                    return task
+            return None
+
+        async def job() -> None:
+            try:
+                await self._courier.deliver(create, patience=math.inf, needed=owed)
+            except (ApiProblem, Unreachable) as error:
+                if isinstance(error, ApiProblem) and owed():
+                    self.store.refused(task_id, error.problem)
+                    self.outbox.put_creation(self.store.creations[task_id])
+                    self._report("create", error, task_id, None)
+                    return
+            self._creation_settled(task_id)
+
+        self._courier.send(job)
+
+    def _creation_settled(self, task_id: str) -> None:
+        if task_id in self.store.creations:
+            return
+        self.outbox.drop_creation(task_id)
+        settled = self._settled.pop(task_id, None)
+        if settled is not None:
+            settled.set()
+        self.subscriptions.nudge()
+
+    async def _is_real(self, task_id: str | None) -> bool:
+        """Wait until the backend has the task; False when it was discarded instead."""
+        if task_id is None:
+            return True
+        settled = self._settled.get(task_id)
+        if settled is not None:
+            await settled.wait()
+            return task_id in self.store.tasks
+        return True
+
+    def _discard_refused(self, task_id: str) -> bool:
+        """A refused creation has nothing to release: dropping it is all there is to do."""
+        creation = self.store.creations.get(task_id)
+        if creation is None or creation.state is not CreationState.REFUSED:
+            return False
+        self.discard_creation(task_id)
+        return True
+
+    def _report(
+        self, action: str, error: ApiProblem | Unreachable, task_id: str | None, session_id: str | None
+    ) -> None:
+        if self.on_problem is not None:
+            problem = error.problem if isinstance(error, ApiProblem) else None
+            self.on_problem(
+                CommandProblem(
+                    action=action, message=str(error), task_id=task_id, session_id=session_id, problem=problem
+                )
+            )
+
+    # Settling what the last run of the app left, and keeping what this one leaves.
+
+    def _restore(self) -> None:
+        for creation in list(self.outbox.creations.values()):
+            self.store.restore_creation(creation)
+            if creation.state is CreationState.PENDING:
+                self._settle_creation(creation.task_id)
+            else:
+                self._settled.setdefault(creation.task_id, anyio.Event())
+        for prompt in list(self.outbox.prompts.values()):
+            self.store.put_prompt(prompt)
+            self._deliver_prompt(prompt)
+
+    def _forget_settled(self, changes: Changes) -> None:
+        for task_id in changes.creations:
+            self._creation_settled(task_id)
+
+    def _backend_answers(self) -> None:
+        self._courier.try_now()
+
+    # Telling listeners.
+
+    def _wake(self) -> None:
+        self._work.set()
+
+    async def _keep_flushing(self) -> None:
+        while True:
+            await self._work.wait()
+            # What came with the same bytes is told together.
+            await anyio.sleep(max(0, self._last_flush + FRAME - anyio.current_time()))
+            self._work = anyio.Event()
+            self._last_flush = anyio.current_time()
+            self.store.flush()
+
+    async def _keep_saving(self) -> None:
+        while True:
+            await self._unsaved.wait()
+            self._unsaved = anyio.Event()
+            delta = self.outbox.take()
+            try:
+                await anyio.to_thread.run_sync(self.outbox.write, delta)
+            except OSError as error:
+                self.outbox.give_back(delta)
+                self._cannot_keep(error)
+
+    def _save_now(self) -> None:
+        # The app is leaving: a moment of blocking is better than a lost draft.
+        try:
+            self.outbox.write(self.outbox.take())
+        except OSError as error:
+            self._cannot_keep(error)
+
+    def _cannot_keep(self, error: OSError) -> None:
+        if self.on_problem is not None:
+            message = f"Drafts and unanswered tasks cannot be kept in {self.outbox.path}: {error.strerror}."
+            self.on_problem(CommandProblem(action="keep", message=message))

@@ -1,0 +1,141 @@
+"""What must outlive the app: creations that the backend has not answered, prompts not yet accepted, and drafts.
+
+One small JSON file, replaced as a whole, so that a crash leaves the old or the new one and never half of one.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from foundry_tui.client.creations import Creation
+from foundry_tui.contract.records import Prompt
+from foundry_tui.contract.requests import CreateTask
+
+Delta = dict[tuple[str, str], Creation | Prompt | CreateTask | None]
+"""Changes of the file: part and key to the new value, or to None where it is dropped."""
+
+
+class _Contents(Struct, kw_only=True):
+    """The file."""
+
+    version: int = 1
+    creations: dict[str, Creation] = {}
+    prompts: dict[str, Prompt] = {}
+    drafts: dict[str, CreateTask] = {}
+
+
+_decoder = msgspec.json.Decoder(_Contents)
+
+
+class Outbox:
+    """The file at `path` (None: nothing is kept beyond the app's life), and what it holds.
+
+    `on_change` is called when there is something to `take` and `write`. Several apps may share the file: each writes
+    its own changes into what is there, and a creation sent twice is made once.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.damaged: Path | None = None
+        self.on_change: Callable[[], None] | None = None
+        self._contents = self._read()
+        self._touched: set[tuple[str, str]] = set()
+
+    @property
+    def creations(self) -> dict[str, Creation]:
+        """Unsettled creations by task_id; to be read only."""
+        return self._contents.creations
+
+    @property
+    def prompts(self) -> dict[str, Prompt]:
+        """Prompts that the backend has not accepted, by prompt_id; to be read only."""
+        return self._contents.prompts
+
+    def put_creation(self, creation: Creation) -> None:
+        self._contents.creations[creation.task_id] = creation
+        self._touch("creations", creation.task_id)
+
+    def drop_creation(self, task_id: str) -> None:
+        if self._contents.creations.pop(task_id, None) is not None:
+            self._touch("creations", task_id)
+
+    def put_prompt(self, prompt: Prompt) -> None:
+        self._contents.prompts[prompt.prompt_id] = prompt
+        self._touch("prompts", prompt.prompt_id)
+
+    def drop_prompt(self, prompt_id: str) -> None:
+        if self._contents.prompts.pop(prompt_id, None) is not None:
+            self._touch("prompts", prompt_id)
+
+    def get(self, repo: str) -> CreateTask | None:
+        """The draft kept for `repo` (`""`: none chosen), or None."""
+        return self._contents.drafts.get(repo)
+
+    def put(self, repo: str, draft: CreateTask) -> None:
+        """Keep `draft` for `repo`, in place of the one before."""
+        if self._contents.drafts.get(repo) != draft:
+            self._contents.drafts[repo] = draft
+            self._touch("drafts", repo)
+
+    def discard(self, repo: str) -> None:
+        """Forget the draft of `repo`."""
+        if self._contents.drafts.pop(repo, None) is not None:
+            self._touch("drafts", repo)
+
+    def take(self) -> Delta:
+        """What changed since the last time, to be handed to `write`."""
+        touched, self._touched = self._touched, set()
+        return {(part, key): getattr(self._contents, part).get(key) for part, key in touched}
+
+    def give_back(self, delta: Delta) -> None:
+        """A `write` failed: what it should have written is tried again with the next change."""
+        self._touched |= delta.keys()
+
+    def write(self, delta: Delta) -> None:
+        """Write changes into the file; touches nothing else, so that a thread may do it. Raises `OSError`."""
+        if self.path is None or not delta:
+            return
+        contents = self._read()
+        for (part, key), value in delta.items():
+            there = getattr(contents, part)
+            if value is None:
+                there.pop(key, None)
+            else:
+                there[key] = value
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # mkstemp makes the file readable by its owner alone: prompts are private.
+        descriptor, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(msgspec.json.encode(contents))
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(self.path)
+        except OSError:
+            with suppress(OSError):
+                Path(name).unlink()
+            raise
+
+    def _touch(self, part: str, key: str) -> None:
+        self._touched.add((part, key))
+        if self.on_change is not None:
+            self.on_change()
+
+    def _read(self) -> _Contents:
+        if self.path is None:
+            return _Contents()
+        try:
+            return _decoder.decode(self.path.read_bytes())
+        except FileNotFoundError:
+            return _Contents()
+        except msgspec.DecodeError:
+            # Somebody may want to look at it, and the next save would overwrite it.
+            self.damaged = self.path.with_name(f"{self.path.name}.damaged")
+            with suppress(OSError):
+                self.path.replace(self.damaged)
+            return _Contents()

@@ -1,0 +1,260 @@
+"""Which topics are connected: counted holds, one connection a topic, a grace time after the last one left."""
+
+import random
+from collections import deque
+from collections.abc import Callable
+
+import anyio
+import httpx
+from anyio.abc import TaskGroup, TaskStatus
+
+from foundry_tui.client.changes import Changes
+from foundry_tui.client.freshness import judge
+from foundry_tui.client.link import Link, LinkChange, LinkState
+from foundry_tui.client.statistics import ConnectionEvent, TopicDiagnostics
+from foundry_tui.client.store import Store
+from foundry_tui.client.stream import EventStream, StreamEvent
+from foundry_tui.contract.events import TASKS, Topic
+
+GRACE = 30.0
+"""Seconds that a topic stays connected after the last subscriber left."""
+LOG_KEPT = 200
+"""Connection events kept for the diagnostics."""
+IDLE_KEPT = 32
+"""Topics whose data is kept after they were closed, so that coming back resumes instead of loading."""
+
+
+class _Subscription:
+    """One topic's holds and its connection."""
+
+    def __init__(self, topic: Topic, now: int) -> None:
+        self.topic = topic
+        self.listeners = 0
+        self.link = Link(since=now)
+        self.stream: EventStream | None = None
+        self.scope: anyio.CancelScope | None = None
+        self.grace: anyio.CancelScope | None = None
+        self.ready: anyio.Event | None = None
+        self.serving = False
+        self.wanted = False
+
+
+class Subscriptions:
+    """Keeps a stream open for each topic that somebody holds, and says through the store how fresh each one is.
+
+    `on_live` is called whenever a topic becomes live: the backend answers again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        http: httpx.AsyncClient,
+        *,
+        rng: random.Random | None = None,
+        grace: float = GRACE,
+        on_live: Callable[[], None] | None = None,
+    ) -> None:
+        self.on_live = on_live
+        self._store = store
+        self._http = http
+        self._rng = rng or random.Random()
+        self._grace_time = grace
+        self._subscriptions: dict[Topic, _Subscription] = {}
+        self._log: deque[ConnectionEvent] = deque(maxlen=LOG_KEPT)
+        self._group: TaskGroup | None = None
+
+    def hold(self, topic: Topic) -> Callable[[], None]:
+        """Keep `topic` connected until the answer is called; calling it again does nothing."""
+        subscription = self._subscriptions.get(topic)
+        if subscription is None:
+            subscription = self._subscriptions[topic] = _Subscription(topic, self._store.now_ms())
+        else:
+            # The most recently used is last, so that the oldest idle one is the first to be forgotten.
+            self._subscriptions[topic] = self._subscriptions.pop(topic)
+        subscription.listeners += 1
+        subscription.wanted = True
+        if subscription.grace is not None:
+            subscription.grace.cancel()
+            subscription.grace = None
+        self._serve_soon(subscription)
+        released = False
+
+        def release() -> None:
+            nonlocal released
+            if not released:
+                released = True
+                self._release(subscription)
+
+        return release
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Own all connections until cancelled."""
+        stop = self._store.listen(self._heard)
+        try:
+            async with anyio.create_task_group() as group:
+                self._group = group
+                for subscription in list(self._subscriptions.values()):
+                    if subscription.wanted:
+                        self._serve_soon(subscription)
+                task_status.started()
+                await anyio.sleep_forever()
+        finally:
+            self._group = None
+            stop()
+
+    def reconnect(self) -> None:
+        """Try every lost connection again now."""
+        for subscription in self._subscriptions.values():
+            if subscription.stream is not None:
+                subscription.stream.reconnect_now()
+            elif subscription.listeners and subscription.link.state is LinkState.GONE:
+                self._serve_soon(subscription)
+
+    def nudge(self) -> None:
+        """Something that topics waited for may have happened: connect those that need wait no longer."""
+        for subscription in list(self._subscriptions.values()):
+            if subscription.ready is not None and not self._store.is_expected(subscription.topic):
+                subscription.ready.set()
+
+    def topics(self) -> tuple[TopicDiagnostics, ...]:
+        """Every topic that was ever held and is still remembered, `tasks` first."""
+        found = []
+        for topic, subscription in self._subscriptions.items():
+            counter = self._store.counter(topic)
+            found.append(
+                TopicDiagnostics(
+                    topic=str(topic),
+                    listeners=subscription.listeners,
+                    link=str(subscription.link.state),
+                    freshness=self._store.freshness(topic),
+                    last_refresh=counter.last_refresh,
+                    refreshed_at=counter.refreshed_at,
+                    position=self._store.cursor(topic),
+                    connections=counter.connections,
+                    reconnects=subscription.link.reconnects,
+                    snapshots=counter.snapshots,
+                    events_applied=counter.applied,
+                    dropped_stale=counter.stale,
+                    bytes=counter.bytes,
+                    latency=counter.latency(),
+                )
+            )
+        return tuple(sorted(found, key=lambda topic: topic.topic != str(TASKS)))
+
+    def log(self) -> tuple[ConnectionEvent, ...]:
+        """The latest connection events, oldest first."""
+        return tuple(self._log)
+
+    def _release(self, subscription: _Subscription) -> None:
+        subscription.listeners -= 1
+        if subscription.listeners == 0 and self._group is not None:
+            self._group.start_soon(self._wait_grace, subscription)
+        elif subscription.listeners == 0:
+            subscription.wanted = False
+
+    async def _wait_grace(self, subscription: _Subscription) -> None:
+        if subscription.listeners:
+            return
+        with anyio.CancelScope() as scope:
+            subscription.grace = scope
+            await anyio.sleep(self._grace_time)
+        if scope.cancelled_caught or subscription.listeners or subscription.grace is not scope:
+            return
+        subscription.grace = None
+        subscription.wanted = False
+        if subscription.scope is not None:
+            subscription.scope.cancel()
+
+    def _serve_soon(self, subscription: _Subscription) -> None:
+        if self._group is not None and not subscription.serving:
+            subscription.serving = True
+            self._group.start_soon(self._serve, subscription)
+
+    async def _serve(self, subscription: _Subscription) -> None:
+        """The one task of a topic: it owns the connection from its first byte to its closing."""
+        try:
+            while subscription.wanted:
+                with anyio.CancelScope() as scope:
+                    subscription.scope = scope
+                    await self._wait_ready(subscription)
+                    await self._stream(subscription)
+                    # The topic is gone; only a new hold, or its return, is a reason to ask again.
+                    break
+        finally:
+            subscription.serving = False
+            subscription.scope = None
+            subscription.stream = None
+        if subscription.link.state is not LinkState.GONE:
+            self._link(subscription, LinkChange(state=LinkState.CLOSED))
+        if not subscription.wanted:
+            self._forget_oldest()
+
+    async def _wait_ready(self, subscription: _Subscription) -> None:
+        if not self._store.is_expected(subscription.topic):
+            return
+        self._link(subscription, LinkChange(state=LinkState.WAITING))
+        subscription.ready = anyio.Event()
+        try:
+            await subscription.ready.wait()
+        finally:
+            subscription.ready = None
+
+    async def _stream(self, subscription: _Subscription) -> None:
+        store, topic = self._store, subscription.topic
+
+        def receive(event: StreamEvent) -> None:
+            store.apply(topic, event.name, event.record, event.seq, event.database, event.size)
+
+        subscription.stream = EventStream(
+            self._http,
+            topic,
+            cursor=lambda: store.cursor(topic),
+            on_open=lambda: store.open(topic),
+            on_link=lambda change: self._link(subscription, change),
+            rng=self._rng,
+        )
+        try:
+            await subscription.stream.run(receive)
+        finally:
+            subscription.stream = None
+
+    def _link(self, subscription: _Subscription, change: LinkChange) -> None:
+        now = self._store.now_ms()
+        became_live = change.state is LinkState.LIVE and subscription.link.state is LinkState.CONNECTING
+        subscription.link.change(change, now, anyio.current_time())
+        detail = change.reason or ""
+        if change.retry_in is not None:
+            detail = f"{detail}; trying again in {change.retry_in:.2f} s"
+        self._log.append(ConnectionEvent(at=now, topic=str(subscription.topic), kind=str(change.state), detail=detail))
+        if change.state is LinkState.GONE:
+            self._store.absent(subscription.topic)
+        self._store.set_freshness(subscription.topic, judge(subscription.link, anyio.current_time()))
+        if became_live:
+            self._backend_answers(subscription)
+
+    def _backend_answers(self, subscription: _Subscription) -> None:
+        """One topic got through: those that nobody answered need not wait any longer."""
+        for other in self._subscriptions.values():
+            if other is not subscription and other.stream is not None and not other.link.reached:
+                other.stream.reconnect_now()
+        if self.on_live is not None:
+            self.on_live()
+
+    def _heard(self, changes: Changes) -> None:
+        if changes.creations or changes.tasks:
+            self.nudge()
+            for subscription in list(self._subscriptions.values()):
+                # A backend restored from a copy can bring a task back.
+                returned = subscription.topic.id in changes.tasks and subscription.topic.id in self._store.tasks
+                if returned and subscription.listeners and subscription.link.state is LinkState.GONE:
+                    self._serve_soon(subscription)
+
+    def _forget_oldest(self) -> None:
+        idle = [
+            topic
+            for topic, subscription in self._subscriptions.items()
+            if not subscription.wanted and not subscription.serving and topic != TASKS
+        ]
+        for topic in idle[: max(0, len(idle) - IDLE_KEPT)]:
+            del self._subscriptions[topic]
+            self._store.forget(topic)
