@@ -1,1 +1,25 @@
 """Who makes sandboxes: `demo` simulates, `local` makes git worktrees; `base` says what either promises."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from backend_stub.clock import Chance
+from backend_stub.providers.base import Provider
+from backend_stub.providers.demo import DemoProvider
+from backend_stub.providers.demo_script import script_file
+from backend_stub.settings import SettingError, Settings
+
+
+def make_providers(folder: Path, environ: Mapping[str, str], settings: Settings, chance: Chance) -> dict[str, Provider]:
+    """The providers by name, the default first.
+
+    Raises `backend_stub.providers.demo_script.ScriptError` for a wrong demo script, `SettingError` for a default
+    provider that there is none of.
+    """
+    script = script_file(environ)
+    script.read()
+    providers: dict[str, Provider] = {"demo": DemoProvider(folder / "demo", script, chance)}
+    if settings.provider is not None and settings.provider not in providers:
+        known = ", ".join(sorted(providers))
+        raise SettingError(f"FOUNDRY_PROVIDER is {settings.provider!r}, but there is only {known}")
+    return providers

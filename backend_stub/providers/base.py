@@ -72,8 +72,13 @@ class Provider(Protocol):
     Calls raise `CallError` (or a subclass); anything else counts as a defect of the provider.
     """
 
-    name: str
-    agents: AgentRuntime
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def agents(self) -> AgentRuntime:
+        """Who talks to the agents in this provider's sandboxes."""
+        ...
 
     def state(self) -> str:
         """`ready`, or why it cannot be used and what to do about it."""

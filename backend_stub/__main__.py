@@ -1,0 +1,145 @@
+"""The backend as a process: `python -m backend_stub --data-dir DIR --listen unix:PATH | HOST:PORT`."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import anyio
+import uvicorn
+from starlette.types import ASGIApp
+
+from backend_stub.backend import run_backend
+from backend_stub.clock import Chance
+from backend_stub.folder import Holder, OwnedFolder, StartError, owned_folder
+from backend_stub.listening import Endpoint, open_endpoint, read_token
+from backend_stub.log import set_up_logging
+from backend_stub.providers import make_providers
+from backend_stub.providers.demo_script import ScriptError
+from backend_stub.server.guard import Guard
+from backend_stub.server.hub import Hub
+from backend_stub.server.routes import make_app
+from backend_stub.settings import SettingError, Settings, read_settings
+from backend_stub.storage.base import StorageError
+from backend_stub.storage.sqlite import open_storage
+from foundry_tui.contract.codec import encode
+
+STOP_SECONDS = 1.6
+"""How long an orderly stop may take before the process ends as it is; all that was answered is committed."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn, ending the open streams as soon as it is told to stop: it would wait for them for ever."""
+
+    def __init__(self, app: ASGIApp, hub: Hub) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                timeout_graceful_shutdown=1,
+                h11_max_incomplete_event_size=64 * 1024,
+                timeout_keep_alive=60,
+            )
+        )
+        self._hub = hub
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        self.should_exit = True
+        self._hub.close()
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; 0 then, 1 when it cannot start, 2 for wrong options, settings or demo script."""
+    options = _options()
+    set_up_logging()
+    try:
+        settings = read_settings(os.environ, options.max_provisioning)
+        if options.database is not None:
+            raise StartError(
+                f"the database {_without_secret(options.database)} cannot be used: this backend keeps its tasks in "
+                "SQLite in the data folder; leave --database out"
+            )
+        token = read_token(options.token_file) if options.token_file is not None else None
+        tcp = not options.listen.startswith("unix:")
+        if tcp and token is None:
+            raise StartError(f"listening on {options.listen} needs a token: name its file with --token-file")
+        with owned_folder(options.data_dir) as folder:
+            endpoint = open_endpoint(options.listen, anywhere=options.allow_remote)
+            try:
+                anyio.run(_serve, folder, endpoint, settings, token if tcp else None)
+            finally:
+                endpoint.remove()
+    except (StartError, StorageError) as error:
+        print(f"foundry backend: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except (SettingError, ScriptError) as error:
+        print(f"foundry backend: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+async def _serve(folder: OwnedFolder, endpoint: Endpoint, settings: Settings, token: str | None) -> None:
+    chance = Chance()
+    providers = make_providers(folder.path, os.environ, settings, chance)
+    storage = open_storage(folder.path)
+    try:
+        async with run_backend(storage, providers, settings, chance) as backend:
+            app = Guard(make_app(backend), token, endpoint.hosts, chance.new_id)
+            server = Server(app, backend.hub)
+            for wanted in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(wanted, server.handle_exit)
+            folder.tell(Holder(pid=os.getpid(), listening=endpoint.listening))
+            ready = encode({"listening": endpoint.listening, "pid": os.getpid()}).decode()
+            print(ready, flush=True)  # noqa: T201
+            await server.serve(sockets=[endpoint.socket])
+            endpoint.remove()
+            _end_by_force_after(STOP_SECONDS)
+    finally:
+        await storage.close()
+
+
+def _end_by_force_after(seconds: float) -> None:
+    """A provider call that ignores being cancelled must not keep the process."""
+    timer = threading.Timer(seconds, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="foundry backend serve", description=__doc__)
+    parser.add_argument("--data-dir", type=_absolute, required=True)
+    parser.add_argument("--listen", required=True, metavar="unix:PATH|HOST:PORT")
+    parser.add_argument("--token-file", type=Path)
+    parser.add_argument("--database", metavar="URL")
+    parser.add_argument("--max-provisioning", type=_positive, metavar="N")
+    parser.add_argument("--allow-remote", action="store_true")
+    return parser.parse_args()
+
+
+def _absolute(text: str) -> Path:
+    return Path(text).absolute()
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _without_secret(url: str) -> str:
+    scheme, mark, rest = url.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):
+        code = main()
+        logging.shutdown()
+        sys.exit(code)

@@ -1,0 +1,141 @@
+"""Dispatching in this process: lanes of work by key, woken not polled, one at a time for a key, bounded in number."""
+
+import heapq
+import itertools
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import anyio
+
+from backend_stub.clock import Chance
+from backend_stub.storage.base import StaleRevisionError, StorageUnavailableError
+from backend_stub.task.actor import SupersededError, UnknownTaskError
+
+logger = logging.getLogger(__name__)
+
+LONGEST_WAIT_MS = 60_000
+"""However the clock was set meanwhile, nothing waits longer than this for its next run."""
+AFTER_FAULT_MS = 1_000
+"""Wait before running again what could not be committed."""
+
+
+@dataclass
+class _Run:
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    ended: anyio.Event = field(default_factory=anyio.Event)
+    again: bool = False
+
+
+class Lane:
+    """Runs `run(key)` for every key that is woken, first come first served.
+
+    `run` returns when to wake the key again (milliseconds since the epoch), or None. At least once, one at a time for a
+    key, at most `limit` at once; a key that waits for its time holds no place.
+    """
+
+    def __init__(
+        self, name: str, run: Callable[[str], Awaitable[int | None]], chance: Chance, limit: float = float("inf")
+    ) -> None:
+        self._name = name
+        self._run = run
+        self._chance = chance
+        self._limit = limit
+        self._ready: deque[str] = deque()
+        self._queued: set[str] = set()
+        self._later: list[tuple[float, int, str]] = []
+        self._due: dict[str, int] = {}
+        self._order = itertools.count()
+        self._running: dict[str, _Run] = {}
+        self._changed = anyio.Event()
+        self._open = True
+
+    @property
+    def running(self) -> int:
+        """How many keys run now."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """How many keys could run but for the limit."""
+        return len(self._ready)
+
+    def wake(self, key: str, at: int | None = None) -> None:
+        """Run the key soon, or at a time in milliseconds since the epoch; an earlier wake-up of the key is kept."""
+        wait = 0 if at is None else min(at - self._chance.now(), LONGEST_WAIT_MS)
+        if wait > 0:
+            number = next(self._order)
+            self._due[key] = number
+            heapq.heappush(self._later, (anyio.current_time() + wait / 1000, number, key))
+        elif key in self._running:
+            self._running[key].again = True
+        elif key not in self._queued:
+            self._due.pop(key, None)
+            self._queued.add(key)
+            self._ready.append(key)
+        self._changed.set()
+
+    def cancel(self, key: str) -> None:
+        """Take back every wake-up of the key and cancel its run."""
+        self._due.pop(key, None)
+        if key in self._queued:
+            self._queued.discard(key)
+            self._ready.remove(key)
+        run = self._running.get(key)
+        if run is not None:
+            run.again = False
+            run.scope.cancel()
+
+    async def ended(self, key: str) -> None:
+        """Wait until no run of the key is in progress."""
+        run = self._running.get(key)
+        if run is not None:
+            await run.ended.wait()
+
+    async def serve(self) -> None:
+        """Run what is woken, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            while True:
+                self._changed = anyio.Event()
+                self._collect_due()
+                while self._ready and len(self._running) < self._limit:
+                    key = self._ready.popleft()
+                    self._queued.discard(key)
+                    run = self._running[key] = _Run()
+                    tasks.start_soon(self._once, key, run)
+                if self._later:
+                    with anyio.move_on_at(self._later[0][0]):
+                        await self._changed.wait()
+                else:
+                    await self._changed.wait()
+
+    def _collect_due(self) -> None:
+        now = anyio.current_time()
+        while self._later and self._later[0][0] <= now:
+            _, number, key = heapq.heappop(self._later)
+            if self._due.get(key) == number:
+                del self._due[key]
+                self.wake(key)
+
+    async def _once(self, key: str, run: _Run) -> None:
+        at: int | None = None
+        try:
+            with run.scope:
+                at = await self._run(key)
+        except (SupersededError, UnknownTaskError):
+            logger.debug("%s %s was superseded", self._name, key)
+        except (StorageUnavailableError, StaleRevisionError) as error:
+            logger.warning("%s %s goes on later: %s", self._name, key, error)
+            at = self._chance.now() + AFTER_FAULT_MS
+        except Exception:
+            logger.exception("%s %s failed, and goes on later", self._name, key)
+            at = self._chance.now() + AFTER_FAULT_MS
+        finally:
+            del self._running[key]
+            run.ended.set()
+            self._changed.set()
+        if run.again:
+            self.wake(key)
+        elif at is not None and not run.scope.cancel_called:
+            self.wake(key, at)

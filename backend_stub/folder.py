@@ -1,0 +1,79 @@
+"""The data folder and the one process that owns it."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+LOCK_NAME = "lock"
+
+
+class StartError(Exception):
+    """The backend cannot start; the message is one sentence that names the path and says what to do."""
+
+
+class Holder(Struct, frozen=True):
+    """Who holds the folder: kept in the lock file for people and for tools that look for the backend."""
+
+    pid: int
+    listening: str = ""
+
+
+@contextmanager
+def owned_folder(path: Path) -> Iterator["OwnedFolder"]:
+    """The data folder, made if need be, locked against other backends until the process ends.
+
+    Raises `StartError`.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StartError(
+            f"the data folder {path} cannot be used ({error.strerror}): check its owner and permissions, "
+            "or name another with --data-dir"
+        ) from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StartError(
+                f"the data folder {path} is in use by another backend{_who(path)}: stop it, "
+                "or name another folder with --data-dir"
+            ) from None
+        folder = OwnedFolder(path, handle)
+        folder.tell(Holder(pid=os.getpid()))
+        yield folder
+    finally:
+        os.close(handle)
+
+
+class OwnedFolder:
+    """A data folder that this process holds."""
+
+    def __init__(self, path: Path, handle: int) -> None:
+        self.path = path
+        self._handle = handle
+
+    def tell(self, holder: Holder) -> None:
+        """Write who holds the folder into the lock file; raises `StartError` when the disk refuses."""
+        document = msgspec.json.encode(holder)
+        try:
+            os.ftruncate(self._handle, 0)
+            os.pwrite(self._handle, document, 0)
+        except OSError as error:
+            raise StartError(
+                f"the data folder {self.path} cannot be written ({error.strerror}): free some disk space"
+            ) from error
+
+
+def _who(path: Path) -> str:
+    try:
+        holder = msgspec.json.decode((path / LOCK_NAME).read_bytes(), type=Holder)
+    except (OSError, msgspec.DecodeError):
+        return ""
+    return f" (pid {holder.pid})"

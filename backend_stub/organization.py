@@ -1,0 +1,272 @@
+"""Creates tasks, and knows repositories: what is checked before a task's life begins."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio.to_thread
+from msgspec.structs import replace
+
+from backend_stub.clock import Chance
+from backend_stub.problems import RefusedError, conflict, wrong_values
+from backend_stub.providers.base import Provider
+from backend_stub.repository.location import NotARepositoryError, find_repository, is_repo_id
+from backend_stub.repository.refs import known_branches
+from backend_stub.settings import Settings
+from backend_stub.storage.base import (
+    BranchTakenError,
+    Change,
+    IdTakenError,
+    Private,
+    Storage,
+    TaskExistsError,
+    TaskPrunedError,
+)
+from backend_stub.task.naming import check_branch, check_title, conflicting_branch
+from foundry_tui.contract.codec import canonical
+from foundry_tui.contract.ids import is_id, is_task_id
+from foundry_tui.contract.records import (
+    HistoryKind,
+    Prompt,
+    PromptState,
+    Repo,
+    SessionState,
+    SessionStatus,
+    SessionSummary,
+    StageRecord,
+    TaskDetail,
+)
+from foundry_tui.contract.requests import AddRepo, CreateTask
+from foundry_tui.contract.status import STAGES, TaskStatus
+
+MAX_NAME = 64
+"""Characters of an agent's or a session's name."""
+
+
+@dataclass(frozen=True)
+class Created:
+    """A task that exists because of this request (`new`), or that existed by an equal one before."""
+
+    task: TaskDetail
+    new: bool
+
+
+class Organization:
+    """Tasks and repositories as a whole; what happens inside one task is its actor's."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        providers: dict[str, Provider],
+        settings: Settings,
+        chance: Chance,
+        provision: Callable[[str], None],
+    ) -> None:
+        self._storage = storage
+        self._providers = providers
+        self._settings = settings
+        self._chance = chance
+        self._provision = provision
+
+    async def create_task(self, document: bytes, request: CreateTask) -> Created:
+        """Check, write the task's first rows in one commit, and have it provisioned; `document` is what was sent.
+
+        Raises `RefusedError`: 409 when the id is taken by another request, 422 for what is wrong.
+        """
+        digest = hashlib.sha256(canonical(document)).digest()
+        self._check(request)
+        repo = await anyio.to_thread.run_sync(self._look, request, digest)
+        if repo is None:
+            return await self._existing(str(request.task_id))
+        provider = self._provider(request)
+        change = self._first_change(request, digest, repo, provider)
+        try:
+            history = await self._storage.commit(change)
+        except TaskExistsError as error:
+            if error.request != digest:
+                raise _other_request(change.task.task_id) from None
+            return await self._existing(change.task.task_id)
+        except TaskPrunedError:
+            raise conflict(f"The task {change.task.task_id} existed and was pruned; use a new id.") from None
+        except IdTakenError as error:
+            raise conflict(f"This {error.field} belongs to another task.") from None
+        except BranchTakenError as error:
+            raise wrong_values(("branch", f"Another task has the branch {error.branch}. Choose another.")) from None
+        self._provision(change.task.task_id)
+        return Created(replace(change.task, history=tuple(history)), new=True)
+
+    async def add_repo(self, request: AddRepo) -> tuple[Repo, bool]:
+        """The repository, and whether it is new; raises `RefusedError` (422)."""
+        if (request.path is None) == (request.remote is None):
+            raise wrong_values(("path", "Give either path or remote."))
+        field = "path" if request.path is not None else "remote"
+        place = request.path if request.path is not None else request.remote or ""
+        found = await anyio.to_thread.run_sync(_find, field, place)
+        if (found.path is None) != (field == "remote"):
+            raise wrong_values((field, f"This is no {'folder' if field == 'path' else 'git URL'}."))
+        return await self._storage.put_repo(found)
+
+    async def branches(self, repo_id: str) -> tuple[str, ...] | None:
+        """The repository's branches as its files tell them, the default first; None when it is unknown."""
+        repo = await self._storage.repo(repo_id)
+        if repo is None:
+            return None
+        if repo.path is None:
+            return ()
+        try:
+            return (await anyio.to_thread.run_sync(known_branches, repo.path)).sorted()
+        except NotARepositoryError:
+            return ()
+
+    async def _existing(self, task_id: str) -> Created:
+        state = await self._storage.load(task_id)
+        if state is None:
+            raise conflict(f"The task {task_id} existed and was pruned; use a new id.")
+        history = await self._storage.last_history(task_id, 200)
+        return Created(replace(state.task, history=tuple(history)), new=False)
+
+    def _check(self, request: CreateTask) -> None:
+        wrong: list[tuple[str, str]] = []
+        if request.task_id is not None and not is_task_id(request.task_id):
+            wrong.append(("task_id", "A task_id is a UUIDv7 in lower case."))
+        if request.session_id is not None and not is_id(request.session_id):
+            wrong.append(("session_id", "A session_id is 1 to 128 letters, digits, dots, dashes or underscores."))
+        if not request.prompt.strip():
+            wrong.append(("prompt", "Say what is to be done: the prompt is empty."))
+        if request.title is not None and (why := wrong_title(request.title)):
+            wrong.append(("title", why))
+        for field, branch in (("branch", request.branch), ("base_branch", request.base_branch)):
+            if branch is not None and (why := check_branch(branch)):
+                wrong.append((field, why))
+        if request.agent is not None and (why := wrong_name("An agent's name", request.agent)):
+            wrong.append(("agent", why))
+        if request.provider is not None and request.provider not in self._providers:
+            known = ", ".join(sorted(self._providers))
+            wrong.append(("provider", f"There is no provider {request.provider!r}; there is {known}."))
+        if wrong:
+            raise wrong_values(*wrong)
+
+    def _look(self, request: CreateTask, digest: bytes) -> Repo | None:
+        """In a thread: the repository of a new task; None when an equal request made the task before."""
+        if request.task_id is not None:
+            known = self._storage.request_of(request.task_id)
+            if known == digest:
+                return None
+            if known is not None:
+                raise _other_request(request.task_id)
+        if is_repo_id(request.repo):
+            kept = self._storage.known_repo(request.repo)
+            if kept is None:
+                raise wrong_values(("repo", f"There is no repository {request.repo}."))
+            repo = _find("repo", kept.path) if kept.path is not None else kept
+            repo = kept if repo.repo_id != kept.repo_id else repo
+        else:
+            repo = _find("repo", request.repo)
+        if request.branch is not None:
+            self._check_branch_free(repo, request.branch)
+        return repo
+
+    def _check_branch_free(self, repo: Repo, branch: str) -> None:
+        if self._storage.branch_holder(repo.repo_id, branch) is not None:
+            raise wrong_values(("branch", f"Another task has the branch {branch}. Choose another, or leave it out."))
+        if repo.path is None:
+            return
+        try:
+            taken = conflicting_branch(branch, known_branches(repo.path).names)
+        except NotARepositoryError:
+            return
+        if taken == branch:
+            raise wrong_values(("branch", f"The branch {branch} exists already. Choose another, or leave it out."))
+        if taken is not None:
+            raise wrong_values(("branch", f"The branch {branch} cannot stand beside the branch {taken}."))
+
+    def _provider(self, request: CreateTask) -> Provider:
+        name = request.provider or self._settings.provider or next(iter(self._providers))
+        provider = self._providers.get(name)
+        if provider is None:
+            known = ", ".join(sorted(self._providers))
+            raise wrong_values(("provider", f"There is no provider {name!r}; there is {known}."))
+        return provider
+
+    def _first_change(self, request: CreateTask, digest: bytes, repo: Repo, provider: Provider) -> Change:
+        now = self._chance.now()
+        task_id = request.task_id or self._chance.new_id()
+        agent = request.agent or provider.default_agent()
+        session = SessionSummary(
+            session_id=request.session_id or self._chance.new_id(),
+            task_id=task_id,
+            name=agent,
+            agent=agent,
+            status=SessionStatus.PENDING_PROVISION,
+            created_at=now,
+            updated_at=now,
+            revision=1,
+        )
+        prompt = Prompt(
+            prompt_id=self._chance.new_id(),
+            session_id=session.session_id,
+            text=request.prompt,
+            state=PromptState.QUEUED,
+            at=now,
+        )
+        task = TaskDetail(
+            task_id=task_id,
+            repo_id=repo.repo_id,
+            repo_label=repo.label,
+            title=request.title,
+            branch=request.branch,
+            prompt=request.prompt,
+            agent=agent,
+            provider=provider.name,
+            status=TaskStatus.QUEUED,
+            status_since=now,
+            created_at=now,
+            updated_at=now,
+            revision=1,
+            sessions=(session,),
+            base_branch=request.base_branch,
+            stages=tuple(StageRecord(name=stage, max_attempts=self._settings.attempts) for stage in STAGES),
+        )
+        fields = {name: getattr(session, name) for name in SessionSummary.__struct_fields__}
+        return Change(
+            at=now,
+            expected=0,
+            task=task,
+            private=Private(title_given=request.title is not None, branch_given=request.branch is not None),
+            history=(
+                (HistoryKind.TASK_CREATED, {"repo_id": repo.repo_id, "provider": provider.name, "agent": agent}),
+                (HistoryKind.PROVISION_QUEUED, {}),
+                (HistoryKind.SESSION_REQUESTED, {"session_id": session.session_id}),
+                (HistoryKind.PROMPT_QUEUED, {"session_id": session.session_id, "prompt_id": prompt.prompt_id}),
+            ),
+            sessions=[SessionState(**fields, prompts=(prompt,))],
+            prompts=[prompt],
+            request=digest,
+            repo=repo,
+            hold_branch=request.branch,
+        )
+
+
+def wrong_title(title: str) -> str | None:
+    """What is wrong with a title; line breaks and tabs are kept, screens show them as spaces."""
+    return check_title(title.replace("\n", " ").replace("\r", " ").replace("\t", " "))
+
+
+def wrong_name(what: str, name: str) -> str | None:
+    """What is wrong with the name of an agent or a session."""
+    if not name.strip():
+        return f"{what} cannot be blank."
+    if len(name) > MAX_NAME or not name.isprintable():
+        return f"{what} is one line of at most {MAX_NAME} characters."
+    return None
+
+
+def _find(field: str, place: str) -> Repo:
+    try:
+        return find_repository(place)
+    except NotARepositoryError as error:
+        raise wrong_values((field, error.message)) from None
+
+
+def _other_request(task_id: str) -> RefusedError:
+    return conflict(f"The task {task_id} was created by another request; use a new id.")

@@ -1,0 +1,53 @@
+"""Refusals: what a command raises when it cannot be done, with the status that HTTP gives it."""
+
+from collections.abc import Sequence
+
+from foundry_tui.contract.problems import FieldError, Problem
+
+TITLES = {
+    400: "Malformed request",
+    401: "Not authorised",
+    403: "Forbidden",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    413: "Request too large",
+    422: "Wrong value",
+    429: "Too many requests",
+    431: "Header too large",
+    500: "Internal error",
+    503: "Storage unavailable",
+}
+
+
+class RefusedError(Exception):
+    """The request cannot be done; `problem` says why."""
+
+    def __init__(
+        self, status: int, detail: str, *, errors: Sequence[FieldError] = (), would_lose: Sequence[str] = ()
+    ) -> None:
+        super().__init__(detail)
+        self.problem = Problem(
+            status=status,
+            title=TITLES[status],
+            detail=detail,
+            errors=tuple(errors),
+            would_lose=tuple(would_lose),
+        )
+
+
+def not_found(what: str) -> RefusedError:
+    return RefusedError(404, f"There is no {what}.")
+
+
+def conflict(detail: str, would_lose: Sequence[str] = ()) -> RefusedError:
+    return RefusedError(409, detail, would_lose=would_lose)
+
+
+def wrong_values(*errors: tuple[str, str]) -> RefusedError:
+    """422: field and message of each."""
+    return RefusedError(
+        422,
+        " ".join(message for _, message in errors),
+        errors=[FieldError(field=field, message=message) for field, message in errors],
+    )

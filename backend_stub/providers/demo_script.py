@@ -1,0 +1,139 @@
+"""The script of the demo provider: which call takes how long, fails, hangs or asks; read again whenever it changes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from foundry_tui.contract.records import FileEdit
+
+SCRIPT_VARIABLE = "FOUNDRY_DEMO_SCRIPT"
+DEFAULT_MS = 20
+
+
+class ScriptError(Exception):
+    """The script cannot be read or says something that cannot be; the message names the file."""
+
+
+class CallScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one call goes. `times`: only the task's first n calls fail (or hang); without it all of them."""
+
+    ms: int = DEFAULT_MS
+    fail: str | None = None
+    times: int | None = None
+    retryable: bool = True
+    hang: Literal["before", "after"] | None = None
+    log: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.ms <= 86_400_000:
+            raise ValueError("ms must be between 0 and a day")
+        if self.times is not None and self.times < 0:
+            raise ValueError("times must not be negative")
+
+    def strikes(self, number: int) -> bool:
+        """Whether the task's call of this number (from 1) fails or hangs as scripted."""
+        return (self.fail is not None or self.hang is not None) and (self.times is None or number <= self.times)
+
+
+class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One thing that the agent does in a turn: exactly one of `thought`, `plan`, `tool` and `message`."""
+
+    thought: str | None = None
+    plan: tuple[str, ...] | None = None
+    tool: str | None = None
+    message: str | None = None
+    kind: str = "other"
+    content: str = ""
+    edits: tuple[FileEdit, ...] = ()
+
+    def __post_init__(self) -> None:
+        if sum(each is not None for each in (self.thought, self.plan, self.tool, self.message)) != 1:
+            raise ValueError("a step is exactly one of thought, plan, tool and message")
+
+
+class TurnScript(CallScript, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a turn goes: its steps, spread over `ms`, then the reply; half-way it may ask for permission."""
+
+    reply: str = "Done."
+    permission: str | None = None
+    steps: tuple[Step, ...] = ()
+
+
+class Scene(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The calls that a part of the script names."""
+
+    match: str | None = None
+    ensure_name: CallScript | None = None
+    create_sandbox: CallScript | None = None
+    ensure_agent: CallScript | None = None
+    create_session: CallScript | None = None
+    destroy_sandbox: CallScript | None = None
+    release_sandbox: CallScript | None = None
+    turn: TurnScript | None = None
+    would_lose: tuple[str, ...] | None = None
+
+
+class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole script: the first of `tasks` that matches the prompt and names the call counts, else `default`."""
+
+    effects_log: str | None = None
+    default: Scene = Scene()
+    tasks: tuple[Scene, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.default.match is not None:
+            raise ValueError("default takes no match")
+        if any(scene.match is None for scene in self.tasks):
+            raise ValueError("each of tasks needs a match")
+
+    def call(self, name: str, prompt: str) -> CallScript:
+        found: CallScript | None = self._find(name, prompt)  # type: ignore[assignment]  # Scene's fields by name
+        return found or CallScript()
+
+    def turn(self, prompt: str) -> TurnScript:
+        found: TurnScript | None = self._find("turn", prompt)  # type: ignore[assignment]  # Scene's fields by name
+        return found or TurnScript()
+
+    def would_lose(self, prompt: str) -> tuple[str, ...]:
+        found: tuple[str, ...] | None = self._find("would_lose", prompt)  # type: ignore[assignment]  # as above
+        return found or ()
+
+    def _find(self, name: str, prompt: str) -> object:
+        for scene in self.tasks:
+            if scene.match is not None and scene.match in prompt and getattr(scene, name) is not None:
+                return getattr(scene, name)
+        return getattr(self.default, name)
+
+
+class ScriptFile:
+    """The script as the file says it now; no file, no script."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._seen: tuple[int, int, int] | None = None
+        self._script = Script()
+
+    def read(self) -> Script:
+        """Raises `ScriptError`."""
+        if self._path is None:
+            return self._script
+        try:
+            stat = self._path.stat()
+            seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+            if seen != self._seen:
+                self._script = msgspec.json.decode(self._path.read_bytes(), type=Script)
+                self._seen = seen
+        except OSError as error:
+            raise ScriptError(f"the demo script {self._path} cannot be read: {error.strerror}") from error
+        except msgspec.DecodeError as error:
+            raise ScriptError(f"the demo script {self._path} is wrong: {error}") from error
+        return self._script
+
+
+def script_file(environ: Mapping[str, str]) -> ScriptFile:
+    """The script that `FOUNDRY_DEMO_SCRIPT` names."""
+    name = environ.get(SCRIPT_VARIABLE)
+    return ScriptFile(Path(name) if name else None)

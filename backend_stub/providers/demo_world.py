@@ -1,0 +1,122 @@
+"""What exists in the demo world: a journal beside the database, so that it remembers what the backend forgets."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from backend_stub.clock import Chance
+from backend_stub.providers.demo_script import ScriptFile
+from foundry_tui.contract.codec import encode
+
+
+class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A line of the journal, and of the effects log: a call that began, or an effect that happened."""
+
+    at: int
+    task_id: str
+    call: str | None = None
+    effect: str | None = None
+    sandbox_id: str | None = None
+    session_id: str | None = None
+    prompt_id: str | None = None
+
+
+class World:
+    """Sandboxes, agents, sessions and prompts that exist, and how often each call was made.
+
+    Each line is appended to the journal before the effects log; a line that a kill kept from the latter is added to it
+    when the world is opened again.
+    """
+
+    def __init__(self, path: Path, script: ScriptFile, chance: Chance) -> None:
+        self._path = path
+        self._script = script
+        self._chance = chance
+        self.calls: Counter[tuple[str, str]] = Counter()
+        self.sandboxes: set[str] = set()
+        self.agents: set[str] = set()
+        self.sessions: set[str] = set()
+        self.prompts: dict[str, int] = {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        last = self._replay()
+        log = self._effects_log()
+        if last and log is not None and not (log.exists() and last in log.read_bytes().splitlines()[-64:]):
+            _append(log, last)
+
+    def call(self, name: str, task_id: str, session_id: str | None = None, prompt_id: str | None = None) -> int:
+        """Note that a call begins; its number among the task's calls of this name, from 1."""
+        self._note(Line(call=name, task_id=task_id, session_id=session_id, prompt_id=prompt_id, at=self._chance.now()))
+        return self.calls[task_id, name]
+
+    def effect(
+        self,
+        name: str,
+        task_id: str,
+        *,
+        sandbox_id: str | None = None,
+        session_id: str | None = None,
+        prompt_id: str | None = None,
+    ) -> None:
+        """Change the world."""
+        self._note(
+            Line(
+                effect=name,
+                task_id=task_id,
+                sandbox_id=sandbox_id,
+                session_id=session_id,
+                prompt_id=prompt_id,
+                at=self._chance.now(),
+            )
+        )
+
+    def _note(self, line: Line) -> None:
+        document = encode(line)
+        _append(self._path, document)
+        self._apply(line)
+        log = self._effects_log()
+        if log is not None:
+            _append(log, document)
+
+    def _effects_log(self) -> Path | None:
+        name = self._script.read().effects_log
+        return Path(name) if name else None
+
+    def _replay(self) -> bytes | None:
+        if not self._path.exists():
+            return None
+        last = None
+        for document in self._path.read_bytes().splitlines():
+            try:
+                self._apply(msgspec.json.decode(document, type=Line))
+            except msgspec.DecodeError:
+                continue
+            last = document
+        return last
+
+    def _apply(self, line: Line) -> None:
+        task_id = line.task_id
+        if line.call is not None:
+            self.calls[task_id, line.call] += 1
+        elif line.effect in ("create_sandbox", "resume_sandbox"):
+            self.sandboxes.add(task_id)
+        elif line.effect in ("destroy_sandbox", "release_sandbox"):
+            self.sandboxes.discard(task_id)
+            self.agents.discard(task_id)
+        elif line.effect == "start_agent":
+            self.agents.add(task_id)
+        elif line.effect == "create_session" and line.session_id:
+            self.sessions.add(line.session_id)
+        elif line.effect == "deliver_prompt" and line.prompt_id:
+            self.prompts[line.prompt_id] = self.calls[task_id, "turn"]
+
+
+def _append(path: Path, document: bytes) -> None:
+    """One write, so that a kill leaves a line whole or not at all."""
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(handle, document + b"\n")
+    finally:
+        os.close(handle)

@@ -1,0 +1,129 @@
+"""Hands what was committed to the streams that are open: bounded for each, in commit order, encoded once."""
+
+from collections import deque
+from collections.abc import Sequence
+
+import anyio
+
+from backend_stub.storage.base import Event
+from foundry_tui.contract.events import EventName, Topic, TopicKind, event_id
+
+BUFFER_BYTES = 8 * 1024 * 1024
+"""What one stream may hold; a client that is slower is disconnected and resumes."""
+
+_TASKS = str(TopicKind.TASKS)
+
+
+def frame(name: EventName, data: bytes, id_: str | None = None) -> bytes:
+    """One server-sent event. The data is JSON and so has no line break in it."""
+    head = f"id: {id_}\nevent: {name}\n" if id_ else f"event: {name}\n"
+    return b"%bdata: %b\n\n" % (head.encode(), data)
+
+
+class Subscriber:
+    """What waits to be sent on one stream."""
+
+    def __init__(self) -> None:
+        self._frames: deque[tuple[int, bytes]] = deque()
+        self._bytes = 0
+        self._changed = anyio.Event()
+        self.ended = False
+        self.overrun = False
+
+    def put(self, seq: int, sent: bytes) -> None:
+        if self.overrun:
+            return
+        self._bytes += len(sent)
+        if self._bytes > BUFFER_BYTES:
+            self.overrun = True
+            self._frames.clear()
+        else:
+            self._frames.append((seq, sent))
+        self._changed.set()
+
+    def end(self) -> None:
+        """Nothing follows what is held."""
+        self.ended = True
+        self._changed.set()
+
+    def take(self) -> Sequence[tuple[int, bytes]]:
+        """What is held now; it is held no more."""
+        taken = tuple(self._frames)
+        self._frames.clear()
+        self._bytes = 0
+        return taken
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait for something to take or for the end; False when there was neither in time."""
+        if self._frames or self.ended or self.overrun:
+            return True
+        self._changed = anyio.Event()
+        with anyio.move_on_after(seconds):
+            await self._changed.wait()
+            return True
+        return False
+
+
+class Hub:
+    """The open streams by topic."""
+
+    def __init__(self, database: str) -> None:
+        self._database = database
+        self._open: dict[str, set[Subscriber]] = {}
+        self.closed = False
+        self.sent = 0
+
+    @property
+    def streams(self) -> int:
+        """How many streams are open."""
+        return sum(len(subscribers) for subscribers in self._open.values())
+
+    def subscribe(self, topic: Topic) -> Subscriber:
+        subscriber = Subscriber()
+        self._open.setdefault(str(topic), set()).add(subscriber)
+        if self.closed:
+            subscriber.end()
+        return subscriber
+
+    def unsubscribe(self, topic: Topic, subscriber: Subscriber) -> None:
+        held = self._open.get(str(topic))
+        if held is not None:
+            held.discard(subscriber)
+            if not held:
+                del self._open[str(topic)]
+
+    def close(self) -> None:
+        """End all streams, and each that is opened from now on."""
+        self.closed = True
+        for subscribers in self._open.values():
+            for subscriber in subscribers:
+                subscriber.end()
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Send what was committed to whom it concerns."""
+        for event in events:
+            if event.name is EventName.TASK:
+                self._send(_TASKS, event, event.data)
+                self._send(f"{TopicKind.TASK}:{event.task_id}", event, event.detail)
+            elif event.name is EventName.TASK_REMOVED:
+                self._send(_TASKS, event, event.data)
+                for kind in (TopicKind.TASK, TopicKind.LOG):
+                    self._send(f"{kind}:{event.task_id}", event, event.data)
+                    for subscriber in self._open.get(f"{kind}:{event.task_id}", ()):
+                        subscriber.end()
+            elif event.name is EventName.REPO:
+                self._send(_TASKS, event, event.data)
+            elif event.name is EventName.HISTORY:
+                self._send(f"{TopicKind.TASK}:{event.task_id}", event, event.data)
+            elif event.name is EventName.LOG:
+                self._send(f"{TopicKind.LOG}:{event.task_id}", event, event.data)
+            else:
+                self._send(f"{TopicKind.SESSION}:{event.session_id}", event, event.data)
+
+    def _send(self, topic: str, event: Event, data: bytes) -> None:
+        subscribers = self._open.get(topic)
+        if subscribers:
+            sent = frame(event.name, data, event_id(self._database, event.seq))
+            self.sent += len(subscribers)
+            for subscriber in subscribers:
+                subscriber.put(event.seq, sent)

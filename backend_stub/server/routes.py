@@ -1,0 +1,271 @@
+"""The routes of version 1: each decodes, calls, encodes."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from backend_stub.backend import Backend
+from backend_stub.metrics import Metrics
+from backend_stub.problems import TITLES, RefusedError, not_found, wrong_values
+from backend_stub.server.requests import number, read_body
+from backend_stub.storage.base import StaleRevisionError, StorageUnavailableError
+from foundry_tui.contract import requests as bodies
+from foundry_tui.contract.codec import decode, encode
+from foundry_tui.contract.events import TASKS, Topic, TopicKind
+from foundry_tui.contract.problems import PROBLEM_TYPE, Problem
+from foundry_tui.contract.records import SessionDetail
+from foundry_tui.contract.status import STAGES
+
+logger = logging.getLogger(__name__)
+
+MOST_EVENTS = 10_000
+DEFAULT_EVENTS = 1_000
+LOG_STAGES = frozenset({*STAGES, "turn", "release_sandbox", "destroy_sandbox"})
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def json_answer(value: object, status: int = 200) -> Response:
+    return Response(encode(value), status, media_type="application/json")
+
+
+def _problem(request: Request, problem: Problem, headers: dict[str, str] | None = None) -> Response:
+    told = Problem(
+        status=problem.status,
+        title=problem.title,
+        detail=problem.detail,
+        errors=problem.errors,
+        would_lose=problem.would_lose,
+        request_id=request.scope.get("request_id"),
+    )
+    return Response(encode(told), problem.status, headers, media_type=PROBLEM_TYPE)
+
+
+class Routes:
+    """The handlers, over one backend."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def routes(self) -> list[Route]:
+        table: list[tuple[str, str, Handler]] = [
+            ("POST", "/v1/tasks", self.create_task),
+            ("GET", "/v1/tasks", self.list_tasks),
+            ("GET", "/v1/tasks/{task_id}", self.task),
+            ("PATCH", "/v1/tasks/{task_id}", self.patch_task),
+            ("DELETE", "/v1/tasks/{task_id}", self.prune_task),
+            ("POST", "/v1/tasks/{task_id}/retry", self.retry),
+            ("POST", "/v1/tasks/{task_id}/archive", self.archive),
+            ("POST", "/v1/tasks/{task_id}/kill", self.kill),
+            ("GET", "/v1/tasks/{task_id}/history", self.task_history),
+            ("GET", "/v1/tasks/{task_id}/log", self.log),
+            ("GET", "/v1/tasks/{task_id}/diff", self.diff),
+            ("POST", "/v1/tasks/{task_id}/sessions", self.add_session),
+            ("GET", "/v1/sessions/{session_id}", self.session),
+            ("DELETE", "/v1/sessions/{session_id}", self.close_session),
+            ("POST", "/v1/sessions/{session_id}/stop", self.stop),
+            ("POST", "/v1/sessions/{session_id}/prompts", self.prompt),
+            ("POST", "/v1/permissions/{permission_id}", self.answer),
+            ("GET", "/v1/repos", self.list_repos),
+            ("POST", "/v1/repos", self.add_repo),
+            ("GET", "/v1/repos/{repo_id}/branches", self.branches),
+            ("GET", "/v1/history", self.history),
+            ("GET", "/v1/events", self.events),
+            ("GET", "/v1/health", self.health),
+            ("GET", "/v1/metrics", self.metrics),
+        ]
+        by_path: dict[str, dict[str, Handler]] = {}
+        for method, path, handler in table:
+            by_path.setdefault(path, {})[method] = handler
+        return [
+            Route(path, _by_method(handlers), methods=list(handlers), include_in_schema=False)
+            for path, handlers in by_path.items()
+        ]
+
+    async def create_task(self, request: Request) -> Response:
+        document, body = await read_body(request, bodies.CreateTask)
+        with self._backend.metrics.creating():
+            created = await self._backend.organization.create_task(document, body)
+        return json_answer(created.task, 201 if created.new else 200)
+
+    async def list_tasks(self, request: Request) -> Response:
+        snapshot = await self._backend.storage.snapshot(TASKS)
+        return Response(snapshot[1] if snapshot else b"", media_type="application/json")
+
+    async def task(self, request: Request) -> Response:
+        return json_answer(await self._backend.commands.task(request.path_params["task_id"]))
+
+    async def patch_task(self, request: Request) -> Response:
+        _, body = await read_body(request, bodies.PatchTask)
+        return json_answer(await self._backend.commands.patch(request.path_params["task_id"], body))
+
+    async def prune_task(self, request: Request) -> Response:
+        await self._backend.commands.prune(request.path_params["task_id"])
+        return Response(status_code=204)
+
+    async def retry(self, request: Request) -> Response:
+        return json_answer(await self._backend.commands.retry(request.path_params["task_id"]), 202)
+
+    async def archive(self, request: Request) -> Response:
+        return await self._end(request, archive=True)
+
+    async def kill(self, request: Request) -> Response:
+        return await self._end(request, archive=False)
+
+    async def _end(self, request: Request, *, archive: bool) -> Response:
+        _, body = await read_body(request, bodies.ReleaseTask, empty=b"{}")
+        task = await self._backend.commands.end(request.path_params["task_id"], body, archive=archive)
+        return json_answer(task, 202)
+
+    async def task_history(self, request: Request) -> Response:
+        task_id = await self._known_task(request)
+        events = await self._backend.storage.history(
+            task_id, number(request, "after", 0), number(request, "limit", DEFAULT_EVENTS, 1, MOST_EVENTS)
+        )
+        return json_answer({"events": events})
+
+    async def history(self, request: Request) -> Response:
+        events = await self._backend.storage.history(
+            None, number(request, "after", 0), number(request, "limit", DEFAULT_EVENTS, 1, MOST_EVENTS)
+        )
+        return json_answer({"events": events})
+
+    async def log(self, request: Request) -> Response:
+        task_id = await self._known_task(request)
+        stage = request.query_params.get("stage")
+        if stage is not None and stage not in LOG_STAGES:
+            raise wrong_values(("stage", f"A stage is one of {', '.join(sorted(LOG_STAGES))}."))
+        after, limit = number(request, "after", -1, -1), number(request, "limit", MOST_EVENTS, 1, MOST_EVENTS)
+        return json_answer({"lines": await self._backend.storage.lines(task_id, stage, after, limit)})
+
+    async def diff(self, request: Request) -> Response:
+        task = await self._backend.commands.task(request.path_params["task_id"])
+        provider = self._backend.providers.get(task.provider)
+        computed = provider.diff(task) if provider is not None else None
+        return json_answer(computed or bodies.Diff(files=()))
+
+    async def add_session(self, request: Request) -> Response:
+        _, body = await read_body(request, bodies.CreateSession, empty=b"{}")
+        return json_answer(await self._backend.commands.add_session(request.path_params["task_id"], body), 202)
+
+    async def session(self, request: Request) -> Response:
+        session_id = request.path_params["session_id"]
+        snapshot = await self._backend.storage.snapshot(Topic(TopicKind.SESSION, session_id))
+        if snapshot is None:
+            raise not_found(f"session {session_id}")
+        return json_answer(decode(snapshot[1], SessionDetail))
+
+    async def close_session(self, request: Request) -> Response:
+        return json_answer(await self._backend.commands.close_session(request.path_params["session_id"]), 202)
+
+    async def stop(self, request: Request) -> Response:
+        return json_answer(await self._backend.commands.stop(request.path_params["session_id"]), 202)
+
+    async def prompt(self, request: Request) -> Response:
+        _, body = await read_body(request, bodies.CreatePrompt)
+        return json_answer(await self._backend.commands.prompt(request.path_params["session_id"], body), 202)
+
+    async def answer(self, request: Request) -> Response:
+        _, body = await read_body(request, bodies.AnswerPermission)
+        return json_answer(await self._backend.commands.answer(request.path_params["permission_id"], body))
+
+    async def list_repos(self, request: Request) -> Response:
+        return json_answer({"repos": await self._backend.storage.repos()})
+
+    async def add_repo(self, request: Request) -> Response:
+        _, body = await read_body(request, bodies.AddRepo)
+        repo, new = await self._backend.organization.add_repo(body)
+        return json_answer(repo, 201 if new else 200)
+
+    async def branches(self, request: Request) -> Response:
+        repo_id = request.path_params["repo_id"]
+        branches = await self._backend.organization.branches(repo_id)
+        if branches is None:
+            raise not_found(f"repository {repo_id}")
+        return json_answer(bodies.BranchList(branches=branches))
+
+    async def events(self, request: Request) -> Response:
+        text = request.query_params.get("topic")
+        if text is None:
+            raise wrong_values(("topic", "Name a topic: tasks, task:ID, session:ID or log:ID."))
+        try:
+            topic = Topic.parse(text)
+        except ValueError as error:
+            raise wrong_values(("topic", f"{error}.")) from None
+        if not await self._backend.storage.has(topic):
+            if topic.kind is TopicKind.TASK:
+                raise not_found(f"task {topic.id}")
+            raise wrong_values(("topic", f"There is nothing under the topic {text}."))
+        frames = self._backend.streams.stream(topic, request.headers.get("last-event-id"))
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(frames, media_type="text/event-stream", headers=headers)
+
+    async def health(self, request: Request) -> Response:
+        return json_answer(self._backend.health())
+
+    async def metrics(self, request: Request) -> Response:
+        return Response(self._backend.metrics.exposition(), media_type=Metrics.content_type)
+
+    async def _known_task(self, request: Request) -> str:
+        task_id: str = request.path_params["task_id"]
+        if not await self._backend.storage.has(Topic(TopicKind.TASK, task_id)):
+            raise not_found(f"task {task_id}")
+        return task_id
+
+
+def _by_method(handlers: dict[str, Handler]) -> Handler:
+    async def handle(request: Request) -> Response:
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+    return handle
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedError)
+    return _problem(request, error.problem)
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = error.status_code
+    detail = "There is no such route." if status == 404 else "This route has no such method."
+    if status not in (404, 405):
+        detail = error.detail
+    title = TITLES.get(status, error.detail)
+    return _problem(request, Problem(status=status, title=title, detail=detail), dict(error.headers or {}))
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    logger.warning("%s %s: %s", request.method, request.url.path, error)
+    detail = f"Nothing was changed: {error}. Try again once that is mended."
+    return _problem(request, Problem(status=503, title=TITLES[503], detail=detail), {"retry-after": "1"})
+
+
+async def _stale(request: Request, error: Exception) -> Response:
+    detail = "The task was changed by somebody else at the same moment. Try again."
+    return _problem(request, Problem(status=409, title=TITLES[409], detail=detail))
+
+
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    detail = "The backend failed in an unforeseen way; its log says more under this request id."
+    return _problem(request, Problem(status=500, title=TITLES[500], detail=detail))
+
+
+def make_app(backend: Backend) -> Starlette:
+    """The ASGI application, without the guard."""
+    return Starlette(
+        routes=Routes(backend).routes(),
+        exception_handlers={
+            RefusedError: _refused,
+            HTTPException: _no_route,
+            StorageUnavailableError: _unavailable,
+            StaleRevisionError: _stale,
+            Exception: _unforeseen,
+        },
+    )

@@ -1,0 +1,68 @@
+"""What the backend is told by its environment: time-outs, attempts, back-off, and the default provider."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+DEFAULT_TIMEOUT_MS = {
+    "ensure_name": 30_000,
+    "create_sandbox": 180_000,
+    "ensure_agent": 180_000,
+    "create_session": 60_000,
+    "release_sandbox": 60_000,
+    "destroy_sandbox": 60_000,
+}
+DEFAULT_ATTEMPTS = 3
+DEFAULT_BACKOFF_MS = 500
+MAX_BACKOFF_MS = 60_000
+DEFAULT_MAX_PROVISIONING = 64
+MAX_QUEUED_PROMPTS = 100
+"""Prompts that wait in one session at most."""
+
+
+class SettingError(Exception):
+    """A setting has a value that cannot be; the message names it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`timeout_ms` is of one attempt of a call, by the call's name; `backoff_ms` the first wait, which then doubles."""
+
+    timeout_ms: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULT_TIMEOUT_MS))
+    attempts: int = DEFAULT_ATTEMPTS
+    backoff_ms: int = DEFAULT_BACKOFF_MS
+    max_provisioning: int = DEFAULT_MAX_PROVISIONING
+    provider: str | None = None
+
+    def backoff(self, attempt: int, jitter: float) -> int:
+        """Milliseconds to wait after this attempt failed: full jitter under a doubling roof."""
+        roof: int = min(MAX_BACKOFF_MS, self.backoff_ms * 2 ** min(attempt - 1, 20))
+        return round(roof * jitter)
+
+
+def read_settings(environ: Mapping[str, str], max_provisioning: int | None = None) -> Settings:
+    """Settings from `FOUNDRY_*` variables; raises `SettingError`.
+
+    `FOUNDRY_STAGE_TIMEOUT_MS` is for every call, `FOUNDRY_STAGE_TIMEOUT_MS_CREATE_SANDBOX` and the like for one.
+    """
+    common = _number(environ, "FOUNDRY_STAGE_TIMEOUT_MS", None)
+    timeouts = {
+        call: _number(environ, f"FOUNDRY_STAGE_TIMEOUT_MS_{call.upper()}", common) or default
+        for call, default in DEFAULT_TIMEOUT_MS.items()
+    }
+    limit = max_provisioning or _number(environ, "FOUNDRY_MAX_PROVISIONING", None) or DEFAULT_MAX_PROVISIONING
+    return Settings(
+        timeout_ms=timeouts,
+        attempts=_number(environ, "FOUNDRY_STAGE_ATTEMPTS", None) or DEFAULT_ATTEMPTS,
+        backoff_ms=_number(environ, "FOUNDRY_STAGE_BACKOFF_MS", None) or DEFAULT_BACKOFF_MS,
+        max_provisioning=limit,
+        provider=environ.get("FOUNDRY_PROVIDER") or None,
+    )
+
+
+def _number(environ: Mapping[str, str], name: str, default: int | None) -> int | None:
+    text = environ.get(name, "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 10**9:
+        raise SettingError(f"{name} must be a whole number of at least 1, not {text!r}")
+    return int(text)

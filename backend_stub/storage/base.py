@@ -1,0 +1,235 @@
+"""What a storage promises: atomic changes, one rising `seq` in commit order, and reads as of a `seq`.
+
+The event log is compacted by construction: every row carries the seq of its last change, so what a client missed is
+whatever rows have a higher one. What happens now is handed to `on_commit` in commit order.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from msgspec import Struct
+
+from foundry_tui.contract.events import EventName, Topic
+from foundry_tui.contract.records import (
+    HistoryEvent,
+    HistoryKind,
+    LogLine,
+    Permission,
+    Prompt,
+    Repo,
+    SessionState,
+    TaskDetail,
+    TranscriptItem,
+)
+
+
+class StorageError(Exception):
+    """The storage cannot be opened; the message names the path and says what to do."""
+
+
+class StorageUnavailableError(Exception):
+    """A change could not be committed (disk full, locked …); nothing of it was written, trying again may help."""
+
+
+class StaleRevisionError(Exception):
+    """The task was changed by somebody else since it was read; nothing was written."""
+
+
+class TaskExistsError(Exception):
+    """A task of this id exists; `request` is the digest of the request that made it."""
+
+    def __init__(self, request: bytes) -> None:
+        super().__init__("a task of this id exists")
+        self.request = request
+
+
+class TaskPrunedError(Exception):
+    """A task of this id existed and was pruned."""
+
+
+class IdTakenError(Exception):
+    """The id of a session or a prompt belongs to another task."""
+
+    def __init__(self, field: str, id_: str) -> None:
+        super().__init__(f"{field} {id_} is in use already")
+        self.field = field
+
+
+class BranchTakenError(Exception):
+    """Another task of this repository holds the branch."""
+
+    def __init__(self, branch: str) -> None:
+        super().__init__(f"another task holds the branch {branch}")
+        self.branch = branch
+
+
+class Private(Struct, frozen=True, kw_only=True):
+    """What the backend alone knows about a task, kept with its row."""
+
+    title_given: bool = False
+    branch_given: bool = False
+    next_attempt_at: int | None = None
+    release_attempt: int = 0
+    release_force: bool = False
+    release_delete_branch: bool = False
+
+
+class LeftoverRow(Struct, frozen=True, kw_only=True):
+    """What a kill or an archive left behind, kept until it is removed, also when its task was pruned."""
+
+    task: TaskDetail
+    repo: Repo
+    archive: bool
+    force: bool
+    delete_branch: bool
+
+
+@dataclass(frozen=True)
+class Event:
+    """One committed change as streams tell it. `data` is for topic `tasks` and the rest, `detail` for `task:`."""
+
+    seq: int
+    name: EventName
+    task_id: str
+    session_id: str
+    data: bytes
+    detail: bytes = b""
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """A task's rows as its actor holds them; prompts by session_id, oldest first."""
+
+    task: TaskDetail
+    private: Private
+    prompts: dict[str, tuple[Prompt, ...]]
+    log_count: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """One commit of one task's rows. `expected` is the revision that was read (0: the task is new).
+
+    When `task` has that same revision the task's record did not change and makes no event.
+    """
+
+    at: int
+    expected: int
+    task: TaskDetail
+    private: Private
+    history: Sequence[tuple[HistoryKind, dict[str, object]]] = ()
+    sessions: Sequence[SessionState] = ()
+    prompts: Sequence[Prompt] = ()
+    items: Sequence[TranscriptItem] = ()
+    permissions: Sequence[Permission] = ()
+    lines: Sequence[LogLine] = ()
+    drop_lines_below: int = 0
+    request: bytes = b""
+    repo: Repo | None = None
+    hold_branch: str | None = None
+    free_branch: bool = False
+    leftover: LeftoverRow | None = None
+    leftover_gone: bool = False
+
+
+@dataclass(frozen=True)
+class Missed:
+    """What a client missed: events to send, coalesced, in order of seq; `seq` is where they lead to."""
+
+    seq: int
+    events: Sequence[Event]
+
+
+@dataclass(frozen=True)
+class ItemKey:
+    """What must be known of a transcript item to go on with it."""
+
+    index: int
+    revision: int
+
+
+class Storage(Protocol):
+    """Durable storage of tasks. Every method may raise `StorageUnavailableError`."""
+
+    database: str
+    """Names this database's life; no dash in it."""
+    on_commit: Callable[[Sequence[Event], float], None] | None
+    """Told of what was committed and of the seconds it took: on the event loop, in commit order, before the committing
+    calls return."""
+
+    async def commit(self, change: Change) -> Sequence[HistoryEvent]:
+        """Write all of it or nothing, durably; the history events with their seqs.
+
+        Raises `StaleRevisionError`, `BranchTakenError`, `IdTakenError`; for a new task `TaskExistsError`,
+        `TaskPrunedError`.
+        """
+        ...
+
+    async def prune(self, task_id: str) -> None:
+        """Forget an ended task but for its id."""
+        ...
+
+    async def put_repo(self, repo: Repo) -> tuple[Repo, bool]:
+        """Add a repository unless it is known; the one kept, and whether it is new."""
+        ...
+
+    async def drop_leftover(self, task_id: str) -> None:
+        """The leftover of a pruned task is removed at last."""
+        ...
+
+    def request_of(self, task_id: str) -> bytes | None:
+        """Digest of the request that made the task, from any thread."""
+        ...
+
+    def branch_holder(self, repo_id: str, branch: str) -> str | None:
+        """The task that holds a branch, from any thread."""
+        ...
+
+    def known_repo(self, repo_id: str) -> Repo | None:
+        """A repository, from any thread."""
+        ...
+
+    async def load(self, task_id: str) -> TaskState | None: ...
+
+    async def item_keys(self, session_id: str) -> dict[str, ItemKey]: ...
+
+    async def task_of_session(self, session_id: str) -> str | None: ...
+
+    async def task_of_permission(self, permission_id: str) -> str | None: ...
+
+    async def repo(self, repo_id: str) -> Repo | None: ...
+
+    async def repos(self) -> Sequence[Repo]: ...
+
+    async def held_branches(self, repo_id: str) -> dict[str, str]:
+        """The branches that tasks of this repository hold, and which task holds each."""
+        ...
+
+    async def unfinished(self) -> Sequence[str]:
+        """Ids of the tasks that are neither idle without work nor ended, oldest first."""
+        ...
+
+    async def ready(self) -> Sequence[str]:
+        """Ids of the tasks that are running or idle, oldest first."""
+        ...
+
+    async def leftovers(self) -> Sequence[LeftoverRow]: ...
+
+    async def history(self, task_id: str | None, after: int, limit: int) -> Sequence[HistoryEvent]: ...
+
+    async def last_history(self, task_id: str, limit: int) -> Sequence[HistoryEvent]: ...
+
+    async def lines(self, task_id: str, stage: str | None, after: int, limit: int) -> Sequence[LogLine]: ...
+
+    async def snapshot(self, topic: Topic) -> tuple[int, bytes] | None:
+        """The topic whole as JSON and the seq it stands at; None when there is no such thing."""
+        ...
+
+    async def missed(self, topic: Topic, seq: int) -> Missed | None:
+        """What changed after `seq`; None when that cannot be said (a seq from the future)."""
+        ...
+
+    async def has(self, topic: Topic) -> bool: ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,241 @@
+"""What is read from SQLite; each function runs in a reader thread, inside one read transaction."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from backend_stub.storage.base import Event, ItemKey, LeftoverRow, Missed, Private, TaskState
+from foundry_tui.contract.codec import decode, encode
+from foundry_tui.contract.events import EventName, TaskRemoved, Topic, TopicKind
+from foundry_tui.contract.records import HistoryEvent, LogLine, Prompt, Repo, TaskDetail
+from foundry_tui.contract.status import PROVISIONING, READY, RELEASING
+
+SNAPSHOT_HISTORY = 200
+"""History events that come with a task."""
+SNAPSHOT_LINES = 2_000
+"""Stage log lines that come with a snapshot of `log:`; older ones are read page by page."""
+
+
+def _marks(values: Sequence[object] | frozenset[object]) -> str:
+    return ", ".join("?" for _ in values)
+
+
+def request_of(connection: sqlite3.Connection, task_id: str) -> bytes | None:
+    row = connection.execute("SELECT request FROM tasks WHERE task_id = ?", (task_id,)).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def branch_holder(connection: sqlite3.Connection, repo_id: str, branch: str) -> str | None:
+    row = connection.execute(
+        "SELECT task_id FROM branches WHERE repo_id = ? AND branch = ?", (repo_id, branch)
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def load(connection: sqlite3.Connection, task_id: str) -> TaskState | None:
+    row = connection.execute("SELECT detail, private FROM tasks WHERE task_id = ?", (task_id,)).fetchone()
+    if row is None:
+        return None
+    prompts: dict[str, tuple[Prompt, ...]] = {}
+    for (body,) in connection.execute("SELECT body FROM prompts WHERE task_id = ? ORDER BY number", (task_id,)):
+        prompt = decode(body, Prompt)
+        prompts[prompt.session_id] = (*prompts.get(prompt.session_id, ()), prompt)
+    (last,) = connection.execute("SELECT max(number) FROM stage_log WHERE task_id = ?", (task_id,)).fetchone()
+    return TaskState(
+        task=decode(row[0], TaskDetail),
+        private=decode(row[1], Private),
+        prompts=prompts,
+        log_count=0 if last is None else int(last) + 1,
+    )
+
+
+def item_keys(connection: sqlite3.Connection, session_id: str) -> dict[str, ItemKey]:
+    rows = connection.execute("SELECT item_id, number, revision FROM transcript WHERE session_id = ?", (session_id,))
+    return {item_id: ItemKey(index, revision) for item_id, index, revision in rows}
+
+
+def task_of_session(connection: sqlite3.Connection, session_id: str) -> str | None:
+    row = connection.execute("SELECT task_id FROM sessions WHERE session_id = ?", (session_id,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def task_of_permission(connection: sqlite3.Connection, permission_id: str) -> str | None:
+    row = connection.execute("SELECT task_id FROM permissions WHERE permission_id = ?", (permission_id,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def repo(connection: sqlite3.Connection, repo_id: str) -> Repo | None:
+    row = connection.execute("SELECT body FROM repos WHERE repo_id = ?", (repo_id,)).fetchone()
+    return None if row is None else decode(row[0], Repo)
+
+
+def repos(connection: sqlite3.Connection) -> Sequence[Repo]:
+    return [decode(body, Repo) for (body,) in connection.execute("SELECT body FROM repos ORDER BY repo_id")]
+
+
+def held_branches(connection: sqlite3.Connection, repo_id: str) -> dict[str, str]:
+    return dict(connection.execute("SELECT branch, task_id FROM branches WHERE repo_id = ?", (repo_id,)).fetchall())
+
+
+def unfinished(connection: sqlite3.Connection) -> Sequence[str]:
+    wanted = PROVISIONING | RELEASING
+    rows = connection.execute(
+        f"SELECT task_id FROM tasks WHERE status IN ({_marks(wanted)}) ORDER BY created_at, task_id", tuple(wanted)
+    )
+    return [task_id for (task_id,) in rows]
+
+
+def ready(connection: sqlite3.Connection) -> Sequence[str]:
+    rows = connection.execute(
+        f"SELECT task_id FROM tasks WHERE status IN ({_marks(READY)}) ORDER BY created_at, task_id", tuple(READY)
+    )
+    return [task_id for (task_id,) in rows]
+
+
+def leftovers(connection: sqlite3.Connection) -> Sequence[LeftoverRow]:
+    return [decode(body, LeftoverRow) for (body,) in connection.execute("SELECT body FROM leftovers")]
+
+
+def history(connection: sqlite3.Connection, task_id: str | None, after: int, limit: int) -> Sequence[HistoryEvent]:
+    if task_id is None:
+        rows = connection.execute("SELECT body FROM history WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
+    else:
+        rows = connection.execute(
+            "SELECT body FROM history WHERE task_id = ? AND seq > ? ORDER BY seq LIMIT ?", (task_id, after, limit)
+        )
+    return [decode(body, HistoryEvent) for (body,) in rows]
+
+
+def last_history(connection: sqlite3.Connection, task_id: str, limit: int) -> Sequence[HistoryEvent]:
+    rows = connection.execute(
+        "SELECT body FROM history WHERE task_id = ? ORDER BY seq DESC LIMIT ?", (task_id, limit)
+    ).fetchall()
+    return [decode(body, HistoryEvent) for (body,) in reversed(rows)]
+
+
+def lines(connection: sqlite3.Connection, task_id: str, stage: str | None, after: int, limit: int) -> Sequence[LogLine]:
+    rows = connection.execute(
+        "SELECT body FROM stage_log WHERE task_id = ?1 AND number > ?2 AND (?3 IS NULL OR stage = ?3) "
+        "ORDER BY number LIMIT ?4",
+        (task_id, after, stage, limit),
+    )
+    return [decode(body, LogLine) for (body,) in rows]
+
+
+def _seq(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT value FROM meta WHERE key = 'seq'").fetchone()[0])
+
+
+def has(connection: sqlite3.Connection, topic: Topic) -> bool:
+    if topic.kind is TopicKind.TASKS:
+        return True
+    if topic.kind is TopicKind.SESSION:
+        return task_of_session(connection, topic.id) is not None
+    return connection.execute("SELECT 1 FROM tasks WHERE task_id = ?", (topic.id,)).fetchone() is not None
+
+
+def snapshot(connection: sqlite3.Connection, topic: Topic) -> tuple[int, bytes] | None:
+    seq = _seq(connection)
+    if topic.kind is TopicKind.TASKS:
+        tasks = b",".join(
+            body for (body,) in connection.execute("SELECT summary FROM tasks ORDER BY created_at, task_id")
+        )
+        known = b",".join(body for (body,) in connection.execute("SELECT body FROM repos ORDER BY repo_id"))
+        return seq, b'{"seq":%d,"repos":[%b],"tasks":[%b]}' % (seq, known, tasks)
+    if not has(connection, topic):
+        return None
+    if topic.kind is TopicKind.TASK:
+        (body,) = connection.execute("SELECT detail FROM tasks WHERE task_id = ?", (topic.id,)).fetchone()
+        return seq, with_history(body, last_history(connection, topic.id, SNAPSHOT_HISTORY), seq)
+    if topic.kind is TopicKind.SESSION:
+        (body,) = connection.execute("SELECT body FROM sessions WHERE session_id = ?", (topic.id,)).fetchone()
+        items = connection.execute(
+            "SELECT body FROM transcript WHERE session_id = ? ORDER BY number", (topic.id,)
+        ).fetchall()
+        return seq, b'%b,"transcript":[%b],"seq":%d}' % (body[:-1], b",".join(item for (item,) in items), seq)
+    rows = connection.execute(
+        "SELECT body FROM stage_log WHERE task_id = ? ORDER BY number DESC LIMIT ?", (topic.id, SNAPSHOT_LINES)
+    ).fetchall()
+    return seq, b'{"lines":[%b],"seq":%d}' % (b",".join(line for (line,) in reversed(rows)), seq)
+
+
+EMPTY_HISTORY = b'"history":[]'
+
+
+def with_history(detail: bytes, events: Sequence[HistoryEvent], seq: int | None = None) -> bytes:
+    """JSON of a task with its history filled in, and a seq if it is a snapshot's.
+
+    `history` is the record's last field, so that the end of the text is known without reading it.
+    """
+    if not detail.endswith(EMPTY_HISTORY + b"}"):
+        raise ValueError("a stored task ends in an empty history")
+    told = b'"history":%b' % encode(events)
+    end = b"}" if seq is None else b',"seq":%d}' % seq
+    return detail[: -len(EMPTY_HISTORY) - 1] + told + end
+
+
+def missed(connection: sqlite3.Connection, topic: Topic, seq: int) -> Missed | None:
+    now = _seq(connection)
+    if seq > now:
+        return None
+    if topic.kind is TopicKind.TASKS:
+        events = _missed_tasks(connection, seq)
+    elif topic.kind is TopicKind.TASK:
+        events = _missed_task(connection, topic.id, seq)
+    elif topic.kind is TopicKind.SESSION:
+        events = _missed_session(connection, topic.id, seq)
+    else:
+        events = [
+            Event(at, EventName.LOG, topic.id, "", body)
+            for at, body in connection.execute(
+                "SELECT seq, body FROM stage_log WHERE task_id = ? AND seq > ? ORDER BY number", (topic.id, seq)
+            )
+        ]
+    return Missed(now, sorted(events, key=lambda event: event.seq))
+
+
+def _missed_tasks(connection: sqlite3.Connection, seq: int) -> list[Event]:
+    events = [
+        Event(at, EventName.TASK, task_id, "", summary)
+        for at, task_id, summary in connection.execute("SELECT seq, task_id, summary FROM tasks WHERE seq > ?", (seq,))
+    ]
+    events += [
+        Event(at, EventName.TASK_REMOVED, task_id, "", encode(TaskRemoved(task_id=task_id)))
+        for at, task_id in connection.execute("SELECT seq, task_id FROM pruned WHERE seq > ?", (seq,))
+    ]
+    events += [
+        Event(at, EventName.REPO, "", "", body)
+        for at, body in connection.execute("SELECT seq, body FROM repos WHERE seq > ?", (seq,))
+    ]
+    return events
+
+
+def _missed_task(connection: sqlite3.Connection, task_id: str, seq: int) -> list[Event]:
+    events = [
+        Event(at, EventName.TASK, task_id, "", b"", detail)
+        for at, detail in connection.execute(
+            "SELECT seq, detail FROM tasks WHERE task_id = ? AND seq > ?", (task_id, seq)
+        )
+    ]
+    events += [
+        Event(at, EventName.HISTORY, task_id, "", body)
+        for at, body in connection.execute(
+            "SELECT seq, body FROM history WHERE task_id = ? AND seq > ? ORDER BY seq", (task_id, seq)
+        )
+    ]
+    return events
+
+
+def _missed_session(connection: sqlite3.Connection, session_id: str, seq: int) -> list[Event]:
+    events = [
+        Event(at, EventName.SESSION, "", session_id, body)
+        for at, body in connection.execute(
+            "SELECT seq, body FROM sessions WHERE session_id = ? AND seq > ?", (session_id, seq)
+        )
+    ]
+    events += [
+        Event(at, EventName.TRANSCRIPT, "", session_id, body)
+        for at, body in connection.execute(
+            "SELECT seq, body FROM transcript WHERE session_id = ? AND seq > ?", (session_id, seq)
+        )
+    ]
+    return events

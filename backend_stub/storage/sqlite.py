@@ -1,0 +1,314 @@
+"""Storage in one SQLite file: one writer thread that gathers what waits into one commit, readers beside it."""
+
+import queue
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+from anyio.lowlevel import EventLoopToken, current_token
+
+from backend_stub.storage import reading, schema, writing
+from backend_stub.storage.base import (
+    Change,
+    Event,
+    ItemKey,
+    LeftoverRow,
+    Missed,
+    StorageError,
+    StorageUnavailableError,
+    TaskState,
+)
+from foundry_tui.contract.events import Topic
+from foundry_tui.contract.records import HistoryEvent, LogLine, Repo
+
+T = TypeVar("T")
+
+FILE_NAME = "foundry.db"
+GATHER = 256
+"""Changes that one commit takes at most."""
+LOCK_WAIT_MS = 2_000
+READERS = 4
+"""Threads that read at once."""
+
+Job = Callable[[writing.Transaction], Any]
+
+
+@dataclass
+class _Waiting:
+    """A change that waits for the writer, and its outcome once `done`."""
+
+    job: Job
+    done: anyio.Event = field(default_factory=anyio.Event)
+    result: Any = None
+    error: Exception | None = None
+
+
+class SqliteStorage:
+    """See `backend_stub.storage.base.Storage`. Open with `open_storage`, inside an event loop."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, database: str, seq: int) -> None:
+        self.database = database
+        self.on_commit: Callable[[Sequence[Event], float], None] | None = None
+        self._path = path
+        self._connection = connection
+        self._seq = seq
+        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._readers = threading.local()
+        self._open_readers: list[sqlite3.Connection] = []
+        self._limiter = anyio.CapacityLimiter(READERS)
+        self._closed = False
+        self._token: EventLoopToken = current_token()
+        self._thread = threading.Thread(target=self._write, name="foundry-writer", daemon=True)
+        self._thread.start()
+
+    async def commit(self, change: Change) -> Sequence[HistoryEvent]:
+        result: Sequence[HistoryEvent] = await self._submit(partial(writing.apply, change))
+        return result
+
+    async def prune(self, task_id: str) -> None:
+        await self._submit(partial(writing.prune, task_id))
+
+    async def put_repo(self, repo: Repo) -> tuple[Repo, bool]:
+        result: tuple[Repo, bool] = await self._submit(partial(writing.put_repo, repo))
+        return result
+
+    async def drop_leftover(self, task_id: str) -> None:
+        await self._submit(partial(writing.drop_leftover, task_id))
+
+    def request_of(self, task_id: str) -> bytes | None:
+        return self._now(reading.request_of, task_id)
+
+    def branch_holder(self, repo_id: str, branch: str) -> str | None:
+        return self._now(reading.branch_holder, repo_id, branch)
+
+    def known_repo(self, repo_id: str) -> Repo | None:
+        return self._now(reading.repo, repo_id)
+
+    async def load(self, task_id: str) -> TaskState | None:
+        return await self._read(reading.load, task_id)
+
+    async def item_keys(self, session_id: str) -> dict[str, ItemKey]:
+        return await self._read(reading.item_keys, session_id)
+
+    async def task_of_session(self, session_id: str) -> str | None:
+        return await self._read(reading.task_of_session, session_id)
+
+    async def task_of_permission(self, permission_id: str) -> str | None:
+        return await self._read(reading.task_of_permission, permission_id)
+
+    async def repo(self, repo_id: str) -> Repo | None:
+        return await self._read(reading.repo, repo_id)
+
+    async def repos(self) -> Sequence[Repo]:
+        return await self._read(reading.repos)
+
+    async def held_branches(self, repo_id: str) -> dict[str, str]:
+        return await self._read(reading.held_branches, repo_id)
+
+    async def unfinished(self) -> Sequence[str]:
+        return await self._read(reading.unfinished)
+
+    async def ready(self) -> Sequence[str]:
+        return await self._read(reading.ready)
+
+    async def leftovers(self) -> Sequence[LeftoverRow]:
+        return await self._read(reading.leftovers)
+
+    async def history(self, task_id: str | None, after: int, limit: int) -> Sequence[HistoryEvent]:
+        return await self._read(reading.history, task_id, after, limit)
+
+    async def last_history(self, task_id: str, limit: int) -> Sequence[HistoryEvent]:
+        return await self._read(reading.last_history, task_id, limit)
+
+    async def lines(self, task_id: str, stage: str | None, after: int, limit: int) -> Sequence[LogLine]:
+        return await self._read(reading.lines, task_id, stage, after, limit)
+
+    async def snapshot(self, topic: Topic) -> tuple[int, bytes] | None:
+        return await self._read(reading.snapshot, topic)
+
+    async def missed(self, topic: Topic, seq: int) -> Missed | None:
+        return await self._read(reading.missed, topic, seq)
+
+    async def has(self, topic: Topic) -> bool:
+        return await self._read(reading.has, topic)
+
+    async def close(self) -> None:
+        """Commit what waits and close the file; later changes raise `StorageUnavailableError`."""
+        if self._closed:
+            return
+        self._closed = True
+        self._waiting.put(None)
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._thread.join)
+        for reader in self._open_readers:
+            reader.close()
+
+    async def _submit(self, job: Job) -> Any:
+        if self._closed:
+            raise StorageUnavailableError("the backend is shutting down")
+        waiting = _Waiting(job)
+        self._waiting.put(waiting)
+        with anyio.CancelScope(shield=True):
+            await waiting.done.wait()
+        if waiting.error is not None:
+            raise waiting.error
+        return waiting.result
+
+    async def _read(self, read: Callable[..., T], *args: object) -> T:
+        return await anyio.to_thread.run_sync(partial(self._now, read, *args), limiter=self._limiter)
+
+    def _now(self, read: Callable[..., T], *args: object) -> T:
+        connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
+        try:
+            if connection is None:
+                connection = _connect(self._path)
+                connection.execute("PRAGMA query_only = ON")
+                self._readers.connection = connection
+                self._open_readers.append(connection)
+            connection.execute("BEGIN")
+            try:
+                return read(connection, *args)
+            finally:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise StorageUnavailableError(f"the database {self._path} cannot be read: {error}") from error
+
+    def _write(self) -> None:
+        """The writer thread: it outlives every failed commit and ends when told to."""
+        more = True
+        while more:
+            batch: list[_Waiting] = []
+            waiting = self._waiting.get()
+            while waiting is not None:
+                batch.append(waiting)
+                if len(batch) >= GATHER:
+                    break
+                try:
+                    waiting = self._waiting.get_nowait()
+                except queue.Empty:
+                    break
+            more = waiting is not None
+            start = time.perf_counter()
+            events = self._commit(batch) if batch else []
+            seconds = time.perf_counter() - start
+            # The loop may be gone when the process is being torn down; what was committed stays committed.
+            with suppress(RuntimeError, anyio.RunFinishedError):
+                anyio.from_thread.run_sync(self._tell, batch, events, seconds, token=self._token)
+        self._connection.close()
+
+    def _commit(self, batch: Sequence[_Waiting]) -> Sequence[Event]:
+        transaction = writing.Transaction(self._connection, self._seq)
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for waiting in batch:
+                mark = transaction.mark()
+                self._connection.execute("SAVEPOINT change")
+                try:
+                    waiting.result = waiting.job(transaction)
+                except sqlite3.Error:
+                    raise
+                except Exception as refusal:  # noqa: BLE001  # it is the caller's to handle
+                    self._connection.execute("ROLLBACK TO change")
+                    transaction.back_to(mark)
+                    waiting.error = refusal
+                self._connection.execute("RELEASE change")
+            transaction.finish()
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            with suppress(sqlite3.Error):
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+            for waiting in batch:
+                waiting.result = None
+                waiting.error = StorageUnavailableError(f"the database {self._path} cannot be written: {error}")
+            return []
+        self._seq = transaction.seq
+        return transaction.events
+
+    def _tell(self, batch: Sequence[_Waiting], events: Sequence[Event], seconds: float) -> None:
+        if events and self.on_commit is not None:
+            self.on_commit(events, seconds)
+        for waiting in batch:
+            waiting.done.set()
+
+
+def open_storage(folder: Path) -> SqliteStorage:
+    """The storage in `folder`, made or migrated if need be; call it inside an event loop.
+
+    Raises `StorageError` with a sentence that names the path when the file cannot be used.
+    """
+    path = folder / FILE_NAME
+    try:
+        connection = _connect(path)
+        _migrate(path, connection)
+        meta: dict[str, str] = dict(connection.execute("SELECT key, value FROM meta").fetchall())
+        return SqliteStorage(path, connection, meta["database"], int(meta["seq"]))
+    except sqlite3.DatabaseError as error:
+        raise StorageError(_why_not(path, error)) from error
+    except (KeyError, ValueError) as error:
+        raise StorageError(
+            f"the database {path} is damaged (its meta table lacks {error}): restore a copy, or move the file away"
+        ) from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    connection.execute(f"PRAGMA busy_timeout = {LOCK_WAIT_MS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _migrate(path: Path, connection: sqlite3.Connection) -> None:
+    """Bring the schema forward in one transaction, keeping a copy of what was there."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > schema.VERSION:
+        raise StorageError(
+            f"the database {path} has schema version {version}, but this program knows only {schema.VERSION}: "
+            "upgrade foundry, or use another data folder"
+        )
+    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise StorageError(f"the database {path} belongs to another program: use another data folder")
+    if version == schema.VERSION:
+        return
+    if version > 0:
+        copy = path.with_name(f"{path.name}.v{version}")
+        with sqlite3.connect(copy) as kept:
+            connection.backup(kept)
+        kept.close()
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for step in range(version + 1, schema.VERSION + 1):
+            for statement in schema.MIGRATIONS[step].split(";"):
+                if statement.strip():
+                    connection.execute(statement)
+        connection.execute("INSERT OR IGNORE INTO meta VALUES ('database', ?)", (secrets.token_hex(6),))
+        connection.execute("INSERT OR IGNORE INTO meta VALUES ('seq', '0')")
+        connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _why_not(path: Path, error: sqlite3.DatabaseError) -> str:
+    text = str(error)
+    if "not a database" in text or "malformed" in text:
+        return f"the database {path} is damaged ({text}): restore a copy, or move the file away to start empty"
+    if "readonly" in text or "read-only" in text or "unable to open" in text:
+        return f"the database {path} cannot be written ({text}): check the folder's owner and permissions"
+    if "locked" in text:
+        return f"the database {path} is locked by another program: close it and start again"
+    if "full" in text:
+        return f"the database {path} cannot be written ({text}): free some disk space"
+    return f"the database {path} cannot be opened: {text}"

@@ -1,0 +1,230 @@
+"""What one change writes into SQLite, and the events that it makes; runs in the writer thread."""
+
+import sqlite3
+from collections.abc import Sequence
+
+import msgspec
+
+from backend_stub.storage.base import (
+    BranchTakenError,
+    Change,
+    Event,
+    IdTakenError,
+    StaleRevisionError,
+    TaskExistsError,
+    TaskPrunedError,
+)
+from foundry_tui.contract.codec import decode, encode
+from foundry_tui.contract.events import EventName, TaskRemoved
+from foundry_tui.contract.records import HistoryEvent, Repo, TaskDetail, summary_of
+
+
+class Transaction:
+    """The open transaction: its connection, the seq counter, and the events gathered so far."""
+
+    def __init__(self, connection: sqlite3.Connection, seq: int) -> None:
+        self.execute = connection.execute
+        self.executemany = connection.executemany
+        self.seq = seq
+        self.events: list[Event] = []
+        self._first = seq
+
+    def event(self, name: EventName, task_id: str, session_id: str, data: bytes, detail: bytes = b"") -> int:
+        """Allocate the next seq and note the event under it."""
+        self.seq += 1
+        self.events.append(Event(self.seq, name, task_id, session_id, data, detail))
+        return self.seq
+
+    def mark(self) -> tuple[int, int]:
+        return self.seq, len(self.events)
+
+    def back_to(self, mark: tuple[int, int]) -> None:
+        """Forget what a refused change noted."""
+        self.seq, length = mark
+        del self.events[length:]
+
+    def finish(self) -> None:
+        """Keep the counter, once a commit."""
+        if self.seq != self._first:
+            self.execute("UPDATE meta SET value = ? WHERE key = 'seq'", (str(self.seq),))
+
+
+def apply(change: Change, transaction: Transaction) -> Sequence[HistoryEvent]:
+    """Write one change of one task; see `Storage.commit` for what it refuses."""
+    task = change.task
+    if change.expected == 0:
+        _begin_task(change, transaction)
+    else:
+        _change_task(change, transaction)
+    if change.hold_branch is not None:
+        _hold_branch(change, transaction)
+    if change.free_branch:
+        transaction.execute("DELETE FROM branches WHERE task_id = ?", (task.task_id,))
+    _write_prompts(change, transaction)
+    for session in change.sessions:
+        body = encode(session)
+        seq = transaction.event(EventName.SESSION, task.task_id, session.session_id, body)
+        written = transaction.execute(
+            "INSERT INTO sessions VALUES (?, ?, ?, ?) ON CONFLICT (session_id) DO UPDATE "
+            "SET seq = excluded.seq, body = excluded.body WHERE task_id = excluded.task_id",
+            (session.session_id, task.task_id, seq, body),
+        ).rowcount
+        if not written:
+            raise IdTakenError("session_id", session.session_id)
+    for permission in change.permissions:
+        transaction.execute("INSERT OR IGNORE INTO permissions VALUES (?, ?)", (permission.permission_id, task.task_id))
+    for item in change.items:
+        body = encode(item)
+        seq = transaction.event(EventName.TRANSCRIPT, task.task_id, item.session_id, body)
+        transaction.execute(
+            "INSERT OR REPLACE INTO transcript VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (item.session_id, item.index, task.task_id, item.item_id, item.revision, seq, body),
+        )
+    for line in change.lines:
+        body = encode(line)
+        seq = transaction.event(EventName.LOG, task.task_id, "", body)
+        transaction.execute(
+            "INSERT INTO stage_log VALUES (?, ?, ?, ?, ?)", (task.task_id, line.index, line.stage, seq, body)
+        )
+    if change.drop_lines_below:
+        transaction.execute(
+            "DELETE FROM stage_log WHERE task_id = ? AND number < ?", (task.task_id, change.drop_lines_below)
+        )
+    if change.leftover is not None:
+        transaction.execute("INSERT OR REPLACE INTO leftovers VALUES (?, ?)", (task.task_id, encode(change.leftover)))
+    if change.leftover_gone:
+        drop_leftover(task.task_id, transaction)
+    return _write_history(change, transaction)
+
+
+def _begin_task(change: Change, transaction: Transaction) -> None:
+    task = change.task
+    known = transaction.execute("SELECT request FROM tasks WHERE task_id = ?", (task.task_id,)).fetchone()
+    if known is not None:
+        raise TaskExistsError(known[0])
+    if transaction.execute("SELECT 1 FROM pruned WHERE task_id = ?", (task.task_id,)).fetchone():
+        raise TaskPrunedError
+    if change.repo is not None:
+        repo, _ = put_repo(change.repo, transaction, tell=False)
+        _put(msgspec.structs.replace(repo, task_count=repo.task_count + 1, latest_activity=change.at), transaction)
+    summary, detail = encode(summary_of(task)), encode(task)
+    seq = transaction.event(EventName.TASK, task.task_id, "", summary, detail)
+    transaction.execute(
+        "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            task.task_id,
+            task.repo_id,
+            task.status,
+            task.created_at,
+            task.revision,
+            seq,
+            summary,
+            detail,
+            encode(change.private),
+            change.request,
+        ),
+    )
+
+
+def _change_task(change: Change, transaction: Transaction) -> None:
+    task = change.task
+    if task.revision == change.expected:
+        found = transaction.execute(
+            "UPDATE tasks SET private = ? WHERE task_id = ? AND revision = ?",
+            (encode(change.private), task.task_id, change.expected),
+        ).rowcount
+    else:
+        summary, detail = encode(summary_of(task)), encode(task)
+        seq = transaction.event(EventName.TASK, task.task_id, "", summary, detail)
+        found = transaction.execute(
+            "UPDATE tasks SET status = ?, revision = ?, seq = ?, summary = ?, detail = ?, private = ? "
+            "WHERE task_id = ? AND revision = ?",
+            (
+                task.status,
+                task.revision,
+                seq,
+                summary,
+                detail,
+                encode(change.private),
+                task.task_id,
+                change.expected,
+            ),
+        ).rowcount
+    if not found:
+        raise StaleRevisionError
+
+
+def _hold_branch(change: Change, transaction: Transaction) -> None:
+    task, branch = change.task, change.hold_branch
+    holder = transaction.execute(
+        "SELECT task_id FROM branches WHERE repo_id = ? AND branch = ?", (task.repo_id, branch)
+    ).fetchone()
+    if holder is not None and holder[0] != task.task_id:
+        raise BranchTakenError(str(branch))
+    transaction.execute("INSERT OR REPLACE INTO branches VALUES (?, ?, ?)", (task.repo_id, branch, task.task_id))
+
+
+def _write_prompts(change: Change, transaction: Transaction) -> None:
+    for prompt in change.prompts:
+        changed = transaction.execute(
+            "UPDATE prompts SET state = ?, body = ? WHERE prompt_id = ? AND session_id = ?",
+            (prompt.state, encode(prompt), prompt.prompt_id, prompt.session_id),
+        ).rowcount
+        if changed:
+            continue
+        if transaction.execute("SELECT 1 FROM prompts WHERE prompt_id = ?", (prompt.prompt_id,)).fetchone():
+            raise IdTakenError("prompt_id", prompt.prompt_id)
+        transaction.execute(
+            "INSERT INTO prompts (prompt_id, session_id, task_id, state, body) VALUES (?, ?, ?, ?, ?)",
+            (prompt.prompt_id, prompt.session_id, change.task.task_id, prompt.state, encode(prompt)),
+        )
+
+
+def _write_history(change: Change, transaction: Transaction) -> Sequence[HistoryEvent]:
+    told: list[HistoryEvent] = []
+    for kind, payload in change.history:
+        event = HistoryEvent(
+            seq=transaction.seq + 1, task_id=change.task.task_id, kind=kind, at=change.at, payload=payload
+        )
+        body = encode(event)
+        seq = transaction.event(EventName.HISTORY, change.task.task_id, "", body)
+        transaction.execute("INSERT INTO history VALUES (?, ?, ?)", (seq, change.task.task_id, body))
+        told.append(event)
+    return told
+
+
+def put_repo(repo: Repo, transaction: Transaction, *, tell: bool = True) -> tuple[Repo, bool]:
+    """Keep the repository unless it is known; the one kept, and whether it is new."""
+    known = transaction.execute("SELECT body FROM repos WHERE repo_id = ?", (repo.repo_id,)).fetchone()
+    if known is not None:
+        return decode(known[0], Repo), False
+    if tell:
+        _put(repo, transaction)
+    return repo, True
+
+
+def _put(repo: Repo, transaction: Transaction) -> None:
+    body = encode(repo)
+    seq = transaction.event(EventName.REPO, "", "", body)
+    transaction.execute("INSERT OR REPLACE INTO repos VALUES (?, ?, ?)", (repo.repo_id, seq, body))
+
+
+def prune(task_id: str, transaction: Transaction) -> None:
+    """Forget all rows of a task but its id."""
+    row = transaction.execute("SELECT detail FROM tasks WHERE task_id = ?", (task_id,)).fetchone()
+    if row is None:
+        return
+    task = decode(row[0], TaskDetail)
+    for table in ("tasks", "branches", "sessions", "prompts", "permissions", "transcript", "history", "stage_log"):
+        transaction.execute(f"DELETE FROM {table} WHERE task_id = ?", (task_id,))
+    seq = transaction.event(EventName.TASK_REMOVED, task_id, "", encode(TaskRemoved(task_id=task_id)))
+    transaction.execute("INSERT OR REPLACE INTO pruned VALUES (?, ?, ?)", (task_id, seq, task.updated_at))
+    known = transaction.execute("SELECT body FROM repos WHERE repo_id = ?", (task.repo_id,)).fetchone()
+    if known is not None:
+        repo = decode(known[0], Repo)
+        _put(msgspec.structs.replace(repo, task_count=max(0, repo.task_count - 1)), transaction)
+
+
+def drop_leftover(task_id: str, transaction: Transaction) -> None:
+    """What was left behind is gone."""
+    transaction.execute("DELETE FROM leftovers WHERE task_id = ?", (task_id,))

@@ -1,0 +1,155 @@
+"""The one writer of a task's rows: every command and every outcome of provisioning goes through `commit`."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
+from weakref import WeakValueDictionary
+
+import anyio
+
+from backend_stub.clock import Chance
+from backend_stub.storage.base import ItemKey, StaleRevisionError, Storage, TaskState
+from backend_stub.task.draft import Draft
+from foundry_tui.contract.status import STAGE_OF_STATUS, StageName
+
+T = TypeVar("T")
+
+KEPT_ACTORS = 1_024
+"""Actors held in memory; the rows of others are read again when needed."""
+
+
+class UnknownTaskError(Exception):
+    """There is no task of this id."""
+
+
+class SupersededError(Exception):
+    """The task has moved on meanwhile (killed, archived, closed …); the outcome is void."""
+
+
+class TaskActor:
+    """Holds one task's rows and changes them, one commit at a time."""
+
+    def __init__(self, task_id: str, storage: Storage, chance: Chance, flush_soon: Callable[["TaskActor"], None]):
+        self.task_id = task_id
+        self._storage = storage
+        self._chance = chance
+        self._flush_soon = flush_soon
+        self._lock = anyio.Lock()
+        self._state: TaskState | None = None
+        self._items: dict[str, dict[str, ItemKey]] = {}
+        self._lines: list[tuple[str, str, int]] = []
+        self._detail: tuple[StageName, str] | None = None
+
+    async def state(self) -> TaskState:
+        """The rows as committed; raises `UnknownTaskError`."""
+        if self._state is None:
+            async with self._lock:
+                await self._load()
+        state = self._state
+        if state is None:
+            raise UnknownTaskError(self.task_id)
+        return state
+
+    async def load_items(self, session_id: str) -> None:
+        """Make the session's transcript known, so that drafts may add to it."""
+        if session_id not in self._items:
+            keys = await self._storage.item_keys(session_id)
+            self._items.setdefault(session_id, keys)
+
+    async def commit(self, decide: Callable[[Draft], T]) -> T:
+        """Let `decide` change a draft of the task, commit it durably, and give back what it returned.
+
+        What `decide` raises is raised and nothing is written; so with `StorageUnavailableError`.
+        """
+        async with self._lock:
+            try:
+                return await self._attempt(decide)
+            except StaleRevisionError:
+                self._state = None
+                self._items.clear()
+                raise
+
+    def log(self, stage: str, text: str) -> None:
+        """Keep a stage log line with the next commit, which comes within 50 ms."""
+        self._lines.extend((stage, line, self._chance.now()) for line in text.splitlines() or [""])
+        self._flush_soon(self)
+
+    def detail(self, stage: StageName, text: str) -> None:
+        """Say what the stage does now, with the next commit, which comes within 50 ms."""
+        self._detail = (stage, text)
+        self._flush_soon(self)
+
+    async def flush(self) -> None:
+        """Commit the lines and details that wait."""
+        if self._lines or self._detail:
+            await self.commit(lambda draft: None)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing would be lost if this actor were dropped and its rows read again."""
+        return not (self._lines or self._detail or self._lock.locked())
+
+    async def _attempt(self, decide: Callable[[Draft], T]) -> T:
+        await self._load()
+        if self._state is None:
+            raise UnknownTaskError(self.task_id)
+        draft = Draft(self._state, self._chance.now(), self._chance.new_id, self._items)
+        lines, detail = len(self._lines), self._detail
+        for stage, text, at in self._lines:
+            draft.log(stage, text, at)
+        if detail is not None and STAGE_OF_STATUS.get(draft.status) is detail[0]:
+            draft.set_stage(detail[0], detail=detail[1])
+        result = decide(draft)
+        sealed = draft.seal()
+        if sealed is not None:
+            change, state = sealed
+            with anyio.CancelScope(shield=True):
+                await self._storage.commit(change)
+            self._state = state
+            for session_id, keys in draft.new_keys.items():
+                self._items[session_id].update(keys)
+        del self._lines[:lines]
+        if self._detail is detail:
+            self._detail = None
+        return result
+
+    async def _load(self) -> None:
+        if self._state is None:
+            self._state = await self._storage.load(self.task_id)
+
+
+class Actors:
+    """The actors of all tasks, made when first asked for: never two of one task, `KEPT_ACTORS` idle ones at most."""
+
+    def __init__(self, storage: Storage, chance: Chance, flush_soon: Callable[[TaskActor], None]) -> None:
+        self._storage = storage
+        self._chance = chance
+        self._flush_soon = flush_soon
+        self._recent: OrderedDict[str, TaskActor] = OrderedDict()
+        self._alive: WeakValueDictionary[str, TaskActor] = WeakValueDictionary()
+
+    def of(self, task_id: str) -> TaskActor:
+        """The task's actor; whether there is such a task shows when its rows are read."""
+        actor = self._alive.get(task_id)
+        if actor is None:
+            actor = self._alive[task_id] = TaskActor(task_id, self._storage, self._chance, self._flush_soon)
+        self._recent[task_id] = actor
+        self._recent.move_to_end(task_id)
+        if len(self._recent) > KEPT_ACTORS:
+            self._shrink()
+        return actor
+
+    def forget(self, task_id: str) -> None:
+        """The task was pruned."""
+        self._recent.pop(task_id, None)
+        self._alive.pop(task_id, None)
+
+    async def flush(self) -> None:
+        """Commit what waits in any actor."""
+        for actor in list(self._alive.values()):
+            await actor.flush()
+
+    def _shrink(self) -> None:
+        for task_id, actor in list(self._recent.items())[: len(self._recent) - KEPT_ACTORS]:
+            if actor.idle:
+                del self._recent[task_id]

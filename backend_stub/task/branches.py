@@ -1,0 +1,45 @@
+"""Settles a task's title and branch: what was asked for wins, what is taken gets a number."""
+
+from dataclasses import dataclass
+
+from backend_stub.providers.base import Call, GitError
+from backend_stub.repository import git
+from backend_stub.storage.base import Storage
+from backend_stub.task.naming import branch_from, conflicting_branch, free_branch, kind_from, title_from
+
+
+@dataclass(frozen=True)
+class Name:
+    """What a task is called, and the branch that nobody else has."""
+
+    title: str
+    branch: str
+
+
+class Branches:
+    """Compares with git's branches, local and remote, and with those that other tasks hold."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def settle(self, call: Call) -> Name:
+        """Raises `GitError` when git cannot list the branches."""
+        task = call.task
+        title = task.title or title_from(task.prompt)
+        wanted = branch_from(title, kind_from(task.title or task.prompt), task.task_id)
+        held = await self._storage.held_branches(task.repo_id)
+        taken = {branch for branch, holder in held.items() if holder != task.task_id}
+        if call.repo.path is not None:
+            call.detail("comparing branches")
+            taken |= await git.branches(call.repo.path, told=lambda command: call.log(str(command)))
+        if task.branch is not None:
+            # What a person chose is kept as it is, however long; when it was taken meanwhile, they choose again.
+            in_the_way = conflicting_branch(task.branch, taken)
+            if in_the_way is not None:
+                raise GitError(
+                    f"The branch {task.branch} cannot be made: {in_the_way} exists by now. Create the task again "
+                    "with another branch.",
+                    retryable=False,
+                )
+            return Name(title=title, branch=task.branch)
+        return Name(title=title, branch=free_branch(wanted, taken))

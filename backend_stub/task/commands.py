@@ -1,0 +1,352 @@
+"""What people ask of a task that exists: each command is one commit through the task's actor, then a wake-up."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from backend_stub.clock import Chance
+from backend_stub.dispatch.embedded import Lane
+from backend_stub.organization import wrong_name, wrong_title
+from backend_stub.problems import conflict, not_found, wrong_values
+from backend_stub.providers.base import Provider
+from backend_stub.settings import MAX_QUEUED_PROMPTS
+from backend_stub.storage.base import IdTakenError, Storage
+from backend_stub.task.actor import Actors, TaskActor, UnknownTaskError
+from backend_stub.task.draft import Draft
+from backend_stub.task.release import Releasing, cancel_stages
+from backend_stub.task.sessions import OPEN_STATES, Sessions, settle_idle
+from foundry_tui.contract.ids import is_id
+from foundry_tui.contract.records import (
+    ErrorKind,
+    HistoryKind,
+    Permission,
+    PermissionState,
+    Prompt,
+    PromptState,
+    SessionStatus,
+    SessionSummary,
+    StageState,
+    TaskDetail,
+    TaskError,
+)
+from foundry_tui.contract.requests import (
+    AnswerPermission,
+    CreatePrompt,
+    CreateSession,
+    PatchTask,
+    ReleaseTask,
+)
+from foundry_tui.contract.status import ENDED, READY, RELEASING, StageName, TaskStatus
+
+T = TypeVar("T")
+
+
+class Commands:
+    """Every method raises `RefusedError` when the command cannot be done."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        actors: Actors,
+        sessions: Sessions,
+        provisioning: Lane,
+        releasing: Lane,
+        release: Releasing,
+        providers: dict[str, Provider],
+        chance: Chance,
+    ) -> None:
+        self._storage = storage
+        self._actors = actors
+        self._sessions = sessions
+        self._provisioning = provisioning
+        self._releasing = releasing
+        self._release = release
+        self._providers = providers
+        self._chance = chance
+
+    async def task(self, task_id: str) -> TaskDetail:
+        """The task with the end of its history."""
+        state = await self._state_of(self._actors.of(task_id))
+        return replace(state, history=tuple(await self._storage.last_history(task_id, 200)))
+
+    async def patch(self, task_id: str, request: PatchTask) -> TaskDetail:
+        if request.title is not None and (why := wrong_title(request.title)):
+            raise wrong_values(("title", why))
+
+        def patch(draft: Draft) -> None:
+            if request.title is not None and request.title != draft.task.title:
+                draft.record(HistoryKind.TASK_RENAMED, title=request.title, before=draft.task.title)
+                draft.set(title=request.title)
+            if request.unread is not None and request.unread is not draft.task.unread:
+                draft.set(unread=request.unread)
+            if request.unread is False:
+                for session in draft.task.sessions:
+                    if session.unread:
+                        draft.set_session(session.session_id, unread=False)
+
+        await self._commit(task_id, patch)
+        return await self.task(task_id)
+
+    async def retry(self, task_id: str) -> TaskDetail:
+        """Go on from the stage that failed."""
+
+        def retry(draft: Draft) -> None:
+            if draft.status is not TaskStatus.ERROR:
+                raise conflict(f"Only a task that failed can be retried; this one is {draft.status}.")
+            stage = draft.task.error.stage if draft.task.error else None
+            for each in draft.task.stages:
+                if each.state is not StageState.DONE:
+                    draft.set_stage(
+                        each.name,
+                        state=StageState.PENDING,
+                        attempt=0,
+                        started_at=None,
+                        finished_at=None,
+                        deadline_at=None,
+                        detail=None,
+                        error=None,
+                    )
+            for session in draft.task.sessions:
+                if session.status is SessionStatus.ERROR:
+                    draft.set_session(session.session_id, status=_after_retry(session), error=None)
+            draft.set(error=None)
+            draft.set_private(next_attempt_at=None)
+            draft.record(HistoryKind.RETRY_REQUESTED, stage=stage)
+            draft.move(TaskStatus.QUEUED)
+            draft.record(HistoryKind.PROVISION_QUEUED)
+
+        await self._commit(task_id, retry)
+        self._provisioning.wake(task_id)
+        return await self.task(task_id)
+
+    async def end(self, task_id: str, request: ReleaseTask, *, archive: bool) -> TaskDetail:
+        """Archive or kill: at any moment, again without effect."""
+        actor = self._actors.of(task_id)
+        task = await self._state_of(actor)
+        if task.status in ENDED | RELEASING:
+            return await self.task(task_id)
+        provider = self._providers.get(task.provider)
+        would_lose = tuple(provider.would_lose(task)) if provider is not None else ()
+        if would_lose and not request.force:
+            raise conflict(
+                f"This would lose {'; '.join(would_lose)}. Say force to do it all the same.", would_lose=would_lose
+            )
+
+        def end(draft: Draft) -> None:
+            if draft.status in ENDED | RELEASING:
+                return
+            error = TaskError(
+                kind=ErrorKind.CANCELLED,
+                message=f"The task was {'archived' if archive else 'killed'}.",
+                retryable=False,
+                at=draft.now,
+            )
+            draft.record(
+                HistoryKind.ARCHIVE_REQUESTED if archive else HistoryKind.KILL_REQUESTED,
+                force=request.force or None,
+                delete_branch=request.delete_branch or None,
+            )
+            cancel_stages(draft)
+            draft.cancel_permissions()
+            for session in draft.task.sessions:
+                _close(draft, session, error)
+            draft.set_private(
+                next_attempt_at=None,
+                release_attempt=0,
+                release_force=request.force,
+                release_delete_branch=request.delete_branch,
+            )
+            draft.set(unread=False)
+            draft.move(TaskStatus.ARCHIVING if archive else TaskStatus.KILLING)
+
+        await self._commit(task_id, end)
+        self._release.cut(await actor.state())
+        for permission in task.permissions:
+            self._sessions.settled(permission.permission_id)
+        self._releasing.wake(task_id)
+        return await self.task(task_id)
+
+    async def prune(self, task_id: str) -> None:
+        task = await self._state_of(self._actors.of(task_id))
+        if task.status not in ENDED:
+            raise conflict(f"Only an archived or killed task can be pruned; this one is {task.status}.")
+        await self._storage.prune(task_id)
+        self._actors.forget(task_id)
+
+    async def add_session(self, task_id: str, request: CreateSession) -> SessionSummary:
+        if request.session_id is not None and not is_id(request.session_id):
+            raise wrong_values(("session_id", "A session_id is 1 to 128 letters, digits, dots, dashes or underscores."))
+        for field, value in (("agent", request.agent), ("name", request.name)):
+            if value is not None and (why := wrong_name(f"The {field}", value)):
+                raise wrong_values((field, why))
+        session_id = request.session_id or self._chance.new_id()
+        holder = await self._storage.task_of_session(session_id)
+        if holder not in (None, task_id):
+            raise conflict("This session_id belongs to another task.")
+
+        def add(draft: Draft) -> SessionSummary:
+            for session in draft.task.sessions:
+                if session.session_id == session_id:
+                    return session
+            _refuse_ended(draft)
+            agent = request.agent or draft.task.agent
+            session = SessionSummary(
+                session_id=session_id,
+                task_id=task_id,
+                name=request.name or f"{agent} {len(draft.task.sessions) + 1}",
+                agent=agent,
+                status=SessionStatus.PENDING_CREATE if draft.status in READY else SessionStatus.PENDING_PROVISION,
+                created_at=draft.now,
+                updated_at=draft.now,
+                revision=0,
+            )
+            draft.add_session(session)
+            draft.record(HistoryKind.SESSION_REQUESTED, session_id=session_id, name=session.name)
+            return replace(session, revision=1)
+
+        session = await self._commit(task_id, add)
+        self._sessions.lane.wake(session_id)
+        return session
+
+    async def close_session(self, session_id: str) -> SessionSummary:
+        def close(draft: Draft) -> None:
+            error = TaskError(
+                kind=ErrorKind.CANCELLED, message="The session was closed.", retryable=False, at=draft.now
+            )
+            draft.cancel_permissions(session_id)
+            _close(draft, draft.session(session_id), error)
+            settle_idle(draft)
+
+        task_id = await self._task_of(session_id)
+        await self._commit(task_id, close)
+        self._sessions.close(session_id)
+        return await self._session(task_id, session_id)
+
+    async def stop(self, session_id: str) -> SessionSummary:
+        """Stop the turn that runs, at once; nothing running is no failure."""
+        task_id = await self._task_of(session_id)
+        delivering = self._sessions.delivering(session_id)
+
+        def stop(draft: Draft) -> bool:
+            running = draft.session(session_id).status is SessionStatus.RUNNING
+            if not running and delivering is None:
+                return False
+            error = TaskError(kind=ErrorKind.CANCELLED, message="The turn was stopped.", retryable=False, at=draft.now)
+            draft.record(HistoryKind.SESSION_STOPPED, session_id=session_id)
+            draft.cancel_permissions(session_id)
+            draft.fail_prompts(session_id, frozenset({PromptState.DELIVERED}), error)
+            if delivering is not None:
+                held = draft.prompt(session_id, delivering)
+                if held is not None and held.state is PromptState.QUEUED:
+                    draft.fail_prompt(held, error)
+            if running:
+                draft.set_session(session_id, status=SessionStatus.READY)
+                settle_idle(draft)
+            return True
+
+        if await self._commit(task_id, stop):
+            self._sessions.stop(session_id)
+        return await self._session(task_id, session_id)
+
+    async def prompt(self, session_id: str, request: CreatePrompt) -> Prompt:
+        """Keep a prompt until it can be delivered; one that is known already is given back as it stands."""
+        if not is_id(request.prompt_id):
+            raise wrong_values(("prompt_id", "A prompt_id is 1 to 128 letters, digits, dots, dashes or underscores."))
+        if not request.text.strip():
+            raise wrong_values(("text", "Say something: the prompt is empty."))
+        task_id = await self._task_of(session_id)
+
+        def queue(draft: Draft) -> Prompt:
+            held = draft.prompt(session_id, request.prompt_id)
+            if held is not None:
+                return held
+            _refuse_ended(draft)
+            if draft.session(session_id).status is SessionStatus.CLOSED:
+                raise conflict("The session is closed; open another one.")
+            waiting = [each for each in draft.prompts.get(session_id, ()) if each.state is PromptState.QUEUED]
+            if len(waiting) >= MAX_QUEUED_PROMPTS:
+                raise conflict(
+                    f"{MAX_QUEUED_PROMPTS} prompts wait in this session already; let some be answered first."
+                )
+            prompt = Prompt(
+                prompt_id=request.prompt_id,
+                session_id=session_id,
+                text=request.text,
+                state=PromptState.QUEUED,
+                at=draft.now,
+            )
+            draft.put_prompt(prompt)
+            draft.record(HistoryKind.PROMPT_QUEUED, session_id=session_id, prompt_id=prompt.prompt_id)
+            return prompt
+
+        try:
+            prompt = await self._commit(task_id, queue)
+        except IdTakenError:
+            raise conflict("This prompt_id belongs to another session.") from None
+        self._sessions.lane.wake(session_id)
+        return prompt
+
+    async def answer(self, permission_id: str, request: AnswerPermission) -> Permission:
+        task_id = await self._storage.task_of_permission(permission_id)
+        if task_id is None:
+            raise not_found(f"permission request {permission_id}")
+
+        def answer(draft: Draft) -> Permission:
+            held = _permission(draft, permission_id)
+            if held is None or held.state is not PermissionState.OPEN:
+                raise conflict("This permission request is no longer open.")
+            if request.option_id not in [option.option_id for option in held.options]:
+                options = ", ".join(option.option_id for option in held.options)
+                raise wrong_values(("option_id", f"Choose one of {options}."))
+            draft.answer_permission(permission_id, request.option_id)
+            return replace(held, state=PermissionState.ANSWERED, answer=request.option_id)
+
+        permission = await self._commit(task_id, answer)
+        self._sessions.settled(permission_id)
+        return permission
+
+    async def _commit(self, task_id: str, decide: Callable[[Draft], T]) -> T:
+        try:
+            return await self._actors.of(task_id).commit(decide)
+        except UnknownTaskError:
+            raise not_found(f"task {task_id}") from None
+
+    async def _state_of(self, actor: TaskActor) -> TaskDetail:
+        try:
+            return (await actor.state()).task
+        except UnknownTaskError:
+            raise not_found(f"task {actor.task_id}") from None
+
+    async def _task_of(self, session_id: str) -> str:
+        task_id = await self._storage.task_of_session(session_id)
+        if task_id is None:
+            raise not_found(f"session {session_id}")
+        return task_id
+
+    async def _session(self, task_id: str, session_id: str) -> SessionSummary:
+        task = await self._state_of(self._actors.of(task_id))
+        return next(session for session in task.sessions if session.session_id == session_id)
+
+
+def _refuse_ended(draft: Draft) -> None:
+    if draft.status in ENDED | RELEASING:
+        raise conflict(f"The task is {draft.status}; create a new one.")
+
+
+def _close(draft: Draft, session: SessionSummary, error: TaskError) -> None:
+    if session.status is SessionStatus.CLOSED:
+        return
+    draft.fail_prompts(session.session_id, OPEN_STATES, error)
+    draft.set_session(session.session_id, status=SessionStatus.CLOSED, error=None)
+    draft.record(HistoryKind.SESSION_CLOSED, session_id=session.session_id)
+
+
+def _after_retry(session: SessionSummary) -> SessionStatus:
+    """A session that could not be opened is opened again; one whose turn failed is ready."""
+    never_opened = session.error is not None and session.error.stage is StageName.CREATE_SESSION
+    return SessionStatus.PENDING_PROVISION if never_opened else SessionStatus.READY
+
+
+def _permission(draft: Draft, permission_id: str) -> Permission | None:
+    return next((each for each in draft.task.permissions if each.permission_id == permission_id), None)

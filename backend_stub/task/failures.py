@@ -1,0 +1,32 @@
+"""From what a call raised to the error that a task shows."""
+
+import logging
+
+from backend_stub.dispatch.calls import CallTimedOutError
+from backend_stub.providers.base import CallError
+from foundry_tui.contract.records import ErrorKind, TaskError
+from foundry_tui.contract.status import StageName
+
+logger = logging.getLogger(__name__)
+
+
+def task_error(error: Exception, doing: str, timeout_ms: int, at: int, stage: StageName | None = None) -> TaskError:
+    """The error in words; `doing` completes "… did not end within 30 s", `timeout_ms` is the time it was given."""
+    if isinstance(error, CallTimedOutError):
+        return TaskError(
+            stage=stage,
+            kind=ErrorKind.TIMEOUT,
+            message=f"{doing} did not end within {timeout_ms / 1000:g} s",
+            retryable=True,
+            at=at,
+        )
+    if isinstance(error, CallError):
+        return TaskError(stage=stage, kind=error.kind, message=error.message, retryable=error.retryable, at=at)
+    logger.error("%s failed in an unforeseen way", doing, exc_info=error)
+    return TaskError(
+        stage=stage,
+        kind=ErrorKind.INTERNAL,
+        message=f"{doing} failed in an unforeseen way ({type(error).__name__}: {error}); the backend's log says more",
+        retryable=True,
+        at=at,
+    )

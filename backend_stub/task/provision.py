@@ -1,0 +1,356 @@
+"""Provisioning: the four stages, each run until it is done, resumed wherever the task's rows say it stands."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+from backend_stub.clock import Chance
+from backend_stub.dispatch.calls import Calls, CallTimedOutError
+from backend_stub.providers.base import Call, CallError, Provider
+from backend_stub.settings import Settings
+from backend_stub.storage.base import BranchTakenError, StaleRevisionError, Storage, StorageUnavailableError, TaskState
+from backend_stub.task.actor import Actors, SupersededError, TaskActor, UnknownTaskError
+from backend_stub.task.branches import Branches
+from backend_stub.task.draft import Draft
+from backend_stub.task.failures import task_error
+from backend_stub.task.sessions import Sessions, fail_session
+from foundry_tui.contract.records import (
+    HistoryKind,
+    SessionStatus,
+    StageRecord,
+    StageState,
+    TaskError,
+)
+from foundry_tui.contract.status import (
+    PROVISIONING,
+    STAGE_OF_STATUS,
+    STAGES,
+    STATUS_OF_STAGE,
+    StageName,
+    TaskStatus,
+)
+
+DOING = {
+    StageName.ENSURE_NAME: "settling the name",
+    StageName.CREATE_SANDBOX: "creating the sandbox",
+    StageName.ENSURE_AGENT: "starting the agent",
+    StageName.CREATE_SESSION: "opening the session",
+}
+
+Apply = Callable[[Draft], None]
+"""What the outcome of a stage changes in the task, beside marking the stage done."""
+
+
+@dataclass(frozen=True)
+class _Next:
+    """The stage to run, in which attempt and until when; `fresh` unless the attempt was begun before."""
+
+    stage: StageName
+    attempt: int
+    deadline_at: int
+
+
+class Provisioning:
+    """Runs `provision(task_id)` for the dispatcher; safe to run again after a kill at any point."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        actors: Actors,
+        calls: Calls,
+        sessions: Sessions,
+        providers: dict[str, Provider],
+        settings: Settings,
+        chance: Chance,
+    ) -> None:
+        self._storage = storage
+        self._actors = actors
+        self._calls = calls
+        self._sessions = sessions
+        self._providers = providers
+        self._settings = settings
+        self._chance = chance
+        self._branches = Branches(storage)
+        self._interrupted: set[str] = set()
+
+    def interrupted(self, task_id: str) -> None:
+        """A restart cut this task's provisioning: its next run says so in the history."""
+        self._interrupted.add(task_id)
+
+    async def provision(self, task_id: str) -> int | None:
+        """Go on with the task until it is ready, failed, or has to wait; when to come back, if it has to."""
+        actor = self._actors.of(task_id)
+        while True:
+            state = await actor.state()
+            if state.task.status not in PROVISIONING:
+                return None
+            waits_until = state.private.next_attempt_at
+            if waits_until is not None and waits_until > self._chance.now():
+                return waits_until
+            step = await self._enter(actor, state)
+            if step is None:
+                await self._finish_again(actor)
+                return None
+            wake_at = await self._attempt(actor, step)
+            if wake_at is not None:
+                return wake_at
+
+    async def _enter(self, actor: TaskActor, state: TaskState) -> _Next | None:
+        """Walk to the first stage that is not done and mark it running; None when all are done."""
+        target = next((each.name for each in state.task.stages if each.state is not StageState.DONE), None)
+        await self._tell_resumed(actor, state, target)
+        for stage in STAGES:
+            if stage is target:
+                return await actor.commit(partial(self._begin, stage))
+            await actor.commit(partial(_pass_by, stage))
+        return None
+
+    async def _tell_resumed(self, actor: TaskActor, state: TaskState, target: StageName | None) -> None:
+        if actor.task_id not in self._interrupted:
+            return
+
+        def tell(draft: Draft) -> None:
+            _expect(draft)
+            draft.record(HistoryKind.PROVISION_RESUMED, stage=target, status=draft.status)
+
+        await actor.commit(tell)
+        self._interrupted.discard(actor.task_id)
+
+    def _begin(self, stage: StageName, draft: Draft) -> _Next:
+        """Begin an attempt, or go on with one that a restart cut: same number, same deadline if that is still ahead."""
+        _expect(draft)
+        record = draft.stage(stage)
+        timeout = self._settings.timeout_ms[stage]
+        if (
+            draft.status is STATUS_OF_STAGE[stage]
+            and record.state is StageState.RUNNING
+            and record.finished_at is None
+            and draft.private.next_attempt_at is None
+        ):
+            deadline = record.deadline_at or 0
+            if not draft.now < deadline <= draft.now + timeout:
+                deadline = draft.now + timeout
+                draft.set_stage(stage, deadline_at=deadline)
+            return _Next(stage, record.attempt, deadline)
+        _start_stage(draft, stage, record.attempt + 1, timeout)
+        return _Next(stage, record.attempt + 1, draft.now + timeout)
+
+    async def _attempt(self, actor: TaskActor, step: _Next) -> int | None:
+        """Run one attempt and commit its outcome; when to try again, if that is what follows."""
+        task = (await actor.state()).task
+        provider = self._providers[task.provider]
+        repo = await self._storage.repo(task.repo_id)
+        if repo is None:
+            raise LookupError(f"the repository {task.repo_id} of task {task.task_id} is unknown")
+        call = Call(
+            task=task,
+            repo=repo,
+            log=partial(actor.log, step.stage),
+            detail=partial(actor.detail, step.stage),
+        )
+        runs: dict[StageName, Callable[[], Awaitable[Apply]]] = {
+            StageName.ENSURE_NAME: partial(self._ensure_name, provider, call),
+            StageName.CREATE_SANDBOX: partial(_create_sandbox, provider, call),
+            StageName.ENSURE_AGENT: partial(_ensure_agent, provider, call),
+            StageName.CREATE_SESSION: partial(self._create_session, provider, call, actor),
+        }
+        remaining = max(0.0, (step.deadline_at - self._chance.now()) / 1000)
+        try:
+            apply = await self._calls.within(remaining, runs[step.stage])
+            return await self._complete(actor, step, apply)
+        except (StorageUnavailableError, StaleRevisionError, SupersededError, UnknownTaskError):
+            raise
+        except Exception as failure:  # noqa: BLE001  # a defect of a provider must not lose the task
+            return await self._fail(actor, step, failure)
+
+    async def _complete(self, actor: TaskActor, step: _Next, apply: Apply) -> int | None:
+        """Mark the stage done and go on to the next in the same commit, so that no kill falls between them."""
+
+        def complete(draft: Draft) -> None:
+            record = _expect_running(draft, step)
+            draft.set_stage(
+                step.stage, state=StageState.DONE, finished_at=draft.now, deadline_at=None, detail=None, error=None
+            )
+            apply(draft)
+            draft.record(
+                HistoryKind.STAGE_COMPLETED,
+                stage=step.stage,
+                attempt=step.attempt,
+                ms=draft.now - (record.started_at or draft.now),
+            )
+            following = STAGES.index(step.stage) + 1
+            if following < len(STAGES):
+                stage = STAGES[following]
+                if draft.stage(stage).state is not StageState.DONE:
+                    _start_stage(draft, stage, 1, self._settings.timeout_ms[stage])
+
+        try:
+            await actor.commit(complete)
+        except BranchTakenError:
+            # Another task took the branch between looking and committing: look again, within the same attempt.
+            return await self._attempt(actor, step)
+        if step.stage is StageName.CREATE_SESSION:
+            await self._sessions.wake_all(actor)
+        return None
+
+    async def _fail(self, actor: TaskActor, step: _Next, failure: Exception) -> int | None:
+        timeout = self._settings.timeout_ms[step.stage]
+
+        def fail(draft: Draft) -> int | None:
+            record = _expect_running(draft, step)
+            error = task_error(failure, DOING[step.stage], timeout, draft.now, step.stage)
+            if error.retryable and step.attempt < record.max_attempts:
+                return self._back_off(draft, step, error)
+            _fail_stage(draft, step, error)
+            return None
+
+        return await actor.commit(fail)
+
+    def _back_off(self, draft: Draft, step: _Next, error: TaskError) -> int:
+        next_at = draft.now + self._settings.backoff(step.attempt, self._chance.jitter())
+        draft.set_stage(
+            step.stage,
+            error=error,
+            finished_at=draft.now,
+            deadline_at=None,
+            detail=f"attempt {step.attempt} failed, trying again: {error.message}",
+        )
+        draft.set_private(next_attempt_at=next_at)
+        draft.record(
+            HistoryKind.STAGE_RETRYING,
+            stage=step.stage,
+            attempt=step.attempt,
+            kind=error.kind,
+            message=error.message,
+            next_at=next_at,
+        )
+        return next_at
+
+    async def _finish_again(self, actor: TaskActor) -> None:
+        """All stages were done before: find the agent again and be ready, or fail for the reason that it cannot."""
+        state = await actor.state()
+        timeout = self._settings.timeout_ms[StageName.CREATE_SESSION]
+        provider = self._providers[state.task.provider]
+        try:
+            await self._sessions.attach(actor, provider)
+        except (CallError, CallTimedOutError) as failure:
+            error = task_error(failure, "finding the agent again", timeout, self._chance.now())
+
+            def fail(draft: Draft) -> None:
+                _expect(draft)
+                draft.set(error=error, unread=True)
+                draft.move(TaskStatus.ERROR)
+                draft.record(HistoryKind.TASK_ERROR, kind=error.kind, message=error.message)
+
+            await actor.commit(fail)
+            return
+
+        def ready(draft: Draft) -> None:
+            _expect(draft)
+            draft.move(TaskStatus.IDLE)
+            draft.record(HistoryKind.TASK_IDLE)
+
+        await actor.commit(ready)
+        await self._sessions.wake_all(actor)
+
+    async def _ensure_name(self, provider: Provider, call: Call) -> Apply:
+        await provider.ensure_name(call)
+        name = await self._branches.settle(call)
+
+        def apply(draft: Draft) -> None:
+            draft.set(title=draft.task.title or name.title, branch=name.branch)
+            draft.hold_branch = name.branch
+            draft.record(HistoryKind.TASK_NAMED, title=draft.task.title, branch=name.branch)
+
+        return apply
+
+    async def _create_session(self, provider: Provider, call: Call, actor: TaskActor) -> Apply:
+        first = call.task.sessions[0]
+        await self._sessions.open(actor, provider, call, first.session_id)
+        return await self._sessions.hand_over(actor, provider, call, first.session_id)
+
+
+async def _create_sandbox(provider: Provider, call: Call) -> Apply:
+    made = await provider.create_sandbox(call)
+
+    def apply(draft: Draft) -> None:
+        draft.set(sandbox=made.sandbox)
+        draft.record(
+            HistoryKind.SANDBOX_RESUMED if made.resumed else HistoryKind.SANDBOX_CREATED,
+            sandbox_id=made.sandbox.sandbox_id,
+            cwd=made.sandbox.cwd,
+        )
+
+    return apply
+
+
+async def _ensure_agent(provider: Provider, call: Call) -> Apply:
+    await provider.agents.ensure_agent(call)
+
+    def apply(draft: Draft) -> None:
+        draft.record(HistoryKind.AGENT_READY, agent=draft.task.agent)
+
+    return apply
+
+
+def _expect(draft: Draft) -> None:
+    """Raise `SupersededError` unless the task is still being provisioned."""
+    if draft.status not in PROVISIONING:
+        raise SupersededError
+
+
+def _expect_running(draft: Draft, step: _Next) -> StageRecord:
+    """The record of the stage; raises `SupersededError` unless this very attempt of it is running."""
+    record = draft.stage(step.stage)
+    if (
+        draft.status is not STATUS_OF_STAGE[step.stage]
+        or record.state is not StageState.RUNNING
+        or record.attempt != step.attempt
+    ):
+        raise SupersededError
+    return record
+
+
+def _start_stage(draft: Draft, stage: StageName, attempt: int, timeout_ms: int) -> None:
+    draft.move(STATUS_OF_STAGE[stage])
+    draft.set_private(next_attempt_at=None)
+    draft.set_stage(
+        stage,
+        state=StageState.RUNNING,
+        attempt=attempt,
+        started_at=draft.now,
+        finished_at=None,
+        deadline_at=draft.now + timeout_ms,
+        detail=None,
+    )
+    if stage is StageName.CREATE_SESSION:
+        first = draft.task.sessions[0]
+        if first.status in (SessionStatus.PENDING_PROVISION, SessionStatus.ERROR):
+            draft.set_session(first.session_id, status=SessionStatus.PENDING_CREATE, error=None)
+    draft.record(HistoryKind.STAGE_STARTED, stage=stage, attempt=attempt, max_attempts=draft.stage(stage).max_attempts)
+
+
+def _pass_by(stage: StageName, draft: Draft) -> None:
+    """Pass the status of a stage that is done already, on the way to the one that is not."""
+    _expect(draft)
+    if draft.status is TaskStatus.QUEUED or (
+        draft.status in STAGE_OF_STATUS and STAGES.index(STAGE_OF_STATUS[draft.status]) < STAGES.index(stage)
+    ):
+        draft.move(STATUS_OF_STAGE[stage])
+        draft.record(HistoryKind.PROVISION_RESUMED, stage=stage, status=draft.status, done=True)
+
+
+def _fail_stage(draft: Draft, step: _Next, error: TaskError) -> None:
+    draft.set_stage(
+        step.stage, state=StageState.FAILED, finished_at=draft.now, deadline_at=None, detail=None, error=error
+    )
+    draft.record(
+        HistoryKind.STAGE_FAILED, stage=step.stage, attempt=step.attempt, kind=error.kind, message=error.message
+    )
+    if step.stage is StageName.CREATE_SESSION:
+        fail_session(draft, draft.task.sessions[0].session_id, error)
+    draft.set(error=error, unread=True)
+    draft.move(TaskStatus.ERROR)
+    draft.record(
+        HistoryKind.TASK_ERROR, stage=step.stage, kind=error.kind, message=error.message, retryable=error.retryable
+    )

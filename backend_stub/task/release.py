@@ -1,0 +1,167 @@
+"""The end of a task: archiving releases its sandbox, killing destroys it, as a durable step of its own."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from backend_stub.clock import Chance
+from backend_stub.dispatch.calls import Calls, CallTimedOutError
+from backend_stub.dispatch.embedded import Lane
+from backend_stub.providers.base import Call, CallError, Provider, Release
+from backend_stub.settings import Settings
+from backend_stub.storage.base import LeftoverRow, Storage, StorageUnavailableError, TaskState
+from backend_stub.task.actor import Actors, SupersededError, TaskActor, UnknownTaskError
+from backend_stub.task.draft import Draft
+from backend_stub.task.failures import task_error
+from backend_stub.task.sessions import Sessions
+from foundry_tui.contract.records import HistoryKind, Leftover, Repo, StageState, TaskDetail, TaskError
+from foundry_tui.contract.status import RELEASING, StageName, TaskStatus
+
+DOING = {"release_sandbox": "releasing the sandbox", "destroy_sandbox": "destroying the sandbox"}
+
+
+class Releasing:
+    """Runs `release(task_id)` for the dispatcher, and removes at a start what earlier releases left behind."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        actors: Actors,
+        calls: Calls,
+        sessions: Sessions,
+        provisioning: Lane,
+        providers: dict[str, Provider],
+        settings: Settings,
+        chance: Chance,
+    ) -> None:
+        self._storage = storage
+        self._actors = actors
+        self._calls = calls
+        self._sessions = sessions
+        self._provisioning = provisioning
+        self._providers = providers
+        self._settings = settings
+        self._chance = chance
+
+    def cut(self, state: TaskState) -> None:
+        """Cancel whatever runs for the task."""
+        self._provisioning.cancel(state.task.task_id)
+        self._sessions.cancel_task(state)
+
+    async def release(self, task_id: str) -> int | None:
+        """One attempt to release or destroy; when to try again, if that is what follows."""
+        actor = self._actors.of(task_id)
+        state = await actor.state()
+        task, private = state.task, state.private
+        if task.status not in RELEASING:
+            return None
+        self.cut(state)
+        await self._provisioning.ended(task_id)
+        await self._sessions.ended(state)
+        if private.next_attempt_at is not None and private.next_attempt_at > self._chance.now():
+            return private.next_attempt_at
+        if not _was_begun(task):
+            await actor.commit(partial(_end, leftover=None, touched=False))
+            return None
+        archive = task.status is TaskStatus.ARCHIVING
+        repo = await self._repo(task)
+        attempt = private.release_attempt + 1
+        how = Release(force=private.release_force, delete_branch=private.release_delete_branch)
+        try:
+            await self._remove(task, repo, archive, how, actor.log)
+        except (StorageUnavailableError, UnknownTaskError, SupersededError):
+            raise
+        except Exception as failure:  # noqa: BLE001  # a defect of a provider must not lose the task
+            return await self._fail(actor, failure, archive, attempt, how, repo)
+        await actor.commit(partial(_end, leftover=None, touched=True))
+        return None
+
+    async def sweep(self) -> None:
+        """Try again to remove what was left behind; what still cannot be removed stays listed."""
+        for row in await self._storage.leftovers():
+            task_id = row.task.task_id
+            try:
+                how = Release(force=row.force, delete_branch=row.delete_branch)
+                await self._remove(row.task, row.repo, row.archive, how, lambda stage, text: None)
+            except (CallError, CallTimedOutError):
+                continue
+            try:
+                await self._actors.of(task_id).commit(partial(_swept, archive=row.archive))
+            except UnknownTaskError:
+                await self._storage.drop_leftover(task_id)
+
+    async def _remove(
+        self, task: TaskDetail, repo: Repo, archive: bool, how: Release, log: Callable[[str, str], None]
+    ) -> None:
+        provider = self._providers.get(task.provider)
+        if provider is None:
+            raise CallError(f"the provider {task.provider} is not available in this backend", retryable=False)
+        name = "release_sandbox" if archive else "destroy_sandbox"
+        call = Call(task=task, repo=repo, log=partial(log, name), detail=lambda text: None)
+        remove: Callable[[Call, Release], Awaitable[None]] = (
+            provider.release_sandbox if archive else provider.destroy_sandbox
+        )
+        await self._calls.within(self._settings.timeout_ms[name] / 1000, partial(remove, call, how))
+
+    async def _fail(
+        self, actor: TaskActor, failure: Exception, archive: bool, attempt: int, how: Release, repo: Repo
+    ) -> int | None:
+        name = "release_sandbox" if archive else "destroy_sandbox"
+        error = task_error(failure, DOING[name], self._settings.timeout_ms[name], self._chance.now())
+        if error.retryable and attempt < self._settings.attempts:
+            next_at = self._chance.now() + self._settings.backoff(attempt, self._chance.jitter())
+
+            def again(draft: Draft) -> int:
+                draft.set_private(release_attempt=attempt, next_attempt_at=next_at)
+                return next_at
+
+            return await actor.commit(again)
+
+        def give_up(draft: Draft) -> None:
+            draft.leftover = LeftoverRow(
+                task=draft.task, repo=repo, archive=archive, force=how.force, delete_branch=how.delete_branch
+            )
+            _end(draft, leftover=error, touched=True)
+
+        await actor.commit(give_up)
+        return None
+
+    async def _repo(self, task: TaskDetail) -> Repo:
+        repo = await self._storage.repo(task.repo_id)
+        return repo or Repo(repo_id=task.repo_id, label=task.repo_label)
+
+
+def _was_begun(task: TaskDetail) -> bool:
+    """Whether the provider was ever asked for a sandbox."""
+    return any(stage.name is StageName.CREATE_SANDBOX and stage.attempt > 0 for stage in task.stages)
+
+
+def _end(draft: Draft, leftover: TaskError | None, touched: bool) -> None:
+    if draft.status not in RELEASING:
+        raise SupersededError
+    archive = draft.status is TaskStatus.ARCHIVING
+    sandbox = draft.task.sandbox
+    what = f"sandbox {sandbox.sandbox_id} in {sandbox.cwd}" if sandbox else f"sandbox of task {draft.task.task_id}"
+    if leftover is not None:
+        draft.set(leftovers=(*draft.task.leftovers, Leftover(what=what, why=leftover.message, at=draft.now)))
+        draft.record(HistoryKind.SANDBOX_LEFTOVER, what=what, why=leftover.message)
+    elif touched:
+        draft.record(HistoryKind.SANDBOX_RELEASED if archive else HistoryKind.SANDBOX_DESTROYED)
+    draft.set_private(next_attempt_at=None)
+    draft.free_branch = not archive
+    draft.move(TaskStatus.ARCHIVED if archive else TaskStatus.KILLED)
+    draft.record(HistoryKind.TASK_ARCHIVED if archive else HistoryKind.TASK_KILLED)
+
+
+def _swept(draft: Draft, archive: bool) -> None:
+    draft.set(leftovers=())
+    draft.leftover_gone = True
+    draft.record(HistoryKind.SANDBOX_RELEASED if archive else HistoryKind.SANDBOX_DESTROYED)
+
+
+def cancel_stages(draft: Draft) -> None:
+    """Mark the stage that runs as cancelled."""
+    for stage in draft.task.stages:
+        if stage.state is StageState.RUNNING:
+            draft.set_stage(
+                stage.name, state=StageState.CANCELLED, finished_at=draft.now, deadline_at=None, detail=None
+            )

@@ -1,0 +1,375 @@
+"""Conversations with agents: opening sessions, handing over prompts, following turns, stopping them."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import anyio
+from anyio.abc import TaskGroup
+from msgspec.structs import replace
+
+from backend_stub.clock import Chance
+from backend_stub.dispatch.calls import Calls, CallTimedOutError
+from backend_stub.dispatch.embedded import Lane
+from backend_stub.providers.base import AgentError, Call, CallError, Provider
+from backend_stub.settings import Settings
+from backend_stub.storage.base import Storage, StorageUnavailableError, TaskState
+from backend_stub.task.actor import Actors, SupersededError, TaskActor
+from backend_stub.task.draft import Draft, running_sessions
+from backend_stub.task.failures import task_error
+from backend_stub.task.turn import Answers, LiveTurn
+from foundry_tui.contract.records import (
+    ErrorKind,
+    HistoryKind,
+    Prompt,
+    PromptState,
+    SessionStatus,
+    SessionSummary,
+    TaskError,
+    TranscriptKind,
+)
+from foundry_tui.contract.status import PROVISIONING, READY, StageName, TaskStatus
+
+ATTACHING = 16
+"""Tasks that are found again at once after a restart."""
+
+OPEN_STATES = frozenset({PromptState.QUEUED, PromptState.DELIVERED})
+
+
+class Sessions:
+    """Runs one conversation a session for the dispatcher; the task's rows say where each stands."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        actors: Actors,
+        calls: Calls,
+        tasks: TaskGroup,
+        providers: dict[str, Provider],
+        settings: Settings,
+        chance: Chance,
+    ) -> None:
+        self._storage = storage
+        self._actors = actors
+        self._calls = calls
+        self._tasks = tasks
+        self._providers = providers
+        self._settings = settings
+        self._chance = chance
+        self._answers = Answers()
+        self._unattached: dict[str, anyio.Lock] = {}
+        self._to_stop: set[str] = set()
+        self._to_close: set[str] = set()
+        self._delivering: dict[str, str] = {}
+        self.lane = Lane("session", self._converse, chance)
+        self.attaching = Lane("attach", self._attach_again, chance, ATTACHING)
+
+    async def restarted(self) -> None:
+        """After a restart: find the agents of all ready tasks again, and go on with their turns."""
+        for task_id in await self._storage.ready():
+            self._unattached[task_id] = anyio.Lock()
+            self.attaching.wake(task_id)
+
+    async def wake_all(self, actor: TaskActor) -> None:
+        """The task is ready: go on with every session that is open."""
+        for session in (await actor.state()).task.sessions:
+            if session.status is not SessionStatus.CLOSED:
+                self.lane.wake(session.session_id)
+
+    def delivering(self, session_id: str) -> str | None:
+        """The prompt that is being handed over in this session, if any."""
+        return self._delivering.get(session_id)
+
+    def settled(self, permission_id: str) -> None:
+        """A permission request was answered: the turn that waits goes on."""
+        self._answers.settled(permission_id)
+
+    def stop(self, session_id: str) -> None:
+        """A turn was stopped in the task's rows: cut it here, and tell the agent."""
+        self._to_stop.add(session_id)
+        self.lane.cancel(session_id)
+        self.lane.wake(session_id)
+
+    def close(self, session_id: str) -> None:
+        """A session was closed in the task's rows: cut what runs, and tell the agent."""
+        self._to_close.add(session_id)
+        self.stop(session_id)
+
+    def cancel_task(self, state: TaskState) -> None:
+        """The task is being released: cut every conversation."""
+        for session in state.task.sessions:
+            self.lane.cancel(session.session_id)
+        self.attaching.cancel(state.task.task_id)
+        self._unattached.pop(state.task.task_id, None)
+
+    async def ended(self, state: TaskState) -> None:
+        """Wait until no conversation of the task runs any more."""
+        for session in state.task.sessions:
+            await self.lane.ended(session.session_id)
+
+    async def lost(self, task_id: str, reason: str) -> None:
+        """The agent of a ready task died by itself."""
+
+        def lose(draft: Draft) -> None:
+            if draft.status in READY:
+                error = TaskError(kind=ErrorKind.AGENT, message=reason, retryable=True, at=draft.now)
+                for session in draft.task.sessions:
+                    if session.status is SessionStatus.RUNNING:
+                        draft.fail_prompts(session.session_id, frozenset({PromptState.DELIVERED}), error)
+                        fail_session(draft, session.session_id, error)
+                fail_task(draft, error)
+
+        actor = self._actors.of(task_id)
+        await actor.commit(lose)
+        for session in (await actor.state()).task.sessions:
+            self.lane.cancel(session.session_id)
+
+    async def open(self, actor: TaskActor, provider: Provider, call: Call, session_id: str) -> None:
+        """Open the session with the agent and mark it ready; a closed one stays closed."""
+        state = await actor.state()
+        session = _session(state, session_id)
+        if session is None or session.status not in (SessionStatus.PENDING_CREATE, SessionStatus.PENDING_PROVISION):
+            return
+        await actor.load_items(session_id)
+        await provider.agents.create_session(call, session)
+
+        def ready(draft: Draft) -> None:
+            held = draft.session(session_id)
+            if held.status is SessionStatus.PENDING_CREATE and draft.status in PROVISIONING | READY:
+                draft.set_session(session_id, status=SessionStatus.READY, error=None)
+                draft.record(HistoryKind.SESSION_READY, session_id=session_id)
+
+        await actor.commit(ready)
+
+    async def hand_over(
+        self, actor: TaskActor, provider: Provider, call: Call, session_id: str
+    ) -> Callable[[Draft], None]:
+        """Hand the task's prompt over unless that happened before; what that changes in the task."""
+        state = await actor.state()
+        prompts = state.prompts.get(session_id, ())
+        before = any(prompt.state is not PromptState.QUEUED for prompt in prompts)
+        session = _session(state, session_id)
+        if before or not prompts or session is None or session.status is SessionStatus.CLOSED:
+            return _become_idle
+        prompt = prompts[0]
+        turn = self._turn(actor, prompt)
+        await provider.agents.deliver(call, prompt, turn)
+
+        def delivered(draft: Draft) -> None:
+            held = draft.prompt(session_id, prompt.prompt_id)
+            if held is None or held.state is not PromptState.QUEUED:
+                _become_idle(draft)
+            else:
+                begin_turn(draft, held)
+
+        return delivered
+
+    async def attach(self, actor: TaskActor, provider: Provider) -> None:
+        """Find the task's agent again; raises `CallError` or `CallTimedOutError`."""
+        call = await self._call(actor)
+        seconds = self._settings.timeout_ms[StageName.CREATE_SESSION] / 1000
+        await self._calls.within(seconds, partial(provider.agents.attach, call))
+        self._unattached.pop(actor.task_id, None)
+
+    async def _attach_again(self, task_id: str) -> None:
+        actor = self._actors.of(task_id)
+        if (await actor.state()).task.status in READY and await self._attached(actor):
+            await self.wake_all(actor)
+
+    async def _attached(self, actor: TaskActor) -> bool:
+        """Make sure that the agent was found again since the last restart; False when it is lost."""
+        lock = self._unattached.get(actor.task_id)
+        if lock is None:
+            return True
+        async with lock:
+            if actor.task_id not in self._unattached:
+                return True
+            try:
+                await self.attach(actor, await self._provider(actor))
+            except (CallError, CallTimedOutError) as failure:
+                timeout = self._settings.timeout_ms[StageName.CREATE_SESSION]
+                error = task_error(failure, "finding the agent again", timeout, self._chance.now())
+                self._unattached.pop(actor.task_id, None)
+                await self.lost(actor.task_id, error.message)
+                return False
+            return True
+
+    async def _converse(self, session_id: str) -> int | None:
+        """Go on with one session until it has nothing to do."""
+        task_id = await self._storage.task_of_session(session_id)
+        if task_id is None:
+            return None
+        actor = self._actors.of(task_id)
+        await actor.load_items(session_id)
+        while True:
+            state = await actor.state()
+            session = _session(state, session_id)
+            if session is None or state.task.status not in READY or not await self._attached(actor):
+                return None
+            provider = await self._provider(actor)
+            await self._tell_agent(actor, provider, session_id)
+            if session.status in (SessionStatus.CLOSED, SessionStatus.ERROR):
+                return None
+            if session.status in (SessionStatus.PENDING_PROVISION, SessionStatus.PENDING_CREATE):
+                if not await self._open_late(actor, provider, session_id):
+                    return None
+                continue
+            prompt = next_prompt(state, session_id)
+            if prompt is None:
+                return None
+            await self._take_turn(actor, provider, prompt)
+
+    async def _tell_agent(self, actor: TaskActor, provider: Provider, session_id: str) -> None:
+        """Tell the agent what was stopped or closed; that it cannot be told holds nobody up."""
+        call = await self._call(actor)
+        for wanted, tell in ((self._to_stop, provider.agents.stop), (self._to_close, provider.agents.close_session)):
+            if session_id in wanted:
+                wanted.discard(session_id)
+                try:
+                    await self._calls.within(10, partial(tell, call, session_id))
+                except (CallError, CallTimedOutError) as failure:
+                    call.log(f"the agent could not be told to stop: {failure}")
+
+    async def _open_late(self, actor: TaskActor, provider: Provider, session_id: str) -> bool:
+        """Open a session that was asked for beside the first; False when it failed for good."""
+
+        def wanted(draft: Draft) -> None:
+            if draft.session(session_id).status is SessionStatus.PENDING_PROVISION:
+                draft.set_session(session_id, status=SessionStatus.PENDING_CREATE)
+
+        await actor.commit(wanted)
+        timeout = self._settings.timeout_ms[StageName.CREATE_SESSION]
+        for attempt in range(1, self._settings.attempts + 1):
+            call = await self._call(actor)
+            try:
+                await self._calls.within(timeout / 1000, partial(self.open, actor, provider, call, session_id))
+                return True
+            except (CallError, CallTimedOutError) as failure:
+                error = task_error(failure, "opening the session", timeout, self._chance.now())
+                error = replace(error, stage=StageName.CREATE_SESSION)
+                if error.retryable and attempt < self._settings.attempts:
+                    await anyio.sleep(self._settings.backoff(attempt, self._chance.jitter()) / 1000)
+                    continue
+                await actor.commit(partial(fail_session, session_id=session_id, error=error))
+                return False
+        return False
+
+    async def _take_turn(self, actor: TaskActor, provider: Provider, prompt: Prompt) -> None:
+        """Hand a prompt over, unless that was done before, and follow the turn to its end."""
+        turn = self._turn(actor, prompt)
+        call = await self._call(actor)
+        timeout = self._settings.timeout_ms[StageName.CREATE_SESSION]
+        try:
+            if prompt.state is PromptState.QUEUED:
+                self._delivering[prompt.session_id] = prompt.prompt_id
+                try:
+                    await self._calls.within(timeout / 1000, partial(provider.agents.deliver, call, prompt, turn))
+                finally:
+                    self._delivering.pop(prompt.session_id, None)
+                await actor.commit(partial(_begin_queued, prompt=prompt))
+            turn.begin()
+            await self._calls.within(math.inf, partial(provider.agents.follow, call, prompt, turn))
+            await actor.commit(turn.ending(partial(_end_turn, prompt=prompt)))
+        except (SupersededError, StorageUnavailableError):
+            raise
+        except Exception as failure:  # noqa: BLE001  # a defect of an agent must not lose the task
+            error = task_error(failure, "handing the prompt over", timeout, self._chance.now())
+            if not isinstance(failure, CallError):
+                error = replace(error, kind=ErrorKind.AGENT)
+            await actor.commit(partial(_fail_turn, prompt=prompt, error=error))
+
+    def _turn(self, actor: TaskActor, prompt: Prompt) -> LiveTurn:
+        return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers)
+
+    async def _provider(self, actor: TaskActor) -> Provider:
+        task = (await actor.state()).task
+        provider = self._providers.get(task.provider)
+        if provider is None:
+            raise AgentError(f"the provider {task.provider} is not available in this backend", retryable=False)
+        return provider
+
+    async def _call(self, actor: TaskActor) -> Call:
+        task = (await actor.state()).task
+        repo = await self._storage.repo(task.repo_id)
+        if repo is None:
+            raise LookupError(f"the repository {task.repo_id} of task {task.task_id} is unknown")
+        return Call(task=task, repo=repo, log=partial(actor.log, "turn"), detail=lambda text: None)
+
+
+def next_prompt(state: TaskState, session_id: str) -> Prompt | None:
+    """The prompt to go on with: the one whose turn was cut, else the oldest that waits."""
+    prompts = state.prompts.get(session_id, ())
+    for wanted in (PromptState.DELIVERED, PromptState.QUEUED):
+        for prompt in prompts:
+            if prompt.state is wanted:
+                return prompt
+    return None
+
+
+def begin_turn(draft: Draft, prompt: Prompt) -> None:
+    """The agent has the prompt: its turn is in progress."""
+    draft.put_prompt(replace(prompt, state=PromptState.DELIVERED))
+    draft.say(prompt.session_id, prompt.prompt_id, TranscriptKind.PROMPT, prompt.text)
+    draft.record(HistoryKind.PROMPT_DELIVERED, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
+    draft.set_session(prompt.session_id, status=SessionStatus.RUNNING)
+    if draft.status is not TaskStatus.RUNNING:
+        draft.move(TaskStatus.RUNNING)
+        draft.record(HistoryKind.TASK_RUNNING)
+
+
+def settle_idle(draft: Draft) -> None:
+    """No turn is in progress any more, unless another session has one."""
+    if draft.status is TaskStatus.RUNNING and not running_sessions(draft.task):
+        _become_idle(draft)
+
+
+def fail_session(draft: Draft, session_id: str, error: TaskError) -> None:
+    """The session cannot go on; a closed one stays closed."""
+    if draft.session(session_id).status is not SessionStatus.CLOSED:
+        draft.set_session(session_id, status=SessionStatus.ERROR, error=error)
+        draft.record(HistoryKind.SESSION_FAILED, session_id=session_id, message=error.message)
+
+
+def fail_task(draft: Draft, error: TaskError) -> None:
+    """The task stops on a failure."""
+    draft.set(error=error, unread=True)
+    draft.move(TaskStatus.ERROR)
+    draft.record(
+        HistoryKind.TASK_ERROR, stage=error.stage, kind=error.kind, message=error.message, retryable=error.retryable
+    )
+
+
+def _become_idle(draft: Draft) -> None:
+    draft.move(TaskStatus.IDLE)
+    draft.record(HistoryKind.TASK_IDLE)
+
+
+def _begin_queued(draft: Draft, prompt: Prompt) -> None:
+    held = draft.prompt(prompt.session_id, prompt.prompt_id)
+    if held is None or held.state is not PromptState.QUEUED or draft.status not in READY:
+        raise SupersededError
+    begin_turn(draft, held)
+
+
+def _end_turn(draft: Draft, prompt: Prompt) -> None:
+    held = draft.prompt(prompt.session_id, prompt.prompt_id) or prompt
+    draft.put_prompt(replace(held, state=PromptState.ANSWERED))
+    draft.record(HistoryKind.PROMPT_ANSWERED, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
+    draft.cancel_permissions(prompt.session_id)
+    draft.set_session(prompt.session_id, status=SessionStatus.READY, unread=True)
+    draft.set(unread=True)
+    settle_idle(draft)
+
+
+def _fail_turn(draft: Draft, prompt: Prompt, error: TaskError) -> None:
+    held = draft.prompt(prompt.session_id, prompt.prompt_id)
+    if held is None or held.state not in OPEN_STATES or draft.status not in READY:
+        raise SupersededError
+    draft.fail_prompt(held, error)
+    draft.cancel_permissions(prompt.session_id)
+    fail_session(draft, prompt.session_id, error)
+    fail_task(draft, error)
+
+
+def _session(state: TaskState, session_id: str) -> SessionSummary | None:
+    return next((each for each in state.task.sessions if each.session_id == session_id), None)

@@ -1,0 +1,133 @@
+"""One turn as the agent tells it: transcript items gathered for 50 ms, permission requests that wait for a person."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from backend_stub.storage.base import StorageUnavailableError
+from backend_stub.task.actor import SupersededError, TaskActor
+from backend_stub.task.draft import Draft
+from foundry_tui.contract.records import (
+    Permission,
+    PermissionOption,
+    PermissionState,
+    PromptState,
+    TranscriptKind,
+)
+
+GATHER_SECONDS = 0.05
+
+
+class Answers:
+    """Wakes the turns that wait for the answer to a permission request."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, anyio.Event] = {}
+
+    def settled(self, permission_id: str) -> None:
+        """The request was answered or cancelled."""
+        event = self._waiting.pop(permission_id, None)
+        if event is not None:
+            event.set()
+
+    def event(self, permission_id: str) -> anyio.Event:
+        return self._waiting.setdefault(permission_id, anyio.Event())
+
+
+class LiveTurn:
+    """See `backend_stub.agents.base.Turn`. What is told before the prompt counts as delivered waits for that."""
+
+    def __init__(self, actor: TaskActor, session_id: str, prompt_id: str, tasks: TaskGroup, answers: Answers) -> None:
+        self._actor = actor
+        self._session_id = session_id
+        self._prompt_id = prompt_id
+        self._tasks = tasks
+        self._answers = answers
+        self._told: dict[str, tuple[TranscriptKind, str | dict[str, Any]]] = {}
+        self._begun = False
+        self._flushing = False
+
+    def begin(self) -> None:
+        """The prompt counts as delivered: from now on what is told is committed."""
+        self._begun = True
+        self._flush_soon()
+
+    async def say(self, key: str, kind: TranscriptKind, body: str | dict[str, Any]) -> None:
+        self._told[f"{self._prompt_id}.{key}"] = (kind, body)
+        self._flush_soon()
+
+    async def ask(self, key: str, title: str, options: Sequence[PermissionOption]) -> str | None:
+        digest = hashlib.sha256(f"{self._prompt_id}\0{key}".encode()).hexdigest()
+        permission_id = f"perm-{digest[:24]}"
+
+        def opened(draft: Draft) -> Permission:
+            self._expect(draft)
+            for permission in draft.task.permissions:
+                if permission.permission_id == permission_id:
+                    return permission
+            self._tell(draft)
+            permission = Permission(
+                permission_id=permission_id,
+                task_id=draft.task.task_id,
+                session_id=self._session_id,
+                title=title,
+                options=tuple(options),
+                state=PermissionState.OPEN,
+                at=draft.now,
+            )
+            draft.open_permission(permission, f"{self._prompt_id}.{key}")
+            return permission
+
+        event = self._answers.event(permission_id)
+        permission = await self._actor.commit(opened)
+        while permission.state is PermissionState.OPEN:
+            await event.wait()
+            event = self._answers.event(permission_id)
+            held = (await self._actor.state()).task.permissions
+            permission = next(each for each in held if each.permission_id == permission_id)
+        return permission.answer
+
+    def ending(self, end: Callable[[Draft], None]) -> Callable[[Draft], None]:
+        """A change that tells what is left to tell and then ends the turn."""
+
+        def decide(draft: Draft) -> None:
+            self._expect(draft)
+            self._tell(draft)
+            end(draft)
+
+        return decide
+
+    def _expect(self, draft: Draft) -> None:
+        prompt = draft.prompt(self._session_id, self._prompt_id)
+        if prompt is None or prompt.state is not PromptState.DELIVERED:
+            raise SupersededError
+
+    def _tell(self, draft: Draft) -> None:
+        told, self._told = self._told, {}
+        for item_id, (kind, body) in told.items():
+            draft.say(self._session_id, item_id, kind, body)
+
+    def _flush_soon(self) -> None:
+        if self._begun and self._told and not self._flushing:
+            self._flushing = True
+            self._tasks.start_soon(self._flush_later)
+
+    async def _flush_later(self) -> None:
+        await anyio.sleep(GATHER_SECONDS)
+        self._flushing = False
+        told = dict(self._told)
+
+        def flush(draft: Draft) -> None:
+            self._expect(draft)
+            self._tell(draft)
+
+        try:
+            await self._actor.commit(flush)
+        except SupersededError:
+            self._told.clear()
+        except StorageUnavailableError:
+            self._told = told | self._told
+            self._flush_soon()
