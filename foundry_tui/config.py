@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -52,7 +52,9 @@ class App(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     theme: Text | None = None
     ascii: bool = False
-    notify: Literal["bell", "osc9", "osc777", "off"] = "bell"
+    notifications: bool = True
+    bell: bool = True
+    terminal_notifications: bool = True
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -95,12 +97,16 @@ KEYS: tuple[Key, ...] = (
         "Attempts of a stage before the task stops in error."),
     Key("provision", "stage_backoff_ms", "FOUNDRY_STAGE_BACKOFF_MS", "1000",
         "Milliseconds before the second attempt; doubles with each further one."),
-    Key("app", "theme", "FOUNDRY_THEME", '"textual-dark"',
+    Key("app", "theme", "FOUNDRY_THEME", '"foundry-dark"',
         "Colour theme, by its name in the palette."),
     Key("app", "ascii", "FOUNDRY_ASCII", "true",
         "Draw with plain ASCII characters."),
-    Key("app", "notify", "FOUNDRY_NOTIFY", '"osc9"',
-        "How the terminal is told of a task out of view: bell, osc9, osc777 or off."),
+    Key("app", "notifications", "FOUNDRY_NOTIFICATIONS", "false",
+        "Tell of tasks out of view when they become ready, fail or ask."),
+    Key("app", "bell", "FOUNDRY_BELL", "false",
+        "Ring the terminal's bell with a notification."),
+    Key("app", "terminal_notifications", "FOUNDRY_TERMINAL_NOTIFICATIONS", "false",
+        "Have the terminal show a notification (OSC 9 and OSC 777)."),
 )  # fmt: skip
 
 
@@ -153,8 +159,12 @@ def _folder(variable: str, environ: Mapping[str, str], default: str) -> Path:
     base = environ.get(variable, "")
     if base and Path(base).is_absolute():
         return Path(base) / APP
+    import warnings
+
     import platformdirs
 
+    # it warns of a missing XDG_RUNTIME_DIR, which is no news to who runs without one
+    warnings.simplefilter("ignore", platformdirs.RuntimeDirWarning)
     return Path(getattr(platformdirs, default)(APP, appauthor=False))
 
 

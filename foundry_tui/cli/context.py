@@ -21,6 +21,10 @@ class Context:
     def __init__(self, flags: Mapping[str, object]) -> None:
         self._flags = flags
 
+    def with_flags(self, flags: Mapping[str, object]) -> "Context":
+        """The same run with more flags, which win."""
+        return Context({**self._flags, **flags})
+
     @cached_property
     def loaded(self) -> config.Loaded:
         """The settings in force; raises `config.ConfigError`."""

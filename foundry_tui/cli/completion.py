@@ -1,0 +1,53 @@
+"""`completion`: shell completion of commands, options and task ids for bash, zsh and fish."""
+
+import click
+from click.shell_completion import CompletionItem, get_completion_class
+
+from foundry_tui import config
+from foundry_tui.cli.context import Context
+from foundry_tui.cli.output import printable, say
+from foundry_tui.contract.requests import TasksSnapshot
+from foundry_tui.wire import Link, RefusedError, UnreachableError
+
+_INSTALL = {
+    "bash": "foundry completion bash > ~/.local/share/bash-completion/completions/foundry",
+    "zsh": "foundry completion zsh > ~/.zfunc/_foundry   (with ~/.zfunc in $fpath)",
+    "fish": "foundry completion fish > ~/.config/fish/completions/foundry.fish",
+}
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print the completion script of a shell: commands, options, statuses and task ids.
+
+    \b
+    Examples:
+      foundry completion bash > ~/.local/share/bash-completion/completions/foundry
+      foundry completion zsh > ~/.zfunc/_foundry
+      foundry completion fish > ~/.config/fish/completions/foundry.fish
+    """
+    found = get_completion_class(shell)
+    assert found is not None
+    root = ctx.find_root().command
+    # of its class, only bash asks the shell for its version when asked for its source
+    say(found(root, {}, "foundry", "_FOUNDRY_COMPLETE").source().rstrip("\n"))
+
+
+def complete_tasks(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """Ids and branches that begin like this. A backend that does not run is not started for it."""
+    context = ctx.find_object(Context) or Context({})
+    try:
+        link = Link(context.target[0])
+        tasks = link.call("GET", "/v1/tasks", TasksSnapshot, timeout=1.0).tasks
+    except (UnreachableError, RefusedError, config.ConfigError):
+        return []
+    items: list[CompletionItem] = []
+    for task in sorted(tasks, key=lambda task: task.created_at, reverse=True):
+        about = printable(f"{task.status} {task.title or task.prompt}")[:60]
+        if task.task_id.startswith(incomplete):
+            items.append(CompletionItem(task.task_id, help=about))
+        if incomplete and task.branch and task.branch.startswith(incomplete):
+            items.append(CompletionItem(task.branch, help=about))
+    return items

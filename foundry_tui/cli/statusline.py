@@ -1,0 +1,26 @@
+"""`statusline`, when it is called with options; without any it takes a shorter way, see `main`."""
+
+import click
+
+from foundry_tui.cli.context import Context, pass_context
+from foundry_tui.cli.line import line_of, read_counts
+from foundry_tui.cli.output import say, say_json
+from foundry_tui.cli.parameters import json_option
+
+
+@click.command()
+@json_option
+@pass_context
+def statusline(context: Context, as_json: bool) -> None:
+    """Print one short line: how many tasks ask (?), work (▸), are ready (●), failed (✗). Starts nothing, never fails.
+
+    \b
+    Examples:
+      set -g status-right '#(foundry statusline)'      in tmux.conf
+      foundry statusline --json
+    """
+    found = read_counts(context.settings)
+    if as_json:
+        say_json({"running": found is not None, **(found or {})})
+    else:
+        say(line_of(found))
