@@ -366,7 +366,8 @@ _EVERYWHERE: Sequence[Action] = (
         "Out of whatever is open: the filter, the selection, the peek, the screen.",
         "App",
         _A,
-        footer=20,
+        applies=lambda context: context.screen != TASKS or context.filtered or context.selecting or context.peeking,
+        footer=1,
         palette=False,
     ),
     Action(

@@ -1,22 +1,33 @@
 """The shell: it holds the store and the commands, opens screens, runs actions and passes on what changed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App
+from textual import events
+from textual.app import SystemCommand
+from textual.command import Provider
 from textual.message import Message
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 
-from foundry_tui import actions
+from foundry_tui import actions, themes
 from foundry_tui.actions import Action
 from foundry_tui.context import APP, Context
+from foundry_tui.contract.events import TASKS
+from foundry_tui.notices import Herald, toasts
 from foundry_tui.screens.base import FoundryScreen
+from foundry_tui.screens.tasks import TasksScreen
+from foundry_tui.task_actions import TaskActions
 from foundry_tui.view.clock import Clock, SystemClock
+from foundry_tui.view.glyphs import Glyphs, glyph_set
+from foundry_tui.view.news import NewsDesk
+from foundry_tui.widgets.bars import ActionBar
 
 if TYPE_CHECKING:
-    from foundry_tui.client.commands import CommandProblem, Commands
-    from foundry_tui.client.store import Changes, Store
+    from foundry_tui.client.changes import Changes
+    from foundry_tui.client.commands import Commands
+    from foundry_tui.client.statistics import Diagnostics
+    from foundry_tui.client.store import Store
     from foundry_tui.contract.requests import CreateTask
 
 
@@ -24,7 +35,7 @@ if TYPE_CHECKING:
 class Options:
     """What the configuration and the command line decide about the app."""
 
-    theme: str = "foundry-dark"
+    theme: str = themes.DEFAULT
     ascii: bool = False
     """Draw with ASCII characters only."""
     keymap: Mapping[str, str] = field(default_factory=dict)
@@ -34,17 +45,47 @@ class Options:
     bell: bool = True
     """Ring the terminal's bell with a notification."""
     terminal_notifications: bool = True
-    """Send OSC 9 and OSC 777 with a notification."""
+    """Send OSC 9 or OSC 777 with a notification."""
     repo: str | None = None
     """The repository of the folder that the app was started in: a path, first in the new-task dialog."""
 
 
-class FoundryApp(App[None]):
+def _actions_provider() -> type[Provider]:
+    from foundry_tui.palette import ActionsProvider
+
+    return ActionsProvider
+
+
+def _tasks_provider() -> type[Provider]:
+    from foundry_tui.palette import TasksProvider
+
+    return TasksProvider
+
+
+def _themes_provider() -> type[Provider]:
+    from foundry_tui.palette import ThemesProvider
+
+    return ThemesProvider
+
+
+class FoundryApp(TaskActions):
     """The app. Screens receive `store` and `commands` and nothing else of the client."""
 
     TITLE = "Foundry"
     BINDINGS = actions.bindings(APP)
-    ENABLE_COMMAND_PALETTE = True
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {
+        _actions_provider,
+        _tasks_provider,
+        _themes_provider,
+    }
+    COMMAND_PALETTE_BINDING = ""
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (80, "-medium"), (110, "-wide")]
+    CSS_PATH: ClassVar[list[str]] = [
+        "app.tcss",
+        "screens/tasks.tcss",
+        "widgets/task_list.tcss",
+        "widgets/stepper.tcss",
+    ]
 
     class StoreChanged(Message):
         """The store was flushed; `changes` says what is different."""
@@ -61,43 +102,108 @@ class FoundryApp(App[None]):
         clock: Clock | None = None,
         options: Options | None = None,
         on_first_paint: Callable[[], None] | None = None,
+        diagnostics: "Callable[[], Diagnostics] | None" = None,
     ) -> None:
-        """`on_first_paint` is called once, after the first screen stands: the moment to begin networking."""
-        super().__init__()
+        """`on_first_paint` is called once, after the first screen stands: the moment to begin networking.
+
+        `diagnostics` is asked while the diagnostics screen is open.
+        """
         self.store = store
         self.commands = commands
         self.clock: Clock = clock or SystemClock()
         self.options = options or Options()
+        self.glyphs: Glyphs = glyph_set(self.options.ascii)
+        self.diagnostics = diagnostics
+        self.notifying = self.options.notifications
+        super().__init__()
+        for theme in themes.OURS:
+            self.register_theme(theme)
+        self.theme = self.options.theme if self.options.theme in self.available_themes else themes.DEFAULT
         self._on_first_paint = on_first_paint
+        self._desk = NewsDesk()
+        self._desk_open = False
+        self._in_front = True
+        self._herald = Herald(
+            self._write, self.bell, bell=self.options.bell, terminal=self.options.terminal_notifications
+        )
         self.set_keymap(dict(self.options.keymap))
 
-    @property
-    def undoable(self) -> bool:
-        """Whether something was done that `u` takes back."""
-        return False
+    def get_css_variables(self) -> dict[str, str]:
+        variables = super().get_css_variables()
+        return {**themes.extra_variables(self.current_theme, variables), **variables}
+
+    def get_default_screen(self) -> Screen[object]:
+        return TasksScreen()
 
     def on_mount(self) -> None:
-        commands = self.commands
-        self._unlisten = self.store.listen(lambda changes: self.post_message(self.StoreChanged(changes)))
-        commands.on_problem = self._tell_problem
-        from foundry_tui.screens.tasks import TasksScreen
-
-        self.push_screen(TasksScreen())
+        self._unlisten = self.store.listen(self._store_changed)
+        self.commands.on_problem = self.tell_problem
+        self.set_interval(1, self._tick)
         if self._on_first_paint is not None:
             self.call_after_refresh(self._on_first_paint)
 
     def on_unmount(self) -> None:
+        self._archive_pending_now()
         self._unlisten()
 
+    @property
+    def loaded(self) -> bool:
+        """Whether the backend has told of its tasks, so that an empty list is the truth."""
+        return self.store.cursor(TASKS) is not None
+
+    # News from the store, and from time.
+
+    def _store_changed(self, changes: "Changes") -> None:
+        self.post_message(self.StoreChanged(changes))
+
     def on_foundry_app_store_changed(self, message: StoreChanged) -> None:
+        changes = message.changes
         for screen in self.screen_stack:
             if isinstance(screen, FoundryScreen):
-                screen.on_store_changed(message.changes)
+                screen.on_store_changed(changes)
+        if changes.tasks:
+            self._read_news(changes)
+        self.context_changed()
+
+    def _read_news(self, changes: "Changes") -> None:
+        if not self._desk_open:
+            if self.loaded:
+                self._desk_open = True
+                self._desk.open(self.store.tasks.values())
+            return
+        news = self._desk.read(sorted(changes.tasks), self.store.tasks)
+        if not self.notifying or not news:
+            return
+        screen = self.screen
+        looking = screen.shows_task if isinstance(screen, FoundryScreen) else lambda _: False
+        unseen = [item for item in news if not looking(item.task.task_id)]
+        for text, severity in toasts(unseen):
+            self.notify(text, severity=severity, markup=False)
+        self._herald.tell(news if not self._in_front else unseen)
+
+    def _tick(self) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, FoundryScreen):
+                screen.on_tick()
+
+    def on_app_focus(self, _: events.AppFocus) -> None:
+        self._in_front = True
+
+    def on_app_blur(self, _: events.AppBlur) -> None:
+        self._in_front = False
+
+    # Actions.
 
     def context(self) -> Context:
         """What actions would act on now, as the screen on top says it."""
         screen = self.screen
         return screen.context() if isinstance(screen, FoundryScreen) else Context(screen="")
+
+    def context_changed(self) -> None:
+        """The footer is made anew from what can be done now."""
+        screen = self.screen_stack[-1] if self.screen_stack else None
+        if isinstance(screen, FoundryScreen):
+            screen.show_actions()
 
     def live_actions(self) -> list[Action]:
         """The actions that apply on the screen on top."""
@@ -117,10 +223,14 @@ class FoundryApp(App[None]):
         action = actions.find(action_id)
         why = action.why_not(self.context())
         if why is not None:
-            self.notify(f"Cannot {action.label}: {why}.", severity="warning", timeout=3)
+            self.notify(f"Cannot {action.label}: {why}.", severity="warning", timeout=3, markup=False)
             return
         namespace = "screen" if hasattr(self.screen, f"action_{action_id}") else "app"
         await self.run_action(f"{namespace}.{action_id}")
+        self.context_changed()
+
+    async def on_action_bar_pressed(self, message: ActionBar.Pressed) -> None:
+        await self.action_act(message.action.id)
 
     def open_task(self, task_id: str) -> None:
         """Show a task, over the screen that is on top; nothing is asked of the network first."""
@@ -138,11 +248,34 @@ class FoundryApp(App[None]):
         self.open_new_task(self.options.repo)
 
     async def action_back(self) -> None:
-        if len(self.screen_stack) > 2:
+        if len(self.screen_stack) > 1:
             await self.pop_screen()
+
+    def action_show_help(self) -> None:
+        from foundry_tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(self.context()))
+
+    def action_diagnostics(self) -> None:
+        from foundry_tui.screens.diagnostics import DiagnosticsScreen
+
+        self.push_screen(DiagnosticsScreen())
 
     def action_reconnect(self) -> None:
         self.commands.reconnect()
 
-    def _tell_problem(self, problem: "CommandProblem") -> None:
-        self.notify(problem.message, title=f"Could not {problem.action}", severity="error")
+    def action_toggle_theme(self) -> None:
+        self.theme = themes.opposite(self.theme)
+
+    def action_toggle_notifications(self) -> None:
+        self.notifying = not self.notifying
+        self.notify(f"Notifications are {'on' if self.notifying else 'off'}.", timeout=2)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """None of Textual's own: the table of actions has all there is."""
+        return ()
+
+    def _write(self, sequence: str) -> None:
+        if self._driver is not None:
+            self._driver.write(sequence)
+            self._driver.flush()

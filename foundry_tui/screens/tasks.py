@@ -1,18 +1,339 @@
-"""The home screen: every task, one line each."""
+"""The home screen: every task, one line each, with filter, peek and selection."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from textual import on
 from textual.app import ComposeResult
-from textual.widgets import Static
+from textual.containers import Container, Horizontal
+from textual.timer import Timer
+from textual.widgets import Input, Static
 
 from foundry_tui.actions import bindings
-from foundry_tui.context import TASKS
+from foundry_tui.client.freshness import FreshnessState
+from foundry_tui.context import TASKS, Context
+from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.screens.base import FoundryScreen
+from foundry_tui.view.groups import Group, Grouping, Sorting
+from foundry_tui.view.labels import freshness_text
+from foundry_tui.widgets.bars import ActionBar, Piece, TopBar
+from foundry_tui.widgets.face import Face
+from foundry_tui.widgets.peek import Peek
+from foundry_tui.widgets.task_list import TaskList
+
+if TYPE_CHECKING:
+    from foundry_tui.client.changes import Changes
+
+PEEK_AFTER = 0.15
+"""Seconds that the cursor rests on a task before the whole of it is asked for."""
+
+_COUNTS: tuple[tuple[Group, str, str, str], ...] = (
+    (Group.NEEDS_INPUT, "needs you", "need you", "bold $text-warning"),
+    (Group.WORKING, "working", "working", "$text-working"),
+    (Group.READY, "ready", "ready", "$text-success"),
+    (Group.FAILED, "failed", "failed", "$text-error"),
+)
 
 
-class TasksScreen(FoundryScreen[None]):
-    """The task list with its filter, peek and footer."""
+class TasksScreen(FoundryScreen[object]):
+    """The task list. `esc` leads out of the filter, the selection and the peek, in this order."""
 
     SCREEN_NAME = TASKS
     BINDINGS = bindings(TASKS)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._release_tasks: Callable[[], None] | None = None
+        self._release_peek: Callable[[], None] | None = None
+        self._peek_timer: Timer | None = None
+
     def compose(self) -> ComposeResult:
-        yield Static("Tasks")
+        app = self.foundry
+        yield TopBar(app.store.freshness, app.clock, app.glyphs)
+        yield Static(id="banner", markup=False)
+        with Container(id="filter-row"):
+            yield Input(
+                placeholder="words, status:failed, repo:shop, agent:x, branch:x, id:x, is:unread, !not",
+                id="filter",
+                compact=True,
+            )
+        with Horizontal(id="body"):
+            yield TaskList(app.store, app.clock, app.glyphs, id="tasks")
+            yield Face(id="face")
+            yield Peek(app.clock, app.glyphs, ascii_only=app.options.ascii, id="peek")
+        yield ActionBar()
+
+    def on_mount(self) -> None:
+        self._list = self.query_one(TaskList)
+        self._input = self.query_one("#filter", Input)
+        self._peek = self.query_one(Peek)
+        self._face = self.query_one(Face)
+        self._bar = self.query_one(TopBar)
+        self._banner = self.query_one("#banner", Static)
+        self._list.focus()
+        self._show_face()
+        self._show_bar()
+
+    def on_unmount(self) -> None:
+        self._hold_peek(None)
+
+    # What is here.
+
+    def context(self) -> Context:
+        tasks = self._list
+        task = tasks.current
+        creation = self._creation_of(task.task_id) if task is not None else None
+        store = self.foundry.store
+        marked = tuple(store.tasks[id_] for id_ in tasks.order.ids() if id_ in tasks.marked) if tasks.marked else ()
+        return Context(
+            screen=TASKS,
+            task=task,
+            marked=marked,
+            selecting=tasks.selecting,
+            pending=creation == "pending",
+            refused=creation == "refused",
+            filtered=self.filtering,
+            peeking=self._peek.display,
+            shown=tasks.order.shown,
+            waiting=tasks.order.counts[Group.NEEDS_INPUT],
+            undoable=self.foundry.undoable,
+        )
+
+    @property
+    def filtering(self) -> bool:
+        """Whether the filter is open, be it empty."""
+        return self.has_class("-filtering")
+
+    def shows_task(self, task_id: str) -> bool:
+        return self._list.sees(task_id)
+
+    # What changed.
+
+    def on_store_changed(self, changes: "Changes") -> None:
+        ids = changes.tasks | changes.creations
+        if ids:
+            self._list.take(ids)
+            self._show_bar()
+            if self._list.cursor in ids:
+                self._show_peek()
+        elif self._list.cursor in changes.details:
+            self._show_peek()
+        if ids or changes.freshness:
+            self._show_face()
+        if changes.freshness:
+            self._bar.refresh()
+
+    def on_tick(self) -> None:
+        self._list.tick()
+        self._bar.tick()
+        if self._peek.display:
+            self._peek.tick()
+        if self.foundry.store.freshness().state is not FreshnessState.LIVE:
+            self._show_face()
+
+    @on(TaskList.Rearranged)
+    def _rearranged(self) -> None:
+        self._show_face()
+        self._show_bar()
+        self.show_actions()
+
+    @on(TaskList.Highlighted)
+    def _highlighted(self) -> None:
+        self._show_peek()
+        self.show_actions()
+
+    @on(TaskList.Chosen)
+    def _chosen(self, message: TaskList.Chosen) -> None:
+        self.foundry.open_task(message.task_id)
+
+    @on(Input.Changed, "#filter")
+    def _filter_changed(self, message: Input.Changed) -> None:
+        self._list.filter(message.value)
+
+    @on(Input.Submitted, "#filter")
+    def _filter_kept(self) -> None:
+        self._list.focus()
+
+    # What is shown around the list.
+
+    def _show_bar(self) -> None:
+        order = self._list.order
+        pieces: list[Piece] = [("Foundry", "bold $primary")]
+        if order.total:
+            pieces.append((f"  {order.total:,} task{'s' * (order.total != 1)}", "$foreground"))
+        separator = self.foundry.glyphs.separator
+        for group, one, many, style in _COUNTS:
+            count = order.counts[group]
+            if count:
+                pieces += [(f" {separator} ", "$text-faint"), (f"{count:,} {one if count == 1 else many}", style)]
+        notes = []
+        if order.terms:
+            notes.append(f"{order.shown:,} shown")
+        if self._list.selecting:
+            notes.append(f"{len(self._list.marked):,} marked")
+        if order.grouping is Grouping.REPO:
+            notes.append("by repository")
+        if order.sorting is not Sorting.NEWEST:
+            notes.append(f"{order.sorting} first" if order.sorting is Sorting.CHANGED else f"by {order.sorting}")
+        for note in notes:
+            pieces += [(f" {separator} ", "$text-faint"), (note, "$text-primary")]
+        self._bar.show(pieces)
+
+    def _show_face(self) -> None:
+        store, order, glyphs = self.foundry.store, self._list.order, self.foundry.glyphs
+        freshness = store.freshness()
+        now = self.foundry.clock.now_ms()
+        offline = freshness.state is FreshnessState.OFFLINE
+        empty = not order.shown
+        self._list.display = not empty
+        self._face.display = empty
+        self._banner.display = offline and not empty
+        reason = freshness.reason or "it does not answer"
+        if offline and not empty:
+            self._banner.update(f"The backend is away: {reason}. This is how things stood when it was last heard.")
+        if not empty:
+            return
+        key = self.key_of
+        if order.total:
+            self._face.show_face(
+                glyphs.queued,
+                "No task matches",
+                f"“{order.query.strip()}” holds for none of {order.total:,} tasks.",
+                [(key("back"), "clear the filter")],
+            )
+        elif offline:
+            self._face.show_face(
+                glyphs.offline,
+                "Cannot reach the backend",
+                f"{reason}\nTasks are safe: they go on by themselves, or when the backend is back.",
+                [
+                    (key("reconnect"), "try again now"),
+                    (key("diagnostics"), "see why"),
+                    (key("new_task"), "create a task all the same; it is sent when the backend is back"),
+                ],
+                "$text-error",
+            )
+        elif self.foundry.loaded:
+            self._face.show_face(
+                glyphs.full,
+                "No tasks yet",
+                "Hand a coding task to an agent and go on working.",
+                [
+                    (key("new_task"), "create your first task"),
+                    (key("show_help"), "all keys"),
+                    (key("command_palette"), "everything by name"),
+                ],
+            )
+        else:
+            self._face.show_face(
+                glyphs.spinner[0], "Reading tasks", freshness_text(freshness, now), style="$text-faint"
+            )
+
+    def _creation_of(self, task_id: str) -> str | None:
+        creation = self.foundry.store.creations.get(task_id)
+        return str(creation.state) if creation is not None else None
+
+    def _show_peek(self) -> None:
+        if not self._peek.display:
+            return
+        summary = self._list.current
+        task = (self.foundry.store.detail(summary.task_id) or summary) if summary is not None else None
+        self._peek.show(task, self._creation_of(task.task_id) if task is not None else None)
+        if self._peek_timer is not None:
+            self._peek_timer.stop()
+        self._peek_timer = self.set_timer(PEEK_AFTER, self._hold_highlighted)
+
+    def _hold_highlighted(self) -> None:
+        self._hold_peek(self._list.cursor if self._peek.display else None)
+
+    def _hold_peek(self, task_id: str | None) -> None:
+        release, self._release_peek = self._release_peek, None
+        if task_id is not None:
+            self._release_peek = self.foundry.commands.hold(Topic(TopicKind.TASK, task_id))
+        if release is not None:
+            release()
+
+    # Actions.
+
+    def action_open(self) -> None:
+        if self._list.cursor is not None:
+            self.foundry.open_task(self._list.cursor)
+
+    def action_cursor_up(self) -> None:
+        self._list.move(-1)
+
+    def action_cursor_down(self) -> None:
+        self._list.move(1)
+
+    def action_page_up(self) -> None:
+        self._list.move_page(-1)
+
+    def action_page_down(self) -> None:
+        self._list.move_page(1)
+
+    def action_cursor_top(self) -> None:
+        self._list.move_to_end(-1)
+
+    def action_cursor_bottom(self) -> None:
+        self._list.move_to_end(1)
+
+    def action_previous_group(self) -> None:
+        self._list.move_group(-1)
+
+    def action_next_group(self) -> None:
+        self._list.move_group(1)
+
+    def action_next_waiting(self) -> None:
+        self._list.move_waiting(1)
+
+    def action_previous_waiting(self) -> None:
+        self._list.move_waiting(-1)
+
+    def action_filter(self) -> None:
+        self.add_class("-filtering")
+        self._input.focus()
+        self.call_after_refresh(self._list.order.warm)
+
+    def action_peek(self) -> None:
+        self._peek.display = not self._peek.display
+        self.set_class(self._peek.display, "-peeking")
+        if self._peek.display:
+            self._show_peek()
+        else:
+            self._hold_peek(None)
+
+    def action_mark(self) -> None:
+        self._list.toggle_mark()
+        self._show_bar()
+
+    def action_select(self) -> None:
+        self._list.select(not self._list.selecting)
+        self._show_bar()
+
+    def action_mark_all(self) -> None:
+        if not self._list.selecting:
+            self._list.select(True)
+        self._list.mark_all()
+        self._show_bar()
+
+    def action_group(self) -> None:
+        order = self._list.order
+        grouping = Grouping.REPO if order.grouping is Grouping.STATE else Grouping.STATE
+        self._list.regroup(grouping, order.sorting)
+
+    def action_sort(self) -> None:
+        order = self._list.order
+        sortings = list(Sorting)
+        self._list.regroup(order.grouping, sortings[(sortings.index(order.sorting) + 1) % len(sortings)])
+
+    def action_back(self) -> None:
+        if self.filtering:
+            self.remove_class("-filtering")
+            self._input.value = ""
+            self._list.filter("")
+            self._list.focus()
+        elif self._list.selecting:
+            self._list.select(False)
+            self._show_bar()
+        elif self._peek.display:
+            self.action_peek()

@@ -2,7 +2,7 @@
 
 from rich.cells import cell_len, set_cell_size
 
-_CONTROL = {code: " " for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
+_CONTROL = dict.fromkeys((*range(32), *range(127, 160), 8232, 8233), " ")
 # Marks that turn the direction of writing would reorder the rest of the row.
 _CONTROL.update(dict.fromkeys((0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)), ""))
 

@@ -100,11 +100,3 @@ def arrange(keys: Mapping[str, SortKey], shown: Iterable[str], grouping: Groupin
         lines.extend(order[start:end])
         start = end
     return lines
-
-
-def count_groups(tasks: Iterable[TaskSummary]) -> dict[Group, int]:
-    """How many tasks stand in each group by state."""
-    counts = dict.fromkeys(Group, 0)
-    for task in tasks:
-        counts[group_of(task)] += 1
-    return counts

@@ -4,21 +4,24 @@ from collections.abc import Callable, Iterable, Mapping
 
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.view.filter import Entry, Term, entry_of, matches, narrows, parse
-from foundry_tui.view.groups import Grouping, Line, SortKey, Sorting, arrange, sort_key
+from foundry_tui.view.groups import Group, Grouping, Line, Sorting, SortKey, arrange, group_of, sort_key
 
 
 class TaskOrder:
     """The order list and the position dict of the task list; cost of a change is in proportion to what changed.
 
-    `tasks` is read live; `refused` says of an id whether it is a creation that the backend refused.
+    `tasks` is asked for at each reading, since the store may have another mapping by then; `refused` says of an id whether it is a creation that the backend refused.
     """
 
-    def __init__(self, tasks: Mapping[str, TaskSummary], refused: Callable[[str], bool]) -> None:
+    def __init__(self, tasks: Callable[[], Mapping[str, TaskSummary]], refused: Callable[[str], bool]) -> None:
         self._tasks = tasks
         self._refused = refused
         self._keys: dict[str, SortKey] = {}
         self._entries: dict[str, Entry] = {}
+        self._groups: dict[str, Group] = {}
         self._shown: set[str] = set()
+        self.counts: dict[Group, int] = dict.fromkeys(Group, 0)
+        """How many tasks stand in each group by state, shown or not."""
         self.query = ""
         self.terms: tuple[Term, ...] = ()
         self.grouping = Grouping.STATE
@@ -45,6 +48,10 @@ class TaskOrder:
     def reset(self) -> None:
         """Read all tasks anew and arrange them."""
         self._entries.clear()
+        self._groups.clear()
+        self.counts = dict.fromkeys(Group, 0)
+        for task_id, task in self._tasks().items():
+            self._count(task_id, task)
         self._read_keys()
         self._search(self._keys)
         self.arrange()
@@ -52,9 +59,11 @@ class TaskOrder:
     def touch(self, task_ids: Iterable[str]) -> bool:
         """Take in that these tasks came, changed or went; true when the lines are to be arranged anew."""
         moved = False
+        tasks = self._tasks()
         for task_id in task_ids:
-            task = self._tasks.get(task_id)
+            task = tasks.get(task_id)
             self._entries.pop(task_id, None)
+            self._count(task_id, task)
             if task is None:
                 moved |= self._keys.pop(task_id, None) is not None and task_id in self._shown
                 self._shown.discard(task_id)
@@ -109,8 +118,20 @@ class TaskOrder:
     def _key(self, task: TaskSummary) -> SortKey:
         return sort_key(task, self.grouping, self.sorting, self._refused(task.task_id))
 
+    def _count(self, task_id: str, task: TaskSummary | None) -> None:
+        was = self._groups.get(task_id)
+        now = group_of(task, self._refused(task_id)) if task is not None else None
+        if was is now:
+            return
+        if was is not None:
+            self.counts[was] -= 1
+            del self._groups[task_id]
+        if now is not None:
+            self.counts[now] += 1
+            self._groups[task_id] = now
+
     def _read_keys(self) -> None:
-        self._keys = {task_id: self._key(task) for task_id, task in self._tasks.items()}
+        self._keys = {task_id: self._key(task) for task_id, task in self._tasks().items()}
 
     def _entry(self, task: TaskSummary) -> Entry:
         entry = self._entries.get(task.task_id)
@@ -123,9 +144,15 @@ class TaskOrder:
             self._shown = set(self._keys)
             return
         terms = self.terms
-        self._shown = {task_id for task_id in among if matches(terms, self._entry(self._tasks[task_id]))}
+        tasks = self._tasks()
+        # A task may have gone from the store since the last frame; `touch` will hear of it.
+        self._shown = {
+            task_id
+            for task_id in among
+            if (task := tasks.get(task_id)) is not None and matches(terms, self._entry(task))
+        }
 
     def warm(self) -> None:
         """Prepare what the filter looks at, so that the first letter typed costs no more than the others."""
-        for task in self._tasks.values():
+        for task in self._tasks().values():
             self._entry(task)

@@ -61,7 +61,7 @@ class Columns:
 
 def columns_for(width: int, *, marks: bool = False, with_repo: bool = True) -> Columns:
     """The columns that a width has room for: narrow keeps title, state and age; wide shows them all."""
-    room = width - (7 if marks else 5)
+    room = width - (6 if marks else 4)
     age_width = 4
     if width < 80:
         state = 19 if width >= 50 else 14
@@ -145,14 +145,16 @@ def row_pieces(
     marked: bool = False,
     words: tuple[str, ...] = (),
 ) -> list[Piece]:
-    """A row from left to right, exactly `columns.width` cells; `words` are underlined, `reason` says why it was refused."""
+    """A row from left to right, exactly `columns.width` cells; `words` stand out, `reason` says why it was refused."""
     role = state_role(task, creation)
     quiet = task.status in ENDED or task.status in RELEASING
-    pieces: list[Piece] = [(glyphs.cursor if highlighted else " ", Role.CURSOR), (" ", Role.DIM)]
+    pieces: list[Piece] = [
+        (glyphs.cursor if highlighted else " ", Role.CURSOR),
+        (glyphs.unread if task.unread else " ", Role.MARK),
+    ]
     if columns.marks:
         pieces.append((f"{glyphs.marked if marked else glyphs.unmarked} ", Role.MARK if marked else Role.DIM))
     pieces.append((f"{moving.glyph} ", role))
-    pieces.append((f"{glyphs.unread if task.unread else ' '}", Role.UNREAD))
     title_role = Role.DIM if quiet or creation == "pending" else Role.UNREAD if task.unread else Role.TITLE
     trouble = reason or (task.error.message if task.error is not None and task.status is TaskStatus.ERROR else None)
     gap = " " * GAP

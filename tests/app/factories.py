@@ -73,10 +73,8 @@ def make_detail(number: int = 1, status: TaskStatus = TaskStatus.IDLE, **changes
     error = make_error() if status is TaskStatus.ERROR else None
     failed_stage = error.stage if error is not None else None
     at_stage = stage_now or failed_stage
-    if at_stage is not None:
-        done = STAGES.index(at_stage)
-    else:
-        done = 0 if status is TaskStatus.QUEUED else len(STAGES)
+    finished = 0 if status is TaskStatus.QUEUED else len(STAGES)
+    done = STAGES.index(at_stage) if at_stage is not None else finished
     named = done > 0
     since = NOW - 12 * SECOND
     session_status = SessionStatus.CLOSED if status in ENDED else _SESSION_STATUS.get(status)

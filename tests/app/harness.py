@@ -1,18 +1,21 @@
 """An app on a real store that is fed by hand, with commands that are only written down and a clock that stands."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from foundry_tui.client.store import Store
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from foundry_tui.app import FoundryApp, Options
-from foundry_tui.client.commands import CommandProblem
-from foundry_tui.contract.events import Topic
-from foundry_tui.contract.records import HistoryEvent, Repo
-from foundry_tui.contract.requests import CreateTask, Diff
+from foundry_tui.client.commands import CommandProblem, Drafts
+from foundry_tui.client.freshness import Freshness, FreshnessState
+from foundry_tui.client.store import Store
+from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind, parse_event_id
+from foundry_tui.contract.records import HistoryEvent, Repo, TaskDetail, TaskSummary
+from foundry_tui.contract.requests import CreateTask, Diff, TaskSnapshot, TasksSnapshot
 from foundry_tui.view.clock import FixedClock
+from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, make_repo, task_id
 
 Call = tuple[object, ...]
@@ -44,7 +47,7 @@ class FakeCommands:
         """Topics subscribed to now, in the order of asking."""
         self.created: list[CreateTask] = []
         self.on_problem: Callable[[CommandProblem], None] | None = None
-        self.drafts = MemoryDrafts()
+        self.drafts: Drafts = MemoryDrafts()
         self.next_id = 9_001
         self.diffs: dict[str, Diff] = {}
         self.branch_names: dict[str, Sequence[str]] = {}
@@ -102,6 +105,9 @@ class FakeCommands:
         self.calls.append(("prompt", session_id, text))
         return self._id()
 
+    def discard_prompt(self, session_id: str, prompt_id: str) -> None:
+        self.calls.append(("discard_prompt", session_id, prompt_id))
+
     def answer(self, permission_id: str, option_id: str) -> None:
         self.calls.append(("answer", permission_id, option_id))
 
@@ -131,6 +137,50 @@ class FakeCommands:
         return make_repo((path or remote or "").rstrip("/").rpartition("/")[2])
 
 
+LIVE = Freshness(FreshnessState.LIVE, NOW)
+
+
+def make_store(tasks: Iterable[TaskSummary] = (), repos: Iterable[Repo] = (), *, freshness: Freshness = LIVE) -> Store:
+    """A store that has just read a snapshot with these tasks and repositories."""
+    store = Store(now_ms=lambda: NOW)
+    snapshot = TasksSnapshot(seq=1, repos=tuple(repos), tasks=tuple(tasks))
+    store.open(TASKS)
+    store.apply(TASKS, EventName.SNAPSHOT, snapshot, 1)
+    store.set_freshness(TASKS, freshness)
+    store.flush()
+    return store
+
+
+def put(store: Store, *tasks: TaskSummary) -> None:
+    """Have the tasks come as events, each newer than what is held; not flushed."""
+    for task in tasks:
+        held = store.tasks.get(task.task_id)
+        if held is not None and task.revision <= held.revision:
+            task = replace(task, revision=held.revision + 1)
+        store.apply(TASKS, EventName.TASK, task, _next_seq(store))
+
+
+def remove(store: Store, *task_ids: str) -> None:
+    """Have the tasks be removed by events; not flushed."""
+    for id_ in task_ids:
+        store.apply(TASKS, EventName.TASK_REMOVED, TaskRemoved(task_id=id_), _next_seq(store))
+
+
+def put_detail(store: Store, detail: TaskDetail) -> None:
+    """Have the task's own topic be read, as its screen or peek would; not flushed."""
+    topic = Topic(TopicKind.TASK, detail.task_id)
+    fields = {name: getattr(detail, name) for name in TaskDetail.__struct_fields__}
+    seq = _next_seq(store)
+    store.open(topic)
+    store.apply(topic, EventName.SNAPSHOT, TaskSnapshot(**fields, seq=seq), seq)
+    store.set_freshness(topic, LIVE)
+
+
+def _next_seq(store: Store) -> int:
+    cursor = store.cursor(TASKS)
+    return parse_event_id(cursor)[1] + 1 if cursor is not None else 1
+
+
 @dataclass(frozen=True)
 class Stage:
     """A running app and what stands around it."""
@@ -144,6 +194,9 @@ class Stage:
     async def flush(self) -> None:
         """Let the store tell the app what changed, and wait until it is drawn."""
         self.store.flush()
+        await self.pilot.pause()
+        for task_list in self.app.screen_stack[0].query(TaskList):
+            task_list.settle()
         await self.pilot.pause()
 
     async def press(self, *keys: str) -> None:

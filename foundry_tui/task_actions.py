@@ -1,0 +1,207 @@
+"""What can be done to tasks from any screen: retry, archive with a moment to undo, kill, remove, copy."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual.app import App
+from textual.timer import Timer
+
+from foundry_tui.client.commands import CommandProblem
+from foundry_tui.contract.records import TaskSummary
+from foundry_tui.contract.requests import CreateTask
+from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
+from foundry_tui.view.labels import title_of
+
+if TYPE_CHECKING:
+    from foundry_tui.client.commands import Commands
+    from foundry_tui.client.store import Store
+    from foundry_tui.context import Context
+
+UNDO_SECONDS = 5.0
+"""How long an archiving can be taken back before it is asked of the backend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Tasks that will be archived when `timer` ends."""
+
+    task_ids: tuple[str, ...]
+    timer: Timer
+
+
+def quantity(tasks: Sequence[TaskSummary]) -> str:
+    """`“Title”`, or `3 tasks`."""
+    return f"“{title_of(tasks[0])}”" if len(tasks) == 1 else f"{len(tasks)} tasks"
+
+
+class TaskActions(App[None]):
+    """The part of the app that acts on the tasks of the current context."""
+
+    store: "Store"
+    commands: "Commands"
+    _undo: Undo | None = None
+
+    def context(self) -> "Context":
+        """What actions would act on now."""
+        raise NotImplementedError
+
+    def context_changed(self) -> None:
+        """Footer and marks are to be drawn anew."""
+        raise NotImplementedError
+
+    def open_new_task(self, repo: str | None = None, draft: CreateTask | None = None) -> None:
+        """Open the new-task dialog."""
+        raise NotImplementedError
+
+    @property
+    def undoable(self) -> bool:
+        """Whether something was done that `u` takes back."""
+        return self._undo is not None
+
+    def is_leaving(self, task_id: str) -> bool:
+        """Whether the task will be archived in a moment, unless that is undone."""
+        return self._undo is not None and task_id in self._undo.task_ids
+
+    def action_retry(self) -> None:
+        for task in self.context().targets:
+            if task.task_id in self.store.creations:
+                self.commands.retry_creation(task.task_id)
+            elif task.status is TaskStatus.ERROR:
+                self.commands.retry(task.task_id)
+
+    def action_archive(self) -> None:
+        tasks = self._living()
+        self._archive_pending_now()
+        if not tasks:
+            return
+        timer = self.set_timer(UNDO_SECONDS, self._archive_pending_now)
+        self._undo = Undo(tuple(task.task_id for task in tasks), timer)
+        self.notify(f"Archiving {quantity(tasks)}. Press u to undo.", timeout=UNDO_SECONDS)
+        self.context_changed()
+
+    def action_undo(self) -> None:
+        if self._undo is not None:
+            self._undo.timer.stop()
+            self._undo = None
+            self.clear_notifications()
+            self.notify("Not archived.", timeout=2)
+            self.context_changed()
+
+    def _archive_pending_now(self) -> None:
+        undo, self._undo = self._undo, None
+        if undo is not None:
+            undo.timer.stop()
+            for task_id in undo.task_ids:
+                self.commands.archive(task_id)
+            self.context_changed()
+
+    def action_kill(self) -> None:
+        tasks = self._living()
+
+        def kill() -> None:
+            for task in tasks:
+                self.commands.kill(task.task_id)
+
+        if tasks:
+            sandboxes = "Its sandbox is" if len(tasks) == 1 else "Their sandboxes are"
+            self.ask(
+                f"Kill {quantity(tasks)}?", [f"{sandboxes} destroyed; what was said stays readable."], "Kill", kill
+            )
+
+    def action_prune(self) -> None:
+        tasks = [task for task in self.context().targets if task.status in ENDED]
+
+        def prune() -> None:
+            for task in tasks:
+                self.commands.prune(task.task_id)
+
+        if tasks:
+            what = "Its history, log and transcript" if len(tasks) == 1 else "Their histories, logs and transcripts"
+            self.ask(f"Remove {quantity(tasks)} for good?", [f"{what} will be gone."], "Remove", prune)
+
+    def action_discard(self) -> None:
+        for task in self.context().targets:
+            if task.task_id in self.store.creations:
+                self.commands.discard_creation(task.task_id)
+
+    def action_edit_again(self) -> None:
+        task = self.context().task
+        if task is None:
+            return
+        creation = self.store.creations.get(task.task_id)
+        if creation is not None:
+            request = creation.request
+            draft = CreateTask(
+                repo=request.repo,
+                prompt=request.prompt,
+                title=request.title,
+                branch=request.branch,
+                base_branch=request.base_branch,
+                agent=request.agent,
+                provider=request.provider,
+            )
+        else:
+            detail = self.store.detail(task.task_id)
+            draft = CreateTask(
+                repo=task.repo_id,
+                prompt=detail.prompt if detail is not None else task.prompt,
+                base_branch=detail.base_branch if detail is not None else None,
+                agent=task.agent,
+                provider=task.provider,
+            )
+        self.open_new_task(task.repo_id, draft)
+
+    def action_toggle_unread(self) -> None:
+        tasks = self.context().targets
+        unread = not any(task.unread for task in tasks)
+        for task in tasks:
+            self.commands.mark(task.task_id, unread)
+
+    def action_copy_branch(self) -> None:
+        task = self.context().task
+        if task is not None and task.branch:
+            self._copy(task.branch)
+
+    def action_copy_id(self) -> None:
+        task = self.context().task
+        if task is not None:
+            self._copy(task.task_id)
+
+    def ask(self, question: str, losses: Sequence[str], yes: str, then: Callable[[], None]) -> None:
+        """Ask before something is destroyed, and do it if the answer is yes."""
+        from foundry_tui.screens.confirm import ConfirmScreen
+
+        def answered(agreed: bool | None) -> None:
+            if agreed:
+                then()
+
+        self.push_screen(ConfirmScreen(question, losses, yes), answered)
+
+    def tell_problem(self, problem: CommandProblem) -> None:
+        """A command did not succeed: ask again where work would be lost, else say so."""
+        losses = problem.problem.would_lose if problem.problem is not None else ()
+        task_id = problem.task_id
+        if losses and task_id is not None and problem.action in ("archive", "kill"):
+            task = self.store.tasks.get(task_id)
+            name = quantity([task]) if task is not None else "the task"
+
+            def force() -> None:
+                if problem.action == "kill":
+                    self.commands.kill(task_id, force=True)
+                else:
+                    self.commands.archive(task_id, force=True)
+
+            verb = problem.action.capitalize()
+            self.ask(f"{verb} {name}? This would be lost:", losses, f"{verb} all the same", force)
+            return
+        self.notify(
+            problem.message, title=f"Could not {problem.action.replace('_', ' ')}", severity="error", markup=False
+        )
+
+    def _copy(self, text: str) -> None:
+        self.copy_to_clipboard(text)
+        self.notify(f"Copied {text}", timeout=2, markup=False)
+
+    def _living(self) -> list[TaskSummary]:
+        return [task for task in self.context().targets if task.status not in ENDED and task.status not in RELEASING]

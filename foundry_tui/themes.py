@@ -1,0 +1,120 @@
+"""Two themes of our own, and the few colours that our style sheets need beyond what Textual's themes define."""
+
+from collections.abc import Mapping
+
+from textual.color import Color
+from textual.theme import Theme
+
+DARK = Theme(
+    name="foundry-dark",
+    primary="#ff9e4f",
+    secondary="#7fb4ca",
+    accent="#ffb86b",
+    warning="#f2c14e",
+    error="#f2726b",
+    success="#8ccf7e",
+    foreground="#d8dce3",
+    background="#101318",
+    surface="#161a21",
+    panel="#1d222b",
+    dark=True,
+    variables={
+        "text-primary": "#ffb07a",
+        "text-accent": "#ffb86b",
+        "text-warning": "#f5cf74",
+        "text-error": "#f58c86",
+        "text-success": "#9fda93",
+        "text-working": "#8cc8e6",
+        "text-branch": "#93a4bd",
+        "text-soft": "#a9b1bf",
+        "text-faint": "#7c8594",
+        "line": "#2a303b",
+        "row-cursor": "#2a2f3a",
+        "row-hover": "#191e26",
+        "border": "#ff9e4f",
+        "border-blurred": "#2a303b",
+        "scrollbar": "#39414f",
+        "scrollbar-hover": "#4b5566",
+        "scrollbar-active": "#ff9e4f",
+        "scrollbar-background": "#101318",
+        "scrollbar-background-hover": "#101318",
+        "scrollbar-background-active": "#101318",
+        "input-selection-background": "#ff9e4f 35%",
+        "footer-key-foreground": "#ffb86b",
+    },
+)
+
+LIGHT = Theme(
+    name="foundry-light",
+    primary="#b4500c",
+    secondary="#2b6f8f",
+    accent="#a84a0a",
+    warning="#9a6700",
+    error="#b3261e",
+    success="#2d7335",
+    foreground="#23272f",
+    background="#faf8f4",
+    surface="#f3f0ea",
+    panel="#eae6de",
+    dark=False,
+    variables={
+        "text-primary": "#a84a0a",
+        "text-accent": "#a84a0a",
+        "text-warning": "#855900",
+        "text-error": "#a8211a",
+        "text-success": "#27682f",
+        "text-working": "#1f6385",
+        "text-branch": "#4a5b76",
+        "text-soft": "#4d5563",
+        "text-faint": "#6b7280",
+        "line": "#d8d2c6",
+        "row-cursor": "#e9dfd0",
+        "row-hover": "#f1ece3",
+        "border": "#b4500c",
+        "border-blurred": "#d8d2c6",
+        "scrollbar": "#cfc8ba",
+        "scrollbar-hover": "#b9b0a0",
+        "scrollbar-active": "#b4500c",
+        "scrollbar-background": "#faf8f4",
+        "scrollbar-background-hover": "#faf8f4",
+        "scrollbar-background-active": "#faf8f4",
+        "input-selection-background": "#b4500c 30%",
+        "footer-key-foreground": "#a84a0a",
+    },
+)
+
+OURS: tuple[Theme, ...] = (DARK, LIGHT)
+DEFAULT = DARK.name
+
+_ANSI = {
+    "line": "ansi_bright_black",
+    "text-faint": "ansi_default",
+    "text-soft": "ansi_default",
+    "text-branch": "ansi_default",
+    "text-working": "ansi_cyan",
+    "row-cursor": "ansi_default",
+    "row-hover": "ansi_default",
+}
+"""In the terminal's own 16 colours the row of the cursor is told by its mark and bold letters alone."""
+
+
+def extra_variables(theme: Theme, variables: Mapping[str, str]) -> dict[str, str]:
+    """What a theme of Textual's lacks for our style sheets, mixed from the colours that it has."""
+    if theme.ansi:
+        return _ANSI
+    foreground, background = Color.parse(variables["foreground"]), Color.parse(variables["background"])
+    surface = Color.parse(variables["surface"])
+    return {
+        "line": background.blend(foreground, 0.2).hex,
+        "text-faint": background.blend(foreground, 0.6).hex,
+        "text-soft": background.blend(foreground, 0.75).hex,
+        "text-branch": background.blend(foreground, 0.75).hex,
+        "text-working": variables["text-secondary"],
+        "row-cursor": surface.blend(Color.parse(variables["primary"]), 0.22).hex,
+        "row-hover": background.blend(foreground, 0.06).hex,
+    }
+
+
+def opposite(name: str) -> str:
+    """The theme to change to from this one: light for dark, and back."""
+    return LIGHT.name if name == DARK.name else DARK.name

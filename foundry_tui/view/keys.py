@@ -1,0 +1,33 @@
+"""Keys as people write them, from Textual's names."""
+
+_NAMES = {
+    "slash": "/",
+    "question_mark": "?",
+    "colon": ":",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "escape": "esc",
+    "pageup": "pgup",
+    "pagedown": "pgdn",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+    "full_stop": ".",
+    "comma": ",",
+    "minus": "-",
+    "plus": "+",
+    "asterisk": "*",
+    "backspace": "bksp",
+    "delete": "del",
+}
+_ASCII = {"up": "up", "down": "down", "left": "left", "right": "right"}
+
+
+def key_label(key: str, *, ascii_only: bool = False) -> str:
+    """`ctrl+p` as `^p`, `question_mark` as `?`, `shift+tab` as it is; arrows in words where only ASCII is drawn."""
+    *modifiers, name = key.split("+") if key != "+" else ["+"]
+    label = _ASCII.get(name, _NAMES.get(name, name)) if ascii_only else _NAMES.get(name, name)
+    if modifiers == ["ctrl"]:
+        return f"^{label}"
+    return "+".join((*modifiers, label))

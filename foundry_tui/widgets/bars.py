@@ -1,0 +1,122 @@
+"""The two single lines that frame every screen: what it shows and how fresh it is, and which keys help now."""
+
+from collections.abc import Callable, Sequence
+
+from rich.cells import cell_len
+from textual import events
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+
+from foundry_tui.actions import Action
+from foundry_tui.client.freshness import Freshness, FreshnessState
+from foundry_tui.view.clock import Clock
+from foundry_tui.view.glyphs import Glyphs
+from foundry_tui.view.labels import freshness_glyph, freshness_text
+
+Piece = tuple[str, str]
+"""Text, and its style as Textual writes it (`bold $primary`)."""
+
+_FRESHNESS_STYLE = {
+    FreshnessState.LIVE: "$text-success",
+    FreshnessState.RECONNECTING: "$text-warning",
+    FreshnessState.STALE: "$text-warning",
+    FreshnessState.OFFLINE: "bold $text-error",
+}
+
+
+class TopBar(Widget):
+    """The line at the top: pieces from the left, the freshness mark at the right, never cut."""
+
+    DEFAULT_CSS = """
+    TopBar { height: 1; width: 1fr; padding: 0 1; background: $panel; color: $foreground; }
+    """
+
+    def __init__(self, freshness: Callable[[], Freshness], clock: Clock, glyphs: Glyphs) -> None:
+        """`freshness` is asked for whenever the bar is drawn."""
+        super().__init__()
+        self._freshness = freshness
+        self._clock = clock
+        self._glyphs = glyphs
+        self._pieces: Sequence[Piece] = ()
+
+    def show(self, pieces: Sequence[Piece]) -> None:
+        """Show these pieces; nothing is drawn when they are the same."""
+        if pieces != self._pieces:
+            self._pieces = pieces
+            self.refresh()
+
+    def tick(self) -> None:
+        """A second has passed: what counts seconds is drawn again."""
+        if self._freshness().state is not FreshnessState.LIVE:
+            self.refresh()
+
+    def render(self) -> Content:
+        freshness = self._freshness()
+        mark = f"{freshness_glyph(freshness, self._glyphs)} {freshness_text(freshness, self._clock.now_ms())}"
+        left = Content.assemble(*self._pieces)
+        room = self.size.width - cell_len(mark) - 1
+        left = left.truncate(max(0, room), ellipsis=True, pad=True)
+        return Content.assemble(left, " ", (mark, _FRESHNESS_STYLE[freshness.state]))
+
+
+class ActionBar(Widget):
+    """The line at the bottom: the keys that help now, as many as fit; a click does what its key does."""
+
+    DEFAULT_CSS = """
+    ActionBar { height: 1; width: 1fr; padding: 0 1; background: $panel; color: $text-soft; }
+    """
+
+    class Pressed(Message):
+        """An action was clicked."""
+
+        def __init__(self, action: Action) -> None:
+            super().__init__()
+            self.action = action
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._items: Sequence[tuple[Action, str, str | None]] = ()
+        self._spans: list[tuple[int, int, Action, str | None]] = []
+
+    def show(self, items: Sequence[tuple[Action, str, str | None]]) -> None:
+        """Show actions, each with its key as people write it and why it cannot be done now (None: it can)."""
+        if items != self._items:
+            self._items = items
+            self.refresh()
+
+    def render(self) -> Content:
+        width = self.size.width
+        parts: list[Piece] = []
+        self._spans = []
+        at = 0
+        for action, key, why in self._items:
+            length = cell_len(key) + 1 + cell_len(action.label)
+            if at + length > width:
+                continue
+            self._spans.append((at, at + length, action, why))
+            if why is None:
+                parts += [(key, "bold $footer-key-foreground"), (f" {action.label}", "$text-soft")]
+            else:
+                parts += [(key, "$text-faint"), (f" {action.label}", "$text-faint")]
+            parts.append(("  ", ""))
+            at += length + 2
+        return Content.assemble(*parts)
+
+    def _at(self, x: int) -> tuple[Action, str | None] | None:
+        return next(((action, why) for start, end, action, why in self._spans if start <= x < end), None)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        found = self._at(event.x - 1)
+        tooltip = None
+        if found is not None:
+            action, why = found
+            tooltip = action.help if why is None else f"{action.help}\nNot now: {why}."
+        if tooltip != self.tooltip:
+            self.tooltip = tooltip
+
+    def on_click(self, event: events.Click) -> None:
+        found = self._at(event.x - 1)
+        if found is not None:
+            event.stop()
+            self.post_message(self.Pressed(found[0]))

@@ -1,0 +1,446 @@
+"""The task list as lines: only what is seen is drawn, and only what changed is drawn again."""
+
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.cache import LRUCache
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from foundry_tui.contract.records import TaskSummary
+from foundry_tui.view.cells import fit
+from foundry_tui.view.clock import FRAMES_A_SECOND, Clock
+from foundry_tui.view.glyphs import Glyphs
+from foundry_tui.view.groups import Grouping, Heading, Sorting
+from foundry_tui.view.labels import is_animated, needs_person
+from foundry_tui.view.order import TaskOrder
+from foundry_tui.view.rows import Columns, Moving, Role, columns_for, moving_parts, row_pieces
+
+if TYPE_CHECKING:
+    from foundry_tui.client.store import Store
+
+REARRANGE_SECONDS = 0.1
+"""The list is put in order anew at most this often, however many tasks move."""
+STRIPS_KEPT = 1_000
+
+
+class TaskList(ScrollView, can_focus=True):
+    """The tasks of the store. The cursor stands on a task, not on a line, and stays with it when it moves."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "task-list--cursor",
+        "task-list--hover",
+        "task-list--heading",
+        "task-list--rule",
+        *(f"task-list--{role}" for role in Role),
+    }
+
+    class Highlighted(Message):
+        """The cursor came to stand on another task, or on none."""
+
+        def __init__(self, task_list: "TaskList", task_id: str | None) -> None:
+            super().__init__()
+            self.task_list = task_list
+            self.task_id = task_id
+
+        @property
+        def control(self) -> "TaskList":
+            return self.task_list
+
+    class Chosen(Message):
+        """A task was clicked while the cursor stood on it already: it is to be opened."""
+
+        def __init__(self, task_list: "TaskList", task_id: str) -> None:
+            super().__init__()
+            self.task_list = task_list
+            self.task_id = task_id
+
+        @property
+        def control(self) -> "TaskList":
+            return self.task_list
+
+    class Rearranged(Message):
+        """The lines were put in order anew: counts may have changed, and whether anything is shown at all."""
+
+    def __init__(self, store: "Store", clock: Clock, glyphs: Glyphs, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.store = store
+        self.clock = clock
+        self.glyphs = glyphs
+        self.order = TaskOrder(lambda: store.tasks, self._is_refused)
+        self.cursor: str | None = None
+        """The task that the cursor stands on."""
+        self.marked: set[str] = set()
+        self.selecting = False
+        self._columns: Columns = columns_for(80)
+        self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(STRIPS_KEPT)
+        self._styles: dict[tuple[str, str], Style] = {}
+        self._drawn: dict[str, Moving] = {}
+        self._hover = -1
+        self._arranged_at = 0.0
+        self._stale = False
+
+    # What the screen asks for.
+
+    @property
+    def current(self) -> TaskSummary | None:
+        """The task that the cursor stands on."""
+        return self.store.tasks.get(self.cursor) if self.cursor is not None else None
+
+    def take(self, task_ids: Iterable[str]) -> None:
+        """Take in that these tasks came, changed or went."""
+        ids = list(task_ids)
+        if len(ids) > max(200, self.order.total // 2):
+            self.order.reset()
+            self._arranged()
+            return
+        position = self.order.position
+        visible = self._visible_lines()
+        for task_id in ids:
+            line = position.get(task_id)
+            if line is not None and line in visible:
+                self.refresh_line(line)
+        if self.order.touch(ids) and not self._stale:
+            wait = self._arranged_at + REARRANGE_SECONDS - monotonic()
+            self._stale = True
+            if wait <= 0:
+                self.settle()
+            else:
+                self.set_timer(wait, self.settle)
+
+    def settle(self) -> None:
+        """Put the lines in order now if they are to be."""
+        if self._stale:
+            self.order.arrange()
+            self._arranged()
+
+    def filter(self, query: str) -> None:
+        """Show only the tasks that a filter holds for."""
+        self.order.filter(query)
+        self._arranged()
+
+    def regroup(self, grouping: Grouping, sorting: Sorting) -> None:
+        """Group and sort by something else."""
+        self.order.regroup(grouping, sorting)
+        self._measure()
+        self._arranged()
+
+    def select(self, selecting: bool) -> None:
+        """Enter or leave selection mode; leaving it forgets the marks."""
+        self.selecting = selecting
+        if not selecting:
+            self.marked.clear()
+        self._measure()
+        self.refresh()
+
+    def toggle_mark(self) -> None:
+        """Mark or unmark the task under the cursor, and go on to the next."""
+        if self.cursor is None:
+            return
+        self.marked ^= {self.cursor}
+        self.refresh_line(self.order.position[self.cursor])
+        self.move(1)
+
+    def mark_all(self) -> None:
+        """Mark all tasks that are shown, or none when all are marked."""
+        shown = set(self.order.ids())
+        self.marked = set() if shown <= self.marked else self.marked | shown
+        self.refresh()
+
+    def move(self, by: int) -> None:
+        """Move the cursor by so many tasks, stopping at the ends."""
+        position = self.order.position
+        if self.cursor is None or self.cursor not in position:
+            self.put_cursor(self.order.nearest(0))
+            return
+        lines = self.order.lines
+        line = position[self.cursor]
+        step = 1 if by > 0 else -1
+        left = abs(by)
+        while left:
+            following = line + step
+            while 0 <= following < len(lines) and not isinstance(lines[following], str):
+                following += step
+            if not 0 <= following < len(lines):
+                break
+            line = following
+            left -= 1
+        task_id = lines[line]
+        if isinstance(task_id, str):
+            self.put_cursor(task_id)
+
+    def move_page(self, direction: int) -> None:
+        """Move the cursor by one screen."""
+        self.move(direction * max(1, self.scrollable_content_region.height - 1))
+
+    def move_to_end(self, direction: int) -> None:
+        """Move the cursor to the first or the last task."""
+        task_id = self.order.nearest(0 if direction < 0 else len(self.order.lines) - 1)
+        if task_id is not None:
+            self.put_cursor(task_id)
+
+    def move_group(self, direction: int) -> None:
+        """Move the cursor to the first task of the group below, or above."""
+        lines = self.order.lines
+        heads = [number + 1 for number, line in enumerate(lines) if isinstance(line, Heading)]
+        here = self.order.position.get(self.cursor or "", 0)
+        if direction > 0:
+            target = next((head for head in heads if head > here), None)
+        else:
+            own = max((head for head in heads if head <= here), default=0)
+            target = max((head for head in heads if head < own), default=None)
+        if target is not None:
+            task_id = lines[target]
+            if isinstance(task_id, str):
+                self.put_cursor(task_id)
+
+    def waiting(self) -> list[str]:
+        """The tasks shown that wait for a person, top to bottom."""
+        tasks = self.store.tasks
+        return [id_ for id_ in self.order.ids() if (task := tasks.get(id_)) is not None and needs_person(task)]
+
+    def move_waiting(self, direction: int) -> None:
+        """Move the cursor to the next task that waits for a person, from the end on to the beginning."""
+        waiting = self.waiting()
+        if not waiting:
+            return
+        here = self.order.position.get(self.cursor or "", -1)
+        position = self.order.position
+        if direction > 0:
+            self.put_cursor(next((id_ for id_ in waiting if position[id_] > here), waiting[0]))
+        else:
+            self.put_cursor(next((id_ for id_ in reversed(waiting) if position[id_] < here), waiting[-1]))
+
+    def put_cursor(self, task_id: str | None) -> None:
+        """Put the cursor on a task and scroll to it."""
+        old = self.cursor
+        position = self.order.position
+        self.cursor = task_id
+        if old is not None and old in position:
+            self.refresh_line(position[old])
+        if task_id is not None and task_id in position:
+            self.refresh_line(position[task_id])
+            self._scroll_to_cursor()
+        if old != task_id:
+            self.post_message(self.Highlighted(self, task_id))
+
+    def sees(self, task_id: str) -> bool:
+        """Whether the task's line is on the screen."""
+        line = self.order.position.get(task_id)
+        return line is not None and self.is_on_screen and line in self._visible_lines()
+
+    # Time.
+
+    def tick(self) -> None:
+        """Draw again what time has changed: the glyph alone where that is all."""
+        now, frame = self.clock.now_ms(), self.clock.frame()
+        tasks = self.store.tasks
+        columns = self._columns
+        top = self.scroll_offset.y
+        for line in self._visible_lines():
+            task_id = self.order.lines[line]
+            task = tasks.get(task_id) if isinstance(task_id, str) else None
+            if task is None:
+                continue
+            moving = moving_parts(task, columns, self.glyphs, now, frame, self._creation(task.task_id))
+            drawn = self._drawn.get(task.task_id)
+            if drawn is None or moving == drawn:
+                continue
+            if moving.state == drawn.state and moving.age == drawn.age:
+                self.refresh(Region(columns.glyph_at, line - top, 1, 1))
+            else:
+                self.refresh_line(line)
+
+    def _turn(self) -> None:
+        if not self.is_on_screen or self.app.animation_level == "none":
+            return
+        tasks = self.store.tasks
+        for line in self._visible_lines():
+            task_id = self.order.lines[line]
+            task = tasks.get(task_id) if isinstance(task_id, str) else None
+            if task is not None and is_animated(task):
+                self.tick()
+                return
+
+    # Textual.
+
+    def on_mount(self) -> None:
+        self.set_interval(1 / FRAMES_A_SECOND, self._turn)
+        self._measure()
+        self._arranged()
+
+    def on_resize(self) -> None:
+        self._measure()
+        self._set_virtual_size()
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._styles.clear()
+        self._strips.clear()
+
+    def render_line(self, y: int) -> Strip:
+        number = self.scroll_offset.y + y
+        width = self._columns.width
+        lines = self.order.lines
+        line = lines[number] if 0 <= number < len(lines) else None
+        if isinstance(line, Heading):
+            return self._heading(line, width)
+        task = self.store.tasks.get(line) if line is not None else None
+        if task is None:
+            return Strip.blank(width, self.rich_style)
+        return self._row(task, number)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        self._set_hover(self._line_at(event))
+
+    def on_leave(self) -> None:
+        self._set_hover(-1)
+
+    def on_click(self, event: events.Click) -> None:
+        line = self._line_at(event)
+        task_id = self.order.lines[line] if line >= 0 else None
+        if not isinstance(task_id, str):
+            return
+        event.stop()
+        self.focus()
+        if self.selecting and event.x <= self._columns.glyph_at:
+            self.marked ^= {task_id}
+            self.refresh_line(line)
+        elif task_id == self.cursor:
+            self.post_message(self.Chosen(self, task_id))
+        self.put_cursor(task_id)
+
+    # Inside.
+
+    def _line_at(self, event: events.MouseEvent) -> int:
+        line = event.y + self.scroll_offset.y
+        return line if 0 <= line < len(self.order.lines) else -1
+
+    def _set_hover(self, line: int) -> None:
+        old, self._hover = self._hover, line
+        if old != line:
+            for number in (old, line):
+                if number >= 0:
+                    self.refresh_line(number)
+
+    def _is_refused(self, task_id: str) -> bool:
+        return self._creation(task_id) == "refused"
+
+    def _creation(self, task_id: str) -> str | None:
+        creation = self.store.creations.get(task_id)
+        return str(creation.state) if creation is not None else None
+
+    def _visible_lines(self) -> range:
+        top = self.scroll_offset.y
+        return range(top, min(len(self.order.lines), top + self.scrollable_content_region.height))
+
+    def _measure(self) -> None:
+        width = self.scrollable_content_region.width or 80
+        with_repo = self.order.grouping is Grouping.STATE
+        self._columns = columns_for(width, marks=self.selecting, with_repo=with_repo)
+        self._strips.clear()
+        self._drawn.clear()
+
+    def _set_virtual_size(self) -> None:
+        size = Size(self.scrollable_content_region.width, len(self.order.lines))
+        if size != self.virtual_size:
+            self.virtual_size = size
+
+    def _arranged(self) -> None:
+        """The lines are new: keep the cursor on its task, and its task where it is on the screen."""
+        self._stale = False
+        self._arranged_at = monotonic()
+        self._drawn.clear()
+        position = self.order.position
+        self.marked &= self.store.tasks.keys()
+        old_line = self._cursor_line
+        if self.cursor is None or self.cursor not in position:
+            self.put_cursor(self.order.nearest(old_line))
+        self._set_virtual_size()
+        new_line = position.get(self.cursor or "", 0)
+        if self.scroll_offset.y > 0 and new_line != old_line:
+            self.scroll_to(y=max(0, self.scroll_offset.y + new_line - old_line), animate=False, immediate=True)
+        self._scroll_to_cursor()
+        self.refresh()
+        self.post_message(self.Rearranged())
+
+    _cursor_line = 0
+
+    def _scroll_to_cursor(self) -> None:
+        line = self.order.position.get(self.cursor or "")
+        if line is None:
+            return
+        self._cursor_line = line
+        height = self.scrollable_content_region.height
+        if not height:
+            return
+        top = self.scroll_offset.y
+        # The heading above a group's first task comes into view with it.
+        first = line - 1 if line and isinstance(self.order.lines[line - 1], Heading) else line
+        if first < top:
+            self.scroll_to(y=first, animate=False, immediate=True)
+        elif line >= top + height:
+            self.scroll_to(y=line - height + 1, animate=False, immediate=True)
+
+    def _style(self, role: str, ground: str) -> Style:
+        key = (role, ground)
+        style = self._styles.get(key)
+        if style is None:
+            base = self.get_component_rich_style(f"task-list--{ground}") if ground else self.rich_style
+            partial = self.get_component_rich_style(f"task-list--{role}", partial=True)
+            style = self._styles[key] = base + partial
+        return style
+
+    def _segments(self, pieces: Iterable[tuple[str, str]], ground: str) -> list[Segment]:
+        style: Callable[[str, str], Style] = self._style
+        return [Segment(text, style(role, ground)) for text, role in pieces]
+
+    def _heading(self, heading: Heading, width: int) -> Strip:
+        key = (heading, width)
+        strip = self._strips.get(key)
+        if strip is None:
+            label = f"  {heading.label} "
+            count = f"{heading.count:,} "
+            rule = self.glyphs.rule * max(0, width - len(label) - len(count) - 1)
+            pieces = [(fit(label, min(len(label), width)), "heading"), (count, Role.DIM), (rule, "rule")]
+            strip = Strip(self._segments(pieces, "")).adjust_cell_length(width, self.rich_style)
+            self._strips[key] = strip
+        return strip
+
+    def _row(self, task: TaskSummary, number: int) -> Strip:
+        task_id = task.task_id
+        creation = self._creation(task_id)
+        columns = self._columns
+        moving = moving_parts(task, columns, self.glyphs, self.clock.now_ms(), self.clock.frame(), creation)
+        self._drawn[task_id] = moving
+        highlighted = task_id == self.cursor
+        ground = "cursor" if highlighted else "hover" if number == self._hover else ""
+        marked = task_id in self.marked
+        words = tuple(term.text for term in self.order.terms if not term.field and not term.negated)
+        # What a person edits is shown before the backend's answer, under the same revision.
+        key = (task_id, task.revision, task.title, task.unread, moving, ground, marked, creation, words)
+        strip = self._strips.get(key)
+        if strip is None:
+            refusal = self.store.creations[task_id].problem if creation == "refused" else None
+            pieces = row_pieces(
+                task,
+                columns,
+                self.glyphs,
+                moving,
+                creation=creation,
+                reason=refusal.detail if refusal is not None else None,
+                highlighted=highlighted,
+                marked=marked,
+                words=words,
+            )
+            segments = self._segments(pieces, ground)
+            strip = Strip(segments).adjust_cell_length(columns.width, self._style(Role.DIM, ground))
+            self._strips[key] = strip
+        return strip
