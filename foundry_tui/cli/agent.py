@@ -1,0 +1,84 @@
+"""`foundry agent`: getting the sandbox-agent binary, and seeing which coding agents are there."""
+
+from pathlib import Path
+
+import click
+
+from foundry_tui import config
+from foundry_tui.cli import agent_binary
+from foundry_tui.cli.context import Context, pass_context
+from foundry_tui.cli.output import is_terminal, say, say_json, say_row, tell
+from foundry_tui.cli.parameters import json_option
+from foundry_tui.cli.problems import CommandError
+
+
+@click.group()
+def agent() -> None:
+    """Coding agents: install what runs them, list those that are there."""
+
+
+@agent.command()
+@json_option
+@pass_context
+def install(context: Context, as_json: bool) -> None:
+    """Install the pinned sandbox-agent binary from npm into the data folder, checking its hash.
+
+    No code of the package is run while installing. The agents themselves (claude, codex, …) are installed and logged in
+    by you; `foundry agent list` shows which are found.
+
+    \b
+    Examples:
+      foundry agent install
+    """
+    try:
+        path = agent_binary.install(_data_dir(context), tell=tell)
+    except agent_binary.InstallError as error:
+        raise CommandError(error.message, hint=error.hint) from None
+    if as_json:
+        say_json({"path": str(path), "version": agent_binary.VERSION})
+    else:
+        say(f"{path}  ({agent_binary.NAME} {agent_binary.VERSION})" if is_terminal() else str(path))
+
+
+@agent.command("list")
+@json_option
+@pass_context
+def list_agents(context: Context, as_json: bool) -> None:
+    """List sandbox-agent and the coding agents that it speaks to, and where each is.
+
+    In a pipe, one a line, tab-separated: name, `installed` or `missing`, path.
+
+    \b
+    Examples:
+      foundry agent list
+    """
+    found = agent_binary.find(_data_dir(context))
+    agents = agent_binary.installed_agents()
+    if as_json:
+        say_json(
+            {
+                "sandbox_agent": None
+                if found is None
+                else {"path": str(found.path), "from": found.source, "pinned": found.pinned},
+                "agents": {name: None if path is None else str(path) for name, path in agents.items()},
+            }
+        )
+        return
+    rows = [(agent_binary.NAME, None if found is None else found.path), *agents.items()]
+    if not is_terminal():
+        for name, path in rows:
+            say_row((name, "missing" if path is None else "installed", path))
+        return
+    for name, path in rows:
+        say(f"{'✓' if path else '·'} {name:<14} {path or 'not found'}")
+    if found is None:
+        tell("get sandbox-agent: foundry agent install")
+    elif not found.pinned:
+        tell(f"{found.path} ({found.source}) is not the pinned {agent_binary.VERSION}")
+    if not any(agents.values()):
+        tell(f"get an agent: {agent_binary.NAME} install-agent claude (or codex, opencode, …), then log in to it once")
+
+
+def _data_dir(context: Context) -> Path:
+    named = context.settings.backend.data_dir
+    return config.absolute(named) if named else config.default_data_dir()

@@ -1,0 +1,213 @@
+"""Getting the pinned sandbox-agent binary from npm into the data folder, checked against the hashes kept here."""
+
+import base64
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+VERSION = "0.4.2"
+NAME = "sandbox-agent"
+VARIABLE = "FOUNDRY_SANDBOX_AGENT"
+NPM_TIMEOUT = 300.0
+_MEMBER = "package/bin/sandbox-agent"
+
+
+class Package(NamedTuple):
+    """An npm package of one platform; `integrity` is npm's hash of its archive, `binary` SHA-256 of the file in it."""
+
+    name: str
+    integrity: str
+    binary: str
+
+
+PACKAGES: Mapping[tuple[str, str], Package] = {
+    ("linux", "x86_64"): Package(
+        "@sandbox-agent/cli-linux-x64",
+        "sha512-H9Rbqq0DRkCHvakzefJUDrDa2y+vJjlYd5/tefzKbQ34locE13TGNygRLxdEVXpBECjK9wVdBwTVEphQNsOcjw==",
+        "bab098abef874ade481aa7b50463662814fbf27294399f545307fedb638f029b",
+    ),
+    ("linux", "arm64"): Package(
+        "@sandbox-agent/cli-linux-arm64",
+        "sha512-TGmTUexMoubmWQyTeaOJu0rDVl2h0Ifh1pZ0ceZy7u/6Eoqs2n46CbfQtasUxZJf10uxPgRyzEDhcdDrTYVQUA==",
+        "50361f87b9a6ce74bacaf07fd8f77866288bee88fc46fd1622f82f62b8f9dc5a",
+    ),
+    ("darwin", "x86_64"): Package(
+        "@sandbox-agent/cli-darwin-x64",
+        "sha512-dDg/EwWsdgVVbJiiCX1scSNRRA48u77SsC7Tuqrfzx4fIJMLuLiIcmEtXQyCBWysSyQNV2Cr+PYXXQfCb3xg8g==",
+        "9e2b56ff24d721b257732b7328ed81defa41189efd3a3701dcec0c85ea57b151",
+    ),
+    ("darwin", "arm64"): Package(
+        "@sandbox-agent/cli-darwin-arm64",
+        "sha512-+L1O8SI7k/LLhyB4dG0ghmz1cJHa0WtVjuRTrEE2gw/5EbGLWopPBsCVCmQ7snrQ4fPwtaiZDhfExcEj1VI7aw==",
+        "2af3bc330871812453c0a541aaa072f961a3f3211675bb865cf8585dd8d535bd",
+    ),
+}
+"""By system and machine, as `platform_key` gives them."""
+
+KNOWN_AGENTS = ("claude", "codex", "opencode", "amp", "cursor", "pi")
+
+
+class InstallError(Exception):
+    """The binary could not be installed; the message says why, `hint` what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class Found(NamedTuple):
+    """The binary that the backend would use; `source` is `data folder`, `PATH` or the variable that names it."""
+
+    path: Path
+    source: str
+    pinned: bool
+
+
+def platform_key() -> tuple[str, str]:
+    """This machine as the table names it."""
+    machine = platform.machine().lower()
+    return sys.platform, {"amd64": "x86_64", "aarch64": "arm64"}.get(machine, machine)
+
+
+def install(data_dir: Path, *, npm: str = "npm", tell: Callable[[str], None] = lambda _: None) -> Path:
+    """Put the pinned binary into `data_dir/bin` and give back its path; one that is there and right is kept.
+
+    Raises `InstallError`.
+    """
+    key = platform_key()
+    package = PACKAGES.get(key)
+    if package is None:
+        raise InstallError(f"there is no {NAME} for {key[0]} on {key[1]}", f"build one, and name it in {VARIABLE}")
+    target = data_dir / "bin" / NAME
+    if target.is_file() and sha256(target) == package.binary:
+        target.chmod(0o755)
+        return target
+    program = shutil.which(npm)
+    if program is None:
+        raise InstallError("npm is not installed", f"install Node.js, or put {NAME} {VERSION} on the PATH")
+    with tempfile.TemporaryDirectory(prefix="foundry-agent-") as folder:
+        archive = _download(program, package, Path(folder), tell)
+        if integrity(archive) != package.integrity:
+            raise InstallError(
+                f"{package.name}@{VERSION} is not what it should be: its hash differs, nothing was installed"
+            )
+        tell("the hash is right")
+        _extract(archive, package, target)
+    return target
+
+
+def _download(npm: str, package: Package, folder: Path, tell: Callable[[str], None]) -> Path:
+    """The package's archive, by npm's own client; none of the package's code is run."""
+    command = [
+        npm,
+        "pack",
+        "--json",
+        "--ignore-scripts",
+        "--pack-destination",
+        str(folder),
+        f"{package.name}@{VERSION}",
+    ]
+    tell("$ " + " ".join(command))
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=NPM_TIMEOUT,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        raise InstallError(f"npm took longer than {NPM_TIMEOUT:.0f} s", "check the network, then try again") from None
+    archives = list(folder.glob("*.tgz"))
+    if done.returncode != 0 or len(archives) != 1:
+        said = _npm_words(done.stdout) or done.stderr.strip().splitlines()[-1:]
+        raise InstallError(f"npm could not get {package.name}@{VERSION}: {''.join(said)}", "check the network and npm")
+    return archives[0]
+
+
+def _npm_words(output: str) -> str:
+    """What npm says of an error in its JSON, if it does."""
+    try:
+        error = json.loads(output)["error"]
+        return str(error.get("summary") or error.get("code") or "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""
+
+
+def _extract(archive: Path, package: Package, target: Path) -> None:
+    """Write the one file that is wanted beside its place, check it, and move it there whole."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive) as tar, tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
+        new = Path(file.name)
+        try:
+            member = tar.extractfile(_MEMBER)
+            if member is None:
+                raise InstallError(f"{package.name}@{VERSION} has no {_MEMBER} in it")
+            shutil.copyfileobj(member, file)
+            file.flush()
+            os.fsync(file.fileno())
+            if sha256(new) != package.binary:
+                raise InstallError(f"the binary in {package.name}@{VERSION} is not what it should be")
+            new.chmod(0o755)
+            new.replace(target)
+        except KeyError:
+            raise InstallError(f"{package.name}@{VERSION} has no {_MEMBER} in it") from None
+        finally:
+            new.unlink(missing_ok=True)
+
+
+def integrity(path: Path) -> str:
+    """npm's hash of a file: SHA-512 in base 64, with its name before it."""
+    return "sha512-" + base64.b64encode(_digest(path, "sha512").digest()).decode()
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal digits."""
+    return _digest(path, "sha256").hexdigest()
+
+
+def _digest(path: Path, name: str) -> "hashlib._Hash":
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, name)
+
+
+def find(data_dir: Path, environ: Mapping[str, str] = os.environ) -> Found | None:
+    """The binary that the backend would use, if there is one: the named one, the installed one, the one on the PATH."""
+    package = PACKAGES.get(platform_key())
+    named = environ.get(VARIABLE)
+    path_found = shutil.which(NAME, path=environ.get("PATH", os.defpath))
+    places = (
+        [(Path(named).expanduser(), VARIABLE)]
+        if named
+        else [(data_dir / "bin" / NAME, "data folder"), *([(Path(path_found), "PATH")] if path_found else [])]
+    )
+    for path, source in places:
+        if path.is_file() and os.access(path, os.X_OK):
+            return Found(path.absolute(), source, package is not None and sha256(path) == package.binary)
+    return None
+
+
+def installed_agents(environ: Mapping[str, str] = os.environ) -> Mapping[str, Path | None]:
+    """Where each known agent is on this machine, as far as sandbox-agent would find it."""
+    folder = Path(environ.get("HOME", "~")).expanduser() / ".local/share/sandbox-agent/bin"
+    path = environ.get("PATH", os.defpath)
+    found: dict[str, Path | None] = {}
+    for agent in KNOWN_AGENTS:
+        launchers = (folder / "agent_processes" / f"{agent}-acp", folder / agent)
+        on_path = shutil.which(f"{agent}-acp", path=path) or shutil.which(agent, path=path)
+        found[agent] = next(
+            (launcher for launcher in launchers if launcher.exists()), Path(on_path) if on_path else None
+        )
+    return found
