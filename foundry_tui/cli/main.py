@@ -1,140 +1,36 @@
-"""The console script: the table of commands, the options before them, and what errors become."""
+"""The console script: runs a command, and makes exit codes and words of what it raises."""
 
 import sys
-from importlib import import_module
-from typing import NamedTuple
-
-import click
+from typing import TYPE_CHECKING
 
 from foundry_tui.cli import problems
-from foundry_tui.cli.context import Context
-from foundry_tui.cli.problems import CommandError
 
-
-class _Row(NamedTuple):
-    module: str
-    attribute: str
-    help: str
-
-
-COMMANDS: dict[str, _Row] = {
-    "demo": _Row("demo", "demo", "Open the app on a scripted world; nothing is touched or left behind."),
-    "create": _Row("create", "create", "Create a task."),
-    "list": _Row("tasks", "list_tasks", "List all tasks."),
-    "show": _Row("tasks", "show", "Show one task whole."),
-    "watch": _Row("watch", "watch", "Follow a task until it is ready, or reaches a status or stage."),
-    "history": _Row("records", "history", "Show what happened to a task, or to all."),
-    "logs": _Row("records", "logs", "Show what the provider printed while preparing a task."),
-    "prompt": _Row("change", "prompt", "Say something to a task's agent."),
-    "retry": _Row("change", "retry", "Go on from the stage that failed."),
-    "archive": _Row("change", "archive", "Release a task's sandbox and keep the task for reading."),
-    "kill": _Row("change", "kill", "Stop a task and destroy its sandbox."),
-    "rename": _Row("change", "rename", "Give a task another title."),
-    "prune": _Row("change", "prune", "Forget an archived or killed task."),
-    "attach": _Row("sandbox", "attach", "Open a shell in a task's sandbox."),
-    "path": _Row("sandbox", "path", "Print the folder of a task's sandbox."),
-    "diff": _Row("sandbox", "diff", "Show what a task changed."),
-    "status": _Row("status", "status", "Say how the backend and the tasks are doing."),
-    "statusline": _Row("statusline", "statusline", "Print one short line for tmux or a shell prompt."),
-    "backend": _Row("backend", "backend", "Run, start, stop and explain the backend process."),
-    "doctor": _Row("doctor", "doctor", "Check everything that Foundry needs."),
-    "config": _Row("settings", "config_group", "Show, locate and begin the config file."),
-    "completion": _Row("completion", "completion", "Print the completion script of a shell."),
-}
-
-
-class _Commands(click.Group):
-    """The commands of the table, each imported when it is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        row = COMMANDS.get(cmd_name)
-        if row is None:
-            return None
-        command = getattr(import_module(f"foundry_tui.cli.{row.module}"), row.attribute)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, row.help) for name, row in COMMANDS.items()])
-
-
-def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
-    if asked and not ctx.resilient_parsing:
-        from foundry_tui.versions import VERSION
-
-        click.echo(f"foundry {VERSION}")
-        ctx.exit()
-
-
-@click.group(
-    cls=_Commands,
-    invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 1 refused or failed, 2 usage, 3 no such task, 4 the task ended in error while waited "
-    "for, 5 timed out, 6 backend unreachable.",
-)
-@click.option("--backend", metavar="ADDRESS", help="Another backend: unix:PATH, HOST:PORT or URL (FOUNDRY_BACKEND).")
-@click.option("--token-file", metavar="FILE", help="File with the token of a backend on TCP (FOUNDRY_TOKEN_FILE).")
-@click.option("--theme", metavar="NAME", help="Colour theme of the app (FOUNDRY_THEME).")
-@click.option(
-    "--ascii", "ascii_only", is_flag=True, default=None, help="Draw the app with plain ASCII (FOUNDRY_ASCII)."
-)
-@click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
-)
-@click.pass_context
-def foundry(
-    ctx: click.Context, backend: str | None, token_file: str | None, theme: str | None, ascii_only: bool | None
-) -> None:
-    """Create coding-agent tasks, and watch them come to life.
-
-    Without a command it opens the app, starting the backend in the background if none runs.
-
-    \b
-    Examples:
-      foundry                                          open the app
-      foundry demo                                     look around without touching anything
-      foundry create "fix the login redirect" --follow
-      foundry create -F prompt.md --wait running --json
-      foundry list
-    """
-    ctx.obj = Context(
-        {
-            "backend.address": backend,
-            "backend.token_file": token_file,
-            "app.theme": theme,
-            "app.ascii": ascii_only,
-        }
-    )
-    if ctx.invoked_subcommand is None:
-        from foundry_tui.cli.app import run_app
-
-        run_app(ctx.obj)
+if TYPE_CHECKING:
+    from foundry_tui.wire import RefusedError
 
 
 def main() -> int:
     """Run the command line; the exit code of contract.md."""
     try:
+        if sys.argv[1:] == ["statusline"]:
+            # printed by shell prompts and status bars many times a minute: not even click is loaded for it
+            from foundry_tui.cli.line import print_line
+
+            print_line()
+            return problems.DONE
         return _run()
     except KeyboardInterrupt:
         return problems.INTERRUPTED
 
 
 def _run() -> int:
+    import click
+
+    from foundry_tui.cli.commands import foundry
     from foundry_tui.config import ConfigError
     from foundry_tui.wire import RefusedError, UnreachableError
 
     try:
-        if sys.argv[1:2] == ["statusline"] and len(sys.argv) == 2:
-            # printed by shell prompts and status bars many times a minute: not even click is loaded
-            from foundry_tui.cli.line import print_line
-
-            print_line()
-            return problems.DONE
         result = foundry.main(prog_name="foundry", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Exit as end:
@@ -147,16 +43,12 @@ def _run() -> int:
         return problems.FAILED
     except (click.Abort, KeyboardInterrupt):
         return problems.INTERRUPTED
-    except CommandError as error:
+    except problems.CommandError as error:
         return _say(error.message, error.hint, error.exit_code)
     except ConfigError as error:
         return _say(str(error), "see: foundry config show", problems.USAGE)
     except RefusedError as refused:
-        problem = refused.problem
-        lines = [problem.detail or problem.title]
-        lines += [f"{error.field}: {error.message}" for error in problem.errors if error.message not in lines[0]]
-        hint = "give its token with --token-file or FOUNDRY_TOKEN_FILE" if problem.status == 401 else ""
-        return _say("\n  ".join(lines), hint, problems.FAILED)
+        return _refused(refused)
     except UnreachableError as error:
         return _say(error.message, error.hint or "see how it is: foundry backend status", problems.UNREACHABLE)
     except BrokenPipeError:
@@ -166,6 +58,18 @@ def _run() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return problems.DONE
     return result if isinstance(result, int) else problems.DONE
+
+
+def _refused(refused: "RefusedError") -> int:
+    problem = refused.problem
+    lines = [problem.detail or problem.title]
+    lines += [f"  {error.field}: {error.message}" for error in problem.errors if error.message not in lines[0]]
+    hint = ""
+    if problem.status == 401:
+        hint = "give its token with --token-file or FOUNDRY_TOKEN_FILE"
+    elif problem.status >= 500 and problem.request_id:
+        hint = f"the backend's log tells more, under request {problem.request_id}"
+    return _say("\n".join(lines), hint, problems.FAILED)
 
 
 def _say(message: str, hint: str, exit_code: int) -> int:
