@@ -1,0 +1,28 @@
+"""A backend process for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.backend.process import BackendProcess
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Iterator[BackendProcess]:
+    """A running backend with an empty data folder and a script that a test may replace."""
+    process = BackendProcess(tmp_path)
+    try:
+        yield process.start()
+    finally:
+        process.close()
+
+
+@pytest.fixture
+def backend_stopped(tmp_path: Path) -> Iterator[BackendProcess]:
+    """A backend that the test starts itself, after setting its environment, options or script."""
+    process = BackendProcess(tmp_path)
+    try:
+        yield process
+    finally:
+        process.close()

@@ -1,0 +1,163 @@
+"""A real backend process to test from outside: started, asked over its socket, killed, started again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from httpx_sse import ServerSentEvent, connect_sse
+
+from foundry_tui.contract.ids import uuid7
+from tests.backend.git_world import make_repository
+
+Json = dict[str, Any]
+
+
+class BackendProcess:
+    """One data folder and the backend on it. `script` is what FOUNDRY_DEMO_SCRIPT says; `effects` what happened."""
+
+    def __init__(self, folder: Path, *, environment: dict[str, str] | None = None, options: tuple[str, ...] = ()):
+        self.folder = folder
+        self.data = folder / "data"
+        # Unix sockets have short paths only, whatever folder the test runs in.
+        self._short = tempfile.TemporaryDirectory(prefix="fdry-")
+        self.socket = Path(self._short.name) / "s"
+        self.script_path = folder / "script.json"
+        self.effects_path = folder / "effects.jsonl"
+        self.environment = environment or {}
+        self.options = options
+        self.process: subprocess.Popen[str] | None = None
+        self.errors = folder / "backend.err"
+        self.set_script({})
+        transport = httpx.HTTPTransport(uds=str(self.socket), retries=0)
+        self.http = httpx.Client(transport=transport, base_url="http://foundry", timeout=30)
+
+    def set_script(self, script: Json) -> None:
+        """Replace the script atomically; the effects log is always on."""
+        text = json.dumps({"effects_log": str(self.effects_path), **script})
+        new = self.script_path.with_suffix(".new")
+        new.write_text(text)
+        new.replace(self.script_path)
+
+    def start(self) -> "BackendProcess":
+        """Start and wait for the line that says it is ready."""
+        environment = {
+            **os.environ,
+            "FOUNDRY_PROVIDER": "demo",
+            "FOUNDRY_DEMO_SCRIPT": str(self.script_path),
+            "FOUNDRY_STAGE_BACKOFF_MS": "10",
+            **self.environment,
+        }
+        with self.errors.open("a") as errors:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "backend_stub", "--data-dir", str(self.data)),
+                    *("--listen", f"unix:{self.socket}", *self.options),
+                ],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                stdin=subprocess.DEVNULL,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, f"the backend did not start:\n{self.errors.read_text()}"
+        assert json.loads(line)["pid"] == self.process.pid
+        return self
+
+    def kill(self) -> None:
+        """SIGKILL, and reap."""
+        assert self.process is not None
+        self.process.kill()
+        self._reap()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self._reap()
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+        self.http.close()
+        self._short.cleanup()
+
+    def repository(self, name: str = "repo") -> Path:
+        """A git repository with a commit, made once."""
+        path = self.folder / name
+        if not path.exists():
+            make_repository(path)
+        return path
+
+    def create(self, prompt: str = "fix the login redirect", **fields: Any) -> Json:
+        """Create a task; the answer must be 201."""
+        body = {"repo": str(self.repository()), "prompt": prompt, "task_id": uuid7(), **fields}
+        answer = self.http.post("/v1/tasks", json=body)
+        assert answer.status_code == 201, answer.text
+        return json_of(answer)
+
+    def get(self, path: str, **query: Any) -> Json:
+        """A 200 answer."""
+        answer = self.http.get(path, params=query)
+        assert answer.status_code == 200, answer.text
+        return json_of(answer)
+
+    def post(self, path: str, body: Json | None = None, status: int = 202) -> Json:
+        """An answer of this status."""
+        answer = self.http.post(path, json=body or {})
+        assert answer.status_code == status, f"{answer.status_code}: {answer.text}"
+        return json_of(answer)
+
+    @contextmanager
+    def events(self, topic: str, last_event_id: str | None = None) -> Iterator[Iterator[ServerSentEvent]]:
+        """The events of a topic as they come."""
+        headers = {"last-event-id": last_event_id} if last_event_id else {}
+        with connect_sse(
+            self.http, "GET", "/v1/events", params={"topic": topic}, headers=headers, timeout=30
+        ) as source:
+            assert source.response.status_code == 200
+            yield source.iter_sse()
+
+    def wait_task(self, task_id: str, wanted: str | Callable[[Json], bool]) -> Json:
+        """The task once it has a status, or is as wanted; told by events."""
+        accept = (lambda task: task["status"] == wanted) if isinstance(wanted, str) else wanted
+        with self.events(f"task:{task_id}") as events:
+            for event in events:
+                if event.event in ("snapshot", "task"):
+                    task: Json = json.loads(event.data)
+                    if accept(task):
+                        return self.get(f"/v1/tasks/{task_id}")
+        raise AssertionError("the stream ended first")
+
+    def kinds(self, task_id: str) -> list[str]:
+        """The kinds of the task's history, in order."""
+        return [event["kind"] for event in self.get(f"/v1/tasks/{task_id}/history")["events"]]
+
+    def effects(self, **wanted: str) -> list[Json]:
+        """The lines of the effects log that have these values."""
+        if not self.effects_path.exists():
+            return []
+        lines = [json.loads(line) for line in self.effects_path.read_text().splitlines()]
+        return [line for line in lines if all(line.get(key) == value for key, value in wanted.items())]
+
+    def _reap(self) -> int:
+        assert self.process is not None
+        code = self.process.wait(10)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return code
+
+
+def json_of(answer: httpx.Response) -> Json:
+    """The JSON object of an answer."""
+    document: Json = answer.json()
+    return document
