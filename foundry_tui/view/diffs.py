@@ -27,9 +27,14 @@ class DiffLine(Struct, frozen=True):
 def edit_lines(old: str | None, new: str, *, context: int = 2) -> list[DiffLine]:
     """The difference between two texts of a file; `old` None means that the file is new."""
     if old is None:
-        return [DiffLine(DiffMark.ADDED, text, number) for number, text in enumerate(new.split("\n"), 1)]
-    unified = difflib.unified_diff(old.split("\n"), new.split("\n"), lineterm="", n=context)
+        return [DiffLine(DiffMark.ADDED, text, number) for number, text in enumerate(_lines(new), 1)]
+    unified = difflib.unified_diff(_lines(old), _lines(new), lineterm="", n=context)
     return list(_numbered(unified))
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a file, whose last newline begins none."""
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def patch_lines(patch: str) -> list[DiffLine]:

@@ -64,7 +64,9 @@ class Details(Widget):
         for fact in facts(self._about, self._clock.now_ms()):
             value = component_style(self, "details--bad" if fact.bad else "details--value")
             key = self._key_of(fact.copy_action) if fact.copy_action else ""
-            for place, part in enumerate(wrapped(Text(fact.value, value), width - _LABEL - 5)):
+            room = width - _LABEL - 5
+            told = _middle_cut(fact.value, room) if fact.label in ("id", "sandbox") else fact.value
+            for place, part in enumerate(wrapped(Text(told, value), room)):
                 line = Text.assemble((f" {'' if place else fact.label:<{_LABEL - 1}}", label), part)
                 if key and not place:
                     line.append(f"  {key}", component_style(self, "details--key"))
@@ -77,3 +79,10 @@ class Details(Widget):
     def on_click(self, event: events.Click) -> None:
         if 0 <= event.y < len(self._rows) and (action := self._rows[int(event.y)][0].copy_action) is not None:
             self.post_message(self.CopyAsked(action))
+
+
+def _middle_cut(text: str, room: int) -> str:
+    """An id with its middle left out if there is no room for it; copying gives it whole."""
+    if len(text) <= room or room < 16:
+        return text
+    return f"{text[: room - 9]}…{text[-8:]}"

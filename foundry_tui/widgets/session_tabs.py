@@ -117,7 +117,7 @@ class SessionTabs(Widget):
             return Strip.blank(width, self.rich_style)
         for labels in (True, False):
             views, marks = self._draw_views(labels)
-            if views.cell_len <= width // 2 or not labels:
+            if views.cell_len <= width * 0.6 or not labels:
                 break
         text, places = self._draw_sessions(max(10, width - views.cell_len - 1))
         gap = max(0, width - text.cell_len - views.cell_len)

@@ -17,8 +17,15 @@ def strip_of(text: Text, width: int, base: Style) -> Strip:
     if text.cell_len > width:
         text = text.copy()
         text.truncate(width, overflow="ellipsis")
-    segments = [Segment(part.text, part.style) for part in text.render(_CONSOLE) if part.text]
-    return Strip(segments).apply_style(base).adjust_cell_length(width, base)
+    return Strip(segments_of(text)).apply_style(base).adjust_cell_length(width, base)
+
+
+def segments_of(text: Text) -> list[Segment]:
+    """The segments of a text of one line; Rich forgets the text's own style when it has no spans."""
+    if not text.spans:
+        style = text.style if isinstance(text.style, Style) else Style.parse(text.style)
+        return [Segment(text.plain, style)] if text.plain else []
+    return [Segment(part.text, part.style) for part in text.render(_CONSOLE) if part.text and part.text != "\n"]
 
 
 def wrapped(text: Text, width: int) -> list[Text]:

@@ -18,6 +18,7 @@ from textual.strip import Strip
 from foundry_tui.contract.records import PermissionBody, PlanBody, ToolCallBody, TranscriptKind
 from foundry_tui.view.diffs import DiffMark, counts, edit_lines
 from foundry_tui.view.transcript import Body, Entry, blocks
+from foundry_tui.widgets.text_lines import segments_of
 
 FOLDED_OUTPUT = 4
 """Lines of a tool's output, and of a thought, that are shown while entries are folded."""
@@ -58,7 +59,7 @@ class Marks(Struct, frozen=True):
     rule: str
 
 
-UNICODE_MARKS = Marks("▌", "●", "∴", "⚙", "☰", "?", "✓", "▸", "○", "✗", "─")
+UNICODE_MARKS = Marks("▌", "●", "∴", "◆", "≡", "?", "✓", "▸", "○", "✗", "─")
 ASCII_MARKS = Marks("|", "*", "~", "#", "=", "?", "+", ">", "o", "x", "-")
 
 
@@ -154,9 +155,12 @@ class Drawer:
         document = _Markdown(block, code_theme=self._code_theme, hyperlinks=False)
         options = self._console.options.update(width=width, height=None)
         rendered = self._console.render_lines(document, options, style=self.palette.text, pad=False)
-        while rendered and not "".join(segment.text for segment in rendered[-1]).strip():
-            rendered.pop()
-        return tuple(tuple(line) for line in rendered)
+        lines = [[_without_default_background(segment) for segment in line] for line in rendered]
+        while lines and _is_blank(lines[-1]):
+            lines.pop()
+        while lines and _is_blank(lines[0]):
+            lines.pop(0)
+        return tuple(tuple(line) for line in lines)
 
     def _thought(self, text: str) -> list[list[Segment]]:
         style = self.palette.dim + Style(italic=True)
@@ -217,7 +221,7 @@ class Drawer:
         head = Text.assemble(
             ("Plan", palette.text + Style(bold=True)), (f"  {done} of {len(body.entries)}", palette.dim)
         )
-        lines = self._hung(f"{marks.plan} ", palette.accent, [list(head.render(self._console))])
+        lines = self._hung(f"{marks.plan} ", palette.accent, [segments_of(head)])
         for entry in body.entries:
             if entry.status == "completed":
                 glyph, style, tone = marks.done, palette.success, palette.dim
@@ -243,10 +247,10 @@ class Drawer:
     def _wrap(self, text: Text, width: int) -> list[list[Segment]]:
         width = max(1, width)
         if "\n" not in text.plain and "\t" not in text.plain and cell_len(text.plain) <= width:
-            return [[segment for segment in text.render(self._console) if segment.text]]
+            return [segments_of(text)]
         text.expand_tabs(4)
         wrapped = text.wrap(self._console, width, overflow="fold")
-        return [[segment for segment in line.render(self._console) if segment.text] for line in wrapped]
+        return [segments_of(line) for line in wrapped]
 
     def _hung(
         self, lead: str, style: Style, lines: Sequence[Iterable[Segment]], each: bool = False
@@ -290,6 +294,20 @@ def _is_plain(block: str) -> bool:
 def _flat(text: str) -> str:
     """A line of code with its tabs as spaces and its control characters made visible."""
     return "".join(character if character.isprintable() else "�" for character in text.expandtabs(4))
+
+
+def _is_blank(line: list[Segment]) -> bool:
+    return not any(segment.text.strip() for segment in line)
+
+
+def _without_default_background(segment: Segment) -> Segment:
+    """Rich paints code on the terminal's own background, which need not be that of the theme."""
+    style = segment.style
+    if style is None or style.bgcolor is None or not style.bgcolor.is_default:
+        return segment
+    return Segment(
+        segment.text, Style(color=style.color, bold=style.bold, italic=style.italic, underline=style.underline)
+    )
 
 
 def _background(style: Style) -> Style:

@@ -1,0 +1,164 @@
+"""The views of a task beside its conversation: history, stage log, changes, details; made when first opened."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from textual.containers import Vertical
+from textual.widget import Widget
+
+from foundry_tui.contract.records import TaskDetail, TaskSummary
+from foundry_tui.contract.status import PROVISIONING, TaskStatus
+from foundry_tui.view.history import local_clock
+from foundry_tui.widgets.changes import ChangesView
+from foundry_tui.widgets.details import Details
+from foundry_tui.widgets.history import HistoryView
+from foundry_tui.widgets.session_tabs import ViewTab
+from foundry_tui.widgets.stage_log import StageLog
+
+if TYPE_CHECKING:
+    from foundry_tui.screens.task import TaskScreen
+
+T = TypeVar("T")
+
+PANES = (
+    ViewTab("history", "History", "h"),
+    ViewTab("log", "Log", "l"),
+    ViewTab("changes", "Changes", "c"),
+    ViewTab("details", "Details", "d"),
+)
+"""The views, as their tabs name them."""
+
+HISTORY_WINDOW = 200
+"""Events that a task's record brings along; a history as long as that may have begun earlier."""
+
+
+class Scrolled(Protocol):
+    """What the keys for scrolling act on."""
+
+    def move(self, lines: int, /) -> None: ...
+
+    def move_page(self, pages: int, /) -> None: ...
+
+    def move_to_start(self) -> None: ...
+
+    def move_to_end(self) -> None: ...
+
+
+class TaskPanes:
+    """Which view is open on a task screen, and what it shows."""
+
+    def __init__(self, screen: "TaskScreen", main: Vertical, key_of: Callable[[str], str]) -> None:
+        """`main` holds the conversation (`#conversation`), which gives its place to the view that is open."""
+        self._screen = screen
+        self._main = main
+        self._key_of = key_of
+        self._made: dict[str, Widget] = {}
+        self._asked_for_history = False
+        self._diff_of: tuple[str, TaskStatus] | None = None
+        self.current = ""
+        """The name of the open view; empty for the conversation."""
+
+    @property
+    def scrolled(self) -> Scrolled | None:
+        """What scrolls in the open view, if one is open that can."""
+        view = self._made.get(self.current)
+        return view if isinstance(view, (HistoryView, StageLog, ChangesView)) else None
+
+    def toggle(self, name: str) -> None:
+        """Open a view, or go back to the conversation if it is open."""
+        self._open("" if name == self.current else name)
+
+    def close(self) -> None:
+        """Go back to the conversation."""
+        if self.current:
+            self._open("")
+
+    def _open(self, name: str) -> None:
+        self.current = name
+        self._screen.hold_log(name == "log")
+        if name and name not in self._made:
+            self._made[name] = self._make(name)
+            self._main.mount(self._made[name])
+        self._main.query_one("#conversation").display = not name
+        for other, view in self._made.items():
+            view.display = other == name
+        if name:
+            # A view that was just made can be filled when it stands.
+            self._screen.call_next(self.show, self._screen.record)
+
+    def _make(self, name: str) -> Widget:
+        if name == "history":
+            return HistoryView(local_clock())
+        if name == "log":
+            return StageLog(local_clock())
+        if name == "changes":
+            return ChangesView()
+        return Details(self._screen.foundry.clock, self._key_of, id="details-pane")
+
+    def show(self, task: TaskSummary | None) -> None:
+        """Show the task in the open view."""
+        view = self._made.get(self.current)
+        if view is None or not view.is_mounted:
+            return
+        if isinstance(view, HistoryView):
+            self._show_history(view, task)
+        elif isinstance(view, StageLog):
+            self.show_log()
+        elif isinstance(view, ChangesView):
+            self._show_changes(view, task)
+        elif isinstance(view, Details):
+            view.show(task)
+
+    def _show_history(self, view: HistoryView, task: TaskSummary | None) -> None:
+        if not isinstance(task, TaskDetail):
+            return
+        view.show(task.history)
+        if len(task.history) >= HISTORY_WINDOW and not self._asked_for_history:
+            self._asked_for_history = True
+            self._screen.run_worker(self._fetch_history(view), group="history", exclusive=True)
+
+    async def _fetch_history(self, view: HistoryView) -> None:
+        """The events from before the window; the store keeps them for later."""
+        events = await self._ask(self._screen.foundry.commands.history(self._screen.task_id), "read the history")
+        if events is not None:
+            view.show(events)
+
+    def show_log(self) -> None:
+        """Show the stage log, if it is open."""
+        view = self._made.get(self.current)
+        if isinstance(view, StageLog):
+            task = self._screen.record
+            working = task is not None and task.status in PROVISIONING
+            empty = "Nothing was printed yet." if working else "Nothing was printed."
+            view.show(self._screen.foundry.store.log(self._screen.task_id), empty=empty)
+
+    def _show_changes(self, view: ChangesView, task: TaskSummary | None) -> None:
+        if task is None:
+            return
+        state = (task.task_id, task.status)
+        if state != self._diff_of:
+            if self._diff_of is None:
+                view.show((), "Looking for changes")
+            self._diff_of = state
+            self._screen.run_worker(self._fetch_changes(view), group="diff", exclusive=True)
+
+    async def _fetch_changes(self, view: ChangesView) -> None:
+        """The changes as the backend knows them now; asked for again when the task's status changes."""
+        diff = await self._ask(self._screen.foundry.commands.diff(self._screen.task_id), "read the changes")
+        if diff is None:
+            view.show((), "The changes could not be read.")
+            self._diff_of = None
+        else:
+            view.show(diff.files, "No file was changed." if diff.computed_at else "Changes are not known yet.")
+
+    async def _ask(self, call: Awaitable[T], what: str) -> T | None:
+        """Wait for an answer of the backend; a refusal is said, and answered with None."""
+        from foundry_tui.client.api import ApiProblem, Unreachable
+
+        try:
+            return await call
+        except ApiProblem as refusal:
+            self._screen.notify(f"Could not {what}: {refusal.problem.detail}", severity="warning")
+        except Unreachable:
+            self._screen.notify(f"Could not {what}: the backend does not answer", severity="warning")
+        return None

@@ -1,0 +1,337 @@
+"""Stores in which one task stands in a state of its life, as the task screen's tests and pictures need them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from foundry_tui.client.freshness import Freshness, FreshnessState
+from foundry_tui.client.store import Store
+from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind
+from foundry_tui.contract.problems import FieldError, Problem
+from foundry_tui.contract.records import (
+    ErrorKind,
+    HistoryEvent,
+    HistoryKind,
+    Leftover,
+    LogLine,
+    Permission,
+    PermissionOption,
+    PermissionState,
+    Prompt,
+    PromptState,
+    Sandbox,
+    SessionDetail,
+    SessionStatus,
+    StageRecord,
+    StageState,
+    TaskDetail,
+    TranscriptItem,
+    TranscriptKind,
+    summary_of,
+)
+from foundry_tui.contract.requests import CreateTask, LogSnapshot, SessionSnapshot, TaskSnapshot, TasksSnapshot
+from foundry_tui.contract.status import StageName, TaskStatus
+from tests.app.factories import MINUTE, NOW, SECOND, make_detail, make_error, make_repo, make_session, task_id
+
+TASK = task_id(1)
+SESSION = "session-1"
+PROMPT = "fix the login redirect: after signing in people land on /undefined"
+MESSAGE = """I found it. `safe_next()` takes the **query string** before it is decoded:
+
+1. `next=%2Faccount` is compared with the allowed paths as it stands
+2. it is not among them, so `None` is joined into the URL
+
+```python
+def safe_next(request: Request) -> str:
+    return unquote(request.query.get("next", "/"))
+```
+
+I will decode it first, and add a test for both spellings."""
+
+
+def live() -> Freshness:
+    """Connected and caught up."""
+    return Freshness(FreshnessState.LIVE, NOW - MINUTE)
+
+
+def store_with(
+    task: TaskDetail | None,
+    session: SessionDetail | None = None,
+    *,
+    log: Sequence[LogLine] = (),
+    freshness: Freshness | None = None,
+) -> Store:
+    """A store that has heard of this task on all its topics, and that is as fresh as said (live)."""
+    store = Store(now_ms=lambda: NOW)
+    fresh = freshness or live()
+    tasks = () if task is None else (summary_of(task),)
+    store.open(TASKS)
+    store.apply(TASKS, EventName.SNAPSHOT, TasksSnapshot(seq=1, repos=(make_repo(),), tasks=tasks), 1)
+    topics = [TASKS, Topic(TopicKind.TASK, TASK), Topic(TopicKind.SESSION, SESSION), Topic(TopicKind.LOG, TASK)]
+    if task is not None:
+        _snapshot(store, topics[1], TaskSnapshot(**_fields(task), seq=1))
+        _snapshot(store, topics[3], LogSnapshot(lines=tuple(log), seq=1))
+    if session is not None:
+        _snapshot(store, topics[2], SessionSnapshot(**_fields(session), seq=1))
+    for topic in topics:
+        store.set_freshness(topic, fresh)
+    return store
+
+
+def _snapshot(store: Store, topic: Topic, record: Any) -> None:
+    store.open(topic)
+    store.apply(topic, EventName.SNAPSHOT, record, record.seq)
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__struct_fields__}
+
+
+def a_task(status: TaskStatus = TaskStatus.IDLE, **changes: Any) -> TaskDetail:
+    """The task of all scenes."""
+    task = make_detail(1, status, prompt=PROMPT, history=a_history())
+    if task.stages_done >= 2:
+        task = replace(task, sandbox=Sandbox(sandbox_id=TASK, cwd="/home/ada/.foundry/shop/1", created_at=NOW - MINUTE))
+    return replace(task, **changes)
+
+
+def a_history() -> tuple[HistoryEvent, ...]:
+    """How a plain task's history begins."""
+    told: list[tuple[HistoryKind, int, dict[str, Any]]] = [
+        (HistoryKind.TASK_CREATED, 0, {}),
+        (HistoryKind.PROVISION_QUEUED, 0, {}),
+        (HistoryKind.STAGE_STARTED, 20, {"stage": "ensure_name", "attempt": 1, "max_attempts": 3}),
+        (HistoryKind.TASK_NAMED, 420, {"title": "Fix the login redirect", "branch": "fix/login-redirect"}),
+        (HistoryKind.STAGE_COMPLETED, 420, {"stage": "ensure_name", "attempt": 1, "ms": 400}),
+        (HistoryKind.STAGE_STARTED, 430, {"stage": "create_sandbox", "attempt": 1, "max_attempts": 3}),
+        (
+            HistoryKind.STAGE_RETRYING,
+            4430,
+            {
+                "stage": "create_sandbox",
+                "attempt": 1,
+                "kind": "timeout",
+                "message": "no answer from the sandbox host",
+                "next_at": NOW - 5 * MINUTE + 6430,
+            },
+        ),
+    ]
+    return tuple(
+        HistoryEvent(seq=place + 1, task_id=TASK, kind=kind, at=NOW - 5 * MINUTE + after, payload=payload)
+        for place, (kind, after, payload) in enumerate(told)
+    )
+
+
+def a_session(status: SessionStatus = SessionStatus.READY, **changes: Any) -> SessionDetail:
+    """The task's first session, with its prompt still queued if it is not open yet."""
+    summary = make_session(1, status=status)
+    waiting = status in (SessionStatus.PENDING_PROVISION, SessionStatus.PENDING_CREATE)
+    prompt = Prompt(
+        prompt_id="prompt-1",
+        session_id=SESSION,
+        text=PROMPT,
+        state=PromptState.QUEUED if waiting else PromptState.ANSWERED,
+        at=NOW - 5 * MINUTE,
+    )
+    session = SessionDetail(**_fields(summary), prompts=(prompt,), transcript=() if waiting else a_transcript())
+    return replace(session, **changes)
+
+
+def item(index: int, kind: TranscriptKind, body: str | dict[str, Any]) -> TranscriptItem:
+    """Item number `index` of the transcript."""
+    return TranscriptItem(
+        item_id="prompt-1" if kind is TranscriptKind.PROMPT else f"item-{index}",
+        session_id=SESSION,
+        index=index,
+        kind=kind,
+        body=body,
+        at=NOW - MINUTE + index * SECOND,
+        revision=1,
+    )
+
+
+def a_transcript() -> tuple[TranscriptItem, ...]:
+    """One item of every kind."""
+    kind = TranscriptKind
+    edit = {
+        "path": "shop/auth.py",
+        "old": 'def safe_next(request):\n    target = request.query.get("next")\n    return target\n',
+        "new": 'def safe_next(request):\n    target = unquote(request.query.get("next", "/"))\n    return target\n',
+    }
+    return (
+        item(0, kind.PROMPT, PROMPT),
+        item(1, kind.THOUGHT, "People land on /undefined, so something joins None into the URL."),
+        item(
+            2,
+            kind.TOOL_CALL,
+            {"title": "grep -rn safe_next shop", "kind": "search", "status": "completed", "content": "shop/auth.py:14"},
+        ),
+        item(3, kind.MESSAGE, MESSAGE),
+        item(
+            4,
+            kind.PLAN,
+            {
+                "entries": [
+                    {"content": "Find where the redirect is made", "status": "completed"},
+                    {"content": "Decode the path first", "status": "in_progress"},
+                    {"content": "Test both spellings"},
+                ]
+            },
+        ),
+        item(5, kind.TOOL_CALL, {"title": "Edit shop/auth.py", "kind": "edit", "status": "completed", "edits": [edit]}),
+        item(6, kind.NOTICE, "The agent was found again after a restart of the backend."),
+    )
+
+
+def a_permission(**changes: Any) -> Permission:
+    """An open request of the first session."""
+    permission = Permission(
+        permission_id="permission-1",
+        task_id=TASK,
+        session_id=SESSION,
+        title="Run `make test`?",
+        options=(
+            PermissionOption(option_id="allow", name="Allow", kind="allow_once"),
+            PermissionOption(option_id="always", name="Always allow", kind="allow_always"),
+            PermissionOption(option_id="deny", name="Deny", kind="reject_once"),
+        ),
+        state=PermissionState.OPEN,
+        at=NOW - 8 * SECOND,
+    )
+    return replace(permission, **changes)
+
+
+def a_log() -> tuple[LogLine, ...]:
+    """What the provider printed."""
+    told = (
+        ("ensure_name", "$ git fetch --quiet origin"),
+        ("ensure_name", "branch fix/login-redirect is free"),
+        ("create_sandbox", "$ git worktree add -b fix/login-redirect /home/ada/.foundry/shop/1 main"),
+        ("create_sandbox", "Preparing worktree (new branch 'fix/login-redirect')"),
+        ("create_sandbox", "fatal: could not create work tree dir: No space left on device"),
+    )
+    return tuple(
+        LogLine(index=index, stage=stage, at=NOW - MINUTE + index * SECOND, text=text)
+        for index, (stage, text) in enumerate(told)
+    )
+
+
+def status_scene(status: TaskStatus) -> Store:
+    """The task in this status, its session as the status has it."""
+    task = a_task(status)
+    session_status = task.sessions[0].status
+    return store_with(task, a_session(session_status), log=a_log())
+
+
+def waiting_scene() -> Store:
+    """The sandbox stage between its second and its third attempt, seven seconds to go."""
+    task = a_task(TaskStatus.CREATE_SANDBOX)
+    error = make_error("no answer from the sandbox host within 180s", kind=ErrorKind.TIMEOUT)
+    stages = tuple(
+        replace(stage, attempt=2, started_at=NOW - 9 * SECOND, finished_at=NOW - 3 * SECOND, error=error)
+        if stage.name is StageName.CREATE_SANDBOX
+        else stage
+        for stage in task.stages
+    )
+    retrying = HistoryEvent(
+        seq=90,
+        task_id=TASK,
+        kind=HistoryKind.STAGE_RETRYING,
+        at=NOW - 3 * SECOND,
+        payload={"stage": "create_sandbox", "attempt": 2, "message": error.message, "next_at": NOW + 7 * SECOND},
+    )
+    task = replace(task, stages=stages, history=(*task.history, retrying))
+    return store_with(task, a_session(SessionStatus.PENDING_PROVISION))
+
+
+def permission_scene() -> Store:
+    """The agent has asked something."""
+    task = a_task(TaskStatus.RUNNING, permissions=(a_permission(),), needs_input=1)
+    asked = item(7, TranscriptKind.PERMISSION, {"permission_id": "permission-1", "title": "Run `make test`?"})
+    return store_with(task, a_session(SessionStatus.RUNNING, transcript=(*a_transcript(), asked)))
+
+
+def leftover_scene() -> Store:
+    """A killed task whose sandbox could not be destroyed."""
+    left = Leftover(what="sandbox 019e0000", why="the sandbox host did not answer", at=NOW - SECOND)
+    return store_with(a_task(TaskStatus.KILLED, leftovers=(left,)), a_session(SessionStatus.CLOSED))
+
+
+def turn_failed_scene() -> Store:
+    """The agent died in the middle of a turn."""
+    error = make_error("the agent ended by itself with exit code 137", kind=ErrorKind.AGENT, stage=None)
+    stages = tuple(
+        StageRecord(
+            name=stage.name,
+            state=StageState.DONE,
+            attempt=1,
+            max_attempts=3,
+            started_at=NOW - 30 * SECOND,
+            finished_at=NOW - 26 * SECOND,
+        )
+        for stage in a_task().stages
+    )
+    task = replace(a_task(TaskStatus.IDLE), status=TaskStatus.ERROR, error=error, stages=stages)
+    return store_with(task, a_session(SessionStatus.READY))
+
+
+def pending_scene() -> Store:
+    """A creation that the backend has not answered."""
+    store = store_with(None)
+    store.create(CreateTask(task_id=TASK, session_id=SESSION, repo="/src/shop", prompt=PROMPT, agent="claude"))
+    return store
+
+
+def refused_scene() -> Store:
+    """A creation that the backend refused because of two fields."""
+    store = pending_scene()
+    errors = (
+        FieldError(field="branch", message="a branch called fix/login exists already"),
+        FieldError(field="agent", message="there is no agent called claud"),
+    )
+    store.refused(TASK, Problem(status=422, title="Unprocessable", detail="Two fields are wrong.", errors=errors))
+    return store
+
+
+def deleted_scene() -> Store:
+    """The task was removed while it was looked at."""
+    store = status_scene(TaskStatus.IDLE)
+    for topic in (TASKS, Topic(TopicKind.TASK, TASK)):
+        store.apply(topic, EventName.TASK_REMOVED, TaskRemoved(task_id=TASK), 9)
+    return store
+
+
+def offline_scene() -> Store:
+    """Nobody answers, and nothing is known of the task."""
+    gone = Freshness(FreshnessState.OFFLINE, NOW - MINUTE, retry_at=NOW + 4 * SECOND, reason="connection refused")
+    return store_with(None, freshness=gone)
+
+
+def stale_scene() -> Store:
+    """The task is shown as it was when the connection was lost."""
+    lost = Freshness(FreshnessState.RECONNECTING, NOW - 3 * SECOND, retry_at=NOW + 3 * SECOND)
+    return store_with(a_task(TaskStatus.RUNNING), a_session(SessionStatus.RUNNING), freshness=lost)
+
+
+def sessions_scene() -> Store:
+    """A second session that is not open yet, beside the first one."""
+    task = a_task(TaskStatus.RUNNING)
+    second = make_session(1, session_id="session-2", name="review", status=SessionStatus.PENDING_CREATE)
+    return store_with(replace(task, sessions=(*task.sessions, second)), a_session(SessionStatus.RUNNING))
+
+
+SCENES: dict[str, Callable[[], Store]] = {
+    "waiting": waiting_scene,
+    "permission": permission_scene,
+    "leftover": leftover_scene,
+    "turn-failed": turn_failed_scene,
+    "pending": pending_scene,
+    "refused": refused_scene,
+    "deleted": deleted_scene,
+    "offline": offline_scene,
+    "reconnecting": stale_scene,
+    "sessions": sessions_scene,
+    "loading": lambda: store_with(None),
+}
+"""Every state that is not one of the statuses, by name."""
