@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from foundry_tui.context import (
     APP,
     CONFIRM,
+    HELP,
     NEW_TASK,
     TASK,
     TASKS,
@@ -357,6 +358,19 @@ _SHARED: Sequence[Action] = (
     Action("copy_id", "Y", "copy id", "Copy the task's id.", "Tasks", _TT, why_not=needs_task),
 )
 
+_HELP: Sequence[Action] = (
+    Action(
+        "close",
+        "escape,q,question_mark,f1",
+        "close",
+        "Close this page.",
+        "App",
+        frozenset({HELP}),
+        footer=1,
+        palette=False,
+    ),
+)
+
 _EVERYWHERE: Sequence[Action] = (
     Action("new_task", "n", "new task", "Hand a new task to an agent.", "Tasks", _A, footer=3),
     Action(
@@ -380,7 +394,7 @@ _EVERYWHERE: Sequence[Action] = (
         footer=21,
         palette=False,
     ),
-    Action("show_help", "question_mark,f1", "keys", "The keys of this screen.", "App", _A, footer=22),
+    Action("show_help", "question_mark,f1", "keys", "The keys of this screen.", "App", _A, footer=20),
     Action("reconnect", "ctrl+r", "reconnect", "Connect to the backend again at once.", "App", _A),
     Action("diagnostics", "f12", "diagnostics", "Connections, freshness and counts.", "App", _A),
     Action("toggle_theme", "T", "light/dark", "Change between the light and the dark theme.", "App", _A),
@@ -395,7 +409,7 @@ _EVERYWHERE: Sequence[Action] = (
     Action("quit", "ctrl+q", "quit", "Leave; the backend goes on working.", "App", _A, footer=23),
 )
 
-ACTIONS: tuple[Action, ...] = (*_TASKS_SCREEN, *_TASK_SCREEN, *_DIALOGS, *_SHARED, *_EVERYWHERE)
+ACTIONS: tuple[Action, ...] = (*_TASKS_SCREEN, *_TASK_SCREEN, *_DIALOGS, *_SHARED, *_HELP, *_EVERYWHERE)
 """Every action there is; rows of one screen stand together."""
 
 _BY_ID: dict[str, Action] = {action.id: action for action in ACTIONS}

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.app import SystemCommand
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from foundry_tui.client.statistics import Diagnostics
     from foundry_tui.client.store import Store
     from foundry_tui.contract.requests import CreateTask
+
+
+BREAKPOINTS = [(0, "-narrow"), (80, "-medium"), (110, "-wide")]
+"""Style classes of screens, by columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +84,8 @@ class FoundryApp(TaskActions):
         _themes_provider,
     }
     COMMAND_PALETTE_BINDING = ""
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (80, "-medium"), (110, "-wide")]
-    CSS_PATH: ClassVar[list[str]] = [
+    HORIZONTAL_BREAKPOINTS = BREAKPOINTS
+    CSS_PATH: ClassVar[list[str | PurePath]] = [
         "app.tcss",
         "screens/tasks.tcss",
         "widgets/task_list.tcss",
@@ -132,7 +137,7 @@ class FoundryApp(TaskActions):
         variables = super().get_css_variables()
         return {**themes.extra_variables(self.current_theme, variables), **variables}
 
-    def get_default_screen(self) -> Screen[object]:
+    def get_default_screen(self) -> Screen[Any]:
         return TasksScreen()
 
     def on_mount(self) -> None:
@@ -196,7 +201,10 @@ class FoundryApp(TaskActions):
 
     def context(self) -> Context:
         """What actions would act on now, as the screen on top says it."""
-        screen = self.screen
+        return self.context_of(self.screen)
+
+    def context_of(self, screen: Screen[Any]) -> Context:
+        """What actions would act on if this screen were on top."""
         return screen.context() if isinstance(screen, FoundryScreen) else Context(screen="")
 
     def context_changed(self) -> None:
@@ -205,9 +213,9 @@ class FoundryApp(TaskActions):
         if isinstance(screen, FoundryScreen):
             screen.show_actions()
 
-    def live_actions(self) -> list[Action]:
-        """The actions that apply on the screen on top."""
-        return actions.live(self.context(), dialog=isinstance(self.screen, ModalScreen))
+    def actions_of(self, screen: Screen[Any]) -> list[Action]:
+        """The actions that apply while this screen is on top."""
+        return actions.live(self.context_of(screen), dialog=isinstance(screen, ModalScreen))
 
     def keys_of(self, action: Action) -> tuple[str, ...]:
         """The keys of an action as they are configured."""
@@ -254,12 +262,15 @@ class FoundryApp(TaskActions):
     def action_show_help(self) -> None:
         from foundry_tui.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen(self.context()))
+        self.push_screen(HelpScreen(self.context(), self.actions_of(self.screen)))
 
     def action_diagnostics(self) -> None:
         from foundry_tui.screens.diagnostics import DiagnosticsScreen
 
-        self.push_screen(DiagnosticsScreen())
+        if isinstance(self.screen, DiagnosticsScreen):
+            self.screen.dismiss()
+        else:
+            self.push_screen(DiagnosticsScreen())
 
     def action_reconnect(self) -> None:
         self.commands.reconnect()
@@ -271,7 +282,7 @@ class FoundryApp(TaskActions):
         self.notifying = not self.notifying
         self.notify(f"Notifications are {'on' if self.notifying else 'off'}.", timeout=2)
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """None of Textual's own: the table of actions has all there is."""
         return ()
 

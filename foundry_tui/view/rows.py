@@ -61,7 +61,7 @@ class Columns:
 
 def columns_for(width: int, *, marks: bool = False, with_repo: bool = True) -> Columns:
     """The columns that a width has room for: narrow keeps title, state and age; wide shows them all."""
-    room = width - (6 if marks else 4)
+    room = width - (7 if marks else 5)
     age_width = 4
     if width < 80:
         state = 19 if width >= 50 else 14
@@ -165,7 +165,10 @@ def row_pieces(
     else:
         pieces += _title_pieces(title, columns.title, title_role, words, glyphs)
     if columns.repo:
-        pieces += [(gap, Role.DIM), (fit(task.repo_label, columns.repo, glyphs.ellipsis), Role.REPO)]
+        pieces += [
+            (gap, Role.DIM),
+            (fit(task.repo_label, columns.repo, glyphs.ellipsis), Role.DIM if quiet else Role.REPO),
+        ]
     if columns.branch:
         pieces.append((gap, Role.DIM))
         if trouble:
@@ -176,5 +179,5 @@ def row_pieces(
     pieces += [(gap, Role.DIM), (fit(moving.state, columns.state, glyphs.ellipsis), role)]
     if columns.agent:
         pieces += [(gap, Role.DIM), (fit(task.agent, columns.agent, glyphs.ellipsis), Role.DIM)]
-    pieces += [(gap, Role.DIM), (moving.age.rjust(columns.age), Role.AGE)]
+    pieces += [(gap, Role.DIM), (f"{moving.age.rjust(columns.age)} ", Role.AGE)]
     return pieces

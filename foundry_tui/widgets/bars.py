@@ -16,6 +16,13 @@ from foundry_tui.view.labels import freshness_glyph, freshness_text
 
 Piece = tuple[str, str]
 """Text, and its style as Textual writes it (`bold $primary`)."""
+Item = tuple[Action, str, str | None]
+"""An action, its key as people write it, and why it cannot be done now (None: it can)."""
+
+ALWAYS = 20
+"""Actions whose place in the footer is this or higher stand at its right end and are the last to give way."""
+ROOM_FOR_ALL = 100
+"""Cells below which only the first of them is kept."""
 
 _FRESHNESS_STYLE = {
     FreshnessState.LIVE: "$text-success",
@@ -76,32 +83,44 @@ class ActionBar(Widget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._items: Sequence[tuple[Action, str, str | None]] = ()
+        self._items: Sequence[Item] = ()
         self._spans: list[tuple[int, int, Action, str | None]] = []
 
-    def show(self, items: Sequence[tuple[Action, str, str | None]]) -> None:
-        """Show actions, each with its key as people write it and why it cannot be done now (None: it can)."""
+    def show(self, items: Sequence[Item]) -> None:
+        """Show these, in their order; nothing is drawn when they are the same."""
         if items != self._items:
             self._items = items
             self.refresh()
 
     def render(self) -> Content:
         width = self.size.width
-        parts: list[Piece] = []
+        left = [item for item in self._items if item[0].footer < ALWAYS]
+        right = [item for item in self._items if item[0].footer >= ALWAYS]
+        if width < ROOM_FOR_ALL:
+            right = right[:1]
+        right_width = sum(_width(item) + 2 for item in right)
+        room = width - right_width
         self._spans = []
+        parts: list[Piece] = []
         at = 0
-        for action, key, why in self._items:
-            length = cell_len(key) + 1 + cell_len(action.label)
-            if at + length > width:
-                continue
-            self._spans.append((at, at + length, action, why))
-            if why is None:
-                parts += [(key, "bold $footer-key-foreground"), (f" {action.label}", "$text-soft")]
-            else:
-                parts += [(key, "$text-faint"), (f" {action.label}", "$text-faint")]
-            parts.append(("  ", ""))
-            at += length + 2
+        for item in left:
+            length = _width(item)
+            if at + length <= room:
+                parts += self._item(item, at)
+                at += length + 2
+        parts.append((" " * max(0, width - at - right_width + 2), ""))
+        at = width - right_width + 2
+        for item in right:
+            parts += self._item(item, at)
+            at += _width(item) + 2
         return Content.assemble(*parts)
+
+    def _item(self, item: Item, at: int) -> list[Piece]:
+        action, key, why = item
+        self._spans.append((at, at + _width(item), action, why))
+        if why is None:
+            return [(key, "bold $footer-key-foreground"), (f" {action.label}", "$text-soft"), ("  ", "")]
+        return [(f"{key} {action.label}", "$text-faint"), ("  ", "")]
 
     def _at(self, x: int) -> tuple[Action, str | None] | None:
         return next(((action, why) for start, end, action, why in self._spans if start <= x < end), None)
@@ -120,3 +139,7 @@ class ActionBar(Widget):
         if found is not None:
             event.stop()
             self.post_message(self.Pressed(found[0]))
+
+
+def _width(item: Item) -> int:
+    return cell_len(item[1]) + 1 + cell_len(item[0].label)

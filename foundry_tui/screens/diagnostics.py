@@ -1,0 +1,63 @@
+"""Connections, freshness and counts: what the client knows about itself, drawn anew each second."""
+
+from datetime import datetime
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import DataTable, Static
+
+from foundry_tui.actions import bindings
+from foundry_tui.context import DIAGNOSTICS
+from foundry_tui.screens.base import FoundryScreen
+from foundry_tui.view.report import TOPIC_COLUMNS, head_lines, log_line, topic_row
+from foundry_tui.widgets.bars import ActionBar, TopBar
+
+LOG_LINES = 200
+
+
+class DiagnosticsScreen(FoundryScreen[None]):
+    """The same figures as `foundry status --json`, as the app sees them."""
+
+    SCREEN_NAME = DIAGNOSTICS
+    BINDINGS = bindings(DIAGNOSTICS)
+    CSS_PATH = "diagnostics.tcss"
+    AUTO_FOCUS = "#connection-log"
+
+    def compose(self) -> ComposeResult:
+        app = self.foundry
+        yield TopBar(app.store.freshness, app.clock, app.glyphs)
+        yield Static(id="figures")
+        yield DataTable[str](id="topics", cursor_type="none", zebra_stripes=False, show_cursor=False)
+        yield Static("Connection log, newest first", id="log-title")
+        with VerticalScroll(id="connection-log"):
+            yield Static(id="log-lines", markup=False)
+        yield ActionBar()
+
+    def on_mount(self) -> None:
+        self.query_one(TopBar).show([("Diagnostics", "bold $primary")])
+        self.query_one("#topics", DataTable).add_columns(*TOPIC_COLUMNS)
+        self._show()
+
+    def on_tick(self) -> None:
+        self._show()
+        self.query_one(TopBar).tick()
+
+    def _show(self) -> None:
+        ask = self.foundry.diagnostics
+        figures = self.query_one("#figures", Static)
+        if ask is None:
+            figures.update("This app runs without connections of its own.")
+            return
+        report = ask()
+        parts: list[tuple[str, str]] = []
+        for name, value in head_lines(report):
+            parts += [(f"{name:<20}", "$text-faint"), (f"{value}\n", "$foreground")]
+        figures.update(Content.assemble(*parts[:-1], (parts[-1][0].rstrip("\n"), "$foreground")))
+        table = self.query_one("#topics", DataTable)
+        table.clear()
+        for topic in report.topics:
+            table.add_row(*topic_row(topic, report.at))
+        zone = datetime.now().astimezone().tzinfo
+        lines = [log_line(event, zone) if zone is not None else log_line(event) for event in reversed(report.log)]
+        self.query_one("#log-lines", Static).update("\n".join(lines[:LOG_LINES]) or "nothing yet")

@@ -1,0 +1,91 @@
+"""The keys of the screen below, from the table of actions as it stands now."""
+
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from foundry_tui.actions import Action, bindings
+from foundry_tui.context import HELP, TASKS, Context
+from foundry_tui.screens.base import FoundryDialog
+from foundry_tui.view.glyphs import Glyphs
+from foundry_tui.view.keys import key_label
+from foundry_tui.widgets.bars import ActionBar
+
+Piece = tuple[str, str]
+
+
+def legend(glyphs: Glyphs) -> list[tuple[str, str]]:
+    """What the glyphs of the task list mean."""
+    return [
+        (glyphs.asks, "needs your answer"),
+        (glyphs.queued, "queued"),
+        (glyphs.spinner[0], "being prepared"),
+        (glyphs.working[0], "the agent works"),
+        (glyphs.ready, "ready"),
+        (glyphs.failed, "failed"),
+        (glyphs.releasing, "being released"),
+        (glyphs.archived, "archived"),
+        (glyphs.killed, "killed"),
+        (glyphs.pending, "not yet answered by the backend"),
+        (glyphs.refused, "refused by the backend"),
+        (glyphs.unread, "unread"),
+    ]
+
+
+class HelpScreen(FoundryDialog[None]):
+    """Keys by group; what cannot be done now says why."""
+
+    SCREEN_NAME = HELP
+    BINDINGS = bindings(HELP)
+    CSS_PATH = "help.tcss"
+    AUTO_FOCUS = "#keys"
+
+    def __init__(self, context: Context, live: list[Action]) -> None:
+        """`context` and `live` are those of the screen that help is wanted for."""
+        super().__init__()
+        self._below = context
+        self._live = live
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="help-box"):
+            yield Static("Keys of this screen", id="help-title")
+            with VerticalScroll(id="keys"):
+                yield Static(self.text(), id="help-text")
+            yield ActionBar()
+
+    def text(self) -> Content:
+        """The whole page."""
+        app = self.foundry
+        groups: dict[str, list[Action]] = {}
+        for action in self._live:
+            if app.keys_of(action):
+                groups.setdefault(action.group, []).append(action)
+        parts: list[Piece] = []
+        for group, members in groups.items():
+            parts.append((f"{group}\n", "bold $text-accent"))
+            for action in members:
+                parts += self._row(action)
+            parts.append(("\n", ""))
+        if self._below.screen == TASKS:
+            parts.append(("Marks in the list\n", "bold $text-accent"))
+            for glyph, meaning in legend(app.glyphs):
+                parts += [(f"{glyph:>14}", "bold $foreground"), (f"  {meaning}\n", "$text-soft")]
+            parts.append(("\n", ""))
+        parts.append(("All keys can be changed in the configuration: foundry config init\n", "$text-faint"))
+        return Content.assemble(*parts)
+
+    def _row(self, action: Action) -> list[Piece]:
+        app = self.foundry
+        labels = [key_label(key, ascii_only=app.options.ascii) for key in app.keys_of(action)]
+        why = action.why_not(self._below)
+        row: list[Piece] = [
+            (f"{'  '.join(labels):>14}", "bold $footer-key-foreground"),
+            (f"  {action.help}", "$text-soft"),
+        ]
+        if why is not None:
+            row.append((f"  Not now: {why}.", "italic $text-faint"))
+        return [*row, ("\n", "")]
+
+    def action_close(self) -> None:
+        self.dismiss()
