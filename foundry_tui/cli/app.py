@@ -13,6 +13,7 @@ from foundry_tui.cli.context import Context
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.repositories import is_repository
 from foundry_tui.client.connection import Target
+from foundry_tui.contract.events import TASKS
 
 KEPT = "app.json"
 """File in the state folder for drafts and what the backend has not answered yet."""
@@ -68,6 +69,8 @@ async def _run(target: Target, how: daemon.Plan | None, keep: Path, chosen: Opti
     from foundry_tui.client.foundry import Foundry
 
     foundry = Foundry(target, keep=keep)
+    # the list stands behind every screen, so its topic is held for as long as the app is open
+    foundry.hold(TASKS)
     painted = anyio.Event()
     app = FoundryApp(foundry.store, foundry, options=chosen, on_first_paint=painted.set)
 

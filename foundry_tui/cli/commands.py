@@ -33,6 +33,7 @@ COMMANDS: dict[str, _Row] = {
     "diff": _Row("sandbox", "diff", "Show what a task changed."),
     "status": _Row("status", "status", "Say how the backend and the tasks are doing."),
     "statusline": _Row("statusline", "statusline", "Print one short line for tmux or a shell prompt."),
+    "agent": _Row("agent", "agent", "Install and list the coding agents that tasks can use."),
     "backend": _Row("backend", "backend", "Run, start, stop and explain the backend process."),
     "doctor": _Row("doctor", "doctor", "Check everything that Foundry needs."),
     "config": _Row("settings", "config_group", "Show, locate and begin the config file."),
