@@ -84,6 +84,8 @@ async def run_backend(
         commands = Commands(storage, actors, sessions, provisioning, releasing, release, providers, chance)
         for provider in providers.values():
             provider.agents.on_lost = sessions.lost
+        for provider in providers.values():
+            await tasks.start(provider.run)
         for lane in (provisioning, releasing, sessions.lane, sessions.attaching):
             tasks.start_soon(lane.serve)
         for task_id in await storage.unfinished():

@@ -3,22 +3,28 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from backend_stub.agents.sandbox_agent.binary import installed_agents
 from backend_stub.clock import Chance
 from backend_stub.providers.base import Provider
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.providers.demo_script import script_file
+from backend_stub.providers.local.provider import LocalProvider
+from backend_stub.providers.local.settings import LocalSettings
 from backend_stub.settings import SettingError, Settings
 
 
 def make_providers(folder: Path, environ: Mapping[str, str], settings: Settings, chance: Chance) -> dict[str, Provider]:
-    """The providers by name, the default first.
+    """The providers by name, the default first: `local` where an agent is there to be run, else `demo`.
 
     Raises `backend_stub.providers.demo_script.ScriptError` for a wrong demo script, `SettingError` for a default
     provider that there is none of.
     """
     script = script_file(environ)
     script.read()
-    providers: dict[str, Provider] = {"demo": DemoProvider(folder / "demo", script, chance)}
+    local = LocalProvider(folder, LocalSettings.from_environ(environ), environ)
+    providers: dict[str, Provider] = {"demo": DemoProvider(folder / "demo", script, chance), "local": local}
+    if local.state() == "ready" and installed_agents(environ):
+        providers = dict(reversed(providers.items()))
     if settings.provider is not None and settings.provider not in providers:
         known = ", ".join(sorted(providers))
         raise SettingError(f"FOUNDRY_PROVIDER is {settings.provider!r}, but there is only {known}")

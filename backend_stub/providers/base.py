@@ -4,6 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from anyio import TASK_STATUS_IGNORED
+from anyio.abc import TaskStatus
+
 from backend_stub.agents.base import AgentRuntime
 from foundry_tui.contract.records import ErrorKind, Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
@@ -78,6 +81,10 @@ class Provider(Protocol):
     @property
     def agents(self) -> AgentRuntime:
         """Who talks to the agents in this provider's sandboxes."""
+        ...
+
+    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        """What the provider has to do beside its calls, while the backend runs; it is started before any call."""
         ...
 
     def state(self) -> str:

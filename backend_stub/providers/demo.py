@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import anyio
+from anyio.abc import TaskStatus
 
 from backend_stub.agents.demo import DemoAgents
 from backend_stub.clock import Chance
@@ -25,6 +26,9 @@ class DemoProvider:
         self._chance = chance
         self._world = World(folder / "world.jsonl", script, chance)
         self.agents = DemoAgents(self._world, script, self._play)
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        task_status.started()
 
     def state(self) -> str:
         return "ready"

@@ -4,10 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from backend_stub.agents.sandbox_agent.policy import Policy
-
-
-class SettingError(ValueError):
-    """A variable has a value that it cannot have; the message names both."""
+from backend_stub.settings import SettingError
 
 
 @dataclass(frozen=True)
