@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import PurePath
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -14,7 +15,7 @@ from foundry_tui.actions import bindings
 from foundry_tui.client.creations import CreationState
 from foundry_tui.context import TASK, Context
 from foundry_tui.contract.events import Topic, TopicKind
-from foundry_tui.contract.records import SessionSummary, TaskDetail, TaskSummary
+from foundry_tui.contract.records import PromptState, SessionSummary, TaskDetail, TaskSummary
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.task_panes import PANES, Scrolled, TaskPanes
@@ -215,7 +216,7 @@ class TaskScreen(FoundryScreen[None]):
 
     def _show_steps(self, task: TaskSummary | None) -> None:
         stepper = self.query_one(Stepper)
-        stepper.display = task is not None
+        self.query_one("#side").display = task is not None
         if task is None:
             return
         context = self.context()
@@ -245,11 +246,15 @@ class TaskScreen(FoundryScreen[None]):
             self.panes.current,
             asking=asking,
             new=task is not None and self.creation is None and task.status not in ENDED | RELEASING,
+            stuck=task is not None and task.status is TaskStatus.ERROR,
         )
         if session is not None and task is not None:
             store = self.foundry.store
             known = store.session(session.session_id)
             prompts = known.prompts if known is not None else ()
+            if self.context().refused:
+                # They are kept in the creation, but nobody has queued them.
+                prompts = tuple(replace(prompt, state=PromptState.FAILED) for prompt in prompts)
             permissions = task.permissions if isinstance(task, TaskDetail) else ()
             self.query_one(Transcript).show(store.transcript(session.session_id), prompts, permissions)
             self.query_one(Composer).remember(tuple(prompt.text for prompt in prompts))

@@ -28,10 +28,71 @@ class Words(Struct, frozen=True):
     glyph: str | None
 
 
+class Face(Struct, frozen=True, kw_only=True):
+    """A state that has the whole place to itself. `tone` is plain, active, warning or failed."""
+
+    glyph: str
+    headline: str
+    text: str = ""
+    tone: str = "plain"
+    actions: tuple[str, ...] = ()
+    """Ids of the actions that help."""
+
+
+def face_of(
+    task: TaskSummary | None,
+    session: SessionSummary | None,
+    freshness: Freshness,
+    glyphs: Glyphs,
+    now: int,
+    *,
+    gone: bool,
+    known: bool,
+    said: bool,
+) -> Face | None:
+    """What stands in place of the conversation; None when there is one to show.
+
+    `gone`: the task was removed. `known`: the session was heard of. `said`: it has items or prompts.
+    """
+    if gone:
+        return Face(
+            glyph=glyphs.killed,
+            headline="This task was deleted elsewhere",
+            text="Somebody removed it for good. What you see here is the last that was known of it.",
+            actions=("back", "new_task"),
+            tone="warning",
+        )
+    if task is None and freshness.state is FreshnessState.OFFLINE:
+        return Face(
+            glyph=glyphs.offline,
+            headline="Cannot reach the backend",
+            text=unreachable(freshness, now),
+            actions=("reconnect", "back"),
+            tone="failed",
+        )
+    if task is None:
+        return Face(glyph=glyphs.queued, headline="Loading the task", tone="active")
+    if session is None:
+        return Face(glyph=glyphs.ready, headline="No session", actions=("new_session",))
+    if said:
+        return None
+    if session.status in (SessionStatus.PENDING_PROVISION, SessionStatus.PENDING_CREATE):
+        return Face(
+            glyph=glyphs.queued,
+            headline="Preparing environment",
+            text="What you write now is queued, and delivered by itself when the session is ready.",
+            actions=("write",),
+            tone="active",
+        )
+    if not known:
+        return Face(glyph=glyphs.queued, headline="Loading the conversation", tone="active")
+    return Face(glyph=glyphs.ready, headline="Nothing said yet", actions=("write",))
+
+
 def turn_words(
     task: TaskSummary, session: SessionSummary | None, glyphs: Glyphs, now: int, *, pending: bool, asks: bool
 ) -> Words:
-    """What a session is doing; `pending` says that the backend has not answered the task's creation yet."""
+    """What a session is doing: `pending` if the backend has not answered the task's creation, nothing if it `asks`."""
     ended = _ended_words(task, glyphs)
     if ended is not None:
         return ended
@@ -41,18 +102,18 @@ def turn_words(
         return Words("", "plain", "")
     match session.status:
         case SessionStatus.PENDING_PROVISION | SessionStatus.PENDING_CREATE if task.status is TaskStatus.ERROR:
-            return Words("The session waits until the task works again; what you send is kept", "warning", glyphs.stale)
+            return Words("Waits until the task works again; what you send is kept", "warning", glyphs.stale)
         case SessionStatus.PENDING_PROVISION | SessionStatus.PENDING_CREATE:
             doing = DOING[task.stage.name] if task.stage is not None and task.status in PROVISIONING else ""
             if session.status is SessionStatus.PENDING_CREATE and task.status not in PROVISIONING:
                 doing = "opening the session"
             return Words(
-                f"Preparing environment{': ' + doing if doing else ''}; what you send is delivered when it is ready",
+                f"Preparing environment{': ' + doing if doing else ''}",
                 "active",
                 None,
             )
         case SessionStatus.RUNNING if asks:
-            return Words("The agent waits for your answer", "warning", glyphs.asks)
+            return Words("", "plain", "")
         case SessionStatus.RUNNING:
             return Words(f"The agent is working, {running_time(now - task.status_since)}", "active", None)
         case SessionStatus.ERROR:
@@ -97,11 +158,6 @@ def unreachable(freshness: Freshness, now: int) -> str:
         when = f" Trying again in {running_time(freshness.retry_at - now + 999)}."
     reason = f" ({freshness.reason})" if freshness.reason else ""
     return f"Nobody answers at the backend's address{reason}.{when} Nothing is lost: the tasks are in its data folder."
-
-
-def is_away(freshness: Freshness) -> bool:
-    """Whether what is shown is not confirmed by anybody now."""
-    return freshness.state in (FreshnessState.OFFLINE, FreshnessState.STALE)
 
 
 def refusal(problem: Problem | None) -> Failure:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from msgspec import Struct
+from rich.style import Style
 from rich.text import Text
 from textual.geometry import Size
 from textual.strip import Strip
@@ -12,20 +12,11 @@ from textual.widget import Widget
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.stepper import Failure
+from foundry_tui.view.task_faces import Face
 from foundry_tui.widgets.text_lines import component_style, strip_of, wrapped
 
 Keys = Sequence[tuple[str, str]]
 """Keys and what they do, for the last line of a face or a card."""
-
-
-class Face(Struct, frozen=True, kw_only=True):
-    """A state that has the whole place to itself. `tone` is plain, active, warning or failed."""
-
-    glyph: str
-    headline: str
-    text: str = ""
-    keys: tuple[tuple[str, str], ...] = ()
-    tone: str = "plain"
 
 
 class FaceView(Widget):
@@ -43,11 +34,12 @@ class FaceView(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._face: Face | None = None
+        self._keys: Keys = ()
 
-    def show(self, face: Face | None) -> None:
-        """Show a face, or give the place free."""
-        if face != self._face:
-            self._face = face
+    def show(self, face: Face | None, keys: Keys = ()) -> None:
+        """Show a face with the keys of its actions, or give the place free."""
+        if (face, tuple(keys)) != (self._face, self._keys):
+            self._face, self._keys = face, tuple(keys)
             self.refresh()
         self.display = face is not None
 
@@ -70,8 +62,8 @@ class FaceView(Widget):
         lines = [Text(face.glyph, tone), Text(""), *wrapped(Text(face.headline, tone), width - 4)]
         if face.text:
             lines += [Text(""), *wrapped(Text(face.text, component_style(self, "face--text")), min(64, width - 4))]
-        if face.keys:
-            lines += [Text(""), key_line(face.keys, self, "face")]
+        if self._keys:
+            lines += [Text(""), key_line(self._keys, self, "face")]
         return lines
 
 
@@ -172,4 +164,5 @@ class TurnLine(Widget):
     def render_line(self, y: int) -> Strip:
         tone = component_style(self, f"turn--{self._tone}")
         glyph = self._glyph if self._glyph is not None else self._spinner[self._clock.frame() % len(self._spinner)]
-        return strip_of(Text.assemble((f" {glyph} {self._words}", tone)), self.size.width, self.rich_style)
+        line = Text.assemble((f" {glyph} ", tone + Style(bold=True)), (self._words, tone))
+        return strip_of(line, self.size.width, self.rich_style)

@@ -84,6 +84,7 @@ class SessionTabs(Widget):
         self._view = ""
         self._asking: frozenset[str] = frozenset()
         self._new = False
+        self._stuck = False
         self._places: list[_Place] = []
 
     def show(
@@ -94,11 +95,14 @@ class SessionTabs(Widget):
         *,
         asking: frozenset[str] = frozenset(),
         new: bool = True,
+        stuck: bool = False,
     ) -> None:
-        """Show these sessions; `asking` have open permission requests, `new` says that another can be made."""
-        state = (sessions, active, view, asking, new)
-        if state != (self._sessions, self._active, self._view, self._asking, self._new):
-            self._sessions, self._active, self._view, self._asking, self._new = state
+        """Show these sessions. `asking` have open permission requests; `new` says that another can be made, `stuck`
+        that nothing is done for those that are not open yet.
+        """
+        state = (sessions, active, view, asking, new, stuck)
+        if state != (self._sessions, self._active, self._view, self._asking, self._new, self._stuck):
+            self._sessions, self._active, self._view, self._asking, self._new, self._stuck = state
             self.refresh()
 
     @property
@@ -153,6 +157,8 @@ class SessionTabs(Widget):
             if session.unread and not active:
                 text.append(self._glyphs.unread, self._style("asks") + Style(bgcolor=tone.bgcolor))
             word = "asks" if session.session_id in self._asking else _WORDS[session.status]
+            if self._stuck and session.status in _EARLY:
+                word = "waits"
             text.append(f" {word} " if word else " ", style + Style(bgcolor=tone.bgcolor))
             places.append(_Place(start, text.cell_len, session_id=session.session_id))
         if self._new and self._sessions:
@@ -168,6 +174,8 @@ class SessionTabs(Widget):
         if session.session_id in self._asking:
             return self._glyphs.asks, self._style("asks")
         match session.status:
+            case SessionStatus.PENDING_PROVISION | SessionStatus.PENDING_CREATE if self._stuck:
+                return self._glyphs.queued, self._style("tab")
             case SessionStatus.PENDING_PROVISION | SessionStatus.PENDING_CREATE:
                 return self._glyphs.spinner[frame % len(self._glyphs.spinner)], self._style("key")
             case SessionStatus.RUNNING:
@@ -191,4 +199,5 @@ class SessionTabs(Widget):
                 return
 
 
-_MOVING = frozenset({SessionStatus.PENDING_PROVISION, SessionStatus.PENDING_CREATE, SessionStatus.RUNNING})
+_EARLY = frozenset({SessionStatus.PENDING_PROVISION, SessionStatus.PENDING_CREATE})
+_MOVING = _EARLY | {SessionStatus.RUNNING}

@@ -12,12 +12,15 @@ from foundry_tui.view.ages import running_time
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.stepper import Step, StepState, spent_text
-from foundry_tui.widgets.text_lines import component_style, strip_of
+from foundry_tui.widgets.text_lines import component_style, strip_of, wrapped
 
 ROOM_FOR_DETAIL = 64
 """Cells from which a step and what it does stand on one line."""
 ROOM_FOR_COMPACT = 84
 """Cells from which the compact form names each step."""
+
+DETAIL_LINES = 3
+"""Lines that a step's detail takes at most where there is no room beside it."""
 
 MOVING = frozenset({StepState.RUNNING, StepState.ASKING, StepState.WAITING})
 """States in which a step's line changes with time."""
@@ -76,19 +79,23 @@ class Stepper(Widget):
 
     def tick(self) -> None:
         """A second has passed."""
+        if not self._compact and self._height(self.size.width) != self.size.height:
+            self.refresh(layout=True)
+            return
         for y in self._moving_lines():
             self.refresh(Region(0, y, self.size.width, 1))
 
     def spin(self) -> None:
         """The frame is another: the spinners turn."""
         if not self._compact:
-            for y in self._moving_lines():
-                self.refresh(Region(1, y, 1, 1))
+            for y, (step, part) in enumerate(self._rows(self.size.width)):
+                if step.state in MOVING and part < 2:
+                    self.refresh(Region(1, y, 1, 1))
 
     def _moving_lines(self) -> list[int]:
         if self._compact:
             return [0] if self.moving else []
-        return [y for y, (step, part) in enumerate(self._rows(self.size.width)) if step.state in MOVING and part < 2]
+        return [y for y, (step, part) in enumerate(self._rows(self.size.width)) if step.state in MOVING]
 
     def _height(self, width: int) -> int:
         return 1 if self._compact else len(self._rows(width))
@@ -97,15 +104,22 @@ class Stepper(Widget):
         return self._height(width)
 
     def _rows(self, width: int) -> list[tuple[Step, int]]:
-        """Which step stands on each line: part 0 is a whole line, 1 the first of two, 2 the second."""
+        """Which step stands on each line: part 0 is a whole line, 1 the first of several, 2 and more are the others."""
         rows: list[tuple[Step, int]] = []
+        now = self._clock.now_ms()
         for step in self._steps:
             told = step.state not in (StepState.PENDING, StepState.DONE) or step.attempt > 1
-            if width >= ROOM_FOR_DETAIL or not told or not self._detail(step, self._clock.now_ms()):
+            detail = self._detail(step, now) if told and width < ROOM_FOR_DETAIL else ""
+            if not detail:
                 rows.append((step, 0))
             else:
-                rows += [(step, 1), (step, 2)]
+                rows.append((step, 1))
+                rows += [(step, 2 + part) for part in range(len(self._detail_lines(detail, width)))]
         return rows
+
+    def _detail_lines(self, detail: str, width: int) -> list[Text]:
+        lines = wrapped(Text(detail, self._style("detail")), max(10, width - 4))
+        return lines[:DETAIL_LINES]
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
@@ -127,8 +141,9 @@ class Stepper(Widget):
     def _line(self, step: Step, part: int, width: int) -> Text:
         tone = self._style(_TONES[step.state])
         now = self._clock.now_ms()
-        if part == 2:
-            return Text.assemble(("   ", tone), (self._detail(step, now), self._style("detail")))
+        if part >= 2:
+            lines = self._detail_lines(self._detail(step, now), width)
+            return Text.assemble("   ", lines[part - 2]) if part - 2 < len(lines) else Text()
         text = Text(" ")
         text.append(f"{self._glyph(step)} ", tone)
         text.append(f"{step.name:<8}", tone + Style(bold=step.state not in (StepState.PENDING, StepState.DONE)))
