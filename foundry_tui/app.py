@@ -55,22 +55,10 @@ class Options:
     """The repository of the folder that the app was started in: a path, first in the new-task dialog."""
 
 
-def _actions_provider() -> type[Provider]:
-    from foundry_tui.palette import ActionsProvider
+def _everything() -> type[Provider]:
+    from foundry_tui.palette import Everything
 
-    return ActionsProvider
-
-
-def _tasks_provider() -> type[Provider]:
-    from foundry_tui.palette import TasksProvider
-
-    return TasksProvider
-
-
-def _themes_provider() -> type[Provider]:
-    from foundry_tui.palette import ThemesProvider
-
-    return ThemesProvider
+    return Everything
 
 
 class FoundryApp(TaskActions):
@@ -78,11 +66,7 @@ class FoundryApp(TaskActions):
 
     TITLE = "Foundry"
     BINDINGS = actions.bindings(APP)
-    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {
-        _actions_provider,
-        _tasks_provider,
-        _themes_provider,
-    }
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_everything}
     COMMAND_PALETTE_BINDING = ""
     HORIZONTAL_BREAKPOINTS = BREAKPOINTS
     CSS_PATH: ClassVar[list[str | PurePath]] = [
@@ -258,6 +242,12 @@ class FoundryApp(TaskActions):
     async def action_back(self) -> None:
         if len(self.screen_stack) > 1:
             await self.pop_screen()
+
+    def action_command_palette(self) -> None:
+        from textual.command import CommandPalette
+
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette(placeholder="An action, or a task by title, branch or status:failed…"))
 
     def action_show_help(self) -> None:
         from foundry_tui.screens.help import HelpScreen

@@ -1,7 +1,8 @@
 """What the command palette finds: every action that applies here, every task, every theme."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
@@ -23,7 +24,9 @@ TASKS_OFFERED = 5
 """Tasks offered before anything is typed: those that come first in the list."""
 
 
-class _Provider(Provider):
+class Everything(Provider):
+    """One provider, so that what is offered before anything is typed has an order: actions, tasks, themes."""
+
     @property
     def foundry(self) -> "FoundryApp":
         """The app, by its own type."""
@@ -33,12 +36,36 @@ class _Provider(Provider):
         assert isinstance(app, FoundryApp)
         return app
 
+    async def discover(self) -> Hits:
+        for name, told, run in self._actions():
+            yield DiscoveryHit(name, run, help=told)
+        tasks = self.foundry.store.tasks.values()
+        first = sorted(tasks, key=lambda task: sort_key(task, Grouping.STATE, Sorting.NEWEST))
+        for task in first[:TASKS_OFFERED]:
+            yield DiscoveryHit(_label(task), partial(self.foundry.open_task, task.task_id), help=self._told(task))
+        for name, choose in self._themes():
+            if "foundry" in name:
+                yield DiscoveryHit(name, choose)
 
-class ActionsProvider(_Provider):
-    """The actions of the table that apply on the screen below the palette, with their keys."""
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for name, told, run in self._actions():
+            score = max(matcher.match(name), matcher.match(told) * 0.8)
+            if score > 0:
+                yield Hit(score, matcher.highlight(name), run, text=name, help=told)
+        for task in self._found(query):
+            label = _label(task)
+            score = matcher.match(label)
+            # A task found by its branch, its prompt or its id stands behind those found by their title.
+            shown = matcher.highlight(label) if score > 0 else Content(label)
+            run_it = partial(self.foundry.open_task, task.task_id)
+            yield Hit(max(score, 0.3), shown, run_it, text=label, help=self._told(task))
+        for name, choose in self._themes():
+            if (score := matcher.match(name)) > 0:
+                yield Hit(score, matcher.highlight(name), choose, text=name)
 
-    def _rows(self) -> list[tuple[str, str, Callable[[], object]]]:
-        """Name, help and what to run, for each action; one that cannot be done now says why in its help."""
+    def _actions(self) -> list[tuple[str, str, Callable[[], object]]]:
+        """Name, help and what to run, for each action of the screen below; one that cannot be done says why."""
         app = self.foundry
         context = app.context_of(self.screen)
         rows: list[tuple[str, str, Callable[[], object]]] = []
@@ -54,69 +81,21 @@ class ActionsProvider(_Provider):
             rows.append((name, told, partial(app.action_act, action.id)))
         return rows
 
-    async def discover(self) -> Hits:
-        for name, told, run in self._rows():
-            yield DiscoveryHit(name, run, help=told)
-
-    async def search(self, query: str) -> Hits:
-        matcher = self.matcher(query)
-        for name, told, run in self._rows():
-            score = max(matcher.match(name), matcher.match(told) * 0.8)
-            if score > 0:
-                yield Hit(score, matcher.highlight(name), run, text=name, help=told)
-
-
-class TasksProvider(_Provider):
-    """Every task, by anything that the filter of the list knows of it."""
+    def _found(self, query: str) -> Iterator[TaskSummary]:
+        """Tasks that the filter of the list would show, `TASKS_FOUND` at most."""
+        terms = parse(query)
+        tasks = self.foundry.store.tasks.values() if terms else ()
+        return islice((task for task in tasks if matches(terms, entry_of(task))), TASKS_FOUND)
 
     def _told(self, task: TaskSummary) -> str:
-        separator = f" {self.foundry.glyphs.separator} "
-        return separator.join(
-            plain(part) for part in (STATUS_WORDS[task.status], task.repo_label, task.branch or "") if part
-        )
+        parts = (STATUS_WORDS[task.status], task.repo_label, task.branch or "")
+        return f" {self.foundry.glyphs.separator} ".join(plain(part) for part in parts if part)
 
-    async def discover(self) -> Hits:
-        tasks = self.foundry.store.tasks.values()
-        first = sorted(tasks, key=lambda task: sort_key(task, Grouping.STATE, Sorting.NEWEST))
-        for task in first[:TASKS_OFFERED]:
-            yield DiscoveryHit(_label(task), partial(self.foundry.open_task, task.task_id), help=self._told(task))
-
-    async def search(self, query: str) -> Hits:
-        terms = parse(query)
-        matcher = self.matcher(query)
-        found = 0
-        for task in self.foundry.store.tasks.values():
-            if found == TASKS_FOUND:
-                return
-            if terms and matches(terms, entry_of(task)):
-                found += 1
-                label = _label(task)
-                # A task found by its branch, its prompt or its id stands behind those found by their title.
-                score = max(matcher.match(label), 0.3)
-                highlighted = matcher.highlight(label) if matcher.match(label) else Content(label)
-                open_it = partial(self.foundry.open_task, task.task_id)
-                yield Hit(score, highlighted, open_it, text=label, help=self._told(task))
-
-
-class ThemesProvider(_Provider):
-    """Our themes and Textual's."""
-
-    def _rows(self) -> list[tuple[str, Callable[[], None]]]:
+    def _themes(self) -> list[tuple[str, Callable[[], None]]]:
         def choose(name: str) -> None:
             self.app.theme = name
 
         return [(f"Theme: {name}", partial(choose, name)) for name in sorted(self.app.available_themes)]
-
-    async def discover(self) -> Hits:
-        for name, run in self._rows():
-            if "foundry" in name:
-                yield DiscoveryHit(name, run)
-
-    async def search(self, query: str) -> Hits:
-        matcher = self.matcher(query)
-        for name, run in self._rows():
-            if (score := matcher.match(name)) > 0:
-                yield Hit(score, matcher.highlight(name), run, text=name)
 
 
 def _label(task: TaskSummary) -> str:

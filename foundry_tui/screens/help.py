@@ -1,5 +1,7 @@
 """The keys of the screen below, from the table of actions as it stands now."""
 
+from textwrap import wrap
+
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
@@ -13,6 +15,9 @@ from foundry_tui.view.keys import key_label
 from foundry_tui.widgets.bars import ActionBar
 
 Piece = tuple[str, str]
+
+KEYS_WIDTH = 14
+"""Cells for the keys of an action."""
 
 
 def legend(glyphs: Glyphs) -> list[tuple[str, str]]:
@@ -51,11 +56,15 @@ class HelpScreen(FoundryDialog[None]):
         with Vertical(id="help-box"):
             yield Static("Keys of this screen", id="help-title")
             with VerticalScroll(id="keys"):
-                yield Static(self.text(), id="help-text")
+                yield Static(id="help-text")
             yield ActionBar()
 
-    def text(self) -> Content:
-        """The whole page."""
+    def on_resize(self) -> None:
+        keys = self.query_one("#keys", VerticalScroll)
+        self.query_one("#help-text", Static).update(self.text(keys.scrollable_content_region.width))
+
+    def text(self, width: int) -> Content:
+        """The whole page, its sentences wrapped beside the keys."""
         app = self.foundry
         groups: dict[str, list[Action]] = {}
         for action in self._live:
@@ -65,27 +74,26 @@ class HelpScreen(FoundryDialog[None]):
         for group, members in groups.items():
             parts.append((f"{group}\n", "bold $text-accent"))
             for action in members:
-                parts += self._row(action)
+                labels = [key_label(key, ascii_only=app.options.ascii) for key in app.keys_of(action)]
+                parts += _row("  ".join(labels), action.help, width)
+                why = action.why_not(self._below)
+                if why is not None:
+                    parts += _row("", f"Not now: {why}.", width, "italic $text-faint")
             parts.append(("\n", ""))
         if self._below.screen == TASKS:
             parts.append(("Marks in the list\n", "bold $text-accent"))
             for glyph, meaning in legend(app.glyphs):
-                parts += [(f"{glyph:>14}", "bold $foreground"), (f"  {meaning}\n", "$text-soft")]
+                parts += _row(glyph, meaning, width)
             parts.append(("\n", ""))
         parts.append(("All keys can be changed in the configuration: foundry config init\n", "$text-faint"))
         return Content.assemble(*parts)
 
-    def _row(self, action: Action) -> list[Piece]:
-        app = self.foundry
-        labels = [key_label(key, ascii_only=app.options.ascii) for key in app.keys_of(action)]
-        why = action.why_not(self._below)
-        row: list[Piece] = [
-            (f"{'  '.join(labels):>14}", "bold $footer-key-foreground"),
-            (f"  {action.help}", "$text-soft"),
-        ]
-        if why is not None:
-            row.append((f"  Not now: {why}.", "italic $text-faint"))
-        return [*row, ("\n", "")]
-
     def action_close(self) -> None:
         self.dismiss()
+
+
+def _row(keys: str, sentence: str, width: int, style: str = "$text-soft") -> list[Piece]:
+    lines = wrap(sentence, max(20, width - KEYS_WIDTH - 2)) or [""]
+    rows: list[Piece] = [(f"{keys:>{KEYS_WIDTH}}", "bold $footer-key-foreground"), (f"  {lines[0]}\n", style)]
+    rows += [(f"{' ' * (KEYS_WIDTH + 2)}{line}\n", style) for line in lines[1:]]
+    return rows

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Container, Horizontal
+from textual.containers import Horizontal
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
@@ -51,7 +51,8 @@ class TasksScreen(FoundryScreen[object]):
         app = self.foundry
         yield TopBar(app.store.freshness, app.clock, app.glyphs)
         yield Static(id="banner", markup=False)
-        with Container(id="filter-row"):
+        with Horizontal(id="filter-row"):
+            yield Static("/", id="filter-mark")
             yield Input(
                 placeholder="words, status:failed, repo:shop, agent:x, branch:x, id:x, is:unread, !not",
                 id="filter",

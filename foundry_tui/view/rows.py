@@ -105,12 +105,11 @@ class Moving:
 def moving_parts(
     task: TaskSummary, columns: Columns, glyphs: Glyphs, now: int, frame: int, creation: str | None
 ) -> Moving:
-    """What time has made of a row."""
-    return Moving(
-        glyph_of(task, glyphs, frame, creation),
-        state_text(task, glyphs, now, creation, bar=columns.state > 16),
-        age(now - task.created_at),
-    )
+    """What time has made of a row; the progress bar gives way where the words need the room."""
+    state = state_text(task, glyphs, now, creation)
+    if len(state) > columns.state:
+        state = state_text(task, glyphs, now, creation, bar=False)
+    return Moving(glyph_of(task, glyphs, frame, creation), state, age(now - task.created_at))
 
 
 def _title_pieces(text: str, width: int, role: Role, words: tuple[str, ...], glyphs: Glyphs) -> list[Piece]:

@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from foundry_tui.client.freshness import FreshnessState
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.view.cells import fit
 from foundry_tui.view.clock import FRAMES_A_SECOND, Clock
@@ -258,7 +259,9 @@ class TaskList(ScrollView, can_focus=True):
                 self.refresh_line(line)
 
     def _turn(self) -> None:
-        if not self.is_on_screen or self.app.animation_level == "none":
+        # What is not heard of any more does not look busy.
+        live = self.store.freshness().state is FreshnessState.LIVE
+        if not live or not self.is_on_screen or self.app.animation_level == "none":
             return
         tasks = self.store.tasks
         for line in self._visible_lines():
