@@ -10,8 +10,8 @@ import click
 from foundry_tui import config, daemon
 from foundry_tui.app import FoundryApp, Options
 from foundry_tui.cli.context import Context
-from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.repositories import is_repository
+from foundry_tui.cli.terminal import need_terminal
 from foundry_tui.client.connection import Target
 from foundry_tui.contract.events import TASKS
 
@@ -27,21 +27,11 @@ def run_app(context: Context) -> None:
     keep = config.state_dir() / KEPT
     import anyio
 
-    anyio.run(partial(_run, target, how, keep, options(context.settings)))
+    anyio.run(partial(_run, target, how, keep, options(context.settings, _repository_here())))
 
 
-def need_terminal() -> None:
-    """Raise `CommandError` unless there is a terminal to draw on."""
-    import sys
-
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise CommandError(
-            "the app needs a terminal", hint="in a script use its commands, see: foundry --help", exit_code=2
-        )
-
-
-def options(settings: config.Settings) -> Options:
-    """What the settings say of the app, with the repository that it was opened in."""
+def options(settings: config.Settings, repo: str | None) -> Options:
+    """What the settings say of the app, opened on a repository."""
     app, plain = settings.app, Options()
     return Options(
         theme=app.theme or plain.theme,
@@ -50,7 +40,7 @@ def options(settings: config.Settings) -> Options:
         notifications=app.notifications,
         bell=app.bell,
         terminal_notifications=app.terminal_notifications,
-        repo=_repository_here(),
+        repo=repo,
     )
 
 
