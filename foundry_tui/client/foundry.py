@@ -182,8 +182,9 @@ class Foundry:
             return
 
         async def prune() -> None:
+            life = self.store.life
             await self.api.prune(task_id)
-            self.store.pruned(task_id)
+            self.store.pruned(task_id, life)
 
         self._command("prune", prune, task_id, lane="life", done=frozenset({404}))
 
@@ -212,8 +213,9 @@ class Foundry:
         request = CreateSession(session_id=session_id, agent=agent, name=name)
 
         async def add() -> None:
+            life = self.store.life
             made = await self.api.add_session(task_id, request)
-            self.store.session_made(token, made)
+            self.store.session_made(token, made, life)
             self.subscriptions.nudge()
 
         self._command("add_session", add, task_id, lane="sessions", failed=lambda: self.store.settle(task_id, token))

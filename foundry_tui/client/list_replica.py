@@ -128,25 +128,24 @@ class TasksReplica(Replica):
                 task = new.get(task_id)
                 if task is None:
                     if task_id in self.created:
-                        new[task_id] = held
+                        new[task_id] = self.under.get(task_id, held)
                     elif not afresh and seen.get(task_id, 0) > seq:
-                        new[task_id] = held
+                        new[task_id] = self.under.get(task_id, held)
                         new_seen[task_id] = seen[task_id]
                     else:
                         changed.add(task_id)
-                        self.under.pop(task_id, None)
                         if not afresh:
                             removed[task_id] = seq
                 elif not afresh and task.revision <= held.revision:
-                    new[task_id] = held
+                    new[task_id] = self.under.get(task_id, held)
                     new_seen[task_id] = max(seq, seen.get(task_id, 0))
                 else:
                     changed.add(task_id)
-                    if task_id in self.edited:
-                        self.under[task_id] = task
-                        new[task_id] = self._decorate(task)
             changed.update(new.keys() - old.keys())
         self.shown, self._seen = new, new_seen
+        self.under = {task_id: new[task_id] for task_id in self.edited if task_id in new}
+        for task_id, task in self.under.items():
+            new[task_id] = self._decorate(task)
         for task_id in [task_id for task_id in self.created if task_id in new_seen]:
             self._made_real(task_id)
 

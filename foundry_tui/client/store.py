@@ -69,6 +69,7 @@ class Store:
         self._creations: dict[str, Creation] = {}
         self._made: dict[str, Creation] = {}
         self._made_sessions: dict[str, str] = {}
+        self._answers: dict[str, TaskDetail] = {}
         self._edits: dict[str, list[Edit]] = {}
         self._prompts: dict[str, dict[str, Prompt]] = {}
         self._details: dict[str, tuple[TaskDetail, int, int, TaskDetail]] = {}
@@ -104,14 +105,12 @@ class Store:
         if replica is not None and replica.detail is not None:
             return self._whole(replica, replica.detail)
         made = self._made.get(task_id)
-        if made is None:
-            return None
-        guess = task_of(made, self._repo_of(made.request))
         known = self._list.under.get(task_id) or self._list.shown.get(task_id)
-        if known is None:
+        if made is None or known is None:
             return None
-        if known.revision > 0:
-            # The list knows more than the request by now, except for the prompt, which it has cut.
+        guess = self._answers.get(task_id) or task_of(made, self._repo_of(made.request))
+        if known.revision > guess.revision:
+            # The list knows more than the request or its answer by now, except for the prompt, which it has cut.
             fields = {name: getattr(known, name) for name in TaskSummary.__struct_fields__ if name != "prompt"}
             guess = replace(guess, **fields)
         return lay_over(guess, self._edits.get(task_id, ()))
@@ -304,8 +303,11 @@ class Store:
         self._keep_edits(task_id, [edit for edit in self._edits.get(task_id, ()) if edit.token != token])
         self._redecorate(task_id)
 
-    def session_made(self, token: int, session: SessionSummary) -> None:
+    def session_made(self, token: int, session: SessionSummary, life: int | None = None) -> None:
         """The answer to a request for a session: it is shown as answered until the task's own record has it."""
+        if life is not None and life != self.life:
+            self.settle(session.task_id, token)
+            return
         edits = self._edits.get(session.task_id, [])
         for place, edit in enumerate(edits):
             if edit.token == token:
@@ -331,14 +333,19 @@ class Store:
             self._list.counter.last_refresh = RefreshReason.MUTATION
             self._list.counter.refreshed_at = self.now_ms()
         replica = self._find(TopicKind.TASK, task.task_id, TaskReplica)
-        if replica is None and task.task_id in self._made:
-            replica = self._task_replica(task.task_id)
-        if replica is not None and not replica.gone and replica.put(task):
+        if replica is None or replica.database is None:
+            # Kept beside the replica, which starts from what its own stream says.
+            if task.task_id in self._made:
+                self._answers[task.task_id] = task
+                self._dirty().details.add(task.task_id)
+        elif not replica.gone and replica.put(task):
             replica.counter.last_refresh = RefreshReason.MUTATION
             replica.counter.refreshed_at = self.now_ms()
 
-    def pruned(self, task_id: str) -> None:
-        """The backend has removed the task at the user's request."""
+    def pruned(self, task_id: str, life: int | None = None) -> None:
+        """The backend has removed the task at the user's request; of no account when it has another database by now."""
+        if life is not None and life != self.life:
+            return
         self._list.remove(task_id, FOR_EVER)
         replica = self._find(TopicKind.TASK, task_id, TaskReplica)
         if replica is not None:
@@ -396,6 +403,7 @@ class Store:
 
     def _began_anew(self) -> None:
         # What another database had accepted is no promise of this one.
+        self._answers.clear()
         for task_id in list(self._edits):
             self._keep_edits(task_id, [edit for edit in self._edits[task_id] if not edit.answered])
             self._redecorate(task_id)
@@ -404,11 +412,6 @@ class Store:
         replica = self._replicas.get(topic)
         if replica is None:
             replica = self._replicas[topic] = _KINDS[topic.kind](topic, self._dirty, self._life)
-        return replica
-
-    def _task_replica(self, task_id: str) -> TaskReplica:
-        replica = self._replica(Topic(TopicKind.TASK, task_id))
-        assert isinstance(replica, TaskReplica)
         return replica
 
     def _find(self, kind: TopicKind, id_: str, type_: type[R]) -> R | None:
@@ -485,6 +488,7 @@ class Store:
             self._dirty().creations.add(task_id)
 
     def _forget_made(self, task_id: str) -> None:
+        self._answers.pop(task_id, None)
         made = self._made.pop(task_id, None)
         if made is not None:
             self._made_sessions.pop(made.session_id, None)

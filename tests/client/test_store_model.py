@@ -1,0 +1,36 @@
+"""The store against a model of server, network and user: whatever happened, after quiet it is what the server is."""
+
+import os
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.client.model import Counts, StoreModel
+
+STEPS = 10_000
+"""Steps that a run must reach at least."""
+SEED = int(os.environ.get("FOUNDRY_TEST_SEED", "20261123"))
+
+
+def test_store_equals_the_server_after_quiet(capsys) -> None:  # type: ignore[no-untyped-def]
+    StoreModel.counts = counts = Counts()
+    machine = hypothesis.seed(SEED)(StoreModel)
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=400,
+            stateful_step_count=60,
+            deadline=None,
+            database=None,
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+            phases=(Phase.generate, Phase.shrink),
+        ),
+    )
+    with capsys.disabled():
+        print(
+            f"\nstore model: seed {SEED}, {counts.runs} runs, {counts.steps} steps, {counts.faults} faults, "
+            f"{counts.comparisons} comparisons with the server"
+        )
+    assert counts.steps >= STEPS
