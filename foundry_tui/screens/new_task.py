@@ -1,0 +1,357 @@
+"""The dialog that hands a new task to an agent: it is gone, and the task is there, before anybody has answered."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual import events, on
+from textual.app import ComposeResult, SuspendNotSupported
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Input, Static, TextArea
+from textual_autocomplete import AutoComplete, DropdownItem, TargetState
+
+from foundry_tui.actions import bindings
+from foundry_tui.client.creations import CreationState
+from foundry_tui.context import NEW_TASK
+from foundry_tui.contract.records import TaskSummary
+from foundry_tui.contract.requests import CreateTask
+from foundry_tui.screens.base import FoundryDialog
+from foundry_tui.screens.editor import EditorFailed, edit
+from foundry_tui.screens.repository_check import Place, folders_below, judge
+from foundry_tui.view.new_task import (
+    HINTS,
+    LABELS,
+    NOTHING,
+    OPTIONS,
+    Remark,
+    base_remark,
+    branch_remark,
+    find_repo,
+    is_same_request,
+    location,
+    option_summary,
+    ordered,
+    prompt_remark,
+    remarks_of,
+    taken_branches,
+)
+from foundry_tui.widgets.bars import ActionBar
+
+if TYPE_CHECKING:
+    from foundry_tui.client.changes import Changes
+
+LAST = ""
+"""Where the draft that was closed last is kept, whatever its repository."""
+
+
+class NewTaskScreen(FoundryDialog[None]):
+    """Asks for a repository and a prompt, and for the rest if one unfolds it."""
+
+    SCREEN_NAME = NEW_TASK
+    BINDINGS = bindings(NEW_TASK)
+    CSS_PATH = "new_task.tcss"
+
+    def __init__(self, repo: str | None = None, draft: CreateTask | None = None) -> None:
+        """`repo` is a path, a URL or a repo_id; `draft` a request to begin from, else the one kept for `repo`."""
+        super().__init__()
+        self._asked_repo = repo
+        self._given = draft
+        self._branches: dict[str, tuple[str, ...]] = {}
+        self._asked_branches: set[str] = set()
+        self._backend_remarks: dict[str, Remark] = {}
+        self._replaces: str | None = None
+        self._sent: list[str] = []
+        self._tried = False
+        self._another = False
+        self._folder = Path.cwd()
+
+    # What stands in the dialog.
+
+    def compose(self) -> ComposeResult:
+        values = self._first_values()
+        with Vertical(id="dialog"):
+            yield Static("New task", id="heading")
+            with VerticalScroll(id="fields", can_focus=False):
+                with Horizontal(classes="field"):
+                    yield Static(LABELS["repo"], classes="label")
+                    yield Input(values["repo"], placeholder=HINTS["repo"], id="repo", compact=True)
+                yield Static("", id="repo-remark", classes="remark", markup=False)
+                yield TextArea(
+                    values["prompt"],
+                    id="prompt",
+                    placeholder=HINTS["prompt"],
+                    soft_wrap=True,
+                    tab_behavior="focus",
+                    show_line_numbers=False,
+                    compact=True,
+                )
+                yield Static("", id="prompt-remark", classes="remark", markup=False)
+                yield Static("", id="options-line", markup=False)
+                with Vertical(id="options"):
+                    for name in OPTIONS:
+                        with Horizontal(classes="field"):
+                            yield Static(LABELS[name], classes="label")
+                            yield Input(values[name], placeholder=HINTS[name], id=name, compact=True)
+                        yield Static("", id=f"{name}-remark", classes="remark", markup=False)
+            yield Static("", id="another", markup=False)
+            yield ActionBar()
+        yield AutoComplete("#repo", candidates=self._repo_candidates)
+        yield AutoComplete("#base_branch", candidates=self._base_candidates)
+        yield AutoComplete("#agent", candidates=self._agent_candidates)
+        yield AutoComplete("#provider", candidates=self._provider_candidates)
+
+    def _first_values(self) -> dict[str, str]:
+        """What the fields begin with: the given draft, else the one kept for the repository, else the last one."""
+        app = self.foundry
+        repos = app.store.repos.values()
+        asked = self._asked_repo or app.options.repo or ""
+        known = find_repo(asked, repos)
+        asked = location(known) if known is not None else asked
+        draft = self._given
+        if draft is None:
+            draft = app.commands.drafts.get(asked) or app.commands.drafts.get(LAST)
+        if draft is not None:
+            known = find_repo(draft.repo, repos)
+            asked = (location(known) if known is not None else draft.repo) or asked
+        if not asked:
+            first = next(iter(ordered(repos, app.options.repo)), None)
+            asked = location(first) if first is not None else ""
+        values = {name: (getattr(draft, name) or "") if draft is not None else "" for name in ("prompt", *OPTIONS)}
+        return {"repo": asked, **values}
+
+    def on_mount(self) -> None:
+        creations = self.foundry.store.creations.values()
+        if self._given is not None:
+            for creation in creations:
+                if creation.state is CreationState.REFUSED and is_same_request(creation.request, self._given):
+                    self._replaces = creation.task_id
+                    self._backend_remarks = remarks_of(creation.problem)
+        unfold = any(self.values[name] for name in OPTIONS) or any(name in OPTIONS for name in self._backend_remarks)
+        self.set_class(unfold, "-unfolded")
+        self._judge_all()
+        wrong = next((name for name in ("repo", *OPTIONS) if name in self._backend_remarks), None)
+        self.query_one(f"#{wrong}" if wrong else "#prompt" if self.place.value else "#repo").focus()
+        prompt = self.query_one(TextArea)
+        prompt.move_cursor(prompt.document.end)
+
+    # What was written.
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The texts of all fields, by their names in the contract."""
+        fields = {name: self.query_one(f"#{name}", Input).value.strip() for name in ("repo", *OPTIONS)}
+        fields["prompt"] = self.query_one(TextArea).text
+        return fields
+
+    @property
+    def place(self) -> Place:
+        """What the repository field means."""
+        return judge(self.query_one("#repo", Input).value, self.foundry.store.repos.values(), self._folder)
+
+    def _remarks(self) -> dict[str, Remark]:
+        """What is to be said beside each field; the backend's word stands until its field is changed."""
+        values, place, store = self.values, self.place, self.foundry.store
+        branches = self._branches.get(place.repo.repo_id, ()) if place.repo is not None else ()
+        remarks = {
+            "repo": place.remark,
+            "prompt": prompt_remark(values["prompt"]) if self._tried else NOTHING,
+            "branch": branch_remark(values["branch"], taken_branches(place.repo, branches, store.tasks.values())),
+            "base_branch": base_remark(values["base_branch"], branches),
+        }
+        return {**remarks, **self._backend_remarks}
+
+    def _judge_all(self) -> None:
+        remarks = self._remarks()
+        mark = "! " if self.foundry.options.ascii else "✗ "
+        for name in LABELS:
+            remark = remarks.get(name, NOTHING)
+            line = self.query_one(f"#{name}-remark", Static)
+            line.update(f"{mark if remark.bad else ''}{remark.text}")
+            line.set_class(remark.bad, "-bad")
+            line.display = bool(remark.text)
+        folded = not self.has_class("-unfolded")
+        arrow = (">" if folded else "v") if self.foundry.options.ascii else ("▸" if folded else "▾")
+        summary = f": {option_summary(self.values)}" if folded else ""
+        self.query_one("#options-line", Static).update(f"{arrow} Options{summary}  {self.key_of('toggle_options')}")
+        boxes = ("[ ]", "[x]") if self.foundry.options.ascii else ("☐", "☑")
+        self.query_one("#another", Static).update(
+            f"{boxes[self._another]} Stay open to create another  {self.key_of('toggle_another')}"
+        )
+        repo = self.place.repo
+        if repo is not None and repo.repo_id not in self._asked_branches:
+            self._asked_branches.add(repo.repo_id)
+            self.run_worker(self._fetch_branches(repo.repo_id), group="branches", exit_on_error=False)
+
+    async def _fetch_branches(self, repo_id: str) -> None:
+        """Ask for the branches of a repository, for completion and for the check; without an answer there are none."""
+        from foundry_tui.client.api import ApiProblem, Unreachable
+
+        try:
+            self._branches[repo_id] = tuple(await self.foundry.commands.branches(repo_id))
+        except (ApiProblem, Unreachable):
+            self._asked_branches.discard(repo_id)
+            return
+        self._judge_all()
+
+    @on(Input.Changed)
+    @on(TextArea.Changed)
+    def _changed(self, event: Input.Changed | TextArea.Changed) -> None:
+        if event.control.id is not None:
+            self._backend_remarks.pop(event.control.id, None)
+        self._judge_all()
+
+    @on(Input.Submitted)
+    def _next_field(self) -> None:
+        self.focus_next()
+
+    @on(events.Click, "#another")
+    def _another_clicked(self) -> None:
+        self.action_toggle_another()
+
+    @on(events.Click, "#options-line")
+    def _options_clicked(self) -> None:
+        self.action_toggle_options()
+
+    # Completion.
+
+    def _repo_candidates(self, state: TargetState) -> list[DropdownItem]:
+        typed = state.text[: state.cursor_position]
+        known = [location(repo) for repo in ordered(self.foundry.store.repos.values(), self.foundry.options.repo)]
+        return [DropdownItem(path) for path in (*known, *folders_below(typed, self._folder)) if path != typed]
+
+    def _base_candidates(self, _: TargetState) -> list[DropdownItem]:
+        repo = self.place.repo
+        return [DropdownItem(name) for name in self._branches.get(repo.repo_id, ())] if repo is not None else []
+
+    def _agent_candidates(self, _: TargetState) -> list[DropdownItem]:
+        return [DropdownItem(name) for name in sorted({task.agent for task in self._tasks() if task.agent})]
+
+    def _provider_candidates(self, _: TargetState) -> list[DropdownItem]:
+        return [DropdownItem(name) for name in sorted({task.provider for task in self._tasks() if task.provider})]
+
+    def _tasks(self) -> list[TaskSummary]:
+        return list(self.foundry.store.tasks.values())
+
+    # News.
+
+    def on_store_changed(self, changes: "Changes") -> None:
+        if not self.is_mounted:
+            return
+        if changes.repos:
+            self._judge_all()
+        for task_id in changes.creations.intersection(self._sent):
+            creation = self.foundry.store.creations.get(task_id)
+            if creation is not None and creation.state is CreationState.REFUSED:
+                self._take_back(task_id, creation.request, remarks_of(creation.problem))
+
+    def _take_back(self, task_id: str, request: CreateTask, remarks: dict[str, Remark]) -> None:
+        """A task created while the dialog stayed open was refused: its text comes back if nothing else was begun."""
+        self._sent.remove(task_id)
+        if self.values["prompt"].strip():
+            self.notify("A task was refused; it stands in the list with the reason.", severity="warning")
+            return
+        self.query_one(TextArea).load_text(request.prompt)
+        for name in OPTIONS:
+            self.query_one(f"#{name}", Input).value = getattr(request, name) or ""
+        self._replaces = task_id
+        self.call_after_refresh(self._show_backend_remarks, remarks)
+
+    def _show_backend_remarks(self, remarks: dict[str, Remark]) -> None:
+        self._backend_remarks = remarks
+        if any(name in OPTIONS for name in remarks):
+            self.add_class("-unfolded")
+        self._judge_all()
+
+    # Actions.
+
+    def request(self) -> CreateTask | None:
+        """The request as it is written; None while something keeps it from being sent."""
+        values, place = self.values, self.place
+        if place.value is None or any(remark.bad for remark in self._remarks().values()):
+            return None
+        options = {name: values[name] or None for name in OPTIONS}
+        return CreateTask(repo=place.value, prompt=values["prompt"].strip("\n"), **options)
+
+    def action_create(self) -> None:
+        self._tried = True
+        request = self.request()
+        if request is None:
+            self._judge_all()
+            self._go_to_wrong_field()
+            return
+        app = self.foundry
+        if self._replaces is not None:
+            app.commands.discard_creation(self._replaces)
+            self._replaces = None
+        task_id = app.commands.create(request)
+        for key in {LAST, request.repo, self.values["repo"]}:
+            app.commands.drafts.discard(key)
+        if self._another:
+            self._begin_another(task_id)
+        else:
+            from foundry_tui.screens.task import TaskScreen
+
+            app.switch_screen(TaskScreen(task_id))
+
+    def _begin_another(self, task_id: str) -> None:
+        self._sent.append(task_id)
+        self._tried = False
+        for name in ("title", "branch"):
+            self.query_one(f"#{name}", Input).value = ""
+        prompt = self.query_one(TextArea)
+        prompt.load_text("")
+        prompt.focus()
+        self.notify("Created. Write the next one.", timeout=2)
+
+    def _go_to_wrong_field(self) -> None:
+        wrong = next((name for name in LABELS if self._remarks().get(name, NOTHING).bad), None)
+        if wrong is not None:
+            if wrong in OPTIONS:
+                self.add_class("-unfolded")
+                self._judge_all()
+            self.query_one(f"#{wrong}").focus()
+
+    def action_open_editor(self) -> None:
+        self.run_worker(self._edit_prompt(), group="editor", exclusive=True)
+
+    async def _edit_prompt(self) -> None:
+        """Give the terminal to the editor, drawing nothing meanwhile, and take its text."""
+        prompt = self.query_one(TextArea)
+        try:
+            with self.app.batch_update(), self.app.suspend():
+                text = await edit(prompt.text)
+        except SuspendNotSupported:
+            self.notify("This terminal cannot be given to an editor.", severity="warning")
+        except EditorFailed as failure:
+            self.notify(str(failure), severity="error", markup=False)
+        else:
+            prompt.load_text(text)
+            prompt.move_cursor(prompt.document.end)
+            prompt.focus()
+        self.refresh(layout=True)
+
+    def action_toggle_options(self) -> None:
+        self.toggle_class("-unfolded")
+        self._judge_all()
+        self.query_one("#title" if self.has_class("-unfolded") else "#prompt").focus()
+
+    def action_toggle_another(self) -> None:
+        self._another = not self._another
+        self._judge_all()
+
+    def action_close_dialog(self) -> None:
+        """Close, and keep what was written for the next time, also after a restart."""
+        values, drafts = self.values, self.foundry.commands.drafts
+        keys = {LAST, self.place.value or values["repo"]}
+        if self._given is None:
+            written = any(values[name].strip() for name in ("prompt", *OPTIONS))
+            draft = CreateTask(
+                repo=self.place.value or values["repo"],
+                prompt=values["prompt"],
+                **{name: values[name] or None for name in OPTIONS},
+            )
+            for key in keys:
+                if written:
+                    drafts.put(key, draft)
+                else:
+                    drafts.discard(key)
+        self.dismiss(None)

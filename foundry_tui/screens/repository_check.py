@@ -1,0 +1,74 @@
+"""Whether a text names a place where tasks can be made: judged by looking at the folder, never by running git."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from msgspec import Struct
+
+from foundry_tui.contract.records import Repo
+from foundry_tui.view.new_task import Remark, find_repo, is_url
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """What a repository field means: `value` is what is sent, None if it cannot be; `repo` is it, if it is known."""
+
+    value: str | None
+    remark: Remark
+    repo: Repo | None = None
+
+
+def judge(text: str, repos: Iterable[Repo], folder: Path) -> Place:
+    """What the text of the field means; paths are relative to `folder`."""
+    text = text.strip()
+    if not text:
+        return Place(value=None, remark=Remark("choose a repository: a folder or a git URL", bad=True))
+    known = find_repo(text, repos)
+    if known is not None:
+        return Place(value=known.path or known.remote or known.repo_id, remark=Remark(known.label), repo=known)
+    if is_url(text):
+        return Place(value=text, remark=Remark("a git URL that is new here"))
+    try:
+        path = (folder / Path(text).expanduser()).resolve()
+        if not path.exists():
+            return Place(value=None, remark=Remark("there is no such folder", bad=True))
+        if not path.is_dir():
+            return Place(value=None, remark=Remark("this is a file, not a folder", bad=True))
+        root = repository_of(path)
+    except (OSError, RuntimeError, ValueError) as trouble:
+        return Place(value=None, remark=Remark(f"cannot be looked at: {trouble}", bad=True))
+    if root is None:
+        return Place(value=None, remark=Remark("this folder is no git repository", bad=True))
+    known = find_repo(str(root), repos)
+    where = "" if root == path else f" at {root}"
+    return Place(value=str(root), remark=Remark(f"{known.label if known else root.name}{where}"), repo=known)
+
+
+def repository_of(path: Path) -> Path | None:
+    """The repository that a folder is, or is in: the nearest with a `.git`, or a bare one."""
+    for folder in (path, *path.parents):
+        if (folder / ".git").exists() or _is_bare(folder):
+            return folder
+    return None
+
+
+def _is_bare(folder: Path) -> bool:
+    return (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir()
+
+
+def folders_below(text: str, folder: Path, limit: int = 40) -> list[str]:
+    """Folders that continue a path being typed, as it is typed; hidden ones only if a dot was typed."""
+    head, slash, tail = text.rpartition("/")
+    if not slash:
+        return []
+    try:
+        base = folder / Path(head or "/").expanduser()
+        names = sorted(
+            entry.name
+            for entry in base.iterdir()
+            if entry.name.lower().startswith(tail.lower())
+            and (tail.startswith(".") or not entry.name.startswith("."))
+            and entry.is_dir()
+        )
+    except (OSError, RuntimeError):
+        return []
+    return [f"{head}/{name}" for name in names[:limit]]

@@ -1,0 +1,126 @@
+"""What the new-task dialog offers and what it says beside its fields; pure, the folders looked at elsewhere."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from msgspec import Struct
+
+from foundry_tui.contract.problems import Problem
+from foundry_tui.contract.records import Repo, TaskSummary
+from foundry_tui.contract.requests import CreateTask
+from foundry_tui.view.branch_rules import branch_problem
+
+FIELDS = ("repo", "prompt", "title", "branch", "base_branch", "agent", "provider")
+"""The fields of a new task, by their names in the contract."""
+OPTIONS = ("title", "branch", "base_branch", "agent", "provider")
+"""Those that are folded away."""
+LABELS: dict[str, str] = {
+    "repo": "Repository",
+    "prompt": "Prompt",
+    "title": "Title",
+    "branch": "Branch",
+    "base_branch": "Base branch",
+    "agent": "Agent",
+    "provider": "Provider",
+}
+HINTS: dict[str, str] = {
+    "repo": "a folder or a git URL",
+    "prompt": "What should the agent do? Its first line becomes the title.",
+    "title": "from the prompt",
+    "branch": "from the title",
+    "base_branch": "the repository's own",
+    "agent": "the default one",
+    "provider": "the default one",
+}
+"""What an empty field stands for."""
+
+
+class Remark(Struct, frozen=True):
+    """What is said beside a field. `bad` keeps the task from being created."""
+
+    text: str
+    bad: bool = False
+
+
+NOTHING = Remark("")
+
+
+def location(repo: Repo) -> str:
+    """How a repository is written into the field: its folder or its URL."""
+    return repo.path or repo.remote or repo.repo_id
+
+
+def ordered(repos: Iterable[Repo], current: str | None) -> list[Repo]:
+    """The repositories, that of the current folder first, then by latest activity."""
+    return sorted(
+        repos,
+        key=lambda repo: (location(repo) != current, -(repo.latest_activity or 0), repo.label),
+    )
+
+
+def find_repo(text: str, repos: Iterable[Repo]) -> Repo | None:
+    """The known repository that a text names: by folder, URL, id, or a label that only one has."""
+    text = text.strip()
+    known = list(repos)
+    for repo in known:
+        if text and text in (repo.path, repo.remote, repo.repo_id):
+            return repo
+    labelled = [repo for repo in known if repo.label == text]
+    return labelled[0] if len(labelled) == 1 else None
+
+
+def is_url(text: str) -> bool:
+    """Whether a text is a git URL: with a scheme, or like `host:path` without a slash before the colon."""
+    head, colon, tail = text.partition(":")
+    return "://" in text or bool(colon and tail and head and "/" not in head and not head.startswith(("~", ".")))
+
+
+def prompt_remark(prompt: str) -> Remark:
+    """An empty prompt cannot be created."""
+    return NOTHING if prompt.strip() else Remark("say what the agent should do", bad=True)
+
+
+def branch_remark(branch: str, existing: Collection[str]) -> Remark:
+    """What git would say to a new branch of this name, and whether it is taken."""
+    if not branch:
+        return NOTHING
+    problem = branch_problem(branch)
+    if problem is not None:
+        return Remark(problem, bad=True)
+    return Remark("exists already", bad=True) if branch in existing else NOTHING
+
+
+def base_remark(base: str, existing: Collection[str]) -> Remark:
+    """A base that is not among the known branches may still be a tag or a commit, so it is only remarked upon."""
+    if not base or not existing or base in existing:
+        return NOTHING
+    return Remark("no branch of this name is known")
+
+
+def taken_branches(repo: Repo | None, branches: Sequence[str], tasks: Iterable[TaskSummary]) -> frozenset[str]:
+    """The branches that a new task cannot have: those of the repository and of its other tasks."""
+    if repo is None:
+        return frozenset(branches)
+    return frozenset(branches) | {task.branch for task in tasks if task.branch and task.repo_id == repo.repo_id}
+
+
+def remarks_of(problem: Problem | None) -> dict[str, Remark]:
+    """The backend's reasons, by the field they belong to; what belongs to none is said at the prompt."""
+    if problem is None:
+        return {}
+    remarks = {
+        error.field if error.field in FIELDS else "prompt": Remark(error.message, bad=True) for error in problem.errors
+    }
+    if not remarks:
+        remarks["prompt"] = Remark(problem.detail or problem.title, bad=True)
+    return remarks
+
+
+def is_same_request(one: CreateTask, other: CreateTask) -> bool:
+    """Whether two requests ask for the same, whatever their ids."""
+    return all(getattr(one, name) == getattr(other, name) for name in FIELDS)
+
+
+def option_summary(values: dict[str, str]) -> str:
+    """What is set among the folded options, or what there is to set."""
+    told = [f"{LABELS[name].lower()} {values[name]}" for name in OPTIONS if values.get(name)]
+    return ", ".join(told) if told else "title, branch, base branch, agent, provider"
