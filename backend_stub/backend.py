@@ -17,18 +17,19 @@ from backend_stub.providers.base import Provider
 from backend_stub.server.hub import Hub
 from backend_stub.server.streams import Streams
 from backend_stub.settings import Settings
-from backend_stub.storage.base import Event, Storage
-from backend_stub.task.actor import Actors, TaskActor
+from backend_stub.storage.base import Event, StaleRevisionError, Storage, StorageUnavailableError
+from backend_stub.task.actor import Actors, TaskActor, UnknownTaskError
 from backend_stub.task.commands import Commands
 from backend_stub.task.provision import Provisioning
 from backend_stub.task.release import Releasing
 from backend_stub.task.sessions import Sessions
 from foundry_tui.contract.records import Health
-from foundry_tui.contract.status import PROVISIONING
+from foundry_tui.contract.status import PROVISIONING, RELEASING
 
-RELEASES = 32
-"""Tasks that are released or destroyed at once."""
 FLUSH_SECONDS = 0.05
+"""How long stage log lines are gathered."""
+FLUSH_AGAIN_SECONDS = 1.0
+"""How long they wait when the storage could not take them."""
 
 
 @dataclass(frozen=True)
@@ -79,23 +80,21 @@ async def run_backend(
 
         storage.on_commit = committed
         release = Releasing(storage, actors, calls, sessions, provisioning, providers, settings, chance)
-        releasing = Lane("release", release.release, chance, RELEASES)
         organization = Organization(storage, providers, settings, chance, provisioning.wake)
-        commands = Commands(storage, actors, sessions, provisioning, releasing, release, providers, chance)
+        commands = Commands(storage, actors, sessions, provisioning, release, providers, chance)
         for provider in providers.values():
             provider.agents.on_lost = sessions.lost
         for provider in providers.values():
             await tasks.start(provider.run)
-        for lane in (provisioning, releasing, sessions.lane, sessions.attaching):
+        for lane in (provisioning, release.lane, release.sweeping, sessions.lane, sessions.attaching):
             tasks.start_soon(lane.serve)
-        for task_id in await storage.unfinished():
-            if (await actors.of(task_id).state()).task.status in PROVISIONING:
-                provision.interrupted(task_id)
-                provisioning.wake(task_id)
-            else:
-                releasing.wake(task_id)
+        for task_id in await storage.having(PROVISIONING):
+            provision.interrupted(task_id)
+            provisioning.wake(task_id)
+        for task_id in await storage.having(RELEASING):
+            release.lane.wake(task_id)
+        await release.sweep_all()
         await sessions.restarted()
-        tasks.start_soon(release.sweep)
         yield Backend(
             storage=storage,
             organization=organization,
@@ -112,6 +111,15 @@ async def run_backend(
 
 
 async def _flush(actor: TaskActor) -> None:
-    """Commit an actor's lines after gathering them for a moment."""
-    await anyio.sleep(FLUSH_SECONDS)
-    await actor.flush()
+    """Commit an actor's lines after gathering them for a moment; while the storage cannot take them, they wait."""
+    wait = FLUSH_SECONDS
+    while True:
+        await anyio.sleep(wait)
+        try:
+            await actor.flush()
+        except UnknownTaskError:
+            return
+        except (StorageUnavailableError, StaleRevisionError):
+            wait = FLUSH_AGAIN_SECONDS
+        else:
+            return

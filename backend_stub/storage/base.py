@@ -22,6 +22,7 @@ from foundry_tui.contract.records import (
     TaskDetail,
     TranscriptItem,
 )
+from foundry_tui.contract.status import TaskStatus
 
 
 class StorageError(Exception):
@@ -69,6 +70,8 @@ class Private(Struct, frozen=True, kw_only=True):
 
     title_given: bool = False
     branch_given: bool = False
+    sandbox_wanted: bool = False
+    """The provider was asked for a sandbox at least once: there may be one, whole or half-made."""
     next_attempt_at: int | None = None
     release_attempt: int = 0
     release_force: bool = False
@@ -206,12 +209,8 @@ class Storage(Protocol):
         """The branches that tasks of this repository hold, and which task holds each."""
         ...
 
-    async def unfinished(self) -> Sequence[str]:
-        """Ids of the tasks that are neither idle without work nor ended, oldest first."""
-        ...
-
-    async def ready(self) -> Sequence[str]:
-        """Ids of the tasks that are running or idle, oldest first."""
+    async def having(self, statuses: frozenset[TaskStatus]) -> Sequence[str]:
+        """Ids of the tasks that have one of these statuses, oldest first."""
         ...
 
     async def leftovers(self) -> Sequence[LeftoverRow]: ...

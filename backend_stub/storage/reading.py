@@ -7,16 +7,12 @@ from backend_stub.storage.base import Event, ItemKey, LeftoverRow, Missed, Priva
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import EventName, TaskRemoved, Topic, TopicKind
 from foundry_tui.contract.records import HistoryEvent, LogLine, Prompt, Repo, TaskDetail
-from foundry_tui.contract.status import PROVISIONING, READY, RELEASING
+from foundry_tui.contract.status import TaskStatus
 
 SNAPSHOT_HISTORY = 200
 """History events that come with a task."""
 SNAPSHOT_LINES = 2_000
 """Stage log lines that come with a snapshot of `log:`; older ones are read page by page."""
-
-
-def _marks(values: Sequence[object] | frozenset[object]) -> str:
-    return ", ".join("?" for _ in values)
 
 
 def request_of(connection: sqlite3.Connection, task_id: str) -> bytes | None:
@@ -76,17 +72,10 @@ def held_branches(connection: sqlite3.Connection, repo_id: str) -> dict[str, str
     return dict(connection.execute("SELECT branch, task_id FROM branches WHERE repo_id = ?", (repo_id,)).fetchall())
 
 
-def unfinished(connection: sqlite3.Connection) -> Sequence[str]:
-    wanted = PROVISIONING | RELEASING
+def having(connection: sqlite3.Connection, statuses: frozenset[TaskStatus]) -> Sequence[str]:
+    marks = ", ".join("?" for _ in statuses)
     rows = connection.execute(
-        f"SELECT task_id FROM tasks WHERE status IN ({_marks(wanted)}) ORDER BY created_at, task_id", tuple(wanted)
-    )
-    return [task_id for (task_id,) in rows]
-
-
-def ready(connection: sqlite3.Connection) -> Sequence[str]:
-    rows = connection.execute(
-        f"SELECT task_id FROM tasks WHERE status IN ({_marks(READY)}) ORDER BY created_at, task_id", tuple(READY)
+        f"SELECT task_id FROM tasks WHERE status IN ({marks}) ORDER BY created_at, task_id", tuple(statuses)
     )
     return [task_id for (task_id,) in rows]
 

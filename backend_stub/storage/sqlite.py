@@ -30,6 +30,7 @@ from backend_stub.storage.base import (
 )
 from foundry_tui.contract.events import Topic
 from foundry_tui.contract.records import HistoryEvent, LogLine, Repo
+from foundry_tui.contract.status import TaskStatus
 
 T = TypeVar("T")
 
@@ -115,11 +116,8 @@ class SqliteStorage:
     async def held_branches(self, repo_id: str) -> dict[str, str]:
         return await self._read(reading.held_branches, repo_id)
 
-    async def unfinished(self) -> Sequence[str]:
-        return await self._read(reading.unfinished)
-
-    async def ready(self) -> Sequence[str]:
-        return await self._read(reading.ready)
+    async def having(self, statuses: frozenset[TaskStatus]) -> Sequence[str]:
+        return await self._read(reading.having, statuses)
 
     async def leftovers(self) -> Sequence[LeftoverRow]:
         return await self._read(reading.leftovers)

@@ -2,14 +2,15 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
 import anyio
 
 from backend_stub.clock import Chance
-from backend_stub.storage.base import ItemKey, StaleRevisionError, Storage, TaskState
-from backend_stub.task.draft import Draft
+from backend_stub.storage.base import ItemKey, StaleRevisionError, Storage, StorageUnavailableError, TaskState
+from backend_stub.task.draft import MAX_LINES, Draft
 from foundry_tui.contract.status import STAGE_OF_STATUS, StageName
 
 T = TypeVar("T")
@@ -39,6 +40,7 @@ class TaskActor:
         self._items: dict[str, dict[str, ItemKey]] = {}
         self._lines: list[tuple[str, str, int]] = []
         self._detail: tuple[StageName, str] | None = None
+        self._flush_asked = False
 
     async def state(self) -> TaskState:
         """The rows as committed; raises `UnknownTaskError`."""
@@ -71,16 +73,20 @@ class TaskActor:
 
     def log(self, stage: str, text: str) -> None:
         """Keep a stage log line with the next commit, which comes within 50 ms."""
-        self._lines.extend((stage, line, self._chance.now()) for line in text.splitlines() or [""])
-        self._flush_soon(self)
+        # Only line feeds end a line: other separators that Unicode knows are part of what was printed.
+        lines = text.removesuffix("\n").split("\n")
+        self._lines.extend((stage, line.removesuffix("\r"), self._chance.now()) for line in lines)
+        del self._lines[:-MAX_LINES]
+        self._ask_for_flush()
 
     def detail(self, stage: StageName, text: str) -> None:
         """Say what the stage does now, with the next commit, which comes within 50 ms."""
         self._detail = (stage, text)
-        self._flush_soon(self)
+        self._ask_for_flush()
 
     async def flush(self) -> None:
         """Commit the lines and details that wait."""
+        self._flush_asked = False
         if self._lines or self._detail:
             await self.commit(lambda draft: None)
 
@@ -94,24 +100,32 @@ class TaskActor:
         if self._state is None:
             raise UnknownTaskError(self.task_id)
         draft = Draft(self._state, self._chance.now(), self._chance.new_id, self._items)
-        lines, detail = len(self._lines), self._detail
-        for stage, text, at in self._lines:
-            draft.log(stage, text, at)
-        if detail is not None and STAGE_OF_STATUS.get(draft.status) is detail[0]:
-            draft.set_stage(detail[0], detail=detail[1])
-        result = decide(draft)
-        sealed = draft.seal()
-        if sealed is not None:
-            change, state = sealed
-            with anyio.CancelScope(shield=True):
-                await self._storage.commit(change)
-            self._state = state
-            for session_id, keys in draft.new_keys.items():
-                self._items[session_id].update(keys)
-        del self._lines[:lines]
-        if self._detail is detail:
-            self._detail = None
+        lines, detail = self._lines, self._detail
+        self._lines, self._detail = [], None
+        try:
+            for stage, text, at in lines:
+                draft.log(stage, text, at)
+            if detail is not None and STAGE_OF_STATUS.get(draft.status) is detail[0]:
+                draft.set_stage(detail[0], detail=detail[1])
+            result = decide(draft)
+            sealed = draft.seal()
+            if sealed is not None:
+                change, state = sealed
+                with anyio.CancelScope(shield=True):
+                    await self._storage.commit(change)
+                self._state = state
+                for session_id, keys in draft.new_keys.items():
+                    self._items[session_id].update(keys)
+        except BaseException:
+            self._lines[:0] = lines
+            self._detail = self._detail or detail
+            raise
         return result
+
+    def _ask_for_flush(self) -> None:
+        if not self._flush_asked:
+            self._flush_asked = True
+            self._flush_soon(self)
 
     async def _load(self) -> None:
         if self._state is None:
@@ -145,9 +159,10 @@ class Actors:
         self._alive.pop(task_id, None)
 
     async def flush(self) -> None:
-        """Commit what waits in any actor."""
+        """Commit what waits in any actor, as far as the storage takes it."""
         for actor in list(self._alive.values()):
-            await actor.flush()
+            with suppress(UnknownTaskError, StaleRevisionError, StorageUnavailableError):
+                await actor.flush()
 
     def _shrink(self) -> None:
         for task_id, actor in list(self._recent.items())[: len(self._recent) - KEPT_ACTORS]:

@@ -51,7 +51,6 @@ class Commands:
         actors: Actors,
         sessions: Sessions,
         provisioning: Lane,
-        releasing: Lane,
         release: Releasing,
         providers: dict[str, Provider],
         chance: Chance,
@@ -60,7 +59,6 @@ class Commands:
         self._actors = actors
         self._sessions = sessions
         self._provisioning = provisioning
-        self._releasing = releasing
         self._release = release
         self._providers = providers
         self._chance = chance
@@ -164,7 +162,7 @@ class Commands:
         self._release.cut(await actor.state())
         for permission in task.permissions:
             self._sessions.settled(permission.permission_id)
-        self._releasing.wake(task_id)
+        self._release.lane.wake(task_id)
         return await self.task(task_id)
 
     async def prune(self, task_id: str) -> None:

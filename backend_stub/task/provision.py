@@ -6,14 +6,14 @@ from functools import partial
 
 from backend_stub.clock import Chance
 from backend_stub.dispatch.calls import Calls, CallTimedOutError
-from backend_stub.providers.base import Call, CallError, Provider
-from backend_stub.settings import Settings
+from backend_stub.providers.base import Call, CallError, Provider, ProviderError
+from backend_stub.settings import MAX_BACKOFF_MS, Settings
 from backend_stub.storage.base import BranchTakenError, StaleRevisionError, Storage, StorageUnavailableError, TaskState
 from backend_stub.task.actor import Actors, SupersededError, TaskActor, UnknownTaskError
 from backend_stub.task.branches import Branches
 from backend_stub.task.draft import Draft
 from backend_stub.task.failures import task_error
-from backend_stub.task.sessions import Sessions, fail_session
+from backend_stub.task.sessions import Sessions, become_ready, fail_session
 from foundry_tui.contract.records import (
     HistoryKind,
     SessionStatus,
@@ -85,7 +85,9 @@ class Provisioning:
             if state.task.status not in PROVISIONING:
                 return None
             waits_until = state.private.next_attempt_at
-            if waits_until is not None and waits_until > self._chance.now():
+            now = self._chance.now()
+            # A time further away than any back-off is one that a clock set back left behind.
+            if waits_until is not None and now < waits_until <= now + MAX_BACKOFF_MS:
                 return waits_until
             step = await self._enter(actor, state)
             if step is None:
@@ -138,10 +140,12 @@ class Provisioning:
     async def _attempt(self, actor: TaskActor, step: _Next) -> int | None:
         """Run one attempt and commit its outcome; when to try again, if that is what follows."""
         task = (await actor.state()).task
-        provider = self._providers[task.provider]
+        provider = self._providers.get(task.provider)
         repo = await self._storage.repo(task.repo_id)
-        if repo is None:
-            raise LookupError(f"the repository {task.repo_id} of task {task.task_id} is unknown")
+        if provider is None or repo is None:
+            missing = f"provider {task.provider}" if provider is None else f"repository {task.repo_label}"
+            error = ProviderError(f"the {missing} is not available in this backend", retryable=False)
+            return await self._fail(actor, step, error)
         call = Call(
             task=task,
             repo=repo,
@@ -156,7 +160,7 @@ class Provisioning:
         }
         remaining = max(0.0, (step.deadline_at - self._chance.now()) / 1000)
         try:
-            apply = await self._calls.within(remaining, runs[step.stage])
+            apply = await self._calls.within(remaining, actor.task_id, runs[step.stage])
             return await self._complete(actor, step, apply)
         except (StorageUnavailableError, StaleRevisionError, SupersededError, UnknownTaskError):
             raise
@@ -228,11 +232,9 @@ class Provisioning:
 
     async def _finish_again(self, actor: TaskActor) -> None:
         """All stages were done before: find the agent again and be ready, or fail for the reason that it cannot."""
-        state = await actor.state()
         timeout = self._settings.timeout_ms[StageName.CREATE_SESSION]
-        provider = self._providers[state.task.provider]
         try:
-            await self._sessions.attach(actor, provider)
+            await self._sessions.attach(actor)
         except (CallError, CallTimedOutError) as failure:
             error = task_error(failure, "finding the agent again", timeout, self._chance.now())
 
@@ -247,8 +249,7 @@ class Provisioning:
 
         def ready(draft: Draft) -> None:
             _expect(draft)
-            draft.move(TaskStatus.IDLE)
-            draft.record(HistoryKind.TASK_IDLE)
+            become_ready(draft)
 
         await actor.commit(ready)
         await self._sessions.wake_all(actor)
@@ -327,6 +328,8 @@ def _start_stage(draft: Draft, stage: StageName, attempt: int, timeout_ms: int) 
         first = draft.task.sessions[0]
         if first.status in (SessionStatus.PENDING_PROVISION, SessionStatus.ERROR):
             draft.set_session(first.session_id, status=SessionStatus.PENDING_CREATE, error=None)
+    if stage is StageName.CREATE_SANDBOX:
+        draft.set_private(sandbox_wanted=True)
     draft.record(HistoryKind.STAGE_STARTED, stage=stage, attempt=attempt, max_attempts=draft.stage(stage).max_attempts)
 
 

@@ -1,26 +1,34 @@
 """The end of a task: archiving releases its sandbox, killing destroys it, as a durable step of its own."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 from backend_stub.clock import Chance
-from backend_stub.dispatch.calls import Calls, CallTimedOutError
+from backend_stub.dispatch.calls import Calls
 from backend_stub.dispatch.embedded import Lane
 from backend_stub.providers.base import Call, CallError, Provider, Release
-from backend_stub.settings import Settings
+from backend_stub.settings import MAX_BACKOFF_MS, Settings
 from backend_stub.storage.base import LeftoverRow, Storage, StorageUnavailableError, TaskState
 from backend_stub.task.actor import Actors, SupersededError, TaskActor, UnknownTaskError
 from backend_stub.task.draft import Draft
 from backend_stub.task.failures import task_error
 from backend_stub.task.sessions import Sessions
-from foundry_tui.contract.records import HistoryKind, Leftover, Repo, StageState, TaskDetail, TaskError
-from foundry_tui.contract.status import RELEASING, StageName, TaskStatus
+from foundry_tui.contract.records import ErrorKind, HistoryKind, Leftover, Repo, StageState, TaskDetail, TaskError
+from foundry_tui.contract.status import RELEASING, TaskStatus
+
+logger = logging.getLogger(__name__)
+
+RELEASES = 32
+"""Tasks that are released or destroyed at once."""
+SWEEPS = 8
+"""Leftovers of earlier releases that are removed at once."""
 
 DOING = {"release_sandbox": "releasing the sandbox", "destroy_sandbox": "destroying the sandbox"}
 
 
 class Releasing:
-    """Runs `release(task_id)` for the dispatcher, and removes at a start what earlier releases left behind."""
+    """Releases on a lane of its own, and removes at a start what earlier releases left behind on another."""
 
     def __init__(
         self,
@@ -41,13 +49,16 @@ class Releasing:
         self._providers = providers
         self._settings = settings
         self._chance = chance
+        self.lane = Lane("release", self._release, chance, RELEASES)
+        self.sweeping = Lane("sweep", self._sweep, chance, SWEEPS)
+        calls.on_late_end = self.sweeping.wake
 
     def cut(self, state: TaskState) -> None:
         """Cancel whatever runs for the task."""
         self._provisioning.cancel(state.task.task_id)
         self._sessions.cancel_task(state)
 
-    async def release(self, task_id: str) -> int | None:
+    async def _release(self, task_id: str) -> int | None:
         """One attempt to release or destroy; when to try again, if that is what follows."""
         actor = self._actors.of(task_id)
         state = await actor.state()
@@ -57,37 +68,53 @@ class Releasing:
         self.cut(state)
         await self._provisioning.ended(task_id)
         await self._sessions.ended(state)
-        if private.next_attempt_at is not None and private.next_attempt_at > self._chance.now():
-            return private.next_attempt_at
-        if not _was_begun(task):
+        now, waits_until = self._chance.now(), private.next_attempt_at
+        if waits_until is not None and now < waits_until <= now + MAX_BACKOFF_MS:
+            return waits_until
+        if not private.sandbox_wanted:
             await actor.commit(partial(_end, leftover=None, touched=False))
             return None
         archive = task.status is TaskStatus.ARCHIVING
         repo = await self._repo(task)
         attempt = private.release_attempt + 1
         how = Release(force=private.release_force, delete_branch=private.release_delete_branch)
+        still_made = self._calls.abandoned(task_id)
         try:
             await self._remove(task, repo, archive, how, actor.log)
         except (StorageUnavailableError, UnknownTaskError, SupersededError):
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of a provider must not lose the task
             return await self._fail(actor, failure, archive, attempt, how, repo)
-        await actor.commit(partial(_end, leftover=None, touched=True))
+        if still_made:
+            why = "a call that ignores being cancelled still runs, and may make it again"
+            error = TaskError(kind=ErrorKind.INTERNAL, message=why, retryable=True, at=self._chance.now())
+            await actor.commit(partial(_give_up, error=error, repo=repo, how=how))
+            if not self._calls.abandoned(task_id):
+                self.sweeping.wake(task_id)
+        else:
+            await actor.commit(partial(_end, leftover=None, touched=True))
         return None
 
-    async def sweep(self) -> None:
-        """Try again to remove what was left behind; what still cannot be removed stays listed."""
+    async def sweep_all(self) -> None:
+        """Try again to remove what releases left behind."""
         for row in await self._storage.leftovers():
-            task_id = row.task.task_id
-            try:
-                how = Release(force=row.force, delete_branch=row.delete_branch)
-                await self._remove(row.task, row.repo, row.archive, how, lambda stage, text: None)
-            except (CallError, CallTimedOutError):
-                continue
-            try:
-                await self._actors.of(task_id).commit(partial(_swept, archive=row.archive))
-            except UnknownTaskError:
-                await self._storage.drop_leftover(task_id)
+            self.sweeping.wake(row.task.task_id)
+
+    async def _sweep(self, task_id: str) -> None:
+        """Try once more to remove what was left behind of a task; what cannot be removed stays listed."""
+        row = next((each for each in await self._storage.leftovers() if each.task.task_id == task_id), None)
+        if row is None:
+            return
+        how = Release(force=row.force, delete_branch=row.delete_branch)
+        try:
+            await self._remove(row.task, row.repo, row.archive, how, lambda stage, text: None)
+        except Exception as failure:  # noqa: BLE001  # a defect of a provider must not be tried without end
+            logger.warning("what was left behind of task %s still cannot be removed: %r", task_id, failure)
+            return
+        try:
+            await self._actors.of(task_id).commit(partial(_swept, archive=row.archive))
+        except UnknownTaskError:
+            await self._storage.drop_leftover(task_id)
 
     async def _remove(
         self, task: TaskDetail, repo: Repo, archive: bool, how: Release, log: Callable[[str, str], None]
@@ -100,7 +127,7 @@ class Releasing:
         remove: Callable[[Call, Release], Awaitable[None]] = (
             provider.release_sandbox if archive else provider.destroy_sandbox
         )
-        await self._calls.within(self._settings.timeout_ms[name] / 1000, partial(remove, call, how))
+        await self._calls.within(self._settings.timeout_ms[name] / 1000, None, partial(remove, call, how))
 
     async def _fail(
         self, actor: TaskActor, failure: Exception, archive: bool, attempt: int, how: Release, repo: Repo
@@ -116,13 +143,7 @@ class Releasing:
 
             return await actor.commit(again)
 
-        def give_up(draft: Draft) -> None:
-            draft.leftover = LeftoverRow(
-                task=draft.task, repo=repo, archive=archive, force=how.force, delete_branch=how.delete_branch
-            )
-            _end(draft, leftover=error, touched=True)
-
-        await actor.commit(give_up)
+        await actor.commit(partial(_give_up, error=error, repo=repo, how=how))
         return None
 
     async def _repo(self, task: TaskDetail) -> Repo:
@@ -130,9 +151,13 @@ class Releasing:
         return repo or Repo(repo_id=task.repo_id, label=task.repo_label)
 
 
-def _was_begun(task: TaskDetail) -> bool:
-    """Whether the provider was ever asked for a sandbox."""
-    return any(stage.name is StageName.CREATE_SANDBOX and stage.attempt > 0 for stage in task.stages)
+def _give_up(draft: Draft, error: TaskError, repo: Repo, how: Release) -> None:
+    """End the task, and keep what is left behind to be removed later."""
+    archive = draft.status is TaskStatus.ARCHIVING
+    draft.leftover = LeftoverRow(
+        task=draft.task, repo=repo, archive=archive, force=how.force, delete_branch=how.delete_branch
+    )
+    _end(draft, leftover=error, touched=True)
 
 
 def _end(draft: Draft, leftover: TaskError | None, touched: bool) -> None:

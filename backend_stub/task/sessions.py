@@ -13,8 +13,8 @@ from backend_stub.dispatch.calls import Calls, CallTimedOutError
 from backend_stub.dispatch.embedded import Lane
 from backend_stub.providers.base import AgentError, Call, CallError, Provider
 from backend_stub.settings import Settings
-from backend_stub.storage.base import Storage, StorageUnavailableError, TaskState
-from backend_stub.task.actor import Actors, SupersededError, TaskActor
+from backend_stub.storage.base import StaleRevisionError, Storage, StorageUnavailableError, TaskState
+from backend_stub.task.actor import Actors, SupersededError, TaskActor, UnknownTaskError
 from backend_stub.task.draft import Draft, running_sessions
 from backend_stub.task.failures import task_error
 from backend_stub.task.turn import Answers, LiveTurn
@@ -32,6 +32,8 @@ from foundry_tui.contract.status import PROVISIONING, READY, StageName, TaskStat
 
 ATTACHING = 16
 """Tasks that are found again at once after a restart."""
+TELLING = 10
+"""Seconds that an agent has to take the news that a turn was stopped or a session closed."""
 
 OPEN_STATES = frozenset({PromptState.QUEUED, PromptState.DELIVERED})
 
@@ -66,7 +68,7 @@ class Sessions:
 
     async def restarted(self) -> None:
         """After a restart: find the agents of all ready tasks again, and go on with their turns."""
-        for task_id in await self._storage.ready():
+        for task_id in await self._storage.having(READY):
             self._unattached[task_id] = anyio.Lock()
             self.attaching.wake(task_id)
 
@@ -150,7 +152,7 @@ class Sessions:
         before = any(prompt.state is not PromptState.QUEUED for prompt in prompts)
         session = _session(state, session_id)
         if before or not prompts or session is None or session.status is SessionStatus.CLOSED:
-            return _become_idle
+            return become_ready
         prompt = prompts[0]
         turn = self._turn(actor, prompt)
         await provider.agents.deliver(call, prompt, turn)
@@ -158,17 +160,18 @@ class Sessions:
         def delivered(draft: Draft) -> None:
             held = draft.prompt(session_id, prompt.prompt_id)
             if held is None or held.state is not PromptState.QUEUED:
-                _become_idle(draft)
+                become_ready(draft)
             else:
                 begin_turn(draft, held)
 
         return delivered
 
-    async def attach(self, actor: TaskActor, provider: Provider) -> None:
+    async def attach(self, actor: TaskActor) -> None:
         """Find the task's agent again; raises `CallError` or `CallTimedOutError`."""
+        provider = await self._provider(actor)
         call = await self._call(actor)
         seconds = self._settings.timeout_ms[StageName.CREATE_SESSION] / 1000
-        await self._calls.within(seconds, partial(provider.agents.attach, call))
+        await self._calls.within(seconds, actor.task_id, partial(provider.agents.attach, call))
         self._unattached.pop(actor.task_id, None)
 
     async def _attach_again(self, task_id: str) -> None:
@@ -185,7 +188,7 @@ class Sessions:
             if actor.task_id not in self._unattached:
                 return True
             try:
-                await self.attach(actor, await self._provider(actor))
+                await self.attach(actor)
             except (CallError, CallTimedOutError) as failure:
                 timeout = self._settings.timeout_ms[StageName.CREATE_SESSION]
                 error = task_error(failure, "finding the agent again", timeout, self._chance.now())
@@ -226,7 +229,7 @@ class Sessions:
             if session_id in wanted:
                 wanted.discard(session_id)
                 try:
-                    await self._calls.within(10, partial(tell, call, session_id))
+                    await self._calls.within(TELLING, actor.task_id, partial(tell, call, session_id))
                 except (CallError, CallTimedOutError) as failure:
                     call.log(f"the agent could not be told to stop: {failure}")
 
@@ -242,7 +245,8 @@ class Sessions:
         for attempt in range(1, self._settings.attempts + 1):
             call = await self._call(actor)
             try:
-                await self._calls.within(timeout / 1000, partial(self.open, actor, provider, call, session_id))
+                opening = partial(self.open, actor, provider, call, session_id)
+                await self._calls.within(timeout / 1000, actor.task_id, opening)
                 return True
             except (CallError, CallTimedOutError) as failure:
                 error = task_error(failure, "opening the session", timeout, self._chance.now())
@@ -263,14 +267,15 @@ class Sessions:
             if prompt.state is PromptState.QUEUED:
                 self._delivering[prompt.session_id] = prompt.prompt_id
                 try:
-                    await self._calls.within(timeout / 1000, partial(provider.agents.deliver, call, prompt, turn))
+                    delivering = partial(provider.agents.deliver, call, prompt, turn)
+                    await self._calls.within(timeout / 1000, actor.task_id, delivering)
                 finally:
                     self._delivering.pop(prompt.session_id, None)
                 await actor.commit(partial(_begin_queued, prompt=prompt))
             turn.begin()
-            await self._calls.within(math.inf, partial(provider.agents.follow, call, prompt, turn))
+            await self._calls.within(math.inf, actor.task_id, partial(provider.agents.follow, call, prompt, turn))
             await actor.commit(turn.ending(partial(_end_turn, prompt=prompt)))
-        except (SupersededError, StorageUnavailableError):
+        except (SupersededError, StorageUnavailableError, StaleRevisionError, UnknownTaskError):
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not lose the task
             error = task_error(failure, "handing the prompt over", timeout, self._chance.now())
@@ -320,7 +325,7 @@ def begin_turn(draft: Draft, prompt: Prompt) -> None:
 def settle_idle(draft: Draft) -> None:
     """No turn is in progress any more, unless another session has one."""
     if draft.status is TaskStatus.RUNNING and not running_sessions(draft.task):
-        _become_idle(draft)
+        become_ready(draft)
 
 
 def fail_session(draft: Draft, session_id: str, error: TaskError) -> None:
@@ -339,9 +344,14 @@ def fail_task(draft: Draft, error: TaskError) -> None:
     )
 
 
-def _become_idle(draft: Draft) -> None:
-    draft.move(TaskStatus.IDLE)
-    draft.record(HistoryKind.TASK_IDLE)
+def become_ready(draft: Draft) -> None:
+    """Provisioning ends with nothing to hand over: idle, unless a turn went on meanwhile."""
+    if running_sessions(draft.task):
+        draft.move(TaskStatus.RUNNING)
+        draft.record(HistoryKind.TASK_RUNNING)
+    else:
+        draft.move(TaskStatus.IDLE)
+        draft.record(HistoryKind.TASK_IDLE)
 
 
 def _begin_queued(draft: Draft, prompt: Prompt) -> None:

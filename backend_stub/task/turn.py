@@ -7,8 +7,8 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from backend_stub.storage.base import StorageUnavailableError
-from backend_stub.task.actor import SupersededError, TaskActor
+from backend_stub.storage.base import StaleRevisionError, StorageUnavailableError
+from backend_stub.task.actor import SupersededError, TaskActor, UnknownTaskError
 from backend_stub.task.draft import Draft
 from foundry_tui.contract.records import (
     Permission,
@@ -126,8 +126,8 @@ class LiveTurn:
 
         try:
             await self._actor.commit(flush)
-        except SupersededError:
+        except (SupersededError, UnknownTaskError):
             self._told.clear()
-        except StorageUnavailableError:
+        except (StorageUnavailableError, StaleRevisionError):
             self._told = told | self._told
             self._flush_soon()
