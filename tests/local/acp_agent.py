@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A coding agent of the standard library alone, that does what the prompt's lines say; speaks ACP over stdin and stdout.
+"""A coding agent of the standard library alone that does what the prompt's lines say, in ACP over stdin and stdout.
 
 One line of the prompt is one step: a verb and its text. `say`, `think` stream text; `tool`, `edit PATH`, `plan`, `ask`
 send updates or a permission request; `write PATH TEXT` changes a file; `wait FIFO` blocks until somebody writes to the
@@ -19,7 +19,7 @@ from typing import Any
 Message = dict[str, Any]
 
 
-class Failed(Exception):
+class FailedError(Exception):
     """The turn ends with an error answer."""
 
 
@@ -84,7 +84,7 @@ class Agent:
             return
         try:
             self.send({"id": message["id"], "result": handler(message.get("params") or {})})
-        except Failed as failure:
+        except FailedError as failure:
             self.send({"id": message["id"], "error": {"code": -32000, "message": str(failure)}})
 
     def initialize(self, params: Message) -> Message:
@@ -109,12 +109,17 @@ class Agent:
         os._exit(3)
 
     def update(self, session: str, update: str, /, **fields: object) -> None:
-        self.send({"method": "session/update", "params": {"sessionId": session, "update": {"sessionUpdate": update, **fields}}})
+        self.send(
+            {
+                "method": "session/update",
+                "params": {"sessionId": session, "update": {"sessionUpdate": update, **fields}},
+            }
+        )
 
     def prompt(self, params: Message) -> Message:
         session = params["sessionId"]
         if session not in self.sessions:
-            raise Failed(f"no session {session}")
+            raise FailedError(f"no session {session}")
         self.cancelled[session].clear()
         text = "".join(block.get("text", "") for block in params["prompt"])
         for number, line in enumerate(text.splitlines()):
@@ -147,7 +152,15 @@ class Agent:
             path.write_text(content + "\n")
             if verb == "edit":
                 diff = [{"type": "diff", "path": str(path), "oldText": old, "newText": content + "\n"}]
-                self.update(session, "tool_call", toolCallId=key, title=f"Edit {name}", kind="edit", status="completed", content=diff)
+                self.update(
+                    session,
+                    "tool_call",
+                    toolCallId=key,
+                    title=f"Edit {name}",
+                    kind="edit",
+                    status="completed",
+                    content=diff,
+                )
         elif verb == "ask":
             kind, _, title = rest.partition(" ")
             answer = self.request(
@@ -177,7 +190,7 @@ class Agent:
         elif verb == "die":
             self.die(rest)
         elif verb == "fail":
-            raise Failed(rest)
+            raise FailedError(rest)
         elif verb == "flood":
             for number in range(int(rest)):
                 self.update(session, "agent_message_chunk", content={"type": "text", "text": f"{number} "})

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -10,10 +11,16 @@ from pathlib import Path
 
 MARK = "FOUNDRY_SANDBOX_ID"
 """Environment variable that every process of a sandbox inherits, by which stray ones are known as ours."""
+AGENT_MARK = "FOUNDRY_AGENT_SANDBOX_ID"
+"""The same for what a sandbox's agents have started, as opposed to its set-up."""
+
+KILL_LIMIT = 2.0
+"""Seconds to wait for the end of a killed process; one that the kernel holds on to may take longer."""
 
 _LINUX = sys.platform == "linux"
 _PROC = Path("/proc")
-_children: dict[int, subprocess.Popen[bytes]] = {}
+_children: dict[int, int | None] = {}
+"""Exit codes, by pid, of the processes that were started here; None while they run."""
 
 
 def spawn(argv: Sequence[str], *, environ: Mapping[str, str], cwd: Path, log: Path) -> int:
@@ -34,19 +41,20 @@ def spawn(argv: Sequence[str], *, environ: Mapping[str, str], cwd: Path, log: Pa
         )
     finally:
         os.close(descriptor)
-    _children[child.pid] = child
+    _children[child.pid] = None
+    # We wait for it by its pid; the object would complain of a child that is meant to go on after us.
+    child.returncode = 0
     return child.pid
 
 
 def exit_code(pid: int) -> int | None:
     """How a child of ours ended (negative: by which signal), or None while it runs or if it is no child of ours."""
-    child = _children.get(pid)
-    if child is None:
-        return None
-    code = child.poll()
-    if code is not None:
-        del _children[pid]
-    return code
+    if pid in _children and _children[pid] is None:
+        with contextlib.suppress(ChildProcessError):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                _children[pid] = os.waitstatus_to_exitcode(status)
+    return _children.get(pid)
 
 
 def start_mark(pid: int) -> str | None:
@@ -67,28 +75,61 @@ def end(pid: int, started: str, sandbox_id: str) -> None:
     A pid whose start mark is another's is left alone. Blocks for some milliseconds.
     """
     if start_mark(pid) == started:
+        group = [member for member in _pids() if (fields := _stat(member)) is not None and fields[2] == str(pid)]
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
-        child = _children.pop(pid, None)
-        if child is not None:
-            child.wait()
+        _kill(group)
     end_marked(sandbox_id)
 
 
-def end_marked(sandbox_id: str) -> int:
+def end_marked(sandbox_id: str, mark: str = MARK) -> int:
     """Kill every process that carries the sandbox's mark, as far as the system shows environments; how many."""
-    needle = f"{MARK}={sandbox_id}".encode()
-    ended = 0
+    needle = f"{mark}={sandbox_id}".encode()
+    marked = []
     for pid in _pids():
         try:
             variables = (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
         except OSError:
             continue
         if needle in variables and pid != os.getpid():
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-                ended += 1
-    return ended
+            marked.append(pid)
+    _kill(marked)
+    return len(marked)
+
+
+def agents_of(server: int, program: str) -> dict[int, str]:
+    """Start marks, by pid, of the processes that the server has started; empty where the system does not show them.
+
+    `program` is the server's own name: under a wrapper it is a descendant of the pid that was started.
+    """
+    parents = _parents()
+    for pid in (server, *_descendants(server, parents)):
+        if _name(pid) == program[:15]:
+            return {child: mark for child, parent in parents.items() if parent == pid and (mark := start_mark(child))}
+    return {}
+
+
+def end_tree(pid: int, started: str) -> None:
+    """Kill a process and all its descendants; a pid whose start mark is another's is left alone."""
+    if start_mark(pid) != started:
+        return
+    _kill([pid, *_descendants(pid, _parents())])
+
+
+def _kill(pids: Sequence[int]) -> None:
+    """Kill these and wait until they have ended, where the system lets us wait for what is no child of ours."""
+    handles = []
+    for pid in pids:
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                handles.append(os.pidfd_open(pid))
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    for handle in handles:
+        select.select([handle], [], [], KILL_LIMIT)
+        os.close(handle)
+    for pid in pids:
+        exit_code(pid)
 
 
 def hide_argument(group: int, secret: str) -> None:
@@ -118,8 +159,29 @@ def _pids() -> Iterator[int]:
             yield int(entry.name)
 
 
+def _parents() -> dict[int, int]:
+    """The parent of every process."""
+    return {pid: int(fields[1]) for pid in _pids() if (fields := _stat(pid)) is not None}
+
+
+def _descendants(pid: int, parents: Mapping[int, int]) -> list[int]:
+    found: list[int] = []
+    fresh = {pid}
+    while fresh:
+        fresh = {child for child, parent in parents.items() if parent in fresh}
+        found.extend(fresh)
+    return found
+
+
+def _name(pid: int) -> str:
+    try:
+        return (_PROC / str(pid) / "comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def _stat(pid: int) -> list[str] | None:
-    """Fields of /proc/PID/stat from the state on: 0 state, 2 group, 19 start time, 45 where the arguments begin."""
+    """Fields of /proc/PID/stat from the state on: 0 state, 1 parent, 2 group, 19 start, 45 where arguments begin."""
     try:
         text = (_PROC / str(pid) / "stat").read_text()
     except OSError:

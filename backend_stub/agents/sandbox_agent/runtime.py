@@ -126,16 +126,16 @@ class SandboxAgentRuntime:
             text = "The agent did not stop when told to; its process was ended."
             await turn.say(f"{prompt.prompt_id}:unstoppable", TranscriptKind.NOTICE, text)
             self._forget(session)
-            await session.link.close()
-            self._turn_ended(session, prompt.prompt_id, call.task.task_id)
+            await session.end()
+            await self._turn_ended(session, prompt.prompt_id, call.task.task_id)
         except AgentError as failure:
-            self._turn_ended(session, prompt.prompt_id, call.task.task_id, failure.message)
+            await self._turn_ended(session, prompt.prompt_id, call.task.task_id, failure.message)
             raise
         else:
-            self._turn_ended(session, prompt.prompt_id, call.task.task_id)
+            await self._turn_ended(session, prompt.prompt_id, call.task.task_id)
 
-    def _turn_ended(self, session: Session, prompt_id: str, task_id: str, error: str | None = None) -> None:
-        session.end_turn(prompt_id, error)
+    async def _turn_ended(self, session: Session, prompt_id: str, task_id: str, error: str | None = None) -> None:
+        await session.end_turn(prompt_id, error)
         if self._group is not None:
             self._group.start_soon(self._settle, session)
         if self.on_turn_end is not None:
@@ -149,8 +149,7 @@ class SandboxAgentRuntime:
     async def close_session(self, call: Call, session_id: str) -> None:
         session = self._sessions.pop(session_id, None)
         if session is not None:
-            session.close()
-            await session.link.close()
+            await session.end()
         self._state_folder(call.task.task_id).forget_session(session_id)
 
     # For the provider
@@ -177,7 +176,7 @@ class SandboxAgentRuntime:
         """The server of the task's sandbox: the one we hold, the one of an earlier run, or a new one."""
         task_id = call.task.task_id
         held = self._servers.get(task_id)
-        if held is not None and await anyio.to_thread.run_sync(held.running):
+        if held is not None and await anyio.to_thread.run_sync(held.running) and await held.healthy():
             return held
         if held is not None:
             self._drop_server(task_id)
@@ -280,6 +279,9 @@ class SandboxAgentRuntime:
             if mark.phase != ENDED:
                 mark.phase = ENDED
                 mark.error = LOST_TURN
+            # The new agent's stream is counted from its own beginning.
+            mark.ended_at = 0
+            mark.settled = True
         state.openings += 1
         state.life = running.life
         state.server_id = f"{summary.session_id}.{state.openings}"
@@ -292,9 +294,8 @@ class SandboxAgentRuntime:
         try:
             remembers = await session.open(_cwd(call))
         except BaseException:
-            session.close()
             with anyio.CancelScope(shield=True):
-                await link.close()
+                await session.end()
             raise
         if again:
             state.notices.append(REMEMBERS if remembers else FORGOT)
@@ -322,10 +323,8 @@ class SandboxAgentRuntime:
 
     async def _settle(self, session: Session) -> None:
         await anyio.sleep(SETTLE)
-        if session.active is None and self._sessions.get(session.state.session_id) is session:
-            session.state.seen = session.position
-            session.state.translation = None
-            await session.save()
+        if self._sessions.get(session.state.session_id) is session:
+            await session.settle()
 
     # Small things
 

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import shlex
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ import httpx
 import msgspec
 
 from backend_stub.agents.sandbox_agent import processes
-from backend_stub.agents.sandbox_agent.binary import HOW_TO_GET
+from backend_stub.agents.sandbox_agent.binary import HOW_TO_GET, NAME
 from backend_stub.agents.sandbox_agent.state import ServerState, StateFolder
 from backend_stub.providers.base import AgentError
 
@@ -68,6 +69,10 @@ class Server:
     def running(self) -> bool:
         """Whether the process is there; looks at the process table."""
         return processes.start_mark(self.state.pid) == self.state.started
+
+    def agents_running(self) -> dict[int, str]:
+        """Start marks of the agent processes, by pid, where the system shows them."""
+        return processes.agents_of(self.state.pid, NAME)
 
     async def healthy(self) -> bool:
         """Whether it answers us."""
@@ -151,17 +156,19 @@ async def start(
         "SANDBOX_AGENT_ACP_REQUEST_TIMEOUT_MS": str(30 * 24 * 3600 * 1000),
         "RUST_LOG": "warn,acp_http_adapter=info,sandbox_agent::cli=info",
         processes.MARK: sandbox_id,
+        processes.AGENT_MARK: sandbox_id,
     }
-    await anyio.to_thread.run_sync(processes.end_marked, sandbox_id)
+    await anyio.to_thread.run_sync(processes.end_marked, sandbox_id, processes.AGENT_MARK)
     for attempt in range(1, PORT_ATTEMPTS + 1):
         port = _free_port()
         token = secrets.token_urlsafe(32)
-        command = [str(binary), "server", "--host", "127.0.0.1", "--port", str(port), "--no-telemetry", "--token"]
-        log(f"$ {' '.join(command)} ***")
+        command = [str(binary), "server", "--host", "127.0.0.1", "--port", str(port), "--no-telemetry"]
+        log(f"$ {shlex.join(command)} --token=***")
         began = anyio.current_time()
         with anyio.CancelScope(shield=True):
             # A process that nobody has written down could not be found again.
-            server = await _launch(wrap([*command, token]), folder, sandbox_id, cwd, variables, port, token)
+            argv = wrap([*command, f"--token={token}"])
+            server = await _launch(argv, folder, sandbox_id, cwd, variables, port, token)
         try:
             code = await _await_health(server)
         except BaseException:

@@ -12,6 +12,7 @@ import msgspec
 from anyio.abc import TaskGroup
 from msgspec import Raw, Struct
 
+from backend_stub.agents.sandbox_agent import processes
 from backend_stub.agents.sandbox_agent.link import AnsweredError, Link, Message, RefusedError
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, SessionState, StateFolder
 from backend_stub.providers.base import AgentError
@@ -81,6 +82,8 @@ class Session:
         self._opening: anyio.CancelScope | None = None
         self._awaited: tuple[int, anyio.Event] | None = None
         self._refused: AgentError | None = None
+        self._floor = 0
+        self._over = False
 
     # Opening and closing
 
@@ -90,7 +93,13 @@ class Session:
     ) -> "Session":
         """A session that lives on in a server that was found again; its stream goes on behind what was seen."""
         session = cls(link, state, folder, group, on_lost)
-        session.active = next((id_ for id_, mark in state.prompts.items() if mark.phase != ENDED), None)
+        last = next(reversed(state.prompts.items()), None)
+        if last is not None:
+            prompt_id, mark = last
+            if mark.phase == ENDED and mark.error is None and not mark.settled:
+                # Its end may not have been committed: it can be told again.
+                mark.phase = SENT
+            session.active = None if mark.phase == ENDED else prompt_id
         group.start_soon(session.pump)
         return session
 
@@ -101,12 +110,17 @@ class Session:
         """
         self._opening = anyio.CancelScope()
         self._group.start_soon(self.pump)
+        before = await anyio.to_thread.run_sync(self.link.server.agents_running)
         remembers = False
         try:
             with self._opening:
                 remembers = await self._introduce(cwd)
         finally:
             self._opening = None
+            after = await anyio.to_thread.run_sync(self.link.server.agents_running)
+            new = {pid: mark for pid, mark in after.items() if before.get(pid) != mark}
+            if len(new) == 1:
+                [(self.state.agent_pid, self.state.agent_started)] = new.items()
         if self.lost is not None:
             raise self.lost
         return remembers
@@ -240,10 +254,11 @@ class Session:
             self._awaited = None
         mark = self.state.prompts.get(self.active or "")
         if mark is not None and message.id == mark.rpc_id:
+            self._over = True
             self._arrive(Arrival(number, message))
 
     def _arrive(self, arrival: Arrival) -> None:
-        if self.active is not None:
+        if self.active is not None and arrival.number > self._floor:
             self._inbox.append(arrival)
             self._wake.set()
 
@@ -273,7 +288,7 @@ class Session:
         self._wake.set()
         if self._opening is not None:
             self._opening.cancel()
-        elif self.active is None:
+        elif self.active is None or self._over:
             await self._on_lost(self, reason)
 
     # Prompts
@@ -299,11 +314,15 @@ class Session:
             raise self.lost
         for earlier in self.state.prompts.values():
             earlier.phase = ENDED
+            earlier.settled = True
+            # A stream that is read again after a restart begins with what belongs to earlier turns.
+            self._floor = max(self._floor, earlier.ended_at)
         mark = self.state.prompts[prompt_id] = PromptMark(rpc_id=self._number())
         self._inbox.clear()
         self.active = prompt_id
         self.stopping_since = None
         self._refused = None
+        self._over = False
         self.state.seen = self.position
         self.state.translation = None
         self.state.asking = {}
@@ -342,7 +361,7 @@ class Session:
 
     async def stop(self) -> None:
         """Ask the agent to end the turn that runs; nothing running is success."""
-        if self.active is None or self.lost is not None:
+        if self.active is None or self._over or self.gone():
             return
         if self.stopping_since is None:
             self.stopping_since = anyio.current_time()
@@ -368,17 +387,36 @@ class Session:
         await self._wake.wait()
         self._wake = anyio.Event()
 
-    def end_turn(self, prompt_id: str, error: str | None = None) -> None:
-        """The turn is over; kept in memory until `save`."""
+    async def end_turn(self, prompt_id: str, error: str | None = None) -> None:
+        """The turn is over."""
         mark = self.state.prompts.get(prompt_id)
         if mark is not None:
             mark.phase = ENDED
             mark.error = error
+            mark.ended_at = self.position
         self.state.asking = {}
         if self.active == prompt_id:
             self.active = None
             self.stopping_since = None
             self._sending.cancel()
+        await self.save()
+
+    async def settle(self) -> None:
+        """What was told of the last turn has been committed: a restart need not read the stream from before it."""
+        if self.active is None:
+            self.state.seen = self.position
+            self.state.translation = None
+            for mark in self.state.prompts.values():
+                mark.settled = True
+            await self.save()
+
+    async def end(self) -> None:
+        """End the agent process with what it has started."""
+        self.close()
+        await self.link.close()
+        # An agent need not end when its input does.
+        if self.state.agent_pid:
+            await anyio.to_thread.run_sync(processes.end_tree, self.state.agent_pid, self.state.agent_started)
 
 
 def _convert(raw: Raw, type_: type[T]) -> T:

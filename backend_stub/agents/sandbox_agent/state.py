@@ -31,18 +31,25 @@ class ServerState(Struct, frozen=True, kw_only=True):
 
 
 class PromptMark(Struct, kw_only=True):
-    """How far a prompt has come towards the agent; `rpc_id` is the id of its request."""
+    """How far a prompt has come towards the agent; `rpc_id` is the id of its request.
+
+    `ended_at` is the number of the event with which its turn ended. Until it is `settled`, what was told of it last may
+    not have been committed.
+    """
 
     rpc_id: int
     phase: str = SENDING
     error: str | None = None
+    ended_at: int = 0
+    settled: bool = False
 
 
 class SessionState(Struct, kw_only=True):
     """A session as the agent knows it.
 
     `life` names the server it was opened in and `server_id` its place there; `seen` is the id of the last event
-    of the stream that is accounted for in `translation`. `asking` holds the agent's open requests as they came.
+    of the stream that is accounted for in `translation`. `agent_pid` is 0 where it is not known. `asking` holds the
+    agent's open requests as they came.
     """
 
     session_id: str
@@ -52,6 +59,8 @@ class SessionState(Struct, kw_only=True):
     acp_session: str = ""
     can_load: bool = False
     openings: int = 0
+    agent_pid: int = 0
+    agent_started: str = ""
     next_id: int = 1
     seen: int = 0
     prompts: dict[str, PromptMark] = {}

@@ -4,12 +4,15 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Raw, Struct
 
 from foundry_tui.contract.records import FileEdit, PlanBody, PlanEntry, ToolCallBody, TranscriptKind
 
 TEXT_LIMIT = 200_000
 """Characters of one text that an item keeps; what is beyond is cut and said to be."""
+
+
+NOTHING = Raw(b"null")
 
 
 class Block(Struct, kw_only=True):
@@ -49,11 +52,11 @@ class Update(Struct, kw_only=True, rename="camel"):
     """Every kind of `session/update` in one; what a kind does not use stays unset."""
 
     session_update: str
-    content: msgspec.Raw | UnsetType | None = UNSET
+    content: Raw = NOTHING
     tool_call_id: str = ""
-    title: str | UnsetType | None = UNSET
-    kind: str | UnsetType | None = UNSET
-    status: str | UnsetType | None = UNSET
+    title: str | None = None
+    kind: str | None = None
+    status: str | None = None
     entries: list[Entry] = []
 
 
@@ -104,7 +107,7 @@ class Translation(Struct, kw_only=True):
         return f"{self.prompt_id}:{name}"
 
     def _grow(self, kind: TranscriptKind, update: Update) -> Item | None:
-        if not isinstance(update.content, msgspec.Raw):
+        if bytes(update.content) == bytes(NOTHING):
             return None
         text = _block.decode(update.content).words()
         if not text:
@@ -119,13 +122,13 @@ class Translation(Struct, kw_only=True):
     def _tool(self, update: Update) -> Item:
         body = self.tools.get(update.tool_call_id, ToolCallBody(title="Tool call"))
         changes: dict[str, object] = {}
-        if isinstance(update.title, str):
+        if update.title is not None:
             changes["title"] = update.title
-        if isinstance(update.kind, str):
+        if update.kind is not None:
             changes["kind"] = update.kind
-        if isinstance(update.status, str):
+        if update.status is not None:
             changes["status"] = update.status
-        if isinstance(update.content, msgspec.Raw):
+        if bytes(update.content) != bytes(NOTHING):
             changes |= self._tool_content(_tool_content.decode(update.content))
         body = msgspec.structs.replace(body, **changes)
         self.tools[update.tool_call_id] = body

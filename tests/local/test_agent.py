@@ -1,0 +1,251 @@
+"""The runtime with the real sandbox-agent server and a scripted agent: sessions, turns, permissions, stopping."""
+
+import os
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import msgspec
+import pytest
+
+from backend_stub.agents.sandbox_agent import processes
+from backend_stub.agents.sandbox_agent.policy import Policy
+from backend_stub.providers.base import AgentError
+from backend_stub.providers.local import LocalSettings
+from foundry_tui.contract.records import TranscriptKind
+from tests.local.world import LIMIT, Told, World, open_gate, prompt, turn
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_turn_becomes_a_transcript(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told = await turn(
+            provider, world, task, "think hm\nsay hello there\ntool make\nedit new.txt hi\nplan one,two\nsay bye"
+        )
+        assert [kind for kind, _ in told.items.values()] == [
+            TranscriptKind.THOUGHT,
+            TranscriptKind.MESSAGE,
+            TranscriptKind.TOOL_CALL,
+            TranscriptKind.TOOL_CALL,
+            TranscriptKind.PLAN,
+            TranscriptKind.MESSAGE,
+        ]
+        assert told.text == "hello there|bye"
+        make, edit = told.of(TranscriptKind.TOOL_CALL)
+        assert (make["title"], make["status"], make["content"]) == ("make", "completed", "output of make")
+        assert list(edit["edits"]) == [{"path": "new.txt", "old": None, "new": "hi\n"}]
+        assert [entry["content"] for entry in told.of(TranscriptKind.PLAN)[0]["entries"]] == ["one", "two"]
+
+
+async def test_a_prompt_is_handed_over_once(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told = Told()
+        said = prompt(task, "say hi")
+        for _ in range(3):
+            await provider.agents.deliver(world.call(task), said, told)
+        await provider.agents.follow(world.call(task), said, told)
+        await provider.agents.deliver(world.call(task), said, told)
+        await provider.agents.follow(world.call(task), said, told)
+        assert told.text == "hi"
+        assert len(world.agent_saw("session/prompt")) == 1
+
+
+async def test_stages_again_change_nothing(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        await world.with_session(provider, task)
+        await provider.agents.attach(world.call(task))
+        assert len(world.agent_saw("start")) == 1
+        assert len(world.agent_saw("session/new")) == 1
+
+
+async def test_sessions_side_by_side(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task(sessions=2))
+        told = [Told(), Told()]
+        async with anyio.create_task_group() as group:
+            for number in (0, 1):
+                said = prompt(task, f"say from {number}\nflood 200", f"p{number}", session=number)
+                await provider.agents.deliver(world.call(task), said, told[number])
+                group.start_soon(provider.agents.follow, world.call(task), said, told[number])
+        numbers = " ".join(str(number) for number in range(200))
+        assert [each.text for each in told] == [f"from {number} {numbers}" for number in (0, 1)]
+
+
+async def test_a_permission_is_asked_and_answered(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told, said = Told(), prompt(task, "ask execute Run make?\nsay done")
+        async with anyio.create_task_group() as group:
+            await provider.agents.deliver(world.call(task), said, told)
+            group.start_soon(provider.agents.follow, world.call(task), said, told)
+            await told.until(lambda: told.questions)
+            [(key, (title, options))] = told.questions.items()
+            assert title == "Run make?"
+            assert [(option.option_id, option.kind) for option in options] == [
+                ("yes", "allow_once"),
+                ("no", "reject_once"),
+            ]
+            told.answer(key, "no")
+        assert told.text == "answer: nodone"
+
+
+async def test_a_permission_request_that_is_cancelled_is_answered_so(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told, said = Told(), prompt(task, "ask execute Run make?")
+        async with anyio.create_task_group() as group:
+            await provider.agents.deliver(world.call(task), said, told)
+            group.start_soon(provider.agents.follow, world.call(task), said, told)
+            await told.until(lambda: told.questions)
+            told.answer(next(iter(told.questions)), None)
+        assert told.text == "answer: cancelled"
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked"),
+    [(Policy.ASK, ["Read a.txt", "Run make"]), (Policy.READS, ["Run make"]), (Policy.ALL, [])],
+)
+async def test_a_policy_answers_in_place_of_a_person(world: World, policy: Policy, asked: list[str]) -> None:
+    async with world.provider(LocalSettings(policy=policy)) as provider:
+        task = await world.with_session(provider, world.task())
+        told, said = Told(), prompt(task, "ask read Read a.txt\nask execute Run make")
+        async with anyio.create_task_group() as group:
+            await provider.agents.deliver(world.call(task), said, told)
+            group.start_soon(provider.agents.follow, world.call(task), said, told)
+            for number, title in enumerate(asked):
+                await told.until(lambda number=number: len(told.questions) > number)  # type: ignore[misc]
+                key, (shown, _) = list(told.questions.items())[number]
+                assert shown == title
+                told.answer(key, "yes")
+        assert told.text == "answer: yesanswer: yes"
+        assert len(told.questions) == len(asked)
+
+
+async def test_an_unknown_request_of_the_agent_is_refused(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told = await turn(provider, world, task, "call fs/write_text_file")
+        assert told.text == "fs/write_text_file: -32601"
+
+
+async def test_stop_ends_the_turn(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told, said = Told(), prompt(task, "say working\npause\nsay never")
+        async with anyio.create_task_group() as group:
+            await provider.agents.deliver(world.call(task), said, told)
+            group.start_soon(provider.agents.follow, world.call(task), said, told)
+            await told.until(lambda: told.text == "working")
+            await provider.agents.stop(world.call(task), said.session_id)
+        assert told.text == "working"
+        await provider.agents.stop(world.call(task), said.session_id)
+        assert (await turn(provider, world, task, "say again", "p2")).text == "again"
+
+
+async def test_stop_answers_open_requests_with_cancelled(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told, said = Told(), prompt(task, "ask execute Run make?\nsay never")
+        async with anyio.create_task_group() as group:
+            await provider.agents.deliver(world.call(task), said, told)
+            group.start_soon(provider.agents.follow, world.call(task), said, told)
+            await told.until(lambda: told.questions)
+            await provider.agents.stop(world.call(task), said.session_id)
+        [response] = world.agent_saw("response")
+        assert response["message"]["result"] == {"outcome": {"outcome": "cancelled"}}
+        assert "never" not in told.text
+
+
+async def test_an_agent_that_does_not_stop_is_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend_stub.agents.sandbox_agent.turn.STOP_GRACE", 0.1)
+    gate = world.root / "gate"
+    os.mkfifo(gate)
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told, said = Told(), prompt(task, f"say working\nwait {gate}")
+        async with anyio.create_task_group() as group:
+            await provider.agents.deliver(world.call(task), said, told)
+            group.start_soon(provider.agents.follow, world.call(task), said, told)
+            await told.until(lambda: told.text == "working")
+            await provider.agents.stop(world.call(task), said.session_id)
+        assert "did not stop" in told.of(TranscriptKind.NOTICE)[0]
+        told = await turn(provider, world, task, "say again", "p2")
+        assert told.text == "again"
+        assert "does not remember" in told.of(TranscriptKind.NOTICE)[0]
+
+
+async def test_a_turn_that_fails_says_why(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        with pytest.raises(AgentError, match="the model is away"):
+            await turn(provider, world, task, "fail the model is away")
+        assert (await turn(provider, world, task, "say again", "p2")).text == "again"
+
+
+async def test_a_long_silence_is_no_failure(world: World) -> None:
+    gate = world.root / "gate"
+    os.mkfifo(gate)
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told, said = Told(), prompt(task, f"wait {gate}\nsay done")
+        async with anyio.create_task_group() as group:
+            with anyio.fail_after(LIMIT):
+                await provider.agents.deliver(world.call(task), said, told)
+            group.start_soon(provider.agents.follow, world.call(task), said, told)
+            await anyio.to_thread.run_sync(open_gate, gate)
+        assert told.text == "done"
+
+
+async def test_more_events_than_the_ring_holds_arrive_whole(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told = await turn(provider, world, task, "flood 3000")
+        assert told.text == " ".join(str(number) for number in range(3000))
+        assert told.of(TranscriptKind.NOTICE) == []
+
+
+async def test_a_closed_session_leaves_no_process(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        await provider.agents.close_session(world.call(task), task.sessions[0].session_id)
+        await provider.agents.close_session(world.call(task), task.sessions[0].session_id)
+        assert not any(processes.start_mark(pid) for pid in world.agent_pids())
+
+
+async def test_an_agent_that_is_not_installed(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_sandbox(provider, world.task(agent="codex"))
+        with pytest.raises(AgentError, match="codex is not installed") as caught:
+            await provider.agents.ensure_agent(world.call(task))
+        assert not caught.value.retryable
+        task = msgspec.structs.replace(task, agent="nonsense")
+        with pytest.raises(AgentError, match="knows no agent 'nonsense'"):
+            await provider.agents.ensure_agent(world.call(task))
+
+
+async def test_without_the_binary_the_error_says_how_to_get_it(git_world: World) -> None:
+    git_world.environ["PATH"] = "/usr/bin:/bin"
+    git_world.environ["FOUNDRY_SANDBOX_AGENT"] = str(git_world.root / "nowhere")
+    async with git_world.provider() as provider:
+        assert "foundry agent install" in provider.state()
+        task = await git_world.with_sandbox(provider, git_world.task())
+        with pytest.raises(AgentError, match="foundry agent install") as caught:
+            await provider.agents.ensure_agent(git_world.call(task))
+        assert not caught.value.retryable
+
+
+async def test_the_token_is_nowhere_to_be_seen(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        state = world.data / "sandboxes" / task.task_id / "agent/server.json"
+        assert state.stat().st_mode & 0o077 == 0
+        server = msgspec.json.decode(state.read_bytes())
+        shown = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in (server["pid"], *world.agent_pids())]
+        assert shown[0]
+        assert not any(server["token"].encode() in arguments for arguments in shown)
+        assert not world.logged(server["token"])
+        assert not any(server["token"] in path.read_text() for path in state.parent.glob("*.log"))

@@ -1,0 +1,241 @@
+"""A small world on disk: a repository, a home folder with the scripted agent, a data folder; and who calls."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+
+from backend_stub.agents.sandbox_agent import processes
+from backend_stub.providers.base import Call, Release
+from backend_stub.providers.local import LocalProvider, LocalSettings
+from foundry_tui.contract.ids import uuid7
+from foundry_tui.contract.records import (
+    PermissionOption,
+    Prompt,
+    PromptState,
+    Repo,
+    SessionStatus,
+    SessionSummary,
+    TaskDetail,
+    TranscriptKind,
+)
+from foundry_tui.contract.status import TaskStatus
+
+LIMIT = 30.0
+"""Seconds after which something that is waited for counts as never coming."""
+AGENT = Path(__file__).with_name("acp_agent.py")
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in a test's repository, deaf to the user's configuration."""
+    done = subprocess.run(
+        ["git", *arguments],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_AUTHOR_NAME": "A",
+            "GIT_AUTHOR_EMAIL": "a@example.org",
+            "GIT_COMMITTER_NAME": "A",
+            "GIT_COMMITTER_EMAIL": "a@example.org",
+        },
+    )
+    return done.stdout
+
+
+def make_repository(folder: Path) -> Path:
+    """A repository with two commits on `main`."""
+    folder.mkdir(parents=True)
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    (folder / "a.txt").write_text("one\ntwo\n")
+    (folder / ".gitignore").write_text(".env\n")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message=first")
+    (folder / "b.txt").write_text("b\n")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message=second")
+    return folder
+
+
+class World:
+    """Everything that a test of the local provider needs; `close` ends what its tasks left running."""
+
+    def __init__(self, root: Path, binary: Path | None = None) -> None:
+        self.root = root
+        self.repository = make_repository(root / "code")
+        self.data = root / "data"
+        self.home = root / "home"
+        self.agent_log = root / "agent.jsonl"
+        launchers = self.home / ".local/share/sandbox-agent/bin/agent_processes"
+        launchers.mkdir(parents=True)
+        launcher = launchers / "pi-acp"
+        launcher.write_bytes(AGENT.read_bytes())
+        launcher.chmod(0o755)
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "ACP_AGENT_LOG": str(self.agent_log),
+            **({"FOUNDRY_SANDBOX_AGENT": str(binary)} if binary else {}),
+        }
+        self.lines: list[str] = []
+        self.tasks: list[str] = []
+
+    def close(self) -> None:
+        for task_id in self.tasks:
+            processes.end_marked(task_id)
+
+    @asynccontextmanager
+    async def provider(self, settings: LocalSettings | None = None) -> AsyncIterator[LocalProvider]:
+        """A provider that runs; leaving is what the end of the backend is to it."""
+        provider = LocalProvider(self.data, settings or LocalSettings(), self.environ)
+        async with anyio.create_task_group() as group:
+            await group.start(provider.run)
+            yield provider
+            group.cancel_scope.cancel()
+
+    def call(self, task: TaskDetail, repo: Repo | None = None) -> Call:
+        return Call(task=task, repo=repo or self.repo(), log=self.lines.append, detail=lambda _: None)
+
+    def repo(self) -> Repo:
+        return Repo(repo_id="r1", label="code", path=str(self.repository), default_branch="main")
+
+    def task(self, branch: str = "fix/it", *, agent: str = "pi", sessions: int = 1, **more: Any) -> TaskDetail:
+        now = time.time_ns() // 1_000_000
+        task_id = uuid7()
+        self.tasks.append(task_id)
+        return TaskDetail(
+            task_id=task_id,
+            repo_id="r1",
+            repo_label="code",
+            prompt="do it",
+            agent=agent,
+            provider="local",
+            status=TaskStatus.CREATE_SANDBOX,
+            status_since=now,
+            created_at=now,
+            updated_at=now,
+            revision=1,
+            branch=branch,
+            sessions=tuple(
+                SessionSummary(
+                    session_id=f"{task_id}-s{number}",
+                    task_id=task_id,
+                    name=f"s{number}",
+                    agent=agent,
+                    status=SessionStatus.READY,
+                    created_at=now,
+                    updated_at=now,
+                    revision=1,
+                )
+                for number in range(sessions)
+            ),
+            **more,
+        )
+
+    async def with_sandbox(self, provider: LocalProvider, task: TaskDetail) -> TaskDetail:
+        made = await provider.create_sandbox(self.call(task))
+        return msgspec.structs.replace(task, sandbox=made.sandbox)
+
+    async def with_session(self, provider: LocalProvider, task: TaskDetail) -> TaskDetail:
+        """All stages, as the backend runs them; the task with its sandbox."""
+        task = await self.with_sandbox(provider, task)
+        await provider.agents.ensure_agent(self.call(task))
+        for session in task.sessions:
+            await provider.agents.create_session(self.call(task), session)
+        return task
+
+    async def kill(self, provider: LocalProvider, task: TaskDetail, *, force: bool = True) -> None:
+        await provider.destroy_sandbox(self.call(task), Release(force=force))
+
+    def agent_saw(self, what: str) -> list[dict[str, Any]]:
+        """What the agents were told of this kind, in order, over all their processes."""
+        if not self.agent_log.exists():
+            return []
+        entries = [json.loads(line) for line in self.agent_log.read_text().splitlines()]
+        return [entry for entry in entries if entry["what"] == what]
+
+    def agent_pids(self) -> list[int]:
+        return [entry["pid"] for entry in self.agent_saw("start")]
+
+    def logged(self, part: str) -> bool:
+        return any(part in line for line in self.lines)
+
+
+def prompt(task: TaskDetail, text: str, prompt_id: str = "p1", session: int = 0) -> Prompt:
+    """A prompt for one of the task's sessions."""
+    return Prompt(
+        prompt_id=prompt_id,
+        session_id=task.sessions[session].session_id,
+        text=text,
+        state=PromptState.QUEUED,
+        at=1,
+    )
+
+
+class Told:
+    """A `Turn` that keeps what it was told, over restarts too, and answers what it is asked when a test says so."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, tuple[TranscriptKind, Any]] = {}
+        self.questions: dict[str, tuple[str, tuple[PermissionOption, ...]]] = {}
+        self._answers: dict[str, str | None] = {}
+        self._changed = anyio.Event()
+
+    async def say(self, key: str, kind: TranscriptKind, body: str | dict[str, Any]) -> None:
+        self.items[key] = (kind, body)
+        self._wake()
+
+    async def ask(self, key: str, title: str, options: Sequence[PermissionOption]) -> str | None:
+        self.questions[key] = (title, tuple(options))
+        self._wake()
+        await self.until(lambda: key in self._answers)
+        return self._answers[key]
+
+    def answer(self, key: str, option_id: str | None) -> None:
+        self._answers[key] = option_id
+        self._wake()
+
+    def of(self, kind: TranscriptKind) -> list[Any]:
+        """Bodies of all items of a kind, in the order in which they first came."""
+        return [body for held, body in self.items.values() if held is kind]
+
+    @property
+    def text(self) -> str:
+        return "|".join(str(body).strip() for body in self.of(TranscriptKind.MESSAGE))
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until the condition holds; it is looked at again after each thing told."""
+        with anyio.fail_after(LIMIT):
+            while not condition():
+                await self._changed.wait()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+
+async def turn(provider: LocalProvider, world: World, task: TaskDetail, text: str, prompt_id: str = "p1") -> Told:
+    """One whole turn: the prompt handed over and its turn followed to the end."""
+    told = Told()
+    said = prompt(task, text, prompt_id)
+    with anyio.fail_after(LIMIT):
+        await provider.agents.deliver(world.call(task), said, told)
+        await provider.agents.follow(world.call(task), said, told)
+    return told
+
+
+def open_gate(path: Path) -> None:
+    """Let an agent that waits at this FIFO go on; blocks until it is there."""
+    with path.open("w") as gate:
+        gate.write("go\n")
