@@ -24,7 +24,7 @@ from backend_stub.server.guard import Guard
 from backend_stub.server.hub import Hub
 from backend_stub.server.routes import make_app
 from backend_stub.settings import SettingError, Settings, read_settings
-from backend_stub.storage.base import StorageError
+from backend_stub.storage.base import StorageError, StorageUnavailableError
 from backend_stub.storage.sqlite import open_storage
 from foundry_tui.contract.codec import encode
 
@@ -51,8 +51,10 @@ class Server(uvicorn.Server):
         self._hub = hub
 
     def handle_exit(self, sig: int, frame: object) -> None:
-        self.should_exit = True
-        self._hub.close()
+        if not self.should_exit:
+            self.should_exit = True
+            self._hub.close()
+            _end_by_force_after(STOP_SECONDS)
 
 
 def main() -> int:
@@ -76,7 +78,7 @@ def main() -> int:
                 anyio.run(_serve, folder, endpoint, settings, token if tcp else None)
             finally:
                 endpoint.remove()
-    except (StartError, StorageError) as error:
+    except (StartError, StorageError, StorageUnavailableError) as error:
         print(f"foundry backend: {error}", file=sys.stderr)  # noqa: T201
         return 1
     except (SettingError, ScriptError) as error:
@@ -87,7 +89,12 @@ def main() -> int:
 
 async def _serve(folder: OwnedFolder, endpoint: Endpoint, settings: Settings, token: str | None) -> None:
     chance = Chance()
-    providers = make_providers(folder.path, os.environ, settings, chance)
+    try:
+        providers = make_providers(folder.path, os.environ, settings, chance)
+    except OSError as error:
+        raise StartError(
+            f"the data folder {folder.path} cannot be used ({error.filename}: {error.strerror})"
+        ) from error
     storage = open_storage(folder.path)
     try:
         async with run_backend(storage, providers, settings, chance) as backend:
@@ -100,7 +107,6 @@ async def _serve(folder: OwnedFolder, endpoint: Endpoint, settings: Settings, to
             print(ready, flush=True)  # noqa: T201
             await server.serve(sockets=[endpoint.socket])
             endpoint.remove()
-            _end_by_force_after(STOP_SECONDS)
     finally:
         await storage.close()
 

@@ -1,5 +1,6 @@
 """What exists in the demo world: a journal beside the database, so that it remembers what the backend forgets."""
 
+import errno
 import os
 from collections import Counter
 from pathlib import Path
@@ -88,7 +89,12 @@ class World:
         if not self._path.exists():
             return None
         last = None
-        for document in self._path.read_bytes().splitlines():
+        journal = self._path.read_bytes()
+        whole = journal.rfind(b"\n") + 1
+        if whole < len(journal):
+            # A line cut short never took effect, and would spoil the one appended after it.
+            os.truncate(self._path, whole)
+        for document in journal[:whole].split(b"\n"):
             try:
                 self._apply(msgspec.json.decode(document, type=Line))
             except msgspec.DecodeError:
@@ -114,9 +120,12 @@ class World:
 
 
 def _append(path: Path, document: bytes) -> None:
-    """One write, so that a kill leaves a line whole or not at all."""
+    """One write, so that a kill leaves a line whole or not at all; so does a full disk (`OSError`)."""
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(handle, document + b"\n")
+        before = os.fstat(handle).st_size
+        if os.write(handle, document + b"\n") <= len(document):
+            os.ftruncate(handle, before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     finally:
         os.close(handle)

@@ -106,11 +106,12 @@ class Hub:
                 self._send(_TASKS, event, event.data)
                 self._send(f"{TopicKind.TASK}:{event.task_id}", event, event.detail)
             elif event.name is EventName.TASK_REMOVED:
-                self._send(_TASKS, event, event.data)
-                for kind in (TopicKind.TASK, TopicKind.LOG):
-                    self._send(f"{kind}:{event.task_id}", event, event.data)
-                    for subscriber in self._open.get(f"{kind}:{event.task_id}", ()):
-                        subscriber.end()
+                if event.session_id:
+                    self._end(f"{TopicKind.SESSION}:{event.session_id}", event)
+                else:
+                    self._send(_TASKS, event, event.data)
+                    for kind in (TopicKind.TASK, TopicKind.LOG):
+                        self._end(f"{kind}:{event.task_id}", event)
             elif event.name is EventName.REPO:
                 self._send(_TASKS, event, event.data)
             elif event.name is EventName.HISTORY:
@@ -119,6 +120,12 @@ class Hub:
                 self._send(f"{TopicKind.LOG}:{event.task_id}", event, event.data)
             else:
                 self._send(f"{TopicKind.SESSION}:{event.session_id}", event, event.data)
+
+    def _end(self, topic: str, event: Event) -> None:
+        """Send the last event of a topic."""
+        self._send(topic, event, event.data)
+        for subscriber in self._open.get(topic, ()):
+            subscriber.end()
 
     def _send(self, topic: str, event: Event, data: bytes) -> None:
         subscribers = self._open.get(topic)

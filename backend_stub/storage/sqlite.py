@@ -1,5 +1,6 @@
 """Storage in one SQLite file: one writer thread that gathers what waits into one commit, readers beside it."""
 
+import logging
 import queue
 import secrets
 import sqlite3
@@ -34,6 +35,8 @@ from foundry_tui.contract.status import TaskStatus
 
 T = TypeVar("T")
 
+logger = logging.getLogger(__name__)
+
 FILE_NAME = "foundry.db"
 GATHER = 256
 """Changes that one commit takes at most."""
@@ -64,8 +67,7 @@ class SqliteStorage:
         self._connection = connection
         self._seq = seq
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._readers = threading.local()
-        self._open_readers: list[sqlite3.Connection] = []
+        self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._limiter = anyio.CapacityLimiter(READERS)
         self._closed = False
         self._token: EventLoopToken = current_token()
@@ -148,8 +150,9 @@ class SqliteStorage:
         self._waiting.put(None)
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self._thread.join)
-        for reader in self._open_readers:
-            reader.close()
+        with suppress(queue.Empty):
+            while True:
+                self._readers.get_nowait().close()
 
     async def _submit(self, job: Job) -> Any:
         if self._closed:
@@ -166,20 +169,26 @@ class SqliteStorage:
         return await anyio.to_thread.run_sync(partial(self._now, read, *args), limiter=self._limiter)
 
     def _now(self, read: Callable[..., T], *args: object) -> T:
-        connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
         try:
-            if connection is None:
-                connection = _connect(self._path)
-                connection.execute("PRAGMA query_only = ON")
-                self._readers.connection = connection
-                self._open_readers.append(connection)
-            connection.execute("BEGIN")
+            connection = self._reader()
             try:
-                return read(connection, *args)
+                connection.execute("BEGIN")
+                try:
+                    return read(connection, *args)
+                finally:
+                    connection.execute("ROLLBACK")
             finally:
-                connection.execute("ROLLBACK")
+                self._readers.put(connection)
         except sqlite3.Error as error:
             raise StorageUnavailableError(f"the database {self._path} cannot be read: {error}") from error
+
+    def _reader(self) -> sqlite3.Connection:
+        """A connection that nobody reads from now: there are as many as ever read at once, whatever thread comes."""
+        with suppress(queue.Empty):
+            return self._readers.get_nowait()
+        connection = _connect(self._path)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
 
     def _write(self) -> None:
         """The writer thread: it outlives every failed commit and ends when told to."""
@@ -213,12 +222,13 @@ class SqliteStorage:
                 self._connection.execute("SAVEPOINT change")
                 try:
                     waiting.result = waiting.job(transaction)
+                except sqlite3.IntegrityError as defect:
+                    # A change that can never be written must not take those down that share its commit.
+                    self._refuse(transaction, mark, waiting, defect)
                 except sqlite3.Error:
                     raise
                 except Exception as refusal:  # noqa: BLE001  # it is the caller's to handle
-                    self._connection.execute("ROLLBACK TO change")
-                    transaction.back_to(mark)
-                    waiting.error = refusal
+                    self._refuse(transaction, mark, waiting, refusal)
                 self._connection.execute("RELEASE change")
             transaction.finish()
             self._connection.execute("COMMIT")
@@ -233,11 +243,22 @@ class SqliteStorage:
         self._seq = transaction.seq
         return transaction.events
 
+    def _refuse(
+        self, transaction: writing.Transaction, mark: tuple[int, int], waiting: _Waiting, why: Exception
+    ) -> None:
+        self._connection.execute("ROLLBACK TO change")
+        transaction.back_to(mark)
+        waiting.error = why
+
     def _tell(self, batch: Sequence[_Waiting], events: Sequence[Event], seconds: float) -> None:
-        if events and self.on_commit is not None:
-            self.on_commit(events, seconds)
-        for waiting in batch:
-            waiting.done.set()
+        try:
+            if events and self.on_commit is not None:
+                self.on_commit(events, seconds)
+        except Exception:
+            logger.exception("what was committed could not be told")
+        finally:
+            for waiting in batch:
+                waiting.done.set()
 
 
 def open_storage(folder: Path) -> SqliteStorage:
@@ -295,7 +316,9 @@ def _migrate(path: Path, connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA user_version = {schema.VERSION}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # A full disk has rolled back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
 
 

@@ -215,9 +215,14 @@ def prune(task_id: str, transaction: Transaction) -> None:
     if row is None:
         return
     task = decode(row[0], TaskDetail)
+    removed = encode(TaskRemoved(task_id=task_id))
+    for (session_id,) in transaction.execute(
+        "SELECT session_id FROM sessions WHERE task_id = ?", (task_id,)
+    ).fetchall():
+        transaction.event(EventName.TASK_REMOVED, task_id, session_id, removed)
     for table in ("tasks", "branches", "sessions", "prompts", "permissions", "transcript", "history", "stage_log"):
         transaction.execute(f"DELETE FROM {table} WHERE task_id = ?", (task_id,))
-    seq = transaction.event(EventName.TASK_REMOVED, task_id, "", encode(TaskRemoved(task_id=task_id)))
+    seq = transaction.event(EventName.TASK_REMOVED, task_id, "", removed)
     transaction.execute("INSERT OR REPLACE INTO pruned VALUES (?, ?, ?)", (task_id, seq, task.updated_at))
     known = transaction.execute("SELECT body FROM repos WHERE repo_id = ?", (task.repo_id,)).fetchone()
     if known is not None:
