@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import anyio
@@ -106,7 +107,7 @@ class Changes:
                 return
             self._losses[task_id] = await losses_of(record)
             self._diffs[task_id] = Diff(files=await diff_of(record), computed_at=self._now())
-        except (CallError, OSError, ValueError):
+        except (CallError, OSError):
             # What cannot be computed now keeps its last value; removal looks for itself.
             return
 
@@ -200,8 +201,8 @@ def _numstat(text: str) -> dict[str, tuple[int, int]]:
 
 def _sections(patch: bytes) -> list[str]:
     starts = [match.start() for match in _SECTION.finditer(patch)]
-    ends = [*starts[1:], len(patch)]
-    return [patch[start:end].decode("utf-8", "replace") for start, end in zip(starts, ends, strict=True)]
+    places = [*starts, len(patch)]
+    return [patch[start:end].decode("utf-8", "replace") for start, end in pairwise(places)]
 
 
 def _zip(

@@ -1,0 +1,123 @@
+"""What a task changed and would lose: computed behind a request, against real git."""
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from backend_stub.providers.local import LocalProvider
+from foundry_tui.contract.records import FileDiff, TaskDetail
+from tests.local.world import LIMIT, World, git
+
+pytestmark = pytest.mark.anyio
+
+
+async def computed(world: World, provider: LocalProvider, task: TaskDetail) -> dict[str, FileDiff]:
+    provider.changes.refresh(task.task_id)
+    with anyio.fail_after(LIMIT):
+        await provider.changes.settled()
+    diff = provider.diff(task)
+    assert diff is not None
+    return {file.path: file for file in diff.files}
+
+
+async def test_the_diff_has_every_kind_of_change(git_world: World) -> None:
+    git_world.repository.joinpath("gone.txt").write_text("x\ny\n")
+    git_world.repository.joinpath("moved.txt").write_text("\n".join(map(str, range(20))))
+    git_world.repository.joinpath("picture.bin").write_bytes(b"\0\1")
+    git(git_world.repository, "add", "--all")
+    git(git_world.repository, "commit", "--quiet", "--message=more")
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        assert task.sandbox is not None
+        folder = Path(task.sandbox.cwd)
+        assert await computed(git_world, provider, task) == {}
+        (folder / "a.txt").write_text("one\nTWO\nthree\n")
+        git(folder, "commit", "--quiet", "--all", "--message=committed")
+        (folder / "gone.txt").unlink()
+        git(folder, "mv", "moved.txt", "dïr 名.txt")
+        (folder / "picture.bin").write_bytes(b"\0\2")
+        (folder / "new.txt").write_text("diff --git a/x b/x\nlast")
+        (folder / ".env").write_text("ignored")
+        files = await computed(git_world, provider, task)
+        assert {path: (file.status, file.added, file.removed) for path, file in files.items()} == {
+            "a.txt": ("M", 2, 1),
+            "gone.txt": ("D", 0, 2),
+            "dïr 名.txt": ("R", 0, 0),
+            "picture.bin": ("M", 0, 0),
+            "new.txt": ("?", 2, 0),
+        }
+        assert "-two\n+TWO\n+three\n" in files["a.txt"].patch
+        assert "Binary files" in files["picture.bin"].patch
+        assert "+diff --git a/x b/x\n+last\n\\ No newline" in files["new.txt"].patch
+        assert all(file.patch.startswith("diff --git ") for file in files.values())
+
+
+async def test_what_others_did_and_was_merged_is_no_change_of_the_task(git_world: World) -> None:
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        assert task.sandbox is not None
+        folder = Path(task.sandbox.cwd)
+        (git_world.repository / "theirs.txt").write_text("x\n")
+        git(git_world.repository, "add", "--all")
+        git(git_world.repository, "commit", "--quiet", "--message=theirs")
+        (folder / "ours.txt").write_text("y\n")
+        git(folder, "add", "--all")
+        git(folder, "commit", "--quiet", "--message=ours")
+        git(folder, "merge", "--quiet", "--no-edit", "main")
+        assert list(await computed(git_world, provider, task)) == ["ours.txt"]
+
+
+async def test_the_users_diff_configuration_changes_nothing(git_world: World) -> None:
+    for name, value in (("noprefix", "true"), ("mnemonicPrefix", "true"), ("external", "false"), ("renames", "false")):
+        git(git_world.repository, "config", f"diff.{name}", value)
+    git(git_world.repository, "config", "color.ui", "always")
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        assert task.sandbox is not None
+        (Path(task.sandbox.cwd) / "a.txt").write_text("one\n")
+        [file] = (await computed(git_world, provider, task)).values()
+        assert file.patch.startswith("diff --git a/a.txt b/a.txt\n")
+        assert "\x1b" not in file.patch
+
+
+async def test_losses_are_uncommitted_files_and_unpushed_commits(git_world: World) -> None:
+    remote = git_world.root / "remote.git"
+    git(git_world.root, "init", "--quiet", "--bare", str(remote))
+    git(git_world.repository, "remote", "add", "origin", str(remote))
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        assert task.sandbox is not None
+        folder = Path(task.sandbox.cwd)
+        assert list(provider.would_lose(task)) == []
+        for number in range(7):
+            (folder / f"{number}.txt").write_text("x")
+        await computed(git_world, provider, task)
+        assert list(provider.would_lose(task)) == ["7 uncommitted files: 0.txt, 1.txt, 2.txt, 3.txt, 4.txt and 2 more"]
+        git(folder, "add", "--all")
+        git(folder, "commit", "--quiet", "--message=work")
+        await computed(git_world, provider, task)
+        assert list(provider.would_lose(task)) == ["1 unpushed commit on fix/it"]
+        git(folder, "push", "--quiet", "origin", "fix/it")
+        await computed(git_world, provider, task)
+        assert list(provider.would_lose(task)) == []
+
+
+async def test_a_request_starts_nothing_that_it_waits_for(git_world: World) -> None:
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        await provider.changes.settled()
+        before = provider.diff(task)
+        assert task.sandbox is not None
+        (Path(task.sandbox.cwd) / "new.txt").write_text("x")
+        assert provider.diff(task) == before
+        await provider.changes.settled()
+        after = provider.diff(task)
+        assert after is not None
+        assert [file.path for file in after.files] == ["new.txt"]
+
+
+async def test_a_task_without_a_sandbox_has_no_diff(git_world: World) -> None:
+    async with git_world.provider() as provider:
+        assert provider.diff(git_world.task()) is None
+        assert list(provider.would_lose(git_world.task())) == []

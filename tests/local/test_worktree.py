@@ -1,0 +1,393 @@
+"""Worktrees with real git: made, adopted, completed, refused, released and destroyed."""
+
+import shutil
+import stat
+from pathlib import Path
+
+import anyio
+import msgspec
+import pytest
+
+from backend_stub.providers.base import GitError, ProviderError, Release
+from backend_stub.providers.local import LocalSettings
+from backend_stub.providers.local.record import Made, Record, Records
+from foundry_tui.contract.records import Repo, TaskDetail
+from tests.local.world import World, git
+
+pytestmark = pytest.mark.anyio
+
+
+def worktree(world: World, task: TaskDetail) -> Path:
+    return world.data / "sandboxes" / task.task_id / "work" / "code"
+
+
+def record_of(world: World, task: TaskDetail) -> Record:
+    record = Records(world.data).load(task.task_id)
+    assert record is not None
+    return record
+
+
+def branches(world: World) -> list[str]:
+    return git(world.repository, "branch", "--format=%(refname:short)").split()
+
+
+async def test_a_sandbox_is_a_worktree_on_a_new_branch(git_world: World) -> None:
+    async with git_world.provider() as provider:
+        task = git_world.task("fix/login")
+        made = await provider.create_sandbox(git_world.call(task))
+        assert not made.resumed
+        assert made.sandbox.sandbox_id == task.task_id
+        folder = Path(made.sandbox.cwd)
+        assert folder == worktree(git_world, task)
+        assert (folder / "a.txt").read_text() == "one\ntwo\n"
+        assert git(folder, "branch", "--show-current").strip() == "fix/login"
+        assert git(git_world.repository, "branch", "--show-current").strip() == "main"
+        assert any("worktree add" in line and "exit 0" in line and " ms" in line for line in git_world.lines)
+
+
+async def test_it_starts_from_the_base_branch(git_world: World) -> None:
+    git(git_world.repository, "branch", "old", "HEAD~1")
+    async with git_world.provider() as provider:
+        task = git_world.task(base_branch="old")
+        made = await provider.create_sandbox(git_world.call(task))
+        assert not (Path(made.sandbox.cwd) / "b.txt").exists()
+
+
+async def test_it_starts_from_a_branch_that_only_the_remote_has(git_world: World) -> None:
+    clone = git_world.root / "clone"
+    git(git_world.root, "clone", "--quiet", str(git_world.repository), str(clone))
+    git(git_world.repository, "branch", "theirs", "HEAD~1")
+    repo = Repo(repo_id="r2", label="clone", path=str(clone), default_branch="main")
+    async with git_world.provider() as provider:
+        task = git_world.task(base_branch="theirs")
+        await provider.ensure_name(git_world.call(task, repo))
+        made = await provider.create_sandbox(git_world.call(task, repo))
+        assert not (Path(made.sandbox.cwd) / "b.txt").exists()
+
+
+async def test_a_remote_out_of_reach_does_not_fail_the_name(git_world: World) -> None:
+    git(git_world.repository, "remote", "add", "origin", str(git_world.root / "nowhere"))
+    async with git_world.provider() as provider:
+        await provider.ensure_name(git_world.call(git_world.task()))
+    assert git_world.logged("fetching failed, going on")
+
+
+async def test_a_repository_known_by_its_url_is_cloned(git_world: World) -> None:
+    repo = Repo(repo_id="r3", label="code", remote=git_world.repository.as_uri(), default_branch="main")
+    async with git_world.provider() as provider:
+        tasks = [git_world.task(f"fix/{number}") for number in range(3)]
+        await provider.ensure_name(git_world.call(tasks[0], repo))
+        async with anyio.create_task_group() as group:
+            for task in tasks:
+                group.start_soon(provider.create_sandbox, git_world.call(task, repo))
+        assert [(worktree(git_world, task) / "a.txt").exists() for task in tasks] == [True] * 3
+        assert [entry.name for entry in (git_world.data / "repositories" / "r3").iterdir()] == ["code"]
+
+
+@pytest.mark.parametrize(
+    ("branch", "base", "reason"),
+    [
+        ("taken", None, "the branch taken exists already"),
+        ("fix/it", "nowhere", "the base branch nowhere does not exist"),
+        ("fix/it", "--output=x", "does not exist"),
+    ],
+)
+async def test_what_git_cannot_do_is_said_and_leaves_nothing(
+    git_world: World, branch: str, base: str | None, reason: str
+) -> None:
+    git(git_world.repository, "branch", "taken")
+    async with git_world.provider() as provider:
+        task = git_world.task(branch, base_branch=base)
+        with pytest.raises(GitError, match=reason) as caught:
+            await provider.create_sandbox(git_world.call(task))
+        assert not caught.value.retryable
+        assert branches(git_world) == ["main", "taken"]
+        assert not worktree(git_world, task).exists()
+
+
+async def test_a_repository_without_a_commit(git_world: World) -> None:
+    empty = git_world.root / "empty"
+    empty.mkdir()
+    git(empty, "init", "--quiet", "--initial-branch=main")
+    repo = Repo(repo_id="r4", label="empty", path=str(empty), default_branch="main")
+    async with git_world.provider() as provider:
+        with pytest.raises(GitError, match="has no commit yet"):
+            await provider.create_sandbox(git_world.call(git_world.task(), repo))
+
+
+async def test_a_branch_name_never_meets_a_shell(git_world: World) -> None:
+    name = "fix/$(touch${IFS}pwned);`x`'\"&|"
+    async with git_world.provider() as provider:
+        task = git_world.task(name)
+        made = await provider.create_sandbox(git_world.call(task))
+        assert git(Path(made.sandbox.cwd), "branch", "--show-current").strip() == name
+        assert not list(git_world.root.rglob("pwned"))
+        await provider.destroy_sandbox(git_world.call(task), Release(delete_branch=True))
+        assert branches(git_world) == ["main"]
+
+
+async def test_a_second_time_adopts_it_with_what_is_in_it(git_world: World) -> None:
+    async with git_world.provider() as provider:
+        task = git_world.task()
+        first = await provider.create_sandbox(git_world.call(task))
+        (Path(first.sandbox.cwd) / "work.txt").write_text("mine")
+    async with git_world.provider() as provider:
+        again = await provider.create_sandbox(git_world.call(task))
+    assert again.resumed
+    assert again.sandbox == first.sandbox
+    assert (Path(again.sandbox.cwd) / "work.txt").read_text() == "mine"
+
+
+async def test_somebody_elses_folder_is_refused_and_left(git_world: World) -> None:
+    task = git_world.task()
+    folder = worktree(git_world, task)
+    folder.mkdir(parents=True)
+    (folder / "precious.txt").write_text("theirs")
+    async with git_world.provider() as provider:
+        with pytest.raises(ProviderError, match="was not made for this task"):
+            await provider.create_sandbox(git_world.call(task))
+        await provider.destroy_sandbox(git_world.call(task), Release(force=True))
+        await provider.release_sandbox(git_world.call(task), Release(force=True))
+    assert (folder / "precious.txt").read_text() == "theirs"
+    assert branches(git_world) == ["main"]
+
+
+async def test_a_record_that_leads_elsewhere_is_no_proof(git_world: World) -> None:
+    victim = git_world.root / "victim"
+    victim.mkdir()
+    (victim / "precious.txt").write_text("theirs")
+    async with git_world.provider() as provider:
+        task = git_world.task()
+        await provider.create_sandbox(git_world.call(task))
+        path = git_world.data / "sandboxes" / task.task_id / "record.json"
+        record = msgspec.structs.replace(record_of(git_world, task), worktree=str(victim))
+        path.write_bytes(msgspec.json.encode(record))
+        await provider.destroy_sandbox(git_world.call(task), Release(force=True))
+        path.write_bytes(msgspec.json.encode(msgspec.structs.replace(record, worktree=f"{path.parent}/work/../../..")))
+        await provider.destroy_sandbox(git_world.call(task), Release(force=True))
+    assert (victim / "precious.txt").exists()
+    assert git_world.data.exists()
+
+
+async def test_a_link_in_the_place_of_the_worktree_is_not_followed(git_world: World) -> None:
+    victim = git_world.root / "victim"
+    victim.mkdir()
+    (victim / "precious.txt").write_text("theirs")
+    async with git_world.provider() as provider:
+        task = git_world.task()
+        made = await provider.create_sandbox(git_world.call(task))
+        shutil.rmtree(made.sandbox.cwd)
+        Path(made.sandbox.cwd).symlink_to(victim)
+        with pytest.raises(ProviderError, match="symbolic link"):
+            await provider.destroy_sandbox(git_world.call(task), Release(force=True))
+    assert (victim / "precious.txt").exists()
+
+
+HALF_MADE = ["record", "branch", "folder", "locked", "no setup"]
+
+
+@pytest.mark.parametrize("stage", HALF_MADE)
+async def test_what_was_left_half_made_is_completed(git_world: World, stage: str) -> None:
+    task = git_world.task()
+    folder = worktree(git_world, task)
+    async with git_world.provider() as provider:
+        await provider.create_sandbox(git_world.call(task))
+        record = record_of(git_world, task)
+        if stage != "no setup":
+            Records(git_world.data).save(msgspec.structs.replace(record, made=Made.MAKING))
+        if stage in ("record", "branch"):
+            git(git_world.repository, "worktree", "remove", "--force", str(folder))
+        if stage == "record":
+            git(git_world.repository, "branch", "-D", "fix/it")
+        if stage in ("folder", "locked"):
+            (folder / "a.txt").unlink()
+        if stage == "locked":
+            git(git_world.repository, "worktree", "lock", "--reason=initializing", str(folder))
+        if stage == "no setup":
+            Records(git_world.data).save(msgspec.structs.replace(record, made=Made.MADE))
+    async with git_world.provider() as provider:
+        made = await provider.create_sandbox(git_world.call(task))
+        assert made.resumed == (stage == "no setup")
+        assert (folder / "a.txt").exists()
+        assert git(folder, "status", "--porcelain") == ""
+        assert record_of(git_world, task).made is Made.READY
+        assert git(git_world.repository, "worktree", "list", "--porcelain").count("worktree ") == 2
+
+
+async def test_a_branch_that_somebody_made_meanwhile_is_not_taken_over(git_world: World) -> None:
+    task = git_world.task()
+    async with git_world.provider() as provider:
+        await provider.create_sandbox(git_world.call(task))
+        Records(git_world.data).save(msgspec.structs.replace(record_of(git_world, task), made=Made.MAKING))
+        git(git_world.repository, "worktree", "remove", "--force", str(worktree(git_world, task)))
+        git(git_world.repository, "branch", "--force", "fix/it", "main~1")
+        with pytest.raises(GitError, match="made by somebody else"):
+            await provider.create_sandbox(git_world.call(task))
+
+
+async def test_a_worktree_that_vanished_comes_back_on_its_branch(git_world: World) -> None:
+    task = git_world.task()
+    async with git_world.provider() as provider:
+        made = await provider.create_sandbox(git_world.call(task))
+        folder = Path(made.sandbox.cwd)
+        (folder / "a.txt").write_text("changed\n")
+        git(folder, "commit", "--quiet", "--all", "--message=work")
+        shutil.rmtree(folder)
+        again = await provider.create_sandbox(git_world.call(task))
+        assert not again.resumed
+        assert (folder / "a.txt").read_text() == "changed\n"
+
+
+async def test_many_at_once_in_one_repository(git_world: World) -> None:
+    tasks = [git_world.task(f"fix/{number}") for number in range(12)]
+    async with git_world.provider() as provider, anyio.create_task_group() as group:
+        for task in tasks:
+            group.start_soon(provider.create_sandbox, git_world.call(task))
+    async with git_world.provider() as provider:
+        for task in tasks:
+            assert (await provider.create_sandbox(git_world.call(task))).resumed
+    assert len(branches(git_world)) == 13
+
+
+# Set-up
+
+
+def with_setup(world: World, script: str, *, executable: bool = True) -> None:
+    folder = world.repository / ".foundry"
+    folder.mkdir(exist_ok=True)
+    (folder / "setup").write_text(script)
+    (folder / "setup").chmod(0o755 if executable else 0o644)
+    git(world.repository, "add", "--all")
+    git(world.repository, "commit", "--quiet", "--message=setup")
+
+
+async def test_the_repositorys_set_up_is_run_and_logged(git_world: World) -> None:
+    with_setup(
+        git_world,
+        "#!/bin/sh\necho making ready\necho oops >&2\npwd > where\n"
+        'echo "$FOUNDRY_SANDBOX_ID $FOUNDRY_REPOSITORY" > names\nprintf "10%%\\r100%%\\n"\n',
+    )
+    async with git_world.provider() as provider:
+        task = git_world.task()
+        made = await provider.create_sandbox(git_world.call(task))
+        folder = Path(made.sandbox.cwd)
+        assert (folder / "where").read_text().strip() == str(folder)
+        assert (folder / "names").read_text().split() == [task.task_id, str(git_world.repository)]
+        for line in ("making ready", "oops", "100%"):
+            assert line in git_world.lines
+        assert any(line.startswith(".foundry/setup ended with exit code 0 after") for line in git_world.lines)
+        (folder / "where").unlink()
+        await provider.create_sandbox(git_world.call(task))
+        assert not (folder / "where").exists()
+
+
+async def test_a_set_up_that_fails_says_its_last_words_and_is_run_again(git_world: World) -> None:
+    with_setup(git_world, "#!/bin/sh\nif [ ! -e again ]; then touch again; echo no disk; exit 7; fi\n")
+    async with git_world.provider() as provider:
+        task = git_world.task()
+        with pytest.raises(ProviderError, match="exit code 7: no disk"):
+            await provider.create_sandbox(git_world.call(task))
+        assert (await provider.create_sandbox(git_world.call(task))).resumed
+
+
+async def test_a_set_up_that_takes_too_long_is_ended_with_its_children(git_world: World) -> None:
+    with_setup(git_world, "#!/bin/sh\nsleep 1000 &\necho $! > child\nwait\n")
+    async with git_world.provider(LocalSettings(setup_timeout=0.5)) as provider:
+        task = git_world.task()
+        with pytest.raises(ProviderError, match=r"did not end within 0\.5 s; FOUNDRY_SETUP_TIMEOUT_MS"):
+            await provider.create_sandbox(git_world.call(task))
+        child = (worktree(git_world, task) / "child").read_text().strip()
+        state = Path("/proc") / child / "stat"
+        assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] in "ZX"
+
+
+async def test_a_set_up_that_is_not_executable_is_said(git_world: World) -> None:
+    with_setup(git_world, "echo hi\n", executable=False)
+    async with git_world.provider() as provider:
+        with pytest.raises(ProviderError, match="chmod"):
+            await provider.create_sandbox(git_world.call(git_world.task()))
+
+
+async def test_listed_files_are_copied(git_world: World) -> None:
+    (git_world.repository / ".env").write_text("SECRET=1\n")
+    (git_world.repository / "conf").mkdir()
+    (git_world.repository / "conf" / "local.ini").write_text("x\n")
+    (git_world.repository / ".foundry").mkdir()
+    (git_world.repository / ".foundry" / "copy").write_text("# local settings\nconf/local.ini\nmissing\n")
+    git(git_world.repository, "add", ".foundry")
+    git(git_world.repository, "commit", "--quiet", "--message=copy")
+    async with git_world.provider(LocalSettings(copy=(".env", "a.txt"))) as provider:
+        made = await provider.create_sandbox(git_world.call(git_world.task()))
+        folder = Path(made.sandbox.cwd)
+        assert (folder / ".env").read_text() == "SECRET=1\n"
+        assert (folder / "conf/local.ini").read_text() == "x\n"
+    assert git_world.logged("copy missing: not there")
+    assert git_world.logged("copy a.txt: there already")
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "link", ".git/config"])
+async def test_no_file_from_outside_the_repository_is_copied(git_world: World, name: str) -> None:
+    (git_world.root / "secret").write_text("x")
+    (git_world.repository / "link").symlink_to(git_world.root / "secret")
+    async with git_world.provider(LocalSettings(copy=(name,))) as provider:
+        with pytest.raises(ProviderError, match="leads out of the repository"):
+            await provider.create_sandbox(git_world.call(git_world.task()))
+
+
+# Letting go
+
+
+async def test_archive_keeps_the_branch_and_kill_removes_it_when_asked(git_world: World) -> None:
+    async with git_world.provider() as provider:
+        kept, gone = git_world.task("kept"), git_world.task("gone")
+        for task in (kept, gone):
+            await provider.create_sandbox(git_world.call(task))
+        for _ in range(2):
+            await provider.release_sandbox(git_world.call(kept), Release())
+            await provider.destroy_sandbox(git_world.call(gone), Release(delete_branch=True))
+        assert branches(git_world) == ["kept", "main"]
+        assert git(git_world.repository, "worktree", "list").count("\n") == 1
+        assert not (git_world.data / "sandboxes" / gone.task_id).exists()
+        assert not worktree(git_world, kept).exists()
+
+
+@pytest.mark.parametrize("call", ["release", "destroy"])
+async def test_work_is_kept_unless_forced(git_world: World, call: str) -> None:
+    async with git_world.provider() as provider:
+        task = git_world.task()
+        made = await provider.create_sandbox(git_world.call(task))
+        (Path(made.sandbox.cwd) / "new.txt").write_text("work")
+        go = provider.release_sandbox if call == "release" else provider.destroy_sandbox
+        with pytest.raises(ProviderError, match=r"1 uncommitted file: new\.txt"):
+            await go(git_world.call(task), Release())
+        assert (Path(made.sandbox.cwd) / "new.txt").exists()
+        await go(git_world.call(task), Release(force=True))
+        assert not Path(made.sandbox.cwd).exists()
+        assert "fix/it" in branches(git_world)
+
+
+async def test_what_git_cannot_remove_is_removed_when_forced(git_world: World) -> None:
+    async with git_world.provider() as provider:
+        task = git_world.task()
+        made = await provider.create_sandbox(git_world.call(task))
+        folder = Path(made.sandbox.cwd) / "readonly"
+        folder.mkdir()
+        (folder / "file").write_text("x")
+        folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
+        await provider.destroy_sandbox(git_world.call(task), Release(force=True))
+        assert not Path(made.sandbox.cwd).exists()
+
+
+async def test_killing_works_when_the_repository_is_gone(git_world: World) -> None:
+    async with git_world.provider() as provider:
+        task = git_world.task()
+        await provider.create_sandbox(git_world.call(task))
+        shutil.rmtree(git_world.repository)
+        await provider.destroy_sandbox(git_world.call(task), Release(force=True))
+        assert not (git_world.data / "sandboxes" / task.task_id).exists()
+
+
+async def test_nothing_to_destroy_is_success(git_world: World) -> None:
+    async with git_world.provider() as provider:
+        await provider.destroy_sandbox(git_world.call(git_world.task()), Release())
+        await provider.release_sandbox(git_world.call(git_world.task()), Release())
