@@ -8,7 +8,7 @@ from msgspec import Struct
 from foundry_tui.client.changes import Dirt
 from foundry_tui.client.replica import Life, Replica, only
 from foundry_tui.contract.events import EventName, TaskRemoved, Topic
-from foundry_tui.contract.records import HistoryEvent, LogLine, SessionState, SessionSummary, TaskDetail, TranscriptItem
+from foundry_tui.contract.records import HistoryEvent, LogLine, SessionState, TaskDetail, TranscriptItem
 from foundry_tui.contract.requests import LogSnapshot, SessionSnapshot, TaskSnapshot
 
 HISTORY_WINDOW = 200
@@ -111,13 +111,6 @@ class SessionReplica(Replica):
         self._note_commit(session.updated_at)
         self.dirty().sessions.add(self.topic.id)
         return True
-
-    def put_summary(self, session: SessionSummary) -> bool:
-        """An answer that knows the session but not its prompts."""
-        if self.state is None or session.revision <= self.state.revision:
-            return False
-        fields = {name: getattr(session, name) for name in SessionSummary.__struct_fields__}
-        return self.put(SessionState(**fields, prompts=self.state.prompts))
 
     def put_item(self, item: TranscriptItem) -> bool:
         """Rule 1, for one piece of the transcript."""

@@ -6,15 +6,15 @@ All records are frozen; the mappings are to be read only, and to be asked for ag
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import count
 from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from foundry_tui.client.asked import Asked
 from foundry_tui.client.changes import Changes, Dirt
 from foundry_tui.client.creations import Creation, CreationState, session_of, task_of
-from foundry_tui.client.edits import Edit, lay_over, merge_prompts
+from foundry_tui.client.edits import merge_prompts
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.list_replica import FOR_EVER, TasksReplica
 from foundry_tui.client.replica import Life, Replica, only
@@ -66,15 +66,8 @@ class Store:
         self._dirt: Dirt | None = None
         self._listeners: list[Callable[[Changes], None]] = []
         self._freshness: dict[Topic, Freshness] = {}
-        self._creations: dict[str, Creation] = {}
-        self._made: dict[str, Creation] = {}
-        self._made_sessions: dict[str, str] = {}
-        self._answers: dict[str, TaskDetail] = {}
-        self._edits: dict[str, list[Edit]] = {}
-        self._prompts: dict[str, dict[str, Prompt]] = {}
+        self._asked = Asked()
         self._details: dict[str, tuple[TaskDetail, int, int, TaskDetail]] = {}
-        self._edition = 0
-        self._tokens = count(1)
         self._list = TasksReplica(TASKS, self._dirty, self._life, self._decorate, self._made_real)
         self._replicas: dict[Topic, Replica] = {TASKS: self._list}
 
@@ -93,7 +86,7 @@ class Store:
     @property
     def creations(self) -> Mapping[str, Creation]:
         """The tasks that the user created and the backend has not confirmed, by task_id."""
-        return self._creations
+        return self._asked.creations
 
     @property
     def repos(self) -> Mapping[str, Repo]:
@@ -104,16 +97,16 @@ class Store:
         replica = self._find(TopicKind.TASK, task_id, TaskReplica)
         if replica is not None and replica.detail is not None:
             return self._whole(replica, replica.detail)
-        made = self._made.get(task_id)
+        made = self._asked.made.get(task_id)
         known = self._list.under.get(task_id) or self._list.shown.get(task_id)
         if made is None or known is None:
             return None
-        guess = self._answers.get(task_id) or task_of(made, self._repo_of(made.request))
+        guess = self._asked.answers.get(task_id) or task_of(made, self._repo_of(made.request))
         if known.revision > guess.revision:
             # The list knows more than the request or its answer by now, except for the prompt, which it has cut.
             fields = {name: getattr(known, name) for name in TaskSummary.__struct_fields__ if name != "prompt"}
             guess = replace(guess, **fields)
-        return lay_over(guess, self._edits.get(task_id, ()))
+        return self._asked.lay_over(guess)
 
     def session(self, session_id: str) -> SessionDetail | None:
         """The session with its prompts. Its `transcript` is left empty: ask `transcript()`, which copies nothing."""
@@ -127,7 +120,7 @@ class Store:
             known = self._expected_session(session_id)
         if known is None:
             return None
-        asked = self._prompts.get(session_id)
+        asked = self._asked.prompts.get(session_id)
         return replace(known, prompts=merge_prompts(known.prompts, asked.values())) if asked else known
 
     def transcript(self, session_id: str) -> Sequence[TranscriptItem]:
@@ -181,12 +174,14 @@ class Store:
         if dirt is None:
             return
         self.flushes += 1
-        for task_id in dirt.tasks & self._made.keys():
+        for task_id in dirt.tasks & self._asked.made.keys():
             # What is shown of a task made here may still stand on its summary alone.
             dirt.details.add(task_id)
-            dirt.sessions.add(self._made[task_id].session_id)
-        for session_id in dirt.sessions & self._prompts.keys():
-            self._drop_known_prompts(session_id)
+            dirt.sessions.add(self._asked.made[task_id].session_id)
+        for session_id in dirt.sessions & self._asked.prompts.keys():
+            session = self._find(TopicKind.SESSION, session_id, SessionReplica)
+            if session is not None and session.state is not None:
+                self._asked.drop_known_prompts(session.state)
         now = self.now_ms()
         for replica in self._replicas.values():
             replica.counter.flushed(now)
@@ -261,13 +256,13 @@ class Store:
 
     def refused(self, task_id: str, problem: Problem) -> None:
         """The backend refused a creation: it stays, with the reason, until it is retried or discarded."""
-        creation = self._creations.get(task_id)
+        creation = self._asked.creations.get(task_id)
         if creation is not None:
             self._put_creation(replace(creation, state=CreationState.REFUSED, problem=problem))
 
     def retry_creation(self, task_id: str) -> Creation | None:
         """A refused creation is pending again; None when there is none."""
-        creation = self._creations.get(task_id)
+        creation = self._asked.creations.get(task_id)
         if creation is None:
             return None
         creation = replace(creation, state=CreationState.PENDING, problem=None)
@@ -276,10 +271,11 @@ class Store:
 
     def discard_creation(self, task_id: str) -> None:
         """Drop a creation that the backend did not confirm."""
-        if task_id in self._creations:
+        if task_id in self._asked.creations:
             self._made_real(task_id)
-            self._forget_made(task_id)
+            self._asked.forget_creation(task_id)
             self._list.shown.pop(task_id, None)
+            self._list.under.pop(task_id, None)
             dirt = self._dirty()
             dirt.tasks.add(task_id)
             dirt.details.add(task_id)
@@ -293,14 +289,13 @@ class Store:
         session: SessionSummary | None = None,
     ) -> int:
         """Show a change before the backend has made it; the answer is the token to `settle` it with."""
-        edit = Edit(token=next(self._tokens), task_id=task_id, title=title, unread=unread, session=session)
-        self._edits.setdefault(task_id, []).append(edit)
+        edit = self._asked.add_edit(task_id, title, unread, session)
         self._redecorate(task_id)
         return edit.token
 
     def settle(self, task_id: str, token: int) -> None:
         """The backend has answered: what it committed is shown from now on."""
-        self._keep_edits(task_id, [edit for edit in self._edits.get(task_id, ()) if edit.token != token])
+        self._asked.drop_edit(task_id, token)
         self._redecorate(task_id)
 
     def session_made(self, token: int, session: SessionSummary, life: int | None = None) -> None:
@@ -308,21 +303,18 @@ class Store:
         if life is not None and life != self.life:
             self.settle(session.task_id, token)
             return
-        edits = self._edits.get(session.task_id, [])
-        for place, edit in enumerate(edits):
-            if edit.token == token:
-                edits[place] = replace(edit, session=session, answered=True)
+        self._asked.answer_session(token, session)
         self._redecorate(session.task_id)
 
     def task_of_session(self, session_id: str) -> str | None:
         """The task that a session belongs to, as far as is known."""
-        asked = self._edited_session(session_id)
+        asked = self._asked.session_edit(session_id) or self._asked.made_session(session_id)
         if asked is not None:
             return asked.task_id
         replica = self._find(TopicKind.SESSION, session_id, SessionReplica)
         if replica is not None and replica.state is not None:
             return replica.state.task_id
-        return self._made_sessions.get(session_id)
+        return None
 
     def answered(self, task: TaskDetail, life: int | None = None) -> None:
         """A task as the answer to a command has it; dropped when the database has changed since `life`."""
@@ -335,8 +327,8 @@ class Store:
         replica = self._find(TopicKind.TASK, task.task_id, TaskReplica)
         if replica is None or replica.database is None:
             # Kept beside the replica, which starts from what its own stream says.
-            if task.task_id in self._made:
-                self._answers[task.task_id] = task
+            if task.task_id in self._asked.made:
+                self._asked.answers[task.task_id] = task
                 self._dirty().details.add(task.task_id)
         elif not replica.gone and replica.put(task):
             replica.counter.last_refresh = RefreshReason.MUTATION
@@ -363,33 +355,21 @@ class Store:
         replica.add_history(events)
         return tuple(replica.history)
 
-    def put_session(self, session: SessionSummary) -> None:
-        """A session as the answer to a command has it."""
-        replica = self._find(TopicKind.SESSION, session.session_id, SessionReplica)
-        if replica is not None:
-            replica.put_summary(session)
-
     def put_prompt(self, prompt: Prompt) -> None:
         """Show a prompt until the backend's own record of the session has it."""
-        self._prompts.setdefault(prompt.session_id, {})[prompt.prompt_id] = prompt
+        self._asked.put_prompt(prompt)
         self._dirty().sessions.add(prompt.session_id)
 
     def drop_prompt(self, session_id: str, prompt_id: str) -> None:
         """Show a prompt no longer, unless the backend has it."""
-        asked = self._prompts.get(session_id)
-        if asked is not None and asked.pop(prompt_id, None) is not None:
-            if not asked:
-                del self._prompts[session_id]
+        if self._asked.drop_prompt(session_id, prompt_id):
             self._dirty().sessions.add(session_id)
 
     def is_expected(self, topic: Topic) -> bool:
         """Whether the topic is about something that the user asked for and the backend is not known to have."""
         if topic.kind is TopicKind.SESSION:
-            if self._made_sessions.get(topic.id, "") in self._creations:
-                return True
-            asked = self._edited_session(topic.id)
-            return asked is not None and not asked.answered
-        return topic.id in self._creations
+            return self._asked.expects_session(topic.id)
+        return topic.id in self._asked.creations
 
     # Inside.
 
@@ -402,10 +382,7 @@ class Store:
         return dirt
 
     def _began_anew(self) -> None:
-        # What another database had accepted is no promise of this one.
-        self._answers.clear()
-        for task_id in list(self._edits):
-            self._keep_edits(task_id, [edit for edit in self._edits[task_id] if not edit.answered])
+        for task_id in self._asked.forget_answers():
             self._redecorate(task_id)
 
     def _replica(self, topic: Topic) -> Replica:
@@ -422,14 +399,14 @@ class Store:
         task_id = replica.topic.id
         cached = self._details.get(task_id)
         length = len(replica.history)
-        if cached is not None and cached[0] is detail and cached[1] == length and cached[2] == self._edition:
+        if cached is not None and cached[0] is detail and cached[1] == length and cached[2] == self._asked.edition:
             return cached[3]
-        whole = lay_over(replace(detail, history=tuple(replica.history)), self._edits.get(task_id, ()))
-        self._details[task_id] = (detail, length, self._edition, whole)
+        whole = self._asked.lay_over(replace(detail, history=tuple(replica.history)))
+        self._details[task_id] = (detail, length, self._asked.edition, whole)
         return whole
 
     def _expected_session(self, session_id: str) -> SessionDetail | None:
-        made = self._made.get(self._made_sessions.get(session_id, ""))
+        made = self._asked.made_session(session_id)
         summary: SessionSummary | None = None
         if made is not None:
             guess = session_of(made)
@@ -440,18 +417,11 @@ class Store:
             if summary is None or summary.revision == 0:
                 return guess
             return replace(guess, **{name: getattr(summary, name) for name in SessionSummary.__struct_fields__})
-        asked = self._edited_session(session_id)
+        asked = self._asked.session_edit(session_id)
         summary = None if asked is None else asked.session
         if summary is None:
             return None
         return SessionDetail(**{name: getattr(summary, name) for name in SessionSummary.__struct_fields__})
-
-    def _edited_session(self, session_id: str) -> Edit | None:
-        for edits in self._edits.values():
-            for edit in edits:
-                if edit.session_id == session_id:
-                    return edit
-        return None
 
     def _repo_of(self, request: CreateTask) -> Repo | None:
         for repo in self._list.repos.values():
@@ -461,59 +431,31 @@ class Store:
 
     def _put_creation(self, creation: Creation) -> None:
         task_id = creation.task_id
-        self._creations[task_id] = creation
-        self._made[task_id] = creation
-        self._made_sessions[creation.session_id] = task_id
+        self._asked.put_creation(creation)
         self._list.created.add(task_id)
         held = self._list.shown.get(task_id)
         if held is None or held.revision == 0:
             shown = only(TaskSummary, summary_of(task_of(creation, self._repo_of(creation.request))))
-            self._list.shown[task_id] = lay_over(shown, self._edits.get(task_id, ()))
+            self._list.shown[task_id] = self._asked.lay_over(shown)
+            if task_id in self._list.edited:
+                self._list.under[task_id] = shown
         dirt = self._dirty()
         dirt.creations.add(task_id)
         dirt.tasks.add(task_id)
 
-    def _drop_known_prompts(self, session_id: str) -> None:
-        replica = self._find(TopicKind.SESSION, session_id, SessionReplica)
-        if replica is not None and replica.state is not None:
-            asked = self._prompts[session_id]
-            for prompt in replica.state.prompts:
-                asked.pop(prompt.prompt_id, None)
-            if not asked:
-                del self._prompts[session_id]
-
     def _made_real(self, task_id: str) -> None:
         self._list.created.discard(task_id)
-        if self._creations.pop(task_id, None) is not None:
+        if self._asked.creations.pop(task_id, None) is not None:
             self._dirty().creations.add(task_id)
 
-    def _forget_made(self, task_id: str) -> None:
-        self._answers.pop(task_id, None)
-        made = self._made.pop(task_id, None)
-        if made is not None:
-            self._made_sessions.pop(made.session_id, None)
-
-    def _keep_edits(self, task_id: str, edits: list[Edit]) -> None:
-        if edits:
-            self._edits[task_id] = edits
-        else:
-            self._edits.pop(task_id, None)
-
     def _decorate(self, task: TaskSummary) -> TaskSummary:
-        edits = self._edits.get(task.task_id, [])
-        if any(edit.answered for edit in edits):
-            known = {session.session_id for session in task.sessions}
-            edits = [
-                edit for edit in edits if not (edit.answered and edit.session and edit.session.session_id in known)
-            ]
-            self._keep_edits(task.task_id, edits)
-        return lay_over(task, edits)
+        self._asked.confirm(task)
+        return self._asked.lay_over(task)
 
     def _redecorate(self, task_id: str) -> None:
-        self._edition += 1
         tasks = self._list
         held = tasks.shown.get(task_id)
-        if task_id in self._edits:
+        if task_id in self._asked.edits:
             if held is not None and task_id not in tasks.edited:
                 tasks.under[task_id] = held
             tasks.edited.add(task_id)

@@ -31,6 +31,7 @@ def test_store_equals_the_server_after_quiet(capsys) -> None:  # type: ignore[no
     with capsys.disabled():
         print(
             f"\nstore model: seed {SEED}, {counts.runs} runs, {counts.steps} steps, {counts.faults} faults, "
-            f"{counts.comparisons} comparisons with the server"
+            f"{counts.comparisons} comparisons with the server; "
+            + ", ".join(f"{name} {count}" for name, count in sorted(counts.by_rule.items()))
         )
     assert counts.steps >= STEPS

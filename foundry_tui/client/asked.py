@@ -1,0 +1,125 @@
+"""What the user has asked for and the backend's records do not show yet: creations, edits, prompts."""
+
+from itertools import count
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from foundry_tui.client.creations import Creation
+from foundry_tui.client.edits import Edit, lay_over
+from foundry_tui.contract.records import Prompt, SessionState, SessionSummary, TaskDetail, TaskSummary
+
+T = TypeVar("T", bound=TaskSummary)
+
+
+class Asked:
+    """The user's side of the store; it knows nothing of streams.
+
+    `creations` are unconfirmed. `made` are all creations of this run of the app, which stand in for a task's detail
+    until its own topic has told it; `answers` are what the backend answered to them. `edition` rises with every edit.
+    """
+
+    def __init__(self) -> None:
+        self.creations: dict[str, Creation] = {}
+        self.made: dict[str, Creation] = {}
+        self.answers: dict[str, TaskDetail] = {}
+        self.edits: dict[str, list[Edit]] = {}
+        self.prompts: dict[str, dict[str, Prompt]] = {}
+        self.edition = 0
+        self._made_sessions: dict[str, str] = {}
+        self._tokens = count(1)
+
+    def put_creation(self, creation: Creation) -> None:
+        """Keep a creation, or its new state."""
+        self.creations[creation.task_id] = creation
+        self.made[creation.task_id] = creation
+        self._made_sessions[creation.session_id] = creation.task_id
+
+    def forget_creation(self, task_id: str) -> None:
+        """Keep nothing of a creation."""
+        self.answers.pop(task_id, None)
+        made = self.made.pop(task_id, None)
+        if made is not None:
+            self._made_sessions.pop(made.session_id, None)
+
+    def made_session(self, session_id: str) -> Creation | None:
+        """The creation whose first session this is."""
+        return self.made.get(self._made_sessions.get(session_id, ""))
+
+    def add_edit(self, task_id: str, title: str | None, unread: bool | None, session: SessionSummary | None) -> Edit:
+        """A new edit, the last one of its task."""
+        edit = Edit(token=next(self._tokens), task_id=task_id, title=title, unread=unread, session=session)
+        self.edits.setdefault(task_id, []).append(edit)
+        self.edition += 1
+        return edit
+
+    def drop_edit(self, task_id: str, token: int) -> None:
+        """The edit is settled."""
+        self._keep(task_id, [edit for edit in self.edits.get(task_id, ()) if edit.token != token])
+
+    def answer_session(self, token: int, session: SessionSummary) -> None:
+        """The backend has made the session that an edit asked for."""
+        edits = self.edits.get(session.task_id, [])
+        answered = [replace(edit, session=session, answered=True) if edit.token == token else edit for edit in edits]
+        self._keep(session.task_id, answered)
+
+    def forget_answers(self) -> list[str]:
+        """The database is another one: what the old one accepted is no promise. The tasks whose edits changed."""
+        self.answers.clear()
+        changed = [task_id for task_id, edits in self.edits.items() if any(edit.answered for edit in edits)]
+        for task_id in changed:
+            self._keep(task_id, [edit for edit in self.edits[task_id] if not edit.answered])
+        return changed
+
+    def lay_over(self, task: T) -> T:
+        """The task as the user asked it to be."""
+        edits = self.edits.get(task.task_id)
+        return task if edits is None else lay_over(task, edits)
+
+    def confirm(self, task: TaskSummary) -> None:
+        """The task's own record has come: answered edits that it shows are settled."""
+        edits = self.edits.get(task.task_id, ())
+        if any(edit.answered for edit in edits):
+            known = {session.session_id for session in task.sessions}
+            self._keep(task.task_id, [edit for edit in edits if not (edit.answered and edit.session_id in known)])
+
+    def session_edit(self, session_id: str) -> Edit | None:
+        """The edit that asks for this session."""
+        for edits in self.edits.values():
+            for edit in edits:
+                if edit.session_id == session_id:
+                    return edit
+        return None
+
+    def expects_session(self, session_id: str) -> bool:
+        """Whether the session was asked for and the backend is not known to have it."""
+        made = self.made_session(session_id)
+        if made is not None and made.task_id in self.creations:
+            return True
+        edit = self.session_edit(session_id)
+        return edit is not None and not edit.answered
+
+    def put_prompt(self, prompt: Prompt) -> None:
+        """Keep a prompt, or its new state."""
+        self.prompts.setdefault(prompt.session_id, {})[prompt.prompt_id] = prompt
+
+    def drop_prompt(self, session_id: str, prompt_id: str) -> bool:
+        """Keep a prompt no longer; the answer is whether there was one."""
+        asked = self.prompts.get(session_id)
+        if asked is None or asked.pop(prompt_id, None) is None:
+            return False
+        if not asked:
+            del self.prompts[session_id]
+        return True
+
+    def drop_known_prompts(self, session: SessionState) -> None:
+        """The session's own record has come: prompts that it shows are settled."""
+        for prompt in session.prompts:
+            self.drop_prompt(session.session_id, prompt.prompt_id)
+
+    def _keep(self, task_id: str, edits: list[Edit]) -> None:
+        self.edition += 1
+        if edits:
+            self.edits[task_id] = edits
+        else:
+            self.edits.pop(task_id, None)
