@@ -146,7 +146,7 @@ _TASKS_SCREEN: Sequence[Action] = (
     Action(
         "next_waiting",
         "tab",
-        "next waiting",
+        "next ask",
         "Jump to the next task that waits for a person.",
         "Move",
         _T,
@@ -156,7 +156,7 @@ _TASKS_SCREEN: Sequence[Action] = (
     Action(
         "previous_waiting",
         "shift+tab",
-        "previous waiting",
+        "previous ask",
         "Jump back to the task before that waits for a person.",
         "Move",
         _T,

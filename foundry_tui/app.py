@@ -127,6 +127,7 @@ class FoundryApp(TaskActions):
     def on_mount(self) -> None:
         self._unlisten = self.store.listen(self._store_changed)
         self.commands.on_problem = self.tell_problem
+        self._open_desk()
         self.set_interval(1, self._tick)
         if self._on_first_paint is not None:
             self.call_after_refresh(self._on_first_paint)
@@ -154,11 +155,14 @@ class FoundryApp(TaskActions):
             self._read_news(changes)
         self.context_changed()
 
+    def _open_desk(self) -> None:
+        if self.loaded:
+            self._desk_open = True
+            self._desk.open(self.store.tasks.values())
+
     def _read_news(self, changes: "Changes") -> None:
         if not self._desk_open:
-            if self.loaded:
-                self._desk_open = True
-                self._desk.open(self.store.tasks.values())
+            self._open_desk()
             return
         news = self._desk.read(sorted(changes.tasks), self.store.tasks)
         if not self.notifying or not news:

@@ -242,9 +242,10 @@ class TasksScreen(FoundryScreen[object]):
         self._peek.show(task, self._creation_of(task.task_id) if task is not None else None)
         if self._peek_timer is not None:
             self._peek_timer.stop()
-        self._peek_timer = self.set_timer(PEEK_AFTER, self._hold_highlighted)
+        self._peek_timer = self.set_timer(PEEK_AFTER, self.hold_highlighted)
 
-    def _hold_highlighted(self) -> None:
+    def hold_highlighted(self) -> None:
+        """Subscribe to the whole of the task that is peeked at, in place of the one before."""
         self._hold_peek(self._list.cursor if self._peek.display else None)
 
     def _hold_peek(self, task_id: str | None) -> None:

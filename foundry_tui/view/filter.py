@@ -6,10 +6,9 @@ letters of a word may also be the first letters of a title's or branch's words. 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-
-from rapidfuzz.fuzz import partial_ratio
+from functools import cache, partial
 
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.view.groups import group_of
@@ -87,12 +86,23 @@ def entry_of(task: TaskSummary, refused: bool = False) -> Entry:
     )
 
 
+@cache
+def _alike() -> Callable[[str, str], float]:
+    """How alike, of 100, a word and the best stretch of a text are; 0 below `FUZZY_SCORE`.
+
+    Imported at the first filter, since the first screen has no use for it.
+    """
+    from rapidfuzz.fuzz import partial_ratio
+
+    return partial(partial_ratio, score_cutoff=FUZZY_SCORE)
+
+
 def _word_holds(text: str, entry: Entry) -> bool:
     if text in entry.text:
         return True
     if len(text) < FUZZY_FROM:
         return False
-    return text in entry.initials or partial_ratio(text, entry.name, score_cutoff=FUZZY_SCORE) > 0
+    return text in entry.initials or _alike()(text, entry.name) > 0
 
 
 def _holds(term: Term, entry: Entry) -> bool:

@@ -99,15 +99,13 @@ class ActionBar(Widget):
         if width < ROOM_FOR_ALL:
             right = right[:1]
         right_width = sum(_width(item) + 2 for item in right)
-        room = width - right_width
+        fitting = _fitting(left, width - right_width)
         self._spans = []
         parts: list[Piece] = []
         at = 0
-        for item in left:
-            length = _width(item)
-            if at + length <= room:
-                parts += self._item(item, at)
-                at += length + 2
+        for item in fitting:
+            parts += self._item(item, at)
+            at += _width(item) + 2
         parts.append((" " * max(0, width - at - right_width + 2), ""))
         at = width - right_width + 2
         for item in right:
@@ -143,3 +141,14 @@ class ActionBar(Widget):
 
 def _width(item: Item) -> int:
     return cell_len(item[1]) + 1 + cell_len(item[0].label)
+
+
+def _fitting(items: Sequence[Item], room: int) -> list[Item]:
+    """Those that fit, in their order; what can be done now goes before what cannot."""
+    chosen: set[str] = set()
+    for possible in (True, False):
+        for item in items:
+            if (item[2] is None) is possible and _width(item) <= room:
+                chosen.add(item[0].id)
+                room -= _width(item) + 2
+    return [item for item in items if item[0].id in chosen]

@@ -31,7 +31,7 @@ REARRANGE_SECONDS = 0.1
 STRIPS_KEPT = 1_000
 
 
-class TaskList(ScrollView, can_focus=True):
+class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
     """The tasks of the store. The cursor stands on a task, not on a line, and stays with it when it moves."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -323,7 +323,10 @@ class TaskList(ScrollView, can_focus=True):
     # Inside.
 
     def _line_at(self, event: events.MouseEvent) -> int:
-        line = event.y + self.scroll_offset.y
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return -1
+        line = offset.y + self.scroll_offset.y
         return line if 0 <= line < len(self.order.lines) else -1
 
     def _set_hover(self, line: int) -> None:

@@ -138,6 +138,7 @@ class FakeCommands:
 
 
 LIVE = Freshness(FreshnessState.LIVE, NOW)
+OFFLINE = Freshness(FreshnessState.OFFLINE, NOW, retry_at=NOW + 3_000, reason="connection refused")
 
 
 def make_store(tasks: Iterable[TaskSummary] = (), repos: Iterable[Repo] = (), *, freshness: Freshness = LIVE) -> Store:

@@ -1,0 +1,520 @@
+"""The home screen, key by key, on a real store that is fed by hand."""
+
+import pytest
+from textual.widgets import Input
+
+from foundry_tui.app import Options
+from foundry_tui.client.store import Store
+from foundry_tui.contract.events import Topic, TopicKind
+from foundry_tui.contract.problems import Problem
+from foundry_tui.contract.requests import CreateTask
+from foundry_tui.contract.status import TaskStatus
+from foundry_tui.screens.tasks import TasksScreen
+from foundry_tui.view.groups import Heading
+from foundry_tui.widgets.bars import ActionBar, TopBar
+from foundry_tui.widgets.face import Face
+from foundry_tui.widgets.peek import Peek
+from foundry_tui.widgets.task_list import TaskList
+from tests.app.factories import NOW, SECOND, make_detail, make_task, task_id
+from tests.app.harness import OFFLINE, Stage, make_store, put, put_detail, remove, stage
+
+pytestmark = pytest.mark.anyio
+
+S = TaskStatus
+
+
+def some_tasks() -> Store:
+    return make_store(
+        [
+            make_task(1, S.RUNNING, needs_input=1, title="Asks one"),
+            make_task(2, S.RUNNING, needs_input=1, title="Asks two"),
+            make_task(3, S.CREATE_SANDBOX, title="Provisions"),
+            make_task(4, S.RUNNING, title="Works"),
+            make_task(5, S.IDLE, title="Ready", unread=True),
+            make_task(6, S.ERROR, title="Failed"),
+            make_task(7, S.ARCHIVED, title="Archived"),
+        ]
+    )
+
+
+def many_tasks(count: int) -> Store:
+    return make_store(make_task(number, S.IDLE, title=f"Task {number}") for number in range(count))
+
+
+def the_list(s: Stage) -> TaskList:
+    return s.app.screen_stack[0].query_one(TaskList)
+
+
+def lines(s: Stage) -> list[str]:
+    """What the list shows, line by line, without trailing spaces."""
+    tasks = the_list(s)
+    return [tasks.render_line(y).text.rstrip() for y in range(tasks.scrollable_content_region.height)]
+
+
+def cursor(s: Stage) -> str:
+    current = the_list(s).current
+    return current.title or "" if current is not None else ""
+
+
+def shown(s: Stage) -> str:
+    return "\n".join(lines(s))
+
+
+def bar(s: Stage) -> str:
+    return s.app.screen_stack[0].query_one(TopBar).render().plain
+
+
+def footer(s: Stage) -> str:
+    return s.app.screen.query_one(ActionBar).render().plain
+
+
+def face(s: Stage) -> str:
+    return str(s.app.screen_stack[0].query_one(Face).render())
+
+
+def calls(s: Stage) -> list[tuple[object, ...]]:
+    return s.commands.calls
+
+
+# The list.
+
+
+async def test_tasks_stand_in_their_groups_with_counts() -> None:
+    async with stage(some_tasks()) as s:
+        headings = [line for line in the_list(s).order.lines if isinstance(line, Heading)]
+        assert [(heading.label, heading.count) for heading in headings] == [
+            ("Needs input", 2),
+            ("Working", 2),
+            ("Ready", 1),
+            ("Failed", 1),
+            ("Done", 1),
+        ]
+        assert "Needs input 2 ─" in shown(s)
+        assert "7 tasks · 2 need you · 2 working · 1 ready · 1 failed" in bar(s)
+        assert bar(s).endswith("● live")
+
+
+async def test_the_cursor_moves_over_tasks_only() -> None:
+    async with stage(some_tasks()) as s:
+        seen = [cursor(s)]
+        for _ in range(7):
+            await s.press("down")
+            seen.append(cursor(s))
+        assert seen == ["Asks one", "Asks two", "Provisions", "Works", "Ready", "Failed", "Archived", "Archived"]
+        await s.press("k", "k")
+        assert cursor(s) == "Ready"
+        await s.press("j", "up")
+        assert cursor(s) == "Ready"
+
+
+async def test_home_end_pages_and_groups() -> None:
+    async with stage(many_tasks(200), size=(100, 24)) as s:
+        await s.press("end")
+        assert cursor(s) == "Task 199"
+        await s.press("home")
+        assert cursor(s) == "Task 0"
+        await s.press("pagedown")
+        height = the_list(s).scrollable_content_region.height
+        assert cursor(s) == f"Task {height - 1}"
+        await s.press("pageup")
+        assert cursor(s) == "Task 0"
+        await s.press("G", "ctrl+b", "ctrl+f")
+        assert cursor(s) == "Task 199"
+    async with stage(some_tasks()) as s:
+        await s.press("right_square_bracket")
+        assert cursor(s) == "Provisions"
+        await s.press("right_square_bracket", "down", "left_square_bracket")
+        assert cursor(s) == "Ready"
+
+
+async def test_tab_jumps_between_tasks_that_wait_for_a_person() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("end", "tab")
+        assert cursor(s) == "Asks one"
+        await s.press("tab")
+        assert cursor(s) == "Asks two"
+        await s.press("tab")
+        assert cursor(s) == "Asks one"
+        await s.press("shift+tab")
+        assert cursor(s) == "Asks two"
+
+
+async def test_the_cursor_stays_with_its_task_when_tasks_move() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("down", "down", "down")
+        assert cursor(s) == "Works"
+        put(s.store, make_task(4, S.ERROR, title="Works"), make_task(9, S.QUEUED, created_at=NOW, prompt="newest"))
+        await s.flush()
+        assert cursor(s) == "Works"
+        line = the_list(s).order.position[task_id(4)]
+        assert lines(s)[line].startswith("▌")
+
+
+async def test_the_cursor_goes_to_the_next_task_when_its_own_is_removed() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("down")
+        remove(s.store, task_id(2))
+        await s.flush()
+        assert cursor(s) == "Provisions"
+        assert "6 tasks" in bar(s)
+
+
+async def test_scrolled_lists_do_not_jump_when_tasks_come_above() -> None:
+    async with stage(many_tasks(100), size=(100, 24)) as s:
+        await s.press("pagedown", "pagedown", "pagedown")
+        tasks = the_list(s)
+        before = tasks.order.position[tasks.cursor or ""] - tasks.scroll_offset.y
+        put(s.store, *(make_task(number, S.QUEUED, created_at=NOW) for number in range(500, 510)))
+        await s.flush()
+        after = tasks.order.position[tasks.cursor or ""] - tasks.scroll_offset.y
+        assert after == before
+
+
+async def test_a_changed_task_is_drawn_again_and_the_others_are_not() -> None:
+    async with stage(some_tasks()) as s:
+        tasks = the_list(s)
+        drawn: list[int] = []
+        inner = tasks.render_line
+
+        def counting(y: int) -> object:
+            drawn.append(y)
+            return inner(y)
+
+        tasks.render_line = counting  # type: ignore[method-assign, assignment]
+        put(s.store, make_task(4, S.RUNNING, title="Works harder"))
+        await s.flush()
+        assert drawn == [tasks.order.position[task_id(4)]]
+        assert "Works harder" in shown(s)
+
+
+async def test_seconds_tick_on_their_own_lines_only() -> None:
+    async with stage(some_tasks()) as s:
+        tasks = the_list(s)
+        asked: list[int] = []
+        inner = tasks.refresh_line
+
+        def counting(y: int) -> None:
+            asked.append(y)
+            inner(y)
+
+        tasks.refresh_line = counting  # type: ignore[method-assign]
+        s.clock.advance(SECOND)
+        tasks.tick()
+        await s.pilot.pause()
+        moving = [tasks.order.position[task_id(number)] for number in (1, 2, 3, 4)]
+        assert sorted(asked) == sorted(moving)
+        assert "sandbox 13s" in shown(s)
+
+
+async def test_unread_tasks_carry_a_mark() -> None:
+    async with stage(some_tasks()) as s:
+        assert any(line.startswith(" •● Ready") for line in lines(s))
+        await s.press("m")
+        assert calls(s) == [("mark", task_id(1), True)]
+        await s.press("right_square_bracket", "right_square_bracket", "m")
+        assert calls(s)[-1] == ("mark", task_id(5), False)
+
+
+async def test_ten_thousand_tasks_stand_at_once() -> None:
+    async with stage(many_tasks(10_000)) as s:
+        assert "10,000 tasks" in bar(s)
+        await s.press("end")
+        assert cursor(s) == "Task 9999"
+        assert "Task 9999" in shown(s)
+
+
+# Filter.
+
+
+async def test_the_filter_narrows_as_one_types_and_esc_clears_it() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("slash", *"status:failed")
+        assert the_list(s).order.ids() == [task_id(6)]
+        assert cursor(s) == "Failed"
+        assert "1 shown" in bar(s)
+        await s.press("escape")
+        assert the_list(s).order.shown == 7
+        assert cursor(s) == "Failed"
+        assert s.app.screen.query_one("#filter", Input).value == ""
+
+
+async def test_enter_keeps_the_filter_and_gives_the_keys_back() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("slash", *"asks", "enter", "j")
+        assert cursor(s) == "Asks two"
+        assert the_list(s).order.shown == 2
+        await s.press("escape")
+        assert the_list(s).order.shown == 7
+
+
+async def test_arrows_move_the_list_while_one_filters() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("slash", *"asks", "down")
+        assert cursor(s) == "Asks two"
+
+
+async def test_letters_that_are_keys_are_text_in_the_filter() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("slash", *"qnx ")
+        assert s.app.is_running
+        assert s.app.screen.query_one("#filter", Input).value == "qnx "
+        assert not calls(s)
+
+
+async def test_no_match_says_so_and_how_to_get_back() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("slash", *"zzzz")
+        assert "No task matches" in face(s) and "esc" in face(s)
+        await s.press("escape")
+        assert not s.app.screen.query_one(Face).display
+
+
+async def test_a_task_that_comes_to_match_appears() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("slash", *"status:failed")
+        put(s.store, make_task(4, S.ERROR, title="Works"))
+        await s.flush()
+        assert set(the_list(s).order.ids()) == {task_id(4), task_id(6)}
+
+
+# Peek, group, sort.
+
+
+async def test_peek_shows_the_highlighted_task_and_follows_the_cursor() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("space")
+        peek = s.app.screen.query_one(Peek)
+        assert peek.display
+        assert "Asks one" in str(peek.query_one("#peek-head").render())
+        await s.press("end", "up")
+        assert "Failed" in str(peek.query_one("#peek-head").render())
+        assert "no room left on the machine" in str(peek.query_one("#peek-body").render())
+        await s.press("space")
+        assert not peek.display
+
+
+async def test_peek_holds_the_tasks_topic_only_while_it_shows_it() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("space")
+        screen = s.app.screen
+        assert isinstance(screen, TasksScreen)
+        screen.hold_highlighted()
+        assert Topic(TopicKind.TASK, task_id(1)) in s.commands.held
+        await s.press("escape")
+        assert s.commands.held == []
+
+
+async def test_peek_shows_the_whole_task_when_it_comes() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("space")
+        put_detail(s.store, make_detail(1, S.RUNNING, prompt="the whole prompt, uncut", revision=50))
+        await s.flush()
+        assert "the whole prompt, uncut" in str(s.app.screen.query_one("#peek-body").render())
+
+
+async def test_g_groups_by_repository_and_back() -> None:
+    store = make_store([make_task(1, repo_label="shop"), make_task(2, repo_label="docs")])
+    async with stage(store) as s:
+        await s.press("g")
+        assert "docs 1" in shown(s) and "by repository" in bar(s)
+        await s.press("g")
+        assert "Ready 2" in shown(s)
+
+
+async def test_s_goes_through_the_sortings() -> None:
+    store = make_store([make_task(1, title="b"), make_task(2, title="a")])
+    async with stage(store) as s:
+        assert the_list(s).order.ids() == [task_id(1), task_id(2)]
+        await s.press("s", "s")
+        assert "by title" in bar(s)
+        assert the_list(s).order.ids() == [task_id(2), task_id(1)]
+        await s.press("s", "s")
+        assert the_list(s).order.ids() == [task_id(1), task_id(2)]
+
+
+# Acting on tasks.
+
+
+async def test_retry_archive_and_kill_act_on_the_highlighted_task() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("slash", *"status:failed", "enter", "r")
+        assert calls(s) == [("retry", task_id(6))]
+        await s.press("x", "y")
+        assert calls(s)[-1] == ("kill", task_id(6), False, False)
+
+
+async def test_kill_asks_first_and_no_is_no() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("x", "n")
+        await s.press("x", "escape")
+        assert calls(s) == []
+
+
+async def test_archive_can_be_undone_and_goes_ahead_when_the_next_is_asked_for() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("a")
+        assert calls(s) == [] and "undo" in footer(s)
+        await s.press("u")
+        assert calls(s) == [] and "undo" not in footer(s)
+        await s.press("a", "down", "a")
+        assert calls(s) == [("archive", task_id(1), False)]
+
+
+async def test_an_archiving_that_was_not_undone_is_sent_when_the_app_is_left() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("a", "ctrl+q")
+    assert calls(s) == [("archive", task_id(1), False)]
+
+
+async def test_what_would_be_lost_is_named_before_it_is_forced() -> None:
+    from foundry_tui.client.commands import CommandProblem
+    from foundry_tui.screens.confirm import ConfirmScreen
+
+    async with stage(some_tasks()) as s:
+        problem = Problem(status=409, title="Conflict", detail="work would be lost", would_lose=("a.py, uncommitted",))
+        s.commands.fail(CommandProblem(action="kill", message="no", task_id=task_id(1), problem=problem))
+        await s.pilot.pause()
+        assert isinstance(s.app.screen, ConfirmScreen)
+        assert "a.py, uncommitted" in str(s.app.screen.query_one("#losses").render())
+        await s.press("y")
+        assert calls(s) == [("kill", task_id(1), True, False)]
+
+
+async def test_an_ended_task_is_removed_for_good_with_the_same_key() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("end")
+        assert "remove" in footer(s) and "kill" not in footer(s)
+        await s.press("x", "y")
+        assert calls(s) == [("prune", task_id(7))]
+
+
+async def test_marked_tasks_are_acted_on_together() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("v", "space", "space", "down", "space")
+        assert the_list(s).marked == {task_id(1), task_id(2), task_id(4)}
+        assert "3 marked" in bar(s)
+        await s.press("x", "y")
+        assert [call[:2] for call in calls(s)] == [("kill", task_id(number)) for number in (1, 2, 4)]
+
+
+async def test_all_shown_are_marked_and_retried_where_that_is_possible() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("ctrl+a")
+        assert len(the_list(s).marked) == 7
+        await s.press("r")
+        assert calls(s) == [("retry", task_id(6))]
+        await s.press("ctrl+a")
+        assert not the_list(s).marked
+        await s.press("escape")
+        assert not the_list(s).selecting
+
+
+async def test_marks_of_removed_tasks_are_forgotten() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("v", "space")
+        remove(s.store, task_id(1))
+        await s.flush()
+        assert the_list(s).marked == set()
+
+
+async def test_keys_that_cannot_do_anything_say_why() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("r")
+        toast = list(s.app._notifications)
+        assert toast[-1].message == "Cannot retry: this task has not failed."
+        assert calls(s) == []
+
+
+async def test_copying_branch_and_id() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("y")
+        assert s.app.clipboard == "fix/login-redirect-1"
+        await s.press("Y")
+        assert s.app.clipboard == task_id(1)
+
+
+# Creations.
+
+
+async def test_a_creation_stands_in_the_list_before_any_answer() -> None:
+    async with stage(some_tasks()) as s:
+        request = CreateTask(repo="/src/shop", prompt="mend it", task_id=task_id(80), session_id="s-80")
+        s.store.create(request)
+        await s.flush()
+        assert "asking the backend" in shown(s)
+        assert any("mend it" in line and "↑" in line for line in lines(s))
+
+
+async def test_a_refused_creation_stays_with_its_reason_and_can_be_retried_or_discarded() -> None:
+    async with stage(make_store([])) as s:
+        request = CreateTask(repo="/src/shop", prompt="mend it", task_id=task_id(80), session_id="s-80")
+        s.store.create(request)
+        s.store.refused(task_id(80), Problem(status=422, title="Wrong", detail="branch exists already"))
+        await s.flush()
+        assert "branch exists already" in shown(s) and "Failed 1" in shown(s)
+        await s.press("r")
+        assert calls(s) == [("retry_creation", task_id(80))]
+        await s.press("x")
+        assert calls(s)[-1] == ("discard_creation", task_id(80))
+
+
+# Faces.
+
+
+async def test_an_empty_list_teaches_the_first_key() -> None:
+    async with stage(make_store([])) as s:
+        assert "No tasks yet" in face(s) and "n  create your first task" in face(s)
+        put(s.store, make_task(1))
+        await s.flush()
+        assert not s.app.screen.query_one(Face).display
+        assert cursor(s).startswith("Fix the login redirect")
+
+
+async def test_before_the_first_answer_it_says_that_it_reads() -> None:
+    async with stage(Store(now_ms=lambda: NOW)) as s:
+        assert "Reading tasks" in face(s)
+
+
+async def test_offline_with_nothing_to_show_says_why_and_what_helps() -> None:
+    async with stage(make_store([], freshness=OFFLINE)) as s:
+        assert "Cannot reach the backend" in face(s) and "connection refused" in face(s) and "^r" in face(s)
+        await s.press("ctrl+r")
+        assert calls(s) == [("reconnect",)]
+
+
+async def test_offline_with_tasks_keeps_showing_them_and_says_so() -> None:
+    async with stage(make_store([make_task(1)], freshness=OFFLINE)) as s:
+        assert "connection refused" in str(s.app.screen.query_one("#banner").render())
+        assert s.app.screen.query_one("#banner").display
+        assert bar(s).endswith("○ offline")
+        assert "Fix the login" in shown(s)
+
+
+# Mouse.
+
+
+async def test_clicks_highlight_then_open() -> None:
+    async with stage(some_tasks()) as s:
+        line = the_list(s).order.position[task_id(4)]
+        await s.pilot.click(TaskList, offset=(20, line + 1))
+        assert cursor(s) == "Works"
+
+
+async def test_a_click_on_a_footer_key_does_what_the_key_does() -> None:
+    async with stage(some_tasks(), size=(160, 36)) as s:
+        at = footer(s).index("sort") + 2
+        await s.pilot.click(ActionBar, offset=(at, 0))
+        await s.pilot.pause()
+        assert "last changed first" in bar(s)
+
+
+async def test_narrow_screens_keep_title_state_and_age() -> None:
+    async with stage(some_tasks(), size=(60, 24)) as s:
+        row = next(line for line in lines(s) if "Provisions" in line)
+        assert "▰▰▱▱▱ sandbox 12s" in row and row.endswith("5m")
+        assert all(len(line) <= 60 for line in lines(s))
+
+
+async def test_ascii_screens_hold_ascii_only() -> None:
+    async with stage(some_tasks(), options=Options(ascii=True, bell=False, terminal_notifications=False)) as s:
+        assert shown(s).isascii() and bar(s).isascii() and footer(s).isascii()
