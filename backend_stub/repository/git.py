@@ -117,7 +117,9 @@ async def run_git(
     exit_code: int | None = None
     process: Process | None = None
     try:
-        process = await _start(argv, folder, {**_environment(folder), **(environment or {})})
+        with anyio.CancelScope(shield=True):
+            # Cancelled half-way, it would leave a process that nobody ends.
+            process = await _start(argv, folder, {**_environment(folder), **(environment or {})})
         with anyio.fail_after(timeout):
             stdout, stderr = await _read(process)
             exit_code = await process.wait()

@@ -162,6 +162,7 @@ async def test_stop_answers_open_requests_with_cancelled(world: World) -> None:
 
 async def test_an_agent_that_does_not_stop_is_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backend_stub.agents.sandbox_agent.turn.STOP_GRACE", 0.1)
+    monkeypatch.setattr("backend_stub.agents.sandbox_agent.session.STOP_GRACE", 0.1)
     gate = world.root / "gate"
     os.mkfifo(gate)
     async with world.provider() as provider:
@@ -176,6 +177,43 @@ async def test_an_agent_that_does_not_stop_is_ended(world: World, monkeypatch: p
         told = await turn(provider, world, task, "say again", "p2")
         assert told.text == "again"
         assert "does not remember" in told.of(TranscriptKind.NOTICE)[0]
+
+
+@pytest.mark.parametrize("obedient", [True, False])
+async def test_a_turn_that_is_stopped_and_not_followed_any_more_is_over_before_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch, obedient: bool
+) -> None:
+    monkeypatch.setattr("backend_stub.agents.sandbox_agent.session.STOP_GRACE", LIMIT if obedient else 0.1)
+    gate = world.root / "gate"
+    os.mkfifo(gate)
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told, said = Told(), prompt(task, "say working\npause\nsay never" if obedient else f"say working\nwait {gate}")
+        async with anyio.create_task_group() as group:
+            await provider.agents.deliver(world.call(task), said, told)
+            group.start_soon(provider.agents.follow, world.call(task), said, told)
+            await told.until(lambda: told.text == "working")
+            group.cancel_scope.cancel()
+        await provider.agents.stop(world.call(task), said.session_id)
+        after = await turn(provider, world, task, "say next", "p2")
+        assert after.text == "next"
+        assert len(world.agent_saw("start")) == (1 if obedient else 2)
+        assert len(world.agent_saw("session/cancel")) == 1
+
+
+async def test_a_request_that_was_open_when_its_turn_was_cut_is_answered_with_cancelled(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told, said = Told(), prompt(task, "ask execute Run make?\nsay never")
+        async with anyio.create_task_group() as group:
+            await provider.agents.deliver(world.call(task), said, told)
+            group.start_soon(provider.agents.follow, world.call(task), said, told)
+            await told.until(lambda: told.questions)
+            group.cancel_scope.cancel()
+        await provider.agents.stop(world.call(task), said.session_id)
+        assert (await turn(provider, world, task, "say next", "p2")).text == "next"
+        [response] = world.agent_saw("response")
+        assert response["message"]["result"] == {"outcome": {"outcome": "cancelled"}}
 
 
 async def test_a_turn_that_fails_says_why(world: World) -> None:

@@ -1,5 +1,6 @@
 """The agent runtime of sandboxes on this machine: servers and sessions kept by task, found again after a restart."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SessionState
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.providers.base import AgentError, Call
 from foundry_tui.contract.records import Prompt, SessionStatus, SessionSummary, TranscriptKind
+
+logger = logging.getLogger(__name__)
 
 SETTLE = 1.0
 """Seconds after the end of a turn until it is written down as ended: longer than what was told waits for its commit."""
@@ -93,20 +96,20 @@ class SandboxAgentRuntime:
         async with self._lock(call.task.task_id):
             await self._server(call)
             for session in call.task.sessions:
-                if session.status not in (SessionStatus.CLOSED, SessionStatus.PENDING_PROVISION):
+                if session.status in (SessionStatus.READY, SessionStatus.RUNNING):
                     await self._session(call, session)
 
     async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         session = await self._ready(call, prompt.session_id)
-        await self._tell_notices(session, turn)
+        if not await session.between_turns(prompt.prompt_id):
+            call.log("the agent did not end its turn when told to; its process is ended")
+            session = await self._renew(call, session)
         try:
             await session.hand_over(prompt.prompt_id, prompt.text)
         except RefusedError as refusal:
             # The agent had died unseen: once more, with a new one.
             call.log(f"the agent did not take the prompt: {refusal.message}")
-            self._forget(session)
-            session = await self._ready(call, prompt.session_id)
-            await self._tell_notices(session, turn)
+            session = await self._renew(call, session)
             await session.hand_over(prompt.prompt_id, prompt.text)
 
     async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:
@@ -118,6 +121,7 @@ class SandboxAgentRuntime:
             if mark.error is not None:
                 raise AgentError(mark.error)
             return
+        await self._tell_notices(session, turn)
         telling = Telling(session, prompt.prompt_id, turn, _cwd(call), self._policy, call.log)
         try:
             await telling.run()
@@ -138,7 +142,7 @@ class SandboxAgentRuntime:
         await session.end_turn(prompt_id, error)
         if self._group is not None:
             self._group.start_soon(self._settle, session)
-        if self.on_turn_end is not None:
+        if error is not None and self.on_turn_end is not None:
             self.on_turn_end(task_id)
 
     async def stop(self, call: Call, session_id: str) -> None:
@@ -258,7 +262,7 @@ class SandboxAgentRuntime:
                 await link.notify("session/cancel", {"sessionId": state.acp_session})
             except AgentError:
                 return None
-        session = Session.resumed(link, state, folder, self._task_group(), self._on_session_lost)
+        session = Session.resumed(link, state, folder, self._task_group(), self)
         self._sessions[state.session_id] = session
         call.log(f"found session {state.session_id} with {state.agent} again")
         return session
@@ -290,7 +294,7 @@ class SandboxAgentRuntime:
         state.asking = {}
         await self._check_installed(running, summary.agent)
         link = Link(running, state.server_id)
-        session = Session(link, state, folder, self._task_group(), self._on_session_lost)
+        session = Session(link, state, folder, self._task_group(), self)
         try:
             remembers = await session.open(_cwd(call))
         except BaseException:
@@ -304,6 +308,12 @@ class SandboxAgentRuntime:
         call.log(f"opened a session with {summary.agent}" + (" anew" if again else ""))
         return session
 
+    async def _renew(self, call: Call, session: Session) -> Session:
+        """End this session's agent and open the session with a new one."""
+        self._forget(session)
+        await session.end()
+        return await self._ready(call, session.state.session_id)
+
     def _forget(self, session: Session) -> None:
         session.close()
         if self._sessions.get(session.state.session_id) is session:
@@ -315,11 +325,18 @@ class SandboxAgentRuntime:
             await turn.say(f"{state.session_id}:notice-{state.openings}-{number}", TranscriptKind.NOTICE, text)
         state.notices = []
 
-    async def _on_session_lost(self, session: Session, reason: str) -> None:
+    async def lost(self, session: Session, reason: str) -> None:
         task_id = session.link.server.sandbox_id
         self._forget(session)
         if self.on_lost is not None:
-            await self.on_lost(task_id, reason)
+            try:
+                await self.on_lost(task_id, reason)
+            except Exception:  # whoever is told must not end the other sessions' streams
+                logger.exception("the loss of the agent of task %s could not be told", task_id)
+
+    def turn_over(self, session: Session) -> None:
+        if self.on_turn_end is not None:
+            self.on_turn_end(session.link.server.sandbox_id)
 
     async def _settle(self, session: Session) -> None:
         await anyio.sleep(SETTLE)

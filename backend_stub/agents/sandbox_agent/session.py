@@ -1,9 +1,10 @@
 """One session with an agent: its stream read without loss, its prompts handed over once, its turns told."""
 
+import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -13,7 +14,7 @@ from anyio.abc import TaskGroup
 from msgspec import Raw, Struct
 
 from backend_stub.agents.sandbox_agent import processes
-from backend_stub.agents.sandbox_agent.link import AnsweredError, Link, Message, RefusedError
+from backend_stub.agents.sandbox_agent.link import AnsweredError, Link, Message, RefusedError, message_of
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, SessionState, StateFolder
 from backend_stub.providers.base import AgentError
 
@@ -27,7 +28,23 @@ RECONNECTS = 20
 CLIENT = {"name": "foundry", "version": "1"}
 
 T = TypeVar("T")
-Lost = Callable[["Session", str], Awaitable[None]]
+STOP_GRACE = 10.0
+"""Seconds that an agent has to end its turn after it was told to stop."""
+CANCELLED: dict[str, Any] = {"outcome": {"outcome": "cancelled"}}
+
+logger = logging.getLogger(__name__)
+
+
+class Owner(Protocol):
+    """Who is told what happens to a session outside of any call."""
+
+    async def lost(self, session: "Session", reason: str) -> None:
+        """The agent died while nothing was asked of it."""
+        ...
+
+    def turn_over(self, session: "Session") -> None:
+        """The agent has ended a turn, whether or not somebody follows it."""
+        ...
 
 
 class _Capabilities(Struct, rename="camel"):
@@ -64,7 +81,7 @@ class Arrival:
 class Session:
     """Owns the stream of one agent process. `pump` runs in the runtime's task group as long as the session is live."""
 
-    def __init__(self, link: Link, state: SessionState, folder: StateFolder, group: TaskGroup, on_lost: Lost) -> None:
+    def __init__(self, link: Link, state: SessionState, folder: StateFolder, group: TaskGroup, owner: Owner) -> None:
         self.link = link
         self.state = state
         self.active: str | None = None
@@ -73,7 +90,7 @@ class Session:
         self.position = state.seen
         self._folder = folder
         self._group = group
-        self._on_lost = on_lost
+        self._owner = owner
         self._inbox: deque[Arrival] = deque()
         self._wake = anyio.Event()
         self._saving = anyio.Lock()
@@ -88,11 +105,9 @@ class Session:
     # Opening and closing
 
     @classmethod
-    def resumed(
-        cls, link: Link, state: SessionState, folder: StateFolder, group: TaskGroup, on_lost: Lost
-    ) -> "Session":
+    def resumed(cls, link: Link, state: SessionState, folder: StateFolder, group: TaskGroup, owner: Owner) -> "Session":
         """A session that lives on in a server that was found again; its stream goes on behind what was seen."""
-        session = cls(link, state, folder, group, on_lost)
+        session = cls(link, state, folder, group, owner)
         last = next(reversed(state.prompts.items()), None)
         if last is not None:
             prompt_id, mark = last
@@ -194,28 +209,35 @@ class Session:
 
     async def pump(self) -> None:
         """Read the stream for as long as the agent lives, reconnecting behind the last event that was read."""
-        failures = 0
         with self._scope:
-            while not self.gone():
-                before = self.position
-                try:
-                    await self._read()
-                except RefusedError as refusal:
-                    if refusal.status != 404 or self._opening is None:
-                        await self._lose(refusal.message)
-                        return
-                except httpx.HTTPError:
-                    pass
-                if self.gone():
+            try:
+                await self._keep_reading()
+            except Exception:  # a defect here must not end the backend
+                logger.exception("reading the stream of session %s failed", self.state.session_id)
+                await self._lose("reading what the agent sends failed; the backend's log says why")
+
+    async def _keep_reading(self) -> None:
+        failures = 0
+        while not self.gone():
+            before = self.position
+            try:
+                await self._read()
+            except RefusedError as refusal:
+                if refusal.status != 404 or self._opening is None:
+                    await self._lose(refusal.message)
                     return
-                if not await anyio.to_thread.run_sync(self.link.server.running):
-                    await self._lose_server()
-                    return
-                failures = 0 if self.position > before else failures + 1
-                if failures > RECONNECTS and self._opening is None:
-                    await self._lose("the stream of the agent cannot be read any more")
-                    return
-                await anyio.sleep(min(0.01 * 2**failures, 0.5))
+            except httpx.HTTPError as error:
+                logger.debug("the stream of session %s was cut: %r", self.state.session_id, error)
+            if self.gone():
+                return
+            if not await anyio.to_thread.run_sync(self.link.server.running):
+                await self._lose_server()
+                return
+            failures = 0 if self.position > before else failures + 1
+            if failures > RECONNECTS and self._opening is None:
+                await self._lose("the stream of the agent cannot be read any more")
+                return
+            await anyio.sleep(min(0.01 * 2**failures, 0.5))
 
     async def _read(self) -> None:
         first = True
@@ -240,7 +262,7 @@ class Session:
         elif message.method == "_adapter/agent_exited":
             await self._lose_agent(_convert(message.params, _Exit).code)
         elif message.method in ("session/update", "session/request_permission"):
-            if self.active is not None:
+            if self.active is not None and not (message.request_id and self.stopping_since is not None):
                 self._arrive(Arrival(number, message))
             elif message.request_id:
                 await self._respond_cancelled(message)
@@ -255,7 +277,10 @@ class Session:
         mark = self.state.prompts.get(self.active or "")
         if mark is not None and message.id == mark.rpc_id:
             self._over = True
+            mark.ended_at = number
             self._arrive(Arrival(number, message))
+            self._wake.set()
+            self._owner.turn_over(self)
 
     def _arrive(self, arrival: Arrival) -> None:
         if self.active is not None and arrival.number > self._floor:
@@ -265,7 +290,7 @@ class Session:
     async def _respond_cancelled(self, message: Message) -> None:
         if message.request_id not in self.state.answered:
             self.state.answered.append(message.request_id)
-            await self._quietly(self.link.respond(message, {"outcome": {"outcome": "cancelled"}}))
+            await self._quietly(self.link.respond(message, CANCELLED))
 
     async def _quietly(self, sent: Awaitable[None]) -> None:
         """Await an answer to the agent; that it did not reach it shows on the stream."""
@@ -289,7 +314,7 @@ class Session:
         if self._opening is not None:
             self._opening.cancel()
         elif self.active is None or self._over:
-            await self._on_lost(self, reason)
+            await self._owner.lost(self, reason)
 
     # Prompts
 
@@ -360,13 +385,36 @@ class Session:
         self._wake.set()
 
     async def stop(self) -> None:
-        """Ask the agent to end the turn that runs; nothing running is success."""
+        """Ask the agent to end the turn that runs; nothing running is success.
+
+        Its open requests are answered with `cancelled`, as the protocol wants of whoever stops a turn.
+        """
         if self.active is None or self._over or self.gone():
             return
         if self.stopping_since is None:
             self.stopping_since = anyio.current_time()
         self._wake.set()
         await self._quietly(self.link.notify("session/cancel", {"sessionId": self.state.acp_session}))
+        open_requests = list(self.state.asking.values())
+        self.state.asking = {}
+        for text in open_requests:
+            await self._respond_cancelled(message_of(text))
+        await self.save()
+
+    async def between_turns(self, prompt_id: str) -> bool:
+        """Wait until the agent has ended a turn that nobody follows any more; False if it does not.
+
+        `prompt_id` is the prompt that is to come, whose own turn is not waited for.
+        """
+        if self.active in (None, prompt_id):
+            return True
+        if self.stopping_since is None:
+            await self.stop()
+        since = self.stopping_since or anyio.current_time()
+        with anyio.move_on_after(max(0.0, since + STOP_GRACE - anyio.current_time())):
+            while not self._over and not self.gone():
+                await self._woken()
+        return self._over or self.gone()
 
     async def arrivals(self, limit: float | None) -> list[Arrival]:
         """What has arrived for the turn, at least one thing, or nothing after `limit` seconds or when stopped.
@@ -393,7 +441,7 @@ class Session:
         if mark is not None:
             mark.phase = ENDED
             mark.error = error
-            mark.ended_at = self.position
+            mark.ended_at = mark.ended_at or self.position
         self.state.asking = {}
         if self.active == prompt_id:
             self.active = None

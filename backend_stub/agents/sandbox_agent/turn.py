@@ -11,16 +11,13 @@ from msgspec import Struct
 from backend_stub.agents.base import Turn
 from backend_stub.agents.sandbox_agent.link import Message, message_of
 from backend_stub.agents.sandbox_agent.policy import Policy, decide
-from backend_stub.agents.sandbox_agent.session import Arrival, Gap, Session
+from backend_stub.agents.sandbox_agent.session import CANCELLED, STOP_GRACE, Arrival, Gap, Session
 from backend_stub.agents.sandbox_agent.updates import Item, Translation, Update
 from backend_stub.providers.base import AgentError
 from foundry_tui.contract.records import PermissionOption, TranscriptKind
 
-STOP_GRACE = 10.0
-"""Seconds that an agent has to end its turn after it was told to stop."""
 CHECKPOINT_EVERY = 0.5
 """Seconds between two notes of how far the stream was told; longer than what is told waits for its commit."""
-CANCELLED = {"outcome": {"outcome": "cancelled"}}
 _STOP_REASONS = {
     "max_tokens": "The agent stopped: its model's token limit was reached.",
     "max_turn_requests": "The agent stopped: it had asked its model as often as it may in one turn.",
@@ -107,8 +104,6 @@ class Telling:
     async def _tell(self, arrivals: list[Arrival], asks: TaskGroup) -> bool:
         """Tell these; whether the turn is over. What grows is told once, as it stands after all of them."""
         items: dict[str, Item] = {}
-        if self._session.stopping_since is not None:
-            await self._cancel_asks()
         for arrival in arrivals:
             message = arrival.message
             if isinstance(message, Gap):
@@ -182,11 +177,6 @@ class Telling:
     async def _ask(self, message: Message, title: str, options: list[PermissionOption]) -> None:
         chosen = await self._turn.ask(self._translation.key(f"ask-{message.request_id}"), title, options)
         await self._answer(message, chosen)
-
-    async def _cancel_asks(self) -> None:
-        """Whoever stops a turn answers its open requests with `cancelled`, as the protocol wants."""
-        for text in list(self._session.state.asking.values()):
-            await self._answer(message_of(text), None)
 
     async def _answer(self, message: Message, option_id: str | None) -> None:
         self._session.state.asking.pop(message.request_id, None)

@@ -1,5 +1,6 @@
 """What a task changed and what removing it would lose: computed behind, kept, and answered at once."""
 
+import logging
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,8 @@ from backend_stub.providers.local.record import Made, Record, Records
 from backend_stub.repository.git import run_git
 from foundry_tui.contract.records import FileDiff
 from foundry_tui.contract.requests import Diff
+
+logger = logging.getLogger(__name__)
 
 GIT_LIMIT = 60.0
 PATCH_LIMIT = 200_000
@@ -107,9 +110,11 @@ class Changes:
                 return
             self._losses[task_id] = await losses_of(record)
             self._diffs[task_id] = Diff(files=await diff_of(record), computed_at=self._now())
-        except (CallError, OSError):
+        except (CallError, OSError) as error:
             # What cannot be computed now keeps its last value; removal looks for itself.
-            return
+            logger.info("the changes of task %s cannot be computed: %s", task_id, error)
+        except Exception:  # a defect here must not end the backend
+            logger.exception("computing the changes of task %s failed", task_id)
 
 
 async def losses_of(record: Record) -> tuple[str, ...]:

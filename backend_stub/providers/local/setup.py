@@ -43,14 +43,16 @@ async def run_setup(
     log(f"$ {SCRIPT}")
     began = anyio.current_time()
     try:
-        process = await anyio.open_process(
-            [str(script)],
-            cwd=worktree,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with anyio.CancelScope(shield=True):
+            # Cancelled half-way, it would leave a process that nobody ends.
+            process = await anyio.open_process(
+                [str(script)],
+                cwd=worktree,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
     except OSError as error:
         raise ProviderError(f"{SCRIPT} cannot be run: {error.strerror or error}", retryable=False) from error
     last: list[str] = []
