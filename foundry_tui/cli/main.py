@@ -27,6 +27,7 @@ def _run() -> int:
     import click
 
     from foundry_tui.cli.commands import foundry
+    from foundry_tui.cli.output import ReaderGoneError
     from foundry_tui.config import ConfigError
     from foundry_tui.wire import RefusedError, UnreachableError
 
@@ -51,11 +52,7 @@ def _run() -> int:
         return _refused(refused)
     except UnreachableError as error:
         return _say(error.message, error.hint or "see how it is: foundry backend status", problems.UNREACHABLE)
-    except BrokenPipeError:
-        # whoever read us has seen enough; the null device keeps the interpreter's last flush quiet
-        import os
-
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ReaderGoneError:
         return problems.DONE
     return result if isinstance(result, int) else problems.DONE
 

@@ -35,12 +35,25 @@ def paint(text: str, *names: str) -> str:
     return f"\x1b[{';'.join(_PAINTS[name] for name in names)}m{text}\x1b[0m"
 
 
+class ReaderGoneError(Exception):
+    """Whoever read standard output has seen enough."""
+
+
+def write(data: bytes) -> None:
+    """Bytes on standard output, seen at once by whoever reads them. Raises `ReaderGoneError` when nobody does."""
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # the null device keeps the interpreter's last flush quiet
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise ReaderGoneError from None
+
+
 def say(text: str = "") -> None:
-    """A line on standard output, seen at once by whoever reads it."""
-    data = f"{text}\n".encode("utf-8", "backslashreplace")
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    """A line on standard output."""
+    write(f"{text}\n".encode("utf-8", "backslashreplace"))
 
 
 def tell(text: str) -> None:
@@ -55,9 +68,7 @@ def say_json(document: bytes | object, *, pretty: bool | None = None) -> None:
     data = document if isinstance(document, bytes) else msgspec.json.encode(document)
     if is_terminal() if pretty is None else pretty:
         data = msgspec.json.format(data)
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data + b"\n")
-    sys.stdout.buffer.flush()
+    write(data + b"\n")
 
 
 def say_row(cells: Iterable[object]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from foundry_tui.cli.context import Context, pass_context, task_path
-from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
+from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row, write
 from foundry_tui.cli.parameters import json_option, task_argument
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.contract import codec
@@ -132,10 +132,8 @@ def _stat(file: FileDiff) -> None:
 def _patch(file: FileDiff) -> None:
     if not is_terminal():
         # a patch is to be applied: byte for byte as it is
-        sys.stdout.buffer.write(file.patch.encode("utf-8", "surrogateescape"))
-        if not file.patch.endswith("\n"):
-            sys.stdout.buffer.write(b"\n")
-        sys.stdout.buffer.flush()
+        patch = file.patch if file.patch.endswith("\n") else f"{file.patch}\n"
+        write(patch.encode("utf-8", "surrogateescape"))
         return
     colours = {"+": "green", "-": "red", "@": "cyan"}
     for line in file.patch.splitlines():

@@ -1,0 +1,79 @@
+"""Durations, goals, and what names a task."""
+
+import click
+import pytest
+
+from foundry_tui.cli.context import match
+from foundry_tui.cli.parameters import Goal, seconds_of
+from foundry_tui.cli.problems import NO_TASK, USAGE, CommandError, NoTaskError
+from foundry_tui.contract.records import TaskSummary
+from foundry_tui.contract.status import StageName, TaskStatus
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("10m", 600), ("1h30m", 5400), ("250ms", 0.25), ("1.5s", 1.5), ("2d", 172_800), ("5", 5), ("0s", 0)],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "ten", "10x", "-5s", "5m3h", "1 0", "10m10", "s", "∞"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="is no duration"):
+        seconds_of(text)
+
+
+def test_goals_are_statuses_and_stages() -> None:
+    goal = Goal()
+    assert goal.convert("running", None, None) is TaskStatus.RUNNING
+    assert goal.convert("create_sandbox", None, None) is StageName.CREATE_SANDBOX
+    with pytest.raises(click.BadParameter, match="there are: ensure_name"):
+        goal.convert("ready", None, None)
+
+
+def task(task_id: str, branch: str | None = None, status: TaskStatus = TaskStatus.IDLE) -> TaskSummary:
+    return TaskSummary(
+        task_id=task_id, repo_id="r", repo_label="repo", prompt="p", agent="a", provider="demo", status=status,
+        status_since=0, created_at=0, updated_at=0, revision=1, branch=branch,
+    )  # fmt: skip
+
+
+TASKS = (
+    task("0193a2b4-0000-7000-8000-000000000001", "fix/a"),
+    task("0193a2b4-0000-7000-8000-000000000002", "fix/b", TaskStatus.KILLED),
+    task("0193b000-0000-7000-8000-000000000003", "fix/b"),
+    task("0193c000-0000-7000-8000-000000000004", "fix/c"),
+    task("0193d000-0000-7000-8000-000000000005", "fix/c"),
+    task("0193e000-0000-7000-8000-000000000006", "0193c"),
+)
+
+
+def test_a_unique_beginning_means_its_task() -> None:
+    assert match("0193a2b4-0000-7000-8000-000000000001", TASKS) is TASKS[0]
+    assert match("0193d", TASKS) is TASKS[4]
+    assert match("0193D", TASKS) is TASKS[4]
+
+
+def test_a_branch_means_its_task_and_goes_before_a_beginning() -> None:
+    assert match("fix/a", TASKS) is TASKS[0]
+    assert match("0193c", TASKS) is TASKS[5]
+
+
+def test_of_one_branch_the_task_that_lives_is_meant() -> None:
+    assert match("fix/b", TASKS) is TASKS[2]
+
+
+@pytest.mark.parametrize("given", ["0193a2b4", "fix/c", "0"])
+def test_several_are_a_usage_error_that_lists_them(given: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        match(given, TASKS)
+    assert caught.value.exit_code == USAGE
+    assert "means several tasks" in caught.value.message
+
+
+@pytest.mark.parametrize("given", ["", "ffff", "fix", "fix/"])
+def test_none_is_no_such_task(given: str) -> None:
+    with pytest.raises(NoTaskError) as caught:
+        match(given, TASKS)
+    assert caught.value.exit_code == NO_TASK

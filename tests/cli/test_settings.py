@@ -1,0 +1,115 @@
+"""`config` and `doctor` from outside, and the help of every command."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from foundry_tui.cli.commands import COMMANDS
+from foundry_tui.config import KEYS
+from tests.cli.world import FOUNDRY, Cli
+
+
+def test_init_writes_what_load_takes_and_keeps_what_is_there(cli: Cli) -> None:
+    file = Path(cli("config", "init", code=0).out.strip())
+    assert file == cli.folder / "config" / "foundry" / "config.toml"
+    text = file.read_text()
+    assert all(f"# {key.name} = " in text and key.help in text for key in KEYS)
+    cli("config", "show", code=0)
+    # every example is a value that it takes, once its comment sign is gone
+    file.write_text("\n".join(line.removeprefix("# ") if " = " in line else line for line in text.splitlines()))
+    cli("config", "show", code=0)
+    assert "exists" in cli("config", "init", code=1).err
+
+
+def test_show_says_where_each_value_comes_from(cli: Cli) -> None:
+    file = Path(cli("config", "init").out.strip())
+    file.write_text("[provision]\nstage_attempts = 5\n")
+    rows = {row[0]: row for row in cli("config", "show", code=0).rows}
+    assert rows["provision.stage_attempts"][1:3] == ["5", f"{file}:2"]
+    assert rows["provision.provider"][1:3] == ["demo", "FOUNDRY_PROVIDER"]
+    assert rows["app.bell"][1:3] == ["true", "default"]
+    told = cli("config", "show", "--json", code=0).json
+    assert told["file"] == str(file)
+    assert told["settings"]["provision.stage_attempts"]["value"] == 5
+
+
+def test_path_says_where_the_file_would_be(cli: Cli) -> None:
+    assert cli("config", "path", code=0).out.strip().endswith("config/foundry/config.toml")
+    assert cli("config", "path", "--json", code=0).json["exists"] is False
+
+
+def test_a_wrong_setting_stops_every_command_and_names_its_place(cli: Cli) -> None:
+    file = Path(cli("config", "init").out.strip())
+    file.write_text("[backend]\nlisten_on = 'x'\n")
+    for words in (("list",), ("backend", "start"), ("config", "show"), ("statusline", "--json")):
+        assert f"{file}:2: no key listen_on" in cli(*words, code=2).err
+    assert f"{file}:2" in cli("doctor", code=1).out
+
+
+def test_doctor_is_content_with_a_good_machine_and_changes_nothing(cli: Cli) -> None:
+    done = cli("doctor", "--json", code=0).json
+    assert done["ok"] is True
+    assert {"foundry", "git", "config", "data folder", "backend"} <= {check["name"] for check in done["checks"]}
+    assert not (cli.folder / "data").exists()
+    cli("list", code=0)
+    names = {check["name"]: check for check in cli("doctor", "--json", code=0).json["checks"]}
+    assert names["provider demo"]["found"] == "ready"
+    assert "pid" in names["backend"]["found"]
+
+
+def test_doctor_says_what_is_missing_and_what_to_do(cli: Cli) -> None:
+    bare = cli.folder / "bare"
+    bare.mkdir()
+    rows = {row[0]: row for row in cli("doctor", environ={"PATH": str(bare)}, code=1).rows}
+    assert rows["git"][1] == "wrong"
+    assert "install git" in rows["git"][3]
+    named = {row[0]: row for row in cli("doctor", environ={"FOUNDRY_BACKEND": "127.0.0.1:9"}, code=1).rows}
+    assert named["backend"][1] == "wrong"
+
+
+def test_a_data_folder_that_cannot_be_written_is_wrong(cli: Cli) -> None:
+    file = cli.folder / "file"
+    file.touch()
+    environ = {"FOUNDRY_DATA_DIR": str(file / "data")}
+    rows = {row[0]: row for row in cli("doctor", environ=environ, code=1).rows}
+    assert rows["data folder"][1] == "wrong"
+    assert str(file / "data") in cli("list", environ=environ, code=6).err
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_has_help_with_examples(cli: Cli, command: str) -> None:
+    text = cli(command, "--help", code=0).out
+    assert "Usage: foundry" in text
+    assert "Examples:" in text or "Commands:" in text
+
+
+def test_help_lists_all_commands_and_exit_codes(cli: Cli) -> None:
+    text = cli("--help", code=0).out
+    assert all(f"\n  {command} " in text for command in COMMANDS)
+    assert "Exit codes" in text
+    assert cli("-h", code=0).out == text
+
+
+def test_what_is_no_command_is_exit_2(cli: Cli) -> None:
+    assert "No such command" in cli("lits", code=2).err
+    assert cli("--nonsense", code=2).err
+
+
+def test_the_app_without_a_terminal_is_exit_2(cli: Cli) -> None:
+    for words in ((), ("demo",)):
+        done = cli(*words, code=2)
+        assert "terminal" in done.err
+    assert not cli.log.exists()
+
+
+def test_a_reader_that_goes_away_is_no_error(cli: Cli) -> None:
+    cli("list", code=0)
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [FOUNDRY, "config", "show"], env=cli.environ, stdout=writer, stderr=subprocess.PIPE, cwd=cli.repo, timeout=30
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -1,0 +1,90 @@
+"""When waiting is over, and with which exit code."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from foundry_tui.cli.problems import DONE, FAILED, TASK_ERROR
+from foundry_tui.cli.verdict import Verdict
+from foundry_tui.contract.records import HistoryEvent, HistoryKind
+from foundry_tui.contract.status import StageName, TaskStatus
+from tests.app.factories import make_detail
+
+S = TaskStatus
+K = HistoryKind
+
+
+def happened(seq: int, kind: HistoryKind, **payload: Any) -> HistoryEvent:
+    return HistoryEvent(seq=seq, task_id="t", kind=kind, at=0, payload=payload)
+
+
+@pytest.mark.parametrize(
+    ("goal", "status", "code"),
+    [
+        (S.RUNNING, S.CREATE_SESSION, None),
+        (S.RUNNING, S.RUNNING, DONE),
+        (S.RUNNING, S.IDLE, DONE),
+        (S.RUNNING, S.ERROR, TASK_ERROR),
+        (S.ERROR, S.ERROR, DONE),
+        (S.ERROR, S.IDLE, None),
+        (S.RUNNING, S.KILLING, FAILED),
+        (S.RUNNING, S.ARCHIVED, FAILED),
+        (S.KILLED, S.KILLING, None),
+        (S.KILLED, S.KILLED, DONE),
+        (S.KILLED, S.ARCHIVED, FAILED),
+        (S.ARCHIVING, S.ARCHIVED, DONE),
+        (S.QUEUED, S.IDLE, DONE),
+        (StageName.CREATE_SANDBOX, S.CREATE_SANDBOX, None),
+        (StageName.CREATE_SANDBOX, S.ENSURE_AGENT, DONE),
+        (StageName.CREATE_SESSION, S.IDLE, DONE),
+        (None, S.RUNNING, None),
+        (None, S.IDLE, DONE),
+        (None, S.ERROR, TASK_ERROR),
+        (None, S.KILLED, DONE),
+        (None, S.ARCHIVING, None),
+    ],
+)
+def test_a_task_as_it_stands(goal: TaskStatus | StageName | None, status: TaskStatus, code: int | None) -> None:
+    assert Verdict(goal, since=None).of_task(make_detail(status=status)) == code
+
+
+@pytest.mark.parametrize("goal", [StageName.ENSURE_NAME, S.ENSURE_NAME, S.QUEUED])
+def test_what_was_passed_before_the_error_is_reached(goal: TaskStatus | StageName) -> None:
+    failed = make_detail(status=S.ERROR)
+    assert failed.error is not None
+    assert failed.error.stage is not StageName.ENSURE_NAME
+    assert Verdict(goal, since=None).of_task(failed) == DONE
+
+
+def test_for_a_task_made_now_its_history_counts_from_the_beginning() -> None:
+    failed = replace(
+        make_detail(status=S.ERROR),
+        history=(happened(3, K.TASK_RUNNING), happened(4, K.TASK_ERROR)),
+    )
+    assert Verdict(S.RUNNING, since=0).of_snapshot(failed, 9) == DONE
+    assert Verdict(S.IDLE, since=0).of_snapshot(failed, 9) == TASK_ERROR
+
+
+def test_for_a_task_watched_from_now_on_its_past_does_not_count() -> None:
+    failed = replace(make_detail(status=S.ERROR), history=(happened(3, K.TASK_RUNNING), happened(4, K.TASK_ERROR)))
+    assert Verdict(S.RUNNING, since=None).of_snapshot(failed, 9) == TASK_ERROR
+
+
+def test_what_came_while_the_connection_was_lost_counts() -> None:
+    verdict = Verdict(S.RUNNING, since=None)
+    assert verdict.of_snapshot(make_detail(status=S.ENSURE_AGENT), 5) is None
+    later = replace(make_detail(status=S.ERROR), history=(happened(7, K.TASK_RUNNING), happened(8, K.TASK_ERROR)))
+    assert verdict.of_snapshot(later, 9) == DONE
+
+
+def test_the_first_event_that_decides_wins() -> None:
+    verdict = Verdict(StageName.CREATE_SANDBOX, since=0)
+    assert verdict.of_event(happened(1, K.STAGE_COMPLETED, stage="ensure_name")) is None
+    assert verdict.of_event(happened(2, K.STAGE_RETRYING, stage="create_sandbox")) is None
+    assert verdict.of_event(happened(3, K.STAGE_COMPLETED, stage="create_sandbox")) == DONE
+
+
+def test_a_stage_that_starts_is_a_status_that_is_reached() -> None:
+    assert Verdict(S.CREATE_SANDBOX, since=0).of_event(happened(1, K.STAGE_STARTED, stage="create_sandbox")) == DONE
+    assert Verdict(S.CREATE_SANDBOX, since=0).of_event(happened(1, K.STAGE_STARTED, stage="ensure_name")) is None
