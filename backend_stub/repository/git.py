@@ -120,6 +120,7 @@ async def run_git(
         with anyio.CancelScope(shield=True):
             # Cancelled half-way, it would leave a process that nobody ends.
             process = await _start(argv, folder, {**_environment(folder), **(environment or {})})
+        assert process is not None
         with anyio.fail_after(timeout):
             stdout, stderr = await _read(process)
             exit_code = await process.wait()
