@@ -16,7 +16,8 @@ class Asked:
     """The user's side of the store; it knows nothing of streams.
 
     `creations` are unconfirmed. `made` are all creations of this run of the app, which stand in for a task's detail
-    until its own topic has told it; `answers` are what the backend answered to them. `edition` rises with every edit.
+    until its own topic has told it; `answers` are what the backend answered to them. `accepted` maps the prompts that
+    it has accepted to their sessions. `edition` rises with every edit.
     """
 
     def __init__(self) -> None:
@@ -25,6 +26,7 @@ class Asked:
         self.answers: dict[str, TaskDetail] = {}
         self.edits: dict[str, list[Edit]] = {}
         self.prompts: dict[str, dict[str, Prompt]] = {}
+        self.accepted: dict[str, str] = {}
         self.edition = 0
         self._made_sessions: dict[str, str] = {}
         self._tokens = count(1)
@@ -66,6 +68,8 @@ class Asked:
     def forget_answers(self) -> list[str]:
         """The database is another one: what the old one accepted is no promise. The tasks whose edits changed."""
         self.answers.clear()
+        for prompt_id, session_id in list(self.accepted.items()):
+            self.drop_prompt(session_id, prompt_id)
         changed = [task_id for task_id, edits in self.edits.items() if any(edit.answered for edit in edits)]
         for task_id in changed:
             self._keep(task_id, [edit for edit in self.edits[task_id] if not edit.answered])
@@ -105,6 +109,7 @@ class Asked:
 
     def drop_prompt(self, session_id: str, prompt_id: str) -> bool:
         """Keep a prompt no longer; the answer is whether there was one."""
+        self.accepted.pop(prompt_id, None)
         asked = self.prompts.get(session_id)
         if asked is None or asked.pop(prompt_id, None) is None:
             return False

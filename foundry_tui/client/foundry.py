@@ -320,6 +320,7 @@ class Foundry:
                 self.outbox.drop_prompt(prompt_id)
                 self.store.drop_prompt(session_id, prompt_id)
                 return
+            life = self.store.life
             try:
                 # Kept until the backend has it, however long that takes: a prompt is never lost.
                 accepted = await self._courier.deliver(lambda: self.api.prompt(session_id, request), patience=math.inf)
@@ -338,7 +339,7 @@ class Foundry:
                 self._report("prompt", error, task_id, session_id)
             else:
                 if accepted is not None:
-                    self.store.put_prompt(accepted)
+                    self.store.accepted(accepted, life)
             self.outbox.drop_prompt(prompt_id)
 
         self._courier.send(job, f"prompts:{session_id}")

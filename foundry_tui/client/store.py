@@ -360,6 +360,14 @@ class Store:
         self._asked.put_prompt(prompt)
         self._dirty().sessions.add(prompt.session_id)
 
+    def accepted(self, prompt: Prompt, life: int | None = None) -> None:
+        """The answer to a prompt; one that another database than the present one has accepted is not kept."""
+        if life is not None and life != self.life:
+            self.drop_prompt(prompt.session_id, prompt.prompt_id)
+            return
+        self._asked.accepted[prompt.prompt_id] = prompt.session_id
+        self.put_prompt(prompt)
+
     def drop_prompt(self, session_id: str, prompt_id: str) -> None:
         """Show a prompt no longer, unless the backend has it."""
         if self._asked.drop_prompt(session_id, prompt_id):

@@ -75,6 +75,7 @@ class StoreModel(RuleBasedStateMachine):
         self.made: set[str] = set()
         self.ever: list[str] = []
         self.removed: set[str] = set()
+        self.life = 0
         self.lost_with_database: set[str] = set()
         self.revisions: dict[str, tuple[int, int]] = {}
         # Whether an answer may have told more than any stream: nothing could tell then that the database was replaced.
@@ -167,24 +168,41 @@ class StoreModel(RuleBasedStateMachine):
         self._count("log")
         self.world.print(self._task(pick), f"line {pick}")
 
-    @rule()
-    def backend_pings(self) -> None:
-        self._count("ping")
-        for topic, connection in self.connections.items():
-            ping = Ping(seq=self.world.seq, at=self.clock)
-            connection.batches.append([Event(topic, EventName.PING, ping, self.world.seq, self.world.database)])
+    @precondition(lambda self: self._has_tasks())
+    @rule(pick=PICK, times=st.integers(min_value=2, max_value=5))
+    def task_is_busy(self, pick: int, times: int) -> None:
+        self._count("busy task")
+        task_id = self._task(pick)
+        for turn in range(times):
+            moves = sorted(MOVES[self.world.tasks[task_id].status] - {TaskStatus.KILLING, TaskStatus.ARCHIVING})
+            if moves:
+                self.world.move(task_id, moves[(pick + turn) % len(moves)])
+            else:
+                self.world.mark(task_id, turn % 2 == 0)
 
-    @rule(forget=st.booleans())
-    def backend_restarts(self, forget: bool) -> None:
+    @rule(what=st.sampled_from(["flush", "ping", "clock step", "backup"]), step=PICK)
+    def time_passes(self, what: str, step: int) -> None:
+        self._count(what, fault=what == "clock step")
+        if what == "flush":
+            self.store.flush()
+        elif what == "clock step":
+            self.clock += (step - 5_000) * 1_000
+        elif what == "backup":
+            self.backup = self.world.copy()
+        elif self.connections:
+            connection = self._connection(step)
+            ping = Ping(seq=self.world.seq, at=self.world.now)
+            event = Event(connection.topic, EventName.PING, ping, self.world.seq, self.world.database)
+            connection.batches.append([event])
+
+    @rule(forget=st.booleans(), chance=st.integers(min_value=0, max_value=3))
+    def backend_restarts(self, forget: bool, chance: int) -> None:
+        if chance:
+            return
         self._count("restart", fault=True)
         self.connections.clear()
         if forget:
             self.world.forget_log()
-
-    @rule()
-    def backup_is_made(self) -> None:
-        self._count("backup")
-        self.backup = self.world.copy()
 
     @precondition(lambda self: self.backup is not None)
     @rule(new_name=st.booleans())
@@ -288,11 +306,6 @@ class StoreModel(RuleBasedStateMachine):
         self.ahead = True
         self.answers.pop(pick % len(self.answers))[1]()
 
-    @rule(step=st.integers(min_value=-3_600_000, max_value=3_600_000))
-    def clock_steps(self, step: int) -> None:
-        self._count("clock step", fault=True)
-        self.clock += step
-
     # The user.
 
     @rule(pick=PICK, wrong=st.integers(min_value=0, max_value=5))
@@ -382,11 +395,12 @@ class StoreModel(RuleBasedStateMachine):
         self.store.put_prompt(asked)
 
         def send() -> Callable[[], object]:
+            life = self.store.life
             try:
                 accepted = self.world.prompt(session_id, prompt_id, "go on")
             except Refused:
                 return lambda: self.store.drop_prompt(session_id, prompt_id)
-            return lambda: self.store.put_prompt(accepted)
+            return lambda: self.store.accepted(accepted, life)
 
         self.requests.append(Request(send, lambda: None, sure=True))
 
@@ -431,11 +445,6 @@ class StoreModel(RuleBasedStateMachine):
         if forget:
             self.store.forget(topic)
 
-    @rule()
-    def frame_passes(self) -> None:
-        self._count("flush")
-        self.store.flush()
-
     @rule(chance=st.integers(min_value=0, max_value=3))
     def quiet_comes(self, chance: int) -> None:
         """Everything under way arrives, every lost connection comes back: the store has to be what the server is."""
@@ -469,7 +478,8 @@ class StoreModel(RuleBasedStateMachine):
 
     @invariant()
     def no_removed_task_comes_back(self) -> None:
-        if self.store.cursor(TASKS) is None:
+        if self.store.cursor(TASKS) is None or self.store.life != self.life:
+            self.life = self.store.life
             self.removed.clear()
             return
         assert not self.removed & self.store.tasks.keys(), "a removed task came back"
