@@ -7,7 +7,7 @@ from foundry_tui.contract.codec import encode
 
 
 class JsonLines(logging.Formatter):
-    """Time, level, logger, message, and the traceback where there is one."""
+    """Time, level, logger, message, the `fields` given as extra, and the traceback where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -15,6 +15,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **getattr(record, "fields", {}),
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)

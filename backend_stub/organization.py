@@ -1,6 +1,7 @@
 """Creates tasks, and knows repositories: what is checked before a task's life begins."""
 
 import hashlib
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ from backend_stub.storage.base import (
     TaskPrunedError,
 )
 from backend_stub.task.naming import check_branch, check_title, conflicting_branch
-from foundry_tui.contract.codec import canonical
+from foundry_tui.contract.codec import encode
 from foundry_tui.contract.ids import is_id, is_task_id
 from foundry_tui.contract.records import (
     HistoryKind,
@@ -68,12 +69,13 @@ class Organization:
         self._chance = chance
         self._provision = provision
 
-    async def create_task(self, document: bytes, request: CreateTask) -> Created:
-        """Check, write the task's first rows in one commit, and have it provisioned; `document` is what was sent.
+    async def create_task(self, request: CreateTask) -> Created:
+        """Check, write the task's first rows in one commit, and have it provisioned.
 
         Raises `RefusedError`: 409 when the id is taken by another request, 422 for what is wrong.
         """
-        digest = hashlib.sha256(canonical(document)).digest()
+        # Requests that say the same are encoded the same: no matter the order of keys, or null for absent.
+        digest = hashlib.sha256(encode(request)).digest()
         self._check(request)
         repo = await anyio.to_thread.run_sync(self._look, request, digest)
         if repo is None:
@@ -163,11 +165,12 @@ class Organization:
         else:
             repo = _find("repo", request.repo)
         if request.branch is not None:
-            self._check_branch_free(repo, request.branch)
+            self._check_branch_free(repo, request.branch, request.task_id)
         return repo
 
-    def _check_branch_free(self, repo: Repo, branch: str) -> None:
-        if self._storage.branch_holder(repo.repo_id, branch) is not None:
+    def _check_branch_free(self, repo: Repo, branch: str, task_id: str | None) -> None:
+        # The same request, sent twice at once, must not stand in its own way.
+        if self._storage.branch_holder(repo.repo_id, branch) not in (None, task_id):
             raise wrong_values(("branch", f"Another task has the branch {branch}. Choose another, or leave it out."))
         if repo.path is None:
             return
@@ -256,7 +259,7 @@ def wrong_name(what: str, name: str) -> str | None:
     """What is wrong with the name of an agent or a session."""
     if not name.strip():
         return f"{what} cannot be blank."
-    if len(name) > MAX_NAME or not name.isprintable():
+    if len(name) > MAX_NAME or any(unicodedata.category(char) in ("Cc", "Zl", "Zp") for char in name):
         return f"{what} is one line of at most {MAX_NAME} characters."
     return None
 

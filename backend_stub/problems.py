@@ -10,14 +10,18 @@ TITLES = {
     403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
+    408: "Request too slow",
     409: "Conflict",
     413: "Request too large",
     422: "Wrong value",
     429: "Too many requests",
-    431: "Header too large",
     500: "Internal error",
     503: "Storage unavailable",
 }
+
+
+LONGEST_TEXT = 1_000
+"""Characters of a detail or a message; what a request said is not sent back in full."""
 
 
 class RefusedError(Exception):
@@ -30,7 +34,7 @@ class RefusedError(Exception):
         self.problem = Problem(
             status=status,
             title=TITLES[status],
-            detail=detail,
+            detail=_shortened(detail),
             errors=tuple(errors),
             would_lose=tuple(would_lose),
         )
@@ -49,5 +53,9 @@ def wrong_values(*errors: tuple[str, str]) -> RefusedError:
     return RefusedError(
         422,
         " ".join(message for _, message in errors),
-        errors=[FieldError(field=field, message=message) for field, message in errors],
+        errors=[FieldError(field=_shortened(field), message=_shortened(message)) for field, message in errors],
     )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"

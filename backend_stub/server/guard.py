@@ -1,28 +1,37 @@
 """Who may talk to the backend, and how much at once: token, Host and Origin over TCP, sizes everywhere."""
 
 import hmac
+import logging
+import time
 from collections.abc import Callable
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from backend_stub.problems import TITLES
+from backend_stub.problems import TITLES, RefusedError
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.problems import PROBLEM_TYPE, Problem
 
+logger = logging.getLogger(__name__)
+
 BODY_LIMIT = 1024 * 1024
-
-
-class _TooLargeError(Exception):
-    """The body goes beyond `BODY_LIMIT`."""
+TOO_LARGE = f"A request's body can have at most {BODY_LIMIT} bytes."
+_LOGGED = 300
+"""Characters of a request's path and query that the log keeps."""
 
 
 class Guard:
-    """ASGI middleware. `token` None: the socket's own permissions decide (Unix sockets)."""
+    """ASGI middleware: refuses strangers, bounds bodies, names every request and logs it.
 
-    def __init__(self, app: ASGIApp, token: str | None, hosts: frozenset[str], request_id: Callable[[], str]) -> None:
+    `token` None: the socket's own permissions decide who may talk (Unix sockets). `hosts` are the names under which
+    the backend may be asked over TCP; None: any.
+    """
+
+    def __init__(
+        self, app: ASGIApp, token: str | None, hosts: frozenset[str] | None, request_id: Callable[[], str]
+    ) -> None:
         self._app = app
-        self._token = token.encode() if token is not None else None
+        self._token = token
         self._hosts = hosts
         self._request_id = request_id
 
@@ -30,15 +39,9 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers: dict[bytes, bytes] = dict(scope["headers"])
+        began = time.perf_counter()
         request_id = self._request_id()
         scope["request_id"] = request_id
-        refused = self._refuse(headers)
-        if refused is not None:
-            status, detail = refused
-            await _answer(send, status, detail, request_id)
-            return
-        sent = False
         taken = 0
 
         async def receive_bounded() -> Message:
@@ -47,47 +50,64 @@ class Guard:
             if message["type"] == "http.request":
                 taken += len(message.get("body", b""))
                 if taken > BODY_LIMIT:
-                    raise _TooLargeError
+                    raise RefusedError(413, TOO_LARGE)
             return message
 
-        async def send_noted(message: Message) -> None:
-            nonlocal sent
+        async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":
-                sent = True
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                self._log(scope, message["status"], time.perf_counter() - began)
             await send(message)
 
-        try:
-            await self._app(scope, receive_bounded, send_noted)
-        except _TooLargeError:
-            if not sent:
-                await _answer(send, 413, f"A request's body can have at most {BODY_LIMIT} bytes.", request_id)
+        refused = self._refuse(dict(scope["headers"]))
+        if refused is not None:
+            await _answer(send_named, *refused, request_id)
+        else:
+            await self._app(scope, receive_bounded, send_named)
 
     def _refuse(self, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
+        """Status and detail of the refusal, or None."""
+        origin = headers.get(b"origin")
         if self._token is not None:
-            host = headers.get(b"host", b"").decode("latin-1")
-            if _host_name(host) not in self._hosts:
+            host = headers.get(b"host", b"").decode("latin-1").lower()
+            if self._hosts is not None and _host_name(host) not in self._hosts:
                 return 403, "This backend does not answer under that host name."
-            origin = headers.get(b"origin")
-            if origin is not None and _host_name(urlsplit(origin.decode("latin-1")).netloc) not in self._hosts:
+            if origin is not None and _authority(origin.decode("latin-1").lower()) != host:
                 return 403, "Web pages of other origins may not talk to this backend."
             scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
-            if scheme.lower() != b"bearer" or not hmac.compare_digest(given.strip(), self._token):
+            if scheme.lower() != b"bearer" or not hmac.compare_digest(given.strip(), self._token.encode()):
                 return 401, "A token is needed: send it as a Bearer token."
-        elif b"origin" in headers:
+        elif origin is not None:
             return 403, "Web pages may not talk to this backend."
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length[:20]) > BODY_LIMIT:
-            return 413, f"A request's body can have at most {BODY_LIMIT} bytes."
+        if not length.isdigit() or len(length) > 18 or int(length) > BODY_LIMIT:
+            return 413, TOO_LARGE
         return None
 
+    def _log(self, scope: Scope, status: int, seconds: float) -> None:
+        target = scope["path"]
+        if scope["query_string"]:
+            target = f"{target}?{unquote_plus(scope['query_string'].decode('latin-1'))}"
+        if self._token is not None:
+            target = target.replace(self._token, "…")
+        fields = {"status": status, "ms": round(seconds * 1000, 1), "request_id": scope["request_id"]}
+        logger.info("%s %s", scope["method"], target[:_LOGGED], extra={"fields": fields})
 
-def _host_name(netloc: str) -> str:
-    """The host without its port: `[::1]:80` is `::1`."""
+
+def _host_name(authority: str) -> str:
+    """The host without its port: `[::1]:80` is `::1`; nothing when it is none."""
     try:
-        return urlsplit(f"//{netloc}").hostname or ""
+        return urlsplit(f"//{authority}").hostname or ""
     except ValueError:
         return ""
+
+
+def _authority(origin: str) -> str | None:
+    """Host and port of an origin, as the Host header has them; None when it is none."""
+    try:
+        return urlsplit(origin).netloc or None
+    except ValueError:
+        return None
 
 
 async def _answer(send: Send, status: int, detail: str, request_id: str) -> None:
@@ -95,7 +115,6 @@ async def _answer(send: Send, status: int, detail: str, request_id: str) -> None
     headers = [
         (b"content-type", PROBLEM_TYPE.encode()),
         (b"content-length", str(len(body)).encode()),
-        (b"x-request-id", request_id.encode()),
         (b"connection", b"close"),
     ]
     if status == 401:

@@ -1,7 +1,7 @@
 """Hands what was committed to the streams that are open: bounded for each, in commit order, encoded once."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 
@@ -21,9 +21,10 @@ def frame(name: EventName, data: bytes, id_: str | None = None) -> bytes:
 
 
 class Subscriber:
-    """What waits to be sent on one stream."""
+    """What waits to be sent on one stream; `cut` ends its connection when that is too much."""
 
-    def __init__(self) -> None:
+    def __init__(self, cut: Callable[[], None] | None = None) -> None:
+        self._cut = cut
         self._frames: deque[tuple[int, bytes]] = deque()
         self._bytes = 0
         self._changed = anyio.Event()
@@ -37,6 +38,8 @@ class Subscriber:
         if self._bytes > BUFFER_BYTES:
             self.overrun = True
             self._frames.clear()
+            if self._cut is not None:
+                self._cut()
         else:
             self._frames.append((seq, sent))
         self._changed.set()
@@ -78,8 +81,8 @@ class Hub:
         """How many streams are open."""
         return sum(len(subscribers) for subscribers in self._open.values())
 
-    def subscribe(self, topic: Topic) -> Subscriber:
-        subscriber = Subscriber()
+    def subscribe(self, topic: Topic, cut: Callable[[], None] | None = None) -> Subscriber:
+        subscriber = Subscriber(cut)
         self._open.setdefault(str(topic), set()).add(subscriber)
         if self.closed:
             subscriber.end()
@@ -110,8 +113,8 @@ class Hub:
                     self._end(f"{TopicKind.SESSION}:{event.session_id}", event)
                 else:
                     self._send(_TASKS, event, event.data)
-                    for kind in (TopicKind.TASK, TopicKind.LOG):
-                        self._end(f"{kind}:{event.task_id}", event)
+                    self._end(f"{TopicKind.TASK}:{event.task_id}", event)
+                    self._end(f"{TopicKind.LOG}:{event.task_id}", event)
             elif event.name is EventName.REPO:
                 self._send(_TASKS, event, event.data)
             elif event.name is EventName.HISTORY:

@@ -9,15 +9,32 @@ from starlette.requests import Request
 from backend_stub.problems import RefusedError, wrong_values
 from foundry_tui.contract.codec import decode
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 
 LARGEST = 2**53
+"""The largest whole number that every JSON reader keeps to the last digit."""
+
 _PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
-_NAMED = re.compile(r"(?:missing required|contains unknown) field `(?P<name>[^`]*)`")
+_MISSING = re.compile(r"missing required field `(?P<name>[^`]*)`")
+_UNKNOWN = re.compile(r"contains unknown field `(?P<name>.*)`", re.DOTALL)
+_EXPECTED = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<given>[^`]*)`")
+_WORDS = {
+    "str": "text",
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "object": "an object",
+    "array": "a list",
+    "null": "null",
+}
 
 
-async def read_body(request: Request, type_: type[T], *, empty: bytes | None = None) -> tuple[bytes, T]:
-    """The body as sent and as the type; `empty` stands for no body at all.
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a request that needs none."""
+
+
+async def read_body(request: Request, type_: type[T], *, empty: bytes | None = None) -> T:
+    """The body as the type; `empty` stands for no body at all.
 
     Raises `RefusedError`: 400 for malformed JSON, 422 for a wrong value, naming the field.
     """
@@ -25,27 +42,12 @@ async def read_body(request: Request, type_: type[T], *, empty: bytes | None = N
     if not document and empty is not None:
         document = empty
     try:
-        return document, decode(document, type_)
-    except msgspec.ValidationError as error:
+        return decode(document, type_)
+    except msgspec.ValidationError:
         # A wrong value may stand before the place where the JSON breaks, so the whole is read once more.
-        _check_json(document)
-        raise _wrong_value(str(error)) from None
+        return _without_nulls(_plain(document), type_)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RefusedError(400, f"The body is no JSON: {error}") from None
-
-
-def _check_json(document: bytes) -> None:
-    try:
-        decode(document, Any)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RefusedError(400, f"The body is no JSON: {error}") from None
-
-
-def _wrong_value(message: str) -> RefusedError:
-    place = _PLACE.search(message)
-    named = _NAMED.search(message)
-    field = named["name"] if named else place["path"] if place else ""
-    return wrong_values((field, message[: place.start()] + "." if place else message + "."))
+        raise _malformed(error) from None
 
 
 def number(request: Request, name: str, default: int, least: int = 0, most: int = LARGEST) -> int:
@@ -57,3 +59,38 @@ def number(request: Request, name: str, default: int, least: int = 0, most: int 
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 18 or not least <= int(text) <= most:
         raise wrong_values((name, f"{name} is a whole number from {least} to {most}."))
     return int(text)
+
+
+def _plain(document: bytes) -> Any:
+    try:
+        return decode(document, Any)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _malformed(error) from None
+
+
+def _without_nulls(value: Any, type_: type[T]) -> T:
+    """The value as the type, its null fields left out: null and absent are the same."""
+    if isinstance(value, dict):
+        value = {name: each for name, each in value.items() if each is not None or name not in type_.__struct_fields__}
+    try:
+        return msgspec.convert(value, type_)
+    except msgspec.ValidationError as error:
+        raise _wrong_value(str(error)) from None
+
+
+def _malformed(error: Exception) -> RefusedError:
+    return RefusedError(400, f"The body is no JSON: {error}")
+
+
+def _wrong_value(message: str) -> RefusedError:
+    if missing := _MISSING.search(message):
+        return wrong_values((missing["name"], f"{missing['name']} is missing."))
+    if unknown := _UNKNOWN.search(message):
+        return wrong_values((unknown["name"], f"There is no field {unknown['name']}."))
+    place = _PLACE.search(message)
+    field = place["path"] if place else ""
+    if expected := _EXPECTED.search(message):
+        wanted = " or ".join(_WORDS.get(word, word) for word in expected["wanted"].split(" | ") if word != "null")
+        given = _WORDS.get(expected["given"], expected["given"])
+        message = f"{field or 'The body'} must be {wanted}, not {given}."
+    return wrong_values((field, message))

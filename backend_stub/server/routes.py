@@ -5,14 +5,15 @@ from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from backend_stub.backend import Backend
 from backend_stub.metrics import Metrics
 from backend_stub.problems import TITLES, RefusedError, not_found, wrong_values
-from backend_stub.server.requests import number, read_body
+from backend_stub.server.protocol import CUT
+from backend_stub.server.requests import Nothing, number, read_body
 from backend_stub.storage.base import StaleRevisionError, StorageUnavailableError
 from foundry_tui.contract import requests as bodies
 from foundry_tui.contract.codec import decode, encode
@@ -24,7 +25,9 @@ from foundry_tui.contract.status import STAGES
 logger = logging.getLogger(__name__)
 
 MOST_EVENTS = 10_000
-DEFAULT_EVENTS = 1_000
+"""History events or stage log lines in one answer; `after` pages on."""
+MOST_STREAMS = 1_000
+"""Event streams open at once, far more than people open and fewer than a process has descriptors."""
 LOG_STAGES = frozenset({*STAGES, "turn", "release_sandbox", "destroy_sandbox"})
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -88,9 +91,9 @@ class Routes:
         ]
 
     async def create_task(self, request: Request) -> Response:
-        document, body = await read_body(request, bodies.CreateTask)
+        body = await read_body(request, bodies.CreateTask)
         with self._backend.metrics.creating():
-            created = await self._backend.organization.create_task(document, body)
+            created = await self._backend.organization.create_task(body)
         return json_answer(created.task, 201 if created.new else 200)
 
     async def list_tasks(self, request: Request) -> Response:
@@ -101,7 +104,7 @@ class Routes:
         return json_answer(await self._backend.commands.task(request.path_params["task_id"]))
 
     async def patch_task(self, request: Request) -> Response:
-        _, body = await read_body(request, bodies.PatchTask)
+        body = await read_body(request, bodies.PatchTask)
         return json_answer(await self._backend.commands.patch(request.path_params["task_id"], body))
 
     async def prune_task(self, request: Request) -> Response:
@@ -109,6 +112,7 @@ class Routes:
         return Response(status_code=204)
 
     async def retry(self, request: Request) -> Response:
+        await read_body(request, Nothing, empty=b"{}")
         return json_answer(await self._backend.commands.retry(request.path_params["task_id"]), 202)
 
     async def archive(self, request: Request) -> Response:
@@ -118,20 +122,20 @@ class Routes:
         return await self._end(request, archive=False)
 
     async def _end(self, request: Request, *, archive: bool) -> Response:
-        _, body = await read_body(request, bodies.ReleaseTask, empty=b"{}")
+        body = await read_body(request, bodies.ReleaseTask, empty=b"{}")
         task = await self._backend.commands.end(request.path_params["task_id"], body, archive=archive)
         return json_answer(task, 202)
 
     async def task_history(self, request: Request) -> Response:
         task_id = await self._known_task(request)
         events = await self._backend.storage.history(
-            task_id, number(request, "after", 0), number(request, "limit", DEFAULT_EVENTS, 1, MOST_EVENTS)
+            task_id, number(request, "after", 0), number(request, "limit", MOST_EVENTS, 1, MOST_EVENTS)
         )
         return json_answer({"events": events})
 
     async def history(self, request: Request) -> Response:
         events = await self._backend.storage.history(
-            None, number(request, "after", 0), number(request, "limit", DEFAULT_EVENTS, 1, MOST_EVENTS)
+            None, number(request, "after", 0), number(request, "limit", MOST_EVENTS, 1, MOST_EVENTS)
         )
         return json_answer({"events": events})
 
@@ -150,7 +154,7 @@ class Routes:
         return json_answer(computed or bodies.Diff(files=()))
 
     async def add_session(self, request: Request) -> Response:
-        _, body = await read_body(request, bodies.CreateSession, empty=b"{}")
+        body = await read_body(request, bodies.CreateSession, empty=b"{}")
         return json_answer(await self._backend.commands.add_session(request.path_params["task_id"], body), 202)
 
     async def session(self, request: Request) -> Response:
@@ -164,21 +168,22 @@ class Routes:
         return json_answer(await self._backend.commands.close_session(request.path_params["session_id"]), 202)
 
     async def stop(self, request: Request) -> Response:
+        await read_body(request, Nothing, empty=b"{}")
         return json_answer(await self._backend.commands.stop(request.path_params["session_id"]), 202)
 
     async def prompt(self, request: Request) -> Response:
-        _, body = await read_body(request, bodies.CreatePrompt)
+        body = await read_body(request, bodies.CreatePrompt)
         return json_answer(await self._backend.commands.prompt(request.path_params["session_id"], body), 202)
 
     async def answer(self, request: Request) -> Response:
-        _, body = await read_body(request, bodies.AnswerPermission)
+        body = await read_body(request, bodies.AnswerPermission)
         return json_answer(await self._backend.commands.answer(request.path_params["permission_id"], body))
 
     async def list_repos(self, request: Request) -> Response:
         return json_answer({"repos": await self._backend.storage.repos()})
 
     async def add_repo(self, request: Request) -> Response:
-        _, body = await read_body(request, bodies.AddRepo)
+        body = await read_body(request, bodies.AddRepo)
         repo, new = await self._backend.organization.add_repo(body)
         return json_answer(repo, 201 if new else 200)
 
@@ -201,8 +206,13 @@ class Routes:
             if topic.kind is TopicKind.TASK:
                 raise not_found(f"task {topic.id}")
             raise wrong_values(("topic", f"There is nothing under the topic {text}."))
-        frames = self._backend.streams.stream(topic, request.headers.get("last-event-id"))
+        if self._backend.hub.streams >= MOST_STREAMS:
+            raise RefusedError(429, f"{MOST_STREAMS} streams are open already. Close some, or try again later.")
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        if request.method == "HEAD":
+            return Response(headers=headers, media_type="text/event-stream")
+        cut = request.scope.get("state", {}).get(CUT)
+        frames = self._backend.streams.stream(topic, request.headers.get("last-event-id"), cut)
         return StreamingResponse(frames, media_type="text/event-stream", headers=headers)
 
     async def health(self, request: Request) -> Response:
@@ -220,6 +230,9 @@ class Routes:
 
 def _by_method(handlers: dict[str, Handler]) -> Handler:
     async def handle(request: Request) -> Response:
+        if b"%2f" in request.scope["raw_path"].lower():
+            # No id has a slash in it; decoded, this one would have been taken for two parts of the path.
+            raise HTTPException(404)
         return await handlers["GET" if request.method == "HEAD" else request.method](request)
 
     return handle
@@ -246,6 +259,11 @@ async def _unavailable(request: Request, error: Exception) -> Response:
     return _problem(request, Problem(status=503, title=TITLES[503], detail=detail), {"retry-after": "1"})
 
 
+async def _gone(request: Request, error: Exception) -> Response:
+    # Nobody reads this any more; the client went away in the middle of its request.
+    return Response(status_code=400)
+
+
 async def _stale(request: Request, error: Exception) -> Response:
     detail = "The task was changed by somebody else at the same moment. Try again."
     return _problem(request, Problem(status=409, title=TITLES[409], detail=detail))
@@ -259,13 +277,16 @@ async def _unforeseen(request: Request, error: Exception) -> Response:
 
 def make_app(backend: Backend) -> Starlette:
     """The ASGI application, without the guard."""
-    return Starlette(
+    app = Starlette(
         routes=Routes(backend).routes(),
         exception_handlers={
             RefusedError: _refused,
             HTTPException: _no_route,
             StorageUnavailableError: _unavailable,
             StaleRevisionError: _stale,
+            ClientDisconnect: _gone,
             Exception: _unforeseen,
         },
     )
+    app.router.redirect_slashes = False
+    return app

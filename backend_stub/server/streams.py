@@ -26,9 +26,14 @@ class Streams:
         self._now = now
         self._ping_after = ping_after
 
-    async def stream(self, topic: Topic, last_event_id: str | None) -> AsyncIterator[bytes]:
-        """The frames of a topic; ends when the topic does, when the backend stops, or when the client is too slow."""
-        subscriber = self._hub.subscribe(topic)
+    async def stream(
+        self, topic: Topic, last_event_id: str | None, cut: Callable[[], None] | None = None
+    ) -> AsyncIterator[bytes]:
+        """The frames of a topic; ends when the topic does, when the backend stops, or when the client is too slow.
+
+        A client that does not read at all would never see the end, so `cut` ends its connection.
+        """
+        subscriber = self._hub.subscribe(topic, cut)
         try:
             # Subscribed first, read second: what is committed in between comes from both and is sent once.
             opening = await self._resume(topic, last_event_id) or await self._begin(topic)

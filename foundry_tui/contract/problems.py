@@ -1,6 +1,6 @@
 """How the backend refuses: `application/problem+json` (RFC 9457)."""
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -18,7 +18,8 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: int
     title: str
     detail: str
-    type: str = "about:blank"
+    # A plain default would be left out of the JSON, where RFC 9457 readers look for it.
+    type: str = field(default_factory=lambda: "about:blank")
     errors: tuple[FieldError, ...] = ()
     would_lose: tuple[str, ...] = ()
     request_id: str | None = None
