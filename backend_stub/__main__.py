@@ -3,7 +3,9 @@
 import argparse
 import logging
 import os
+import resource
 import signal
+import socket
 import sys
 import threading
 from contextlib import suppress
@@ -22,23 +24,31 @@ from backend_stub.providers import make_providers
 from backend_stub.providers.demo_script import ScriptError
 from backend_stub.server.guard import Guard
 from backend_stub.server.hub import Hub
+from backend_stub.server.protocol import Protocol
 from backend_stub.server.routes import make_app
 from backend_stub.settings import SettingError, Settings, read_settings
 from backend_stub.storage.base import StorageError, StorageUnavailableError
 from backend_stub.storage.sqlite import open_storage
 from foundry_tui.contract.codec import encode
 
-STOP_SECONDS = 1.6
+STOP_SECONDS = 1.7
 """How long an orderly stop may take before the process ends as it is; all that was answered is committed."""
+DESCRIPTORS = 8_192
+"""Open files and sockets that the process asks for: each stream is one."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn, ending the open streams as soon as it is told to stop: it would wait for them for ever."""
+    """uvicorn, ending the open streams as soon as it is told to stop: it would wait for them for ever.
+
+    `exit_code` is what the process ends with.
+    """
 
     def __init__(self, app: ASGIApp, hub: Hub) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
+                http=Protocol,
+                ws="none",
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -48,19 +58,28 @@ class Server(uvicorn.Server):
                 timeout_keep_alive=60,
             )
         )
+        self.exit_code = 0
         self._hub = hub
 
     def handle_exit(self, sig: int, frame: object) -> None:
-        if not self.should_exit:
-            self.should_exit = True
-            self._hub.close()
-            _end_by_force_after(STOP_SECONDS)
+        self.should_exit = True
+        self._hub.close()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # A request or a provider call that ignores being cancelled must not keep the process.
+        timer = threading.Timer(STOP_SECONDS, os._exit, (self.exit_code,))
+        timer.daemon = True
+        timer.start()
+        await super().shutdown(sockets)
 
 
 def main() -> int:
     """Run until SIGTERM or SIGINT; 0 then, 1 when it cannot start, 2 for wrong options, settings or demo script."""
+    # Until there is a server to stop in good order, there is nothing that would have to be.
+    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(0))
     options = _options()
     set_up_logging()
+    _ask_for_descriptors()
     try:
         settings = read_settings(os.environ, options.max_provisioning)
         if options.database is not None:
@@ -75,7 +94,7 @@ def main() -> int:
         with owned_folder(options.data_dir) as folder:
             endpoint = open_endpoint(options.listen, anywhere=options.allow_remote)
             try:
-                anyio.run(_serve, folder, endpoint, settings, token if tcp else None)
+                return anyio.run(_serve, folder, endpoint, settings, token if tcp else None)
             finally:
                 endpoint.remove()
     except (StartError, StorageError, StorageUnavailableError) as error:
@@ -84,13 +103,20 @@ def main() -> int:
     except (SettingError, ScriptError) as error:
         print(f"foundry backend: {error}", file=sys.stderr)  # noqa: T201
         return 2
-    return 0
 
 
-async def _serve(folder: OwnedFolder, endpoint: Endpoint, settings: Settings, token: str | None) -> None:
+async def _serve(folder: OwnedFolder, endpoint: Endpoint, settings: Settings, token: str | None) -> int:
     chance = Chance()
+    server: Server | None = None
+
+    def wrong_script(error: ScriptError) -> None:
+        if server is not None and not server.should_exit:
+            print(f"foundry backend: {error}", file=sys.stderr)  # noqa: T201
+            server.exit_code = 2
+            server.handle_exit(signal.SIGTERM, None)
+
     try:
-        providers = make_providers(folder.path, os.environ, settings, chance)
+        providers = make_providers(folder.path, os.environ, settings, chance, wrong_script)
     except OSError as error:
         raise StartError(
             f"the data folder {folder.path} cannot be used ({error.filename}: {error.strerror})"
@@ -107,15 +133,17 @@ async def _serve(folder: OwnedFolder, endpoint: Endpoint, settings: Settings, to
             print(ready, flush=True)  # noqa: T201
             await server.serve(sockets=[endpoint.socket])
             endpoint.remove()
+            return server.exit_code
     finally:
         await storage.close()
 
 
-def _end_by_force_after(seconds: float) -> None:
-    """A provider call that ignores being cancelled must not keep the process."""
-    timer = threading.Timer(seconds, os._exit, (0,))
-    timer.daemon = True
-    timer.start()
+def _ask_for_descriptors() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _options() -> argparse.Namespace:
@@ -130,6 +158,8 @@ def _options() -> argparse.Namespace:
 
 
 def _absolute(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("name a folder")
     return Path(text).absolute()
 
 
@@ -140,7 +170,8 @@ def _positive(text: str) -> int:
 
 
 def _without_secret(url: str) -> str:
-    scheme, mark, rest = url.partition("://")
+    """The URL without what stands before its host or in its query: either may hold a password."""
+    scheme, mark, rest = url.partition("?")[0].partition("://")
     return f"{scheme}{mark}{rest.rpartition('@')[2]}"
 
 

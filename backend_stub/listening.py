@@ -16,11 +16,14 @@ SOCKET_PATH_LIMIT = 100
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An open socket; `listening` has the form of `--listen`, with the port that was given."""
+    """An open socket; `listening` has the form of `--listen`, with the port that was given.
+
+    `hosts` are the names under which it may be asked; None: any, since a machine cannot know what others call it.
+    """
 
     socket: socket.socket
     listening: str
-    hosts: frozenset[str]
+    hosts: frozenset[str] | None
     path: Path | None = None
 
     def remove(self) -> None:
@@ -54,8 +57,9 @@ def read_token(path: Path) -> str:
 
 
 def _open_unix(path: Path) -> Endpoint:
-    if not path.is_absolute():
-        path = Path.cwd() / path
+    if path == Path():
+        raise StartError("--listen unix: names no path: write unix:PATH")
+    path = path.absolute()
     if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
         raise StartError(
             f"the socket path {path} is longer than {SOCKET_PATH_LIMIT} bytes: choose a shorter one with --listen"
@@ -96,31 +100,40 @@ def _clear_stale(path: Path) -> None:
             with suppress(FileNotFoundError):
                 path.unlink()
             return
+        except (TimeoutError, BlockingIOError):
+            # Its queue is full: busy, but there.
+            pass
     raise StartError(f"another backend answers on the socket {path}: stop it, or choose another path with --listen")
 
 
 def _open_tcp(listen: str, *, anywhere: bool) -> Endpoint:
     host, colon, port = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65_535:
+    if not colon or not host or not (port.isascii() and port.isdigit() and len(port) <= 5) or int(port) > 65_535:
         raise StartError(f"{listen!r} is no address: use unix:PATH or HOST:PORT")
-    if not anywhere and not _is_loopback(host):
+    loopback = _is_loopback(host)
+    if not anywhere and not loopback:
         raise StartError(
             f"{listen} can be reached from other machines, so it is refused: listen on 127.0.0.1, "
             "or say --allow-remote and put TLS before it"
         )
+    made: socket.socket | None = None
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         made = socket.socket(family, socket.SOCK_STREAM)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((host, int(port)))
         made.listen(512)
-    except OSError as error:
-        made.close()
+    except (OSError, UnicodeError) as error:
+        if made is not None:
+            made.close()
+        if isinstance(error, UnicodeError):
+            raise StartError(f"{listen!r} is no address: its host is no name") from error
         raise StartError(f"{listen} cannot be listened on: {error.strerror or error}") from error
     bound = made.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
-    return Endpoint(made, f"{shown}:{bound}", frozenset({host.lower(), "localhost", "127.0.0.1", "::1"}))
+    hosts = frozenset({host.lower(), "localhost", "127.0.0.1", "::1"}) if loopback else None
+    return Endpoint(made, f"{shown}:{bound}", hosts)
 
 
 def _is_loopback(host: str) -> bool:

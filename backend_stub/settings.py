@@ -49,20 +49,21 @@ def read_settings(environ: Mapping[str, str], max_provisioning: int | None = Non
         call: _number(environ, f"FOUNDRY_STAGE_TIMEOUT_MS_{call.upper()}", common) or default
         for call, default in DEFAULT_TIMEOUT_MS.items()
     }
+    backoff = _number(environ, "FOUNDRY_STAGE_BACKOFF_MS", None, least=0)
     limit = max_provisioning or _number(environ, "FOUNDRY_MAX_PROVISIONING", None) or DEFAULT_MAX_PROVISIONING
     return Settings(
         timeout_ms=timeouts,
         attempts=_number(environ, "FOUNDRY_STAGE_ATTEMPTS", None) or DEFAULT_ATTEMPTS,
-        backoff_ms=_number(environ, "FOUNDRY_STAGE_BACKOFF_MS", None) or DEFAULT_BACKOFF_MS,
+        backoff_ms=DEFAULT_BACKOFF_MS if backoff is None else backoff,
         max_provisioning=limit,
         provider=environ.get("FOUNDRY_PROVIDER") or None,
     )
 
 
-def _number(environ: Mapping[str, str], name: str, default: int | None) -> int | None:
+def _number(environ: Mapping[str, str], name: str, default: int | None, least: int = 1) -> int | None:
     text = environ.get(name, "")
     if not text:
         return default
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 10**9:
-        raise SettingError(f"{name} must be a whole number of at least 1, not {text!r}")
+    if not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) < least:
+        raise SettingError(f"{name} must be a whole number from {least} to 999999999, not {text[:50]!r}")
     return int(text)

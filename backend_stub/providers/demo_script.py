@@ -1,6 +1,6 @@
 """The script of the demo provider: which call takes how long, fails, hangs or asks; read again whenever it changes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -109,10 +109,11 @@ class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ScriptFile:
-    """The script as the file says it now; no file, no script."""
+    """The script as the file says it now; no file, no script. `wrong` is told of unknown keys and values."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, wrong: Callable[[ScriptError], None]) -> None:
         self._path = path
+        self._wrong = wrong
         self._seen: tuple[int, int, int] | None = None
         self._script = Script()
 
@@ -128,12 +129,16 @@ class ScriptFile:
                 self._seen = seen
         except OSError as error:
             raise ScriptError(f"the demo script {self._path} cannot be read: {error.strerror}") from error
-        except msgspec.DecodeError as error:
-            raise ScriptError(f"the demo script {self._path} is wrong: {error}") from error
+        except msgspec.ValidationError as error:
+            wrong = ScriptError(f"the demo script {self._path} is wrong: {error}")
+            self._wrong(wrong)
+            raise wrong from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ScriptError(f"the demo script {self._path} is no JSON: {error}") from error
         return self._script
 
 
-def script_file(environ: Mapping[str, str]) -> ScriptFile:
+def script_file(environ: Mapping[str, str], wrong: Callable[[ScriptError], None]) -> ScriptFile:
     """The script that `FOUNDRY_DEMO_SCRIPT` names."""
     name = environ.get(SCRIPT_VARIABLE)
-    return ScriptFile(Path(name) if name else None)
+    return ScriptFile(Path(name) if name else None, wrong)

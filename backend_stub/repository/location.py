@@ -59,6 +59,8 @@ def find_repository(place: str) -> Repo:
     if is_remote(text):
         return find_remote(text)
     folders = find_folders(text)
+    if not _is_utf8(str(folders.top)):
+        raise NotARepositoryError("The folder's real name is not UTF-8, so it cannot be told. Rename it.")
     return Repo(
         repo_id=_id_of(str(folders.top)),
         label=folders.top.name.removesuffix(".git") or str(folders.top),
@@ -132,14 +134,28 @@ def default_branch(folders: Folders) -> str | None:
 
     Touches the disk; safe to run in a thread.
     """
-    origin = symbolic_ref(folders.common / "refs" / "remotes" / "origin" / "HEAD")
+    origin = _told_ref(folders.common / "refs" / "remotes" / "origin" / "HEAD")
     if origin is not None and origin.startswith("refs/remotes/origin/"):
         return origin.removeprefix("refs/remotes/origin/")
-    head = symbolic_ref(folders.git_dir / "HEAD")
+    head = _told_ref(folders.git_dir / "HEAD")
     # Where refs are kept in a table, HEAD points to a name that no branch can have.
     if head is not None and head.startswith("refs/heads/") and head != "refs/heads/.invalid":
         return head.removeprefix("refs/heads/")
     return None
+
+
+def _told_ref(path: Path) -> str | None:
+    ref = symbolic_ref(path)
+    return ref if ref is not None and _is_utf8(ref) else None
+
+
+def _is_utf8(name: str) -> bool:
+    """Whether a name that came from the disk can stand in JSON."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _real_folder(path: str) -> Path:
