@@ -132,7 +132,6 @@ class Sessions:
         session = _session(state, session_id)
         if session is None or session.status not in (SessionStatus.PENDING_CREATE, SessionStatus.PENDING_PROVISION):
             return
-        await actor.load_items(session_id)
         await provider.agents.create_session(call, session)
 
         def ready(draft: Draft) -> None:
@@ -154,6 +153,7 @@ class Sessions:
         if before or not prompts or session is None or session.status is SessionStatus.CLOSED:
             return become_ready
         prompt = prompts[0]
+        await actor.load_items(session_id)
         turn = self._turn(actor, prompt)
         await provider.agents.deliver(call, prompt, turn)
 
