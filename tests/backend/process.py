@@ -48,6 +48,15 @@ class BackendProcess:
 
     def start(self) -> "BackendProcess":
         """Start and wait for the line that says it is ready."""
+        process = self.spawn()
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, f"the backend did not start:\n{self.errors.read_text()}"
+        assert json.loads(line)["pid"] == process.pid
+        return self
+
+    def spawn(self) -> subprocess.Popen[str]:
+        """Start without waiting for anything."""
         environment = {
             **os.environ,
             "FOUNDRY_PROVIDER": "demo",
@@ -67,11 +76,7 @@ class BackendProcess:
                 stdin=subprocess.DEVNULL,
                 text=True,
             )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, f"the backend did not start:\n{self.errors.read_text()}"
-        assert json.loads(line)["pid"] == self.process.pid
-        return self
+        return self.process
 
     def kill(self) -> None:
         """SIGKILL, and reap."""
