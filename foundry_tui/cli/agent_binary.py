@@ -201,7 +201,7 @@ def find(data_dir: Path, environ: Mapping[str, str] = os.environ) -> Found | Non
 
 def installed_agents(environ: Mapping[str, str] = os.environ) -> Mapping[str, Path | None]:
     """Where each known agent is on this machine, as far as sandbox-agent would find it."""
-    folder = Path(environ.get("HOME", "~")).expanduser() / ".local/share/sandbox-agent/bin"
+    folder = _data_home(environ) / NAME / "bin"
     path = environ.get("PATH", os.defpath)
     found: dict[str, Path | None] = {}
     for agent in KNOWN_AGENTS:
@@ -211,3 +211,12 @@ def installed_agents(environ: Mapping[str, str] = os.environ) -> Mapping[str, Pa
             (launcher for launcher in launchers if launcher.exists()), Path(on_path) if on_path else None
         )
     return found
+
+
+def _data_home(environ: Mapping[str, str]) -> Path:
+    """Where programs keep their data, as sandbox-agent sees it."""
+    named = environ.get("XDG_DATA_HOME", "")
+    home = Path(environ.get("HOME", "~")).expanduser()
+    if sys.platform == "darwin":
+        return home / "Library/Application Support"
+    return Path(named) if named.startswith("/") else home / ".local/share"

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,12 +34,21 @@ def _executable(path: Path) -> Path | None:
     return path.absolute() if path.is_file() and os.access(path, os.X_OK) else None
 
 
+def data_home(environ: Mapping[str, str]) -> Path:
+    """Where programs keep their data, as sandbox-agent sees it."""
+    named = environ.get("XDG_DATA_HOME", "")
+    home = Path(environ.get("HOME", "~")).expanduser()
+    if sys.platform == "darwin":
+        return home / "Library/Application Support"
+    return Path(named) if named.startswith("/") else home / ".local/share"
+
+
 def installed_agents(environ: Mapping[str, str]) -> tuple[str, ...]:
     """The agents that look installed on this machine, without starting anything.
 
-    sandbox-agent takes launchers from its own folder in the home folder, and agents from the PATH.
+    sandbox-agent takes launchers from its own data folder, and agents from the PATH.
     """
-    folder = Path(environ.get("HOME", "~")).expanduser() / ".local/share/sandbox-agent/bin"
+    folder = data_home(environ) / NAME / "bin"
     path = environ.get("PATH", os.defpath)
     return tuple(
         agent

@@ -4,11 +4,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from backend_stub.agents.sandbox_agent.binary import NAME, data_home
 from backend_stub.providers.base import ProviderError
 
 AGENT_FOLDERS = (
     ".claude", ".claude.json", ".codex", ".config/opencode", ".local/share/opencode", ".local/state/opencode",
-    ".local/share/sandbox-agent", ".config/amp", ".cursor", ".pi", ".cache", ".npm",
+    ".config/amp", ".cursor", ".pi", ".cache", ".npm",
 )  # fmt: skip
 """What known agents write to in the home folder; those that exist are writable."""
 
@@ -29,7 +30,13 @@ def wrapped(
     home = Path(environ.get("HOME", "/")).expanduser()
     hidden = [place for place in (data_dir, *(home / name for name in SECRET_FOLDERS)) if place.is_dir()]
     readable = [data_dir / "bin", Path(argv[0])]
-    places = [cwd, _git_folder(cwd), *(home / name for name in AGENT_FOLDERS), *map(Path, writable)]
+    places = [
+        cwd,
+        _git_folder(cwd),
+        data_home(environ) / NAME,
+        *(home / name for name in AGENT_FOLDERS),
+        *map(Path, writable),
+    ]
     mounts = [
         *(part for place in hidden for part in ("--tmpfs", str(place))),
         *(part for place in readable if place.exists() for part in ("--ro-bind", str(place), str(place))),
