@@ -60,6 +60,10 @@ class HelpScreen(FoundryDialog[None]):
             yield ActionBar()
 
     def on_resize(self) -> None:
+        # Its new width is known only when the box has been laid out.
+        self.call_after_refresh(self._show)
+
+    def _show(self) -> None:
         keys = self.query_one("#keys", VerticalScroll)
         self.query_one("#help-text", Static).update(self.text(keys.scrollable_content_region.width))
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 PEEK_AFTER = 0.15
 """Seconds that the cursor rests on a task before the whole of it is asked for."""
 
+ROOM_FOR_TOTAL = 80
+"""Columns from which the bar counts all tasks before those of each group."""
+
 _COUNTS: tuple[tuple[Group, str, str, str], ...] = (
     (Group.NEEDS_INPUT, "needs you", "need you", "bold $text-warning"),
     (Group.WORKING, "working", "working", "$text-working"),
@@ -73,6 +76,9 @@ class TasksScreen(FoundryScreen[object]):
         self._banner = self.query_one("#banner", Static)
         self._list.focus()
         self._show_face()
+        self._show_bar()
+
+    def on_resize(self) -> None:
         self._show_bar()
 
     def on_unmount(self) -> None:
@@ -160,13 +166,15 @@ class TasksScreen(FoundryScreen[object]):
     def _show_bar(self) -> None:
         order = self._list.order
         pieces: list[Piece] = [("Foundry", "bold $primary")]
-        if order.total:
+        roomy = self.size.width >= ROOM_FOR_TOTAL
+        if order.total and roomy:
             pieces.append((f"  {order.total:,} task{'s' * (order.total != 1)}", "$foreground"))
         separator = self.foundry.glyphs.separator
         for group, one, many, style in _COUNTS:
             count = order.counts[group]
             if count:
-                pieces += [(f" {separator} ", "$text-faint"), (f"{count:,} {one if count == 1 else many}", style)]
+                between = f" {separator} " if len(pieces) > 1 else "  "
+                pieces += [(between, "$text-faint"), (f"{count:,} {one if count == 1 else many}", style)]
         notes = []
         if order.terms:
             notes.append(f"{order.shown:,} shown")

@@ -68,7 +68,7 @@ def columns_for(width: int, *, marks: bool = False, with_repo: bool = True) -> C
         title = max(8, room - state - age_width - 2 * GAP)
         return Columns(width, marks, title, 0, 0, state, 0, age_width)
     state = 23
-    repo = (10 if width < 120 else 14) if with_repo else 0
+    repo = (10 if width < 110 else 12) if with_repo and width >= 100 else 0
     agent = 0 if width < 110 else 8
     gaps = 3 + bool(repo) + bool(agent)
     rest = room - state - repo - agent - age_width - gaps * GAP

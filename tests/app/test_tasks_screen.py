@@ -288,7 +288,7 @@ async def test_peek_shows_the_highlighted_task_and_follows_the_cursor() -> None:
         assert "Asks one" in str(peek.query_one("#peek-head").render())
         await s.press("end", "up")
         assert "Failed" in str(peek.query_one("#peek-head").render())
-        assert "no room left on the machine" in str(peek.query_one("#peek-body").render())
+        assert "could not be created" in str(peek.query_one("#peek-body").render())
         await s.press("space")
         assert not peek.display
 
