@@ -276,10 +276,29 @@ async def test_a_turn_whose_server_died_while_the_backend_was_down_fails(world: 
     end_server(world, task)
     async with world.provider() as provider:
         await provider.agents.attach(world.call(task))
-        await provider.agents.deliver(world.call(task), said, told)
+        for _ in range(2):
+            with pytest.raises(AgentError, match="in the middle of this turn"):
+                await provider.agents.follow(world.call(task), said, told)
+        told = await turn(provider, world, task, "say again", "p2")
+        assert told.text == "again"
+        assert "does not remember" in told.of(TranscriptKind.NOTICE)[0]
         with pytest.raises(AgentError, match="in the middle of this turn"):
             await provider.agents.follow(world.call(task), said, told)
-    assert len(world.agent_saw("session/prompt")) == 1
+    assert len(world.agent_saw("session/prompt")) == 2
+
+
+async def test_after_a_reboot_agents_are_started_when_they_are_asked(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        await turn(provider, world, task, "say one")
+    end_server(world, task)
+    async with world.provider() as provider:
+        await provider.agents.attach(world.call(task))
+        assert len(world.agent_saw("start")) == 1
+        assert world.logged("started with the next prompt")
+        told = await turn(provider, world, task, "say two", "p2")
+        assert told.text == "two"
+        assert "does not remember" in told.of(TranscriptKind.NOTICE)[0]
 
 
 async def test_a_reused_pid_is_left_alone(world: World) -> None:

@@ -59,6 +59,7 @@ class SandboxAgentRuntime:
         self._servers: dict[str, Server] = {}
         self._sessions: dict[str, Session] = {}
         self._locks: dict[str, anyio.Lock] = {}
+        self._used: set[str] = set()
 
     def use(self, group: TaskGroup) -> None:
         """Read streams in this task group; cancelling it lets go of all agents, which go on."""
@@ -93,8 +94,16 @@ class SandboxAgentRuntime:
             await self._session(call, session)
 
     async def attach(self, call: Call) -> None:
-        async with self._lock(call.task.task_id):
-            await self._server(call)
+        """Find the agents of a ready task again.
+
+        Those that are gone since an earlier run of the backend are started with the next prompt: after a reboot, all
+        tasks at once would be too much for the machine. Those that went away in this run are started at once.
+        """
+        task_id = call.task.task_id
+        async with self._lock(task_id):
+            if task_id not in self._used and await self._found(call) is None:
+                call.log("the agent server is gone; it is started with the next prompt")
+                return
             for session in call.task.sessions:
                 if session.status in (SessionStatus.READY, SessionStatus.RUNNING):
                     await self._session(call, session)
@@ -113,6 +122,10 @@ class SandboxAgentRuntime:
             await session.hand_over(prompt.prompt_id, prompt.text)
 
     async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:
+        if prompt.session_id not in self._sessions:
+            async with self._lock(call.task.task_id):
+                if await self._found(call) is None:
+                    raise AgentError(LOST_TURN)
         session = await self._ready(call, prompt.session_id)
         mark = session.state.prompts.get(prompt.prompt_id)
         if mark is None:
@@ -173,11 +186,12 @@ class SandboxAgentRuntime:
                 running = Server(state, self._state_folder(task_id), task_id)
             await running.end()
         self._locks.pop(task_id, None)
+        self._used.discard(task_id)
 
     # Servers
 
-    async def _server(self, call: Call) -> Server:
-        """The server of the task's sandbox: the one we hold, the one of an earlier run, or a new one."""
+    async def _found(self, call: Call) -> Server | None:
+        """The running server of the task's sandbox: the one we hold, or the one of an earlier run."""
         task_id = call.task.task_id
         held = self._servers.get(task_id)
         if held is not None and await anyio.to_thread.run_sync(held.running) and await held.healthy():
@@ -185,12 +199,20 @@ class SandboxAgentRuntime:
         if held is not None:
             self._drop_server(task_id)
             await held.end()
-        folder = self._state_folder(task_id)
-        found = await server.find(folder, task_id)
+        found = await server.find(self._state_folder(task_id), task_id)
         if found is not None:
             call.log(f"found the sandbox-agent server again (pid {found.state.pid}, port {found.state.port})")
             self._servers[task_id] = found
+            self._used.add(task_id)
+        return found
+
+    async def _server(self, call: Call) -> Server:
+        """The server of the task's sandbox, started if there is none."""
+        found = await self._found(call)
+        if found is not None:
             return found
+        task_id = call.task.task_id
+        folder = self._state_folder(task_id)
         binary = self.binary()
         if binary is None:
             raise AgentError(f"sandbox-agent is not installed: {HOW_TO_GET}", retryable=False)
@@ -205,6 +227,7 @@ class SandboxAgentRuntime:
             wrap=(lambda argv: wrap(argv, cwd)) if wrap else (lambda argv: argv),
             log=call.log,
         )
+        self._used.add(task_id)
         return self._servers[task_id]
 
     def _drop_server(self, task_id: str) -> None:
