@@ -1,61 +1,78 @@
-"""The demo's line to its backend, which can be cut: a proxy of a Unix socket."""
+"""The demo's line to its backend, which can be cut: a proxy of a Unix socket.
 
-from contextlib import suppress
+It stands on asyncio's transports: anyio's Unix streams trip over data that comes as they are cancelled.
+"""
+
+import asyncio
+from asyncio import StreamReader, StreamWriter
 from pathlib import Path
 
 import anyio
-from anyio.abc import ByteStream, SocketStream, TaskStatus
+from anyio.abc import TaskStatus
 
 CHUNK = 65_536
 
 
 class Line:
-    """Passes connections from one Unix socket to another; `cut` drops all of them and lets none in for a while."""
+    """Passes connections from one Unix socket to another; `cut` drops all of them, and any new one for a while."""
 
     def __init__(self, front: Path, back: Path) -> None:
         self._front = front
         self._back = back
-        self._listening: anyio.CancelScope | None = None
-        self._mended = anyio.Event()
+        self._carried: set[StreamWriter] = set()
+        self._is_cut = False
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled."""
-        started = False
-        while True:
-            with anyio.CancelScope() as scope:
-                self._listening = scope
-                async with await anyio.create_unix_listener(self._front, mode=0o600) as listener:
-                    if not started:
-                        task_status.started()
-                        started = True
-                    # handlers live in the listener's own group, so cutting ends them too
-                    await listener.serve(self._pass)
-            self._front.unlink(missing_ok=True)
-            await self._mended.wait()
+        async with anyio.create_task_group() as group:
+
+            def connected(reader: StreamReader, writer: StreamWriter) -> None:
+                group.start_soon(self._pass, reader, writer)
+
+            server = await asyncio.start_unix_server(connected, self._front)
+            self._front.chmod(0o600)
+            task_status.started()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                server.close()
 
     async def cut(self, seconds: float) -> None:
-        """Drop every connection, and refuse new ones for so long."""
-        self._mended = anyio.Event()
-        if self._listening is not None:
-            self._listening.cancel()
+        """Drop every connection, and those that are made within so many seconds."""
+        self._is_cut = True
+        for writer in self._carried:
+            writer.transport.abort()
         try:
             await anyio.sleep(seconds)
         finally:
-            self._mended.set()
+            self._is_cut = False
 
-    async def _pass(self, client: SocketStream) -> None:
-        async with client:
+    async def _pass(self, reader: StreamReader, writer: StreamWriter) -> None:
+        self._carried.add(writer)
+        try:
+            if self._is_cut:
+                return
             try:
-                backend = await anyio.connect_unix(self._back)
+                back_reader, back_writer = await asyncio.open_unix_connection(self._back)
             except OSError:
                 return
-            async with backend, anyio.create_task_group() as group:
-                group.start_soon(_copy, client, backend, group.cancel_scope)
-                group.start_soon(_copy, backend, client, group.cancel_scope)
+            try:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(_copy, reader, back_writer, group.cancel_scope)
+                    group.start_soon(_copy, back_reader, writer, group.cancel_scope)
+            finally:
+                back_writer.transport.abort()
+        finally:
+            self._carried.discard(writer)
+            writer.close()
 
 
-async def _copy(source: ByteStream, sink: ByteStream, scope: anyio.CancelScope) -> None:
-    with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
-        while True:
-            await sink.send(await source.receive(CHUNK))
-    scope.cancel()
+async def _copy(source: StreamReader, sink: StreamWriter, scope: anyio.CancelScope) -> None:
+    try:
+        while data := await source.read(CHUNK):
+            sink.write(data)
+            await sink.drain()
+    except ConnectionError:
+        pass
+    finally:
+        scope.cancel()

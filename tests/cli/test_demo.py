@@ -1,0 +1,256 @@
+"""The demo: one story a seed, shown in a real terminal, nothing left behind however it ends."""
+
+import asyncio
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import anyio
+import msgspec
+import pytest
+
+from backend_stub.providers.demo_script import Script
+from foundry_tui import demo_story
+from foundry_tui.client.connection import Target
+from foundry_tui.daemon import listener, wait_for_exit
+from foundry_tui.demo_line import Line
+from foundry_tui.demo_world import World
+from tests.cli.world import FOUNDRY, Cli
+
+
+def test_the_same_seed_tells_the_same_story() -> None:
+    assert demo_story.tell(3, 1.0, 100) == demo_story.tell(3, 1.0, 100)
+    assert demo_story.tell(3, 1.0, 100) != demo_story.tell(4, 1.0, 100)
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 20.0])
+def test_the_backend_takes_the_script(speed: float) -> None:
+    script = msgspec.json.decode(msgspec.json.encode(demo_story.tell(7, speed, 100).script), type=Script)
+    assert len(script.tasks) >= 15
+
+
+@pytest.mark.parametrize("tasks", [0, 3, 100, 1000])
+def test_there_are_as_many_tasks_as_asked_for(tasks: int) -> None:
+    story = demo_story.tell(7, 1.0, tasks)
+    assert len(story.openings) == tasks
+    assert [act.task for act in story.acts if act.kind == "create"].__len__() == tasks
+    assert all(act.task < tasks for act in story.acts)
+
+
+def test_acts_come_in_order_after_their_task_and_within_a_minute() -> None:
+    acts = demo_story.tell(7, 1.0).acts
+    assert [act.at for act in acts] == sorted(act.at for act in acts)
+    made: set[int] = set()
+    for act in acts:
+        if act.kind == "create":
+            made.add(act.task)
+        assert act.task in made
+    assert acts[-1].at < 60
+
+
+def test_the_story_shows_every_way_that_a_task_can_go() -> None:
+    story = demo_story.tell(7, 1.0)
+    calls = [call for scene in story.script["tasks"] for call in scene.values() if isinstance(call, dict)]
+    assert any(call.get("permission") for call in calls)
+    assert any(call.get("hang") and not call.get("times") for call in calls), "a time-out for good"
+    assert any(call.get("hang") and call.get("times") for call in calls), "a time-out that is survived"
+    assert any(call.get("fail") and call.get("times") for call in calls), "a retry that succeeds"
+    assert any(call.get("fail") and call.get("retryable") is False for call in calls)
+    assert any(len(call.get("steps", ())) > 200 for call in calls), "a long transcript"
+    assert {act.kind for act in story.acts} == {"create", "session", "archive", "kill"}
+    for scene in story.script["tasks"]:
+        for stage in ("ensure_name", "create_sandbox", "ensure_agent", "create_session"):
+            assert scene.get(stage, {}).get("ms", 0) < demo_story.STAGE_SECONDS * 1000
+
+
+@pytest.mark.anyio
+async def test_the_line_drops_what_it_carries_and_is_mended() -> None:
+    with tempfile.TemporaryDirectory(prefix="fdry-") as short:
+        front, back = Path(short) / "front", Path(short) / "back"
+        line = Line(front, back)
+
+        async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while data := await reader.read(100):
+                writer.write(data)
+            writer.close()
+
+        async def said_back() -> bytes:
+            reader, writer = await asyncio.open_unix_connection(front)
+            try:
+                writer.write(b"hello")
+                return await reader.read(100)
+            except ConnectionError:
+                return b""
+            finally:
+                writer.close()
+
+        async with await asyncio.start_unix_server(echo, back), anyio.create_task_group() as group:
+            await group.start(line.run)
+            reader, writer = await asyncio.open_unix_connection(front)
+            writer.write(b"hello")
+            assert await reader.read(100) == b"hello"
+            mended = anyio.Event()
+
+            async def cut() -> None:
+                await line.cut(0.1)
+                mended.set()
+
+            group.start_soon(cut)
+            assert await reader.read(100) == b"", "the connection that stood is dropped"
+            assert await said_back() == b"", "a new one is dropped too"
+            await mended.wait()
+            assert await said_back() == b"hello"
+            writer.close()
+            group.cancel_scope.cancel()
+
+
+def test_the_world_is_made_without_the_persons_own_git_and_removed(tmp_path: Path) -> None:
+    world = World(7, 50.0, 0)
+    try:
+        world.start({"PATH": os.environ["PATH"], "HOME": str(tmp_path), "FOUNDRY_PROVIDER": "local"})
+        world.make_repositories()
+        world.wait_until_ready()
+        for name in demo_story.REPOSITORIES:
+            assert (world.repository(name) / ".git" / "HEAD").read_text() == "ref: refs/heads/main\n"
+        assert world.back.exists()
+    finally:
+        world.close()
+    assert not world.folder.exists()
+    # the test's own folders for HOME and runtime stay as they were
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+class Terminal:
+    """A program in a terminal of its own, 120 by 40; what it drew is read as text without its control codes."""
+
+    def __init__(self, master: int, process: "subprocess.Popen[bytes]") -> None:
+        self.master = master
+        self.process = process
+        self.drawn = ""
+
+    def read_until(self, wanted: str, seconds: float = 45) -> None:
+        """Read until the text was drawn."""
+        until = time.monotonic() + seconds
+        while wanted not in self.drawn:
+            left = until - time.monotonic()
+            assert left > 0, f"{wanted!r} was not drawn:\n{self.drawn[-3000:]}"
+            if not select.select([self.master], [], [], left)[0]:
+                continue
+            try:
+                data = os.read(self.master, 1 << 16)
+            except OSError:
+                data = b""
+            assert data, f"it ended first:\n{self.drawn[-3000:]}"
+            self.drawn += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", data.decode("utf-8", "replace"))
+
+    def type(self, keys: bytes) -> None:
+        os.write(self.master, keys)
+
+    def wait(self, seconds: float = 30) -> int:
+        """Its exit code; what it draws meanwhile is thrown away, so that it does not wait for a reader."""
+        until = time.monotonic() + seconds
+        while self.process.poll() is None and time.monotonic() < until:
+            if select.select([self.master], [], [], 0.1)[0]:
+                try:
+                    os.read(self.master, 1 << 16)
+                except OSError:
+                    break
+        return self.process.wait(seconds)
+
+
+@contextmanager
+def terminal(cli: Cli, *words: str, **environ: str) -> Iterator[Terminal]:
+    """`foundry` in a terminal."""
+    import fcntl
+    import struct
+    import termios
+
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    process = subprocess.Popen(
+        [FOUNDRY, *words],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env={**cli.environ, "COLORTERM": "truecolor", **environ},
+        cwd=cli.repo,
+        start_new_session=True,
+    )
+    os.close(slave)
+    try:
+        yield Terminal(master, process)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        os.close(master)
+
+
+def worlds(cli: Cli) -> list[Path]:
+    """Demo folders that are there now."""
+    return list((cli.folder / "tmp").glob("foundry-demo-*"))
+
+
+@pytest.fixture
+def demo_environ(cli: Cli) -> dict[str, str]:
+    # temporary folders of the demo, where nobody else's are; a short path, since a socket stands in it
+    (cli.folder / "tmp").symlink_to(cli.runtime)
+    return {"TMPDIR": str(cli.folder / "tmp")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [("quit", 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)],
+    ids=["quit", "sigterm", "sighup", "sigkill"],
+)
+def test_the_demo_leaves_nothing_behind(
+    cli: Cli, demo_environ: dict[str, str], end: "str | signal.Signals", code: int
+) -> None:
+    with terminal(cli, "demo", "--speed", "20", "--tasks", "5", **demo_environ) as shown:
+        shown.read_until("login redirect")
+        (world,) = worlds(cli)
+        backend = listener(Target.parse(f"unix:{world / 'backend.sock'}"))
+        assert backend is not None
+        told = subprocess.run(["ps", "-o", "ppid=", "-p", str(backend)], capture_output=True, text=True, check=True)
+        guard = int(told.stdout)
+        if isinstance(end, signal.Signals):
+            shown.process.send_signal(end)
+        else:
+            shown.type(b"\x11")
+        assert shown.wait() == code
+    # where the demo could not wait for it, its guard cleans up by itself
+    assert wait_for_exit(guard, 20)
+    assert wait_for_exit(backend, 0)
+    assert worlds(cli) == []
+    assert not cli.log.exists()
+
+
+@pytest.mark.slow
+def test_the_app_starts_a_backend_that_outlives_it(cli: Cli) -> None:
+    with terminal(cli) as shown:
+        shown.read_until("live")
+        pid = cli("backend", "status", "--json", code=0).json["pid"]
+        cli("create", "made while the app is open", "--wait", "idle", code=0)
+        shown.read_until("made while the app is open")
+        shown.type(b"\x11")
+        assert shown.wait() == 0
+    assert cli("backend", "status", "--json", code=0).json["pid"] == pid
+
+
+@pytest.mark.slow
+def test_watch_draws_its_stages_on_a_terminal(cli: Cli) -> None:
+    cli.set_script({"default": {"create_sandbox": {"ms": 400}}})
+    with terminal(cli, "create", "draw me", "--follow") as shown:
+        shown.read_until("sandbox")
+        shown.read_until("ready")
+        assert shown.wait() == 0
+    assert "✓ session" in shown.drawn
