@@ -54,16 +54,14 @@ class TasksReplica(Replica):
         """Rule 1: a record replaces the one held only if its revision is higher."""
         task_id = task.task_id
         held = self.shown.get(task_id)
-        if held is None:
-            if task_id in self.removed:
-                return False
-        else:
-            # A stale event still proves that the task existed at its seq.
-            if seq > self._seen.get(task_id, -1):
-                self._seen[task_id] = seq
-            if task.revision <= held.revision:
-                return False
-        self._seen[task_id] = max(seq, self._seen.get(task_id, -1))
+        if held is None and task_id in self.removed:
+            return False
+        seen = self._seen
+        # A stale event still proves that the task existed at its seq.
+        if seq > seen.get(task_id, -1):
+            seen[task_id] = seq
+        if held is not None and task.revision <= held.revision:
+            return False
         if task_id in self.edited:
             self.under[task_id] = task
             self.shown[task_id] = self._decorate(task)

@@ -75,22 +75,22 @@ class Replica:
         self._early.clear()
         self.counter.connections += 1
 
-    def receive(self, name: EventName, record: Struct, seq: int, database: str, size: int, now: int) -> bool:
+    def receive(self, name: EventName, record: Struct, seq: int, database: str, size: int) -> bool:
         """Take one event of the stream; the answer is whether anything changed."""
         counter = self.counter
         counter.bytes += size
-        if self.settled:
-            changed = name is not EventName.PING and self.apply(name, record, seq)
-            if seq > self.seq:
-                self.seq = seq
-            if changed:
-                counter.applied += 1
-                counter.last_refresh = RefreshReason.EVENT
-                counter.refreshed_at = now
-            elif name is not EventName.PING:
-                counter.stale += 1
-            return changed
-        return self._receive_early(name, record, seq, database, now)
+        if not self.settled:
+            return self._receive_early(name, record, seq, database)
+        if seq > self.seq:
+            self.seq = seq
+        if name is EventName.PING:
+            return False
+        if self.apply(name, record, seq):
+            counter.applied += 1
+            counter.touched = RefreshReason.EVENT
+            return True
+        counter.stale += 1
+        return False
 
     def forget_position(self) -> None:
         """Have the next connection begin with a snapshot."""
@@ -104,7 +104,7 @@ class Replica:
         """Reconcile a snapshot; `afresh` forgets all that was held before."""
         raise NotImplementedError
 
-    def _receive_early(self, name: EventName, record: Struct, seq: int, database: str, now: int) -> bool:
+    def _receive_early(self, name: EventName, record: Struct, seq: int, database: str) -> bool:
         counter = self.counter
         if name is EventName.PING:
             return False
@@ -120,18 +120,17 @@ class Replica:
             self.database = database
             self.seq = seq
             counter.snapshots += 1
-            counter.last_refresh = RefreshReason.BOOTSTRAP if bootstrap else RefreshReason.SNAPSHOT
+            counter.touched = RefreshReason.BOOTSTRAP if bootstrap else RefreshReason.SNAPSHOT
         elif name is EventName.RESUMED:
             if database != self.database:
                 # It resumes a life that is not the one held; only a snapshot can tell the truth now.
                 self.forget_position()
                 return False
-            counter.last_refresh = RefreshReason.RESUME
+            counter.touched = RefreshReason.RESUME
         else:
             self._early.append((name, record, seq))
             return self.apply(name, record, seq)
         self.settled = True
-        counter.refreshed_at = now
         early, self._early = self._early, []
         for early_name, early_record, early_seq in early:
             self.apply(early_name, early_record, early_seq)

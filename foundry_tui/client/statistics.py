@@ -73,7 +73,7 @@ class Diagnostics(Struct, frozen=True, kw_only=True):
 
 
 class Counter:
-    """The running counts of one topic."""
+    """The running counts of one topic. `touched` is why it changed since the last flush, which dates it."""
 
     __slots__ = (
         "applied",
@@ -86,6 +86,7 @@ class Counter:
         "refreshed_at",
         "snapshots",
         "stale",
+        "touched",
     )
 
     def __init__(self) -> None:
@@ -94,6 +95,7 @@ class Counter:
         self.bytes = 0
         self.connections = 0
         self.snapshots = 0
+        self.touched: RefreshReason | None = None
         self.last_refresh: RefreshReason | None = None
         self.refreshed_at: int | None = None
         self.oldest_commit = 0
@@ -101,7 +103,11 @@ class Counter:
         self.latency_count = 0
 
     def flushed(self, now: int) -> None:
-        """The oldest commit that came since the last flush has now been told of."""
+        """What came since the last flush has now been told of."""
+        if self.touched is not None:
+            self.last_refresh = self.touched
+            self.refreshed_at = now
+            self.touched = None
         if self.oldest_commit:
             self.latencies.append(max(0, now - self.oldest_commit))
             self.latency_count += 1

@@ -202,7 +202,7 @@ class Store:
         replica = self._replicas.get(topic)
         if replica is None:
             replica = self._replica(topic)
-        return replica.receive(name, record, seq, database, size, self.now_ms())
+        return replica.receive(name, record, seq, database, size)
 
     def cursor(self, topic: Topic) -> str | None:
         """The event id to resume the topic from."""
@@ -322,8 +322,7 @@ class Store:
             return
         seq = max((event.seq for event in task.history), default=-1)
         if self._list.put(summary_of(task), seq):
-            self._list.counter.last_refresh = RefreshReason.MUTATION
-            self._list.counter.refreshed_at = self.now_ms()
+            self._list.counter.touched = RefreshReason.MUTATION
         replica = self._find(TopicKind.TASK, task.task_id, TaskReplica)
         if replica is None or replica.database is None:
             # Kept beside the replica, which starts from what its own stream says.
@@ -331,8 +330,7 @@ class Store:
                 self._asked.answers[task.task_id] = task
                 self._dirty().details.add(task.task_id)
         elif not replica.gone and replica.put(task):
-            replica.counter.last_refresh = RefreshReason.MUTATION
-            replica.counter.refreshed_at = self.now_ms()
+            replica.counter.touched = RefreshReason.MUTATION
 
     def pruned(self, task_id: str, life: int | None = None) -> None:
         """The backend has removed the task at the user's request; of no account when it has another database by now."""
