@@ -194,6 +194,15 @@ def terminal(cli: Cli, *words: str, **environ: str) -> Iterator[Terminal]:
         os.close(master)
 
 
+def parent_of(pid: int) -> int:
+    """The process that started this one."""
+    facts = Path(f"/proc/{pid}/stat")
+    if facts.exists():
+        return int(facts.read_text().rpartition(")")[2].split()[1])
+    told = subprocess.run(["ps", "-o", "ppid=", "-p", str(pid)], capture_output=True, text=True, check=True)
+    return int(told.stdout)
+
+
 def worlds(cli: Cli) -> list[Path]:
     """Demo folders that are there now."""
     return list((cli.folder / "tmp").glob("foundry-demo-*"))
@@ -220,8 +229,7 @@ def test_the_demo_leaves_nothing_behind(
         (world,) = worlds(cli)
         backend = listener(Target.parse(f"unix:{world / 'backend.sock'}"))
         assert backend is not None
-        told = subprocess.run(["ps", "-o", "ppid=", "-p", str(backend)], capture_output=True, text=True, check=True)
-        guard = int(told.stdout)
+        guard = parent_of(backend)
         if isinstance(end, signal.Signals):
             shown.process.send_signal(end)
         else:
