@@ -49,7 +49,7 @@ KINDS = [
 ]
 SCRIPTED_ERROR = {"agent fails for ever": "ensure_agent", "sandbox is refused": "create_sandbox"}
 
-Act = Callable[[], None]
+Act = Callable[[], object]
 
 
 @dataclass
@@ -61,6 +61,7 @@ class Plan:
     session_id: str = field(default_factory=uuid7)
     answered: bool = False
     prompts: list[str] = field(default_factory=list)
+    early: str | None = None
     end: str | None = None
 
 
@@ -107,7 +108,7 @@ class Storm:
             self.acts.append(self._prompt(plan, plan.session_id))
         if chance.random() < 0.2:
             early = uuid7()
-            self.acts.append(lambda: self._post(f"/v1/tasks/{plan.task_id}/sessions", {"session_id": early}))
+            self.acts.append(lambda: self._session(plan, early))
             self.acts.append(self._prompt(plan, early))
         if chance.random() < 0.2:
             plan.end = chance.choice(("kill", "archive"))
@@ -124,10 +125,16 @@ class Storm:
         prompt_id = uuid7()
 
         def act() -> None:
-            if self._post(f"/v1/sessions/{session_id}/prompts", {"prompt_id": prompt_id, "text": "And then?"}):
+            body = {"prompt_id": prompt_id, "text": "And then?"}
+            asked = session_id in (plan.session_id, plan.early)
+            if asked and self._post(f"/v1/sessions/{session_id}/prompts", body):
                 plan.prompts.append(prompt_id)
 
         return act
+
+    def _session(self, plan: Plan, session_id: str) -> None:
+        if self._post(f"/v1/tasks/{plan.task_id}/sessions", {"session_id": session_id}):
+            plan.early = session_id
 
     def _end(self, plan: Plan) -> None:
         if plan.answered:
@@ -204,6 +211,7 @@ def check(storm: Storm) -> Counter[str]:
         assert {prompt["state"] for prompt in prompts} == {"answered"}
         assert sorted(effects.delivered(plan.task_id)) == sorted(prompt["prompt_id"] for prompt in prompts)
         assert set(plan.prompts) <= {prompt["prompt_id"] for prompt in prompts}
+        assert plan.early in (None, *(session["session_id"] for session in task["sessions"]))
         counts["prompts"] += len(prompts)
         check_transcripts(backend, task)
         kinds = Counter(event["kind"] for event in events)
