@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from textual.color import Color
 from textual.theme import Theme
 
+# Greys are all but colourless, so that terminals of 256 colours pick a grey for them and no blue.
 DARK = Theme(
     name="foundry-dark",
     primary="#ff9e4f",
@@ -15,8 +16,8 @@ DARK = Theme(
     success="#8ccf7e",
     foreground="#d8dce3",
     background="#101318",
-    surface="#161a21",
-    panel="#1d222b",
+    surface="#191c21",
+    panel="#20242b",
     dark=True,
     variables={
         "text-primary": "#ffb07a",
@@ -28,12 +29,12 @@ DARK = Theme(
         "text-branch": "#93a4bd",
         "text-soft": "#a9b1bf",
         "text-faint": "#7c8594",
-        "line": "#2a303b",
-        "row-cursor": "#2a2f3a",
-        "row-hover": "#191e26",
+        "line": "#2d3139",
+        "row-cursor": "#2b2f37",
+        "row-hover": "#1c1f24",
         "border": "#ff9e4f",
-        "border-blurred": "#2a303b",
-        "scrollbar": "#39414f",
+        "border-blurred": "#2d3139",
+        "scrollbar": "#3c414a",
         "scrollbar-hover": "#4b5566",
         "scrollbar-active": "#ff9e4f",
         "scrollbar-background": "#101318",

@@ -52,7 +52,7 @@ class TasksScreen(FoundryScreen[object]):
 
     def compose(self) -> ComposeResult:
         app = self.foundry
-        yield TopBar(app.store.freshness, app.clock, app.glyphs)
+        yield TopBar(app.store.freshness, app.clock, app.glyphs, lambda: app.loaded)
         yield Static(id="banner", markup=False)
         with Horizontal(id="filter-row"):
             yield Static("/", id="filter-mark")
@@ -234,9 +234,8 @@ class TasksScreen(FoundryScreen[object]):
                 ],
             )
         else:
-            self._face.show_face(
-                glyphs.spinner[0], "Reading tasks", freshness_text(freshness, now), style="$text-faint"
-            )
+            words = freshness_text(freshness, now, loaded=False)
+            self._face.show_face(glyphs.spinner[0], "Reading tasks", words, style="$text-faint")
 
     def _creation_of(self, task_id: str) -> str | None:
         creation = self.foundry.store.creations.get(task_id)

@@ -31,3 +31,9 @@ def running_time(milliseconds: int) -> str:
         return f"{hours}h{minutes:02d}m"
     days, hours = divmod(hours, 24)
     return f"{days}d{hours:02d}h"
+
+
+def ago(milliseconds: int) -> str:
+    """An age in a sentence: `just now`, `12m ago`."""
+    short = age(milliseconds)
+    return "just now" if short == "now" else f"{short} ago"

@@ -1,7 +1,7 @@
 """The words for where a task stands and how fresh the screen is."""
 
 from foundry_tui.client.freshness import Freshness, FreshnessState
-from foundry_tui.contract.records import TaskSummary
+from foundry_tui.contract.records import ErrorKind, TaskError, TaskSummary
 from foundry_tui.contract.status import PROVISIONING, RELEASING, STAGE_OF_STATUS, TaskStatus
 from foundry_tui.view.ages import running_time
 from foundry_tui.view.glyphs import Glyphs, progress_bar
@@ -81,6 +81,13 @@ def is_animated(task: TaskSummary) -> bool:
     return task.status in STAGE_OF_STATUS or (task.status is TaskStatus.RUNNING and not needs_person(task))
 
 
+def failure_words(error: TaskError) -> str:
+    """What failed, in two or three words: `sandbox failed`, `agent timed out`, `turn failed`."""
+    if error.stage is not None:
+        return f"{STEP_NAMES[error.stage]} {'timed out' if error.kind is ErrorKind.TIMEOUT else 'failed'}"
+    return "turn failed" if error.kind is ErrorKind.AGENT else "failed"
+
+
 def state_text(task: TaskSummary, glyphs: Glyphs, now: int, creation: str | None = None, *, bar: bool = True) -> str:
     """Where the task stands, in words and seconds; with the progress bar before it unless `bar` is false."""
     if creation == "pending":
@@ -98,8 +105,7 @@ def state_text(task: TaskSummary, glyphs: Glyphs, now: int, creation: str | None
             words += f" {task.stage.attempt}/{task.stage.max_attempts}"
         return f"{progress_bar(glyphs, steps_done(task), STEPS, running=True)} {words}" if bar else words
     if status is TaskStatus.ERROR and task.error is not None:
-        where = STEP_NAMES[task.error.stage] if task.error.stage is not None else str(task.error.kind)
-        words = f"{where} failed"
+        words = failure_words(task.error)
         if not bar or task.error.stage is None:
             return words
         return f"{progress_bar(glyphs, steps_done(task), STEPS)} {words}"
@@ -108,8 +114,11 @@ def state_text(task: TaskSummary, glyphs: Glyphs, now: int, creation: str | None
     return STATUS_WORDS[status]
 
 
-def freshness_text(freshness: Freshness, now: int) -> str:
-    """The freshness mark in words: `live`, `reconnecting, 3s`, `stale 12s`, `offline`."""
+def freshness_text(freshness: Freshness, now: int, *, loaded: bool = True) -> str:
+    """The freshness mark in words: `live`, `reconnecting, 3s`, `stale 12s`, `offline`.
+
+    Before anything was `loaded`, nothing can be stale: it is `connecting`.
+    """
     match freshness.state:
         case FreshnessState.LIVE:
             return "live"
@@ -118,6 +127,8 @@ def freshness_text(freshness: Freshness, now: int) -> str:
                 return f"reconnecting, {running_time(freshness.retry_at - now + 999)}"
             return "reconnecting"
         case FreshnessState.STALE:
+            if not loaded:
+                return "connecting"
             return f"stale {running_time(now - freshness.since)}"
         case FreshnessState.OFFLINE:
             return "offline"

@@ -10,7 +10,8 @@ from foundry_tui.view.groups import Group, Grouping, Line, Sorting, SortKey, arr
 class TaskOrder:
     """The order list and the position dict of the task list; cost of a change is in proportion to what changed.
 
-    `tasks` is asked for at each reading, since the store may have another mapping by then; `refused` says of an id whether it is a creation that the backend refused.
+    `tasks` is asked for at each reading, since the store may have another mapping by then; `refused` says of an id
+    whether it is a creation that the backend refused.
     """
 
     def __init__(self, tasks: Callable[[], Mapping[str, TaskSummary]], refused: Callable[[str], bool]) -> None:

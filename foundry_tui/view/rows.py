@@ -14,6 +14,8 @@ from foundry_tui.view.labels import glyph_of, needs_person, state_text, title_of
 
 GAP = 2
 """Cells between columns."""
+WIDE_STATE = 23
+"""Cells that hold the bar, a stage, minutes with seconds and an attempt."""
 
 
 class Role(StrEnum):
@@ -67,7 +69,7 @@ def columns_for(width: int, *, marks: bool = False, with_repo: bool = True) -> C
         state = 19 if width >= 50 else 14
         title = max(8, room - state - age_width - 2 * GAP)
         return Columns(width, marks, title, 0, 0, state, 0, age_width)
-    state = 23
+    state = WIDE_STATE
     repo = (10 if width < 110 else 12) if with_repo and width >= 100 else 0
     agent = 0 if width < 110 else 8
     gaps = 3 + bool(repo) + bool(agent)
@@ -106,7 +108,8 @@ def moving_parts(
     task: TaskSummary, columns: Columns, glyphs: Glyphs, now: int, frame: int, creation: str | None
 ) -> Moving:
     """What time has made of a row; the progress bar gives way where the words need the room."""
-    state = state_text(task, glyphs, now, creation)
+    failed_narrow = task.status is TaskStatus.ERROR and columns.state < WIDE_STATE
+    state = state_text(task, glyphs, now, creation, bar=not failed_narrow)
     if len(state) > columns.state:
         state = state_text(task, glyphs, now, creation, bar=False)
     return Moving(glyph_of(task, glyphs, frame, creation), state, age(now - task.created_at))

@@ -39,9 +39,12 @@ class TopBar(Widget):
     TopBar { height: 1; width: 1fr; padding: 0 1; background: $panel; color: $foreground; }
     """
 
-    def __init__(self, freshness: Callable[[], Freshness], clock: Clock, glyphs: Glyphs) -> None:
-        """`freshness` is asked for whenever the bar is drawn."""
+    def __init__(
+        self, freshness: Callable[[], Freshness], clock: Clock, glyphs: Glyphs, loaded: Callable[[], bool]
+    ) -> None:
+        """`freshness`, and whether anything was `loaded` yet, are asked for whenever the bar is drawn."""
         super().__init__()
+        self._loaded = loaded
         self._freshness = freshness
         self._clock = clock
         self._glyphs = glyphs
@@ -60,7 +63,8 @@ class TopBar(Widget):
 
     def render(self) -> Content:
         freshness = self._freshness()
-        mark = f"{freshness_glyph(freshness, self._glyphs)} {freshness_text(freshness, self._clock.now_ms())}"
+        words = freshness_text(freshness, self._clock.now_ms(), loaded=self._loaded())
+        mark = f"{freshness_glyph(freshness, self._glyphs)} {words}"
         left = Content.assemble(*self._pieces)
         room = self.size.width - cell_len(mark) - 1
         left = left.truncate(max(0, room), ellipsis=True, pad=True)

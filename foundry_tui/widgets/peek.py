@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from foundry_tui.contract.records import PermissionState, TaskDetail, TaskSummary
-from foundry_tui.view.ages import age
+from foundry_tui.view.ages import ago
 from foundry_tui.view.cells import plain
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import Glyphs
@@ -69,7 +69,7 @@ class Peek(VerticalScroll, can_focus=False):
                 (plain(title_of(task)), "bold $foreground"),
                 "\n",
                 (f"{glyph_of(task, glyphs, 0, creation)} {state}", style),
-                (f"  {glyphs.separator} created {age(now - task.created_at)} ago\n", "$text-faint"),
+                (f"  {glyphs.separator} created {ago(now - task.created_at)}\n", "$text-faint"),
             ),
             layout=False,
         )

@@ -113,7 +113,12 @@ def test_questions_are_counted() -> None:
 
 def test_a_failed_turn_names_no_stage() -> None:
     error = make_error("the agent died", kind=ErrorKind.AGENT, stage=None)
-    assert "agent failed" in row(120, status=TaskStatus.ERROR, error=error)
+    assert "turn failed" in row(120, status=TaskStatus.ERROR, error=error)
+
+
+def test_a_time_out_is_called_one() -> None:
+    error = make_error("took too long", kind=ErrorKind.TIMEOUT)
+    assert "sandbox timed out" in row(120, status=TaskStatus.ERROR, error=error)
 
 
 def test_the_reason_of_a_failure_stands_in_the_row_wide_and_narrow() -> None:
