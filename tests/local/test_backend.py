@@ -1,0 +1,163 @@
+"""The whole way from outside: a real backend process, the local provider, the real server and a scripted agent."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend_stub.agents.sandbox_agent import processes
+from tests.backend.process import BackendProcess
+from tests.local.world import LIMIT, World, git, open_gate
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def backend(world: World) -> Iterator[BackendProcess]:
+    environment = {**world.environ, "FOUNDRY_PROVIDER": "local", "FOUNDRY_AGENT": "pi", "XDG_DATA_HOME": ""}
+    backend = BackendProcess(world.root, environment=environment)
+    backend.start()
+    yield backend
+    world.tasks += [task["task_id"] for task in backend.get("/v1/tasks")["tasks"]]
+    backend.close()
+
+
+def create(backend: BackendProcess, world: World, text: str, **fields: Any) -> str:
+    """A task in the world's repository; its id."""
+    return str(backend.create(text, repo=str(world.repository), **fields)["task_id"])
+
+
+def texts(backend: BackendProcess, task: Json, kind: str = "message") -> list[str]:
+    session = backend.get(f"/v1/sessions/{task['sessions'][0]['session_id']}")
+    return [item["body"].strip() for item in session["transcript"] if item["kind"] == kind]
+
+
+def say(backend: BackendProcess, task: Json, text: str, prompt_id: str) -> None:
+    path = f"/v1/sessions/{task['sessions'][0]['session_id']}/prompts"
+    backend.post(path, {"prompt_id": prompt_id, "text": text})
+
+
+def diff(backend: BackendProcess, task_id: str) -> list[Json]:
+    """The task's changed files, asked for until they are computed: no event tells of that."""
+    deadline = time.monotonic() + LIMIT
+    while time.monotonic() < deadline:
+        files: list[Json] = backend.get(f"/v1/tasks/{task_id}/diff")["files"]
+        if files:
+            return files
+        time.sleep(0.02)
+    raise AssertionError("the diff was never computed")
+
+
+def is_idle(backend: BackendProcess, task_id: str, prompts: int = 1) -> Json:
+    """The task once this many of its prompts have been answered."""
+    return backend.wait_task(
+        task_id,
+        lambda task: task["status"] in ("idle", "error") and backend.kinds(task_id).count("prompt.answered") >= prompts,
+    )
+
+
+def test_a_task_from_create_to_diff_to_kill(backend: BackendProcess, world: World) -> None:
+    task_id = create(backend, world, "edit new.txt hello\nsay I fixed it")
+    task = is_idle(backend, task_id)
+    assert texts(backend, task) == ["I fixed it"]
+    assert [stage["state"] for stage in task["stages"]] == ["done"] * 4
+    folder = Path(task["sandbox"]["cwd"])
+    assert (folder / "new.txt").read_text() == "hello\n"
+    lines = [line["text"] for line in backend.get(f"/v1/tasks/{task_id}/log")["lines"]]
+    assert any(line.startswith("$ git worktree add") for line in lines)
+    assert any("sandbox-agent server" in line for line in lines)
+
+    [file] = diff(backend, task_id)
+    assert (file["path"], file["status"], file["added"]) == ("new.txt", "?", 1)
+
+    refused = backend.post(f"/v1/tasks/{task_id}/kill", status=409)
+    assert refused["would_lose"] == ["1 uncommitted file: new.txt"]
+    assert folder.exists()
+    backend.post(f"/v1/tasks/{task_id}/kill", {"force": True, "delete_branch": True})
+    assert backend.wait_task(task_id, "killed").get("leftovers") in (None, [])
+    assert not folder.exists()
+    assert git(world.repository, "branch", "--format=%(refname:short)").split() == ["main"]
+
+
+def test_a_permission_is_answered_over_a_killed_backend(backend: BackendProcess, world: World) -> None:
+    task_id = create(backend, world, "ask execute Run make?\nsay done")
+    task = backend.wait_task(task_id, lambda task: task["needs_input"] == 1)
+    backend.kill()
+    backend.start()
+    [permission] = backend.get(f"/v1/tasks/{task_id}")["permissions"]
+    backend.post(f"/v1/permissions/{permission['permission_id']}", {"option_id": "yes"}, status=200)
+    task = is_idle(backend, task_id)
+    assert texts(backend, task) == ["answer: yesdone"]
+    assert len(world.agent_saw("session/prompt")) == 1
+    assert len(world.agent_saw("response")) == 1
+
+
+def test_a_turn_goes_on_over_killed_backends(backend: BackendProcess, world: World) -> None:
+    gate = world.root / "gate"
+    os.mkfifo(gate)
+    text = f"say one\nwait {gate}\nsay two\ntool make\nwait {gate}\nsay three"
+    task_id = create(backend, world, text)
+    task = backend.wait_task(task_id, "running")
+    for _ in range(2):
+        backend.kill()
+        open_gate(gate)
+        backend.start()
+    task = is_idle(backend, task_id)
+    assert texts(backend, task) == ["one two", "three"]
+    assert texts(backend, task, "notice") == []
+    assert backend.kinds(task_id).count("prompt.delivered") == 1
+    assert len(world.agent_saw("session/prompt")) == 1
+    assert len(world.agent_saw("start")) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "stage", ["init_ensure_name", "init_create_sandbox", "init_ensure_agent", "init_create_session"]
+)
+def test_a_backend_killed_in_each_stage_goes_on(backend: BackendProcess, world: World, stage: str) -> None:
+    task_id = create(backend, world, "say hello")
+    backend.wait_task(task_id, lambda task: task["status"] == stage or task["stages_done"] == 4)
+    backend.kill()
+    backend.start()
+    task = is_idle(backend, task_id)
+    assert texts(backend, task) == ["hello"]
+    assert len(world.agent_saw("session/prompt")) == 1
+    assert git(world.repository, "worktree", "list", "--porcelain").count("worktree ") == 2
+
+
+def test_an_agent_that_dies_puts_the_task_in_error_and_retry_mends_it(backend: BackendProcess, world: World) -> None:
+    task_id = create(backend, world, "say hm\ndie out of luck")
+    task = backend.wait_task(task_id, "error")
+    assert task["error"]["kind"] == "agent"
+    assert task["error"].get("stage") is None
+    assert "fatal: out of luck" in task["error"]["message"]
+    backend.post(f"/v1/tasks/{task_id}/retry")
+    task = backend.wait_task(task_id, "idle")
+    say(backend, task, "say better", "p2")
+    task = is_idle(backend, task_id)
+    assert texts(backend, task)[-1] == "better"
+    assert "does not remember" in texts(backend, task, "notice")[0]
+
+
+def test_stop_ends_the_turn_and_the_next_prompt_is_taken(backend: BackendProcess, world: World) -> None:
+    task_id = create(backend, world, "say working\npause\nsay never")
+    task = backend.wait_task(task_id, "running")
+    backend.post(f"/v1/sessions/{task['sessions'][0]['session_id']}/stop")
+    backend.wait_task(task_id, "idle")
+    say(backend, task, "say next", "p2")
+    task = is_idle(backend, task_id)
+    assert texts(backend, task)[-1] == "next"
+    assert not any("never" in text for text in texts(backend, task))
+    assert len(world.agent_saw("session/cancel")) == 1
+
+
+def test_killing_a_running_task_leaves_nothing(backend: BackendProcess, world: World) -> None:
+    task_id = create(backend, world, "pause")
+    backend.wait_task(task_id, "running")
+    backend.post(f"/v1/tasks/{task_id}/kill", {"force": True})
+    backend.wait_task(task_id, "killed")
+    assert not any(processes.start_mark(pid) for pid in world.agent_pids())
+    assert git(world.repository, "worktree", "list", "--porcelain").count("worktree ") == 1
