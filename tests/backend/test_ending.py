@@ -94,6 +94,14 @@ def check_ended(backend: BackendProcess, task_id: str, how: str) -> Json:
     return task
 
 
+def is_left(task: Json) -> bool:
+    return bool(task["leftovers"])
+
+
+def is_swept(task: Json) -> bool:
+    return not task["leftovers"]
+
+
 @pytest.fixture
 def stormy(backend_stopped: BackendProcess) -> Iterator[BackendProcess]:
     """A backend where back-offs soon become long ones."""
@@ -237,7 +245,7 @@ def test_what_cannot_be_removed_is_listed_and_removed_at_the_next_start(tmp_path
                 backend.set_script({})
             backend.start()
             for task_id in tasks.values():
-                task = backend.wait_task(task_id, lambda task, mended=mended: bool(task["leftovers"]) is not mended)
+                task = backend.wait_task(task_id, is_swept if mended else is_left)
                 assert task["status"] == ENDED[how]
         for task_id in tasks.values():
             assert not Effects(backend).sandbox_left(task_id)

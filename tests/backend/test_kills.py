@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -202,7 +203,7 @@ def check(storm: Storm) -> Counter[str]:
             continue
         assert task["status"] == "idle", task["error"]
         assert [each["state"] for each in task["stages"]] == ["done"] * 4
-        assert max(each["attempt"] for each in task["stages"]) <= (1 if plan.kind == "plain" else 2)
+        check_attempts(plan, events)
         prompts = [
             prompt
             for session in task["sessions"]
@@ -218,6 +219,14 @@ def check(storm: Storm) -> Counter[str]:
         assert kinds["prompt.delivered"] == kinds["prompt.answered"] == len(prompts)
         assert kinds["session.ready"] == len(task["sessions"])
     return counts
+
+
+def check_attempts(plan: Plan, events: list[Json]) -> None:
+    """An attempt failed as scripted, or because its time ran out while the backend was being killed."""
+    for before, after in pairwise(event for event in events if event["kind"].startswith(("stage.", "provision."))):
+        if after["kind"] == "stage.retrying" and (plan.kind == "plain" or after["payload"]["attempt"] > 1):
+            assert after["payload"]["kind"] == "timeout"
+            assert before["kind"] == "provision.resumed"
 
 
 def check_transcripts(backend: BackendProcess, task: Json) -> None:
