@@ -1,0 +1,40 @@
+"""The local provider's settings from the environment."""
+
+import pytest
+
+from backend_stub.agents.sandbox_agent.policy import Policy
+from backend_stub.providers.local import LocalSettings
+from backend_stub.settings import SettingError
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    assert LocalSettings.from_environ({}) == LocalSettings()
+    assert LocalSettings.from_environ({"FOUNDRY_AGENT": "", "FOUNDRY_COPY_FILES": " , "}) == LocalSettings()
+
+
+def test_every_variable_is_read() -> None:
+    assert LocalSettings.from_environ(
+        {
+            "FOUNDRY_AGENT": "codex",
+            "FOUNDRY_PERMISSIONS": "reads",
+            "FOUNDRY_SETUP_TIMEOUT_MS": "1500",
+            "FOUNDRY_FETCH_TIMEOUT_MS": "250",
+            "FOUNDRY_COPY_FILES": ".env, conf/local.ini",
+            "FOUNDRY_BUBBLEWRAP": "1",
+            "FOUNDRY_SANDBOX_WRITABLE": "/opt/cache",
+        }
+    ) == LocalSettings("codex", Policy.READS, 1.5, 0.25, (".env", "conf/local.ini"), True, ("/opt/cache",))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FOUNDRY_PERMISSIONS", "always"),
+        ("FOUNDRY_BUBBLEWRAP", "yes"),
+        ("FOUNDRY_SETUP_TIMEOUT_MS", "10s"),
+        ("FOUNDRY_FETCH_TIMEOUT_MS", "0"),
+    ],
+)
+def test_a_wrong_value_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingError, match=f"{name}.*{value}"):
+        LocalSettings.from_environ({name: value})
