@@ -43,12 +43,17 @@ LAST = ""
 """Where the draft that was closed last is kept, whatever its repository."""
 
 
+BREAKPOINTS = [(0, "-tiny"), (22, "-short"), (36, "-tall")]
+"""Style classes of the dialog, by rows: where not all of it fits, its fields scroll."""
+
+
 class NewTaskScreen(FoundryDialog[None]):
     """Asks for a repository and a prompt, and for the rest if one unfolds it."""
 
     SCREEN_NAME = NEW_TASK
     BINDINGS = bindings(NEW_TASK)
     CSS_PATH = "new_task.tcss"
+    VERTICAL_BREAKPOINTS = BREAKPOINTS
 
     def __init__(self, repo: str | None = None, draft: CreateTask | None = None) -> None:
         """`repo` is a path, a URL or a repo_id; `draft` a request to begin from, else the one kept for `repo`."""
@@ -57,7 +62,7 @@ class NewTaskScreen(FoundryDialog[None]):
         self._given = draft
         self._branches: dict[str, tuple[str, ...]] = {}
         self._asked_branches: set[str] = set()
-        self._backend_remarks: dict[str, Remark] = {}
+        self._refused_values: dict[str, tuple[str, Remark]] = {}
         self._replaces: str | None = None
         self._sent: list[str] = []
         self._tried = False
@@ -124,11 +129,11 @@ class NewTaskScreen(FoundryDialog[None]):
             for creation in creations:
                 if creation.state is CreationState.REFUSED and is_same_request(creation.request, self._given):
                     self._replaces = creation.task_id
-                    self._backend_remarks = remarks_of(creation.problem)
-        unfold = any(self.values[name] for name in OPTIONS) or any(name in OPTIONS for name in self._backend_remarks)
+                    self._note_refusal(remarks_of(creation.problem))
+        unfold = any(self.values[name] for name in OPTIONS) or any(name in OPTIONS for name in self._refused_values)
         self.set_class(unfold, "-unfolded")
         self._judge_all()
-        wrong = next((name for name in ("repo", *OPTIONS) if name in self._backend_remarks), None)
+        wrong = next((name for name in ("repo", *OPTIONS) if name in self._refused_values), None)
         self.query_one(f"#{wrong}" if wrong else "#prompt" if self.place.value else "#repo").focus()
         prompt = self.query_one(TextArea)
         prompt.move_cursor(prompt.document.end)
@@ -148,7 +153,7 @@ class NewTaskScreen(FoundryDialog[None]):
         return judge(self.query_one("#repo", Input).value, self.foundry.store.repos.values(), self._folder)
 
     def _remarks(self) -> dict[str, Remark]:
-        """What is to be said beside each field; the backend's word stands until its field is changed."""
+        """What is to be said beside each field; the backend's word stands while the field has what it refused."""
         values, place, store = self.values, self.place, self.foundry.store
         branches = self._branches.get(place.repo.repo_id, ()) if place.repo is not None else ()
         remarks = {
@@ -157,7 +162,12 @@ class NewTaskScreen(FoundryDialog[None]):
             "branch": branch_remark(values["branch"], taken_branches(place.repo, branches, store.tasks.values())),
             "base_branch": base_remark(values["base_branch"], branches),
         }
-        return {**remarks, **self._backend_remarks}
+        refused = {name: remark for name, (value, remark) in self._refused_values.items() if values[name] == value}
+        return {**remarks, **refused}
+
+    def _note_refusal(self, remarks: dict[str, Remark]) -> None:
+        values = self.values
+        self._refused_values = {name: (values[name], remark) for name, remark in remarks.items()}
 
     def _judge_all(self) -> None:
         remarks = self._remarks()
@@ -194,9 +204,7 @@ class NewTaskScreen(FoundryDialog[None]):
 
     @on(Input.Changed)
     @on(TextArea.Changed)
-    def _changed(self, event: Input.Changed | TextArea.Changed) -> None:
-        if event.control.id is not None:
-            self._backend_remarks.pop(event.control.id, None)
+    def _changed(self) -> None:
         self._judge_all()
 
     @on(Input.Submitted)
@@ -253,10 +261,7 @@ class NewTaskScreen(FoundryDialog[None]):
         for name in OPTIONS:
             self.query_one(f"#{name}", Input).value = getattr(request, name) or ""
         self._replaces = task_id
-        self.call_after_refresh(self._show_backend_remarks, remarks)
-
-    def _show_backend_remarks(self, remarks: dict[str, Remark]) -> None:
-        self._backend_remarks = remarks
+        self._note_refusal(remarks)
         if any(name in OPTIONS for name in remarks):
             self.add_class("-unfolded")
         self._judge_all()

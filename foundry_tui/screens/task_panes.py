@@ -1,13 +1,14 @@
 """The views of a task beside its conversation: history, stage log, changes, details; made when first opened."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from textual.containers import Vertical
 from textual.widget import Widget
 
 from foundry_tui.contract.records import TaskDetail, TaskSummary
 from foundry_tui.contract.status import PROVISIONING, TaskStatus
+from foundry_tui.screens.scrolling import Scrolled
 from foundry_tui.view.history import local_clock
 from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.details import Details
@@ -32,18 +33,6 @@ HISTORY_WINDOW = 200
 """Events that a task's record brings along; a history as long as that may have begun earlier."""
 
 
-class Scrolled(Protocol):
-    """What the keys for scrolling act on."""
-
-    def move(self, lines: int, /) -> None: ...
-
-    def move_page(self, pages: int, /) -> None: ...
-
-    def move_to_start(self) -> None: ...
-
-    def move_to_end(self) -> None: ...
-
-
 class TaskPanes:
     """Which view is open on a task screen, and what it shows."""
 
@@ -64,9 +53,16 @@ class TaskPanes:
         view = self._made.get(self.current)
         return view if isinstance(view, (HistoryView, StageLog, ChangesView)) else None
 
-    def toggle(self, name: str) -> None:
+    async def toggle(self, name: str) -> None:
         """Open a view, or go back to the conversation if it is open."""
-        self._open("" if name == self.current else name)
+        if name == self.current:
+            self.close()
+            return
+        if name not in self._made:
+            self._made[name] = self._make(name)
+            await self._main.mount(self._made[name])
+        self._open(name)
+        self.show(self._screen.record)
 
     def close(self) -> None:
         """Go back to the conversation."""
@@ -76,15 +72,9 @@ class TaskPanes:
     def _open(self, name: str) -> None:
         self.current = name
         self._screen.hold_log(name == "log")
-        if name and name not in self._made:
-            self._made[name] = self._make(name)
-            self._main.mount(self._made[name])
         self._main.query_one("#conversation").display = not name
         for other, view in self._made.items():
             view.display = other == name
-        if name:
-            # A view that was just made can be filled when it stands.
-            self._screen.call_next(self.show, self._screen.record)
 
     def _make(self, name: str) -> Widget:
         if name == "history":
@@ -98,7 +88,7 @@ class TaskPanes:
     def show(self, task: TaskSummary | None) -> None:
         """Show the task in the open view."""
         view = self._made.get(self.current)
-        if view is None or not view.is_mounted:
+        if view is None:
             return
         if isinstance(view, HistoryView):
             self._show_history(view, task)

@@ -48,7 +48,8 @@ class FileList(Lines):
         path = self._files[self.cursor].path if self.cursor < len(self._files) else None
         self._files = tuple(files)
         self.cursor = next((place for place, file in enumerate(files) if file.path == path), 0)
-        self.styles.height = max(1, min(MOST_FILES, len(files)))
+        # One line more is the border.
+        self.styles.height = 1 + max(1, min(MOST_FILES, len(files)))
         self.lines_changed()
 
     def highlight(self, place: int) -> None:

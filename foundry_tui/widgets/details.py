@@ -52,6 +52,10 @@ class Details(Widget):
         self._make_rows(self.size.width)
         self.refresh()
 
+    def on_resize(self) -> None:
+        self._make_rows(self.size.width)
+        self.refresh()
+
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         self._make_rows(width)
         return len(self._rows)

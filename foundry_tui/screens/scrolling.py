@@ -1,0 +1,42 @@
+"""The keys that scroll, for screens whose place to scroll changes."""
+
+from typing import Protocol
+
+
+class Scrolled(Protocol):
+    """What the keys act on."""
+
+    def move(self, lines: int, /) -> None: ...
+
+    def move_page(self, pages: int, /) -> None: ...
+
+    def move_to_start(self) -> None: ...
+
+    def move_to_end(self) -> None: ...
+
+
+class ScrollActions:
+    """The actions of the table's group Move, on whatever `scrolled` is."""
+
+    @property
+    def scrolled(self) -> Scrolled:
+        """What is scrolled now."""
+        raise NotImplementedError
+
+    def action_line_up(self) -> None:
+        self.scrolled.move(-1)
+
+    def action_line_down(self) -> None:
+        self.scrolled.move(1)
+
+    def action_screen_up(self) -> None:
+        self.scrolled.move_page(-1)
+
+    def action_screen_down(self) -> None:
+        self.scrolled.move_page(1)
+
+    def action_to_start(self) -> None:
+        self.scrolled.move_to_start()
+
+    def action_to_end(self) -> None:
+        self.scrolled.move_to_end()

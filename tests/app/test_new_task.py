@@ -1,0 +1,338 @@
+"""The new-task dialog: every key, what it says beside its fields, and that nothing is waited for."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input, TextArea
+
+from foundry_tui.app import Options
+from foundry_tui.client.store import Store
+from foundry_tui.contract.events import TASKS, EventName
+from foundry_tui.contract.problems import FieldError, Problem
+from foundry_tui.contract.records import Repo
+from foundry_tui.contract.requests import CreateTask, TasksSnapshot
+from foundry_tui.contract.status import TaskStatus
+from foundry_tui.screens.editor import EditorFailed, edit, editor_command
+from foundry_tui.screens.new_task import NewTaskScreen
+from foundry_tui.screens.repository_check import folders_below, judge
+from foundry_tui.screens.task import TaskScreen
+from foundry_tui.screens.tasks import TasksScreen
+from foundry_tui.widgets.transcript import Transcript
+from tests.app.factories import make_repo, make_task, task_id
+from tests.app.harness import Stage, stage
+from tests.app.looking import text_of, words_of
+
+pytestmark = pytest.mark.anyio
+
+
+def a_store(*repos: Repo) -> Store:
+    """A store that knows two repositories and one task."""
+    store = Store()
+    known = repos or (make_repo("shop", latest_activity=1), make_repo("docs", latest_activity=9))
+    tasks = (make_task(1, TaskStatus.IDLE, branch="fix/taken"),)
+    store.open(TASKS)
+    store.apply(TASKS, EventName.SNAPSHOT, TasksSnapshot(seq=1, repos=known, tasks=tasks), 1)
+    return store
+
+
+@asynccontextmanager
+async def dialog(
+    store: Store | None = None, *, repo: str | None = "/src/shop", size: tuple[int, int] = (100, 34)
+) -> AsyncIterator[Stage]:
+    """The app with the dialog open."""
+    options = Options(bell=False, terminal_notifications=False, repo=repo)
+    async with stage(store or a_store(), size=size, options=options) as on:
+        await on.press("n")
+        yield on
+
+
+def the_dialog(on: Stage) -> NewTaskScreen:
+    screen = on.app.screen
+    assert isinstance(screen, NewTaskScreen)
+    return screen
+
+
+def put(on: Stage, field: str, value: str) -> None:
+    """Set a field of the dialog."""
+    the_dialog(on).query_one(f"#{field}", Input).value = value
+
+
+# Creating.
+
+
+@pytest.mark.parametrize("key", ["ctrl+s", "ctrl+enter"])
+async def test_creating_shows_the_task_with_nothing_awaited(key: str) -> None:
+    async with dialog() as on:
+        await on.press(*"fix it", key)
+        assert isinstance(on.app.screen, TaskScreen)
+        assert on.commands.created == [CreateTask(repo="/src/shop", prompt="fix it")]
+        assert [type(screen) for screen in on.app.screen_stack] == [TasksScreen, TaskScreen]
+
+
+async def test_dialog_and_task_change_places_within_one_frame() -> None:
+    async with dialog() as on:
+        screen = the_dialog(on)
+        screen.query_one(TextArea).load_text("fix it")
+        # Nothing is awaited between these two lines, so that nothing can be drawn between them.
+        screen.action_create()
+        assert isinstance(on.app.screen, TaskScreen)
+        await on.pilot.pause()
+        assert isinstance(on.app.screen, TaskScreen)
+
+
+async def test_the_task_screen_shows_the_prompt_before_the_backend_has_answered() -> None:
+    store = a_store()
+    async with dialog(store) as on:
+        # The id is the one that the next create will be answered with.
+        store.create(CreateTask(task_id=task_id(9_001), session_id="s", repo="/src/shop", prompt="fix it"))
+        await on.press(*"fix it", "ctrl+s")
+        assert "fix it" in text_of(on, Transcript)
+        assert "sending" in text_of(on)
+
+
+async def test_all_fields_are_sent() -> None:
+    async with dialog() as on:
+        await on.press(*"fix it", "ctrl+o")
+        for name in ("title", "branch", "base_branch", "agent", "provider"):
+            put(on, name, f"a-{name}")
+        await on.press("ctrl+s")
+        assert on.commands.created == [
+            CreateTask(
+                repo="/src/shop",
+                prompt="fix it",
+                title="a-title",
+                branch="a-branch",
+                base_branch="a-base_branch",
+                agent="a-agent",
+                provider="a-provider",
+            )
+        ]
+
+
+async def test_an_empty_prompt_is_said_beside_it() -> None:
+    async with dialog() as on:
+        assert "say what the agent should do" not in text_of(on)
+        await on.press("ctrl+s")
+        assert the_dialog(on)
+        assert "say what the agent should do" in text_of(on)
+        assert on.commands.created == []
+        await on.press(*"x")
+        assert "say what the agent should do" not in text_of(on)
+
+
+async def test_creating_another_stays_open() -> None:
+    async with dialog() as on:
+        await on.press("ctrl+t", *"one", "ctrl+s")
+        assert the_dialog(on).values["prompt"] == ""
+        await on.press(*"two", "ctrl+s")
+        assert [request.prompt for request in on.commands.created] == ["one", "two"]
+        await on.press("ctrl+t", *"three", "ctrl+s")
+        assert isinstance(on.app.screen, TaskScreen)
+
+
+async def test_a_refusal_comes_back_to_the_dialog_that_stayed_open() -> None:
+    store = a_store()
+    async with dialog(store) as on:
+        await on.press("ctrl+t", *"one", "ctrl+o")
+        put(on, "branch", "fine")
+        await on.press("ctrl+s")
+        made = task_id(9_001)
+        sent = on.commands.created[0]
+        store.create(CreateTask(task_id=made, session_id="s", repo=sent.repo, prompt="one", branch="fine"))
+        error = FieldError(field="branch", message="a branch called fine exists already")
+        store.refused(made, Problem(status=422, title="Wrong", detail="", errors=(error,)))
+        await on.flush()
+        await on.pilot.pause()
+        assert "a branch called fine exists already" in text_of(on)
+        assert the_dialog(on).values["prompt"] == "one"
+        put(on, "branch", "better")
+        await on.pilot.pause()
+        await on.press("ctrl+s")
+        assert ("discard_creation", made) in on.commands.calls
+        assert on.commands.created[-1].branch == "better"
+
+
+# Beside the fields.
+
+
+@pytest.mark.parametrize(
+    ("branch", "said"),
+    [
+        ("bad..name", "cannot contain .."),
+        ("-x", "cannot begin with a dash"),
+        ("a b", "cannot contain a space"),
+        ("fix/taken", "exists already"),
+        ("main", "exists already"),
+    ],
+)
+async def test_a_wrong_branch_is_said_while_typing(branch: str, said: str) -> None:
+    async with dialog() as on:
+        on.commands.branch_names["repo-shop"] = ("main", "develop")
+        the_dialog(on)._asked_branches.clear()
+        await on.press(*"fix it", "ctrl+o")
+        put(on, "branch", branch)
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        assert said in text_of(on)
+        await on.press("ctrl+s")
+        assert on.commands.created == []
+        assert the_dialog(on).focused is the_dialog(on).query_one("#branch")
+
+
+async def test_a_folder_that_is_no_repository_is_said_while_typing(tmp_path: Path) -> None:
+    async with dialog(size=(140, 34)) as on:
+        put(on, "repo", str(tmp_path))
+        await on.pilot.pause()
+        assert "this folder is no git repository" in text_of(on)
+        put(on, "repo", str(tmp_path / "nowhere"))
+        await on.pilot.pause()
+        assert "there is no such folder" in text_of(on)
+        (tmp_path / ".git").mkdir()
+        put(on, "repo", str(tmp_path))
+        await on.pilot.pause()
+        assert "no git repository" not in text_of(on)
+        await on.press(*"x", "ctrl+s")
+        assert on.commands.created[0].repo == str(tmp_path.resolve())
+
+
+async def test_the_current_folder_comes_first_and_completes() -> None:
+    async with dialog() as on:
+        assert the_dialog(on).values["repo"] == "/src/shop"
+    async with dialog(repo=None) as on:
+        assert the_dialog(on).values["repo"] == "/src/docs"
+        the_dialog(on).query_one("#repo").focus()
+        await on.press("ctrl+u", *"sh", "down", "enter")
+        assert the_dialog(on).values["repo"] == "/src/shop"
+
+
+async def test_base_branches_are_completed() -> None:
+    async with dialog() as on:
+        on.commands.branch_names["repo-shop"] = ("main", "release/2")
+        the_dialog(on)._asked_branches.clear()
+        await on.press("ctrl+o", "tab", "tab", *"rel")
+        await on.app.workers.wait_for_complete()
+        await on.press("e", "enter")
+        assert the_dialog(on).values["base_branch"] == "release/2"
+
+
+# Drafts.
+
+
+async def test_escape_keeps_the_draft_for_the_next_time() -> None:
+    async with dialog() as on:
+        await on.press(*"half a thought", "ctrl+o")
+        put(on, "title", "A title")
+        await on.press("escape")
+        assert isinstance(on.app.screen, TasksScreen)
+        await on.press("n")
+        assert the_dialog(on).values["prompt"] == "half a thought"
+        assert the_dialog(on).values["title"] == "A title"
+        assert "A title" in text_of(on)
+
+
+async def test_drafts_are_kept_for_each_repository() -> None:
+    async with dialog() as on:
+        for repo, prompt in (("/src/shop", "for the shop"), ("/src/docs", "for the docs")):
+            put(on, "repo", repo)
+            the_dialog(on).query_one(TextArea).load_text(prompt)
+            await on.pilot.pause()
+            await on.press("escape", "n")
+        on.app.pop_screen()
+        on.app.open_new_task("/src/docs")
+        await on.pilot.pause()
+        assert the_dialog(on).values["prompt"] == "for the docs"
+
+
+async def test_creating_forgets_the_draft() -> None:
+    async with dialog() as on:
+        await on.press(*"done soon", "escape", "n", "ctrl+s", "escape", "n")
+        assert the_dialog(on).values["prompt"] == ""
+
+
+async def test_options_fold_and_tell_what_is_set() -> None:
+    async with dialog() as on:
+        await on.press("ctrl+o")
+        put(on, "agent", "codex")
+        await on.press("ctrl+o")
+        assert "agent codex" in text_of(on)
+
+
+@pytest.mark.parametrize("size", [(60, 22), (80, 24), (120, 40)])
+async def test_the_dialog_fits(size: tuple[int, int]) -> None:
+    async with dialog(size=size) as on:
+        await on.press("ctrl+o")
+        box = the_dialog(on).query_one("#dialog").region
+        assert box.right <= size[0]
+        assert box.bottom <= size[1]
+        assert "create" in words_of(on)
+
+
+# The editor.
+
+
+async def test_the_editor_writes_the_prompt(tmp_path: Path) -> None:
+    script = tmp_path / "editor"
+    script.write_text('#!/bin/sh\nprintf "%s, and more\\n" "$(cat "$2")" > "$2"\n')
+    script.chmod(0o755)
+    assert await edit("begun", {**os.environ, "EDITOR": f"{script} -w"}) == "begun, and more"
+
+
+async def test_an_editor_that_fails_leaves_the_prompt_as_it_was() -> None:
+    with pytest.raises(EditorFailed, match="exit code 1"):
+        await edit("begun", {**os.environ, "EDITOR": "false"})
+    with pytest.raises(EditorFailed, match="could not be started"):
+        await edit("begun", {**os.environ, "EDITOR": "/nowhere/at-all"})
+
+
+def test_the_editor_is_visual_then_editor_then_vi() -> None:
+    assert editor_command({"VISUAL": "code --wait", "EDITOR": "nano"}) == ["code", "--wait"]
+    assert editor_command({"EDITOR": "nano"}) == ["nano"]
+    assert editor_command({}) == ["vi"]
+
+
+async def test_a_terminal_that_cannot_be_lent_says_so() -> None:
+    async with dialog() as on:
+        await on.press(*"kept", "ctrl+e")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        assert "cannot be given to an editor" in [str(note.message) for note in on.app._notifications][-1]
+        assert the_dialog(on).values["prompt"] == "kept"
+
+
+# Repositories, judged by their folders.
+
+
+def test_what_a_repository_field_means(tmp_path: Path) -> None:
+    known = [make_repo("shop"), make_repo("far", path=None, remote="git@example.org:far.git")]
+    assert judge("", known, tmp_path).remark.bad
+    assert judge("shop", known, tmp_path).value == "/src/shop"
+    assert judge("git@example.org:far.git", known, tmp_path).repo == known[1]
+    assert judge("https://example.org/new.git", known, tmp_path).value == "https://example.org/new.git"
+    (tmp_path / "work" / ".git").mkdir(parents=True)
+    (tmp_path / "work" / "deep").mkdir()
+    assert judge("work", known, tmp_path).value == str((tmp_path / "work").resolve())
+    assert judge("work/deep", known, tmp_path).value == str((tmp_path / "work").resolve())
+    (tmp_path / "file").write_text("")
+    assert judge("file", known, tmp_path).remark.text == "this is a file, not a folder"
+
+
+def test_a_worktree_and_a_bare_repository_are_repositories(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / ".git").write_text("gitdir: /elsewhere\n")
+    assert judge("tree", [], tmp_path).value is not None
+    for name in ("objects", "refs"):
+        (tmp_path / "bare.git" / name).mkdir(parents=True)
+    (tmp_path / "bare.git" / "HEAD").write_text("ref: refs/heads/main\n")
+    assert judge("bare.git", [], tmp_path).value is not None
+
+
+def test_folders_complete_as_they_are_typed(tmp_path: Path) -> None:
+    for name in ("alpha", "album", ".hidden", "beta"):
+        (tmp_path / name).mkdir()
+    assert folders_below("./al", tmp_path) == ["./album", "./alpha"]
+    assert folders_below("./.h", tmp_path) == ["./.hidden"]
+    assert folders_below("al", tmp_path) == []
+    assert folders_below("./nowhere/x", tmp_path) == []

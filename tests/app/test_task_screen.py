@@ -1,0 +1,612 @@
+"""The task screen's keys and what it says, driven as a person would, on a store that is fed by hand."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from msgspec.structs import replace
+from textual.widgets import Input
+
+from foundry_tui.client.commands import CommandProblem
+from foundry_tui.client.store import Store
+from foundry_tui.contract.events import EventName, Topic, TopicKind
+from foundry_tui.contract.problems import Problem
+from foundry_tui.contract.records import (
+    FileDiff,
+    LogLine,
+    PermissionState,
+    PromptState,
+    SessionDetail,
+    SessionState,
+    SessionStatus,
+    TaskDetail,
+    TranscriptKind,
+)
+from foundry_tui.contract.requests import CreateTask, Diff
+from foundry_tui.contract.status import TaskStatus
+from foundry_tui.screens.confirm import ConfirmScreen
+from foundry_tui.screens.new_task import NewTaskScreen
+from foundry_tui.screens.task import TaskScreen
+from foundry_tui.view.new_task import is_same_request
+from foundry_tui.widgets.changes import ChangesView
+from foundry_tui.widgets.composer import Composer
+from foundry_tui.widgets.details import Details
+from foundry_tui.widgets.faces import FaceView, FailureCard
+from foundry_tui.widgets.history import HistoryView
+from foundry_tui.widgets.permission import PermissionRequest
+from foundry_tui.widgets.session_tabs import SessionTabs
+from foundry_tui.widgets.stage_log import StageLog
+from foundry_tui.widgets.stepper import Stepper
+from foundry_tui.widgets.task_header import TaskHeader
+from foundry_tui.widgets.transcript import Transcript
+from tests.app import task_scenes as scenes
+from tests.app.factories import task_id
+from tests.app.harness import Stage, stage
+from tests.app.looking import is_on, text_of, words_of
+from tests.app.task_scenes import SESSION, TASK
+
+pytestmark = pytest.mark.anyio
+
+TASK_TOPIC = Topic(TopicKind.TASK, TASK)
+SESSION_TOPIC = Topic(TopicKind.SESSION, SESSION)
+LOG_TOPIC = Topic(TopicKind.LOG, TASK)
+
+
+@asynccontextmanager
+async def opened(store: Store, size: tuple[int, int] = (120, 36)) -> AsyncIterator[Stage]:
+    """The app with the task screen open on the task of the scene."""
+    async with stage(store, size=size) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        yield on
+
+
+def update(store: Store, task: TaskDetail, seq: int = 50) -> None:
+    """The backend pushes another version of the task."""
+    store.apply(TASK_TOPIC, EventName.TASK, replace(task, revision=task.revision + 1, history=()), seq)
+
+
+# Topics.
+
+
+async def test_topics_are_held_while_the_screen_is_open_and_no_longer() -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        assert set(on.commands.held) == {TASK_TOPIC, SESSION_TOPIC}
+        await on.press("l")
+        assert set(on.commands.held) == {TASK_TOPIC, SESSION_TOPIC, LOG_TOPIC}
+        await on.press("l")
+        assert set(on.commands.held) == {TASK_TOPIC, SESSION_TOPIC}
+        await on.press("escape")
+        assert on.commands.held == []
+
+
+async def test_a_failed_task_has_its_log_at_hand() -> None:
+    async with opened(scenes.status_scene(TaskStatus.ERROR)) as on:
+        assert LOG_TOPIC in on.commands.held
+        assert "No space left on device" in text_of(on, FailureCard)
+
+
+async def test_another_session_changes_the_topic() -> None:
+    async with opened(scenes.sessions_scene()) as on:
+        await on.press("right_square_bracket")
+        assert set(on.commands.held) == {TASK_TOPIC, Topic(TopicKind.SESSION, "session-2")}
+        await on.press("left_square_bracket")
+        assert set(on.commands.held) == {TASK_TOPIC, SESSION_TOPIC}
+
+
+# Faces.
+
+
+@pytest.mark.parametrize("status", list(TaskStatus))
+async def test_every_status_is_named_in_the_header(status: TaskStatus) -> None:
+    words = {
+        TaskStatus.QUEUED: "queued",
+        TaskStatus.ENSURE_NAME: "name 12s",
+        TaskStatus.CREATE_SANDBOX: "sandbox 12s",
+        TaskStatus.ENSURE_AGENT: "agent 12s",
+        TaskStatus.CREATE_SESSION: "session 12s",
+        TaskStatus.RUNNING: "working 12s",
+        TaskStatus.IDLE: "ready",
+        TaskStatus.ERROR: "sandbox failed",
+        TaskStatus.ARCHIVING: "archiving 12s",
+        TaskStatus.ARCHIVED: "archived",
+        TaskStatus.KILLING: "killing 12s",
+        TaskStatus.KILLED: "killed",
+    }
+    async with opened(scenes.status_scene(status)) as on:
+        assert words[status] in text_of(on, TaskHeader)
+
+
+@pytest.mark.parametrize(
+    ("scene", "said"),
+    [
+        ("deleted", "This task was deleted elsewhere"),
+        ("offline", "Cannot reach the backend"),
+        ("loading", "Loading the task"),
+        ("leftover", "1 thing was left behind: sandbox 019e0000"),
+        ("pending", "Handing the task to the backend"),
+        ("refused", "branch: a branch called fix/login exists already"),
+        ("waiting", "attempt 3 of 3 in 7s"),
+        ("turn-failed", "the agent ended by itself with exit code 137"),
+        ("reconnecting", "reconnecting, 3s"),
+        ("permission", "1 Allow"),
+    ],
+)
+async def test_every_other_state_has_a_face_of_its_own(scene: str, said: str) -> None:
+    async with opened(scenes.SCENES[scene]()) as on:
+        assert said in text_of(on)
+
+
+async def test_an_early_session_with_nothing_said_prepares_its_environment() -> None:
+    task = scenes.a_task(TaskStatus.CREATE_SANDBOX)
+    store = scenes.store_with(task, scenes.a_session(SessionStatus.PENDING_PROVISION, prompts=()))
+    async with opened(store) as on:
+        assert "Preparing environment" in text_of(on, FaceView)
+        await on.press("i", *"hello", "enter")
+        assert on.commands.calls[-1] == ("prompt", SESSION, "hello")
+
+
+async def test_the_stepper_tells_state_seconds_attempt_and_reason() -> None:
+    async with opened(scenes.status_scene(TaskStatus.ERROR)) as on:
+        steps = text_of(on, Stepper)
+        assert "sandbox  failed" in steps
+        assert "attempt 3 of 3" in steps
+        assert "no room left on the machine" in words_of(on, Stepper)
+        assert "name     done" in steps
+        card = text_of(on, FailureCard)
+        assert "The sandbox could not be created" in card
+        assert "tried 3 times" in card
+        assert "r retry" in card
+
+
+async def test_seconds_pass_with_the_clock() -> None:
+    async with opened(scenes.status_scene(TaskStatus.CREATE_SANDBOX)) as on:
+        assert "12s" in text_of(on, Stepper)
+        on.clock.advance(5_000)
+        screen = on.app.screen
+        assert isinstance(screen, TaskScreen)
+        screen.on_tick()
+        await on.pilot.pause()
+        assert "17s" in text_of(on, Stepper)
+        assert "sandbox 17s" in text_of(on, TaskHeader)
+
+
+# The task moves on by what is pushed.
+
+
+async def test_pushed_events_move_the_screen() -> None:
+    store = scenes.status_scene(TaskStatus.CREATE_SANDBOX)
+    async with opened(store) as on:
+        assert "agent    pending" in text_of(on, Stepper)
+        update(store, scenes.a_task(TaskStatus.ENSURE_AGENT))
+        await on.flush()
+        assert "agent    running" in text_of(on, Stepper)
+        update(store, replace(scenes.a_task(TaskStatus.IDLE), revision=9), seq=51)
+        await on.flush()
+        assert "ready" in text_of(on, TaskHeader)
+
+
+async def test_a_creation_becomes_the_task_without_a_break() -> None:
+    store = scenes.pending_scene()
+    async with opened(store) as on:
+        assert "sending" in text_of(on, Stepper)
+        store.created(scenes.a_task(TaskStatus.QUEUED))
+        await on.flush()
+        assert "queued   queued" in text_of(on, Stepper)
+        assert scenes.PROMPT[:30] in text_of(on, Transcript)
+
+
+async def test_looking_at_an_unread_task_marks_it_read() -> None:
+    async with opened(scenes.store_with(scenes.a_task(unread=True), scenes.a_session())) as on:
+        assert ("mark", TASK, False) in on.commands.calls
+
+
+# Sessions, transcript, composer.
+
+
+async def test_prompts_show_where_they_are() -> None:
+    store = scenes.status_scene(TaskStatus.CREATE_SANDBOX)
+    async with opened(store) as on:
+        assert "queued" in text_of(on, Transcript)
+        for state in (PromptState.DELIVERED, PromptState.ANSWERED):
+            session = scenes.a_session(SessionStatus.RUNNING, transcript=())
+            prompt = replace(session.prompts[0], state=state)
+            revision = 5 if state is PromptState.DELIVERED else 6
+            record = replace(session, prompts=(prompt,), revision=revision)
+            store.apply(SESSION_TOPIC, EventName.SESSION, _state_of(record), 50 + revision)
+            await on.flush()
+            assert str(state) in text_of(on, Transcript)
+
+
+def _state_of(session: SessionDetail) -> SessionState:
+    return SessionState(**{name: getattr(session, name) for name in SessionState.__struct_fields__})
+
+
+async def test_a_streaming_message_grows_in_place() -> None:
+    store = scenes.status_scene(TaskStatus.RUNNING)
+    async with opened(store) as on:
+        for revision, body in enumerate(("Now I", "Now I run the", "Now I run the tests."), start=1):
+            grown = replace(scenes.item(7, TranscriptKind.MESSAGE, body), revision=revision)
+            store.apply(SESSION_TOPIC, EventName.TRANSCRIPT, grown, 60 + revision)
+            await on.flush()
+        shown = text_of(on, Transcript)
+        assert shown.count("Now I") == 1
+        assert "Now I run the tests." in shown
+
+
+async def test_the_end_is_followed_until_one_scrolls_up() -> None:
+    store = scenes.status_scene(TaskStatus.RUNNING)
+    async with opened(store, size=(100, 24)) as on:
+        assert _follows(on)
+        await on.press("k", "k", "k")
+        assert not _follows(on)
+        before = _without_scrollbar(text_of(on, Transcript))
+        store.apply(SESSION_TOPIC, EventName.TRANSCRIPT, scenes.item(7, TranscriptKind.MESSAGE, "and more\n\n" * 9), 61)
+        await on.flush()
+        assert _without_scrollbar(text_of(on, Transcript)) == before
+        await on.press("end")
+        assert _follows(on)
+        assert "and more" in text_of(on, Transcript)
+
+
+def _follows(on: Stage) -> bool:
+    transcript = on.app.screen.query_one(Transcript)
+    return transcript.following and transcript.scroll_y == transcript.max_scroll_y > 0
+
+
+def _without_scrollbar(text: str) -> list[str]:
+    return [line[:97].rstrip() for line in text.split("\n")]
+
+
+@pytest.mark.parametrize(
+    ("keys", "at"),
+    [(("home",), 0), (("g",), 0), (("home", "down"), 1), (("home", "j", "j"), 2), (("home", "j", "k"), 0)],
+)
+async def test_scrolling_keys(keys: tuple[str, ...], at: int) -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE), size=(100, 24)) as on:
+        await on.press(*keys)
+        assert round(on.app.screen.query_one(Transcript).scroll_y) == at
+
+
+@pytest.mark.parametrize("key", ["pagedown", "ctrl+f", "space"])
+async def test_a_page_down_and_back(key: str) -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE), size=(100, 24)) as on:
+        transcript = on.app.screen.query_one(Transcript)
+        await on.press("home", key)
+        assert transcript.scroll_y > 5
+        await on.press("pageup")
+        assert transcript.scroll_y == 0
+
+
+async def test_folding_shows_thoughts_and_output_whole() -> None:
+    long = scenes.item(7, TranscriptKind.THOUGHT, "\n".join(f"thought {number}" for number in range(12)))
+    session = scenes.a_session(SessionStatus.RUNNING, transcript=(*scenes.a_transcript(), long))
+    async with opened(scenes.store_with(scenes.a_task(TaskStatus.RUNNING), session)) as on:
+        assert "8 more lines" in text_of(on, Transcript)
+        await on.press("o")
+        assert "thought 11" in text_of(on, Transcript)
+        await on.press("o")
+        assert "thought 11" not in text_of(on, Transcript)
+
+
+@pytest.mark.parametrize("send", ["enter", "ctrl+enter", "ctrl+s"])
+async def test_writing_and_sending(send: str) -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        await on.press("i", *"run", "ctrl+j", *"tests", send)
+        assert on.commands.calls[-1] == ("prompt", SESSION, "run\ntests")
+        assert on.app.screen.query_one(Composer).text == ""
+
+
+def _writes(on: Stage) -> bool:
+    return isinstance(on.app.focused, Composer)
+
+
+async def test_enter_opens_the_composer_and_escape_leaves_it_with_its_text() -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        await on.press("enter", *"half")
+        assert _writes(on)
+        await on.press("escape")
+        assert not _writes(on)
+        assert on.app.screen.query_one(Composer).text == "half"
+        assert is_on(on, TaskScreen)
+
+
+async def test_an_empty_prompt_is_not_sent() -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        await on.press("i", "space", "enter")
+        assert not [call for call in on.commands.calls if call[0] == "prompt"]
+
+
+async def test_unsent_text_is_there_when_the_task_is_opened_again() -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        await on.press("i", *"half", "escape", "escape")
+        assert not is_on(on, TaskScreen)
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        assert on.app.screen.query_one(Composer).text == "half"
+        await on.press("i", "enter")
+        assert on.commands.calls[-1] == ("prompt", SESSION, "half")
+
+
+async def test_each_session_keeps_its_own_unsent_text() -> None:
+    async with opened(scenes.sessions_scene()) as on:
+        await on.press("i", *"one", "escape", "right_square_bracket", "i", *"two", "escape")
+        await on.press("left_square_bracket")
+        assert on.app.screen.query_one(Composer).text == "one"
+        await on.press("right_square_bracket")
+        assert on.app.screen.query_one(Composer).text == "two"
+
+
+async def test_earlier_prompts_come_back_with_ctrl_up() -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        await on.press("i", *"new", "ctrl+up")
+        composer = on.app.screen.query_one(Composer)
+        assert composer.text == scenes.PROMPT
+        await on.press("ctrl+down")
+        assert composer.text == "new"
+
+
+async def test_stop_new_and_close_session() -> None:
+    async with opened(scenes.status_scene(TaskStatus.RUNNING)) as on:
+        await on.press("s")
+        assert on.commands.calls[-1] == ("stop", SESSION)
+        await on.press("t")
+        assert on.commands.calls[-1][:2] == ("add_session", TASK)
+        await on.press("w")
+        assert on.commands.calls[-1] == ("close_session", SESSION)
+
+
+async def test_what_cannot_be_done_says_why() -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        await on.press("s")
+        assert "no turn is running" in _notice(on)
+        await on.press("right_square_bracket")
+        assert "there is no other session" in _notice(on)
+        assert not [call for call in on.commands.calls if call[0] == "stop"]
+
+
+def _notice(on: Stage) -> str:
+    return [str(note.message) for note in on.app._notifications][-1]
+
+
+async def test_tabs_answer_to_the_mouse() -> None:
+    async with opened(scenes.sessions_scene()) as on:
+        tabs = on.app.screen.query_one(SessionTabs)
+        line = text_of(on, SessionTabs)
+        await on.pilot.click(SessionTabs, offset=(line.index("review"), 0))
+        await on.pilot.pause()
+        assert Topic(TopicKind.SESSION, "session-2") in on.commands.held
+        await on.pilot.click(SessionTabs, offset=(line.index("History"), 0))
+        await on.pilot.pause()
+        assert on.app.screen.query_one(HistoryView).display
+        assert tabs.region.height == 1
+
+
+# Permissions.
+
+
+@pytest.mark.parametrize(("key", "option"), [("1", "allow"), ("2", "always"), ("3", "deny")])
+async def test_digits_answer_the_agent(key: str, option: str) -> None:
+    async with opened(scenes.permission_scene()) as on:
+        await on.press(key)
+        assert on.commands.calls[-1] == ("answer", "permission-1", option)
+
+
+async def test_arrows_and_enter_answer_the_agent() -> None:
+    async with opened(scenes.permission_scene()) as on:
+        on.app.screen.query_one(PermissionRequest).focus()
+        await on.press("right", "right", "left", "enter")
+        assert on.commands.calls[-1] == ("answer", "permission-1", "always")
+
+
+async def test_a_click_answers_the_agent() -> None:
+    async with opened(scenes.permission_scene()) as on:
+        lines = text_of(on, PermissionRequest).split("\n")
+        await on.pilot.click(PermissionRequest, offset=(lines[-1].index("Deny") - 1, len(lines) - 1))
+        await on.pilot.pause()
+        assert on.commands.calls[-1] == ("answer", "permission-1", "deny")
+
+
+async def test_an_answered_request_makes_room_and_stays_in_the_transcript() -> None:
+    store = scenes.permission_scene()
+    async with opened(store) as on:
+        answered = scenes.a_permission(state=PermissionState.ANSWERED, answer="allow")
+        task = scenes.a_task(TaskStatus.RUNNING, permissions=(answered,), needs_input=0)
+        update(store, replace(task, revision=8))
+        await on.flush()
+        assert not on.app.screen.query_one(PermissionRequest).display
+        assert "→ Allow" in text_of(on, Transcript)
+        await on.press("1")
+        assert not [call for call in on.commands.calls if call[0] == "answer"]
+
+
+async def test_a_request_of_another_session_names_it() -> None:
+    asked = scenes.a_permission(session_id="session-2")
+    task = scenes.a_task(TaskStatus.RUNNING, permissions=(asked,), needs_input=1)
+    second = replace(task.sessions[0], session_id="session-2", name="review")
+    store = scenes.store_with(replace(task, sessions=(*task.sessions, second)), scenes.a_session(SessionStatus.RUNNING))
+    async with opened(store) as on:
+        assert "in review" in text_of(on, PermissionRequest)
+
+
+# Views.
+
+
+async def test_history_tells_events_in_order() -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        await on.press("h")
+        shown = text_of(on, HistoryView)
+        assert shown.index("task created") < shown.index("name done") < shown.index("sandbox will be tried again")
+        assert "in 2.0s" in shown
+        await on.press("escape")
+        assert on.app.screen.query_one(Transcript).region.height > 5
+        assert is_on(on, TaskScreen)
+
+
+async def test_a_long_history_is_asked_for_from_its_beginning() -> None:
+    first = scenes.a_history()[0]
+    recent = tuple(replace(first, seq=1000 + number) for number in range(200))
+    store = scenes.store_with(scenes.a_task(history=recent), scenes.a_session())
+    async with opened(store) as on:
+        on.commands.histories[TASK] = tuple(replace(first, seq=number) for number in range(250))
+        await on.press("h")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        assert on.app.screen.query_one(HistoryView).line_count == 250
+
+
+async def test_the_stage_log_follows_what_is_printed() -> None:
+    store = scenes.status_scene(TaskStatus.CREATE_SANDBOX)
+    async with opened(store) as on:
+        await on.press("l")
+        assert "git worktree add" in text_of(on, StageLog)
+        line = LogLine(index=5, stage="create_sandbox", at=0, text="done at last")
+        store.apply(LOG_TOPIC, EventName.LOG, line, 70)
+        await on.flush()
+        assert "done at last" in text_of(on, StageLog)
+
+
+async def test_changes_show_files_and_the_patch_of_the_highlighted_one() -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        patch = "--- a\n+++ b\n@@ -1,2 +1,2 @@\n same\n-old {0}\n+new {0}\n"
+        on.commands.diffs[TASK] = Diff(
+            files=tuple(
+                FileDiff(path=f"shop/{name}.py", status="M", added=1, removed=1, patch=patch.format(name))
+                for name in ("auth", "cart")
+            ),
+            computed_at=1,
+        )
+        await on.press("c")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        shown = text_of(on, ChangesView)
+        assert "shop/cart.py" in shown
+        assert "new auth" in shown
+        await on.press("j")
+        assert "new cart" in text_of(on, ChangesView)
+        await on.press("k")
+        assert "new auth" in text_of(on, ChangesView)
+
+
+async def test_no_changes_are_said_to_be_none() -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        on.commands.diffs[TASK] = Diff(files=(), computed_at=1)
+        await on.press("c")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        assert "No file was changed." in text_of(on, ChangesView)
+
+
+async def test_details_and_copying() -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE), size=(100, 30)) as on:
+        await on.press("d")
+        shown = text_of(on)
+        assert "/home/ada/.foundry/shop/1" in shown
+        await on.press("p")
+        assert on.app.clipboard == "/home/ada/.foundry/shop/1"
+        await on.press("y")
+        assert on.app.clipboard == "fix/login-redirect-1"
+        await on.press("Y")
+        assert on.app.clipboard == TASK
+
+
+async def test_a_click_on_a_fact_copies_it() -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        await on.pilot.click(Details, offset=(14, 0))
+        await on.pilot.pause()
+        assert on.app.clipboard == "fix/login-redirect-1"
+
+
+# What is done to the task.
+
+
+async def test_the_title_is_edited_in_place() -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        await on.press("f2", "end", *"!!", "enter")
+        assert on.commands.calls[-1] == ("rename", TASK, "Fix the login redirect of page 1!!")
+        await on.press("f2", *"xx", "escape")
+        assert not on.app.screen.query(Input)
+        assert is_on(on, TaskScreen)
+        assert [call[0] for call in on.commands.calls].count("rename") == 1
+
+
+async def test_retry_of_a_failed_task() -> None:
+    async with opened(scenes.status_scene(TaskStatus.ERROR)) as on:
+        await on.press("r")
+        assert ("retry", TASK) in on.commands.calls
+
+
+async def test_a_refused_creation_is_retried_edited_or_discarded() -> None:
+    store = scenes.refused_scene()
+    async with opened(store) as on:
+        await on.press("r")
+        assert ("retry_creation", TASK) in on.commands.calls
+        await on.press("e")
+        dialog = on.app.screen
+        assert isinstance(dialog, NewTaskScreen)
+        assert dialog.values["prompt"] == scenes.PROMPT
+        assert "a branch called fix/login exists already" in text_of(on)
+        await on.press("escape", "x")
+        assert ("discard_creation", TASK) in on.commands.calls
+
+
+async def test_killing_asks_first_and_names_what_is_lost() -> None:
+    async with opened(scenes.status_scene(TaskStatus.RUNNING)) as on:
+        await on.press("x")
+        assert is_on(on, ConfirmScreen)
+        assert "sandbox is destroyed" in text_of(on)
+        await on.press("n")
+        assert is_on(on, TaskScreen)
+        assert not [call for call in on.commands.calls if call[0] == "kill"]
+        await on.press("x", "y")
+        assert on.commands.calls[-1] == ("kill", TASK, False, False)
+
+
+async def test_a_kill_that_would_lose_work_names_it_and_asks_again() -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        lost = ("2 uncommitted files: a.py, b.py", "1 unpushed commit")
+        problem = Problem(status=409, title="Conflict", detail="Work would be lost.", would_lose=lost)
+        on.commands.fail(CommandProblem(action="kill", message="Work would be lost.", task_id=TASK, problem=problem))
+        await on.pilot.pause()
+        shown = text_of(on)
+        assert all(loss in shown for loss in lost)
+        await on.press("enter")
+        assert not [call for call in on.commands.calls if call[0] == "kill"]
+        on.commands.fail(CommandProblem(action="kill", message="Work would be lost.", task_id=TASK, problem=problem))
+        await on.pilot.pause()
+        await on.press("y")
+        assert on.commands.calls[-1] == ("kill", TASK, True, False)
+
+
+async def test_new_task_opens_over_a_task() -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        await on.press("n")
+        assert is_on(on, NewTaskScreen)
+
+
+@pytest.mark.parametrize("size", [(60, 24), (100, 30), (160, 48)])
+async def test_no_layout_leaves_the_screen(size: tuple[int, int]) -> None:
+    async with opened(scenes.permission_scene(), size=size) as on:
+        for widget in on.app.screen.query("*"):
+            if widget.region.area:
+                assert widget.region.right <= size[0]
+                assert widget.region.bottom <= size[1]
+        assert on.app.screen.query_one(Transcript).region.height >= 3
+
+
+async def test_a_session_asked_for_by_hand_is_shown_when_it_is_known() -> None:
+    store = scenes.status_scene(TaskStatus.IDLE)
+    async with opened(store) as on:
+        await on.press("t")
+        asked = on.commands.next_id - 1
+        task = scenes.a_task(TaskStatus.IDLE)
+        made = replace(task.sessions[0], session_id=task_id(asked), name="second", status=SessionStatus.PENDING_CREATE)
+        update(store, replace(task, sessions=(*task.sessions, made), revision=7))
+        await on.flush()
+        assert Topic(TopicKind.SESSION, task_id(asked)) in on.commands.held
+
+
+def test_a_request_is_the_same_whatever_its_ids() -> None:
+    one = CreateTask(repo="/a", prompt="b", task_id="1")
+    assert is_same_request(one, CreateTask(repo="/a", prompt="b", task_id="2"))
+    assert not is_same_request(one, CreateTask(repo="/a", prompt="c", task_id="1"))
