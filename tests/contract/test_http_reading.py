@@ -1,0 +1,116 @@
+"""What is read: histories, stage logs, diffs, health, metrics; with paging, and with the methods that only look."""
+
+import json
+
+import pytest
+
+from foundry_tui.contract.ids import uuid7
+from tests.backend.process import BackendProcess, Json
+from tests.contract.checks import HISTORY_EVENT, STAGES, only, refused
+
+NUMBERS = ["x", "", "-5", "1.0", "1e3", "+1", " 1", "%D9%A1", "9" * 30, "9007199254740993"]
+
+
+def test_the_history_of_a_task_rises_and_is_paged(shared: BackendProcess) -> None:
+    task_id = shared.create()["task_id"]
+    task = shared.wait_task(task_id, "idle")
+    page = shared.get(f"/v1/tasks/{task_id}/history")
+    assert set(page) == {"events"}
+    for event in page["events"]:
+        only(event, HISTORY_EVENT, always="seq task_id kind at payload")
+        if event["kind"].startswith("stage."):
+            assert event["payload"]["stage"] in STAGES
+    assert page["events"] == task["history"]
+    seqs = [event["seq"] for event in page["events"]]
+    assert seqs == sorted(set(seqs))
+    kinds = [event["kind"] for event in page["events"]]
+    assert kinds[:2] == ["task.created", "provision.queued"]
+    for once in ("session.ready", "prompt.queued", "prompt.delivered", "task.running", "task.idle"):
+        assert kinds.count(once) == 1
+    rest = shared.get(f"/v1/tasks/{task_id}/history", after=seqs[4], limit=3)["events"]
+    assert [event["seq"] for event in rest] == seqs[5:8], "after is exclusive"
+    assert shared.get(f"/v1/tasks/{task_id}/history", after=seqs[-1]) == {"events": []}
+    refused(shared.http.get(f"/v1/tasks/{uuid7()}/history"), 404)
+
+
+def test_the_history_of_all_tasks_is_in_commit_order(shared: BackendProcess) -> None:
+    ids = [shared.create()["task_id"] for _ in range(3)]
+    for task_id in ids:
+        shared.wait_task(task_id, "idle")
+    events = shared.get("/v1/history")["events"]
+    seqs = [event["seq"] for event in events]
+    assert seqs == sorted(set(seqs))
+    assert set(ids) <= {event["task_id"] for event in events}
+    paged: list[Json] = []
+    while page := shared.get("/v1/history", after=paged[-1]["seq"] if paged else 0, limit=7)["events"]:
+        paged += page
+    assert [event["seq"] for event in paged][: len(seqs)] == seqs
+
+
+@pytest.mark.parametrize("name", ["after", "limit"])
+@pytest.mark.parametrize("value", NUMBERS)
+def test_wrong_numbers_are_named(shared: BackendProcess, name: str, value: str) -> None:
+    refused(shared.http.get(f"/v1/history?{name}={value}"), 422, name)
+
+
+def test_the_stage_log_is_kept_by_stage_and_paged(backend: BackendProcess) -> None:
+    script = {"create_sandbox": {"log": ["one \u2028", "two"]}, "ensure_agent": {"log": ["three", "x" * 9_000]}}
+    backend.set_script({"default": script})
+    task_id = backend.create()["task_id"]
+    backend.wait_task(task_id, "idle")
+    lines = backend.get(f"/v1/tasks/{task_id}/log")["lines"]
+    assert all(set(line) == {"index", "stage", "at", "text"} for line in lines)
+    assert [line["index"] for line in lines] == list(range(len(lines)))
+    sandbox = backend.get(f"/v1/tasks/{task_id}/log", stage="create_sandbox")["lines"]
+    assert [line["text"] for line in sandbox] == ["one \u2028", "two"]
+    later = backend.get(f"/v1/tasks/{task_id}/log", stage="create_sandbox", after=sandbox[0]["index"])["lines"]
+    assert [line["text"] for line in later] == ["two"]
+    refused(backend.http.get(f"/v1/tasks/{task_id}/log?stage=nothing"), 422, "stage")
+    refused(backend.http.get(f"/v1/tasks/{task_id}/log?after=x"), 422, "after")
+    refused(backend.http.get(f"/v1/tasks/{uuid7()}/log"), 404)
+
+
+def test_a_diff_is_a_list_of_files(shared: BackendProcess) -> None:
+    task_id = shared.create()["task_id"]
+    diff = shared.get(f"/v1/tasks/{task_id}/diff")
+    assert set(diff) <= {"files", "computed_at"}
+    assert diff["files"] == []
+    refused(shared.http.get(f"/v1/tasks/{uuid7()}/diff"), 404)
+
+
+def test_health_and_metrics(shared: BackendProcess) -> None:
+    health = shared.get("/v1/health")
+    assert set(health) == {"status", "version", "pid", "started_at", "providers"}
+    assert shared.process is not None
+    assert (health["status"], health["pid"]) == ("ok", shared.process.pid)
+    assert health["providers"]["demo"] == "ready"
+    answer = shared.http.get("/v1/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    for name in ("foundry_create_seconds", "foundry_stage_outcomes", "foundry_streams", "foundry_commit_seconds"):
+        assert f"# TYPE {name}" in answer.text
+
+
+def test_a_snapshot_keeps_what_ended_until_it_is_pruned(shared: BackendProcess) -> None:
+    task_id = shared.create()["task_id"]
+    shared.post(f"/v1/tasks/{task_id}/archive")
+    shared.wait_task(task_id, "archived")
+    assert task_id in [task["task_id"] for task in shared.get("/v1/tasks")["tasks"]]
+    assert shared.http.delete(f"/v1/tasks/{task_id}").status_code == 204
+    assert task_id not in [task["task_id"] for task in shared.get("/v1/tasks")["tasks"]]
+    assert shared.get("/v1/history")["events"][-1]["task_id"] != task_id
+
+
+@pytest.mark.parametrize("path", ["/v1/tasks", "/v1/repos", "/v1/health", "/v1/history", "/v1/events?topic=tasks"])
+def test_head_answers_without_a_body(shared: BackendProcess, path: str) -> None:
+    answer = shared.http.head(path)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_every_answer_carries_a_request_id_that_the_log_knows(shared: BackendProcess) -> None:
+    good = shared.http.get("/v1/repos?why=test")
+    bad = shared.http.get("/v1/tasks/none")
+    assert refused(bad, 404)["request_id"] == bad.headers["x-request-id"]
+    lines = [json.loads(line) for line in shared.errors.read_text().splitlines()]
+    logged = {line.get("request_id"): line for line in lines}
+    assert logged[good.headers["x-request-id"]]["message"] == "GET /v1/repos?why=test"
+    assert logged[bad.headers["x-request-id"]]["status"] == 404
