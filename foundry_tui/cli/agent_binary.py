@@ -53,7 +53,23 @@ PACKAGES: Mapping[tuple[str, str], Package] = {
 }
 """By system and machine, as `platform_key` gives them."""
 
-KNOWN_AGENTS = ("claude", "codex", "opencode", "amp", "cursor", "pi")
+
+class Needs(NamedTuple):
+    """What an agent needs to be run: its launcher's name on the PATH, and its own program if that too."""
+
+    launcher: str
+    program: str | None = None
+
+
+AGENTS: Mapping[str, Needs] = {
+    "claude": Needs("claude-agent-acp", "claude"),
+    "codex": Needs("codex-acp", "codex"),
+    "opencode": Needs("opencode", "opencode"),
+    "amp": Needs("amp-acp"),
+    "cursor": Needs("cursor-agent-acp"),
+    "pi": Needs("pi-acp"),
+}
+"""The agents that sandbox-agent speaks to."""
 
 
 class InstallError(Exception):
@@ -200,16 +216,22 @@ def find(data_dir: Path, environ: Mapping[str, str] = os.environ) -> Found | Non
 
 
 def installed_agents(environ: Mapping[str, str] = os.environ) -> Mapping[str, Path | None]:
-    """Where each known agent is on this machine, as far as sandbox-agent would find it."""
+    """Where the launcher of each known agent is, or None where sandbox-agent would not count it as installed.
+
+    Launchers and programs may be on the PATH or in sandbox-agent's own data folder.
+    """
     folder = _data_home(environ) / NAME / "bin"
     path = environ.get("PATH", os.defpath)
+
+    def find(place: Path, name: str) -> Path | None:
+        on_path = shutil.which(name, path=path)
+        return place if place.exists() else Path(on_path) if on_path else None
+
     found: dict[str, Path | None] = {}
-    for agent in KNOWN_AGENTS:
-        launchers = (folder / "agent_processes" / f"{agent}-acp", folder / agent)
-        on_path = shutil.which(f"{agent}-acp", path=path) or shutil.which(agent, path=path)
-        found[agent] = next(
-            (launcher for launcher in launchers if launcher.exists()), Path(on_path) if on_path else None
-        )
+    for agent, needs in AGENTS.items():
+        launcher = find(folder / "agent_processes" / f"{agent}-acp", needs.launcher)
+        whole = needs.program is None or find(folder / needs.program, needs.program) is not None
+        found[agent] = launcher if whole else None
     return found
 
 

@@ -17,7 +17,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sandbox_agent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The pinned sandbox-agent: the one that FOUNDRY_SANDBOX_AGENT names, or one fetched with npm for this run."""
     named = os.environ.get(agent_binary.VARIABLE)
     if named:
@@ -37,8 +37,8 @@ def git_world(tmp_path: Path) -> World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, binary: Path) -> Iterator[World]:
+def world(tmp_path: Path, sandbox_agent: Path) -> Iterator[World]:
     """A world in which the scripted agent can be run by the real server."""
-    world = World(tmp_path, binary)
+    world = World(tmp_path, sandbox_agent)
     yield world
     world.close()

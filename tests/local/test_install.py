@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from backend_stub.agents.sandbox_agent import binary
 from foundry_tui.cli import agent_binary
 from foundry_tui.cli.agent_binary import Found, InstallError
 
 
-def test_the_installed_binary_is_the_pinned_one(binary: Path, tmp_path: Path) -> None:
+def test_the_installed_binary_is_the_pinned_one(sandbox_agent: Path, tmp_path: Path) -> None:
     folder = tmp_path / "bin"
     folder.mkdir()
-    (folder / agent_binary.NAME).write_bytes(binary.read_bytes())
+    (folder / agent_binary.NAME).write_bytes(sandbox_agent.read_bytes())
     (folder / agent_binary.NAME).chmod(0o700)
     assert agent_binary.install(tmp_path, npm="no-such-program") == folder / agent_binary.NAME
     assert agent_binary.find(tmp_path, {"PATH": ""}) == Found(folder / agent_binary.NAME, "data folder", True)
@@ -66,14 +67,32 @@ def test_a_named_binary_goes_before_all_and_is_not_replaced_unseen(tmp_path: Pat
     assert (found.path, found.source) == (named, agent_binary.VARIABLE)
 
 
-def test_agents_are_found_where_sandbox_agent_looks(tmp_path: Path) -> None:
-    launcher = tmp_path / "data/sandbox-agent/bin/agent_processes/pi-acp"
-    launcher.parent.mkdir(parents=True)
-    launcher.touch()
-    program = tmp_path / "path/codex"
-    program.parent.mkdir()
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    environ = {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "data"), "PATH": str(program.parent)}
-    found = agent_binary.installed_agents(environ)
-    assert {name for name, path in found.items() if path} == {"pi", "codex"}
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (["data/agent_processes/pi-acp"], {"pi"}),
+        (["path/pi-acp", "path/amp-acp", "path/cursor-agent-acp"], {"pi", "amp", "cursor"}),
+        (["path/claude", "path/codex"], set()),
+        (["path/claude", "path/claude-agent-acp", "data/codex", "path/codex-acp"], {"claude", "codex"}),
+        (["data/agent_processes/claude-acp", "data/agent_processes/codex-acp"], set()),
+        (["data/agent_processes/claude-acp", "data/claude"], {"claude"}),
+        (["path/opencode"], {"opencode"}),
+        (["data/opencode"], set()),
+    ],
+)
+def test_agents_are_found_where_sandbox_agent_looks(tmp_path: Path, files: list[str], found: set[str]) -> None:
+    environ = {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "xdg"), "PATH": str(tmp_path / "path")}
+    for name in files:
+        where, _, rest = name.partition("/")
+        path = (tmp_path / "xdg/sandbox-agent/bin" if where == "data" else tmp_path / "path") / rest
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("#!/bin/sh\n")
+        path.chmod(0o755)
+    assert {agent for agent, path in agent_binary.installed_agents(environ).items() if path} == found
+    assert set(binary.installed_agents(environ)) == found
+
+
+def test_both_sides_know_the_same_agents() -> None:
+    assert {name: tuple(needs) for name, needs in agent_binary.AGENTS.items()} == {
+        name: tuple(needs) for name, needs in binary.AGENTS.items()
+    }

@@ -5,12 +5,28 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 NAME = "sandbox-agent"
 VARIABLE = "FOUNDRY_SANDBOX_AGENT"
 HOW_TO_GET = "run `foundry agent install`, or name the binary in FOUNDRY_SANDBOX_AGENT"
 
-KNOWN_AGENTS = ("claude", "codex", "opencode", "amp", "cursor", "pi")
+
+class Needs(NamedTuple):
+    """What an agent needs to be run: its launcher's name on the PATH, and its own program if that too."""
+
+    launcher: str
+    program: str | None = None
+
+
+AGENTS: Mapping[str, Needs] = {
+    "claude": Needs("claude-agent-acp", "claude"),
+    "codex": Needs("codex-acp", "codex"),
+    "opencode": Needs("opencode", "opencode"),
+    "amp": Needs("amp-acp"),
+    "cursor": Needs("cursor-agent-acp"),
+    "pi": Needs("pi-acp"),
+}
 """The agents that sandbox-agent speaks to, in the order in which one is chosen when a task names none."""
 
 
@@ -44,17 +60,19 @@ def data_home(environ: Mapping[str, str]) -> Path:
 
 
 def installed_agents(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The agents that look installed on this machine, without starting anything.
+    """The agents that sandbox-agent would find on this machine, without starting anything.
 
-    sandbox-agent takes launchers from its own data folder, and agents from the PATH.
+    Launchers and programs may be on the PATH or in sandbox-agent's own data folder.
     """
     folder = data_home(environ) / NAME / "bin"
     path = environ.get("PATH", os.defpath)
+
+    def there(place: Path, name: str) -> bool:
+        return place.exists() or shutil.which(name, path=path) is not None
+
     return tuple(
         agent
-        for agent in KNOWN_AGENTS
-        if (folder / agent).exists()
-        or (folder / "agent_processes" / f"{agent}-acp").exists()
-        or shutil.which(f"{agent}-acp", path=path)
-        or shutil.which(agent, path=path)
+        for agent, needs in AGENTS.items()
+        if there(folder / "agent_processes" / f"{agent}-acp", needs.launcher)
+        and (needs.program is None or there(folder / needs.program, needs.program))
     )

@@ -10,7 +10,7 @@ from anyio.abc import TaskGroup
 
 from backend_stub.agents.base import Turn
 from backend_stub.agents.sandbox_agent import processes, server
-from backend_stub.agents.sandbox_agent.binary import HOW_TO_GET, find_binary
+from backend_stub.agents.sandbox_agent.binary import HOW_TO_GET, NAME, find_binary
 from backend_stub.agents.sandbox_agent.link import Link, RefusedError
 from backend_stub.agents.sandbox_agent.policy import Policy
 from backend_stub.agents.sandbox_agent.server import Server
@@ -243,7 +243,8 @@ class SandboxAgentRuntime:
         if agent not in known:
             names = ", ".join(sorted(known)) or "none"
             raise AgentError(f"sandbox-agent knows no agent {agent!r}; it knows {names}", retryable=False)
-        raise AgentError(f"the agent {agent} is not installed; see `foundry agent list`", retryable=False)
+        how = f"`{self.binary() or NAME} install-agent {agent}` gets it"
+        raise AgentError(f"the agent {agent} is not installed: {how}, `foundry agent list` shows all", retryable=False)
 
     # Sessions
 
