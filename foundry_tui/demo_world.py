@@ -11,6 +11,7 @@ import msgspec
 
 from foundry_tui import demo_story
 from foundry_tui.client.connection import Target
+from foundry_tui.daemon import SOCKET_PATH_BYTES
 from foundry_tui.demo_story import Story
 
 START_SECONDS = 30.0
@@ -39,8 +40,7 @@ class World:
         self.story: Story = demo_story.tell(seed, speed, tasks)
         self.speed = speed
         self.seed = seed
-        # a short path: it has to fit into a socket's address
-        self.folder = Path(tempfile.mkdtemp(prefix="foundry-demo-"))
+        self.folder = _make_folder()
         self.front = self.folder / "app.sock"
         self.back = self.folder / "backend.sock"
         self._guard: subprocess.Popen[bytes] | None = None
@@ -130,6 +130,15 @@ class World:
             self._guard.wait()
         finally:
             self._guard.stdout.close()
+
+
+def _make_folder() -> Path:
+    """A temporary folder, elsewhere than the system says where a socket in it would have too long a path."""
+    folder = Path(tempfile.mkdtemp(prefix="foundry-demo-"))
+    if len(os.fsencode(folder / "backend.sock")) <= SOCKET_PATH_BYTES:
+        return folder
+    folder.rmdir()
+    return Path(tempfile.mkdtemp(prefix="foundry-demo-", dir="/tmp"))
 
 
 def _git_environ() -> dict[str, str]:

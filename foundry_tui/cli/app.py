@@ -1,33 +1,69 @@
 """Opening the app: it paints first, then the network begins and the backend is started where none runs."""
 
+import asyncio
 import os
 import signal
-from functools import partial
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import click
-
-from foundry_tui import config, daemon
+from foundry_tui import config
 from foundry_tui.app import FoundryApp, Options
 from foundry_tui.cli.context import Context
+from foundry_tui.cli.late import LateClient
 from foundry_tui.cli.repositories import is_repository
 from foundry_tui.cli.terminal import need_terminal
 from foundry_tui.client.connection import Target
+from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS
+
+if TYPE_CHECKING:
+    from foundry_tui.client.foundry import Foundry
 
 KEPT = "app.json"
 """File in the state folder for drafts and what the backend has not answered yet."""
 
+Beside = Callable[[FoundryApp, LateClient], Awaitable[None]]
+"""What runs beside the app from its first paint on, and is cancelled when the person leaves."""
 
-def run_app(context: Context) -> None:
-    """Open the app on the backend that the settings mean. Raises `CommandError` where there is no terminal."""
+
+def run_app(context: Context) -> int:
+    """Open the app on the backend that the settings mean; its exit code.
+
+    Raises `CommandError` where there is no terminal.
+    """
     need_terminal()
     target, own = context.target
-    how = daemon.plan(context.settings) if own else None
-    keep = config.state_dir() / KEPT
-    import anyio
 
-    anyio.run(partial(_run, target, how, keep, options(context.settings, _repository_here())))
+    async def connect(app: FoundryApp, client: LateClient) -> None:
+        import anyio
+        from anyio import to_thread
+
+        foundry = await loaded(client)
+        async with anyio.create_task_group() as group:
+            await group.start(foundry.run)
+            if own:
+                await to_thread.run_sync(start, app, abandon_on_cancel=True)
+                foundry.reconnect()
+
+    def start(app: FoundryApp) -> None:
+        from foundry_tui import daemon
+
+        try:
+            daemon.ensure(daemon.plan(context.settings))
+        except daemon.DaemonError as error:
+            app.call_from_thread(app.notify, f"{error.message}\n{error.hint}", severity="error", timeout=30)
+        except config.ConfigError as error:
+            app.call_from_thread(app.notify, str(error), severity="error", timeout=30)
+
+    keep = config.state_dir() / KEPT
+    return run_beside(target, keep, options(context.settings, _repository_here()), connect)
+
+
+def run_beside(target: Target, keep: Path | None, chosen: Options, beside: Beside) -> int:
+    """Run the app on a backend until the person leaves, with `beside` at work; its exit code."""
+    return asyncio.run(_run(target, keep, chosen, beside))
 
 
 def options(settings: config.Settings, repo: str | None) -> Options:
@@ -52,48 +88,50 @@ def _repository_here() -> str | None:
     return next((str(folder) for folder in (here, *here.parents) if is_repository(folder)), None)
 
 
-async def _run(target: Target, how: daemon.Plan | None, keep: Path, chosen: Options) -> None:
-    import anyio
-    from anyio import to_thread
+async def loaded(client: LateClient) -> "Foundry":
+    """The client, imported on a thread, so that the app goes on drawing and taking keys."""
+    from importlib import import_module
 
-    from foundry_tui.client.foundry import Foundry
+    await asyncio.to_thread(import_module, "foundry_tui.client.foundry")
+    return client.load()
 
-    foundry = Foundry(target, keep=keep)
+
+async def _run(target: Target, keep: Path | None, chosen: Options, beside: Beside) -> int:
+    store = Store()
+
+    def make() -> "Foundry":
+        from foundry_tui.client.foundry import Foundry
+
+        return Foundry(target, keep=keep, store=store)
+
+    client = LateClient(make)
     # the list stands behind every screen, so its topic is held for as long as the app is open
-    foundry.hold(TASKS)
-    painted = anyio.Event()
-    app = FoundryApp(foundry.store, foundry, options=chosen, on_first_paint=painted.set)
+    client.hold(TASKS)
+    painted = asyncio.Event()
+    app = FoundryApp(store, client.commands, options=chosen, on_first_paint=painted.set)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, _leave, app, number)
 
-    async def connect() -> None:
+    async def work() -> None:
         await painted.wait()
-        async with anyio.create_task_group() as group:
-            await group.start(foundry.run)
-            if how is not None:
-                try:
-                    await to_thread.run_sync(daemon.ensure, how, abandon_on_cancel=True)
-                except daemon.DaemonError as error:
-                    app.notify(f"{error.message}\n{error.hint}", severity="error", timeout=30)
-                foundry.reconnect()
+        await beside(app, client)
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(connect)
-        group.start_soon(leave_on_signal, app)
+    # asyncio's own group: importing anyio would put off the first paint
+    async with asyncio.TaskGroup() as group:
+        working = group.create_task(work())
         await app.run_async()
-        group.cancel_scope.cancel()
-    if app.return_code:
-        raise click.exceptions.Exit(app.return_code)
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
+    return app.return_code or 0
 
 
-async def leave_on_signal(app: FoundryApp) -> None:
+def _leave(app: FoundryApp, number: signal.Signals) -> None:
     """Leave the app in good order, the terminal restored, when the process is told to end."""
-    import anyio
-
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP) as signals:
-        async for number in signals:
-            app.exit(return_code=128 + number)
-            if number == signal.SIGHUP:
-                # the terminal is gone: what is drawn from here on goes nowhere
-                null = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(null, 1)
-                os.dup2(null, 2)
-            return
+    if number == signal.SIGHUP:
+        # the terminal is gone: what is drawn from here on goes nowhere
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+    app.exit(return_code=128 + number)

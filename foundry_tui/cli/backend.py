@@ -10,9 +10,9 @@ import click
 
 from foundry_tui import config, daemon
 from foundry_tui.cli import problems
-from foundry_tui.cli.context import Context, pass_context
+from foundry_tui.cli.context import Context
 from foundry_tui.cli.output import clock_time, is_terminal, say, say_json, say_row
-from foundry_tui.cli.parameters import json_option
+from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.wire import RefusedError, UnreachableError
 

@@ -3,9 +3,9 @@
 import click
 
 from foundry_tui.cli import problems
-from foundry_tui.cli.context import Context, pass_context, task_path
+from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.output import is_terminal, may_ask, printable, say, say_json, say_row, tell
-from foundry_tui.cli.parameters import json_option, task_argument
+from foundry_tui.cli.parameters import json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.prompts import prompt_text
 from foundry_tui.contract.ids import uuid7

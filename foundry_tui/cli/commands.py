@@ -111,4 +111,4 @@ def foundry(
     if ctx.invoked_subcommand is None:
         from foundry_tui.cli.app import run_app
 
-        run_app(ctx.obj)
+        ctx.exit(run_app(ctx.obj))

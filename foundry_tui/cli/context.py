@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
-
-import click
+from typing import TYPE_CHECKING
 
 from foundry_tui import config
 from foundry_tui.cli import problems
 from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.client.connection import Target
-from foundry_tui.contract.records import TaskDetail, TaskSummary
-from foundry_tui.contract.requests import TasksSnapshot
-from foundry_tui.wire import Link, RefusedError, segment
+
+if TYPE_CHECKING:
+    from foundry_tui.contract.records import TaskDetail, TaskSummary
+    from foundry_tui.wire import Link
 
 
 class Context:
@@ -40,11 +40,13 @@ class Context:
         return config.target(self.settings)
 
     @cached_property
-    def link(self) -> Link:
+    def link(self) -> "Link":
         """A link to the backend; our own is started when none runs.
 
         Raises `CommandError` with exit code 6 when it cannot be started.
         """
+        from foundry_tui.wire import Link
+
         target, own = self.target
         if not own:
             where = self.loaded.origins.get("backend.address", "FOUNDRY_BACKEND")
@@ -71,18 +73,22 @@ class Context:
         Raises `NoTaskError`, and `CommandError` (usage) when several tasks are meant.
         """
         from foundry_tui.contract.ids import is_task_id
+        from foundry_tui.contract.requests import TasksSnapshot
 
         if is_task_id(given):
             return given
         return match(given, self.link.call("GET", "/v1/tasks", TasksSnapshot).tasks).task_id
 
-    def task(self, given: str) -> TaskDetail:
+    def task(self, given: str) -> "TaskDetail":
         """The task that is meant, whole; raises as `task_id` does."""
         task_id = self.task_id(given)
         return self.on_task(given, "GET", f"/v1/tasks/{task_id}")
 
-    def on_task(self, given: str, method: str, path: str, body: object = None) -> TaskDetail:
+    def on_task(self, given: str, method: str, path: str, body: object = None) -> "TaskDetail":
         """A call on a task that answers with it; raises `NoTaskError` where the backend knows none."""
+        from foundry_tui.contract.records import TaskDetail
+        from foundry_tui.wire import RefusedError
+
         try:
             return self.link.call(method, path, TaskDetail, body=body)
         except RefusedError as error:
@@ -92,6 +98,8 @@ class Context:
 
     def raw(self, path: str, given: str | None = None) -> bytes:
         """The JSON of a GET as the backend wrote it; a 404 means that there is no task `given`."""
+        from foundry_tui.wire import RefusedError
+
         try:
             return self.link.send("GET", path)[1]
         except RefusedError as error:
@@ -100,7 +108,7 @@ class Context:
             raise
 
 
-def match(given: str, tasks: tuple[TaskSummary, ...]) -> TaskSummary:
+def match(given: str, tasks: "tuple[TaskSummary, ...]") -> "TaskSummary":
     """The task that `given` means: its branch, or the beginning of its id.
 
     Where several have the branch, those that are not archived or killed come first.
@@ -127,7 +135,6 @@ def match(given: str, tasks: tuple[TaskSummary, ...]) -> TaskSummary:
 
 def task_path(task_id: str, rest: str = "") -> str:
     """The path of a task's route."""
+    from foundry_tui.wire import segment
+
     return f"/v1/tasks/{segment(task_id)}{rest}"
-
-
-pass_context = click.make_pass_decorator(Context)

@@ -6,9 +6,9 @@ import time
 import click
 
 from foundry_tui.cli import following, problems
-from foundry_tui.cli.context import Context, pass_context, task_path
+from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.output import is_terminal, say, say_json, tell
-from foundry_tui.cli.parameters import Goal, json_option, timeout_option
+from foundry_tui.cli.parameters import Goal, json_option, pass_context, timeout_option
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.prompts import check_text, prompt_text
 from foundry_tui.cli.repositories import repository_of

@@ -12,9 +12,9 @@ import click
 from msgspec import Struct
 
 from foundry_tui import config, daemon
-from foundry_tui.cli.context import Context, pass_context
+from foundry_tui.cli.context import Context
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
-from foundry_tui.cli.parameters import json_option
+from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.versions import VERSION

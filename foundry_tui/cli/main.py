@@ -1,5 +1,6 @@
 """The console script: runs a command, and makes exit codes and words of what it raises."""
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -24,11 +25,27 @@ def main() -> int:
 
 
 def _run() -> int:
+    from foundry_tui.config import ConfigError
+
+    try:
+        if not sys.argv[1:] and "_FOUNDRY_COMPLETE" not in os.environ:
+            # the app, without what commands need before its first paint
+            from foundry_tui.cli.app import run_app
+            from foundry_tui.cli.context import Context
+
+            return run_app(Context({}))
+        return _command()
+    except problems.CommandError as error:
+        return _say(error.message, error.hint, error.exit_code)
+    except ConfigError as error:
+        return _say(str(error), "see: foundry config show", problems.USAGE)
+
+
+def _command() -> int:
     import click
 
     from foundry_tui.cli.commands import foundry
     from foundry_tui.cli.output import ReaderGoneError
-    from foundry_tui.config import ConfigError
     from foundry_tui.wire import RefusedError, UnreachableError
 
     try:
@@ -44,10 +61,6 @@ def _run() -> int:
         return problems.FAILED
     except (click.Abort, KeyboardInterrupt):
         return problems.INTERRUPTED
-    except problems.CommandError as error:
-        return _say(error.message, error.hint, error.exit_code)
-    except ConfigError as error:
-        return _say(str(error), "see: foundry config show", problems.USAGE)
     except RefusedError as refused:
         return _refused(refused)
     except UnreachableError as error:

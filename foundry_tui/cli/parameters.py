@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from foundry_tui.cli.context import Context
 from foundry_tui.contract.status import StageName, TaskStatus
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -83,3 +84,4 @@ timeout_option = click.option(
     metavar="DURATION",
     help="Give up waiting after this long, such as 90s or 10m (exit 5).",
 )
+pass_context = click.make_pass_decorator(Context)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import click
 
 from foundry_tui.cli import problems
-from foundry_tui.cli.context import Context, pass_context, task_path
+from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, tell
-from foundry_tui.cli.parameters import TaskRef, json_option, task_argument
+from foundry_tui.cli.parameters import TaskRef, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.stream import Event, Feed, Lost
 from foundry_tui.cli.words import event_words, iso_time

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from foundry_tui.cli.context import Context, pass_context, task_path
+from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row, write
-from foundry_tui.cli.parameters import json_option, task_argument
+from foundry_tui.cli.parameters import json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.contract import codec
 from foundry_tui.contract.records import FileDiff, TaskDetail

@@ -3,9 +3,9 @@
 import click
 
 from foundry_tui import config
-from foundry_tui.cli.context import Context, pass_context
+from foundry_tui.cli.context import Context
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
-from foundry_tui.cli.parameters import json_option
+from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.problems import CommandError
 
 

@@ -2,9 +2,9 @@
 
 import click
 
-from foundry_tui.cli.context import Context, pass_context
+from foundry_tui.cli.context import Context
 from foundry_tui.cli.output import clock_time, is_terminal, say, say_json, say_row
-from foundry_tui.cli.parameters import json_option
+from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.contract.status import TaskStatus

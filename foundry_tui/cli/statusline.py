@@ -2,10 +2,10 @@
 
 import click
 
-from foundry_tui.cli.context import Context, pass_context
+from foundry_tui.cli.context import Context
 from foundry_tui.cli.line import line_of, read_counts
 from foundry_tui.cli.output import say, say_json
-from foundry_tui.cli.parameters import json_option
+from foundry_tui.cli.parameters import json_option, pass_context
 
 
 @click.command()

@@ -4,9 +4,9 @@ import time
 
 import click
 
-from foundry_tui.cli.context import Context, pass_context, task_path
+from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, table
-from foundry_tui.cli.parameters import json_option, task_argument
+from foundry_tui.cli.parameters import json_option, pass_context, task_argument
 from foundry_tui.contract import codec
 from foundry_tui.contract.records import TaskDetail, TaskSummary
 from foundry_tui.contract.requests import TasksSnapshot

@@ -3,8 +3,8 @@
 import click
 
 from foundry_tui.cli import following
-from foundry_tui.cli.context import Context, pass_context
-from foundry_tui.cli.parameters import Goal, json_option, task_argument, timeout_option
+from foundry_tui.cli.context import Context
+from foundry_tui.cli.parameters import Goal, json_option, pass_context, task_argument, timeout_option
 from foundry_tui.contract.status import StageName, TaskStatus
 
 

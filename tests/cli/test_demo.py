@@ -205,14 +205,13 @@ def parent_of(pid: int) -> int:
 
 def worlds(cli: Cli) -> list[Path]:
     """Demo folders that are there now."""
-    return list((cli.folder / "tmp").glob("foundry-demo-*"))
+    return list(cli.runtime.glob("foundry-demo-*"))
 
 
 @pytest.fixture
 def demo_environ(cli: Cli) -> dict[str, str]:
-    # temporary folders of the demo, where nobody else's are; a short path, since a socket stands in it
-    (cli.folder / "tmp").symlink_to(cli.runtime)
-    return {"TMPDIR": str(cli.folder / "tmp")}
+    # temporary folders of the demo where nobody else's are; short, since a socket stands in them
+    return {"TMPDIR": str(cli.runtime)}
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -139,6 +140,21 @@ def test_a_backend_that_dies_and_comes_back_is_waited_for(cli: Cli) -> None:
     assert "provision.resumed" in out
 
 
+def whole_request(client: socket.socket) -> bytes:
+    """A request with its body; empty when the connection ends without one."""
+    request = b""
+    while b"\r\n\r\n" not in request:
+        piece = client.recv(1 << 16)
+        if not piece:
+            return b""
+        request += piece
+    head, _, body = request.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head.lower())
+    while length is not None and len(body) < int(length[1]):
+        body += client.recv(1 << 16)
+    return head + b"\r\n\r\n" + body
+
+
 @contextmanager
 def cutting(front: Path, back: Path, *, cuts: int) -> Iterator[list[bytes]]:
     """A proxy that passes whole requests on, but drops the first `cuts` answers to a POST; what it saw is listed."""
@@ -155,7 +171,7 @@ def cutting(front: Path, back: Path, *, cuts: int) -> Iterator[list[bytes]]:
             except OSError:
                 return
             with client, socket.socket(socket.AF_UNIX) as backend:
-                request = client.recv(1 << 16)
+                request = whole_request(client)
                 if not request:
                     return
                 seen.append(request)

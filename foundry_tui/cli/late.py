@@ -1,0 +1,55 @@
+"""The client before it is loaded: its HTTP library takes long to import, and the first screen does without it."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from foundry_tui.client.commands import CommandProblem, Commands
+    from foundry_tui.client.foundry import Foundry
+    from foundry_tui.contract.events import Topic
+
+
+class LateClient:
+    """Stands for the client as the app's `Commands`. Whatever is asked of it loads it, but for `hold`."""
+
+    def __init__(self, make: Callable[[], "Foundry"]) -> None:
+        self.on_problem: Callable[[CommandProblem], None] | None = None
+        self._make = make
+        self._made: Foundry | None = None
+        self._held: dict[object, Topic] = {}
+        self._releases: dict[object, Callable[[], None]] = {}
+
+    @property
+    def commands(self) -> "Commands":
+        """This, as what it stands for."""
+        return cast("Commands", self)
+
+    def load(self) -> "Foundry":
+        """The client, made when first asked for; what is held by then is held there."""
+        if self._made is None:
+            self._made = self._make()
+            self._made.on_problem = self._tell
+            for token, topic in self._held.items():
+                self._releases[token] = self._made.hold(topic)
+            self._held.clear()
+        return self._made
+
+    def hold(self, topic: "Topic") -> Callable[[], None]:
+        """Hold the topic once the client is there."""
+        if self._made is not None:
+            return self._made.hold(topic)
+        token = object()
+        self._held[token] = topic
+
+        def release() -> None:
+            if self._held.pop(token, None) is None and (let_go := self._releases.pop(token, None)) is not None:
+                let_go()
+
+        return release
+
+    def _tell(self, problem: "CommandProblem") -> None:
+        if self.on_problem is not None:
+            self.on_problem(problem)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.load(), name)
