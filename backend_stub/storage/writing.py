@@ -61,6 +61,14 @@ def apply(change: Change, transaction: Transaction) -> Sequence[HistoryEvent]:
     if change.free_branch:
         transaction.execute("DELETE FROM branches WHERE task_id = ?", (task.task_id,))
     _write_prompts(change, transaction)
+    # Before the session, so that whoever sees a prompt answered has the answer.
+    for item in change.items:
+        body = encode(item)
+        seq = transaction.event(EventName.TRANSCRIPT, task.task_id, item.session_id, body)
+        transaction.execute(
+            "INSERT OR REPLACE INTO transcript VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (item.session_id, item.index, task.task_id, item.item_id, item.revision, seq, body),
+        )
     for session in change.sessions:
         body = encode(session)
         seq = transaction.event(EventName.SESSION, task.task_id, session.session_id, body)
@@ -73,13 +81,6 @@ def apply(change: Change, transaction: Transaction) -> Sequence[HistoryEvent]:
             raise IdTakenError("session_id", session.session_id)
     for permission in change.permissions:
         transaction.execute("INSERT OR IGNORE INTO permissions VALUES (?, ?)", (permission.permission_id, task.task_id))
-    for item in change.items:
-        body = encode(item)
-        seq = transaction.event(EventName.TRANSCRIPT, task.task_id, item.session_id, body)
-        transaction.execute(
-            "INSERT OR REPLACE INTO transcript VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (item.session_id, item.index, task.task_id, item.item_id, item.revision, seq, body),
-        )
     for line in change.lines:
         body = encode(line)
         seq = transaction.event(EventName.LOG, task.task_id, "", body)

@@ -1,0 +1,297 @@
+"""Conversations: asked for early, kept over restarts, delivered once and in order, stopped at once, answered late."""
+
+import json
+import time
+from collections import Counter
+
+import pytest
+
+from foundry_tui.contract.ids import uuid7
+from tests.backend.invariants import Effects
+from tests.backend.process import BackendProcess, Json
+
+
+def wait_session(backend: BackendProcess, session_id: str, status: str) -> Json:
+    """The session once it has a status; told by events."""
+    with backend.events(f"session:{session_id}") as events:
+        for event in events:
+            if event.event in ("snapshot", "session") and json.loads(event.data)["status"] == status:
+                return backend.get(f"/v1/sessions/{session_id}")
+    raise AssertionError("the stream ended first")
+
+
+def wait_prompts(backend: BackendProcess, session_id: str, *states: str) -> Json:
+    """The session once its prompts have these states; told by events."""
+    with backend.events(f"session:{session_id}") as events:
+        for event in events:
+            if event.event in ("snapshot", "session"):
+                prompts = json.loads(event.data)["prompts"]
+                if tuple(prompt["state"] for prompt in prompts) == states:
+                    return backend.get(f"/v1/sessions/{session_id}")
+    raise AssertionError("the stream ended first")
+
+
+def prompt(backend: BackendProcess, session_id: str, text: str = "And then?") -> str:
+    prompt_id = uuid7()
+    answer = backend.post(f"/v1/sessions/{session_id}/prompts", {"prompt_id": prompt_id, "text": text})
+    assert answer["state"] == "queued"
+    return prompt_id
+
+
+def first_session(task: Json) -> str:
+    session_id: str = task["sessions"][0]["session_id"]
+    return session_id
+
+
+def test_a_session_asked_for_early_becomes_ready_by_itself(backend: BackendProcess) -> None:
+    backend.set_script({"default": {"create_sandbox": {"hang": "before"}}})
+    task = backend.create()
+    early = uuid7()
+    session = backend.post(f"/v1/tasks/{task['task_id']}/sessions", {"session_id": early, "name": "beside"})
+    assert (session["status"], session["name"]) == ("pending_provision", "beside")
+    again = backend.post(f"/v1/tasks/{task['task_id']}/sessions", {"session_id": early})
+    assert again["revision"] == session["revision"]
+    texts = ["one", "two", "three"]
+    ids = [prompt(backend, early, text) for text in texts]
+    backend.kill()
+    backend.set_script({"default": {"create_session": {"ms": 100}}})
+    backend.start()
+    statuses: list[str] = []
+    with backend.events(f"session:{early}") as events:
+        for event in events:
+            if event.event in ("snapshot", "session"):
+                record = json.loads(event.data)
+                if record["status"] not in statuses:
+                    statuses.append(record["status"])
+                if [each["state"] for each in record["prompts"]] == ["answered"] * 3:
+                    break
+    assert statuses[:2] == ["pending_provision", "pending_session_create"]
+    assert "ready" in statuses
+    wait_session(backend, early, "ready")
+    backend.wait_task(task["task_id"], "idle")
+    detail = backend.get(f"/v1/sessions/{early}")
+    assert [item["body"] for item in detail["transcript"] if item["kind"] == "prompt"] == texts
+    delivered = [each for each in Effects(backend).delivered(task["task_id"]) if each in ids]
+    assert delivered == ids
+    kinds = Counter(backend.kinds(task["task_id"]))
+    assert kinds["session.requested"] == kinds["session.ready"] == 2
+
+
+def test_prompts_sent_before_the_task_is_ready_keep_their_order_over_kills(backend: BackendProcess) -> None:
+    backend.set_script({"default": {"ensure_agent": {"hang": "before"}, "turn": {"ms": 150}}})
+    task = backend.create("zero")
+    session_id = first_session(task)
+    ids = [backend.get(f"/v1/sessions/{session_id}")["prompts"][0]["prompt_id"]]
+    for number in range(4):
+        ids.append(prompt(backend, session_id, f"number {number}"))
+        backend.kill()
+        backend.start()
+    backend.set_script({"default": {"turn": {"ms": 150}}})
+    backend.kill()
+    backend.start()
+    for answered in range(1, 5):
+        # The kill falls into a turn, which goes on after it.
+        wait_prompts(backend, session_id, *["answered"] * (answered - 1), "delivered", *["queued"] * (5 - answered))
+        backend.kill()
+        backend.start()
+    wait_prompts(backend, session_id, *["answered"] * 5)
+    assert Effects(backend).delivered(task["task_id"]) == ids
+    told = backend.get(f"/v1/sessions/{session_id}")["transcript"]
+    assert [item["kind"] for item in told] == ["prompt", "message"] * 5
+    assert [item["body"] for item in told[::2]] == ["zero", *(f"number {number}" for number in range(4))]
+
+
+def test_the_same_prompt_again_changes_nothing(backend: BackendProcess) -> None:
+    task = backend.wait_task(backend.create()["task_id"], "idle")
+    session_id = first_session(task)
+    body = {"prompt_id": uuid7(), "text": "again?"}
+    backend.post(f"/v1/sessions/{session_id}/prompts", body)
+    wait_prompts(backend, session_id, "answered", "answered")
+    assert backend.post(f"/v1/sessions/{session_id}/prompts", body)["state"] == "answered"
+    assert len(Effects(backend).delivered(task["task_id"])) == 2
+
+
+def test_stop_acts_at_once_and_what_is_queued_goes_on(backend: BackendProcess) -> None:
+    backend.set_script({"default": {"turn": {"hang": "after", "times": 2}}})
+    task = backend.create()
+    session_id = first_session(task)
+    backend.wait_task(task["task_id"], "running")
+    prompt(backend, session_id, "second, hangs too")
+    prompt(backend, session_id, "third")
+    for states in (("failed", "delivered", "queued"), ("failed", "failed", "answered")):
+        before = time.monotonic()
+        stopped = backend.post(f"/v1/sessions/{session_id}/stop")
+        assert time.monotonic() - before < 1
+        assert stopped["status"] == "ready"
+        detail = wait_prompts(backend, session_id, *states)
+    assert [each["error"]["kind"] for each in detail["prompts"][:2]] == ["cancelled"] * 2
+    done = backend.wait_task(task["task_id"], "idle")
+    assert done["error"] is None
+    kinds = backend.kinds(task["task_id"])
+    assert kinds.count("session.stopped") == 2
+    backend.post(f"/v1/sessions/{session_id}/stop")
+    assert backend.kinds(task["task_id"]).count("session.stopped") == 2
+
+
+def test_a_turn_that_fails_is_retried_to_idle_and_further_prompts_work(backend: BackendProcess) -> None:
+    backend.set_script({"default": {"turn": {"fail": "out of tokens", "times": 1}}})
+    task = backend.create()
+    session_id = first_session(task)
+    failed = backend.wait_task(task["task_id"], "error")
+    assert (failed["error"]["kind"], failed["error"]["stage"]) == ("agent", None)
+    assert failed["error"]["message"] == "out of tokens"
+    assert failed["sessions"][0]["status"] == "error"
+    waiting = prompt(backend, session_id, "kept while it failed")
+    backend.kill()
+    backend.start()
+    backend.post(f"/v1/tasks/{task['task_id']}/retry")
+    done = backend.wait_task(task["task_id"], "idle")
+    wait_prompts(backend, session_id, "failed", "answered")
+    assert done["error"] is None
+    assert Effects(backend).delivered(task["task_id"])[1:] == [waiting]
+    stages = [line for line in backend.effects(task_id=task["task_id"]) if line.get("call") in ("create_sandbox",)]
+    assert len(stages) == 1
+
+
+def test_a_permission_survives_a_restart_and_is_answered_after_it(backend: BackendProcess) -> None:
+    backend.set_script({"default": {"turn": {"permission": "Run make?", "reply": "Made."}}})
+    for option, reply in (("allow", "Made."), ("deny", "Made.")):
+        task_id = backend.create(f"make it, {option}")["task_id"]
+        task = backend.wait_task(task_id, lambda task: task["needs_input"] == 1)
+        (permission,) = task["permissions"]
+        assert (permission["state"], permission["title"]) == ("open", "Run make?")
+        assert [each["option_id"] for each in permission["options"]] == ["allow", "deny"]
+        backend.kill()
+        backend.start()
+        path = f"/v1/permissions/{permission['permission_id']}"
+        assert backend.get(f"/v1/tasks/{task_id}")["permissions"] == [permission]
+        backend.post(path, {"option_id": "perhaps"}, status=422)
+        answered = backend.post(path, {"option_id": option}, status=200)
+        assert (answered["state"], answered["answer"]) == ("answered", option)
+        backend.post(path, {"option_id": option}, status=409)
+        done = backend.wait_task(task_id, "idle")
+        assert done["needs_input"] == 0
+        told = backend.get(f"/v1/sessions/{first_session(task)}")["transcript"]
+        assert [item["kind"] for item in told] == ["prompt", "permission", "message"]
+        assert reply in told[2]["body"]
+        assert (told[2]["body"] == reply) is (option == "allow")
+        kinds = backend.kinds(task_id)
+        assert kinds.count("permission.opened") == kinds.count("permission.answered") == 1
+        assert len(Effects(backend).delivered(task_id)) == 1
+
+
+def test_a_permission_answered_at_the_moment_of_a_kill_counts(backend: BackendProcess) -> None:
+    backend.set_script({"default": {"turn": {"permission": "Run make?"}}})
+    task_id = backend.create()["task_id"]
+    task = backend.wait_task(task_id, lambda task: task["needs_input"] == 1)
+    backend.post(f"/v1/permissions/{task['permissions'][0]['permission_id']}", {"option_id": "allow"}, status=200)
+    backend.kill()
+    backend.start()
+    backend.wait_task(task_id, "idle")
+    assert backend.kinds(task_id).count("permission.opened") == 1
+
+
+def test_closing_a_session_cuts_its_turn_and_cancels_what_it_asked(backend: BackendProcess) -> None:
+    backend.set_script({"default": {"turn": {"permission": "Run make?"}}})
+    task = backend.create()
+    session_id = first_session(task)
+    asked = backend.wait_task(task["task_id"], lambda task: task["needs_input"] == 1)
+    prompt(backend, session_id)
+    closed = backend.http.delete(f"/v1/sessions/{session_id}")
+    assert (closed.status_code, closed.json()["status"]) == (202, "closed")
+    done = backend.wait_task(task["task_id"], "idle")
+    assert (done["needs_input"], done["permissions"][0]["state"]) == (0, "cancelled")
+    detail = backend.get(f"/v1/sessions/{session_id}")
+    assert [each["state"] for each in detail["prompts"]] == ["failed", "failed"]
+    backend.post(f"/v1/sessions/{session_id}/prompts", {"prompt_id": uuid7(), "text": "hello?"}, status=409)
+    permission = f"/v1/permissions/{asked['permissions'][0]['permission_id']}"
+    backend.post(permission, {"option_id": "allow"}, status=409)
+    assert backend.http.delete(f"/v1/sessions/{session_id}").status_code == 202
+    assert backend.kinds(task["task_id"]).count("session.closed") == 1
+    backend.set_script({})
+    other = backend.post(f"/v1/tasks/{task['task_id']}/sessions")["session_id"]
+    prompt(backend, other)
+    wait_prompts(backend, other, "answered")
+
+
+STATES: dict[str, Json] = {
+    "init_create_sandbox": {"create_sandbox": {"hang": "before"}},
+    "init_create_session": {"create_session": {"hang": "after"}},
+    "running": {"turn": {"hang": "after"}},
+    "idle": {},
+    "error": {"ensure_agent": {"fail": "no agent", "retryable": False}},
+}
+
+
+@pytest.mark.parametrize("status", STATES)
+def test_renaming_marking_and_closing_work_in_every_state(backend: BackendProcess, status: str) -> None:
+    backend.set_script({"default": STATES[status]})
+    task = backend.create()
+    task_id, session_id = task["task_id"], first_session(task)
+    backend.wait_task(task_id, status)
+    for unread in (True, False):
+        marked = backend.http.patch(f"/v1/tasks/{task_id}", json={"unread": unread})
+        assert (marked.status_code, marked.json()["unread"]) == (200, unread)
+    marks = backend.kinds(task_id)
+    renamed = backend.http.patch(f"/v1/tasks/{task_id}", json={"title": "The login"})
+    assert renamed.json()["title"] == "The login"
+    assert backend.kinds(task_id) == [*marks, "task.renamed"]
+    closed = backend.http.delete(f"/v1/sessions/{session_id}")
+    assert closed.json()["status"] == "closed"
+    backend.kill()
+    backend.set_script({})
+    backend.start()
+    if status == "error":
+        backend.post(f"/v1/tasks/{task_id}/retry")
+    done = backend.wait_task(task_id, "idle")
+    assert (done["title"], done["unread"] or status) == ("The login", status)
+    detail = backend.get(f"/v1/sessions/{session_id}")
+    assert detail["status"] == "closed"
+    assert [each["state"] for each in detail["prompts"]] == ["answered" if status == "idle" else "failed"]
+
+
+def test_a_session_beside_the_first_fails_alone(backend: BackendProcess) -> None:
+    task = backend.wait_task(backend.create()["task_id"], "idle")
+    backend.set_script({"default": {"create_session": {"fail": "no line", "retryable": False}}})
+    other = backend.post(f"/v1/tasks/{task['task_id']}/sessions")
+    assert other["status"] == "pending_session_create"
+    failed = wait_session(backend, other["session_id"], "error")
+    assert (failed["error"]["stage"], failed["error"]["message"]) == ("create_session", "no line")
+    assert backend.get(f"/v1/tasks/{task['task_id']}")["status"] == "idle"
+    prompt(backend, first_session(task))
+    wait_prompts(backend, first_session(task), "answered", "answered")
+
+
+def test_a_transcript_is_told_as_it_grows(backend: BackendProcess) -> None:
+    steps: list[Json] = [
+        {"thought": "Look first."},
+        {"plan": ["read", "write"]},
+        {"tool": "Read app.py", "kind": "read", "content": "print()"},
+        {"tool": "Edit app.py", "kind": "edit", "edits": [{"path": "app.py", "new": "print(1)", "old": "print()"}]},
+    ]
+    reply = "It is mended now, and the tests pass again as they did."
+    backend.set_script({"default": {"turn": {"ms": 1_500, "steps": steps, "reply": reply}}})
+    task = backend.create()
+    session_id = first_session(task)
+    backend.wait_task(task["task_id"], "running")
+    revisions: dict[str, list[int]] = {}
+    bodies: dict[str, object] = {}
+    with backend.events(f"session:{session_id}") as events:
+        for event in events:
+            record = json.loads(event.data)
+            items = record["transcript"] if event.event == "snapshot" else [record]
+            if event.event in ("snapshot", "transcript"):
+                for item in items:
+                    revisions.setdefault(item["item_id"], []).append(item["revision"])
+                    bodies[item["item_id"]] = item["body"]
+            elif event.event == "session" and record["prompts"][0]["state"] == "answered":
+                break
+    detail = backend.get(f"/v1/sessions/{session_id}")
+    assert [item["kind"] for item in detail["transcript"]] == [
+        *("prompt", "thought", "plan", "tool_call", "tool_call", "message")
+    ]
+    assert [item["index"] for item in detail["transcript"]] == list(range(6))
+    assert {item["item_id"]: item["body"] for item in detail["transcript"]} == bodies
+    assert detail["transcript"][-1]["body"] == reply
+    assert len(revisions[detail["transcript"][-1]["item_id"]]) > 1
+    assert all(held == sorted(set(held)) for held in revisions.values())
