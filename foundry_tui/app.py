@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
@@ -73,7 +73,6 @@ class FoundryApp(TaskActions):
         "app.tcss",
         "screens/tasks.tcss",
         "widgets/task_list.tcss",
-        "widgets/stepper.tcss",
     ]
 
     class StoreChanged(Message):
@@ -184,6 +183,14 @@ class FoundryApp(TaskActions):
 
     def on_app_blur(self, _: events.AppBlur) -> None:
         self._in_front = False
+
+    def read_styles(self, *names: str) -> None:
+        """Read style sheets, named by their paths in this package, unless they have been read."""
+        folder = Path(__file__).parent
+        unread = [folder / name for name in names if not self.stylesheet.has_source(str(folder / name))]
+        if unread:
+            self.stylesheet.read_all(unread)
+            self.refresh_css(animate=False)
 
     # Actions.
 

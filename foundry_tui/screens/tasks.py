@@ -7,7 +7,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.timer import Timer
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from foundry_tui.actions import bindings
 from foundry_tui.client.freshness import FreshnessState
@@ -18,11 +18,14 @@ from foundry_tui.view.groups import Group, Grouping, Sorting
 from foundry_tui.view.labels import freshness_text
 from foundry_tui.widgets.bars import ActionBar, Piece, TopBar
 from foundry_tui.widgets.face import Face
-from foundry_tui.widgets.peek import Peek
 from foundry_tui.widgets.task_list import TaskList
 
 if TYPE_CHECKING:
+    from textual.widgets import Input
+
     from foundry_tui.client.changes import Changes
+    from foundry_tui.widgets.filter_row import FilterRow
+    from foundry_tui.widgets.peek import Peek
 
 PEEK_AFTER = 0.15
 """Seconds that the cursor rests on a task before the whole of it is asked for."""
@@ -39,41 +42,34 @@ _COUNTS: tuple[tuple[Group, str, str, str], ...] = (
 
 
 class TasksScreen(FoundryScreen[object]):
-    """The task list. `esc` leads out of the filter, the selection and the peek, in this order."""
+    """The task list. `esc` leads out of the filter, the selection and the peek, in this order.
+
+    Filter, peek and banner are made when they are first wanted, since the app's first picture has none of them.
+    """
 
     SCREEN_NAME = TASKS
     BINDINGS = bindings(TASKS)
 
     def __init__(self) -> None:
         super().__init__()
-        self._release_tasks: Callable[[], None] | None = None
+        self._filter: FilterRow | None = None
+        self._peek: Peek | None = None
+        self._banner: Static | None = None
         self._release_peek: Callable[[], None] | None = None
         self._peek_timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
         app = self.foundry
         yield TopBar(app.store.freshness, app.clock, app.glyphs, lambda: app.loaded)
-        yield Static(id="banner", markup=False)
-        with Horizontal(id="filter-row"):
-            yield Static("/", id="filter-mark")
-            yield Input(
-                placeholder="words, status:failed, repo:shop, agent:x, branch:x, id:x, is:unread, !not",
-                id="filter",
-                compact=True,
-            )
         with Horizontal(id="body"):
             yield TaskList(app.store, app.clock, app.glyphs, id="tasks")
             yield Face(id="face")
-            yield Peek(app.clock, app.glyphs, ascii_only=app.options.ascii, id="peek")
         yield ActionBar()
 
     def on_mount(self) -> None:
         self._list = self.query_one(TaskList)
-        self._input = self.query_one("#filter", Input)
-        self._peek = self.query_one(Peek)
         self._face = self.query_one(Face)
         self._bar = self.query_one(TopBar)
-        self._banner = self.query_one("#banner", Static)
         self._list.focus()
         self._show_face()
         self._show_bar()
@@ -100,7 +96,7 @@ class TasksScreen(FoundryScreen[object]):
             pending=creation == "pending",
             refused=creation == "refused",
             filtered=self.filtering,
-            peeking=self._peek.display,
+            peeking=self.peeking,
             shown=tasks.order.shown,
             waiting=tasks.order.counts[Group.NEEDS_INPUT],
             undoable=self.foundry.undoable,
@@ -109,7 +105,12 @@ class TasksScreen(FoundryScreen[object]):
     @property
     def filtering(self) -> bool:
         """Whether the filter is open, be it empty."""
-        return self.has_class("-filtering")
+        return self._filter is not None and self._filter.display
+
+    @property
+    def peeking(self) -> bool:
+        """Whether the highlighted task is shown beside the list."""
+        return self._peek is not None and self._peek.display
 
     def shows_task(self, task_id: str) -> bool:
         return self._list.sees(task_id)
@@ -133,7 +134,7 @@ class TasksScreen(FoundryScreen[object]):
     def on_tick(self) -> None:
         self._list.tick()
         self._bar.tick()
-        if self._peek.display:
+        if self._peek is not None and self._peek.display:
             self._peek.tick()
         if self.foundry.store.freshness().state is not FreshnessState.LIVE:
             self._show_face()
@@ -153,12 +154,10 @@ class TasksScreen(FoundryScreen[object]):
     def _chosen(self, message: TaskList.Chosen) -> None:
         self.foundry.open_task(message.task_id)
 
-    @on(Input.Changed, "#filter")
-    def _filter_changed(self, message: Input.Changed) -> None:
+    def on_input_changed(self, message: "Input.Changed") -> None:
         self._list.filter(message.value)
 
-    @on(Input.Submitted, "#filter")
-    def _filter_kept(self) -> None:
+    def on_input_submitted(self) -> None:
         self._list.focus()
 
     # What is shown around the list.
@@ -196,10 +195,8 @@ class TasksScreen(FoundryScreen[object]):
         empty = not order.shown
         self._list.display = not empty
         self._face.display = empty
-        self._banner.display = offline and not empty
         reason = freshness.reason or "it does not answer"
-        if offline and not empty:
-            self._banner.update(f"The backend is away: {reason}. This is how things stood when it was last heard.")
+        self._show_banner(f"The backend is away: {reason}. This is how things stood when it was last heard.", offline)
         if not empty:
             return
         key = self.key_of
@@ -237,12 +234,21 @@ class TasksScreen(FoundryScreen[object]):
             words = freshness_text(freshness, now, loaded=False)
             self._face.show_face(glyphs.spinner[0], "Reading tasks", words, style="$text-faint")
 
+    def _show_banner(self, words: str, wanted: bool) -> None:
+        wanted = wanted and self._list.display
+        if self._banner is None and wanted:
+            self._banner = Static(id="banner", markup=False)
+            self.mount(self._banner, before="#body")
+        if self._banner is not None:
+            self._banner.display = wanted
+            self._banner.update(words)
+
     def _creation_of(self, task_id: str) -> str | None:
         creation = self.foundry.store.creations.get(task_id)
         return str(creation.state) if creation is not None else None
 
     def _show_peek(self) -> None:
-        if not self._peek.display:
+        if self._peek is None or not self._peek.display:
             return
         summary = self._list.current
         task = (self.foundry.store.detail(summary.task_id) or summary) if summary is not None else None
@@ -253,7 +259,7 @@ class TasksScreen(FoundryScreen[object]):
 
     def hold_highlighted(self) -> None:
         """Subscribe to the whole of the task that is peeked at, in place of the one before."""
-        self._hold_peek(self._list.cursor if self._peek.display else None)
+        self._hold_peek(self._list.cursor if self.peeking else None)
 
     def _hold_peek(self, task_id: str | None) -> None:
         release, self._release_peek = self._release_peek, None
@@ -298,14 +304,27 @@ class TasksScreen(FoundryScreen[object]):
     def action_previous_waiting(self) -> None:
         self._list.move_waiting(-1)
 
-    def action_filter(self) -> None:
-        self.add_class("-filtering")
-        self._input.focus()
+    async def action_filter(self) -> None:
+        if self._filter is None:
+            from foundry_tui.widgets.filter_row import FilterRow
+
+            self.foundry.read_styles("widgets/filter_row.tcss")
+            self._filter = FilterRow()
+            await self.mount(self._filter, before="#body")
+        self._filter.display = True
+        self._filter.input.focus()
         self.call_after_refresh(self._list.order.warm)
 
-    def action_peek(self) -> None:
-        self._peek.display = not self._peek.display
-        self.set_class(self._peek.display, "-peeking")
+    async def action_peek(self) -> None:
+        if self._peek is None:
+            from foundry_tui.widgets.peek import Peek
+
+            app = self.foundry
+            app.read_styles("widgets/peek.tcss", "widgets/stepper.tcss")
+            self._peek = Peek(app.clock, app.glyphs, ascii_only=app.options.ascii, id="peek")
+            await self.query_one("#body").mount(self._peek)
+        else:
+            self._peek.display = not self._peek.display
         if self._peek.display:
             self._show_peek()
         else:
@@ -335,14 +354,14 @@ class TasksScreen(FoundryScreen[object]):
         sortings = list(Sorting)
         self._list.regroup(order.grouping, sortings[(sortings.index(order.sorting) + 1) % len(sortings)])
 
-    def action_back(self) -> None:
-        if self.filtering:
-            self.remove_class("-filtering")
-            self._input.value = ""
+    async def action_back(self) -> None:
+        if self._filter is not None and self._filter.display:
+            self._filter.display = False
+            self._filter.input.value = ""
             self._list.filter("")
             self._list.focus()
         elif self._list.selecting:
             self._list.select(False)
             self._show_bar()
-        elif self._peek.display:
-            self.action_peek()
+        elif self.peeking:
+            await self.action_peek()
