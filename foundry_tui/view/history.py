@@ -98,7 +98,7 @@ def details(event: HistoryEvent) -> str:
     return " · ".join(parts)
 
 
-def tone(event: HistoryEvent) -> str:
+def mood(event: HistoryEvent) -> str:
     """`good`, `bad`, `waiting` or `plain`."""
     if event.kind in BAD:
         return "bad"

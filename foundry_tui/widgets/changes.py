@@ -1,7 +1,6 @@
 """The files that a task changed, and the patch of the one that is highlighted."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from rich.text import Text
 from textual import events
@@ -13,7 +12,8 @@ from textual.strip import Strip
 from foundry_tui.contract.records import FileDiff
 from foundry_tui.view.diffs import DiffLine, DiffMark, patch_lines
 from foundry_tui.widgets.lines import Lines
-from foundry_tui.widgets.text_lines import component_style, spread, strip_of
+from foundry_tui.widgets.text_lines import spread, strip_of
+from foundry_tui.widgets.tones import tone
 
 _STATUS_WORDS = {"A": "added", "M": "changed", "D": "deleted", "R": "renamed", "?": "untracked"}
 MOST_FILES = 12
@@ -22,14 +22,6 @@ MOST_FILES = 12
 
 class FileList(Lines):
     """One line a file; the highlighted one's patch is shown."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "file-list--path",
-        "file-list--dim",
-        "file-list--added",
-        "file-list--removed",
-        "file-list--cursor",
-    }
 
     class Highlighted(Message):
         """Another file is highlighted."""
@@ -71,16 +63,16 @@ class FileList(Lines):
 
     def strip_at(self, line: int) -> Strip:
         file = self._files[line]
-        dim = component_style(self, "file-list--dim")
-        left = Text.assemble((f" {file.status} ", dim), (file.path, component_style(self, "file-list--path")))
+        dim = tone(self, "file-list--dim")
+        left = Text.assemble((f" {file.status} ", dim), (file.path, tone(self, "file-list--path")))
         right = Text.assemble(
-            (f"+{file.added} ", component_style(self, "file-list--added")),
-            (f"-{file.removed} ", component_style(self, "file-list--removed")),
+            (f"+{file.added} ", tone(self, "file-list--added")),
+            (f"-{file.removed} ", tone(self, "file-list--removed")),
             (f"{_STATUS_WORDS.get(file.status[:1], ''):<9} ", dim),
         )
         base = self.rich_style
         if line == self.cursor:
-            base = base + component_style(self, "file-list--cursor", background=True)
+            base = base + tone(self, "file-list--cursor")
         return strip_of(spread(left, right, self.lines_width), self.lines_width, base)
 
     def on_click(self, event: events.Click) -> None:
@@ -89,14 +81,6 @@ class FileList(Lines):
 
 class Patch(Lines):
     """One file's patch with line numbers."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "patch--context",
-        "patch--added",
-        "patch--removed",
-        "patch--hunk",
-        "patch--number",
-    }
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(follow=False, id=id)
@@ -117,15 +101,15 @@ class Patch(Lines):
     def strip_at(self, line: int) -> Strip:
         width, base = self.lines_width, self.rich_style
         if not self._patch:
-            return strip_of(Text(f" {self._note}", component_style(self, "patch--number")), width, base)
+            return strip_of(Text(f" {self._note}", tone(self, "patch--number")), width, base)
         part = self._patch[line]
         if part.mark is DiffMark.HUNK:
-            return strip_of(Text(f" {part.text}", component_style(self, "patch--hunk")), width, base)
+            return strip_of(Text(f" {part.text}", tone(self, "patch--hunk")), width, base)
         name = {DiffMark.ADDED: "added", DiffMark.REMOVED: "removed"}.get(part.mark, "context")
-        style = component_style(self, f"patch--{name}", background=name != "context")
+        style = tone(self, f"patch--{name}")
         number = f"{part.number:>5} " if part.number is not None else "      "
         code = "".join(character if character.isprintable() else "�" for character in part.text.expandtabs(4))
-        text = Text.assemble((number, component_style(self, "patch--number")), (f"{part.mark.value} {code}", style))
+        text = Text.assemble((number, tone(self, "patch--number")), (f"{part.mark.value} {code}", style))
         return strip_of(text, width, base + style if name != "context" else base)
 
 

@@ -1,7 +1,6 @@
 """The facts about a task, each with the key that copies it."""
 
 from collections.abc import Callable
-from typing import ClassVar
 
 from rich.text import Text
 from textual import events
@@ -13,7 +12,8 @@ from textual.widget import Widget
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.details import Fact, facts
-from foundry_tui.widgets.text_lines import component_style, strip_of, wrapped
+from foundry_tui.widgets.text_lines import strip_of, wrapped
+from foundry_tui.widgets.tones import tone
 
 _LABEL = 12
 """Cells of the label column."""
@@ -21,8 +21,6 @@ _LABEL = 12
 
 class Details(Widget):
     """Labelled lines; a click on one that can be copied copies it."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"details--label", "details--value", "details--key", "details--bad"}
 
     class CopyAsked(Message):
         """A fact was clicked; `action` is the id of the action that copies it."""
@@ -64,16 +62,16 @@ class Details(Widget):
         self._rows = []
         if self._about is None or not width:
             return
-        label = component_style(self, "details--label")
+        label = tone(self, "details--label")
         for fact in facts(self._about, self._clock.now_ms()):
-            value = component_style(self, "details--bad" if fact.bad else "details--value")
+            value = tone(self, "details--bad" if fact.bad else "details--value")
             key = self._key_of(fact.copy_action) if fact.copy_action else ""
             room = width - _LABEL - 5
             told = _middle_cut(fact.value, room) if fact.label in ("id", "sandbox") else fact.value
             for place, part in enumerate(wrapped(Text(told, value), room)):
                 line = Text.assemble((f" {'' if place else fact.label:<{_LABEL - 1}}", label), part)
                 if key and not place:
-                    line.append(f"  {key}", component_style(self, "details--key"))
+                    line.append(f"  {key}", tone(self, "details--key"))
                 self._rows.append((fact, line))
 
     def render_line(self, y: int) -> Strip:

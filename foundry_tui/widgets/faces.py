@@ -1,7 +1,6 @@
 """What stands in place of a conversation, or above it, when there is something else to say: faces, cards, one line."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from rich.style import Style
 from rich.text import Text
@@ -13,7 +12,8 @@ from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.stepper import Failure
 from foundry_tui.view.task_faces import Face
-from foundry_tui.widgets.text_lines import component_style, strip_of, wrapped
+from foundry_tui.widgets.text_lines import strip_of, wrapped
+from foundry_tui.widgets.tones import tone
 
 Keys = Sequence[tuple[str, str]]
 """Keys and what they do, for the last line of a face or a card."""
@@ -21,15 +21,6 @@ Keys = Sequence[tuple[str, str]]
 
 class FaceView(Widget):
     """A face in the middle of its place."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "face--plain",
-        "face--active",
-        "face--warning",
-        "face--failed",
-        "face--text",
-        "face--key",
-    }
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -58,10 +49,10 @@ class FaceView(Widget):
         face = self._face
         if face is None:
             return []
-        tone = component_style(self, f"face--{face.tone}")
-        lines = [Text(face.glyph, tone), Text(""), *wrapped(Text(face.headline, tone), width - 4)]
+        style = tone(self, f"face--{face.tone}")
+        lines = [Text(face.glyph, style), Text(""), *wrapped(Text(face.headline, style), width - 4)]
         if face.text:
-            lines += [Text(""), *wrapped(Text(face.text, component_style(self, "face--text")), min(64, width - 4))]
+            lines += [Text(""), *wrapped(Text(face.text, tone(self, "face--text")), min(64, width - 4))]
         if self._keys:
             lines += [Text(""), key_line(self._keys, self, "face")]
         return lines
@@ -73,15 +64,13 @@ def key_line(keys: Keys, widget: Widget, prefix: str) -> Text:
     for key, label in keys:
         if line:
             line.append("   ")
-        line.append(key, component_style(widget, f"{prefix}--key"))
-        line.append(f" {label}", component_style(widget, f"{prefix}--text"))
+        line.append(key, tone(widget, f"{prefix}--key"))
+        line.append(f" {label}", tone(widget, f"{prefix}--text"))
     return line
 
 
 class FailureCard(Widget):
     """What failed, why, what was tried, what was printed last, and the keys that help."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"failure--headline", "failure--text", "failure--dim", "failure--key"}
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -110,13 +99,11 @@ class FailureCard(Widget):
         if failure is None:
             return []
         room = width - 4
-        headline = component_style(self, "failure--headline")
-        dim = component_style(self, "failure--dim")
+        headline = tone(self, "failure--headline")
+        dim = tone(self, "failure--dim")
         lines = [Text.assemble((f" {self._glyph} {failure.headline}", headline))]
         for part in failure.reason.split("\n")[:6]:
-            lines += [
-                Text.assemble("   ", line) for line in wrapped(Text(part, component_style(self, "failure--text")), room)
-            ]
+            lines += [Text.assemble("   ", line) for line in wrapped(Text(part, tone(self, "failure--text")), room)]
         if failure.tried:
             lines += [Text.assemble("   ", line) for line in wrapped(Text(failure.tried, dim), room)]
         if failure.log:
@@ -133,8 +120,6 @@ def _one_line(text: str) -> str:
 
 class TurnLine(Widget):
     """One line between transcript and composer: what the session is doing."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"turn--active", "turn--plain", "turn--warning", "turn--failed"}
 
     def __init__(self, clock: Clock, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -162,7 +147,7 @@ class TurnLine(Widget):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        tone = component_style(self, f"turn--{self._tone}")
+        style = tone(self, f"turn--{self._tone}")
         glyph = self._glyph if self._glyph is not None else self._spinner[self._clock.frame() % len(self._spinner)]
-        line = Text.assemble((f" {glyph} ", tone + Style(bold=True)), (self._words, tone))
+        line = Text.assemble((f" {glyph} ", style + Style(bold=True)), (self._words, style))
         return strip_of(line, self.size.width, self.rich_style)

@@ -1,28 +1,19 @@
 """Every event of a task's life, in order, with its time and how long after the one before it came."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
 
 from rich.text import Text
 from textual.strip import Strip
 
 from foundry_tui.contract.records import HistoryEvent
-from foundry_tui.view.history import day_of, details, sentence, tone
+from foundry_tui.view.history import day_of, details, mood, sentence
 from foundry_tui.widgets.lines import Lines
-from foundry_tui.widgets.text_lines import component_style, strip_of
+from foundry_tui.widgets.text_lines import strip_of
+from foundry_tui.widgets.tones import tone
 
 
 class HistoryView(Lines):
     """One line an event; the day stands before the first of each."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "history--time",
-        "history--plain",
-        "history--good",
-        "history--bad",
-        "history--waiting",
-        "history--detail",
-    }
 
     def __init__(self, clock_time: Callable[[int], str], *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -41,7 +32,7 @@ class HistoryView(Lines):
 
     def strip_at(self, line: int) -> Strip:
         width = self.lines_width
-        time_style = component_style(self, "history--time")
+        time_style = tone(self, "history--time")
         if not self._events:
             return strip_of(Text(" Nothing has happened yet.", time_style), width, self.rich_style)
         event = self._events[line]
@@ -53,10 +44,10 @@ class HistoryView(Lines):
         else:
             gap = _gap(event.at - before.at)
         text.append(f" {gap:>7} ", time_style)
-        text.append(f" {sentence(event)}", component_style(self, f"history--{tone(event)}"))
+        text.append(f" {sentence(event)}", tone(self, f"history--{mood(event)}"))
         told = details(event)
         if told:
-            text.append(f"  {told}", component_style(self, "history--detail"))
+            text.append(f"  {told}", tone(self, "history--detail"))
         return strip_of(text, width, self.rich_style)
 
 

@@ -12,7 +12,8 @@ from textual.widget import Widget
 
 from foundry_tui.contract.records import Permission
 from foundry_tui.view.glyphs import glyph_set
-from foundry_tui.widgets.text_lines import component_style, spread, strip_of, wrapped
+from foundry_tui.widgets.text_lines import spread, strip_of, wrapped
+from foundry_tui.widgets.tones import tone
 
 
 class PermissionRequest(Widget, can_focus=True):
@@ -23,13 +24,6 @@ class PermissionRequest(Widget, can_focus=True):
         Binding("right,down", "choose(1)", "next", show=False),
         Binding("enter", "answer_chosen", "answer", show=False),
     ]
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "permission--title",
-        "permission--dim",
-        "permission--allow",
-        "permission--reject",
-        "permission--chosen",
-    }
 
     class Answered(Message):
         """A person chose an option."""
@@ -92,7 +86,7 @@ class PermissionRequest(Widget, can_focus=True):
         permission = self._permission
         if permission is None:
             return []
-        return wrapped(Text(permission.title, component_style(self, "permission--title")), max(10, width - 24))[:4]
+        return wrapped(Text(permission.title, tone(self, "permission--title")), max(10, width - 24))[:4]
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
@@ -100,10 +94,10 @@ class PermissionRequest(Widget, can_focus=True):
         if permission is None:
             return Strip.blank(width, base)
         titles = self._titles(width)
-        dim = component_style(self, "permission--dim")
+        dim = tone(self, "permission--dim")
         if y >= len(titles):
             return strip_of(self._options(permission), width, base)
-        mark = component_style(self, "permission--title")
+        mark = tone(self, "permission--title")
         line = Text.assemble((f" {self._glyphs.asks if not y else ' '} ", mark), titles[y])
         if y:
             return strip_of(line, width, base)
@@ -118,9 +112,9 @@ class PermissionRequest(Widget, can_focus=True):
         for place, option in enumerate(permission.options):
             start = text.cell_len
             name = "permission--reject" if option.kind.startswith("reject") else "permission--allow"
-            style = component_style(self, name, background=True)
+            style = tone(self, name)
             if place == self._chosen and self.has_focus:
-                style += component_style(self, "permission--chosen")
+                style += tone(self, "permission--chosen")
             text.append(f" {place + 1} {option.name} ", style)
             self._places.append((start, text.cell_len, place))
             text.append("  ")

@@ -1,7 +1,6 @@
 """One line of tabs: the task's sessions at the left, the other views of the task at the right."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from msgspec import Struct
 from rich.style import Style
@@ -14,7 +13,8 @@ from textual.widget import Widget
 from foundry_tui.contract.records import SessionStatus, SessionSummary
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import glyph_set
-from foundry_tui.widgets.text_lines import component_style, strip_of
+from foundry_tui.widgets.text_lines import strip_of
+from foundry_tui.widgets.tones import tone
 
 _WORDS: dict[SessionStatus, str] = {
     SessionStatus.PENDING_PROVISION: "preparing",
@@ -46,14 +46,6 @@ class _Place(Struct, frozen=True):
 
 class SessionTabs(Widget):
     """Tabs that are clicked, or chosen by the screen's keys."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "session-tabs--tab",
-        "session-tabs--active",
-        "session-tabs--key",
-        "session-tabs--asks",
-        "session-tabs--failed",
-    }
 
     class SessionChosen(Message):
         """A session's tab was clicked."""
@@ -132,7 +124,7 @@ class SessionTabs(Widget):
         return strip_of(text, width, self.rich_style)
 
     def _style(self, name: str) -> Style:
-        return component_style(self, f"session-tabs--{name}", background=name == "active")
+        return tone(self, f"session-tabs--{name}")
 
     def _draw_views(self, labels: bool) -> tuple[Text, list[_Place]]:
         text, places = Text(), []

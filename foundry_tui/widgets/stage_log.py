@@ -1,7 +1,6 @@
 """What the provider printed and each command it ran, stage by stage, followed as it grows."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
 
 from rich.text import Text
 from textual.strip import Strip
@@ -9,7 +8,8 @@ from textual.strip import Strip
 from foundry_tui.contract.records import LogLine
 from foundry_tui.view.stepper import STEP_NAMES
 from foundry_tui.widgets.lines import Lines
-from foundry_tui.widgets.text_lines import component_style, strip_of
+from foundry_tui.widgets.text_lines import strip_of
+from foundry_tui.widgets.tones import tone
 
 _NAMES: dict[str, str] = {str(stage): name for stage, name in STEP_NAMES.items()} | {
     "destroy_sandbox": "destroy",
@@ -19,13 +19,6 @@ _NAMES: dict[str, str] = {str(stage): name for stage, name in STEP_NAMES.items()
 
 class StageLog(Lines):
     """One line a line of output; lines longer than the view are cut, and whole when copied."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "stage-log--time",
-        "stage-log--stage",
-        "stage-log--text",
-        "stage-log--command",
-    }
 
     def __init__(self, clock_time: Callable[[int], str], *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -46,7 +39,7 @@ class StageLog(Lines):
 
     def strip_at(self, line: int) -> Strip:
         width = self.lines_width
-        dim = component_style(self, "stage-log--time")
+        dim = tone(self, "stage-log--time")
         if not self._log:
             return strip_of(Text(f" {self._empty}", dim), width, self.rich_style)
         record = self._log[line]
@@ -54,9 +47,9 @@ class StageLog(Lines):
         text = Text(" ")
         text.append(self._clock_time(record.at)[:8], dim)
         name = _NAMES.get(record.stage, record.stage) if first else ""
-        text.append(f" {name:<8} ", component_style(self, "stage-log--stage"))
+        text.append(f" {name:<8} ", tone(self, "stage-log--stage"))
         kind = "command" if record.text.startswith("$ ") else "text"
-        text.append(_printable(record.text), component_style(self, f"stage-log--{kind}"))
+        text.append(_printable(record.text), tone(self, f"stage-log--{kind}"))
         return strip_of(text, width, self.rich_style)
 
 

@@ -1,7 +1,5 @@
 """The stepper: five steps with their state, seconds, attempts and what they do, on one line or on several."""
 
-from typing import ClassVar
-
 from rich.style import Style
 from rich.text import Text
 from textual.geometry import Region, Size
@@ -12,7 +10,8 @@ from foundry_tui.view.ages import running_time
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.stepper import Step, StepState, spent_text
-from foundry_tui.widgets.text_lines import component_style, strip_of, wrapped
+from foundry_tui.widgets.text_lines import strip_of, wrapped
+from foundry_tui.widgets.tones import tone
 
 ROOM_FOR_DETAIL = 64
 """Cells from which a step and what it does stand on one line."""
@@ -45,16 +44,6 @@ _GLYPHS: dict[StepState, tuple[str, str]] = {
 
 class Stepper(Widget):
     """Shows steps; drawn anew by `show`, and only its moving lines by `tick` and `spin`."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "stepper--pending",
-        "stepper--running",
-        "stepper--waiting",
-        "stepper--done",
-        "stepper--failed",
-        "stepper--cancelled",
-        "stepper--detail",
-    }
 
     def __init__(self, clock: Clock, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -131,7 +120,7 @@ class Stepper(Widget):
         return strip_of(text, width, self.rich_style)
 
     def _style(self, name: str) -> Style:
-        return component_style(self, f"stepper--{name}")
+        return tone(self, f"stepper--{name}")
 
     def _glyph(self, step: Step) -> str:
         if step.state in (StepState.RUNNING, StepState.ASKING):

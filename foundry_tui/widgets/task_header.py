@@ -1,7 +1,5 @@
 """The head of the task screen: title, state, place, agent, age and freshness; the title is edited in place."""
 
-from typing import ClassVar
-
 from rich.text import Text
 from textual import events, on
 from textual.geometry import Size
@@ -25,7 +23,8 @@ from foundry_tui.view.labels import (
     state_text,
     title_of,
 )
-from foundry_tui.widgets.text_lines import component_style, joined, spread, strip_of
+from foundry_tui.widgets.text_lines import joined, spread, strip_of
+from foundry_tui.widgets.tones import tone
 
 NARROW = 90
 """Cells below which the facts take two lines."""
@@ -37,16 +36,6 @@ class TitleInput(Input):
 
 class TaskHeader(Widget):
     """Two lines about a task, three on narrow screens."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "task-header--title",
-        "task-header--dim",
-        "task-header--branch",
-        "task-header--active",
-        "task-header--ready",
-        "task-header--asks",
-        "task-header--failed",
-    }
 
     class Renamed(Message):
         """A person gave the task another title."""
@@ -129,7 +118,7 @@ class TaskHeader(Widget):
 
     def _line(self, y: int, width: int) -> Text:
         task = self._shown
-        dim = component_style(self, "task-header--dim")
+        dim = tone(self, "task-header--dim")
         if y == 0:
             return spread(self._title(), self._mark(), width)
         if task is None:
@@ -139,7 +128,7 @@ class TaskHeader(Widget):
             Text(task.repo_label, dim),
             Text(
                 task.branch or "branch not settled yet",
-                component_style(self, "task-header--branch") if task.branch else dim,
+                tone(self, "task-header--branch") if task.branch else dim,
             ),
         ]
         facts = [
@@ -156,11 +145,11 @@ class TaskHeader(Widget):
     def _title(self) -> Text:
         task = self._shown
         if task is None:
-            return Text(" …", component_style(self, "task-header--dim"))
+            return Text(" …", tone(self, "task-header--dim"))
         glyph = glyph_of(task, self._glyphs, self._clock.frame(), self._creation)
         text = Text(" ")
-        text.append(f"{glyph} ", component_style(self, f"task-header--{self._tone()}"))
-        text.append(title_of(task), component_style(self, "task-header--title"))
+        text.append(f"{glyph} ", tone(self, f"task-header--{self._tone()}"))
+        text.append(title_of(task), tone(self, "task-header--title"))
         return text
 
     def _state(self) -> Text:
@@ -170,7 +159,7 @@ class TaskHeader(Widget):
         words = (
             "deleted" if self._gone else state_text(task, self._glyphs, self._clock.now_ms(), self._creation, bar=False)
         )
-        return Text(words, component_style(self, f"task-header--{self._tone()}"))
+        return Text(words, tone(self, f"task-header--{self._tone()}"))
 
     def _tone(self) -> str:
         task = self._shown
@@ -190,11 +179,11 @@ class TaskHeader(Widget):
         freshness = self._freshness
         if freshness is None:
             return Text()
-        tone = {
+        name = {
             FreshnessState.LIVE: "ready",
             FreshnessState.RECONNECTING: "asks",
             FreshnessState.STALE: "asks",
             FreshnessState.OFFLINE: "failed",
         }[freshness.state]
         words = f"{freshness_glyph(freshness, self._glyphs)} {freshness_text(freshness, self._clock.now_ms())} "
-        return Text(words, component_style(self, f"task-header--{tone}"))
+        return Text(words, tone(self, f"task-header--{name}"))

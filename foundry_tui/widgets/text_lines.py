@@ -7,7 +7,6 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual.strip import Strip
-from textual.widget import Widget
 
 _CONSOLE = Console(quiet=True, color_system="truecolor", force_terminal=True, width=1000)
 
@@ -56,16 +55,3 @@ def joined(parts: Iterable[Text | str], separator: str, style: Style) -> Text:
             text.append(separator, style)
         text.append_text(part) if isinstance(part, Text) else text.append(part)
     return text
-
-
-def component_style(widget: Widget, name: str, *, background: bool = False) -> Style:
-    """A component class as a Rich style, without its background unless that is asked for."""
-    found = widget.get_component_rich_style(name)
-    return Style(
-        color=found.color,
-        bgcolor=found.bgcolor if background else None,
-        bold=found.bold,
-        italic=found.italic,
-        underline=found.underline,
-        dim=found.dim,
-    )

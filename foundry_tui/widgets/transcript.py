@@ -1,9 +1,7 @@
 """The transcript of a session: drawn where it is looked at, however long it is, and redrawn only where it grew."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
-from rich.style import Style
 from textual.cache import LRUCache
 from textual.strip import Strip
 
@@ -18,7 +16,7 @@ from foundry_tui.view.transcript import (
     prompts_by_item,
 )
 from foundry_tui.widgets.lines import Lines
-from foundry_tui.widgets.text_lines import component_style
+from foundry_tui.widgets.tones import tone
 from foundry_tui.widgets.transcript_strips import Drawer, Palette
 
 REMEMBERED = 1024
@@ -33,19 +31,6 @@ class Transcript(Lines):
     The heights of items out of sight are estimates; an item is drawn, and its height made true, before it comes into
     sight. What stands above the first line in sight never moves what is in sight.
     """
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "transcript--text",
-        "transcript--dim",
-        "transcript--accent",
-        "transcript--prompt",
-        "transcript--added",
-        "transcript--removed",
-        "transcript--success",
-        "transcript--warning",
-        "transcript--failure",
-        "transcript--code",
-    }
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -253,20 +238,17 @@ class Transcript(Lines):
         return strips[inside] if inside < len(strips) else Strip.blank(self.lines_width)
 
     def _palette(self) -> Palette:
-        def style(name: str, *, background: bool = False) -> Style:
-            return component_style(self, f"transcript--{name}", background=background)
-
         return Palette(
-            text=style("text"),
-            dim=style("dim"),
-            accent=style("accent"),
-            prompt=style("prompt", background=True),
-            added=style("added", background=True),
-            removed=style("removed", background=True),
-            success=style("success"),
-            warning=style("warning"),
-            failure=style("failure"),
-            code=style("code"),
+            text=tone(self, "transcript--text"),
+            dim=tone(self, "transcript--dim"),
+            accent=tone(self, "transcript--accent"),
+            prompt=tone(self, "transcript--prompt"),
+            added=tone(self, "transcript--added"),
+            removed=tone(self, "transcript--removed"),
+            success=tone(self, "transcript--success"),
+            warning=tone(self, "transcript--warning"),
+            failure=tone(self, "transcript--failure"),
+            code=tone(self, "transcript--code"),
             dark=self.app.current_theme.dark,
             ascii=self._ascii,
         )

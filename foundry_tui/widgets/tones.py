@@ -1,0 +1,126 @@
+"""The styles of widgets that draw their own lines, by name, out of the theme's variables.
+
+Component classes would do the same, but each of them costs as much as a widget whenever styles are applied, and the
+task screen has to stand within a frame or two.
+"""
+
+from collections.abc import Mapping
+
+from rich.style import Style
+from textual.color import Color
+from textual.widget import Widget
+
+_NAMES: dict[str, str] = {
+    "details--bad": "text-warning",
+    "details--key": "text-accent",
+    "details--label": "text-faint",
+    "details--value": "foreground",
+    "face--active": "bold text-working",
+    "face--failed": "bold text-error",
+    "face--key": "bold text-accent",
+    "face--plain": "bold text-faint",
+    "face--text": "text-faint",
+    "face--warning": "bold text-warning",
+    "failure--dim": "text-faint",
+    "failure--headline": "bold text-error",
+    "failure--key": "bold text-accent",
+    "failure--text": "foreground",
+    "file-list--added": "text-success",
+    "file-list--cursor": "bold on row-cursor",
+    "file-list--dim": "text-faint",
+    "file-list--path": "foreground",
+    "file-list--removed": "text-error",
+    "history--bad": "bold text-error",
+    "history--detail": "text-faint",
+    "history--good": "text-success",
+    "history--plain": "foreground",
+    "history--time": "text-faint",
+    "history--waiting": "text-warning",
+    "patch--added": "text-success on success 15",
+    "patch--context": "foreground",
+    "patch--hunk": "text-accent",
+    "patch--number": "text-faint",
+    "patch--removed": "text-error on error 15",
+    "permission--allow": "bold text-success on success 30",
+    "permission--chosen": "underline",
+    "permission--dim": "text-faint",
+    "permission--reject": "bold text-error on error 30",
+    "permission--title": "bold foreground",
+    "session-tabs--active": "bold foreground on background",
+    "session-tabs--asks": "text-warning",
+    "session-tabs--failed": "text-error",
+    "session-tabs--key": "text-accent",
+    "session-tabs--tab": "text-faint",
+    "stage-log--command": "bold text-branch",
+    "stage-log--stage": "text-accent",
+    "stage-log--text": "foreground",
+    "stage-log--time": "text-faint",
+    "stepper--cancelled": "text-faint",
+    "stepper--detail": "text-faint",
+    "stepper--done": "text-success",
+    "stepper--failed": "text-error",
+    "stepper--pending": "text-faint",
+    "stepper--running": "text-working",
+    "stepper--waiting": "text-warning",
+    "task-header--active": "text-working",
+    "task-header--asks": "text-warning",
+    "task-header--branch": "text-branch",
+    "task-header--dim": "text-faint",
+    "task-header--failed": "text-error",
+    "task-header--ready": "text-success",
+    "task-header--title": "bold foreground",
+    "transcript--accent": "accent",
+    "transcript--added": "text-success on success 15",
+    "transcript--code": "text-accent",
+    "transcript--dim": "text-faint",
+    "transcript--failure": "text-error",
+    "transcript--prompt": "foreground on accent 12",
+    "transcript--removed": "text-error on error 15",
+    "transcript--success": "text-success",
+    "transcript--text": "foreground",
+    "transcript--warning": "text-warning",
+    "turn--active": "text-working",
+    "turn--failed": "text-error",
+    "turn--plain": "text-faint",
+    "turn--warning": "text-warning",
+}
+"""`[bold|underline] [variable] [on variable [percent over the background]]`."""
+
+
+_cache: dict[str, Mapping[str, Style]] = {}
+"""Styles by name, for each theme that was used."""
+
+
+def tone(widget: Widget, name: str) -> Style:
+    """The style of this name in the app's theme; raises `KeyError` when there is none."""
+    app = widget.app
+    styles = _cache.get(app.theme)
+    if styles is None:
+        variables = app.get_css_variables()
+        ansi = app.current_theme.ansi
+        styles = _cache[app.theme] = {name: _style(text, variables, ansi) for name, text in _NAMES.items()}
+    return styles[name]
+
+
+def _style(text: str, variables: Mapping[str, str], ansi: bool) -> Style:
+    front, _, back = text.partition("on ")
+    words = front.split()
+    colour = next((word for word in words if word not in ("bold", "underline")), None)
+    style = Style(bold="bold" in words or None, underline="underline" in words or None)
+    if colour is not None:
+        style += Style(color=_colour(colour, variables).rich_color)
+    if back and not ansi:
+        name, _, percent = back.partition(" ")
+        base = _colour("background", variables)
+        blended = base.blend(_colour(name, variables), int(percent) / 100) if percent else _colour(name, variables)
+        style += Style(bgcolor=blended.rich_color)
+    elif back:
+        # The terminal's own 16 colours cannot be mixed.
+        style += Style(reverse=True) if colour is None else Style()
+    return style
+
+
+def _colour(name: str, variables: Mapping[str, str]) -> Color:
+    """A theme's variable as a colour; one that Textual would choose by contrast is the foreground."""
+    value = variables[name]
+    return Color.parse(variables["foreground"] if value.startswith("auto") else value)
