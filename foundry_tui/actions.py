@@ -5,8 +5,8 @@ keys are bindings with that id, so that the configuration can give it others.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from textual.binding import Binding, BindingType
 
 from foundry_tui.context import (
@@ -48,8 +48,7 @@ def _applies(_: Context) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """One thing that a person can do."""
 
     id: str

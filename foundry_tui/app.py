@@ -1,10 +1,11 @@
 """The shell: it holds the store and the commands, opens screens, runs actions and passes on what changed."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec import Struct
 from textual import events
 from textual.app import SystemCommand
 from textual.command import Provider
@@ -36,14 +37,13 @@ BREAKPOINTS = [(0, "-narrow"), (80, "-medium"), (110, "-wide")]
 """Style classes of screens, by columns."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """What the configuration and the command line decide about the app."""
 
     theme: str = themes.DEFAULT
     ascii: bool = False
     """Draw with ASCII characters only."""
-    keymap: Mapping[str, str] = field(default_factory=dict)
+    keymap: Mapping[str, str] = MappingProxyType({})
     """Action id → keys, comma between, as Textual names them."""
     notifications: bool = True
     """Tell of tasks that are not in view when they become ready, fail or ask."""
@@ -118,7 +118,8 @@ class FoundryApp(TaskActions):
 
     def get_css_variables(self) -> dict[str, str]:
         variables = super().get_css_variables()
-        return {**themes.extra_variables(self.current_theme, variables), **variables}
+        self.theme_variables = {**themes.extra_variables(self.current_theme, variables), **variables}
+        return self.theme_variables
 
     def get_default_screen(self) -> Screen[Any]:
         return TasksScreen()
@@ -258,6 +259,7 @@ class FoundryApp(TaskActions):
         from textual.command import CommandPalette
 
         if not isinstance(self.screen, CommandPalette):
+            self.read_styles("palette.tcss")
             self.push_screen(CommandPalette(placeholder="An action, or a task by title, branch or status:failed…"))
 
     def action_show_help(self) -> None:

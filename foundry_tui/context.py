@@ -1,6 +1,6 @@
 """Where a person is and what an action would act on, and from that why an action cannot be done."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from foundry_tui.contract.records import Permission, SessionSummary, TaskSummary
 from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
@@ -15,8 +15,7 @@ APP = "app"
 """Names of screens as `Action.screens` says them; `APP` stands for every screen that is no dialog."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class Context(Struct, frozen=True, kw_only=True):
     """What decides whether an action can be done now: where one is, and what it would act on."""
 
     screen: str

@@ -1,9 +1,9 @@
 """What can be done to tasks from any screen: retry, archive with a moment to undo, kill, remove, copy."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from textual.app import App
 from textual.timer import Timer
 
@@ -22,8 +22,7 @@ UNDO_SECONDS = 5.0
 """How long an archiving can be taken back before it is asked of the backend."""
 
 
-@dataclass(frozen=True, slots=True)
-class Undo:
+class Undo(Struct, frozen=True):
     """Tasks that will be archived when `timer` ends."""
 
     task_ids: tuple[str, ...]

@@ -15,15 +15,14 @@ from foundry_tui.context import TASKS, Context
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.view.groups import Group, Grouping, Sorting
-from foundry_tui.view.labels import freshness_text
 from foundry_tui.widgets.bars import ActionBar, Piece, TopBar
-from foundry_tui.widgets.face import Face
 from foundry_tui.widgets.task_list import TaskList
 
 if TYPE_CHECKING:
     from textual.widgets import Input
 
     from foundry_tui.client.changes import Changes
+    from foundry_tui.widgets.face import Face
     from foundry_tui.widgets.filter_row import FilterRow
     from foundry_tui.widgets.peek import Peek
 
@@ -44,7 +43,7 @@ _COUNTS: tuple[tuple[Group, str, str, str], ...] = (
 class TasksScreen(FoundryScreen[object]):
     """The task list. `esc` leads out of the filter, the selection and the peek, in this order.
 
-    Filter, peek and banner are made when they are first wanted, since the app's first picture has none of them.
+    Filter, peek, banner and face are made when they are first wanted, since the app's first picture has none of them.
     """
 
     SCREEN_NAME = TASKS
@@ -55,6 +54,7 @@ class TasksScreen(FoundryScreen[object]):
         self._filter: FilterRow | None = None
         self._peek: Peek | None = None
         self._banner: Static | None = None
+        self._face: Face | None = None
         self._release_peek: Callable[[], None] | None = None
         self._peek_timer: Timer | None = None
 
@@ -63,12 +63,10 @@ class TasksScreen(FoundryScreen[object]):
         yield TopBar(app.store.freshness, app.clock, app.glyphs, lambda: app.loaded)
         with Horizontal(id="body"):
             yield TaskList(app.store, app.clock, app.glyphs, id="tasks")
-            yield Face(id="face")
         yield ActionBar()
 
     def on_mount(self) -> None:
         self._list = self.query_one(TaskList)
-        self._face = self.query_one(Face)
         self._bar = self.query_one(TopBar)
         self._list.focus()
         self._show_face()
@@ -190,25 +188,33 @@ class TasksScreen(FoundryScreen[object]):
     def _show_face(self) -> None:
         store, order, glyphs = self.foundry.store, self._list.order, self.foundry.glyphs
         freshness = store.freshness()
-        now = self.foundry.clock.now_ms()
         offline = freshness.state is FreshnessState.OFFLINE
-        empty = not order.shown
+        loading = not order.total and not offline and not self.foundry.loaded
+        self._list.placeholder = f"Reading tasks {glyphs.separator} connecting" if loading else ""
+        empty = not order.shown and not loading
         self._list.display = not empty
-        self._face.display = empty
+        if self._face is not None:
+            self._face.display = empty
         reason = freshness.reason or "it does not answer"
         self._show_banner(f"The backend is away: {reason}. This is how things stood when it was last heard.", offline)
         if not empty:
             return
+        if self._face is None:
+            from foundry_tui.widgets.face import Face
+
+            self._face = Face(id="face")
+            self.query_one("#body").mount(self._face, after=self._list)
+        face = self._face
         key = self.key_of
         if order.total:
-            self._face.show_face(
+            face.show_face(
                 glyphs.queued,
                 "No task matches",
                 f"“{order.query.strip()}” holds for none of {order.total:,} tasks.",
                 [(key("back"), "clear the filter")],
             )
         elif offline:
-            self._face.show_face(
+            face.show_face(
                 glyphs.offline,
                 "Cannot reach the backend",
                 f"{reason}\nTasks are safe: they go on by themselves, or when the backend is back.",
@@ -219,8 +225,8 @@ class TasksScreen(FoundryScreen[object]):
                 ],
                 "$text-error",
             )
-        elif self.foundry.loaded:
-            self._face.show_face(
+        else:
+            face.show_face(
                 glyphs.full,
                 "No tasks yet",
                 "Hand a coding task to an agent and go on working.",
@@ -230,9 +236,6 @@ class TasksScreen(FoundryScreen[object]):
                     (key("command_palette"), "everything by name"),
                 ],
             )
-        else:
-            words = freshness_text(freshness, now, loaded=False)
-            self._face.show_face(glyphs.spinner[0], "Reading tasks", words, style="$text-faint")
 
     def _show_banner(self, words: str, wanted: bool) -> None:
         wanted = wanted and self._list.display

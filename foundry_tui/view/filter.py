@@ -7,8 +7,9 @@ letters of a word may also be the first letters of a title's or branch's words. 
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cache, partial
+
+from msgspec import Struct
 
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.view.groups import group_of
@@ -24,8 +25,7 @@ _TERM = re.compile(r'!?(?:[a-z]+:)?"[^"]*"?|\S+')
 _WORD_START = re.compile(r"\w+")
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(Struct, frozen=True):
     """One part of a filter. `field` is empty for a word; `text` is in lower case."""
 
     field: str
@@ -33,8 +33,7 @@ class Term:
     negated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A task as the filter sees it; all in lower case."""
 
     text: str

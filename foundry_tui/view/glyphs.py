@@ -1,10 +1,9 @@
 """The two sets of glyphs, Unicode and ASCII; each state has a shape of its own, so that colour only underlines it."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Glyphs:
+class Glyphs(Struct, frozen=True):
     """Single-cell glyphs; `spinner` and `working` hold one glyph a frame."""
 
     asks: str

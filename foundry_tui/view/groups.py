@@ -1,8 +1,9 @@
 """The order of the task list: which group a task stands in, and where within it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
@@ -66,8 +67,7 @@ def sort_key(task: TaskSummary, grouping: Grouping, sorting: Sorting, refused: b
             return (head, task.repo_label, -task.created_at, task.task_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(Struct, frozen=True):
     """The line above a group."""
 
     label: str

@@ -1,8 +1,9 @@
 """What is worth a notification: a task that becomes ready, fails or asks."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import TaskStatus
@@ -16,8 +17,7 @@ class NewsKind(StrEnum):
     ASKS = "asks"
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(Struct, frozen=True):
     """Something that happened to a task which a person may not be looking at."""
 
     kind: NewsKind

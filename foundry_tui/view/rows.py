@@ -1,8 +1,8 @@
 """One task in one line: which columns a width has room for, and what stands in each."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
 from rich.cells import cell_len
 
 from foundry_tui.contract.records import TaskSummary
@@ -42,8 +42,7 @@ class Role(StrEnum):
 Piece = tuple[str, Role]
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(Struct, frozen=True):
     """Cells of each column at some width; 0 leaves a column out. `title` takes what the others leave."""
 
     width: int
@@ -95,8 +94,7 @@ def state_role(task: TaskSummary, creation: str | None = None) -> Role:
     return Role.PROVISIONING
 
 
-@dataclass(frozen=True, slots=True)
-class Moving:
+class Moving(Struct, frozen=True):
     """The parts of a row that change with time alone: a row whose parts are equal need not be drawn again."""
 
     glyph: str

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from time import monotonic
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.cache import LRUCache
+from textual.color import Color
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -30,17 +31,32 @@ REARRANGE_SECONDS = 0.1
 """The list is put in order anew at most this often, however many tasks move."""
 STRIPS_KEPT = 1_000
 
+HEADING, RULE = "heading", "rule"
+_STYLES: dict[str, tuple[str, Style]] = {
+    HEADING: ("text-accent", Style(bold=True)),
+    RULE: ("line", Style()),
+    Role.CURSOR: ("primary", Style(bold=True)),
+    Role.MARK: ("primary", Style(bold=True)),
+    Role.UNREAD: ("foreground", Style(bold=True)),
+    Role.TITLE: ("foreground", Style()),
+    Role.DIM: ("text-faint", Style()),
+    Role.REPO: ("text-soft", Style()),
+    Role.BRANCH: ("text-branch", Style()),
+    Role.ASKS: ("text-warning", Style(bold=True)),
+    Role.WORKING: ("text-working", Style()),
+    Role.PROVISIONING: ("text-primary", Style()),
+    Role.READY: ("text-success", Style()),
+    Role.FAILED: ("text-error", Style()),
+    Role.DONE: ("text-faint", Style()),
+    Role.PENDING: ("text-faint", Style(italic=True)),
+    Role.MATCH: ("primary", Style(bold=True, underline=True)),
+    Role.AGE: ("text-faint", Style()),
+}
+"""The theme's variable and the letters of each role; as component classes they would slow each applying of styles."""
+
 
 class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
     """The tasks of the store. The cursor stands on a task, not on a line, and stays with it when it moves."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "task-list--cursor",
-        "task-list--hover",
-        "task-list--heading",
-        "task-list--rule",
-        *(f"task-list--{role}" for role in Role),
-    }
 
     class Highlighted(Message):
         """The cursor came to stand on another task, or on none."""
@@ -79,6 +95,8 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         """The task that the cursor stands on."""
         self.marked: set[str] = set()
         self.selecting = False
+        self.placeholder = ""
+        """What stands in the middle while there are no tasks."""
         self._columns: Columns = columns_for(80)
         self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(STRIPS_KEPT)
         self._styles: dict[tuple[str, str], Style] = {}
@@ -297,6 +315,8 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
             return self._heading(line, width)
         task = self.store.tasks.get(line) if line is not None else None
         if task is None:
+            if self.placeholder and not lines and y == self.scrollable_content_region.height // 2:
+                return Strip([Segment(f"{self.placeholder:^{width}}", self._style(Role.DIM, ""))])
             return Strip.blank(width, self.rich_style)
         return self._row(task, number)
 
@@ -396,12 +416,16 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
             self.scroll_to(y=line - height + 1, animate=False, immediate=True)
 
     def _style(self, role: str, ground: str) -> Style:
+        """The style of a role on the row of the cursor (`row-cursor`), of the mouse (`row-hover`) or any other."""
         key = (role, ground)
         style = self._styles.get(key)
         if style is None:
-            base = self.get_component_rich_style(f"task-list--{ground}") if ground else self.rich_style
-            partial = self.get_component_rich_style(f"task-list--{role}", partial=True)
-            style = self._styles[key] = base + partial
+            variables = self.app.theme_variables
+            name, letters = _STYLES[role]
+            style = self.rich_style + Style(color=Color.parse(variables[name]).rich_color) + letters
+            if ground:
+                style += Style(bgcolor=Color.parse(variables[ground]).rich_color)
+            self._styles[key] = style
         return style
 
     def _segments(self, pieces: Iterable[tuple[str, str]], ground: str) -> list[Segment]:
@@ -415,7 +439,7 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
             label = f"  {heading.label} "
             count = f"{heading.count:,} "
             rule = self.glyphs.rule * max(0, width - len(label) - len(count) - 1)
-            pieces = [(fit(label, min(len(label), width)), "heading"), (count, Role.DIM), (rule, "rule")]
+            pieces = [(fit(label, min(len(label), width)), HEADING), (count, Role.DIM), (rule, RULE)]
             strip = Strip(self._segments(pieces, "")).adjust_cell_length(width, self.rich_style)
             self._strips[key] = strip
         return strip
@@ -427,7 +451,7 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         moving = moving_parts(task, columns, self.glyphs, self.clock.now_ms(), self.clock.frame(), creation)
         self._drawn[task_id] = moving
         highlighted = task_id == self.cursor
-        ground = "cursor" if highlighted else "hover" if number == self._hover else ""
+        ground = "row-cursor" if highlighted else "row-hover" if number == self._hover else ""
         marked = task_id in self.marked
         words = tuple(term.text for term in self.order.terms if not term.field and not term.negated)
         # What a person edits is shown before the backend's answer, under the same revision.

@@ -472,7 +472,7 @@ async def test_an_empty_list_teaches_the_first_key() -> None:
 
 async def test_before_the_first_answer_it_says_that_it_reads() -> None:
     async with stage(Store(now_ms=lambda: NOW)) as s:
-        assert "Reading tasks" in face(s)
+        assert "Reading tasks" in shown(s) and bar(s).endswith("◌ connecting")
 
 
 async def test_offline_with_nothing_to_show_says_why_and_what_helps() -> None:
