@@ -25,6 +25,8 @@ START_LIMIT = 10.0
 PORT_ATTEMPTS = 3
 LAST_LINES = 12
 _AGENT_SAID = re.compile(r'message="agent stderr: ((?:[^"\\]|\\.)*)"')
+_COLOUR = re.compile(r"(?:\\u\{1b\}|\x1b)\[[0-9;]*[A-Za-z]")
+_ESCAPE = re.compile(r"\\u\{([0-9a-f]{1,5})\}")
 _TAIL_BYTES = 64_000
 
 
@@ -120,8 +122,14 @@ def last_output(log: Path) -> str:
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return ""
-    said = [match[1].replace('\\"', '"').replace("\\\\", "\\") for line in lines if (match := _AGENT_SAID.search(line))]
+    said = [_unquoted(match[1]) for line in lines if (match := _AGENT_SAID.search(line))]
     return "\n".join((said or [line for line in lines if "level=" not in line])[-LAST_LINES:])
+
+
+def _unquoted(text: str) -> str:
+    """A quoted text of the server's log without its escapes, and without the agent's colours."""
+    plain = _COLOUR.sub("", text.replace('\\"', '"').replace("\\\\", "\\"))
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), plain)
 
 
 async def find(folder: StateFolder, sandbox_id: str) -> Server | None:

@@ -53,6 +53,7 @@ class Update(Struct, kw_only=True, rename="camel"):
 
     session_update: str
     content: Raw = NOTHING
+    raw_output: Raw = NOTHING
     tool_call_id: str = ""
     title: str | None = None
     kind: str | None = None
@@ -72,6 +73,8 @@ _CHUNKS = {
     "agent_message_chunk": TranscriptKind.MESSAGE,
     "agent_thought_chunk": TranscriptKind.THOUGHT,
 }
+_OUTPUTS = ("formatted_output", "aggregated_output", "output", "stdout", "text")
+"""Where agents put the text of a tool's raw output, which the protocol leaves to them."""
 _block = msgspec.json.Decoder(Block)
 _tool_content = msgspec.json.Decoder(list[ToolContent])
 
@@ -130,6 +133,8 @@ class Translation(Struct, kw_only=True):
             changes["status"] = update.status
         if bytes(update.content) != bytes(NOTHING):
             changes |= self._tool_content(_tool_content.decode(update.content))
+        if not changes.get("content", body.content) and bytes(update.raw_output) != bytes(NOTHING):
+            changes["content"] = cut(_words_of(update.raw_output))
         body = msgspec.structs.replace(body, **changes)
         self.tools[update.tool_call_id] = body
         return Item(self.key(f"tool-{update.tool_call_id}"), TranscriptKind.TOOL_CALL, msgspec.to_builtins(body))
@@ -157,3 +162,11 @@ def cut(text: str) -> str:
     if len(text) <= TEXT_LIMIT:
         return text
     return f"{text[:TEXT_LIMIT]}\n… {len(text) - TEXT_LIMIT} more characters"
+
+
+def _words_of(raw: Raw) -> str:
+    """The text of a raw output: itself, or what stands under one of the usual names."""
+    value: object = msgspec.json.decode(raw)
+    if isinstance(value, dict):
+        value = next((value[name] for name in _OUTPUTS if isinstance(value.get(name), str) and value[name]), "")
+    return value if isinstance(value, str) else ""
