@@ -1,0 +1,142 @@
+"""Pictures of the task screen in every status of the contract, and in the states that have a face of their own."""
+
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Protocol
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, TextArea
+
+from foundry_tui.app import FoundryApp, Options
+from foundry_tui.client.store import Store
+from foundry_tui.contract.records import FileDiff
+from foundry_tui.contract.requests import Diff
+from foundry_tui.contract.status import TaskStatus
+from tests.app import task_scenes as scenes
+from tests.app.harness import FakeCommands, make_app
+from tests.app.task_scenes import TASK
+
+WIDE, MEDIUM, NARROW = (120, 34), (100, 30), (60, 28)
+PATCH = """--- a/shop/auth.py
++++ b/shop/auth.py
+@@ -12,4 +12,4 @@ def safe_next(request):
+ def safe_next(request):
+-    target = request.query.get("next")
++    target = unquote(request.query.get("next", "/"))
+     return target
+"""
+
+
+class SnapCompare(Protocol):
+    def __call__(
+        self,
+        app: FoundryApp,
+        press: tuple[str, ...] = (),
+        terminal_size: tuple[int, int] = WIDE,
+        run_before: Callable[[Pilot[None]], Awaitable[None] | None] | None = None,
+    ) -> bool: ...
+
+
+@pytest.fixture(autouse=True)
+def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Times of day are the machine's own; here it stands in Greenwich."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def app_of(store: Store, *, theme: str = "foundry-dark", ascii_only: bool = False) -> FoundryApp:
+    commands = FakeCommands()
+    files = (
+        FileDiff(path="shop/auth.py", status="M", added=1, removed=1, patch=PATCH),
+        FileDiff(path="tests/test_auth.py", status="A", added=24, removed=0, patch=""),
+    )
+    commands.diffs[TASK] = Diff(files=files, computed_at=1)
+    options = Options(bell=False, terminal_notifications=False, theme=theme, ascii=ascii_only, repo="/src/shop")
+    return make_app(store, commands=commands, options=options)
+
+
+def opened(*keys: str) -> Callable[[Pilot[None]], Awaitable[None]]:
+    """Open the task, press keys, and hold still."""
+
+    async def run(pilot: Pilot[None]) -> None:
+        app = pilot.app
+        assert isinstance(app, FoundryApp)
+        app.open_task(TASK)
+        await pilot.pause()
+        await _press(pilot, keys)
+
+    return run
+
+
+def dialog(*keys: str) -> Callable[[Pilot[None]], Awaitable[None]]:
+    """Open the new-task dialog, press keys, and hold still."""
+
+    async def run(pilot: Pilot[None]) -> None:
+        await pilot.press("n")
+        await pilot.pause()
+        await _press(pilot, keys)
+
+    return run
+
+
+async def _press(pilot: Pilot[None], keys: tuple[str, ...]) -> None:
+    for field in (*pilot.app.screen.query(Input), *pilot.app.screen.query(TextArea)):
+        field.cursor_blink = False
+    await pilot.press(*keys)
+    await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+
+
+@pytest.mark.parametrize("status", list(TaskStatus), ids=str)
+def test_every_status(snap_compare: SnapCompare, status: TaskStatus) -> None:
+    assert snap_compare(app_of(scenes.status_scene(status)), terminal_size=MEDIUM, run_before=opened())
+
+
+@pytest.mark.parametrize("scene", list(scenes.SCENES))
+def test_every_other_state(snap_compare: SnapCompare, scene: str) -> None:
+    assert snap_compare(app_of(scenes.SCENES[scene]()), terminal_size=WIDE, run_before=opened())
+
+
+@pytest.mark.parametrize("scene", ["permission", "refused", "waiting"])
+def test_narrow(snap_compare: SnapCompare, scene: str) -> None:
+    assert snap_compare(app_of(scenes.SCENES[scene]()), terminal_size=NARROW, run_before=opened())
+
+
+@pytest.mark.parametrize(
+    ("view", "key"), [("history", "h"), ("log", "l"), ("changes", "c"), ("details", "d"), ("composer", "i")]
+)
+def test_every_view(snap_compare: SnapCompare, view: str, key: str) -> None:
+    assert snap_compare(app_of(scenes.status_scene(TaskStatus.IDLE)), terminal_size=MEDIUM, run_before=opened(key))
+
+
+@pytest.mark.parametrize("theme", ["foundry-light", "ansi-dark"])
+def test_themes(snap_compare: SnapCompare, theme: str) -> None:
+    assert snap_compare(app_of(scenes.permission_scene(), theme=theme), terminal_size=WIDE, run_before=opened())
+
+
+def test_ascii(snap_compare: SnapCompare) -> None:
+    assert snap_compare(app_of(scenes.permission_scene(), ascii_only=True), terminal_size=WIDE, run_before=opened())
+
+
+def test_killing_asks(snap_compare: SnapCompare) -> None:
+    assert snap_compare(app_of(scenes.permission_scene()), terminal_size=MEDIUM, run_before=opened("x"))
+
+
+def test_new_task(snap_compare: SnapCompare) -> None:
+    store = scenes.status_scene(TaskStatus.IDLE)
+    assert snap_compare(app_of(store), terminal_size=MEDIUM, run_before=dialog(*"fix it"))
+
+
+def test_new_task_with_a_wrong_branch(snap_compare: SnapCompare) -> None:
+    keys = (*"fix it", "ctrl+o", "tab", *"bad", "full_stop", "full_stop", "x")
+    store = scenes.status_scene(TaskStatus.IDLE)
+    assert snap_compare(app_of(store), terminal_size=MEDIUM, run_before=dialog(*keys))
+
+
+def test_new_task_narrow(snap_compare: SnapCompare) -> None:
+    store = scenes.status_scene(TaskStatus.IDLE)
+    assert snap_compare(app_of(store), terminal_size=(60, 24), run_before=dialog("ctrl+s", "ctrl+o"))
