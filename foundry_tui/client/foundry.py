@@ -441,7 +441,9 @@ class Foundry:
             # What came with the same bytes is told together.
             await anyio.sleep(max(0, self._last_flush + FRAME - anyio.current_time()))
             self._work = anyio.Event()
-            self._last_flush = anyio.current_time()
+            if self.store.flushes:
+                # The first flush tells no more than that a connection begins; the list is not to wait behind it.
+                self._last_flush = anyio.current_time()
             self.store.flush()
 
     async def _keep_saving(self) -> None:
