@@ -68,6 +68,7 @@ class TaskScreen(ScrollActions, FoundryScreen[None]):
         self._wanted: str | None = None
         self._spinner: Timer | None = None
         self._stands = False
+        self._last: TaskSummary | None = None
 
     # What stands on the screen.
 
@@ -119,9 +120,12 @@ class TaskScreen(ScrollActions, FoundryScreen[None]):
 
     @property
     def record(self) -> TaskSummary | None:
-        """The task as far as it is known: whole, or as lists have it, or not at all."""
+        """The task as far as it is known: whole, or as lists have it, or not at all; a deleted one as it was last."""
         store = self.foundry.store
-        return store.detail(self.task_id) or store.tasks.get(self.task_id)
+        known = store.detail(self.task_id) or store.tasks.get(self.task_id)
+        if known is not None:
+            self._last = known
+        return known or (self._last if store.gone(self.task_id) else None)
 
     @property
     def creation(self) -> "Creation | None":
@@ -447,20 +451,17 @@ class TaskScreen(ScrollActions, FoundryScreen[None]):
     def action_next_session(self) -> None:
         self._step_session(1)
 
-    def _answer_place(self, place: int) -> None:
-        self._request.answer(place - 1)
-
     def action_answer_1(self) -> None:
-        self._answer_place(1)
+        self._request.answer(0)
 
     def action_answer_2(self) -> None:
-        self._answer_place(2)
+        self._request.answer(1)
 
     def action_answer_3(self) -> None:
-        self._answer_place(3)
+        self._request.answer(2)
 
     def action_answer_4(self) -> None:
-        self._answer_place(4)
+        self._request.answer(3)
 
     def action_fold(self) -> None:
         self._transcript.fold(not self._transcript.unfolded)

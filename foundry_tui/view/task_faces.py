@@ -58,7 +58,7 @@ def face_of(
         return Face(
             glyph=glyphs.killed,
             headline="This task was deleted elsewhere",
-            text="Somebody removed it for good. What you see here is the last that was known of it.",
+            text="Somebody removed it for good, with its history, its log and what was said.",
             actions=("back", "new_task"),
             tone="warning",
         )

@@ -15,7 +15,7 @@ from foundry_tui.view.details import Fact, facts
 from foundry_tui.widgets.text_lines import strip_of, wrapped
 from foundry_tui.widgets.tones import tone
 
-_LABEL = 12
+_LABEL = 13
 """Cells of the label column."""
 
 
