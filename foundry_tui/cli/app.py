@@ -90,8 +90,13 @@ def _repository_here() -> str | None:
 
 async def loaded(client: LateClient) -> "Foundry":
     """The client, imported on a thread, so that the app goes on drawing and taking keys."""
+    import sys
     from importlib import import_module
+    from types import ModuleType
 
+    # httpx imports its own command line where click is installed, and with it pygments and more: a third of its time.
+    # It does without where that module lacks `main`.
+    sys.modules.setdefault("httpx._main", ModuleType("httpx._main"))
     await asyncio.to_thread(import_module, "foundry_tui.client.foundry")
     return client.load()
 
@@ -108,7 +113,7 @@ async def _run(target: Target, keep: Path | None, chosen: Options, beside: Besid
     # the list stands behind every screen, so its topic is held for as long as the app is open
     client.hold(TASKS)
     painted = asyncio.Event()
-    app = FoundryApp(store, client.commands, options=chosen, on_first_paint=painted.set)
+    app = FoundryApp(store, client.commands, options=chosen, on_first_paint=painted.set, diagnostics=client.diagnostics)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, _leave, app, number)

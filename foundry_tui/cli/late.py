@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from foundry_tui.client.commands import CommandProblem, Commands
     from foundry_tui.client.foundry import Foundry
+    from foundry_tui.client.statistics import Diagnostics
     from foundry_tui.contract.events import Topic
 
 
@@ -46,6 +47,10 @@ class LateClient:
                 let_go()
 
         return release
+
+    def diagnostics(self) -> "Diagnostics":
+        """What the client knows of its connections; asking loads it."""
+        return self.load().diagnostics()
 
     def _tell(self, problem: "CommandProblem") -> None:
         if self.on_problem is not None:
