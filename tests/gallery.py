@@ -1,0 +1,254 @@
+"""The gallery: the real app in each of its states, drawn into `screenshots/`; run `python -m tests.gallery`.
+
+Clock and frame stand still and the worlds are made by hand, so the same code always draws the same pictures.
+"""
+
+import asyncio
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+from textual.pilot import Pilot
+from textual.widgets import Input, TextArea
+
+from foundry_tui.app import FoundryApp, Options
+from foundry_tui.client.freshness import Freshness, FreshnessState
+from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency, RefreshReason, TopicDiagnostics
+from foundry_tui.client.store import Store
+from foundry_tui.contract.status import TaskStatus
+from tests.app import task_scenes
+from tests.app.factories import NOW, SECOND
+from tests.app.harness import make_app, make_store
+from tests.app.worlds import AWAY, every_state, many, store_of, store_of_every_state
+
+FOLDER = Path(__file__).parent.parent / "screenshots"
+FONT = "DejaVu Sans Mono"
+
+WIDE, MEDIUM, NARROW = (120, 34), (100, 32), (60, 34)
+
+
+class Shot(Struct, frozen=True):
+    """One picture: its file's name, what it shows, and how the app is brought there."""
+
+    name: str
+    caption: str
+    store: Callable[[], Store]
+    keys: Sequence[str] = ()
+    size: tuple[int, int] = WIDE
+    opens: bool = False
+    """Whether the task of `task_scenes` is opened before keys are pressed."""
+    theme: str = "foundry-dark"
+    ascii: bool = False
+    png: bool = False
+    """Whether a PNG is made too, for the README."""
+
+
+def _status(status: TaskStatus) -> Callable[[], Store]:
+    return lambda: task_scenes.status_scene(status)
+
+
+_LONG_PROMPT = "Fix the login redirect: after signing in people land on /undefined"
+
+SHOTS: tuple[Shot, ...] = (
+    Shot("tasks", "Every task on one line, by what it needs from you.", store_of_every_state, png=True),
+    Shot(
+        "create",
+        "`n`, a prompt, `ctrl+enter`: creating never waits for anything.",
+        lambda: store_of(every_state()),
+        ("n", *_LONG_PROMPT),
+        png=True,
+    ),
+    Shot(
+        "journey",
+        "The next frame: the task stands there, and its stages move while it is prepared.",
+        _status(TaskStatus.CREATE_SANDBOX),
+        opens=True,
+        png=True,
+    ),
+    Shot(
+        "ready",
+        "Ready: what was said, what was done, and a line to go on.",
+        _status(TaskStatus.IDLE),
+        opens=True,
+        png=True,
+    ),
+    Shot(
+        "failed",
+        "Failed: what failed, why, how often it was tried, the last log lines, and the keys that help.",
+        _status(TaskStatus.ERROR),
+        opens=True,
+        png=True,
+    ),
+    Shot(
+        "permission",
+        "The agent asks; you answer where you are.",
+        task_scenes.permission_scene,
+        opens=True,
+        png=True,
+    ),
+    Shot("waiting", "A stage between two attempts counts down to the next.", task_scenes.waiting_scene, opens=True),
+    Shot("sessions", "Several sessions with one task's agents.", task_scenes.sessions_scene, opens=True),
+    Shot("history", "Every event, in order, with its time.", _status(TaskStatus.IDLE), ("h",), opens=True),
+    Shot("log", "The stage log: what the provider printed.", _status(TaskStatus.IDLE), ("l",), opens=True),
+    Shot("pending", "Created, and not yet answered by the backend.", task_scenes.pending_scene, opens=True),
+    Shot("refused", "Refused by the backend: nothing typed is lost.", task_scenes.refused_scene, opens=True),
+    Shot("deleted", "Removed elsewhere while you looked at it.", task_scenes.deleted_scene, opens=True),
+    Shot("turn-failed", "A turn that failed.", task_scenes.turn_failed_scene, opens=True),
+    Shot(
+        "peek",
+        "`space` peeks at the highlighted task beside the list.",
+        store_of_every_state,
+        ("end", "left_square_bracket", "down", "space"),
+        (140, 34),
+    ),
+    Shot("filter", "`/` filters as you type.", store_of_every_state, ("slash", *"repo:bill !status:done api")),
+    Shot(
+        "select",
+        "`v` marks tasks, to act on all of them at once.",
+        store_of_every_state,
+        ("v", "space", "down", "space"),
+    ),
+    Shot("repositories", "`g` groups by repository.", store_of_every_state, ("g",)),
+    Shot("kill", "What destroys work asks first.", store_of_every_state, ("x",)),
+    Shot("thousand", "A thousand tasks.", lambda: store_of(list(many(1_000)))),
+    Shot(
+        "help", "`?`: the keys of this screen, and why some do nothing now.", store_of_every_state, ("question_mark",)
+    ),
+    Shot("diagnostics", "`f12`: connections, freshness and counts.", store_of_every_state, ("f12",)),
+    Shot("empty", "The first start teaches the first key.", lambda: make_store([])),
+    Shot("offline", "No backend, and what helps.", lambda: make_store([], freshness=AWAY)),
+    Shot("offline-tasks", "The backend is away: what was known stays readable.", lambda: store_of(every_state(), AWAY)),
+    Shot("light", "The light theme.", store_of_every_state, theme="foundry-light", png=True),
+    Shot("light-task", "A task in the light theme.", task_scenes.permission_scene, opens=True, theme="foundry-light"),
+    Shot("ansi", "The terminal's own 16 colours.", store_of_every_state, theme="ansi-dark"),
+    Shot("ascii", "`--ascii`.", store_of_every_state, ascii=True),
+    Shot("narrow", "Sixty columns.", store_of_every_state, size=NARROW),
+    Shot("narrow-task", "A task in sixty columns.", task_scenes.permission_scene, size=NARROW, opens=True),
+)
+
+
+def _report() -> Diagnostics:
+    """Diagnostics of an app that lost its connection once."""
+    live = Freshness(FreshnessState.LIVE, NOW - 40 * SECOND)
+
+    def topic(name: str, listeners: int, applied: int) -> TopicDiagnostics:
+        return TopicDiagnostics(
+            topic=name,
+            listeners=listeners,
+            link="live",
+            freshness=live,
+            last_refresh=RefreshReason.EVENT,
+            refreshed_at=NOW - 2 * SECOND,
+            connections=2,
+            reconnects=1,
+            events_applied=applied,
+            dropped_stale=3,
+            bytes=applied * 640,
+            latency=Latency(last=12, p50=11, p99=48, count=applied),
+        )
+
+    steps = (("connecting", ""), ("live", "resumed"), ("waiting", "the connection was closed; trying again in 0.21 s"))
+    log = [
+        ConnectionEvent(at=NOW - (60 - number * 9) * SECOND, topic="tasks", kind=kind, detail=detail)
+        for number, (kind, detail) in enumerate((*steps, *steps[:2]))
+    ]
+    return Diagnostics(
+        at=NOW,
+        freshness=live,
+        topics=(topic("tasks", 1, 1_204), topic(f"task:{task_scenes.TASK}", 1, 31)),
+        log=tuple(log),
+        tasks=16,
+        creations=2,
+        flushes=982,
+        unsettled_commands=1,
+    )
+
+
+async def draw(shot: Shot) -> str:
+    """The picture as SVG."""
+    options = Options(theme=shot.theme, ascii=shot.ascii, bell=False, terminal_notifications=False)
+    app = make_app(shot.store(), options=options)
+    app.diagnostics = _report
+    async with app.run_test(size=shot.size) as pilot:
+        await pilot.pause()
+        if shot.opens:
+            app.open_task(task_scenes.TASK)
+            await pilot.pause()
+        for key in shot.keys:
+            await pilot.press(key)
+            await _hold_still(app, pilot)
+        await _hold_still(app, pilot)
+        return tidy(app.export_screenshot(title="Foundry"))
+
+
+async def _hold_still(app: FoundryApp, pilot: Pilot[None]) -> None:
+    for field in (*app.screen.query(Input), *app.screen.query(TextArea)):
+        field.cursor_blink = False
+    await app.workers.wait_for_complete()
+    await pilot.pause()
+
+
+def tidy(svg: str) -> str:
+    """The picture without fonts from the network, in a font that most machines have."""
+    svg = re.sub(r"@font-face\s*\{.*?\}\s*", "", svg, flags=re.DOTALL)
+    svg = svg.replace("Fira Code", FONT)
+    return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
+
+
+def draw_all() -> dict[str, str]:
+    """All pictures by their names."""
+    # Times of day are drawn too.
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    return {shot.name: asyncio.run(draw(shot)) for shot in SHOTS}
+
+
+def captions() -> str:
+    """The page that shows all pictures."""
+    lines = [
+        "# Pictures",
+        "",
+        "The real app on worlds made by hand; `python -m tests.gallery` draws them anew, and a test sees that they are",
+        "current.",
+    ]
+    for shot in SHOTS:
+        lines += ["", f"## {shot.name}", "", shot.caption, "", f"![{shot.caption.replace('`', '')}]({shot.name}.svg)"]
+    return "\n".join(lines) + "\n"
+
+
+def png_of(svg: str) -> bytes:
+    """The picture as PNG, twice as large, for sharp letters on any screen."""
+    import resvg_py
+
+    fonts = [
+        str(folder)
+        for folder in (Path("/usr/share/fonts/truetype/dejavu"), Path("/usr/share/fonts"))
+        if folder.is_dir()
+    ]
+    return bytes(resvg_py.svg_to_bytes(svg_string=svg, font_dirs=fonts, font_family=FONT, monospace_family=FONT))
+
+
+def main() -> int:
+    FOLDER.mkdir(exist_ok=True)
+    pictures = draw_all()
+    for stale in (*FOLDER.glob("*.svg"), *FOLDER.glob("*.png")):
+        if stale.stem not in pictures:
+            stale.unlink()
+    for shot in SHOTS:
+        svg, path = pictures[shot.name], FOLDER / f"{shot.name}.svg"
+        changed = not path.exists() or path.read_text() != svg
+        path.write_text(svg)
+        picture = FOLDER / f"{shot.name}.png"
+        if shot.png and (changed or not picture.exists()):
+            picture.write_bytes(png_of(svg))
+        print(f"{'drawn  ' if changed else 'current'}  {path.name}")
+    (FOLDER / "README.md").write_text(captions())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
