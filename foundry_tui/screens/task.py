@@ -85,11 +85,17 @@ class TaskScreen(ScrollActions, FoundryScreen[None]):
         self._turn = TurnLine(clock, ascii_only=plain)
         self._request = PermissionRequest(ascii_only=plain)
         self._composer = Composer()
+        self._side = Vertical(self._stepper, self._details, id="side")
+        commands = app.commands
+        self._holds = Holds(commands)
+        self._unsent = Unsent(commands.drafts, self.task_id)
+        self.panes = TaskPanes(self, self.key_of)
+        # All is said before anything is laid out, so that the first picture is the whole one and made once.
+        self.add_class(next(name for width, name in reversed(BREAKPOINTS) if app.size.width >= width))
+        self._show_all()
         yield self._header
         with Horizontal(id="body"):
-            with Vertical(id="side"):
-                yield self._stepper
-                yield self._details
+            yield self._side
             with Vertical(id="main"):
                 yield self._tabs
                 yield self._card
@@ -102,14 +108,10 @@ class TaskScreen(ScrollActions, FoundryScreen[None]):
         yield ActionBar()
 
     def on_mount(self) -> None:
-        commands = self.foundry.commands
-        self._holds = Holds(commands)
-        self._unsent = Unsent(commands.drafts, self.task_id)
-        self.panes = TaskPanes(self, self.query_one("#main", Vertical), self.key_of)
         self._holds.hold(Topic(TopicKind.TASK, self.task_id))
         self._spinner = self.set_interval(1 / FRAMES_A_SECOND, self._spin, pause=True)
         self._stands = True
-        self._show_all()
+        self._show_turn()
 
     def on_unmount(self) -> None:
         self._stands = False
@@ -220,13 +222,13 @@ class TaskScreen(ScrollActions, FoundryScreen[None]):
         )
 
     def _show_steps(self, task: TaskSummary | None) -> None:
-        self.query_one("#side").display = task is not None
+        self._side.display = task is not None
         if task is None:
             return
         context = self.context()
         found = steps(task, pending=context.pending, refused=context.refused)
         provisioning = task.status in PROVISIONING or (task.status is TaskStatus.ERROR and task.stages_done < 4)
-        self._stepper.show(found, compact=not provisioning and not context.refused and self.size.width < WIDE)
+        self._stepper.show(found, compact=not provisioning and not context.refused and self.app.size.width < WIDE)
 
     def _show_failure(self) -> None:
         task, creation = self.record, self.creation
@@ -351,8 +353,10 @@ class TaskScreen(ScrollActions, FoundryScreen[None]):
             self._transcript.move_to_end()
 
     def _restore_unsent(self, session_id: str) -> None:
-        self._composer.load_text(self._unsent.text(session_id))
-        self._composer.move_cursor(self._composer.document.end)
+        text = self._unsent.text(session_id)
+        if text != self._composer.text:
+            self._composer.load_text(text)
+            self._composer.move_cursor(self._composer.document.end)
 
     def choose_session(self, session_id: str) -> None:
         """Show another session of the task."""

@@ -36,10 +36,9 @@ HISTORY_WINDOW = 200
 class TaskPanes:
     """Which view is open on a task screen, and what it shows."""
 
-    def __init__(self, screen: "TaskScreen", main: Vertical, key_of: Callable[[str], str]) -> None:
-        """`main` holds the conversation (`#conversation`), which gives its place to the view that is open."""
+    def __init__(self, screen: "TaskScreen", key_of: Callable[[str], str]) -> None:
+        """The screen's `#main` holds the conversation (`#conversation`), which gives its place to the open view."""
         self._screen = screen
-        self._main = main
         self._key_of = key_of
         self._made: dict[str, Widget] = {}
         self._asked_for_history = False
@@ -60,7 +59,7 @@ class TaskPanes:
             return
         if name not in self._made:
             self._made[name] = self._make(name)
-            await self._main.mount(self._made[name])
+            await self._screen.query_one("#main", Vertical).mount(self._made[name])
         self._open(name)
         self.show(self._screen.record)
 
@@ -72,7 +71,7 @@ class TaskPanes:
     def _open(self, name: str) -> None:
         self.current = name
         self._screen.hold_log(name == "log")
-        self._main.query_one("#conversation").display = not name
+        self._screen.query_one("#conversation").display = not name
         for other, view in self._made.items():
             view.display = other == name
 
