@@ -170,6 +170,9 @@ class Store:
 
     def flush(self) -> None:
         """Tell listeners once of everything that changed since the last flush."""
+        now = self.now_ms()
+        for replica in self._replicas.values():
+            replica.counter.flushed(now)
         dirt, self._dirt = self._dirt, None
         if dirt is None:
             return
@@ -182,9 +185,6 @@ class Store:
             session = self._find(TopicKind.SESSION, session_id, SessionReplica)
             if session is not None and session.state is not None:
                 self._asked.drop_known_prompts(session.state)
-        now = self.now_ms()
-        for replica in self._replicas.values():
-            replica.counter.flushed(now)
         changes = dirt.freeze()
         for callback in tuple(self._listeners):
             callback(changes)
