@@ -108,6 +108,7 @@ class FoundryApp(TaskActions):
             self.register_theme(theme)
         self.theme = self.options.theme if self.options.theme in self.available_themes else themes.DEFAULT
         self._on_first_paint = on_first_paint
+        self._unlisten: Callable[[], None] = lambda: None
         self._desk = NewsDesk()
         self._desk_open = False
         self._in_front = True

@@ -82,7 +82,10 @@ class TaskOrder:
 
     def arrange(self) -> None:
         """Put what is shown into lines."""
-        self.lines = arrange(self._keys, self._shown, self.grouping)
+        shown = self._shown
+        # Most tasks stand where they stood: what is nearly sorted is sorted in one pass.
+        before = [task_id for task_id in self.position if task_id in shown]
+        self.lines = arrange(self._keys, [*before, *(shown - self.position.keys())], self.grouping)
         self.position = {line: number for number, line in enumerate(self.lines) if isinstance(line, str)}
 
     def filter(self, query: str) -> None:

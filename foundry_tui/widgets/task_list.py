@@ -19,7 +19,7 @@ from foundry_tui.contract.records import TaskSummary
 from foundry_tui.view.cells import fit
 from foundry_tui.view.clock import FRAMES_A_SECOND, Clock
 from foundry_tui.view.glyphs import Glyphs
-from foundry_tui.view.groups import Grouping, Heading, Sorting
+from foundry_tui.view.groups import Grouping, Heading, Line, Sorting
 from foundry_tui.view.labels import is_animated, needs_person
 from foundry_tui.view.order import TaskOrder
 from foundry_tui.view.rows import Columns, Moving, Role, columns_for, moving_parts, row_pieces
@@ -101,9 +101,11 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(STRIPS_KEPT)
         self._styles: dict[tuple[str, str], Style] = {}
         self._drawn: dict[str, Moving] = {}
+        self._seen: tuple[int, list[Line]] = (0, [])
         self._hover = -1
         self._arranged_at = 0.0
         self._stale = False
+        self._cursor_line = 0
 
     # What the screen asks for.
 
@@ -137,7 +139,7 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         """Put the lines in order now if they are to be."""
         if self._stale:
             self.order.arrange()
-            self._arranged()
+            self._arranged(same_looks=True)
 
     def filter(self, query: str) -> None:
         """Show only the tasks that a filter holds for."""
@@ -379,11 +381,14 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         if size != self.virtual_size:
             self.virtual_size = size
 
-    def _arranged(self) -> None:
-        """The lines are new: keep the cursor on its task, and its task where it is on the screen."""
+    def _arranged(self, *, same_looks: bool = False) -> None:
+        """The lines are new: keep the cursor on its task, and its task where it is on the screen.
+
+        With `same_looks` a line that holds what it held before need not be drawn again.
+        """
         self._stale = False
         self._arranged_at = monotonic()
-        self._drawn.clear()
+        seen_before = self._seen
         position = self.order.position
         self.marked &= self.store.tasks.keys()
         old_line = self._cursor_line
@@ -394,10 +399,25 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         if self.scroll_offset.y > 0 and new_line != old_line:
             self.scroll_to(y=max(0, self.scroll_offset.y + new_line - old_line), animate=False, immediate=True)
         self._scroll_to_cursor()
-        self.refresh()
+        self._note_seen()
+        self._draw_changed(seen_before if same_looks else None)
         self.post_message(self.Rearranged())
 
-    _cursor_line = 0
+    def _note_seen(self) -> None:
+        """Remember which lines are on the screen."""
+        visible = self._visible_lines()
+        self._seen = (self.scroll_offset.y, self.order.lines[visible.start : visible.stop])
+
+    def _draw_changed(self, before: tuple[int, list[Line]] | None) -> None:
+        """Draw again the lines on the screen that are not what they were; all where that is not known."""
+        top, lines = self._seen
+        if before is None or before[0] != top or len(before[1]) != len(lines):
+            self._drawn.clear()
+            self.refresh()
+            return
+        for number, (old, new) in enumerate(zip(before[1], lines, strict=True), top):
+            if old != new:
+                self.refresh_line(number)
 
     def _scroll_to_cursor(self) -> None:
         line = self.order.position.get(self.cursor or "")
