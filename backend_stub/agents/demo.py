@@ -53,13 +53,13 @@ class DemoAgents:
             return
         task_id = call.task.task_id
         number = self._world.call("turn", task_id, prompt.session_id, prompt.prompt_id)
-        script = self._turn_script(call)
+        script = await self._turn_script(call)
         if script.hang == "before" and script.fail is None and script.strikes(number):
             await anyio.sleep_forever()
         self._world.effect("deliver_prompt", task_id, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
 
     async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:
-        script = self._turn_script(call)
+        script = await self._turn_script(call)
         for line in script.log:
             call.log(line)
         if script.strikes(self._world.prompts.get(prompt.prompt_id, 1)):
@@ -75,9 +75,9 @@ class DemoAgents:
     async def close_session(self, call: Call, session_id: str) -> None:
         """The demo world keeps closed sessions."""
 
-    def _turn_script(self, call: Call) -> TurnScript:
+    async def _turn_script(self, call: Call) -> TurnScript:
         try:
-            return self._script.read().turn(call.task.prompt)
+            return (await self._script.for_call()).turn(call.task.prompt)
         except ScriptError as error:
             raise AgentError(str(error)) from error
 

@@ -75,7 +75,7 @@ class DemoProvider:
     async def _play(self, name: str, call: Call, effect: Callable[[], None]) -> None:
         """One call as the script has it; the effect happens half-way."""
         try:
-            script: CallScript = self._script.read().call(name, call.task.prompt)
+            script: CallScript = (await self._script.for_call()).call(name, call.task.prompt)
         except ScriptError as error:
             raise ProviderError(str(error)) from error
         number = self._world.call(name, call.task.task_id)

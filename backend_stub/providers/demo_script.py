@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
+import anyio
 import msgspec
 from msgspec import Struct
 
@@ -15,6 +16,10 @@ DEFAULT_MS = 20
 
 class ScriptError(Exception):
     """The script cannot be read or says something that cannot be; the message names the file."""
+
+
+class WrongScriptError(ScriptError):
+    """The script has unknown keys or values; the backend ends because of it."""
 
 
 class CallScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,12 +135,31 @@ class ScriptFile:
         except OSError as error:
             raise ScriptError(f"the demo script {self._path} cannot be read: {error.strerror}") from error
         except msgspec.ValidationError as error:
-            wrong = ScriptError(f"the demo script {self._path} is wrong: {error}")
+            wrong = WrongScriptError(f"the demo script {self._path} is wrong: {error}")
             self._wrong(wrong)
             raise wrong from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ScriptError(f"the demo script {self._path} is no JSON: {error}") from error
         return self._script
+
+    async def for_call(self) -> Script:
+        """The script for a call that begins; raises `ScriptError`.
+
+        A wrong script ends the backend: the call waits for that, and is made again after the next start.
+        """
+        try:
+            return self.read()
+        except WrongScriptError:
+            await anyio.sleep_forever()
+            raise
+
+    def effects_log(self) -> Path | None:
+        """Where effects are written to; while the script cannot be read, where they were written to before."""
+        try:
+            name = self.read().effects_log
+        except ScriptError:
+            name = self._script.effects_log
+        return Path(name) if name else None
 
 
 def script_file(environ: Mapping[str, str], wrong: Callable[[ScriptError], None]) -> ScriptFile:

@@ -43,7 +43,7 @@ class World:
         self.prompts: dict[str, int] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         last = self._replay()
-        log = self._effects_log()
+        log = self._script.effects_log()
         if last and log is not None and not (log.exists() and last in log.read_bytes().splitlines()[-64:]):
             _append(log, last)
 
@@ -77,13 +77,9 @@ class World:
         document = encode(line)
         _append(self._path, document)
         self._apply(line)
-        log = self._effects_log()
+        log = self._script.effects_log()
         if log is not None:
             _append(log, document)
-
-    def _effects_log(self) -> Path | None:
-        name = self._script.read().effects_log
-        return Path(name) if name else None
 
     def _replay(self) -> bytes | None:
         if not self._path.exists():

@@ -1,10 +1,9 @@
 """What the contract says of every answer: the fields of records and the shape of refusals, written out once more."""
 
-from typing import Any
-
 import httpx
+import pytest
 
-from tests.backend.process import Json, json_of
+from tests.backend.process import BackendProcess, Json, json_of
 
 
 def _fields(names: str) -> frozenset[str]:
@@ -110,7 +109,14 @@ def _check_common(task: Json) -> None:
         check_session(session)
 
 
-def creating(shared: Any, **fields: Any) -> Json:
+def creating(shared: BackendProcess, **fields: object) -> Json:
     """A body for `POST /v1/tasks`; fields that are `...` are left out."""
     body = {"repo": str(shared.repository()), "prompt": "add a page", **fields}
     return {name: value for name, value in body.items() if value is not ...}
+
+
+def failed_start(backend: BackendProcess) -> tuple[int, str]:
+    """Exit code and errors of a backend that cannot start."""
+    with pytest.raises(AssertionError, match="did not start"):
+        backend.start()
+    return backend.stop(), backend.errors.read_text()

@@ -1,6 +1,7 @@
 """Backends for tests of the contract: one that a module shares, and one for a test alone."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,3 +44,10 @@ def stopped(tmp_path: Path) -> Iterator[BackendProcess]:
         yield process
     finally:
         process.close()
+
+
+@pytest.fixture
+def short_socket() -> Iterator[Path]:
+    """A path for a Unix socket, in a folder that the backend is to make; such paths are short."""
+    with tempfile.TemporaryDirectory(prefix="fdry-") as folder:
+        yield Path(folder) / "run" / "s"
