@@ -1,6 +1,7 @@
 """Opening the app: it paints first, then the network begins and the backend is started where none runs."""
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING
 from foundry_tui import config
 from foundry_tui.app import FoundryApp, Options
 from foundry_tui.cli.context import Context
+from foundry_tui.cli.early import EarlySnapshot
 from foundry_tui.cli.late import LateClient
 from foundry_tui.cli.repositories import is_repository
-from foundry_tui.cli.terminal import need_terminal
 from foundry_tui.client.connection import Target
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS
@@ -28,19 +29,15 @@ Beside = Callable[[FoundryApp, LateClient], Awaitable[None]]
 """What runs beside the app from its first paint on, and is cancelled when the person leaves."""
 
 
-def run_app(context: Context) -> int:
-    """Open the app on the backend that the settings mean; its exit code.
-
-    Raises `CommandError` where there is no terminal.
-    """
-    need_terminal()
+def run_app(context: Context, early: EarlySnapshot) -> int:
+    """Run the app on the backend that the settings mean; its exit code."""
     target, own = context.target
 
     async def connect(app: FoundryApp, client: LateClient) -> None:
         import anyio
         from anyio import to_thread
 
-        foundry = await loaded(client)
+        foundry, _ = await asyncio.gather(loaded(client), early.apply(client.store))
         async with anyio.create_task_group() as group:
             await group.start(foundry.run)
             if own:
@@ -109,7 +106,7 @@ async def _run(target: Target, keep: Path | None, chosen: Options, beside: Besid
 
         return Foundry(target, keep=keep, store=store)
 
-    client = LateClient(make)
+    client = LateClient(store, make)
     # the list stands behind every screen, so its topic is held for as long as the app is open
     client.hold(TASKS)
     painted = asyncio.Event()
@@ -120,6 +117,8 @@ async def _run(target: Target, keep: Path | None, chosen: Options, beside: Besid
 
     async def work() -> None:
         await painted.wait()
+        gc.freeze()
+        gc.enable()
         await beside(app, client)
 
     # asyncio's own group: importing anyio would put off the first paint

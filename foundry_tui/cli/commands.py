@@ -109,6 +109,6 @@ def foundry(
         }
     )
     if ctx.invoked_subcommand is None:
-        from foundry_tui.cli.app import run_app
+        from foundry_tui.cli.launch import launch
 
-        ctx.exit(run_app(ctx.obj))
+        ctx.exit(launch(ctx.obj))

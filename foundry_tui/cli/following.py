@@ -10,7 +10,8 @@ import msgspec
 from foundry_tui.cli import problems
 from foundry_tui.cli.output import paint, printable, say_json, say_row, tell
 from foundry_tui.cli.problems import CommandError, NoTaskError
-from foundry_tui.cli.stream import Back, Event, Feed, Lost
+from foundry_tui.cli.sse import Event
+from foundry_tui.cli.stream import Back, Feed, Lost
 from foundry_tui.cli.verdict import Verdict
 from foundry_tui.cli.words import event_words, iso_time
 from foundry_tui.contract import codec

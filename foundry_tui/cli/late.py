@@ -7,13 +7,15 @@ if TYPE_CHECKING:
     from foundry_tui.client.commands import CommandProblem, Commands
     from foundry_tui.client.foundry import Foundry
     from foundry_tui.client.statistics import Diagnostics
+    from foundry_tui.client.store import Store
     from foundry_tui.contract.events import Topic
 
 
 class LateClient:
     """Stands for the client as the app's `Commands`. Whatever is asked of it loads it, but for `hold`."""
 
-    def __init__(self, make: Callable[[], "Foundry"]) -> None:
+    def __init__(self, store: "Store", make: Callable[[], "Foundry"]) -> None:
+        self.store = store
         self.on_problem: Callable[[CommandProblem], None] | None = None
         self._make = make
         self._made: Foundry | None = None

@@ -30,10 +30,10 @@ def _run() -> int:
     try:
         if not sys.argv[1:] and "_FOUNDRY_COMPLETE" not in os.environ:
             # the app, without what commands need before its first paint
-            from foundry_tui.cli.app import run_app
             from foundry_tui.cli.context import Context
+            from foundry_tui.cli.launch import launch
 
-            return run_app(Context({}))
+            return launch(Context({}))
         return _command()
     except problems.CommandError as error:
         return _say(error.message, error.hint, error.exit_code)

@@ -9,7 +9,8 @@ from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import TaskRef, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError, NoTaskError
-from foundry_tui.cli.stream import Event, Feed, Lost
+from foundry_tui.cli.sse import Event
+from foundry_tui.cli.stream import Feed, Lost
 from foundry_tui.cli.words import event_words, iso_time
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind

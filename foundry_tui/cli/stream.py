@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
+from foundry_tui.cli.sse import Event, parse
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import SILENCE_LIMIT, EventName, Topic
 from foundry_tui.contract.problems import Problem
@@ -20,15 +21,6 @@ FIRST_WAIT = 0.25
 LONGEST_WAIT = 5.0
 GIVE_UP_AFTER = 60.0
 """Seconds without any connection after which following ends."""
-
-
-class Event(NamedTuple):
-    """One event as it came; `data` is its JSON. `id` is empty where the backend gave none."""
-
-    topic: Topic
-    name: EventName
-    id: str
-    data: bytes
 
 
 class Lost(NamedTuple):
@@ -45,28 +37,6 @@ class Back(NamedTuple):
 
 
 Signal = Event | Lost | Back
-
-
-def parse(lines: Iterator[bytes], topic: Topic) -> Iterator[Event]:
-    """The events of a server-sent stream, split at bytes: U+2028 is no line's end. An unfinished event is dropped."""
-    name, data, id_ = "", list[bytes](), ""
-    for raw in lines:
-        if not raw.endswith(b"\n"):
-            return
-        line = raw.rstrip(b"\r\n")
-        if not line:
-            if data and name in EventName.__members__.values():
-                yield Event(topic, EventName(name), id_, b"\n".join(data))
-            name, data = "", []
-            continue
-        field, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
-        if field == b"event":
-            name = value.decode("utf-8", "replace")
-        elif field == b"data":
-            data.append(value)
-        elif field == b"id" and b"\0" not in value:
-            id_ = value.decode("utf-8", "replace")
 
 
 class Feed:
