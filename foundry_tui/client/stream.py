@@ -76,6 +76,7 @@ class EventStream:
         self._last_id: str | None = None
         self._unreadable = False
         self._heard_at = 0.0
+        self._silent = False
         self._resumed_from: str | None = None
 
     def reconnect_now(self) -> None:
@@ -132,6 +133,7 @@ class EventStream:
     async def _connect(self, take: Callable[[StreamEvent], None]) -> None:
         """One connection, until it ends; raises `_Lost` when it breaks, is refused or falls silent."""
         self._heard_at = anyio.current_time()
+        self._silent = False
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch, group.cancel_scope)
             lost = None
@@ -145,19 +147,21 @@ class EventStream:
             group.cancel_scope.cancel()
         if lost is not None:
             raise lost
-        if anyio.current_time() - self._heard_at >= SILENCE_LIMIT:
+        if self._silent:
             raise _Lost(f"nothing was heard for {SILENCE_LIMIT:.0f} s")
 
     async def _watch(self, connection: anyio.CancelScope) -> None:
         """Doubt a silent connection, then end it."""
         while True:
-            await anyio.sleep(self._heard_at + QUIET_AFTER - anyio.current_time())
-            if anyio.current_time() - self._heard_at < QUIET_AFTER:
+            heard_at = self._heard_at
+            await anyio.sleep_until(heard_at + QUIET_AFTER)
+            if self._heard_at != heard_at:
                 continue
             if self.state is LinkState.LIVE:
                 self._tell(LinkChange(state=LinkState.QUIET, reason="nothing heard in time", heard_ago=QUIET_AFTER))
-            await anyio.sleep(self._heard_at + SILENCE_LIMIT - anyio.current_time())
-            if anyio.current_time() - self._heard_at >= SILENCE_LIMIT:
+            await anyio.sleep_until(heard_at + SILENCE_LIMIT)
+            if self._heard_at == heard_at:
+                self._silent = True
                 connection.cancel()
                 return
 
