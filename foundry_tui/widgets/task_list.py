@@ -8,7 +8,6 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.cache import LRUCache
-from textual.color import Color
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -23,6 +22,7 @@ from foundry_tui.view.groups import Grouping, Heading, Line, Sorting
 from foundry_tui.view.labels import is_animated, needs_person
 from foundry_tui.view.order import TaskOrder
 from foundry_tui.view.rows import Columns, Moving, Role, columns_for, moving_parts, row_pieces
+from foundry_tui.widgets.row_styles import HEADING, RULE, row_style
 
 if TYPE_CHECKING:
     from foundry_tui.client.store import Store
@@ -30,29 +30,6 @@ if TYPE_CHECKING:
 REARRANGE_SECONDS = 0.1
 """The list is put in order anew at most this often, however many tasks move."""
 STRIPS_KEPT = 1_000
-
-HEADING, RULE = "heading", "rule"
-_STYLES: dict[str, tuple[str, Style]] = {
-    HEADING: ("text-accent", Style(bold=True)),
-    RULE: ("line", Style()),
-    Role.CURSOR: ("primary", Style(bold=True)),
-    Role.MARK: ("primary", Style(bold=True)),
-    Role.UNREAD: ("foreground", Style(bold=True)),
-    Role.TITLE: ("foreground", Style()),
-    Role.DIM: ("text-faint", Style()),
-    Role.REPO: ("text-soft", Style()),
-    Role.BRANCH: ("text-branch", Style()),
-    Role.ASKS: ("text-warning", Style(bold=True)),
-    Role.WORKING: ("text-working", Style()),
-    Role.PROVISIONING: ("text-primary", Style()),
-    Role.READY: ("text-success", Style()),
-    Role.FAILED: ("text-error", Style()),
-    Role.DONE: ("text-faint", Style()),
-    Role.PENDING: ("text-faint", Style(italic=True)),
-    Role.MATCH: ("primary", Style(bold=True, underline=True)),
-    Role.AGE: ("text-faint", Style()),
-}
-"""The theme's variable and the letters of each role; as component classes they would slow each applying of styles."""
 
 
 class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
@@ -106,6 +83,7 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         self._arranged_at = 0.0
         self._stale = False
         self._cursor_line = 0
+        self._turning = True
 
     # What the screen asks for.
 
@@ -278,7 +256,13 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
             else:
                 self.refresh_line(line)
 
-    def _turn(self) -> None:
+    @property
+    def turning(self) -> bool:
+        """Whether spinners are woken, because one is on the screen."""
+        return self._turning
+
+    def turn(self) -> None:
+        """The frame is another: spinners on the screen turn."""
         # What is not heard of any more does not look busy.
         live = self.store.freshness().state is FreshnessState.LIVE
         if not live or not self.is_on_screen or self.app.animation_level == "none":
@@ -290,11 +274,14 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
             if task is not None and is_animated(task):
                 self.tick()
                 return
+        # Drawing a task that moves wakes it again.
+        self._turning = False
+        self._spinner.pause()
 
     # Textual.
 
     def on_mount(self) -> None:
-        self.set_interval(1 / FRAMES_A_SECOND, self._turn)
+        self._spinner = self.set_interval(1 / FRAMES_A_SECOND, self.turn)
         self._measure()
         self._arranged()
 
@@ -440,12 +427,7 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         key = (role, ground)
         style = self._styles.get(key)
         if style is None:
-            variables = self.app.theme_variables
-            name, letters = _STYLES[role]
-            style = self.rich_style + Style(color=Color.parse(variables[name]).rich_color) + letters
-            if ground:
-                style += Style(bgcolor=Color.parse(variables[ground]).rich_color)
-            self._styles[key] = style
+            style = self._styles[key] = row_style(role, ground, self.rich_style, self.app.theme_variables)
         return style
 
     def _segments(self, pieces: Iterable[tuple[str, str]], ground: str) -> list[Segment]:
@@ -470,6 +452,9 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         columns = self._columns
         moving = moving_parts(task, columns, self.glyphs, self.clock.now_ms(), self.clock.frame(), creation)
         self._drawn[task_id] = moving
+        if not self._turning and is_animated(task):
+            self._turning = True
+            self._spinner.resume()
         highlighted = task_id == self.cursor
         ground = "row-cursor" if highlighted else "row-hover" if number == self._hover else ""
         marked = task_id in self.marked

@@ -518,3 +518,14 @@ async def test_narrow_screens_keep_title_state_and_age() -> None:
 async def test_ascii_screens_hold_ascii_only() -> None:
     async with stage(some_tasks(), options=Options(ascii=True, bell=False, terminal_notifications=False)) as s:
         assert shown(s).isascii() and bar(s).isascii() and footer(s).isascii()
+
+
+async def test_nothing_wakes_for_spinners_when_nothing_turns() -> None:
+    async with stage(make_store([make_task(1, S.IDLE)])) as s:
+        s.app.animation_level = "full"
+        tasks = the_list(s)
+        tasks.turn()
+        assert not tasks.turning
+        put(s.store, make_task(1, S.CREATE_SANDBOX))
+        await s.flush()
+        assert tasks.turning
