@@ -1,10 +1,12 @@
 """The app over the demo's world, with the story playing beside it."""
 
+from dataclasses import replace
+
 from foundry_tui.app import FoundryApp
 from foundry_tui.cli.app import loaded, options, run_beside
 from foundry_tui.cli.late import LateClient
 from foundry_tui.config import Settings
-from foundry_tui.demo_story import CUT_AT, CUT_FOR
+from foundry_tui.demo_story import CUT_AT, CUT_FOR, FAST_FROM
 from foundry_tui.demo_world import DemoError, World
 
 
@@ -35,7 +37,11 @@ def run_demo(world: World, settings: Settings) -> int:
             await anyio.sleep(CUT_AT / world.speed)
             await line.cut(CUT_FOR / world.speed)
 
-    code = run_beside(world.target, None, options(settings, str(world.repository("shop"))), play)
+    chosen = options(settings, str(world.repository("shop")))
+    if len(world.story.openings) > FAST_FROM:
+        # news of hundreds of tasks at once would hide the list
+        chosen = replace(chosen, notifications=False)
+    code = run_beside(world.target, None, chosen, play)
     if trouble:
         raise trouble[0]
     return code

@@ -1,6 +1,7 @@
 """What a task changed and what removing it would lose: computed behind, kept, and answered at once."""
 
 import logging
+import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -81,13 +82,14 @@ class Changes:
             self._again.add(task_id)
         elif task_id not in self._waiting:
             self._waiting.add(task_id)
-            self._idle = anyio.Event()
+            if self._idle.is_set():
+                self._idle = anyio.Event()
             if self._jobs is not None:
                 self._jobs.send_nowait(task_id)
 
     async def settled(self) -> None:
         """Wait until everything asked for has been computed."""
-        if self._waiting or self._busy:
+        while self._waiting or self._busy:
             await self._idle.wait()
 
     def losses(self, task_id: str) -> Sequence[str]:
@@ -232,7 +234,8 @@ def _new_files(folder: Path, names: Sequence[str]) -> list[FileDiff]:
 def _new_file(folder: Path, name: str, *, shown: bool) -> FileDiff:
     """An untracked file as git would show it once added."""
     path = folder / name
-    header = f"diff --git a/{_printable(name)} b/{_printable(name)}\nnew file\n"
+    mode = "100755" if path.is_file() and os.access(path, os.X_OK) else "100644"
+    header = f"diff --git a/{_printable(name)} b/{_printable(name)}\nnew file mode {mode}\n"
     added, patch = 0, header
     if shown and path.is_file() and not path.is_symlink():
         with path.open("rb") as file:

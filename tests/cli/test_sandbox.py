@@ -1,0 +1,61 @@
+"""`path`, `attach` and `diff` on a sandbox that is a real folder."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_demo import terminal
+from tests.cli.world import Cli
+
+
+@pytest.fixture
+def made(cli: Cli) -> tuple[str, Path]:
+    """A task of the local provider whose worktree stands, and the worktree. No agent is needed for that."""
+    words = ("--provider", "local", "--wait", "create_sandbox", "--timeout", "30s")
+    task_id = cli("create", "change a file", *words, code=0).out.strip()
+    return task_id, Path(cli("path", task_id, code=0).out.strip())
+
+
+def test_path_and_attach_lead_into_the_worktree(cli: Cli, made: tuple[str, Path]) -> None:
+    task_id, folder = made
+    assert (folder / ".git").exists()
+    assert cli("path", task_id, "--json", code=0).json == {"task_id": task_id, "path": str(folder)}
+    told = cli("attach", task_id, "--json", environ={"SHELL": "/bin/sh"}, code=0).json
+    assert (told["path"], told["command"]) == (str(folder), ["/bin/sh"])
+    inside = cli("attach", task_id, "--json", environ={"SHELL": "/bin/sh", "TMUX": "x"}, code=0).json
+    assert inside["command"][:2] == ["tmux", "new-window"]
+    assert "no terminal" in cli("attach", task_id, code=1).err
+
+
+def test_attach_is_a_shell_in_the_worktree(cli: Cli, made: tuple[str, Path]) -> None:
+    task_id, folder = made
+    with terminal(cli, "attach", task_id, SHELL="/bin/sh", PS1="> ") as shell:
+        shell.type(b"pwd; exit\n")
+        shell.read_until(str(folder))
+        assert shell.wait() == 0
+
+
+def test_diff_prints_patches_that_git_takes(cli: Cli, made: tuple[str, Path]) -> None:
+    task_id, folder = made
+    (folder / "new file.txt").write_text("hello\n")
+    patch = cli("diff", task_id, code=0)
+    # a diff is computed behind the request: what is there now may be the one before the file
+    while "+hello" not in patch.out:
+        patch = cli("diff", task_id)
+    subprocess.run(["git", "apply", "--check"], cwd=cli.repo, input=patch.out, text=True, check=True)
+    assert cli("diff", task_id, "--stat", code=0).rows == [["?", "new file.txt", "1", "0"]]
+    assert cli("diff", task_id, "--json", code=0).json["files"][0]["added"] == 1
+
+
+def test_kill_names_the_files_that_would_be_lost(cli: Cli, made: tuple[str, Path]) -> None:
+    task_id, folder = made
+    (folder / "new.txt").write_text("hello\n")
+    # what would be lost is told from what is known, and a diff makes it known
+    while "new.txt" not in cli("diff", task_id).out:
+        continue
+    assert "new.txt" in cli("kill", task_id, code=1).err
+    assert folder.exists()
+    cli("kill", task_id, "--force", code=0)
+    cli("watch", task_id, "--for", "killed", code=0)
+    assert "is gone" in cli("path", task_id, code=1).err
