@@ -1,0 +1,216 @@
+"""Who may not talk to the backend, and what must never be told: strangers, names that look like commands, secrets."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.backend.git_world import make_repository
+from tests.backend.process import BackendProcess, Json
+from tests.contract.checks import creating, refused
+
+TOKEN = "tok-" + "5ecret" * 6
+ROUTES = [
+    *(("GET", path) for path in ("/v1/tasks", "/v1/health", "/v1/metrics", "/v1/history", "/v1/repos", "/nope", "/")),
+    *(("GET", path) for path in ("/v1/events?topic=tasks", "/v1/tasks/x", "/v1/sessions/x", "/v1/repos/x/branches")),
+    *(("POST", path) for path in ("/v1/tasks", "/v1/repos", "/v1/tasks/x/kill", "/v1/sessions/x/prompts")),
+    *(("DELETE", path) for path in ("/v1/tasks/x", "/v1/sessions/x")),
+    *(("OPTIONS", "/v1/tasks"), ("HEAD", "/v1/health"), ("FOO", "/v1/tasks"), ("PATCH", "/v1/tasks/x")),
+]
+
+
+class TcpBackend:
+    """A backend that listens on loopback and wants `TOKEN`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = folder / "log"
+        token = folder / "token"
+        token.write_text(TOKEN + "\n")
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "backend_stub", "--data-dir", str(folder / "data")),
+                    *("--listen", "127.0.0.1:0", "--token-file", str(token)),
+                ],
+                env={**os.environ, "FOUNDRY_PROVIDER": "demo"},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        self.address = str(json.loads(self.process.stdout.readline())["listening"])
+        self.http = httpx.Client(base_url=f"http://{self.address}", timeout=20, trust_env=False)
+
+    def ask(self, method: str = "GET", path: str = "/v1/health", **headers: str) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.http.request(method, path, headers=named)
+
+    def close(self) -> None:
+        self.http.close()
+        self.process.terminate()
+        self.process.wait(10)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def tcp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TcpBackend]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith("FOUNDRY_"):
+                patch.delenv(name)
+        backend = TcpBackend(tmp_path_factory.mktemp("tcp"))
+        try:
+            yield backend
+        finally:
+            backend.close()
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_every_route_wants_the_token(tcp: TcpBackend, method: str, path: str) -> None:
+    answer = tcp.ask(method, path)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    if method != "HEAD":
+        refused(answer, 401)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("", "Bearer", TOKEN, f"Basic {TOKEN}", "Bearer " + "x" * 10_000),
+        *(f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Bearer x {TOKEN}", f"Bearer {TOKEN.upper()}"),
+        f"Bearer \xe9{TOKEN}",
+    ],
+)
+def test_a_wrong_token_is_none(tcp: TcpBackend, given: str) -> None:
+    answer = tcp.http.request("GET", "/v1/health", headers=[(b"authorization", given.encode("latin-1"))])
+    assert TOKEN not in str(refused(answer, 401))
+
+
+def test_the_right_token_opens(tcp: TcpBackend) -> None:
+    for scheme in ("Bearer", "bearer", "BEARER"):
+        assert tcp.ask(authorization=f"{scheme} {TOKEN}").status_code == 200
+    refused(tcp.ask(path=f"/v1/health/{TOKEN}"), 401)
+    refused(tcp.ask(path=f"/v1/health?token={TOKEN}"), 401)
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil", "", "[", "a b"]
+)
+def test_another_host_name_is_forbidden(tcp: TcpBackend, host: str) -> None:
+    refused(tcp.ask(authorization=f"Bearer {TOKEN}", host=host), 403)
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1", "[::1]:80"])
+def test_loopback_by_any_of_its_names_is_ours(tcp: TcpBackend, host: str) -> None:
+    assert tcp.ask(authorization=f"Bearer {TOKEN}", host=host).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("https://evil.example", "http://127.0.0.1.evil.example", "http://localhost", "http://127.0.0.1:1"),
+        *("null", "", "http://[", "x", "file://"),
+    ],
+)
+def test_a_web_page_of_another_origin_is_forbidden(tcp: TcpBackend, origin: str) -> None:
+    refused(tcp.ask(authorization=f"Bearer {TOKEN}", origin=origin), 403)
+
+
+def test_our_own_origin_is_not_another(tcp: TcpBackend) -> None:
+    assert tcp.ask(authorization=f"Bearer {TOKEN}", origin=f"http://{tcp.address}").status_code == 200
+
+
+def test_no_web_page_talks_over_the_unix_socket(shared: BackendProcess) -> None:
+    for origin in ("https://evil.example", "null", "http://foundry", ""):
+        answer = shared.http.post("/v1/tasks", json=creating(shared), headers={"origin": origin})
+        refused(answer, 403)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+def test_another_user_cannot_reach_the_socket(shared: BackendProcess) -> None:
+    program = (
+        "import os, socket, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534); "
+        "print(os.path.exists(sys.argv[1])); socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+    )
+    shared.socket.parent.chmod(0o755)  # so that it is the socket's own permissions that refuse
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(shared.socket)], capture_output=True, text=True, check=False
+        )
+    finally:
+        shared.socket.parent.chmod(0o700)
+    assert done.stdout == "True\n", "the other user sees the socket"
+    assert "PermissionError" in done.stderr
+    assert shared.get("/v1/health")["status"] == "ok"
+
+
+def test_names_that_look_like_options_or_commands_run_nothing(shared: BackendProcess, tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    names = [f"$(touch${{IFS}}{mark})", f"`touch {mark}`", "$(id)", ";id", "|id", "&&id", "a'b", 'a"b', "#x", "{a,b}"]
+    for name in names:
+        answer = shared.http.post(
+            "/v1/tasks", json=creating(shared, branch=name, title=name, prompt=name, agent="$(id)")
+        )
+        if answer.status_code == 422:
+            assert {error["field"] for error in refused(answer, 422)["errors"]} == {"branch"}
+            continue
+        task = shared.wait_task(answer.json()["task_id"], "idle")
+        assert (task["branch"], task["title"], task["prompt"]) == (name, name, name)
+    assert shared.http.post("/v1/tasks", json=creating(shared, branch="-x")).status_code == 422
+    assert shared.http.post("/v1/tasks", json=creating(shared, branch="$(id)")).status_code == 422, "taken by now"
+    assert not mark.exists()
+
+
+def test_a_repository_whose_name_looks_like_a_command(shared: BackendProcess, tmp_path: Path) -> None:
+    for name in ("-x", "$(touch ran)", "--upload-pack=id", "a;b", "new\nline"):
+        make_repository(tmp_path / name)
+        task = shared.create(repo=str(tmp_path / name))
+        assert shared.wait_task(task["task_id"], "idle")["repo_label"] == name
+    assert not list(tmp_path.rglob("ran"))
+
+
+def test_the_token_is_told_nowhere(tcp: TcpBackend, tmp_path: Path) -> None:
+    allowed = {"authorization": f"Bearer {TOKEN}"}
+    make_repository(tmp_path / "repo")
+    told = [
+        tcp.http.get(path, headers=allowed).text
+        for path in ("/v1/health", "/v1/metrics", "/v1/tasks", "/v1/history", "/v1/repos", "/v1/tasks/none")
+    ]
+    tcp.http.get(f"/v1/{TOKEN}", headers=allowed)
+    tcp.http.get(f"/v1/tasks?token={TOKEN}", headers=allowed)
+    tcp.http.get("/v1/health", headers={"authorization": f"Bearer {TOKEN}x"})
+    body: Json = {"repo": str(tmp_path / "repo"), "prompt": "x"}
+    task = tcp.http.post("/v1/tasks", json=body, headers=allowed).json()
+    told.append(json.dumps(task))
+    with tcp.http.stream("GET", f"/v1/events?topic=task:{task['task_id']}", headers=allowed) as answer:
+        for text in answer.iter_text():
+            told.append(text)
+            if "task.idle" in text:
+                break
+    host, _, port = tcp.address.partition(":")
+    with socket.create_connection((host, int(port))) as raw:
+        raw.sendall(f"NONSENSE {TOKEN}\r\n\r\n".encode())
+        told.append(raw.recv(65_536).decode())
+    told.append(tcp.log.read_text())
+    told.append(Path(f"/proc/{tcp.process.pid}/cmdline").read_text() if Path("/proc").is_dir() else "")
+    assert all(TOKEN not in text for text in told)
+
+
+def test_passwords_in_urls_are_told_nowhere(backend: BackendProcess) -> None:
+    for url in ("https://me:hush-hush@host/x.git", "ssh://me:hush-hush@host/x", "https://hush-hush@host/x"):
+        answer = backend.http.post("/v1/repos", json={"remote": url})
+        again = backend.http.post("/v1/tasks", json={"repo": url, "prompt": "x"})
+        assert "hush-hush" not in answer.text + again.text
+    assert "hush-hush" not in str(backend.get("/v1/tasks"))
+    assert "hush-hush" not in backend.errors.read_text()
+    for file in backend.data.rglob("*"):
+        if file.is_file():
+            assert b"hush-hush" not in file.read_bytes()
