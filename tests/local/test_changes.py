@@ -117,6 +117,19 @@ async def test_a_request_starts_nothing_that_it_waits_for(git_world: World) -> N
         assert [file.path for file in after.files] == ["new.txt"]
 
 
+async def test_what_changes_during_a_computation_is_computed_too(git_world: World) -> None:
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        assert task.sandbox is not None
+        provider.changes.refresh(task.task_id)
+        await anyio.wait_all_tasks_blocked()
+        (Path(task.sandbox.cwd) / "late.txt").write_text("x")
+        provider.changes.refresh(task.task_id)
+        with anyio.fail_after(LIMIT):
+            await provider.changes.settled()
+        assert list(provider.would_lose(task)) == ["1 uncommitted file: late.txt"]
+
+
 async def test_a_task_without_a_sandbox_has_no_diff(git_world: World) -> None:
     async with git_world.provider() as provider:
         assert provider.diff(git_world.task()) is None
