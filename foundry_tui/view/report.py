@@ -59,10 +59,11 @@ def topic_row(topic: TopicDiagnostics, now: int) -> tuple[str, ...]:
 def head_lines(report: Diagnostics) -> list[tuple[str, str]]:
     """Names and values for the top of the screen."""
     freshness = report.freshness
+    unconfirmed = _count(report.creations, "creation"), _count(report.unsettled_commands, "command")
     return [
         ("freshness", freshness_text(freshness, report.at) + (f" – {freshness.reason}" if freshness.reason else "")),
         ("tasks held", f"{report.tasks:,}"),
-        ("not yet confirmed", f"{report.creations:,} creations, {report.unsettled_commands:,} commands"),
+        ("not yet confirmed", ", ".join(unconfirmed)),
         ("frames told", f"{report.flushes:,}"),
     ]
 
@@ -72,3 +73,7 @@ def log_line(event: ConnectionEvent, zone: tzinfo = UTC) -> str:
     moment = datetime.fromtimestamp(event.at / 1000, zone)
     clock = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
     return plain(f"{clock}  {short_topic(event.topic):<{SHORT_TOPIC}}  {event.kind:<12} {event.detail}").rstrip()
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
