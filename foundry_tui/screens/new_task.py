@@ -38,6 +38,7 @@ from foundry_tui.widgets.bars import ActionBar
 
 if TYPE_CHECKING:
     from foundry_tui.client.changes import Changes
+    from foundry_tui.screens.task import TaskScreen
 
 LAST = ""
 """Where the draft that was closed last is kept, whatever its repository."""
@@ -68,6 +69,7 @@ class NewTaskScreen(FoundryDialog[None]):
         self._tried = False
         self._another = False
         self._folder = Path.cwd()
+        self._ready: TaskScreen | None = None
 
     # What stands in the dialog.
 
@@ -137,6 +139,7 @@ class NewTaskScreen(FoundryDialog[None]):
         self.query_one(f"#{wrong}" if wrong else "#prompt" if self.place.value else "#repo").focus()
         prompt = self.query_one(TextArea)
         prompt.move_cursor(prompt.document.end)
+        self.call_after_refresh(self._make_ready)
 
     # What was written.
 
@@ -293,9 +296,29 @@ class NewTaskScreen(FoundryDialog[None]):
         if self._another:
             self._begin_another(task_id)
         else:
-            from foundry_tui.screens.task import TaskScreen
+            app.switch_screen(self._task_screen(task_id))
 
-            app.switch_screen(TaskScreen(task_id))
+    async def _make_ready(self) -> None:
+        """Make the screen of the task that will be while its prompt is written, so that it stands at once."""
+        from foundry_tui.screens.task import TaskScreen
+
+        screen = TaskScreen()
+        _, mounted = self.app._get_screen(screen)
+        await mounted
+        self._ready = screen
+
+    def _task_screen(self, task_id: str) -> "TaskScreen":
+        from foundry_tui.screens.task import TaskScreen
+
+        screen, self._ready = self._ready, None
+        if screen is None:
+            return TaskScreen(task_id)
+        screen.open(task_id)
+        return screen
+
+    def on_unmount(self) -> None:
+        if self._ready is not None:
+            self._ready.remove()
 
     def _begin_another(self, task_id: str) -> None:
         self._sent.append(task_id)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.timer import Timer
 
 from foundry_tui import actions
@@ -16,8 +16,8 @@ from foundry_tui.context import TASK, Context
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import PromptState, SessionSummary, TaskDetail, TaskSummary
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
-from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.scrolling import ScrollActions, Scrolled
+from foundry_tui.screens.session_actions import SessionActions
 from foundry_tui.screens.task_holds import Holds, Unsent
 from foundry_tui.screens.task_panes import PANES, TaskPanes
 from foundry_tui.task_conditions import why_no_writing
@@ -46,7 +46,7 @@ BREAKPOINTS = [(0, "-narrow"), (80, "-medium"), (WIDE, "-wide")]
 """Style classes of the screen, by columns."""
 
 
-class TaskScreen(ScrollActions, FoundryScreen[None]):
+class TaskScreen(ScrollActions, SessionActions):
     """One task. While it is open it holds the task's topic, the visible session's, and the log's while that shows."""
 
     SCREEN_NAME = TASK
@@ -61,13 +61,15 @@ class TaskScreen(ScrollActions, FoundryScreen[None]):
     ]
     HORIZONTAL_BREAKPOINTS = BREAKPOINTS
 
-    def __init__(self, task_id: str) -> None:
+    def __init__(self, task_id: str = "") -> None:
+        """Without an id it stands ready for `open`."""
         super().__init__()
         self.task_id = task_id
         self._session_id: str | None = None
         self._wanted: str | None = None
         self._spinner: Timer | None = None
         self._stands = False
+        self._writable = False
         self._last: TaskSummary | None = None
 
     # What stands on the screen.
@@ -93,25 +95,31 @@ class TaskScreen(ScrollActions, FoundryScreen[None]):
         # All is said before anything is laid out, so that the first picture is the whole one and made once.
         self.add_class(next(name for width, name in reversed(BREAKPOINTS) if app.size.width >= width))
         self._show_all()
+        # Few containers: each of them is drawn whole under what it holds.
         yield self._header
-        with Horizontal(id="body"):
-            yield self._side
-            with Vertical(id="main"):
-                yield self._tabs
-                yield self._card
-                with Vertical(id="conversation"):
-                    yield self._transcript
-                    yield self._face
-                    yield self._turn
-                    yield self._request
-                    yield self._composer
+        yield self._side
+        yield self._tabs
+        yield self._card
+        yield self._transcript
+        yield self._face
+        yield self._turn
+        yield self._request
+        yield self._composer
         yield ActionBar()
 
     def on_mount(self) -> None:
-        self._holds.hold(Topic(TopicKind.TASK, self.task_id))
+        if self.task_id:
+            self._holds.hold(Topic(TopicKind.TASK, self.task_id))
         self._spinner = self.set_interval(1 / FRAMES_A_SECOND, self._spin, pause=True)
         self._stands = True
         self._show_turn()
+
+    def open(self, task_id: str) -> None:
+        """Show this task on a screen that was made ready before it was known."""
+        self.task_id = task_id
+        self._unsent = Unsent(self.foundry.commands.drafts, task_id)
+        self._holds.hold(Topic(TopicKind.TASK, task_id))
+        self._show_all()
 
     def on_unmount(self) -> None:
         self._stands = False
@@ -264,8 +272,8 @@ class TaskScreen(ScrollActions, FoundryScreen[None]):
             self._transcript.show(store.transcript(session.session_id), prompts, permissions)
             self._composer.remember(tuple(prompt.text for prompt in prompts))
         self._show_permission()
-        self._show_turn()
         self._show_face()
+        self._show_turn()
 
     def _show_permission(self) -> None:
         task, session = self.record, self.session
@@ -283,6 +291,7 @@ class TaskScreen(ScrollActions, FoundryScreen[None]):
         task, session = self.record, self.session
         if task is None:
             self._turn.show("", "plain", "")
+            self.give_place()
             return
         context = self.context()
         words = turn_words(
@@ -297,6 +306,7 @@ class TaskScreen(ScrollActions, FoundryScreen[None]):
         if text and not self._transcript.following:
             text = f"{text} · scrolled up: {self.key_of('to_end')} for the newest"
         self._turn.show(text, words.tone, words.glyph)
+        self.give_place()
         if self._spinner is not None:
             moving = any(widget.moving for widget in self._spinning())
             (self._spinner.resume if moving else self._spinner.pause)()
@@ -319,10 +329,18 @@ class TaskScreen(ScrollActions, FoundryScreen[None]):
             said=said,
         )
         self._face.show(face, self._keys(*face.actions) if face is not None else ())
-        self._transcript.display = face is None
-        self._composer.display = why_no_writing(self.context()) is None and not store.gone(self.task_id)
+        self._writable = why_no_writing(self.context()) is None and not store.gone(self.task_id)
         if session is not None:
             self._composer.placeholder = PLACEHOLDERS[session.status]
+
+    def give_place(self) -> None:
+        """Give the place to the conversation, or to the view that is open in its stead."""
+        talking = not self.panes.current
+        self._face.display = talking and self._face.face is not None
+        self._transcript.display = talking and self._face.face is None
+        self._turn.display = talking and bool(self._turn.words)
+        self._request.display = talking and self._request.permission is not None
+        self._composer.display = talking and self._writable
 
     # Sessions and topics.
 
@@ -364,14 +382,6 @@ class TaskScreen(ScrollActions, FoundryScreen[None]):
         self.panes.close()
         self._show_session()
         self.show_actions()
-
-    def _step_session(self, direction: int) -> None:
-        task = self.record
-        if task is None or not task.sessions:
-            return
-        ids = [session.session_id for session in task.sessions]
-        place = ids.index(self._session_id) if self._session_id in ids else 0
-        self.choose_session(ids[(place + direction) % len(ids)])
 
     # Messages of the widgets.
 
@@ -437,35 +447,6 @@ class TaskScreen(ScrollActions, FoundryScreen[None]):
             self._show_session()
         else:
             await self.foundry.pop_screen()
-
-    def action_stop(self) -> None:
-        if (session := self.session) is not None:
-            self.foundry.commands.stop(session.session_id)
-
-    def action_new_session(self) -> None:
-        self.choose_session(self.foundry.commands.add_session(self.task_id))
-
-    def action_close_session(self) -> None:
-        if (session := self.session) is not None:
-            self.foundry.commands.close_session(session.session_id)
-
-    def action_previous_session(self) -> None:
-        self._step_session(-1)
-
-    def action_next_session(self) -> None:
-        self._step_session(1)
-
-    def action_answer_1(self) -> None:
-        self._request.answer(0)
-
-    def action_answer_2(self) -> None:
-        self._request.answer(1)
-
-    def action_answer_3(self) -> None:
-        self._request.answer(2)
-
-    def action_answer_4(self) -> None:
-        self._request.answer(3)
 
     def action_fold(self) -> None:
         self._transcript.fold(not self._transcript.unfolded)

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from textual.containers import Vertical
 from textual.widget import Widget
 
 from foundry_tui.contract.records import TaskDetail, TaskSummary
@@ -12,6 +11,7 @@ from foundry_tui.screens.scrolling import Scrolled
 from foundry_tui.view.history import local_clock
 from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.details import Details
+from foundry_tui.widgets.faces import FailureCard
 from foundry_tui.widgets.history import HistoryView
 from foundry_tui.widgets.session_tabs import ViewTab
 from foundry_tui.widgets.stage_log import StageLog
@@ -37,7 +37,7 @@ class TaskPanes:
     """Which view is open on a task screen, and what it shows."""
 
     def __init__(self, screen: "TaskScreen", key_of: Callable[[str], str]) -> None:
-        """The screen's `#main` holds the conversation (`#conversation`), which gives its place to the open view."""
+        """The screen's `give_place` has the conversation give its place to the open view."""
         self._screen = screen
         self._key_of = key_of
         self._made: dict[str, Widget] = {}
@@ -59,7 +59,7 @@ class TaskPanes:
             return
         if name not in self._made:
             self._made[name] = self._make(name)
-            await self._screen.query_one("#main", Vertical).mount(self._made[name])
+            await self._screen.mount(self._made[name], after=self._screen.query_one(FailureCard))
         self._open(name)
         self.show(self._screen.record)
 
@@ -71,7 +71,7 @@ class TaskPanes:
     def _open(self, name: str) -> None:
         self.current = name
         self._screen.hold_log(name == "log")
-        self._screen.query_one("#conversation").display = not name
+        self._screen.give_place()
         for other, view in self._made.items():
             view.display = other == name
 

@@ -51,8 +51,10 @@ class Details(Widget):
         self.refresh()
 
     def on_resize(self) -> None:
+        before = self._rows
         self._make_rows(self.size.width)
-        self.refresh()
+        if [row for _, row in before] != [row for _, row in self._rows]:
+            self.refresh()
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         self._make_rows(width)

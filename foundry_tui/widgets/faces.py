@@ -24,15 +24,15 @@ class FaceView(Widget):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._face: Face | None = None
+        self.face: Face | None = None
+        """The face that is shown."""
         self._keys: Keys = ()
 
     def show(self, face: Face | None, keys: Keys = ()) -> None:
         """Show a face with the keys of its actions, or give the place free."""
-        if (face, tuple(keys)) != (self._face, self._keys):
-            self._face, self._keys = face, tuple(keys)
+        if (face, tuple(keys)) != (self.face, self._keys):
+            self.face, self._keys = face, tuple(keys)
             self.refresh()
-        self.display = face is not None
 
     def render_line(self, y: int) -> Strip:
         width, height = self.size
@@ -46,7 +46,7 @@ class FaceView(Widget):
         return strip_of(text, width, self.rich_style)
 
     def _lines(self, width: int) -> list[Text]:
-        face = self._face
+        face = self.face
         if face is None:
             return []
         style = tone(self, f"face--{face.tone}")
@@ -125,21 +125,21 @@ class TurnLine(Widget):
         super().__init__(id=id)
         self._clock = clock
         self._spinner = glyph_set(ascii_only).spinner
-        self._words = ""
+        self.words = ""
+        """What is said; empty for nothing."""
         self._tone = "plain"
         self._glyph: str | None = None
 
     def show(self, words: str, tone: str, glyph: str | None) -> None:
         """Say this, behind a glyph, or behind a spinner if it is None."""
-        if (words, tone, glyph) != (self._words, self._tone, self._glyph):
-            self._words, self._tone, self._glyph = words, tone, glyph
+        if (words, tone, glyph) != (self.words, self._tone, self._glyph):
+            self.words, self._tone, self._glyph = words, tone, glyph
             self.refresh()
-        self.display = bool(words)
 
     @property
     def moving(self) -> bool:
         """Whether a spinner turns."""
-        return self._glyph is None and bool(self._words)
+        return self._glyph is None and bool(self.words)
 
     def spin(self) -> None:
         """The frame is another."""
@@ -149,5 +149,5 @@ class TurnLine(Widget):
     def render_line(self, y: int) -> Strip:
         style = tone(self, f"turn--{self._tone}")
         glyph = self._glyph if self._glyph is not None else self._spinner[self._clock.frame() % len(self._spinner)]
-        line = Text.assemble((f" {glyph} ", style + Style(bold=True)), (self._words, style))
+        line = Text.assemble((f" {glyph} ", style + Style(bold=True)), (self.words, style))
         return strip_of(line, self.size.width, self.rich_style)

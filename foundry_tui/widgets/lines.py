@@ -3,7 +3,6 @@
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
-from textual import events
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -22,7 +21,8 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
     DEFAULT_CSS = """
     Lines {
         overflow-x: hidden;
-        overflow-y: scroll;
+        overflow-y: auto;
+        scrollbar-gutter: stable;
         scrollbar-size-vertical: 1;
         background: $background;
         color: $foreground;
@@ -100,9 +100,12 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
             self._follow = following
             self.post_message(self.FollowChanged(self, following))
 
-    def on_resize(self, event: events.Resize) -> None:
-        event.prevent_default()
-        self.resized()
+    def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:
+        # A resize event comes only after the new size was drawn once: too late for lines that depend on the width.
+        changed = super()._size_updated(size, virtual_size, container_size, layout)
+        if changed and size:
+            self.resized()
+        return changed
 
     def resized(self) -> None:
         """The view has another size now."""

@@ -54,7 +54,6 @@ class PermissionRequest(Widget, can_focus=True):
         if permission is None or self._permission is None or permission.permission_id != self._permission.permission_id:
             self._chosen = 0
         self._permission, self._more, self._session = permission, more, session
-        self.display = permission is not None
         self.refresh(layout=True)
 
     def action_choose(self, direction: int) -> None:

@@ -52,6 +52,8 @@ class Stepper(Widget):
         self._spinner = glyph_set(ascii_only).spinner
         self._steps: tuple[Step, ...] = ()
         self._compact = False
+        self._rows_key: tuple[tuple[Step, ...], int, int] | None = None
+        self._kept_rows: list[tuple[Step, int]] = []
 
     @property
     def moving(self) -> bool:
@@ -94,8 +96,11 @@ class Stepper(Widget):
 
     def _rows(self, width: int) -> list[tuple[Step, int]]:
         """Which step stands on each line: part 0 is a whole line, 1 the first of several, 2 and more are the others."""
-        rows: list[tuple[Step, int]] = []
         now = self._clock.now_ms()
+        key = (self._steps, width, now // 1000)
+        if key == self._rows_key:
+            return self._kept_rows
+        rows: list[tuple[Step, int]] = []
         for step in self._steps:
             told = step.state not in (StepState.PENDING, StepState.DONE) or step.attempt > 1
             detail = self._detail(step, now) if told and width < ROOM_FOR_DETAIL else ""
@@ -104,6 +109,7 @@ class Stepper(Widget):
             else:
                 rows.append((step, 1))
                 rows += [(step, 2 + part) for part in range(len(self._detail_lines(detail, width)))]
+        self._rows_key, self._kept_rows = key, rows
         return rows
 
     def _detail_lines(self, detail: str, width: int) -> list[Text]:

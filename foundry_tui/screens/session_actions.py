@@ -1,0 +1,62 @@
+"""What can be done with the sessions of the task that a screen shows."""
+
+from foundry_tui.contract.records import SessionSummary, TaskSummary
+from foundry_tui.screens.base import FoundryScreen
+from foundry_tui.widgets.permission import PermissionRequest
+
+
+class SessionActions(FoundryScreen[None]):
+    """The actions of the table's group Session, on the visible session."""
+
+    task_id: str
+
+    @property
+    def record(self) -> TaskSummary | None:
+        """The task as far as it is known."""
+        raise NotImplementedError
+
+    @property
+    def session(self) -> SessionSummary | None:
+        """The visible session."""
+        raise NotImplementedError
+
+    def choose_session(self, session_id: str) -> None:
+        """Show another session of the task."""
+        raise NotImplementedError
+
+    def _step_session(self, direction: int) -> None:
+        task = self.record
+        if task is None or not task.sessions:
+            return
+        ids = [session.session_id for session in task.sessions]
+        place = ids.index(session.session_id) if (session := self.session) is not None else 0
+        self.choose_session(ids[(place + direction) % len(ids)])
+
+    def action_stop(self) -> None:
+        if (session := self.session) is not None:
+            self.foundry.commands.stop(session.session_id)
+
+    def action_new_session(self) -> None:
+        self.choose_session(self.foundry.commands.add_session(self.task_id))
+
+    def action_close_session(self) -> None:
+        if (session := self.session) is not None:
+            self.foundry.commands.close_session(session.session_id)
+
+    def action_previous_session(self) -> None:
+        self._step_session(-1)
+
+    def action_next_session(self) -> None:
+        self._step_session(1)
+
+    def action_answer_1(self) -> None:
+        self.query_one(PermissionRequest).answer(0)
+
+    def action_answer_2(self) -> None:
+        self.query_one(PermissionRequest).answer(1)
+
+    def action_answer_3(self) -> None:
+        self.query_one(PermissionRequest).answer(2)
+
+    def action_answer_4(self) -> None:
+        self.query_one(PermissionRequest).answer(3)
