@@ -116,9 +116,9 @@ def test_a_pruned_id_is_never_used_again(shared: BackendProcess) -> None:
     ],
 )
 def test_a_wrong_value_is_named_by_its_field(shared: BackendProcess, field: str, value: object) -> None:
-    before = shared.get("/v1/tasks")
+    before = len(shared.get("/v1/tasks")["tasks"])
     refused(shared.http.post("/v1/tasks", json=creating(shared, **{field: value})), 422, field)
-    assert shared.get("/v1/tasks")["seq"] == before["seq"]
+    assert len(shared.get("/v1/tasks")["tasks"]) == before
 
 
 def test_all_wrong_values_are_named_at_once(shared: BackendProcess) -> None:
