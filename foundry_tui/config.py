@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -47,6 +47,19 @@ class Provision(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stage_backoff_ms: Milliseconds | None = None
 
 
+class Local(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[local]`: how the provider `local` of our own backend works. Absent values are the backend's own."""
+
+    agent: Text | None = None
+    sandbox_agent: Text | None = None
+    permissions: Literal["ask", "reads", "all"] | None = None
+    copy_files: tuple[Text, ...] | None = None
+    setup_timeout_ms: Count | None = None
+    fetch_timeout_ms: Count | None = None
+    bubblewrap: bool | None = None
+    writable: tuple[Text, ...] | None = None
+
+
 class App(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[app]`: how the app looks and tells."""
 
@@ -62,6 +75,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     backend: Backend = Backend()
     provision: Provision = Provision()
+    local: Local = Local()
     app: App = App()
     keys: dict[str, str] = {}
 
@@ -97,6 +111,22 @@ KEYS: tuple[Key, ...] = (
         "Attempts of a stage before the task stops in error."),
     Key("provision", "stage_backoff_ms", "FOUNDRY_STAGE_BACKOFF_MS", "1000",
         "Milliseconds before the second attempt; doubles with each further one."),
+    Key("local", "agent", "FOUNDRY_AGENT", '"codex"',
+        "Agent of tasks that name none. Absent: the first that is installed."),
+    Key("local", "sandbox_agent", "FOUNDRY_SANDBOX_AGENT", '"~/bin/sandbox-agent"',
+        "The sandbox-agent binary. Absent: the one that foundry agent install put there."),
+    Key("local", "permissions", "FOUNDRY_PERMISSIONS", '"reads"',
+        "What agents may do without a question: ask (nothing), reads, or all."),
+    Key("local", "copy_files", "FOUNDRY_COPY_FILES", '[".env"]',
+        "Untracked files of the repository that each sandbox gets; commas between them in the variable."),
+    Key("local", "setup_timeout_ms", "FOUNDRY_SETUP_TIMEOUT_MS", "600000",
+        "Milliseconds that the repository's set-up script may take."),
+    Key("local", "fetch_timeout_ms", "FOUNDRY_FETCH_TIMEOUT_MS", "10000",
+        "Milliseconds that fetching from a remote may take before it is done without."),
+    Key("local", "bubblewrap", "FOUNDRY_BUBBLEWRAP", "true",
+        "Run agents under bubblewrap, where it is installed."),
+    Key("local", "writable", "FOUNDRY_SANDBOX_WRITABLE", '["~/.cache"]',
+        "Further folders that an agent under bubblewrap may write to; commas between them in the variable."),
     Key("app", "theme", "FOUNDRY_THEME", '"foundry-dark"',
         "Colour theme, by its name in the palette."),
     Key("app", "ascii", "FOUNDRY_ASCII", "true",
@@ -187,7 +217,7 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] =
     for key in KEYS:
         value = environ.get(key.env)
         if value:
-            found[key.section, key.name] = Origin(value, key.env)
+            found[key.section, key.name] = Origin(_parts(value) if key.example.startswith("[") else value, key.env)
     for name, given in (flags or {}).items():
         if given is not None:
             section, _, key_name = name.partition(".")
@@ -195,11 +225,32 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] =
     sections = {
         "backend": _section(Backend, "backend", found),
         "provision": _section(Provision, "provision", found),
+        "local": _section(Local, "local", found),
         "app": _section(App, "app", found),
     }
     settings = msgspec.convert({**sections, "keys": key_map}, Settings)
     origins = {f"{section}.{name}": origin.where for (section, name), origin in found.items()}
     return Loaded(settings, file, text is not None, origins)
+
+
+def _parts(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def as_environ(settings: Settings) -> dict[str, str]:
+    """What our own backend is told by its environment: the settings of `[provision]` and `[local]` that are given."""
+    told: dict[str, str] = {}
+    for key in KEYS:
+        value = getattr(getattr(settings, key.section), key.name)
+        if key.section not in ("provision", "local") or value is None:
+            continue
+        if isinstance(value, bool):
+            told[key.env] = str(int(value))
+        elif isinstance(value, tuple):
+            told[key.env] = ",".join(os.path.expanduser(part) for part in value)  # noqa: PTH111 - as in `absolute`
+        else:
+            told[key.env] = os.path.expanduser(str(value))  # noqa: PTH111 - as in `absolute`
+    return told
 
 
 def _read(file: Path) -> str | None:

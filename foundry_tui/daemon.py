@@ -51,6 +51,7 @@ class Plan:
     token_file: Path | None
     database: str | None
     max_provisioning: int | None
+    allow_remote: bool
     environ: Mapping[str, str]
 
     @property
@@ -74,10 +75,12 @@ class Plan:
             words += ["--database", self.database]
         if self.max_provisioning is not None:
             words += ["--max-provisioning", str(self.max_provisioning)]
+        if self.allow_remote:
+            words.append("--allow-remote")
         return words
 
 
-def plan(settings: config.Settings, environ: Mapping[str, str] = os.environ) -> Plan:
+def plan(settings: config.Settings, environ: Mapping[str, str] = os.environ, *, allow_remote: bool = False) -> Plan:
     """How these settings run our own backend; raises `config.ConfigError` for an address that cannot be."""
     own = config.without_address(settings)
     target, _ = config.target(own, environ)
@@ -87,12 +90,6 @@ def plan(settings: config.Settings, environ: Mapping[str, str] = os.environ) -> 
             f"the path of the socket is too long for this system ({len(os.fsencode(target.uds))} bytes, "
             f"{SOCKET_PATH_BYTES} fit): {target.uds}; set XDG_RUNTIME_DIR or backend.listen to a shorter one"
         )
-    provision = {
-        "FOUNDRY_PROVIDER": settings.provision.provider,
-        "FOUNDRY_STAGE_TIMEOUT_MS": settings.provision.stage_timeout_ms,
-        "FOUNDRY_STAGE_ATTEMPTS": settings.provision.stage_attempts,
-        "FOUNDRY_STAGE_BACKOFF_MS": settings.provision.stage_backoff_ms,
-    }
     return Plan(
         target=target,
         data_dir=config.absolute(backend.data_dir) if backend.data_dir else config.default_data_dir(environ),
@@ -100,7 +97,8 @@ def plan(settings: config.Settings, environ: Mapping[str, str] = os.environ) -> 
         token_file=config.absolute(backend.token_file) if backend.token_file else None,
         database=backend.database,
         max_provisioning=backend.max_provisioning,
-        environ={**environ, **{name: str(value) for name, value in provision.items() if value is not None}},
+        allow_remote=allow_remote,
+        environ={**environ, **config.as_environ(settings)},
     )
 
 

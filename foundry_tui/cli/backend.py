@@ -21,6 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def _serve_options(command: F) -> F:
     for option in (
+        click.option("--allow-remote", is_flag=True, help="Listen elsewhere than on loopback; put TLS before it."),
         click.option("--max-provisioning", type=int, metavar="N", help="How many stages may run at once."),
         click.option("--database", metavar="URL", help="URL of the database; SQLite in the data folder if absent."),
         click.option("--token-file", metavar="FILE", help="File with the token that clients on TCP must give."),
@@ -32,8 +33,9 @@ def _serve_options(command: F) -> F:
 
 
 def _plan(context: Context, flags: dict[str, object]) -> daemon.Plan:
+    allow_remote = bool(flags.pop("allow_remote"))
     given = {f"backend.{name}": value for name, value in flags.items() if value is not None}
-    return daemon.plan(context.with_flags(given).settings)
+    return daemon.plan(context.with_flags(given).settings, allow_remote=allow_remote)
 
 
 @click.group()

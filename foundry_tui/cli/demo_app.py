@@ -1,6 +1,6 @@
 """The app over the demo's world, with the story playing beside it."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from foundry_tui.app import FoundryApp
 from foundry_tui.cli.app import loaded, options, run_beside

@@ -103,6 +103,18 @@ def test_a_start_that_cannot_be_is_exit_1_and_names_why(cli: Cli, words: tuple[s
         assert done.out == ""
 
 
+def test_elsewhere_than_on_loopback_only_when_told_so(cli: Cli, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret")
+    words = ("--listen", "0.0.0.0:0", "--token-file", str(token))
+    assert "--allow-remote" in cli("backend", "serve", *words, code=1).err
+    process, line = serve(cli, *words, "--allow-remote")
+    assert str(line["listening"]).startswith("0.0.0.0:")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
+    assert process.returncode == 0
+
+
 @pytest.mark.parametrize("words", [("--listen", "nowhere"), ("--max-provisioning", "0"), ("--max-provisioning", "x")])
 def test_wrong_options_are_exit_2(cli: Cli, words: tuple[str, ...]) -> None:
     assert cli("backend", "serve", *words, code=2).err

@@ -91,7 +91,7 @@ def test_keys_of_the_file_reach_the_app(tmp_path: Path) -> None:
 
 def test_the_table_of_keys_and_the_structs_are_one(tmp_path: Path) -> None:
     table = {(key.section, key.name) for key in config.KEYS}
-    structs = {"backend": config.Backend, "provision": config.Provision, "app": config.App}
+    structs = {"backend": config.Backend, "provision": config.Provision, "local": config.Local, "app": config.App}
     assert table == {(section, name) for section, struct in structs.items() for name in struct.__struct_fields__}
     assert len({key.env for key in config.KEYS}) == len(config.KEYS)
 
@@ -147,3 +147,21 @@ def test_a_token_file_without_a_token_is_refused(tmp_path: Path, content: str) -
 def test_a_token_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nope cannot be read"):
         config.read_token(str(tmp_path / "nope"))
+
+
+def test_what_the_backend_is_told_by_its_environment(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        '[provision]\nstage_attempts = 2\n[local]\nbubblewrap = true\ncopy_files = [".env", "a b"]\n'
+        "[app]\nbell = false\n",
+    )
+    environ = env(tmp_path, FOUNDRY_SANDBOX_WRITABLE="/a, /b", FOUNDRY_PERMISSIONS="reads")
+    settings = config.load({}, environ).settings
+    assert settings.local.writable == ("/a", "/b")
+    assert config.as_environ(settings) == {
+        "FOUNDRY_STAGE_ATTEMPTS": "2",
+        "FOUNDRY_BUBBLEWRAP": "1",
+        "FOUNDRY_COPY_FILES": ".env,a b",
+        "FOUNDRY_SANDBOX_WRITABLE": "/a,/b",
+        "FOUNDRY_PERMISSIONS": "reads",
+    }
