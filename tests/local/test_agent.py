@@ -238,12 +238,22 @@ async def test_a_long_silence_is_no_failure(world: World) -> None:
         assert told.text == "done"
 
 
-async def test_more_events_than_the_ring_holds_arrive_whole(world: World) -> None:
+async def test_a_burst_that_the_ring_holds_arrives_whole(world: World) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
-        told = await turn(provider, world, task, "flood 3000")
-        assert told.text == " ".join(str(number) for number in range(3000))
+        told = await turn(provider, world, task, "flood 900")
+        assert told.text == " ".join(str(number) for number in range(900))
         assert told.of(TranscriptKind.NOTICE) == []
+
+
+async def test_of_a_burst_beyond_the_ring_what_is_lost_is_counted(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told = await turn(provider, world, task, "flood 6000")
+        lost = sum(int(notice.split()[0]) for notice in told.of(TranscriptKind.NOTICE))
+        numbers = [int(word) for word in told.text.split()]
+        assert numbers == sorted(set(numbers))
+        assert len(numbers) + lost == 6000
 
 
 async def test_a_closed_session_leaves_no_process(world: World) -> None:

@@ -103,6 +103,19 @@ async def test_losses_are_uncommitted_files_and_unpushed_commits(git_world: Worl
         assert list(provider.would_lose(task)) == []
 
 
+async def test_losses_are_known_again_after_a_restart(git_world: World) -> None:
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        assert task.sandbox is not None
+        (Path(task.sandbox.cwd) / "new.txt").write_text("x")
+        await computed(git_world, provider, task)
+    async with git_world.provider() as provider:
+        assert list(provider.would_lose(task)) == ["1 uncommitted file: new.txt"]
+        await git_world.kill(provider, task)
+        assert list(provider.would_lose(task)) == []
+    assert not (git_world.data / "sandboxes" / task.task_id).exists()
+
+
 async def test_a_request_starts_nothing_that_it_waits_for(git_world: World) -> None:
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())

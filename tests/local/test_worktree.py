@@ -391,3 +391,11 @@ async def test_nothing_to_destroy_is_success(git_world: World) -> None:
     async with git_world.provider() as provider:
         await provider.destroy_sandbox(git_world.call(git_world.task()), Release())
         await provider.release_sandbox(git_world.call(git_world.task()), Release())
+
+
+async def test_what_the_disk_refuses_is_said(git_world: World) -> None:
+    git_world.data.mkdir()
+    (git_world.data / "sandboxes").write_text("a file in the place of the folder")
+    async with git_world.provider() as provider:
+        with pytest.raises(ProviderError, match="the sandbox cannot be made"):
+            await provider.create_sandbox(git_world.call(git_world.task()))

@@ -107,7 +107,7 @@ class Telling:
         for arrival in arrivals:
             message = arrival.message
             if isinstance(message, Gap):
-                text = f"{message.events} events of the agent were lost while nobody was listening."
+                text = f"{message.events} events of the agent were lost: nobody was listening, or not fast enough."
                 items[f"gap-{arrival.number}"] = Item(f"gap-{arrival.number}", TranscriptKind.NOTICE, text)
             elif message.method is None:
                 await self._flush(items)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+from anyio.abc import TaskStatus
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from backend_stub.providers.base import CallError
@@ -50,9 +51,13 @@ class Changes:
         self._busy: set[str] = set()
         self._jobs: MemoryObjectSendStream[str] | None = None
         self._idle = anyio.Event()
+        self._left: set[str] = set()
+        self._step = anyio.Event()
 
-    async def run(self) -> None:
-        """Compute what is asked for until cancelled."""
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Compute what is asked for until cancelled, beginning with what an earlier run knew."""
+        self._losses = {**await anyio.to_thread.run_sync(self._records.known_losses), **self._losses}
+        task_status.started()
         send, receive = anyio.create_memory_object_stream[str](float("inf"))
         self._jobs = send
         async with send, receive, anyio.create_task_group() as group:
@@ -70,6 +75,8 @@ class Changes:
                     await self._compute(task_id)
                 finally:
                     self._busy.discard(task_id)
+                    self._step.set()
+                    self._step = anyio.Event()
                 if task_id in self._again:
                     self._again.discard(task_id)
                     self.refresh(task_id)
@@ -100,17 +107,33 @@ class Changes:
         """The changes as last computed; None before that."""
         return self._diffs.get(task_id)
 
+    async def leave(self, task_id: str) -> None:
+        """The worktree is about to be removed: look into it no more, and wait until nobody does."""
+        self._left.add(task_id)
+        while task_id in self._busy:
+            await self._step.wait()
+
+    def watch(self, task_id: str) -> None:
+        """The worktree is there, also again: compute what it has."""
+        self._left.discard(task_id)
+        self.refresh(task_id)
+
     def forget(self, task_id: str) -> None:
         """The worktree is gone; its last diff is kept for reading."""
         self._losses.pop(task_id, None)
 
     async def _compute(self, task_id: str) -> None:
+        if task_id in self._left:
+            return
         try:
             record = await anyio.to_thread.run_sync(self._records.load, task_id)
             if record is None or not await anyio.to_thread.run_sync(Path(record.worktree).is_dir):
                 self._losses.pop(task_id, None)
                 return
-            self._losses[task_id] = await losses_of(record)
+            losses = await losses_of(record)
+            if losses != self._losses.get(task_id):
+                await anyio.to_thread.run_sync(self._records.save_losses, task_id, losses)
+            self._losses[task_id] = losses
             self._diffs[task_id] = Diff(files=await diff_of(record), computed_at=self._now())
         except (CallError, OSError) as error:
             # What cannot be computed now keeps its last value; removal looks for itself.

@@ -1,7 +1,8 @@
 """The provider `local`: a worktree of the repository for each task, and a sandbox-agent server in it."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
@@ -51,7 +52,7 @@ class LocalProvider:
         try:
             async with anyio.create_task_group() as group:
                 self.agents.use(group)
-                group.start_soon(self.changes.run)
+                await group.start(self.changes.run)
                 task_status.started()
                 await anyio.sleep_forever()
         finally:
@@ -98,6 +99,10 @@ class LocalProvider:
             call.log(f"fetching failed, going on with what is known: {error.message}")
 
     async def create_sandbox(self, call: Call) -> SandboxMade:
+        with _named_errors("the sandbox cannot be made"):
+            return await self._make(call)
+
+    async def _make(self, call: Call) -> SandboxMade:
         task = call.task
         if not task.branch:
             raise ProviderError("the task has no branch yet")
@@ -109,7 +114,7 @@ class LocalProvider:
         if record.made is not Made.READY:
             await self._prepare(call, record)
             record = await self._worktrees.finish(record)
-        self.changes.refresh(task.task_id)
+        self.changes.watch(task.task_id)
         sandbox = Sandbox(sandbox_id=task.task_id, cwd=record.worktree, created_at=record.created_at)
         return SandboxMade(sandbox, resumed=resumed)
 
@@ -138,8 +143,9 @@ class LocalProvider:
         record = await self._record(call)
         if record is None:
             return
-        await self._remove(call, record, force=how.force)
-        await self._worktrees.released(record)
+        with _named_errors("the worktree cannot be removed"):
+            await self._remove(call, record, force=how.force)
+            await self._worktrees.released(record)
         self.changes.forget(call.task.task_id)
 
     async def destroy_sandbox(self, call: Call, how: Release) -> None:
@@ -148,19 +154,25 @@ class LocalProvider:
         record = await self._record(call)
         if record is None:
             return
-        await self._remove(call, record, force=how.force)
-        if how.delete_branch:
-            await self._worktrees.delete_branch(record, _told(call))
-        await anyio.to_thread.run_sync(self._records.forget, call.task.task_id)
+        with _named_errors("the sandbox cannot be removed"):
+            await self._remove(call, record, force=how.force)
+            if how.delete_branch:
+                await self._worktrees.delete_branch(record, _told(call))
+            await anyio.to_thread.run_sync(self._records.forget, call.task.task_id)
         self.changes.forget(call.task.task_id)
 
     async def _remove(self, call: Call, record: Record, *, force: bool) -> None:
-        # What was known when the person was asked may have changed since.
-        if not force and await anyio.to_thread.run_sync(Path(record.worktree).is_dir):
-            losses = await losses_of(record)
-            if losses:
-                raise ProviderError(f"{record.worktree} is kept: it has {'; '.join(losses)}", retryable=False)
-        await self._worktrees.remove(record, _told(call), force=force)
+        await self.changes.leave(call.task.task_id)
+        try:
+            # What was known when the person was asked may have changed since.
+            if not force and await anyio.to_thread.run_sync(Path(record.worktree).is_dir):
+                losses = await losses_of(record)
+                if losses:
+                    raise ProviderError(f"{record.worktree} is kept: it has {'; '.join(losses)}", retryable=False)
+            await self._worktrees.remove(record, _told(call), force=force)
+        except BaseException:
+            self.changes.watch(call.task.task_id)
+            raise
 
     # From what is known
 
@@ -232,6 +244,16 @@ class LocalProvider:
 
     def _wrap(self, argv: Sequence[str], cwd: Path) -> Sequence[str]:
         return wrapped(argv, cwd, self._data_dir, self._settings.writable, self._environ)
+
+
+@contextmanager
+def _named_errors(what: str) -> Iterator[None]:
+    """What the file system refuses, in the words of a provider."""
+    try:
+        yield
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        raise ProviderError(f"{what}: {error.strerror or error}{place}") from error
 
 
 def _told(call: Call) -> Told:

@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from foundry_tui.contract.ids import is_task_id
 
+LOSSES = "losses.json"
+
 
 class Made(StrEnum):
     """How far the making has come. Up to `made` nobody has worked in the worktree yet."""
@@ -88,11 +90,30 @@ class Records:
         if folder.is_symlink():
             raise OSError(f"{folder} is a symbolic link")
         shutil.rmtree(folder / "agent", ignore_errors=True)
+        (folder / LOSSES).unlink(missing_ok=True)
         for path in (folder / "work", folder):
             if path == folder:
                 (folder / "record.json").unlink(missing_ok=True)
             if path.is_dir():
                 path.rmdir()
+
+    def save_losses(self, task_id: str, losses: tuple[str, ...]) -> None:
+        """Keep what removing would lose as it is known now, for the next run of the backend."""
+        folder = self.folder(task_id)
+        new = folder / f"{LOSSES}.new"
+        new.write_bytes(msgspec.json.encode(losses))
+        new.replace(folder / LOSSES)
+
+    def known_losses(self) -> dict[str, tuple[str, ...]]:
+        """What was kept, by task."""
+        known = {}
+        for record in self.all():
+            try:
+                kept = (self.folder(record.task_id) / LOSSES).read_bytes()
+                known[record.task_id] = msgspec.json.decode(kept, type=tuple[str, ...])
+            except (FileNotFoundError, msgspec.DecodeError):
+                continue
+        return known
 
     def all(self) -> Iterator[Record]:
         """The records of all tasks, in no order."""

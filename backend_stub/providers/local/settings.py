@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from backend_stub.agents.sandbox_agent.policy import Policy
 from backend_stub.settings import SettingError
@@ -44,7 +45,7 @@ class LocalSettings:
             fetch_timeout=_seconds(environ, "FOUNDRY_FETCH_TIMEOUT_MS", default.fetch_timeout),
             copy=_list(environ, "FOUNDRY_COPY_FILES"),
             bubblewrap=bubblewrap == "1",
-            writable=_list(environ, "FOUNDRY_SANDBOX_WRITABLE"),
+            writable=tuple(str(Path(name).expanduser()) for name in _list(environ, "FOUNDRY_SANDBOX_WRITABLE")),
         )
 
 
