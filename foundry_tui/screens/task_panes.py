@@ -1,11 +1,13 @@
 """The views of a task beside its conversation: history, stage log, changes, details; made when first opened."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from textual.widget import Widget
 
 from foundry_tui.contract.records import TaskDetail, TaskSummary
+from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import PROVISIONING, TaskStatus
 from foundry_tui.screens.scrolling import Scrolled
 from foundry_tui.view.history import local_clock
@@ -29,6 +31,8 @@ PANES = (
 )
 """The views, as their tabs name them."""
 
+PATIENCE = (0.5, 1.0, 2.0)
+"""Seconds after which changes are asked for again that were not computed yet; then it is left at that."""
 HISTORY_WINDOW = 200
 """Events that a task's record brings along; a history as long as that may have begun earlier."""
 
@@ -61,6 +65,7 @@ class TaskPanes:
             self._made[name] = self._make(name)
             await self._screen.mount(self._made[name], after=self._screen.query_one(FailureCard))
         self._open(name)
+        self._diff_of = None
         self.show(self._screen.record)
 
     def close(self) -> None:
@@ -71,6 +76,8 @@ class TaskPanes:
     def _open(self, name: str) -> None:
         self.current = name
         self._screen.hold_log(name == "log")
+        if name != "changes":
+            self._screen.workers.cancel_group(self._screen, "diff")
         self._screen.give_place()
         for other, view in self._made.items():
             view.display = other == name
@@ -133,12 +140,21 @@ class TaskPanes:
 
     async def _fetch_changes(self, view: ChangesView) -> None:
         """The changes as the backend knows them now; asked for again when the task's status changes."""
-        diff = await self._ask(self._screen.foundry.commands.diff(self._screen.task_id), "read the changes")
+        diff = await self._diff()
+        for seconds in PATIENCE:
+            if diff is None or diff.computed_at is not None:
+                break
+            # The backend computes them behind its first answer, and no event tells when it is done.
+            await asyncio.sleep(seconds)
+            diff = await self._diff()
         if diff is None:
             view.show((), "The changes could not be read.")
-            self._diff_of = None
         else:
-            view.show(diff.files, "No file was changed." if diff.computed_at else "Changes are not known yet.")
+            known = diff.computed_at is not None
+            view.show(diff.files, "No file was changed." if known else "Changes are not known yet.")
+
+    async def _diff(self) -> Diff | None:
+        return await self._ask(self._screen.foundry.commands.diff(self._screen.task_id), "read the changes")
 
     async def _ask(self, call: Awaitable[T], what: str) -> T | None:
         """Wait for an answer of the backend; a refusal is said, and answered with None."""

@@ -14,8 +14,8 @@ def branch_problem(name: str) -> str | None:
         return "a branch needs a name"
     if name.startswith("-"):
         return "cannot begin with a dash"
-    if name in {"@", "HEAD"}:
-        return f"{name} means something else to git"
+    if name == "HEAD":
+        return "HEAD means something else to git"
     if (bad := _FORBIDDEN.search(name)) is not None:
         character = bad.group()
         shown = (

@@ -1,0 +1,206 @@
+"""What the task screen shows, as pure functions: steps, failures, transcripts, diffs, branch names."""
+
+import subprocess
+from itertools import accumulate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from foundry_tui.contract.records import (
+    HistoryEvent,
+    HistoryKind,
+    Prompt,
+    PromptState,
+    StageState,
+    TranscriptItem,
+    TranscriptKind,
+    summary_of,
+)
+from foundry_tui.contract.status import StageName, TaskStatus
+from foundry_tui.view.branch_rules import branch_problem
+from foundry_tui.view.diffs import DiffMark, counts, edit_lines, patch_lines
+from foundry_tui.view.history import details, sentence
+from foundry_tui.view.line_index import LineIndex
+from foundry_tui.view.new_task import is_url
+from foundry_tui.view.stepper import StepState, failure, spent_text, steps
+from foundry_tui.view.transcript import blocks, entry_of, first_difference, prompts_by_item
+from tests.app.factories import NOW, SECOND, make_detail, make_error
+
+
+def item(index: int, body: str = "x", kind: TranscriptKind = TranscriptKind.MESSAGE) -> TranscriptItem:
+    return TranscriptItem(item_id=f"i{index}", session_id="s", index=index, kind=kind, body=body, at=NOW, revision=1)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("a", "fix/login", "a.b", "$(id)", "日本語", "-x", "a..b", "a b", "a~", "a^", "a:b", "a?b", "a*b", "a[b"),
+        *("a\\b", "/a", "a/", "a//b", ".a", "a/.b", "a.lock", "a.lock/b", "a.", "@", "HEAD", "a@{b", "a\tb"),
+        *("a\x7fb", "", "@a", "a@"),
+    ],
+)
+def test_branch_names_are_judged_as_git_does(name: str) -> None:
+    asked = subprocess.run(["git", "check-ref-format", "--branch", name], capture_output=True, check=False)
+    assert (branch_problem(name) is None) == (asked.returncode == 0)
+
+
+@pytest.mark.parametrize("status", list(TaskStatus))
+def test_a_summary_tells_the_same_steps_as_the_whole_task(status: TaskStatus) -> None:
+    whole = make_detail(1, status)
+    assert [step.state for step in steps(whole)[1:]] == [step.state for step in steps(summary_of(whole))[1:]]
+
+
+def test_a_stage_between_attempts_waits_until_its_next_one() -> None:
+    task = make_detail(1, TaskStatus.CREATE_SANDBOX)
+    stages = tuple(
+        replace(stage, attempt=2, finished_at=NOW, error=make_error())
+        if stage.name is StageName.CREATE_SANDBOX
+        else stage
+        for stage in task.stages
+    )
+    event = HistoryEvent(
+        seq=1,
+        task_id=task.task_id,
+        kind=HistoryKind.STAGE_RETRYING,
+        at=NOW,
+        payload={"stage": "create_sandbox", "next_at": NOW + 5 * SECOND},
+    )
+    step = steps(replace(task, stages=stages, history=(event,)))[2]
+    assert step.state is StepState.WAITING
+    assert step.resumes_at == NOW + 5 * SECOND
+    assert step.attempt == 2
+
+
+def test_a_cancelled_stage_says_so() -> None:
+    task = make_detail(1, TaskStatus.KILLED)
+    stages = tuple(replace(stage, state=StageState.CANCELLED) for stage in task.stages)
+    assert {step.word for step in steps(replace(task, stages=stages))[1:]} == {"cancelled"}
+
+
+def test_pending_and_refused_creations() -> None:
+    task = make_detail(1, TaskStatus.QUEUED)
+    assert steps(task, pending=True)[0].word == "sending"
+    assert steps(task, refused=True)[0].word == "refused"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "retryable", "tried"),
+    [(3, True, "tried 3 times"), (1, False, "tried once; not tried again"), (1, True, "tried once of 3")],
+)
+def test_a_failure_says_what_was_tried(attempt: int, retryable: bool, tried: str) -> None:
+    task = make_detail(1, TaskStatus.ERROR)
+    error = make_error(retryable=retryable)
+    stages = tuple(
+        replace(stage, attempt=attempt) if stage.name is StageName.CREATE_SANDBOX else stage for stage in task.stages
+    )
+    found = failure(replace(task, error=error, stages=stages))
+    assert found is not None
+    assert found.tried.startswith(tried)
+
+
+def test_nothing_failed_is_no_failure() -> None:
+    assert failure(make_detail(1, TaskStatus.IDLE)) is None
+
+
+def test_time_spent_never_runs_backwards() -> None:
+    step = steps(make_detail(1, TaskStatus.CREATE_SANDBOX))[2]
+    assert spent_text(step, NOW - 60 * SECOND) == "0s"
+    assert spent_text(step, NOW) == "12s"
+
+
+@given(st.lists(st.integers(0, 9), max_size=40), st.lists(st.tuples(st.integers(0, 39), st.integers(0, 9)), max_size=9))
+def test_lines_are_found_in_the_items_that_they_belong_to(heights: list[int], changes: list[tuple[int, int]]) -> None:
+    index = LineIndex(heights)
+    for place, height in changes:
+        if place < len(heights):
+            assert index.set(place, height) == height - heights[place]
+            heights[place] = height
+        index.start(min(place // 2, len(heights)))
+    assert index.total == sum(heights)
+    starts = list(accumulate(heights, initial=0))
+    for line in range(sum(heights)):
+        place, inside = index.locate(line)
+        assert starts[place] + inside == line
+        assert 0 <= inside < heights[place]
+    with pytest.raises(IndexError):
+        index.locate(index.total)
+
+
+@given(st.text(alphabet="ab`~ \n#-", max_size=80))
+def test_blocks_lose_nothing_that_was_said(text: str) -> None:
+    assert "".join("".join(blocks(text)).split()) == "".join(text.split())
+
+
+def test_blank_lines_in_code_end_no_block() -> None:
+    assert blocks("one\n\n```\na\n\nb\n```\n\ntwo") == ["one", "```\na\n\nb\n```", "two"]
+
+
+@given(st.integers(0, 300), st.integers(0, 300), st.integers(0, 300))
+def test_the_first_difference_of_two_versions(length: int, other: int, place: int) -> None:
+    old = [item(number) for number in range(length)]
+    new = [*old[:other], *(item(number) for number in range(length, other))]
+    if place < len(new):
+        new[place] = item(place, "changed")
+    expected = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    assert first_difference(old, new) == expected
+
+
+def test_prompts_find_their_items_by_id_and_then_by_text() -> None:
+    def prompt(prompt_id: str, text: str) -> Prompt:
+        return Prompt(prompt_id=prompt_id, session_id="s", text=text, state=PromptState.DELIVERED, at=NOW)
+
+    said = [item(0, "go", TranscriptKind.PROMPT), item(1, "go", TranscriptKind.PROMPT)]
+    prompts = (prompt("p1", "go"), prompt("i0", "go"), prompt("p3", "later"))
+    placed, waiting = prompts_by_item(said, prompts)
+    assert {key: value.prompt_id for key, value in placed.items()} == {"i0": "i0", "i1": "p1"}
+    assert [each.prompt_id for each in waiting] == ["p3"]
+
+
+def test_a_body_that_does_not_fit_its_kind_is_shown_as_it_is() -> None:
+    odd = replace(item(0, kind=TranscriptKind.PLAN), body={"unknown": [1, 2]})
+    entry = entry_of(odd, {}, {})
+    assert entry.kind is TranscriptKind.NOTICE
+    assert "unknown" in str(entry.body)
+
+
+def test_an_edit_as_a_diff() -> None:
+    lines = edit_lines("a\nb\nc\n", "a\nB\nc\n")
+    assert [(line.mark, line.text, line.number) for line in lines if line.mark is not DiffMark.HUNK] == [
+        (DiffMark.CONTEXT, "a", 1),
+        (DiffMark.REMOVED, "b", 2),
+        (DiffMark.ADDED, "B", 2),
+        (DiffMark.CONTEXT, "c", 3),
+    ]
+    assert counts(lines) == (1, 1)
+    assert [line.mark for line in edit_lines(None, "new\n")] == [DiffMark.ADDED]
+
+
+def test_a_patch_begins_with_its_first_hunk() -> None:
+    patch = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -7 +9,2 @@ f\n-old\n+new\n+more\n\\ No newline at end of file\n"
+    assert [(line.mark, line.number) for line in patch_lines(patch)] == [
+        (DiffMark.HUNK, None),
+        (DiffMark.REMOVED, 7),
+        (DiffMark.ADDED, 9),
+        (DiffMark.ADDED, 10),
+        (DiffMark.CONTEXT, None),
+    ]
+
+
+@pytest.mark.parametrize("kind", list(HistoryKind))
+def test_every_history_kind_has_words(kind: HistoryKind) -> None:
+    event = HistoryEvent(
+        seq=1, task_id="t", kind=kind, at=NOW, payload={"stage": "create_sandbox", "attempt": 2, "message": "why"}
+    )
+    assert sentence(event)
+    assert "{" not in sentence(event)
+    assert "why" in details(event)
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [("https://x.org/a.git", True), ("git@x.org:a", True), ("./a:b", False), ("~/x", False), ("/a/b:c", False)],
+)
+def test_what_is_a_git_url(text: str, url: bool) -> None:
+    assert is_url(text) is url
