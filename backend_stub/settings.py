@@ -17,6 +17,8 @@ MAX_BACKOFF_MS = 60_000
 DEFAULT_MAX_PROVISIONING = 64
 MAX_QUEUED_PROMPTS = 100
 """Prompts that wait in one session at most."""
+MAX_QUEUED_TEXT = 4 * 1024 * 1024
+"""Characters that these may have together."""
 
 
 class SettingError(Exception):

@@ -51,9 +51,9 @@ async def read_body(request: Request, type_: type[T], *, empty: bytes | None = N
 
 
 def number(request: Request, name: str, default: int, least: int = 0, most: int = LARGEST) -> int:
-    """A whole number of the query; raises `RefusedError` (422)."""
+    """A whole number of the query, `default` where there is none or it is empty; raises `RefusedError` (422)."""
     text = request.query_params.get(name)
-    if text is None:
+    if not text:
         return default
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 18 or not least <= int(text) <= most:

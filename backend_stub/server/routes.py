@@ -141,7 +141,7 @@ class Routes:
 
     async def log(self, request: Request) -> Response:
         task_id = await self._known_task(request)
-        stage = request.query_params.get("stage")
+        stage = request.query_params.get("stage") or None
         if stage is not None and stage not in LOG_STAGES:
             raise wrong_values(("stage", f"A stage is one of {', '.join(sorted(LOG_STAGES))}."))
         after, limit = number(request, "after", -1, -1), number(request, "limit", MOST_EVENTS, 1, MOST_EVENTS)

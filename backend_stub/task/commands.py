@@ -10,7 +10,7 @@ from backend_stub.dispatch.embedded import Lane
 from backend_stub.organization import wrong_name, wrong_title
 from backend_stub.problems import conflict, not_found, wrong_values
 from backend_stub.providers.base import Provider
-from backend_stub.settings import MAX_QUEUED_PROMPTS
+from backend_stub.settings import MAX_QUEUED_PROMPTS, MAX_QUEUED_TEXT
 from backend_stub.storage.base import IdTakenError, Storage
 from backend_stub.task.actor import Actors, TaskActor, UnknownTaskError
 from backend_stub.task.draft import Draft
@@ -203,7 +203,10 @@ class Commands:
             draft.record(HistoryKind.SESSION_REQUESTED, session_id=session_id, name=session.name)
             return replace(session, revision=1)
 
-        session = await self._commit(task_id, add)
+        try:
+            session = await self._commit(task_id, add)
+        except IdTakenError:
+            raise conflict("This session_id belongs to another task.") from None
         self._sessions.lane.wake(session_id)
         return session
 
@@ -267,6 +270,8 @@ class Commands:
                 raise conflict(
                     f"{MAX_QUEUED_PROMPTS} prompts wait in this session already; let some be answered first."
                 )
+            if waiting and sum(len(each.text) for each in waiting) + len(request.text) > MAX_QUEUED_TEXT:
+                raise conflict("The prompts that wait in this session are too long together; let some be answered.")
             prompt = Prompt(
                 prompt_id=request.prompt_id,
                 session_id=session_id,

@@ -11,7 +11,6 @@ from foundry_tui.contract.problems import Problem
 T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
-_sorted_encoder = msgspec.json.Encoder(order="sorted")
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
 SNAPSHOT_TYPE: dict[TopicKind, type[msgspec.Struct]] = {
@@ -37,11 +36,6 @@ EVENT_TYPE: dict[EventName, type[msgspec.Struct]] = {
 def encode(value: object) -> bytes:
     """JSON of a record or of plain values."""
     return _encoder.encode(value)
-
-
-def canonical(document: bytes) -> bytes:
-    """The same JSON with its keys sorted at every depth, so that equal requests are equal bytes."""
-    return _sorted_encoder.encode(decode(document, Any))
 
 
 def decode(document: bytes | str, type_: type[T]) -> T:

@@ -137,7 +137,7 @@ class World:
         assert request.task_id is not None
         assert request.session_id is not None
         task_id, session_id = request.task_id, request.session_id
-        document = codec.canonical(codec.encode(request))
+        document = codec.encode(request)
         if task_id in self.pruned:
             raise Refused(409, "this task was pruned")
         if task_id in self.requests:

@@ -80,7 +80,7 @@ NO_NUMBER = st.one_of(
     st.integers(max_value=-2).map(str),
     st.integers(min_value=2**53 + 1).map(str),
     st.floats().map(str),
-    TEXT.filter(lambda text: not text.strip().isdigit() and text != "-1"),
+    TEXT.filter(lambda text: bool(text) and not text.strip().isdigit() and text != "-1"),
 )
 TOKENS = st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=1, max_size=8)
 
@@ -260,7 +260,7 @@ def _wrong_queries(world: World) -> SearchStrategy[BadRequest]:
     topics = topic.filter(lambda text: text != "tasks" and text.partition(":")[2] not in world.ids).map(
         lambda text: BadRequest("GET", f"/v1/events?topic={quote(text, safe='')}", "no topic")
     )
-    stages = TEXT.map(
+    stages = TEXT.filter(bool).map(
         lambda text: BadRequest("GET", f"/v1/tasks/{world.task_id}/log?stage={quote(text, safe='')}", "no stage")
     )
     return numbers | topics | stages

@@ -8,7 +8,7 @@ from foundry_tui.contract.ids import uuid7
 from tests.backend.process import BackendProcess, Json
 from tests.contract.checks import HISTORY_EVENT, STAGES, only, refused
 
-NUMBERS = ["x", "", "-5", "1.0", "1e3", "+1", " 1", "%D9%A1", "9" * 30, "9007199254740993"]
+NUMBERS = ["x", "-5", "1.0", "1e3", "+1", " 1", "%D9%A1", "9" * 30, "9007199254740993"]
 
 
 def test_the_history_of_a_task_rises_and_is_paged(shared: BackendProcess) -> None:
@@ -30,6 +30,7 @@ def test_the_history_of_a_task_rises_and_is_paged(shared: BackendProcess) -> Non
     rest = shared.get(f"/v1/tasks/{task_id}/history", after=seqs[4], limit=3)["events"]
     assert [event["seq"] for event in rest] == seqs[5:8], "after is exclusive"
     assert shared.get(f"/v1/tasks/{task_id}/history", after=seqs[-1]) == {"events": []}
+    assert shared.get(f"/v1/tasks/{task_id}/history?after=&limit=") == page, "empty is as good as absent"
     refused(shared.http.get(f"/v1/tasks/{uuid7()}/history"), 404)
 
 
@@ -65,6 +66,7 @@ def test_the_stage_log_is_kept_by_stage_and_paged(backend: BackendProcess) -> No
     assert [line["text"] for line in sandbox] == ["one \u2028", "two"]
     later = backend.get(f"/v1/tasks/{task_id}/log", stage="create_sandbox", after=sandbox[0]["index"])["lines"]
     assert [line["text"] for line in later] == ["two"]
+    assert backend.get(f"/v1/tasks/{task_id}/log?stage=&after=")["lines"] == lines
     refused(backend.http.get(f"/v1/tasks/{task_id}/log?stage=nothing"), 422, "stage")
     refused(backend.http.get(f"/v1/tasks/{task_id}/log?after=x"), 422, "after")
     refused(backend.http.get(f"/v1/tasks/{uuid7()}/log"), 404)

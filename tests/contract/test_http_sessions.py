@@ -116,6 +116,18 @@ def test_too_many_waiting_prompts_are_refused_with_a_reason(backend: BackendProc
     assert answer.status_code in (409, 429)
 
 
+def test_waiting_prompts_that_are_too_long_together_are_refused(backend: BackendProcess) -> None:
+    backend.set_script({"default": {"ensure_name": {"hang": "before"}}})
+    session_id = backend.create()["sessions"][0]["session_id"]
+    for number in range(10):
+        body = {"prompt_id": f"p{number}", "text": "x" * 1_000_000}
+        answer = backend.http.post(f"/v1/sessions/{session_id}/prompts", json=body)
+        if answer.status_code != 202:
+            break
+    assert "too long" in refused(answer, 409)["detail"]
+    assert number == 4
+
+
 def test_a_session_asked_for_early_and_one_asked_for_late(backend: BackendProcess) -> None:
     backend.set_script({"default": {"create_sandbox": {"ms": 300}, "create_session": {"ms": 100}}})
     task = backend.create()
