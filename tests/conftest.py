@@ -4,6 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+
+# The same examples at every run, so that a red run tells of the change it stands on; `--hypothesis-profile=explore`
+# looks further.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None, max_examples=1_000)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

@@ -398,7 +398,7 @@ def _bare(word: str) -> str:
 def _shorten(line: str) -> str:
     text = line.strip()
     if len(text) > 1:
-        text = text.rstrip(":：") or text
+        text = text.rstrip(":：").rstrip() or text
     if len(text) <= TITLE_LIMIT:
         return text
     end = _whole_character(text, TITLE_LIMIT - 1)
