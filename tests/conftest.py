@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-
 # The same examples at every run, so that a red run tells of the change it stands on; `--hypothesis-profile=explore`
 # looks further.
 settings.register_profile("steady", derandomize=True, deadline=None)
