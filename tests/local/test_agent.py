@@ -1,6 +1,7 @@
 """The runtime with the real sandbox-agent server and a scripted agent: sessions, turns, permissions, stopping."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -117,7 +118,7 @@ async def test_a_policy_answers_in_place_of_a_person(world: World, policy: Polic
             await provider.agents.deliver(world.call(task), said, told)
             group.start_soon(provider.agents.follow, world.call(task), said, told)
             for number, title in enumerate(asked):
-                await told.until(lambda number=number: len(told.questions) > number)  # type: ignore[misc]
+                await told.until(partial(told.has_questions, number + 1))
                 key, (shown, _) = list(told.questions.items())[number]
                 assert shown == title
                 told.answer(key, "yes")

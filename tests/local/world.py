@@ -206,6 +206,9 @@ class Told:
         self._answers[key] = option_id
         self._wake()
 
+    def has_questions(self, count: int) -> bool:
+        return len(self.questions) >= count
+
     def of(self, kind: TranscriptKind) -> list[Any]:
         """Bodies of all items of a kind, in the order in which they first came."""
         return [body for held, body in self.items.values() if held is kind]

@@ -10,7 +10,7 @@ from backend_stub.settings import SettingError
 
 @dataclass(frozen=True)
 class LocalSettings:
-    """Times are in seconds.
+    """Times are in seconds; the set-up's is below its stage's, whose own time-out would say less.
 
     `agent`: of tasks that name none; None takes the first that is installed. `copy`: untracked files, relative to the
     repository, that each worktree gets. `writable`: folders besides the worktree and the repository's git folder that
@@ -19,7 +19,7 @@ class LocalSettings:
 
     agent: str | None = None
     policy: Policy = Policy.ASK
-    setup_timeout: float = 600.0
+    setup_timeout: float = 150.0
     fetch_timeout: float = 10.0
     copy: tuple[str, ...] = ()
     bubblewrap: bool = False
