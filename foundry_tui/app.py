@@ -1,5 +1,6 @@
 """The shell: it holds the store and the commands, opens screens, runs actions and passes on what changed."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePath
 from types import MappingProxyType
@@ -103,10 +104,13 @@ class FoundryApp(TaskActions):
         self.glyphs: Glyphs = glyph_set(self.options.ascii)
         self.diagnostics = diagnostics
         self.notifying = self.options.notifications
-        super().__init__()
+        # Textual would turn colours into greys; with the terminal's own colours it leaves them out.
+        colourless = "NO_COLOR" in os.environ
+        super().__init__(ansi_color=True if colourless else None)
         for theme in themes.OURS:
             self.register_theme(theme)
-        self.theme = self.options.theme if self.options.theme in self.available_themes else themes.DEFAULT
+        wanted = themes.COLOURLESS if colourless else self.options.theme
+        self.theme = wanted if wanted in self.available_themes else themes.DEFAULT
         self._on_first_paint = on_first_paint
         self._unlisten: Callable[[], None] = lambda: None
         self._desk = NewsDesk()

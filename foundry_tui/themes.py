@@ -86,6 +86,8 @@ LIGHT = Theme(
 
 OURS: tuple[Theme, ...] = (DARK, LIGHT)
 DEFAULT = DARK.name
+COLOURLESS = "ansi-dark"
+"""The theme where `NO_COLOR` is set: its colours are the terminal's own, so that they can be left out."""
 
 _ANSI = {
     "line": "ansi_bright_black",
