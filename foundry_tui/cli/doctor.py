@@ -12,6 +12,7 @@ import click
 from msgspec import Struct
 
 from foundry_tui import config, daemon
+from foundry_tui.cli import sandboxes
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
 from foundry_tui.cli.parameters import json_option, pass_context
@@ -184,6 +185,25 @@ def _backend(context: Context, how: daemon.Plan) -> Iterator[Check]:
     tasks = Link(target).call("GET", "/v1/tasks", TasksSnapshot).tasks
     errors = sum(task.error is not None for task in tasks)
     yield Check(name="tasks", state="ok", found=f"{len(tasks)}, {errors} of them with an error")
+    if own:
+        yield from _sandboxes(how.data_dir, {task.task_id for task in tasks})
+
+
+def _sandboxes(data_dir: Path, known: set[str]) -> Iterator[Check]:
+    """The room that worktrees take, the largest first, and those that belong to no task."""
+    kept = sorted(sandboxes.held(data_dir), key=lambda each: each.bytes, reverse=True)
+    if not kept:
+        return
+    largest = ", ".join(f"{each.task_id[:13]}… {sandboxes.room(each.bytes)}" for each in kept[:3])
+    total = sandboxes.room(sum(each.bytes for each in kept))
+    yield Check(name="sandboxes", state="ok", found=f"{len(kept)} take {total}; the largest: {largest}")
+    for orphan in sandboxes.orphans(kept, known):
+        yield Check(
+            name="orphan",
+            state="note",
+            found=f"{orphan.folder} belongs to no task ({sandboxes.room(orphan.bytes)})",
+            fix="look whether anything in it is needed, then remove it yourself: nothing else will",
+        )
 
 
 def _version(health: Health, target: object) -> Check:
