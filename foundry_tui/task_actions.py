@@ -58,9 +58,10 @@ class TaskActions(App[None]):
         """Whether something was done that `u` takes back."""
         return self._undo is not None
 
-    def is_leaving(self, task_id: str) -> bool:
-        """Whether the task will be archived in a moment, unless that is undone."""
-        return self._undo is not None and task_id in self._undo.task_ids
+    @property
+    def leaving(self) -> frozenset[str]:
+        """The tasks that will be archived in a moment, unless that is undone."""
+        return frozenset(self._undo.task_ids) if self._undo is not None else frozenset()
 
     def action_retry(self) -> None:
         for task in self.context().targets:

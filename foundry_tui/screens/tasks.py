@@ -115,6 +115,10 @@ class TasksScreen(FoundryScreen[object]):
 
     # What changed.
 
+    def show_actions(self) -> None:
+        super().show_actions()
+        self._list.leave(self.foundry.leaving)
+
     def on_store_changed(self, changes: "Changes") -> None:
         ids = changes.tasks | changes.creations
         if ids:

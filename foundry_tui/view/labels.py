@@ -10,6 +10,9 @@ from foundry_tui.view.stepper import STEP_NAMES
 STEPS = 5
 """Cells of the progress bar: queued, name, sandbox, agent, session."""
 
+LEAVING = "leaving"
+"""Said in place of a creation's state of a task that is archived in a moment, unless that is undone."""
+
 STATUS_WORDS: dict[TaskStatus, str] = {
     TaskStatus.QUEUED: "queued",
     TaskStatus.ENSURE_NAME: "name",
@@ -94,6 +97,8 @@ def state_text(task: TaskSummary, glyphs: Glyphs, now: int, creation: str | None
         return "asking the backend"
     if creation == "refused":
         return "refused"
+    if creation == LEAVING:
+        return "archived in a moment"
     status = task.status
     if needs_person(task):
         count = f"{task.needs_input} questions" if task.needs_input > 1 else "asks you"

@@ -10,7 +10,7 @@ from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
 from foundry_tui.view.ages import age
 from foundry_tui.view.cells import fit, plain
 from foundry_tui.view.glyphs import Glyphs
-from foundry_tui.view.labels import glyph_of, needs_person, state_text, title_of
+from foundry_tui.view.labels import LEAVING, glyph_of, needs_person, state_text, title_of
 
 GAP = 2
 """Cells between columns."""
@@ -81,7 +81,7 @@ def state_role(task: TaskSummary, creation: str | None = None) -> Role:
     """The colour of glyph and state."""
     if creation == "refused" or task.status is TaskStatus.ERROR:
         return Role.FAILED
-    if creation == "pending":
+    if creation in ("pending", LEAVING):
         return Role.PENDING
     if needs_person(task):
         return Role.ASKS
@@ -155,7 +155,7 @@ def row_pieces(
     if columns.marks:
         pieces.append((f"{glyphs.marked if marked else glyphs.unmarked} ", Role.MARK if marked else Role.DIM))
     pieces.append((f"{moving.glyph} ", role))
-    title_role = Role.DIM if quiet or creation == "pending" else Role.UNREAD if task.unread else Role.TITLE
+    title_role = Role.DIM if quiet or creation in ("pending", LEAVING) else Role.UNREAD if task.unread else Role.TITLE
     trouble = reason or (task.error.message if task.error is not None and task.status is TaskStatus.ERROR else None)
     gap = " " * GAP
     title = title_of(task)

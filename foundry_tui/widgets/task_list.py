@@ -19,7 +19,7 @@ from foundry_tui.view.cells import fit
 from foundry_tui.view.clock import FRAMES_A_SECOND, Clock
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.groups import Grouping, Heading, Line, Sorting
-from foundry_tui.view.labels import is_animated, needs_person
+from foundry_tui.view.labels import LEAVING, is_animated, needs_person
 from foundry_tui.view.order import TaskOrder
 from foundry_tui.view.rows import Columns, Moving, Role, columns_for, moving_parts, row_pieces
 from foundry_tui.widgets.row_styles import HEADING, RULE, row_style
@@ -67,6 +67,7 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         self.store = store
         self.clock = clock
         self.glyphs = glyphs
+        self._leaving: frozenset[str] = frozenset()
         self.order = TaskOrder(lambda: store.tasks, self._is_refused)
         self.cursor: str | None = None
         """The task that the cursor stands on."""
@@ -145,6 +146,12 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         self.marked ^= {self.cursor}
         self.refresh_line(self.order.position[self.cursor])
         self.move(1)
+
+    def leave(self, task_ids: frozenset[str]) -> None:
+        """Show that these tasks, and no others, are archived in a moment."""
+        changed, self._leaving = self._leaving ^ task_ids, task_ids
+        for task_id in changed & self.order.position.keys():
+            self.refresh_line(self.order.position[task_id])
 
     def mark_all(self) -> None:
         """Mark all tasks that are shown, or none when all are marked."""
@@ -349,6 +356,8 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         return self._creation(task_id) == "refused"
 
     def _creation(self, task_id: str) -> str | None:
+        if task_id in self._leaving:
+            return LEAVING
         creation = self.store.creations.get(task_id)
         return str(creation.state) if creation is not None else None
 

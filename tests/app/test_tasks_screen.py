@@ -354,7 +354,9 @@ async def test_archive_can_be_undone_and_goes_ahead_when_the_next_is_asked_for()
     async with stage(some_tasks()) as s:
         await s.press("a")
         assert calls(s) == [] and "undo" in footer(s)
+        assert "archived in a moment" in shown(s)
         await s.press("u")
+        assert "archived in a moment" not in shown(s)
         assert calls(s) == [] and "undo" not in footer(s)
         await s.press("a", "down", "a")
         assert calls(s) == [("archive", task_id(1), False)]
