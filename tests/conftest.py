@@ -1,10 +1,15 @@
 """What all tests share: asyncio as the event loop, and nothing of the machine's own settings."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# A run in the background of a shell ignores ctrl+c, and so would every process that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples at every run, so that a red run tells of the change it stands on; `--hypothesis-profile=explore`
 # looks further.
