@@ -11,7 +11,7 @@ from anyio.abc import TaskStatus
 
 from foundry_tui.client.api import Api, ApiProblem, Unreachable
 from foundry_tui.client.changes import Changes
-from foundry_tui.client.commands import CommandProblem, Commands
+from foundry_tui.client.commands import CommandProblem, Commands, Drafts
 from foundry_tui.client.connection import Target, make_http
 from foundry_tui.client.courier import Courier
 from foundry_tui.client.creations import CreationState
@@ -79,7 +79,7 @@ class Foundry:
         self.http = make_http(target, transport)
         self.api = Api(self.http)
         self.outbox = Outbox(keep)
-        self.drafts = self.outbox
+        self.drafts: Drafts = self.outbox
         self.subscriptions = Subscriptions(self.store, self.http, rng=rng, grace=grace, on_live=self._backend_answers)
         self._courier = Courier(rng)
         self._new_id = new_id
@@ -451,11 +451,16 @@ class Foundry:
             await self._unsaved.wait()
             self._unsaved = anyio.Event()
             delta = self.outbox.take()
+            written = False
             try:
                 await anyio.to_thread.run_sync(self.outbox.write, delta)
+                written = True
             except OSError as error:
-                self.outbox.give_back(delta)
                 self._cannot_keep(error)
+            finally:
+                # Also when cancelled: a thread that was not begun has written nothing.
+                if not written:
+                    self.outbox.give_back(delta)
 
     def _save_now(self) -> None:
         # The app is leaving: a moment of blocking is better than a lost draft.

@@ -4,9 +4,10 @@ One small JSON file, replaced as a whole, so that a crash leaves the old or the 
 """
 
 import os
+import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,9 @@ from msgspec import Struct
 from foundry_tui.client.creations import Creation
 from foundry_tui.contract.records import Prompt
 from foundry_tui.contract.requests import CreateTask
+
+if sys.platform != "win32":
+    import fcntl
 
 Delta = dict[tuple[str, str], Creation | Prompt | CreateTask | None]
 """Changes of the file: part and key to the new value, or to None where it is dropped."""
@@ -43,7 +47,11 @@ class Outbox:
         self.path = path
         self.damaged: Path | None = None
         self.on_change: Callable[[], None] | None = None
-        self._contents = self._read()
+        try:
+            self._contents = self._read()
+        except OSError:
+            # Writing will fail in the same way, and that is where it is said.
+            self._contents = _Contents()
         self._touched: set[tuple[str, str]] = set()
 
     @property
@@ -100,26 +108,16 @@ class Outbox:
         """Write changes into the file; touches nothing else, so that a thread may do it. Raises `OSError`."""
         if self.path is None or not delta:
             return
-        contents = self._read()
-        for (part, key), value in delta.items():
-            there = getattr(contents, part)
-            if value is None:
-                there.pop(key, None)
-            else:
-                there[key] = value
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # mkstemp makes the file readable by its owner alone: prompts are private.
-        descriptor, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(msgspec.json.encode(contents))
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self.path)
-        except OSError:
-            with suppress(OSError):
-                Path(name).unlink()
-            raise
+        with _alone(self.path):
+            contents = self._read()
+            for (part, key), value in delta.items():
+                there = getattr(contents, part)
+                if value is None:
+                    there.pop(key, None)
+                else:
+                    there[key] = value
+            _replace(self.path, msgspec.json.encode(contents))
 
     def _touch(self, part: str, key: str) -> None:
         self._touched.add((part, key))
@@ -139,3 +137,28 @@ class Outbox:
             with suppress(OSError):
                 self.path.replace(self.damaged)
             return _Contents()
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other apps from writing in between, where the platform has such locks."""
+    with path.with_name(f".{path.name}.lock").open("ab") as lock:
+        if sys.platform != "win32":
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _replace(path: Path, document: bytes) -> None:
+    """Put a new file in the place of the old one; raises `OSError` and leaves the old one when it cannot."""
+    # mkstemp makes the file readable by its owner alone: prompts are private.
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(document)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except OSError:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise

@@ -22,10 +22,13 @@ class _Selector(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready: list[tuple[selectors.SelectorKey, int]] = super().select(0)
-        if not ready:
-            if timeout is None:
-                raise RuntimeError("everything waits for something that no timer will bring")
+        if not ready and timeout is not None:
             self._pass_time(timeout)
+        elif not ready:
+            # Only a thread can bring it now.
+            ready = super().select(5)
+            if not ready:
+                raise RuntimeError("everything waits for something that nothing will bring")
         return ready
 
 

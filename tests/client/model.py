@@ -95,6 +95,11 @@ class StoreModel(RuleBasedStateMachine):
     def _session(self, pick: int) -> str:
         return sorted(self.world.sessions)[pick % len(self.world.sessions)]
 
+    def _session_on_screen(self, pick: int) -> str:
+        """A session whose topic is held, if there is one: what nobody follows cannot go wrong."""
+        held = sorted(topic.id for topic in self.held if topic.id in self.world.sessions)
+        return held[pick % len(held)] if held else self._session(pick)
+
     def _has_tasks(self) -> bool:
         return bool(self.world.tasks)
 
@@ -106,6 +111,7 @@ class StoreModel(RuleBasedStateMachine):
             self.somebody_creates(number)
             self.screen_opens(number, TopicKind.TASK)
             self.screen_opens(number, TopicKind.SESSION)
+            self.screen_opens(number, TopicKind.LOG)
         for topic in self._topics():
             if topic not in self.connections:
                 self._connect(topic)
@@ -152,21 +158,24 @@ class StoreModel(RuleBasedStateMachine):
         self.world.rename(self._task(pick), f"theirs {pick}")
 
     @precondition(lambda self: bool(self.world.sessions))
-    @rule(pick=PICK, grow=st.booleans())
-    def agent_speaks(self, pick: int, grow: bool) -> None:
+    @rule(pick=PICK, turns=st.lists(st.booleans(), min_size=1, max_size=5))
+    def agent_speaks(self, pick: int, turns: list[bool]) -> None:
         self._count("transcript")
-        session_id = self._session(pick)
-        items = self.world.transcripts[session_id]
-        if grow and items:
-            self.world.grow(session_id, len(items) - 1, " and more")
-        else:
-            self.world.say(session_id, f"word {pick}")
+        session_id = self._session_on_screen(pick)
+        for grow in turns:
+            items = self.world.transcripts[session_id]
+            if grow and items:
+                self.world.grow(session_id, len(items) - 1, " and more")
+            else:
+                self.world.say(session_id, f"word {pick}")
 
     @precondition(lambda self: self._has_tasks())
-    @rule(pick=PICK)
-    def provider_prints(self, pick: int) -> None:
+    @rule(pick=PICK, times=st.integers(min_value=1, max_value=4))
+    def provider_prints(self, pick: int, times: int) -> None:
         self._count("log")
-        self.world.print(self._task(pick), f"line {pick}")
+        task_id = self._task(pick)
+        for _ in range(times):
+            self.world.print(task_id, f"line {pick}")
 
     @precondition(lambda self: self._has_tasks())
     @rule(pick=PICK, times=st.integers(min_value=2, max_value=5))

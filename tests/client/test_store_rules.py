@@ -154,6 +154,36 @@ def test_items_of_a_transcript_wait_for_the_one_before_them(wire: Wire) -> None:
     assert [item.body for item in wire.store.transcript("session-1")] == ["zero", "one", "two"]
 
 
+def test_an_older_version_of_an_item_does_not_turn_it_back(wire: Wire) -> None:
+    wire.task()
+    topic = session_topic("session-1")
+    wire.connect(topic)
+    wire.waiting.clear()
+    wire.world.say("session-1", "one")
+    wire.world.grow("session-1", 0, " more")
+    older, newer = wire.take(topic)
+    wire.give(newer, older)
+    assert [item.body for item in wire.store.transcript("session-1")] == ["one more"]
+
+
+def test_an_older_snapshot_turns_no_transcript_and_no_log_back(wire: Wire) -> None:
+    task_id = wire.task()
+    topics = session_topic("session-1"), log_topic(task_id)
+    wire.world.say("session-1", "one")
+    wire.world.print(task_id, "first")
+    older = [wire.world.snapshot(topic) for topic in topics]
+    wire.waiting.clear()
+    wire.world.grow("session-1", 0, " more")
+    wire.world.say("session-1", "two")
+    wire.world.print(task_id, "second")
+    for topic, snapshot in zip(topics, older, strict=True):
+        wire.store.open(topic)
+        wire.deliver(topic)
+        wire.give(snapshot)
+    assert [item.body for item in wire.store.transcript("session-1")] == ["one more", "two"]
+    assert [line.text for line in wire.store.log(task_id)] == ["first", "second"]
+
+
 # Rule 2
 
 
