@@ -121,11 +121,10 @@ class Organization:
             return ()
 
     async def _existing(self, task_id: str) -> Created:
-        state = await self._storage.load(task_id)
-        if state is None:
+        task = await self._storage.task(task_id)
+        if task is None:
             raise conflict(f"The task {task_id} existed and was pruned; use a new id.")
-        history = await self._storage.last_history(task_id, 200)
-        return Created(replace(state.task, history=tuple(history)), new=False)
+        return Created(task, new=False)
 
     def _check(self, request: CreateTask) -> None:
         wrong: list[tuple[str, str]] = []

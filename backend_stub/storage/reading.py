@@ -3,6 +3,8 @@
 import sqlite3
 from collections.abc import Sequence
 
+import msgspec
+
 from backend_stub.storage.base import Event, ItemKey, LeftoverRow, Missed, Private, TaskState
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import EventName, TaskRemoved, Topic, TopicKind
@@ -92,6 +94,14 @@ def history(connection: sqlite3.Connection, task_id: str | None, after: int, lim
             "SELECT body FROM history WHERE task_id = ? AND seq > ? ORDER BY seq LIMIT ?", (task_id, after, limit)
         )
     return [decode(body, HistoryEvent) for (body,) in rows]
+
+
+def task(connection: sqlite3.Connection, task_id: str) -> TaskDetail | None:
+    row = connection.execute("SELECT detail FROM tasks WHERE task_id = ?", (task_id,)).fetchone()
+    if row is None:
+        return None
+    history = last_history(connection, task_id, SNAPSHOT_HISTORY)
+    return msgspec.structs.replace(decode(row[0], TaskDetail), history=tuple(history))
 
 
 def last_history(connection: sqlite3.Connection, task_id: str, limit: int) -> Sequence[HistoryEvent]:

@@ -30,7 +30,7 @@ from backend_stub.storage.base import (
     TaskState,
 )
 from foundry_tui.contract.events import Topic
-from foundry_tui.contract.records import HistoryEvent, LogLine, Repo
+from foundry_tui.contract.records import HistoryEvent, LogLine, Repo, TaskDetail
 from foundry_tui.contract.status import TaskStatus
 
 T = TypeVar("T")
@@ -127,8 +127,8 @@ class SqliteStorage:
     async def history(self, task_id: str | None, after: int, limit: int) -> Sequence[HistoryEvent]:
         return await self._read(reading.history, task_id, after, limit)
 
-    async def last_history(self, task_id: str, limit: int) -> Sequence[HistoryEvent]:
-        return await self._read(reading.last_history, task_id, limit)
+    async def task(self, task_id: str) -> TaskDetail | None:
+        return await self._read(reading.task, task_id)
 
     async def lines(self, task_id: str, stage: str | None, after: int, limit: int) -> Sequence[LogLine]:
         return await self._read(reading.lines, task_id, stage, after, limit)

@@ -65,8 +65,10 @@ class Commands:
 
     async def task(self, task_id: str) -> TaskDetail:
         """The task with the end of its history."""
-        state = await self._state_of(self._actors.of(task_id))
-        return replace(state, history=tuple(await self._storage.last_history(task_id, 200)))
+        task = await self._storage.task(task_id)
+        if task is None:
+            raise not_found(f"task {task_id}")
+        return task
 
     async def patch(self, task_id: str, request: PatchTask) -> TaskDetail:
         if request.title is not None and (why := wrong_title(request.title)):

@@ -1,0 +1,244 @@
+"""Providers that break their promise, and clocks that go back: the backend in this process, over doubles of both."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import pytest
+
+from backend_stub.backend import Backend, run_backend
+from backend_stub.clock import Chance, wall_clock
+from backend_stub.providers.base import Call, Provider, Release, SandboxMade
+from backend_stub.providers.demo import DemoProvider
+from backend_stub.providers.demo_script import ScriptError, ScriptFile
+from backend_stub.settings import DEFAULT_TIMEOUT_MS, Settings
+from backend_stub.storage.sqlite import open_storage
+from foundry_tui.contract.codec import encode
+from foundry_tui.contract.events import Topic, TopicKind
+from foundry_tui.contract.records import ErrorKind, HistoryKind, TaskDetail
+from foundry_tui.contract.requests import CreateTask, ReleaseTask
+from foundry_tui.contract.status import TaskStatus
+from tests.backend.git_world import make_repository
+
+pytestmark = pytest.mark.anyio
+
+DAY_MS = 86_400_000
+
+
+@dataclass
+class Clock:
+    """The time of day, with a step that a test may make."""
+
+    step: int = 0
+
+    def now(self) -> int:
+        return wall_clock() + self.step
+
+
+class Stubborn(DemoProvider):
+    """Its `create_sandbox` cannot be cancelled: it ends when the test lets it."""
+
+    let: anyio.Event
+
+    async def create_sandbox(self, call: Call) -> SandboxMade:
+        with anyio.CancelScope(shield=True):
+            await self.let.wait()
+            return await super().create_sandbox(call)
+        raise AssertionError("a shielded scope is not left early")
+
+
+class Broken(DemoProvider):
+    """It raises what a provider must not raise."""
+
+    async def ensure_name(self, call: Call) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    async def destroy_sandbox(self, call: Call, how: Release) -> None:
+        raise ZeroDivisionError("division by zero")
+
+
+@dataclass
+class Place:
+    """What a backend of these tests stands on."""
+
+    folder: Path
+    clock: Clock = field(default_factory=Clock)
+    script: Path | None = None
+    jitter: Callable[[], float] = lambda: 1.0
+
+    @property
+    def chance(self) -> Chance:
+        return Chance(now=self.clock.now, jitter=self.jitter)
+
+    def provider(self, kind: type[DemoProvider] = DemoProvider) -> DemoProvider:
+        return kind(self.folder / "demo", ScriptFile(self.script, wrong), self.chance)
+
+    @asynccontextmanager
+    async def backend(self, provider: Provider, settings: Settings) -> AsyncIterator[Backend]:
+        storage = open_storage(self.folder)
+        try:
+            with anyio.fail_after(20):
+                async with run_backend(storage, {provider.name: provider}, settings, self.chance) as backend:
+                    try:
+                        yield backend
+                    finally:
+                        if isinstance(provider, Stubborn):
+                            provider.let.set()
+        finally:
+            await storage.close()
+
+    async def create(self, backend: Backend) -> str:
+        repository = self.folder / "repo"
+        if not repository.exists():
+            make_repository(repository)
+        request = CreateTask(repo=str(repository), prompt="fix the login")
+        return (await backend.organization.create_task(request)).task.task_id
+
+
+def wrong(error: ScriptError) -> None:
+    raise error
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def settings(timeout_ms: int = 60_000, attempts: int = 2, backoff_ms: int = 10) -> Settings:
+    timeouts = {**DEFAULT_TIMEOUT_MS, "create_sandbox": timeout_ms}
+    return Settings(timeout_ms=timeouts, attempts=attempts, backoff_ms=backoff_ms)
+
+
+async def until(backend: Backend, task_id: str, accept: Callable[[TaskDetail], bool]) -> TaskDetail:
+    """The task once it is as wanted; told by its stream."""
+    async for _ in backend.streams.stream(Topic(TopicKind.TASK, task_id), None):
+        task = await backend.commands.task(task_id)
+        if accept(task):
+            return task
+    raise AssertionError("the stream ended first")
+
+
+def has_status(status: TaskStatus) -> Callable[[TaskDetail], bool]:
+    return lambda task: task.status is status
+
+
+@pytest.mark.parametrize("archive", [False, True])
+async def test_a_stage_that_ignores_cancellation_holds_nobody_up_and_leaves_nothing(
+    place: Place, archive: bool
+) -> None:
+    provider = place.provider(Stubborn)
+    assert isinstance(provider, Stubborn)
+    provider.let = anyio.Event()
+    async with place.backend(provider, settings()) as backend:
+        task_id = await place.create(backend)
+        await until(backend, task_id, has_status(TaskStatus.CREATE_SANDBOX))
+        answered = await backend.commands.end(task_id, ReleaseTask(), archive=archive)
+        assert answered.status in (TaskStatus.ARCHIVING, TaskStatus.KILLING)
+        ended = await until(backend, task_id, has_status(TaskStatus.ARCHIVED if archive else TaskStatus.KILLED))
+        assert "ignores being cancelled" in ended.leftovers[0].why
+        provider.let.set()
+        swept = await until(backend, task_id, lambda task: not task.leftovers)
+        gone = HistoryKind.SANDBOX_RELEASED if archive else HistoryKind.SANDBOX_DESTROYED
+        assert [event.kind for event in swept.history][-1] is gone
+        assert await backend.storage.leftovers() == []
+
+
+async def test_what_ignored_cancellation_is_removed_at_the_next_start_too(place: Place) -> None:
+    provider = place.provider(Stubborn)
+    assert isinstance(provider, Stubborn)
+    provider.let = anyio.Event()
+    async with place.backend(provider, settings()) as backend:
+        task_id = await place.create(backend)
+        await until(backend, task_id, has_status(TaskStatus.CREATE_SANDBOX))
+        await backend.commands.end(task_id, ReleaseTask(), archive=False)
+        await until(backend, task_id, has_status(TaskStatus.KILLED))
+        # The sandbox comes into being, but the backend ends before it could remove it again.
+        backend.provisioning.cancel(task_id)
+        provider.let.set()
+    async with place.backend(place.provider(), settings()) as backend:
+        task = await until(backend, task_id, lambda task: not task.leftovers)
+        assert task.status is TaskStatus.KILLED
+
+
+async def test_a_stage_that_ignores_its_time_out_fails_all_the_same(place: Place) -> None:
+    provider = place.provider(Stubborn)
+    assert isinstance(provider, Stubborn)
+    provider.let = anyio.Event()
+    async with place.backend(provider, settings(timeout_ms=50)) as backend:
+        task_id = await place.create(backend)
+        task = await until(backend, task_id, has_status(TaskStatus.ERROR))
+        assert task.error is not None
+        assert task.error.kind is ErrorKind.TIMEOUT
+        assert task.stages[1].attempt == 2
+        provider.let.set()
+        await backend.commands.retry(task_id)
+        done = await until(backend, task_id, has_status(TaskStatus.IDLE))
+        assert HistoryKind.SANDBOX_CREATED in [event.kind for event in done.history] or done.sandbox is not None
+
+
+async def test_a_defect_of_a_provider_is_said_and_costs_no_task(place: Place) -> None:
+    async with place.backend(place.provider(Broken), settings()) as backend:
+        task_id = await place.create(backend)
+        task = await until(backend, task_id, has_status(TaskStatus.ERROR))
+        assert task.error is not None
+        assert (task.error.kind, task.error.stage) == (ErrorKind.INTERNAL, "ensure_name")
+        assert "ZeroDivisionError" in task.error.message
+    async with place.backend(place.provider(), settings()) as backend:
+        await backend.commands.retry(task_id)
+        await until(backend, task_id, has_status(TaskStatus.IDLE))
+    async with place.backend(place.provider(Broken), settings()) as backend:
+        await backend.commands.end(task_id, ReleaseTask(), archive=False)
+        killed = await until(backend, task_id, has_status(TaskStatus.KILLED))
+        assert "ZeroDivisionError" in killed.leftovers[0].why
+    async with place.backend(place.provider(), settings()) as backend:
+        await until(backend, task_id, lambda task: not task.leftovers)
+
+
+async def test_a_task_of_a_provider_that_is_gone_says_so(place: Place) -> None:
+    stubborn = place.provider(Stubborn)
+    assert isinstance(stubborn, Stubborn)
+    stubborn.let = anyio.Event()
+    async with place.backend(stubborn, settings()) as backend:
+        task_id = await place.create(backend)
+        await until(backend, task_id, has_status(TaskStatus.CREATE_SANDBOX))
+        stubborn.let.set()
+        backend.provisioning.cancel(task_id)
+    other = place.provider()
+    other.name = "other"
+    async with place.backend(other, settings()) as backend:
+        task = await until(backend, task_id, has_status(TaskStatus.ERROR))
+        assert task.error is not None
+        assert task.error.message == "the provider demo is not available in this backend"
+        await backend.commands.end(task_id, ReleaseTask(), archive=False)
+        killed = await until(backend, task_id, has_status(TaskStatus.KILLED))
+        assert "not available" in killed.leftovers[0].why
+
+
+async def test_a_clock_set_back_holds_up_neither_back_off_nor_deadline(place: Place) -> None:
+    place.script = place.folder / "script.json"
+    place.script.write_bytes(encode({"default": {"create_sandbox": {"fail": "no room", "times": 1}}}))
+    async with place.backend(place.provider(), settings(backoff_ms=60_000)) as backend:
+        task_id = await place.create(backend)
+        await until(backend, task_id, lambda task: task.history[-1].kind is HistoryKind.STAGE_RETRYING)
+    place.clock.step = -DAY_MS
+    async with place.backend(place.provider(), settings(timeout_ms=5_000)) as backend:
+        done = await until(backend, task_id, has_status(TaskStatus.IDLE))
+    assert done.stages[1].attempt == 2
+    assert [event.seq for event in done.history] == sorted(event.seq for event in done.history)
+    assert done.history[-1].at < done.history[0].at
+    assert done.stages[1].finished_at is not None
+
+
+async def test_a_clock_set_forward_ends_no_attempt_that_a_restart_cut(place: Place) -> None:
+    place.script = place.folder / "script.json"
+    place.script.write_bytes(encode({"default": {"create_sandbox": {"hang": "before", "times": 1}}}))
+    async with place.backend(place.provider(), settings(timeout_ms=5_000)) as backend:
+        task_id = await place.create(backend)
+        await until(backend, task_id, has_status(TaskStatus.CREATE_SANDBOX))
+    place.clock.step = DAY_MS
+    async with place.backend(place.provider(), settings(timeout_ms=5_000)) as backend:
+        done = await until(backend, task_id, has_status(TaskStatus.IDLE))
+    assert done.stages[1].attempt == 1
+    assert HistoryKind.STAGE_RETRYING not in [event.kind for event in done.history]
