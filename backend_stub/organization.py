@@ -234,7 +234,7 @@ class Organization:
             at=now,
             expected=0,
             task=task,
-            private=Private(title_given=request.title is not None, branch_given=request.branch is not None),
+            private=Private(),
             history=(
                 (HistoryKind.TASK_CREATED, {"repo_id": repo.repo_id, "provider": provider.name, "agent": agent}),
                 (HistoryKind.PROVISION_QUEUED, {}),

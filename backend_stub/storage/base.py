@@ -68,8 +68,6 @@ class BranchTakenError(Exception):
 class Private(Struct, frozen=True, kw_only=True):
     """What the backend alone knows about a task, kept with its row."""
 
-    title_given: bool = False
-    branch_given: bool = False
     sandbox_wanted: bool = False
     """The provider was asked for a sandbox at least once: there may be one, whole or half-made."""
     next_attempt_at: int | None = None
