@@ -121,7 +121,7 @@ async def _serve(folder: OwnedFolder, endpoint: Endpoint, settings: Settings, to
         raise StartError(
             f"the data folder {folder.path} cannot be used ({error.filename}: {error.strerror})"
         ) from error
-    storage = open_storage(folder.path)
+    storage = open_storage(folder.path, chance.now)
     try:
         async with run_backend(storage, providers, settings, chance) as backend:
             app = Guard(make_app(backend), token, endpoint.hosts, chance.new_id)

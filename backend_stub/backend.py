@@ -30,6 +30,8 @@ FLUSH_SECONDS = 0.05
 """How long stage log lines are gathered."""
 FLUSH_AGAIN_SECONDS = 1.0
 """How long they wait when the storage could not take them."""
+BEAT_SECONDS = 1.0
+"""How closely a start can tell how long nobody worked."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,11 @@ async def run_backend(
             await tasks.start(provider.run)
         for lane in (provisioning, release.lane, release.sweeping, sessions.lane, sessions.attaching):
             tasks.start_soon(lane.serve)
+        tasks.start_soon(_beat, storage, provisioning)
+        now = chance.now()
+        downtime = max(0, now - (storage.last_alive or now))
         for task_id in await storage.having(PROVISIONING):
-            provision.interrupted(task_id)
+            provision.interrupted(task_id, downtime)
             provisioning.wake(task_id)
         for task_id in await storage.having(RELEASING):
             release.lane.wake(task_id)
@@ -108,6 +113,14 @@ async def run_backend(
         )
         tasks.cancel_scope.cancel()
     await actors.flush()
+
+
+async def _beat(storage: Storage, lane: Lane) -> None:
+    """Show that somebody works, also through stages in which nothing is committed; idle, nothing wakes."""
+    while True:
+        await lane.busy()
+        storage.beat()
+        await anyio.sleep(BEAT_SECONDS)
 
 
 async def _flush(actor: TaskActor) -> None:

@@ -49,7 +49,7 @@ class Lane:
         self._order = itertools.count()
         self._running: dict[str, _Run] = {}
         self._changed = anyio.Event()
-        self._open = True
+        self._busy = anyio.Event()
 
     @property
     def running(self) -> int:
@@ -87,6 +87,10 @@ class Lane:
             run.again = False
             run.scope.cancel()
 
+    async def busy(self) -> None:
+        """Wait until something runs."""
+        await self._busy.wait()
+
     async def ended(self, key: str) -> None:
         """Wait until no run of the key is in progress."""
         run = self._running.get(key)
@@ -103,6 +107,7 @@ class Lane:
                     key = self._ready.popleft()
                     self._queued.discard(key)
                     run = self._running[key] = _Run()
+                    self._busy.set()
                     tasks.start_soon(self._once, key, run)
                 if self._later:
                     with anyio.move_on_at(self._later[0][0]):
@@ -133,6 +138,8 @@ class Lane:
             at = self._chance.now() + AFTER_FAULT_MS
         finally:
             del self._running[key]
+            if not self._running:
+                self._busy = anyio.Event()
             run.ended.set()
             self._changed.set()
         if run.again:

@@ -154,7 +154,9 @@ class Storage(Protocol):
     """Durable storage of tasks. Every method may raise `StorageUnavailableError`."""
 
     database: str
-    """Names this database's life; no dash in it."""
+    """Names this database's life, which ends when an older copy takes its place; no dash in it."""
+    last_alive: int | None
+    """When somebody was last at work on it before it was opened, in milliseconds since the epoch; None: not known."""
     on_commit: Callable[[Sequence[Event], float], None] | None
     """Told of what was committed and of the seconds it took: on the event loop, in commit order, before the committing
     calls return."""
@@ -230,5 +232,9 @@ class Storage(Protocol):
         ...
 
     async def has(self, topic: Topic) -> bool: ...
+
+    def beat(self) -> None:
+        """Somebody is at work on it, even if nothing is committed."""
+        ...
 
     async def close(self) -> None: ...

@@ -18,6 +18,7 @@ import anyio.from_thread
 import anyio.to_thread
 from anyio.lowlevel import EventLoopToken, current_token
 
+from backend_stub.clock import wall_clock
 from backend_stub.storage import reading, schema, writing
 from backend_stub.storage.base import (
     Change,
@@ -29,6 +30,7 @@ from backend_stub.storage.base import (
     StorageUnavailableError,
     TaskState,
 )
+from backend_stub.storage.pulse import Beat, Pulse
 from foundry_tui.contract.events import Topic
 from foundry_tui.contract.records import HistoryEvent, LogLine, Repo, TaskDetail
 from foundry_tui.contract.status import TaskStatus
@@ -60,9 +62,15 @@ class _Waiting:
 class SqliteStorage:
     """See `backend_stub.storage.base.Storage`. Open with `open_storage`, inside an event loop."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, database: str, seq: int) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, database: str, seq: int, pulse: Pulse, now: Callable[[], int]
+    ) -> None:
         self.database = database
         self.on_commit: Callable[[Sequence[Event], float], None] | None = None
+        last = pulse.last()
+        self.last_alive = None if last is None else last.at
+        self._pulse = pulse
+        self._clock = now
         self._path = path
         self._connection = connection
         self._seq = seq
@@ -142,6 +150,9 @@ class SqliteStorage:
     async def has(self, topic: Topic) -> bool:
         return await self._read(reading.has, topic)
 
+    def beat(self) -> None:
+        self._pulse.beat(Beat(self.database, self._seq, self._clock()))
+
     async def close(self) -> None:
         """Commit what waits and close the file; later changes raise `StorageUnavailableError`."""
         if self._closed:
@@ -150,6 +161,8 @@ class SqliteStorage:
         self._waiting.put(None)
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self._thread.join)
+        self.beat()
+        self._pulse.close()
         with suppress(queue.Empty):
             while True:
                 self._readers.get_nowait().close()
@@ -241,6 +254,8 @@ class SqliteStorage:
                 waiting.error = StorageUnavailableError(f"the database {self._path} cannot be written: {error}")
             return []
         self._seq = transaction.seq
+        # Before anybody is told, so that nobody ever saw more than the pulse knows of.
+        self.beat()
         return transaction.events
 
     def _refuse(
@@ -261,23 +276,44 @@ class SqliteStorage:
                 waiting.done.set()
 
 
-def open_storage(folder: Path) -> SqliteStorage:
+def open_storage(folder: Path, now: Callable[[], int] = wall_clock) -> SqliteStorage:
     """The storage in `folder`, made or migrated if need be; call it inside an event loop.
 
-    Raises `StorageError` with a sentence that names the path when the file cannot be used.
+    `now` is the time of day in milliseconds. Raises `StorageError` with a sentence that names the path when the file
+    cannot be used.
     """
     path = folder / FILE_NAME
     try:
         connection = _connect(path)
         _migrate(path, connection)
+        pulse = Pulse(folder)
         meta: dict[str, str] = dict(connection.execute("SELECT key, value FROM meta").fetchall())
-        return SqliteStorage(path, connection, meta["database"], int(meta["seq"]))
+        database, seq = meta["database"], int(meta["seq"])
+        if not _is_continued(pulse.last(), database, seq):
+            database = _begin_life(connection)
+        return SqliteStorage(path, connection, database, seq, pulse, now)
+    except OSError as error:
+        raise StorageError(
+            f"the data folder {folder} cannot be written ({error.strerror}): check its owner and permissions"
+        ) from error
     except sqlite3.DatabaseError as error:
         raise StorageError(_why_not(path, error)) from error
     except (KeyError, ValueError) as error:
         raise StorageError(
             f"the database {path} is damaged (its meta table lacks {error}): restore a copy, or move the file away"
         ) from error
+
+
+def _is_continued(last: Beat | None, database: str, seq: int) -> bool:
+    """Whether the database is the one that was last worked on, and not a copy that knows less."""
+    return last is not None and last.database == database and last.seq <= seq
+
+
+def _begin_life(connection: sqlite3.Connection) -> str:
+    """Name the database anew: what clients know of its earlier life is no longer true of it."""
+    name = secrets.token_hex(6)
+    connection.execute("UPDATE meta SET value = ? WHERE key = 'database'", (name,))
+    return name
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -311,7 +347,7 @@ def _migrate(path: Path, connection: sqlite3.Connection) -> None:
             for statement in schema.MIGRATIONS[step].split(";"):
                 if statement.strip():
                     connection.execute(statement)
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('database', ?)", (secrets.token_hex(6),))
+        connection.execute("INSERT OR IGNORE INTO meta VALUES ('database', '')")
         connection.execute("INSERT OR IGNORE INTO meta VALUES ('seq', '0')")
         connection.execute(f"PRAGMA user_version = {schema.VERSION}")
         connection.execute("COMMIT")

@@ -71,11 +71,14 @@ class Provisioning:
         self._settings = settings
         self._chance = chance
         self._branches = Branches(storage)
-        self._interrupted: set[str] = set()
+        self._interrupted: dict[str, int] = {}
 
-    def interrupted(self, task_id: str) -> None:
-        """A restart cut this task's provisioning: its next run says so in the history."""
-        self._interrupted.add(task_id)
+    def interrupted(self, task_id: str, downtime: int) -> None:
+        """A restart cut this task's provisioning: its next run says so in the history.
+
+        `downtime` milliseconds, in which nobody worked, do not count against the stage that was cut.
+        """
+        self._interrupted[task_id] = downtime
 
     async def provision(self, task_id: str) -> int | None:
         """Go on with the task until it is ready, failed, or has to wait; when to come back, if it has to."""
@@ -108,15 +111,18 @@ class Provisioning:
         return None
 
     async def _tell_resumed(self, actor: TaskActor, state: TaskState, target: StageName | None) -> None:
-        if actor.task_id not in self._interrupted:
+        downtime = self._interrupted.get(actor.task_id)
+        if downtime is None:
             return
 
         def tell(draft: Draft) -> None:
             _expect(draft)
+            if target is not None and (deadline := draft.stage(target).deadline_at) is not None:
+                draft.set_stage(target, deadline_at=deadline + downtime)
             draft.record(HistoryKind.PROVISION_RESUMED, stage=target, status=draft.status)
 
         await actor.commit(tell)
-        self._interrupted.discard(actor.task_id)
+        self._interrupted.pop(actor.task_id, None)
 
     def _begin(self, stage: StageName, draft: Draft) -> _Next:
         """Begin an attempt, or go on with one that a restart cut: same number, same deadline if that is still ahead."""

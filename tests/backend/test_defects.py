@@ -77,7 +77,7 @@ class Place:
 
     @asynccontextmanager
     async def backend(self, provider: Provider, settings: Settings) -> AsyncIterator[Backend]:
-        storage = open_storage(self.folder)
+        storage = open_storage(self.folder, self.clock.now)
         try:
             with anyio.fail_after(20):
                 async with run_backend(storage, {provider.name: provider}, settings, self.chance) as backend:
@@ -242,3 +242,21 @@ async def test_a_clock_set_forward_ends_no_attempt_that_a_restart_cut(place: Pla
         done = await until(backend, task_id, has_status(TaskStatus.IDLE))
     assert done.stages[1].attempt == 1
     assert HistoryKind.STAGE_RETRYING not in [event.kind for event in done.history]
+
+
+async def test_time_in_which_nobody_worked_does_not_count_against_a_stage(place: Place) -> None:
+    place.script = place.folder / "script.json"
+    place.script.write_bytes(encode({"default": {"create_sandbox": {"hang": "before"}}}))
+    timeout, down = 60_000, 59_000
+    async with place.backend(place.provider(), settings(timeout)) as backend:
+        task_id = await place.create(backend)
+        cut = await until(backend, task_id, has_status(TaskStatus.CREATE_SANDBOX))
+    place.clock.step = down
+    async with place.backend(place.provider(), settings(timeout)) as backend:
+        resumed = await until(backend, task_id, lambda task: task.history[-1].kind is HistoryKind.PROVISION_RESUMED)
+    before, after = cut.stages[1], resumed.stages[1]
+    assert after.attempt == before.attempt == 1
+    assert before.deadline_at is not None
+    assert after.deadline_at is not None
+    # What it had worked already counts, so that a stage does not outlive its time by being cut again and again.
+    assert before.deadline_at + down - 5_000 <= after.deadline_at <= before.deadline_at + down + 5_000
