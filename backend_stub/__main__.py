@@ -5,7 +5,6 @@ import logging
 import os
 import resource
 import signal
-import socket
 import sys
 import threading
 from contextlib import suppress
@@ -31,7 +30,7 @@ from backend_stub.storage.base import StorageError, StorageUnavailableError
 from backend_stub.storage.sqlite import open_storage
 from foundry_tui.contract.codec import encode
 
-STOP_SECONDS = 1.7
+STOP_SECONDS = 1.6
 """How long an orderly stop may take before the process ends as it is; all that was answered is committed."""
 DESCRIPTORS = 8_192
 """Open files and sockets that the process asks for: each stream is one."""
@@ -62,15 +61,14 @@ class Server(uvicorn.Server):
         self._hub = hub
 
     def handle_exit(self, sig: int, frame: object) -> None:
+        if self.should_exit:
+            return
         self.should_exit = True
-        self._hub.close()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # A request or a provider call that ignores being cancelled must not keep the process.
         timer = threading.Timer(STOP_SECONDS, os._exit, (self.exit_code,))
         timer.daemon = True
         timer.start()
-        await super().shutdown(sockets)
+        self._hub.close()
 
 
 def main() -> int:
