@@ -5,6 +5,7 @@ import logging
 import os
 import resource
 import signal
+import ssl
 import sys
 import threading
 from contextlib import suppress
@@ -17,7 +18,7 @@ from starlette.types import ASGIApp
 from backend_stub.backend import run_backend
 from backend_stub.clock import Chance
 from backend_stub.folder import Holder, OwnedFolder, StartError, owned_folder
-from backend_stub.listening import Endpoint, open_endpoint, read_token
+from backend_stub.listening import Endpoint, Reach, open_endpoint, read_token
 from backend_stub.log import set_up_logging
 from backend_stub.providers import make_providers
 from backend_stub.providers.demo_script import ScriptError
@@ -42,7 +43,7 @@ class Server(uvicorn.Server):
     `exit_code` is what the process ends with.
     """
 
-    def __init__(self, app: ASGIApp, hub: Hub) -> None:
+    def __init__(self, app: ASGIApp, hub: Hub, tls: ssl.SSLContext | None) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -55,6 +56,7 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=1,
                 h11_max_incomplete_event_size=64 * 1024,
                 timeout_keep_alive=60,
+                ssl_context_factory=None if tls is None else lambda config, default: tls,
             )
         )
         self.exit_code = 0
@@ -90,7 +92,8 @@ def main() -> int:
         if tcp and token is None:
             raise StartError(f"listening on {options.listen} needs a token: name its file with --token-file")
         with owned_folder(options.data_dir) as folder:
-            endpoint = open_endpoint(options.listen, anywhere=options.allow_remote)
+            reach = Reach(tuple(options.allow_remote), options.tls_cert, options.tls_key, options.insecure)
+            endpoint = open_endpoint(options.listen, reach)
             try:
                 return anyio.run(_serve, folder, endpoint, settings, token if tcp else None)
             finally:
@@ -123,7 +126,7 @@ async def _serve(folder: OwnedFolder, endpoint: Endpoint, settings: Settings, to
     try:
         async with run_backend(storage, providers, settings, chance) as backend:
             app = Guard(make_app(backend), token, endpoint.hosts, chance.new_id)
-            server = Server(app, backend.hub)
+            server = Server(app, backend.hub, endpoint.tls)
             for wanted in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(wanted, server.handle_exit)
             folder.tell(Holder(pid=os.getpid(), listening=endpoint.listening))
@@ -151,7 +154,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--token-file", type=Path)
     parser.add_argument("--database", metavar="URL")
     parser.add_argument("--max-provisioning", type=_positive, metavar="N")
-    parser.add_argument("--allow-remote", action="store_true")
+    parser.add_argument("--allow-remote", metavar="NAME", action="append", default=[])
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE")
+    parser.add_argument("--insecure", action="store_true")
     return parser.parse_args()
 
 

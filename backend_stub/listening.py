@@ -1,8 +1,10 @@
-"""Where the backend listens: a Unix socket that only its user can reach, or loopback TCP with a token."""
+"""Where the backend listens: a Unix socket that only its user can reach, or TCP with a token."""
 
 import ipaddress
 import os
+import re
 import socket
+import ssl
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,18 +14,30 @@ from backend_stub.folder import StartError
 
 SOCKET_PATH_LIMIT = 100
 """Bytes that every platform takes as the path of a Unix socket."""
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Who may come over TCP and how: `names` beside those of loopback, and TLS with a certificate or nothing."""
+
+    names: tuple[str, ...] = ()
+    certificate: Path | None = None
+    key: Path | None = None
+    insecure: bool = False
 
 
 @dataclass(frozen=True)
 class Endpoint:
     """An open socket; `listening` has the form of `--listen`, with the port that was given.
 
-    `hosts` are the names under which it may be asked; None: any, since a machine cannot know what others call it.
+    `hosts` are the names under which it may be asked over TCP; `tls` is None where it speaks plain HTTP.
     """
 
     socket: socket.socket
     listening: str
-    hosts: frozenset[str] | None
+    hosts: frozenset[str] = frozenset()
+    tls: ssl.SSLContext | None = None
     path: Path | None = None
 
     def remove(self) -> None:
@@ -33,14 +47,17 @@ class Endpoint:
                 self.path.unlink()
 
 
-def open_endpoint(listen: str, *, anywhere: bool = False) -> Endpoint:
+def open_endpoint(listen: str, reach: Reach) -> Endpoint:
     """Listen on `unix:PATH` or `HOST:PORT`; raises `StartError`.
 
-    TCP is refused beyond loopback unless `anywhere`. A stale socket file is replaced, a live one is not.
+    Beyond loopback TCP wants names to be asked by, and TLS or a word that it shall do without. A stale socket file is
+    replaced, a live one is not.
     """
     if listen.startswith("unix:"):
+        if reach.certificate is not None:
+            raise StartError(f"{listen} has no use for TLS: leave --tls-cert out, or listen on HOST:PORT")
         return _open_unix(Path(listen.removeprefix("unix:")))
-    return _open_tcp(listen, anywhere=anywhere)
+    return _open_tcp(listen, reach)
 
 
 def read_token(path: Path) -> str:
@@ -81,7 +98,7 @@ def _open_unix(path: Path) -> Endpoint:
     finally:
         os.umask(before)
     made.listen(512)
-    return Endpoint(made, f"unix:{path}", frozenset(), path)
+    return Endpoint(made, f"unix:{path}", path=path)
 
 
 def _clear_stale(path: Path) -> None:
@@ -106,17 +123,15 @@ def _clear_stale(path: Path) -> None:
     raise StartError(f"another backend answers on the socket {path}: stop it, or choose another path with --listen")
 
 
-def _open_tcp(listen: str, *, anywhere: bool) -> Endpoint:
+def _open_tcp(listen: str, reach: Reach) -> Endpoint:
     host, colon, port = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host or not (port.isascii() and port.isdigit() and len(port) <= 5) or int(port) > 65_535:
         raise StartError(f"{listen!r} is no address: use unix:PATH or HOST:PORT")
-    loopback = _is_loopback(host)
-    if not anywhere and not loopback:
-        raise StartError(
-            f"{listen} can be reached from other machines, so it is refused: listen on 127.0.0.1, "
-            "or say --allow-remote and put TLS before it"
-        )
+    if not _is_loopback(host):
+        _check_remote(listen, reach)
+    hosts = frozenset({host.lower(), *LOOPBACK_NAMES, *(_host_name(name) for name in reach.names)})
+    tls = _tls(reach)
     made: socket.socket | None = None
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -132,8 +147,61 @@ def _open_tcp(listen: str, *, anywhere: bool) -> Endpoint:
         raise StartError(f"{listen} cannot be listened on: {error.strerror or error}") from error
     bound = made.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
-    hosts = frozenset({host.lower(), "localhost", "127.0.0.1", "::1"}) if loopback else None
-    return Endpoint(made, f"{shown}:{bound}", hosts)
+    return Endpoint(made, f"{shown}:{bound}", hosts, tls)
+
+
+def _check_remote(listen: str, reach: Reach) -> None:
+    reached = f"{listen} can be reached from other machines, so it is refused"
+    if not reach.names:
+        raise StartError(
+            f"{reached}: listen on 127.0.0.1, or allow it by the name that clients ask for: --allow-remote NAME"
+        )
+    if reach.certificate is None and not reach.insecure:
+        raise StartError(
+            f"{reached} without TLS: give a certificate with --tls-cert and --tls-key, or say --insecure to send the "
+            "token and all texts in the clear"
+        )
+
+
+def _host_name(name: str) -> str:
+    """A name or address as the Host header has it, without a port."""
+    host = name.lower().removeprefix("[").removesuffix("]")
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        if not re.fullmatch(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", host):
+            raise StartError(
+                f"--allow-remote {name!r} is no host name: give it as clients do, without a port"
+            ) from None
+    return host
+
+
+def _tls(reach: Reach) -> ssl.SSLContext | None:
+    if reach.certificate is None:
+        if reach.key is not None:
+            raise StartError(f"the key {reach.key} needs its certificate: name it with --tls-cert")
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.set_alpn_protocols(["http/1.1"])
+    for file in filter(None, (reach.certificate, reach.key)):
+        try:
+            with file.open("rb"):
+                pass
+        except OSError as error:
+            raise StartError(f"{file} cannot be read: {error.strerror}") from error
+    try:
+        # without this a key with a passphrase would be asked for on the terminal
+        context.load_cert_chain(reach.certificate, reach.key, password=_no_passphrase)
+    except (ssl.SSLError, ValueError) as error:
+        key = f"the key {reach.key}" if reach.key is not None else "its key (put it there too, or name --tls-key)"
+        raise StartError(
+            f"{reach.certificate} and {key} are no certificate and its key in PEM form, without a passphrase: {error}"
+        ) from error
+    return context
+
+
+def _no_passphrase() -> str:
+    raise ValueError("the key has a passphrase")
 
 
 def _is_loopback(host: str) -> bool:

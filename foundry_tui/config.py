@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from foundry_tui.client.connection import Target
 
@@ -27,13 +28,22 @@ class ConfigError(Exception):
     """A setting is wrong; the message names where it stands (file and line, variable or flag) and what it may be."""
 
 
+class FileError(ConfigError):
+    """A file that a setting names cannot be used."""
+
+
 class Backend(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[backend]`: which backend is spoken to, and how our own is started."""
 
     address: Text | None = None
     token_file: Text | None = None
+    ca_file: Text | None = None
     data_dir: Text | None = None
     listen: Text | None = None
+    allow_remote: tuple[Text, ...] | None = None
+    tls_cert: Text | None = None
+    tls_key: Text | None = None
+    insecure: bool = False
     database: Text | None = None
     max_provisioning: Count | None = None
 
@@ -89,16 +99,31 @@ class Key(NamedTuple):
     example: str
     help: str
 
+    @property
+    def flag(self) -> str:
+        """The option of the command line that says the same."""
+        return "--backend" if self.name == "address" else f"--{self.name.replace('_', '-')}"
+
 
 KEYS: tuple[Key, ...] = (
     Key("backend", "address", "FOUNDRY_BACKEND", '"127.0.0.1:8420"',
         "Another backend, never started by us: unix:PATH, HOST:PORT or URL."),
     Key("backend", "token_file", "FOUNDRY_TOKEN_FILE", '"~/.config/foundry/token"',
         "File with the token that a backend on TCP asks for."),
+    Key("backend", "ca_file", "FOUNDRY_CA_FILE", '"~/.config/foundry/ca.pem"',
+        "Certificates to trust at an https:// address, a self-signed one too. Absent: the system's."),
     Key("backend", "data_dir", "FOUNDRY_DATA_DIR", '"~/foundry-data"',
         "Folder of the database, the sandboxes and the log. Absent: the platform's data folder."),
     Key("backend", "listen", "FOUNDRY_LISTEN", '"unix:~/foundry.sock"',
         "Where our own backend listens: unix:PATH or HOST:PORT. Absent: a socket in the runtime folder."),
+    Key("backend", "allow_remote", "FOUNDRY_ALLOW_REMOTE", '["foundry.example.org"]',
+        "Names that clients on other machines ask our own backend by; commas between them in the variable."),
+    Key("backend", "tls_cert", "FOUNDRY_TLS_CERT", '"~/foundry.pem"',
+        "Certificate, with its chain, that our own backend shows on TCP."),
+    Key("backend", "tls_key", "FOUNDRY_TLS_KEY", '"~/foundry.key"',
+        "Key of that certificate, without a passphrase. Absent: in the certificate's file."),
+    Key("backend", "insecure", "FOUNDRY_INSECURE", "true",
+        "Let other machines talk to our own backend without TLS."),
     Key("backend", "database", "FOUNDRY_DATABASE", '"postgresql://localhost/foundry"',
         "URL of the database. Absent: SQLite in the data folder."),
     Key("backend", "max_provisioning", "FOUNDRY_MAX_PROVISIONING", "8",
@@ -218,10 +243,9 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] =
         value = environ.get(key.env)
         if value:
             found[key.section, key.name] = Origin(_parts(value) if key.example.startswith("[") else value, key.env)
-    for name, given in (flags or {}).items():
+        given = (flags or {}).get(f"{key.section}.{key.name}")
         if given is not None:
-            section, _, key_name = name.partition(".")
-            found[section, key_name] = Origin(given, f"--{key_name.replace('_', '-')}")
+            found[key.section, key.name] = Origin(given, key.flag)
     sections = {
         "backend": _section(Backend, "backend", found),
         "provision": _section(Provision, "provision", found),
@@ -329,18 +353,56 @@ def _section(struct: type[S], section: str, found: Mapping[tuple[str, str], Orig
 def target(settings: Settings, environ: Mapping[str, str] = os.environ) -> tuple[Target, bool]:
     """The backend that is meant, with its token, and whether it is our own (started when it does not run).
 
-    Raises `ConfigError` for an address that is none and a token file that holds none.
+    Raises `ConfigError` for an address that is none, and where there is no token or certificate to be had.
     """
-    named = settings.backend.address
-    address = named or settings.backend.listen or f"unix:{runtime_dir(environ) / SOCKET_NAME}"
-    if address.startswith("unix:"):
-        path = address.removeprefix("unix:").removeprefix("//")
-        address = f"unix:{absolute(path) if path else ''}"
+    backend = settings.backend
+    if backend.address is None:
+        found = _from_here(listening(settings, environ), backend.tls_cert)
+    else:
+        found = _address(backend.address)
+        if found.is_tls and backend.ca_file is not None:
+            found = replace(found, ca_file=str(absolute(backend.ca_file)))
+    _check_trust(found)
+    if found.uds is None:
+        found = found.with_token(read_token(backend.token_file))
+    return found, backend.address is None
+
+
+def listening(settings: Settings, environ: Mapping[str, str] = os.environ) -> Target:
+    """Where our own backend listens, as the settings have it; raises `ConfigError` for an address that is none."""
+    return _address(settings.backend.listen or f"unix:{runtime_dir(environ) / SOCKET_NAME}")
+
+
+def _address(text: str) -> Target:
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix:").removeprefix("//")
+        text = f"unix:{absolute(path) if path else ''}"
     try:
-        parsed = Target.parse(address)
+        return Target.parse(text)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    return parsed.with_token(read_token(settings.backend.token_file) if parsed.uds is None else None), named is None
+
+
+def _from_here(place: Target, certificate: str | None) -> Target:
+    """How our own backend is reached from its machine: by loopback if it listens everywhere, by its certificate."""
+    if place.uds is not None:
+        return place
+    url = place.base_url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+    if certificate is None:
+        return replace(place, base_url=url)
+    url = url.replace("http://", "https://", 1)
+    return replace(place, base_url=url, ca_file=str(absolute(certificate)), pinned=True)
+
+
+def _check_trust(place: Target) -> None:
+    if place.ca_file is None:
+        return
+    from foundry_tui.client.tls import trust
+
+    try:
+        trust(place)
+    except OSError as error:
+        raise FileError(f"the certificate {place.ca_file} cannot be used: {error.strerror or error}") from None
 
 
 def read_token(file: str | None) -> str | None:
@@ -351,12 +413,17 @@ def read_token(file: str | None) -> str | None:
     try:
         token = path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the token file {path} cannot be read: {error}") from None
-    if not token or not token.isascii() or not token.isprintable():
-        raise ConfigError(f"the token file {path} holds no token: put the backend's token into it, on one line")
+        raise FileError(f"the token file {path} cannot be read: {error}") from None
+    if not is_token(token):
+        raise FileError(f"the token file {path} holds no token: put the backend's token into it, on one line")
     return token
+
+
+def is_token(text: str) -> bool:
+    """Whether the text can be sent as a token."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
 def without_address(settings: Settings) -> Settings:
     """The same settings with our own backend meant."""
-    return msgspec.structs.replace(settings, backend=msgspec.structs.replace(settings.backend, address=None))
+    return replace(settings, backend=replace(settings.backend, address=None))

@@ -51,7 +51,10 @@ class Plan:
     token_file: Path | None
     database: str | None
     max_provisioning: int | None
-    allow_remote: bool
+    allow_remote: tuple[str, ...]
+    tls_cert: Path | None
+    tls_key: Path | None
+    insecure: bool
     environ: Mapping[str, str]
 
     @property
@@ -75,12 +78,18 @@ class Plan:
             words += ["--database", self.database]
         if self.max_provisioning is not None:
             words += ["--max-provisioning", str(self.max_provisioning)]
-        if self.allow_remote:
-            words.append("--allow-remote")
+        for name in self.allow_remote:
+            words += ["--allow-remote", name]
+        if self.tls_cert is not None:
+            words += ["--tls-cert", str(self.tls_cert)]
+        if self.tls_key is not None:
+            words += ["--tls-key", str(self.tls_key)]
+        if self.insecure:
+            words.append("--insecure")
         return words
 
 
-def plan(settings: config.Settings, environ: Mapping[str, str] = os.environ, *, allow_remote: bool = False) -> Plan:
+def plan(settings: config.Settings, environ: Mapping[str, str] = os.environ) -> Plan:
     """How these settings run our own backend; raises `config.ConfigError` for an address that cannot be."""
     own = config.without_address(settings)
     target, _ = config.target(own, environ)
@@ -93,13 +102,20 @@ def plan(settings: config.Settings, environ: Mapping[str, str] = os.environ, *, 
     return Plan(
         target=target,
         data_dir=config.absolute(backend.data_dir) if backend.data_dir else config.default_data_dir(environ),
-        listen=str(target),
-        token_file=config.absolute(backend.token_file) if backend.token_file else None,
+        listen=str(config.listening(settings, environ)),
+        token_file=_path(backend.token_file),
         database=backend.database,
         max_provisioning=backend.max_provisioning,
-        allow_remote=allow_remote,
+        allow_remote=backend.allow_remote or (),
+        tls_cert=_path(backend.tls_cert),
+        tls_key=_path(backend.tls_key),
+        insecure=backend.insecure,
         environ={**environ, **config.as_environ(settings)},
     )
+
+
+def _path(given: str | None) -> Path | None:
+    return config.absolute(given) if given else None
 
 
 def find(target: Target) -> Health | None:

@@ -7,7 +7,7 @@ import alone takes longer than the request.
 import http.client
 import socket
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -15,6 +15,9 @@ import msgspec
 from foundry_tui.client.connection import Target
 from foundry_tui.contract import codec
 from foundry_tui.contract.problems import Problem
+
+if TYPE_CHECKING:
+    import ssl
 
 T = TypeVar("T")
 
@@ -64,6 +67,7 @@ class Link:
         self.hint = hint
         """What to do when this backend does not answer."""
         self._url = urlsplit(target.base_url)
+        self._trust: ssl.SSLContext | None = None
 
     def call(
         self,
@@ -149,12 +153,26 @@ class Link:
     def _connection(self, timeout: float) -> http.client.HTTPConnection:
         if self.target.uds is not None:
             return _UnixConnection(self.target.uds, timeout)
-        kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
-        return kind(self._url.hostname or "", self._url.port, timeout=timeout)
+        host, port = self._url.hostname or "", self._url.port
+        if not self.target.is_tls:
+            return http.client.HTTPConnection(host, port, timeout=timeout)
+        if self._trust is None:
+            from foundry_tui.client.tls import trust
+
+            self._trust = trust(self.target)
+        return http.client.HTTPSConnection(host, port, timeout=timeout, context=self._trust)
 
     def _lost(self, error: Exception, *, sent: bool) -> UnreachableError:
+        hint = self.hint
+        if self.target.is_tls:
+            from foundry_tui.client.tls import trouble_of
+
+            if (trouble := trouble_of(error)) is not None:
+                return UnreachableError(f"{trouble.what} ({self.target})", hint=trouble.hint, sent=sent)
         if sent:
             what = f"the backend at {self.target} did not answer to the end"
+            if self.target.uds is None and not self.target.is_tls:
+                hint = f"if it speaks TLS, name it as {self.target.base_url.replace('http', 'https', 1)}"
         elif isinstance(error, FileNotFoundError):
             what = f"no backend at {self.target}: there is no such socket"
         elif isinstance(error, ConnectionRefusedError):
@@ -167,7 +185,7 @@ class Link:
             what = f"no connection to the backend at {self.target}"
         reason = "" if isinstance(error, FileNotFoundError | ConnectionRefusedError | TimeoutError) else f" ({error})"
         absent = not sent and isinstance(error, FileNotFoundError | ConnectionRefusedError)
-        return UnreachableError(what + reason, hint=self.hint, sent=sent, absent=absent)
+        return UnreachableError(what + reason, hint=hint, sent=sent, absent=absent)
 
 
 def _problem(response: http.client.HTTPResponse, answer: bytes) -> Problem:

@@ -24,12 +24,10 @@ class Guard:
     """ASGI middleware: refuses strangers, bounds bodies, names every request and logs it.
 
     `token` None: the socket's own permissions decide who may talk (Unix sockets). `hosts` are the names under which
-    the backend may be asked over TCP; None: any.
+    the backend may be asked over TCP.
     """
 
-    def __init__(
-        self, app: ASGIApp, token: str | None, hosts: frozenset[str] | None, request_id: Callable[[], str]
-    ) -> None:
+    def __init__(self, app: ASGIApp, token: str | None, hosts: frozenset[str], request_id: Callable[[], str]) -> None:
         self._app = app
         self._token = token
         self._hosts = hosts
@@ -70,8 +68,8 @@ class Guard:
         origin = headers.get(b"origin")
         if self._token is not None:
             host = headers.get(b"host", b"").decode("latin-1").lower()
-            if self._hosts is not None and _host_name(host) not in self._hosts:
-                return 403, "This backend does not answer under that host name."
+            if _host_name(host) not in self._hosts:
+                return 403, "This backend does not answer under that host name: it has to be told, with --allow-remote."
             if origin is not None and _authority(origin.decode("latin-1").lower()) != host:
                 return 403, "Web pages of other origins may not talk to this backend."
             scheme, _, given = headers.get(b"authorization", b"").partition(b" ")

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +22,20 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def _serve_options(command: F) -> F:
     for option in (
-        click.option("--allow-remote", is_flag=True, help="Listen elsewhere than on loopback; put TLS before it."),
+        click.option(
+            "--insecure",
+            is_flag=True,
+            default=None,
+            help="Let other machines in without TLS: all goes in the clear.",
+        ),
+        click.option("--tls-key", metavar="FILE", help="Key of the certificate, if it is not in the same file."),
+        click.option("--tls-cert", metavar="FILE", help="Certificate to show: TLS on TCP."),
+        click.option(
+            "--allow-remote",
+            metavar="NAME",
+            multiple=True,
+            help="Listen beyond loopback, asked for by this name; may be given again. Wants TLS.",
+        ),
         click.option("--max-provisioning", type=int, metavar="N", help="How many stages may run at once."),
         click.option("--database", metavar="URL", help="URL of the database; SQLite in the data folder if absent."),
         click.option("--token-file", metavar="FILE", help="File with the token that clients on TCP must give."),
@@ -33,9 +47,11 @@ def _serve_options(command: F) -> F:
 
 
 def _plan(context: Context, flags: dict[str, object]) -> daemon.Plan:
-    allow_remote = bool(flags.pop("allow_remote"))
-    given = {f"backend.{name}": value for name, value in flags.items() if value is not None}
-    return daemon.plan(context.with_flags(given).settings, allow_remote=allow_remote)
+    given = {f"backend.{name}": value for name, value in flags.items() if value not in (None, ())}
+    try:
+        return daemon.plan(context.with_flags(given).settings)
+    except config.FileError as error:
+        raise CommandError(str(error)) from None
 
 
 @click.group()
@@ -49,13 +65,15 @@ def backend() -> None:
 def serve(context: Context, /, **flags: object) -> None:
     """Run the backend in the foreground. Prints one JSON line {"listening", "pid"} when it is ready.
 
-    On TCP it needs a token, and listens on loopback only.
+    On TCP it needs a token, and listens on loopback only, unless it is allowed by name; then it wants TLS.
 
     \b
     Examples:
       foundry backend serve
       foundry backend serve --data-dir /tmp/foundry --listen unix:/tmp/foundry/backend.sock
       foundry backend serve --listen 127.0.0.1:8420 --token-file ~/.config/foundry/token
+      foundry backend serve --listen 0.0.0.0:8420 --token-file token --allow-remote foundry.example.org \\
+        --tls-cert cert.pem --tls-key key.pem
     """
     how = _plan(context, flags)
     try:
@@ -117,9 +135,9 @@ def stop(context: Context, listen: str | None, as_json: bool) -> None:
 
 def _named(context: Context, listen: str | None) -> daemon.Plan:
     """The plan of the backend that is meant: the one of --listen, the one that the settings name, or our own."""
-    address = listen or context.settings.backend.address
-    flags: dict[str, object] = {"backend.listen": address} if address else {}
-    return daemon.plan(context.with_flags(flags).settings)
+    how = daemon.plan(context.with_flags({"backend.listen": listen}).settings)
+    target, own = context.target
+    return how if own or listen is not None else replace(how, target=target, listen=str(target))
 
 
 @backend.command()

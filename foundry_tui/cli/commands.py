@@ -77,6 +77,7 @@ def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
 )
 @click.option("--backend", metavar="ADDRESS", help="Another backend: unix:PATH, HOST:PORT or URL (FOUNDRY_BACKEND).")
 @click.option("--token-file", metavar="FILE", help="File with the token of a backend on TCP (FOUNDRY_TOKEN_FILE).")
+@click.option("--ca-file", metavar="FILE", help="Certificates to trust at an https:// address (FOUNDRY_CA_FILE).")
 @click.option("--theme", metavar="NAME", help="Colour theme of the app (FOUNDRY_THEME).")
 @click.option(
     "--ascii", "ascii_only", is_flag=True, default=None, help="Draw the app with plain ASCII (FOUNDRY_ASCII)."
@@ -86,7 +87,12 @@ def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
 )
 @click.pass_context
 def foundry(
-    ctx: click.Context, backend: str | None, token_file: str | None, theme: str | None, ascii_only: bool | None
+    ctx: click.Context,
+    backend: str | None,
+    token_file: str | None,
+    ca_file: str | None,
+    theme: str | None,
+    ascii_only: bool | None,
 ) -> None:
     """Create coding-agent tasks, and watch them come to life.
 
@@ -104,6 +110,7 @@ def foundry(
         {
             "backend.address": backend,
             "backend.token_file": token_file,
+            "backend.ca_file": ca_file,
             "app.theme": theme,
             "app.ascii": ascii_only,
         }

@@ -161,7 +161,7 @@ def _backend(context: Context, how: daemon.Plan) -> Iterator[Check]:
             name="backend",
             state="wrong",
             found=f"{error.message}{f' (pid {pid})' if pid else ''}",
-            fix="foundry backend stop" if own else "look after it where it runs",
+            fix="foundry backend stop" if own else error.hint or "look after it where it runs",
         )
         return
     if health is None:

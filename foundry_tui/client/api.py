@@ -59,6 +59,10 @@ def problem_of(status: int, body: bytes) -> Problem:
 def reason_of(error: Exception) -> str:
     """What went wrong on the way, in words; never the empty text that some transport errors carry."""
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        from foundry_tui.client.tls import trouble_of
+
+        if (trouble := trouble_of(error)) is not None:
+            return trouble.what
         return "nobody answers at the backend's address"
     if isinstance(error, httpx.TimeoutException):
         return "the backend did not answer in time"

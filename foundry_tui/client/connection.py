@@ -7,6 +7,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 CONNECT_TIMEOUT = 5.0
@@ -18,11 +20,16 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Target(Struct, frozen=True):
-    """Where a backend listens. `uds` is the path of its Unix socket, None for TCP; `base_url` ends in no slash."""
+    """Where a backend listens. `uds` is the path of its Unix socket, None for TCP; `base_url` ends in no slash.
+
+    `ca_file` holds the certificates that are trusted instead of the system's; `pinned`: its first is the backend's own.
+    """
 
     base_url: str
     uds: str | None = None
     token: str | None = None
+    ca_file: str | None = None
+    pinned: bool = False
 
     @classmethod
     def parse(cls, text: str, token: str | None = None) -> "Target":
@@ -47,6 +54,10 @@ class Target(Struct, frozen=True):
         return replace(self, token=token)
 
     @property
+    def is_tls(self) -> bool:
+        return self.base_url.startswith("https://")
+
+    @property
     def is_local(self) -> bool:
         """Whether the backend is on this machine as far as its address tells."""
         return self.uds is not None or urlsplit(self.base_url).hostname in _LOOPBACK
@@ -66,7 +77,11 @@ def make_http(
     # Imported late so that naming a target costs no HTTP library.
     import httpx
 
-    secure = target.base_url.startswith("https://")
+    verify: ssl.SSLContext | bool = False
+    if target.is_tls:
+        from foundry_tui.client.tls import trust
+
+        verify = trust(target)
     # Each stream holds a connection for as long as it is on screen, so there is no bound on their number.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=4)
     if transport is None and target.uds is not None:
@@ -78,8 +93,7 @@ def make_http(
         headers=headers,
         timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
         limits=limits,
-        # Reading the certificates takes tens of milliseconds, which plain HTTP has no use for.
-        verify=secure,
+        verify=verify,
         # A proxy of the environment must not stand between this machine and itself.
         trust_env=not target.is_local,
     )

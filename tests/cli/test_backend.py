@@ -5,22 +5,12 @@ import os
 import signal
 import socket
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from foundry_tui.daemon import LOG_BYTES, rotate, wait_for_exit
-from tests.cli.world import FOUNDRY, Cli
-
-
-def serve(cli: Cli, *words: str) -> tuple["subprocess.Popen[str]", dict[str, object]]:
-    """`foundry backend serve` that is ready, and its line."""
-    process = cli.popen("backend", "serve", *words)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line, process.communicate()[1]
-    return process, json.loads(line)
+from tests.cli.world import FOUNDRY, Cli, serve
 
 
 def test_ten_at_the_same_moment_start_one_backend(cli: Cli) -> None:
@@ -93,6 +83,8 @@ def test_a_second_backend_on_the_folder_refuses_with_one_sentence(cli: Cli) -> N
     [
         (("--data-dir", "/proc/nothing"), "/proc/nothing"),
         (("--listen", "127.0.0.1:0"), "token"),
+        (("--listen", "127.0.0.1:0", "--token-file", "/dev/null"), "/dev/null"),
+        (("--listen", "127.0.0.1:0", "--token-file", "/nowhere"), "/nowhere"),
         (("--database", "mysql://x"), "mysql"),
     ],
 )
@@ -101,18 +93,6 @@ def test_a_start_that_cannot_be_is_exit_1_and_names_why(cli: Cli, words: tuple[s
         done = cli("backend", command, *words, code=1)
         assert named in done.err
         assert done.out == ""
-
-
-def test_elsewhere_than_on_loopback_only_when_told_so(cli: Cli, tmp_path: Path) -> None:
-    token = tmp_path / "token"
-    token.write_text("secret")
-    words = ("--listen", "0.0.0.0:0", "--token-file", str(token))
-    assert "--allow-remote" in cli("backend", "serve", *words, code=1).err
-    process, line = serve(cli, *words, "--allow-remote")
-    assert str(line["listening"]).startswith("0.0.0.0:")
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=10)
-    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("words", [("--listen", "nowhere"), ("--max-provisioning", "0"), ("--max-provisioning", "x")])

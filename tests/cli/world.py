@@ -126,3 +126,12 @@ class Cli:
         """Stop the backend if one runs, and remove its socket's folder."""
         self("backend", "stop")
         shutil.rmtree(self.runtime, ignore_errors=True)
+
+
+def serve(cli: Cli, *words: str) -> tuple[subprocess.Popen[str], Json]:
+    """`foundry backend serve` that is ready, and its line."""
+    process = cli.popen("backend", "serve", *words)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line, process.communicate()[1]
+    return process, json.loads(line)
