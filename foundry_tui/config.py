@@ -37,6 +37,7 @@ class Backend(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     address: Text | None = None
     token_file: Text | None = None
+    token_keyring: Text | None = None
     ca_file: Text | None = None
     data_dir: Text | None = None
     listen: Text | None = None
@@ -110,6 +111,8 @@ KEYS: tuple[Key, ...] = (
         "Another backend, never started by us: unix:PATH, HOST:PORT or URL."),
     Key("backend", "token_file", "FOUNDRY_TOKEN_FILE", '"~/.config/foundry/token"',
         "File with the token that a backend on TCP asks for."),
+    Key("backend", "token_keyring", "FOUNDRY_TOKEN_KEYRING", '"work"',
+        "Entry of the system's keyring with that token, put there by: keyring set foundry work. Goes before the file."),
     Key("backend", "ca_file", "FOUNDRY_CA_FILE", '"~/.config/foundry/ca.pem"',
         "Certificates to trust at an https:// address, a self-signed one too. Absent: the system's."),
     Key("backend", "data_dir", "FOUNDRY_DATA_DIR", '"~/foundry-data"',
@@ -364,7 +367,7 @@ def target(settings: Settings, environ: Mapping[str, str] = os.environ) -> tuple
             found = replace(found, ca_file=str(absolute(backend.ca_file)))
     _check_trust(found)
     if found.uds is None:
-        found = found.with_token(read_token(backend.token_file))
+        found = found.with_token(_token(backend))
     return found, backend.address is None
 
 
@@ -403,6 +406,14 @@ def _check_trust(place: Target) -> None:
         trust(place)
     except OSError as error:
         raise FileError(f"the certificate {place.ca_file} cannot be used: {error.strerror or error}") from None
+
+
+def _token(backend: Backend) -> str | None:
+    if backend.token_keyring is not None:
+        from foundry_tui.keyring import read_token as from_keyring
+
+        return from_keyring(backend.token_keyring)
+    return read_token(backend.token_file)
 
 
 def read_token(file: str | None) -> str | None:

@@ -77,6 +77,7 @@ def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
 )
 @click.option("--backend", metavar="ADDRESS", help="Another backend: unix:PATH, HOST:PORT or URL (FOUNDRY_BACKEND).")
 @click.option("--token-file", metavar="FILE", help="File with the token of a backend on TCP (FOUNDRY_TOKEN_FILE).")
+@click.option("--token-keyring", metavar="ENTRY", help="Entry of the keyring with that token (FOUNDRY_TOKEN_KEYRING).")
 @click.option("--ca-file", metavar="FILE", help="Certificates to trust at an https:// address (FOUNDRY_CA_FILE).")
 @click.option("--theme", metavar="NAME", help="Colour theme of the app (FOUNDRY_THEME).")
 @click.option(
@@ -90,6 +91,7 @@ def foundry(
     ctx: click.Context,
     backend: str | None,
     token_file: str | None,
+    token_keyring: str | None,
     ca_file: str | None,
     theme: str | None,
     ascii_only: bool | None,
@@ -110,6 +112,7 @@ def foundry(
         {
             "backend.address": backend,
             "backend.token_file": token_file,
+            "backend.token_keyring": token_keyring,
             "backend.ca_file": ca_file,
             "app.theme": theme,
             "app.ascii": ascii_only,
