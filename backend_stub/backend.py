@@ -4,7 +4,6 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 
 import anyio
 
@@ -25,6 +24,7 @@ from backend_stub.task.release import Releasing
 from backend_stub.task.sessions import Sessions
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.status import PROVISIONING, RELEASING
+from foundry_tui.contract.versions import VERSION
 
 FLUSH_SECONDS = 0.05
 """How long stage log lines are gathered."""
@@ -51,7 +51,7 @@ class Backend:
     def health(self) -> Health:
         return Health(
             status="ok",
-            version=version("foundry-tui"),
+            version=VERSION,
             pid=os.getpid(),
             started_at=self.started_at,
             providers={name: provider.state() for name, provider in self.providers.items()},

@@ -15,17 +15,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from foundry_tui import config
 from foundry_tui.client.connection import Target
 from foundry_tui.contract.records import Health
-from foundry_tui.wire import Link, RefusedError, UnreachableError
+from foundry_tui.contract.versions import VERSION, is_older
+from foundry_tui.wire import Link, RefusedError, StrangeAnswerError, UnreachableError
 
 START_SECONDS = 60.0
 """How long a backend may take from its start to its ready line (migrations included)."""
 STOP_SECONDS = 10.0
 """How long a backend may take to end after SIGTERM, before it is killed."""
 HEALTH_SECONDS = 5.0
+RESTART = "restart it, nothing is lost: foundry backend stop && foundry backend start"
 LOG_BYTES = 5_000_000
 LOGS_KEPT = 3
 SOCKET_PATH_BYTES = 107 if sys.platform.startswith("linux") else 103
@@ -118,11 +121,34 @@ def _path(given: str | None) -> Path | None:
     return config.absolute(given) if given else None
 
 
+class Running(NamedTuple):
+    """The backend that runs now; `replaced` is the version of an older one that gave way to it."""
+
+    health: Health
+    started: bool = False
+    replaced: str | None = None
+
+    @property
+    def news(self) -> str:
+        """What is to be said about versions, if anything."""
+        theirs = self.health.version
+        if self.replaced is not None:
+            return f"the backend of version {self.replaced} was restarted as {theirs}: nothing is lost"
+        if is_older(VERSION, than=theirs):
+            return f"the backend is of version {theirs} and this is {VERSION}: update it, or open the newer one"
+        if is_older(theirs):
+            return (
+                f"the backend is of version {theirs} and this is {VERSION}: restart it where it was started, "
+                "since other settings than these did that"
+            )
+        return ""
+
+
 def find(target: Target) -> Health | None:
     """What the backend says of itself, or None when nothing listens there.
 
-    Raises `UnreachableError` when something listens and does not answer as a backend, `RefusedError` when it
-    does not want us (token).
+    Raises `UnreachableError` when something listens and does not answer (`StrangeAnswerError`: not as a backend of
+    our protocol), `RefusedError` when it does not want us (token).
     """
     try:
         return Link(target).call("GET", "/v1/health", Health, timeout=HEALTH_SECONDS)
@@ -130,42 +156,33 @@ def find(target: Target) -> Health | None:
         if error.absent:
             return None
         raise
+    except RefusedError as error:
+        if error.problem.status not in (404, 405):
+            raise
+        raise StrangeAnswerError(
+            f"what listens at {target} speaks another protocol than this foundry", hint=RESTART, sent=True
+        ) from None
 
 
-def ensure(how: Plan) -> Health:
+def ensure(how: Plan) -> Running:
     """Our own backend, started when none runs and restarted when it is older than we are.
 
     However many call this at once, one backend is started. Raises `DaemonError`.
     """
-    try:
-        health = find(how.target)
-    except UnreachableError:
-        health = None
-    except RefusedError as error:
-        raise DaemonError(f"the backend at {how.target} refuses us: {error}", hint="set FOUNDRY_TOKEN_FILE") from None
-    if health is not None and not _older(health):
-        return health
-    return start(how)[0]
+    health = _find(how, patient=True)
+    if health is not None and not _gives_way(how, health):
+        return Running(health)
+    return start(how)
 
 
-def start(how: Plan) -> tuple[Health, bool]:
-    """The running backend, and whether it was this call that started it. Raises `DaemonError`."""
+def start(how: Plan) -> Running:
+    """The running backend, after starting it if need be. Raises `DaemonError`."""
     with _locked(how):
-        try:
-            health = find(how.target)
-        except UnreachableError:
-            # Something accepts and does not answer: wait in case it is going down, and say so otherwise.
-            _await_end(how)
-            health = None
-        except RefusedError as error:
-            raise DaemonError(
-                f"the backend at {how.target} refuses us: {error}", hint="set FOUNDRY_TOKEN_FILE"
-            ) from None
-        if health is not None and _older(health):
-            _end(how.target, health.pid)
-            health = None
-        if health is not None:
-            return health, False
+        found = _find(how)
+        if found is not None and not _gives_way(how, found):
+            return Running(found)
+        if found is not None:
+            _end(how.target, found.pid)
         _spawn(how)
         try:
             health = find(how.target)
@@ -173,7 +190,39 @@ def start(how: Plan) -> tuple[Health, bool]:
             raise DaemonError(f"the backend was started, but does not answer: {error}", hint=_see(how)) from None
         if health is None:
             raise DaemonError(f"the backend was started, but left {how.target} again", hint=_see(how))
-        return health, True
+        return Running(health, started=True, replaced=found.version if found is not None else None)
+
+
+def _find(how: Plan, *, patient: bool = False) -> Health | None:
+    """As `find`, but of all that is no backend to talk to it makes a `DaemonError`.
+
+    Something that accepts and does not answer may be going down: its end is waited for, or left to who is `patient`.
+    """
+    try:
+        return find(how.target)
+    except StrangeAnswerError as error:
+        raise DaemonError(error.message, hint=RESTART) from None
+    except UnreachableError:
+        if not patient:
+            _await_end(how)
+        return None
+    except RefusedError as error:
+        hint = "set FOUNDRY_TOKEN_FILE" if error.problem.status in (401, 403) else _see(how)
+        raise DaemonError(f"the backend at {how.target} refuses us: {error}", hint=hint) from None
+
+
+def _gives_way(how: Plan, health: Health) -> bool:
+    """Whether a running backend is to be restarted: it is older than we are, and its tasks are where ours would be.
+
+    A newer one is left alone. So is one on another data folder, whose tasks would seem to be gone.
+    """
+    if not is_older(health.version):
+        return False
+    try:
+        holder = json.loads((how.data_dir / "lock").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(holder, dict) and holder.get("pid") == health.pid
 
 
 def stop(how: Plan) -> int | None:
@@ -383,13 +432,6 @@ def wait_for_exit(pid: int, seconds: float) -> bool:
         return bool(select.select([handle], [], [], seconds)[0])
     finally:
         os.close(handle)
-
-
-def _older(health: Health) -> bool:
-    """Whether the backend is of an older version than we are; a newer one is left alone."""
-    from foundry_tui.versions import is_older
-
-    return is_older(health.version)
 
 
 def _see(how: Plan) -> str:

@@ -36,6 +36,10 @@ class UnreachableError(Exception):
         self.absent = absent
 
 
+class StrangeAnswerError(UnreachableError):
+    """Something answers, and not as a backend of our protocol does."""
+
+
 class RefusedError(Exception):
     """The backend answered with a problem."""
 
@@ -89,7 +93,7 @@ class Link:
         try:
             return codec.decode(answer, type_)
         except msgspec.DecodeError as error:
-            raise UnreachableError(
+            raise StrangeAnswerError(
                 f"the backend at {self.target} answered {status} with something else than expected: {error}",
                 hint="is it a Foundry backend of this version? see: foundry doctor",
                 sent=True,

@@ -48,11 +48,14 @@ def run_app(context: Context, early: EarlySnapshot) -> int:
         from foundry_tui import daemon
 
         try:
-            daemon.ensure(daemon.plan(context.settings))
+            running = daemon.ensure(daemon.plan(context.settings))
         except daemon.DaemonError as error:
             app.call_from_thread(app.notify, f"{error.message}\n{error.hint}", severity="error", timeout=30)
         except config.ConfigError as error:
             app.call_from_thread(app.notify, str(error), severity="error", timeout=30)
+        else:
+            if running.news:
+                app.call_from_thread(app.notify, running.news, severity="warning", timeout=30)
 
     keep = config.state_dir() / KEPT
     return run_beside(target, keep, options(context.settings, _repository_here()), connect)

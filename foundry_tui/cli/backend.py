@@ -12,7 +12,7 @@ import click
 from foundry_tui import config, daemon
 from foundry_tui.cli import problems
 from foundry_tui.cli.context import Context
-from foundry_tui.cli.output import clock_time, is_terminal, say, say_json, say_row
+from foundry_tui.cli.output import clock_time, is_terminal, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.wire import RefusedError, UnreachableError
@@ -98,9 +98,12 @@ def start(context: Context, /, as_json: bool, **flags: object) -> None:
     """
     how = _plan(context, flags)
     try:
-        health, started = daemon.start(how)
+        running = daemon.start(how)
     except daemon.DaemonError as error:
         raise CommandError(error.message, hint=error.hint) from None
+    health, started = running.health, running.started
+    if running.news:
+        tell(f"foundry: {running.news}")
     if as_json:
         say_json({"listening": how.listen, "pid": health.pid, "started": started})
     elif is_terminal():

@@ -62,7 +62,7 @@ class _Commands(click.Group):
 
 def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked and not ctx.resilient_parsing:
-        from foundry_tui.versions import VERSION
+        from foundry_tui.contract.versions import VERSION
 
         click.echo(f"foundry {VERSION}")
         ctx.exit()

@@ -54,9 +54,13 @@ class Context:
         from foundry_tui import daemon
 
         try:
-            daemon.ensure(daemon.plan(self.settings))
+            running = daemon.ensure(daemon.plan(self.settings))
         except daemon.DaemonError as error:
             raise CommandError(error.message, hint=error.hint, exit_code=problems.UNREACHABLE) from None
+        if running.news:
+            from foundry_tui.cli.output import tell
+
+            tell(f"foundry: {running.news}")
         return Link(target)
 
     def revive(self) -> None:

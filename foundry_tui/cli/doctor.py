@@ -18,7 +18,7 @@ from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json,
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.requests import TasksSnapshot
-from foundry_tui.versions import VERSION
+from foundry_tui.contract.versions import VERSION, is_older
 from foundry_tui.wire import Link, RefusedError, UnreachableError
 
 State = Literal["ok", "note", "wrong"]
@@ -214,5 +214,5 @@ def _version(health: Health, target: object) -> Check:
         name="backend",
         state="note",
         found=f"{told}, and we are {VERSION}",
-        fix="restart it, nothing is lost: foundry backend stop && foundry backend start",
+        fix=daemon.RESTART if is_older(health.version) else "update this foundry, or open the newer one",
     )

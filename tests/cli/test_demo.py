@@ -2,15 +2,9 @@
 
 import asyncio
 import os
-import pty
-import re
-import select
 import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
@@ -23,7 +17,8 @@ from foundry_tui.client.connection import Target
 from foundry_tui.daemon import listener, wait_for_exit
 from foundry_tui.demo_line import Line
 from foundry_tui.demo_world import World
-from tests.cli.world import FOUNDRY, Cli
+from tests.cli.terminal import terminal
+from tests.cli.world import Cli
 
 
 def test_the_same_seed_tells_the_same_story() -> None:
@@ -126,72 +121,6 @@ def test_the_world_is_made_without_the_persons_own_git_and_removed(tmp_path: Pat
     assert not world.folder.exists()
     # the test's own folders for HOME and runtime stay as they were
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-
-
-class Terminal:
-    """A program in a terminal of its own, 120 by 40; what it drew is read as text without its control codes."""
-
-    def __init__(self, master: int, process: "subprocess.Popen[bytes]") -> None:
-        self.master = master
-        self.process = process
-        self.drawn = ""
-
-    def read_until(self, wanted: str, seconds: float = 45) -> None:
-        """Read until the text was drawn."""
-        until = time.monotonic() + seconds
-        while wanted not in self.drawn:
-            left = until - time.monotonic()
-            assert left > 0, f"{wanted!r} was not drawn:\n{self.drawn[-3000:]}"
-            if not select.select([self.master], [], [], left)[0]:
-                continue
-            try:
-                data = os.read(self.master, 1 << 16)
-            except OSError:
-                data = b""
-            assert data, f"it ended first:\n{self.drawn[-3000:]}"
-            self.drawn += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", data.decode("utf-8", "replace"))
-
-    def type(self, keys: bytes) -> None:
-        os.write(self.master, keys)
-
-    def wait(self, seconds: float = 30) -> int:
-        """Its exit code; what it draws meanwhile is thrown away, so that it does not wait for a reader."""
-        until = time.monotonic() + seconds
-        while self.process.poll() is None and time.monotonic() < until:
-            if select.select([self.master], [], [], 0.1)[0]:
-                try:
-                    os.read(self.master, 1 << 16)
-                except OSError:
-                    break
-        return self.process.wait(seconds)
-
-
-@contextmanager
-def terminal(cli: Cli, *words: str, **environ: str) -> Iterator[Terminal]:
-    """`foundry` in a terminal."""
-    import fcntl
-    import struct
-    import termios
-
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-    process = subprocess.Popen(
-        [FOUNDRY, *words],
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env={**cli.environ, "COLORTERM": "truecolor", **environ},
-        cwd=cli.repo,
-        start_new_session=True,
-    )
-    os.close(slave)
-    try:
-        yield Terminal(master, process)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        os.close(master)
 
 
 def parent_of(pid: int) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_demo import terminal
+from tests.cli.terminal import terminal
 from tests.cli.world import Cli
 
 

@@ -1,7 +1,7 @@
 """Which version we are, and how another compares."""
 
 VERSION = "0.1.0"
-"""Ours. Said here as well as in the distribution's metadata, because reading those takes 30 ms at each start."""
+"""Ours, and the distribution's: its metadata are made from this, since reading those takes 30 ms at each start."""
 
 
 def is_older(other: str, than: str = VERSION) -> bool:
@@ -14,4 +14,7 @@ def _numbers(text: str) -> tuple[int, ...] | None:
     parts = text.split("+")[0].split(".")
     if not all(part.isascii() and part.isdigit() for part in parts):
         return None
-    return tuple(int(part) for part in parts)
+    numbers = [int(part) for part in parts]
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return tuple(numbers)
