@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -166,7 +166,7 @@ async def test_through_a_proxy_that_breaks_everything(
     backend: Process,
     repo: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tell: Callable[[str], None],
 ) -> None:
     # Silence is judged in seconds instead of a quarter of a minute, so that many stalls fit into a test: above what
     # the backend needs to answer, far below its pings, so that each silent stream is replaced again and again.
@@ -234,15 +234,14 @@ async def test_through_a_proxy_that_breaks_everything(
             await anyio.sleep(3)
             assert (proxy.accepted, proxy.streams()) == (accepted, streams), "idle connections are stable"
             assert {task_id for task_id in made if task_id not in foundry.store.tasks} == set()
-            with capsys.disabled():
-                reconnects = sum(topic.reconnects for topic in topics)
-                snapshots = sum(topic.snapshots for topic in topics)
-                applied = sum(topic.events_applied for topic in topics)
-                print(
-                    f"\nproxy: seed {SEED}, {sum(proxy.faults.values())} faults {dict(sorted(proxy.faults.items()))}, "
-                    f"{len(made)} tasks, {len(topics)} topics, {reconnects} reconnects, {snapshots} snapshots, "
-                    f"{applied} events applied, {len(lies)} lies of the mark"
-                )
+            reconnects = sum(topic.reconnects for topic in topics)
+            snapshots = sum(topic.snapshots for topic in topics)
+            applied = sum(topic.events_applied for topic in topics)
+            tell(
+                f"proxy: seed {SEED}, {sum(proxy.faults.values())} faults {dict(sorted(proxy.faults.items()))}, "
+                f"{len(made)} tasks, {len(topics)} topics, {reconnects} reconnects, {snapshots} snapshots, "
+                f"{applied} events applied, {len(lies)} lies of the mark"
+            )
         group.cancel_scope.cancel()
     assert not lies
 

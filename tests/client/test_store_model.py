@@ -1,6 +1,7 @@
 """The store against a model of server, network and user: whatever happened, after quiet it is what the server is."""
 
 import os
+from collections.abc import Callable
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, settings
@@ -13,7 +14,7 @@ STEPS = 10_000
 SEED = int(os.environ.get("FOUNDRY_TEST_SEED", "20261123"))
 
 
-def test_store_equals_the_server_after_quiet(capsys) -> None:  # type: ignore[no-untyped-def]
+def test_store_equals_the_server_after_quiet(tell: Callable[[str], None]) -> None:
     StoreModel.counts = counts = Counts()
     machine = hypothesis.seed(SEED)(StoreModel)
     run_state_machine_as_test(
@@ -28,10 +29,9 @@ def test_store_equals_the_server_after_quiet(capsys) -> None:  # type: ignore[no
             phases=(Phase.generate, Phase.shrink),
         ),
     )
-    with capsys.disabled():
-        print(
-            f"\nstore model: seed {SEED}, {counts.runs} runs, {counts.steps} steps, {counts.faults} faults, "
-            f"{counts.comparisons} comparisons with the server; "
-            + ", ".join(f"{name} {count}" for name, count in sorted(counts.by_rule.items()))
-        )
+    tell(
+        f"store model: seed {SEED}, {counts.runs} runs, {counts.steps} steps, {counts.faults} faults, "
+        f"{counts.comparisons} comparisons with the server; "
+        + ", ".join(f"{name} {count}" for name, count in sorted(counts.by_rule.items()))
+    )
     assert counts.steps >= STEPS

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import anyio
 import httpx
-import pytest
 
 from foundry_tui.client.connection import Target, make_http
 from foundry_tui.client.freshness import FreshnessState
@@ -391,7 +390,7 @@ def test_the_backends_wish_to_be_left_alone_is_respected() -> None:
 # 200 clients
 
 
-def test_200_clients_and_a_backend_that_restarts_make_no_storm(capsys: pytest.CaptureFixture[str]) -> None:
+def test_200_clients_and_a_backend_that_restarts_make_no_storm(tell: Callable[[str], None]) -> None:
     figures: list[str] = []
 
     async def main() -> None:
@@ -436,8 +435,7 @@ def test_200_clients_and_a_backend_that_restarts_make_no_storm(capsys: pytest.Ca
             group.cancel_scope.cancel()
 
     simulate(main)
-    with capsys.disabled():
-        print(f"\n200 clients, 5 restarts: {'; '.join(figures)}")
+    tell(f"200 clients, 5 restarts: {'; '.join(figures)}")
 
 
 # The wire

@@ -1,6 +1,7 @@
 """Thousands of wrong requests to every route: each is refused with a reason, none changes anything."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, note, settings
@@ -13,9 +14,7 @@ REQUESTS = 2_500
 
 
 @pytest.mark.slow
-def test_bad_requests_are_refused_and_change_nothing(
-    backend: BackendProcess, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_requests_are_refused_and_change_nothing(backend: BackendProcess, tell: Callable[[str], None]) -> None:
     world = _world(backend)
     before = backend.http.get("/v1/tasks").content
     told = backend.http.get("/v1/history").content
@@ -37,8 +36,7 @@ def test_bad_requests_are_refused_and_change_nothing(
     assert backend.http.get("/v1/history").content == told
     assert "Traceback" not in backend.errors.read_text()
     by_status = ", ".join(f"{count} × {status}" for status, count in sorted(seen.items()))
-    with capsys.disabled():
-        print(f"\n{seen.total()} bad requests: {by_status}")
+    tell(f"{seen.total()} bad requests: {by_status}")
     assert seen.total() >= 2_000
 
 
