@@ -22,7 +22,7 @@ from foundry_tui.contract.problems import Problem
 QUIET_AFTER = 12.0
 """Seconds of silence after which a stream is doubted: the backend pings after 10."""
 PROVEN_AFTER = 5.0
-"""Seconds that a stream has to live before its end counts as the first failure and not as one more."""
+"""Seconds that a stream has to be live before its end counts as the first failure and not as one more."""
 
 _EVENT_NAMES = {str(name): name for name in EventName}
 
@@ -89,13 +89,14 @@ class EventStream:
         failures = 0
         while True:
             self._tell(LinkChange(state=LinkState.CONNECTING, failures=failures))
-            began = anyio.current_time()
+            live_since = math.inf
             removed = False
 
             def take(event: StreamEvent) -> None:
-                nonlocal removed
+                nonlocal removed, live_since
                 removed = removed or (event.name is EventName.TASK_REMOVED and self.topic.kind is not TopicKind.TASKS)
                 if self.state is not LinkState.LIVE and event.name in (EventName.SNAPSHOT, EventName.RESUMED):
+                    live_since = anyio.current_time()
                     self._tell(LinkChange(state=LinkState.LIVE))
                 receive(event)
 
@@ -109,7 +110,7 @@ class EventStream:
                 self._tell(LinkChange(state=LinkState.GONE, reason=lost.reason, problem=lost.problem))
                 return
             # A stream that dies at once has proved nothing, so that the waits go on growing.
-            failures = 1 if anyio.current_time() - began >= PROVEN_AFTER and lost.problem is None else failures + 1
+            failures = 1 if anyio.current_time() - live_since >= PROVEN_AFTER else failures + 1
             await self._pause(lost, failures, heard_ago)
 
     async def _pause(self, lost: _Lost, failures: int, heard_ago: float) -> None:
