@@ -42,8 +42,8 @@ class Freshness(Struct, frozen=True):
     reason: str | None = None
 
 
-def judge(link: Link, at: float) -> Freshness:
-    """How far a topic can be trusted, given its connection; `at` is the event loop's time in seconds.
+def judge(link: Link) -> Freshness:
+    """How far a topic can be trusted, given its connection.
 
     Only an open connection that is caught up and heard from in time is live; whatever waits or tries is not.
     """
@@ -57,6 +57,7 @@ def judge(link: Link, at: float) -> Freshness:
     lost_since = since if link.lost_since is None else link.lost_since
     if link.unanswered >= OFFLINE_AFTER:
         return Freshness(FreshnessState.OFFLINE, lost_since, link.retry_at, link.reason)
-    if link.confirmed is not None and link.lost_at is not None and at - link.lost_at > STALE_AFTER:
-        return Freshness(FreshnessState.STALE, link.confirmed, link.retry_at, link.reason)
+    if link.overdue:
+        confirmed = lost_since if link.confirmed is None else link.confirmed
+        return Freshness(FreshnessState.STALE, confirmed, link.retry_at, link.reason)
     return Freshness(FreshnessState.RECONNECTING, lost_since, link.retry_at, link.reason)

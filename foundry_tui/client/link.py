@@ -39,8 +39,8 @@ class LinkChange(Struct, frozen=True, kw_only=True):
 class Link:
     """One topic's connection.
 
-    `since`, `confirmed` (last heard from), `lost_since` and `retry_at` are milliseconds since the epoch, to be shown;
-    `lost_at` is in seconds of the event loop's clock, which never steps.
+    `since`, `confirmed` (last heard from), `lost_since` (lost, or being connected for the first time) and `retry_at`
+    are milliseconds since the epoch, to be shown. `overdue`: lost for too long to be about to be mended.
     """
 
     def __init__(self, since: int) -> None:
@@ -48,31 +48,35 @@ class Link:
         self.since = since
         self.confirmed: int | None = None
         self.lost_since: int | None = None
-        self.lost_at: float | None = None
+        self.overdue = False
         self.retry_at: int | None = None
         self.reason: str | None = None
         self.reached = True
         self.unanswered = 0
         self.reconnects = 0
 
-    def change(self, change: LinkChange, now: int, at: float) -> None:
-        """The connection changed, at `now` (milliseconds since the epoch) and `at` (the event loop's seconds)."""
+    def change(self, change: LinkChange, now: int) -> None:
+        """The connection changed, at `now` (milliseconds since the epoch)."""
         was, self.state = self.state, change.state
         self.since = now
         self.retry_at = None if change.retry_in is None else now + round(change.retry_in * 1000)
         if was in (LinkState.LIVE, LinkState.QUIET):
             self.confirmed = now - round(change.heard_ago * 1000)
+        if self.state in (LinkState.CONNECTING, LinkState.RETRYING):
+            # One that fell silent was as good as lost since it was heard from last.
+            self.overdue = self.overdue or was is LinkState.QUIET
+            if self.lost_since is None:
+                self.lost_since = now
+        else:
+            self.lost_since, self.overdue = None, False
         if self.state is LinkState.CONNECTING:
             # Why it was lost stays known while the next attempt is under way.
             self.reconnects += was is LinkState.RETRYING
             return
         self.reason = change.reason
         if self.state is LinkState.LIVE:
-            self.lost_at = self.lost_since = None
             self.reached = True
             self.unanswered = 0
         elif self.state is LinkState.RETRYING:
-            if self.lost_at is None:
-                self.lost_since, self.lost_at = now, at
             self.reached = change.reached
             self.unanswered = 0 if change.reached else self.unanswered + 1

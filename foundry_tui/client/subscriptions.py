@@ -9,7 +9,7 @@ import httpx
 from anyio.abc import TaskGroup, TaskStatus
 
 from foundry_tui.client.changes import Changes
-from foundry_tui.client.freshness import judge
+from foundry_tui.client.freshness import STALE_AFTER, judge
 from foundry_tui.client.link import Link, LinkChange, LinkState
 from foundry_tui.client.statistics import ConnectionEvent, TopicDiagnostics
 from foundry_tui.client.store import Store
@@ -34,6 +34,7 @@ class _Subscription:
         self.stream: EventStream | None = None
         self.scope: anyio.CancelScope | None = None
         self.grace: anyio.CancelScope | None = None
+        self.waiting: anyio.CancelScope | None = None
         self.ready: anyio.Event | None = None
         self.serving = False
         self.wanted = False
@@ -221,16 +222,34 @@ class Subscriptions:
     def _link(self, subscription: _Subscription, change: LinkChange) -> None:
         now = self._store.now_ms()
         became_live = change.state is LinkState.LIVE and subscription.link.state is LinkState.CONNECTING
-        subscription.link.change(change, now, anyio.current_time())
+        subscription.link.change(change, now)
         detail = change.reason or ""
         if change.retry_in is not None:
             detail = f"{detail}; trying again in {change.retry_in:.2f} s"
         self._log.append(ConnectionEvent(at=now, topic=str(subscription.topic), kind=str(change.state), detail=detail))
         if change.state is LinkState.GONE:
             self._store.absent(subscription.topic)
-        self._store.set_freshness(subscription.topic, judge(subscription.link, anyio.current_time()))
+        self._store.set_freshness(subscription.topic, judge(subscription.link))
+        self._time_loss(subscription)
         if became_live:
             self._backend_answers(subscription)
+
+    def _time_loss(self, subscription: _Subscription) -> None:
+        """Have a connection called overdue when its time comes, unless it stands by then."""
+        lost = subscription.link.lost_since is not None
+        if lost and subscription.waiting is None and self._group is not None:
+            subscription.waiting = anyio.CancelScope()
+            self._group.start_soon(self._wait_overdue, subscription, subscription.waiting)
+        elif not lost and subscription.waiting is not None:
+            subscription.waiting.cancel()
+            subscription.waiting = None
+
+    async def _wait_overdue(self, subscription: _Subscription, scope: anyio.CancelScope) -> None:
+        with scope:
+            await anyio.sleep(STALE_AFTER)
+            if subscription.waiting is scope:
+                subscription.link.overdue = True
+                self._store.set_freshness(subscription.topic, judge(subscription.link))
 
     def _backend_answers(self, subscription: _Subscription) -> None:
         """One topic got through: those that nobody answered need not wait any longer."""

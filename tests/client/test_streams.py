@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import anyio
 import httpx
+import pytest
 
 from foundry_tui.client.connection import Target, make_http
-from foundry_tui.client.freshness import FreshnessState
+from foundry_tui.client.freshness import STALE_AFTER, FreshnessState
 from foundry_tui.client.link import LinkChange, LinkState
 from foundry_tui.client.store import Store
-from foundry_tui.client.stream import EventStream, StreamEvent, open_events
+from foundry_tui.client.stream import PROVEN_AFTER, EventStream, StreamEvent, open_events
 from foundry_tui.client.subscriptions import IDLE_KEPT, Subscriptions
 from foundry_tui.contract.events import SILENCE_LIMIT, TASKS, EventName
 from foundry_tui.contract.records import summary_of
@@ -345,6 +346,114 @@ def test_freshness_goes_from_reconnecting_to_offline_and_back() -> None:
         await until(lambda: client.state() is FreshnessState.LIVE)
 
     with_client(test)
+
+
+def test_reconnecting_becomes_stale_when_its_time_has_come_and_not_at_the_next_attempt() -> None:
+    told: list[tuple[float, FreshnessState]] = []
+
+    async def test(client: Client) -> None:
+        client.subscriptions.hold(TASKS)
+        await until(lambda: client.state() is FreshnessState.LIVE)
+        client.store.flush()
+        for why, seconds in (("refused", 100), ("hung", 100), ("refused", 6), ("refused", 100)):
+            if why == "hung":
+                client.backend.hang = True
+            else:
+                # One long wait between two attempts, in which nothing happens.
+                client.backend.refuse, client.backend.retry_after = 503, "50"
+            client.store.on_dirty = lambda: told.append((anyio.current_time(), client.state()))
+            lost_at = anyio.current_time()
+            client.backend.cut_all()
+            await anyio.sleep(STALE_AFTER - 0.01)
+            assert client.state() is FreshnessState.RECONNECTING
+            client.store.flush()
+            told.clear()
+            await anyio.sleep(0.02)
+            assert told == [(pytest.approx(lost_at + STALE_AFTER, abs=0.001), FreshnessState.STALE)]
+            freshness = client.store.freshness()
+            assert freshness.since <= lost_at * 1000 <= freshness.since + 20_000, "since it was last heard from"
+            await anyio.sleep(seconds)
+            assert client.state() is FreshnessState.STALE
+            client.backend.hang, client.backend.refuse, client.backend.retry_after = False, None, None
+            client.subscriptions.reconnect()
+            await until(lambda: client.state() is FreshnessState.LIVE)
+            client.store.flush()
+
+    with_client(test)
+
+
+def test_a_loss_that_ended_in_time_leaves_nothing_that_would_age_the_next_one() -> None:
+    async def test(client: Client) -> None:
+        client.subscriptions.hold(TASKS)
+        await until(lambda: client.state() is FreshnessState.LIVE)
+        for _ in range(30):
+            client.backend.down = True
+            client.backend.cut_all()
+            await anyio.sleep(1)
+            client.backend.down = False
+            client.subscriptions.reconnect()
+            await until(lambda: client.state() is FreshnessState.LIVE)
+            for _ in range(7):
+                await anyio.sleep(0.15)
+                assert client.state() is FreshnessState.LIVE
+        release = client.subscriptions.hold(task_topic("other"))
+        client.backend.world.create(CreateTask(repo="/r", prompt="p", task_id="other", session_id="s"))
+        client.backend.down = True
+        client.backend.cut_all()
+        release()
+        await anyio.sleep(60)
+        assert {topic.link for topic in client.subscriptions.topics()} == {"retrying", "closed"}
+
+    with_client(test)
+
+
+def test_a_topic_that_never_stood_is_not_called_reconnecting_for_ever() -> None:
+    async def test(client: Client) -> None:
+        client.backend.refuse = 503
+        client.subscriptions.hold(TASKS)
+        await anyio.sleep(STALE_AFTER - 0.5)
+        assert client.state() is FreshnessState.RECONNECTING
+        await anyio.sleep(1)
+        assert client.state() is FreshnessState.STALE
+
+    with_client(test)
+
+
+def test_a_stream_that_fell_silent_is_stale_until_another_one_stands() -> None:
+    seen: set[FreshnessState] = set()
+
+    async def test(client: Client) -> None:
+        client.subscriptions.hold(TASKS)
+        await until(lambda: client.state() is FreshnessState.LIVE)
+        client.backend.lines[0].stalled = True
+        client.backend.refuse = 503
+        await until(lambda: client.state() is FreshnessState.STALE)
+        for _ in range(200):
+            await anyio.sleep(0.1)
+            seen.add(client.state())
+        client.backend.refuse = None
+        await until(lambda: client.state() is FreshnessState.LIVE)
+
+    with_client(test)
+    assert seen == {FreshnessState.STALE}, "it does not seem better while it is replaced"
+
+
+def test_rule_6_waits_double_too_when_each_attempt_takes_seconds_to_fail() -> None:
+    changes: list[LinkChange] = []
+
+    class Blackhole(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await anyio.sleep(PROVEN_AFTER)
+            raise httpx.ConnectTimeout("")
+
+    async def main() -> None:
+        async with make_http(Target("http://localhost"), Blackhole()) as http:
+            with anyio.move_on_after(120):
+                await EventStream(http, TASKS, on_link=changes.append).run(lambda event: None)
+
+    simulate(main)
+    failures = [change.failures for change in changes if change.state is LinkState.RETRYING]
+    assert failures == list(range(1, len(failures) + 1))
 
 
 def test_a_hung_stream_is_doubted_then_replaced() -> None:
