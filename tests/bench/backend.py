@@ -14,7 +14,15 @@ import httpx
 
 from foundry_tui.client.connection import Target, make_http
 
-_SCRIPT = {"default": {name: {"ms": 0} for name in ("ensure_name", "create_sandbox", "ensure_agent", "create_session")}}
+_CALLS = ("ensure_name", "create_sandbox", "ensure_agent", "create_session", "turn")
+
+
+def set_pace(folder: Path, milliseconds: int) -> None:
+    """Have each stage and turn of the backend with this folder take so long from now on."""
+    script = {"default": {name: {"ms": milliseconds} for name in _CALLS}}
+    fresh = folder / "script.new"
+    fresh.write_text(json.dumps(script))
+    fresh.replace(folder / "script.json")
 
 
 @contextmanager
@@ -22,10 +30,9 @@ def running_backend(tasks: int = 0) -> Iterator[tuple[str, Path]]:
     """The address of a backend on the demo provider, and its folder; its `tasks` are ready and nothing happens."""
     with tempfile.TemporaryDirectory(prefix="foundry-bench-") as name:
         folder = Path(name)
-        script = folder / "script.json"
-        script.write_text(json.dumps({**_SCRIPT, "default": {**_SCRIPT["default"], "turn": {"ms": 0}}}))
+        set_pace(folder, 0)
         address = f"unix:{folder}/backend.sock"
-        env = {**os.environ, "FOUNDRY_DEMO_SCRIPT": str(script), "FOUNDRY_PROVIDER": "demo"}
+        env = {**os.environ, "FOUNDRY_DEMO_SCRIPT": str(folder / "script.json"), "FOUNDRY_PROVIDER": "demo"}
         argv = [sys.executable, "-m", "backend_stub", "--data-dir", str(folder / "data"), "--listen", address]
         log = (folder / "backend.log").open("wb")
         with log, subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=log, env=env) as process:

@@ -43,6 +43,7 @@ class Terminal:
         os.close(child)
         self.painted = b""
         """What the program has written since `forget` was called last."""
+        self._arrivals: list[tuple[int, float]] = []
 
     def __enter__(self) -> "Terminal":
         return self
@@ -73,6 +74,7 @@ class Terminal:
             self.painted += os.read(self._controller, 1 << 16)
         except OSError:
             return False
+        self._arrivals.append((len(self.painted), time.time()))
         return True
 
     def forget(self) -> None:
@@ -80,6 +82,7 @@ class Terminal:
         while self.pump(0):
             pass
         self.painted = b""
+        self._arrivals.clear()
 
     def wait_for(self, text: str, limit: float = 30.0) -> float:
         """Seconds from the program's start until this was painted. Raises `TimedOutError`."""
@@ -91,6 +94,15 @@ class Terminal:
                 raise TimedOutError(f"{text!r} was not painted; last: {self.painted[-300:]!r}")
         return time.perf_counter() - self.began
 
+    def painted_at(self, text: str) -> float:
+        """When the last byte of this text came that was painted first, in seconds since the epoch.
+
+        Raises `ValueError` when it was not painted.
+        """
+        wanted = text.encode()
+        end = self.painted.index(wanted) + len(wanted)
+        return next(at for length, at in self._arrivals if length >= end)
+
     def press(self, keys: str) -> None:
         """Send keys, as bytes of a terminal."""
         os.write(self._controller, keys.encode())
@@ -100,7 +112,8 @@ class Terminal:
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             self.pump(left)
-        self.painted = self.painted[-4096:]
+            # What nobody asks for would only fill the memory.
+            self.forget()
 
     def cpu_seconds(self) -> float:
         """CPU time of the process so far, user and system, all its threads."""
