@@ -19,7 +19,7 @@ from foundry_tui.contract.records import (
     TaskDetail,
     TaskError,
 )
-from foundry_tui.contract.requests import CreateTask
+from foundry_tui.contract.requests import CreateSession, CreateTask
 from foundry_tui.contract.status import STAGES, TaskStatus
 
 FIRST_SESSION = "main"
@@ -51,6 +51,13 @@ class Creation(Struct, frozen=True, kw_only=True):
     @property
     def session_id(self) -> str:
         return self.request.session_id or ""
+
+
+class AskedSession(Struct, frozen=True, kw_only=True):
+    """A session that the user asked for and that the backend has not confirmed: what is shown, and the request."""
+
+    summary: SessionSummary
+    request: CreateSession
 
 
 def task_of(creation: Creation, repo: Repo | None) -> TaskDetail:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import TaskStatus
+from msgspec.structs import replace
 
 from foundry_tui.client.api import Api, ApiProblem, Unreachable
 from foundry_tui.client.changes import Changes
 from foundry_tui.client.commands import CommandProblem, Commands, Drafts
 from foundry_tui.client.connection import Target, make_http
-from foundry_tui.client.courier import Courier
-from foundry_tui.client.creations import CreationState
+from foundry_tui.client.courier import PATIENCE, Courier
+from foundry_tui.client.creations import AskedSession, CreationState
 from foundry_tui.client.outbox import Outbox
 from foundry_tui.client.statistics import Diagnostics
 from foundry_tui.client.store import Store, wall_ms
@@ -131,17 +132,7 @@ class Foundry:
 
     def create(self, request: CreateTask) -> str:
         task_id = request.task_id or self._new_id()
-        request = CreateTask(
-            repo=request.repo,
-            prompt=request.prompt,
-            task_id=task_id,
-            title=request.title,
-            branch=request.branch,
-            base_branch=request.base_branch,
-            agent=request.agent,
-            provider=request.provider,
-            session_id=request.session_id or self._new_id(),
-        )
+        request = replace(request, task_id=task_id, session_id=request.session_id or self._new_id())
         self.outbox.put_creation(self.store.create(request))
         self._settle_creation(task_id)
         return task_id
@@ -209,16 +200,9 @@ class Foundry:
             updated_at=now,
             revision=0,
         )
-        token = self.store.edit(task_id, session=session)
-        request = CreateSession(session_id=session_id, agent=agent, name=name)
-
-        async def add() -> None:
-            life = self.store.life
-            made = await self.api.add_session(task_id, request)
-            self.store.session_made(token, made, life)
-            self.subscriptions.nudge()
-
-        self._command("add_session", add, task_id, lane="sessions", failed=lambda: self.store.settle(task_id, token))
+        asked = AskedSession(summary=session, request=CreateSession(session_id=session_id, agent=agent, name=name))
+        self.outbox.put_session(asked)
+        self._settle_session(asked)
         return session_id
 
     def close_session(self, session_id: str) -> None:
@@ -284,12 +268,13 @@ class Foundry:
         session_id: str | None = None,
         lane: str | None = None,
         done: frozenset[int] = frozenset(),
+        patience: float = PATIENCE,
         failed: Callable[[], None] | None = None,
     ) -> None:
         async def job() -> None:
-            if await self._is_real(task_id):
+            if await self._is_real(task_id, session_id):
                 try:
-                    await self._courier.deliver(call, done=done)
+                    await self._courier.deliver(call, done=done, patience=patience)
                     return
                 except (ApiProblem, Unreachable) as error:
                     self._report(action, error, task_id, session_id)
@@ -316,7 +301,7 @@ class Foundry:
         request = CreatePrompt(prompt_id=prompt_id, text=prompt.text)
 
         async def job() -> None:
-            if not await self._is_real(task_id):
+            if not await self._is_real(task_id, session_id):
                 self.outbox.drop_prompt(prompt_id)
                 self.store.drop_prompt(session_id, prompt_id)
                 return
@@ -326,20 +311,13 @@ class Foundry:
                 accepted = await self._courier.deliver(lambda: self.api.prompt(session_id, request), patience=math.inf)
             except (ApiProblem, Unreachable) as error:
                 reason = TaskError(kind=ErrorKind.INTERNAL, message=str(error), retryable=True, at=self.store.now_ms())
-                self.store.put_prompt(
-                    Prompt(
-                        prompt_id=prompt_id,
-                        session_id=session_id,
-                        text=prompt.text,
-                        state=PromptState.FAILED,
-                        at=prompt.at,
-                        error=reason,
-                    )
-                )
+                refused = replace(prompt, state=PromptState.FAILED, error=reason)
+                self.store.put_prompt(refused)
+                self.outbox.put_prompt(refused)
                 self._report("prompt", error, task_id, session_id)
-            else:
-                if accepted is not None:
-                    self.store.accepted(accepted, life)
+                return
+            if accepted is not None:
+                self.store.accepted(accepted, life)
             self.outbox.drop_prompt(prompt_id)
 
         self._courier.send(job, f"prompts:{session_id}")
@@ -372,23 +350,43 @@ class Foundry:
 
         self._courier.send(job)
 
-    def _creation_settled(self, task_id: str) -> None:
-        if task_id in self.store.creations:
-            return
-        self.outbox.drop_creation(task_id)
-        settled = self._settled.pop(task_id, None)
+    def _settle_session(self, asked: AskedSession) -> None:
+        task_id, session_id = asked.summary.task_id, asked.summary.session_id
+        token = self.store.edit(task_id, session=asked.summary)
+        self._settled[session_id] = anyio.Event()
+
+        async def add() -> None:
+            life = self.store.life
+            self.store.session_made(token, await self.api.add_session(task_id, asked.request), life)
+            self._settle(session_id)
+
+        def failed() -> None:
+            self.store.settle(task_id, token)
+            self._settle(session_id)
+
+        self._command("add_session", add, task_id, lane="sessions", patience=math.inf, failed=failed)
+
+    def _settle(self, id_: str) -> None:
+        """A task or a session is real now, or never will be: what waited for it goes on."""
+        self.outbox.drop_creation(id_)
+        self.outbox.drop_session(id_)
+        settled = self._settled.pop(id_, None)
         if settled is not None:
             settled.set()
         self.subscriptions.nudge()
 
-    async def _is_real(self, task_id: str | None) -> bool:
-        """Wait until the backend has the task; False when it was discarded instead."""
-        if task_id is None:
-            return True
-        settled = self._settled.get(task_id)
-        if settled is not None:
-            await settled.wait()
-            return task_id in self.store.tasks
+    def _creation_settled(self, task_id: str) -> None:
+        if task_id not in self.store.creations:
+            self._settle(task_id)
+
+    async def _is_real(self, task_id: str | None, session_id: str | None) -> bool:
+        """Wait until the backend has the task and the session; False when the task was discarded instead."""
+        for id_ in (task_id, session_id):
+            settled = self._settled.get(id_ or "")
+            if settled is not None:
+                await settled.wait()
+                if id_ == task_id and task_id not in self.store.tasks:
+                    return False
         return True
 
     def _discard_refused(self, task_id: str) -> bool:
@@ -419,9 +417,12 @@ class Foundry:
                 self._settle_creation(creation.task_id)
             else:
                 self._settled.setdefault(creation.task_id, anyio.Event())
+        for session in list(self.outbox.sessions.values()):
+            self._settle_session(session)
         for prompt in list(self.outbox.prompts.values()):
             self.store.put_prompt(prompt)
-            self._deliver_prompt(prompt)
+            if prompt.state is PromptState.QUEUED:
+                self._deliver_prompt(prompt)
 
     def _forget_settled(self, changes: Changes) -> None:
         for task_id in changes.creations:

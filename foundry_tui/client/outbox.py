@@ -1,4 +1,4 @@
-"""What must outlive the app: creations that the backend has not answered, prompts not yet accepted, and drafts.
+"""What must outlive the app: tasks and sessions that the backend has not answered, prompts not accepted, and drafts.
 
 One small JSON file, replaced as a whole, so that a crash leaves the old or the new one and never half of one.
 """
@@ -13,14 +13,14 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from foundry_tui.client.creations import Creation
+from foundry_tui.client.creations import AskedSession, Creation
 from foundry_tui.contract.records import Prompt
 from foundry_tui.contract.requests import CreateTask
 
 if sys.platform != "win32":
     import fcntl
 
-Delta = dict[tuple[str, str], Creation | Prompt | CreateTask | None]
+Delta = dict[tuple[str, str], Creation | AskedSession | Prompt | CreateTask | None]
 """Changes of the file: part and key to the new value, or to None where it is dropped."""
 
 
@@ -29,6 +29,7 @@ class _Contents(Struct, kw_only=True):
 
     version: int = 1
     creations: dict[str, Creation] = {}
+    sessions: dict[str, AskedSession] = {}
     prompts: dict[str, Prompt] = {}
     drafts: dict[str, CreateTask] = {}
 
@@ -60,8 +61,13 @@ class Outbox:
         return self._contents.creations
 
     @property
+    def sessions(self) -> dict[str, AskedSession]:
+        """Sessions that the backend has not answered, by session_id; to be read only."""
+        return self._contents.sessions
+
+    @property
     def prompts(self) -> dict[str, Prompt]:
-        """Prompts that the backend has not accepted, by prompt_id; to be read only."""
+        """Prompts that the backend has not accepted or has refused (`failed`), by prompt_id; to be read only."""
         return self._contents.prompts
 
     def put_creation(self, creation: Creation) -> None:
@@ -71,6 +77,14 @@ class Outbox:
     def drop_creation(self, task_id: str) -> None:
         if self._contents.creations.pop(task_id, None) is not None:
             self._touch("creations", task_id)
+
+    def put_session(self, session: AskedSession) -> None:
+        self._contents.sessions[session.summary.session_id] = session
+        self._touch("sessions", session.summary.session_id)
+
+    def drop_session(self, session_id: str) -> None:
+        if self._contents.sessions.pop(session_id, None) is not None:
+            self._touch("sessions", session_id)
 
     def put_prompt(self, prompt: Prompt) -> None:
         self._contents.prompts[prompt.prompt_id] = prompt

@@ -368,6 +368,110 @@ def test_a_new_session_is_shown_at_once_and_connected_when_it_exists() -> None:
     with_app(test)
 
 
+def test_a_prompt_for_a_session_that_is_being_added_does_not_overtake_it() -> None:
+    async def test(app: App) -> None:
+        app.backend.world.create(_with_ids(1))
+        await until(app.up_to_date)
+        app.backend.lose_request = 4
+        session_id = app.commands.add_session("task-1")
+        app.commands.prompt(session_id, "written while it is prepared")
+        app.commands.stop(session_id)
+        await until(lambda: session_id in app.backend.world.sessions)
+        await until(lambda: bool(app.backend.world.sessions[session_id].prompts))
+        await until(app.up_to_date)
+        assert not app.problems
+
+    with_app(test)
+
+
+def test_a_session_asked_for_while_the_backend_is_away_outlives_a_quit_with_what_was_written_for_it(
+    tmp_path: Path,
+) -> None:
+    backend = Backend()
+    backend.world.create(_with_ids(1))
+    added: list[str] = []
+
+    async def before(app: App) -> None:
+        await until(app.up_to_date)
+        backend.down = True
+        backend.cut_all()
+        added.append(app.commands.add_session("task-1", name="tests"))
+        app.commands.prompt(added[0], "a long thought")
+        await anyio.sleep(60)
+        assert not app.problems, "it is kept until the backend is back"
+        assert any(one.session_id == added[0] for one in app.store.tasks["task-1"].sessions)
+
+    async def after(app: App) -> None:
+        session = app.store.session(added[0])
+        assert session is not None
+        assert [prompt.text for prompt in session.prompts] == ["a long thought"]
+        await anyio.sleep(10)
+        backend.down = False
+        app.commands.reconnect()
+        await until(lambda: added[0] in backend.world.sessions)
+        await until(lambda: bool(backend.world.sessions[added[0]].prompts))
+        await until(app.up_to_date)
+        assert not app.problems
+
+    async def again(app: App) -> None:
+        await anyio.sleep(5)
+        assert len(backend.asked("POST", "/v1/tasks/task-1/sessions")) == posts
+
+    keep = tmp_path / "outbox.json"
+    with_app(before, backend, keep)
+    with_app(after, backend, keep)
+    posts = len(backend.asked("POST", "/v1/tasks/task-1/sessions"))
+    with_app(again, backend, keep)
+
+
+def test_a_refused_prompt_outlives_a_quit_and_is_not_sent_again(tmp_path: Path) -> None:
+    backend = Backend()
+    backend.world.create(_with_ids(1))
+    backend.world.move("task-1", TaskStatus.KILLING)
+    backend.world.move("task-1", TaskStatus.KILLED)
+    sent: list[str] = []
+
+    async def before(app: App) -> None:
+        sent.append(app.commands.prompt("session-1", "a long thought"))
+        await until(lambda: bool(app.problems))
+
+    async def after(app: App) -> None:
+        app.commands.hold(session_topic("session-1"))
+        await anyio.sleep(20)
+        session = app.store.session("session-1")
+        assert session is not None
+        assert (session.prompts[-1].text, session.prompts[-1].state) == ("a long thought", PromptState.FAILED)
+        assert session.prompts[-1].error is not None
+        assert not app.problems
+        app.commands.discard_prompt("session-1", sent[0])
+
+    async def again(app: App) -> None:
+        app.commands.hold(session_topic("session-1"))
+        await until(lambda: app.store.session("session-1") is not None)
+        session = app.store.session("session-1")
+        assert session is not None
+        assert len(session.prompts) == 1
+
+    keep = tmp_path / "outbox.json"
+    for test in (before, after, again):
+        with_app(test, backend, keep)
+    assert len(backend.asked("POST", "/v1/sessions/session-1/prompts")) == 1
+
+
+def test_what_was_written_for_a_session_that_is_refused_is_kept_with_the_reason() -> None:
+    async def test(app: App) -> None:
+        app.backend.world.create(_with_ids(1))
+        await until(app.up_to_date)
+        app.backend.world.move("task-1", TaskStatus.KILLING)
+        app.backend.world.move("task-1", TaskStatus.KILLED)
+        session_id = app.commands.add_session("task-1")
+        app.commands.prompt(session_id, "a long thought")
+        await until(lambda: len(app.problems) == 2)
+        assert [problem.action for problem in app.problems] == ["add_session", "prompt"]
+
+    with_app(test)
+
+
 def test_a_command_that_nobody_answers_is_reported_in_the_end() -> None:
     async def test(app: App) -> None:
         app.backend.world.create(_with_ids(1))
