@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -94,14 +95,16 @@ class Terminal:
                 raise TimedOutError(f"{text!r} was not painted; last: {self.painted[-300:]!r}")
         return time.perf_counter() - self.began
 
-    def painted_at(self, text: str) -> float:
-        """When the last byte of this text came that was painted first, in seconds since the epoch.
+    def painted_at(self, *words: str) -> float:
+        """When the last byte of these words came, in whatever colours, in seconds since the epoch.
 
-        Raises `ValueError` when it was not painted.
+        Raises `TimedOutError` when they were not painted since `forget` was called last.
         """
-        wanted = text.encode()
-        end = self.painted.index(wanted) + len(wanted)
-        return next(at for length, at in self._arrivals if length >= end)
+        between = rb"(?:\s|\x1b\[[0-9;]*m)*"
+        found = re.search(between.join(re.escape(word.encode()) for word in words), self.painted)
+        if found is None:
+            raise TimedOutError(f"{words} were not painted")
+        return next(at for length, at in self._arrivals if length >= found.end())
 
     def press(self, keys: str) -> None:
         """Send keys, as bytes of a terminal."""
