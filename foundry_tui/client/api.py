@@ -48,12 +48,13 @@ class Unreachable(Exception):  # noqa: N818
 
 
 def problem_of(status: int, body: bytes) -> Problem:
-    """The problem of an error answer, also when its body is none (a proxy's page, say)."""
+    """The problem of an error answer; one that is none is not the backend's word, and has status 502."""
     found = codec.decode_problem(body)
     if found is not None:
         return found
-    text = body[:200].decode("utf-8", "replace").strip()
-    return Problem(status=status, title=f"HTTP {status}", detail=text or f"The backend answered HTTP {status}.")
+    text = " ".join(body[:200].decode("utf-8", "replace").split())
+    detail = f"Something that is no Foundry backend answered HTTP {status}{': ' if text else '.'}{text}"
+    return Problem(status=502, title=f"HTTP {status}", detail=detail)
 
 
 def reason_of(error: Exception) -> str:

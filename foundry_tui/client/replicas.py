@@ -15,7 +15,25 @@ HISTORY_WINDOW = 200
 """How many history events a snapshot carries at most; fewer mean that it carries all."""
 
 
-class TaskReplica(Replica):
+class One(Replica):
+    """A topic about one thing, which ends when that is removed. `gone`: it has ended, and was not seen again since."""
+
+    def end(self) -> bool:
+        """Hold nothing of it any more; whether that is news."""
+        if self.gone:
+            return False
+        self.gone = True
+        # Should it come back, then as something that was never seen.
+        self.forget_position()
+        self.clear()
+        return True
+
+    def clear(self) -> None:
+        """Drop what is held."""
+        raise NotImplementedError
+
+
+class TaskReplica(One):
     """Topic `task:{id}`: one task whole. `detail` is held without its history, which `history` keeps by seq."""
 
     def __init__(self, topic: Topic, dirty: Callable[[], Dirt], life: Life) -> None:
@@ -25,14 +43,14 @@ class TaskReplica(Replica):
 
     def apply(self, name: EventName, record: Struct, seq: int) -> bool:
         if isinstance(record, HistoryEvent):
-            if not self.add_history((record,)):
+            if self.gone or not self.add_history((record,)):
                 return False
             self._note_commit(record.at)
             return True
         if isinstance(record, TaskDetail):
             return not self.gone and self.put(record)
         if isinstance(record, TaskRemoved):
-            return self.remove()
+            return self.end()
         return False
 
     def put(self, task: TaskDetail) -> bool:
@@ -61,14 +79,10 @@ class TaskReplica(Replica):
             self.dirty().details.add(self.topic.id)
         return added
 
-    def remove(self) -> bool:
-        if self.gone:
-            return False
-        self.gone = True
+    def clear(self) -> None:
         self.detail = None
         self.history = []
         self.dirty().details.add(self.topic.id)
-        return True
 
     def replace(self, snapshot: Struct, seq: int, afresh: bool) -> None:
         assert isinstance(snapshot, TaskSnapshot)
@@ -82,7 +96,7 @@ class TaskReplica(Replica):
         self.put(snapshot)
 
 
-class SessionReplica(Replica):
+class SessionReplica(One):
     """Topic `session:{id}`: one conversation. `transcript` has no gaps; items beyond one wait in `_ahead`."""
 
     def __init__(self, topic: Topic, dirty: Callable[[], Dirt], life: Life) -> None:
@@ -100,7 +114,7 @@ class SessionReplica(Replica):
         if isinstance(record, SessionState):
             return not self.gone and self.put(record)
         if isinstance(record, TaskRemoved):
-            return self.remove()
+            return self.end()
         return False
 
     def put(self, session: SessionState) -> bool:
@@ -133,15 +147,11 @@ class SessionReplica(Replica):
         self.dirty().transcript(self.topic.id, index)
         return True
 
-    def remove(self) -> bool:
-        if self.gone:
-            return False
-        self.gone = True
+    def clear(self) -> None:
         self.state = None
         self.transcript = []
         self._ahead.clear()
         self.dirty().transcript(self.topic.id, 0)
-        return True
 
     def replace(self, snapshot: Struct, seq: int, afresh: bool) -> None:
         assert isinstance(snapshot, SessionSnapshot)
@@ -166,7 +176,7 @@ class SessionReplica(Replica):
         self.put(snapshot)
 
 
-class LogReplica(Replica):
+class LogReplica(One):
     """Topic `log:{id}`: what providers printed, by index; a line never changes."""
 
     def __init__(self, topic: Topic, dirty: Callable[[], Dirt], life: Life) -> None:
@@ -180,7 +190,7 @@ class LogReplica(Replica):
             self._note_commit(record.at)
             return True
         if isinstance(record, TaskRemoved):
-            return self.remove()
+            return self.end()
         return False
 
     def put_line(self, line: LogLine) -> bool:
@@ -196,13 +206,9 @@ class LogReplica(Replica):
         self.dirty().logs.add(self.topic.id)
         return True
 
-    def remove(self) -> bool:
-        if self.gone:
-            return False
-        self.gone = True
+    def clear(self) -> None:
         self.lines = []
         self.dirty().logs.add(self.topic.id)
-        return True
 
     def replace(self, snapshot: Struct, seq: int, afresh: bool) -> None:
         assert isinstance(snapshot, LogSnapshot)

@@ -18,7 +18,7 @@ from foundry_tui.client.edits import merge_prompts
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.list_replica import FOR_EVER, TasksReplica
 from foundry_tui.client.replica import Life, Replica, only
-from foundry_tui.client.replicas import LogReplica, SessionReplica, TaskReplica
+from foundry_tui.client.replicas import LogReplica, One, SessionReplica, TaskReplica
 from foundry_tui.client.statistics import Counter, RefreshReason
 from foundry_tui.contract.events import TASKS, EventName, Topic, TopicKind
 from foundry_tui.contract.problems import Problem
@@ -216,8 +216,8 @@ class Store:
     def absent(self, topic: Topic) -> None:
         """The backend knows no such topic: what it was about has been removed."""
         replica = self._replica(topic)
-        if isinstance(replica, TaskReplica | SessionReplica | LogReplica):
-            replica.remove()
+        if isinstance(replica, One):
+            replica.end()
 
     def forget(self, topic: Topic) -> None:
         """Drop what is held of a topic that nobody looks at."""
@@ -339,7 +339,7 @@ class Store:
         self._list.remove(task_id, FOR_EVER)
         replica = self._find(TopicKind.TASK, task_id, TaskReplica)
         if replica is not None:
-            replica.remove()
+            replica.end()
 
     def add_repo(self, repo: Repo) -> None:
         """A repository that an answer told of."""

@@ -262,10 +262,16 @@ class Subscriptions:
     def _heard(self, changes: Changes) -> None:
         if changes.creations or changes.tasks:
             self.nudge()
-            for subscription in list(self._subscriptions.values()):
-                # A backend restored from a copy can bring a task back.
-                returned = subscription.topic.id in changes.tasks and subscription.topic.id in self._store.tasks
-                if returned and subscription.listeners and subscription.link.state is LinkState.GONE:
+            self._serve_returned(changes.tasks)
+
+    def _serve_returned(self, task_ids: frozenset[str]) -> None:
+        """A backend restored from a copy can bring tasks back, and their sessions with them."""
+        gone = [one for one in self._subscriptions.values() if one.listeners and one.link.state is LinkState.GONE]
+        if gone:
+            tasks = [self._store.tasks[task_id] for task_id in task_ids & self._store.tasks.keys()]
+            known = {task.task_id for task in tasks} | {one.session_id for task in tasks for one in task.sessions}
+            for subscription in gone:
+                if subscription.topic.id in known:
                     self._serve_soon(subscription)
 
     def _forget_oldest(self) -> None:

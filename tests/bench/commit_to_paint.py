@@ -19,8 +19,8 @@ from tests.bench.first_content import foundry, homeless
 from tests.bench.terminal import Terminal
 
 TASKS = 200
-ROUNDS = 34
-STAGE_MS = 300
+ROUNDS = 26
+STAGE_MS = 500
 """Long enough for what is said of a stage to be painted before the next one begins."""
 FLUSH_MS = 50.0
 NEW_TASK, ESCAPE, SAVE = "n", "\x1b", "\x13"

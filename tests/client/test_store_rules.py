@@ -1,6 +1,6 @@
 """The store's rules that need no connection: 1 to 4, 7 and 8 of "The client's store"."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from msgspec.structs import replace
@@ -64,6 +64,35 @@ class Wire:
 @pytest.fixture
 def wire() -> Iterator[Wire]:
     yield Wire()
+
+
+# What comes after the end
+
+
+@pytest.mark.parametrize("make", [task_topic, log_topic])
+def test_nothing_that_comes_late_stays_of_a_removed_task_when_it_returns(
+    wire: Wire, make: Callable[[str], Topic]
+) -> None:
+    task_id = wire.task()
+    wire.world.print(task_id, "old")
+    topic = make(task_id)
+    wire.connect(topic)
+    wire.deliver(topic)
+    wire.world.print(task_id, "late")
+    wire.world.rename(task_id, "late")
+    late = wire.take(topic)
+    removal = Event(topic, EventName.TASK_REMOVED, TaskRemoved(task_id=task_id), wire.world.seq + 1, "db1")
+    wire.give(removal, *late)
+    assert wire.store.detail(task_id) is None
+    assert not wire.store.log(task_id)
+    wire.world = World()
+    wire.task()
+    wire.world.seq = removal.seq + 5
+    wire.connect(topic)
+    if topic == task_topic(task_id):
+        assert wire.store.detail(task_id) == wire.world.detail(task_id)
+    else:
+        assert list(wire.store.log(task_id)) == wire.world.logs[task_id]
 
 
 # Rule 1

@@ -16,9 +16,10 @@ from foundry_tui.client.subscriptions import IDLE_KEPT, Subscriptions
 from foundry_tui.contract.events import SILENCE_LIMIT, TASKS, EventName
 from foundry_tui.contract.records import summary_of
 from foundry_tui.contract.requests import CreateTask
+from foundry_tui.contract.status import TaskStatus
 from tests.client.loop import simulate
 from tests.client.transport import Backend, frame, until
-from tests.client.world import World, session_topic, task_topic
+from tests.client.world import World, log_topic, session_topic, task_topic
 
 REQUEST = CreateTask(repo="/repo", prompt="Mend it", task_id="task-1", session_id="session-1")
 
@@ -177,6 +178,50 @@ def test_a_task_removed_while_on_screen_is_gone() -> None:
         await until(lambda: client.store.gone("task-1"))
         await anyio.sleep(60)
         assert len(client.backend.calls) == 1
+
+    with_client(test)
+
+
+def test_what_a_restored_copy_brings_back_is_connected_again() -> None:
+    topics = [TASKS, task_topic("task-1"), session_topic("session-1"), log_topic("task-1")]
+
+    async def test(client: Client) -> None:
+        world = client.backend.world
+        world.create(REQUEST)
+        copy = world.copy()
+        for topic in topics:
+            client.subscriptions.hold(topic)
+        await until(lambda: client.backend.streams() == 4)
+        world.move("task-1", TaskStatus.KILLING)
+        world.move("task-1", TaskStatus.KILLED)
+        world.prune("task-1")
+        await until(lambda: client.store.gone("task-1"))
+        await anyio.sleep(1)
+        copy.database = "db2"
+        client.backend.replace_world(copy)
+        await until(lambda: "task-1" in client.store.tasks)
+        client.store.flush()
+        await until(lambda: client.backend.streams() == 4)
+        await until(lambda: client.store.detail("task-1") == copy.detail("task-1"))
+        session = client.store.session("session-1")
+        assert session is not None
+        assert session.prompts == copy.sessions["session-1"].prompts
+
+    with_client(test)
+
+
+def test_a_page_of_something_in_between_removes_nothing() -> None:
+    async def test(client: Client) -> None:
+        client.backend.world.create(REQUEST)
+        client.subscriptions.hold(task_topic("task-1"))
+        await until(lambda: client.store.detail("task-1") is not None)
+        client.backend.page = 404, b"<html>Not found: the backend is being restarted"
+        client.backend.cut_all()
+        await anyio.sleep(20)
+        assert not client.store.gone("task-1")
+        assert client.store.freshness(task_topic("task-1")).state is FreshnessState.STALE
+        client.backend.page = None
+        await until(lambda: client.backend.streams() == 1)
 
     with_client(test)
 

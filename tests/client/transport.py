@@ -52,7 +52,8 @@ class Call:
 class Backend(httpx.AsyncBaseTransport):
     """A transport in front of a world.
 
-    `down`: nobody answers. `refuse`: every stream is answered with this status. `lose_request`, `lose_answer`: the
+    `down`: nobody answers. `refuse`: every stream is answered with this status. `page`: it is answered so
+    by something in between. `lose_request`, `lose_answer`: the
     next so many calls break before or after they are carried out. `hang`: calls wait for ever. `delay`: seconds that a
     call takes. `die_at_once`: streams end right after their first event. `mute`: streams stay open and say nothing.
     """
@@ -64,6 +65,7 @@ class Backend(httpx.AsyncBaseTransport):
         self.down = False
         self.hang = False
         self.refuse: int | None = None
+        self.page: tuple[int, bytes] | None = None
         self.retry_after: str | None = None
         self.lose_request = 0
         self.lose_answer = 0
@@ -163,6 +165,8 @@ class Backend(httpx.AsyncBaseTransport):
         self.calls.append(Call(anyio.current_time(), "GET", "/v1/events", str(topic), cursor))
         if self.hang:
             await anyio.sleep_forever()
+        if self.page is not None:
+            return httpx.Response(self.page[0], content=self.page[1])
         if self.refuse is not None:
             headers = {} if self.retry_after is None else {"Retry-After": self.retry_after}
             return httpx.Response(self.refuse, headers=headers, content=b'{"status":1,"title":"No","detail":"not now"}')
