@@ -179,7 +179,7 @@ class Api:
     async def _send(
         self, method: str, path: str, body: msgspec.Struct | None = None, params: dict[str, str] | None = None
     ) -> bytes:
-        content = None if body is None else codec.encode(body)
+        content = None if body is None else _document(body)
         headers = None if body is None else {"Content-Type": "application/json"}
         try:
             answer = await self.http.request(method, path, params=params, content=content, headers=headers)
@@ -189,6 +189,14 @@ class Api:
         if answer.is_success:
             return answer.content
         raise ApiProblem(problem_of(answer.status_code, answer.content))
+
+
+def _document(body: msgspec.Struct) -> bytes:
+    try:
+        return codec.encode(body)
+    except UnicodeEncodeError as error:
+        detail = f"This cannot be sent, because it is no text: {error.object.encode('utf-8', 'replace').decode()}"
+        raise ApiProblem(Problem(status=422, title="No text", detail=detail)) from error
 
 
 def _part(id_: str) -> str:

@@ -3,6 +3,7 @@
 One small JSON file, replaced as a whole, so that a crash leaves the old or the new one and never half of one.
 """
 
+import json
 import os
 import sys
 import tempfile
@@ -131,7 +132,7 @@ class Outbox:
                     there.pop(key, None)
                 else:
                     there[key] = value
-            _replace(self.path, msgspec.json.encode(contents))
+            _replace(self.path, _document(contents))
 
     def _touch(self, part: str, key: str) -> None:
         self._touched.add((part, key))
@@ -151,6 +152,14 @@ class Outbox:
             with suppress(OSError):
                 self.path.replace(self.damaged)
             return _Contents()
+
+
+def _document(contents: _Contents) -> bytes:
+    try:
+        return msgspec.json.encode(contents)
+    except UnicodeEncodeError:
+        # A folder's name can hold what is no text; all the rest is worth keeping.
+        return json.dumps(msgspec.to_builtins(contents), ensure_ascii=False).encode("utf-8", "replace")
 
 
 @contextmanager

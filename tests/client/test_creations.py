@@ -547,6 +547,27 @@ def test_a_file_that_cannot_be_written_is_said_and_stops_nothing(tmp_path: Path)
     with_app(test, keep=tmp_path / "file" / "outbox.json")
 
 
+def test_text_that_no_file_and_no_wire_can_carry_is_refused_and_stops_nothing(tmp_path: Path) -> None:
+    keep = tmp_path / "outbox.json"
+    # What Python makes of a folder whose name is no UTF-8.
+    folder = b"/caf\xe9".decode("utf-8", "surrogateescape")
+
+    async def test(app: App) -> None:
+        app.commands.drafts.put(folder, CreateTask(repo=folder, prompt="half a thought"))
+        app.backend.world.create(_with_ids(1))
+        task_id = app.commands.create(CreateTask(repo=folder, prompt="a thought"))
+        app.commands.rename("task-1", folder)
+        await until(lambda: bool(app.store.creations) and len(app.problems) >= 2)
+        assert app.store.creations[task_id].state is CreationState.REFUSED
+        app.commands.discard_creation(task_id)
+        app.commands.create(REQUEST)
+        await until(app.up_to_date)
+        await anyio.sleep(1)
+
+    with_app(test, keep=keep)
+    assert b"half a thought" in keep.read_bytes()
+
+
 def test_two_apps_do_not_erase_what_the_other_keeps(tmp_path: Path) -> None:
     keep = tmp_path / "outbox.json"
 
