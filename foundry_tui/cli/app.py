@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import re
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -21,9 +22,6 @@ from foundry_tui.contract.events import TASKS
 
 if TYPE_CHECKING:
     from foundry_tui.client.foundry import Foundry
-
-KEPT = "app.json"
-"""File in the state folder for drafts and what the backend has not answered yet."""
 
 Beside = Callable[[FoundryApp, LateClient], Awaitable[None]]
 """What runs beside the app from its first paint on, and is cancelled when the person leaves."""
@@ -57,8 +55,16 @@ def run_app(context: Context, early: EarlySnapshot) -> int:
             if running.news:
                 app.call_from_thread(app.notify, running.news, severity="warning", timeout=30)
 
-    keep = config.state_dir() / KEPT
-    return run_beside(target, keep, options(context.settings, _repository_here()), connect)
+    return run_beside(target, kept_for(target, own), options(context.settings, _repository_here()), connect)
+
+
+def kept_for(target: Target, own: bool) -> Path:
+    """The file for drafts and what the backend has not answered yet: each backend has its own.
+
+    What was asked of one is not to be done by another.
+    """
+    name = "" if own else "-" + re.sub(r"[^\w.]+", "-", str(target)).strip("-")
+    return config.state_dir() / f"app{name}.json"
 
 
 def run_beside(target: Target, keep: Path | None, chosen: Options, beside: Beside) -> int:

@@ -8,6 +8,8 @@ from typing import cast
 
 import pytest
 
+from foundry_tui import config
+from foundry_tui.cli.app import kept_for
 from foundry_tui.cli.early import EarlySnapshot
 from foundry_tui.cli.late import LateClient
 from foundry_tui.client.commands import CommandProblem
@@ -44,6 +46,15 @@ def late() -> tuple[LateClient, list[Made]]:
         return cast("Foundry", made[-1])
 
     return LateClient(Store(), make), made
+
+
+def test_what_was_asked_of_one_backend_is_not_kept_for_another() -> None:
+    addresses = ["unix:/run/one.sock", "unix:/run/two.sock", "127.0.0.1:8420", "https://foundry.example.org/team"]
+    files = [kept_for(Target.parse(address), own=False) for address in addresses]
+    files.append(kept_for(Target.parse(addresses[0]), own=True))
+    assert len(set(files)) == len(files)
+    assert {file.parent for file in files} == {config.state_dir()}
+    assert kept_for(Target.parse(addresses[0], token="secret"), own=False) == files[0]
 
 
 def test_holding_a_topic_loads_nothing_and_is_made_good() -> None:
