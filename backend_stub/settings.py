@@ -11,6 +11,8 @@ DEFAULT_TIMEOUT_MS = {
     "release_sandbox": 60_000,
     "destroy_sandbox": 60_000,
 }
+_PARTS = {"ensure_name": "FOUNDRY_FETCH_TIMEOUT_MS", "create_sandbox": "FOUNDRY_SETUP_TIMEOUT_MS"}
+"""Settings that grant time to a part of a stage: where they are set, the stage has that time on top of its own."""
 DEFAULT_ATTEMPTS = 3
 DEFAULT_BACKOFF_MS = 500
 MAX_BACKOFF_MS = 60_000
@@ -46,23 +48,25 @@ def read_settings(environ: Mapping[str, str], max_provisioning: int | None = Non
 
     `FOUNDRY_STAGE_TIMEOUT_MS` is for every call, `FOUNDRY_STAGE_TIMEOUT_MS_CREATE_SANDBOX` and the like for one.
     """
-    common = _number(environ, "FOUNDRY_STAGE_TIMEOUT_MS", None)
+    common = number(environ, "FOUNDRY_STAGE_TIMEOUT_MS", None)
     timeouts = {
-        call: _number(environ, f"FOUNDRY_STAGE_TIMEOUT_MS_{call.upper()}", common) or default
+        call: (number(environ, f"FOUNDRY_STAGE_TIMEOUT_MS_{call.upper()}", common) or default)
+        + (number(environ, _PARTS.get(call, ""), None) or 0)
         for call, default in DEFAULT_TIMEOUT_MS.items()
     }
-    backoff = _number(environ, "FOUNDRY_STAGE_BACKOFF_MS", None, least=0)
-    limit = max_provisioning or _number(environ, "FOUNDRY_MAX_PROVISIONING", None) or DEFAULT_MAX_PROVISIONING
+    backoff = number(environ, "FOUNDRY_STAGE_BACKOFF_MS", None, least=0)
+    limit = max_provisioning or number(environ, "FOUNDRY_MAX_PROVISIONING", None) or DEFAULT_MAX_PROVISIONING
     return Settings(
         timeout_ms=timeouts,
-        attempts=_number(environ, "FOUNDRY_STAGE_ATTEMPTS", None) or DEFAULT_ATTEMPTS,
+        attempts=number(environ, "FOUNDRY_STAGE_ATTEMPTS", None) or DEFAULT_ATTEMPTS,
         backoff_ms=DEFAULT_BACKOFF_MS if backoff is None else backoff,
         max_provisioning=limit,
         provider=environ.get("FOUNDRY_PROVIDER") or None,
     )
 
 
-def _number(environ: Mapping[str, str], name: str, default: int | None, least: int = 1) -> int | None:
+def number(environ: Mapping[str, str], name: str, default: int | None, least: int = 1) -> int | None:
+    """The whole number in this variable, or `default` when it is empty or not set; raises `SettingError`."""
     text = environ.get(name, "")
     if not text:
         return default

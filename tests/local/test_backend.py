@@ -161,3 +161,34 @@ def test_killing_a_running_task_leaves_nothing(backend: BackendProcess, world: W
     backend.wait_task(task_id, "killed")
     assert not any(processes.start_mark(pid) for pid in world.agent_pids())
     assert git(world.repository, "worktree", "list", "--porcelain").count("worktree ") == 1
+
+
+def test_a_set_up_and_a_hanging_remote_have_their_time_whatever_a_stage_has(world: World) -> None:
+    (world.repository / ".foundry").mkdir()
+    (world.repository / ".foundry/setup").write_text("#!/bin/sh\nsleep 3\n")
+    (world.repository / ".foundry/setup").chmod(0o755)
+    git(world.repository, "add", "--all")
+    git(world.repository, "commit", "--quiet", "--message=set-up")
+    git(world.repository, "remote", "add", "origin", "git@example.org:code.git")
+    hangs = world.root / "ssh"
+    hangs.write_text("#!/bin/sh\nexec sleep 1000\n")
+    hangs.chmod(0o755)
+    environment = {
+        **world.environ,
+        "FOUNDRY_PROVIDER": "local",
+        "FOUNDRY_STAGE_TIMEOUT_MS": "2500",
+        "FOUNDRY_STAGE_ATTEMPTS": "1",
+        "FOUNDRY_SETUP_TIMEOUT_MS": "20000",
+        "GIT_SSH_COMMAND": str(hangs),
+    }
+    backend = BackendProcess(world.root, environment=environment)
+    backend.start()
+    try:
+        task_id = create(backend, world, "say hello", agent="pi")
+        world.tasks.append(task_id)
+        task = backend.wait_task(task_id, lambda task: task["stages_done"] == 2 or task["status"] == "error")
+        assert task.get("error") is None
+        lines = [line["text"] for line in backend.get(f"/v1/tasks/{task_id}/log")["lines"]]
+        assert any(line.startswith("fetching failed, going on with what is known") for line in lines)
+    finally:
+        backend.close()

@@ -4,7 +4,7 @@ import pytest
 
 from backend_stub.agents.sandbox_agent.policy import Policy
 from backend_stub.providers.local import LocalSettings
-from backend_stub.settings import SettingError
+from backend_stub.settings import DEFAULT_TIMEOUT_MS, SettingError, read_settings
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -38,3 +38,17 @@ def test_every_variable_is_read() -> None:
 def test_a_wrong_value_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingError, match=f"{name}.*{value}"):
         LocalSettings.from_environ({name: value})
+
+
+def test_what_is_granted_to_a_part_of_a_stage_comes_on_top_of_the_stage() -> None:
+    assert read_settings({}).timeout_ms == DEFAULT_TIMEOUT_MS
+    granted = read_settings(
+        {
+            "FOUNDRY_STAGE_TIMEOUT_MS": "5000",
+            "FOUNDRY_SETUP_TIMEOUT_MS": "600000",
+            "FOUNDRY_FETCH_TIMEOUT_MS": "60000",
+        }
+    ).timeout_ms
+    assert granted["create_sandbox"] == 605_000
+    assert granted["ensure_name"] == 65_000
+    assert granted["ensure_agent"] == 5_000

@@ -1,6 +1,8 @@
 """The provider `local`: a worktree of the repository for each task, and a sandbox-agent server in it."""
 
+import math
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,7 +95,7 @@ class LocalProvider:
                 "--no-recurse-submodules",
                 "--no-write-fetch-head",
                 told=_told(call),
-                timeout=self._settings.fetch_timeout,
+                timeout=min(self._settings.fetch_timeout, _seconds_left(call) / 2),
             )
         except GitError as error:
             call.log(f"fetching failed, going on with what is known: {error.message}")
@@ -254,6 +256,12 @@ def _named_errors(what: str) -> Iterator[None]:
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
         raise ProviderError(f"{what}: {error.strerror or error}{place}") from error
+
+
+def _seconds_left(call: Call) -> float:
+    """Until the deadline of the stage that runs."""
+    deadline = next((stage.deadline_at for stage in call.task.stages if stage.deadline_at), None)
+    return math.inf if deadline is None else max(0.0, deadline / 1000 - time.time())
 
 
 def _told(call: Call) -> Told:

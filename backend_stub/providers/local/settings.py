@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend_stub.agents.sandbox_agent.policy import Policy
-from backend_stub.settings import SettingError
+from backend_stub.settings import SettingError, number
 
 
 @dataclass(frozen=True)
 class LocalSettings:
-    """Times are in seconds; the set-up's is below its stage's, whose own time-out would say less.
+    """Times are in seconds; the set-up's own default is below that of its stage, whose time-out would say less.
 
     `agent`: of tasks that name none; None takes the first that is installed. `copy`: untracked files, relative to the
     repository, that each worktree gets. `writable`: folders besides the worktree and the repository's git folder that
@@ -54,9 +54,5 @@ def _list(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 
 def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
-    text = environ.get(name)
-    if not text:
-        return default
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise SettingError(f"{name} is {text!r}, but must be a number of milliseconds above 0")
-    return int(text) / 1000
+    milliseconds = number(environ, name, None)
+    return default if milliseconds is None else milliseconds / 1000
