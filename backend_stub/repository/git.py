@@ -155,12 +155,13 @@ async def branches(folder: str, *, told: Told | None = None, timeout: float = TI
 def explain(arguments: Collection[str], folder: str, exit_code: int, errors: str) -> GitError:
     """The failure of a git command as a sentence for people, with no credentials in it."""
     for pattern, sentence, retryable in _SENTENCES:
-        if pattern.search(errors):
-            return GitError(sentence.format(folder=folder), retryable=retryable)
+        match = pattern.search(errors)
+        if match is not None:
+            return GitError(without_credentials(sentence.format(*match.groups(), folder=folder)), retryable=retryable)
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     said = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
     reason = re.sub(r"^(?:fatal|error): ", "", said[-1])[:300] if said else f"exit code {exit_code}"
-    return GitError(f"git {_verb(arguments)} failed: {without_credentials(reason)}")
+    return GitError(f"git {_verb(arguments)} failed: {without_credentials(reason)}. Try it by hand in {folder}.")
 
 
 def without_credentials(text: str) -> str:
@@ -272,7 +273,17 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str, bool], ...] = tuple(
         ),
         (r"not a git repository", "{folder} is no git repository any more.", False),
         (r"branch named .* already exists", "A branch of this name exists already. Choose another.", False),
-        (r"already (?:checked out|used by worktree)", "This branch is checked out in another worktree.", False),
+        (
+            r"(?:checked out|used by worktree) at '([^']*)'",
+            "The branch is checked out in another worktree, {0}. Switch to another branch there, or remove it.",
+            False,
+        ),
+        (
+            r"(?:smudge|clean|external) filter '?(.*?)'? failed",
+            "A filter that the repository wants its files to go through failed: {0}. Install what it needs (for LFS: "
+            "git lfs install), or run it in {folder} to see why.",
+            False,
+        ),
         (
             r"could not read (?:username|password)|authentication failed|permission denied \(|terminal prompts disabled"
             r"|host key verification failed",

@@ -184,7 +184,9 @@ async def test_cancelling_ends_git_even_if_it_will_not(
     [
         ("fatal: detected dubious ownership in repository at '/r'", "safe.directory", False),
         ("fatal: not a git repository (or any of the parent directories): .git", "no git repository", False),
-        ("fatal: 'x' is already checked out at '/w'", "another worktree", False),
+        ("fatal: 'x' is already checked out at '/w'", "another worktree, /w", False),
+        ("error: Cannot delete branch 'x' used by worktree at '/w'", "another worktree, /w", False),
+        ("fatal: a.bin: smudge filter 'lfs' failed", "git lfs install", False),
         ("fatal: could not read Username for 'https://h': terminal prompts disabled", "login", False),
         ("ssh: Could not resolve hostname h\nfatal: Could not read from remote repository.", "network", True),
         ("fatal: Unable to create '/r/.git/index.lock': File exists.", "Another git command", True),
@@ -204,8 +206,8 @@ def test_known_failures_are_said_in_words(errors: str, word: str, retryable: boo
 
 def test_an_unknown_failure_keeps_its_reason_but_no_secret() -> None:
     errors = "hint: x\nfatal: odd thing at https://me:s3cret@host/o/n happened\n"
-    assert (
-        explain(("fetch", "x"), "/r", 128, errors).message == "git fetch failed: odd thing at https://host/o/n happened"
+    assert explain(("fetch", "x"), "/r", 128, errors).message == (
+        "git fetch failed: odd thing at https://host/o/n happened. Try it by hand in /r."
     )
-    assert explain(("fetch",), "/r", 3, "").message == "git fetch failed: exit code 3"
+    assert explain(("fetch",), "/r", 3, "").message == "git fetch failed: exit code 3. Try it by hand in /r."
     assert "s3cret" not in str(Command(("git", "fetch", "https://s3cret@host/x"), 1, 0))

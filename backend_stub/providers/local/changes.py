@@ -15,7 +15,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from backend_stub.providers.base import CallError
 from backend_stub.providers.local.record import Made, Record, Records
-from backend_stub.repository.git import run_git
+from backend_stub.providers.local.worktree import unpushed
+from backend_stub.repository.git import Told, run_git
 from foundry_tui.contract.records import FileDiff
 from foundry_tui.contract.requests import Diff
 
@@ -142,12 +143,20 @@ class Changes:
             logger.exception("computing the changes of task %s failed", task_id)
 
 
-async def losses_of(record: Record) -> tuple[str, ...]:
+async def losses_of(record: Record, told: Told | None = None) -> tuple[str, ...]:
     """Uncommitted files and commits that no remote has, in words. Raises `GitError`."""
     if record.made is Made.MAKING:
         return ()
     status = await run_git(
-        record.worktree, "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", timeout=GIT_LIMIT
+        record.worktree,
+        "status",
+        "--porcelain=v1",
+        "-z",
+        "--no-renames",
+        "--untracked-files=all",
+        "--ignore-submodules=none",
+        told=told,
+        timeout=GIT_LIMIT,
     )
     files = [entry[3:] for entry in status.text.split("\0") if entry]
     losses: list[str] = []
@@ -155,26 +164,13 @@ async def losses_of(record: Record) -> tuple[str, ...]:
         named = ", ".join(file.encode("utf-8", "replace").decode() for file in files[:NAMED])
         more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
         losses.append(f"{len(files)} uncommitted {'file' if len(files) == 1 else 'files'}: {named}{more}")
-    commits = await unpushed(record)
+    commits = await unpushed(record.worktree, record, told)
     if commits:
-        losses.append(f"{commits} unpushed {'commit' if commits == 1 else 'commits'} on {record.branch}")
+        head = await run_git(record.worktree, "symbolic-ref", "--short", "-q", "HEAD", told=told, accept=(0, 1))
+        on = head.text.strip() or "no branch"
+        where = record.branch if on == record.branch else f"{record.branch} and {on}"
+        losses.append(f"{commits} unpushed {'commit' if commits == 1 else 'commits'} on {where}")
     return tuple(losses)
-
-
-async def unpushed(record: Record) -> int:
-    """How many commits were made since the base that no remote branch has."""
-    counted = await run_git(
-        record.worktree,
-        "rev-list",
-        "--count",
-        "HEAD",
-        "--not",
-        record.base_commit,
-        "--remotes",
-        "--",
-        timeout=GIT_LIMIT,
-    )
-    return int(counted.text.strip() or "0")
 
 
 async def diff_of(record: Record) -> tuple[FileDiff, ...]:

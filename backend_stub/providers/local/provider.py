@@ -142,10 +142,10 @@ class LocalProvider:
     async def release_sandbox(self, call: Call, how: Release) -> None:
         """End the agents and remove the worktree; the branch stays, and so does the record, which knows it."""
         await self.agents.end(call.task.task_id)
-        record = await self._record(call)
-        if record is None:
-            return
         with _named_errors("the worktree cannot be removed"):
+            record = await self._record(call)
+            if record is None:
+                return
             await self._remove(call, record, force=how.force)
             await self._worktrees.released(record)
         self.changes.forget(call.task.task_id)
@@ -153,13 +153,13 @@ class LocalProvider:
     async def destroy_sandbox(self, call: Call, how: Release) -> None:
         """End the agents, remove the worktree, and the branch too if that was asked for."""
         await self.agents.end(call.task.task_id)
-        record = await self._record(call)
-        if record is None:
-            return
         with _named_errors("the sandbox cannot be removed"):
+            record = await self._record(call)
+            if record is None:
+                return
             await self._remove(call, record, force=how.force)
             if how.delete_branch:
-                await self._worktrees.delete_branch(record, _told(call))
+                await self._worktrees.delete_branch(record, _told(call), force=how.force)
             await anyio.to_thread.run_sync(self._records.forget, call.task.task_id)
         self.changes.forget(call.task.task_id)
 
@@ -168,9 +168,13 @@ class LocalProvider:
         try:
             # What was known when the person was asked may have changed since.
             if not force and await anyio.to_thread.run_sync(Path(record.worktree).is_dir):
-                losses = await losses_of(record)
+                losses = await losses_of(record, _told(call))
                 if losses:
-                    raise ProviderError(f"{record.worktree} is kept: it has {'; '.join(losses)}", retryable=False)
+                    what = "; ".join(losses)
+                    raise ProviderError(
+                        f"{record.worktree} is kept: it has {what}. Commit and push, or remove it yourself",
+                        retryable=False,
+                    )
             await self._worktrees.remove(record, _told(call), force=force)
         except BaseException:
             self.changes.watch(call.task.task_id)

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from foundry_tui.contract.ids import is_task_id
 
+RECORD = "record.json"
 LOSSES = "losses.json"
 
 
@@ -58,10 +59,14 @@ class Records:
         """Where the worktree goes; named after the repository, which agents and shells show."""
         return self.folder(task_id) / "work" / (Path(repository).name or "repository")
 
+    def removed(self, task_id: str) -> Path:
+        """Where a worktree is put to be removed: whatever is there was given up."""
+        return self.folder(task_id) / "removed"
+
     def load(self, task_id: str) -> Record | None:
         """The record, or None if there is none that is ours: it must name this task and lie in its folder."""
         try:
-            record = msgspec.json.decode((self.folder(task_id) / "record.json").read_bytes(), type=Record)
+            record = msgspec.json.decode((self.folder(task_id) / RECORD).read_bytes(), type=Record)
         except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
             return None
         work = self.folder(task_id) / "work"
@@ -73,12 +78,12 @@ class Records:
         """Write the record durably: it must be there before what it speaks of."""
         folder = self.folder(record.task_id)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        new = folder / "record.json.new"
+        new = folder / f"{RECORD}.new"
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(msgspec.json.encode(record))
             os.fsync(file.fileno())
-        new.replace(folder / "record.json")
+        new.replace(folder / RECORD)
         for name in (folder, self.root):
             handle = os.open(name, os.O_RDONLY)
             os.fsync(handle)
@@ -90,12 +95,13 @@ class Records:
         if folder.is_symlink():
             raise OSError(f"{folder} is a symbolic link")
         shutil.rmtree(folder / "agent", ignore_errors=True)
-        (folder / LOSSES).unlink(missing_ok=True)
-        for path in (folder / "work", folder):
-            if path == folder:
-                (folder / "record.json").unlink(missing_ok=True)
-            if path.is_dir():
-                path.rmdir()
+        if (folder / "work").exists():
+            (folder / "work").rmdir()
+        for name in (LOSSES, RECORD):
+            (folder / f"{name}.new").unlink(missing_ok=True)
+            (folder / name).unlink(missing_ok=True)
+        if folder.exists():
+            folder.rmdir()
 
     def save_losses(self, task_id: str, losses: tuple[str, ...]) -> None:
         """Keep what removing would lose as it is known now, for the next run of the backend."""

@@ -1,9 +1,10 @@
 """Making, finding and removing the worktree of a task, so that a kill at any moment leaves what can be gone on with."""
 
+import os
 import shutil
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -13,10 +14,13 @@ import msgspec
 
 from backend_stub.providers.base import GitError, ProviderError
 from backend_stub.providers.local.record import Made, Record, Records
+from backend_stub.repository.files import read_text
 from backend_stub.repository.git import Told, run_git
+from backend_stub.repository.location import NotARepositoryError, find_folders
 
 CHECKOUT_LIMIT = 1800.0
 """Seconds that git may take for a checkout or a clone; the stage's own time-out is what ends it sooner."""
+COUNT_LIMIT = 60.0
 
 
 @dataclass(frozen=True)
@@ -65,32 +69,54 @@ class Worktrees:
     async def remove(self, record: Record, told: Told, *, force: bool) -> None:
         """Remove the worktree of this record and nothing else; the branch stays. Nothing there is success.
 
-        Raises `GitError` when it is not clean and not forced.
+        Whether it holds work is looked at before. Raises `ProviderError` for what is not ours, whether forced or not,
+        and for what was locked or cannot be judged any more, unless forced.
         """
         path = Path(record.worktree)
         async with self._lock(record.repository):
-            if await anyio.to_thread.run_sync(path.is_symlink):
-                raise ProviderError(f"{path} is a symbolic link, which is not ours to remove", retryable=False)
-            there = await anyio.to_thread.run_sync(path.is_dir)
-            if not await anyio.to_thread.run_sync(Path(record.repository).is_dir):
-                # The repository itself is gone: all that is left of the worktree is the folder that we made.
-                if there and not force:
-                    raise ProviderError(f"the repository {record.repository} is gone; {path} is kept", retryable=False)
-            elif await self._registered(record, told):
-                # Twice, since a worktree that was being made when git was killed is locked.
-                forced = ("--force", "--force") if force or not there else ()
-                await run_git(
-                    record.repository, "worktree", "remove", *forced, "--", str(path), told=told, timeout=CHECKOUT_LIMIT
-                )
-            elif there and not force:
-                raise ProviderError(f"{path} is no worktree of {record.repository} any more; it is kept")
-            await anyio.to_thread.run_sync(_remove_tree, path)
+            await anyio.to_thread.run_sync(_remove_tree, self._records.removed(record.task_id))
+            common = await anyio.to_thread.run_sync(_common, record.repository)
+            there = await anyio.to_thread.run_sync(_is_ours, path, common)
+            entry = None if common is None else await self._entry(record, told)
+            if there and not force:
+                _refuse_unclear(record, common, entry)
+            await self._discard(record, told, registered=entry is not None)
 
-    async def delete_branch(self, record: Record, told: Told) -> None:
-        """Delete the branch that was made for the task; one that is gone already is success."""
+    async def delete_branch(self, record: Record, told: Told, *, force: bool) -> None:
+        """Delete the branch that was made for the task; one that is gone already is success.
+
+        Raises `ProviderError` for a branch of that name that is another one by now, and for unpushed commits unless
+        forced.
+        """
         async with self._lock(record.repository):
-            if await self._commit(record.repository, f"refs/heads/{record.branch}", told):
-                await run_git(record.repository, "branch", "-D", "--", record.branch, told=told)
+            if await anyio.to_thread.run_sync(_common, record.repository) is None:
+                return
+            tip = await self._commit(record.repository, f"refs/heads/{record.branch}", told)
+            if tip is None:
+                return
+            ours = await run_git(
+                record.repository,
+                "merge-base",
+                "--is-ancestor",
+                "--",
+                record.base_commit,
+                tip,
+                told=told,
+                accept=(0, 1, 128),
+            )
+            if ours.exit_code != 0:
+                raise ProviderError(
+                    f"the branch {record.branch} does not begin where this task's did, so it is not ours and is kept",
+                    retryable=False,
+                )
+            commits = 0 if force else await unpushed(record.repository, record, told)
+            if commits:
+                raise ProviderError(
+                    f"the branch {record.branch} is kept: it has {commits} unpushed "
+                    f"{'commit' if commits == 1 else 'commits'}; push it or delete it yourself",
+                    retryable=False,
+                )
+            await run_git(record.repository, "branch", "-D", "--", record.branch, told=told)
 
     async def _make_new(self, plan: Plan, told: Told) -> Record:
         path = self._records.worktree(plan.task_id, plan.repository)
@@ -98,7 +124,7 @@ class Worktrees:
             raise ProviderError(
                 f"{path} is there already and was not made for this task; move it away", retryable=False
             )
-        base_commit = await self._base(plan, told)
+        base, base_commit = await self._base(plan, told)
         if await self._commit(plan.repository, f"refs/heads/{plan.branch}", told):
             raise GitError(f"the branch {plan.branch} exists already; choose another", retryable=False)
         record = Record(
@@ -106,7 +132,7 @@ class Worktrees:
             repository=plan.repository,
             worktree=str(path),
             branch=plan.branch,
-            base=plan.base,
+            base=base,
             base_commit=base_commit,
             created_at=time.time_ns() // 1_000_000,
         )
@@ -122,13 +148,24 @@ class Worktrees:
         return await self._add(record, told, new_branch=head is None)
 
     async def _clear(self, record: Record, told: Told) -> None:
+        """Make room where the worktree goes; what may have been worked in is not ours to put away."""
         path = Path(record.worktree)
-        if await self._registered(record, told):
-            await run_git(record.repository, "worktree", "remove", "--force", "--force", "--", str(path), told=told)
-        if record.made is Made.MAKING:
-            await anyio.to_thread.run_sync(_remove_tree, path)
-        elif await anyio.to_thread.run_sync(_exists, path):
+        common = await anyio.to_thread.run_sync(_common, record.repository)
+        there = await anyio.to_thread.run_sync(_is_ours, path, common)
+        if there and record.made is not Made.MAKING:
             raise ProviderError(f"{path} is no worktree of this task any more; move it away", retryable=False)
+        registered = await self._entry(record, told) is not None
+        await self._discard(record, told, registered=registered)
+
+    async def _discard(self, record: Record, told: Told, *, registered: bool) -> None:
+        """Take the worktree away in one step, so that what is left of a removal that was cut is known as such."""
+        path, removed = Path(record.worktree), self._records.removed(record.task_id)
+        if await anyio.to_thread.run_sync(path.is_dir):
+            await anyio.to_thread.run_sync(path.rename, removed)
+        if registered:
+            # Twice, since a worktree that was being made when git was killed is locked.
+            await run_git(record.repository, "worktree", "remove", "--force", "--force", "--", str(path), told=told)
+        await anyio.to_thread.run_sync(_remove_tree, removed)
 
     async def _add(self, record: Record, told: Told, *, new_branch: bool) -> Record:
         path = Path(record.worktree)
@@ -146,19 +183,31 @@ class Worktrees:
         return record
 
     async def _stands(self, record: Record, told: Told) -> bool:
-        return await anyio.to_thread.run_sync(Path(record.worktree).is_dir) and await self._registered(record, told)
+        common = await anyio.to_thread.run_sync(_common, record.repository)
+        there = await anyio.to_thread.run_sync(_is_ours, Path(record.worktree), common)
+        return there and await self._entry(record, told) is not None
 
-    async def _registered(self, record: Record, told: Told) -> bool:
-        """Whether git counts this path among the repository's worktrees."""
+    async def _entry(self, record: Record, told: Told) -> Sequence[str] | None:
+        """What git has noted of this path among the repository's worktrees; None when it is not among them."""
         listed = await run_git(record.repository, "worktree", "list", "--porcelain", "-z", told=told)
-        return f"worktree {record.worktree}" in listed.text.split("\0")
+        for entry in listed.text.split("\0\0"):
+            place, *notes = entry.split("\0")
+            if place == f"worktree {record.worktree}":
+                return notes
+        return None
 
-    async def _base(self, plan: Plan, told: Told) -> str:
-        """The commit that the task starts from: a local branch, else the remote's, else any other name of a commit."""
-        for name in (f"refs/heads/{plan.base}", f"refs/remotes/origin/{plan.base}", plan.base):
+    async def _base(self, plan: Plan, told: Told) -> tuple[str, str]:
+        """What the task starts from, as it will be known from anywhere, and its commit.
+
+        A local branch, else the remote's, else any other name of a commit.
+        """
+        for name in (f"refs/heads/{plan.base}", f"refs/remotes/origin/{plan.base}"):
             commit = await self._commit(plan.repository, name, told)
             if commit:
-                return commit
+                return name, commit
+        commit = await self._commit(plan.repository, plan.base, told)
+        if commit:
+            return commit, commit
         if await self._commit(plan.repository, "HEAD", told) is None:
             raise GitError(f"{plan.repository} has no commit yet; make one first", retryable=False)
         raise GitError(f"the base branch {plan.base} does not exist in {plan.repository}", retryable=False)
@@ -173,7 +222,7 @@ class Worktrees:
             "--end-of-options",
             f"{name}^{{commit}}",
             told=told,
-            accept=(0, 1, 128),
+            accept=(0, 1),
         )
         return done.text.strip() or None if done.exit_code == 0 else None
 
@@ -207,6 +256,74 @@ def _copy_file(source: Path, target: Path, name: str) -> str:
         raise ProviderError(f"{name} is to be copied but leads out of the worktree", retryable=False)
     shutil.copy2(old, new, follow_symlinks=True)
     return "done"
+
+
+async def unpushed(folder: str, record: Record, told: Told | None = None) -> int:
+    """How many commits that no remote branch has were made since the base, on the branch or on what is checked out.
+
+    `folder` is the worktree, or the repository where only the branch is meant.
+    """
+    tips = (f"refs/heads/{record.branch}", *(("HEAD",) if folder == record.worktree else ()))
+    counted = await run_git(
+        folder,
+        "rev-list",
+        "--count",
+        "--ignore-missing",
+        *tips,
+        "--not",
+        record.base_commit,
+        "--remotes",
+        "--",
+        told=told,
+        timeout=COUNT_LIMIT,
+    )
+    return int(counted.text.strip() or "0")
+
+
+def _refuse_unclear(record: Record, common: Path | None, entry: Sequence[str] | None) -> None:
+    """Raise `ProviderError` for a worktree that cannot be judged, or that somebody protected."""
+    kept = f"{record.worktree} is kept; when nothing in it is needed, remove it yourself"
+    if common is None:
+        raise ProviderError(f"the repository {record.repository} is gone, and {kept}", retryable=False)
+    if entry is None:
+        raise ProviderError(f"{record.repository} knows nothing of its worktree any more: {kept}", retryable=False)
+    if any(note.partition(" ")[0] == "locked" for note in entry):
+        raise ProviderError(
+            f"{record.worktree} is locked, so it is kept; git worktree unlock {record.worktree} lets go of it",
+            retryable=False,
+        )
+
+
+def _common(repository: str) -> Path | None:
+    """The folder of the repository's refs and worktrees, or None when it is no repository any more."""
+    try:
+        folders = find_folders(repository)
+    except NotARepositoryError:
+        return None
+    return folders.common if folders.top == Path(repository) else None
+
+
+def _is_ours(path: Path, common: Path | None) -> bool:
+    """Whether the worktree is there, as a folder that may be taken for ours: False when nothing is.
+
+    Raises `ProviderError` for what somebody else put in its place: a link, a file, another repository or a worktree of
+    another one.
+    """
+    if path.resolve() != path:
+        raise ProviderError(f"{path} leads through a symbolic link, which is not ours to follow", retryable=False)
+    if not path.exists():
+        return False
+    inside = path / ".git"
+    pointer = (read_text(inside) or "").removeprefix("gitdir:").strip()
+    entry = Path(os.path.realpath(path / pointer)) if pointer else None
+    foreign = entry is not None and entry.exists() and (common is None or entry.parent != common / "worktrees")
+    if foreign or inside.is_dir() or not path.is_dir():
+        raise ProviderError(
+            f"{path} is no worktree of this task any more: something else was put there, which is not ours. "
+            "Move it away",
+            retryable=False,
+        )
+    return True
 
 
 def _exists(path: Path) -> bool:
