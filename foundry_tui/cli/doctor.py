@@ -1,6 +1,7 @@
 """`doctor`: everything that Foundry needs, checked one by one, with what to do about what is missing."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from foundry_tui.contract.versions import VERSION, is_older
 from foundry_tui.wire import Link, RefusedError, UnreachableError
 
 State = Literal["ok", "note", "wrong"]
+OLDEST_GIT = (2, 36)
+"""The first that lists worktrees with any character in their paths."""
 
 
 class Check(Struct, frozen=True, kw_only=True):
@@ -90,12 +93,21 @@ def _checks(context: Context) -> Iterator[Check]:
 def _git() -> Check:
     found = shutil.which("git")
     if found is None:
-        return Check(name="git", state="wrong", found="not found", fix="install git 2.30 or newer")
+        return Check(name="git", state="wrong", found="not found", fix=f"install git {OLDEST_GIT[0]}.{OLDEST_GIT[1]} or newer")
     try:
         said = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
         return Check(name="git", state="wrong", found=f"{found} does not run: {error}", fix="install git anew")
-    return Check(name="git", state="ok", found=f"{said.strip().removeprefix('git version ')} at {found}")
+    told = said.strip().removeprefix("git version ")
+    version = re.match(r"(\d+)\.(\d+)", told)
+    if version is not None and (int(version[1]), int(version[2])) < OLDEST_GIT:
+        return Check(
+            name="git",
+            state="wrong",
+            found=f"{told} at {found} is too old for worktrees",
+            fix=f"install git {OLDEST_GIT[0]}.{OLDEST_GIT[1]} or newer",
+        )
+    return Check(name="git", state="ok", found=f"{told} at {found}")
 
 
 def _terminal() -> Check:

@@ -242,3 +242,16 @@ def open_gate(path: Path) -> None:
     """Let an agent that waits at this FIFO go on; blocks until it is there."""
     with path.open("w") as gate:
         gate.write("go\n")
+
+
+async def ended(pid: int) -> None:
+    """Wait until this process, which need not be a child of ours, has ended."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        with anyio.fail_after(LIMIT):
+            await anyio.wait_readable(handle)
+    finally:
+        os.close(handle)
