@@ -1,6 +1,7 @@
 """What can be done to tasks from any screen: retry, archive with a moment to undo, kill, remove, copy."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -77,6 +78,7 @@ class TaskActions(App[None]):
             return
         timer = self.set_timer(UNDO_SECONDS, self._archive_pending_now)
         self._undo = Undo(tuple(task.task_id for task in tasks), timer)
+        self._have_looked_at(tasks)
         self.notify(f"Archiving {quantity(tasks)}. Press u to undo.", timeout=UNDO_SECONDS)
         self.context_changed()
 
@@ -104,10 +106,23 @@ class TaskActions(App[None]):
                 self.commands.kill(task.task_id)
 
         if tasks:
+            self._have_looked_at(tasks)
             sandboxes = "Its sandbox is" if len(tasks) == 1 else "Their sandboxes are"
             self.ask(
                 f"Kill {quantity(tasks)}?", [f"{sandboxes} destroyed; what was said stays readable."], "Kill", kill
             )
+
+    def _have_looked_at(self, tasks: Sequence[TaskSummary]) -> None:
+        """Have the backend look at these worktrees, so that it knows what would be lost by the time it is asked to."""
+        from foundry_tui.client.api import ApiProblem, Unreachable
+
+        async def look() -> None:
+            for task in tasks:
+                # Who asks for the changes has them computed anew. That fails where there is nothing to be lost.
+                with suppress(ApiProblem, Unreachable):
+                    await self.commands.diff(task.task_id)
+
+        self.run_worker(look(), group="look")
 
     def action_prune(self) -> None:
         tasks = [task for task in self.context().targets if task.status in ENDED]

@@ -4,6 +4,7 @@ import click
 
 from foundry_tui.cli import problems
 from foundry_tui.cli.context import Context, task_path
+from foundry_tui.cli.diffs import known_changes
 from foundry_tui.cli.output import is_terminal, may_ask, printable, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError, NoTaskError
@@ -11,6 +12,7 @@ from foundry_tui.cli.prompts import prompt_text
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import Prompt, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import CreatePrompt, PatchTask, ReleaseTask
+from foundry_tui.contract.status import ENDED, RELEASING
 from foundry_tui.wire import RefusedError, segment
 
 
@@ -119,8 +121,12 @@ def kill(context: Context, task: str, force: bool, delete_branch: bool, as_json:
 
 
 def _release(context: Context, task: str, how: str, request: ReleaseTask, *, as_json: bool) -> None:
-    task_id = context.task_id(task)
+    detail = context.task(task)
+    task_id = detail.task_id
     try:
+        if not request.force and detail.status not in ENDED | RELEASING:
+            # What was written a moment ago is to be asked about too.
+            known_changes(context, detail, task)
         _command(context, task, task_id, f"/{how}", request)
     except RefusedError as error:
         lost = error.problem.would_lose

@@ -93,7 +93,9 @@ def _checks(context: Context) -> Iterator[Check]:
 def _git() -> Check:
     found = shutil.which("git")
     if found is None:
-        return Check(name="git", state="wrong", found="not found", fix=f"install git {OLDEST_GIT[0]}.{OLDEST_GIT[1]} or newer")
+        return Check(
+            name="git", state="wrong", found="not found", fix=f"install git {OLDEST_GIT[0]}.{OLDEST_GIT[1]} or newer"
+        )
     try:
         said = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
     except (OSError, subprocess.TimeoutExpired) as error:

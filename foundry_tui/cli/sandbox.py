@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
-from foundry_tui.cli.context import Context, task_path
+from foundry_tui.cli.context import Context
+from foundry_tui.cli.diffs import known_changes
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row, write
 from foundry_tui.cli.parameters import json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.contract import codec
 from foundry_tui.contract.records import FileDiff, TaskDetail
 from foundry_tui.contract.requests import Diff
-from foundry_tui.contract.status import PROVISIONING
-from foundry_tui.wire import RefusedError
+from foundry_tui.contract.status import PROVISIONING, TaskStatus
 
 
 def _folder(task: TaskDetail, given: str) -> Path:
@@ -97,20 +97,17 @@ def diff(context: Context, task: str, stat: bool, as_json: bool) -> None:
       foundry diff 0193a2b4 | git apply
       foundry diff 0193a2b4 --stat
     """
-    task_id = context.task_id(task)
-    try:
-        document = context.raw(task_path(task_id, "/diff"), task)
-    except RefusedError as error:
-        if error.problem.status == 409:
-            raise CommandError(error.problem.detail or error.problem.title) from None
-        raise
+    detail = context.task(task)
+    if detail.provider == "demo" and not as_json:
+        raise CommandError("the provider demo works on no files, so there is no diff")
+    document = known_changes(context, detail, task)
     found = codec.decode(document, Diff)
-    if found.computed_at is None and not found.files:
-        detail = context.on_task(task, "GET", task_path(task_id))
-        if detail.provider == "demo":
-            raise CommandError("the provider demo works on no files, so there is no diff")
-        if not as_json:
-            raise CommandError("the diff is not computed yet", hint=f"ask again in a moment: foundry diff {task}")
+    if found.computed_at is None and not as_json:
+        if detail.sandbox is None:
+            raise CommandError(f"the task {task} has no sandbox, so there is no diff (it is {detail.status})")
+        if detail.status is TaskStatus.KILLED:
+            raise CommandError(f"the sandbox of the task {task} was destroyed, and its diff with it")
+        raise CommandError("the diff is not computed yet", hint=f"ask again in a moment: foundry diff {task}")
     if as_json:
         say_json(document)
     elif stat:

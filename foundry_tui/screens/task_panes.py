@@ -8,7 +8,7 @@ from textual.widget import Widget
 
 from foundry_tui.contract.records import TaskDetail, TaskSummary
 from foundry_tui.contract.requests import Diff
-from foundry_tui.contract.status import PROVISIONING, TaskStatus
+from foundry_tui.contract.status import ENDED, PROVISIONING, TaskStatus
 from foundry_tui.screens.scrolling import Scrolled
 from foundry_tui.view.history import local_clock
 from foundry_tui.widgets.changes import ChangesView
@@ -31,8 +31,8 @@ PANES = (
 )
 """The views, as their tabs name them."""
 
-PATIENCE = (0.5, 1.0, 2.0)
-"""Seconds after which changes are asked for again that were not computed yet; then it is left at that."""
+PATIENCE = (0.1, 0.3, 0.6, 1.2, 2.4)
+"""Seconds after which changes that are being computed are asked for again; then it is left at that."""
 HISTORY_WINDOW = 200
 """Events that a task's record brings along; a history as long as that may have begun earlier."""
 
@@ -141,10 +141,15 @@ class TaskPanes:
     async def _fetch_changes(self, view: ChangesView) -> None:
         """The changes as the backend knows them now; asked for again when the task's status changes."""
         diff = await self._diff()
+        before = diff.computed_at if diff is not None else None
         for seconds in PATIENCE:
-            if diff is None or diff.computed_at is not None:
+            if diff is None or (before is not None and self._is_over()):
                 break
-            # The backend computes them behind its first answer, and no event tells when it is done.
+            if diff.computed_at is not None:
+                view.show(diff.files, "No file was changed.")
+                if diff.computed_at != before:
+                    return
+            # The backend looks anew behind its answer, and no event tells when it is done.
             await asyncio.sleep(seconds)
             diff = await self._diff()
         if diff is None:
@@ -152,6 +157,10 @@ class TaskPanes:
         else:
             known = diff.computed_at is not None
             view.show(diff.files, "No file was changed." if known else "Changes are not known yet.")
+
+    def _is_over(self) -> bool:
+        task = self._screen.record
+        return task is not None and task.status in ENDED
 
     async def _diff(self) -> Diff | None:
         return await self._ask(self._screen.foundry.commands.diff(self._screen.task_id), "read the changes")

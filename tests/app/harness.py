@@ -50,6 +50,8 @@ class FakeCommands:
         self.drafts: Drafts = MemoryDrafts()
         self.next_id = 9_001
         self.diffs: dict[str, Diff] = {}
+        self.looked_at: list[str] = []
+        """Tasks whose changes were asked for, in this order."""
         self.branch_names: dict[str, Sequence[str]] = {}
         self.histories: dict[str, Sequence[HistoryEvent]] = {}
 
@@ -124,7 +126,10 @@ class FakeCommands:
         self.calls.append(("reconnect",))
 
     async def diff(self, task_id: str) -> Diff:
-        return self.diffs.get(task_id, Diff(files=()))
+        self.looked_at.append(task_id)
+        diff = self.diffs.get(task_id, Diff(files=()))
+        # As the backend does, each asking has it computed anew.
+        return diff if diff.computed_at is None else replace(diff, computed_at=diff.computed_at + len(self.looked_at))
 
     async def branches(self, repo_id: str) -> Sequence[str]:
         return self.branch_names.get(repo_id, ())

@@ -350,6 +350,16 @@ async def test_kill_asks_first_and_no_is_no() -> None:
         assert calls(s) == []
 
 
+async def test_before_a_removal_the_backend_is_made_to_look_at_what_would_be_lost() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("x")
+        [first] = s.commands.looked_at
+        await s.press("n", "down", "a")
+        assert len(s.commands.looked_at) == 2
+        assert s.commands.looked_at[1] != first
+        assert calls(s) == []
+
+
 async def test_archive_can_be_undone_and_goes_ahead_when_the_next_is_asked_for() -> None:
     async with stage(some_tasks()) as s:
         await s.press("a")

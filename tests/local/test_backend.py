@@ -1,6 +1,8 @@
 """The whole way from outside: a real backend process, the local provider, the real server and a scripted agent."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from tests.backend.process import BackendProcess
 from tests.local.world import LIMIT, World, git, open_gate
 
 Json = dict[str, Any]
+FOUNDRY = Path(sys.executable).parent / "foundry"
 
 
 @pytest.fixture
@@ -38,6 +41,20 @@ def texts(backend: BackendProcess, task: Json, kind: str = "message") -> list[st
 def say(backend: BackendProcess, task: Json, text: str, prompt_id: str) -> None:
     path = f"/v1/sessions/{task['sessions'][0]['session_id']}/prompts"
     backend.post(path, {"prompt_id": prompt_id, "text": text})
+
+
+def foundry(backend: BackendProcess, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """The command line, asked of this backend."""
+    done = subprocess.run(
+        [FOUNDRY, *arguments],
+        env={**os.environ, **backend.environment, "FOUNDRY_BACKEND": f"unix:{backend.socket}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == code, done.stderr
+    return done
 
 
 def diff(backend: BackendProcess, task_id: str) -> list[Json]:
@@ -80,6 +97,26 @@ def test_a_task_from_create_to_diff_to_kill(backend: BackendProcess, world: Worl
     assert backend.wait_task(task_id, "killed").get("leftovers") in (None, [])
     assert not folder.exists()
     assert git(world.repository, "branch", "--format=%(refname:short)").split() == ["main"]
+
+
+def test_what_was_written_a_moment_ago_is_in_the_diff_and_asked_about(backend: BackendProcess, world: World) -> None:
+    task_id = create(backend, world, "say done")
+    folder = Path(is_idle(backend, task_id)["sandbox"]["cwd"])
+    (folder / "by hand.txt").write_text("x\n")
+    assert "+++ b/by hand.txt" in foundry(backend, "diff", task_id).stdout
+    backend.kill()
+    backend.start()
+    assert "+++ b/by hand.txt" in foundry(backend, "diff", task_id).stdout
+    (folder / "later.txt").write_text("x\n")
+    refused = foundry(backend, "kill", task_id, code=1)
+    assert "2 uncommitted files: by hand.txt, later.txt" in refused.stderr
+    assert (folder / "later.txt").exists()
+    foundry(backend, "archive", task_id, "--force")
+    backend.wait_task(task_id, "archived")
+    assert not folder.exists()
+    backend.kill()
+    backend.start()
+    assert "+++ b/later.txt" in foundry(backend, "diff", task_id).stdout
 
 
 def test_a_permission_is_answered_over_a_killed_backend(backend: BackendProcess, world: World) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from backend_stub.providers.base import Release
 from backend_stub.providers.local import LocalProvider
 from foundry_tui.contract.records import FileDiff, TaskDetail
 from tests.local.world import LIMIT, World, git
@@ -147,3 +148,17 @@ async def test_a_task_without_a_sandbox_has_no_diff(git_world: World) -> None:
     async with git_world.provider() as provider:
         assert provider.diff(git_world.task()) is None
         assert list(provider.would_lose(git_world.task())) == []
+
+
+async def test_the_last_diff_of_an_archived_task_is_kept_over_restarts(git_world: World) -> None:
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        assert task.sandbox is not None
+        (Path(task.sandbox.cwd) / "new.txt").write_text("x")
+        before = await computed(git_world, provider, task)
+        await provider.release_sandbox(git_world.call(task), Release(force=True))
+    async with git_world.provider() as provider:
+        assert provider.diff(task) is None
+        assert await computed(git_world, provider, task) == before
+        await git_world.kill(provider, task)
+    assert not (git_world.data / "sandboxes" / task.task_id).exists()

@@ -12,7 +12,7 @@ import pytest
 from backend_stub.agents.sandbox_agent import processes
 from tests.backend.process import BackendProcess
 from tests.local.stub_model import stub_model
-from tests.local.test_backend import create, diff, is_idle, say, texts
+from tests.local.test_backend import create, diff, foundry, is_idle, say, texts
 from tests.local.world import World
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -60,18 +60,6 @@ def backend(world: World, codex: Path) -> Iterator[BackendProcess]:
         backend.close()
 
 
-def foundry(backend: BackendProcess, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", "import sys; from foundry_tui.cli.main import main; sys.exit(main())", *arguments],
-        env={**os.environ, **backend.environment, "FOUNDRY_BACKEND": f"unix:{backend.socket}"},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    return done.stdout
-
-
 def test_codex_writes_a_file_which_the_diff_shows(backend: BackendProcess, world: World) -> None:
     task_id = create(backend, world, "make a file", agent="codex")
     task = is_idle(backend, task_id)
@@ -79,7 +67,7 @@ def test_codex_writes_a_file_which_the_diff_shows(backend: BackendProcess, world
     assert (Path(task["sandbox"]["cwd"]) / "made.txt").read_text() == "made by codex\n"
     assert texts(backend, task)[-1].endswith("I made made.txt")
     assert [file["path"] for file in diff(backend, task_id)] == ["made.txt"]
-    assert "+made by codex" in foundry(backend, "diff", task_id)
+    assert "+made by codex" in foundry(backend, "diff", task_id).stdout
 
 
 def test_codex_remembers_over_a_dead_server(backend: BackendProcess, world: World) -> None:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 import anyio.to_thread
@@ -33,12 +34,24 @@ Wrap = Callable[[Sequence[str], Path], Sequence[str]]
 """Turns the command of a server into the one that is run; the path is where the agent works."""
 
 
+class Files(Protocol):
+    """Who looks after what changes in the sandboxes."""
+
+    def refresh(self, task_id: str) -> None:
+        """Files of this task may have changed; returns at once."""
+        ...
+
+    async def computed(self, task_id: str) -> None:
+        """Wait, but not for long, until it is known what did."""
+        ...
+
+
 class SandboxAgentRuntime:
     """Agents behind one sandbox-agent server a task. Needs a task group, given by `use`, before any other call."""
 
     on_lost: Callable[[str, str], Awaitable[None]] | None = None
-    on_turn_end: Callable[[str], None] | None = None
-    """Told (task_id) when a turn has ended, since files may have changed."""
+    files: Files | None = None
+    """Told when a turn has ended; a turn that is followed ends only when what it did to the files is known."""
 
     def __init__(
         self,
@@ -153,10 +166,12 @@ class SandboxAgentRuntime:
 
     async def _turn_ended(self, session: Session, prompt_id: str, task_id: str, error: str | None = None) -> None:
         await session.end_turn(prompt_id, error)
+        if self.files is not None:
+            if error is not None:
+                self.files.refresh(task_id)
+            await self.files.computed(task_id)
         if self._group is not None:
             self._group.start_soon(self._settle, session)
-        if error is not None and self.on_turn_end is not None:
-            self.on_turn_end(task_id)
 
     async def stop(self, call: Call, session_id: str) -> None:
         session = self._sessions.get(session_id)
@@ -359,8 +374,8 @@ class SandboxAgentRuntime:
                 logger.exception("the loss of the agent of task %s could not be told", task_id)
 
     def turn_over(self, session: Session) -> None:
-        if self.on_turn_end is not None:
-            self.on_turn_end(session.link.server.sandbox_id)
+        if self.files is not None:
+            self.files.refresh(session.link.server.sandbox_id)
 
     async def _settle(self, session: Session) -> None:
         await anyio.sleep(SETTLE)

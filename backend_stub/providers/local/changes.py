@@ -31,6 +31,8 @@ UNTRACKED_LIMIT = 500
 NAMED = 5
 """Files that are called by name before the rest is counted."""
 WORKERS = 2
+PATIENCE = 3.0
+"""Seconds that the end of a turn waits for what changed in it; a huge worktree takes longer."""
 
 _DIFF = (
     "-c", "diff.noprefix=false", "-c", "diff.mnemonicPrefix=false", "-c", "diff.suppressBlankEmpty=false", "diff",
@@ -76,11 +78,11 @@ class Changes:
                     await self._compute(task_id)
                 finally:
                     self._busy.discard(task_id)
+                    if task_id in self._again:
+                        self._again.discard(task_id)
+                        self.refresh(task_id)
                     self._step.set()
                     self._step = anyio.Event()
-                if task_id in self._again:
-                    self._again.discard(task_id)
-                    self.refresh(task_id)
                 if not self._waiting and not self._busy:
                     self._idle.set()
 
@@ -100,12 +102,18 @@ class Changes:
         while self._waiting or self._busy:
             await self._idle.wait()
 
+    async def computed(self, task_id: str) -> None:
+        """Wait until what was asked for of this task has been computed, for `PATIENCE` seconds at most."""
+        with anyio.move_on_after(PATIENCE):
+            while task_id in self._waiting or task_id in self._busy:
+                await self._step.wait()
+
     def losses(self, task_id: str) -> Sequence[str]:
         """What removing would lose, as last computed."""
         return self._losses.get(task_id, ())
 
     def diff(self, task_id: str) -> Diff | None:
-        """The changes as last computed; None before that."""
+        """The changes as last computed; None before that, also once after a restart."""
         return self._diffs.get(task_id)
 
     async def leave(self, task_id: str) -> None:
@@ -130,17 +138,29 @@ class Changes:
             record = await anyio.to_thread.run_sync(self._records.load, task_id)
             if record is None or not await anyio.to_thread.run_sync(Path(record.worktree).is_dir):
                 self._losses.pop(task_id, None)
+                await self._find_kept(task_id, record)
                 return
             losses = await losses_of(record)
             if losses != self._losses.get(task_id):
                 await anyio.to_thread.run_sync(self._records.save_losses, task_id, losses)
             self._losses[task_id] = losses
-            self._diffs[task_id] = Diff(files=await diff_of(record), computed_at=self._now())
+            files = await diff_of(record)
+            held = self._diffs.get(task_id)
+            self._diffs[task_id] = diff = Diff(files=files, computed_at=self._now())
+            if held is None or held.files != files:
+                await anyio.to_thread.run_sync(self._records.save_diff, task_id, diff)
         except (CallError, OSError) as error:
             # What cannot be computed now keeps its last value; removal looks for itself.
             logger.info("the changes of task %s cannot be computed: %s", task_id, error)
         except Exception:  # a defect here must not end the backend
             logger.exception("computing the changes of task %s failed", task_id)
+
+    async def _find_kept(self, task_id: str, record: Record | None) -> None:
+        """The last diff of a worktree that was removed before this run of the backend."""
+        if record is not None and task_id not in self._diffs:
+            kept = await anyio.to_thread.run_sync(self._records.known_diff, task_id)
+            if kept is not None:
+                self._diffs[task_id] = kept
 
 
 async def losses_of(record: Record, told: Told | None = None) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ class LocalProvider:
             policy=settings.policy,
             wrap=self._wrap if settings.bubblewrap else None,
         )
-        self.agents.on_turn_end = self.changes.refresh
+        self.agents.files = self.changes
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Read the agents' streams and compute changes until cancelled; agents go on when this ends."""

@@ -5,14 +5,19 @@ import shutil
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from foundry_tui.contract.ids import is_task_id
+from foundry_tui.contract.requests import Diff
 
 RECORD = "record.json"
 LOSSES = "losses.json"
+DIFF = "diff.json"
+
+T = TypeVar("T")
 
 
 class Made(StrEnum):
@@ -97,7 +102,7 @@ class Records:
         shutil.rmtree(folder / "agent", ignore_errors=True)
         if (folder / "work").exists():
             (folder / "work").rmdir()
-        for name in (LOSSES, RECORD):
+        for name in (LOSSES, DIFF, RECORD):
             (folder / f"{name}.new").unlink(missing_ok=True)
             (folder / name).unlink(missing_ok=True)
         if folder.exists():
@@ -105,21 +110,32 @@ class Records:
 
     def save_losses(self, task_id: str, losses: tuple[str, ...]) -> None:
         """Keep what removing would lose as it is known now, for the next run of the backend."""
-        folder = self.folder(task_id)
-        new = folder / f"{LOSSES}.new"
-        new.write_bytes(msgspec.json.encode(losses))
-        new.replace(folder / LOSSES)
+        self._keep(task_id, LOSSES, losses)
 
     def known_losses(self) -> dict[str, tuple[str, ...]]:
         """What was kept, by task."""
-        known = {}
-        for record in self.all():
-            try:
-                kept = (self.folder(record.task_id) / LOSSES).read_bytes()
-                known[record.task_id] = msgspec.json.decode(kept, type=tuple[str, ...])
-            except (FileNotFoundError, msgspec.DecodeError):
-                continue
-        return known
+        kept = ((record.task_id, self._kept(record.task_id, LOSSES, tuple[str, ...])) for record in self.all())
+        return {task_id: losses for task_id, losses in kept if losses is not None}
+
+    def save_diff(self, task_id: str, diff: Diff) -> None:
+        """Keep the diff for the next run of the backend, and for when the worktree is gone."""
+        self._keep(task_id, DIFF, diff)
+
+    def known_diff(self, task_id: str) -> Diff | None:
+        """The diff that was kept."""
+        return self._kept(task_id, DIFF, Diff)
+
+    def _keep(self, task_id: str, name: str, value: object) -> None:
+        folder = self.folder(task_id)
+        new = folder / f"{name}.new"
+        new.write_bytes(msgspec.json.encode(value))
+        new.replace(folder / name)
+
+    def _kept(self, task_id: str, name: str, type_: type[T]) -> T | None:
+        try:
+            return msgspec.json.decode((self.folder(task_id) / name).read_bytes(), type=type_)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
 
     def all(self) -> Iterator[Record]:
         """The records of all tasks, in no order."""

@@ -1,0 +1,31 @@
+"""What a task changed as it is now: the backend looks behind its answer, so it is asked until it has looked."""
+
+import time
+from typing import TYPE_CHECKING
+
+from foundry_tui.cli.context import Context, task_path
+from foundry_tui.contract import codec
+from foundry_tui.contract.requests import Diff
+from foundry_tui.contract.status import ENDED, TaskStatus
+
+if TYPE_CHECKING:
+    from foundry_tui.contract.records import TaskDetail
+
+PATIENCE = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds after which the changes are asked for again; then what is known has to do."""
+
+
+def known_changes(context: Context, task: "TaskDetail", given: str) -> bytes:
+    """The JSON of the task's diff, computed after this was called wherever that can be waited for."""
+    path = task_path(task.task_id, "/diff")
+    document = context.raw(path, given)
+    before = codec.decode(document, Diff).computed_at
+    settled = task.status is TaskStatus.KILLED or (task.status in ENDED and before is not None)
+    if settled or task.sandbox is None or task.provider == "demo":
+        return document
+    for seconds in PATIENCE:
+        time.sleep(seconds)
+        document = context.raw(path, given)
+        if codec.decode(document, Diff).computed_at != before:
+            break
+    return document
