@@ -327,6 +327,7 @@ async def test_killing_a_task_leaves_no_process(world: World) -> None:
         await provider.destroy_sandbox(world.call(task), Release(force=True))
         assert [processes.start_mark(pid) for pid in pids] == [None] * 3
         assert loss.heard == []
+        assert world.logged(f"killed sandbox-agent (pid {pids[0]}) and all that it started")
         assert not (world.data / "sandboxes" / task.task_id).exists()
 
 

@@ -296,6 +296,7 @@ async def test_a_set_up_that_takes_too_long_is_ended_with_its_children(git_world
         task = git_world.task()
         with pytest.raises(ProviderError, match=r"did not end within 0\.5 s; FOUNDRY_SETUP_TIMEOUT_MS"):
             await provider.create_sandbox(git_world.call(task))
+        assert git_world.logged(".foundry/setup ended with exit code -9 after")
         await ended(int((worktree(git_world, task) / "child").read_text()))
 
 

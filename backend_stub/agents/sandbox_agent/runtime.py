@@ -186,8 +186,9 @@ class SandboxAgentRuntime:
 
     # For the provider
 
-    async def end(self, task_id: str) -> None:
+    async def end(self, call: Call) -> None:
         """End everything that runs for a task; nothing running is success."""
+        task_id = call.task.task_id
         async with self._lock(task_id):
             for session in [held for held in self._sessions.values() if held.link.server.sandbox_id == task_id]:
                 session.close()
@@ -199,7 +200,10 @@ class SandboxAgentRuntime:
                     await anyio.to_thread.run_sync(processes.end_marked, task_id)
                     return
                 running = Server(state, self._state_folder(task_id), task_id)
+            began = anyio.current_time()
             await running.end()
+            took = round((anyio.current_time() - began) * 1000)
+            call.log(f"killed sandbox-agent (pid {running.state.pid}) and all that it started ({took} ms)")
         self._locks.pop(task_id, None)
         self._used.discard(task_id)
 

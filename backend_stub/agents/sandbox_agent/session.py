@@ -306,7 +306,9 @@ class Session:
 
     async def _lose_server(self) -> None:
         said = await anyio.to_thread.run_sync(self.link.server.last_output)
-        await self._lose(f"the sandbox-agent server ended. Its last output: {said or 'none'}")
+        code = processes.exit_code(self.link.server.state.pid)
+        how = "" if code is None else f" (exit code {code})"
+        await self._lose(f"the sandbox-agent server ended{how}. Its last output: {said or 'none'}")
 
     async def _lose(self, reason: str) -> None:
         self.lost = AgentError(reason)

@@ -141,7 +141,7 @@ class LocalProvider:
 
     async def release_sandbox(self, call: Call, how: Release) -> None:
         """End the agents and remove the worktree; the branch stays, and so does the record, which knows it."""
-        await self.agents.end(call.task.task_id)
+        await self.agents.end(call)
         with _named_errors("the worktree cannot be removed"):
             record = await self._record(call)
             if record is None:
@@ -152,7 +152,7 @@ class LocalProvider:
 
     async def destroy_sandbox(self, call: Call, how: Release) -> None:
         """End the agents, remove the worktree, and the branch too if that was asked for."""
-        await self.agents.end(call.task.task_id)
+        await self.agents.end(call)
         with _named_errors("the sandbox cannot be removed"):
             record = await self._record(call)
             if record is None:

@@ -66,7 +66,7 @@ async def run_setup(
         with anyio.fail_after(timeout):
             if process.stdout is not None:
                 await _lines(process.stdout, line)
-            code = await process.wait()
+            await process.wait()
     except TimeoutError:
         raise ProviderError(
             f"{SCRIPT} did not end within {timeout:g} s; FOUNDRY_SETUP_TIMEOUT_MS allows more", retryable=False
@@ -74,7 +74,8 @@ async def run_setup(
     finally:
         with anyio.CancelScope(shield=True):
             await _end(process)
-    log(f"{SCRIPT} ended with exit code {code} after {round((anyio.current_time() - began) * 1000)} ms")
+        code, took = process.returncode, round((anyio.current_time() - began) * 1000)
+        log(f"{SCRIPT} ended with exit code {code} after {took} ms")
     if code != 0:
         said = " / ".join(last)
         raise ProviderError(f"{SCRIPT} failed with exit code {code}: {said or 'it printed nothing'}", retryable=False)
