@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from textual import events
 from textual.screen import ModalScreen, Screen
 
 from foundry_tui import actions
@@ -61,7 +62,7 @@ class FoundryScreen(Screen[ResultT]):
         keys = self.foundry.keys_of(actions.find(action_id))
         return key_label(keys[0], ascii_only=self.foundry.options.ascii) if keys else ""
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, _: events.ScreenResume) -> None:
         """The screen is on top again."""
         self.show_actions()
 

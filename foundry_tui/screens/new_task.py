@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 LAST = ""
 """Where the draft that was closed last is kept, whatever its repository."""
+STAND_IN = "next"
+"""The id of the task that stands in for the one that will be created."""
 
 
 BREAKPOINTS = [(0, "-tiny"), (22, "-short"), (36, "-tall")]
@@ -299,12 +301,14 @@ class NewTaskScreen(FoundryDialog[None]):
             app.switch_screen(self._task_screen(task_id))
 
     async def _make_ready(self) -> None:
-        """Make the screen of the task that will be while its prompt is written, so that it stands at once."""
+        """Draw the screen of a task like the one to come while its prompt is written, so that it stands at once."""
+        from foundry_tui.client.store import Store
         from foundry_tui.screens.task import TaskScreen
 
-        screen = TaskScreen()
-        _, mounted = self.app._get_screen(screen)
-        await mounted
+        stand_in = Store(now_ms=self.foundry.clock.now_ms)
+        stand_in.create(CreateTask(repo=self.place.value or "", prompt="…", task_id=STAND_IN, session_id=STAND_IN))
+        screen = TaskScreen(STAND_IN, stand_in)
+        await screen.draw_ahead()
         self._ready = screen
 
     def _task_screen(self, task_id: str) -> "TaskScreen":

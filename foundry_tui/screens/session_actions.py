@@ -1,11 +1,11 @@
 """What can be done with the sessions of the task that a screen shows."""
 
 from foundry_tui.contract.records import SessionSummary, TaskSummary
-from foundry_tui.screens.base import FoundryScreen
+from foundry_tui.screens.ahead import AheadScreen
 from foundry_tui.widgets.permission import PermissionRequest
 
 
-class SessionActions(FoundryScreen[None]):
+class SessionActions(AheadScreen[None]):
     """The actions of the table's group Session, on the visible session."""
 
     task_id: str

@@ -39,6 +39,7 @@ from foundry_tui.widgets.transcript import Transcript
 if TYPE_CHECKING:
     from foundry_tui.client.changes import Changes
     from foundry_tui.client.creations import Creation
+    from foundry_tui.client.store import Store
 
 WIDE = 120
 """Columns from which steps and details stand beside the conversation."""
@@ -61,10 +62,11 @@ class TaskScreen(ScrollActions, SessionActions):
     ]
     HORIZONTAL_BREAKPOINTS = BREAKPOINTS
 
-    def __init__(self, task_id: str = "") -> None:
-        """Without an id it stands ready for `open`."""
+    def __init__(self, task_id: str, stand_in: "Store | None" = None) -> None:
+        """`stand_in` has a task like the one that will be told of by `open`; nothing is asked about it."""
         super().__init__()
         self.task_id = task_id
+        self._stand_in = stand_in
         self._session_id: str | None = None
         self._wanted: str | None = None
         self._spinner: Timer | None = None
@@ -108,14 +110,15 @@ class TaskScreen(ScrollActions, SessionActions):
         yield ActionBar()
 
     def on_mount(self) -> None:
-        if self.task_id:
+        if self._stand_in is None:
             self._holds.hold(Topic(TopicKind.TASK, self.task_id))
         self._spinner = self.set_interval(1 / FRAMES_A_SECOND, self._spin, pause=True)
         self._stands = True
         self._show_turn()
 
     def open(self, task_id: str) -> None:
-        """Show this task on a screen that was made ready before it was known."""
+        """Show this task in place of the one that stood in for it."""
+        self._stand_in = None
         self.task_id = task_id
         self._unsent = Unsent(self.foundry.commands.drafts, task_id)
         self._holds.hold(Topic(TopicKind.TASK, task_id))
@@ -129,9 +132,14 @@ class TaskScreen(ScrollActions, SessionActions):
     # What it is about.
 
     @property
+    def store(self) -> "Store":
+        """Where the task is looked up."""
+        return self._stand_in or self.foundry.store
+
+    @property
     def record(self) -> TaskSummary | None:
         """The task as far as it is known: whole, or as lists have it, or not at all; a deleted one as it was last."""
-        store = self.foundry.store
+        store = self.store
         known = store.detail(self.task_id) or store.tasks.get(self.task_id)
         if known is not None:
             self._last = known
@@ -140,7 +148,7 @@ class TaskScreen(ScrollActions, SessionActions):
     @property
     def creation(self) -> "Creation | None":
         """The creation that the backend has not confirmed, if the task is one."""
-        return self.foundry.store.creations.get(self.task_id)
+        return self.store.creations.get(self.task_id)
 
     @property
     def session(self) -> SessionSummary | None:
@@ -219,7 +227,7 @@ class TaskScreen(ScrollActions, SessionActions):
             self._holds.release(self._log_topic)
 
     def _show_header(self, task: TaskSummary | None) -> None:
-        store = self.foundry.store
+        store = self.store
         creation = self.creation
         freshness = store.freshness(Topic(TopicKind.TASK, self.task_id)) if creation is None else store.freshness()
         self._header.show(
@@ -242,7 +250,7 @@ class TaskScreen(ScrollActions, SessionActions):
         task, creation = self.record, self.creation
         if creation is not None and creation.state is CreationState.REFUSED:
             self._card.show(refusal(creation.problem), self._keys("retry", "edit_again", "discard"))
-        elif task is not None and (found := failure(task, self.foundry.store.log(self.task_id))) is not None:
+        elif task is not None and (found := failure(task, self.store.log(self.task_id))) is not None:
             self._card.show(found, self._keys("retry", "edit_again", "kill", "show_log"))
         else:
             self._card.show(None)
@@ -262,7 +270,7 @@ class TaskScreen(ScrollActions, SessionActions):
             stuck=task is not None and task.status is TaskStatus.ERROR,
         )
         if session is not None and task is not None:
-            store = self.foundry.store
+            store = self.store
             known = store.session(session.session_id)
             prompts = known.prompts if known is not None else ()
             if self.context().refused:
@@ -313,7 +321,7 @@ class TaskScreen(ScrollActions, SessionActions):
 
     def _show_face(self) -> None:
         app, task, session = self.foundry, self.record, self.session
-        store, known, said = app.store, False, False
+        store, known, said = self.store, False, False
         if session is not None:
             detail = store.session(session.session_id)
             known = detail is not None
@@ -365,7 +373,7 @@ class TaskScreen(ScrollActions, SessionActions):
             self._holds.release(Topic(TopicKind.SESSION, self._session_id))
             self._transcript.show(())
         self._session_id = wanted
-        if wanted is not None:
+        if wanted is not None and self._stand_in is None:
             self._holds.hold(Topic(TopicKind.SESSION, wanted))
             self._restore_unsent(wanted)
             self._transcript.move_to_end()

@@ -126,7 +126,7 @@ class TaskPanes:
             task = self._screen.record
             working = task is not None and task.status in PROVISIONING
             empty = "Nothing was printed yet." if working else "Nothing was printed."
-            view.show(self._screen.foundry.store.log(self._screen.task_id), empty=empty)
+            view.show(self._screen.store.log(self._screen.task_id), empty=empty)
 
     def _show_changes(self, view: ChangesView, task: TaskSummary | None) -> None:
         if task is None:

@@ -70,7 +70,7 @@ class FileList(Lines):
             (f"-{file.removed} ", tone(self, "file-list--removed")),
             (f"{_STATUS_WORDS.get(file.status[:1], ''):<9} ", dim),
         )
-        base = self.rich_style
+        base = self.base
         if line == self.cursor:
             base = base + tone(self, "file-list--cursor")
         return strip_of(spread(left, right, self.lines_width), self.lines_width, base)
@@ -99,7 +99,7 @@ class Patch(Lines):
         return max(1, len(self._patch))
 
     def strip_at(self, line: int) -> Strip:
-        width, base = self.lines_width, self.rich_style
+        width, base = self.lines_width, self.base
         if not self._patch:
             return strip_of(Text(f" {self._note}", tone(self, "patch--number")), width, base)
         part = self._patch[line]

@@ -7,11 +7,11 @@ from textual import events
 from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.details import Fact, facts
+from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.text_lines import strip_of, wrapped
 from foundry_tui.widgets.tones import tone
 
@@ -19,7 +19,7 @@ _LABEL = 13
 """Cells of the label column."""
 
 
-class Details(Widget):
+class Details(Drawn):
     """Labelled lines; a click on one that can be copied copies it."""
 
     class CopyAsked(Message):
@@ -40,21 +40,26 @@ class Details(Widget):
     def show(self, task: TaskSummary | None) -> None:
         """Show the facts of a task."""
         if task != self._about:
-            before = len(self._rows)
             self._about = task
-            self._make_rows(self.size.width)
-            self.refresh(layout=len(self._rows) != before)
+            self._redraw()
 
     def tick(self) -> None:
         """Ages may have changed."""
-        self._make_rows(self.size.width)
-        self.refresh()
+        self._redraw()
 
     def on_resize(self) -> None:
+        self._redraw()
+
+    def _redraw(self) -> None:
+        """Draw anew the rows that are others now."""
         before = self._rows
         self._make_rows(self.size.width)
-        if [row for _, row in before] != [row for _, row in self._rows]:
-            self.refresh()
+        if len(self._rows) != len(before):
+            self.refresh(layout=True)
+            return
+        for y, (old, new) in enumerate(zip(before, self._rows, strict=True)):
+            if old != new:
+                self.refresh_line(y)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         self._make_rows(width)
@@ -77,7 +82,7 @@ class Details(Widget):
                 self._rows.append((fact, line))
 
     def render_line(self, y: int) -> Strip:
-        width, base = self.size.width, self.rich_style
+        width, base = self.size.width, self.base
         return strip_of(self._rows[y][1], width, base) if y < len(self._rows) else Strip.blank(width, base)
 
     def on_click(self, event: events.Click) -> None:

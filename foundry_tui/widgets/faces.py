@@ -12,6 +12,7 @@ from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.stepper import Failure
 from foundry_tui.view.task_faces import Face
+from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.text_lines import strip_of, wrapped
 from foundry_tui.widgets.tones import tone
 
@@ -19,7 +20,7 @@ Keys = Sequence[tuple[str, str]]
 """Keys and what they do, for the last line of a face or a card."""
 
 
-class FaceView(Widget):
+class FaceView(Drawn):
     """A face in the middle of its place."""
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -39,11 +40,11 @@ class FaceView(Widget):
         lines = self._lines(width)
         place = y - max(0, (height - len(lines)) // 2)
         if not 0 <= place < len(lines):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.base)
         line = lines[place]
         text = Text(" " * max(0, (width - line.cell_len) // 2))
         text.append_text(line)
-        return strip_of(text, width, self.rich_style)
+        return strip_of(text, width, self.base)
 
     def _lines(self, width: int) -> list[Text]:
         face = self.face
@@ -69,7 +70,7 @@ def key_line(keys: Keys, widget: Widget, prefix: str) -> Text:
     return line
 
 
-class FailureCard(Widget):
+class FailureCard(Drawn):
     """What failed, why, what was tried, what was printed last, and the keys that help."""
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
@@ -92,7 +93,7 @@ class FailureCard(Widget):
     def render_line(self, y: int) -> Strip:
         lines = self._lines(self.size.width)
         text = lines[y] if y < len(lines) else Text()
-        return strip_of(text, self.size.width, self.rich_style)
+        return strip_of(text, self.size.width, self.base)
 
     def _lines(self, width: int) -> list[Text]:
         failure = self._failure
@@ -118,7 +119,7 @@ def _one_line(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text.expandtabs(4))
 
 
-class TurnLine(Widget):
+class TurnLine(Drawn):
     """One line between transcript and composer: what the session is doing."""
 
     def __init__(self, clock: Clock, *, ascii_only: bool = False, id: str | None = None) -> None:
@@ -150,4 +151,4 @@ class TurnLine(Widget):
         style = tone(self, f"turn--{self._tone}")
         glyph = self._glyph if self._glyph is not None else self._spinner[self._clock.frame() % len(self._spinner)]
         line = Text.assemble((f" {glyph} ", style + Style(bold=True)), (self.words, style))
-        return strip_of(line, self.size.width, self.rich_style)
+        return strip_of(line, self.size.width, self.base)

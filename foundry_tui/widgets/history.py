@@ -34,7 +34,7 @@ class HistoryView(Lines):
         width = self.lines_width
         time_style = tone(self, "history--time")
         if not self._events:
-            return strip_of(Text(" Nothing has happened yet.", time_style), width, self.rich_style)
+            return strip_of(Text(" Nothing has happened yet.", time_style), width, self.base)
         event = self._events[line]
         before = self._events[line - 1] if line else None
         text = Text(" ")
@@ -48,7 +48,7 @@ class HistoryView(Lines):
         told = details(event)
         if told:
             text.append(f"  {told}", tone(self, "history--detail"))
-        return strip_of(text, width, self.rich_style)
+        return strip_of(text, width, self.base)
 
 
 def _gap(milliseconds: int) -> str:

@@ -10,8 +10,10 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
+from foundry_tui.widgets.drawn import Drawn
 
-class Lines(ScrollView, can_focus=False, inherit_bindings=False):
+
+class Lines(Drawn, ScrollView, can_focus=False, inherit_bindings=False):
     """The base of views made of lines. Keys are the screen's: it calls `move` and its like.
 
     Subclasses say `line_count` and `strip_at`, and call `lines_changed` when either answers otherwise.
@@ -46,6 +48,7 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
         self._follow = follow
         self._wants_end = follow
         self._settling = False
+        self._shown = 0
 
     @property
     def following(self) -> bool:
@@ -71,7 +74,14 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
         self._set_line_count(self.line_count)
         if self._follow:
             self._jump(self.max_scroll_y)
-        self.refresh(self.size.region)
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw anew; what lies behind the last line was blank and stays so."""
+        shown = min(self.size.height, max(0, self.line_count - round(self.scroll_y)))
+        if last := max(shown, self._shown):
+            self.refresh(Region(0, 0, self.size.width, last))
+        self._shown = shown
 
     def _set_line_count(self, count: int) -> None:
         """Tell the scrollbar without laying the whole screen out anew, as setting `virtual_size` would."""
@@ -131,7 +141,7 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
         line = round(self.scroll_y) + y
-        base = self.rich_style
+        base = self.base
         if not 0 <= line < self.line_count:
             return Strip.blank(width, base)
         strip = self.strip_at(line).apply_style(base).adjust_cell_length(width, base)

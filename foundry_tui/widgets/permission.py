@@ -8,15 +8,15 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from foundry_tui.contract.records import Permission
 from foundry_tui.view.glyphs import glyph_set
+from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.text_lines import spread, strip_of, wrapped
 from foundry_tui.widgets.tones import tone
 
 
-class PermissionRequest(Widget, can_focus=True):
+class PermissionRequest(Drawn, can_focus=True):
     """Shows one open request; the others are counted."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -88,7 +88,7 @@ class PermissionRequest(Widget, can_focus=True):
         return wrapped(Text(permission.title, tone(self, "permission--title")), max(10, width - 24))[:4]
 
     def render_line(self, y: int) -> Strip:
-        width, base = self.size.width, self.rich_style
+        width, base = self.size.width, self.base
         permission = self._permission
         if permission is None:
             return Strip.blank(width, base)

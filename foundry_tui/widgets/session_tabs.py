@@ -8,11 +8,11 @@ from rich.text import Text
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from foundry_tui.contract.records import SessionStatus, SessionSummary
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import glyph_set
+from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.text_lines import strip_of
 from foundry_tui.widgets.tones import tone
 
@@ -44,7 +44,7 @@ class _Place(Struct, frozen=True):
     new: bool = False
 
 
-class SessionTabs(Widget):
+class SessionTabs(Drawn):
     """Tabs that are clicked, or chosen by the screen's keys."""
 
     class SessionChosen(Message):
@@ -110,7 +110,7 @@ class SessionTabs(Widget):
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         if y:
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.base)
         for labels in (True, False):
             views, marks = self._draw_views(labels)
             if views.cell_len <= width * 0.6 or not labels:
@@ -121,7 +121,7 @@ class SessionTabs(Widget):
         text.append(" " * gap)
         text.append_text(views)
         self._places = places + [_Place(mark.start + offset, mark.end + offset, view=mark.view) for mark in marks]
-        return strip_of(text, width, self.rich_style)
+        return strip_of(text, width, self.base)
 
     def _style(self, name: str) -> Style:
         return tone(self, f"session-tabs--{name}")

@@ -41,7 +41,7 @@ class StageLog(Lines):
         width = self.lines_width
         dim = tone(self, "stage-log--time")
         if not self._log:
-            return strip_of(Text(f" {self._empty}", dim), width, self.rich_style)
+            return strip_of(Text(f" {self._empty}", dim), width, self.base)
         record = self._log[line]
         first = line == 0 or self._log[line - 1].stage != record.stage
         text = Text(" ")
@@ -50,7 +50,7 @@ class StageLog(Lines):
         text.append(f" {name:<8} ", tone(self, "stage-log--stage"))
         kind = "command" if record.text.startswith("$ ") else "text"
         text.append(_printable(record.text), tone(self, f"stage-log--{kind}"))
-        return strip_of(text, width, self.rich_style)
+        return strip_of(text, width, self.base)
 
 
 def _printable(text: str) -> str:

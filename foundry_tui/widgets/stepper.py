@@ -4,12 +4,12 @@ from rich.style import Style
 from rich.text import Text
 from textual.geometry import Region, Size
 from textual.strip import Strip
-from textual.widget import Widget
 
 from foundry_tui.view.ages import running_time
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.stepper import Step, StepState, spent_text
+from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.text_lines import strip_of, wrapped
 from foundry_tui.widgets.tones import tone
 
@@ -42,7 +42,7 @@ _GLYPHS: dict[StepState, tuple[str, str]] = {
 }
 
 
-class Stepper(Widget):
+class Stepper(Drawn):
     """Shows steps; drawn anew by `show`, and only its moving lines by `tick` and `spin`."""
 
     def __init__(self, clock: Clock, *, ascii_only: bool = False, id: str | None = None) -> None:
@@ -64,9 +64,15 @@ class Stepper(Widget):
         """Show these steps, on one line if `compact`."""
         if (steps, compact) == (self._steps, self._compact):
             return
-        before = self._height(self.size.width) if self._steps else -1
+        before = self._drawn_lines()
         self._steps, self._compact = steps, compact
-        self.refresh(layout=self._height(self.size.width) != before)
+        after = self._drawn_lines()
+        if len(after) != len(before):
+            self.refresh(layout=True)
+            return
+        for y, (old, new) in enumerate(zip(before, after, strict=True)):
+            if old != new:
+                self.refresh_line(y)
 
     def tick(self) -> None:
         """A second has passed."""
@@ -74,7 +80,7 @@ class Stepper(Widget):
             self.refresh(layout=True)
             return
         for y in self._moving_lines():
-            self.refresh(Region(0, y, self.size.width, 1))
+            self.refresh_line(y)
 
     def spin(self) -> None:
         """The frame is another: the spinners turn."""
@@ -82,6 +88,12 @@ class Stepper(Widget):
             for y, (step, part) in enumerate(self._rows(self.size.width)):
                 if step.state in MOVING and part < 2:
                     self.refresh(Region(1, y, 1, 1))
+
+    def _drawn_lines(self) -> list[object]:
+        """What each line is made of."""
+        if not self._steps:
+            return []
+        return [self._steps] if self._compact else [*self._rows(self.size.width)]
 
     def _moving_lines(self) -> list[int]:
         if self._compact:
@@ -123,7 +135,7 @@ class Stepper(Widget):
         else:
             rows = self._rows(width)
             text = self._line(*rows[y], width) if y < len(rows) else Text()
-        return strip_of(text, width, self.rich_style)
+        return strip_of(text, width, self.base)
 
     def _style(self, name: str) -> Style:
         return tone(self, f"stepper--{name}")

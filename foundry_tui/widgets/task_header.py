@@ -5,7 +5,6 @@ from textual import events, on
 from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 from textual.widgets import Input
 
 from foundry_tui.client.freshness import Freshness, FreshnessState
@@ -23,6 +22,7 @@ from foundry_tui.view.labels import (
     state_text,
     title_of,
 )
+from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.text_lines import joined, spread, strip_of
 from foundry_tui.widgets.tones import tone
 
@@ -34,7 +34,7 @@ class TitleInput(Input):
     """The title while it is edited."""
 
 
-class TaskHeader(Widget):
+class TaskHeader(Drawn):
     """Two lines about a task, three on narrow screens."""
 
     class Renamed(Message):
@@ -114,7 +114,7 @@ class TaskHeader(Widget):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        return strip_of(self._line(y, width), width, self.rich_style)
+        return strip_of(self._line(y, width), width, self.base)
 
     def _line(self, y: int, width: int) -> Text:
         task = self._shown

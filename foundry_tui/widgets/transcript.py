@@ -155,7 +155,7 @@ class Transcript(Lines):
                 self._settle_around(round(self.scroll_y), height)
         finally:
             self._settling = False
-        self.refresh(self.size.region)
+        self.redraw()
 
     def _settle_end(self, lines: int) -> None:
         item = len(self._index) - 1

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual._compositor import LayoutUpdate
+from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
 from foundry_tui.app import Options
@@ -81,6 +83,44 @@ async def test_dialog_and_task_change_places_within_one_frame() -> None:
         assert isinstance(on.app.screen, TaskScreen)
         await on.pilot.pause()
         assert isinstance(on.app.screen, TaskScreen)
+
+
+async def test_the_first_frame_of_the_task_is_the_whole_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = a_store()
+    async with dialog(store) as on:
+        store.create(CreateTask(task_id=task_id(9_001), session_id="s", repo="/src/shop", prompt="fix it"))
+        frames: list[tuple[object, str]] = []
+
+        def display(screen: Screen[None], renderable: object) -> None:
+            if isinstance(screen, TaskScreen) and renderable is not None:
+                frames.append((renderable, text_of(on)))
+
+        monkeypatch.setattr(on.app, "_display", display)
+        await on.press(*"fix it", "ctrl+s")
+        first, text = frames[0]
+        assert isinstance(first, LayoutUpdate)
+        assert "fix it" in text
+        assert text == text_of(on)
+
+
+async def test_a_task_drawn_ahead_fits_a_terminal_that_was_resized_meanwhile() -> None:
+    async with dialog() as on:
+        await on.pilot.resize_terminal(70, 30)
+        await on.press(*"fix it", "ctrl+s")
+        screen = on.app.screen
+        assert isinstance(screen, TaskScreen)
+        assert screen.size == (70, 30)
+        assert screen.has_class("-narrow")
+        assert not screen.has_class("-wide")
+
+
+async def test_nothing_is_asked_about_the_task_that_stands_in() -> None:
+    async with dialog() as on:
+        held = list(on.commands.held)
+        await on.press(*"fix it")
+        assert on.commands.held == held
+        await on.press("escape")
+        assert on.commands.held == held
 
 
 async def test_the_task_screen_shows_the_prompt_before_the_backend_has_answered() -> None:
