@@ -13,6 +13,7 @@ from foundry_tui.context import (
     APP,
     CONFIRM,
     HELP,
+    NEW_SESSION,
     NEW_TASK,
     TASK,
     TASKS,
@@ -217,6 +218,7 @@ _TASKS_SCREEN: Sequence[Action] = (
 
 _K = frozenset({TASK})
 _N = frozenset({NEW_TASK})
+_S = frozenset({NEW_SESSION})
 _C = frozenset({CONFIRM})
 
 _TASK_SCREEN: Sequence[Action] = (
@@ -235,7 +237,15 @@ _TASK_SCREEN: Sequence[Action] = (
         )
         for place in range(1, 5)
     ),
-    Action("new_session", "t", "new session", "Open another session.", "Session", _K, why_not=why_no_new_session),
+    Action(
+        "new_session",
+        "t",
+        "new session",
+        "Open another session, with a name and an agent of your choice.",
+        "Session",
+        _K,
+        why_not=why_no_new_session,
+    ),
     Action("close_session", "w", "close session", "Close this session.", "Session", _K, why_not=why_no_closing),
     Action(
         "previous_session",
@@ -275,7 +285,16 @@ _DIALOGS: Sequence[Action] = (
     Action("open_editor", "ctrl+e", "editor", "Write the prompt in $EDITOR.", "New task", _N, footer=2, priority=True),
     Action("toggle_options", "ctrl+o", "options", "Title, branch, agent, provider.", "New task", _N, footer=3),
     Action("toggle_another", "ctrl+t", "another", "Stay open to create another.", "New task", _N, footer=4),
-    Action("close_dialog", "escape", "close", "Close and keep the draft.", "New task", _N, footer=5),
+    Action(
+        "open_session",
+        "enter,ctrl+s,ctrl+enter",
+        "open",
+        "Open the session; what is left empty is as it says.",
+        "New session",
+        _S,
+        footer=1,
+    ),
+    Action("close_dialog", "escape", "close", "Close and keep what was written.", "Dialog", _N | _S, footer=5),
     Action("confirm", "y", "yes", "Do it.", "Question", _C, footer=1),
     Action("decline", "n,escape", "no", "Do nothing.", "Question", _C, footer=2),
 )

@@ -232,7 +232,8 @@ class FoundryApp(TaskActions):
         action = actions.find(action_id)
         why = action.why_not(self.context())
         if why is not None:
-            self.notify(f"Cannot {action.label}: {why}.", severity="warning", timeout=3, markup=False)
+            title = action.label.capitalize()
+            self.notify(f"Not now: {why}.", title=title, severity="warning", timeout=3, markup=False)
             return
         namespace = "screen" if hasattr(self.screen, f"action_{action_id}") else "app"
         await self.run_action(f"{namespace}.{action_id}")

@@ -8,6 +8,7 @@ from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
 TASKS = "tasks"
 TASK = "task"
 NEW_TASK = "new_task"
+NEW_SESSION = "new_session"
 CONFIRM = "confirm"
 HELP = "help"
 DIAGNOSTICS = "diagnostics"

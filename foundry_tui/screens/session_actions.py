@@ -37,7 +37,16 @@ class SessionActions(AheadScreen[None]):
             self.foundry.commands.stop(session.session_id)
 
     def action_new_session(self) -> None:
-        self.choose_session(self.foundry.commands.add_session(self.task_id))
+        task = self.record
+        if task is None:
+            return
+        from foundry_tui.screens.new_session import NewSessionScreen, Wanted
+
+        def answered(wanted: Wanted | None) -> None:
+            if wanted is not None:
+                self.choose_session(self.foundry.commands.add_session(self.task_id, wanted.name, wanted.agent))
+
+        self.app.push_screen(NewSessionScreen(task), answered)
 
     def action_close_session(self) -> None:
         if (session := self.session) is not None:

@@ -14,12 +14,13 @@ from foundry_tui import actions, themes
 from foundry_tui.app import FoundryApp, Options
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency, RefreshReason, TopicDiagnostics
-from foundry_tui.context import APP, CONFIRM, DIAGNOSTICS, HELP, NEW_TASK, TASK, TASKS, Context
+from foundry_tui.context import APP, CONFIRM, DIAGNOSTICS, HELP, NEW_SESSION, NEW_TASK, TASK, TASKS, Context
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.diagnostics import DiagnosticsScreen
 from foundry_tui.screens.help import HelpScreen
+from foundry_tui.screens.new_session import NewSessionScreen
 from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
@@ -34,6 +35,7 @@ SCREENS = {
     TASKS: TasksScreen,
     TASK: TaskScreen,
     NEW_TASK: NewTaskScreen,
+    NEW_SESSION: NewSessionScreen,
     CONFIRM: ConfirmScreen,
     HELP: HelpScreen,
     DIAGNOSTICS: DiagnosticsScreen,

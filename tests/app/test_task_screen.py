@@ -350,7 +350,7 @@ async def test_stop_new_and_close_session() -> None:
     async with opened(scenes.status_scene(TaskStatus.RUNNING)) as on:
         await on.press("s")
         assert on.commands.calls[-1] == ("stop", SESSION)
-        await on.press("t")
+        await on.press("t", "enter")
         assert on.commands.calls[-1][:2] == ("add_session", TASK)
         await on.press("w")
         assert on.commands.calls[-1] == ("close_session", SESSION)
@@ -597,7 +597,7 @@ async def test_no_layout_leaves_the_screen(size: tuple[int, int]) -> None:
 async def test_a_session_asked_for_by_hand_is_shown_when_it_is_known() -> None:
     store = scenes.status_scene(TaskStatus.IDLE)
     async with opened(store) as on:
-        await on.press("t")
+        await on.press("t", "enter")
         asked = on.commands.next_id - 1
         task = scenes.a_task(TaskStatus.IDLE)
         made = replace(task.sessions[0], session_id=task_id(asked), name="second", status=SessionStatus.PENDING_CREATE)

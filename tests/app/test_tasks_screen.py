@@ -433,7 +433,7 @@ async def test_keys_that_cannot_do_anything_say_why() -> None:
     async with stage(some_tasks()) as s:
         await s.press("r")
         toast = list(s.app._notifications)
-        assert toast[-1].message == "Cannot retry: this task has not failed."
+        assert toast[-1].message == "Not now: this task has not failed."
         assert calls(s) == []
 
 

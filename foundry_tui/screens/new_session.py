@@ -1,0 +1,101 @@
+"""The dialog that opens another session of a task; enter alone takes the defaults, which it shows."""
+
+from msgspec import Struct
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input, Static
+from textual_autocomplete import AutoComplete, DropdownItem, TargetState
+
+from foundry_tui.actions import bindings
+from foundry_tui.context import NEW_SESSION
+from foundry_tui.contract.records import TaskSummary
+from foundry_tui.contract.requests import CreateTask
+from foundry_tui.screens.base import FoundryDialog
+from foundry_tui.view.labels import title_of
+from foundry_tui.view.new_session import default_name, session_remarks
+from foundry_tui.view.new_task import Remark
+from foundry_tui.widgets.bars import ActionBar
+
+
+class Wanted(Struct, frozen=True):
+    """What a new session shall be; None leaves it to the backend."""
+
+    name: str | None
+    agent: str | None
+
+
+class NewSessionScreen(FoundryDialog[Wanted]):
+    """Answers with what is wanted; closed by escape it keeps what was written for the next time."""
+
+    SCREEN_NAME = NEW_SESSION
+    BINDINGS = bindings(NEW_SESSION)
+    CSS_PATH = "new_session.tcss"
+    AUTO_FOCUS = "#name"
+
+    def __init__(self, task: TaskSummary) -> None:
+        super().__init__()
+        self._about = task
+
+    def compose(self) -> ComposeResult:
+        draft = self.foundry.commands.drafts.get(self._draft_key)
+        name, agent = (draft.title, draft.agent) if draft is not None else (None, None)
+        with Vertical(id="session-box"):
+            yield Static(f"New session with “{title_of(self._about)}”", id="heading", markup=False)
+            for field, label, value in (("name", "Name", name), ("agent", "Agent", agent)):
+                with Horizontal(classes="field"):
+                    yield Static(label, classes="label")
+                    yield Input(value or "", id=field, compact=True)
+                yield Static("", id=f"{field}-remark", classes="remark", markup=False)
+            yield ActionBar()
+        yield AutoComplete("#agent", candidates=self._candidates)
+
+    def on_mount(self) -> None:
+        self._judge()
+
+    def _value(self, field: str) -> str:
+        return self.query_one(f"#{field}", Input).value.strip()
+
+    @property
+    def _draft_key(self) -> str:
+        return f"new_session:{self._about.task_id}"
+
+    def _agents(self) -> list[str]:
+        return sorted({task.agent for task in self.foundry.store.tasks.values() if task.agent})
+
+    def _candidates(self, _: TargetState) -> list[DropdownItem]:
+        return [DropdownItem(agent) for agent in self._agents()]
+
+    def _remarks(self) -> dict[str, Remark]:
+        return session_remarks(self._value("name"), self._value("agent"), self._agents())
+
+    @on(Input.Changed)
+    def _judge(self) -> None:
+        mark = "! " if self.foundry.options.ascii else "✗ "
+        for field, remark in self._remarks().items():
+            line = self.query_one(f"#{field}-remark", Static)
+            line.update(f"{mark if remark.bad else ''}{remark.text}")
+            line.set_class(remark.bad, "-bad")
+            line.display = bool(remark.text)
+        self.query_one("#name", Input).placeholder = default_name(self._about, self._value("agent"))
+        self.query_one("#agent", Input).placeholder = self._about.agent
+
+    @on(Input.Submitted)
+    def _entered(self) -> None:
+        self.action_open_session()
+
+    def action_open_session(self) -> None:
+        wrong = next((field for field, remark in self._remarks().items() if remark.bad), None)
+        if wrong is not None:
+            self.query_one(f"#{wrong}").focus()
+            return
+        self.foundry.commands.drafts.discard(self._draft_key)
+        self.dismiss(Wanted(name=self._value("name") or None, agent=self._value("agent") or None))
+
+    def action_close_dialog(self) -> None:
+        name, agent, drafts = self._value("name"), self._value("agent"), self.foundry.commands.drafts
+        if name or agent:
+            drafts.put(self._draft_key, CreateTask(repo=self._about.repo_id, prompt="", title=name, agent=agent))
+        else:
+            drafts.discard(self._draft_key)
+        self.dismiss(None)
