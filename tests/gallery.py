@@ -24,6 +24,7 @@ from tests.app import task_scenes
 from tests.app.factories import NOW, SECOND
 from tests.app.harness import make_app, make_store
 from tests.app.worlds import AWAY, every_state, many, store_of, store_of_every_state
+from tests.png_stamp import digest_of, stamp_of, stamped
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
 FONT = "DejaVu Sans Mono"
@@ -232,6 +233,11 @@ def png_of(svg: str) -> bytes:
     return bytes(resvg_py.svg_to_bytes(svg_string=svg, font_dirs=fonts, font_family=FONT, monospace_family=FONT))
 
 
+def is_drawn_from(picture: Path, svg: str) -> bool:
+    """Whether this PNG is there and was made from this SVG."""
+    return picture.is_file() and stamp_of(picture.read_bytes()) == digest_of(svg)
+
+
 def main() -> int:
     FOLDER.mkdir(exist_ok=True)
     pictures = draw_all()
@@ -243,8 +249,8 @@ def main() -> int:
         changed = not path.exists() or path.read_text() != svg
         path.write_text(svg)
         picture = FOLDER / f"{shot.name}.png"
-        if shot.png and (changed or not picture.exists()):
-            picture.write_bytes(png_of(svg))
+        if shot.png and not is_drawn_from(picture, svg):
+            picture.write_bytes(stamped(png_of(svg), svg))
         print(f"{'drawn  ' if changed else 'current'}  {path.name}")
     (FOLDER / "README.md").write_text(captions())
     return 0
