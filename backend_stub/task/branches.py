@@ -1,6 +1,7 @@
 """Settles a task's title and branch: what was asked for wins, what is taken gets a number."""
 
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from backend_stub.providers.base import Call, GitError
 from backend_stub.repository import git
@@ -17,21 +18,26 @@ class Name:
 
 
 class Branches:
-    """Compares with git's branches, local and remote, and with those that other tasks hold."""
+    """Compares with git's branches, local and remote, and with those that other tasks hold or are about to."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self._settled: WeakValueDictionary[tuple[str, str], Name] = WeakValueDictionary()
 
     async def settle(self, call: Call) -> Name:
-        """Raises `GitError` when git cannot list the branches."""
+        """A name whose branch no other task is given while whoever asked keeps it; to be committed soon.
+
+        Raises `GitError` when git cannot list the branches.
+        """
         task = call.task
         title = task.title or title_from(task.prompt)
         wanted = branch_from(title, kind_from(task.title or task.prompt), task.task_id)
-        held = await self._storage.held_branches(task.repo_id)
-        taken = {branch for branch, holder in held.items() if holder != task.task_id}
+        taken: set[str] = set()
         if call.repo.path is not None:
             call.detail("comparing branches")
             taken |= await git.branches(call.repo.path, told=lambda command: call.log(str(command)))
+        held = await self._storage.held_branches(task.repo_id)
+        taken |= {branch for branch, holder in held.items() if holder != task.task_id}
         if task.branch is not None:
             # What a person chose is kept as it is, however long; when it was taken meanwhile, they choose again.
             in_the_way = conflicting_branch(task.branch, taken)
@@ -42,4 +48,8 @@ class Branches:
                     retryable=False,
                 )
             return Name(title=title, branch=task.branch)
-        return Name(title=title, branch=free_branch(wanted, taken))
+        # Many tasks of one prompt would else all try the same branch, and all but one of them in vain.
+        taken |= {branch for repo_id, branch in self._settled if repo_id == task.repo_id}
+        name = Name(title=title, branch=free_branch(wanted, taken))
+        self._settled[task.repo_id, name.branch] = name
+        return name
