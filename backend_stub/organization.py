@@ -149,12 +149,18 @@ class Organization:
 
     def _look(self, request: CreateTask, digest: bytes) -> Repo | None:
         """In a thread: the repository of a new task; None when an equal request made the task before."""
-        if request.task_id is not None:
-            known = self._storage.request_of(request.task_id)
-            if known == digest:
-                return None
-            if known is not None:
-                raise _other_request(request.task_id)
+        try:
+            return self._place(request)
+        except RefusedError:
+            # What stood in no way when the task was made may do so by now.
+            known = self._storage.request_of(request.task_id) if request.task_id is not None else None
+            if known is None:
+                raise
+            if known != digest:
+                raise _other_request(str(request.task_id)) from None
+            return None
+
+    def _place(self, request: CreateTask) -> Repo:
         if is_repo_id(request.repo):
             kept = self._storage.known_repo(request.repo)
             if kept is None:

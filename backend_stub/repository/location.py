@@ -187,8 +187,10 @@ def _repository_at(folder: Path) -> Folders | None:
     inside = folder / ".git"
     if _is_there(inside):
         if inside.is_dir():
-            if is_git_dir(inside):
-                return Folders(folder, Path(os.path.realpath(inside)), Path(os.path.realpath(common_dir(inside))))
+            real = Path(os.path.realpath(inside)) if inside.is_symlink() else inside
+            if is_git_dir(real):
+                common = common_dir(real)
+                return Folders(folder, real, common if common is real else Path(os.path.realpath(common)))
         else:
             return _pointed_to(folder, inside)
     if is_git_dir(folder) and (folder / "objects").is_dir():

@@ -1,5 +1,6 @@
 """Storage in one SQLite file: one writer thread that gathers what waits into one commit, readers beside it."""
 
+import asyncio
 import logging
 import queue
 import secrets
@@ -14,9 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
-import anyio.from_thread
 import anyio.to_thread
-from anyio.lowlevel import EventLoopToken, current_token
 
 from backend_stub.clock import wall_clock
 from backend_stub.storage import reading, schema, writing
@@ -78,7 +77,7 @@ class SqliteStorage:
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._limiter = anyio.CapacityLimiter(READERS)
         self._closed = False
-        self._token: EventLoopToken = current_token()
+        self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._write, name="foundry-writer", daemon=True)
         self._thread.start()
 
@@ -199,7 +198,7 @@ class SqliteStorage:
         """A connection that nobody reads from now: there are as many as ever read at once, whatever thread comes."""
         with suppress(queue.Empty):
             return self._readers.get_nowait()
-        connection = _connect(self._path)
+        connection = connect(self._path)
         connection.execute("PRAGMA query_only = ON")
         return connection
 
@@ -222,8 +221,8 @@ class SqliteStorage:
             events = self._commit(batch) if batch else []
             seconds = time.perf_counter() - start
             # The loop may be gone when the process is being torn down; what was committed stays committed.
-            with suppress(RuntimeError, anyio.RunFinishedError):
-                anyio.from_thread.run_sync(self._tell, batch, events, seconds, token=self._token)
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._tell, batch, events, seconds)
         self._connection.close()
 
     def _commit(self, batch: Sequence[_Waiting]) -> Sequence[Event]:
@@ -284,7 +283,7 @@ def open_storage(folder: Path, now: Callable[[], int] = wall_clock) -> SqliteSto
     """
     path = folder / FILE_NAME
     try:
-        connection = _connect(path)
+        connection = connect(path)
         _migrate(path, connection)
         pulse = Pulse(folder)
         meta: dict[str, str] = dict(connection.execute("SELECT key, value FROM meta").fetchall())
@@ -316,7 +315,7 @@ def _begin_life(connection: sqlite3.Connection) -> str:
     return name
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     connection.execute(f"PRAGMA busy_timeout = {LOCK_WAIT_MS}")
     connection.execute("PRAGMA journal_mode = WAL")

@@ -103,30 +103,27 @@ class Provisioning:
     async def _enter(self, actor: TaskActor, state: TaskState) -> _Next | None:
         """Walk to the first stage that is not done and mark it running; None when all are done."""
         target = next((each.name for each in state.task.stages if each.state is not StageState.DONE), None)
-        await self._tell_resumed(actor, state, target)
         for stage in STAGES:
-            if stage is target:
-                return await actor.commit(partial(self._begin, stage))
-            await actor.commit(partial(_pass_by, stage))
+            step = await actor.commit(partial(self._walk, stage, target))
+            self._interrupted.pop(actor.task_id, None)
+            if step is not None:
+                return step
         return None
 
-    async def _tell_resumed(self, actor: TaskActor, state: TaskState, target: StageName | None) -> None:
-        downtime = self._interrupted.get(actor.task_id)
-        if downtime is None:
-            return
-
-        def tell(draft: Draft) -> None:
-            _expect(draft)
+    def _walk(self, stage: StageName, target: StageName | None, draft: Draft) -> _Next | None:
+        _expect(draft)
+        downtime = self._interrupted.get(draft.task.task_id)
+        if downtime is not None:
             if target is not None and (deadline := draft.stage(target).deadline_at) is not None:
                 draft.set_stage(target, deadline_at=deadline + downtime)
             draft.record(HistoryKind.PROVISION_RESUMED, stage=target, status=draft.status)
-
-        await actor.commit(tell)
-        self._interrupted.pop(actor.task_id, None)
+        if stage is target:
+            return self._begin(stage, draft)
+        _pass_by(stage, draft)
+        return None
 
     def _begin(self, stage: StageName, draft: Draft) -> _Next:
         """Begin an attempt, or go on with one that a restart cut: same number, same deadline if that is still ahead."""
-        _expect(draft)
         record = draft.stage(stage)
         timeout = self._settings.timeout_ms[stage]
         if (
@@ -341,7 +338,6 @@ def _start_stage(draft: Draft, stage: StageName, attempt: int, timeout_ms: int) 
 
 def _pass_by(stage: StageName, draft: Draft) -> None:
     """Pass the status of a stage that is done already, on the way to the one that is not."""
-    _expect(draft)
     if draft.status is TaskStatus.QUEUED or (
         draft.status in STAGE_OF_STATUS and STAGES.index(STAGE_OF_STATUS[draft.status]) < STAGES.index(stage)
     ):
