@@ -37,10 +37,15 @@ class Settings:
     max_provisioning: int = DEFAULT_MAX_PROVISIONING
     provider: str | None = None
 
+    @property
+    def max_backoff_ms(self) -> int:
+        """No wait is longer than this."""
+        return max(MAX_BACKOFF_MS, self.backoff_ms)
+
     def backoff(self, attempt: int, jitter: float) -> int:
-        """Milliseconds to wait after this attempt failed: full jitter under a doubling roof."""
-        roof: int = min(MAX_BACKOFF_MS, self.backoff_ms * 2 ** min(attempt - 1, 20))
-        return round(roof * jitter)
+        """Milliseconds to wait after this attempt failed: the doubled wait, and by `jitter` up to as much again."""
+        wait: int = self.backoff_ms * 2 ** min(attempt - 1, 20)
+        return min(self.max_backoff_ms, round(wait * (1 + jitter)))
 
 
 def read_settings(environ: Mapping[str, str], max_provisioning: int | None = None) -> Settings:

@@ -7,7 +7,7 @@ from functools import partial
 from backend_stub.clock import Chance
 from backend_stub.dispatch.calls import Calls, CallTimedOutError
 from backend_stub.providers.base import Call, CallError, Provider, ProviderError
-from backend_stub.settings import MAX_BACKOFF_MS, Settings
+from backend_stub.settings import Settings
 from backend_stub.storage.base import BranchTakenError, StaleRevisionError, Storage, StorageUnavailableError, TaskState
 from backend_stub.task.actor import Actors, SupersededError, TaskActor, UnknownTaskError
 from backend_stub.task.branches import Branches
@@ -90,7 +90,7 @@ class Provisioning:
             waits_until = state.private.next_attempt_at
             now = self._chance.now()
             # A time further away than any back-off is one that a clock set back left behind.
-            if waits_until is not None and now < waits_until <= now + MAX_BACKOFF_MS:
+            if waits_until is not None and now < waits_until <= now + self._settings.max_backoff_ms:
                 return waits_until
             step = await self._enter(actor, state)
             if step is None:

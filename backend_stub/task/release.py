@@ -8,7 +8,7 @@ from backend_stub.clock import Chance
 from backend_stub.dispatch.calls import Calls
 from backend_stub.dispatch.embedded import Lane
 from backend_stub.providers.base import Call, CallError, Provider, Release
-from backend_stub.settings import MAX_BACKOFF_MS, Settings
+from backend_stub.settings import Settings
 from backend_stub.storage.base import LeftoverRow, Storage, StorageUnavailableError, TaskState
 from backend_stub.task.actor import Actors, SupersededError, TaskActor, UnknownTaskError
 from backend_stub.task.draft import Draft
@@ -69,7 +69,7 @@ class Releasing:
         await self._provisioning.ended(task_id)
         await self._sessions.ended(state)
         now, waits_until = self._chance.now(), private.next_attempt_at
-        if waits_until is not None and now < waits_until <= now + MAX_BACKOFF_MS:
+        if waits_until is not None and now < waits_until <= now + self._settings.max_backoff_ms:
             return waits_until
         if not private.sandbox_wanted:
             await actor.commit(partial(_end, leftover=None, touched=False))

@@ -169,3 +169,19 @@ def test_a_time_out_counts_over_restarts(tmp_path: Path) -> None:
         assert error["at"] - started < 2_500 + 2_000
     finally:
         backend.close()
+
+
+def test_the_wait_between_attempts_is_the_one_that_is_set_then_twice_that_and_so_on(
+    backend_stopped: BackendProcess,
+) -> None:
+    backend_stopped.environment = {"FOUNDRY_STAGE_ATTEMPTS": "4", "FOUNDRY_STAGE_BACKOFF_MS": "50"}
+    backend_stopped.start()
+    backend_stopped.set_script({"default": {"create_sandbox": {"ms": 0, "fail": "no room"}}})
+    task_id = backend_stopped.create()["task_id"]
+    backend_stopped.wait_task(task_id, "error")
+    events = backend_stopped.get(f"/v1/tasks/{task_id}/history")["events"]
+    waits = [each["payload"]["next_at"] - each["at"] for each in events if each["kind"] == "stage.retrying"]
+    assert len(waits) == 3
+    for wait, least in zip(waits, (50, 100, 200), strict=True):
+        # Jitter only adds, so that many tasks that failed together do not come back together.
+        assert least <= wait <= 2 * least
