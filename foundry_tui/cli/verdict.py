@@ -27,11 +27,12 @@ _STATUS_OF_EVENT: dict[HistoryKind, TaskStatus] = {
 class Verdict:
     """Judges a task's events in their order; the first that ends the waiting decides.
 
-    Without a goal the waiting ends when the task comes to rest: idle, archived or killed, or in error.
+    A stage as the goal is reached when it begins, as its status is. Without a goal the waiting ends when the task comes
+    to rest: idle, archived or killed, or in error.
     """
 
     def __init__(self, goal: TaskStatus | StageName | None, *, since: int | None) -> None:
-        self._goal = goal
+        self._goal = STATUS_OF_STAGE[goal] if isinstance(goal, StageName) else goal
         self._since = since
         """Seq behind which history counts; None: the first snapshot's own, so that the past does not."""
 
@@ -54,8 +55,6 @@ class Verdict:
         """The same for one thing that happened."""
         if self._since is not None:
             self._since = max(self._since, event.seq)
-        if event.kind is HistoryKind.STAGE_COMPLETED and event.payload.get("stage") == self._goal:
-            return problems.DONE
         status = _STATUS_OF_EVENT.get(event.kind)
         if event.kind is HistoryKind.STAGE_STARTED and event.payload.get("stage") in STATUS_OF_STAGE:
             status = STATUS_OF_STAGE[StageName(event.payload["stage"])]
@@ -63,14 +62,10 @@ class Verdict:
 
     def _passed(self, task: TaskDetail) -> bool:
         """Whether the goal lies behind the task by what its stages tell, also when it stopped on a later one."""
-        stage = self._goal if isinstance(self._goal, StageName) else None
-        begun = STAGE_OF_STATUS.get(self._goal) if isinstance(self._goal, TaskStatus) else None
-        for record in task.stages:
-            if record.name is stage and record.state is StageState.DONE:
-                return True
-            if record.name is begun and record.state is not StageState.PENDING:
-                return True
-        return self._goal is TaskStatus.QUEUED
+        begun = None if self._goal is None else STAGE_OF_STATUS.get(self._goal)
+        return self._goal is TaskStatus.QUEUED or any(
+            record.name is begun and record.state is not StageState.PENDING for record in task.stages
+        )
 
     def _of_status(self, status: TaskStatus) -> int | None:
         if self._goal is None:

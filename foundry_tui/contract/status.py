@@ -87,16 +87,12 @@ def check_move(old: TaskStatus, new: TaskStatus) -> None:
         raise IllegalMoveError(old, new)
 
 
-def reached(status: TaskStatus, target: TaskStatus | StageName) -> bool:
+def reached(status: TaskStatus, target: TaskStatus) -> bool:
     """Whether a task that stands at `status` has reached or passed `target`.
 
-    A stage counts as reached once it is done, that is once the task stands behind it. The statuses on the
-    way from queued to idle follow each other; `running` is reached by `idle` too. Of the ways out
+    The statuses on the way from queued to idle follow each other; `running` is reached by `idle` too. Of the ways out
     (`error`, archive, kill) each is reached by itself, and a release by its end.
     """
-    if isinstance(target, StageName):
-        place = _ORDER.get(status)
-        return place is not None and place > _ORDER[STATUS_OF_STAGE[target]]
     if status is target:
         return True
     if target is TaskStatus.ARCHIVING:

@@ -12,7 +12,7 @@ from tests.cli.world import Cli
 @pytest.fixture
 def made(cli: Cli) -> tuple[str, Path]:
     """A task of the local provider whose worktree stands, and the worktree. No agent is needed for that."""
-    words = ("--provider", "local", "--wait", "create_sandbox", "--timeout", "30s")
+    words = ("--provider", "local", "--wait", "ensure_agent", "--timeout", "30s")
     task_id = cli("create", "change a file", *words, code=0).out.strip()
     return task_id, Path(cli("path", task_id, code=0).out.strip())
 

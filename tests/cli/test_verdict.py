@@ -35,7 +35,8 @@ def happened(seq: int, kind: HistoryKind, **payload: Any) -> HistoryEvent:
         (S.KILLED, S.ARCHIVED, FAILED),
         (S.ARCHIVING, S.ARCHIVED, DONE),
         (S.QUEUED, S.IDLE, DONE),
-        (StageName.CREATE_SANDBOX, S.CREATE_SANDBOX, None),
+        (StageName.CREATE_SANDBOX, S.ENSURE_NAME, None),
+        (StageName.CREATE_SANDBOX, S.CREATE_SANDBOX, DONE),
         (StageName.CREATE_SANDBOX, S.ENSURE_AGENT, DONE),
         (StageName.CREATE_SESSION, S.IDLE, DONE),
         (None, S.RUNNING, None),
@@ -80,9 +81,10 @@ def test_what_came_while_the_connection_was_lost_counts() -> None:
 
 def test_the_first_event_that_decides_wins() -> None:
     verdict = Verdict(StageName.CREATE_SANDBOX, since=0)
-    assert verdict.of_event(happened(1, K.STAGE_COMPLETED, stage="ensure_name")) is None
-    assert verdict.of_event(happened(2, K.STAGE_RETRYING, stage="create_sandbox")) is None
-    assert verdict.of_event(happened(3, K.STAGE_COMPLETED, stage="create_sandbox")) == DONE
+    assert verdict.of_event(happened(1, K.STAGE_STARTED, stage="ensure_name")) is None
+    assert verdict.of_event(happened(2, K.STAGE_RETRYING, stage="ensure_name")) is None
+    assert verdict.of_event(happened(3, K.STAGE_STARTED, stage="create_sandbox")) == DONE
+    assert Verdict(StageName.ENSURE_AGENT, since=0).of_event(happened(4, K.TASK_ERROR)) == TASK_ERROR
 
 
 def test_a_stage_that_starts_is_a_status_that_is_reached() -> None:

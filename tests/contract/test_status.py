@@ -14,7 +14,6 @@ from foundry_tui.contract.status import (
     STAGES,
     STATUS_OF_STAGE,
     IllegalMoveError,
-    StageName,
     TaskStatus,
     check_move,
     reached,
@@ -72,9 +71,3 @@ def test_a_status_is_reached_by_itself_and_by_what_comes_behind_it(status: TaskS
         ("killed", "kill_destroy_sandbox"),
     }
     assert reached(status, target) == (on_the_way or status is target or released)
-
-
-@pytest.mark.parametrize(("status", "stage"), itertools.product(TaskStatus, StageName))
-def test_a_stage_is_reached_once_the_task_stands_behind_it(status: TaskStatus, stage: StageName) -> None:
-    behind = status in WAY and WAY.index(status) > WAY.index(f"init_{stage.value}")
-    assert reached(status, stage) == behind
