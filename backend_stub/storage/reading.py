@@ -157,19 +157,9 @@ def snapshot(connection: sqlite3.Connection, topic: Topic) -> tuple[int, bytes] 
     return seq, b'{"lines":[%b],"seq":%d}' % (b",".join(line for (line,) in reversed(rows)), seq)
 
 
-EMPTY_HISTORY = b'"history":[]'
-
-
-def with_history(detail: bytes, events: Sequence[HistoryEvent], seq: int | None = None) -> bytes:
-    """JSON of a task with its history filled in, and a seq if it is a snapshot's.
-
-    `history` is the record's last field, so that the end of the text is known without reading it.
-    """
-    if not detail.endswith(EMPTY_HISTORY + b"}"):
-        raise ValueError("a stored task ends in an empty history")
-    told = b'"history":%b' % encode(events)
-    end = b"}" if seq is None else b',"seq":%d}' % seq
-    return detail[: -len(EMPTY_HISTORY) - 1] + told + end
+def with_history(detail: bytes, events: Sequence[HistoryEvent], seq: int) -> bytes:
+    """JSON of a stored task with its history and a snapshot's seq; its text is not read for that."""
+    return b'%b,"history":%b,"seq":%d}' % (detail.removesuffix(b"}"), encode(events), seq)
 
 
 def missed(connection: sqlite3.Connection, topic: Topic, seq: int) -> Missed | None:

@@ -98,6 +98,18 @@ def apply(change: Change, transaction: Transaction) -> Sequence[HistoryEvent]:
     return _write_history(change, transaction)
 
 
+_NO_HISTORY = b',"history":[]}'
+"""How the JSON of a task without history events ends: it is the record's last field."""
+
+
+def without_history(task: TaskDetail) -> bytes:
+    """JSON of a task as it is kept and told; its history events are rows and events of their own."""
+    document = encode(task)
+    if not document.endswith(_NO_HISTORY):
+        raise ValueError("a task is written without its history")
+    return document[: -len(_NO_HISTORY)] + b"}"
+
+
 def _begin_task(change: Change, transaction: Transaction) -> None:
     task = change.task
     known = transaction.execute("SELECT request FROM tasks WHERE task_id = ?", (task.task_id,)).fetchone()
@@ -108,7 +120,7 @@ def _begin_task(change: Change, transaction: Transaction) -> None:
     if change.repo is not None:
         repo, _ = put_repo(change.repo, transaction, tell=False)
         _put(msgspec.structs.replace(repo, task_count=repo.task_count + 1, latest_activity=change.at), transaction)
-    summary, detail = encode(summary_of(task)), encode(task)
+    summary, detail = encode(summary_of(task)), without_history(task)
     seq = transaction.event(EventName.TASK, task.task_id, "", summary, detail)
     transaction.execute(
         "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -135,7 +147,7 @@ def _change_task(change: Change, transaction: Transaction) -> None:
             (encode(change.private), task.task_id, change.expected),
         ).rowcount
     else:
-        summary, detail = encode(summary_of(task)), encode(task)
+        summary, detail = encode(summary_of(task)), without_history(task)
         seq = transaction.event(EventName.TASK, task.task_id, "", summary, detail)
         found = transaction.execute(
             "UPDATE tasks SET status = ?, revision = ?, seq = ?, summary = ?, detail = ?, private = ? "

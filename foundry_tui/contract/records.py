@@ -300,7 +300,7 @@ class TaskSummary(Record, frozen=True, kw_only=True):
 
 
 class TaskDetail(TaskSummary, frozen=True, kw_only=True):
-    """A task whole: `prompt` uncut, `history` its last 200 events (empty in `task` events)."""
+    """A task whole: `prompt` uncut, `history` its last 200 events (absent in `task` events)."""
 
     base_branch: str | None = None
     sandbox: Sandbox | None = None
