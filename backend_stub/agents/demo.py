@@ -52,22 +52,24 @@ class DemoAgents:
         if prompt.prompt_id in self._world.prompts:
             return
         task_id = call.task.task_id
-        number = self._world.call("turn", task_id, prompt.session_id, prompt.prompt_id)
-        script = await self._turn_script(call)
-        if script.hang == "before" and script.fail is None and script.strikes(number):
-            await anyio.sleep_forever()
+        self._world.call("turn", task_id, prompt.session_id, prompt.prompt_id)
         self._world.effect("deliver_prompt", task_id, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
 
     async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:
+        """The turn has the prompt from its beginning; what a script lets fail or hang is the telling of its outcome."""
         script = await self._turn_script(call)
+        number, begun = self._world.turn_of(prompt.prompt_id)
         for line in script.log:
             call.log(line)
-        if script.strikes(self._world.prompts.get(prompt.prompt_id, 1)):
-            if script.fail is not None:
-                await anyio.sleep(script.ms / 1000)
-                raise AgentError(script.fail, retryable=script.retryable)
+        strikes = script.strikes(number)
+        if strikes and script.fail is not None:
+            await anyio.sleep(max(0.0, script.ms / 1000 - begun))
+            raise AgentError(script.fail, retryable=script.retryable)
+        if strikes and script.hang == "before":
             await anyio.sleep_forever()
-        await _Telling(script, turn).tell()
+        await _Telling(script, turn, begun).tell()
+        if strikes and script.hang == "after":
+            await anyio.sleep_forever()
 
     async def stop(self, call: Call, session_id: str) -> None:
         """A turn of the demo agent ends when it is cut; there is nobody else to tell."""
@@ -83,56 +85,71 @@ class DemoAgents:
 
 
 class _Telling:
-    """One turn: its steps and the reply share its time evenly; permission is asked for half-way."""
+    """One turn: its steps and the reply share its time evenly; permission is asked for half-way.
 
-    def __init__(self, script: TurnScript, turn: Turn) -> None:
+    `begun` seconds of it are over already: the agent worked on while nobody followed, so what it did then is told at
+    once, and nothing that was told before is taken back.
+    """
+
+    def __init__(self, script: TurnScript, turn: Turn, begun: float) -> None:
         self._script = script
         self._turn = turn
+        self._start = anyio.current_time() - begun
         self._plan: tuple[str, ...] = ()
         self._plan_key = ""
         self._plan_from = 0
 
     async def tell(self) -> None:
         steps = [*self._script.steps, Step(message=self._script.reply)]
-        seconds = self._script.ms / 1000 / len(steps)
+        share = self._script.ms / 1000 / len(steps)
         reply = self._script.reply
         for number, step in enumerate(steps):
-            half_way = number == len(steps) // 2
-            if half_way and self._script.permission is not None:
-                if len(steps) == 1:
-                    await anyio.sleep(seconds / 2)
-                    seconds /= 2
-                answer = await self._turn.ask("permission", self._script.permission, OPTIONS)
-                if answer == "deny":
+            begin, end = number * share, (number + 1) * share
+            if number == len(steps) // 2 and self._script.permission is not None:
+                begin = self._script.ms / 2000
+                await self._reach(begin)
+                if await self._ask(self._script.permission) == "deny":
                     reply = f"Understood, I did not do it. {self._script.reply}"
             await self._tell_plan(number, len(steps))
             if number == len(steps) - 1:
                 step = Step(message=reply)
-            await self._tell_step(f"step-{number}", number, step, seconds)
+            await self._tell_step(f"step-{number}", number, step, begin, end)
         await self._tell_plan(len(steps), len(steps))
 
-    async def _tell_step(self, key: str, number: int, step: Step, seconds: float) -> None:
+    async def _reach(self, seconds: float) -> None:
+        """Wait until the turn is so old."""
+        await anyio.sleep_until(self._start + seconds)
+
+    async def _ask(self, title: str) -> str | None:
+        """The time that a person takes for the answer is none of the turn's."""
+        asked = anyio.current_time()
+        answer = await self._turn.ask("permission", title, OPTIONS)
+        self._start += anyio.current_time() - asked
+        return answer
+
+    async def _tell_step(self, key: str, number: int, step: Step, begin: float, end: float) -> None:
         if step.thought is not None:
-            await self._tell_text(key, TranscriptKind.THOUGHT, step.thought, seconds)
+            await self._tell_text(key, TranscriptKind.THOUGHT, step.thought, begin, end)
         elif step.message is not None:
-            await self._tell_text(key, TranscriptKind.MESSAGE, step.message, seconds)
+            await self._tell_text(key, TranscriptKind.MESSAGE, step.message, begin, end)
         elif step.plan is not None:
             self._plan, self._plan_key, self._plan_from = step.plan, key, number + 1
             await self._tell_plan(number, number + 2)
-            await anyio.sleep(seconds)
+            await self._reach(end)
         else:
             await self._tell_tool(key, step, "in_progress")
-            await anyio.sleep(seconds)
+            await self._reach(end)
             await self._tell_tool(key, step, "completed")
 
-    async def _tell_text(self, key: str, kind: TranscriptKind, text: str, seconds: float) -> None:
-        pieces = max(1, min(len(text.split(" ")), int(seconds / CHUNK_SECONDS)))
-        await anyio.sleep(seconds / (pieces + 1))
+    async def _tell_text(self, key: str, kind: TranscriptKind, text: str, begin: float, end: float) -> None:
+        pieces = max(1, min(len(text.split(" ")), int((end - begin) / CHUNK_SECONDS)))
+        beat = (end - begin) / (pieces + 1)
         for piece in range(1, pieces + 1):
-            end = len(text) if piece == pieces else text.rfind(" ", 0, len(text) * piece // pieces + 1)
-            if end > 0:
-                await self._turn.say(key, kind, text[:end])
-            await anyio.sleep(seconds / (pieces + 1))
+            await self._reach(begin + piece * beat)
+            stop = len(text) if piece == pieces else text.rfind(" ", 0, len(text) * piece // pieces + 1)
+            if stop > 0:
+                await self._turn.say(key, kind, text[:stop])
+        await self._reach(end)
 
     async def _tell_tool(self, key: str, step: Step, status: str) -> None:
         done = status == "completed"

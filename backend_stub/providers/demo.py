@@ -1,5 +1,7 @@
-"""The demo provider: sandboxes that are only remembered, made and lost as a script says."""
+"""The demo provider: sandboxes that are empty folders, made and lost as a script says."""
 
+import difflib
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,17 +13,17 @@ from backend_stub.clock import Chance
 from backend_stub.providers.base import Call, ProviderError, Release, SandboxMade
 from backend_stub.providers.demo_script import CallScript, ScriptError, ScriptFile
 from backend_stub.providers.demo_world import World
-from foundry_tui.contract.records import Sandbox, TaskDetail
+from foundry_tui.contract.records import FileDiff, FileEdit, Sandbox, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import Diff
 
 
 class DemoProvider:
-    """See `backend_stub.providers.base.Provider`; `folder` is where the world's journal is kept."""
+    """See `backend_stub.providers.base.Provider`; `folder` is where the world's journal and the sandboxes are kept."""
 
     name = "demo"
 
     def __init__(self, folder: Path, script: ScriptFile, chance: Chance) -> None:
-        self._folder = folder
+        self._sandboxes = folder / "sandboxes"
         self._script = script
         self._chance = chance
         self._world = World(folder / "world.jsonl", script, chance)
@@ -46,10 +48,11 @@ class DemoProvider:
         def make() -> None:
             nonlocal resumed
             resumed = task_id in self._world.sandboxes
+            self._cwd(task_id).mkdir(parents=True, exist_ok=True)
             self._world.effect("resume_sandbox" if resumed else "create_sandbox", task_id, sandbox_id=task_id)
 
         await self._play("create_sandbox", call, make)
-        sandbox = Sandbox(sandbox_id=task_id, cwd=str(self._folder / task_id), created_at=self._chance.now())
+        sandbox = Sandbox(sandbox_id=task_id, cwd=str(self._cwd(task_id)), created_at=self._chance.now())
         return SandboxMade(sandbox, resumed)
 
     async def release_sandbox(self, call: Call, how: Release) -> None:
@@ -65,10 +68,24 @@ class DemoProvider:
             return ()
 
     def diff(self, task: TaskDetail) -> Diff | None:
-        return None
+        """What the script says that the task's turns edit, once one of them has ended."""
+        if task.sandbox is None:
+            return None
+        try:
+            steps = self._script.read().turn(task.prompt).steps
+        except ScriptError:
+            return None
+        under_way = any(session.status is SessionStatus.RUNNING for session in task.sessions)
+        ended = self._world.calls[task.task_id, "turn"] - under_way
+        edits = [edit for step in steps for edit in step.edits] if ended > 0 else []
+        return Diff(files=tuple(_file_diff(edit) for edit in edits), computed_at=self._chance.now())
+
+    def _cwd(self, task_id: str) -> Path:
+        return self._sandboxes / task_id
 
     def _remove(self, name: str, call: Call) -> None:
         task_id = call.task.task_id
+        shutil.rmtree(self._cwd(task_id), ignore_errors=True)
         if task_id in self._world.sandboxes:
             self._world.effect(name, task_id, sandbox_id=task_id)
 
@@ -92,3 +109,16 @@ class DemoProvider:
         if strikes and script.hang == "after":
             await anyio.sleep_forever()
         await anyio.sleep(script.ms / 2000)
+
+
+def _file_diff(edit: FileEdit) -> FileDiff:
+    old, new = (edit.old or "").splitlines(keepends=True), edit.new.splitlines(keepends=True)
+    before = "/dev/null" if edit.old is None else f"a/{edit.path}"
+    hunks = list(difflib.unified_diff(old, new, before, f"b/{edit.path}"))
+    return FileDiff(
+        path=edit.path,
+        status="A" if edit.old is None else "M",
+        added=sum(line.startswith("+") for line in hunks[2:]),
+        removed=sum(line.startswith("-") for line in hunks[2:]),
+        patch="".join((f"diff --git a/{edit.path} b/{edit.path}\n", *hunks)),
+    )

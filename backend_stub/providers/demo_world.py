@@ -4,6 +4,7 @@ import errno
 import os
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -25,6 +26,13 @@ class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
     prompt_id: str | None = None
 
 
+class Begun(NamedTuple):
+    """A turn that has its prompt: its number among the task's turns, from 1, and when it began."""
+
+    number: int
+    at: int
+
+
 class World:
     """Sandboxes, agents, sessions and prompts that exist, and how often each call was made.
 
@@ -40,7 +48,7 @@ class World:
         self.sandboxes: set[str] = set()
         self.agents: set[str] = set()
         self.sessions: set[str] = set()
-        self.prompts: dict[str, int] = {}
+        self.prompts: dict[str, Begun] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         last = self._replay()
         log = self._script.effects_log()
@@ -72,6 +80,12 @@ class World:
                 at=self._chance.now(),
             )
         )
+
+    def turn_of(self, prompt_id: str) -> tuple[int, float]:
+        """The number of the turn that has this prompt, and the seconds since it began; one that is not known begins."""
+        now = self._chance.now()
+        begun = self.prompts.get(prompt_id) or Begun(1, now)
+        return begun.number, max(0, now - begun.at) / 1000
 
     def _note(self, line: Line) -> None:
         document = encode(line)
@@ -112,7 +126,7 @@ class World:
         elif line.effect == "create_session" and line.session_id:
             self.sessions.add(line.session_id)
         elif line.effect == "deliver_prompt" and line.prompt_id:
-            self.prompts[line.prompt_id] = self.calls[task_id, "turn"]
+            self.prompts[line.prompt_id] = Begun(self.calls[task_id, "turn"], line.at)
 
 
 def _append(path: Path, document: bytes) -> None:

@@ -21,7 +21,7 @@ def known_changes(context: Context, task: "TaskDetail", given: str) -> bytes:
     document = context.raw(path, given)
     before = codec.decode(document, Diff).computed_at
     settled = task.status is TaskStatus.KILLED or (task.status in ENDED and before is not None)
-    if settled or task.sandbox is None or task.provider == "demo":
+    if settled or task.sandbox is None:
         return document
     for seconds in PATIENCE:
         time.sleep(seconds)

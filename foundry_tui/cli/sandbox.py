@@ -23,13 +23,12 @@ def _folder(task: TaskDetail, given: str) -> Path:
         if task.status in PROVISIONING:
             raise CommandError(
                 f"the task {given} has no sandbox yet (it is {task.status})",
-                hint=f"wait for it: foundry watch {given} --for create_sandbox",
+                hint=f"wait for it: foundry watch {given} --for ensure_agent",
             )
         raise CommandError(f"the task {given} has no sandbox (it is {task.status})", hint=f"see: foundry show {given}")
     folder = Path(task.sandbox.cwd)
     if not folder.is_dir():
-        why = "it makes none" if task.provider == "demo" else "it is gone, or on another machine"
-        raise CommandError(f"the sandbox {folder} of provider {task.provider} is no folder on this machine: {why}")
+        raise CommandError(f"the sandbox {folder} is no folder on this machine: it is gone, or on another one")
     return folder
 
 
@@ -98,8 +97,6 @@ def diff(context: Context, task: str, stat: bool, as_json: bool) -> None:
       foundry diff 0193a2b4 --stat
     """
     detail = context.task(task)
-    if detail.provider == "demo" and not as_json:
-        raise CommandError("the provider demo works on no files, so there is no diff")
     document = known_changes(context, detail, task)
     found = codec.decode(document, Diff)
     if found.computed_at is None and not as_json:

@@ -111,6 +111,38 @@ def test_the_same_prompt_again_changes_nothing(backend: BackendProcess) -> None:
     assert len(Effects(backend).delivered(task["task_id"])) == 2
 
 
+def test_what_was_told_before_a_kill_is_never_taken_back(backend: BackendProcess) -> None:
+    reply = " ".join(f"word{number}" for number in range(200))
+    steps = [{"plan": ["look", "mend"]}, {"tool": "Read app.py"}]
+    backend.set_script({"default": {"turn": {"ms": 1_500, "reply": reply, "steps": steps}}})
+    task_id = backend.create()["task_id"]
+    session_id = first_session(backend.wait_task(task_id, "running"))
+
+    def transcript() -> Json:
+        return {item["item_id"]: item for item in backend.get(f"/v1/sessions/{session_id}")["transcript"]}
+
+    with backend.events(f"session:{session_id}") as events:
+        for event in events:
+            if event.event == "transcript" and str(json.loads(event.data)["body"]).startswith("word0 word1 "):
+                break
+    backend.kill()
+    backend.start()
+    before = transcript()
+    with backend.events(f"session:{session_id}") as events:
+        for event in events:
+            document = json.loads(event.data)
+            if event.event == "transcript":
+                held = before.get(document["item_id"])
+                if document["kind"] == "message" and held is not None:
+                    assert document["body"].startswith(held["body"])
+                elif document["kind"] == "tool_call":
+                    assert document["body"]["status"] == "completed"
+                before[document["item_id"]] = document
+            if event.event in ("session", "snapshot") and document["prompts"][0]["state"] == "answered":
+                break
+    assert [item["body"] for item in transcript().values() if item["kind"] == "message"] == [reply]
+
+
 def test_stop_acts_at_once_and_what_is_queued_goes_on(backend: BackendProcess) -> None:
     backend.set_script({"default": {"turn": {"hang": "after", "times": 2}}})
     task = backend.create()

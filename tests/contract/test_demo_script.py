@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -246,3 +247,20 @@ def test_a_setting_that_cannot_be_ends_the_start_with_2(stopped: BackendProcess,
     code, errors = failed_start(stopped)
     assert code == 2
     assert "FOUNDRY_STAGE_ATTEMPTS" in errors
+
+
+def test_what_a_turn_edits_is_the_task_s_diff_and_its_sandbox_a_folder(backend: BackendProcess) -> None:
+    edits = [{"path": "a.py", "old": "one\n", "new": "two\n"}, {"path": "b.py", "new": "three\nfour\n"}]
+    backend.set_script({"default": {"turn": {"steps": [{"tool": "Edit", "edits": edits}]}}})
+    task = backend.wait_task(backend.create()["task_id"], "idle")
+    folder = Path(task["sandbox"]["cwd"])
+    assert folder.is_dir()
+    diff = backend.get(f"/v1/tasks/{task['task_id']}/diff")
+    assert diff["computed_at"] is not None
+    assert [(file["path"], file["status"], file["added"], file["removed"]) for file in diff["files"]] == [
+        ("a.py", "M", 1, 1),
+        ("b.py", "A", 2, 0),
+    ]
+    backend.post(f"/v1/tasks/{task['task_id']}/kill")
+    backend.wait_task(task["task_id"], "killed")
+    assert not folder.exists()

@@ -172,8 +172,9 @@ def test_a_closed_session_stays_closed(shared: BackendProcess) -> None:
     refused(shared.http.delete(f"/v1/sessions/{uuid7()}"), 404)
 
 
-def test_stop_never_waits_behind_the_turn(backend: BackendProcess) -> None:
-    backend.set_script({"default": {"turn": {"hang": "after"}}})
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_stop_never_waits_behind_the_turn(backend: BackendProcess, when: str) -> None:
+    backend.set_script({"default": {"turn": {"hang": when}}})
     task = backend.create()
     session_id = task["sessions"][0]["session_id"]
     backend.wait_task(task["task_id"], "running")
