@@ -285,6 +285,7 @@ def open_storage(folder: Path, now: Callable[[], int] = wall_clock) -> SqliteSto
     try:
         connection = connect(path)
         _migrate(path, connection)
+        _check_writable(connection)
         pulse = Pulse(folder)
         meta: dict[str, str] = dict(connection.execute("SELECT key, value FROM meta").fetchall())
         database, seq = meta["database"], int(meta["seq"])
@@ -301,6 +302,12 @@ def open_storage(folder: Path, now: Callable[[], int] = wall_clock) -> SqliteSto
         raise StorageError(
             f"the database {path} is damaged (its meta table lacks {error}): restore a copy, or move the file away"
         ) from error
+
+
+def _check_writable(connection: sqlite3.Connection) -> None:
+    """Find out now, not with the first change, that another program holds the database or nothing may be written."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("ROLLBACK")
 
 
 def _is_continued(last: Beat | None, database: str, seq: int) -> bool:

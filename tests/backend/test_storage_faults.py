@@ -48,6 +48,16 @@ def test_a_locked_database_is_answered_503_until_it_is_free(backend: BackendProc
     backend.wait_task(request["task_id"], "idle")
 
 
+def test_a_database_that_another_program_holds_ends_the_start(backend: BackendProcess) -> None:
+    backend.stop()
+    with closing(sqlite3.connect(backend.data / "foundry.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        said = cannot_start(backend.data, f"unix:{backend.socket}")
+        assert str(backend.data / "foundry.db") in said
+        assert "locked by another program" in said
+    backend.start()
+
+
 def test_a_full_disk_is_answered_503_and_nothing_is_lost(backend: BackendProcess) -> None:
     task_id = backend.create()["task_id"]
     before = backend.wait_task(task_id, "idle")
