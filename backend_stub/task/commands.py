@@ -282,6 +282,9 @@ class Commands:
                 at=draft.now,
             )
             draft.put_prompt(prompt)
+            session = draft.session(session_id)
+            if session.status is SessionStatus.ERROR and draft.status in READY:
+                draft.set_session(session_id, status=_after_retry(session), error=None)
             draft.record(HistoryKind.PROMPT_QUEUED, session_id=session_id, prompt_id=prompt.prompt_id)
             return prompt
 

@@ -4,10 +4,15 @@ import logging
 
 from backend_stub.dispatch.calls import CallTimedOutError
 from backend_stub.providers.base import CallError
+from backend_stub.storage.base import StaleRevisionError, StorageUnavailableError
+from backend_stub.task.actor import SupersededError, UnknownTaskError
 from foundry_tui.contract.records import ErrorKind, TaskError
 from foundry_tui.contract.status import StageName
 
 logger = logging.getLogger(__name__)
+
+NO_FAILURES = (StorageUnavailableError, StaleRevisionError, SupersededError, UnknownTaskError)
+"""What ends a run without a failure of the task: the dispatcher runs it again, or it has nothing more to do."""
 
 
 def task_error(error: Exception, doing: str, timeout_ms: int, at: int, stage: StageName | None = None) -> TaskError:

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from backend_stub.clock import Chance
-from backend_stub.dispatch.calls import Calls, CallTimedOutError
-from backend_stub.providers.base import Call, CallError, Provider, ProviderError
+from backend_stub.dispatch.calls import Calls
+from backend_stub.providers.base import Call, Provider, ProviderError
 from backend_stub.settings import Settings
-from backend_stub.storage.base import BranchTakenError, StaleRevisionError, Storage, StorageUnavailableError, TaskState
-from backend_stub.task.actor import Actors, SupersededError, TaskActor, UnknownTaskError
+from backend_stub.storage.base import BranchTakenError, Storage, TaskState
+from backend_stub.task.actor import Actors, SupersededError, TaskActor
 from backend_stub.task.branches import Branches
 from backend_stub.task.draft import Draft
-from backend_stub.task.failures import task_error
-from backend_stub.task.sessions import Sessions, become_ready, fail_session
+from backend_stub.task.failures import NO_FAILURES, task_error
+from backend_stub.task.sessions import Sessions, become_ready, fail_session, fail_task
 from foundry_tui.contract.records import (
     HistoryKind,
     SessionStatus,
@@ -165,7 +165,7 @@ class Provisioning:
         try:
             apply = await self._calls.within(remaining, actor.task_id, runs[step.stage])
             return await self._complete(actor, step, apply)
-        except (StorageUnavailableError, StaleRevisionError, SupersededError, UnknownTaskError):
+        except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of a provider must not lose the task
             return await self._fail(actor, step, failure)
@@ -235,27 +235,18 @@ class Provisioning:
 
     async def _finish_again(self, actor: TaskActor) -> None:
         """All stages were done before: find the agent again and be ready, or fail for the reason that it cannot."""
-        timeout = self._settings.timeout_ms[StageName.CREATE_SESSION]
-        try:
-            await self._sessions.attach(actor)
-        except (CallError, CallTimedOutError) as failure:
-            error = task_error(failure, "finding the agent again", timeout, self._chance.now())
+        error = await self._sessions.attach(actor)
 
-            def fail(draft: Draft) -> None:
-                _expect(draft)
-                draft.set(error=error, unread=True)
-                draft.move(TaskStatus.ERROR)
-                draft.record(HistoryKind.TASK_ERROR, kind=error.kind, message=error.message)
-
-            await actor.commit(fail)
-            return
-
-        def ready(draft: Draft) -> None:
+        def finish(draft: Draft) -> None:
             _expect(draft)
-            become_ready(draft)
+            if error is None:
+                become_ready(draft)
+            else:
+                fail_task(draft, error)
 
-        await actor.commit(ready)
-        await self._sessions.wake_all(actor)
+        await actor.commit(finish)
+        if error is None:
+            await self._sessions.wake_all(actor)
 
     async def _ensure_name(self, provider: Provider, call: Call) -> Apply:
         await provider.ensure_name(call)
@@ -354,8 +345,4 @@ def _fail_stage(draft: Draft, step: _Next, error: TaskError) -> None:
     )
     if step.stage is StageName.CREATE_SESSION:
         fail_session(draft, draft.task.sessions[0].session_id, error)
-    draft.set(error=error, unread=True)
-    draft.move(TaskStatus.ERROR)
-    draft.record(
-        HistoryKind.TASK_ERROR, stage=step.stage, kind=error.kind, message=error.message, retryable=error.retryable
-    )
+    fail_task(draft, error)

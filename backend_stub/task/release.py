@@ -9,10 +9,10 @@ from backend_stub.dispatch.calls import Calls
 from backend_stub.dispatch.embedded import Lane
 from backend_stub.providers.base import Call, CallError, Provider, Release
 from backend_stub.settings import Settings
-from backend_stub.storage.base import LeftoverRow, Storage, StorageUnavailableError, TaskState
+from backend_stub.storage.base import LeftoverRow, Storage, TaskState
 from backend_stub.task.actor import Actors, SupersededError, TaskActor, UnknownTaskError
 from backend_stub.task.draft import Draft
-from backend_stub.task.failures import task_error
+from backend_stub.task.failures import NO_FAILURES, task_error
 from backend_stub.task.sessions import Sessions
 from foundry_tui.contract.records import ErrorKind, HistoryKind, Leftover, Repo, StageState, TaskDetail, TaskError
 from foundry_tui.contract.status import RELEASING, TaskStatus
@@ -81,7 +81,7 @@ class Releasing:
         still_made = self._calls.abandoned(task_id)
         try:
             await self._remove(task, repo, archive, how, actor.log)
-        except (StorageUnavailableError, UnknownTaskError, SupersededError):
+        except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of a provider must not lose the task
             return await self._fail(actor, failure, archive, attempt, how, repo)

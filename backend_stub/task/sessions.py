@@ -9,14 +9,14 @@ from anyio.abc import TaskGroup
 from msgspec.structs import replace
 
 from backend_stub.clock import Chance
-from backend_stub.dispatch.calls import Calls, CallTimedOutError
+from backend_stub.dispatch.calls import Calls
 from backend_stub.dispatch.embedded import Lane
 from backend_stub.providers.base import AgentError, Call, CallError, Provider
 from backend_stub.settings import Settings
-from backend_stub.storage.base import StaleRevisionError, Storage, StorageUnavailableError, TaskState
-from backend_stub.task.actor import Actors, SupersededError, TaskActor, UnknownTaskError
+from backend_stub.storage.base import Storage, TaskState
+from backend_stub.task.actor import Actors, SupersededError, TaskActor
 from backend_stub.task.draft import Draft, running_sessions
-from backend_stub.task.failures import task_error
+from backend_stub.task.failures import NO_FAILURES, task_error
 from backend_stub.task.turn import Answers, LiveTurn
 from foundry_tui.contract.records import (
     ErrorKind,
@@ -73,9 +73,9 @@ class Sessions:
             self.attaching.wake(task_id)
 
     async def wake_all(self, actor: TaskActor) -> None:
-        """The task is ready: go on with every session that is open."""
+        """The task is ready: go on with every session that is open, and tell the agent which were closed meanwhile."""
         for session in (await actor.state()).task.sessions:
-            if session.status is not SessionStatus.CLOSED:
+            if session.status is not SessionStatus.CLOSED or session.session_id in self._to_close:
                 self.lane.wake(session.session_id)
 
     def delivering(self, session_id: str) -> str | None:
@@ -106,6 +106,7 @@ class Sessions:
 
     async def ended(self, state: TaskState) -> None:
         """Wait until no conversation of the task runs any more."""
+        await self.attaching.ended(state.task.task_id)
         for session in state.task.sessions:
             await self.lane.ended(session.session_id)
 
@@ -166,13 +167,19 @@ class Sessions:
 
         return delivered
 
-    async def attach(self, actor: TaskActor) -> None:
-        """Find the task's agent again; raises `CallError` or `CallTimedOutError`."""
-        provider = await self._provider(actor)
-        call = await self._call(actor)
-        seconds = self._settings.timeout_ms[StageName.CREATE_SESSION] / 1000
-        await self._calls.within(seconds, actor.task_id, partial(provider.agents.attach, call))
+    async def attach(self, actor: TaskActor) -> TaskError | None:
+        """Find the task's agent again; why that cannot be, if it cannot."""
+        timeout = self._settings.timeout_ms[StageName.CREATE_SESSION]
+        try:
+            provider = await self._provider(actor)
+            call = await self._call(actor)
+            await self._calls.within(timeout / 1000, actor.task_id, partial(provider.agents.attach, call))
+        except NO_FAILURES:
+            raise
+        except Exception as failure:  # noqa: BLE001  # a defect of an agent must not hold the task for ever
+            return task_error(failure, "finding the agent again", timeout, self._chance.now())
         self._unattached.pop(actor.task_id, None)
+        return None
 
     async def _attach_again(self, task_id: str) -> None:
         actor = self._actors.of(task_id)
@@ -187,15 +194,11 @@ class Sessions:
         async with lock:
             if actor.task_id not in self._unattached:
                 return True
-            try:
-                await self.attach(actor)
-            except (CallError, CallTimedOutError) as failure:
-                timeout = self._settings.timeout_ms[StageName.CREATE_SESSION]
-                error = task_error(failure, "finding the agent again", timeout, self._chance.now())
-                self._unattached.pop(actor.task_id, None)
+            error = await self.attach(actor)
+            if error is not None:
                 await self.lost(actor.task_id, error.message)
-                return False
-            return True
+                self._unattached.pop(actor.task_id, None)
+            return error is None
 
     async def _converse(self, session_id: str) -> int | None:
         """Go on with one session until it has nothing to do."""
@@ -230,8 +233,10 @@ class Sessions:
                 wanted.discard(session_id)
                 try:
                     await self._calls.within(TELLING, actor.task_id, partial(tell, call, session_id))
-                except (CallError, CallTimedOutError) as failure:
-                    call.log(f"the agent could not be told to stop: {failure}")
+                except NO_FAILURES:
+                    raise
+                except Exception as failure:  # noqa: BLE001  # nor does a defect of the agent
+                    call.log(f"the agent could not be told to stop: {failure!r}")
 
     async def _open_late(self, actor: TaskActor, provider: Provider, session_id: str) -> bool:
         """Open a session that was asked for beside the first; False when it failed for good."""
@@ -248,7 +253,9 @@ class Sessions:
                 opening = partial(self.open, actor, provider, call, session_id)
                 await self._calls.within(timeout / 1000, actor.task_id, opening)
                 return True
-            except (CallError, CallTimedOutError) as failure:
+            except NO_FAILURES:
+                raise
+            except Exception as failure:  # noqa: BLE001  # a defect of an agent must not hold the session for ever
                 error = task_error(failure, "opening the session", timeout, self._chance.now())
                 error = replace(error, stage=StageName.CREATE_SESSION)
                 if error.retryable and attempt < self._settings.attempts:
@@ -275,7 +282,7 @@ class Sessions:
             turn.begin()
             await self._calls.within(math.inf, actor.task_id, partial(provider.agents.follow, call, prompt, turn))
             await actor.commit(turn.ending(partial(_end_turn, prompt=prompt)))
-        except (SupersededError, StorageUnavailableError, StaleRevisionError, UnknownTaskError):
+        except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not lose the task
             error = task_error(failure, "handing the prompt over", timeout, self._chance.now())

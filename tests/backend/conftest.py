@@ -1,10 +1,11 @@
-"""A backend process for each test."""
+"""A backend for each test: a process, or in the test's own."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.backend.place import Place
 from tests.backend.process import BackendProcess
 
 
@@ -26,3 +27,9 @@ def backend_stopped(tmp_path: Path) -> Iterator[BackendProcess]:
         yield process
     finally:
         process.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Where a backend in the test's own process stands."""
+    return Place(tmp_path)

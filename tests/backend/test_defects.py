@@ -1,40 +1,19 @@
 """Providers that break their promise, and clocks that go back: the backend in this process, over doubles of both."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-
 import anyio
 import pytest
 
-from backend_stub.backend import Backend, run_backend
-from backend_stub.clock import Chance, wall_clock
-from backend_stub.providers.base import Call, Provider, Release, SandboxMade
+from backend_stub.providers.base import Call, Release, SandboxMade
 from backend_stub.providers.demo import DemoProvider
-from backend_stub.providers.demo_script import ScriptError, ScriptFile
-from backend_stub.settings import DEFAULT_TIMEOUT_MS, Settings
-from backend_stub.storage.sqlite import open_storage
 from foundry_tui.contract.codec import encode
-from foundry_tui.contract.events import Topic, TopicKind
-from foundry_tui.contract.records import ErrorKind, HistoryKind, TaskDetail
-from foundry_tui.contract.requests import CreateTask, ReleaseTask
+from foundry_tui.contract.records import ErrorKind, HistoryKind
+from foundry_tui.contract.requests import ReleaseTask
 from foundry_tui.contract.status import TaskStatus
-from tests.backend.git_world import make_repository
+from tests.backend.place import Place, has_status, settings, until
 
 pytestmark = pytest.mark.anyio
 
 DAY_MS = 86_400_000
-
-
-@dataclass
-class Clock:
-    """The time of day, with a step that a test may make."""
-
-    step: int = 0
-
-    def now(self) -> int:
-        return wall_clock() + self.step
 
 
 class Stubborn(DemoProvider):
@@ -57,71 +36,6 @@ class Broken(DemoProvider):
 
     async def destroy_sandbox(self, call: Call, how: Release) -> None:
         raise ZeroDivisionError("division by zero")
-
-
-@dataclass
-class Place:
-    """What a backend of these tests stands on."""
-
-    folder: Path
-    clock: Clock = field(default_factory=Clock)
-    script: Path | None = None
-    jitter: Callable[[], float] = lambda: 1.0
-
-    @property
-    def chance(self) -> Chance:
-        return Chance(now=self.clock.now, jitter=self.jitter)
-
-    def provider(self, kind: type[DemoProvider] = DemoProvider) -> DemoProvider:
-        return kind(self.folder / "demo", ScriptFile(self.script, wrong), self.chance)
-
-    @asynccontextmanager
-    async def backend(self, provider: Provider, settings: Settings) -> AsyncIterator[Backend]:
-        storage = open_storage(self.folder, self.clock.now)
-        try:
-            with anyio.fail_after(20):
-                async with run_backend(storage, {provider.name: provider}, settings, self.chance) as backend:
-                    try:
-                        yield backend
-                    finally:
-                        if isinstance(provider, Stubborn):
-                            provider.let.set()
-        finally:
-            await storage.close()
-
-    async def create(self, backend: Backend) -> str:
-        repository = self.folder / "repo"
-        if not repository.exists():
-            make_repository(repository)
-        request = CreateTask(repo=str(repository), prompt="fix the login")
-        return (await backend.organization.create_task(request)).task.task_id
-
-
-def wrong(error: ScriptError) -> None:
-    raise error
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
-
-
-def settings(timeout_ms: int = 60_000, attempts: int = 2, backoff_ms: int = 10) -> Settings:
-    timeouts = {**DEFAULT_TIMEOUT_MS, "create_sandbox": timeout_ms}
-    return Settings(timeout_ms=timeouts, attempts=attempts, backoff_ms=backoff_ms)
-
-
-async def until(backend: Backend, task_id: str, accept: Callable[[TaskDetail], bool]) -> TaskDetail:
-    """The task once it is as wanted; told by its stream."""
-    async for _ in backend.streams.stream(Topic(TopicKind.TASK, task_id), None):
-        task = await backend.commands.task(task_id)
-        if accept(task):
-            return task
-    raise AssertionError("the stream ended first")
-
-
-def has_status(status: TaskStatus) -> Callable[[TaskDetail], bool]:
-    return lambda task: task.status is status
 
 
 @pytest.mark.parametrize("archive", [False, True])

@@ -1,0 +1,92 @@
+"""The backend in this process, over doubles of its provider and its clock; `let` of a provider frees what it holds."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+
+from backend_stub.backend import Backend, run_backend
+from backend_stub.clock import Chance, wall_clock
+from backend_stub.providers.base import Provider
+from backend_stub.providers.demo import DemoProvider
+from backend_stub.providers.demo_script import ScriptError, ScriptFile
+from backend_stub.settings import DEFAULT_TIMEOUT_MS, Settings
+from backend_stub.storage.sqlite import open_storage
+from foundry_tui.contract.events import Topic, TopicKind
+from foundry_tui.contract.records import TaskDetail
+from foundry_tui.contract.requests import CreateTask
+from foundry_tui.contract.status import TaskStatus
+from tests.backend.git_world import make_repository
+
+
+@dataclass
+class Clock:
+    """The time of day, with a step that a test may make."""
+
+    step: int = 0
+
+    def now(self) -> int:
+        return wall_clock() + self.step
+
+
+@dataclass
+class Place:
+    """What a backend of these tests stands on."""
+
+    folder: Path
+    clock: Clock = field(default_factory=Clock)
+    script: Path | None = None
+    jitter: Callable[[], float] = lambda: 1.0
+
+    @property
+    def chance(self) -> Chance:
+        return Chance(now=self.clock.now, jitter=self.jitter)
+
+    def provider(self, kind: type[DemoProvider] = DemoProvider) -> DemoProvider:
+        return kind(self.folder / "demo", ScriptFile(self.script, wrong), self.chance)
+
+    @asynccontextmanager
+    async def backend(self, provider: Provider, settings: Settings) -> AsyncIterator[Backend]:
+        storage = open_storage(self.folder, self.clock.now)
+        try:
+            with anyio.fail_after(20):
+                async with run_backend(storage, {provider.name: provider}, settings, self.chance) as backend:
+                    try:
+                        yield backend
+                    finally:
+                        let = getattr(provider, "let", None)
+                        if isinstance(let, anyio.Event):
+                            let.set()
+        finally:
+            await storage.close()
+
+    async def create(self, backend: Backend) -> str:
+        repository = self.folder / "repo"
+        if not repository.exists():
+            make_repository(repository)
+        request = CreateTask(repo=str(repository), prompt="fix the login")
+        return (await backend.organization.create_task(request)).task.task_id
+
+
+def wrong(error: ScriptError) -> None:
+    raise error
+
+
+def settings(timeout_ms: int = 60_000, attempts: int = 2, backoff_ms: int = 10) -> Settings:
+    timeouts = {**DEFAULT_TIMEOUT_MS, "create_sandbox": timeout_ms}
+    return Settings(timeout_ms=timeouts, attempts=attempts, backoff_ms=backoff_ms)
+
+
+async def until(backend: Backend, task_id: str, accept: Callable[[TaskDetail], bool]) -> TaskDetail:
+    """The task once it is as wanted; told by its stream."""
+    async for _ in backend.streams.stream(Topic(TopicKind.TASK, task_id), None):
+        task = await backend.commands.task(task_id)
+        if accept(task):
+            return task
+    raise AssertionError("the stream ended first")
+
+
+def has_status(status: TaskStatus) -> Callable[[TaskDetail], bool]:
+    return lambda task: task.status is status

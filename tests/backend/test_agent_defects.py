@@ -1,0 +1,178 @@
+"""Agents that break their promise or are met at a bad moment: nothing hangs, and nothing goes on unseen."""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import pytest
+
+from backend_stub.agents.demo import DemoAgents
+from backend_stub.backend import Backend
+from backend_stub.providers.base import Call, Release
+from backend_stub.providers.demo import DemoProvider
+from foundry_tui.contract.codec import decode
+from foundry_tui.contract.events import Topic, TopicKind
+from foundry_tui.contract.records import (
+    HistoryKind,
+    SessionDetail,
+    SessionStatus,
+    SessionSummary,
+)
+from foundry_tui.contract.requests import CreatePrompt, CreateSession, ReleaseTask
+from foundry_tui.contract.status import TaskStatus
+from tests.backend.place import Place, has_status, settings, until
+
+pytestmark = pytest.mark.anyio
+
+
+class Odd(DemoAgents):
+    """A demo agent that a test may make do other things. `did` tells what was asked of it, in order."""
+
+    did: list[tuple[str, str]]
+    attaching: Callable[[], Awaitable[None]] | None = None
+    creating: Callable[[SessionSummary], Awaitable[None]] | None = None
+
+    async def attach(self, call: Call) -> None:
+        if self.attaching is not None:
+            await self.attaching()
+        await super().attach(call)
+
+    async def create_session(self, call: Call, session: SessionSummary) -> None:
+        if self.creating is not None:
+            await self.creating(session)
+        await super().create_session(call, session)
+
+    async def close_session(self, call: Call, session_id: str) -> None:
+        self.did.append(("closed", session_id))
+
+
+class OddProvider(DemoProvider):
+    agents: Odd
+
+    async def destroy_sandbox(self, call: Call, how: Release) -> None:
+        await super().destroy_sandbox(call, how)
+        self.agents.did.append(("destroyed", call.task.task_id))
+
+
+def odd(place: Place) -> OddProvider:
+    provider = place.provider(OddProvider)
+    assert isinstance(provider, OddProvider)
+    provider.agents = Odd(provider._world, provider._script, provider._play)
+    provider.agents.did = []
+    return provider
+
+
+async def session_of(backend: Backend, session_id: str, accept: Callable[[SessionDetail], bool]) -> SessionDetail:
+    """The session once it is as wanted; told by its stream."""
+    topic = Topic(TopicKind.SESSION, session_id)
+    async for _ in backend.streams.stream(topic, None):
+        snapshot = await backend.storage.snapshot(topic)
+        assert snapshot is not None
+        session = decode(snapshot[1], SessionDetail)
+        if accept(session):
+            return session
+    raise AssertionError("the stream ended first")
+
+
+async def divide() -> None:
+    raise ZeroDivisionError("division by zero")
+
+
+async def test_a_defect_in_finding_an_agent_again_is_an_error_and_no_loop(place: Place) -> None:
+    async with place.backend(odd(place), settings()) as backend:
+        task_id = await place.create(backend)
+        await until(backend, task_id, has_status(TaskStatus.IDLE))
+    provider = odd(place)
+    provider.agents.attaching = divide
+    async with place.backend(provider, settings()) as backend:
+        failed = await until(backend, task_id, has_status(TaskStatus.ERROR))
+        assert failed.error is not None
+        assert "ZeroDivisionError" in failed.error.message
+        # All stages are done, so that what a retry does is to look for the agent.
+        await backend.commands.retry(task_id)
+        again = await until(
+            backend, task_id, lambda task: [each.kind for each in task.history].count(HistoryKind.TASK_ERROR) == 2
+        )
+        assert again.status is TaskStatus.ERROR
+        provider.agents.attaching = None
+        await backend.commands.retry(task_id)
+        await until(backend, task_id, has_status(TaskStatus.IDLE))
+
+
+async def test_a_defect_in_opening_a_further_session_fails_that_session(place: Place) -> None:
+    provider = odd(place)
+    async with place.backend(provider, settings()) as backend:
+        task_id = await place.create(backend)
+        await until(backend, task_id, has_status(TaskStatus.IDLE))
+
+        async def break_down(session: SessionSummary) -> None:
+            await divide()
+
+        provider.agents.creating = break_down
+        session_id = (await backend.commands.add_session(task_id, CreateSession())).session_id
+        failed = await session_of(backend, session_id, lambda each: each.status is SessionStatus.ERROR)
+        assert failed.error is not None
+        assert "ZeroDivisionError" in failed.error.message
+        assert (await backend.commands.task(task_id)).status is TaskStatus.IDLE
+
+
+async def test_a_prompt_to_a_session_that_could_not_be_opened_opens_it_again(place: Place) -> None:
+    provider = odd(place)
+    async with place.backend(provider, settings()) as backend:
+        task_id = await place.create(backend)
+        await until(backend, task_id, has_status(TaskStatus.IDLE))
+
+        async def break_down(session: SessionSummary) -> None:
+            await divide()
+
+        provider.agents.creating = break_down
+        session_id = (await backend.commands.add_session(task_id, CreateSession())).session_id
+        await backend.commands.prompt(session_id, CreatePrompt(prompt_id="kept", text="Kept while it failed"))
+        await session_of(backend, session_id, lambda each: each.status is SessionStatus.ERROR)
+        provider.agents.creating = None
+        await backend.commands.prompt(session_id, CreatePrompt(prompt_id="more", text="And then?"))
+        done = await session_of(backend, session_id, lambda each: {one.state for one in each.prompts} == {"answered"})
+        assert [one.prompt_id for one in done.prompts] == ["kept", "more"]
+        assert done.error is None
+
+
+async def test_an_agent_is_told_of_a_session_that_was_closed_while_it_was_opened(place: Place) -> None:
+    provider = odd(place)
+    opening, goes_on = anyio.Event(), anyio.Event()
+
+    async def wait(session: SessionSummary) -> None:
+        opening.set()
+        await goes_on.wait()
+
+    provider.agents.creating = wait
+    async with place.backend(provider, settings()) as backend:
+        task_id = await place.create(backend)
+        await opening.wait()
+        (session,) = (await backend.commands.task(task_id)).sessions
+        await backend.commands.close_session(session.session_id)
+        goes_on.set()
+        await until(backend, task_id, has_status(TaskStatus.IDLE))
+        with anyio.fail_after(5):
+            while ("closed", session.session_id) not in provider.agents.did:
+                await anyio.sleep(0.01)
+
+
+async def test_a_kill_waits_for_an_agent_that_is_being_found_again(place: Place) -> None:
+    async with place.backend(odd(place), settings()) as backend:
+        task_id = await place.create(backend)
+        await until(backend, task_id, has_status(TaskStatus.IDLE))
+    provider = odd(place)
+    finding = anyio.Event()
+
+    async def find() -> None:
+        # What it begins it ends, such as starting a process.
+        with anyio.CancelScope(shield=True):
+            finding.set()
+            await anyio.sleep(0.2)
+            provider.agents.did.append(("found", task_id))
+
+    provider.agents.attaching = find
+    async with place.backend(provider, settings()) as backend:
+        await finding.wait()
+        await backend.commands.end(task_id, ReleaseTask(), archive=False)
+        await until(backend, task_id, has_status(TaskStatus.KILLED))
+        assert provider.agents.did == [("found", task_id), ("destroyed", task_id)]
