@@ -33,6 +33,8 @@ class BackendProcess:
         self.effects_path = folder / "effects.jsonl"
         self.environment = environment or {}
         self.options = options
+        self.prefix: tuple[str, ...] = ()
+        """Words before the command, of a program that becomes the backend."""
         self.process: subprocess.Popen[str] | None = None
         self.errors = folder / "backend.err"
         self.set_script({})
@@ -67,7 +69,7 @@ class BackendProcess:
         with self.errors.open("a") as errors:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "backend_stub", "--data-dir", str(self.data)),
+                    *(*self.prefix, sys.executable, "-m", "backend_stub", "--data-dir", str(self.data)),
                     *("--listen", f"unix:{self.socket}", *self.options),
                 ],
                 env=environment,
