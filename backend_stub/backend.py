@@ -19,6 +19,7 @@ from backend_stub.settings import Settings
 from backend_stub.storage.base import Event, StaleRevisionError, Storage, StorageUnavailableError
 from backend_stub.task.actor import Actors, TaskActor, UnknownTaskError
 from backend_stub.task.commands import Commands
+from backend_stub.task.means import Means
 from backend_stub.task.provision import Provisioning
 from backend_stub.task.release import Releasing
 from backend_stub.task.sessions import Sessions
@@ -65,14 +66,14 @@ async def run_backend(
     """A working backend over an open storage; unfinished tasks go on at once. Leaving stops all work, to be resumed."""
     hub = Hub(storage.database)
     async with anyio.create_task_group() as tasks:
-        calls = Calls(tasks)
 
         def flush_soon(actor: TaskActor) -> None:
             tasks.start_soon(_flush, actor)
 
         actors = Actors(storage, chance, flush_soon)
-        sessions = Sessions(storage, actors, calls, tasks, providers, settings, chance)
-        provision = Provisioning(storage, actors, calls, sessions, providers, settings, chance)
+        means = Means(storage, actors, Calls(tasks), providers, settings, chance)
+        sessions = Sessions(means, tasks)
+        provision = Provisioning(means, sessions)
         provisioning = Lane("provision", provision.provision, chance, settings.max_provisioning)
         metrics = Metrics(hub, provisioning)
 
@@ -81,7 +82,7 @@ async def run_backend(
             metrics.committed(events, seconds)
 
         storage.on_commit = committed
-        release = Releasing(storage, actors, calls, sessions, provisioning, providers, settings, chance)
+        release = Releasing(means, sessions, provisioning)
         organization = Organization(storage, providers, settings, chance, provisioning.wake)
         commands = Commands(storage, actors, sessions, provisioning, release, providers, chance)
         for provider in providers.values():

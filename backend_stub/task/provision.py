@@ -4,15 +4,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from backend_stub.clock import Chance
-from backend_stub.dispatch.calls import Calls
 from backend_stub.providers.base import Call, Provider, ProviderError
-from backend_stub.settings import Settings
-from backend_stub.storage.base import BranchTakenError, Storage, TaskState
-from backend_stub.task.actor import Actors, SupersededError, TaskActor
+from backend_stub.storage.base import BranchTakenError, TaskState
+from backend_stub.task.actor import SupersededError, TaskActor
 from backend_stub.task.branches import Branches
 from backend_stub.task.draft import Draft
 from backend_stub.task.failures import NO_FAILURES, task_error
+from backend_stub.task.means import Means
 from backend_stub.task.sessions import Sessions, become_ready, fail_session, fail_task
 from foundry_tui.contract.records import (
     HistoryKind,
@@ -53,24 +51,10 @@ class _Next:
 class Provisioning:
     """Runs `provision(task_id)` for the dispatcher; safe to run again after a kill at any point."""
 
-    def __init__(
-        self,
-        storage: Storage,
-        actors: Actors,
-        calls: Calls,
-        sessions: Sessions,
-        providers: dict[str, Provider],
-        settings: Settings,
-        chance: Chance,
-    ) -> None:
-        self._storage = storage
-        self._actors = actors
-        self._calls = calls
+    def __init__(self, means: Means, sessions: Sessions) -> None:
+        self._means = means
         self._sessions = sessions
-        self._providers = providers
-        self._settings = settings
-        self._chance = chance
-        self._branches = Branches(storage)
+        self._branches = Branches(means.storage)
         self._interrupted: dict[str, int] = {}
 
     def interrupted(self, task_id: str, downtime: int) -> None:
@@ -82,15 +66,15 @@ class Provisioning:
 
     async def provision(self, task_id: str) -> int | None:
         """Go on with the task until it is ready, failed, or has to wait; when to come back, if it has to."""
-        actor = self._actors.of(task_id)
+        actor = self._means.actors.of(task_id)
         while True:
             state = await actor.state()
             if state.task.status not in PROVISIONING:
                 return None
             waits_until = state.private.next_attempt_at
-            now = self._chance.now()
+            now = self._means.chance.now()
             # A time further away than any back-off is one that a clock set back left behind.
-            if waits_until is not None and now < waits_until <= now + self._settings.max_backoff_ms:
+            if waits_until is not None and now < waits_until <= now + self._means.settings.max_backoff_ms:
                 return waits_until
             step = await self._enter(actor, state)
             if step is None:
@@ -125,7 +109,7 @@ class Provisioning:
     def _begin(self, stage: StageName, draft: Draft) -> _Next:
         """Begin an attempt, or go on with one that a restart cut: same number, same deadline if that is still ahead."""
         record = draft.stage(stage)
-        timeout = self._settings.timeout_ms[stage]
+        timeout = self._means.settings.timeout_ms[stage]
         if (
             draft.status is STATUS_OF_STAGE[stage]
             and record.state is StageState.RUNNING
@@ -143,8 +127,8 @@ class Provisioning:
     async def _attempt(self, actor: TaskActor, step: _Next) -> int | None:
         """Run one attempt and commit its outcome; when to try again, if that is what follows."""
         task = (await actor.state()).task
-        provider = self._providers.get(task.provider)
-        repo = await self._storage.repo(task.repo_id)
+        provider = self._means.providers.get(task.provider)
+        repo = await self._means.storage.repo(task.repo_id)
         if provider is None or repo is None:
             missing = f"provider {task.provider}" if provider is None else f"repository {task.repo_label}"
             error = ProviderError(f"the {missing} is not available in this backend", retryable=False)
@@ -161,9 +145,9 @@ class Provisioning:
             StageName.ENSURE_AGENT: partial(_ensure_agent, provider, call),
             StageName.CREATE_SESSION: partial(self._create_session, provider, call, actor),
         }
-        remaining = max(0.0, (step.deadline_at - self._chance.now()) / 1000)
+        remaining = max(0.0, (step.deadline_at - self._means.chance.now()) / 1000)
         try:
-            apply = await self._calls.within(remaining, actor.task_id, runs[step.stage])
+            apply = await self._means.calls.within(remaining, actor.task_id, runs[step.stage])
             return await self._complete(actor, step, apply)
         except NO_FAILURES:
             raise
@@ -189,7 +173,7 @@ class Provisioning:
             if following < len(STAGES):
                 stage = STAGES[following]
                 if draft.stage(stage).state is not StageState.DONE:
-                    _start_stage(draft, stage, 1, self._settings.timeout_ms[stage])
+                    _start_stage(draft, stage, 1, self._means.settings.timeout_ms[stage])
 
         try:
             await actor.commit(complete)
@@ -201,7 +185,7 @@ class Provisioning:
         return None
 
     async def _fail(self, actor: TaskActor, step: _Next, failure: Exception) -> int | None:
-        timeout = self._settings.timeout_ms[step.stage]
+        timeout = self._means.settings.timeout_ms[step.stage]
 
         def fail(draft: Draft) -> int | None:
             record = _expect_running(draft, step)
@@ -214,7 +198,7 @@ class Provisioning:
         return await actor.commit(fail)
 
     def _back_off(self, draft: Draft, step: _Next, error: TaskError) -> int:
-        next_at = draft.now + self._settings.backoff(step.attempt, self._chance.jitter())
+        next_at = draft.now + self._means.settings.backoff(step.attempt, self._means.chance.jitter())
         draft.set_stage(
             step.stage,
             error=error,

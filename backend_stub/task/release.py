@@ -4,15 +4,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from backend_stub.clock import Chance
-from backend_stub.dispatch.calls import Calls
 from backend_stub.dispatch.embedded import Lane
-from backend_stub.providers.base import Call, CallError, Provider, Release
-from backend_stub.settings import Settings
-from backend_stub.storage.base import LeftoverRow, Storage, TaskState
-from backend_stub.task.actor import Actors, SupersededError, TaskActor, UnknownTaskError
+from backend_stub.providers.base import Call, CallError, Release
+from backend_stub.storage.base import LeftoverRow, TaskState
+from backend_stub.task.actor import SupersededError, TaskActor, UnknownTaskError
 from backend_stub.task.draft import Draft
 from backend_stub.task.failures import NO_FAILURES, task_error
+from backend_stub.task.means import Means
 from backend_stub.task.sessions import Sessions
 from foundry_tui.contract.records import ErrorKind, HistoryKind, Leftover, Repo, StageState, TaskDetail, TaskError
 from foundry_tui.contract.status import RELEASING, TaskStatus
@@ -30,28 +28,13 @@ DOING = {"release_sandbox": "releasing the sandbox", "destroy_sandbox": "destroy
 class Releasing:
     """Releases on a lane of its own, and removes at a start what earlier releases left behind on another."""
 
-    def __init__(
-        self,
-        storage: Storage,
-        actors: Actors,
-        calls: Calls,
-        sessions: Sessions,
-        provisioning: Lane,
-        providers: dict[str, Provider],
-        settings: Settings,
-        chance: Chance,
-    ) -> None:
-        self._storage = storage
-        self._actors = actors
-        self._calls = calls
+    def __init__(self, means: Means, sessions: Sessions, provisioning: Lane) -> None:
+        self._means = means
         self._sessions = sessions
         self._provisioning = provisioning
-        self._providers = providers
-        self._settings = settings
-        self._chance = chance
-        self.lane = Lane("release", self._release, chance, RELEASES)
-        self.sweeping = Lane("sweep", self._sweep, chance, SWEEPS)
-        calls.on_late_end = self.sweeping.wake
+        self.lane = Lane("release", self._release, means.chance, RELEASES)
+        self.sweeping = Lane("sweep", self._sweep, means.chance, SWEEPS)
+        means.calls.on_late_end = self.sweeping.wake
 
     def cut(self, state: TaskState) -> None:
         """Cancel whatever runs for the task."""
@@ -60,7 +43,7 @@ class Releasing:
 
     async def _release(self, task_id: str) -> int | None:
         """One attempt to release or destroy; when to try again, if that is what follows."""
-        actor = self._actors.of(task_id)
+        actor = self._means.actors.of(task_id)
         state = await actor.state()
         task, private = state.task, state.private
         if task.status not in RELEASING:
@@ -68,8 +51,8 @@ class Releasing:
         self.cut(state)
         await self._provisioning.ended(task_id)
         await self._sessions.ended(state)
-        now, waits_until = self._chance.now(), private.next_attempt_at
-        if waits_until is not None and now < waits_until <= now + self._settings.max_backoff_ms:
+        now, waits_until = self._means.chance.now(), private.next_attempt_at
+        if waits_until is not None and now < waits_until <= now + self._means.settings.max_backoff_ms:
             return waits_until
         if not private.sandbox_wanted:
             await actor.commit(partial(_end, leftover=None, touched=False))
@@ -78,7 +61,7 @@ class Releasing:
         repo = await self._repo(task)
         attempt = private.release_attempt + 1
         how = Release(force=private.release_force, delete_branch=private.release_delete_branch)
-        still_made = self._calls.abandoned(task_id)
+        still_made = self._means.calls.abandoned(task_id)
         try:
             await self._remove(task, repo, archive, how, actor.log)
         except NO_FAILURES:
@@ -87,9 +70,9 @@ class Releasing:
             return await self._fail(actor, failure, archive, attempt, how, repo)
         if still_made:
             why = "a call that ignores being cancelled still runs, and may make it again"
-            error = TaskError(kind=ErrorKind.INTERNAL, message=why, retryable=True, at=self._chance.now())
+            error = TaskError(kind=ErrorKind.INTERNAL, message=why, retryable=True, at=self._means.chance.now())
             await actor.commit(partial(_give_up, error=error, repo=repo, how=how))
-            if not self._calls.abandoned(task_id):
+            if not self._means.calls.abandoned(task_id):
                 self.sweeping.wake(task_id)
         else:
             await actor.commit(partial(_end, leftover=None, touched=True))
@@ -97,12 +80,12 @@ class Releasing:
 
     async def sweep_all(self) -> None:
         """Try again to remove what releases left behind."""
-        for row in await self._storage.leftovers():
+        for row in await self._means.storage.leftovers():
             self.sweeping.wake(row.task.task_id)
 
     async def _sweep(self, task_id: str) -> None:
         """Try once more to remove what was left behind of a task; what cannot be removed stays listed."""
-        row = next((each for each in await self._storage.leftovers() if each.task.task_id == task_id), None)
+        row = next((each for each in await self._means.storage.leftovers() if each.task.task_id == task_id), None)
         if row is None:
             return
         how = Release(force=row.force, delete_branch=row.delete_branch)
@@ -112,14 +95,14 @@ class Releasing:
             logger.warning("what was left behind of task %s still cannot be removed: %r", task_id, failure)
             return
         try:
-            await self._actors.of(task_id).commit(partial(_swept, archive=row.archive))
+            await self._means.actors.of(task_id).commit(partial(_swept, archive=row.archive))
         except UnknownTaskError:
-            await self._storage.drop_leftover(task_id)
+            await self._means.storage.drop_leftover(task_id)
 
     async def _remove(
         self, task: TaskDetail, repo: Repo, archive: bool, how: Release, log: Callable[[str, str], None]
     ) -> None:
-        provider = self._providers.get(task.provider)
+        provider = self._means.providers.get(task.provider)
         if provider is None:
             raise CallError(f"the provider {task.provider} is not available in this backend", retryable=False)
         name = "release_sandbox" if archive else "destroy_sandbox"
@@ -127,15 +110,15 @@ class Releasing:
         remove: Callable[[Call, Release], Awaitable[None]] = (
             provider.release_sandbox if archive else provider.destroy_sandbox
         )
-        await self._calls.within(self._settings.timeout_ms[name] / 1000, None, partial(remove, call, how))
+        await self._means.calls.within(self._means.settings.timeout_ms[name] / 1000, None, partial(remove, call, how))
 
     async def _fail(
         self, actor: TaskActor, failure: Exception, archive: bool, attempt: int, how: Release, repo: Repo
     ) -> int | None:
         name = "release_sandbox" if archive else "destroy_sandbox"
-        error = task_error(failure, DOING[name], self._settings.timeout_ms[name], self._chance.now())
-        if error.retryable and attempt < self._settings.attempts:
-            next_at = self._chance.now() + self._settings.backoff(attempt, self._chance.jitter())
+        error = task_error(failure, DOING[name], self._means.settings.timeout_ms[name], self._means.chance.now())
+        if error.retryable and attempt < self._means.settings.attempts:
+            next_at = self._means.chance.now() + self._means.settings.backoff(attempt, self._means.chance.jitter())
 
             def again(draft: Draft) -> int:
                 draft.set_private(release_attempt=attempt, next_attempt_at=next_at)
@@ -147,7 +130,7 @@ class Releasing:
         return None
 
     async def _repo(self, task: TaskDetail) -> Repo:
-        repo = await self._storage.repo(task.repo_id)
+        repo = await self._means.storage.repo(task.repo_id)
         return repo or Repo(repo_id=task.repo_id, label=task.repo_label)
 
 

@@ -8,15 +8,13 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec.structs import replace
 
-from backend_stub.clock import Chance
-from backend_stub.dispatch.calls import Calls
 from backend_stub.dispatch.embedded import Lane
 from backend_stub.providers.base import AgentError, Call, CallError, Provider
-from backend_stub.settings import Settings
-from backend_stub.storage.base import Storage, TaskState
-from backend_stub.task.actor import Actors, SupersededError, TaskActor
+from backend_stub.storage.base import TaskState
+from backend_stub.task.actor import SupersededError, TaskActor
 from backend_stub.task.draft import Draft, running_sessions
 from backend_stub.task.failures import NO_FAILURES, task_error
+from backend_stub.task.means import Means
 from backend_stub.task.turn import Answers, LiveTurn
 from foundry_tui.contract.records import (
     ErrorKind,
@@ -41,34 +39,20 @@ OPEN_STATES = frozenset({PromptState.QUEUED, PromptState.DELIVERED})
 class Sessions:
     """Runs one conversation a session for the dispatcher; the task's rows say where each stands."""
 
-    def __init__(
-        self,
-        storage: Storage,
-        actors: Actors,
-        calls: Calls,
-        tasks: TaskGroup,
-        providers: dict[str, Provider],
-        settings: Settings,
-        chance: Chance,
-    ) -> None:
-        self._storage = storage
-        self._actors = actors
-        self._calls = calls
+    def __init__(self, means: Means, tasks: TaskGroup) -> None:
+        self._means = means
         self._tasks = tasks
-        self._providers = providers
-        self._settings = settings
-        self._chance = chance
         self._answers = Answers()
         self._unattached: dict[str, anyio.Lock] = {}
         self._to_stop: set[str] = set()
         self._to_close: set[str] = set()
         self._delivering: dict[str, str] = {}
-        self.lane = Lane("session", self._converse, chance)
-        self.attaching = Lane("attach", self._attach_again, chance, ATTACHING)
+        self.lane = Lane("session", self._converse, means.chance)
+        self.attaching = Lane("attach", self._attach_again, means.chance, ATTACHING)
 
     async def restarted(self) -> None:
         """After a restart: find the agents of all ready tasks again, and go on with their turns."""
-        for task_id in await self._storage.having(READY):
+        for task_id in await self._means.storage.having(READY):
             self._unattached[task_id] = anyio.Lock()
             self.attaching.wake(task_id)
 
@@ -122,7 +106,7 @@ class Sessions:
                         fail_session(draft, session.session_id, error)
                 fail_task(draft, error)
 
-        actor = self._actors.of(task_id)
+        actor = self._means.actors.of(task_id)
         await actor.commit(lose)
         for session in (await actor.state()).task.sessions:
             self.lane.cancel(session.session_id)
@@ -169,20 +153,20 @@ class Sessions:
 
     async def attach(self, actor: TaskActor) -> TaskError | None:
         """Find the task's agent again; why that cannot be, if it cannot."""
-        timeout = self._settings.timeout_ms[StageName.CREATE_SESSION]
+        timeout = self._means.settings.timeout_ms[StageName.CREATE_SESSION]
         try:
             provider = await self._provider(actor)
             call = await self._call(actor)
-            await self._calls.within(timeout / 1000, actor.task_id, partial(provider.agents.attach, call))
+            await self._means.calls.within(timeout / 1000, actor.task_id, partial(provider.agents.attach, call))
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not hold the task for ever
-            return task_error(failure, "finding the agent again", timeout, self._chance.now())
+            return task_error(failure, "finding the agent again", timeout, self._means.chance.now())
         self._unattached.pop(actor.task_id, None)
         return None
 
     async def _attach_again(self, task_id: str) -> None:
-        actor = self._actors.of(task_id)
+        actor = self._means.actors.of(task_id)
         if (await actor.state()).task.status in READY and await self._attached(actor):
             await self.wake_all(actor)
 
@@ -202,10 +186,10 @@ class Sessions:
 
     async def _converse(self, session_id: str) -> int | None:
         """Go on with one session until it has nothing to do."""
-        task_id = await self._storage.task_of_session(session_id)
+        task_id = await self._means.storage.task_of_session(session_id)
         if task_id is None:
             return None
-        actor = self._actors.of(task_id)
+        actor = self._means.actors.of(task_id)
         await actor.load_items(session_id)
         while True:
             state = await actor.state()
@@ -232,7 +216,7 @@ class Sessions:
             if session_id in wanted:
                 wanted.discard(session_id)
                 try:
-                    await self._calls.within(TELLING, actor.task_id, partial(tell, call, session_id))
+                    await self._means.calls.within(TELLING, actor.task_id, partial(tell, call, session_id))
                 except NO_FAILURES:
                     raise
                 except Exception as failure:  # noqa: BLE001  # nor does a defect of the agent
@@ -246,20 +230,20 @@ class Sessions:
                 draft.set_session(session_id, status=SessionStatus.PENDING_CREATE)
 
         await actor.commit(wanted)
-        timeout = self._settings.timeout_ms[StageName.CREATE_SESSION]
-        for attempt in range(1, self._settings.attempts + 1):
+        timeout = self._means.settings.timeout_ms[StageName.CREATE_SESSION]
+        for attempt in range(1, self._means.settings.attempts + 1):
             call = await self._call(actor)
             try:
                 opening = partial(self.open, actor, provider, call, session_id)
-                await self._calls.within(timeout / 1000, actor.task_id, opening)
+                await self._means.calls.within(timeout / 1000, actor.task_id, opening)
                 return True
             except NO_FAILURES:
                 raise
             except Exception as failure:  # noqa: BLE001  # a defect of an agent must not hold the session for ever
-                error = task_error(failure, "opening the session", timeout, self._chance.now())
+                error = task_error(failure, "opening the session", timeout, self._means.chance.now())
                 error = replace(error, stage=StageName.CREATE_SESSION)
-                if error.retryable and attempt < self._settings.attempts:
-                    await anyio.sleep(self._settings.backoff(attempt, self._chance.jitter()) / 1000)
+                if error.retryable and attempt < self._means.settings.attempts:
+                    await anyio.sleep(self._means.settings.backoff(attempt, self._means.chance.jitter()) / 1000)
                     continue
                 await actor.commit(partial(fail_session, session_id=session_id, error=error))
                 return False
@@ -269,23 +253,23 @@ class Sessions:
         """Hand a prompt over, unless that was done before, and follow the turn to its end."""
         turn = self._turn(actor, prompt)
         call = await self._call(actor)
-        timeout = self._settings.timeout_ms[StageName.CREATE_SESSION]
+        timeout = self._means.settings.timeout_ms[StageName.CREATE_SESSION]
         try:
             if prompt.state is PromptState.QUEUED:
                 self._delivering[prompt.session_id] = prompt.prompt_id
                 try:
                     delivering = partial(provider.agents.deliver, call, prompt, turn)
-                    await self._calls.within(timeout / 1000, actor.task_id, delivering)
+                    await self._means.calls.within(timeout / 1000, actor.task_id, delivering)
                 finally:
                     self._delivering.pop(prompt.session_id, None)
                 await actor.commit(partial(_begin_queued, prompt=prompt))
             turn.begin()
-            await self._calls.within(math.inf, actor.task_id, partial(provider.agents.follow, call, prompt, turn))
+            await self._means.calls.within(math.inf, actor.task_id, partial(provider.agents.follow, call, prompt, turn))
             await actor.commit(turn.ending(partial(_end_turn, prompt=prompt)))
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not lose the task
-            error = task_error(failure, "handing the prompt over", timeout, self._chance.now())
+            error = task_error(failure, "handing the prompt over", timeout, self._means.chance.now())
             if not isinstance(failure, CallError):
                 error = replace(error, kind=ErrorKind.AGENT)
             await actor.commit(partial(_fail_turn, prompt=prompt, error=error))
@@ -295,14 +279,14 @@ class Sessions:
 
     async def _provider(self, actor: TaskActor) -> Provider:
         task = (await actor.state()).task
-        provider = self._providers.get(task.provider)
+        provider = self._means.providers.get(task.provider)
         if provider is None:
             raise AgentError(f"the provider {task.provider} is not available in this backend", retryable=False)
         return provider
 
     async def _call(self, actor: TaskActor) -> Call:
         task = (await actor.state()).task
-        repo = await self._storage.repo(task.repo_id)
+        repo = await self._means.storage.repo(task.repo_id)
         if repo is None:
             raise LookupError(f"the repository {task.repo_id} of task {task.task_id} is unknown")
         return Call(task=task, repo=repo, log=partial(actor.log, "turn"), detail=lambda text: None)
