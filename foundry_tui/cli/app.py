@@ -14,7 +14,7 @@ from foundry_tui import config
 from foundry_tui.app import FoundryApp, Options
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.early import EarlySnapshot
-from foundry_tui.cli.late import LateClient
+from foundry_tui.cli.late import LateClient, import_client
 from foundry_tui.cli.repositories import is_repository
 from foundry_tui.client.connection import Target
 from foundry_tui.client.store import Store
@@ -35,9 +35,12 @@ def run_app(context: Context, early: EarlySnapshot) -> int:
         import anyio
         from anyio import to_thread
 
+        from foundry_tui.cli.running import tell
+
         foundry, _ = await asyncio.gather(loaded(client), early.apply(client.store))
         async with anyio.create_task_group() as group:
             await group.start(foundry.run)
+            group.start_soon(tell, str(target), foundry.diagnostics)
             if own:
                 await to_thread.run_sync(start, app, abandon_on_cancel=True)
                 foundry.reconnect()
@@ -96,14 +99,7 @@ def _repository_here() -> str | None:
 
 async def loaded(client: LateClient) -> "Foundry":
     """The client, imported on a thread, so that the app goes on drawing and taking keys."""
-    import sys
-    from importlib import import_module
-    from types import ModuleType
-
-    # httpx imports its own command line where click is installed, and with it pygments and more: a third of its time.
-    # It does without where that module lacks `main`.
-    sys.modules.setdefault("httpx._main", ModuleType("httpx._main"))
-    await asyncio.to_thread(import_module, "foundry_tui.client.foundry")
+    await asyncio.to_thread(import_client)
     return client.load()
 
 

@@ -11,6 +11,18 @@ if TYPE_CHECKING:
     from foundry_tui.contract.events import Topic
 
 
+def import_client() -> None:
+    """Import the client, which brings its HTTP library along."""
+    import sys
+    from importlib import import_module
+    from types import ModuleType
+
+    # httpx imports its own command line where click is installed, and with it pygments and more: a third of its time.
+    # It does without where that module lacks `main`.
+    sys.modules.setdefault("httpx._main", ModuleType("httpx._main"))
+    import_module("foundry_tui.client.foundry")
+
+
 class LateClient:
     """Stands for the client as the app's `Commands`. Whatever is asked of it loads it, but for `hold`."""
 

@@ -43,7 +43,6 @@ def loaded(cli: Cli, *words: str) -> set[str]:
         ("show", "nope"),
         ("watch", "nope"),
         ("history",),
-        ("status",),
         ("statusline",),
         ("doctor",),
         ("config", "show"),

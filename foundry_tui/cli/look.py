@@ -1,0 +1,37 @@
+"""A client that looks for a moment: it connects as the app does, and says what its diagnostics screen would show."""
+
+import anyio
+
+from foundry_tui.client.changes import Changes
+from foundry_tui.client.connection import Target
+from foundry_tui.client.foundry import Foundry
+from foundry_tui.client.freshness import FreshnessState
+from foundry_tui.client.statistics import Diagnostics
+from foundry_tui.contract.events import TASKS
+
+PATIENCE = 5.0
+"""Seconds after which a list that is not live is reported as it stands."""
+
+
+def look(target: Target) -> Diagnostics:
+    """The figures of a client of its own, once it has the list of tasks or has waited for it long enough."""
+    return anyio.run(_look, target)
+
+
+async def _look(target: Target) -> Diagnostics:
+    foundry = Foundry(target)
+    filled = anyio.Event()
+
+    def heard(_: Changes) -> None:
+        if foundry.store.freshness().state is FreshnessState.LIVE:
+            filled.set()
+
+    foundry.store.listen(heard)
+    foundry.hold(TASKS)
+    async with anyio.create_task_group() as group:
+        await group.start(foundry.run)
+        with anyio.move_on_after(PATIENCE):
+            await filled.wait()
+        report = foundry.diagnostics()
+        group.cancel_scope.cancel()
+    return report
