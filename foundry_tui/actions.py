@@ -281,7 +281,7 @@ _TASK_SCREEN: Sequence[Action] = (
 )
 
 _DIALOGS: Sequence[Action] = (
-    Action("create", "ctrl+s,ctrl+enter", "create", "Create the task.", "New task", _N, footer=1, priority=True),
+    Action("create", "ctrl+s,ctrl+enter", "create", "Create the task.", "New task", _N, footer=1),
     Action("open_editor", "ctrl+e", "editor", "Write the prompt in $EDITOR.", "New task", _N, footer=2, priority=True),
     Action("toggle_options", "ctrl+o", "options", "Title, branch, agent, provider.", "New task", _N, footer=3),
     Action("toggle_another", "ctrl+t", "another", "Stay open to create another.", "New task", _N, footer=4),

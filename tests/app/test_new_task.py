@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual._compositor import LayoutUpdate
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
@@ -72,6 +73,17 @@ async def test_creating_shows_the_task_with_nothing_awaited(key: str) -> None:
         assert isinstance(on.app.screen, TaskScreen)
         assert on.commands.created == [CreateTask(repo="/src/shop", prompt="fix it")]
         assert [type(screen) for screen in on.app.screen_stack] == [TasksScreen, TaskScreen]
+
+
+@pytest.mark.parametrize("key", ["ctrl+s", "ctrl+enter"])
+async def test_what_was_typed_before_it_is_created_belongs_to_it_however_fast(key: str) -> None:
+    async with dialog() as on:
+        # All at once, as a paste, a script or a slow machine has it.
+        for letter in "fix it":
+            on.app.post_message(events.Key("space" if letter == " " else letter, letter))
+        on.app.post_message(events.Key(key, None))
+        await on.pilot.pause()
+        assert [request.prompt for request in on.commands.created] == ["fix it"]
 
 
 async def test_dialog_and_task_change_places_within_one_frame() -> None:
