@@ -24,7 +24,7 @@ from backend_stub.providers import make_providers
 from backend_stub.providers.demo_script import ScriptError
 from backend_stub.server.guard import Guard
 from backend_stub.server.hub import Hub
-from backend_stub.server.protocol import Protocol
+from backend_stub.server.protocol import HEAD_LIMIT, Protocol
 from backend_stub.server.routes import make_app
 from backend_stub.settings import SettingError, Settings, read_settings
 from backend_stub.storage.base import StorageError, StorageUnavailableError
@@ -54,7 +54,7 @@ class Server(uvicorn.Server):
                 lifespan="off",
                 server_header=False,
                 timeout_graceful_shutdown=1,
-                h11_max_incomplete_event_size=64 * 1024,
+                h11_max_incomplete_event_size=HEAD_LIMIT,
                 timeout_keep_alive=60,
                 ssl_context_factory=None if tls is None else lambda config, default: tls,
             )
@@ -78,7 +78,7 @@ def main() -> int:
     # Until there is a server to stop in good order, there is nothing that would have to be.
     signal.signal(signal.SIGTERM, lambda number, frame: os._exit(0))
     options = _options()
-    set_up_logging()
+    set_up_logging(options.log)
     _ask_for_descriptors()
     try:
         settings = read_settings(os.environ, options.max_provisioning)
@@ -158,6 +158,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--tls-cert", type=Path, metavar="FILE")
     parser.add_argument("--tls-key", type=Path, metavar="FILE")
     parser.add_argument("--insecure", action="store_true")
+    parser.add_argument("--log", type=Path, metavar="FILE")
     return parser.parse_args()
 
 

@@ -1,7 +1,11 @@
-"""The backend's own log: one JSON object a line on standard error."""
+"""The backend's own log: one JSON object a line, on standard error or in a file that is kept short."""
 
 import logging
+import os
 import sys
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 
 from foundry_tui.contract.codec import encode
 
@@ -22,8 +26,25 @@ class JsonLines(logging.Formatter):
         return encode(line).decode()
 
 
-def set_up_logging() -> None:
-    handler = logging.StreamHandler(sys.stderr)
+LOG_BYTES = 5_000_000
+LOGS_KEPT = 3
+
+
+class LogFile(RotatingFileHandler):
+    """A file for its user alone. Standard error goes there too, and on to the next: it is where a crash is told."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file, maxBytes=LOG_BYTES, backupCount=LOGS_KEPT, encoding="utf-8")
+
+    def _open(self) -> TextIOWrapper:
+        handle = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.dup2(handle, sys.stderr.fileno())
+        return os.fdopen(handle, "a", encoding="utf-8")
+
+
+def set_up_logging(file: Path | None) -> None:
+    """Log to the file, or to standard error without one; raises `OSError` when the file cannot be written."""
+    handler = LogFile(file) if file is not None else logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)

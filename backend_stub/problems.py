@@ -15,6 +15,7 @@ TITLES = {
     413: "Request too large",
     422: "Wrong value",
     429: "Too many requests",
+    431: "Request head too large",
     500: "Internal error",
     503: "Storage unavailable",
 }

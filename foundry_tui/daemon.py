@@ -29,8 +29,6 @@ STOP_SECONDS = 10.0
 """How long a backend may take to end after SIGTERM, before it is killed."""
 HEALTH_SECONDS = 5.0
 RESTART = "restart it, nothing is lost: foundry backend stop && foundry backend start"
-LOG_BYTES = 5_000_000
-LOGS_KEPT = 3
 SOCKET_PATH_BYTES = 107 if sys.platform.startswith("linux") else 103
 """What fits into the kernel's address of a Unix socket."""
 
@@ -292,22 +290,6 @@ def _make(folder: Path) -> None:
         raise DaemonError(f"the folder {folder} cannot be made: {error.strerror}") from None
 
 
-def rotate(log: Path) -> None:
-    """Keep the log short. The backend holds it open for appending, so it is copied and cut, never renamed."""
-    try:
-        if log.stat().st_size < LOG_BYTES:
-            return
-    except OSError:
-        return
-    for number in range(LOGS_KEPT, 1, -1):
-        with suppress(FileNotFoundError):
-            log.with_name(f"{log.name}.{number - 1}").replace(log.with_name(f"{log.name}.{number}"))
-    import shutil
-
-    shutil.copyfile(log, log.with_name(f"{log.name}.1"))
-    os.truncate(log, 0)
-
-
 @contextmanager
 def _locked(how: Plan) -> Iterator[None]:
     import fcntl
@@ -326,7 +308,6 @@ def _locked(how: Plan) -> Iterator[None]:
 
 def _spawn(how: Plan) -> None:
     """Start the backend detached and wait for its ready line. Raises `DaemonError` with its own words."""
-    rotate(how.log)
     try:
         log = os.open(how.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -334,7 +315,7 @@ def _spawn(how: Plan) -> None:
     try:
         before = os.fstat(log).st_size
         process = subprocess.Popen(
-            how.arguments(),
+            [*how.arguments(), "--log", str(how.log)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -9,6 +9,7 @@ from urllib.parse import unquote_plus, urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend_stub.problems import TITLES, RefusedError
+from backend_stub.server.protocol import HEAD_LIMIT, HEAD_TOO_LARGE
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.problems import PROBLEM_TYPE, Problem
 
@@ -57,14 +58,19 @@ class Guard:
                 self._log(scope, message["status"], time.perf_counter() - began)
             await send(message)
 
-        refused = self._refuse(dict(scope["headers"]))
+        refused = self._refuse(scope)
         if refused is not None:
             await _answer(send_named, *refused, request_id)
         else:
             await self._app(scope, receive_bounded, send_named)
 
-    def _refuse(self, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
+    def _refuse(self, scope: Scope) -> tuple[int, str] | None:
         """Status and detail of the refusal, or None."""
+        head = len(scope["raw_path"]) + len(scope["query_string"])
+        # the server takes more where all of it comes at once
+        if head + sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > HEAD_LIMIT:
+            return 431, HEAD_TOO_LARGE
+        headers = dict(scope["headers"])
         origin = headers.get(b"origin")
         if self._token is not None:
             host = headers.get(b"host", b"").decode("latin-1").lower()

@@ -1,14 +1,21 @@
 """HTTP/1.1 as uvicorn speaks it, but refusing in problems, and with an end to its patience."""
 
 import asyncio
+import logging
+import sys
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from backend_stub.problems import TITLES
 from foundry_tui.contract.codec import encode
+from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.problems import PROBLEM_TYPE, Problem
 
+logger = logging.getLogger(__name__)
+
+HEAD_LIMIT = 64 * 1024
+HEAD_TOO_LARGE = f"A request's line and headers can have at most {HEAD_LIMIT} bytes."
 REQUEST_SECONDS = 60.0
 """Time from the first byte of a request to its last, and of a connection on which nothing is asked."""
 
@@ -40,7 +47,10 @@ class Protocol(H11Protocol):
         self._watch()
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(400, "This is no HTTP/1.1 request that can be understood.")
+        if getattr(sys.exception(), "error_status_hint", 400) == 431:
+            self._refuse(431, HEAD_TOO_LARGE)
+        else:
+            self._refuse(400, "This is no HTTP/1.1 request that can be understood.")
 
     def _watch(self) -> None:
         """See to it that a request which is being sent, or awaited, comes to its end."""
@@ -63,11 +73,12 @@ class Protocol(H11Protocol):
     def _refuse(self, status: int, detail: str) -> None:
         """Answer, unless an answer is on its way already, and close."""
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            title = TITLES[status]
-            body = encode(Problem(status=status, title=title, detail=detail))
+            title, request_id = TITLES[status], uuid7()
+            logger.info("refused: %s", detail, extra={"fields": {"status": status, "request_id": request_id}})
+            body = encode(Problem(status=status, title=title, detail=detail, request_id=request_id))
             head = (
                 f"HTTP/1.1 {status} {title}\r\ncontent-type: {PROBLEM_TYPE}\r\ncontent-length: {len(body)}\r\n"
-                "connection: close\r\n\r\n"
+                f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
             )
             self.transport.write(head.encode() + body)
         self.transport.close()

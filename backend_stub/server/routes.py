@@ -254,9 +254,14 @@ async def _no_route(request: Request, error: Exception) -> Response:
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
-    logger.warning("%s %s: %s", request.method, request.url.path, error)
+    logger.warning("%s %s: %s", request.method, request.url.path, error, extra=_named(request))
     detail = f"Nothing was changed: {error}. Try again once that is mended."
     return _problem(request, Problem(status=503, title=TITLES[503], detail=detail), {"retry-after": "1"})
+
+
+def _named(request: Request) -> dict[str, object]:
+    """What a line of the log says of its request."""
+    return {"fields": {"request_id": request.scope["request_id"]}}
 
 
 async def _gone(request: Request, error: Exception) -> Response:
@@ -270,7 +275,7 @@ async def _stale(request: Request, error: Exception) -> Response:
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error, extra=_named(request))
     detail = "The backend failed in an unforeseen way; its log says more under this request id."
     return _problem(request, Problem(status=500, title=TITLES[500], detail=detail))
 

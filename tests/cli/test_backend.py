@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from foundry_tui.daemon import LOG_BYTES, rotate, wait_for_exit
+from backend_stub.log import LOG_BYTES
+from foundry_tui.daemon import wait_for_exit
 from tests.cli.world import FOUNDRY, Cli, serve
 
 
@@ -166,8 +167,9 @@ def test_whoever_listens_and_is_no_backend_is_told_apart(cli: Cli) -> None:
 
 
 def test_kill_in_the_middle_of_a_stage_and_the_task_goes_on_by_itself(cli: Cli) -> None:
-    cli.set_script({"default": {"create_sandbox": {"ms": 1000}}})
+    cli.set_script({"default": {"create_sandbox": {"hang": "before"}}})
     task_id = cli("create", "goes on", "--wait", "init_create_sandbox", "--json", code=0).json["task_id"]
+    cli.set_script({})
     os.kill(cli("backend", "status", "--json").json["pid"], signal.SIGKILL)
     # the next command starts the backend again; nobody asks for the task
     cli("watch", task_id, "--for", "idle", code=0)
@@ -183,23 +185,27 @@ def test_a_wrong_demo_script_is_told_in_the_backends_words(cli: Cli) -> None:
     assert cli("backend", "serve", code=2).err
 
 
-def test_the_log_is_cut_in_place_and_three_are_kept(tmp_path: Path) -> None:
-    log = tmp_path / "logs" / "backend.log"
-    log.parent.mkdir()
-    with log.open("ab") as backend:
-        for mark in b"abcde":
-            backend.write(bytes([mark]) * LOG_BYTES)
-            backend.flush()
-            rotate(log)
-            assert log.stat().st_size == 0
-        backend.write(b"and on\n")
-        backend.flush()
-        assert log.read_bytes() == b"and on\n"
-    kept = sorted(path.name for path in log.parent.iterdir())
-    assert kept == ["backend.log", "backend.log.1", "backend.log.2", "backend.log.3"]
-    assert log.with_name("backend.log.1").read_bytes()[:1] == b"e"
-    rotate(log)
-    assert log.read_bytes() == b"and on\n"
+def test_the_log_is_rotated_while_the_backend_runs_and_three_are_kept(cli: Cli) -> None:
+    pid = cli("backend", "start", "--json", code=0).json["pid"]
+    for mark in b"abcd":
+        with cli.log.open("ab") as log:
+            log.write(bytes([mark]) * LOG_BYTES + b"\n")
+        cli("list", code=0)
+    kept = sorted(path for path in cli.log.parent.iterdir() if path.name.startswith("backend.log"))
+    assert [path.name for path in kept] == ["backend.log", "backend.log.1", "backend.log.2", "backend.log.3"]
+    assert cli.log.stat().st_size < LOG_BYTES
+    assert [mark for path in kept[1:] for mark in b"abcd" if bytes([mark]) * 1000 in path.read_bytes()] == [*b"dcb"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in kept} == {0o600}
+    # a crash is told in the log of now
+    if Path("/proc").exists():
+        assert Path(f"/proc/{pid}/fd/2").resolve() == cli.log
+
+
+def test_every_line_of_the_log_is_json(cli: Cli) -> None:
+    cli.create("structured")
+    cli("backend", "stop", code=0)
+    lines = [json.loads(line) for line in cli.log.read_text().splitlines()]
+    assert all({"at", "level", "logger", "message"} <= set(line) for line in lines)
 
 
 def test_units_name_this_program(cli: Cli) -> None:

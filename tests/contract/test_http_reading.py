@@ -1,6 +1,8 @@
 """What is read: histories, stage logs, diffs, health, metrics; with paging, and with the methods that only look."""
 
 import json
+import socket
+from contextlib import suppress
 
 import pytest
 
@@ -88,8 +90,57 @@ def test_health_and_metrics(shared: BackendProcess) -> None:
     assert health["providers"]["demo"] == "ready"
     answer = shared.http.get("/v1/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
-    for name in ("foundry_create_seconds", "foundry_stage_outcomes", "foundry_streams", "foundry_commit_seconds"):
-        assert f"# TYPE {name}" in answer.text
+    assert "# TYPE foundry_create_seconds histogram" in answer.text
+
+
+def test_metrics_count_what_happened(backend: BackendProcess) -> None:
+    backend.set_script({"tasks": [{"match": "twice", "create_sandbox": {"fail": "no room", "times": 1}}]})
+    backend.wait_task(backend.create("plain")["task_id"], "idle")
+    backend.wait_task(backend.create("twice")["task_id"], "idle")
+    with backend.events("tasks") as events:
+        next(events)
+        told = dict(line.rsplit(" ", 1) for line in backend.http.get("/v1/metrics").text.splitlines() if line[0] != "#")
+    for name, count in {
+        "foundry_create_seconds_count": 2,
+        "foundry_queue_seconds_count": 2,
+        'foundry_stage_seconds_count{stage="create_sandbox"}': 2,
+        'foundry_stage_outcomes_total{outcome="completed",stage="create_sandbox"}': 2,
+        'foundry_stage_outcomes_total{outcome="retrying",stage="create_sandbox"}': 1,
+        "foundry_streams": 1,
+        "foundry_provisioning": 0,
+    }.items():
+        assert float(told[name]) == count, name
+    assert float(told['foundry_stage_seconds_sum{stage="create_sandbox"}']) < 60
+    assert float(told["foundry_commit_seconds_count"]) > 2
+    assert float(told['foundry_events_total{name="task"}']) > 2
+
+
+@pytest.mark.parametrize("size", [64_500, 66_000, 200_000])
+def test_a_head_that_is_too_large_is_told_so(shared: BackendProcess, size: int) -> None:
+    for at_once in (True, False):
+        with socket.socket(socket.AF_UNIX) as link:
+            link.connect(str(shared.socket))
+            head = b"GET /v1/health HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Big: " + b"x" * size + b"\r\n\r\n"
+            with suppress(BrokenPipeError, ConnectionResetError):
+                if at_once:
+                    link.sendall(head)
+                else:
+                    for start in range(0, len(head), 4_000):
+                        link.sendall(head[start : start + 4_000])
+            answer = b""
+            # what was not read of the request may reset the connection behind the answer
+            with suppress(ConnectionResetError):
+                while piece := link.recv(65_536):
+                    answer += piece
+        status, _, body = answer.partition(b"\r\n\r\n")
+        if size < 65_000:
+            assert status.startswith(b"HTTP/1.1 200")
+            continue
+        assert status.startswith(b"HTTP/1.1 431")
+        problem = json.loads(body)
+        assert "65536 bytes" in problem["detail"]
+        assert f"x-request-id: {problem['request_id']}".encode() in status
+        assert problem["request_id"] in shared.errors.read_text()
 
 
 def test_a_snapshot_keeps_what_ended_until_it_is_pruned(shared: BackendProcess) -> None:
