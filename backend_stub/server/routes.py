@@ -20,7 +20,7 @@ from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import TASKS, Topic, TopicKind
 from foundry_tui.contract.problems import PROBLEM_TYPE, Problem
 from foundry_tui.contract.records import SessionDetail
-from foundry_tui.contract.status import STAGES
+from foundry_tui.contract.status import LOG_STAGES
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,6 @@ MOST_EVENTS = 10_000
 """History events or stage log lines in one answer; `after` pages on."""
 MOST_STREAMS = 1_000
 """Event streams open at once, far more than people open and fewer than a process has descriptors."""
-LOG_STAGES = frozenset({*STAGES, "turn", "release_sandbox", "destroy_sandbox"})
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -143,7 +142,7 @@ class Routes:
         task_id = await self._known_task(request)
         stage = request.query_params.get("stage") or None
         if stage is not None and stage not in LOG_STAGES:
-            raise wrong_values(("stage", f"A stage is one of {', '.join(sorted(LOG_STAGES))}."))
+            raise wrong_values(("stage", f"A stage is one of {', '.join(LOG_STAGES)}."))
         after, limit = number(request, "after", -1, -1), number(request, "limit", MOST_EVENTS, 1, MOST_EVENTS)
         return json_answer({"lines": await self._backend.storage.lines(task_id, stage, after, limit)})
 

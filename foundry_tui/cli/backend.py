@@ -61,9 +61,10 @@ def backend() -> None:
 
 @backend.command()
 @_serve_options
+@json_option
 @pass_context
-def serve(context: Context, /, **flags: object) -> None:
-    """Run the backend in the foreground. Prints one JSON line {"listening", "pid"} when it is ready.
+def serve(context: Context, /, as_json: bool, **flags: object) -> None:
+    """Run the backend in the foreground. Prints one JSON line {"listening", "pid"} when it is ready, always.
 
     On TCP it needs a token, and listens on loopback only, unless it is allowed by name; then it wants TLS.
 
@@ -214,8 +215,9 @@ def _print_fact(name: str, value: object) -> None:
     show_default=True,
     help="Service manager.",
 )
+@json_option
 @pass_context
-def unit(context: Context, manager: str) -> None:
+def unit(context: Context, manager: str, as_json: bool) -> None:
     """Print a systemd user unit or a launchd plist that runs the backend from login on.
 
     \b
@@ -228,4 +230,8 @@ def unit(context: Context, manager: str) -> None:
     how = daemon.plan(context.settings)
     program = Path(sys.argv[0]).resolve()
     words = [str(program), "backend", "serve"] if program.name == "foundry" else how.arguments()
-    say((systemd_unit if manager == "systemd" else launchd_plist)(words, config.config_file()).rstrip("\n"))
+    text = (systemd_unit if manager == "systemd" else launchd_plist)(words, config.config_file())
+    if as_json:
+        say_json({"manager": manager, "unit": text})
+    else:
+        say(text.rstrip("\n"))

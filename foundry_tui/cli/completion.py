@@ -5,7 +5,8 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from foundry_tui import config
 from foundry_tui.cli.context import Context
-from foundry_tui.cli.output import printable, say
+from foundry_tui.cli.output import printable, say, say_json
+from foundry_tui.cli.parameters import json_option
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.wire import Link, RefusedError, UnreachableError
 
@@ -18,8 +19,9 @@ _INSTALL = {
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@json_option
 @click.pass_context
-def completion(ctx: click.Context, shell: str) -> None:
+def completion(ctx: click.Context, shell: str, as_json: bool) -> None:
     """Print the completion script of a shell: commands, options, statuses and task ids.
 
     \b
@@ -32,7 +34,11 @@ def completion(ctx: click.Context, shell: str) -> None:
     assert found is not None
     root = ctx.find_root().command
     # of its class, only bash asks the shell for its version when asked for its source
-    say(found(root, {}, "foundry", "_FOUNDRY_COMPLETE").source().rstrip("\n"))
+    script = found(root, {}, "foundry", "_FOUNDRY_COMPLETE").source()
+    if as_json:
+        say_json({"shell": shell, "script": script})
+    else:
+        say(script.rstrip("\n"))
 
 
 def complete_tasks(ctx: click.Context, incomplete: str) -> list[CompletionItem]:

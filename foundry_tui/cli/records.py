@@ -16,7 +16,7 @@ from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import HistoryEvent, LogLine, TaskDetail
 from foundry_tui.contract.requests import HistoryPage, LogPage, LogSnapshot
-from foundry_tui.contract.status import ENDED
+from foundry_tui.contract.status import ENDED, LOG_STAGES
 from foundry_tui.wire import Link, RefusedError
 
 PAGE = 1000
@@ -69,7 +69,7 @@ def _history(link: Link, task_id: str | None, given: str | None) -> Iterator[His
 
 @click.command()
 @task_argument
-@click.option("--stage", help="Only what this stage printed.")
+@click.option("--stage", type=click.Choice(LOG_STAGES), metavar="STAGE", help="Only what this stage printed.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is printed from now on, until the task ends.")
 @json_option
 @pass_context

@@ -30,6 +30,8 @@ class StageName(StrEnum):
 
 
 STAGES: tuple[StageName, ...] = tuple(StageName)
+LOG_STAGES: tuple[str, ...] = (*map(str, STAGES), "turn", "release_sandbox", "destroy_sandbox")
+"""What a line of the stage log can be of."""
 
 STATUS_OF_STAGE: dict[StageName, TaskStatus] = {stage: TaskStatus(f"init_{stage}") for stage in STAGES}
 STAGE_OF_STATUS: dict[TaskStatus, StageName] = {status: stage for stage, status in STATUS_OF_STAGE.items()}
