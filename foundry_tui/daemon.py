@@ -175,6 +175,11 @@ def ensure(how: Plan) -> Running:
 
 def start(how: Plan) -> Running:
     """The running backend, after starting it if need be. Raises `DaemonError`."""
+    if how.listen.endswith(":0") and how.target.uds is None:
+        raise DaemonError(
+            f"{how.listen} is a port of the moment, at which nobody would find the backend again",
+            hint="name a port, or run it in the foreground: foundry backend serve",
+        )
     with _locked(how):
         found = _find(how)
         if found is not None and not _gives_way(how, found):

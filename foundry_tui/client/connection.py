@@ -39,6 +39,9 @@ class Target(Struct, frozen=True):
             if not path:
                 raise ValueError("unix: needs the path of a socket behind it")
             return cls("http://localhost", path, token)
+        if any(mark in text for mark in "@?#"):
+            # not said again: there may be a password in it
+            raise ValueError("a backend's address has no user and no query: its token goes into a file (--token-file)")
         url = text if text.startswith(("http://", "https://")) else f"http://{text}"
         try:
             parts = urlsplit(url)

@@ -5,12 +5,14 @@ import os
 import signal
 import socket
 import stat
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
 from backend_stub.log import LOG_BYTES
 from foundry_tui.daemon import wait_for_exit
+from tests.cli.terminal import terminal
 from tests.cli.world import FOUNDRY, Cli, serve
 
 
@@ -20,6 +22,33 @@ def test_ten_at_the_same_moment_start_one_backend(cli: Cli) -> None:
     assert [process.returncode for process in together] == [0] * 10, answers
     assert cli.log.read_text().count("Started server process") == 1
     assert cli("backend", "status", code=0).out
+    if Path("/proc").exists():
+        assert len(backends_on(cli)) == 1
+
+
+@pytest.mark.slow
+def test_ten_apps_at_the_same_moment_start_one_backend(cli: Cli) -> None:
+    with ExitStack() as stack:
+        apps = [stack.enter_context(terminal(cli)) for _ in range(10)]
+        for shown in apps:
+            shown.read_until("live", seconds=90)
+        assert cli.log.read_text().count("Started server process") == 1
+        if Path("/proc").exists():
+            assert len(backends_on(cli)) == 1
+        for shown in apps:
+            shown.type(b"\x11")
+        assert [shown.wait() for shown in apps] == [0] * 10
+
+
+def backends_on(cli: Cli) -> list[str]:
+    """The backend processes that run on the data folder of this world."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = process.read_bytes().split(b"\0")
+            if b"backend_stub" in words and str(cli.folder / "data" / "foundry").encode() in words:
+                found.append(process.parent.name)
+    return found
 
 
 def test_a_command_starts_the_backend_and_it_goes_on(cli: Cli) -> None:
@@ -83,7 +112,7 @@ def test_a_second_backend_on_the_folder_refuses_with_one_sentence(cli: Cli) -> N
     ("words", "named"),
     [
         (("--data-dir", "/proc/nothing"), "/proc/nothing"),
-        (("--listen", "127.0.0.1:0"), "token"),
+        (("--listen", "127.0.0.1:9"), "token"),
         (("--listen", "127.0.0.1:0", "--token-file", "/dev/null"), "/dev/null"),
         (("--listen", "127.0.0.1:0", "--token-file", "/nowhere"), "/nowhere"),
         (("--database", "mysql://x"), "mysql"),
@@ -94,6 +123,14 @@ def test_a_start_that_cannot_be_is_exit_1_and_names_why(cli: Cli, words: tuple[s
         done = cli("backend", command, *words, code=1)
         assert named in done.err
         assert done.out == ""
+
+
+def test_a_port_of_the_moment_is_for_the_foreground(cli: Cli, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret")
+    done = cli("backend", "start", "--listen", "127.0.0.1:0", "--token-file", str(token), code=1)
+    assert "name a port" in done.err
+    assert not cli.log.exists()
 
 
 @pytest.mark.parametrize("words", [("--listen", "nowhere"), ("--max-provisioning", "0"), ("--max-provisioning", "x")])

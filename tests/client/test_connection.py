@@ -36,6 +36,13 @@ def test_what_is_no_address_is_said(text: str) -> None:
         Target.parse(text)
 
 
+@pytest.mark.parametrize("text", ["https://me:hush@h:1", "me:hush@h:1", "http://h:1/?token=hush", "hush@h", "h:1#hush"])
+def test_a_secret_in_an_address_is_refused_and_not_said_again(text: str) -> None:
+    with pytest.raises(ValueError, match="--token-file") as refused:
+        Target.parse(text)
+    assert "hush" not in str(refused.value)
+
+
 class Answer(httpx.AsyncBaseTransport):
     """Answers everything in one way."""
 
