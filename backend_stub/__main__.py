@@ -78,7 +78,11 @@ def main() -> int:
     # Until there is a server to stop in good order, there is nothing that would have to be.
     signal.signal(signal.SIGTERM, lambda number, frame: os._exit(0))
     options = _options()
-    set_up_logging(options.log)
+    try:
+        set_up_logging(options.log)
+    except OSError as error:
+        print(f"foundry backend: the log {options.log} cannot be written: {error.strerror}", file=sys.stderr)  # noqa: T201
+        return 1
     _ask_for_descriptors()
     try:
         settings = read_settings(os.environ, options.max_provisioning)
