@@ -30,6 +30,7 @@ from foundry_tui.context import (
 from foundry_tui.task_conditions import (
     offers,
     why_no_closing,
+    why_no_folder,
     why_no_new_session,
     why_no_other_session,
     why_no_path,
@@ -271,6 +272,15 @@ _TASK_SCREEN: Sequence[Action] = (
     Action("show_changes", "c", "changes", "The files that the task changed, or back.", "View", _K, footer=12),
     Action("show_details", "d", "details", "Branch, path, ids and times, or back.", "View", _K, footer=13),
     Action("rename", "f2", "rename", "Give the task another title.", "Tasks", _K, why_not=needs_real),
+    Action(
+        "open_sandbox",
+        "E",
+        "open in editor",
+        "Open the sandbox's folder in $EDITOR.",
+        "Tasks",
+        _K,
+        why_not=why_no_folder,
+    ),
     Action("copy_path", "p", "copy path", "Copy the sandbox's path.", "Tasks", _K, why_not=why_no_path),
     Action("line_up", "up,k", "up", "One line up.", "Move", _K, palette=False),
     Action("line_down", "down,j", "down", "One line down.", "Move", _K, palette=False),

@@ -1,10 +1,12 @@
 """Why an action of the task screen cannot be done now."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from foundry_tui.context import Context, needs_real
 from foundry_tui.contract.records import SessionStatus, TaskDetail
 from foundry_tui.contract.status import ENDED, RELEASING
+from foundry_tui.editors import why_no_editor
 
 _LEFT = ENDED | RELEASING
 
@@ -51,6 +53,17 @@ def why_no_other_session(context: Context) -> str | None:
 def why_no_path(context: Context) -> str | None:
     task = context.task
     return None if isinstance(task, TaskDetail) and task.sandbox is not None else "it has no sandbox yet"
+
+
+def why_no_folder(context: Context) -> str | None:
+    """Why its sandbox cannot be opened in an editor."""
+    task = context.task
+    missing = why_no_path(context)
+    if missing or not isinstance(task, TaskDetail) or task.sandbox is None:
+        return missing
+    if not Path(task.sandbox.cwd).is_dir():
+        return "the provider demo makes no folder" if task.provider == "demo" else "its folder is gone or elsewhere"
+    return why_no_editor()
 
 
 def offers(place: int) -> Callable[[Context], bool]:

@@ -15,6 +15,7 @@ from foundry_tui.contract import codec
 from foundry_tui.contract.records import FileDiff, TaskDetail
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import PROVISIONING, TaskStatus
+from foundry_tui.editors import editor_command, is_windowed
 
 
 def _folder(task: TaskDetail, given: str) -> Path:
@@ -53,34 +54,40 @@ def path(context: Context, task: str, as_json: bool) -> None:
 
 @click.command()
 @task_argument
+@click.option("--editor", is_flag=True, help="Open the folder in $VISUAL or $EDITOR instead of a shell.")
 @click.option("--json", "as_json", is_flag=True, help="Print what would be run, as JSON, and run nothing.")
 @pass_context
-def attach(context: Context, task: str, as_json: bool) -> None:
-    """Open a shell ($SHELL) in a task's sandbox; inside tmux, in a new window.
+def attach(context: Context, task: str, editor: bool, as_json: bool) -> None:
+    """Open a shell ($SHELL) in a task's sandbox, or an editor; inside tmux, in a new window.
 
     \b
     Examples:
       foundry attach 0193a2b4
+      foundry attach 0193a2b4 --editor
     """
     detail = context.task(task)
     folder = _folder(detail, task)
-    shell = os.environ.get("SHELL") or "/bin/sh"
-    words = [shell]
-    if os.environ.get("TMUX"):
+    words = [*editor_command(), str(folder)] if editor else [os.environ.get("SHELL") or "/bin/sh"]
+    windowed = editor and is_windowed(words)
+    if os.environ.get("TMUX") and not windowed:
         name = printable(detail.branch or detail.task_id[:8])
-        words = ["tmux", "new-window", "-n", name, "-c", str(folder), "--", shell]
+        words = ["tmux", "new-window", "-n", name, "-c", str(folder), "--", *words]
     if as_json:
         say_json({"task_id": detail.task_id, "path": str(folder), "command": words})
         return
-    if not sys.stdin.isatty() and "TMUX" not in os.environ:
+    if not sys.stdin.isatty() and "TMUX" not in os.environ and not windowed:
         raise CommandError(
-            "there is no terminal to open a shell on", hint=f'go there with: cd "$(foundry path {task})"'
+            f"there is no terminal to open {'an editor' if editor else 'a shell'} on",
+            hint=f'go there with: cd "$(foundry path {task})"',
         )
     os.chdir(folder)
     try:
         os.execvp(words[0], words)
     except OSError as error:
-        raise CommandError(f"{words[0]} cannot be run: {error.strerror}", hint="set SHELL to your shell") from None
+        raise CommandError(
+            f"{words[0]} cannot be run: {error.strerror}",
+            hint=f"set {'EDITOR to your editor' if editor else 'SHELL to your shell'}",
+        ) from None
 
 
 @click.command()

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import events, on
-from textual.app import ComposeResult, SuspendNotSupported
+from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, Static, TextArea
 from textual_autocomplete import AutoComplete, DropdownItem, TargetState
@@ -15,7 +15,7 @@ from foundry_tui.context import NEW_TASK
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.base import FoundryDialog
-from foundry_tui.screens.editor import EditorFailed, edit
+from foundry_tui.screens.editor import edit, lend_terminal
 from foundry_tui.screens.repository_check import Place, folders_below, judge
 from foundry_tui.view.new_task import (
     HINTS,
@@ -346,20 +346,12 @@ class NewTaskScreen(FoundryDialog[None]):
         self.run_worker(self._edit_prompt(), group="editor", exclusive=True)
 
     async def _edit_prompt(self) -> None:
-        """Give the terminal to the editor, drawing nothing meanwhile, and take its text."""
         prompt = self.query_one(TextArea)
-        try:
-            with self.app.batch_update(), self.app.suspend():
-                text = await edit(prompt.text)
-        except SuspendNotSupported:
-            self.notify("This terminal cannot be given to an editor.", severity="warning")
-        except EditorFailed as failure:
-            self.notify(str(failure), severity="error", markup=False)
-        else:
+        text = await lend_terminal(self, lambda: edit(prompt.text))
+        if text is not None:
             prompt.load_text(text)
             prompt.move_cursor(prompt.document.end)
             prompt.focus()
-        self.refresh(layout=True)
 
     def action_toggle_options(self) -> None:
         self.toggle_class("-unfolded")

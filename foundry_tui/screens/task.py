@@ -16,6 +16,7 @@ from foundry_tui.context import TASK, Context
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import PromptState, SessionSummary, TaskDetail, TaskSummary
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
+from foundry_tui.screens.sandbox_actions import SandboxActions
 from foundry_tui.screens.scrolling import ScrollActions, Scrolled
 from foundry_tui.screens.session_actions import SessionActions
 from foundry_tui.screens.task_holds import Holds, Unsent
@@ -47,7 +48,7 @@ BREAKPOINTS = [(0, "-narrow"), (80, "-medium"), (WIDE, "-wide")]
 """Style classes of the screen, by columns."""
 
 
-class TaskScreen(ScrollActions, SessionActions):
+class TaskScreen(ScrollActions, SandboxActions, SessionActions):
     """One task. While it is open it holds the task's topic, the visible session's, and the log's while that shows."""
 
     SCREEN_NAME = TASK
@@ -478,12 +479,6 @@ class TaskScreen(ScrollActions, SessionActions):
 
     def action_rename(self) -> None:
         self._header.edit_title()
-
-    def action_copy_path(self) -> None:
-        task = self.record
-        if isinstance(task, TaskDetail) and task.sandbox is not None:
-            self.app.copy_to_clipboard(task.sandbox.cwd)
-            self.notify(f"Copied {task.sandbox.cwd}", timeout=2)
 
     @property
     def scrolled(self) -> Scrolled:

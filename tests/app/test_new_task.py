@@ -18,7 +18,7 @@ from foundry_tui.contract.problems import FieldError, Problem
 from foundry_tui.contract.records import Repo
 from foundry_tui.contract.requests import CreateTask, TasksSnapshot
 from foundry_tui.contract.status import TaskStatus
-from foundry_tui.screens.editor import EditorFailed, edit, editor_command
+from foundry_tui.screens.editor import EditorFailed, edit
 from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.repository_check import folders_below, judge
 from foundry_tui.screens.task import TaskScreen
@@ -337,12 +337,6 @@ async def test_an_editor_that_fails_leaves_the_prompt_as_it_was() -> None:
         await edit("begun", {**os.environ, "EDITOR": "false"})
     with pytest.raises(EditorFailed, match="could not be started"):
         await edit("begun", {**os.environ, "EDITOR": "/nowhere/at-all"})
-
-
-def test_the_editor_is_visual_then_editor_then_vi() -> None:
-    assert editor_command({"VISUAL": "code --wait", "EDITOR": "nano"}) == ["code", "--wait"]
-    assert editor_command({"EDITOR": "nano"}) == ["nano"]
-    assert editor_command({}) == ["vi"]
 
 
 async def test_a_terminal_that_cannot_be_lent_says_so() -> None:

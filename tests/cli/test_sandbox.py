@@ -28,6 +28,20 @@ def test_path_and_attach_lead_into_the_worktree(cli: Cli, made: tuple[str, Path]
     assert "no terminal" in cli("attach", task_id, code=1).err
 
 
+def test_attach_opens_an_editor_too(cli: Cli, made: tuple[str, Path], tmp_path: Path) -> None:
+    task_id, folder = made
+    told = cli("attach", task_id, "--editor", "--json", environ={"EDITOR": "nano -w"}, code=0).json
+    assert told["command"] == ["nano", "-w", str(folder)]
+    inside = cli("attach", task_id, "--editor", "--json", environ={"EDITOR": "nano", "TMUX": "x"}, code=0).json
+    assert inside["command"][-3:] == ["--", "nano", str(folder)]
+    assert "an editor" in cli("attach", task_id, "--editor", environ={"EDITOR": "nano"}, code=1).err
+    windowed = tmp_path / "code"
+    windowed.write_text("#!/bin/sh\necho $PWD $1\n")
+    windowed.chmod(0o755)
+    opened = cli("attach", task_id, "--editor", environ={"EDITOR": str(windowed), "TMUX": "x"}, code=0)
+    assert opened.out == f"{folder} {folder}\n"
+
+
 def test_attach_is_a_shell_in_the_worktree(cli: Cli, made: tuple[str, Path]) -> None:
     task_id, folder = made
     with terminal(cli, "attach", task_id, SHELL="/bin/sh", PS1="> ") as shell:

@@ -1,0 +1,43 @@
+"""What can be done with the folder of the task that a screen shows."""
+
+from functools import partial
+
+from foundry_tui.contract.records import Sandbox, TaskDetail, TaskSummary
+from foundry_tui.editors import editor_command, is_windowed
+from foundry_tui.screens.base import FoundryScreen
+from foundry_tui.screens.editor import EditorFailed, lend_terminal, open_folder
+
+
+class SandboxActions(FoundryScreen[None]):
+    """The actions on the task's sandbox."""
+
+    @property
+    def record(self) -> TaskSummary | None:
+        """The task as far as it is known."""
+        raise NotImplementedError
+
+    @property
+    def _sandbox(self) -> Sandbox | None:
+        task = self.record
+        return task.sandbox if isinstance(task, TaskDetail) else None
+
+    def action_copy_path(self) -> None:
+        if (sandbox := self._sandbox) is not None:
+            self.app.copy_to_clipboard(sandbox.cwd)
+            self.notify(f"Copied {sandbox.cwd}", timeout=2, markup=False)
+
+    def action_open_sandbox(self) -> None:
+        if (sandbox := self._sandbox) is not None:
+            self.run_worker(self._open(sandbox.cwd), group="editor", exclusive=True)
+
+    async def _open(self, folder: str) -> None:
+        command = editor_command()
+        if not is_windowed(command):
+            await lend_terminal(self, partial(open_folder, folder))
+            return
+        try:
+            await open_folder(folder)
+        except EditorFailed as failure:
+            self.notify(str(failure), severity="error", markup=False)
+        else:
+            self.notify(f"Opened in {command[0]}", timeout=2, markup=False)
