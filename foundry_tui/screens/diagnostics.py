@@ -10,7 +10,7 @@ from textual.widgets import DataTable, Static
 from foundry_tui.actions import bindings
 from foundry_tui.context import DIAGNOSTICS
 from foundry_tui.screens.base import FoundryScreen
-from foundry_tui.view.report import TOPIC_COLUMNS, head_lines, log_line, topic_row
+from foundry_tui.view.report import TOPIC_COLUMNS, head_lines, log_lines, topic_row
 from foundry_tui.widgets.bars import ActionBar, TopBar
 
 LOG_LINES = 200
@@ -59,5 +59,5 @@ class DiagnosticsScreen(FoundryScreen[None]):
         for topic in report.topics:
             table.add_row(*topic_row(topic, report.at))
         zone = datetime.now().astimezone().tzinfo
-        lines = [log_line(event, zone) if zone is not None else log_line(event) for event in reversed(report.log)]
-        self.query_one("#log-lines", Static).update("\n".join(lines[:LOG_LINES]) or "nothing yet")
+        lines = log_lines(report.log[-LOG_LINES:], zone)
+        self.query_one("#log-lines", Static).update("\n".join(lines) or "nothing yet")

@@ -46,7 +46,7 @@ STAND_IN = "next"
 """The id of the task that stands in for the one that will be created."""
 
 
-BREAKPOINTS = [(0, "-tiny"), (22, "-short"), (36, "-tall")]
+BREAKPOINTS = [(0, "-tiny"), (22, "-short"), (32, "-fair"), (36, "-tall")]
 """Style classes of the dialog, by rows: where not all of it fits, its fields scroll."""
 
 

@@ -166,16 +166,14 @@ class TasksScreen(FoundryScreen[object]):
 
     def _show_bar(self) -> None:
         order = self._list.order
-        pieces: list[Piece] = [("Foundry", "bold $primary")]
         roomy = self.size.width >= ROOM_FOR_TOTAL
+        told: list[Piece] = []
         if order.total and roomy:
-            pieces.append((f"  {order.total:,} task{'s' * (order.total != 1)}", "$foreground"))
-        separator = self.foundry.glyphs.separator
+            told.append((f"{order.total:,} task{'s' * (order.total != 1)}", "$foreground"))
         for group, one, many, style in _COUNTS:
             count = order.counts[group]
             if count:
-                between = f" {separator} " if len(pieces) > 1 else "  "
-                pieces += [(between, "$text-faint"), (f"{count:,} {one if count == 1 else many}", style)]
+                told.append((f"{count:,} {one if count == 1 else many}", style))
         notes = []
         if order.terms:
             notes.append(f"{order.shown:,} shown")
@@ -185,8 +183,16 @@ class TasksScreen(FoundryScreen[object]):
             notes.append("by repository")
         if order.sorting is not Sorting.NEWEST:
             notes.append(f"{order.sorting} first" if order.sorting is Sorting.CHANGED else f"by {order.sorting}")
-        for note in notes:
-            pieces += [(f" {separator} ", "$text-faint"), (note, "$text-primary")]
+        marks: list[Piece] = [(note, "$text-primary") for note in notes]
+        # Where there is little room, what was done to the list is said first, and the name of the app not at all.
+        told = [*told, *marks] if roomy else [*marks, *told]
+        pieces: list[Piece] = []
+        if roomy or not told:
+            pieces.append(("Foundry", "bold $primary"))
+            told[:1] = [(f"  {text}", style) for text, style in told[:1]]
+        between = f" {self.foundry.glyphs.separator} " if roomy else "  "
+        for place, piece in enumerate(told):
+            pieces += [(between, "$text-faint"), piece] if place else [piece]
         self._bar.show(pieces)
 
     def _show_face(self) -> None:

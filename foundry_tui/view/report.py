@@ -1,5 +1,6 @@
 """The diagnostics of the client as tables of words."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 
 from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, TopicDiagnostics
@@ -68,11 +69,15 @@ def head_lines(report: Diagnostics) -> list[tuple[str, str]]:
     ]
 
 
-def log_line(event: ConnectionEvent, zone: tzinfo = UTC) -> str:
-    """One line of the connection log, with the time of day."""
-    moment = datetime.fromtimestamp(event.at / 1000, zone)
-    clock = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
-    return plain(f"{clock}  {short_topic(event.topic):<{SHORT_TOPIC}}  {event.kind:<12} {event.detail}").rstrip()
+def log_lines(log: Sequence[ConnectionEvent], zone: tzinfo | None = None) -> list[str]:
+    """The connection log, newest first, with times of day; its columns as wide as they have to be."""
+    width = max((len(short_topic(event.topic)) for event in log), default=0)
+    lines = []
+    for event in reversed(log):
+        moment = datetime.fromtimestamp(event.at / 1000, zone or UTC)
+        clock = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
+        lines.append(plain(f"{clock}  {short_topic(event.topic):<{width}}  {event.kind:<10}  {event.detail}").rstrip())
+    return lines
 
 
 def _count(number: int, what: str) -> str:

@@ -93,7 +93,8 @@ class FailureCard(Drawn):
     def render_line(self, y: int) -> Strip:
         lines = self._lines(self.size.width)
         text = lines[y] if y < len(lines) else Text()
-        return strip_of(text, self.size.width, self.base)
+        width = self.size.width
+        return strip_of(text, width - 1, self.base).adjust_cell_length(width, self.base)
 
     def _lines(self, width: int) -> list[Text]:
         failure = self._failure

@@ -126,6 +126,11 @@ def test_killing_asks(snap_compare: SnapCompare) -> None:
     assert snap_compare(app_of(scenes.permission_scene()), terminal_size=MEDIUM, run_before=opened("x"))
 
 
+def test_new_session(snap_compare: SnapCompare) -> None:
+    keys = ("t", *"review", "tab", *"cod")
+    assert snap_compare(app_of(scenes.status_scene(TaskStatus.IDLE)), terminal_size=NARROW, run_before=opened(*keys))
+
+
 def test_new_task(snap_compare: SnapCompare) -> None:
     store = scenes.status_scene(TaskStatus.IDLE)
     assert snap_compare(app_of(store), terminal_size=MEDIUM, run_before=dialog(*"fix it"))

@@ -17,6 +17,8 @@ from foundry_tui.widgets.peek import Peek
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, SECOND, make_detail, make_task, task_id
 from tests.app.harness import OFFLINE, Stage, make_store, put, put_detail, remove, stage
+from tests.app.looking import text_of
+from tests.app.worlds import store_of_every_state
 
 pytestmark = pytest.mark.anyio
 
@@ -541,3 +543,12 @@ async def test_nothing_wakes_for_spinners_when_nothing_turns() -> None:
         put(s.store, make_task(1, S.CREATE_SANDBOX))
         await s.flush()
         assert tasks.turning
+
+
+@pytest.mark.parametrize("keys", [(), ("slash", *"api"), ("v", "space")])
+async def test_the_bar_of_a_narrow_list_cuts_no_count(keys: tuple[str, ...]) -> None:
+    async with stage(store_of_every_state(), size=(60, 28)) as s:
+        await s.press(*keys)
+        line = text_of(s, TopBar)
+        assert "3 failed" in line
+        assert "…" not in line
