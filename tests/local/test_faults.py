@@ -277,13 +277,38 @@ async def test_a_turn_whose_server_died_while_the_backend_was_down_fails(world: 
     async with world.provider() as provider:
         await provider.agents.attach(world.call(task))
         for _ in range(2):
-            with pytest.raises(AgentError, match="in the middle of this turn"):
+            with pytest.raises(AgentError, match="in this turn while nobody"):
                 await provider.agents.follow(world.call(task), said, told)
         told = await turn(provider, world, task, "say again", "p2")
         assert told.text == "again"
         assert "does not remember" in told.of(TranscriptKind.NOTICE)[0]
-        with pytest.raises(AgentError, match="in the middle of this turn"):
+        with pytest.raises(AgentError, match="in this turn while nobody"):
             await provider.agents.follow(world.call(task), said, told)
+    assert len(world.agent_saw("session/prompt")) == 2
+
+
+@pytest.mark.parametrize("gone", ["agent", "server"])
+async def test_a_turn_that_ended_as_the_backend_did_is_told_again_or_fails(world: World, gone: str) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        said = prompt(task, "say all of it")
+        assert (await turn(provider, world, task, said.text)).text == "all of it"
+    if gone == "agent":
+        os.kill(world.agent_pids()[0], signal.SIGKILL)
+    else:
+        end_server(world, task)
+    told = Told()
+    async with world.provider() as provider:
+        await provider.agents.attach(world.call(task))
+        await provider.agents.deliver(world.call(task), said, told)
+        if gone == "agent":
+            # The server's ring still has it.
+            await provider.agents.follow(world.call(task), said, told)
+            assert told.text == "all of it"
+        else:
+            with pytest.raises(AgentError, match="while nobody was listening"):
+                await provider.agents.follow(world.call(task), said, told)
+        assert (await turn(provider, world, task, "say again", "p2")).text == "again"
     assert len(world.agent_saw("session/prompt")) == 2
 
 

@@ -12,10 +12,10 @@ from anyio.abc import TaskGroup
 from backend_stub.agents.base import Turn
 from backend_stub.agents.sandbox_agent import processes, server
 from backend_stub.agents.sandbox_agent.binary import HOW_TO_GET, NAME, find_binary
-from backend_stub.agents.sandbox_agent.link import Link, RefusedError
+from backend_stub.agents.sandbox_agent.link import Link
 from backend_stub.agents.sandbox_agent.policy import Policy
 from backend_stub.agents.sandbox_agent.server import Server
-from backend_stub.agents.sandbox_agent.session import Session
+from backend_stub.agents.sandbox_agent.session import Session, UntakenError
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SessionState, StateFolder
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.providers.base import AgentError, Call
@@ -28,7 +28,7 @@ SETTLE = 1.0
 
 REMEMBERS = "The agent was started anew and has read the conversation so far."
 FORGOT = "The agent was started anew; it does not remember the conversation so far."
-LOST_TURN = "the agent went away in the middle of this turn, while nobody was listening; ask it again"
+LOST_TURN = "the agent went away in this turn while nobody was listening; look at what it did, and ask it again"
 
 Wrap = Callable[[Sequence[str], Path], Sequence[str]]
 """Turns the command of a server into the one that is run; the path is where the agent works."""
@@ -128,7 +128,7 @@ class SandboxAgentRuntime:
             session = await self._renew(call, session)
         try:
             await session.hand_over(prompt.prompt_id, prompt.text)
-        except RefusedError as refusal:
+        except UntakenError as refusal:
             # The agent had died unseen: once more, with a new one.
             call.log(f"the agent did not take the prompt: {refusal.message}")
             session = await self._renew(call, session)
@@ -299,13 +299,16 @@ class SandboxAgentRuntime:
         link = Link(running, state.server_id)
         if state.server_id not in await running.places():
             return None
+        alive = True
         if all(mark.phase == ENDED for mark in state.prompts.values()):
             try:
                 # Changes nothing, and tells a dead agent from a silent one.
                 await link.notify("session/cancel", {"sessionId": state.acp_session})
             except AgentError:
-                return None
-        session = Session.resumed(link, state, folder, self._task_group(), self)
+                alive = False
+        if not alive and all(mark.told for mark in state.prompts.values()):
+            return None
+        session = Session.resumed(link, state, folder, self._task_group(), self, alive=alive)
         self._sessions[state.session_id] = session
         call.log(f"found session {state.session_id} with {state.agent} again")
         return session
@@ -323,9 +326,9 @@ class SandboxAgentRuntime:
         # What was never acknowledged may be handed to the new agent; what was is lost with the old one.
         state.prompts = {id_: mark for id_, mark in state.prompts.items() if mark.phase != SENDING}
         for mark in state.prompts.values():
-            if mark.phase != ENDED:
-                mark.phase = ENDED
+            if not mark.told:
                 mark.error = LOST_TURN
+            mark.phase = ENDED
             # The new agent's stream is counted from its own beginning.
             mark.ended_at = 0
             mark.settled = True

@@ -22,6 +22,8 @@ PROTOCOL_VERSION = 1
 AUTH_REQUIRED = -32000
 RECEIPT_GRACE = 0.25
 """Seconds in which a prompt that was handed over may still be refused before it counts as received."""
+REFUSAL_WAIT = 1.0
+"""Seconds that the server has to refuse a prompt for an agent that turns out to have died."""
 EVIDENCE_WAIT = 0.5
 """Seconds to look in the replayed stream for signs that the agent has a prompt that was being sent at a restart."""
 RECONNECTS = 20
@@ -33,6 +35,10 @@ STOP_GRACE = 10.0
 CANCELLED: dict[str, Any] = {"outcome": {"outcome": "cancelled"}}
 
 logger = logging.getLogger(__name__)
+
+
+class UntakenError(AgentError):
+    """The prompt did not reach the agent, so another one may have it."""
 
 
 class Owner(Protocol):
@@ -101,20 +107,27 @@ class Session:
         self._refused: AgentError | None = None
         self._floor = 0
         self._over = False
+        self._mourned = False
 
     # Opening and closing
 
     @classmethod
-    def resumed(cls, link: Link, state: SessionState, folder: StateFolder, group: TaskGroup, owner: Owner) -> "Session":
-        """A session that lives on in a server that was found again; its stream goes on behind what was seen."""
+    def resumed(
+        cls, link: Link, state: SessionState, folder: StateFolder, group: TaskGroup, owner: Owner, *, alive: bool
+    ) -> "Session":
+        """A session that lives on in a server that was found again; its stream goes on behind what was seen.
+
+        Of an agent that is not `alive` only what it said last is left to be told.
+        """
         session = cls(link, state, folder, group, owner)
+        session._mourned = not alive
         last = next(reversed(state.prompts.items()), None)
         if last is not None:
             prompt_id, mark = last
-            if mark.phase == ENDED and mark.error is None and not mark.settled:
+            if not mark.told:
                 # Its end may not have been committed: it can be told again.
-                mark.phase = SENT
-            session.active = None if mark.phase == ENDED else prompt_id
+                mark.phase = SENT if mark.phase == ENDED else mark.phase
+                session.active = prompt_id
         group.start_soon(session.pump)
         return session
 
@@ -188,7 +201,7 @@ class Session:
 
     def failure(self) -> AgentError | None:
         """Why the agent is lost or did not take the prompt; None while all is well."""
-        return self.lost or self._refused
+        return self._refused or self.lost
 
     def close(self) -> None:
         """Stop reading the stream; the agent goes on."""
@@ -315,7 +328,7 @@ class Session:
         self._wake.set()
         if self._opening is not None:
             self._opening.cancel()
-        elif self.active is None or self._over:
+        elif not self._mourned and (self.active is None or self._over):
             await self._owner.lost(self, reason)
 
     # Prompts
@@ -326,7 +339,10 @@ class Session:
         return mark is not None and mark.phase != SENDING
 
     async def hand_over(self, prompt_id: str, text: str) -> None:
-        """Send a prompt unless the agent has it; returns once it has. Raises `AgentError` when it is refused."""
+        """Send a prompt unless the agent has it; returns once it has.
+
+        Raises `UntakenError` when it did not reach the agent, `AgentError` when the agent died of it.
+        """
         mark = self.state.prompts.get(prompt_id)
         if mark is not None and mark.phase == SENDING:
             with anyio.move_on_after(EVIDENCE_WAIT):
@@ -338,7 +354,7 @@ class Session:
         if self.has(prompt_id):
             return
         if self.lost is not None:
-            raise self.lost
+            raise UntakenError(self.lost.message)
         for earlier in self.state.prompts.values():
             earlier.phase = ENDED
             earlier.settled = True
@@ -364,12 +380,17 @@ class Session:
         with anyio.move_on_after(RECEIPT_GRACE):
             while not self._inbox and self.failure() is None:
                 await self._woken()
+        if self.gone() and not self._inbox:
+            # A prompt for an agent that was dead is refused; one that it died of is never answered.
+            with anyio.move_on_after(REFUSAL_WAIT):
+                while self._refused is None:
+                    await self._woken()
         failure = self.failure()
         if failure is not None and not self._inbox:
             del self.state.prompts[prompt_id]
             self.active = None
             await self.save()
-            raise failure
+            raise failure if self._refused is None else UntakenError(failure.message, retryable=failure.retryable)
 
     async def _send(self, mark: PromptMark, text: str, handed: anyio.Event) -> None:
         params = {"sessionId": self.state.acp_session, "prompt": [{"type": "text", "text": text}]}

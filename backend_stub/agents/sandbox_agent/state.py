@@ -43,6 +43,11 @@ class PromptMark(Struct, kw_only=True):
     ended_at: int = 0
     settled: bool = False
 
+    @property
+    def told(self) -> bool:
+        """Whether nothing of its turn is left to be told: it has ended, and that was told or was a failure."""
+        return self.phase == ENDED and (self.settled or self.error is not None)
+
 
 class SessionState(Struct, kw_only=True):
     """A session as the agent knows it.
