@@ -118,3 +118,7 @@ class Provider(Protocol):
     def diff(self, task: TaskDetail) -> Diff | None:
         """The task's changes as last computed (starting a fresh computation behind), or None if it has none."""
         ...
+
+    def forget(self, task_id: str) -> None:
+        """The task was pruned: let go of what was kept of it for reading, behind the call."""
+        ...

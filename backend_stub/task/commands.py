@@ -173,6 +173,9 @@ class Commands:
             raise conflict(f"Only an archived or killed task can be pruned; this one is {task.status}.")
         await self._storage.prune(task_id)
         self._actors.forget(task_id)
+        provider = self._providers.get(task.provider)
+        if provider is not None:
+            provider.forget(task_id)
 
     async def add_session(self, task_id: str, request: CreateSession) -> SessionSummary:
         if request.session_id is not None and not is_id(request.session_id):

@@ -160,5 +160,20 @@ async def test_the_last_diff_of_an_archived_task_is_kept_over_restarts(git_world
     async with git_world.provider() as provider:
         assert provider.diff(task) is None
         assert await computed(git_world, provider, task) == before
-        await git_world.kill(provider, task)
+        provider.forget(task.task_id)
+        with anyio.fail_after(LIMIT):
+            while (git_world.data / "sandboxes" / task.task_id).exists():
+                await anyio.sleep(0.01)
+        assert provider.changes.diff(task.task_id) is None
+
+
+async def test_a_pruned_task_whose_work_was_kept_keeps_it(git_world: World) -> None:
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        assert task.sandbox is not None
+        provider.forget(task.task_id)
+    # The provider ends only when it has done what it began.
+    assert (Path(task.sandbox.cwd) / "a.txt").exists()
+    async with git_world.provider() as provider:
+        await git_world.kill(provider, task, force=False)
     assert not (git_world.data / "sandboxes" / task.task_id).exists()

@@ -127,9 +127,11 @@ class Changes:
         self._left.discard(task_id)
         self.refresh(task_id)
 
-    def forget(self, task_id: str) -> None:
-        """The worktree is gone; its last diff is kept for reading."""
+    def forget(self, task_id: str, *, diff: bool = False) -> None:
+        """The worktree is gone; its last diff is kept for reading unless that is to be forgotten too."""
         self._losses.pop(task_id, None)
+        if diff:
+            self._diffs.pop(task_id, None)
 
     async def _compute(self, task_id: str) -> None:
         if task_id in self._left:

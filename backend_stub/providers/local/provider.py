@@ -1,5 +1,6 @@
 """The provider `local`: a worktree of the repository for each task, and a sandbox-agent server in it."""
 
+import logging
 import math
 import shutil
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
-from anyio.abc import TaskStatus
+from anyio.abc import TaskGroup, TaskStatus
 
 from backend_stub.agents.sandbox_agent.binary import HOW_TO_GET, installed_agents
 from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
@@ -23,6 +24,8 @@ from backend_stub.providers.local.worktree import Plan, Worktrees, copy_files
 from backend_stub.repository.git import Command, Told, run_git
 from foundry_tui.contract.records import Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
+
+logger = logging.getLogger(__name__)
 
 COPY_LIST = Path(".foundry") / "copy"
 """A repository's own list of untracked files to copy, one a line."""
@@ -48,11 +51,13 @@ class LocalProvider:
             wrap=self._wrap if settings.bubblewrap else None,
         )
         self.agents.files = self.changes
+        self._group: TaskGroup | None = None
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Read the agents' streams and compute changes until cancelled; agents go on when this ends."""
         try:
             async with anyio.create_task_group() as group:
+                self._group = group
                 self.agents.use(group)
                 await group.start(self.changes.run)
                 task_status.started()
@@ -190,6 +195,19 @@ class LocalProvider:
             return None
         self.changes.refresh(task.task_id)
         return self.changes.diff(task.task_id)
+
+    def forget(self, task_id: str) -> None:
+        if self._group is not None:
+            self._group.start_soon(self._forget, task_id)
+
+    async def _forget(self, task_id: str) -> None:
+        """Remove the record with what was kept beside it; a worktree that was kept stays, and its record with it."""
+        await self.changes.leave(task_id)
+        self.changes.forget(task_id, diff=True)
+        try:
+            await anyio.to_thread.run_sync(self._records.forget, task_id)
+        except OSError as error:
+            logger.warning("what was kept of task %s is not removed: %s", task_id, error)
 
     # Repositories
 

@@ -99,9 +99,9 @@ class Records:
         folder = self.folder(task_id)
         if folder.is_symlink():
             raise OSError(f"{folder} is a symbolic link")
-        shutil.rmtree(folder / "agent", ignore_errors=True)
         if (folder / "work").exists():
             (folder / "work").rmdir()
+        shutil.rmtree(folder / "agent", ignore_errors=True)
         for name in (LOSSES, DIFF, RECORD):
             (folder / f"{name}.new").unlink(missing_ok=True)
             (folder / name).unlink(missing_ok=True)
