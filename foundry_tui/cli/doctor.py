@@ -13,7 +13,7 @@ import click
 from msgspec import Struct
 
 from foundry_tui import config, daemon
-from foundry_tui.cli import sandboxes
+from foundry_tui.cli import agent_binary, sandboxes
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
 from foundry_tui.cli.parameters import json_option, pass_context
@@ -85,6 +85,7 @@ def _checks(context: Context) -> Iterator[Check]:
     yield Check(name="config", state="ok", found=f"{loaded.file}" if loaded.exists else f"none at {loaded.file}")
     if context.target[1]:
         yield _folder("data folder", own_plan.data_dir)
+        yield from _agents(own_plan.data_dir)
         yield from _socket_folder(own_plan)
         yield _log(own_plan.log)
     yield from _backend(context, own_plan)
@@ -137,6 +138,23 @@ def _folder(name: str, folder: Path) -> Check:
     if free < 200_000_000:
         return Check(name=name, state="note", found=f"{folder}, {free // 1_000_000} MB free", fix="make room")
     return Check(name=name, state="ok", found=f"{folder}{'' if place == folder else ' (made at the first start)'}")
+
+
+def _agents(data_dir: Path) -> Iterator[Check]:
+    """What the provider local needs beside git."""
+    binary = agent_binary.find(data_dir)
+    if binary is None:
+        yield Check(name=agent_binary.NAME, state="note", found="not found", fix="foundry agent install")
+    else:
+        yield Check(name=agent_binary.NAME, state="ok", found=f"{binary.path} ({binary.source})")
+    agents = [name for name, path in agent_binary.installed_agents().items() if path is not None]
+    if agents:
+        yield Check(name="agents", state="ok", found=", ".join(agents))
+    else:
+        how = (
+            f"{binary.path if binary else agent_binary.NAME} install-agent claude (or codex, …), then log in to it once"
+        )
+        yield Check(name="agents", state="note", found="none found", fix=how)
 
 
 def _socket_folder(how: daemon.Plan) -> Iterator[Check]:
