@@ -334,7 +334,10 @@ def _remove_tree(path: Path) -> None:
     """Remove a folder, its read-only folders included; a link in it is removed, not followed."""
     if path.is_symlink() or not path.exists():
         return
-    for folder in (path, *path.rglob("*")):
-        if folder.is_dir() and not folder.is_symlink() and not folder.stat().st_mode & stat.S_IWUSR:
-            folder.chmod(stat.S_IRWXU)
-    shutil.rmtree(path)
+    try:
+        shutil.rmtree(path)
+    except PermissionError:
+        for folder in (path, *path.rglob("*")):
+            if folder.is_dir() and not folder.is_symlink() and not folder.stat().st_mode & stat.S_IWUSR:
+                folder.chmod(stat.S_IRWXU)
+        shutil.rmtree(path)
