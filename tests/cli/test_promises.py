@@ -103,7 +103,6 @@ def test_errors_leave_standard_output_to_what_was_asked_for(shared: Cli, ready: 
     for words, code in (
         (("retry", ready), 1),
         (("prune", ready), 1),
-        (("diff", ready), 1),
         (("logs", ready, "--stage", "x"), 2),
         (("show", "nothing"), 3),
     ):

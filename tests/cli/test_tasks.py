@@ -247,11 +247,10 @@ def test_prune_only_what_has_ended(shared: Cli) -> None:
     shared("show", task_id, code=3)
 
 
-def test_what_a_provider_without_folders_cannot_do_is_said(shared: Cli, ready: str) -> None:
-    for command in ("path", "attach", "diff"):
-        done = shared(command, ready, code=1)
-        assert "demo" in done.err
-        assert done.out == ""
+def test_a_demo_sandbox_is_a_folder_without_changes(shared: Cli, ready: str) -> None:
+    assert Path(shared("path", ready, code=0).out.strip()).is_dir()
+    assert shared("diff", ready, code=0).out == ""
+    assert shared("diff", ready, "--json", code=0).json["files"] == []
 
 
 def test_a_sandbox_that_is_not_there_yet_is_said(shared: Cli) -> None:
