@@ -20,7 +20,7 @@ from backend_stub.clock import Chance
 from backend_stub.folder import Holder, OwnedFolder, StartError, owned_folder
 from backend_stub.listening import Endpoint, Reach, open_endpoint, read_token
 from backend_stub.log import set_up_logging
-from backend_stub.providers import make_providers
+from backend_stub.providers.available import make_providers
 from backend_stub.providers.demo_script import ScriptError
 from backend_stub.server.guard import Guard
 from backend_stub.server.hub import Hub

@@ -1,5 +1,6 @@
 """`foundry agent`: getting the sandbox-agent binary, and seeing which coding agents are there."""
 
+import os
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from foundry_tui.cli.context import Context
 from foundry_tui.cli.output import is_terminal, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.problems import CommandError
+from foundry_tui.contract.agents import AGENTS, SANDBOX_AGENT, find_sandbox_agent, installed_agents
 
 
 @click.group()
@@ -37,7 +39,7 @@ def install(context: Context, as_json: bool) -> None:
     if as_json:
         say_json({"path": str(path), "version": agent_binary.VERSION})
     else:
-        say(f"{path}  ({agent_binary.NAME} {agent_binary.VERSION})" if is_terminal() else str(path))
+        say(f"{path}  ({SANDBOX_AGENT} {agent_binary.VERSION})" if is_terminal() else str(path))
 
 
 @agent.command("list")
@@ -52,19 +54,21 @@ def list_agents(context: Context, as_json: bool) -> None:
     Examples:
       foundry agent list
     """
-    found = agent_binary.find(_data_dir(context))
-    agents = agent_binary.installed_agents()
+    found = find_sandbox_agent(_data_dir(context), os.environ)
+    pinned = found is not None and agent_binary.is_pinned(found.path)
+    installed = installed_agents(os.environ)
+    agents = {name: installed.get(name) for name in AGENTS}
     if as_json:
         say_json(
             {
                 "sandbox_agent": None
                 if found is None
-                else {"path": str(found.path), "from": found.source, "pinned": found.pinned},
+                else {"path": str(found.path), "from": found.source, "pinned": pinned},
                 "agents": {name: None if path is None else str(path) for name, path in agents.items()},
             }
         )
         return
-    rows = [(agent_binary.NAME, None if found is None else found.path), *agents.items()]
+    rows = [(SANDBOX_AGENT, None if found is None else found.path), *agents.items()]
     if not is_terminal():
         for name, path in rows:
             say_row((name, "missing" if path is None else "installed", path))
@@ -73,10 +77,10 @@ def list_agents(context: Context, as_json: bool) -> None:
         say(f"{'✓' if path else '·'} {name:<14} {path or 'not found'}")
     if found is None:
         tell("get sandbox-agent: foundry agent install")
-    elif not found.pinned:
+    elif not pinned:
         tell(f"{found.path} ({found.source}) is not the pinned {agent_binary.VERSION}")
     if not any(agents.values()):
-        tell(f"get an agent: {agent_binary.NAME} install-agent claude (or codex, opencode, …), then log in to it once")
+        tell(f"get an agent: {SANDBOX_AGENT} install-agent claude (or codex, opencode, …), then log in to it once")
 
 
 def _data_dir(context: Context) -> Path:

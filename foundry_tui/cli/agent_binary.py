@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from foundry_tui.contract.agents import SANDBOX_AGENT, VARIABLE
+
 VERSION = "0.4.2"
-NAME = "sandbox-agent"
-VARIABLE = "FOUNDRY_SANDBOX_AGENT"
 NPM_TIMEOUT = 300.0
 _MEMBER = "package/bin/sandbox-agent"
 
@@ -54,24 +54,6 @@ PACKAGES: Mapping[tuple[str, str], Package] = {
 """By system and machine, as `platform_key` gives them."""
 
 
-class Needs(NamedTuple):
-    """What an agent needs to be run: its launcher's name on the PATH, and its own program if that too."""
-
-    launcher: str
-    program: str | None = None
-
-
-AGENTS: Mapping[str, Needs] = {
-    "claude": Needs("claude-agent-acp", "claude"),
-    "codex": Needs("codex-acp", "codex"),
-    "opencode": Needs("opencode", "opencode"),
-    "amp": Needs("amp-acp"),
-    "cursor": Needs("cursor-agent-acp"),
-    "pi": Needs("pi-acp"),
-}
-"""The agents that sandbox-agent speaks to."""
-
-
 class InstallError(Exception):
     """The binary could not be installed; the message says why, `hint` what to do."""
 
@@ -79,14 +61,6 @@ class InstallError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
-
-
-class Found(NamedTuple):
-    """The binary that the backend would use; `source` is `data folder`, `PATH` or the variable that names it."""
-
-    path: Path
-    source: str
-    pinned: bool
 
 
 def platform_key() -> tuple[str, str]:
@@ -103,14 +77,16 @@ def install(data_dir: Path, *, npm: str = "npm", tell: Callable[[str], None] = l
     key = platform_key()
     package = PACKAGES.get(key)
     if package is None:
-        raise InstallError(f"there is no {NAME} for {key[0]} on {key[1]}", f"build one, and name it in {VARIABLE}")
-    target = data_dir / "bin" / NAME
+        raise InstallError(
+            f"there is no {SANDBOX_AGENT} for {key[0]} on {key[1]}", f"build one, and name it in {VARIABLE}"
+        )
+    target = data_dir / "bin" / SANDBOX_AGENT
     if target.is_file() and sha256(target) == package.binary:
         target.chmod(0o755)
         return target
     program = shutil.which(npm)
     if program is None:
-        raise InstallError("npm is not installed", f"install Node.js, or put {NAME} {VERSION} on the PATH")
+        raise InstallError("npm is not installed", f"install Node.js, or put {SANDBOX_AGENT} {VERSION} on the PATH")
     with tempfile.TemporaryDirectory(prefix="foundry-agent-") as folder:
         archive = _download(program, package, Path(folder), tell)
         if integrity(archive) != package.integrity:
@@ -199,46 +175,7 @@ def _digest(path: Path, name: str) -> "hashlib._Hash":
         return hashlib.file_digest(file, name)
 
 
-def find(data_dir: Path, environ: Mapping[str, str] = os.environ) -> Found | None:
-    """The binary that the backend would use, if there is one: the named one, the installed one, the one on the PATH."""
+def is_pinned(path: Path) -> bool:
+    """Whether the file is the binary that `install` would put there."""
     package = PACKAGES.get(platform_key())
-    named = environ.get(VARIABLE)
-    path_found = shutil.which(NAME, path=environ.get("PATH", os.defpath))
-    places = (
-        [(Path(named).expanduser(), VARIABLE)]
-        if named
-        else [(data_dir / "bin" / NAME, "data folder"), *([(Path(path_found), "PATH")] if path_found else [])]
-    )
-    for path, source in places:
-        if path.is_file() and os.access(path, os.X_OK):
-            return Found(path.absolute(), source, package is not None and sha256(path) == package.binary)
-    return None
-
-
-def installed_agents(environ: Mapping[str, str] = os.environ) -> Mapping[str, Path | None]:
-    """Where the launcher of each known agent is, or None where sandbox-agent would not count it as installed.
-
-    Launchers and programs may be on the PATH or in sandbox-agent's own data folder.
-    """
-    folder = _data_home(environ) / NAME / "bin"
-    path = environ.get("PATH", os.defpath)
-
-    def find(place: Path, name: str) -> Path | None:
-        on_path = shutil.which(name, path=path)
-        return place if place.exists() else Path(on_path) if on_path else None
-
-    found: dict[str, Path | None] = {}
-    for agent, needs in AGENTS.items():
-        launcher = find(folder / "agent_processes" / f"{agent}-acp", needs.launcher)
-        whole = needs.program is None or find(folder / needs.program, needs.program) is not None
-        found[agent] = launcher if whole else None
-    return found
-
-
-def _data_home(environ: Mapping[str, str]) -> Path:
-    """Where programs keep their data, as sandbox-agent sees it."""
-    named = environ.get("XDG_DATA_HOME", "")
-    home = Path(environ.get("HOME", "~")).expanduser()
-    if sys.platform == "darwin":
-        return home / "Library/Application Support"
-    return Path(named) if named.startswith("/") else home / ".local/share"
+    return package is not None and sha256(path) == package.binary

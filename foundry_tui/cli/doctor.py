@@ -13,10 +13,11 @@ import click
 from msgspec import Struct
 
 from foundry_tui import config, daemon
-from foundry_tui.cli import agent_binary, sandboxes
+from foundry_tui.cli import sandboxes
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
 from foundry_tui.cli.parameters import json_option, pass_context
+from foundry_tui.contract.agents import SANDBOX_AGENT, find_sandbox_agent, installed_agents
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.contract.versions import VERSION, is_older
@@ -142,18 +143,16 @@ def _folder(name: str, folder: Path) -> Check:
 
 def _agents(data_dir: Path) -> Iterator[Check]:
     """What the provider local needs beside git."""
-    binary = agent_binary.find(data_dir)
+    binary = find_sandbox_agent(data_dir, os.environ)
     if binary is None:
-        yield Check(name=agent_binary.NAME, state="note", found="not found", fix="foundry agent install")
+        yield Check(name=SANDBOX_AGENT, state="note", found="not found", fix="foundry agent install")
     else:
-        yield Check(name=agent_binary.NAME, state="ok", found=f"{binary.path} ({binary.source})")
-    agents = [name for name, path in agent_binary.installed_agents().items() if path is not None]
+        yield Check(name=SANDBOX_AGENT, state="ok", found=f"{binary.path} ({binary.source})")
+    agents = list(installed_agents(os.environ))
     if agents:
         yield Check(name="agents", state="ok", found=", ".join(agents))
     else:
-        how = (
-            f"{binary.path if binary else agent_binary.NAME} install-agent claude (or codex, …), then log in to it once"
-        )
+        how = f"{binary.path if binary else SANDBOX_AGENT} install-agent claude (or codex, …), then log in to it once"
         yield Check(name="agents", state="note", found="none found", fix=how)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from foundry_tui.cli import agent_binary
+from foundry_tui.contract.agents import VARIABLE
 from tests.local.world import World
 
 
@@ -19,7 +20,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def sandbox_agent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The pinned sandbox-agent: the one that FOUNDRY_SANDBOX_AGENT names, or one fetched with npm for this run."""
-    named = os.environ.get(agent_binary.VARIABLE)
+    named = os.environ.get(VARIABLE)
     if named:
         return Path(named)
     if shutil.which("npm") is None:

@@ -5,18 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from backend_stub.agents.sandbox_agent import binary
 from foundry_tui.cli import agent_binary
-from foundry_tui.cli.agent_binary import Found, InstallError
+from foundry_tui.cli.agent_binary import InstallError
+from foundry_tui.contract.agents import SANDBOX_AGENT, VARIABLE, Binary, find_sandbox_agent, installed_agents
 
 
 def test_the_installed_binary_is_the_pinned_one(sandbox_agent: Path, tmp_path: Path) -> None:
     folder = tmp_path / "bin"
     folder.mkdir()
-    (folder / agent_binary.NAME).write_bytes(sandbox_agent.read_bytes())
-    (folder / agent_binary.NAME).chmod(0o700)
-    assert agent_binary.install(tmp_path, npm="no-such-program") == folder / agent_binary.NAME
-    assert agent_binary.find(tmp_path, {"PATH": ""}) == Found(folder / agent_binary.NAME, "data folder", True)
+    (folder / SANDBOX_AGENT).write_bytes(sandbox_agent.read_bytes())
+    (folder / SANDBOX_AGENT).chmod(0o700)
+    assert agent_binary.install(tmp_path, npm="no-such-program") == folder / SANDBOX_AGENT
+    found = find_sandbox_agent(tmp_path, {"PATH": ""})
+    assert found == Binary(folder / SANDBOX_AGENT, "data folder")
+    assert agent_binary.is_pinned(found.path)
 
 
 def fake_npm(folder: Path, script: str) -> str:
@@ -45,13 +47,13 @@ def test_without_npm_the_error_says_so(tmp_path: Path) -> None:
 
 
 def test_a_binary_that_was_tampered_with_is_replaced_or_called_so(tmp_path: Path) -> None:
-    path = tmp_path / "bin" / agent_binary.NAME
+    path = tmp_path / "bin" / SANDBOX_AGENT
     path.parent.mkdir()
     path.write_text("#!/bin/sh\n")
     path.chmod(0o755)
-    found = agent_binary.find(tmp_path, {"PATH": ""})
+    found = find_sandbox_agent(tmp_path, {"PATH": ""})
     assert found is not None
-    assert not found.pinned
+    assert not agent_binary.is_pinned(found.path)
     with pytest.raises(InstallError):
         agent_binary.install(tmp_path, npm="no-such-program")
 
@@ -59,12 +61,12 @@ def test_a_binary_that_was_tampered_with_is_replaced_or_called_so(tmp_path: Path
 def test_a_named_binary_goes_before_all_and_is_not_replaced_unseen(tmp_path: Path) -> None:
     named = tmp_path / "mine"
     named.write_text("#!/bin/sh\n")
-    environ = {"PATH": os.environ["PATH"], agent_binary.VARIABLE: str(named)}
-    assert agent_binary.find(tmp_path, environ) is None
+    environ = {"PATH": os.environ["PATH"], VARIABLE: str(named)}
+    assert find_sandbox_agent(tmp_path, environ) is None
     named.chmod(0o755)
-    found = agent_binary.find(tmp_path, environ)
+    found = find_sandbox_agent(tmp_path, environ)
     assert found is not None
-    assert (found.path, found.source) == (named, agent_binary.VARIABLE)
+    assert (found.path, found.source) == (named, VARIABLE)
 
 
 @pytest.mark.parametrize(
@@ -88,11 +90,4 @@ def test_agents_are_found_where_sandbox_agent_looks(tmp_path: Path, files: list[
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("#!/bin/sh\n")
         path.chmod(0o755)
-    assert {agent for agent, path in agent_binary.installed_agents(environ).items() if path} == found
-    assert set(binary.installed_agents(environ)) == found
-
-
-def test_both_sides_know_the_same_agents() -> None:
-    assert {name: tuple(needs) for name, needs in agent_binary.AGENTS.items()} == {
-        name: tuple(needs) for name, needs in binary.AGENTS.items()
-    }
+    assert set(installed_agents(environ)) == found

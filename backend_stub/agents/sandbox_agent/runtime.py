@@ -11,14 +11,14 @@ from anyio.abc import TaskGroup
 
 from backend_stub.agents.base import Turn
 from backend_stub.agents.sandbox_agent import processes, server
-from backend_stub.agents.sandbox_agent.binary import HOW_TO_GET, NAME, find_binary
 from backend_stub.agents.sandbox_agent.link import Link
 from backend_stub.agents.sandbox_agent.policy import Policy
-from backend_stub.agents.sandbox_agent.server import Server
+from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
 from backend_stub.agents.sandbox_agent.session import Session, UntakenError
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SessionState, StateFolder
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.providers.base import AgentError, Call
+from foundry_tui.contract.agents import SANDBOX_AGENT, find_sandbox_agent
 from foundry_tui.contract.records import Prompt, SessionStatus, SessionSummary, TranscriptKind
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,8 @@ class SandboxAgentRuntime:
 
     def binary(self) -> Path | None:
         """The sandbox-agent binary, if there is one; looks at a few files."""
-        return find_binary(self._data_dir, self._environ)
+        found = find_sandbox_agent(self._data_dir, self._environ)
+        return None if found is None else found.path
 
     # The protocol of agents
 
@@ -262,7 +263,7 @@ class SandboxAgentRuntime:
         if agent not in known:
             names = ", ".join(sorted(known)) or "none"
             raise AgentError(f"sandbox-agent knows no agent {agent!r}; it knows {names}", retryable=False)
-        how = f"`{self.binary() or NAME} install-agent {agent}` gets it"
+        how = f"`{self.binary() or SANDBOX_AGENT} install-agent {agent}` gets it"
         raise AgentError(f"the agent {agent} is not installed: {how}, `foundry agent list` shows all", retryable=False)
 
     # Sessions

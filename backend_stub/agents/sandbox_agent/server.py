@@ -14,12 +14,13 @@ import httpx
 import msgspec
 
 from backend_stub.agents.sandbox_agent import processes
-from backend_stub.agents.sandbox_agent.binary import HOW_TO_GET, NAME
 from backend_stub.agents.sandbox_agent.state import ServerState, StateFolder
 from backend_stub.providers.base import AgentError
+from foundry_tui.contract.agents import SANDBOX_AGENT, VARIABLE
 
 T = TypeVar("T")
 
+HOW_TO_GET = f"run `foundry agent install`, or name the binary in {VARIABLE}"
 START_LIMIT = 10.0
 """Seconds until a new server must answer; it takes some hundredths of one."""
 PORT_ATTEMPTS = 3
@@ -74,7 +75,7 @@ class Server:
 
     def agents_running(self) -> dict[int, str]:
         """Start marks of the agent processes, by pid, where the system shows them."""
-        return processes.agents_of(self.state.pid, NAME)
+        return processes.agents_of(self.state.pid, SANDBOX_AGENT)
 
     async def healthy(self) -> bool:
         """Whether it answers us."""

@@ -4,8 +4,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from backend_stub.agents.sandbox_agent.binary import NAME, data_home
 from backend_stub.providers.base import ProviderError
+from foundry_tui.contract.agents import SANDBOX_AGENT, data_home
 
 AGENT_FOLDERS = (
     ".claude", ".claude.json", ".codex", ".config/opencode", ".local/share/opencode", ".local/state/opencode",
@@ -33,7 +33,7 @@ def wrapped(
     places = [
         cwd,
         _git_folder(cwd),
-        data_home(environ) / NAME,
+        data_home(environ) / SANDBOX_AGENT,
         *(home / name for name in AGENT_FOLDERS),
         *map(Path, writable),
     ]

@@ -12,8 +12,8 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup, TaskStatus
 
-from backend_stub.agents.sandbox_agent.binary import HOW_TO_GET, installed_agents
 from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
+from backend_stub.agents.sandbox_agent.server import HOW_TO_GET
 from backend_stub.providers.base import Call, GitError, ProviderError, Release, SandboxMade
 from backend_stub.providers.local.bubblewrap import wrapped
 from backend_stub.providers.local.changes import Changes, losses_of
@@ -22,6 +22,7 @@ from backend_stub.providers.local.settings import LocalSettings
 from backend_stub.providers.local.setup import run_setup
 from backend_stub.providers.local.worktree import Plan, Worktrees, copy_files
 from backend_stub.repository.git import Command, Told, run_git
+from foundry_tui.contract.agents import installed_agents
 from foundry_tui.contract.records import Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
 

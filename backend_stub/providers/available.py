@@ -1,0 +1,38 @@
+"""Which providers this backend has, and which of them is the default."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from backend_stub.clock import Chance
+from backend_stub.providers.base import Provider
+from backend_stub.providers.demo import DemoProvider
+from backend_stub.providers.demo_script import ScriptError, script_file
+from backend_stub.providers.local.provider import LocalProvider
+from backend_stub.providers.local.settings import LocalSettings
+from backend_stub.settings import SettingError, Settings
+from foundry_tui.contract.agents import installed_agents
+
+
+def make_providers(
+    folder: Path,
+    environ: Mapping[str, str],
+    settings: Settings,
+    chance: Chance,
+    wrong_script: Callable[[ScriptError], None],
+) -> dict[str, Provider]:
+    """The providers by name, the default first: `local` where an agent is there to be run, else `demo`.
+
+    `wrong_script` is told when the demo script says what cannot be, now or later.
+    Raises `backend_stub.providers.demo_script.ScriptError` for a wrong demo script, `SettingError` for a default
+    provider that there is none of.
+    """
+    script = script_file(environ, wrong_script)
+    script.read()
+    local = LocalProvider(folder, LocalSettings.from_environ(environ), environ)
+    providers: dict[str, Provider] = {"demo": DemoProvider(folder / "demo", script, chance), "local": local}
+    if local.state() == "ready" and installed_agents(environ):
+        providers = dict(reversed(providers.items()))
+    if settings.provider is not None and settings.provider not in providers:
+        known = ", ".join(sorted(providers))
+        raise SettingError(f"FOUNDRY_PROVIDER is {settings.provider!r}, but there is only {known}")
+    return providers

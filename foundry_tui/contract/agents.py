@@ -1,0 +1,85 @@
+"""The agents that both sides know by name, and where they and sandbox-agent, which runs them, are on this machine."""
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+SANDBOX_AGENT = "sandbox-agent"
+VARIABLE = "FOUNDRY_SANDBOX_AGENT"
+
+
+class Needs(NamedTuple):
+    """What an agent needs to be run: its launcher's name on the PATH, and its own program if that too."""
+
+    launcher: str
+    program: str | None = None
+
+
+AGENTS: Mapping[str, Needs] = {
+    "claude": Needs("claude-agent-acp", "claude"),
+    "codex": Needs("codex-acp", "codex"),
+    "opencode": Needs("opencode", "opencode"),
+    "amp": Needs("amp-acp"),
+    "cursor": Needs("cursor-agent-acp"),
+    "pi": Needs("pi-acp"),
+}
+"""The agents that sandbox-agent speaks to, in the order in which one is chosen when a task names none."""
+
+
+class Binary(NamedTuple):
+    """A program file; `source` is `data folder`, `PATH`, or the variable that names it."""
+
+    path: Path
+    source: str
+
+
+def find_sandbox_agent(data_dir: Path, environ: Mapping[str, str]) -> Binary | None:
+    """The binary that the variable names, else the one in the data folder, else the one on the PATH.
+
+    A named binary that is not there is None: something else must not take its place unseen.
+    """
+    named = environ.get(VARIABLE)
+    on_path = shutil.which(SANDBOX_AGENT, path=environ.get("PATH", os.defpath))
+    if named:
+        places = [Binary(Path(named).expanduser(), VARIABLE)]
+    else:
+        places = [Binary(data_dir / "bin" / SANDBOX_AGENT, "data folder")]
+        if on_path:
+            places.append(Binary(Path(on_path), "PATH"))
+    for path, source in places:
+        if path.is_file() and os.access(path, os.X_OK):
+            return Binary(path.absolute(), source)
+    return None
+
+
+def installed_agents(environ: Mapping[str, str]) -> Mapping[str, Path]:
+    """The launchers of the agents that sandbox-agent would find on this machine, without starting anything.
+
+    Launchers and programs may be on the PATH or in sandbox-agent's own data folder.
+    """
+    folder = data_home(environ) / SANDBOX_AGENT / "bin"
+    path = environ.get("PATH", os.defpath)
+
+    def find(place: Path, name: str) -> Path | None:
+        on_path = shutil.which(name, path=path)
+        return place if place.exists() else Path(on_path) if on_path else None
+
+    found: dict[str, Path] = {}
+    for agent, needs in AGENTS.items():
+        launcher = find(folder / "agent_processes" / f"{agent}-acp", needs.launcher)
+        whole = needs.program is None or find(folder / needs.program, needs.program) is not None
+        if launcher is not None and whole:
+            found[agent] = launcher
+    return found
+
+
+def data_home(environ: Mapping[str, str]) -> Path:
+    """Where programs keep their data, as sandbox-agent sees it."""
+    named = environ.get("XDG_DATA_HOME", "")
+    home = Path(environ.get("HOME", "~")).expanduser()
+    if sys.platform == "darwin":
+        return home / "Library/Application Support"
+    return Path(named) if named.startswith("/") else home / ".local/share"
