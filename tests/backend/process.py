@@ -53,7 +53,7 @@ class BackendProcess:
         process = self.spawn()
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert line, f"the backend did not start:\n{self.errors.read_text()}"
+        assert line, f"the backend did not start (exit code {process.wait(10)}):\n{self.errors.read_text()}"
         assert json.loads(line)["pid"] == process.pid
         return self
 

@@ -33,7 +33,7 @@ def answer(backend: BackendProcess, task: Json) -> None:
 
 
 def kill_something(backend: BackendProcess, world: World, chance: random.Random) -> None:
-    what, agents = chance.random(), [pid for pid in world.agent_pids() if processes.start_mark(pid)]
+    what, agents = chance.random(), world.living_agents()
     if what < 0.6:
         backend.kill()
         backend.start()
@@ -109,7 +109,7 @@ def test_kills_at_random_moments(world: World, seed: int) -> None:
             backend.post(f"/v1/tasks/{task['task_id']}/kill", {"force": True, "delete_branch": True})
         for task in tasks:
             backend.wait_task(task["task_id"], "killed")
-        assert [pid for pid in world.agent_pids() if processes.start_mark(pid)] == []
+        assert world.living_agents() == []
         assert git(world.repository, "worktree", "list").count("\n") == 1
         assert git(world.repository, "branch", "--format=%(refname:short)").split() == ["main"]
         assert list((world.data / "sandboxes").iterdir()) == []

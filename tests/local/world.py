@@ -1,5 +1,6 @@
 """A small world on disk: a repository, a home folder with the scripted agent, a data folder; and who calls."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -167,6 +168,16 @@ class World:
 
     def agent_pids(self) -> list[int]:
         return [entry["pid"] for entry in self.agent_saw("start")]
+
+    def living_agents(self) -> list[int]:
+        """Those of them that run; a pid that was given to another process meanwhile is none."""
+        ours = f"ACP_AGENT_LOG={self.agent_log}".encode()
+        living = []
+        for pid in self.agent_pids():
+            with contextlib.suppress(OSError):
+                if ours in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                    living.append(pid)
+        return living
 
     def logged(self, part: str) -> bool:
         return any(part in line for line in self.lines)
