@@ -134,7 +134,7 @@ class Organization:
             wrong.append(("session_id", "A session_id is 1 to 128 letters, digits, dots, dashes or underscores."))
         if not request.prompt.strip():
             wrong.append(("prompt", "Say what is to be done: the prompt is empty."))
-        if request.title is not None and (why := wrong_title(request.title)):
+        if request.title is not None and (why := check_title(request.title)):
             wrong.append(("title", why))
         for field, branch in (("branch", request.branch), ("base_branch", request.base_branch)):
             if branch is not None and (why := check_branch(branch)):
@@ -253,11 +253,6 @@ class Organization:
             repo=repo,
             hold_branch=request.branch,
         )
-
-
-def wrong_title(title: str) -> str | None:
-    """What is wrong with a title; line breaks and tabs are kept, screens show them as spaces."""
-    return check_title(title.replace("\n", " ").replace("\r", " ").replace("\t", " "))
 
 
 def wrong_name(what: str, name: str) -> str | None:

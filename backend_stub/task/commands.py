@@ -7,13 +7,14 @@ from msgspec.structs import replace
 
 from backend_stub.clock import Chance
 from backend_stub.dispatch.embedded import Lane
-from backend_stub.organization import wrong_name, wrong_title
+from backend_stub.organization import wrong_name
 from backend_stub.problems import conflict, not_found, wrong_values
 from backend_stub.providers.base import Provider
 from backend_stub.settings import MAX_QUEUED_PROMPTS, MAX_QUEUED_TEXT
 from backend_stub.storage.base import IdTakenError, Storage
 from backend_stub.task.actor import Actors, TaskActor, UnknownTaskError
 from backend_stub.task.draft import Draft
+from backend_stub.task.naming import check_title
 from backend_stub.task.release import Releasing, cancel_stages
 from backend_stub.task.sessions import OPEN_STATES, Sessions, settle_idle
 from foundry_tui.contract.ids import is_id
@@ -71,7 +72,7 @@ class Commands:
         return task
 
     async def patch(self, task_id: str, request: PatchTask) -> TaskDetail:
-        if request.title is not None and (why := wrong_title(request.title)):
+        if request.title is not None and (why := check_title(request.title)):
             raise wrong_values(("title", why))
 
         def patch(draft: Draft) -> None:

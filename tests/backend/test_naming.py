@@ -309,15 +309,23 @@ def test_what_no_file_system_can_hold_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "title", ["a", "Fix the login", "ログイン", "👩‍💻", "a\u2028b", "x" * CHOSEN_TITLE_LIMIT, "$(id)"]
+    "title",
+    [
+        "a",
+        "Fix the login",
+        "ログイン",
+        "👩‍💻",
+        "a\u2028b",
+        "x" * CHOSEN_TITLE_LIMIT,
+        "$(id)",
+        "a\nb\t\x1b[31m\x85\x00c",
+    ],
 )
-def test_a_title_of_any_script_is_kept(title: str) -> None:
+def test_a_title_is_kept_as_it_came(title: str) -> None:
     assert check_title(title) is None
 
 
-@pytest.mark.parametrize(
-    "title", ["", "  ", "\u200b\ufeff", "a\nb", "a\rb", "a\tb", "a\x00", "\x1b[31mred", "\x85a", "x" * 201, "\ud800"]
-)
+@pytest.mark.parametrize("title", ["", "  ", "\u200b\ufeff", "\t\r\n", "x" * 201, "\ud800"])
 def test_a_wrong_title_is_refused_in_words(title: str) -> None:
     message = check_title(title)
     assert message is not None
