@@ -9,31 +9,34 @@ import sys
 from pathlib import Path
 
 import anyio
-from starlette.types import Receive, Scope, Send
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from backend_stub.__main__ import Server
 from backend_stub.listening import Endpoint, Reach, open_endpoint
+from backend_stub.server.guard import Guard
 from backend_stub.server.hub import Hub
 from backend_stub.storage.sqlite import connect
+from foundry_tui.contract.ids import uuid7
 
 
-class Durable:
-    """The ASGI application: keeps the body of each request in one commit of its own, then answers with it."""
+def make_app(connection: sqlite3.Connection) -> ASGIApp:
+    """Keeps the body of each request in one commit of its own, then answers with it."""
+    connection.execute("CREATE TABLE kept (body BLOB NOT NULL)")
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        connection.execute("CREATE TABLE kept (body BLOB NOT NULL)")
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = (await receive())["body"]
+    async def keep(request: Request) -> Response:
+        body = await request.body()
         # Outside of a transaction each statement is a commit.
-        self._connection.execute("INSERT INTO kept VALUES (?)", (body,))
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": 201, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        connection.execute("INSERT INTO kept VALUES (?)", (body,))
+        return Response(body, 201, media_type="application/json")
+
+    return Guard(Starlette(routes=[Route("/v1/tasks", keep, methods=["POST"])]), None, frozenset(), uuid7)
 
 
-async def _serve(app: Durable, endpoint: Endpoint) -> None:
+async def _serve(app: ASGIApp, endpoint: Endpoint) -> None:
     server = Server(app, Hub("floor"), None)
     signal.signal(signal.SIGTERM, server.handle_exit)
     print(endpoint.listening, flush=True)
@@ -41,4 +44,4 @@ async def _serve(app: Durable, endpoint: Endpoint) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(_serve, Durable(connect(Path(sys.argv[1]) / "floor.db")), open_endpoint(sys.argv[2], Reach()))
+    anyio.run(_serve, make_app(connect(Path(sys.argv[1]) / "floor.db")), open_endpoint(sys.argv[2], Reach()))
