@@ -153,9 +153,12 @@ class FoundryApp(TaskActions):
 
     def on_foundry_app_store_changed(self, message: StoreChanged) -> None:
         changes = message.changes
-        for screen in self.screen_stack:
-            if isinstance(screen, FoundryScreen):
+        for screen in self._screens():
+            if screen.is_mounted:
                 screen.on_store_changed(changes)
+            else:
+                # It has drawn itself from the store as it was: it hears of this once it stands.
+                screen.call_later(screen.on_store_changed, changes)
         if changes.tasks:
             self._read_news(changes)
         self.context_changed()
@@ -180,9 +183,13 @@ class FoundryApp(TaskActions):
         self._herald.tell(news if not self._in_front else unseen)
 
     def _tick(self) -> None:
-        for screen in self.screen_stack:
-            if isinstance(screen, FoundryScreen):
+        for screen in self._screens():
+            if screen.is_mounted:
                 screen.on_tick()
+
+    def _screens(self) -> list[FoundryScreen[Any]]:
+        """Our own screens that are open; one that was opened just now may not be mounted yet."""
+        return [screen for screen in self.screen_stack if isinstance(screen, FoundryScreen)]
 
     def on_app_focus(self, _: events.AppFocus) -> None:
         self._in_front = True

@@ -247,8 +247,6 @@ class NewTaskScreen(FoundryDialog[None]):
     # News.
 
     def on_store_changed(self, changes: "Changes") -> None:
-        if not self.is_mounted:
-            return
         if changes.repos:
             self._judge_all()
         for task_id in changes.creations.intersection(self._sent):

@@ -70,7 +70,6 @@ class TaskScreen(ScrollActions, SessionActions):
         self._session_id: str | None = None
         self._wanted: str | None = None
         self._spinner: Timer | None = None
-        self._stands = False
         self._writable = False
         self._last: TaskSummary | None = None
 
@@ -113,7 +112,6 @@ class TaskScreen(ScrollActions, SessionActions):
         if self._stand_in is None:
             self._holds.hold(Topic(TopicKind.TASK, self.task_id))
         self._spinner = self.set_interval(1 / FRAMES_A_SECOND, self._spin, pause=True)
-        self._stands = True
         self._show_turn()
 
     def open(self, task_id: str) -> None:
@@ -125,7 +123,6 @@ class TaskScreen(ScrollActions, SessionActions):
         self._show_all()
 
     def on_unmount(self) -> None:
-        self._stands = False
         self._unsent.keep()
         self._holds.release_all()
 
@@ -175,8 +172,6 @@ class TaskScreen(ScrollActions, SessionActions):
     # News.
 
     def on_store_changed(self, changes: "Changes") -> None:
-        if not self._stands:
-            return
         task_changed = self.task_id in changes.tasks or self.task_id in changes.details
         session = self.session
         if task_changed or changes.freshness or self.task_id in changes.creations:
@@ -188,8 +183,6 @@ class TaskScreen(ScrollActions, SessionActions):
             self.panes.show_log()
 
     def on_tick(self) -> None:
-        if not self._stands:
-            return
         self._header.tick()
         self._stepper.tick()
         self._details.tick()
