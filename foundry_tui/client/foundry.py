@@ -52,6 +52,8 @@ __all__ = ["CommandProblem", "Commands", "Foundry"]
 
 FRAME = 0.05
 """Seconds between two flushes at least."""
+MOMENT = 0.25
+"""Seconds of typing that are saved together: as much as a crash can lose."""
 HISTORY_PAGE = 500
 """History events asked for at a time."""
 
@@ -85,8 +87,8 @@ class Foundry:
         self._courier = Courier(rng)
         self._new_id = new_id
         self._work = anyio.Event()
-        self._unsaved = anyio.Event()
-        self.outbox.on_change = lambda: self._unsaved.set()
+        self._unsaved, self._pressing = anyio.Event(), anyio.Event()
+        self.outbox.on_change = self._outbox_changed
         self._last_flush = -math.inf
         self._settled: dict[str, anyio.Event] = {}
         self.store.on_dirty = self._wake
@@ -447,10 +449,17 @@ class Foundry:
                 self._last_flush = anyio.current_time()
             self.store.flush()
 
+    def _outbox_changed(self, can_wait: bool) -> None:
+        self._unsaved.set()
+        if not can_wait:
+            self._pressing.set()
+
     async def _keep_saving(self) -> None:
         while True:
             await self._unsaved.wait()
-            self._unsaved = anyio.Event()
+            with anyio.move_on_after(MOMENT):
+                await self._pressing.wait()
+            self._unsaved, self._pressing = anyio.Event(), anyio.Event()
             delta = self.outbox.take()
             written = False
             try:

@@ -41,14 +41,15 @@ _decoder = msgspec.json.Decoder(_Contents)
 class Outbox:
     """The file at `path` (None: nothing is kept beyond the app's life), and what it holds.
 
-    `on_change` is called when there is something to `take` and `write`. Several apps may share the file: each writes
+    `on_change` is called when there is something to `take` and `write`, with whether that can wait for a moment, as
+    drafts can: they change with each key. Several apps may share the file: each writes
     its own changes into what is there, and a creation sent twice is made once.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.damaged: Path | None = None
-        self.on_change: Callable[[], None] | None = None
+        self.on_change: Callable[[bool], None] | None = None
         try:
             self._contents = self._read()
         except OSError:
@@ -137,7 +138,7 @@ class Outbox:
     def _touch(self, part: str, key: str) -> None:
         self._touched.add((part, key))
         if self.on_change is not None:
-            self.on_change()
+            self.on_change(part == "drafts")
 
     def _read(self) -> _Contents:
         if self.path is None:

@@ -123,7 +123,6 @@ class TaskScreen(ScrollActions, SessionActions):
         self._show_all()
 
     def on_unmount(self) -> None:
-        self._unsent.keep()
         self._holds.release_all()
 
     # What it is about.
@@ -396,7 +395,7 @@ class TaskScreen(ScrollActions, SessionActions):
         session = self.session
         if session is None:
             return
-        self._unsent.sent(session.session_id)
+        self._unsent.write(session.session_id, "")
         self.foundry.commands.prompt(session.session_id, message.text)
         self._composer.load_text("")
         self._transcript.move_to_end()
