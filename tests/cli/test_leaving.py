@@ -168,3 +168,19 @@ def test_a_terminal_that_takes_nothing_more_does_not_keep_the_app(cli: Cli) -> N
         os.kill(shown.process.pid, signal.SIGTERM)
         assert shown.process.wait(15) == 128 + signal.SIGTERM
     assert WRITTEN in drafts(cli)
+
+
+def test_what_was_archived_offline_at_the_last_moment_is_archived_at_the_next_start(cli: Cli) -> None:
+    task_id = cli.create("mend the gate")["task_id"]
+    with terminal(cli) as shown:
+        shown.read_until("mend the gate")
+        shown.read_until("live")
+        cli("backend", "stop", code=0)
+        shown.read_until("reconnecting")
+        shown.type(b"a")
+        shown.read_until("Press u to undo")
+        shown.type(QUIT)
+        assert shown.wait() == 0
+    with terminal(cli) as shown:
+        shown.read_until("live")
+        cli("watch", task_id, "--for", "archived", "--timeout", "20", code=0)
