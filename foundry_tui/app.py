@@ -1,7 +1,9 @@
 """The shell: it holds the store and the commands, opens screens, runs actions and passes on what changed."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -27,6 +29,8 @@ from foundry_tui.view.news import NewsDesk
 from foundry_tui.widgets.bars import ActionBar
 
 if TYPE_CHECKING:
+    from textual.driver import Driver
+
     from foundry_tui.client.changes import Changes
     from foundry_tui.client.commands import Commands
     from foundry_tui.client.statistics import Diagnostics
@@ -129,6 +133,14 @@ class FoundryApp(TaskActions):
     def get_default_screen(self) -> Screen[Any]:
         return TasksScreen()
 
+    def get_driver_class(self) -> "type[Driver]":
+        theirs = super().get_driver_class()
+        if theirs.__name__ != "LinuxDriver":
+            return theirs
+        from foundry_tui.terminal import TerminalDriver
+
+        return TerminalDriver
+
     def on_mount(self) -> None:
         self._unlisten = self.store.listen(self._store_changed)
         self.commands.on_problem = self.tell_problem
@@ -153,9 +165,12 @@ class FoundryApp(TaskActions):
 
     def on_foundry_app_store_changed(self, message: StoreChanged) -> None:
         changes = message.changes
-        for screen in self.screen_stack:
-            if isinstance(screen, FoundryScreen):
+        for screen in self._screens():
+            if screen.is_mounted:
                 screen.on_store_changed(changes)
+            else:
+                # It has drawn itself from the store as it was: it hears of this once it stands.
+                screen.call_later(screen.on_store_changed, changes)
         if changes.tasks:
             self._read_news(changes)
         self.context_changed()
@@ -180,15 +195,36 @@ class FoundryApp(TaskActions):
         self._herald.tell(news if not self._in_front else unseen)
 
     def _tick(self) -> None:
-        for screen in self.screen_stack:
-            if isinstance(screen, FoundryScreen):
+        for screen in self._screens():
+            if screen.is_mounted:
                 screen.on_tick()
+
+    def _screens(self) -> list[FoundryScreen[Any]]:
+        """Our own screens that are open; one that was opened just now may not be mounted yet."""
+        return [screen for screen in self.screen_stack if isinstance(screen, FoundryScreen)]
 
     def on_app_focus(self, _: events.AppFocus) -> None:
         self._in_front = True
 
     def on_app_blur(self, _: events.AppBlur) -> None:
         self._in_front = False
+
+    @contextmanager
+    def suspend(self) -> Iterator[None]:
+        """Lend the terminal, and take it back however the block ends, but for an app that is leaving.
+
+        Textual takes it back only when nothing was raised. What the borrower's keys interrupt does not end the app.
+        """
+        lent = super().suspend()
+        lent.__enter__()
+        heeded = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
+        try:
+            yield
+        finally:
+            for number, handler in heeded.items():
+                signal.signal(number, handler)
+            if self.is_running:
+                lent.__exit__(None, None, None)
 
     def read_styles(self, *names: str) -> None:
         """Read style sheets, named by their paths in this package, unless they have been read."""

@@ -5,9 +5,11 @@ import gc
 import os
 import re
 import signal
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Timer
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from foundry_tui import config
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 Beside = Callable[[FoundryApp, LateClient], Awaitable[None]]
 """What runs beside the app from its first paint on, and is cancelled when the person leaves."""
+
+LEAVE_SECONDS = 5.0
+"""How long leaving in good order may take, once the process was told to end."""
 
 
 def run_app(context: Context, early: EarlySnapshot) -> int:
@@ -116,9 +121,6 @@ async def _run(target: Target, keep: Path | None, chosen: Options, beside: Besid
     client.hold(TASKS)
     painted = asyncio.Event()
     app = FoundryApp(store, client.commands, options=chosen, on_first_paint=painted.set, diagnostics=client.diagnostics)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, _leave, app, number)
 
     async def work() -> None:
         await painted.wait()
@@ -127,17 +129,39 @@ async def _run(target: Target, keep: Path | None, chosen: Options, beside: Besid
         await beside(app, client)
 
     # asyncio's own group: importing anyio would put off the first paint
-    async with asyncio.TaskGroup() as group:
-        working = group.create_task(work())
-        await app.run_async()
-        working.cancel()
-        with suppress(asyncio.CancelledError):
-            await working
+    with _ended_by_signals(app):
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(work())
+            await app.run_async()
+            working.cancel()
+            with suppress(asyncio.CancelledError):
+                await working
     return app.return_code or 0
 
 
-def _leave(app: FoundryApp, number: signal.Signals) -> None:
-    """Leave the app in good order, the terminal restored, when the process is told to end."""
+@contextmanager
+def _ended_by_signals(app: FoundryApp) -> Iterator[None]:
+    """Leave the app in good order when the process is told to end; it ends without that when that takes too long.
+
+    What hangs may be the loop, over a terminal that takes no more, so the handlers do without it.
+    """
+    loop = asyncio.get_running_loop()
+
+    def told(number: int, _: FrameType | None) -> None:
+        patience = Timer(LEAVE_SECONDS, os._exit, [128 + number])
+        patience.daemon = True
+        patience.start()
+        loop.call_soon_threadsafe(_leave, app, number)
+
+    before = {number: signal.signal(number, told) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(app: FoundryApp, number: int) -> None:
     if number == signal.SIGHUP:
         # the terminal is gone: what is drawn from here on goes nowhere
         null = os.open(os.devnull, os.O_WRONLY)

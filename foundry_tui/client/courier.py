@@ -67,15 +67,16 @@ class Courier:
         patience: float = PATIENCE,
         needed: Callable[[], bool] | None = None,
         done: frozenset[int] = frozenset(),
+        maybe_done: bool = False,
     ) -> T | None:
         """The answer to `call`, which is repeated with back-off while none comes, for `patience` seconds.
 
         None when `needed` says that no answer is owed any more, or when a repetition is refused with a status in
-        `done`, which shows that an earlier attempt got through. Raises `ApiProblem` and, in the end, `Unreachable`.
+        `done`, which shows that an earlier attempt got through; `maybe_done`: there was one. Raises `ApiProblem` and,
+        in the end, `Unreachable`.
         """
         deadline = anyio.current_time() + patience
         failures = 0
-        maybe_done = False
         while needed is None or needed():
             again = self._again
             try:

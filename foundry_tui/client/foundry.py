@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from foundry_tui.client.commands import CommandProblem, Commands, Drafts
 from foundry_tui.client.connection import Target, make_http
 from foundry_tui.client.courier import PATIENCE, Courier
 from foundry_tui.client.creations import AskedSession, CreationState
-from foundry_tui.client.outbox import Outbox
+from foundry_tui.client.outbox import KeptCommand, Outbox
 from foundry_tui.client.statistics import Diagnostics
 from foundry_tui.client.store import Store, wall_ms
 from foundry_tui.client.subscriptions import GRACE, Subscriptions
@@ -52,6 +53,8 @@ __all__ = ["CommandProblem", "Commands", "Foundry"]
 
 FRAME = 0.05
 """Seconds between two flushes at least."""
+MOMENT = 0.25
+"""Seconds of typing that are saved together: as much as a crash can lose."""
 HISTORY_PAGE = 500
 """History events asked for at a time."""
 
@@ -81,15 +84,16 @@ class Foundry:
         self.api = Api(self.http)
         self.outbox = Outbox(keep)
         self.drafts: Drafts = self.outbox
-        self.subscriptions = Subscriptions(self.store, self.http, rng=rng, grace=grace, on_live=self._backend_answers)
         self._courier = Courier(rng)
+        live = self._courier.try_now
+        self.subscriptions = Subscriptions(self.store, self.http, rng=rng, grace=grace, on_live=live)
         self._new_id = new_id
         self._work = anyio.Event()
-        self._unsaved = anyio.Event()
-        self.outbox.on_change = lambda: self._unsaved.set()
+        self._unsaved, self._pressing = anyio.Event(), anyio.Event()
+        self.outbox.on_change = self._outbox_changed
         self._last_flush = -math.inf
         self._settled: dict[str, anyio.Event] = {}
-        self.store.on_dirty = self._wake
+        self.store.on_dirty = lambda: self._work.set()
         self._restore()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -154,19 +158,19 @@ class Foundry:
         if task_id in self.store.creations:
             self.retry_creation(task_id)
             return
-        self._command("retry", lambda: self.api.retry(task_id), task_id, lane="life", done=frozenset({409}))
+        self._command("retry", partial(self.api.retry, task_id), task_id, lane="life", done=frozenset({409}), keep={})
 
     def archive(self, task_id: str, force: bool = False) -> None:
         if self._discard_refused(task_id):
             return
-        request = ReleaseTask(force=force)
-        self._command("archive", lambda: self.api.archive(task_id, request), task_id, lane="life")
+        call = partial(self.api.archive, task_id, ReleaseTask(force=force))
+        self._command("archive", call, task_id, lane="life", keep={"force": force})
 
     def kill(self, task_id: str, force: bool = False, delete_branch: bool = False) -> None:
         if self._discard_refused(task_id):
             return
-        request = ReleaseTask(force=force, delete_branch=delete_branch)
-        self._command("kill", lambda: self.api.kill(task_id, request), task_id, lane="life")
+        call = partial(self.api.kill, task_id, ReleaseTask(force=force, delete_branch=delete_branch))
+        self._command("kill", call, task_id, lane="life", keep={"force": force, "delete_branch": delete_branch})
 
     def prune(self, task_id: str) -> None:
         if self._discard_refused(task_id):
@@ -177,10 +181,11 @@ class Foundry:
             await self.api.prune(task_id)
             self.store.pruned(task_id, life)
 
-        self._command("prune", prune, task_id, lane="life", done=frozenset({404}))
+        self._command("prune", prune, task_id, lane="life", keep={})
 
     def rename(self, task_id: str, title: str) -> None:
-        self._patch("rename", task_id, PatchTask(title=title), self.store.edit(task_id, title=title))
+        token = self.store.edit(task_id, title=title)
+        self._patch("rename", task_id, PatchTask(title=title), token, keep={"title": title})
 
     def mark(self, task_id: str, unread: bool) -> None:
         self._patch("mark", task_id, PatchTask(unread=unread), self.store.edit(task_id, unread=unread))
@@ -270,16 +275,28 @@ class Foundry:
         done: frozenset[int] = frozenset(),
         patience: float = PATIENCE,
         failed: Callable[[], None] | None = None,
+        keep: dict[str, bool | str] | None = None,
     ) -> None:
+        """`keep`: it outlives the app until it is answered or told to have failed; its arguments beside the task."""
+        kept = None if keep is None or task_id is None else KeptCommand(action, task_id, keep)
+        again = False
+        if kept is not None:
+            # Asked for in an earlier run of the app, it may be done; on a task that is gone nothing is left to do.
+            again, done = kept.key in self.outbox.commands, done | {404}
+            self.outbox.put_command(kept)
+
         async def job() -> None:
+            delivered = False
             if await self._is_real(task_id, session_id):
                 try:
-                    await self._courier.deliver(call, done=done, patience=patience)
-                    return
+                    await self._courier.deliver(call, done=done, patience=patience, maybe_done=again)
+                    delivered = True
                 except (ApiProblem, Unreachable) as error:
                     self._report(action, error, task_id, session_id)
-            if failed is not None:
+            if failed is not None and not delivered:
                 failed()
+            if kept is not None:
+                self.outbox.drop_command(kept)
 
         self._courier.send(job, None if lane is None else f"{lane}:{task_id}")
 
@@ -287,13 +304,16 @@ class Foundry:
         task_id = self.store.task_of_session(session_id)
         self._command(action, call, task_id, session_id=session_id)
 
-    def _patch(self, action: str, task_id: str, request: PatchTask, token: int) -> None:
+    def _patch(
+        self, action: str, task_id: str, request: PatchTask, token: int, keep: dict[str, bool | str] | None = None
+    ) -> None:
         async def patch() -> None:
             life = self.store.life
             self.store.answered(await self.api.patch(task_id, request), life)
             self.store.settle(task_id, token)
 
-        self._command(action, patch, task_id, lane="edit", failed=lambda: self.store.settle(task_id, token))
+        failed = partial(self.store.settle, task_id, token)
+        self._command(action, patch, task_id, lane="edit", failed=failed, keep=keep)
 
     def _deliver_prompt(self, prompt: Prompt) -> None:
         session_id, prompt_id = prompt.session_id, prompt.prompt_id
@@ -419,6 +439,8 @@ class Foundry:
                 self._settled.setdefault(creation.task_id, anyio.Event())
         for session in list(self.outbox.sessions.values()):
             self._settle_session(session)
+        for command in list(self.outbox.commands.values()):
+            getattr(self, command.action)(command.task_id, **command.options)
         for prompt in list(self.outbox.prompts.values()):
             self.store.put_prompt(prompt)
             if prompt.state is PromptState.QUEUED:
@@ -428,13 +450,7 @@ class Foundry:
         for task_id in changes.creations:
             self._creation_settled(task_id)
 
-    def _backend_answers(self) -> None:
-        self._courier.try_now()
-
     # Telling listeners.
-
-    def _wake(self) -> None:
-        self._work.set()
 
     async def _keep_flushing(self) -> None:
         while True:
@@ -447,10 +463,17 @@ class Foundry:
                 self._last_flush = anyio.current_time()
             self.store.flush()
 
+    def _outbox_changed(self, can_wait: bool) -> None:
+        self._unsaved.set()
+        if not can_wait:
+            self._pressing.set()
+
     async def _keep_saving(self) -> None:
         while True:
             await self._unsaved.wait()
-            self._unsaved = anyio.Event()
+            with anyio.move_on_after(MOMENT):
+                await self._pressing.wait()
+            self._unsaved, self._pressing = anyio.Event(), anyio.Event()
             delta = self.outbox.take()
             written = False
             try:

@@ -1,4 +1,4 @@
-"""What must outlive the app: tasks and sessions that the backend has not answered, prompts not accepted, and drafts.
+"""What must outlive the app: tasks, sessions and commands that the backend has not answered, prompts, and drafts.
 
 One small JSON file, replaced as a whole, so that a crash leaves the old or the new one and never half of one.
 """
@@ -21,7 +21,21 @@ from foundry_tui.contract.requests import CreateTask
 if sys.platform != "win32":
     import fcntl
 
-Delta = dict[tuple[str, str], Creation | AskedSession | Prompt | CreateTask | None]
+
+class KeptCommand(Struct, frozen=True):
+    """A command on a task: the name of its method, the task, and its other arguments."""
+
+    action: str
+    task_id: str
+    options: dict[str, bool | str] = {}
+
+    @property
+    def key(self) -> str:
+        """What it is kept under, in the place of one before."""
+        return f"{self.action}:{self.task_id}"
+
+
+Delta = dict[tuple[str, str], Creation | AskedSession | KeptCommand | Prompt | CreateTask | None]
 """Changes of the file: part and key to the new value, or to None where it is dropped."""
 
 
@@ -31,6 +45,7 @@ class _Contents(Struct, kw_only=True):
     version: int = 1
     creations: dict[str, Creation] = {}
     sessions: dict[str, AskedSession] = {}
+    commands: dict[str, KeptCommand] = {}
     prompts: dict[str, Prompt] = {}
     drafts: dict[str, CreateTask] = {}
 
@@ -41,14 +56,15 @@ _decoder = msgspec.json.Decoder(_Contents)
 class Outbox:
     """The file at `path` (None: nothing is kept beyond the app's life), and what it holds.
 
-    `on_change` is called when there is something to `take` and `write`. Several apps may share the file: each writes
+    `on_change` is called when there is something to `take` and `write`, with whether that can wait for a moment, as
+    drafts can: they change with each key. Several apps may share the file: each writes
     its own changes into what is there, and a creation sent twice is made once.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.damaged: Path | None = None
-        self.on_change: Callable[[], None] | None = None
+        self.on_change: Callable[[bool], None] | None = None
         try:
             self._contents = self._read()
         except OSError:
@@ -65,6 +81,11 @@ class Outbox:
     def sessions(self) -> dict[str, AskedSession]:
         """Sessions that the backend has not answered, by session_id; to be read only."""
         return self._contents.sessions
+
+    @property
+    def commands(self) -> dict[str, KeptCommand]:
+        """Commands that the backend has not answered, by their keys, in the order of asking; to be read only."""
+        return self._contents.commands
 
     @property
     def prompts(self) -> dict[str, Prompt]:
@@ -86,6 +107,16 @@ class Outbox:
     def drop_session(self, session_id: str) -> None:
         if self._contents.sessions.pop(session_id, None) is not None:
             self._touch("sessions", session_id)
+
+    def put_command(self, command: KeptCommand) -> None:
+        self._contents.commands[command.key] = command
+        self._touch("commands", command.key)
+
+    def drop_command(self, command: KeptCommand) -> None:
+        """It has been answered; one that has come after it stays."""
+        if self._contents.commands.get(command.key) == command:
+            del self._contents.commands[command.key]
+            self._touch("commands", command.key)
 
     def put_prompt(self, prompt: Prompt) -> None:
         self._contents.prompts[prompt.prompt_id] = prompt
@@ -137,7 +168,7 @@ class Outbox:
     def _touch(self, part: str, key: str) -> None:
         self._touched.add((part, key))
         if self.on_change is not None:
-            self.on_change()
+            self.on_change(part == "drafts")
 
     def _read(self) -> _Contents:
         if self.path is None:

@@ -67,10 +67,10 @@ class FoundryScreen(Screen[ResultT]):
         self.show_actions()
 
     def on_store_changed(self, changes: "Changes") -> None:
-        """What changed in the store; called once a frame at most, for every screen that is open."""
+        """What changed in the store; called once a frame at most, for every screen that is open and mounted."""
 
     def on_tick(self) -> None:
-        """A second has passed: ages and durations are to be drawn anew."""
+        """A second has passed: ages and durations are to be drawn anew. Called only while the screen is mounted."""
 
     def shows_task(self, task_id: str) -> bool:
         """Whether a person looks at this task here, so that no notification is needed."""

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import tempfile
-from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,20 +20,37 @@ class EditorFailed(Exception):  # noqa: N818
     """The editor could not be started, or ended with an error; says so, and what it means."""
 
 
-async def edit(text: str, environ: Mapping[str, str] = os.environ) -> str:
-    """The text as it is after the editor was closed, without newlines at its end. Raises `EditorFailed`."""
-    command = editor_command(environ)
-    handle, path = tempfile.mkstemp(prefix="foundry-", suffix=".md")
+async def edit(text: str, environ: Mapping[str, str] = os.environ, keep: Callable[[str], None] | None = None) -> str:
+    """The text as it is after the editor was closed, without newlines at its end. Raises `EditorFailed`.
+
+    What an editor saved before it failed stays in its file, which the failure names. When this is cancelled, the
+    editor is ended, and what it saved is given to `keep`.
+    """
+    text = text.rstrip("\n")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        process = await _started(command, path)
-        code = await process.wait()
+        command = editor_command(environ)
+        path = _file_of(text)
+    except (OSError, ValueError) as trouble:
+        raise EditorFailed(f"No editor could be started: {trouble}") from trouble
+    abandoned = False
+    try:
+        code = await _run([*command, str(path)])
+        saved = await asyncio.to_thread(_saved, path, text)
         if code != 0:
-            raise EditorFailed(f"{command[0]} ended with exit code {code}; the prompt is as it was")
-        return (await asyncio.to_thread(Path(path).read_text, encoding="utf-8", errors="replace")).rstrip("\n")
+            abandoned = saved != text
+            where = f"; what it saved is in {path}" if abandoned else ""
+            raise EditorFailed(f"{command[0]} ended with exit code {code}; the prompt is as it was{where}")
+        return saved
+    except OSError as trouble:
+        raise EditorFailed(f"{command[0]} could not be started: {trouble.strerror or trouble}") from trouble
+    except asyncio.CancelledError:
+        # The app is leaving, and waits for nothing any more.
+        if keep is not None:
+            keep(_saved(path, text))
+        raise
     finally:
-        await asyncio.to_thread(Path(path).unlink, missing_ok=True)
+        if not abandoned:
+            path.unlink(missing_ok=True)
 
 
 async def open_folder(folder: str, environ: Mapping[str, str] = os.environ) -> None:
@@ -41,21 +58,16 @@ async def open_folder(folder: str, environ: Mapping[str, str] = os.environ) -> N
 
     An editor in the terminal needs it for itself as long as this lasts.
     """
-    command = editor_command(environ)
-    windowed = is_windowed(command)
-    if windowed:
+    try:
+        command = [*editor_command(environ), folder]
+        windowed = is_windowed(command)
         # The shell ends at once and leaves it to the system: it may outlive the app.
-        command = ["sh", "-c", '"$@" </dev/null >/dev/null 2>&1 &', "sh", *command]
-    code = await (await _started(command, folder, cwd=folder, apart=windowed)).wait()
+        apart = ["sh", "-c", '"$@" </dev/null >/dev/null 2>&1 &', "sh"] if windowed else []
+        code = await _run([*apart, *command], cwd=folder, apart=windowed)
+    except (OSError, ValueError) as trouble:
+        raise EditorFailed(f"No editor could be started: {trouble}") from trouble
     if code != 0:
         raise EditorFailed(f"{command[0]} ended with exit code {code}")
-
-
-async def _started(command: Sequence[str], path: str, cwd: str | None = None, *, apart: bool = False) -> Process:
-    try:
-        return await asyncio.create_subprocess_exec(*command, path, cwd=cwd, start_new_session=apart)
-    except OSError as trouble:
-        raise EditorFailed(f"{command[0]} could not be started: {trouble.strerror or trouble}") from trouble
 
 
 async def lend_terminal(screen: Screen[Any], program: Callable[[], Awaitable[T]]) -> T | None:
@@ -70,3 +82,29 @@ async def lend_terminal(screen: Screen[Any], program: Callable[[], Awaitable[T]]
     finally:
         screen.refresh(layout=True)
     return None
+
+
+async def _run(command: Sequence[str], cwd: str | None = None, *, apart: bool = False) -> int:
+    """Its exit code; it does not outlive us."""
+    process = await asyncio.create_subprocess_exec(*command, cwd=cwd, start_new_session=apart)
+    try:
+        return await process.wait()
+    except asyncio.CancelledError:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        raise
+
+
+def _file_of(text: str) -> Path:
+    handle, path = tempfile.mkstemp(prefix="foundry-", suffix=".md")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    return Path(path)
+
+
+def _saved(path: Path, text: str) -> str:
+    """What stands in the file, without newlines at its end; the text as it was where no file is."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").rstrip("\n")
+    except OSError:
+        return text

@@ -26,7 +26,7 @@ class Wanted(Struct, frozen=True):
 
 
 class NewSessionScreen(FoundryDialog[Wanted]):
-    """Answers with what is wanted; closed by escape it keeps what was written for the next time."""
+    """Answers with what is wanted; what was written and not sent is kept for the next time."""
 
     SCREEN_NAME = NEW_SESSION
     BINDINGS = bindings(NEW_SESSION)
@@ -70,6 +70,17 @@ class NewSessionScreen(FoundryDialog[Wanted]):
         return session_remarks(self._value("name"), self._value("agent"), self._agents())
 
     @on(Input.Changed)
+    def _changed(self) -> None:
+        self._judge()
+        if not self.is_current:
+            # It was sent by the key that came next.
+            return
+        name, agent, drafts = self._value("name"), self._value("agent"), self.foundry.commands.drafts
+        if name or agent:
+            drafts.put(self._draft_key, CreateTask(repo=self._about.repo_id, prompt="", title=name, agent=agent))
+        else:
+            drafts.discard(self._draft_key)
+
     def _judge(self) -> None:
         mark = "! " if self.foundry.options.ascii else "✗ "
         for field, remark in self._remarks().items():
@@ -93,9 +104,4 @@ class NewSessionScreen(FoundryDialog[Wanted]):
         self.dismiss(Wanted(name=self._value("name") or None, agent=self._value("agent") or None))
 
     def action_close_dialog(self) -> None:
-        name, agent, drafts = self._value("name"), self._value("agent"), self.foundry.commands.drafts
-        if name or agent:
-            drafts.put(self._draft_key, CreateTask(repo=self._about.repo_id, prompt="", title=name, agent=agent))
-        else:
-            drafts.discard(self._draft_key)
         self.dismiss(None)

@@ -1,8 +1,10 @@
 """The dialog that hands a new task to an agent: it is gone, and the task is there, before anybody has answered."""
 
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -68,6 +70,7 @@ class NewTaskScreen(FoundryDialog[None]):
         self._refused_values: dict[str, tuple[str, Remark]] = {}
         self._replaces: str | None = None
         self._sent: list[str] = []
+        self._kept: dict[str, str] = {}
         self._tried = False
         self._another = False
         self._folder = Path.cwd()
@@ -115,9 +118,9 @@ class NewTaskScreen(FoundryDialog[None]):
         asked = self._asked_repo or app.options.repo or ""
         known = find_repo(asked, repos)
         asked = location(known) if known is not None else asked
-        draft = self._given
-        if draft is None:
-            draft = app.commands.drafts.get(asked) or app.commands.drafts.get(LAST)
+        drafts = app.commands.drafts
+        kept = (asked, LAST) if self._given is None else (self._again,)
+        draft = next((draft for key in kept if (draft := drafts.get(key)) is not None), self._given)
         if draft is not None:
             known = find_repo(draft.repo, repos)
             asked = (location(known) if known is not None else draft.repo) or asked
@@ -141,6 +144,7 @@ class NewTaskScreen(FoundryDialog[None]):
         self.query_one(f"#{wrong}" if wrong else "#prompt" if self.place.value else "#repo").focus()
         prompt = self.query_one(TextArea)
         prompt.move_cursor(prompt.document.end)
+        self._kept = self.values
         self.call_after_refresh(self._make_ready)
 
     # What was written.
@@ -209,8 +213,12 @@ class NewTaskScreen(FoundryDialog[None]):
 
     @on(Input.Changed)
     @on(TextArea.Changed)
-    def _changed(self) -> None:
+    def _changed(self, message: Input.Changed | TextArea.Changed) -> None:
         self._judge_all()
+        values = self.values
+        if values != self._kept:
+            # A repository that is only passed while its path is typed keeps its own draft.
+            self._keep(values, of_repo=message.control.id != "repo")
 
     @on(Input.Submitted)
     def _next_field(self) -> None:
@@ -247,8 +255,6 @@ class NewTaskScreen(FoundryDialog[None]):
     # News.
 
     def on_store_changed(self, changes: "Changes") -> None:
-        if not self.is_mounted:
-            return
         if changes.repos:
             self._judge_all()
         for task_id in changes.creations.intersection(self._sent):
@@ -293,8 +299,7 @@ class NewTaskScreen(FoundryDialog[None]):
             app.commands.discard_creation(self._replaces)
             self._replaces = None
         task_id = app.commands.create(request)
-        for key in {LAST, request.repo, self.values["repo"]}:
-            app.commands.drafts.discard(key)
+        self._forget(request.repo)
         if self._another:
             self._begin_another(task_id)
         else:
@@ -326,6 +331,7 @@ class NewTaskScreen(FoundryDialog[None]):
 
     def _begin_another(self, task_id: str) -> None:
         self._sent.append(task_id)
+        self._given = None
         self._tried = False
         for name in ("title", "branch"):
             self.query_one(f"#{name}", Input).value = ""
@@ -346,8 +352,12 @@ class NewTaskScreen(FoundryDialog[None]):
         self.run_worker(self._edit_prompt(), group="editor", exclusive=True)
 
     async def _edit_prompt(self) -> None:
-        prompt = self.query_one(TextArea)
-        text = await lend_terminal(self, lambda: edit(prompt.text))
+        prompt, values = self.query_one(TextArea), self.values
+
+        def keep(saved: str) -> None:
+            self._keep({**values, "prompt": saved})
+
+        text = await lend_terminal(self, lambda: edit(prompt.text, keep=keep))
         if text is not None:
             prompt.load_text(text)
             prompt.move_cursor(prompt.document.end)
@@ -363,19 +373,34 @@ class NewTaskScreen(FoundryDialog[None]):
         self._judge_all()
 
     def action_close_dialog(self) -> None:
-        """Close, and keep what was written for the next time, also after a restart."""
-        values, drafts = self.values, self.foundry.commands.drafts
-        keys = {LAST, self.place.value or values["repo"]}
+        """Close; what was written is there the next time."""
         if self._given is None:
-            written = any(values[name].strip() for name in ("prompt", *OPTIONS))
-            draft = CreateTask(
-                repo=self.place.value or values["repo"],
-                prompt=values["prompt"],
-                **{name: values[name] or None for name in OPTIONS},
-            )
-            for key in keys:
-                if written:
-                    drafts.put(key, draft)
-                else:
-                    drafts.discard(key)
+            self._keep(self.values)
         self.dismiss(None)
+
+    # Drafts.
+
+    @property
+    def _again(self) -> str:
+        """Where is kept what was made of the given request, for when it is given again."""
+        return f"again:{sha256(msgspec.json.encode(self._given)).hexdigest()}"
+
+    def _keep(self, values: dict[str, str], *, of_repo: bool = True) -> None:
+        """Keep what is written for the next time, also after a restart; `of_repo`: as its repository's draft too."""
+        self._kept = values
+        drafts = self.foundry.commands.drafts
+        repo = judge(values["repo"], self.foundry.store.repos.values(), self._folder).value or values["repo"]
+        keys = {self._again} if self._given is not None else {LAST, repo} if of_repo else {LAST}
+        written = any(values[name].strip() for name in ("prompt", *OPTIONS))
+        draft = CreateTask(repo=repo, prompt=values["prompt"], **{name: values[name] or None for name in OPTIONS})
+        for key in keys:
+            if written:
+                drafts.put(key, draft)
+            else:
+                drafts.discard(key)
+
+    def _forget(self, repo: str) -> None:
+        """What was written has been handed over."""
+        self._kept = self.values
+        for key in {LAST, repo, self._kept["repo"], *([self._again] if self._given is not None else [])}:
+            self.foundry.commands.drafts.discard(key)

@@ -71,7 +71,6 @@ class TaskScreen(ScrollActions, SandboxActions, SessionActions):
         self._session_id: str | None = None
         self._wanted: str | None = None
         self._spinner: Timer | None = None
-        self._stands = False
         self._writable = False
         self._last: TaskSummary | None = None
 
@@ -114,7 +113,6 @@ class TaskScreen(ScrollActions, SandboxActions, SessionActions):
         if self._stand_in is None:
             self._holds.hold(Topic(TopicKind.TASK, self.task_id))
         self._spinner = self.set_interval(1 / FRAMES_A_SECOND, self._spin, pause=True)
-        self._stands = True
         self._show_turn()
 
     def open(self, task_id: str) -> None:
@@ -126,8 +124,6 @@ class TaskScreen(ScrollActions, SandboxActions, SessionActions):
         self._show_all()
 
     def on_unmount(self) -> None:
-        self._stands = False
-        self._unsent.keep()
         self._holds.release_all()
 
     # What it is about.
@@ -176,8 +172,6 @@ class TaskScreen(ScrollActions, SandboxActions, SessionActions):
     # News.
 
     def on_store_changed(self, changes: "Changes") -> None:
-        if not self._stands:
-            return
         task_changed = self.task_id in changes.tasks or self.task_id in changes.details
         session = self.session
         if task_changed or changes.freshness or self.task_id in changes.creations:
@@ -189,8 +183,6 @@ class TaskScreen(ScrollActions, SandboxActions, SessionActions):
             self.panes.show_log()
 
     def on_tick(self) -> None:
-        if not self._stands:
-            return
         self._header.tick()
         self._stepper.tick()
         self._details.tick()
@@ -404,7 +396,7 @@ class TaskScreen(ScrollActions, SandboxActions, SessionActions):
         session = self.session
         if session is None:
             return
-        self._unsent.sent(session.session_id)
+        self._unsent.write(session.session_id, "")
         self.foundry.commands.prompt(session.session_id, message.text)
         self._composer.load_text("")
         self._transcript.move_to_end()

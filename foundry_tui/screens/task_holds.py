@@ -35,36 +35,23 @@ class Holds:
 
 
 class Unsent:
-    """What was written in a task's sessions and not sent; `keep` puts it where it outlives the app."""
+    """What was written in a task's sessions and not sent; it outlives the app."""
 
     def __init__(self, drafts: "Drafts", task_id: str) -> None:
         self._drafts = drafts
         self._task_id = task_id
-        self._texts: dict[str, str] = {}
 
     def text(self, session_id: str) -> str:
         """The text of a session, from now or from an earlier time."""
-        if session_id in self._texts:
-            return self._texts[session_id]
         draft = self._drafts.get(_key(session_id))
         return draft.prompt if draft is not None else ""
 
     def write(self, session_id: str, text: str) -> None:
-        """Remember the text as it is now."""
-        self._texts[session_id] = text
-
-    def sent(self, session_id: str) -> None:
-        """Nothing is left to send in a session."""
-        self._texts[session_id] = ""
-        self._drafts.discard(_key(session_id))
-
-    def keep(self) -> None:
-        """Keep all texts for when the task is opened again, also after a restart."""
-        for session_id, text in self._texts.items():
-            if text.strip():
-                self._drafts.put(_key(session_id), CreateTask(repo=self._task_id, prompt=text))
-            else:
-                self._drafts.discard(_key(session_id))
+        """Keep the text as it is now, for when the task is opened again, also after a restart."""
+        if text.strip():
+            self._drafts.put(_key(session_id), CreateTask(repo=self._task_id, prompt=text))
+        else:
+            self._drafts.discard(_key(session_id))
 
 
 def _key(session_id: str) -> str:

@@ -67,7 +67,10 @@ async def test_what_is_wrong_is_said_beside_its_field_and_not_sent() -> None:
 
 async def test_escape_keeps_what_was_written_until_it_is_sent() -> None:
     async with opened() as on:
-        await on.press("t", *"review", "escape")
+        await on.press("t", *"review")
+        kept = on.commands.drafts.get(f"new_session:{TASK}")
+        assert kept is not None and kept.title == "review", "kept as it is written"
+        await on.press("escape")
         assert isinstance(on.app.screen, TaskScreen)
         await on.press("t")
         assert on.app.screen.query_one("#name", Input).value == "review"

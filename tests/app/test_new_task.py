@@ -1,5 +1,6 @@
 """The new-task dialog: every key, what it says beside its fields, and that nothing is waited for."""
 
+import gc
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -283,6 +284,59 @@ async def test_escape_keeps_the_draft_for_the_next_time() -> None:
         assert the_dialog(on).values["prompt"] == "half a thought"
         assert the_dialog(on).values["title"] == "A title"
         assert "A title" in text_of(on)
+
+
+async def test_what_is_written_is_kept_as_it_is_written() -> None:
+    async with dialog() as on:
+        await on.press(*"half a thought")
+        drafts = on.commands.drafts
+        for key in ("", "/src/shop"):
+            draft = drafts.get(key)
+            assert draft is not None and draft.prompt == "half a thought"
+        await on.press("ctrl+s")
+        assert drafts.get("") is None and drafts.get("/src/shop") is None
+
+
+async def test_a_repository_that_is_passed_while_typing_keeps_its_own_draft() -> None:
+    async with dialog() as on:
+        other = CreateTask(repo="/src/docs", prompt="for the docs")
+        on.commands.drafts.put("/src/docs", other)
+        await on.press(*"for the shop")
+        put(on, "repo", "/src/docs")
+        await on.pilot.pause()
+        assert on.commands.drafts.get("/src/docs") == other
+        last = on.commands.drafts.get("")
+        assert last is not None and (last.repo, last.prompt) == ("/src/docs", "for the shop")
+
+
+async def test_what_was_made_of_a_given_request_is_there_when_it_is_given_again() -> None:
+    given = CreateTask(repo="/src/shop", prompt="first wording")
+    async with dialog() as on:
+        await on.press("escape")
+        on.app.open_new_task("/src/shop", given)
+        await on.pilot.pause()
+        await on.press(*", bettered", "escape")
+        on.app.open_new_task("/src/shop")
+        await on.pilot.pause()
+        assert the_dialog(on).values["prompt"] == ""
+        await on.press("escape")
+        on.app.open_new_task("/src/shop", given)
+        await on.pilot.pause()
+        assert the_dialog(on).values["prompt"] == "first wording, bettered"
+        await on.press("ctrl+s", "escape")
+        on.app.open_new_task("/src/shop", given)
+        await on.pilot.pause()
+        assert the_dialog(on).values["prompt"] == "first wording"
+
+
+async def test_two_presses_at_once_leave_no_editor_unasked(recwarn: pytest.WarningsRecorder) -> None:
+    async with dialog() as on:
+        screen = the_dialog(on)
+        screen.action_open_editor()
+        screen.action_open_editor()
+        await on.pilot.pause()
+        gc.collect()
+        assert [str(warning.message) for warning in recwarn] == []
 
 
 async def test_drafts_are_kept_for_each_repository() -> None:

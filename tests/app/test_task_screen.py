@@ -319,13 +319,17 @@ async def test_an_empty_prompt_is_not_sent() -> None:
 
 async def test_unsent_text_is_there_when_the_task_is_opened_again() -> None:
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
-        await on.press("i", *"half", "escape", "escape")
+        await on.press("i", *"half")
+        kept = on.commands.drafts.get(f"session:{SESSION}")
+        assert kept is not None and kept.prompt == "half", "kept as it is written"
+        await on.press("escape", "escape")
         assert not is_on(on, TaskScreen)
         on.app.open_task(TASK)
         await on.pilot.pause()
         assert on.app.screen.query_one(Composer).text == "half"
         await on.press("i", "enter")
         assert on.commands.calls[-1] == ("prompt", SESSION, "half")
+        assert on.commands.drafts.get(f"session:{SESSION}") is None
 
 
 async def test_each_session_keeps_its_own_unsent_text() -> None:

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from tests.cli.world import FOUNDRY, Cli
@@ -29,22 +29,39 @@ class Terminal:
         while wanted not in self.drawn:
             left = until - time.monotonic()
             assert left > 0, f"{wanted!r} was not drawn:\n{self.drawn[-3000:]}"
-            if not select.select([self.master], [], [], left)[0]:
-                continue
-            try:
-                data = os.read(self.master, 1 << 16)
-            except OSError:
-                data = b""
-            assert data, f"it ended first:\n{self.drawn[-3000:]}"
-            self.drawn += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", data.decode("utf-8", "replace"))
+            self._read(left)
+
+    def read_until_so(self, condition: Callable[[], bool], what: str, seconds: float = 45) -> None:
+        """Read until something is so that is not drawn."""
+        until = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < until, f"{what}:\n{self.drawn[-3000:]}"
+            self._read(0.05)
+
+    def _read(self, seconds: float) -> bool:
+        """Read what comes within so many seconds; whether anything came."""
+        if not select.select([self.master], [], [], seconds)[0]:
+            return False
+        try:
+            data = os.read(self.master, 1 << 16)
+        except OSError:
+            data = b""
+        assert data, f"it ended first:\n{self.drawn[-3000:]}"
+        self.drawn += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", data.decode("utf-8", "replace"))
+        return True
 
     def type(self, keys: bytes) -> None:
         os.write(self.master, keys)
 
+    def hang_up(self) -> None:
+        """Close it, as a window is closed over a program."""
+        os.close(self.master)
+        self.master = -1
+
     def wait(self, seconds: float = 30) -> int:
         """Its exit code; what it draws meanwhile is thrown away, so that it does not wait for a reader."""
         until = time.monotonic() + seconds
-        while self.process.poll() is None and time.monotonic() < until:
+        while self.master >= 0 and self.process.poll() is None and time.monotonic() < until:
             if select.select([self.master], [], [], 0.1)[0]:
                 try:
                     os.read(self.master, 1 << 16)
@@ -55,7 +72,22 @@ class Terminal:
 
 @contextmanager
 def terminal(cli: Cli, *words: str, **environ: str) -> Iterator[Terminal]:
-    """`foundry` in a terminal."""
+    """`foundry` in a terminal that does not tell it when it hangs up, as one that it was only lent."""
+    with _terminal(cli, words, environ, None) as shown:
+        yield shown
+
+
+@contextmanager
+def own_terminal(cli: Cli, *words: str, **environ: str) -> Iterator[Terminal]:
+    """`foundry` in a terminal that is its own: it is told when that hangs up."""
+    with _terminal(cli, words, environ, lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) as shown:
+        yield shown
+
+
+@contextmanager
+def _terminal(
+    cli: Cli, words: Sequence[str], environ: Mapping[str, str], begin: Callable[[], object] | None
+) -> Iterator[Terminal]:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
     process = subprocess.Popen(
@@ -66,12 +98,15 @@ def terminal(cli: Cli, *words: str, **environ: str) -> Iterator[Terminal]:
         env={**cli.environ, "COLORTERM": "truecolor", **environ},
         cwd=cli.repo,
         start_new_session=True,
+        preexec_fn=begin,
     )
     os.close(slave)
+    shown = Terminal(master, process)
     try:
-        yield Terminal(master, process)
+        yield shown
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
-        os.close(master)
+        if shown.master >= 0:
+            shown.hang_up()

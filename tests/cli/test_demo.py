@@ -146,8 +146,8 @@ def demo_environ(cli: Cli) -> dict[str, str]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("end", "code"),
-    [("quit", 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)],
-    ids=["quit", "sigterm", "sighup", "sigkill"],
+    [("quit", 0), ("closed", 129), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)],
+    ids=["quit", "closed", "sigterm", "sighup", "sigkill"],
 )
 def test_the_demo_leaves_nothing_behind(
     cli: Cli, demo_environ: dict[str, str], end: "str | signal.Signals", code: int
@@ -160,6 +160,10 @@ def test_the_demo_leaves_nothing_behind(
         guard = parent_of(backend)
         if isinstance(end, signal.Signals):
             shown.process.send_signal(end)
+        elif end == "closed":
+            shown.type(b"n")
+            shown.read_until("Stay open")
+            shown.hang_up()
         else:
             shown.type(b"\x11")
         assert shown.wait() == code

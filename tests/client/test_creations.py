@@ -245,6 +245,71 @@ def test_quitting_in_between_leaves_a_file_that_the_next_start_settles(tmp_path:
     with_app(again, backend, keep)
 
 
+def test_commands_that_nobody_answered_are_done_at_the_next_start(tmp_path: Path) -> None:
+    keep = tmp_path / "outbox.json"
+    backend = Backend()
+    tasks = [backend.world.create(_with_ids(number)).task_id for number in (1, 2, 3)]
+
+    async def before(app: App) -> None:
+        await until(app.up_to_date)
+        backend.down = True
+        app.commands.archive(tasks[0])
+        app.commands.kill(tasks[1], force=True)
+        app.commands.rename(tasks[2], "Mine")
+        # Asked for at the last moment: nothing has been sent yet.
+
+    with_app(before, backend, keep)
+    backend.down = False
+
+    async def after(app: App) -> None:
+        await until(lambda: not app.foundry.outbox.commands)
+        assert not app.problems
+
+    with_app(after, backend, keep)
+    statuses = [backend.world.tasks[task_id].status for task_id in tasks[:2]]
+    assert statuses == [TaskStatus.ARCHIVING, TaskStatus.KILLING]
+    assert backend.world.tasks[tasks[2]].title == "Mine"
+
+    async def again(app: App) -> None:
+        await until(app.up_to_date)
+
+    asked = len(backend.calls)
+    with_app(again, backend, keep)
+    assert {call.method for call in backend.calls[asked:]} == {"GET"}
+
+
+def test_a_kept_command_on_a_task_that_is_gone_by_then_is_no_problem(tmp_path: Path) -> None:
+    keep = tmp_path / "outbox.json"
+    backend = Backend()
+    task_id = backend.world.create(_with_ids(1)).task_id
+
+    async def before(app: App) -> None:
+        await until(app.up_to_date)
+        backend.down = True
+        app.commands.archive(task_id)
+
+    async def after(app: App) -> None:
+        await until(lambda: not app.foundry.outbox.commands)
+        assert not app.problems
+
+    with_app(before, backend, keep)
+    backend.down = False
+    backend.replace_world(World())
+    with_app(after, backend, keep)
+
+
+def test_a_command_that_is_told_to_have_failed_is_kept_no_longer(tmp_path: Path) -> None:
+    async def test(app: App) -> None:
+        task_id = app.backend.world.create(_with_ids(1)).task_id
+        await until(app.up_to_date)
+        app.backend.down = True
+        app.commands.archive(task_id)
+        await until(lambda: bool(app.problems), 60)
+        assert not app.foundry.outbox.commands
+
+    with_app(test, keep=tmp_path / "outbox.json")
+
+
 def test_a_refused_creation_survives_quitting_too(tmp_path: Path) -> None:
     keep = tmp_path / "outbox.json"
 

@@ -11,6 +11,7 @@ import msgspec
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import PING_AFTER, EventName, Ping, Topic, TopicKind
 from foundry_tui.contract.requests import CreatePrompt, CreateSession, CreateTask, PatchTask, RepoList
+from foundry_tui.contract.status import TaskStatus
 from tests.client.world import Event, Refused, World
 
 
@@ -144,6 +145,9 @@ class Backend(httpx.AsyncBaseTransport):
             case "DELETE", ["tasks", task_id]:
                 world.prune(task_id)
                 return 204, b""
+            case "POST", ["tasks", task_id, "archive" | "kill" as how]:
+                world.move(task_id, TaskStatus.ARCHIVING if how == "archive" else TaskStatus.KILLING)
+                return 202, b""
             case "POST", ["tasks", task_id, "sessions"]:
                 asked = codec.decode(body, CreateSession)
                 assert asked.session_id is not None

@@ -197,7 +197,7 @@ class World:
 
     def move(self, task_id: str, status: TaskStatus) -> None:
         """Make a legal move of the state machine."""
-        task = self.tasks[task_id]
+        task = self._known(task_id)
         assert status in MOVES[task.status]
         self._tick()
         ended = status in ENDED

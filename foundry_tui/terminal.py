@@ -1,0 +1,81 @@
+"""The terminal as the app draws on it: one that can be lent to an editor, and that can be gone at any moment."""
+
+import os
+import select
+import signal
+from collections.abc import Callable
+from io import TextIOWrapper
+from threading import Thread
+from typing import Any, cast
+
+from textual.drivers.linux_driver import LinuxDriver
+
+
+class TerminalDriver(LinuxDriver):
+    """Textual's driver, which ends the app when the terminal is gone, and never waits for it.
+
+    Textual writes on a thread of its own, and waits where that has much to write: for ever, once the thread has ended
+    over a terminal that is gone, or has been ended while the terminal is lent.
+    """
+
+    def __init__(self, app: Any, **settings: Any) -> None:
+        super().__init__(app, **settings)
+        self._is_gone = False
+        self._file = cast("TextIOWrapper", _Written(self._file, self._gone))
+        Thread(target=self._watch, name="terminal-watch", daemon=True).start()
+
+    def write(self, data: str) -> None:
+        if self._writer_thread is not None:
+            super().write(data)
+
+    def close(self) -> None:
+        super().close()
+        self._writer_thread = None
+
+    def resume_application_mode(self) -> None:
+        # A process that was stopped from outside and goes on is told so too, though it has lent nothing.
+        if self._writer_thread is not None:
+            self.suspend_application_mode()
+        super().resume_application_mode()
+        self._app.call_later(self._app.refresh, layout=True)
+
+    def run_input_thread(self) -> None:
+        try:
+            super().run_input_thread()
+        except OSError:
+            self._gone()
+
+    def _watch(self) -> None:
+        """Wait until the terminal hangs up; its end of file alone would be read again and again."""
+        hung_up = select.poll()
+        hung_up.register(self.fileno, 0)
+        if any(event & select.POLLHUP for _, event in hung_up.poll()):
+            self._gone()
+
+    def _gone(self) -> None:
+        """Leave as when the system says that the terminal is gone, which it tells only some of its processes."""
+        if not self._is_gone:
+            self._is_gone = True
+            os.kill(os.getpid(), signal.SIGHUP)
+
+
+class _Written:
+    """A file in which what can no longer be written is lost."""
+
+    def __init__(self, file: Any, lost: Callable[[], None]) -> None:
+        self._file = file
+        self._lost = lost
+        self.fileno = file.fileno
+        self.isatty = file.isatty
+
+    def write(self, text: str) -> None:
+        self._do(self._file.write, text)
+
+    def flush(self) -> None:
+        self._do(self._file.flush)
+
+    def _do(self, call: Callable[..., object], *words: str) -> None:
+        try:
+            call(*words)
+        except OSError:
+            self._lost()

@@ -1,0 +1,85 @@
+"""Moments that once ended the app: a screen that is only being opened, a click on what is gone, a view without room."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from textual.screen import Screen
+
+from foundry_tui.app import FoundryApp
+from foundry_tui.client.changes import Changes
+from foundry_tui.client.freshness import Freshness, FreshnessState
+from foundry_tui.client.statistics import Diagnostics
+from foundry_tui.screens.confirm import ConfirmScreen
+from foundry_tui.screens.diagnostics import DiagnosticsScreen
+from foundry_tui.screens.help import HelpScreen
+from foundry_tui.screens.new_session import NewSessionScreen
+from foundry_tui.screens.new_task import NewTaskScreen
+from foundry_tui.screens.task import TaskScreen
+from foundry_tui.widgets.task_header import TaskHeader
+from tests.app.factories import NOW, make_detail, make_task, task_id
+from tests.app.harness import make_store, put_detail, stage
+
+pytestmark = pytest.mark.anyio
+
+OPENED: dict[str, Callable[[FoundryApp], Screen[Any]]] = {
+    "task": lambda _: TaskScreen(task_id(1)),
+    "new-task": lambda _: NewTaskScreen(),
+    "new-session": lambda _: NewSessionScreen(make_task(1)),
+    "confirm": lambda _: ConfirmScreen("Remove it?", (), "Remove"),
+    "help": lambda app: HelpScreen(app.context(), app.actions_of(app.screen)),
+    "diagnostics": lambda _: DiagnosticsScreen(),
+}
+
+
+def nothing_known() -> Diagnostics:
+    return Diagnostics(
+        at=NOW,
+        freshness=Freshness(FreshnessState.LIVE, NOW),
+        topics=(),
+        log=(),
+        tasks=1,
+        creations=0,
+        flushes=1,
+        unsettled_commands=0,
+    )
+
+
+@pytest.mark.parametrize("opened", OPENED)
+async def test_a_second_and_news_pass_while_a_screen_is_being_opened(opened: str) -> None:
+    store = make_store([make_task(1)])
+    told: list[Changes] = []
+    store.listen(told.append)
+    async with stage(store) as s:
+        s.app.diagnostics = nothing_known
+        put_detail(store, make_detail(1, title="Mend the gate"))
+        store.flush()
+        screen = OPENED[opened](s.app)
+        s.app.push_screen(screen)
+        assert not screen.is_mounted
+        s.app._tick()
+        s.app.on_foundry_app_store_changed(FoundryApp.StoreChanged(told[-1]))
+        await s.pilot.pause()
+        s.app._tick()
+        assert s.app.screen is screen
+
+
+async def test_what_comes_while_a_task_is_being_opened_is_shown_once_it_stands() -> None:
+    store = make_store([make_task(1, title="Build a gate")])
+    told: list[Changes] = []
+    async with stage(store) as s:
+        screen = TaskScreen(task_id(1))
+        composed = screen.compose
+
+        def compose() -> object:
+            yield from composed()
+            s.app._unlisten()
+            store.listen(told.append)
+            put_detail(store, make_detail(1, title="Mend the gate"))
+            store.flush()
+            s.app.on_foundry_app_store_changed(FoundryApp.StoreChanged(told[-1]))
+
+        screen.compose = compose  # type: ignore[method-assign,assignment]
+        s.app.push_screen(screen)
+        await s.pilot.pause()
+        assert "Mend the gate" in screen.query_one(TaskHeader).render_line(0).text
