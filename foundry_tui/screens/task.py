@@ -116,6 +116,7 @@ class TaskScreen(ScrollActions, SandboxActions, SessionActions):
         self._spinner = self.set_interval(1 / FRAMES_A_SECOND, self._spin, pause=True)
         self._stands = True
         self._show_turn()
+        self.watch(self._transcript, "scroll_y", self._scrolled, init=False)
 
     def open(self, task_id: str) -> None:
         """Show this task in place of the one that stood in for it."""
@@ -312,8 +313,10 @@ class TaskScreen(ScrollActions, SandboxActions, SessionActions):
             asks=context.permission is not None,
         )
         text = words.text if not context.refused else ""
-        if text and not self._transcript.following:
-            text = f"{text} · scrolled up: {self.key_of('to_end')} for the newest"
+        below = 0 if self._transcript.following else self._transcript.lines_below
+        if below:
+            hint = f"{below:,} line{'s' * (below != 1)} below: {self.key_of('to_end')} for the newest"
+            text = f"{text} {self.foundry.glyphs.separator} {hint}" if text else hint
         self._turn.show(text, words.tone, words.glyph)
         self.give_place()
         if self._spinner is not None:
@@ -436,6 +439,10 @@ class TaskScreen(ScrollActions, SandboxActions, SessionActions):
     @on(Transcript.FollowChanged)
     def _follow_changed(self) -> None:
         self._show_turn()
+
+    def _scrolled(self) -> None:
+        if not self._transcript.following:
+            self._show_turn()
 
     def on_resize(self) -> None:
         self._show_steps(self.record)

@@ -31,7 +31,7 @@ from foundry_tui.view.new_task import is_same_request
 from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.details import Details
-from foundry_tui.widgets.faces import FaceView, FailureCard
+from foundry_tui.widgets.faces import FaceView, FailureCard, TurnLine
 from foundry_tui.widgets.history import HistoryView
 from foundry_tui.widgets.permission import PermissionRequest
 from foundry_tui.widgets.session_tabs import SessionTabs
@@ -453,6 +453,39 @@ async def test_a_long_history_is_asked_for_from_its_beginning() -> None:
         await on.app.workers.wait_for_complete()
         await on.pilot.pause()
         assert on.app.screen.query_one(HistoryView).line_count == 250
+
+
+def a_long_talk() -> Store:
+    """A conversation of some hundred lines, most of which are folded."""
+    output = "\n".join(f"line {number} of what a command printed" for number in range(30))
+    call = {"title": "make test", "kind": "execute", "status": "completed", "content": output}
+    said = [scenes.item(0, TranscriptKind.PROMPT, "go")]
+    for number in range(1, 24, 2):
+        said += [
+            scenes.item(number, TranscriptKind.TOOL_CALL, call),
+            scenes.item(number + 1, TranscriptKind.MESSAGE, f"That was run {number}. " * 20),
+        ]
+    said.append(scenes.item(25, TranscriptKind.MESSAGE, "This is the final answer."))
+    return scenes.store_with(scenes.a_task(), scenes.a_session(transcript=tuple(said)))
+
+
+@pytest.mark.parametrize("keys", ["G", "gG", "goG", "goGgG", "ogG", "gooG"])
+async def test_the_end_is_the_end_at_once(keys: str) -> None:
+    async with opened(a_long_talk()) as on:
+        await on.press(*keys)
+        assert "This is the final answer." in text_of(on, Transcript)
+        assert "below" not in text_of(on, TurnLine)
+
+
+async def test_scrolled_up_it_counts_the_lines_below() -> None:
+    async with opened(a_long_talk()) as on:
+        await on.press("k", "k", "k")
+        assert "3 lines below: end for the newest" in text_of(on, TurnLine)
+        await on.press("pageup", "j")
+        page = on.app.screen.query_one(Transcript).size.height - 1
+        assert f"{page + 2} lines below" in text_of(on, TurnLine)
+        await on.press("G")
+        assert "below" not in text_of(on, TurnLine)
 
 
 async def test_the_stage_log_follows_what_is_printed() -> None:
