@@ -27,6 +27,7 @@ from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.task import TaskScreen
+from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.new_task import is_same_request
 from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.composer import Composer
@@ -581,6 +582,24 @@ async def test_a_refused_creation_is_retried_edited_or_discarded() -> None:
         assert "a branch called fix/login exists already" in text_of(on)
         await on.press("escape", "x")
         assert ("discard_creation", TASK) in on.commands.calls
+
+
+@pytest.mark.parametrize("keys", [("e", "ctrl+s", "escape"), ("e", "ctrl+t", "ctrl+s", "escape"), ("x",)])
+async def test_one_never_comes_back_to_a_creation_that_is_discarded(
+    keys: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = scenes.refused_scene()
+    async with opened(store) as on:
+        monkeypatch.setattr(on.commands, "discard_creation", store.discard_creation)
+        for key in keys:
+            await on.press(key)
+            if isinstance(on.app.screen, NewTaskScreen):
+                on.app.screen.query_one("#branch", Input).value = "fix/another"
+                on.app.screen.query_one("#agent", Input).value = ""
+                on.app.screen.query_one("#repo", Input).value = "/src/shop"
+            await on.flush()
+        assert is_on(on, TasksScreen)
+        assert TASK not in store.tasks
 
 
 async def test_killing_asks_first_and_names_what_is_lost() -> None:
