@@ -19,6 +19,7 @@ from foundry_tui import actions, themes
 from foundry_tui.actions import Action
 from foundry_tui.context import APP, Context
 from foundry_tui.contract.events import TASKS
+from foundry_tui.key_order import KeysInOrder
 from foundry_tui.notices import Herald, toasts
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.tasks import TasksScreen
@@ -66,7 +67,7 @@ def _everything() -> type[Provider]:
     return Everything
 
 
-class FoundryApp(TaskActions):
+class FoundryApp(KeysInOrder, TaskActions):
     """The app. Screens receive `store` and `commands` and nothing else of the client."""
 
     TITLE = "Foundry"

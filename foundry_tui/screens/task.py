@@ -4,7 +4,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import replace
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.timer import Timer
@@ -20,7 +20,7 @@ from foundry_tui.screens.sandbox_actions import SandboxActions
 from foundry_tui.screens.scrolling import ScrollActions, Scrolled
 from foundry_tui.screens.session_actions import SessionActions
 from foundry_tui.screens.task_holds import Holds, Unsent
-from foundry_tui.screens.task_panes import PANES, TaskPanes
+from foundry_tui.screens.task_panes import PANES, PaneActions, TaskPanes
 from foundry_tui.task_conditions import why_no_writing
 from foundry_tui.view.clock import FRAMES_A_SECOND
 from foundry_tui.view.glyphs import glyph_set
@@ -48,7 +48,7 @@ BREAKPOINTS = [(0, "-narrow"), (80, "-medium"), (WIDE, "-wide")]
 """Style classes of the screen, by columns."""
 
 
-class TaskScreen(ScrollActions, SandboxActions, SessionActions):
+class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions):
     """One task. While it is open it holds the task's topic, the visible session's, and the log's while that shows."""
 
     SCREEN_NAME = TASK
@@ -72,6 +72,7 @@ class TaskScreen(ScrollActions, SandboxActions, SessionActions):
         self._wanted: str | None = None
         self._spinner: Timer | None = None
         self._writable = False
+        self._refused = False
         self._last: TaskSummary | None = None
 
     # What stands on the screen.
@@ -114,6 +115,7 @@ class TaskScreen(ScrollActions, SandboxActions, SessionActions):
             self._holds.hold(Topic(TopicKind.TASK, self.task_id))
         self._spinner = self.set_interval(1 / FRAMES_A_SECOND, self._spin, pause=True)
         self._show_turn()
+        self.watch(self._transcript, "scroll_y", self._scrolled, init=False)
 
     def open(self, task_id: str) -> None:
         """Show this task in place of the one that stood in for it."""
@@ -172,6 +174,8 @@ class TaskScreen(ScrollActions, SandboxActions, SessionActions):
     # News.
 
     def on_store_changed(self, changes: "Changes") -> None:
+        if self._leave_if_discarded():
+            return
         task_changed = self.task_id in changes.tasks or self.task_id in changes.details
         session = self.session
         if task_changed or changes.freshness or self.task_id in changes.creations:
@@ -189,6 +193,19 @@ class TaskScreen(ScrollActions, SandboxActions, SessionActions):
         self._show_turn()
         if self._face.display:
             self._show_face()
+
+    def on_screen_resume(self, _: events.ScreenResume) -> None:
+        self._leave_if_discarded()
+
+    def _leave_if_discarded(self) -> bool:
+        """Close when the refused creation that was shown here is discarded, or another took its place."""
+        if self.creation is not None or self.task_id in self.store.tasks:
+            self._refused = self.creation is not None and self.creation.state is CreationState.REFUSED
+        leaves = self._refused and self.creation is None and self.is_current
+        if leaves:
+            self._refused = False
+            self.dismiss()
+        return leaves
 
     def _spin(self) -> None:
         for widget in self._spinning():
@@ -304,8 +321,10 @@ class TaskScreen(ScrollActions, SandboxActions, SessionActions):
             asks=context.permission is not None,
         )
         text = words.text if not context.refused else ""
-        if text and not self._transcript.following:
-            text = f"{text} · scrolled up: {self.key_of('to_end')} for the newest"
+        below = 0 if self._transcript.following else self._transcript.lines_below
+        if below:
+            hint = f"{below:,} line{'s' * (below != 1)} below: {self.key_of('to_end')} for the newest"
+            text = f"{text} {self.foundry.glyphs.separator} {hint}" if text else hint
         self._turn.show(text, words.tone, words.glyph)
         self.give_place()
         if self._spinner is not None:
@@ -429,6 +448,10 @@ class TaskScreen(ScrollActions, SandboxActions, SessionActions):
     def _follow_changed(self) -> None:
         self._show_turn()
 
+    def _scrolled(self) -> None:
+        if not self._transcript.following:
+            self._show_turn()
+
     def on_resize(self) -> None:
         self._show_steps(self.record)
 
@@ -452,19 +475,7 @@ class TaskScreen(ScrollActions, SandboxActions, SessionActions):
     def action_fold(self) -> None:
         self._transcript.fold(not self._transcript.unfolded)
 
-    async def action_show_history(self) -> None:
-        await self._toggle_pane("history")
-
-    async def action_show_log(self) -> None:
-        await self._toggle_pane("log")
-
-    async def action_show_changes(self) -> None:
-        await self._toggle_pane("changes")
-
-    async def action_show_details(self) -> None:
-        await self._toggle_pane("details")
-
-    async def _toggle_pane(self, name: str) -> None:
+    async def toggle_pane(self, name: str) -> None:
         self.set_focus(None)
         await self.panes.toggle(name)
         self._show_session()

@@ -176,3 +176,23 @@ class TaskPanes:
         except Unreachable:
             self._screen.notify(f"Could not {what}: the backend does not answer", severity="warning")
         return None
+
+
+class PaneActions:
+    """The actions that open a view, or go back to the conversation."""
+
+    async def toggle_pane(self, name: str) -> None:
+        """Open the view of this name, or close it."""
+        raise NotImplementedError
+
+    async def action_show_history(self) -> None:
+        await self.toggle_pane("history")
+
+    async def action_show_log(self) -> None:
+        await self.toggle_pane("log")
+
+    async def action_show_changes(self) -> None:
+        await self.toggle_pane("changes")
+
+    async def action_show_details(self) -> None:
+        await self.toggle_pane("details")

@@ -56,6 +56,11 @@ class Lines(Drawn, ScrollView, can_focus=False, inherit_bindings=False):
         return self._follow
 
     @property
+    def lines_below(self) -> int:
+        """How many lines there are below those in sight."""
+        return max(0, self.line_count - round(self.scroll_y) - self.scrollable_content_region.height)
+
+    @property
     def line_count(self) -> int:
         """How many lines there are."""
         return 0

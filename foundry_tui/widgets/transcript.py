@@ -140,6 +140,11 @@ class Transcript(Lines):
     def scrolled(self) -> None:
         self._settle(keep_follow=False)
 
+    def move_to_end(self) -> None:
+        # The end is where it is only once what stands there has its true height.
+        self._note_follow(True)
+        self._settle()
+
     def _settle(self, *, keep_follow: bool = True) -> None:
         """Make true the heights of what is in sight and of a screen around it, and stand where one stood."""
         height = self.scrollable_content_region.height

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from msgspec.structs import replace
+from textual._xterm_parser import XTermParser
 from textual.pilot import Pilot
 
 from foundry_tui.app import FoundryApp, Options
@@ -205,9 +206,26 @@ class Stage:
             task_list.settle()
         await self.pilot.pause()
 
+    async def burst(self, typed: str) -> None:
+        """Have all this typed at once, and wait until its effects are drawn."""
+        self.type(typed)
+        await self.quiet()
+
+    def type(self, typed: str) -> None:
+        """Have a terminal send all this at once, as a slow line or a macro does."""
+        for event in XTermParser().feed(typed):
+            self.app.post_message(event)
+
     async def press(self, *keys: str) -> None:
         """Press keys and wait until their effects are drawn."""
         await self.pilot.press(*keys)
+        await self.quiet()
+
+    async def quiet(self) -> None:
+        """Wait until all that was typed is over and drawn."""
+        await self.pilot.pause()
+        while self.app.typing:
+            await self.pilot.pause()
         await self.pilot.pause()
 
 

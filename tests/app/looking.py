@@ -19,6 +19,6 @@ def words_of(on: Stage, kind: type[Widget] | None = None) -> str:
     return " ".join(text_of(on, kind).split())
 
 
-def is_on(on: Stage, kind: type[Screen[None]] | type[Screen[bool]]) -> bool:
+def is_on(on: Stage, kind: type[Screen[None]] | type[Screen[bool]] | type[Screen[object]]) -> bool:
     """Whether a screen of this kind is on top."""
     return isinstance(on.app.screen, kind)

@@ -27,11 +27,12 @@ from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.task import TaskScreen
+from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.new_task import is_same_request
 from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.details import Details
-from foundry_tui.widgets.faces import FaceView, FailureCard
+from foundry_tui.widgets.faces import FaceView, FailureCard, TurnLine
 from foundry_tui.widgets.history import HistoryView
 from foundry_tui.widgets.permission import PermissionRequest
 from foundry_tui.widgets.session_tabs import SessionTabs
@@ -459,6 +460,39 @@ async def test_a_long_history_is_asked_for_from_its_beginning() -> None:
         assert on.app.screen.query_one(HistoryView).line_count == 250
 
 
+def a_long_talk() -> Store:
+    """A conversation of some hundred lines, most of which are folded."""
+    output = "\n".join(f"line {number} of what a command printed" for number in range(30))
+    call = {"title": "make test", "kind": "execute", "status": "completed", "content": output}
+    said = [scenes.item(0, TranscriptKind.PROMPT, "go")]
+    for number in range(1, 24, 2):
+        said += [
+            scenes.item(number, TranscriptKind.TOOL_CALL, call),
+            scenes.item(number + 1, TranscriptKind.MESSAGE, f"That was run {number}. " * 20),
+        ]
+    said.append(scenes.item(25, TranscriptKind.MESSAGE, "This is the final answer."))
+    return scenes.store_with(scenes.a_task(), scenes.a_session(transcript=tuple(said)))
+
+
+@pytest.mark.parametrize("keys", ["G", "gG", "goG", "goGgG", "ogG", "gooG"])
+async def test_the_end_is_the_end_at_once(keys: str) -> None:
+    async with opened(a_long_talk()) as on:
+        await on.press(*keys)
+        assert "This is the final answer." in text_of(on, Transcript)
+        assert "below" not in text_of(on, TurnLine)
+
+
+async def test_scrolled_up_it_counts_the_lines_below() -> None:
+    async with opened(a_long_talk()) as on:
+        await on.press("k", "k", "k")
+        assert "3 lines below: end for the newest" in text_of(on, TurnLine)
+        await on.press("pageup", "j")
+        page = on.app.screen.query_one(Transcript).size.height - 1
+        assert f"{page + 2} lines below" in text_of(on, TurnLine)
+        await on.press("G")
+        assert "below" not in text_of(on, TurnLine)
+
+
 async def test_the_stage_log_follows_what_is_printed() -> None:
     store = scenes.status_scene(TaskStatus.CREATE_SANDBOX)
     async with opened(store) as on:
@@ -552,6 +586,24 @@ async def test_a_refused_creation_is_retried_edited_or_discarded() -> None:
         assert "a branch called fix/login exists already" in text_of(on)
         await on.press("escape", "x")
         assert ("discard_creation", TASK) in on.commands.calls
+
+
+@pytest.mark.parametrize("keys", [("e", "ctrl+s", "escape"), ("e", "ctrl+t", "ctrl+s", "escape"), ("x",)])
+async def test_one_never_comes_back_to_a_creation_that_is_discarded(
+    keys: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = scenes.refused_scene()
+    async with opened(store) as on:
+        monkeypatch.setattr(on.commands, "discard_creation", store.discard_creation)
+        for key in keys:
+            await on.press(key)
+            if isinstance(on.app.screen, NewTaskScreen):
+                on.app.screen.query_one("#branch", Input).value = "fix/another"
+                on.app.screen.query_one("#agent", Input).value = ""
+                on.app.screen.query_one("#repo", Input).value = "/src/shop"
+            await on.flush()
+        assert is_on(on, TasksScreen)
+        assert TASK not in store.tasks
 
 
 async def test_killing_asks_first_and_names_what_is_lost() -> None:
