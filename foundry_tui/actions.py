@@ -424,6 +424,15 @@ _EVERYWHERE: Sequence[Action] = (
     ),
     Action("show_help", "question_mark,f1", "keys", "The keys of this screen.", "App", _A, footer=20),
     Action("reconnect", "ctrl+r", "reconnect", "Connect to the backend again at once.", "App", _A),
+    Action(
+        "start_backend",
+        "B",
+        "start backend",
+        "Start the backend again, if it is ours and has ended.",
+        "App",
+        _A,
+        why_not=lambda context: context.why_no_start,
+    ),
     Action("diagnostics", "f12", "diagnostics", "Connections, freshness and counts.", "App", _A),
     Action("toggle_theme", "T", "light/dark", "Change between the light and the dark theme.", "App", _A),
     Action(

@@ -1,9 +1,10 @@
 """The shell: it holds the store and the commands, opens screens, runs actions and passes on what changed."""
 
+import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,6 +18,8 @@ from textual.screen import ModalScreen, Screen
 
 from foundry_tui import actions, themes
 from foundry_tui.actions import Action
+from foundry_tui.client.changes import Changes
+from foundry_tui.client.freshness import FreshnessState
 from foundry_tui.context import APP, Context
 from foundry_tui.contract.events import TASKS
 from foundry_tui.key_order import KeysInOrder
@@ -32,7 +35,6 @@ from foundry_tui.widgets.bars import ActionBar
 if TYPE_CHECKING:
     from textual.driver import Driver
 
-    from foundry_tui.client.changes import Changes
     from foundry_tui.client.commands import Commands
     from foundry_tui.client.statistics import Diagnostics
     from foundry_tui.client.store import Store
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
 
 BREAKPOINTS = [(0, "-narrow"), (80, "-medium"), (110, "-wide")]
 """Style classes of screens, by columns."""
+
+ANSWER_SECONDS = 5.0
+"""How long a backend that was started is said to be starting while the list does not hear from it."""
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -84,7 +89,7 @@ class FoundryApp(KeysInOrder, TaskActions):
     class StoreChanged(Message):
         """The store was flushed; `changes` says what is different."""
 
-        def __init__(self, changes: "Changes") -> None:
+        def __init__(self, changes: Changes) -> None:
             super().__init__()
             self.changes = changes
 
@@ -97,10 +102,12 @@ class FoundryApp(KeysInOrder, TaskActions):
         options: Options | None = None,
         on_first_paint: Callable[[], None] | None = None,
         diagnostics: "Callable[[], Diagnostics] | None" = None,
+        run_backend: Callable[[], bool] | None = None,
     ) -> None:
         """`on_first_paint` is called once, after the first screen stands: the moment to begin networking.
 
-        `diagnostics` is asked while the diagnostics screen is open.
+        `diagnostics` is asked while the diagnostics screen is open. `run_backend` has a backend of our own run, blocks
+        until it does, and says whether it does; None where the backend is another's.
         """
         self.store = store
         self.commands = commands
@@ -108,6 +115,10 @@ class FoundryApp(KeysInOrder, TaskActions):
         self.options = options or Options()
         self.glyphs: Glyphs = glyph_set(self.options.ascii)
         self.diagnostics = diagnostics
+        self._run_backend = run_backend
+        self._live = asyncio.Event()
+        self.starting = False
+        """Whether our own backend is being started, or found to run."""
         self.notifying = self.options.notifications
         # Textual would turn colours into greys; with the terminal's own colours it leaves them out.
         colourless = "NO_COLOR" in os.environ
@@ -161,7 +172,7 @@ class FoundryApp(KeysInOrder, TaskActions):
 
     # News from the store, and from time.
 
-    def _store_changed(self, changes: "Changes") -> None:
+    def _store_changed(self, changes: Changes) -> None:
         self.post_message(self.StoreChanged(changes))
 
     def on_foundry_app_store_changed(self, message: StoreChanged) -> None:
@@ -174,6 +185,8 @@ class FoundryApp(KeysInOrder, TaskActions):
                 screen.call_later(screen.on_store_changed, changes)
         if changes.tasks:
             self._read_news(changes)
+        if self.store.freshness().is_live:
+            self._live.set()
         self.context_changed()
 
     def _open_desk(self) -> None:
@@ -181,7 +194,7 @@ class FoundryApp(KeysInOrder, TaskActions):
             self._desk_open = True
             self._desk.open(self.store.tasks.values())
 
-    def _read_news(self, changes: "Changes") -> None:
+    def _read_news(self, changes: Changes) -> None:
         if not self._desk_open:
             self._open_desk()
             return
@@ -320,6 +333,43 @@ class FoundryApp(KeysInOrder, TaskActions):
 
     def action_reconnect(self) -> None:
         self.commands.reconnect()
+
+    @property
+    def why_no_start(self) -> str | None:
+        """Why the backend cannot be started from here now, as a sentence without its full stop."""
+        if self._run_backend is None:
+            return "this backend is not ours to start"
+        if self.starting:
+            return "it is being started"
+        away = self.store.freshness().state is FreshnessState.OFFLINE
+        return None if away else "it has not gone away"
+
+    async def start_backend(self) -> None:
+        """Have our own backend run; until it does, screens say that it is starting."""
+        run = self._run_backend
+        if run is None or self.starting:
+            return
+        from anyio import to_thread
+
+        self._note_starting(True)
+        try:
+            # Who leaves meanwhile does not wait for it.
+            if await to_thread.run_sync(run, abandon_on_cancel=True):
+                self._live.clear()
+                self.commands.reconnect()
+                if not self.store.freshness().is_live:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(ANSWER_SECONDS):
+                            await self._live.wait()
+        finally:
+            self._note_starting(False)
+
+    def _note_starting(self, starting: bool) -> None:
+        self.starting = starting
+        self._store_changed(Changes(freshness=True))
+
+    def action_start_backend(self) -> None:
+        self.run_worker(self.start_backend(), group="backend")
 
     def action_toggle_theme(self) -> None:
         self.theme = themes.opposite(self.theme)

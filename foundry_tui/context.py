@@ -37,6 +37,8 @@ class Context(Struct, frozen=True, kw_only=True):
     """Tasks that wait for a person."""
     undoable: bool = False
     session: SessionSummary | None = None
+    why_no_start: str | None = "it has not gone away"
+    """Why the backend cannot be started from here."""
     permission: Permission | None = None
     """The open request that would be answered."""
 

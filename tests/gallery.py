@@ -124,6 +124,15 @@ SHOTS: tuple[Shot, ...] = (
     Shot("empty", "The first start teaches the first key.", lambda: make_store([])),
     Shot("offline", "No backend, and what helps.", lambda: make_store([], freshness=AWAY)),
     Shot("offline-tasks", "The backend is away: what was known stays readable.", lambda: store_of(every_state(), AWAY)),
+    Shot(
+        "offline-task",
+        "A task when the backend is away: no second is counted that nobody knows of.",
+        task_scenes.away_scene,
+        opens=True,
+    ),
+    Shot(
+        "unsent", "Created while the backend is away: kept, and sent by itself.", task_scenes.unsent_scene, opens=True
+    ),
     Shot("light", "The light theme.", store_of_every_state, theme="foundry-light", png=True),
     Shot("light-task", "A task in the light theme.", task_scenes.permission_scene, opens=True, theme="foundry-light"),
     Shot("ansi", "The terminal's own 16 colours.", store_of_every_state, theme="ansi-dark"),

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Beside = Callable[[FoundryApp, LateClient], Awaitable[None]]
 """What runs beside the app from its first paint on, and is cancelled when the person leaves."""
+Ensure = Callable[[FoundryApp], bool]
+"""Has a backend of our own run, and blocks until it does; whether it does: what went wrong is said in the app."""
 
 LEAVE_SECONDS = 5.0
 """How long leaving in good order may take, once the process was told to end."""
@@ -38,7 +40,6 @@ def run_app(context: Context, early: EarlySnapshot) -> int:
 
     async def connect(app: FoundryApp, client: LateClient) -> None:
         import anyio
-        from anyio import to_thread
 
         from foundry_tui.cli.running import tell
 
@@ -46,11 +47,9 @@ def run_app(context: Context, early: EarlySnapshot) -> int:
         async with anyio.create_task_group() as group:
             await group.start(foundry.run)
             group.start_soon(tell, str(target), foundry.diagnostics)
-            if own:
-                await to_thread.run_sync(start, app, abandon_on_cancel=True)
-                foundry.reconnect()
+            await app.start_backend()
 
-    def start(app: FoundryApp) -> None:
+    def ensure(app: FoundryApp) -> bool:
         from foundry_tui import daemon
 
         try:
@@ -62,8 +61,11 @@ def run_app(context: Context, early: EarlySnapshot) -> int:
         else:
             if running.news:
                 app.call_from_thread(app.notify, running.news, severity="warning", timeout=30)
+            return True
+        return False
 
-    return run_beside(target, kept_for(target, own), options(context.settings, _repository_here()), connect)
+    chosen = options(context.settings, _repository_here())
+    return run_beside(target, kept_for(target, own), chosen, connect, ensure if own else None)
 
 
 def kept_for(target: Target, own: bool) -> Path:
@@ -75,9 +77,15 @@ def kept_for(target: Target, own: bool) -> Path:
     return config.state_dir() / f"app{name}.json"
 
 
-def run_beside(target: Target, keep: Path | None, chosen: Options, beside: Beside) -> int:
+def run_beside(
+    target: Target,
+    keep: Path | None,
+    chosen: Options,
+    beside: Beside,
+    ensure: Ensure | None = None,
+) -> int:
     """Run the app on a backend until the person leaves, with `beside` at work; its exit code."""
-    return asyncio.run(_run(target, keep, chosen, beside))
+    return asyncio.run(_run(target, keep, chosen, beside, ensure))
 
 
 def options(settings: config.Settings, repo: str | None) -> Options:
@@ -108,7 +116,7 @@ async def loaded(client: LateClient) -> "Foundry":
     return client.load()
 
 
-async def _run(target: Target, keep: Path | None, chosen: Options, beside: Beside) -> int:
+async def _run(target: Target, keep: Path | None, chosen: Options, beside: Beside, ensure: Ensure | None) -> int:
     store = Store()
 
     def make() -> "Foundry":
@@ -120,7 +128,14 @@ async def _run(target: Target, keep: Path | None, chosen: Options, beside: Besid
     # the list stands behind every screen, so its topic is held for as long as the app is open
     client.hold(TASKS)
     painted = asyncio.Event()
-    app = FoundryApp(store, client.commands, options=chosen, on_first_paint=painted.set, diagnostics=client.diagnostics)
+    app = FoundryApp(
+        store,
+        client.commands,
+        options=chosen,
+        on_first_paint=painted.set,
+        diagnostics=client.diagnostics,
+        run_backend=None if ensure is None else lambda: ensure(app),
+    )
 
     async def work() -> None:
         await painted.wait()

@@ -41,6 +41,15 @@ class Freshness(Struct, frozen=True):
     retry_at: int | None = None
     reason: str | None = None
 
+    @property
+    def is_live(self) -> bool:
+        """Whether what is shown is how things stand now."""
+        return self.state is FreshnessState.LIVE
+
+    def known_until(self, now: int) -> int:
+        """The moment as of which what is shown is known to hold: `now` while it is live."""
+        return now if self.is_live else min(now, self.since)
+
 
 def judge(link: Link) -> Freshness:
     """How far a topic can be trusted, given its connection.

@@ -39,7 +39,7 @@ class FoundryScreen(Screen[ResultT]):
 
     def context(self) -> Context:
         """What the actions of this screen would act on now."""
-        return Context(screen=self.SCREEN_NAME, undoable=self.foundry.undoable)
+        return Context(screen=self.SCREEN_NAME, undoable=self.foundry.undoable, why_no_start=self.foundry.why_no_start)
 
     def show_actions(self) -> None:
         """Fill the footer with what can be done now."""

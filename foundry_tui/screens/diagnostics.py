@@ -26,7 +26,7 @@ class DiagnosticsScreen(FoundryScreen[None]):
 
     def compose(self) -> ComposeResult:
         app = self.foundry
-        yield TopBar(app.store.freshness, app.clock, app.glyphs, lambda: app.loaded)
+        yield TopBar(app.store.freshness, app.clock, app.glyphs, lambda: app.loaded, lambda: app.starting)
         yield Static(id="figures")
         yield DataTable[str](id="topics", cursor_type="none", zebra_stripes=False, show_cursor=False)
         yield Static("Connection log, newest first", id="log-title")

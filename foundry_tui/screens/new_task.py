@@ -349,7 +349,7 @@ class NewTaskScreen(FoundryDialog[None]):
             self.query_one(f"#{wrong}").focus()
 
     def action_open_editor(self) -> None:
-        self.run_worker(self._edit_prompt(), group="editor", exclusive=True)
+        self.run_worker(self._edit_prompt, group="editor", exclusive=True)
 
     async def _edit_prompt(self) -> None:
         prompt, values = self.query_one(TextArea), self.values

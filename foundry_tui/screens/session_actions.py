@@ -1,8 +1,11 @@
 """What can be done with the sessions of the task that a screen shows."""
 
+from textual import on
+
 from foundry_tui.contract.records import SessionSummary, TaskSummary
 from foundry_tui.screens.ahead import AheadScreen
 from foundry_tui.widgets.permission import PermissionRequest
+from foundry_tui.widgets.session_tabs import SessionTabs
 
 
 class SessionActions(AheadScreen[None]):
@@ -23,6 +26,14 @@ class SessionActions(AheadScreen[None]):
     def choose_session(self, session_id: str) -> None:
         """Show another session of the task."""
         raise NotImplementedError
+
+    @on(SessionTabs.SessionChosen)
+    def _session_chosen(self, message: SessionTabs.SessionChosen) -> None:
+        self.choose_session(message.session_id)
+
+    @on(SessionTabs.NewSession)
+    async def _new_session_clicked(self) -> None:
+        await self.foundry.action_act("new_session")
 
     def _step_session(self, direction: int) -> None:
         task = self.record

@@ -12,18 +12,21 @@ from textual.timer import Timer
 from foundry_tui import actions
 from foundry_tui.actions import bindings
 from foundry_tui.client.creations import CreationState
+from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.context import TASK, Context
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import PromptState, SessionSummary, TaskDetail, TaskSummary
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
+from foundry_tui.screens.away import AwayScreen, freshness_of
 from foundry_tui.screens.sandbox_actions import SandboxActions
 from foundry_tui.screens.scrolling import ScrollActions, Scrolled
 from foundry_tui.screens.session_actions import SessionActions
 from foundry_tui.screens.task_holds import Holds, Unsent
 from foundry_tui.screens.task_panes import PANES, PaneActions, TaskPanes
 from foundry_tui.task_conditions import why_no_writing
-from foundry_tui.view.clock import FRAMES_A_SECOND
+from foundry_tui.view.clock import FRAMES_A_SECOND, LastHeard
 from foundry_tui.view.glyphs import glyph_set
+from foundry_tui.view.labels import creation_word
 from foundry_tui.view.stepper import failure, steps
 from foundry_tui.view.task_faces import chosen_session, face_of, open_permissions, refusal, turn_words
 from foundry_tui.widgets.bars import ActionBar
@@ -48,10 +51,11 @@ BREAKPOINTS = [(0, "-narrow"), (80, "-medium"), (WIDE, "-wide")]
 """Style classes of the screen, by columns."""
 
 
-class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions):
+class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, AwayScreen[None]):
     """One task. While it is open it holds the task's topic, the visible session's, and the log's while that shows."""
 
     SCREEN_NAME = TASK
+    AWAY_ABOVE = "#side"
     BINDINGS = bindings(TASK)
     CSS_PATH: ClassVar[list[str | PurePath]] = [
         "task.tcss",
@@ -71,6 +75,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions):
         self._session_id: str | None = None
         self._wanted: str | None = None
         self._spinner: Timer | None = None
+        self._stands = False
         self._writable = False
         self._refused = False
         self._last: TaskSummary | None = None
@@ -80,14 +85,15 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions):
     def compose(self) -> ComposeResult:
         app = self.foundry
         clock, plain = app.clock, app.options.ascii
-        self._header = TaskHeader(clock, ascii_only=plain)
-        self._stepper = Stepper(clock, ascii_only=plain)
+        heard = self._heard = LastHeard(clock, self._freshness)
+        self._header = TaskHeader(clock, heard, ascii_only=plain)
+        self._stepper = Stepper(heard, ascii_only=plain)
         self._details = Details(clock, self.key_of)
-        self._tabs = SessionTabs(clock, PANES, ascii_only=plain)
+        self._tabs = SessionTabs(heard, PANES, ascii_only=plain)
         self._card = FailureCard(ascii_only=plain)
         self._transcript = Transcript(ascii_only=plain)
         self._face = FaceView()
-        self._turn = TurnLine(clock, ascii_only=plain)
+        self._turn = TurnLine(heard, ascii_only=plain)
         self._request = PermissionRequest(ascii_only=plain)
         self._composer = Composer()
         self._side = Vertical(self._stepper, self._details, id="side")
@@ -114,6 +120,8 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions):
         if self._stand_in is None:
             self._holds.hold(Topic(TopicKind.TASK, self.task_id))
         self._spinner = self.set_interval(1 / FRAMES_A_SECOND, self._spin, pause=True)
+        self._stands = True
+        self._show_header(self.record)
         self._show_turn()
         self.watch(self._transcript, "scroll_y", self._scrolled, init=False)
 
@@ -166,6 +174,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions):
             session=session,
             permission=asked[0] if asked else None,
             undoable=self.foundry.undoable,
+            why_no_start=self.foundry.why_no_start,
         )
 
     def shows_task(self, task_id: str) -> bool:
@@ -236,14 +245,21 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions):
         elif self.panes.current != "log":
             self._holds.release(self._log_topic)
 
+    def _freshness(self) -> Freshness:
+        """How far what is shown can be trusted; of one that is only asked for, as far as the list."""
+        if self.creation is not None or self._stand_in is not None:
+            return self.foundry.store.freshness()
+        return freshness_of(self.store, self.task_id)
+
     def _show_header(self, task: TaskSummary | None) -> None:
-        store = self.store
-        creation = self.creation
-        freshness = store.freshness(Topic(TopicKind.TASK, self.task_id)) if creation is None else store.freshness()
+        store, creation = self.store, self.creation
+        list_freshness = self.foundry.store.freshness()
+        if self._stands:
+            self.show_away(task is not None and list_freshness.state is FreshnessState.OFFLINE)
         self._header.show(
             task,
-            freshness,
-            creation=str(creation.state) if creation is not None else None,
+            list_freshness if creation is not None else store.freshness(Topic(TopicKind.TASK, self.task_id)),
+            creation=creation_word(str(creation.state), list_freshness) if creation is not None else None,
             gone=store.gone(self.task_id),
         )
 
@@ -252,7 +268,8 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions):
         if task is None:
             return
         context = self.context()
-        found = steps(task, pending=context.pending, refused=context.refused)
+        unsent = context.pending and not self._freshness().is_live
+        found = steps(task, pending=context.pending, unsent=unsent, refused=context.refused)
         provisioning = task.status in PROVISIONING or (task.status is TaskStatus.ERROR and task.stages_done < 4)
         self._stepper.show(found, compact=not provisioning and not context.refused and self.app.size.width < WIDE)
 
@@ -316,9 +333,10 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions):
             task,
             session,
             glyph_set(self.foundry.options.ascii),
-            self.foundry.clock.now_ms(),
+            self._heard.now_ms(),
             pending=context.pending,
             asks=context.permission is not None,
+            live=self._freshness().is_live,
         )
         text = words.text if not context.refused else ""
         below = 0 if self._transcript.following else self._transcript.lines_below
@@ -328,7 +346,8 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions):
         self._turn.show(text, words.tone, words.glyph)
         self.give_place()
         if self._spinner is not None:
-            moving = any(widget.moving for widget in self._spinning())
+            # What is not heard of any more does not look busy.
+            moving = self._freshness().is_live and any(widget.moving for widget in self._spinning())
             (self._spinner.resume if moving else self._spinner.pause)()
 
     def _show_face(self) -> None:
@@ -341,12 +360,13 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions):
         face = face_of(
             task,
             session,
-            store.freshness(Topic(TopicKind.TASK, self.task_id)),
+            self._freshness(),
             glyph_set(app.options.ascii),
             app.clock.now_ms(),
             gone=store.gone(self.task_id),
             known=known,
             said=said,
+            starting=app.starting,
         )
         self._face.show(face, self._keys(*face.actions) if face is not None else ())
         self._writable = why_no_writing(self.context()) is None and not store.gone(self.task_id)
@@ -428,17 +448,9 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions):
     def _rename(self, message: TaskHeader.Renamed) -> None:
         self.foundry.commands.rename(self.task_id, message.title)
 
-    @on(SessionTabs.SessionChosen)
-    def _session_chosen(self, message: SessionTabs.SessionChosen) -> None:
-        self.choose_session(message.session_id)
-
     @on(SessionTabs.ViewChosen)
     async def _view_chosen(self, message: SessionTabs.ViewChosen) -> None:
         await self.foundry.action_act(f"show_{message.view}")
-
-    @on(SessionTabs.NewSession)
-    async def _new_session_clicked(self) -> None:
-        await self.foundry.action_act("new_session")
 
     @on(Details.CopyAsked)
     async def _copy_asked(self, message: Details.CopyAsked) -> None:

@@ -7,14 +7,15 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.timer import Timer
-from textual.widgets import Static
 
 from foundry_tui.actions import bindings
 from foundry_tui.client.freshness import FreshnessState
 from foundry_tui.context import TASKS, Context
 from foundry_tui.contract.events import Topic, TopicKind
-from foundry_tui.screens.base import FoundryScreen
+from foundry_tui.screens.away import AwayScreen
+from foundry_tui.view.clock import LastHeard
 from foundry_tui.view.groups import Group, Grouping, Sorting
+from foundry_tui.view.labels import UNSENT, creation_word
 from foundry_tui.widgets.bars import ActionBar, Piece, TopBar
 from foundry_tui.widgets.task_list import TaskList
 
@@ -40,27 +41,27 @@ _COUNTS: tuple[tuple[Group, str, str, str], ...] = (
 )
 
 
-class TasksScreen(FoundryScreen[object]):
+class TasksScreen(AwayScreen[object]):
     """The task list. `esc` leads out of the filter, the selection and the peek, in this order.
 
     Filter, peek, banner and face are made when they are first wanted, since the app's first picture has none of them.
     """
 
     SCREEN_NAME = TASKS
+    AWAY_ABOVE = "#body"
     BINDINGS = bindings(TASKS)
 
     def __init__(self) -> None:
         super().__init__()
         self._filter: FilterRow | None = None
         self._peek: Peek | None = None
-        self._banner: Static | None = None
         self._face: Face | None = None
         self._release_peek: Callable[[], None] | None = None
         self._peek_timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
         app = self.foundry
-        yield TopBar(app.store.freshness, app.clock, app.glyphs, lambda: app.loaded)
+        yield TopBar(app.store.freshness, app.clock, app.glyphs, lambda: app.loaded, lambda: app.starting)
         with Horizontal(id="body"):
             yield TaskList(app.store, app.clock, app.glyphs, id="tasks")
         yield ActionBar()
@@ -91,13 +92,14 @@ class TasksScreen(FoundryScreen[object]):
             task=task,
             marked=marked,
             selecting=tasks.selecting,
-            pending=creation == "pending",
+            pending=creation in ("pending", UNSENT),
             refused=creation == "refused",
             filtered=self.filtering,
             peeking=self.peeking,
             shown=tasks.order.shown,
             waiting=tasks.order.counts[Group.NEEDS_INPUT],
             undoable=self.foundry.undoable,
+            why_no_start=self.foundry.why_no_start,
         )
 
     @property
@@ -124,21 +126,20 @@ class TasksScreen(FoundryScreen[object]):
         if ids:
             self._list.take(ids)
             self._show_bar()
-            if self._list.cursor in ids:
-                self._show_peek()
-        elif self._list.cursor in changes.details:
+        if changes.freshness or self._list.cursor in ids | changes.details:
             self._show_peek()
         if ids or changes.freshness:
             self._show_face()
         if changes.freshness:
             self._bar.refresh()
+            self._list.tick()
 
     def on_tick(self) -> None:
         self._list.tick()
         self._bar.tick()
         if self._peek is not None and self._peek.display:
             self._peek.tick()
-        if self.foundry.store.freshness().state is not FreshnessState.LIVE:
+        if not self.foundry.store.freshness().is_live:
             self._show_face()
 
     @on(TaskList.Rearranged)
@@ -205,8 +206,7 @@ class TasksScreen(FoundryScreen[object]):
         self._list.display = not empty
         if self._face is not None:
             self._face.display = empty
-        reason = freshness.reason or "it does not answer"
-        self._show_banner(f"The backend is away: {reason}. This is how things stood when it was last heard.", offline)
+        self.show_away(offline and not empty)
         if not empty:
             return
         if self._face is None:
@@ -223,12 +223,22 @@ class TasksScreen(FoundryScreen[object]):
                 f"“{order.query.strip()}” holds for none of {order.total:,} tasks.",
                 [(key("back"), "clear the filter")],
             )
+        elif offline and self.foundry.starting:
+            face.show_face(
+                glyphs.pending,
+                f"Starting the backend{glyphs.ellipsis}",
+                "Tasks are safe: what was begun goes on as soon as it is there.",
+                [(key("new_task"), "create a task meanwhile; it is sent when the backend is there")],
+            )
         elif offline:
+            start = [(key("start_backend"), "start it")] if self.foundry.why_no_start is None else []
             face.show_face(
                 glyphs.offline,
                 "Cannot reach the backend",
-                f"{reason}\nTasks are safe: they go on by themselves, or when the backend is back.",
+                f"{freshness.reason or 'it does not answer'}\n"
+                "Tasks are safe: they go on by themselves, or when the backend is back.",
                 [
+                    *start,
                     (key("reconnect"), "try again now"),
                     (key("diagnostics"), "see why"),
                     (key("new_task"), "create a task all the same; it is sent when the backend is back"),
@@ -247,18 +257,10 @@ class TasksScreen(FoundryScreen[object]):
                 ],
             )
 
-    def _show_banner(self, words: str, wanted: bool) -> None:
-        wanted = wanted and self._list.display
-        if self._banner is None and wanted:
-            self._banner = Static(id="banner", markup=False)
-            self.mount(self._banner, before="#body")
-        if self._banner is not None:
-            self._banner.display = wanted
-            self._banner.update(words)
-
     def _creation_of(self, task_id: str) -> str | None:
-        creation = self.foundry.store.creations.get(task_id)
-        return str(creation.state) if creation is not None else None
+        store = self.foundry.store
+        creation = store.creations.get(task_id)
+        return creation_word(str(creation.state), store.freshness()) if creation is not None else None
 
     def _show_peek(self) -> None:
         if self._peek is None or not self._peek.display:
@@ -334,7 +336,8 @@ class TasksScreen(FoundryScreen[object]):
 
             app = self.foundry
             app.read_styles("widgets/peek.tcss", "widgets/stepper.tcss")
-            self._peek = Peek(app.clock, app.glyphs, ascii_only=app.options.ascii, id="peek")
+            heard = LastHeard(app.clock, app.store.freshness)
+            self._peek = Peek(app.clock, heard, app.glyphs, ascii_only=app.options.ascii, id="peek")
             await self.query_one("#body").mount(self._peek)
         else:
             self._peek.display = not self._peek.display

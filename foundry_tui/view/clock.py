@@ -1,7 +1,10 @@
 """The time and the animation frame as everything on screen reads them, so that tests and pictures can fix both."""
 
 import time
+from collections.abc import Callable
 from typing import Protocol
+
+from foundry_tui.client.freshness import Freshness
 
 FRAMES_A_SECOND = 8
 """How fast spinners turn."""
@@ -27,6 +30,23 @@ class SystemClock:
 
     def frame(self) -> int:
         return int(time.monotonic() * FRAMES_A_SECOND)
+
+
+class LastHeard:
+    """A clock that stands still while its topic is not live, at the moment when it was last known to be as shown.
+
+    What goes on in the backend is timed with it, so that no second is counted of which nothing is known.
+    """
+
+    def __init__(self, clock: Clock, freshness: Callable[[], Freshness]) -> None:
+        self._clock = clock
+        self._freshness = freshness
+
+    def now_ms(self) -> int:
+        return self._freshness().known_until(self._clock.now_ms())
+
+    def frame(self) -> int:
+        return self._clock.frame() if self._freshness().is_live else 0
 
 
 class FixedClock:

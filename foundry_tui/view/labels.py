@@ -13,6 +13,9 @@ STEPS = 5
 LEAVING = "leaving"
 """Said in place of a creation's state of a task that is archived in a moment, unless that is undone."""
 
+UNSENT = "unsent"
+"""Said in place of `pending` of a creation while the backend is away, so that nobody is asked."""
+
 STATUS_WORDS: dict[TaskStatus, str] = {
     TaskStatus.QUEUED: "queued",
     TaskStatus.ENSURE_NAME: "name",
@@ -53,10 +56,10 @@ def steps_done(task: TaskSummary) -> int:
 
 
 def glyph_of(task: TaskSummary, glyphs: Glyphs, frame: int, creation: str | None = None) -> str:
-    """The status glyph; `creation` is `pending` or `refused` for a task that is no more than asked for."""
+    """The status glyph; `creation` is `pending`, `unsent` or `refused` for a task that is no more than asked for."""
     if creation == "refused":
         return glyphs.refused
-    if creation == "pending":
+    if creation in ("pending", UNSENT):
         return glyphs.pending
     if needs_person(task):
         return glyphs.asks
@@ -95,6 +98,8 @@ def state_text(task: TaskSummary, glyphs: Glyphs, now: int, creation: str | None
     """Where the task stands, in words and seconds; with the progress bar before it unless `bar` is false."""
     if creation == "pending":
         return "asking the backend"
+    if creation == UNSENT:
+        return "not sent yet"
     if creation == "refused":
         return "refused"
     if creation == LEAVING:
@@ -119,10 +124,26 @@ def state_text(task: TaskSummary, glyphs: Glyphs, now: int, creation: str | None
     return STATUS_WORDS[status]
 
 
-def freshness_text(freshness: Freshness, now: int, *, loaded: bool = True) -> str:
+def creation_word(state: str | None, freshness: Freshness) -> str | None:
+    """What is said of a creation in this state (None: it is none), given how fresh the list is."""
+    return UNSENT if state == "pending" and not freshness.is_live else state
+
+
+def away_words(freshness: Freshness, *, starting: bool = False, start_key: str = "") -> str:
+    """What stands above things that are shown as they were: why, and the key that helps, if there is one."""
+    if starting:
+        return "Starting the backend: until it answers, this is how things stood when it was last heard."
+    key = f" {start_key} starts it again." if start_key else ""
+    return (
+        f"The backend is away: {freshness.reason or 'it does not answer'}."
+        f"{key} This is how things stood when it was last heard."
+    )
+
+
+def freshness_text(freshness: Freshness, now: int, *, loaded: bool = True, starting: bool = False) -> str:
     """The freshness mark in words: `live`, `reconnecting, 3s`, `stale 12s`, `offline`.
 
-    Before anything was `loaded`, nothing can be stale: it is `connecting`.
+    Before anything was `loaded`, nothing can be stale: it is `connecting`. A backend that is `starting` is not away.
     """
     match freshness.state:
         case FreshnessState.LIVE:
@@ -136,7 +157,7 @@ def freshness_text(freshness: Freshness, now: int, *, loaded: bool = True) -> st
                 return "connecting"
             return f"stale {running_time(now - freshness.since)}"
         case FreshnessState.OFFLINE:
-            return "offline"
+            return "starting" if starting else "offline"
 
 
 def freshness_glyph(freshness: Freshness, glyphs: Glyphs) -> str:

@@ -9,8 +9,9 @@ from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
 from foundry_tui.view.ages import age
 from foundry_tui.view.cells import fit, plain
+from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import Glyphs
-from foundry_tui.view.labels import LEAVING, glyph_of, needs_person, state_text, title_of
+from foundry_tui.view.labels import LEAVING, UNSENT, glyph_of, needs_person, state_text, title_of
 
 GAP = 2
 """Cells between columns."""
@@ -81,7 +82,7 @@ def state_role(task: TaskSummary, creation: str | None = None) -> Role:
     """The colour of glyph and state."""
     if creation == "refused" or task.status is TaskStatus.ERROR:
         return Role.FAILED
-    if creation in ("pending", LEAVING):
+    if creation in ("pending", UNSENT, LEAVING):
         return Role.PENDING
     if needs_person(task):
         return Role.ASKS
@@ -103,14 +104,18 @@ class Moving(Struct, frozen=True):
 
 
 def moving_parts(
-    task: TaskSummary, columns: Columns, glyphs: Glyphs, now: int, frame: int, creation: str | None
+    task: TaskSummary, columns: Columns, glyphs: Glyphs, now: int, heard: Clock, creation: str | None
 ) -> Moving:
-    """What time has made of a row; the progress bar gives way where the words need the room."""
+    """What time has made of a row; the progress bar gives way where the words need the room.
+
+    Its age is that of `now`; what it does is timed by `heard`, which stands still while nothing is heard of it.
+    """
+    last = heard.now_ms()
     failed_narrow = task.status is TaskStatus.ERROR and columns.state < WIDE_STATE
-    state = state_text(task, glyphs, now, creation, bar=not failed_narrow)
+    state = state_text(task, glyphs, last, creation, bar=not failed_narrow)
     if len(state) > columns.state:
-        state = state_text(task, glyphs, now, creation, bar=False)
-    return Moving(glyph_of(task, glyphs, frame, creation), state, age(now - task.created_at))
+        state = state_text(task, glyphs, last, creation, bar=False)
+    return Moving(glyph_of(task, glyphs, heard.frame(), creation), state, age(now - task.created_at))
 
 
 def _title_pieces(text: str, width: int, role: Role, words: tuple[str, ...], glyphs: Glyphs) -> list[Piece]:
@@ -155,7 +160,9 @@ def row_pieces(
     if columns.marks:
         pieces.append((f"{glyphs.marked if marked else glyphs.unmarked} ", Role.MARK if marked else Role.DIM))
     pieces.append((f"{moving.glyph} ", role))
-    title_role = Role.DIM if quiet or creation in ("pending", LEAVING) else Role.UNREAD if task.unread else Role.TITLE
+    title_role = (
+        Role.DIM if quiet or creation in ("pending", UNSENT, LEAVING) else Role.UNREAD if task.unread else Role.TITLE
+    )
     trouble = reason or (task.error.message if task.error is not None and task.status is TaskStatus.ERROR else None)
     gap = " " * GAP
     title = title_of(task)

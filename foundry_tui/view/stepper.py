@@ -110,14 +110,19 @@ def spent_text(step: Step, now: int) -> str:
     return running_time(spent)
 
 
-def steps(task: TaskSummary, *, pending: bool = False, refused: bool = False) -> tuple[Step, ...]:
+def steps(task: TaskSummary, *, pending: bool = False, unsent: bool = False, refused: bool = False) -> tuple[Step, ...]:
     """The five steps of a task: queued, then its four stages.
 
-    `pending` says that the backend has not answered the creation yet, `refused` that it refused it. From a summary
-    the times of the stages that are done are unknown.
+    `pending` says that the backend has not answered the creation yet, `unsent` that nobody is there to be asked,
+    `refused` that it refused it. From a summary the times of the stages that are done are unknown.
     """
     if refused:
         first = Step(name=QUEUED_STEP, state=StepState.FAILED, word="refused", detail="the backend refused the task")
+        return (first, *(_untouched(stage) for stage in STAGES))
+    if unsent:
+        first = Step(
+            name=QUEUED_STEP, state=StepState.WAITING, word="not sent", detail="sent when the backend answers again"
+        )
         return (first, *(_untouched(stage) for stage in STAGES))
     if pending:
         first = Step(

@@ -49,10 +49,12 @@ def face_of(
     gone: bool,
     known: bool,
     said: bool,
+    starting: bool = False,
 ) -> Face | None:
     """What stands in place of the conversation; None when there is one to show.
 
-    `gone`: the task was removed. `known`: the session was heard of. `said`: it has items or prompts.
+    `gone`: the task was removed. `known`: the session was heard of. `said`: it has items or prompts. `starting`: the
+    app starts the backend.
     """
     if gone:
         return Face(
@@ -62,6 +64,8 @@ def face_of(
             actions=("back", "new_task"),
             tone="warning",
         )
+    if task is None and starting and not freshness.is_live:
+        return Face(glyph=glyphs.pending, headline=f"Starting the backend{glyphs.ellipsis}", tone="active")
     if task is None and freshness.state is FreshnessState.OFFLINE:
         return Face(
             glyph=glyphs.offline,
@@ -77,6 +81,14 @@ def face_of(
     if said:
         return None
     if session.status in (SessionStatus.PENDING_PROVISION, SessionStatus.PENDING_CREATE):
+        if not freshness.is_live:
+            return Face(
+                glyph=glyphs.stale,
+                headline=_when_last_heard("Preparing environment"),
+                text="What you write now is kept, and delivered when the backend answers and the session is ready.",
+                actions=("write",),
+                tone="warning",
+            )
         return Face(
             glyph=glyphs.queued,
             headline="Preparing environment",
@@ -84,18 +96,51 @@ def face_of(
             actions=("write",),
             tone="active",
         )
+    if not known and freshness.state is FreshnessState.OFFLINE:
+        return Face(
+            glyph=glyphs.offline,
+            headline="The conversation was not read before the backend went away",
+            text="It is shown as soon as the backend answers; what you write now is kept until then.",
+            actions=("reconnect", "write"),
+            tone="warning",
+        )
     if not known:
         return Face(glyph=glyphs.queued, headline="Loading the conversation", tone="active")
     return Face(glyph=glyphs.ready, headline="Nothing said yet", actions=("write",))
 
 
 def turn_words(
-    task: TaskSummary, session: SessionSummary | None, glyphs: Glyphs, now: int, *, pending: bool, asks: bool
+    task: TaskSummary,
+    session: SessionSummary | None,
+    glyphs: Glyphs,
+    now: int,
+    *,
+    pending: bool,
+    asks: bool,
+    live: bool = True,
 ) -> Words:
-    """What a session is doing: `pending` if the backend has not answered the task's creation, nothing if it `asks`."""
+    """What a session is doing: `pending` if the backend has not answered the task's creation, nothing if it `asks`.
+
+    What is not `live` is said to be so as of when it was last heard.
+    """
     ended = _ended_words(task, glyphs)
     if ended is not None:
         return ended
+    if pending and not live:
+        return Words("Kept here, and handed to the backend as soon as that answers", "warning", glyphs.pending)
+    words = _session_words(task, session, glyphs, now, pending=pending, asks=asks)
+    if live or not words.text:
+        return words
+    return Words(_when_last_heard(words.text), "failed" if words.tone == "failed" else "warning", glyphs.stale)
+
+
+def _when_last_heard(text: str) -> str:
+    return f"When last heard: {text[0].lower()}{text[1:]}"
+
+
+def _session_words(
+    task: TaskSummary, session: SessionSummary | None, glyphs: Glyphs, now: int, *, pending: bool, asks: bool
+) -> Words:
     if pending:
         return Words("Handing the task to the backend; it is kept if that takes long", "active", None)
     if session is None:

@@ -40,10 +40,18 @@ class TopBar(Widget):
     """
 
     def __init__(
-        self, freshness: Callable[[], Freshness], clock: Clock, glyphs: Glyphs, loaded: Callable[[], bool]
+        self,
+        freshness: Callable[[], Freshness],
+        clock: Clock,
+        glyphs: Glyphs,
+        loaded: Callable[[], bool],
+        starting: Callable[[], bool],
     ) -> None:
-        """`freshness`, and whether anything was `loaded` yet, are asked for whenever the bar is drawn."""
+        """What is asked for whenever the bar is drawn: `freshness`, whether anything was `loaded` yet, and whether the
+        backend is `starting`.
+        """
         super().__init__()
+        self._starting = starting
         self._loaded = loaded
         self._freshness = freshness
         self._clock = clock
@@ -63,7 +71,7 @@ class TopBar(Widget):
 
     def render(self) -> Content:
         freshness = self._freshness()
-        words = freshness_text(freshness, self._clock.now_ms(), loaded=self._loaded())
+        words = freshness_text(freshness, self._clock.now_ms(), loaded=self._loaded(), starting=self._starting())
         mark = f"{freshness_glyph(freshness, self._glyphs)} {words}"
         left = Content.assemble(*self._pieces)
         room = self.size.width - cell_len(mark) - 1

@@ -10,7 +10,7 @@ from foundry_tui.view.ages import ago
 from foundry_tui.view.cells import plain
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import Glyphs
-from foundry_tui.view.labels import glyph_of, state_text, title_of
+from foundry_tui.view.labels import UNSENT, glyph_of, state_text, title_of
 from foundry_tui.view.rows import Role, state_role
 from foundry_tui.view.stepper import failure, steps
 from foundry_tui.widgets.stepper import Stepper
@@ -27,11 +27,15 @@ _STYLE = {
 class Peek(VerticalScroll, can_focus=False):
     """Shows a task; the whole of it where the store has that, else its summary."""
 
-    def __init__(self, clock: Clock, glyphs: Glyphs, *, ascii_only: bool = False, id: str | None = None) -> None:
+    def __init__(
+        self, clock: Clock, heard: Clock, glyphs: Glyphs, *, ascii_only: bool = False, id: str | None = None
+    ) -> None:
+        """`heard` times what goes on in the backend: it stands still while nothing is heard of that."""
         super().__init__(id=id)
         self._clock = clock
+        self._heard = heard
         self._glyphs = glyphs
-        self._stepper = Stepper(clock, ascii_only=ascii_only)
+        self._stepper = Stepper(heard, ascii_only=ascii_only)
         self._head = Static(id="peek-head")
         self._body = Static(id="peek-body")
         self._subject: TaskSummary | None = None
@@ -43,7 +47,7 @@ class Peek(VerticalScroll, can_focus=False):
         yield self._body
 
     def show(self, task: TaskSummary | None, creation: str | None = None) -> None:
-        """Show this task; `creation` is `pending` or `refused` for one that is no more than asked for."""
+        """Show this task; `creation` is what `creation_word` says of one that is no more than asked for."""
         self._subject, self._creation = task, creation
         self._stepper.display = task is not None
         if task is None:
@@ -51,7 +55,8 @@ class Peek(VerticalScroll, can_focus=False):
             self._body.update("")
             return
         self._show_head(task)
-        self._stepper.show(steps(task, pending=creation == "pending", refused=creation == "refused"), compact=False)
+        found = steps(task, pending=creation == "pending", unsent=creation == UNSENT, refused=creation == "refused")
+        self._stepper.show(found, compact=False)
         self._body.update(self._text(task))
 
     def tick(self) -> None:
@@ -63,7 +68,7 @@ class Peek(VerticalScroll, can_focus=False):
     def _show_head(self, task: TaskSummary) -> None:
         now, creation, glyphs = self._clock.now_ms(), self._creation, self._glyphs
         style = _STYLE.get(state_role(task, creation), "$text-faint")
-        state = state_text(task, glyphs, now, creation, bar=False)
+        state = state_text(task, glyphs, self._heard.now_ms(), creation, bar=False)
         self._head.update(
             Content.assemble(
                 (plain(title_of(task)), "bold $foreground"),

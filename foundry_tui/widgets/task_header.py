@@ -44,9 +44,11 @@ class TaskHeader(Drawn):
             super().__init__()
             self.title = title
 
-    def __init__(self, clock: Clock, *, ascii_only: bool = False, id: str | None = None) -> None:
+    def __init__(self, clock: Clock, heard: Clock, *, ascii_only: bool = False, id: str | None = None) -> None:
+        """`heard` times what goes on in the backend: it stands still while nothing is heard of that."""
         super().__init__(id=id)
         self._clock = clock
+        self._heard = heard
         self._glyphs = glyph_set(ascii_only)
         self._shown: TaskSummary | None = None
         self._creation: str | None = None
@@ -56,7 +58,7 @@ class TaskHeader(Drawn):
     def show(
         self, task: TaskSummary | None, freshness: Freshness, *, creation: str | None = None, gone: bool = False
     ) -> None:
-        """Show a task; `creation` is `pending` or `refused` for one that is no more than asked for."""
+        """Show a task; `creation` is what `creation_word` says of one that is no more than asked for."""
         state = (task, creation, freshness, gone)
         if state != (self._shown, self._creation, self._freshness, self._gone):
             self._shown, self._creation, self._freshness, self._gone = state
@@ -146,7 +148,7 @@ class TaskHeader(Drawn):
         task = self._shown
         if task is None:
             return Text(" …", tone(self, "task-header--dim"))
-        glyph = glyph_of(task, self._glyphs, self._clock.frame(), self._creation)
+        glyph = glyph_of(task, self._glyphs, self._heard.frame(), self._creation)
         text = Text(" ")
         text.append(f"{glyph} ", tone(self, f"task-header--{self._tone()}"))
         text.append(title_of(task), tone(self, "task-header--title"))
@@ -157,7 +159,7 @@ class TaskHeader(Drawn):
         if task is None:
             return Text()
         words = (
-            "deleted" if self._gone else state_text(task, self._glyphs, self._clock.now_ms(), self._creation, bar=False)
+            "deleted" if self._gone else state_text(task, self._glyphs, self._heard.now_ms(), self._creation, bar=False)
         )
         return Text(words, tone(self, f"task-header--{self._tone()}"))
 

@@ -13,13 +13,12 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from foundry_tui.client.freshness import FreshnessState
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.view.cells import fit
-from foundry_tui.view.clock import FRAMES_A_SECOND, Clock
+from foundry_tui.view.clock import FRAMES_A_SECOND, Clock, LastHeard
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.groups import Grouping, Heading, Line, Sorting
-from foundry_tui.view.labels import LEAVING, is_animated, needs_person
+from foundry_tui.view.labels import LEAVING, creation_word, is_animated, needs_person
 from foundry_tui.view.order import TaskOrder
 from foundry_tui.view.rows import Columns, Moving, Role, columns_for, moving_parts, row_pieces
 from foundry_tui.widgets.row_styles import HEADING, RULE, row_style
@@ -66,6 +65,7 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         super().__init__(id=id)
         self.store = store
         self.clock = clock
+        self._heard = LastHeard(clock, store.freshness)
         self.glyphs = glyphs
         self._leaving: frozenset[str] = frozenset()
         self.order = TaskOrder(lambda: store.tasks, self._is_refused)
@@ -245,7 +245,7 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
 
     def tick(self) -> None:
         """Draw again what time has changed: the glyph alone where that is all."""
-        now, frame = self.clock.now_ms(), self.clock.frame()
+        now = self.clock.now_ms()
         tasks = self.store.tasks
         columns = self._columns
         top = self.scroll_offset.y
@@ -254,7 +254,7 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
             task = tasks.get(task_id) if isinstance(task_id, str) else None
             if task is None:
                 continue
-            moving = moving_parts(task, columns, self.glyphs, now, frame, self._creation(task.task_id))
+            moving = moving_parts(task, columns, self.glyphs, now, self._heard, self._creation(task.task_id))
             drawn = self._drawn.get(task.task_id)
             if drawn is None or moving == drawn:
                 continue
@@ -271,8 +271,7 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
     def turn(self) -> None:
         """The frame is another: spinners on the screen turn."""
         # What is not heard of any more does not look busy.
-        live = self.store.freshness().state is FreshnessState.LIVE
-        if not live or not self.is_on_screen or self.app.animation_level == "none":
+        if not self.store.freshness().is_live or not self.is_on_screen or self.app.animation_level == "none":
             return
         tasks = self.store.tasks
         for line in self._visible_lines():
@@ -359,7 +358,7 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         if task_id in self._leaving:
             return LEAVING
         creation = self.store.creations.get(task_id)
-        return str(creation.state) if creation is not None else None
+        return creation_word(str(creation.state), self.store.freshness()) if creation is not None else None
 
     def _visible_lines(self) -> range:
         top = self.scroll_offset.y
@@ -459,7 +458,7 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         task_id = task.task_id
         creation = self._creation(task_id)
         columns = self._columns
-        moving = moving_parts(task, columns, self.glyphs, self.clock.now_ms(), self.clock.frame(), creation)
+        moving = moving_parts(task, columns, self.glyphs, self.clock.now_ms(), self._heard, creation)
         self._drawn[task_id] = moving
         if not self._turning and is_animated(task):
             self._turning = True

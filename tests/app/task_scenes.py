@@ -314,6 +314,23 @@ def stale_scene() -> Store:
     return store_with(a_task(TaskStatus.RUNNING), a_session(SessionStatus.RUNNING), freshness=lost)
 
 
+AWAY = Freshness(FreshnessState.OFFLINE, NOW - 4 * SECOND, retry_at=NOW + 3 * SECOND, reason="connection refused")
+"""Lost four seconds ago, and nobody answers."""
+
+
+def away_scene(status: TaskStatus = TaskStatus.CREATE_SANDBOX) -> Store:
+    """The task in this status when the backend went away."""
+    task = a_task(status)
+    return store_with(task, a_session(task.sessions[0].status), log=a_log(), freshness=AWAY)
+
+
+def unsent_scene() -> Store:
+    """A creation that cannot be sent."""
+    store = pending_scene()
+    store.set_freshness(TASKS, AWAY)
+    return store
+
+
 def sessions_scene() -> Store:
     """A second session that is not open yet, beside the first one."""
     task = a_task(TaskStatus.RUNNING)
@@ -331,6 +348,8 @@ SCENES: dict[str, Callable[[], Store]] = {
     "deleted": deleted_scene,
     "offline": offline_scene,
     "reconnecting": stale_scene,
+    "away": away_scene,
+    "unsent": unsent_scene,
     "sessions": sessions_scene,
     "loading": lambda: store_with(None),
 }

@@ -26,7 +26,7 @@ from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.widgets.transcript import Transcript
 from tests.app.factories import make_repo, make_task, task_id
-from tests.app.harness import Stage, stage
+from tests.app.harness import LIVE, Stage, stage
 from tests.app.looking import text_of, words_of
 
 pytestmark = pytest.mark.anyio
@@ -39,6 +39,7 @@ def a_store(*repos: Repo) -> Store:
     tasks = (make_task(1, TaskStatus.IDLE, branch="fix/taken"),)
     store.open(TASKS)
     store.apply(TASKS, EventName.SNAPSHOT, TasksSnapshot(seq=1, repos=known, tasks=tasks), 1)
+    store.set_freshness(TASKS, LIVE)
     return store
 
 

@@ -365,4 +365,4 @@ def test_the_first_screen_imports_no_network_and_no_other_screen() -> None:
     ):
         assert module not in loaded, module
     ours = {name for name in loaded if name.startswith("foundry_tui.screens.")}
-    assert ours == {"foundry_tui.screens.base", "foundry_tui.screens.tasks"}
+    assert ours == {"foundry_tui.screens.away", "foundry_tui.screens.base", "foundry_tui.screens.tasks"}

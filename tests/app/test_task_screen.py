@@ -130,12 +130,14 @@ async def test_every_status_is_named_in_the_header(status: TaskStatus) -> None:
         ("waiting", "attempt 3 of 3 in 7s"),
         ("turn-failed", "the agent ended by itself with exit code 137"),
         ("reconnecting", "reconnecting, 3s"),
+        ("away", "The backend is away: connection refused."),
+        ("unsent", "Kept here, and handed to the backend as soon as that answers"),
         ("permission", "1 Allow"),
     ],
 )
 async def test_every_other_state_has_a_face_of_its_own(scene: str, said: str) -> None:
     async with opened(scenes.SCENES[scene]()) as on:
-        assert said in text_of(on)
+        assert said in words_of(on)
 
 
 async def test_an_early_session_with_nothing_said_prepares_its_environment() -> None:

@@ -178,12 +178,28 @@ def test_the_demo_leaves_nothing_behind(
 def test_the_app_starts_a_backend_that_outlives_it(cli: Cli) -> None:
     with terminal(cli) as shown:
         shown.read_until("live")
+        assert "Cannot reach the backend" not in shown.drawn
         pid = cli("backend", "status", "--json", code=0).json["pid"]
         cli("create", "made while the app is open", "--wait", "idle", code=0)
         shown.read_until("made while the app is open")
         shown.type(b"\x11")
         assert shown.wait() == 0
     assert cli("backend", "status", "--json", code=0).json["pid"] == pid
+
+
+@pytest.mark.slow
+def test_a_backend_that_died_under_the_app_is_started_again_by_a_key(cli: Cli) -> None:
+    with terminal(cli) as shown:
+        shown.read_until("No tasks yet")
+        pid = cli("backend", "status", "--json", code=0).json["pid"]
+        os.kill(pid, signal.SIGKILL)
+        shown.read_until("start it")
+        shown.drawn = ""
+        shown.type(b"B")
+        shown.read_until("live")
+        assert cli("backend", "status", "--json", code=0).json["pid"] != pid
+        shown.type(b"\x11")
+        assert shown.wait() == 0
 
 
 @pytest.mark.slow

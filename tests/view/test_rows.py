@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from foundry_tui.contract.records import ErrorKind, StageProgress
 from foundry_tui.contract.status import StageName, TaskStatus
 from foundry_tui.view.cells import fit, plain
+from foundry_tui.view.clock import FixedClock
 from foundry_tui.view.glyphs import ASCII, UNICODE, Glyphs
 from foundry_tui.view.labels import glyph_of, state_text, title_of
 from foundry_tui.view.rows import Role, columns_for, moving_parts, row_pieces
@@ -21,7 +22,7 @@ def row(width: int, glyphs: Glyphs = UNICODE, creation: str | None = None, **cha
     assert isinstance(status, TaskStatus)
     task = make_task(1, status, **changes)
     columns = columns_for(width)
-    moving = moving_parts(task, columns, glyphs, NOW, 0, creation)
+    moving = moving_parts(task, columns, glyphs, NOW, FixedClock(NOW), creation)
     return "".join(text for text, _ in row_pieces(task, columns, glyphs, moving, creation=creation))
 
 
@@ -39,7 +40,7 @@ def test_a_row_fills_its_width_exactly(
 ) -> None:
     task = make_task(1, status, title=title, branch=branch)
     columns = columns_for(width, marks=marks)
-    moving = moving_parts(task, columns, UNICODE, NOW, 3, creation)
+    moving = moving_parts(task, columns, UNICODE, NOW, FixedClock(NOW, 3), creation)
     text = "".join(part for part, _ in row_pieces(task, columns, UNICODE, moving, creation=creation, words=("a",)))
     assert cell_len(text) == width
     assert not any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in text)
@@ -147,7 +148,7 @@ def test_columns_give_way_as_the_width_shrinks() -> None:
 def test_words_found_by_the_filter_stand_out() -> None:
     task = make_task(1, title="Mend the gate")
     columns = columns_for(100)
-    moving = moving_parts(task, columns, UNICODE, NOW, 0, None)
+    moving = moving_parts(task, columns, UNICODE, NOW, FixedClock(NOW), None)
     pieces = row_pieces(task, columns, UNICODE, moving, words=("gate",))
     assert ("gate", Role.MATCH) in pieces
 
@@ -155,6 +156,6 @@ def test_words_found_by_the_filter_stand_out() -> None:
 def test_ages_tick_apart_from_the_rest() -> None:
     task = make_task(1, TaskStatus.IDLE, created_at=NOW - 61 * SECOND)
     columns = columns_for(100)
-    before = moving_parts(task, columns, UNICODE, NOW, 0, None)
-    assert moving_parts(task, columns, UNICODE, NOW + SECOND, 1, None) == before
-    assert moving_parts(task, columns, UNICODE, NOW + MINUTE, 1, None) != before
+    before = moving_parts(task, columns, UNICODE, NOW, FixedClock(NOW), None)
+    assert moving_parts(task, columns, UNICODE, NOW + SECOND, FixedClock(NOW + SECOND, 1), None) == before
+    assert moving_parts(task, columns, UNICODE, NOW + MINUTE, FixedClock(NOW + MINUTE, 1), None) != before

@@ -1,0 +1,43 @@
+"""What screens say while the backend is away: a banner above things that are shown as they stood."""
+
+from typing import TYPE_CHECKING
+
+from textual.widgets import Static
+
+from foundry_tui.client.freshness import Freshness
+from foundry_tui.contract.events import Topic, TopicKind
+from foundry_tui.screens.base import FoundryScreen, ResultT
+from foundry_tui.view.labels import away_words
+
+if TYPE_CHECKING:
+    from foundry_tui.client.store import Store
+
+
+class AwayScreen(FoundryScreen[ResultT]):
+    """A screen with a place for that banner, which is made when it is first wanted."""
+
+    AWAY_ABOVE = ""
+    """What the banner stands above, as a selector."""
+    _banner: Static | None = None
+
+    def show_away(self, wanted: bool) -> None:
+        """Show the banner with what can be said now, or take it away."""
+        if self._banner is None:
+            if not wanted:
+                return
+            self._banner = Static(id="banner", markup=False)
+            self.mount(self._banner, before=self.AWAY_ABOVE)
+        self._banner.display = wanted
+        if wanted:
+            app = self.foundry
+            start_key = self.key_of("start_backend") if app.why_no_start is None else ""
+            self._banner.update(away_words(app.store.freshness(), starting=app.starting, start_key=start_key))
+
+
+def freshness_of(store: "Store", task_id: str) -> Freshness:
+    """How far what is shown of a task can be trusted: as its own topic, or as the list where that says the same."""
+    own = store.freshness(Topic(TopicKind.TASK, task_id))
+    detail, listed = store.detail(task_id), store.tasks.get(task_id)
+    if own.is_live or (detail is not None and (listed is None or listed.revision > detail.revision)):
+        return own
+    return store.freshness()
