@@ -60,12 +60,15 @@ async def open_folder(folder: str, environ: Mapping[str, str] = os.environ) -> N
     """
     try:
         command = [*editor_command(environ), folder]
-        windowed = is_windowed(command)
-        # The shell ends at once and leaves it to the system: it may outlive the app.
-        apart = ["sh", "-c", '"$@" </dev/null >/dev/null 2>&1 &', "sh"] if windowed else []
-        code = await _run([*apart, *command], cwd=folder, apart=windowed)
-    except (OSError, ValueError) as trouble:
+    except ValueError as trouble:
         raise EditorFailed(f"No editor could be started: {trouble}") from trouble
+    windowed = is_windowed(command)
+    # The shell ends at once and leaves it to the system: it may outlive the app.
+    apart = ["sh", "-c", '"$@" </dev/null >/dev/null 2>&1 &', "sh"] if windowed else []
+    try:
+        code = await _run([*apart, *command], cwd=folder, apart=windowed)
+    except OSError as trouble:
+        raise EditorFailed(f"{command[0]} could not be started: {trouble.strerror or trouble}") from trouble
     if code != 0:
         raise EditorFailed(f"{command[0]} ended with exit code {code}")
 
