@@ -88,6 +88,7 @@ class TasksScreen(FoundryScreen[object]):
         marked = tuple(store.tasks[id_] for id_ in tasks.order.ids() if id_ in tasks.marked) if tasks.marked else ()
         return Context(
             screen=TASKS,
+            field=self.field,
             task=task,
             marked=marked,
             selecting=tasks.selecting,
@@ -158,9 +159,6 @@ class TasksScreen(FoundryScreen[object]):
 
     def on_input_changed(self, message: "Input.Changed") -> None:
         self._list.filter(message.value)
-
-    def on_input_submitted(self) -> None:
-        self._list.focus()
 
     # What is shown around the list.
 
@@ -327,6 +325,9 @@ class TasksScreen(FoundryScreen[object]):
         self._filter.display = True
         self._filter.input.focus()
         self.call_after_refresh(self._list.order.warm)
+
+    def action_keep_filter(self) -> None:
+        self._list.focus()
 
     async def action_peek(self) -> None:
         if self._peek is None:
