@@ -1,22 +1,26 @@
 """The one table of actions: keys, footer, palette and `?` are all derived from it.
 
-An action's id is the name of the method that does it: `action_<id>` on the screen, or on the app. Its
-keys are bindings with that id, so that the configuration can give it others.
+An action's id is the name of the method that does it: `action_<id>` on the field in which one writes, on the screen,
+or on the app. Its keys are bindings with that id, so that the configuration can give it others.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from msgspec import Struct
 from textual.binding import Binding, BindingType
 
+from foundry_tui.action import Action
 from foundry_tui.context import (
     APP,
+    COMPOSER,
     CONFIRM,
+    DIAGNOSTICS,
+    FILTER,
     HELP,
     NEW_SESSION,
     NEW_TASK,
     TASK,
     TASKS,
+    TITLE,
     Context,
     is_ended,
     is_refused,
@@ -26,9 +30,11 @@ from foundry_tui.context import (
     needs_waiting,
     why_no_release,
     why_no_retry,
+    why_no_way_back,
 )
 from foundry_tui.task_conditions import (
     offers,
+    why_no_answer,
     why_no_closing,
     why_no_folder,
     why_no_new_session,
@@ -38,40 +44,6 @@ from foundry_tui.task_conditions import (
     why_no_writing,
 )
 
-Why = Callable[[Context], str | None]
-"""Why an action cannot be done now, as a sentence without its full stop; None when it can."""
-
-
-def _always(_: Context) -> str | None:
-    return None
-
-
-def _applies(_: Context) -> bool:
-    return True
-
-
-class Action(Struct, frozen=True):
-    """One thing that a person can do."""
-
-    id: str
-    keys: str
-    """Textual's names of keys with commas between; empty: it is in the palette only."""
-    label: str
-    """One or two words, in lower case, for the footer."""
-    help: str
-    """One sentence, for `?`, the palette and tooltips."""
-    group: str
-    """The heading it stands under in `?`."""
-    screens: frozenset[str]
-    why_not: Why = _always
-    applies: Callable[[Context], bool] = _applies
-    """False hides it from footer, palette and keys; two actions may share a key if never both apply."""
-    footer: int = 0
-    """Its place in the footer, lower first; 0 keeps it out."""
-    palette: bool = True
-    priority: bool = False
-    """Whether its keys come before the focused widget's own."""
-
 
 def find(action_id: str) -> Action:
     """The action of this id; raises `KeyError` when there is none."""
@@ -79,12 +51,12 @@ def find(action_id: str) -> Action:
 
 
 def on_screen(screen: str) -> Iterator[Action]:
-    """The actions that a screen has of its own, in the table's order."""
+    """The actions that a screen (or a field) has of its own, in the table's order."""
     return (action for action in ACTIONS if screen in action.screens)
 
 
 def bindings(screen: str) -> list[BindingType]:
-    """The key bindings of a screen (or of `APP`), each with its action's id for `App.set_keymap`."""
+    """The key bindings of a screen (or a field, or `APP`), each with its action's id for `App.set_keymap`."""
     return [
         Binding(
             action.keys,
@@ -106,12 +78,19 @@ def keys_of(action: Action, keymap: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def live(context: Context, *, dialog: bool = False) -> list[Action]:
-    """The actions that apply now: the screen's own, then the app's unless a dialog is open."""
-    own = [action for action in on_screen(context.screen) if action.applies(context)]
-    if dialog:
-        return own
-    taken = {action.id for action in own}
-    return own + [action for action in on_screen(APP) if action.id not in taken and action.applies(context)]
+    """The actions that apply now: the field's, the screen's, then the app's; in a dialog only those with priority."""
+    app = (action for action in on_screen(APP) if action.priority or not dialog)
+    places = (on_screen(context.field), on_screen(context.screen), app)
+    return [action for place in places for action in place if action.applies(context)]
+
+
+def with_key(context: Context, key: str, keymap: Mapping[str, str]) -> Action | None:
+    """The action that this key of the screen, or of the app, belongs to, whether it applies now or not."""
+    for place in (context.screen, APP):
+        for action in on_screen(place):
+            if key in keys_of(action, keymap):
+                return action
+    return None
 
 
 _T = frozenset({TASKS})
@@ -124,8 +103,8 @@ _TASKS_SCREEN: Sequence[Action] = (
     Action("cursor_down", "down,j", "down", "One task down.", "Move", _T, palette=False),
     Action("page_up", "pageup,ctrl+b", "page up", "One screen up.", "Move", _T, palette=False),
     Action("page_down", "pagedown,ctrl+f", "page down", "One screen down.", "Move", _T, palette=False),
-    Action("cursor_top", "home", "top", "The first task.", "Move", _T, palette=False),
-    Action("cursor_bottom", "end,G", "bottom", "The last task.", "Move", _T, palette=False),
+    Action("cursor_top", "home,less_than_sign", "top", "The first task.", "Move", _T, palette=False),
+    Action("cursor_bottom", "end,G,greater_than_sign", "bottom", "The last task.", "Move", _T, palette=False),
     Action(
         "previous_group",
         "left_square_bracket",
@@ -233,6 +212,7 @@ _TASK_SCREEN: Sequence[Action] = (
             f"Answer the agent's question with option {place}.",
             "Session",
             _K,
+            why_not=why_no_answer(place),
             applies=offers(place),
             footer=1 if place == 1 else 0,
         )
@@ -282,19 +262,46 @@ _TASK_SCREEN: Sequence[Action] = (
         why_not=why_no_folder,
     ),
     Action("copy_path", "p", "copy path", "Copy the sandbox's path.", "Tasks", _K, why_not=why_no_path),
-    Action("line_up", "up,k", "up", "One line up.", "Move", _K, palette=False),
-    Action("line_down", "down,j", "down", "One line down.", "Move", _K, palette=False),
-    Action("screen_up", "pageup,ctrl+b", "page up", "One screen up.", "Move", _K, palette=False),
-    Action("screen_down", "pagedown,ctrl+f,space", "page down", "One screen down.", "Move", _K, palette=False),
-    Action("to_start", "home,g", "top", "To the beginning.", "Move", _K, palette=False),
-    Action("to_end", "end,G", "bottom", "To the end, and follow it.", "Move", _K, palette=False),
+)
+
+_R = frozenset({TASK, HELP, DIAGNOSTICS})
+
+_READING: Sequence[Action] = (
+    Action("line_up", "up,k", "up", "One line up.", "Move", _R, palette=False),
+    Action("line_down", "down,j", "down", "One line down.", "Move", _R, palette=False),
+    Action("screen_up", "pageup,ctrl+b", "page up", "One screen up.", "Move", _R, palette=False),
+    Action("screen_down", "pagedown,ctrl+f,space", "page down", "One screen down.", "Move", _R, palette=False),
+    Action("to_start", "home,g,less_than_sign", "top", "To the beginning.", "Move", _R, palette=False),
+    Action("to_end", "end,G,greater_than_sign", "bottom", "To the end, and follow it.", "Move", _R, palette=False),
+)
+
+_W = frozenset({COMPOSER})
+
+_FIELDS: Sequence[Action] = (
+    Action("send", "enter,ctrl+enter,ctrl+s", "send", "Send what is written to the agent.", "Writing", _W, footer=1),
+    Action("newline", "ctrl+j,shift+enter,alt+enter", "new line", "Begin a new line.", "Writing", _W, footer=1),
+    Action("earlier_prompt", "ctrl+up", "earlier prompt", "The prompt sent before, to send again.", "Writing", _W),
+    Action(
+        "later_prompt", "ctrl+down", "later prompt", "The prompt sent after, and back to what is new.", "Writing", _W
+    ),
+    Action(
+        "keep_filter",
+        "enter",
+        "to the list",
+        "Keep the filter and go to the list.",
+        "Writing",
+        frozenset({FILTER}),
+        footer=1,
+    ),
+    Action("save_title", "enter", "save", "Give the task this title.", "Writing", frozenset({TITLE}), footer=1),
 )
 
 _DIALOGS: Sequence[Action] = (
     Action("create", "ctrl+s,ctrl+enter", "create", "Create the task.", "New task", _N, footer=1),
-    Action("open_editor", "ctrl+e", "editor", "Write the prompt in $EDITOR.", "New task", _N, footer=2, priority=True),
-    Action("toggle_options", "ctrl+o", "options", "Title, branch, agent, provider.", "New task", _N, footer=3),
-    Action("toggle_another", "ctrl+t", "another", "Stay open to create another.", "New task", _N, footer=4),
+    Action("line_break", "ctrl+j", "new line", "Begin a new line, as enter does.", "New task", _N, palette=False),
+    Action("open_editor", "ctrl+e", "editor", "Write the prompt in $EDITOR.", "New task", _N, footer=3, priority=True),
+    Action("toggle_options", "ctrl+o", "options", "Title, branch, agent, provider.", "New task", _N, footer=4),
+    Action("toggle_another", "ctrl+t", "another", "Stay open to create another.", "New task", _N, footer=5),
     Action(
         "open_session",
         "enter,ctrl+s,ctrl+enter",
@@ -304,9 +311,10 @@ _DIALOGS: Sequence[Action] = (
         _S,
         footer=1,
     ),
-    Action("close_dialog", "escape", "close", "Close and keep what was written.", "Dialog", _N | _S, footer=5),
+    Action("close_dialog", "escape", "close", "Close and keep what was written.", "Dialog", _N | _S, footer=2),
     Action("confirm", "y", "yes", "Do it.", "Question", _C, footer=1),
     Action("decline", "n,escape", "no", "Do nothing.", "Question", _C, footer=2),
+    Action("other_answer", "left,right", "other", "Go to the other answer.", "Question", _C, palette=False),
 )
 
 _SHARED: Sequence[Action] = (
@@ -408,7 +416,8 @@ _EVERYWHERE: Sequence[Action] = (
         "Out of whatever is open: the filter, the selection, the peek, the screen.",
         "App",
         _A,
-        applies=lambda context: context.screen != TASKS or context.filtered or context.selecting or context.peeking,
+        why_not=why_no_way_back,
+        applies=lambda context: why_no_way_back(context) is None,
         footer=1,
         palette=False,
     ),
@@ -422,7 +431,18 @@ _EVERYWHERE: Sequence[Action] = (
         footer=21,
         palette=False,
     ),
-    Action("show_help", "question_mark,f1", "keys", "The keys of this screen.", "App", _A, footer=20),
+    Action("leave", "q", "leave", "Out of the screen; from the list, out of Foundry.", "App", _A, palette=False),
+    Action(
+        "show_help",
+        "question_mark,f1",
+        "keys",
+        "The keys of this screen.",
+        "App",
+        _A,
+        applies=lambda context: context.screen not in ("", HELP),
+        footer=20,
+        priority=True,
+    ),
     Action("reconnect", "ctrl+r", "reconnect", "Connect to the backend again at once.", "App", _A),
     Action(
         "start_backend",
@@ -443,10 +463,19 @@ _EVERYWHERE: Sequence[Action] = (
         "App",
         _A,
     ),
-    Action("quit", "ctrl+q", "quit", "Leave; the backend goes on working.", "App", _A, footer=23),
+    Action("quit", "ctrl+q", "quit", "Leave; the backend goes on working.", "App", _A, footer=23, priority=True),
 )
 
-ACTIONS: tuple[Action, ...] = (*_TASKS_SCREEN, *_TASK_SCREEN, *_DIALOGS, *_SHARED, *_HELP, *_EVERYWHERE)
+ACTIONS: tuple[Action, ...] = (
+    *_FIELDS,
+    *_TASKS_SCREEN,
+    *_TASK_SCREEN,
+    *_READING,
+    *_DIALOGS,
+    *_SHARED,
+    *_HELP,
+    *_EVERYWHERE,
+)
 """Every action there is; rows of one screen stand together."""
 
 _BY_ID: dict[str, Action] = {action.id: action for action in ACTIONS}

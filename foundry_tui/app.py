@@ -17,7 +17,7 @@ from textual.message import Message
 from textual.screen import ModalScreen, Screen
 
 from foundry_tui import actions, themes
-from foundry_tui.actions import Action
+from foundry_tui.action import Action
 from foundry_tui.client.changes import Changes
 from foundry_tui.client.freshness import FreshnessState
 from foundry_tui.context import APP, Context
@@ -29,6 +29,7 @@ from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.task_actions import TaskActions
 from foundry_tui.view.clock import Clock, SystemClock
 from foundry_tui.view.glyphs import Glyphs, glyph_set
+from foundry_tui.view.keys import key_label
 from foundry_tui.view.news import NewsDesk
 from foundry_tui.widgets.bars import ActionBar
 
@@ -80,6 +81,7 @@ class FoundryApp(KeysInOrder, TaskActions):
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_everything}
     COMMAND_PALETTE_BINDING = ""
     HORIZONTAL_BREAKPOINTS = BREAKPOINTS
+    SUSPENDED_SCREEN_CLASS = "-suspended"
     CSS_PATH: ClassVar[list[str | PurePath]] = [
         "app.tcss",
         "screens/tasks.tcss",
@@ -282,12 +284,54 @@ class FoundryApp(KeysInOrder, TaskActions):
         action = actions.find(action_id)
         why = action.why_not(self.context())
         if why is not None:
-            title = action.label.capitalize()
-            self.notify(f"Not now: {why}.", title=title, severity="warning", timeout=3, markup=False)
+            self._tell_not_now(action, why)
             return
-        namespace = "screen" if hasattr(self.screen, f"action_{action_id}") else "app"
+        of_field = self.context().field in action.screens
+        owners = (("focused", self.focused if of_field else None), ("screen", self.screen), ("app", self))
+        namespace = next(name for name, owner in owners if hasattr(owner, f"action_{action_id}"))
         await self.run_action(f"{namespace}.{action_id}")
         self.context_changed()
+
+    async def _check_bindings(self, key: str, priority: bool = False) -> bool:
+        done = await super()._check_bindings(key, priority)
+        if not done and not priority:
+            self._tell_no_use(key)
+        return done
+
+    def _tell_no_use(self, key: str) -> None:
+        """A key that does nothing says so, and why, unless one writes."""
+        screen = self.screen
+        if key == "ctrl+c":
+            self.action_help_quit()
+        elif isinstance(screen, FoundryScreen) and not screen.writing:
+            context = screen.context()
+            action = actions.with_key(context, key, self.options.keymap)
+            label = key_label(key, ascii_only=self.options.ascii)
+            if action is not None and (why := action.why_not(context)) is not None:
+                self._tell_not_now(action, why)
+            elif not isinstance(screen, ModalScreen):
+                self._tell_once(f"{label} does nothing here. {self._keys_told('show_help')} shows what does.")
+
+    def _tell_not_now(self, action: Action, why: str) -> None:
+        self._tell_once(f"Not now: {why}.", action.label.capitalize())
+
+    def _tell_once(self, words: str, title: str = "") -> None:
+        """Say this, unless it is being said."""
+        if not any(said.message == words and not said.has_expired for said in self._notifications):
+            self.notify(words, title=title, severity="warning", timeout=3, markup=False)
+
+    def _keys_told(self, action_id: str) -> str:
+        keys = self.keys_of(actions.find(action_id))
+        return " or ".join(key_label(key, ascii_only=self.options.ascii) for key in keys)
+
+    def action_help_quit(self) -> None:
+        """With `ctrl+c` and nothing selected that it would copy."""
+        self._tell_once(
+            f"{self._keys_told('quit')} leaves Foundry; the backend goes on working.", "Nothing is selected"
+        )
+
+    async def action_leave(self) -> None:
+        await self.action_act("quit" if isinstance(self.screen, TasksScreen) else "back")
 
     async def on_action_bar_pressed(self, message: ActionBar.Pressed) -> None:
         await self.action_act(message.action.id)
@@ -321,7 +365,9 @@ class FoundryApp(KeysInOrder, TaskActions):
     def action_show_help(self) -> None:
         from foundry_tui.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen(self.context(), self.actions_of(self.screen)))
+        screen = self.screen
+        if isinstance(screen, FoundryScreen):
+            self.push_screen(HelpScreen(screen.context(), screen.usable()))
 
     def action_diagnostics(self) -> None:
         from foundry_tui.screens.diagnostics import DiagnosticsScreen

@@ -15,11 +15,18 @@ DIAGNOSTICS = "diagnostics"
 APP = "app"
 """Names of screens as `Action.screens` says them; `APP` stands for every screen that is no dialog."""
 
+COMPOSER = "composer"
+FILTER = "filter"
+TITLE = "title"
+"""Names of fields in which one writes, and which have actions of their own."""
+
 
 class Context(Struct, frozen=True, kw_only=True):
     """What decides whether an action can be done now: where one is, and what it would act on."""
 
     screen: str
+    field: str = ""
+    """The field with actions of its own in which one writes now."""
     task: TaskSummary | None = None
     """The highlighted or open task."""
     marked: tuple[TaskSummary, ...] = ()
@@ -89,6 +96,12 @@ def needs_list(context: Context) -> str | None:
 
 def needs_waiting(context: Context) -> str | None:
     return None if context.waiting else "no task waits for you"
+
+
+def why_no_way_back(context: Context) -> str | None:
+    if context.screen != TASKS or context.filtered or context.selecting or context.peeking:
+        return None
+    return "nothing is open over the list"
 
 
 def is_ended(context: Context) -> bool:

@@ -66,6 +66,17 @@ def why_no_folder(context: Context) -> str | None:
     return why_no_editor()
 
 
+def why_no_answer(place: int) -> Callable[[Context], str | None]:
+    """Why the open request cannot be answered with its option of this place, counted from 1."""
+
+    def why(context: Context) -> str | None:
+        if context.permission is None:
+            return "the agent asks nothing"
+        return None if len(context.permission.options) >= place else "its question has no such answer"
+
+    return why
+
+
 def offers(place: int) -> Callable[[Context], bool]:
     """Whether the open request has an option of this place, counted from 1."""
 

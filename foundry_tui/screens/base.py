@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual import events
+from textual.keys import REPLACED_KEYS, key_to_character
 from textual.screen import ModalScreen, Screen
 
 from foundry_tui import actions
+from foundry_tui.action import Action
 from foundry_tui.context import Context
 from foundry_tui.view.keys import key_label
 from foundry_tui.widgets.bars import ActionBar
@@ -39,23 +41,52 @@ class FoundryScreen(Screen[ResultT]):
 
     def context(self) -> Context:
         """What the actions of this screen would act on now."""
-        return Context(screen=self.SCREEN_NAME, undoable=self.foundry.undoable, why_no_start=self.foundry.why_no_start)
+        app = self.foundry
+        return Context(screen=self.SCREEN_NAME, field=self.field, undoable=app.undoable, why_no_start=app.why_no_start)
+
+    @property
+    def field(self) -> str:
+        """The field with actions of its own in which one writes."""
+        return str(getattr(self.focused, "FIELD", ""))
+
+    @property
+    def writing(self) -> bool:
+        """Whether keys with a character write it."""
+        return self.focused is not None and self.focused.check_consume_key("a", "a")
+
+    def usable(self) -> list[tuple[Action, tuple[str, ...]]]:
+        """The actions that apply now and have keys that do them, with these: not those that only write."""
+        live = actions.live(self.context(), dialog=isinstance(self, ModalScreen))
+        rows = (
+            (action, tuple(key for key in self.foundry.keys_of(action) if self._free(action, key))) for action in live
+        )
+        return [(action, keys) for action, keys in rows if keys]
+
+    def _free(self, action: Action, key: str) -> bool:
+        """Whether the field in which one writes leaves this key to the action."""
+        written = self.focused
+        if written is None or not self.writing or self.field in action.screens:
+            return True
+        if written.check_consume_key(key, key_to_character(REPLACED_KEYS.get(key, key))):
+            return False
+        return action.priority or key not in written._bindings.key_to_bindings
 
     def show_actions(self) -> None:
         """Fill the footer with what can be done now."""
         bars = self.query(ActionBar)
         if not bars:
             return
-        app = self.foundry
-        context = self.context()
-        live = actions.live(context, dialog=isinstance(self, ModalScreen))
-        shown = sorted((action for action in live if action.footer), key=lambda action: action.footer)
-        items = [
-            (action, key_label(keys[0], ascii_only=app.options.ascii), action.why_not(context))
-            for action in shown
-            if (keys := app.keys_of(action))
-        ]
-        bars.first().show(items)
+        context, ascii_only = self.context(), self.foundry.options.ascii
+        shown = sorted((row for row in self.usable() if row[0].footer), key=lambda row: row[0].footer)
+        bars.first().show(
+            [(action, key_label(keys[0], ascii_only=ascii_only), action.why_not(context)) for action, keys in shown]
+        )
+
+    def on_descendant_focus(self) -> None:
+        self.show_actions()
+
+    def on_descendant_blur(self) -> None:
+        self.show_actions()
 
     def key_of(self, action_id: str) -> str:
         """The first key of an action as people write it; empty when it has none."""
@@ -78,4 +109,4 @@ class FoundryScreen(Screen[ResultT]):
 
 
 class FoundryDialog(FoundryScreen[ResultT], ModalScreen[ResultT]):
-    """A dialog over another screen; the app's own keys do not work in it, only those in its `BINDINGS`."""
+    """A dialog over another screen; of the app's own keys only those with priority work in it."""

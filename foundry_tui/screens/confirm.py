@@ -56,8 +56,5 @@ class ConfirmScreen(FoundryDialog[bool]):
     def _pressed_no(self) -> None:
         self.action_decline()
 
-    def key_left(self) -> None:
-        self.focus_previous()
-
-    def key_right(self) -> None:
+    def action_other_answer(self) -> None:
         self.focus_next()

@@ -10,19 +10,19 @@ from textual.widgets import DataTable, Static
 from foundry_tui.actions import bindings
 from foundry_tui.context import DIAGNOSTICS
 from foundry_tui.screens.base import FoundryScreen
+from foundry_tui.screens.scrolling import Box, ScrollActions, Scrolled
 from foundry_tui.view.report import TOPIC_COLUMNS, head_lines, log_lines, topic_row
 from foundry_tui.widgets.bars import ActionBar, TopBar
 
 LOG_LINES = 200
 
 
-class DiagnosticsScreen(FoundryScreen[None]):
+class DiagnosticsScreen(ScrollActions, FoundryScreen[None]):
     """The same figures as `foundry status --json`, as the app sees them."""
 
     SCREEN_NAME = DIAGNOSTICS
     BINDINGS = bindings(DIAGNOSTICS)
     CSS_PATH = "diagnostics.tcss"
-    AUTO_FOCUS = "#connection-log"
 
     def compose(self) -> ComposeResult:
         app = self.foundry
@@ -30,7 +30,7 @@ class DiagnosticsScreen(FoundryScreen[None]):
         yield Static(id="figures")
         yield DataTable[str](id="topics", cursor_type="none", zebra_stripes=False, show_cursor=False)
         yield Static("Connection log, newest first", id="log-title")
-        with VerticalScroll(id="connection-log"):
+        with VerticalScroll(id="connection-log", can_focus=False):
             yield Static(id="log-lines", markup=False)
         yield ActionBar()
 
@@ -38,6 +38,10 @@ class DiagnosticsScreen(FoundryScreen[None]):
         self.query_one(TopBar).show([("Diagnostics", "bold $primary")])
         self.query_one("#topics", DataTable).add_columns(*TOPIC_COLUMNS)
         self._show()
+
+    @property
+    def scrolled(self) -> Scrolled:
+        return Box(self.query_one("#connection-log"))
 
     def on_tick(self) -> None:
         self._show()

@@ -7,9 +7,11 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from foundry_tui.actions import Action, bindings
+from foundry_tui.action import Action
+from foundry_tui.actions import bindings
 from foundry_tui.context import HELP, TASKS, Context
 from foundry_tui.screens.base import FoundryDialog
+from foundry_tui.screens.scrolling import Box, ScrollActions, Scrolled
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.keys import key_label
 from foundry_tui.widgets.bars import ActionBar
@@ -38,24 +40,23 @@ def legend(glyphs: Glyphs) -> list[tuple[str, str]]:
     ]
 
 
-class HelpScreen(FoundryDialog[None]):
+class HelpScreen(ScrollActions, FoundryDialog[None]):
     """Keys by group; what cannot be done now says why."""
 
     SCREEN_NAME = HELP
     BINDINGS = bindings(HELP)
     CSS_PATH = "help.tcss"
-    AUTO_FOCUS = "#keys"
 
-    def __init__(self, context: Context, live: list[Action]) -> None:
-        """`context` and `live` are those of the screen that help is wanted for."""
+    def __init__(self, context: Context, usable: list[tuple[Action, tuple[str, ...]]]) -> None:
+        """`context` and `usable` are those of the screen that help is wanted for."""
         super().__init__()
         self._below = context
-        self._live = live
+        self._usable = usable
 
     def compose(self) -> ComposeResult:
         with Vertical(id="help-box"):
             yield Static("Keys of this screen", id="help-title")
-            with VerticalScroll(id="keys"):
+            with VerticalScroll(id="keys", can_focus=False):
                 yield Static(id="help-text")
             yield ActionBar()
 
@@ -70,15 +71,14 @@ class HelpScreen(FoundryDialog[None]):
     def text(self, width: int) -> Content:
         """The whole page, its sentences wrapped beside the keys."""
         app = self.foundry
-        groups: dict[str, list[Action]] = {}
-        for action in self._live:
-            if app.keys_of(action):
-                groups.setdefault(action.group, []).append(action)
+        groups: dict[str, list[tuple[Action, tuple[str, ...]]]] = {}
+        for row in self._usable:
+            groups.setdefault(row[0].group, []).append(row)
         parts: list[Piece] = []
         for group, members in groups.items():
             parts.append((f"{group}\n", "bold $text-accent"))
-            for action in members:
-                labels = [key_label(key, ascii_only=app.options.ascii) for key in app.keys_of(action)]
+            for action, keys in members:
+                labels = [key_label(key, ascii_only=app.options.ascii) for key in keys]
                 parts += _row("  ".join(labels), action.help, width)
                 why = action.why_not(self._below)
                 if why is not None:
@@ -91,6 +91,10 @@ class HelpScreen(FoundryDialog[None]):
             parts.append(("\n", ""))
         parts.append(("All keys can be changed in the configuration: foundry config init\n", "$text-faint"))
         return Content.assemble(*parts)
+
+    @property
+    def scrolled(self) -> Scrolled:
+        return Box(self.query_one("#keys"))
 
     def action_close(self) -> None:
         self.dismiss()

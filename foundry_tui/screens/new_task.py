@@ -372,6 +372,10 @@ class NewTaskScreen(FoundryDialog[None]):
         self._another = not self._another
         self._judge_all()
 
+    def action_line_break(self) -> None:
+        if isinstance(self.focused, TextArea):
+            self.focused.insert("\n")
+
     def action_close_dialog(self) -> None:
         """Close; what was written is there the next time."""
         if self._given is None:

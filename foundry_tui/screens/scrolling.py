@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from textual.widget import Widget
+
 
 class Scrolled(Protocol):
     """What the keys act on."""
@@ -13,6 +15,25 @@ class Scrolled(Protocol):
     def move_to_start(self) -> None: ...
 
     def move_to_end(self) -> None: ...
+
+
+class Box:
+    """A widget that scrolls what it holds."""
+
+    def __init__(self, widget: Widget) -> None:
+        self._widget = widget
+
+    def move(self, lines: int, /) -> None:
+        self._widget.scroll_relative(y=lines, animate=False)
+
+    def move_page(self, pages: int, /) -> None:
+        self.move(pages * max(1, self._widget.scrollable_content_region.height - 1))
+
+    def move_to_start(self) -> None:
+        self._widget.scroll_to(y=0, animate=False)
+
+    def move_to_end(self) -> None:
+        self._widget.scroll_to(y=self._widget.max_scroll_y, animate=False)
 
 
 class ScrollActions:

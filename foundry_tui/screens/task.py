@@ -168,6 +168,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
         asked = open_permissions(task, session.session_id if session else None) if task is not None else ()
         return Context(
             screen=TASK,
+            field=self.field,
             task=task,
             pending=creation is not None and creation.state is CreationState.PENDING,
             refused=creation is not None and creation.state is CreationState.REFUSED,
@@ -318,7 +319,8 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
         if first is not None and task is not None and (session is None or first.session_id != session.session_id):
             elsewhere = next((s.name for s in task.sessions if s.session_id == first.session_id), "another session")
         had_focus = self._request.has_focus
-        self._request.show(first, more=max(0, len(asked) - 1), session=elsewhere)
+        leave = self.key_of("back") if self._composer.has_focus else ""
+        self._request.show(first, more=max(0, len(asked) - 1), session=elsewhere, first=leave)
         if had_focus and first is None:
             self.set_focus(None)
 
@@ -429,6 +431,11 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
     def _written(self, message: Composer.Changed) -> None:
         if self._session_id is not None:
             self._unsent.write(self._session_id, message.text_area.text)
+
+    @on(events.DescendantFocus)
+    @on(events.DescendantBlur)
+    def _focus_moved(self) -> None:
+        self._show_permission()
 
     @on(Composer.Sent)
     def _send(self, message: Composer.Sent) -> None:

@@ -89,6 +89,7 @@ class TasksScreen(AwayScreen[object]):
         marked = tuple(store.tasks[id_] for id_ in tasks.order.ids() if id_ in tasks.marked) if tasks.marked else ()
         return Context(
             screen=TASKS,
+            field=self.field,
             task=task,
             marked=marked,
             selecting=tasks.selecting,
@@ -159,9 +160,6 @@ class TasksScreen(AwayScreen[object]):
 
     def on_input_changed(self, message: "Input.Changed") -> None:
         self._list.filter(message.value)
-
-    def on_input_submitted(self) -> None:
-        self._list.focus()
 
     # What is shown around the list.
 
@@ -329,6 +327,9 @@ class TasksScreen(AwayScreen[object]):
         self._filter.display = True
         self._filter.input.focus()
         self.call_after_refresh(self._list.order.warm)
+
+    def action_keep_filter(self) -> None:
+        self._list.focus()
 
     async def action_peek(self) -> None:
         if self._peek is None:

@@ -6,6 +6,8 @@ _NAMES = {
     "colon": ":",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
     "escape": "esc",
     "pageup": "pgup",
     "pagedown": "pgdn",

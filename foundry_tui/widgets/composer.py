@@ -1,24 +1,19 @@
 """Where a prompt is written: several lines, sent with enter, never emptied before it was taken."""
 
-from typing import ClassVar
-
 from textual import events
-from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
+from foundry_tui.actions import bindings
+from foundry_tui.context import COMPOSER
 from foundry_tui.contract.records import SessionStatus
 
 
 class Composer(TextArea):
-    """A text area that sends. Enter sends; shift+enter, alt+enter and ctrl+j begin a new line."""
+    """A text area that sends: its keys are those of the table of actions, else a text area's own."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,ctrl+enter,ctrl+s", "send", "send", show=False),
-        Binding("shift+enter,alt+enter,ctrl+j", "newline", "new line", show=False),
-        Binding("ctrl+up", "recall(-1)", "earlier prompt", show=False),
-        Binding("ctrl+down", "recall(1)", "later prompt", show=False),
-    ]
+    FIELD = COMPOSER
+    BINDINGS = bindings(COMPOSER)
 
     class Sent(Message):
         """A person wants this text delivered."""
@@ -38,13 +33,9 @@ class Composer(TextArea):
         self._earlier = earlier
 
     async def _on_key(self, event: events.Key) -> None:
-        # TextArea takes enter for itself before bindings are looked at.
-        if event.key in ("enter", "ctrl+enter"):
-            event.stop()
+        # TextArea would take enter for itself before bindings are looked at.
+        if event.key == "enter":
             event.prevent_default()
-            self.action_send()
-            return
-        await super()._on_key(event)
 
     def action_send(self) -> None:
         text = self.text.strip("\n")
@@ -55,7 +46,13 @@ class Composer(TextArea):
     def action_newline(self) -> None:
         self.insert("\n")
 
-    def action_recall(self, direction: int) -> None:
+    def action_earlier_prompt(self) -> None:
+        self._recall(-1)
+
+    def action_later_prompt(self) -> None:
+        self._recall(1)
+
+    def _recall(self, direction: int) -> None:
         """Show an earlier prompt in place of what is written, which comes back after the last."""
         if not self._earlier:
             return

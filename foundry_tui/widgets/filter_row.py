@@ -4,13 +4,23 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Input, Static
 
+from foundry_tui.actions import bindings
+from foundry_tui.context import FILTER
+
+
+class FilterInput(Input):
+    """The filter while it is typed."""
+
+    FIELD = FILTER
+    BINDINGS = bindings(FILTER)
+
 
 class FilterRow(Horizontal):
     """A slash and an input; the input's own messages tell what is typed."""
 
     def compose(self) -> ComposeResult:
         yield Static("/", id="filter-mark")
-        yield Input(
+        yield FilterInput(
             placeholder="words, status:failed, repo:shop, agent:x, branch:x, id:x, is:unread, !not",
             id="filter",
             compact=True,

@@ -39,6 +39,7 @@ class PermissionRequest(Drawn, can_focus=True):
         self._permission: Permission | None = None
         self._more = 0
         self._session = ""
+        self._first = ""
         self._chosen = 0
         self._places: list[tuple[int, int, int]] = []
 
@@ -47,10 +48,13 @@ class PermissionRequest(Drawn, can_focus=True):
         """The request that is shown."""
         return self._permission
 
-    def show(self, permission: Permission | None, *, more: int = 0, session: str = "") -> None:
-        """Show a request, or none; `more` wait behind it, `session` names the session if it is not the visible one."""
-        if (permission, more, session) == (self._permission, self._more, self._session):
+    def show(self, permission: Permission | None, *, more: int = 0, session: str = "", first: str = "") -> None:
+        """Show a request, or none; `more` wait behind it, `session` names the session if it is not the visible one.
+        `first` is the key that gives the digits back to it, while they are written elsewhere.
+        """
+        if (permission, more, session, first) == (self._permission, self._more, self._session, self._first):
             return
+        self._first = first
         if permission is None or self._permission is None or permission.permission_id != self._permission.permission_id:
             self._chosen = 0
         self._permission, self._more, self._session = permission, more, session
@@ -117,4 +121,6 @@ class PermissionRequest(Drawn, can_focus=True):
             text.append(f" {place + 1} {option.name} ", style)
             self._places.append((start, text.cell_len, place))
             text.append("  ")
+        if self._first:
+            text.append(f"{self._first}, then the digit", tone(self, "permission--dim"))
         return text

@@ -7,7 +7,9 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import Input
 
+from foundry_tui.actions import bindings
 from foundry_tui.client.freshness import Freshness, FreshnessState
+from foundry_tui.context import TITLE
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.view.ages import age
@@ -32,6 +34,12 @@ NARROW = 90
 
 class TitleInput(Input):
     """The title while it is edited."""
+
+    FIELD = TITLE
+    BINDINGS = bindings(TITLE)
+
+    async def action_save_title(self) -> None:
+        await self.action_submit()
 
 
 class TaskHeader(Drawn):
@@ -99,6 +107,8 @@ class TaskHeader(Drawn):
         fields = self.query(TitleInput)
         if not fields:
             return False
+        # Textual would give the focus to what comes next.
+        self.screen.set_focus(None)
         fields.remove()
         return True
 

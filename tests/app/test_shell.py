@@ -14,7 +14,20 @@ from foundry_tui import actions, themes
 from foundry_tui.app import FoundryApp, Options
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency, RefreshReason, TopicDiagnostics
-from foundry_tui.context import APP, CONFIRM, DIAGNOSTICS, HELP, NEW_SESSION, NEW_TASK, TASK, TASKS, Context
+from foundry_tui.context import (
+    APP,
+    COMPOSER,
+    CONFIRM,
+    DIAGNOSTICS,
+    FILTER,
+    HELP,
+    NEW_SESSION,
+    NEW_TASK,
+    TASK,
+    TASKS,
+    TITLE,
+    Context,
+)
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.confirm import ConfirmScreen
@@ -25,6 +38,8 @@ from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.widgets.bars import ActionBar
+from foundry_tui.widgets.composer import Composer
+from foundry_tui.widgets.task_header import TitleInput
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, make_detail, make_task, task_id
 from tests.app.harness import LIVE, Stage, make_store, put, put_detail, stage
@@ -39,6 +54,9 @@ SCREENS = {
     CONFIRM: ConfirmScreen,
     HELP: HelpScreen,
     DIAGNOSTICS: DiagnosticsScreen,
+    COMPOSER: Composer,
+    FILTER: TasksScreen,
+    TITLE: TitleInput,
     APP: FoundryApp,
 }
 

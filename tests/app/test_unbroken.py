@@ -27,7 +27,7 @@ OPENED: dict[str, Callable[[FoundryApp], Screen[Any]]] = {
     "new-task": lambda _: NewTaskScreen(),
     "new-session": lambda _: NewSessionScreen(make_task(1)),
     "confirm": lambda _: ConfirmScreen("Remove it?", (), "Remove"),
-    "help": lambda app: HelpScreen(app.context(), app.actions_of(app.screen)),
+    "help": lambda app: HelpScreen(app.context(), []),
     "diagnostics": lambda _: DiagnosticsScreen(),
 }
 

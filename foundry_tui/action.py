@@ -1,0 +1,42 @@
+"""What an action is: one thing that a person can do, with its keys, its words and when it can be done."""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from foundry_tui.context import Context
+
+Why = Callable[[Context], str | None]
+"""Why an action cannot be done now, as a sentence without its full stop; None when it can."""
+
+
+def _always(_: Context) -> str | None:
+    return None
+
+
+def _applies(_: Context) -> bool:
+    return True
+
+
+class Action(Struct, frozen=True):
+    """One thing that a person can do."""
+
+    id: str
+    keys: str
+    """Textual's names of keys with commas between; empty: it is in the palette only."""
+    label: str
+    """One or two words, in lower case, for the footer."""
+    help: str
+    """One sentence, for `?`, the palette and tooltips."""
+    group: str
+    """The heading it stands under in `?`."""
+    screens: frozenset[str]
+    """Names of screens, or of the fields in which one writes."""
+    why_not: Why = _always
+    applies: Callable[[Context], bool] = _applies
+    """False hides it from footer, palette and `?`; two actions may share a key if never both apply."""
+    footer: int = 0
+    """Its place in the footer, lower first; 0 keeps it out."""
+    palette: bool = True
+    priority: bool = False
+    """Whether its keys come before the focused widget's own that write nothing; the app's then work in dialogs too."""
