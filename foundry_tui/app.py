@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePath
 from types import MappingProxyType
@@ -31,6 +31,8 @@ from foundry_tui.view.news import NewsDesk
 from foundry_tui.widgets.bars import ActionBar
 
 if TYPE_CHECKING:
+    from textual.filter import LineFilter
+
     from foundry_tui.client.commands import Commands
     from foundry_tui.client.statistics import Diagnostics
     from foundry_tui.client.store import Store
@@ -112,6 +114,7 @@ class FoundryApp(TaskActions):
         self.glyphs: Glyphs = glyph_set(self.options.ascii)
         self.diagnostics = diagnostics
         self._run_backend = run_backend
+        self.sessions_asked = {}
         self._live = asyncio.Event()
         self.starting = False
         """Whether our own backend is being started, or found to run."""
@@ -137,6 +140,14 @@ class FoundryApp(TaskActions):
         variables = super().get_css_variables()
         self.theme_variables = {**themes.extra_variables(self.current_theme, variables), **variables}
         return self.theme_variables
+
+    def get_line_filters(self) -> "Sequence[LineFilter]":
+        filters = super().get_line_filters()
+        if not self.options.ascii:
+            return filters
+        from foundry_tui.widgets.ascii_filter import AsciiFilter
+
+        return [*filters, AsciiFilter()]
 
     def get_default_screen(self) -> Screen[Any]:
         return TasksScreen()
