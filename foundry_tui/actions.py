@@ -7,6 +7,7 @@ keys are bindings with that id, so that the configuration can give it others.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 from textual.binding import Binding, BindingType
 
 from foundry_tui.context import (
@@ -29,6 +30,7 @@ from foundry_tui.context import (
 )
 from foundry_tui.task_conditions import (
     offers,
+    option_name,
     why_no_closing,
     why_no_folder,
     why_no_new_session,
@@ -71,6 +73,12 @@ class Action(Struct, frozen=True):
     palette: bool = True
     priority: bool = False
     """Whether its keys come before the focused widget's own."""
+    label_of: Callable[[Context], str] | None = None
+    """What it is called where that depends on what it would act on."""
+
+    def named(self, context: Context) -> "Action":
+        """The same with the label that it has now."""
+        return self if self.label_of is None else replace(self, label=self.label_of(context))
 
 
 def find(action_id: str) -> Action:
@@ -107,7 +115,7 @@ def keys_of(action: Action, keymap: Mapping[str, str]) -> tuple[str, ...]:
 
 def live(context: Context, *, dialog: bool = False) -> list[Action]:
     """The actions that apply now: the screen's own, then the app's unless a dialog is open."""
-    own = [action for action in on_screen(context.screen) if action.applies(context)]
+    own = [action.named(context) for action in on_screen(context.screen) if action.applies(context)]
     if dialog:
         return own
     taken = {action.id for action in own}
@@ -234,7 +242,8 @@ _TASK_SCREEN: Sequence[Action] = (
             "Session",
             _K,
             applies=offers(place),
-            footer=1 if place == 1 else 0,
+            footer=1,
+            label_of=option_name(place),
         )
         for place in range(1, 5)
     ),
@@ -310,7 +319,16 @@ _DIALOGS: Sequence[Action] = (
 )
 
 _SHARED: Sequence[Action] = (
-    Action("retry", "r", "retry", "Go on from the stage that failed.", "Tasks", _TT, why_not=why_no_retry, footer=7),
+    Action(
+        "retry",
+        "r",
+        "retry",
+        "Go on from the stage that failed, or be ready again after a failed turn.",
+        "Tasks",
+        _TT,
+        why_not=why_no_retry,
+        footer=7,
+    ),
     Action(
         "archive",
         "a",
