@@ -189,7 +189,7 @@ class Organization:
             raise wrong_values(("branch", f"The branch {branch} cannot stand beside the branch {taken}."))
 
     def _provider(self, request: CreateTask) -> Provider:
-        name = request.provider or self._settings.provider or next(iter(self._providers))
+        name = request.provider or next(iter(self._providers))
         provider = self._providers.get(name)
         if provider is None:
             known = ", ".join(sorted(self._providers))

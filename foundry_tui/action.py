@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from foundry_tui.context import Context
 
@@ -40,3 +41,9 @@ class Action(Struct, frozen=True):
     palette: bool = True
     priority: bool = False
     """Whether its keys come before the focused widget's own that write nothing; the app's then work in dialogs too."""
+    label_of: Callable[[Context], str] | None = None
+    """What it is called where that depends on what it would act on."""
+
+    def named(self, context: Context) -> "Action":
+        """The same with the label that it has now."""
+        return self if self.label_of is None else replace(self, label=self.label_of(context))

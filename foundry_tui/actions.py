@@ -34,6 +34,7 @@ from foundry_tui.context import (
 )
 from foundry_tui.task_conditions import (
     offers,
+    option_name,
     why_no_answer,
     why_no_closing,
     why_no_folder,
@@ -81,7 +82,7 @@ def live(context: Context, *, dialog: bool = False) -> list[Action]:
     """The actions that apply now: the field's, the screen's, then the app's; in a dialog only those with priority."""
     app = (action for action in on_screen(APP) if action.priority or not dialog)
     places = (on_screen(context.field), on_screen(context.screen), app)
-    return [action for place in places for action in place if action.applies(context)]
+    return [action.named(context) for place in places for action in place if action.applies(context)]
 
 
 def with_key(context: Context, key: str, keymap: Mapping[str, str]) -> Action | None:
@@ -214,7 +215,8 @@ _TASK_SCREEN: Sequence[Action] = (
             _K,
             why_not=why_no_answer(place),
             applies=offers(place),
-            footer=1 if place == 1 else 0,
+            footer=1,
+            label_of=option_name(place),
         )
         for place in range(1, 5)
     ),
@@ -318,7 +320,16 @@ _DIALOGS: Sequence[Action] = (
 )
 
 _SHARED: Sequence[Action] = (
-    Action("retry", "r", "retry", "Go on from the stage that failed.", "Tasks", _TT, why_not=why_no_retry, footer=7),
+    Action(
+        "retry",
+        "r",
+        "retry",
+        "Go on from the stage that failed, or be ready again after a failed turn.",
+        "Tasks",
+        _TT,
+        why_not=why_no_retry,
+        footer=7,
+    ),
     Action(
         "archive",
         "a",

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from types import MappingProxyType
@@ -35,6 +35,7 @@ from foundry_tui.widgets.bars import ActionBar
 
 if TYPE_CHECKING:
     from textual.driver import Driver
+    from textual.filter import LineFilter
 
     from foundry_tui.client.commands import Commands
     from foundry_tui.client.statistics import Diagnostics
@@ -118,6 +119,7 @@ class FoundryApp(KeysInOrder, TaskActions):
         self.glyphs: Glyphs = glyph_set(self.options.ascii)
         self.diagnostics = diagnostics
         self._run_backend = run_backend
+        self.sessions_asked = {}
         self._live = asyncio.Event()
         self.starting = False
         """Whether our own backend is being started, or found to run."""
@@ -143,6 +145,14 @@ class FoundryApp(KeysInOrder, TaskActions):
         variables = super().get_css_variables()
         self.theme_variables = {**themes.extra_variables(self.current_theme, variables), **variables}
         return self.theme_variables
+
+    def get_line_filters(self) -> "Sequence[LineFilter]":
+        filters = super().get_line_filters()
+        if not self.options.ascii:
+            return filters
+        from foundry_tui.widgets.ascii_filter import AsciiFilter
+
+        return [*filters, AsciiFilter()]
 
     def get_default_screen(self) -> Screen[Any]:
         return TasksScreen()

@@ -12,7 +12,8 @@ from foundry_tui.client.commands import CommandProblem
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
-from foundry_tui.view.labels import title_of
+from foundry_tui.view.labels import retry_words, title_of
+from foundry_tui.view.new_session import draft_key
 
 if TYPE_CHECKING:
     from foundry_tui.client.commands import Commands
@@ -40,6 +41,8 @@ class TaskActions(App[None]):
 
     store: "Store"
     commands: "Commands"
+    sessions_asked: dict[str, CreateTask]
+    """The session asked for last, by task: it is in the dialog again if the backend refuses it."""
     _undo: Undo | None = None
 
     def context(self) -> "Context":
@@ -70,6 +73,7 @@ class TaskActions(App[None]):
                 self.commands.retry_creation(task.task_id)
             elif task.status is TaskStatus.ERROR:
                 self.commands.retry(task.task_id)
+                self.notify(retry_words(task), title=f"Retry {quantity([task])}", timeout=4, markup=False)
 
     def action_archive(self) -> None:
         tasks = self._living()
@@ -210,6 +214,8 @@ class TaskActions(App[None]):
             verb = problem.action.capitalize()
             self.ask(f"{verb} {name}? This would be lost:", losses, f"{verb} all the same", force)
             return
+        if problem.action == "add_session" and task_id is not None and task_id in self.sessions_asked:
+            self.commands.drafts.put(draft_key(task_id), self.sessions_asked.pop(task_id))
         self.notify(
             problem.message, title=f"Could not {problem.action.replace('_', ' ')}", severity="error", markup=False
         )

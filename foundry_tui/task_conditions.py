@@ -77,6 +77,15 @@ def why_no_answer(place: int) -> Callable[[Context], str | None]:
     return why
 
 
+def option_name(place: int) -> Callable[[Context], str]:
+    """What the option of this place, counted from 1, is called."""
+
+    def name(context: Context) -> str:
+        return context.permission.options[place - 1].name if context.permission is not None else f"answer {place}"
+
+    return name
+
+
 def offers(place: int) -> Callable[[Context], bool]:
     """Whether the open request has an option of this place, counted from 1."""
 

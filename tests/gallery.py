@@ -179,12 +179,12 @@ def _report() -> Diagnostics:
     )
 
 
-async def draw(shot: Shot) -> str:
-    """The picture as SVG."""
+async def draw(shot: Shot, *, toasts: bool = False) -> str:
+    """The picture as SVG; with what is told in passing only if `toasts`, since that goes away with time."""
     options = Options(theme=shot.theme, ascii=shot.ascii, bell=False, terminal_notifications=False)
     app = make_app(shot.store(), options=options)
     app.diagnostics = _report
-    async with app.run_test(size=shot.size) as pilot:
+    async with app.run_test(size=shot.size, notifications=toasts) as pilot:
         await pilot.pause()
         if shot.opens:
             app.open_task(task_scenes.TASK)

@@ -20,7 +20,7 @@ def make_providers(
     chance: Chance,
     wrong_script: Callable[[ScriptError], None],
 ) -> dict[str, Provider]:
-    """The providers by name, the default first: `local` where an agent is there to be run, else `demo`.
+    """The providers by name, the default first: the one set, else `local` where an agent can be run, else `demo`.
 
     `wrong_script` is told when the demo script says what cannot be, now or later.
     Raises `backend_stub.providers.demo_script.ScriptError` for a wrong demo script, `SettingError` for a default
@@ -35,4 +35,4 @@ def make_providers(
     if settings.provider is not None and settings.provider not in providers:
         known = ", ".join(sorted(providers))
         raise SettingError(f"FOUNDRY_PROVIDER is {settings.provider!r}, but there is only {known}")
-    return providers
+    return dict(sorted(providers.items(), key=lambda item: item[0] != settings.provider))

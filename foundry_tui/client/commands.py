@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from foundry_tui.contract.events import Topic
 from foundry_tui.contract.problems import Problem
-from foundry_tui.contract.records import HistoryEvent, Repo
+from foundry_tui.contract.records import Health, HistoryEvent, Repo
 from foundry_tui.contract.requests import CreateTask, Diff
 
 
@@ -92,6 +92,9 @@ class Commands(Protocol):
 
     def reconnect(self) -> None:
         """Try all lost connections again now, without waiting for their back-off."""
+
+    async def health(self) -> Health:
+        """What the backend says of itself; it names its default provider first."""
 
     async def diff(self, task_id: str) -> Diff: ...
 

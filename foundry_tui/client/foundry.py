@@ -25,6 +25,7 @@ from foundry_tui.contract.events import Topic
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import (
     ErrorKind,
+    Health,
     HistoryEvent,
     Prompt,
     PromptState,
@@ -240,6 +241,9 @@ class Foundry:
             await self.api.answer(permission_id, request)
 
         self._command("answer", answer, None, done=frozenset({409}))
+
+    async def health(self) -> Health:
+        return await self.api.health()
 
     async def diff(self, task_id: str) -> Diff:
         return await self.api.diff(task_id)

@@ -5,7 +5,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
-from textual_autocomplete import AutoComplete, DropdownItem, TargetState
+from textual_autocomplete import DropdownItem, TargetState
 
 from foundry_tui.actions import bindings
 from foundry_tui.context import NEW_SESSION
@@ -13,9 +13,10 @@ from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.base import FoundryDialog
 from foundry_tui.view.labels import title_of
-from foundry_tui.view.new_session import default_name, session_remarks
-from foundry_tui.view.new_task import Remark
+from foundry_tui.view.new_session import default_name, draft_key, session_remarks
+from foundry_tui.view.new_task import Remark, known_agents
 from foundry_tui.widgets.bars import ActionBar
+from foundry_tui.widgets.completion import Completion
 
 
 class Wanted(Struct, frozen=True):
@@ -48,7 +49,7 @@ class NewSessionScreen(FoundryDialog[Wanted]):
                     yield Input(value or "", id=field, compact=True)
                 yield Static("", id=f"{field}-remark", classes="remark", markup=False)
             yield ActionBar()
-        yield AutoComplete("#agent", candidates=self._candidates)
+        yield Completion("#agent", candidates=self._candidates)
 
     def on_mount(self) -> None:
         self._judge()
@@ -58,10 +59,10 @@ class NewSessionScreen(FoundryDialog[Wanted]):
 
     @property
     def _draft_key(self) -> str:
-        return f"new_session:{self._about.task_id}"
+        return draft_key(self._about.task_id)
 
     def _agents(self) -> list[str]:
-        return sorted({task.agent for task in self.foundry.store.tasks.values() if task.agent})
+        return known_agents(self.foundry.store.tasks.values())
 
     def _candidates(self, _: TargetState) -> list[DropdownItem]:
         return [DropdownItem(agent) for agent in self._agents()]
@@ -70,6 +71,7 @@ class NewSessionScreen(FoundryDialog[Wanted]):
         return session_remarks(self._value("name"), self._value("agent"), self._agents())
 
     @on(Input.Changed)
+    @on(Completion.Taken)
     def _changed(self) -> None:
         self._judge()
         if not self.is_current:

@@ -1,15 +1,16 @@
 """The dialog that hands a new task to an agent: it is gone, and the task is there, before anybody has answered."""
 
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from textual import events, on
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, Static, TextArea
-from textual_autocomplete import AutoComplete, DropdownItem, TargetState
+from textual_autocomplete import DropdownItem, TargetState
 
 from foundry_tui.actions import bindings
 from foundry_tui.client.creations import CreationState
@@ -25,18 +26,23 @@ from foundry_tui.view.new_task import (
     NOTHING,
     OPTIONS,
     Remark,
+    agent_remark,
     base_remark,
     branch_remark,
     find_repo,
     is_same_request,
+    known_agents,
     location,
     option_summary,
     ordered,
     prompt_remark,
+    provider_hint,
+    provider_remark,
     remarks_of,
     taken_branches,
 )
 from foundry_tui.widgets.bars import ActionBar
+from foundry_tui.widgets.completion import Completion
 
 if TYPE_CHECKING:
     from foundry_tui.client.changes import Changes
@@ -48,8 +54,10 @@ STAND_IN = "next"
 """The id of the task that stands in for the one that will be created."""
 
 
-BREAKPOINTS = [(0, "-tiny"), (22, "-short"), (32, "-fair"), (36, "-tall")]
-"""Style classes of the dialog, by rows: where not all of it fits, its fields scroll."""
+BREAKPOINTS = [(0, "-tiny"), (22, "-short"), (28, "-tall")]
+"""Style classes of the dialog, by rows."""
+FRAME = {"-tiny": 4, "-short": 9, "-tall": 10}
+"""Rows of the dialog around its fields, by the same classes: the fields scroll where not all of them fit."""
 
 
 class NewTaskScreen(FoundryDialog[None]):
@@ -67,6 +75,7 @@ class NewTaskScreen(FoundryDialog[None]):
         self._given = draft
         self._branches: dict[str, tuple[str, ...]] = {}
         self._asked_branches: set[str] = set()
+        self._providers: dict[str, str] = {}
         self._refused_values: dict[str, tuple[str, Remark]] = {}
         self._replaces: str | None = None
         self._sent: list[str] = []
@@ -106,10 +115,10 @@ class NewTaskScreen(FoundryDialog[None]):
                         yield Static("", id=f"{name}-remark", classes="remark", markup=False)
             yield Static("", id="another", markup=False)
             yield ActionBar()
-        yield AutoComplete("#repo", candidates=self._repo_candidates)
-        yield AutoComplete("#base_branch", candidates=self._base_candidates)
-        yield AutoComplete("#agent", candidates=self._agent_candidates)
-        yield AutoComplete("#provider", candidates=self._provider_candidates)
+        yield Completion("#repo", candidates=self._repo_candidates)
+        yield Completion("#base_branch", candidates=self._base_candidates)
+        yield Completion("#agent", candidates=self._agent_candidates)
+        yield Completion("#provider", candidates=self._provider_candidates)
 
     def _first_values(self) -> dict[str, str]:
         """What the fields begin with: the given draft, else the one kept for the repository, else the last one."""
@@ -146,6 +155,11 @@ class NewTaskScreen(FoundryDialog[None]):
         prompt.move_cursor(prompt.document.end)
         self._kept = self.values
         self.call_after_refresh(self._make_ready)
+        self.run_worker(self._fetch_providers(), group="providers", exit_on_error=False)
+
+    def on_resize(self, event: events.Resize) -> None:
+        frame = next(FRAME[name] for rows, name in reversed(BREAKPOINTS) if event.size.height >= rows)
+        self.query_one("#fields").styles.max_height = max(3, event.size.height - frame)
 
     # What was written.
 
@@ -166,10 +180,12 @@ class NewTaskScreen(FoundryDialog[None]):
         values, place, store = self.values, self.place, self.foundry.store
         branches = self._branches.get(place.repo.repo_id, ()) if place.repo is not None else ()
         remarks = {
-            "repo": place.remark,
+            "repo": place.remark if values["repo"] or self._tried else Remark(place.remark.text),
             "prompt": prompt_remark(values["prompt"]) if self._tried else NOTHING,
             "branch": branch_remark(values["branch"], taken_branches(place.repo, branches, store.tasks.values())),
             "base_branch": base_remark(values["base_branch"], branches),
+            "agent": agent_remark(values["agent"], known_agents(self._tasks())),
+            "provider": provider_remark(values["provider"], self._providers),
         }
         refused = {name: remark for name, (value, remark) in self._refused_values.items() if values[name] == value}
         return {**remarks, **refused}
@@ -211,9 +227,19 @@ class NewTaskScreen(FoundryDialog[None]):
             return
         self._judge_all()
 
+    async def _fetch_providers(self) -> None:
+        """Ask which providers there are, the default one first; without an answer any is taken for good."""
+        from foundry_tui.client.api import ApiProblem, Unreachable
+
+        with suppress(ApiProblem, Unreachable):
+            self._providers = (await self.foundry.commands.health()).providers
+            self.query_one("#provider", Input).placeholder = provider_hint(self._providers)
+            self._judge_all()
+
     @on(Input.Changed)
+    @on(Completion.Taken)
     @on(TextArea.Changed)
-    def _changed(self, message: Input.Changed | TextArea.Changed) -> None:
+    def _changed(self, message: Input.Changed | TextArea.Changed | Completion.Taken) -> None:
         self._judge_all()
         values = self.values
         if values != self._kept:
@@ -244,10 +270,10 @@ class NewTaskScreen(FoundryDialog[None]):
         return [DropdownItem(name) for name in self._branches.get(repo.repo_id, ())] if repo is not None else []
 
     def _agent_candidates(self, _: TargetState) -> list[DropdownItem]:
-        return [DropdownItem(name) for name in sorted({task.agent for task in self._tasks() if task.agent})]
+        return [DropdownItem(name) for name in known_agents(self._tasks())]
 
     def _provider_candidates(self, _: TargetState) -> list[DropdownItem]:
-        return [DropdownItem(name) for name in sorted({task.provider for task in self._tasks() if task.provider})]
+        return [DropdownItem(name) for name in self._providers]
 
     def _tasks(self) -> list[TaskSummary]:
         return list(self.foundry.store.tasks.values())
@@ -349,8 +375,9 @@ class NewTaskScreen(FoundryDialog[None]):
             self.query_one(f"#{wrong}").focus()
 
     def action_open_editor(self) -> None:
-        self.run_worker(self._edit_prompt, group="editor", exclusive=True)
+        self._edit_prompt()
 
+    @work(group="editor", exclusive=True)
     async def _edit_prompt(self) -> None:
         prompt, values = self.query_one(TextArea), self.values
 

@@ -3,6 +3,7 @@
 from textual import on
 
 from foundry_tui.contract.records import SessionSummary, TaskSummary
+from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.ahead import AheadScreen
 from foundry_tui.widgets.permission import PermissionRequest
 from foundry_tui.widgets.session_tabs import SessionTabs
@@ -55,6 +56,8 @@ class SessionActions(AheadScreen[None]):
 
         def answered(wanted: Wanted | None) -> None:
             if wanted is not None:
+                draft = CreateTask(repo=task.repo_id, prompt="", title=wanted.name, agent=wanted.agent)
+                self.foundry.sessions_asked[self.task_id] = draft
                 self.choose_session(self.foundry.commands.add_session(self.task_id, wanted.name, wanted.agent))
 
         self.app.push_screen(NewSessionScreen(task), answered)

@@ -14,6 +14,7 @@ from foundry_tui.context import TASKS, Context
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.screens.away import AwayScreen
 from foundry_tui.view.clock import LastHeard
+from foundry_tui.view.filter import remark
 from foundry_tui.view.groups import Group, Grouping, Sorting
 from foundry_tui.view.labels import UNSENT, creation_word
 from foundry_tui.widgets.bars import ActionBar, Piece, TopBar
@@ -160,6 +161,8 @@ class TasksScreen(AwayScreen[object]):
 
     def on_input_changed(self, message: "Input.Changed") -> None:
         self._list.filter(message.value)
+        if self._filter is not None:
+            self._filter.show_remark(remark(message.value))
 
     # What is shown around the list.
 
@@ -218,7 +221,7 @@ class TasksScreen(AwayScreen[object]):
             face.show_face(
                 glyphs.queued,
                 "No task matches",
-                f"“{order.query.strip()}” holds for none of {order.total:,} tasks.",
+                f"“{order.query.strip()}” holds for none of {order.total:,} tasks.\n" + remark(order.query),
                 [(key("back"), "clear the filter")],
             )
         elif offline and self.foundry.starting:

@@ -16,6 +16,9 @@ LEAVING = "leaving"
 UNSENT = "unsent"
 """Said in place of `pending` of a creation while the backend is away, so that nobody is asked."""
 
+ATTEMPT = ", attempt {} of {}"
+"""How a stage that is tried again says so in full."""
+
 STATUS_WORDS: dict[TaskStatus, str] = {
     TaskStatus.QUEUED: "queued",
     TaskStatus.ENSURE_NAME: "name",
@@ -94,8 +97,19 @@ def failure_words(error: TaskError) -> str:
     return "turn failed" if error.kind is ErrorKind.AGENT else "failed"
 
 
-def state_text(task: TaskSummary, glyphs: Glyphs, now: int, creation: str | None = None, *, bar: bool = True) -> str:
-    """Where the task stands, in words and seconds; with the progress bar before it unless `bar` is false."""
+def state_text(
+    task: TaskSummary,
+    glyphs: Glyphs,
+    now: int,
+    creation: str | None = None,
+    *,
+    bar: bool = True,
+    attempts: str = ATTEMPT,
+) -> str:
+    """Where the task stands, in words and seconds; with the progress bar before it unless `bar` is false.
+
+    `attempts` is how a stage that is tried again says the number of its attempt and how many there are.
+    """
     if creation == "pending":
         return "asking the backend"
     if creation == UNSENT:
@@ -112,7 +126,7 @@ def state_text(task: TaskSummary, glyphs: Glyphs, now: int, creation: str | None
         begun = task.stage.started_at if task.stage is not None else None
         words = f"{STATUS_WORDS[status]} {running_time(now - (begun or task.status_since))}"
         if task.stage is not None and task.stage.attempt > 1:
-            words += f" {task.stage.attempt}/{task.stage.max_attempts}"
+            words += attempts.format(task.stage.attempt, task.stage.max_attempts)
         return f"{progress_bar(glyphs, steps_done(task), STEPS, running=True)} {words}" if bar else words
     if status is TaskStatus.ERROR and task.error is not None:
         words = failure_words(task.error)
@@ -122,6 +136,13 @@ def state_text(task: TaskSummary, glyphs: Glyphs, now: int, creation: str | None
     if status is TaskStatus.RUNNING or status in RELEASING:
         return f"{STATUS_WORDS[status]} {running_time(now - task.status_since)}"
     return STATUS_WORDS[status]
+
+
+def retry_words(task: TaskSummary) -> str:
+    """What a retry of a failed task does."""
+    if task.error is None or task.error.stage is None:
+        return "It becomes ready again. The prompt whose turn failed is not sent again: write to go on."
+    return f"It goes on from its stage {STEP_NAMES[task.error.stage]}; what was done before stays."
 
 
 def creation_word(state: str | None, freshness: Freshness) -> str | None:

@@ -1,20 +1,25 @@
 """What the new-session dialog says beside its fields."""
 
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Sequence
 
 from foundry_tui.contract.records import TaskSummary
-from foundry_tui.view.new_task import NOTHING, Remark
+from foundry_tui.view.new_task import NOTHING, Remark, agent_remark
 
 LONGEST = 64
 """Characters that a session's or an agent's name can have."""
 
 
-def session_remarks(name: str, agent: str, agents: Collection[str]) -> dict[str, Remark]:
+def draft_key(task_id: str) -> str:
+    """Under which key of the drafts a task's session that was not opened is kept."""
+    return f"new_session:{task_id}"
+
+
+def session_remarks(name: str, agent: str, agents: Sequence[str]) -> dict[str, Remark]:
     """What is to be said beside `name` and `agent`; `agents` are those that are known. Empty ones are the default."""
     remarks = {"name": _remark(name), "agent": _remark(agent)}
-    if remarks["agent"] is NOTHING and agent and agent not in agents:
-        remarks["agent"] = Remark("no task has had this agent yet")
+    if remarks["agent"] is NOTHING:
+        remarks["agent"] = agent_remark(agent, agents)
     return remarks
 
 

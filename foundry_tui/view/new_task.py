@@ -1,6 +1,6 @@
 """What the new-task dialog offers and what it says beside its fields; pure, the folders looked at elsewhere."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -28,10 +28,12 @@ HINTS: dict[str, str] = {
     "title": "from the prompt",
     "branch": "from the title",
     "base_branch": "the repository's own",
-    "agent": "the default one",
+    "agent": "the provider's own",
     "provider": "the default one",
 }
 """What an empty field stands for."""
+AGENTS = ("claude", "codex", "opencode", "amp", "cursor", "pi")
+"""Agents that are offered whatever tasks there were."""
 
 
 class Remark(Struct, frozen=True):
@@ -94,6 +96,37 @@ def base_remark(base: str, existing: Collection[str]) -> Remark:
     if not base or not existing or base in existing:
         return NOTHING
     return Remark("no branch of this name is known")
+
+
+def known_agents(tasks: Iterable[TaskSummary]) -> list[str]:
+    """The agents that are offered: those that tasks had, then those that everybody knows."""
+    had = sorted({task.agent for task in tasks if task.agent})
+    return [*had, *(agent for agent in AGENTS if agent not in had)]
+
+
+def agent_remark(agent: str, known: Sequence[str]) -> Remark:
+    """An agent that nobody has heard of may be there all the same, so it is only questioned."""
+    if not agent or agent in known:
+        return NOTHING
+    return Remark(f"no task has had this agent yet; known are {', '.join(known)}")
+
+
+def provider_remark(provider: str, states: Mapping[str, str]) -> Remark:
+    """What the backend would say to this provider; `states` is empty while it has not told which there are."""
+    if not provider or not states:
+        return NOTHING
+    if provider not in states:
+        return Remark(f"there is no such provider; there is {', '.join(states)}", bad=True)
+    state = states[provider]
+    return NOTHING if state == "ready" else Remark(state)
+
+
+def provider_hint(states: Mapping[str, str]) -> str:
+    """What an empty provider stands for: the backend names its default first."""
+    if not states:
+        return HINTS["provider"]
+    first, *others = states
+    return f"the default: {first}" + (f" (or {', '.join(others)})" if others else "")
 
 
 def taken_branches(repo: Repo | None, branches: Sequence[str], tasks: Iterable[TaskSummary]) -> frozenset[str]:

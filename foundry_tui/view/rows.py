@@ -15,8 +15,10 @@ from foundry_tui.view.labels import LEAVING, UNSENT, glyph_of, needs_person, sta
 
 GAP = 2
 """Cells between columns."""
-WIDE_STATE = 23
-"""Cells that hold the bar, a stage, minutes with seconds and an attempt."""
+WIDE_STATE = 25
+"""Cells that hold a stage, minutes with seconds and `attempt 2/3`, or the bar with one of them less."""
+_ATTEMPT, _NUMBERS = " attempt {}/{}", " {}/{}"
+"""How an attempt is said: with its word where there is room for that."""
 
 
 class Role(StrEnum):
@@ -112,9 +114,10 @@ def moving_parts(
     """
     last = heard.now_ms()
     failed_narrow = task.status is TaskStatus.ERROR and columns.state < WIDE_STATE
-    state = state_text(task, glyphs, last, creation, bar=not failed_narrow)
-    if len(state) > columns.state:
-        state = state_text(task, glyphs, last, creation, bar=False)
+    forms = [(True, _ATTEMPT), (False, _ATTEMPT), (True, _NUMBERS), (False, _NUMBERS)][int(failed_narrow) :]
+    texts = (state_text(task, glyphs, last, creation, bar=bar, attempts=attempts) for bar, attempts in forms)
+    state = next((text for text in texts if len(text) <= columns.state), "")
+    state = state or state_text(task, glyphs, last, creation, bar=False, attempts=_NUMBERS)
     return Moving(glyph_of(task, glyphs, heard.frame(), creation), state, age(now - task.created_at))
 
 

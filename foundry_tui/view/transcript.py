@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from foundry_tui.contract.records import (
+    ErrorKind,
     Permission,
     PermissionBody,
     PermissionState,
@@ -88,6 +89,8 @@ def entry_of_prompt(prompt: Prompt) -> Entry:
 
 
 def _prompt_note(prompt: Prompt) -> tuple[str, bool, bool]:
+    if prompt.error is not None and prompt.error.kind is ErrorKind.CANCELLED:
+        return "stopped", False, False
     word = PROMPT_WORDS[prompt.state]
     if prompt.error is not None:
         word = f"{word}: {prompt.error.message}"

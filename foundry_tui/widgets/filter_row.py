@@ -25,6 +25,15 @@ class FilterRow(Horizontal):
             id="filter",
             compact=True,
         )
+        remark = Static("", id="filter-remark", markup=False)
+        remark.display = False
+        yield remark
+
+    def show_remark(self, text: str) -> None:
+        """Say something about what was typed, at the right; nothing if it is empty."""
+        line = self.query_one("#filter-remark", Static)
+        line.display = bool(text)
+        line.update(text)
 
     @property
     def input(self) -> Input:

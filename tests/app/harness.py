@@ -13,7 +13,7 @@ from foundry_tui.client.commands import CommandProblem, Drafts
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind, parse_event_id
-from foundry_tui.contract.records import HistoryEvent, Repo, TaskDetail, TaskSummary
+from foundry_tui.contract.records import Health, HistoryEvent, Repo, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import CreateTask, Diff, TaskSnapshot, TasksSnapshot
 from foundry_tui.view.clock import FixedClock
 from foundry_tui.widgets.task_list import TaskList
@@ -50,6 +50,7 @@ class FakeCommands:
         self.on_problem: Callable[[CommandProblem], None] | None = None
         self.drafts: Drafts = MemoryDrafts()
         self.next_id = 9_001
+        self.providers = {"demo": "ready", "local": "sandbox-agent is not installed"}
         self.diffs: dict[str, Diff] = {}
         self.looked_at: list[str] = []
         """Tasks whose changes were asked for, in this order."""
@@ -125,6 +126,9 @@ class FakeCommands:
 
     def reconnect(self) -> None:
         self.calls.append(("reconnect",))
+
+    async def health(self) -> Health:
+        return Health(status="ok", version="0.1.0", pid=1, started_at=NOW, providers=self.providers)
 
     async def diff(self, task_id: str) -> Diff:
         self.looked_at.append(task_id)

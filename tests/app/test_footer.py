@@ -43,7 +43,7 @@ async def test_in_the_composer_the_footer_has_its_keys_and_none_that_would_be_wr
         on.app.open_task(TASK)
         await on.quiet()
         before = footer(on)
-        assert "i write" in before and "1 answer 1" in before and "? keys" in before
+        assert "i write" in before and "1 Allow" in before and "? keys" in before
         await on.press("i")
         assert footer(on) == "enter send ^j new line esc back f1 keys ^p palette ^q quit"
         assert "esc, then the digit" in text_of(on, PermissionRequest)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.widgets import Input
 
+from foundry_tui.client.commands import CommandProblem
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.new_session import NewSessionScreen
 from foundry_tui.screens.task import TaskScreen
@@ -49,8 +50,8 @@ async def test_name_and_agent_are_sent(send: str) -> None:
 
 async def test_the_default_name_follows_the_agent() -> None:
     async with opened() as on:
-        await on.press("t", "tab", *"codex")
-        assert on.app.screen.query_one("#name", Input).placeholder == "codex 2"
+        await on.press("t", "tab", *"gemini")
+        assert on.app.screen.query_one("#name", Input).placeholder == "gemini 2"
         assert "no task has had this agent yet" in text_of(on)
 
 
@@ -63,6 +64,16 @@ async def test_what_is_wrong_is_said_beside_its_field_and_not_sent() -> None:
         await on.press("ctrl+s")
         assert asked(on) == []
         assert isinstance(on.app.screen, NewSessionScreen)
+
+
+async def test_what_the_backend_refused_is_in_the_dialog_again() -> None:
+    async with opened() as on:
+        await on.press("t", *"review", "tab", *"claude", "enter")
+        on.commands.fail(CommandProblem(action="add_session", message="too many sessions", task_id=TASK))
+        await on.pilot.pause()
+        await on.press("t")
+        assert on.app.screen.query_one("#name", Input).value == "review"
+        assert on.app.screen.query_one("#agent", Input).value == "claude"
 
 
 async def test_escape_keeps_what_was_written_until_it_is_sent() -> None:

@@ -24,9 +24,10 @@ from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.repository_check import folders_below, judge
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
+from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.transcript import Transcript
 from tests.app.factories import make_repo, make_task, task_id
-from tests.app.harness import LIVE, Stage, stage
+from tests.app.harness import LIVE, Stage, make_store, stage
 from tests.app.looking import text_of, words_of
 
 pytestmark = pytest.mark.anyio
@@ -151,7 +152,7 @@ async def test_all_fields_are_sent() -> None:
     async with dialog() as on:
         await on.press(*"fix it", "ctrl+o")
         for name in ("title", "branch", "base_branch", "agent", "provider"):
-            put(on, name, f"a-{name}")
+            put(on, name, "local" if name == "provider" else f"a-{name}")
         await on.press("ctrl+s")
         assert on.commands.created == [
             CreateTask(
@@ -161,9 +162,63 @@ async def test_all_fields_are_sent() -> None:
                 branch="a-branch",
                 base_branch="a-base_branch",
                 agent="a-agent",
-                provider="a-provider",
+                provider="local",
             )
         ]
+
+
+async def test_agents_and_providers_are_offered_and_the_default_is_named() -> None:
+    async with dialog() as on:
+        await on.press("ctrl+o")
+        assert "the default: demo (or local)" in text_of(on)
+        the_dialog(on).query_one("#provider").focus()
+        await on.press("down")
+        await on.press("down", "enter")
+        assert the_dialog(on).values["provider"] == "local"
+        assert "sandbox-agent is not installed" in text_of(on)
+        the_dialog(on).query_one("#agent").focus()
+        await on.press("down")
+        assert "opencode" in text_of(on)
+
+
+async def test_an_unknown_agent_is_questioned_and_an_unknown_provider_refused_beside_its_field() -> None:
+    async with dialog() as on:
+        await on.press(*"fix it", "ctrl+o")
+        put(on, "agent", "x")
+        put(on, "provider", "clouds")
+        await on.pilot.pause()
+        assert "no task has had this agent yet; known are claude" in text_of(on)
+        assert "there is no such provider; there is demo, local" in text_of(on)
+        await on.press("ctrl+s")
+        assert on.commands.created == []
+        put(on, "provider", "")
+        await on.press("ctrl+s")
+        assert on.commands.created[0].agent == "x"
+
+
+async def test_nothing_is_called_wrong_before_anything_was_written() -> None:
+    async with dialog(make_store([]), repo=None) as on:
+        assert "choose a repository" in text_of(on)
+        assert "✗" not in text_of(on)
+        await on.press("ctrl+s")
+        assert "✗ choose a repository" in text_of(on)
+
+
+@pytest.mark.parametrize("rows", [12, 20, 24, 30, 36, 50])
+async def test_the_keys_of_the_dialog_are_on_the_screen_however_much_is_said_in_it(rows: int) -> None:
+    async with dialog(size=(80, rows)) as on:
+        await on.press("ctrl+o")
+        for name in ("title", "branch", "base_branch", "agent", "provider"):
+            put(on, name, "a..b")
+        await on.press("ctrl+s")
+        assert "create" in text_of(on, ActionBar)
+        box = the_dialog(on).query_one("#dialog").region
+        assert the_dialog(on).region.contains_region(box)
+        bar = the_dialog(on).query_one(ActionBar).region
+        assert box.contains_region(bar)
+        fields = the_dialog(on).query_one("#fields")
+        # Either all of it is seen, or it scrolls: no rows are left empty.
+        assert fields.virtual_size.height >= fields.size.height
 
 
 async def test_an_empty_prompt_is_said_beside_it() -> None:

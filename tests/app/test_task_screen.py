@@ -1,6 +1,6 @@
 """The task screen's keys and what it says, driven as a person would, on a store that is fed by hand."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -12,6 +12,7 @@ from foundry_tui.client.store import Store
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.records import (
+    ErrorKind,
     FileDiff,
     LogLine,
     PermissionState,
@@ -20,6 +21,7 @@ from foundry_tui.contract.records import (
     SessionState,
     SessionStatus,
     TaskDetail,
+    TaskError,
     TranscriptKind,
 )
 from foundry_tui.contract.requests import CreateTask, Diff
@@ -29,6 +31,7 @@ from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.new_task import is_same_request
+from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.details import Details
@@ -41,7 +44,7 @@ from foundry_tui.widgets.stepper import Stepper
 from foundry_tui.widgets.task_header import TaskHeader
 from foundry_tui.widgets.transcript import Transcript
 from tests.app import task_scenes as scenes
-from tests.app.factories import task_id
+from tests.app.factories import NOW, task_id
 from tests.app.harness import Stage, stage
 from tests.app.looking import is_on, text_of, words_of
 from tests.app.task_scenes import SESSION, TASK
@@ -504,6 +507,49 @@ async def test_the_stage_log_follows_what_is_printed() -> None:
         store.apply(LOG_TOPIC, EventName.LOG, line, 70)
         await on.flush()
         assert "done at last" in text_of(on, StageLog)
+
+
+async def test_a_long_line_of_the_log_is_read_whole_at_any_width() -> None:
+    store = scenes.status_scene(TaskStatus.CREATE_SANDBOX)
+    words = " ".join(f"word{number}" for number in range(60))
+    async with opened(store) as on:
+        await on.press("l")
+        store.apply(LOG_TOPIC, EventName.LOG, LogLine(index=5, stage="create_sandbox", at=0, text=words), 70)
+        await on.flush()
+        for columns in (120, 60):
+            await on.pilot.resize_terminal(columns, 36)
+            await on.pilot.pause()
+            assert words in words_of(on, StageLog)
+
+
+async def test_a_turn_that_a_person_stopped_is_not_called_failed() -> None:
+    stopped = TaskError(kind=ErrorKind.CANCELLED, message="The turn was stopped.", retryable=False, at=NOW)
+    session = scenes.a_session()
+    prompts = (replace(session.prompts[0], state=PromptState.FAILED, error=stopped),)
+    store = scenes.store_with(scenes.a_task(), replace(session, prompts=prompts))
+    async with opened(store) as on:
+        await on.press("home")
+        assert "stopped" in text_of(on, Transcript)
+        assert "failed" not in text_of(on, Transcript)
+
+
+@pytest.mark.parametrize(
+    ("scene", "said"),
+    [
+        (scenes.turn_failed_scene, "It becomes ready again. The prompt whose turn failed is not sent again"),
+        (lambda: scenes.status_scene(TaskStatus.ERROR), "It goes on from its stage sandbox"),
+    ],
+)
+async def test_a_retry_says_what_it_does(scene: Callable[[], Store], said: str) -> None:
+    async with opened(scene()) as on:
+        await on.press("r")
+        assert said in next(news.message for news in on.app._notifications)
+        assert on.commands.calls[-1] == ("retry", TASK)
+
+
+async def test_the_footer_names_the_answers_of_a_question() -> None:
+    async with opened(scenes.permission_scene()) as on:
+        assert "1 Allow  2 Always allow  3 Deny" in text_of(on, ActionBar)
 
 
 async def test_changes_show_files_and_the_patch_of_the_highlighted_one() -> None:

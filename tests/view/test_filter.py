@@ -2,12 +2,13 @@
 
 import string
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import TaskStatus
-from foundry_tui.view.filter import Term, entry_of, matches, narrows, parse
+from foundry_tui.view.filter import Term, entry_of, matches, narrows, parse, remark
 from tests.app.factories import make_task
 
 WORDS = ["login", "redirect", "docs", "retry", "Überweisung", "日本語", "x", "a:b", "fix/login"]
@@ -123,3 +124,26 @@ def test_narrowing_is_true_to_its_word(query: str, cut: int, task: TaskSummary) 
 @settings(max_examples=300)
 def test_any_text_is_a_filter(query: str, task: TaskSummary) -> None:
     matches(parse(query), entry_of(task))
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("foo:bar", "foo: is no field, and looked for as it stands; fields are status, repo, agent, branch, id, is"),
+        ("status:bogus", "no status is called bogus; there are needs, queued, name"),
+        ("status:failed,ready", "no status is called failed,ready"),
+        ("!status:bogus", "no status is called bogus"),
+        ("is:read", "is: is made for is:unread"),
+        ("login -importer", "to leave tasks out, write !importer"),
+        ("not importer", "to leave tasks out, write !importer"),
+        ("login status:failed repo:shop !docs", ""),
+        ("status: is: !", ""),
+        ("status:idle status:needs status:init_ensure_name", ""),
+        ("https://example.org", ""),
+        ('"feat: add" -', ""),
+        ("not", ""),
+    ],
+)
+def test_a_filter_that_does_not_mean_what_it_seems_to_is_remarked_upon(query: str, said: str) -> None:
+    assert remark(query).startswith(said)
+    assert bool(remark(query)) is bool(said)

@@ -46,6 +46,19 @@ def test_a_row_fills_its_width_exactly(
     assert not any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in text)
 
 
+@pytest.mark.parametrize(
+    ("width", "seconds", "said"),
+    [
+        (120, 34, "sandbox 34s attempt 2/3"),
+        (120, 64, "sandbox 1m04s attempt 2/3"),
+        (60, 34, "sandbox 34s 2/3"),
+    ],
+)
+def test_an_attempt_is_called_one_where_there_is_room(width: int, seconds: int, said: str) -> None:
+    stage = StageProgress(name=StageName.CREATE_SANDBOX, attempt=2, max_attempts=3, started_at=NOW - seconds * SECOND)
+    assert f"  {said} " in row(width, status=TaskStatus.CREATE_SANDBOX, stage=stage)
+
+
 @given(st.text(max_size=80), st.integers(0, 60))
 def test_fit_gives_exactly_the_cells_asked_for(text: str, width: int) -> None:
     assert cell_len(fit(text, width)) == width
@@ -100,11 +113,6 @@ def test_ascii_rows_are_ascii() -> None:
 def test_the_words_of_each_status(status: TaskStatus, words: str) -> None:
     assert state_text(make_task(1, status), UNICODE, NOW) == words
     assert words in row(120, status=status)
-
-
-def test_a_second_attempt_says_so() -> None:
-    stage = StageProgress(name=StageName.CREATE_SANDBOX, attempt=2, max_attempts=3, started_at=NOW - 65 * SECOND)
-    assert "sandbox 1m05s 2/3" in row(120, status=TaskStatus.CREATE_SANDBOX, stage=stage)
 
 
 def test_questions_are_counted() -> None:
