@@ -13,6 +13,7 @@ from msgspec import Struct
 from textual import events
 from textual.app import SystemCommand
 from textual.command import Provider
+from textual.geometry import Size
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
 
@@ -48,6 +49,10 @@ BREAKPOINTS = [(0, "-narrow"), (80, "-medium"), (110, "-wide")]
 
 ANSWER_SECONDS = 5.0
 """How long a backend that was started is said to be starting while the list does not hear from it."""
+
+
+LEAST = Size(16, 4)
+"""Columns and rows that are drawn at least, whatever the terminal has."""
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -235,6 +240,20 @@ class FoundryApp(KeysInOrder, TaskActions):
     def on_app_blur(self, _: events.AppBlur) -> None:
         self._in_front = False
 
+    async def on_event(self, event: events.Event) -> None:
+        # In even less room Textual fails to wrap texts; the terminal shows what it has room for.
+        if isinstance(event, events.Resize) and (event.size.width < LEAST.width or event.size.height < LEAST.height):
+            size = Size(max(event.size.width, LEAST.width), max(event.size.height, LEAST.height))
+            event = events.Resize(size, size)
+        # Textual would begin to select text in a widget that it has just removed and not yet painted over.
+        if isinstance(event, events.MouseDown) and self._is_gone_at(event.x, event.y):
+            return
+        await super().on_event(event)
+
+    def _is_gone_at(self, x: int, y: int) -> bool:
+        widget, _ = self.screen.get_widget_and_offset_at(x, y)
+        return widget is not None and widget.parent is None and not isinstance(widget, Screen)
+
     @contextmanager
     def suspend(self) -> Iterator[None]:
         """Lend the terminal, and take it back however the block ends, but for an app that is leaving.
@@ -366,11 +385,11 @@ class FoundryApp(KeysInOrder, TaskActions):
             await self.pop_screen()
 
     def action_command_palette(self) -> None:
-        from textual.command import CommandPalette
+        from foundry_tui.palette import Palette
 
-        if not isinstance(self.screen, CommandPalette):
+        if not isinstance(self.screen, Palette):
             self.read_styles("palette.tcss")
-            self.push_screen(CommandPalette(placeholder="An action, or a task by title, branch or status:failed…"))
+            self.push_screen(Palette(placeholder="An action, or a task by title, branch or status:failed…"))
 
     def action_show_help(self) -> None:
         from foundry_tui.screens.help import HelpScreen

@@ -5,7 +5,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from foundry_tui.contract.records import TaskSummary
@@ -22,6 +22,14 @@ TASKS_FOUND = 30
 """Tasks that one search brings at most; more letters bring the others."""
 TASKS_OFFERED = 5
 """Tasks offered before anything is typed: those that come first in the list."""
+
+
+class Palette(CommandPalette):
+    """Textual's, which moves by pages through its list also where that has no room to have lines."""
+
+    def _action_command_list(self, action: str) -> None:
+        if self.query_one(CommandList).scrollable_content_region:
+            super()._action_command_list(action)
 
 
 class Everything(Provider):

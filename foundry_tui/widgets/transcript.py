@@ -81,14 +81,11 @@ class Transcript(Lines):
         marked = self._changed_marks(*marks_before) if (self._prompts, self._permissions) != marks_before else set()
         if first == len(old_items) == len(items) and old_waiting == self._waiting and not marked:
             return
-        for item in items[first:]:
-            self._true.discard(item.item_id)
+        self._true.difference_update(item.item_id for item in items[first:])
         self._true -= marked
         self._true.difference_update(prompt.prompt_id for prompt in (*old_waiting, *self._waiting))
-        if not self.lines_width:
-            return
+        # Also while there is no width to draw in: what is known of items that are gone must not outlive them.
         self._index.truncate(min(first, len(self._index)))
-        self._extend_index()
         self._settle()
 
     def _changed_marks(self, prompts: Mapping[str, Prompt], permissions: Mapping[str, Permission]) -> set[str]:
@@ -148,10 +145,11 @@ class Transcript(Lines):
     def _settle(self, *, keep_follow: bool = True) -> None:
         """Make true the heights of what is in sight and of a screen around it, and stand where one stood."""
         height = self.scrollable_content_region.height
-        if not height or self._settling:
+        if not height or not self.lines_width or self._settling:
             return
         self._settling = True
         try:
+            self._extend_index()
             if self._follow and keep_follow:
                 self._settle_end(2 * height)
                 self._set_line_count(self._index.total)

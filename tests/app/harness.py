@@ -253,12 +253,12 @@ def make_app(
 
 @asynccontextmanager
 async def stage(
-    store: Store, *, size: tuple[int, int] = (120, 36), options: Options | None = None
+    store: Store, *, size: tuple[int, int] = (120, 36), options: Options | None = None, notifications: bool = False
 ) -> AsyncIterator[Stage]:
-    """Run the app on `store` for the length of the block, `size` in columns and rows."""
+    """Run the app on `store` for the length of the block, `size` in columns and rows; `notifications` are drawn too."""
     commands = FakeCommands()
     clock = FixedClock(NOW)
     app = make_app(store, commands=commands, clock=clock, options=options)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=notifications) as pilot:
         await pilot.pause()
         yield Stage(app, pilot, store, commands, clock)

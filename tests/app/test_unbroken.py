@@ -4,12 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from textual.events import MouseDown
 from textual.screen import Screen
+from textual.widgets._toast import Toast
 
 from foundry_tui.app import FoundryApp
 from foundry_tui.client.changes import Changes
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.statistics import Diagnostics
+from foundry_tui.contract.records import TranscriptKind
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.diagnostics import DiagnosticsScreen
 from foundry_tui.screens.help import HelpScreen
@@ -17,8 +20,11 @@ from foundry_tui.screens.new_session import NewSessionScreen
 from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.widgets.task_header import TaskHeader
+from foundry_tui.widgets.transcript import Transcript
+from tests.app import task_scenes as scenes
 from tests.app.factories import NOW, make_detail, make_task, task_id
 from tests.app.harness import make_store, put_detail, stage
+from tests.bench.transcript import Reader
 
 pytestmark = pytest.mark.anyio
 
@@ -83,3 +89,49 @@ async def test_what_comes_while_a_task_is_being_opened_is_shown_once_it_stands()
         s.app.push_screen(screen)
         await s.pilot.pause()
         assert "Mend the gate" in screen.query_one(TaskHeader).render_line(0).text
+
+
+async def test_a_transcript_that_became_shorter_without_room_is_drawn_when_it_has_some() -> None:
+    app = Reader()
+    async with app.run_test(size=(60, 12)) as pilot:
+        transcript = app.query_one(Transcript)
+        items = [scenes.item(index, TranscriptKind.MESSAGE, "one line\n" * 4) for index in range(1, 21)]
+        transcript.show(items)
+        await pilot.pause()
+        transcript.move(-20)
+        await pilot.pause()
+        transcript.styles.width = 0
+        await pilot.pause()
+        transcript.show(())
+        transcript.show(items[:2])
+        transcript.styles.width = "1fr"
+        await pilot.pause()
+        assert transcript.line_count == len(transcript._strips(0)) + len(transcript._strips(1))
+        assert "one line" in transcript.render_line(0).text
+
+
+@pytest.mark.parametrize("key", ["pagedown", "pageup", "down", "enter"])
+@pytest.mark.parametrize("size", [(60, 1), (3, 10), (8, 8)])
+async def test_the_palette_moves_where_its_list_has_no_room(size: tuple[int, int], key: str) -> None:
+    async with stage(make_store([make_task(1)]), size=(60, 20)) as s:
+        await s.press("ctrl+p")
+        await s.pilot.resize_terminal(*size)
+        await s.press(key)
+        assert s.app.is_running
+
+
+async def test_a_click_on_a_notification_that_is_just_gone_is_no_click() -> None:
+    async with stage(make_store([make_task(1)]), notifications=True) as s:
+        s.app.notify("Here for a moment", timeout=60)
+        while not s.app.screen.query(Toast):
+            await s.pilot.pause(0.01)
+        await s.pilot.pause()
+        toast = s.app.screen.query_one(Toast)
+        x, y = toast.content_region.offset
+        rack = toast.parent
+        # Removed, as by an earlier click, and still in the picture.
+        toast._detach()
+        assert s.app.screen.get_widget_and_offset_at(x, y)[0] is toast
+        await s.app.on_event(MouseDown(None, x, y, 0, 0, 1, False, False, False))
+        assert rack is not None
+        toast._attach(rack)
