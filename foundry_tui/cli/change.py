@@ -9,10 +9,11 @@ from foundry_tui.cli.output import is_terminal, may_ask, printable, say, say_jso
 from foundry_tui.cli.parameters import json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.prompts import prompt_text
+from foundry_tui.cli.words import standing
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import Prompt, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import CreatePrompt, PatchTask, ReleaseTask
-from foundry_tui.contract.status import ENDED, RELEASING
+from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.wire import RefusedError, segment
 
 
@@ -61,7 +62,9 @@ def _open_session(task: TaskDetail, given: str) -> str:
     for session in task.sessions:
         if session.status is not SessionStatus.CLOSED:
             return session.session_id
-    raise CommandError(f"the task {given} has no open session (it is {task.status})", hint=f"see: foundry show {given}")
+    raise CommandError(
+        f"the task {given} has no open session (it is {standing(task.status)})", hint=f"see: foundry show {given}"
+    )
 
 
 @click.command()
@@ -80,7 +83,9 @@ def retry(context: Context, task: str, as_json: bool) -> None:
     _say_task(context, task, task_id, as_json=as_json)
 
 
-force_option = click.option("--force", is_flag=True, help="Go ahead although work would be lost.")
+force_option = click.option(
+    "--force", "--yes", "-y", "force", is_flag=True, help="Go ahead although work would be lost."
+)
 branch_option = click.option("--delete-branch", is_flag=True, help="Delete the task's branch too.")
 
 
@@ -111,7 +116,8 @@ def archive(context: Context, task: str, force: bool, delete_branch: bool, as_js
 def kill(context: Context, task: str, force: bool, delete_branch: bool, as_json: bool) -> None:
     """Stop a task at once and destroy its sandbox; the task is kept for reading until it is pruned.
 
-    Refused while uncommitted files or unpushed commits would be lost (exit 1), unless --force.
+    Refused while uncommitted files or unpushed commits would be lost (exit 1), unless --force. On a terminal it asks
+    then, and before it cuts off what is being done.
 
     \b
     Examples:
@@ -123,6 +129,9 @@ def kill(context: Context, task: str, force: bool, delete_branch: bool, as_json:
 def _release(context: Context, task: str, how: str, request: ReleaseTask, *, as_json: bool) -> None:
     detail = context.task(task)
     task_id = detail.task_id
+    if how == "kill" and not request.force and detail.status in PROVISIONING | {TaskStatus.RUNNING} and may_ask():
+        doing = "the agent is at work" if detail.status is TaskStatus.RUNNING else "it is being prepared"
+        _ask(f"Kill {printable(detail.title or task)!r}: {doing}, and its sandbox is destroyed?")
     try:
         if not request.force and detail.status not in ENDED | RELEASING:
             # What was written a moment ago is to be asked about too.
@@ -138,11 +147,16 @@ def _release(context: Context, task: str, how: str, request: ReleaseTask, *, as_
                 f"to {how} the task {task} would lose:\n{listed}", hint=f"lose it with: foundry {how} {task} --force"
             ) from None
         tell(f"To {how} the task {task} would lose:\n{listed}")
-        if not click.confirm("Lose it?", err=True):
-            raise CommandError("nothing was done") from None
+        _ask("Lose it?")
         forced = ReleaseTask(force=True, delete_branch=request.delete_branch)
         _command(context, task, task_id, f"/{how}", forced)
     _say_task(context, task, task_id, as_json=as_json)
+
+
+def _ask(question: str) -> None:
+    """Ask the person; raises `CommandError` unless the answer is yes."""
+    if not click.confirm(question, err=True):
+        raise CommandError("nothing was done") from None
 
 
 @click.command()
@@ -166,16 +180,21 @@ def rename(context: Context, task: str, title: str, as_json: bool) -> None:
 
 @click.command()
 @task_argument
+@click.option("--force", "--yes", "-y", "force", is_flag=True, help="Do not ask, on a terminal.")
 @json_option
 @pass_context
-def prune(context: Context, task: str, as_json: bool) -> None:
+def prune(context: Context, task: str, force: bool, as_json: bool) -> None:
     """Forget an archived or killed task. One that is neither is refused (exit 1).
+
+    Its history, log and transcript are gone then; on a terminal it asks first.
 
     \b
     Examples:
       foundry list | awk -F'\\t' '$2 == "killed" {print $1}' | xargs -n1 foundry prune
     """
     task_id = context.task_id(task)
+    if not force and may_ask():
+        _ask(f"Remove the task {task} for good, with its history, log and transcript?")
     try:
         context.link.send("DELETE", task_path(task_id))
     except RefusedError as error:
@@ -213,6 +232,6 @@ def _say(task: TaskDetail, *, as_json: bool) -> None:
     if as_json:
         say_json(task)
     elif is_terminal():
-        say(f"{task.task_id}  {task.status}  {printable(task.title or '')}")
+        say(f"{task.task_id}  {standing(task.status)}  {printable(task.title or '')}")
     else:
         say_row((task.task_id, task.status, task.title))

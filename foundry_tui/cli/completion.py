@@ -49,9 +49,11 @@ def complete_tasks(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         tasks = link.call("GET", "/v1/tasks", TasksSnapshot, timeout=1.0).tasks
     except (UnreachableError, RefusedError, config.ConfigError):
         return []
+    from foundry_tui.view.labels import STATUS_WORDS
+
     items: list[CompletionItem] = []
     for task in sorted(tasks, key=lambda task: task.created_at, reverse=True):
-        about = printable(f"{task.status} {task.title or task.prompt}")[:60]
+        about = printable(f"{STATUS_WORDS[task.status]} {task.title or task.prompt}")[:60]
         if task.task_id.startswith(incomplete):
             items.append(CompletionItem(task.task_id, help=about))
         if incomplete and task.branch and task.branch.startswith(incomplete):

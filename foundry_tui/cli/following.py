@@ -13,7 +13,7 @@ from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.sse import Event
 from foundry_tui.cli.stream import Back, Feed, Lost
 from foundry_tui.cli.verdict import Verdict
-from foundry_tui.cli.words import event_words, iso_time
+from foundry_tui.cli.words import event_words, iso_time, standing
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import HistoryEvent, TaskDetail
@@ -232,7 +232,7 @@ class _Watcher:
 def explain(code: int, task: TaskDetail | None, task_id: str, goal: TaskStatus | StageName | None) -> None:
     """Say on standard error why the waiting ended otherwise than hoped for."""
     if code == problems.TIMED_OUT:
-        stands = f"; it stands at {task.status}" if task is not None else ""
+        stands = f"; it stands at {standing(task.status)}" if task is not None else ""
         tell(f"foundry: {goal or 'the end'} was not reached in time{stands}; the task goes on")
         tell(f"  follow it: foundry watch {task_id}")
     elif code == problems.TASK_ERROR:
@@ -241,4 +241,4 @@ def explain(code: int, task: TaskDetail | None, task_id: str, goal: TaskStatus |
         tell(f"foundry: the task stopped{where}: {printable(error.message) if error is not None else 'error'}")
         tell(f"  see more: foundry logs {task_id} · go on from there: foundry retry {task_id}")
     elif code == problems.FAILED and task is not None:
-        tell(f"foundry: the task is {paint(task.status)}, so {goal} will not come")
+        tell(f"foundry: the task is {paint(standing(task.status))}, so {goal} will not come")

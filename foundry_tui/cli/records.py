@@ -11,7 +11,7 @@ from foundry_tui.cli.parameters import TaskRef, json_option, pass_context, task_
 from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.sse import Event
 from foundry_tui.cli.stream import Feed, Lost
-from foundry_tui.cli.words import event_words, iso_time
+from foundry_tui.cli.words import iso_time
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import HistoryEvent, LogLine, TaskDetail
@@ -37,6 +37,8 @@ def history(context: Context, task: str | None, as_json: bool) -> None:
       foundry history | grep stage.failed
     """
     task_id = context.task_id(task) if task is not None else None
+    from foundry_tui.view.history import details, sentence
+
     events = list(_history(context.link, task_id, task))
     if as_json:
         say_json(HistoryPage(events=tuple(events)))
@@ -44,7 +46,8 @@ def history(context: Context, task: str | None, as_json: bool) -> None:
     for event in events:
         if is_terminal():
             whose = "" if task_id else f"{event.task_id[:13]}  "
-            line = f"{paint(clock_time(event.at), 'dim')}  {whose}{event.kind:<26} {printable(event_words(event))}"
+            told = printable(details(event))
+            line = f"{paint(clock_time(event.at), 'dim')}  {whose}{printable(sentence(event)):<28} {told}"
             say(line.rstrip())
         else:
             payload = codec.encode(event.payload).decode("utf-8")
@@ -100,6 +103,17 @@ def logs(context: Context, task: str, stage: str | None, follow: bool, as_json: 
         return
     for line in lines:
         _print(line, as_json=False)
+    _tell_failure(context.task(task), stage)
+
+
+def _tell_failure(task: TaskDetail, stage: str | None) -> None:
+    """End the log with why the task stopped, beside what was printed: on standard error."""
+    from foundry_tui.view.stepper import failure
+
+    failed = failure(task)
+    if failed is not None and stage in (None, failed.stage):
+        tell(f"foundry: {failed.headline}: {failed.reason}")
+        tell(f"  go on from there: foundry retry {task.task_id}")
 
 
 def _lines(link: Link, task_id: str, stage: str | None, after: int | None = None) -> Iterator[LogLine]:
@@ -115,7 +129,10 @@ def _print(line: LogLine, *, as_json: bool) -> None:
     if as_json:
         say_json(line, pretty=False)
     elif is_terminal():
-        say(f"{paint(f'{clock_time(line.at)[11:]} {line.stage:<15}', 'dim')} {printable(line.text)}")
+        from foundry_tui.view.stepper import LOG_NAMES
+
+        head = f"{clock_time(line.at)[11:]} {LOG_NAMES.get(line.stage, line.stage):<8}"
+        say(f"{paint(head, 'dim')} {printable(line.text)}")
     else:
         say_row((line.index, iso_time(line.at), line.stage, line.text))
 

@@ -11,6 +11,7 @@ from foundry_tui.cli.diffs import known_changes
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row, write
 from foundry_tui.cli.parameters import json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError
+from foundry_tui.cli.words import standing
 from foundry_tui.contract import codec
 from foundry_tui.contract.records import FileDiff, TaskDetail
 from foundry_tui.contract.requests import Diff
@@ -23,10 +24,12 @@ def _folder(task: TaskDetail, given: str) -> Path:
     if task.sandbox is None:
         if task.status in PROVISIONING:
             raise CommandError(
-                f"the task {given} has no sandbox yet (it is {task.status})",
+                f"the task {given} has no sandbox yet (it is {standing(task.status)})",
                 hint=f"wait for it: foundry watch {given} --for ensure_agent",
             )
-        raise CommandError(f"the task {given} has no sandbox (it is {task.status})", hint=f"see: foundry show {given}")
+        raise CommandError(
+            f"the task {given} has no sandbox (it is {standing(task.status)})", hint=f"see: foundry show {given}"
+        )
     folder = Path(task.sandbox.cwd)
     if not folder.is_dir():
         raise CommandError(f"the sandbox {folder} is no folder on this machine: it is gone, or on another one")
@@ -108,7 +111,7 @@ def diff(context: Context, task: str, stat: bool, as_json: bool) -> None:
     found = codec.decode(document, Diff)
     if found.computed_at is None and not as_json:
         if detail.sandbox is None:
-            raise CommandError(f"the task {task} has no sandbox, so there is no diff (it is {detail.status})")
+            raise CommandError(f"the task {task} has no sandbox, so there is no diff (it is {standing(detail.status)})")
         if detail.status is TaskStatus.KILLED:
             raise CommandError(f"the sandbox of the task {task} was destroyed, and its diff with it")
         raise CommandError("the diff is not computed yet", hint=f"ask again in a moment: foundry diff {task}")

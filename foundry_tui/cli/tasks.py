@@ -145,6 +145,7 @@ def _facts(task: TaskDetail) -> list[tuple[str, object]]:
 
 def _card(task: TaskDetail) -> None:
     from foundry_tui.cli.live import stage_lines
+    from foundry_tui.view.labels import SESSION_WORDS
 
     for line in stage_lines(task, int(time.time() * 1000), None):
         say(line)
@@ -160,7 +161,7 @@ def _card(task: TaskDetail) -> None:
         if value:
             say(f"{paint(f'{name:<9}', 'dim')}{printable(value)}")
     for session in task.sessions:
-        say(f"{paint('session  ', 'dim')}{printable(session.name)} · {session.status}")
+        say(f"{paint('session  ', 'dim')}{printable(session.name)} · {SESSION_WORDS[session.status]}")
     for ask in task.permissions:
         if ask.state == "open":
             options = ", ".join(option.option_id for option in ask.options)

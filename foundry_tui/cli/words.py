@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from foundry_tui.contract.records import HistoryEvent
+from foundry_tui.contract.status import TaskStatus
 
 
 def iso_time(at: int) -> str:
@@ -31,3 +32,10 @@ def event_words(event: HistoryEvent) -> str:
         elif value is True:
             words.append(name)
     return " · ".join(words)
+
+
+def standing(status: TaskStatus) -> str:
+    """Where a task stands, in the word that screens have for it."""
+    from foundry_tui.view.labels import STATUS_WORDS
+
+    return STATUS_WORDS[status]

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from foundry_tui.client.api import Api, ApiProblem, Unreachable
 from foundry_tui.client.changes import Changes
-from foundry_tui.client.commands import CommandProblem, Commands, Drafts
+from foundry_tui.client.commands import CommandProblem, Drafts
 from foundry_tui.client.connection import Target, make_http
 from foundry_tui.client.courier import PATIENCE, Courier
 from foundry_tui.client.creations import AskedSession, CreationState
@@ -25,7 +25,6 @@ from foundry_tui.contract.events import Topic
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import (
     ErrorKind,
-    Health,
     HistoryEvent,
     Prompt,
     PromptState,
@@ -49,8 +48,6 @@ from foundry_tui.contract.status import PROVISIONING
 
 if TYPE_CHECKING:
     import httpx
-
-__all__ = ["CommandProblem", "Commands", "Foundry"]
 
 FRAME = 0.05
 """Seconds between two flushes at least."""
@@ -83,6 +80,7 @@ class Foundry:
         self.store = store if store is not None else Store(now_ms)
         self.http = make_http(target, transport)
         self.api = Api(self.http)
+        self.health = self.api.health
         self.outbox = Outbox(keep)
         self.drafts: Drafts = self.outbox
         self._courier = Courier(rng)
@@ -241,9 +239,6 @@ class Foundry:
             await self.api.answer(permission_id, request)
 
         self._command("answer", answer, None, done=frozenset({409}))
-
-    async def health(self) -> Health:
-        return await self.api.health()
 
     async def diff(self, task_id: str) -> Diff:
         return await self.api.diff(task_id)

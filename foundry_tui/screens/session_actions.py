@@ -7,6 +7,7 @@ from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.ahead import AheadScreen
 from foundry_tui.widgets.permission import PermissionRequest
 from foundry_tui.widgets.session_tabs import SessionTabs
+from foundry_tui.widgets.transcript import Transcript
 
 
 class SessionActions(AheadScreen[None]):
@@ -36,6 +37,14 @@ class SessionActions(AheadScreen[None]):
     async def _new_session_clicked(self) -> None:
         await self.foundry.action_act("new_session")
 
+    @on(SessionTabs.ViewChosen)
+    async def _view_chosen(self, message: SessionTabs.ViewChosen) -> None:
+        await self.foundry.action_act(f"show_{message.view}")
+
+    @on(PermissionRequest.Answered)
+    def _answer(self, message: PermissionRequest.Answered) -> None:
+        self.foundry.commands.answer(message.permission_id, message.option_id)
+
     def _step_session(self, direction: int) -> None:
         task = self.record
         if task is None or not task.sessions:
@@ -43,6 +52,10 @@ class SessionActions(AheadScreen[None]):
         ids = [session.session_id for session in task.sessions]
         place = ids.index(session.session_id) if (session := self.session) is not None else 0
         self.choose_session(ids[(place + direction) % len(ids)])
+
+    def action_fold(self) -> None:
+        transcript = self.query_one(Transcript)
+        transcript.fold(not transcript.unfolded)
 
     def action_stop(self) -> None:
         if (session := self.session) is not None:

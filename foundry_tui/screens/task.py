@@ -447,17 +447,9 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
         self._composer.load_text("")
         self._transcript.move_to_end()
 
-    @on(PermissionRequest.Answered)
-    def _answer(self, message: PermissionRequest.Answered) -> None:
-        self.foundry.commands.answer(message.permission_id, message.option_id)
-
     @on(TaskHeader.Renamed)
     def _rename(self, message: TaskHeader.Renamed) -> None:
         self.foundry.commands.rename(self.task_id, message.title)
-
-    @on(SessionTabs.ViewChosen)
-    async def _view_chosen(self, message: SessionTabs.ViewChosen) -> None:
-        await self.foundry.action_act(f"show_{message.view}")
 
     @on(Details.CopyAsked)
     async def _copy_asked(self, message: Details.CopyAsked) -> None:
@@ -490,9 +482,6 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
             self._show_session()
         else:
             await self.foundry.pop_screen()
-
-    def action_fold(self) -> None:
-        self._transcript.fold(not self._transcript.unfolded)
 
     async def toggle_pane(self, name: str) -> None:
         self.set_focus(None)

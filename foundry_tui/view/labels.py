@@ -1,7 +1,7 @@
 """The words for where a task stands and how fresh the screen is."""
 
 from foundry_tui.client.freshness import Freshness, FreshnessState
-from foundry_tui.contract.records import ErrorKind, TaskError, TaskSummary
+from foundry_tui.contract.records import ErrorKind, SessionStatus, TaskError, TaskSummary
 from foundry_tui.contract.status import PROVISIONING, RELEASING, STAGE_OF_STATUS, TaskStatus
 from foundry_tui.view.ages import running_time
 from foundry_tui.view.glyphs import Glyphs, progress_bar
@@ -34,6 +34,17 @@ STATUS_WORDS: dict[TaskStatus, str] = {
     TaskStatus.KILLED: "killed",
 }
 """One word for each status; a provisioning status is called by its stage."""
+
+
+SESSION_WORDS: dict[SessionStatus, str] = {
+    SessionStatus.PENDING_PROVISION: "preparing",
+    SessionStatus.PENDING_CREATE: "opening",
+    SessionStatus.READY: "ready",
+    SessionStatus.RUNNING: "working",
+    SessionStatus.ERROR: "failed",
+    SessionStatus.CLOSED: "closed",
+}
+"""One word for each status of a session."""
 
 
 def title_of(task: TaskSummary) -> str:

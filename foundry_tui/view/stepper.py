@@ -50,6 +50,12 @@ STEP_NAMES: dict[StageName, str] = {
 }
 """What people call the stages."""
 
+LOG_NAMES: dict[str, str] = {str(stage): name for stage, name in STEP_NAMES.items()} | {
+    "destroy_sandbox": "destroy",
+    "release_sandbox": "release",
+}
+"""What people call the stages of a log, which has two more."""
+
 DOING: dict[StageName, str] = {
     StageName.ENSURE_NAME: "settling title and branch",
     StageName.CREATE_SANDBOX: "creating the sandbox",

@@ -12,18 +12,13 @@ from textual.strip import Strip
 from foundry_tui.contract.records import SessionStatus, SessionSummary
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import glyph_set
+from foundry_tui.view.labels import SESSION_WORDS
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.text_lines import strip_of
 from foundry_tui.widgets.tones import tone
 
-_WORDS: dict[SessionStatus, str] = {
-    SessionStatus.PENDING_PROVISION: "preparing",
-    SessionStatus.PENDING_CREATE: "opening",
-    SessionStatus.READY: "",
-    SessionStatus.RUNNING: "working",
-    SessionStatus.ERROR: "failed",
-    SessionStatus.CLOSED: "closed",
-}
+_WORDS = {**SESSION_WORDS, SessionStatus.READY: ""}
+"""A session that is ready needs no word."""
 
 
 class ViewTab(Struct, frozen=True):

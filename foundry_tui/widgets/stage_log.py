@@ -7,15 +7,10 @@ from textual.strip import Strip
 
 from foundry_tui.contract.records import LogLine
 from foundry_tui.view.line_index import LineIndex
-from foundry_tui.view.stepper import STEP_NAMES
+from foundry_tui.view.stepper import LOG_NAMES
 from foundry_tui.widgets.lines import Lines
 from foundry_tui.widgets.text_lines import strip_of, wrapped
 from foundry_tui.widgets.tones import tone
-
-_NAMES: dict[str, str] = {str(stage): name for stage, name in STEP_NAMES.items()} | {
-    "destroy_sandbox": "destroy",
-    "release_sandbox": "release",
-}
 
 _HEAD = 19
 """Cells before the text: time and stage."""
@@ -75,7 +70,7 @@ class StageLog(Lines):
         else:
             first = item == 0 or self._log[item - 1].stage != record.stage
             text.append(self._clock_time(record.at)[:8], dim)
-            name = _NAMES.get(record.stage, record.stage) if first else ""
+            name = LOG_NAMES.get(record.stage, record.stage) if first else ""
             text.append(f" {name:<8} ", tone(self, "stage-log--stage"))
         kind = "command" if record.text.startswith("$ ") else "text"
         text.append(self._parts(record)[part], tone(self, f"stage-log--{kind}"))

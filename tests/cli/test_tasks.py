@@ -191,6 +191,23 @@ def test_logs_by_stage_and_as_json(shared: Cli) -> None:
     assert {"create_sandbox", "ensure_agent"} <= {line["stage"] for line in lines}
 
 
+def test_the_log_of_a_failed_task_ends_with_the_failure(shared: Cli) -> None:
+    shared.set_script({"tasks": [{"match": "full disk", "create_sandbox": {"fail": "no room", "retryable": False}}]})
+    task_id = shared.create("full disk", wait="error")["task_id"]
+    told = shared("logs", task_id, code=0)
+    assert told.err.splitlines() == [
+        "foundry: The sandbox could not be created: no room",
+        f"  go on from there: foundry retry {task_id}",
+    ]
+    assert "no room" not in shared("logs", task_id, "--stage", "ensure_name", code=0).err
+    assert shared("logs", task_id, "--json", code=0).err == ""
+
+
+def test_what_was_meant_is_guessed(shared: Cli) -> None:
+    assert "'status'" in shared("stauts", code=2).err
+    assert "Did you mean '--json'" in shared("list", "--jsn", code=2).err
+
+
 def test_a_prompt_is_kept_and_told_by_its_id(shared: Cli) -> None:
     task_id = shared.create("talk to me")["task_id"]
     prompt = shared("prompt", task_id, "-F", "-", "--json", stdin="and now\n", code=0).json

@@ -1,0 +1,85 @@
+"""What a person at a terminal is asked, and in which words they are told; in a pipe nothing is asked."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cli.terminal import Terminal, terminal
+from tests.cli.world import Cli
+
+pytestmark = pytest.mark.slow
+
+
+def status(cli: Cli, task_id: str) -> str:
+    return str(cli("show", task_id, "--json", code=0).json["status"])
+
+
+@pytest.fixture
+def working(shared: Cli) -> Iterator[str]:
+    """A task whose agent is at work until it is stopped."""
+    shared.set_script({"tasks": [{"match": "endless", "turn": {"hang": "before"}}]})
+    task_id = shared.create("endless work", wait="running")["task_id"]
+    yield task_id
+    shared("kill", task_id, "--force")
+
+
+def ended(shown: Terminal, answer: bytes) -> int:
+    shown.type(answer)
+    return shown.wait()
+
+
+def test_killing_what_is_at_work_asks_and_no_leaves_it(shared: Cli, working: str) -> None:
+    with terminal(shared, "kill", working) as shown:
+        shown.read_until("the agent is at work, and its sandbox is destroyed? [y/N]")
+        assert ended(shown, b"n\n") == 1
+    assert status(shared, working) == "running"
+    with terminal(shared, "kill", working) as shown:
+        shown.read_until("[y/N]")
+        assert ended(shown, b"y\n") == 0
+    assert shared("watch", working, "--for", "killed", code=0)
+
+
+def test_yes_kills_without_asking(shared: Cli, working: str) -> None:
+    with terminal(shared, "kill", working, "--yes") as shown:
+        assert shown.wait() == 0
+    assert shared("watch", working, "--for", "killed", code=0)
+
+
+def test_a_pipe_is_never_asked(shared: Cli, working: str) -> None:
+    assert shared("kill", working, code=0).err == ""
+
+
+def test_removing_for_good_asks(shared: Cli) -> None:
+    shared.set_script({})
+    task_id = shared.create("short")["task_id"]
+    shared("kill", task_id, code=0)
+    shared("watch", task_id, "--for", "killed", code=0)
+    with terminal(shared, "prune", task_id) as shown:
+        shown.read_until("[y/N]")
+        assert ended(shown, b"\n") == 1
+    assert status(shared, task_id) == "killed"
+    with terminal(shared, "prune", task_id, "-y") as shown:
+        assert shown.wait() == 0
+    shared("show", task_id, code=3)
+
+
+@pytest.mark.parametrize(
+    ("words", "told", "raw"),
+    [
+        (("show",), "ready", "idle"),
+        (("history",), "sandbox done", "stage.completed"),
+        (("rename", "Another"), "ready", "idle"),
+    ],
+    ids=["show", "history", "rename"],
+)
+def test_a_terminal_is_told_in_the_words_of_the_screens(
+    shared: Cli, words: tuple[str, ...], told: str, raw: str
+) -> None:
+    shared.set_script({})
+    command, *more = words
+    task_id = shared.create("words")["task_id"]
+    with terminal(shared, command, task_id, *more) as shown:
+        shown.read_until(told)
+        assert shown.wait() == 0
+        assert raw not in shown.drawn
+    assert raw in shared(command, task_id, *more, code=0).out
