@@ -38,6 +38,8 @@ class Action(Struct, frozen=True):
     """False hides it from footer, palette and `?`; two actions may share a key if never both apply."""
     footer: int = 0
     """Its place in the footer, lower first; 0 keeps it out."""
+    many: bool = False
+    """Whether it acts on all marked tasks."""
     palette: bool = True
     priority: bool = False
     """Whether its keys come before the focused widget's own that write nothing; the app's then work in dialogs too."""

@@ -25,6 +25,7 @@ from foundry_tui.context import (
     is_ended,
     is_refused,
     needs_list,
+    needs_one_real,
     needs_real,
     needs_task,
     needs_waiting,
@@ -167,7 +168,7 @@ _TASKS_SCREEN: Sequence[Action] = (
         "mark",
         "space",
         "mark",
-        "Mark or unmark the highlighted task.",
+        "Mark the highlighted task, or not any more, and go to the next.",
         "Selection",
         _T,
         why_not=needs_task,
@@ -178,7 +179,7 @@ _TASKS_SCREEN: Sequence[Action] = (
         "select",
         "v",
         "select",
-        "Selection mode: mark tasks with space, then act on all of them.",
+        "Mark the highlighted task, or not any more; what acts on tasks then acts on all marked ones, until esc.",
         "Selection",
         _T,
         why_not=needs_list,
@@ -253,7 +254,7 @@ _TASK_SCREEN: Sequence[Action] = (
     Action("show_log", "l", "log", "What the provider printed, stage by stage, or back.", "View", _K, footer=11),
     Action("show_changes", "c", "changes", "The files that the task changed, or back.", "View", _K, footer=12),
     Action("show_details", "d", "details", "Branch, path, ids and times, or back.", "View", _K, footer=13),
-    Action("rename", "f2", "rename", "Give the task another title.", "Tasks", _K, why_not=needs_real),
+    Action("rename", "f2", "rename", "Give the task another title.", "Tasks", _K, why_not=needs_one_real),
     Action(
         "open_sandbox",
         "E",
@@ -329,6 +330,7 @@ _SHARED: Sequence[Action] = (
         _TT,
         why_not=why_no_retry,
         footer=7,
+        many=True,
     ),
     Action(
         "archive",
@@ -338,6 +340,7 @@ _SHARED: Sequence[Action] = (
         "Tasks",
         _TT,
         why_not=why_no_release,
+        many=True,
         footer=8,
     ),
     Action(
@@ -360,6 +363,7 @@ _SHARED: Sequence[Action] = (
         _TT,
         why_not=why_no_release,
         applies=lambda context: not is_refused(context) and not is_ended(context),
+        many=True,
         footer=9,
     ),
     Action(
@@ -371,6 +375,7 @@ _SHARED: Sequence[Action] = (
         _TT,
         why_not=needs_real,
         applies=lambda context: not is_refused(context) and is_ended(context),
+        many=True,
         footer=9,
     ),
     Action(
@@ -392,7 +397,7 @@ _SHARED: Sequence[Action] = (
         _TT,
         why_not=needs_task,
     ),
-    Action("toggle_unread", "m", "unread", "Mark as unread, or as read.", "Tasks", _TT, why_not=needs_real),
+    Action("toggle_unread", "m", "unread", "Mark as unread, or as read.", "Tasks", _TT, why_not=needs_real, many=True),
     Action(
         "copy_branch",
         "y",

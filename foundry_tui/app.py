@@ -295,6 +295,11 @@ class FoundryApp(KeysInOrder, TaskActions):
         if isinstance(screen, FoundryScreen):
             screen.show_actions()
 
+    def end_selection(self) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, TasksScreen):
+                screen.end_selection()
+
     def actions_of(self, screen: Screen[Any]) -> list[Action]:
         """The actions that apply while this screen is on top."""
         return actions.live(self.context_of(screen), dialog=isinstance(screen, ModalScreen))

@@ -30,7 +30,7 @@ class Context(Struct, frozen=True, kw_only=True):
     task: TaskSummary | None = None
     """The highlighted or open task."""
     marked: tuple[TaskSummary, ...] = ()
-    """The tasks marked in selection mode; they, and not `task`, are acted on."""
+    """The tasks marked in selection mode, in the order of the list."""
     selecting: bool = False
     pending: bool = False
     """The task is a creation that the backend has not answered yet."""
@@ -51,35 +51,42 @@ class Context(Struct, frozen=True, kw_only=True):
 
     @property
     def targets(self) -> tuple[TaskSummary, ...]:
-        """The tasks that an action would act on."""
-        if self.marked:
+        """The tasks that an action would act on: in selection mode those marked and no other."""
+        if self.selecting:
             return self.marked
         return (self.task,) if self.task is not None else ()
 
 
 def needs_task(context: Context) -> str | None:
-    return None if context.targets else "there is no task here"
+    return None if context.task is not None else "there is no task here"
 
 
-def needs_real(context: Context) -> str | None:
-    if not context.targets:
-        return "there is no task here"
-    if context.marked:
-        return None
+def needs_one_real(context: Context) -> str | None:
+    """Why nothing can be asked of the backend about the highlighted task."""
+    missing = needs_task(context)
+    if missing:
+        return missing
     if context.pending:
         return "the backend has not answered for this task yet"
     return "the backend refused this task" if context.refused else None
 
 
+def needs_real(context: Context) -> str | None:
+    """Why nothing can be asked of the backend about the tasks that would be acted on."""
+    if context.selecting:
+        return None if context.marked else "no task is marked"
+    return needs_one_real(context)
+
+
 def why_no_retry(context: Context) -> str | None:
-    if context.refused and not context.marked:
+    if is_refused(context):
         return None
     missing = needs_real(context)
     if missing:
         return missing
     if any(task.status is TaskStatus.ERROR for task in context.targets):
         return None
-    return "only failed tasks can be retried" if context.marked else "this task has not failed"
+    return "only failed tasks can be retried" if context.selecting else "this task has not failed"
 
 
 def why_no_release(context: Context) -> str | None:
@@ -109,4 +116,4 @@ def is_ended(context: Context) -> bool:
 
 
 def is_refused(context: Context) -> bool:
-    return context.refused and not context.marked
+    return context.refused and not context.selecting

@@ -53,6 +53,10 @@ class TaskActions(App[None]):
         """Footer and marks are to be drawn anew."""
         raise NotImplementedError
 
+    def end_selection(self) -> None:
+        """The marked tasks have been acted on: they are marked no longer."""
+        raise NotImplementedError
+
     def open_new_task(self, repo: str | None = None, draft: CreateTask | None = None) -> None:
         """Open the new-task dialog."""
         raise NotImplementedError
@@ -68,12 +72,19 @@ class TaskActions(App[None]):
         return frozenset(self._undo.task_ids) if self._undo is not None else frozenset()
 
     def action_retry(self) -> None:
-        for task in self.context().targets:
-            if task.task_id in self.store.creations:
+        creations = self.store.creations
+        targets = self.context().targets
+        tasks = [task for task in targets if task.task_id in creations or task.status is TaskStatus.ERROR]
+        for task in tasks:
+            if task.task_id in creations:
                 self.commands.retry_creation(task.task_id)
-            elif task.status is TaskStatus.ERROR:
+            else:
                 self.commands.retry(task.task_id)
-                self.notify(retry_words(task), title=f"Retry {quantity([task])}", timeout=4, markup=False)
+        if len(tasks) > 1:
+            self.notify(f"Retrying {quantity(tasks)}.", timeout=4)
+        elif tasks and tasks[0].task_id not in creations:
+            self.notify(retry_words(tasks[0]), title=f"Retry {quantity(tasks)}", timeout=4, markup=False)
+        self.end_selection()
 
     def action_archive(self) -> None:
         tasks = self._living()
@@ -83,6 +94,7 @@ class TaskActions(App[None]):
         timer = self.set_timer(UNDO_SECONDS, self._archive_pending_now)
         self._undo = Undo(tuple(task.task_id for task in tasks), timer)
         self._have_looked_at(tasks)
+        self.end_selection()
         self.notify(f"Archiving {quantity(tasks)}. Press u to undo.", timeout=UNDO_SECONDS)
         self.context_changed()
 
@@ -108,6 +120,7 @@ class TaskActions(App[None]):
         def kill() -> None:
             for task in tasks:
                 self.commands.kill(task.task_id)
+            self.end_selection()
 
         if tasks:
             self._have_looked_at(tasks)
@@ -134,6 +147,7 @@ class TaskActions(App[None]):
         def prune() -> None:
             for task in tasks:
                 self.commands.prune(task.task_id)
+            self.end_selection()
 
         if tasks:
             what = "Its history, log and transcript" if len(tasks) == 1 else "Their histories, logs and transcripts"
@@ -176,6 +190,7 @@ class TaskActions(App[None]):
         unread = not any(task.unread for task in tasks)
         for task in tasks:
             self.commands.mark(task.task_id, unread)
+        self.end_selection()
 
     def action_copy_branch(self) -> None:
         task = self.context().task

@@ -112,7 +112,7 @@ SHOTS: tuple[Shot, ...] = (
         "select",
         "`v` marks tasks, to act on all of them at once.",
         store_of_every_state,
-        ("v", "space", "down", "space"),
+        ("v", "down", "down", "space"),
     ),
     Shot("repositories", "`g` groups by repository.", store_of_every_state, ("g",)),
     Shot("kill", "What destroys work asks first.", store_of_every_state, ("x",)),

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from msgspec.structs import replace
 from textual import events
 from textual.keys import REPLACED_KEYS, key_to_character
 from textual.screen import ModalScreen, Screen
@@ -79,7 +80,10 @@ class FoundryScreen(Screen[ResultT]):
         context, ascii_only = self.context(), self.foundry.options.ascii
         shown = sorted((row for row in self.usable() if row[0].footer), key=lambda row: row[0].footer)
         bars.first().show(
-            [(action, key_label(keys[0], ascii_only=ascii_only), action.why_not(context)) for action, keys in shown]
+            [
+                (_counting(action, context), key_label(keys[0], ascii_only=ascii_only), action.why_not(context))
+                for action, keys in shown
+            ]
         )
 
     def on_descendant_focus(self) -> None:
@@ -106,6 +110,13 @@ class FoundryScreen(Screen[ResultT]):
     def shows_task(self, task_id: str) -> bool:
         """Whether a person looks at this task here, so that no notification is needed."""
         return False
+
+
+def _counting(action: Action, context: Context) -> Action:
+    """The action, saying how many tasks it would act on where these are marked."""
+    if not action.many or not context.selecting:
+        return action
+    return replace(action, label=f"{action.label} {len(context.marked):,}")
 
 
 class FoundryDialog(FoundryScreen[ResultT], ModalScreen[ResultT]):

@@ -352,11 +352,21 @@ class TasksScreen(AwayScreen[object]):
 
     def action_mark(self) -> None:
         self._list.toggle_mark()
+        self._list.move(1)
         self._show_bar()
 
     def action_select(self) -> None:
-        self._list.select(not self._list.selecting)
+        if not self._list.selecting:
+            self._list.select(True)
+        self._list.toggle_mark()
         self._show_bar()
+
+    def end_selection(self) -> None:
+        """What was marked has been acted on."""
+        if self._list.selecting:
+            self._list.select(False)
+            self._show_bar()
+            self.show_actions()
 
     def action_mark_all(self) -> None:
         if not self._list.selecting:
@@ -381,7 +391,6 @@ class TasksScreen(AwayScreen[object]):
             self._list.filter("")
             self._list.focus()
         elif self._list.selecting:
-            self._list.select(False)
-            self._show_bar()
+            self.end_selection()
         elif self.peeking:
             await self.action_peek()

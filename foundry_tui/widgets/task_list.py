@@ -140,12 +140,10 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
 
     def toggle_mark(self) -> None:
-        """Mark or unmark the task under the cursor, and go on to the next."""
-        if self.cursor is None:
-            return
-        self.marked ^= {self.cursor}
-        self.refresh_line(self.order.position[self.cursor])
-        self.move(1)
+        """Mark or unmark the task under the cursor."""
+        if self.cursor is not None:
+            self.marked ^= {self.cursor}
+            self.refresh_line(self.order.position[self.cursor])
 
     def leave(self, task_ids: frozenset[str]) -> None:
         """Show that these tasks, and no others, are archived in a moment."""

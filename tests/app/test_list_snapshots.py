@@ -89,7 +89,7 @@ def test_filter(snap_compare: SnapCompare) -> None:
 
 def test_selection(snap_compare: SnapCompare) -> None:
     app = app_of(store_of_every_state())
-    assert snap_compare(app, terminal_size=WIDE, run_before=_after("v", "space", "down", "space"))
+    assert snap_compare(app, terminal_size=WIDE, run_before=_after("v", "down", "down", "space"))
 
 
 def test_help(snap_compare: SnapCompare) -> None:

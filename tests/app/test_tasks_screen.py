@@ -402,30 +402,61 @@ async def test_an_ended_task_is_removed_for_good_with_the_same_key() -> None:
         assert calls(s) == [("prune", task_id(7))]
 
 
-async def test_marked_tasks_are_acted_on_together() -> None:
+async def test_the_first_press_marks_and_more_presses_mark_more() -> None:
     async with stage(some_tasks()) as s:
-        await s.press("v", "space", "space", "down", "space")
-        assert the_list(s).marked == {task_id(1), task_id(2), task_id(4)}
+        await s.press(*"vjvjv")
+        assert the_list(s).marked == {task_id(1), task_id(2), task_id(3)}
         assert "3 marked" in bar(s)
+        await s.press("v", "k", "space", "space")
+        assert the_list(s).marked == {task_id(1), task_id(3)}
+        await s.press("escape")
+        assert not the_list(s).marked and not the_list(s).selecting
+
+
+async def test_marked_tasks_are_acted_on_together_and_then_marked_no_longer() -> None:
+    async with stage(some_tasks(), size=(160, 36)) as s:
+        await s.press("v", "j", "space", "space")
+        assert "a archive 3" in footer(s) and "x kill 3" in footer(s)
+        await s.press("x", "n")
+        assert len(the_list(s).marked) == 3
         await s.press("x", "y")
-        assert [call[:2] for call in calls(s)] == [("kill", task_id(number)) for number in (1, 2, 4)]
+        assert [call[:2] for call in calls(s)] == [("kill", task_id(number)) for number in (1, 2, 3)]
+        assert not the_list(s).marked and not the_list(s).selecting
+        assert "a archive  " in footer(s)
+
+
+@pytest.mark.parametrize("key", ["a", "x", "r", "m"])
+async def test_with_nothing_marked_nothing_is_acted_on(key: str) -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("v", "v", key)
+        assert the_list(s).selecting
+        assert calls(s) == [] and not s.app.undoable
+        assert s.app.screen.query(TaskList)
+        assert [said.message for said in s.app._notifications] == ["Not now: no task is marked."]
+
+
+async def test_archiving_the_marked_ones_says_how_many() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("v", "j", "v", "a")
+        assert [said.message for said in s.app._notifications] == ["Archiving 2 tasks. Press u to undo."]
+        assert not the_list(s).selecting
 
 
 async def test_all_shown_are_marked_and_retried_where_that_is_possible() -> None:
     async with stage(some_tasks()) as s:
         await s.press("ctrl+a")
         assert len(the_list(s).marked) == 7
-        await s.press("r")
-        assert calls(s) == [("retry", task_id(6))]
         await s.press("ctrl+a")
         assert not the_list(s).marked
-        await s.press("escape")
+        await s.press("ctrl+a", "r")
+        assert calls(s) == [("retry", task_id(6))]
+        assert [said.title for said in s.app._notifications] == ["Retry “Failed”"]
         assert not the_list(s).selecting
 
 
 async def test_marks_of_removed_tasks_are_forgotten() -> None:
     async with stage(some_tasks()) as s:
-        await s.press("v", "space")
+        await s.press("v")
         remove(s.store, task_id(1))
         await s.flush()
         assert the_list(s).marked == set()
