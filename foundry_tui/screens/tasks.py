@@ -374,6 +374,18 @@ class TasksScreen(AwayScreen[object]):
         self._list.mark_all()
         self._show_bar()
 
+    def action_rename(self) -> None:
+        task = self._list.current
+        if task is None:
+            return
+        from foundry_tui.screens.rename import RenameScreen
+
+        def answered(title: str | None) -> None:
+            if title and title != task.title:
+                self.foundry.commands.rename(task.task_id, title)
+
+        self.app.push_screen(RenameScreen(task), answered)
+
     def action_group(self) -> None:
         order = self._list.order
         grouping = Grouping.REPO if order.grouping is Grouping.STATE else Grouping.STATE

@@ -23,6 +23,7 @@ from foundry_tui.context import (
     HELP,
     NEW_SESSION,
     NEW_TASK,
+    RENAME,
     TASK,
     TASKS,
     TITLE,
@@ -35,6 +36,7 @@ from foundry_tui.screens.diagnostics import DiagnosticsScreen
 from foundry_tui.screens.help import HelpScreen
 from foundry_tui.screens.new_session import NewSessionScreen
 from foundry_tui.screens.new_task import NewTaskScreen
+from foundry_tui.screens.rename import RenameScreen
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.widgets.bars import ActionBar
@@ -52,6 +54,7 @@ SCREENS = {
     NEW_TASK: NewTaskScreen,
     NEW_SESSION: NewSessionScreen,
     CONFIRM: ConfirmScreen,
+    RENAME: RenameScreen,
     HELP: HelpScreen,
     DIAGNOSTICS: DiagnosticsScreen,
     COMPOSER: Composer,

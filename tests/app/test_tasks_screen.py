@@ -470,6 +470,35 @@ async def test_keys_that_cannot_do_anything_say_why() -> None:
         assert calls(s) == []
 
 
+async def test_a_task_is_renamed_from_the_list_and_what_is_typed_is_its_title() -> None:
+    async with stage(some_tasks(), size=(120, 40)) as s:
+        await s.burst("\x1bOQ\x01\x0bxea  new title\r")
+        assert calls(s) == [("rename", task_id(1), "xea new title")]
+        assert isinstance(s.app.screen, TasksScreen)
+        await s.press("j", "f2")
+        assert "enter save" in footer(s) and "esc cancel" in footer(s)
+        await s.press("x", "escape")
+        assert len(calls(s)) == 1
+
+
+@pytest.mark.parametrize("written", ["", "   ", "Asks one"])
+async def test_a_title_that_is_empty_or_the_same_renames_nothing(written: str) -> None:
+    async with stage(some_tasks()) as s:
+        await s.burst(f"\x1bOQ\x01\x0b{written}\r")
+        assert calls(s) == []
+
+
+async def test_a_creation_without_an_answer_is_not_renamed() -> None:
+    store = some_tasks()
+    store.create(CreateTask(repo="/src/shop", prompt="new", task_id=task_id(80)))
+    async with stage(store) as s:
+        the_list(s).put_cursor(task_id(80))
+        await s.press("f2")
+        assert [said.message for said in s.app._notifications] == [
+            "Not now: the backend has not answered for this task yet."
+        ]
+
+
 async def test_copying_branch_and_id() -> None:
     async with stage(some_tasks()) as s:
         await s.press("y")

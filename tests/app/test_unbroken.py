@@ -18,6 +18,7 @@ from foundry_tui.screens.diagnostics import DiagnosticsScreen
 from foundry_tui.screens.help import HelpScreen
 from foundry_tui.screens.new_session import NewSessionScreen
 from foundry_tui.screens.new_task import NewTaskScreen
+from foundry_tui.screens.rename import RenameScreen
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.widgets.task_header import TaskHeader
 from foundry_tui.widgets.transcript import Transcript
@@ -33,6 +34,7 @@ OPENED: dict[str, Callable[[FoundryApp], Screen[Any]]] = {
     "new-task": lambda _: NewTaskScreen(),
     "new-session": lambda _: NewSessionScreen(make_task(1)),
     "confirm": lambda _: ConfirmScreen("Remove it?", (), "Remove"),
+    "rename": lambda _: RenameScreen(make_task(1)),
     "help": lambda app: HelpScreen(app.context(), []),
     "diagnostics": lambda _: DiagnosticsScreen(),
 }
