@@ -490,7 +490,7 @@ async def test_a_title_that_is_empty_or_the_same_renames_nothing(written: str) -
 
 async def test_a_creation_without_an_answer_is_not_renamed() -> None:
     store = some_tasks()
-    store.create(CreateTask(repo="/src/shop", prompt="new", task_id=task_id(80)))
+    store.create(CreateTask(repo="/src/shop", prompt="new", task_id=task_id(80), session_id="s-80"))
     async with stage(store) as s:
         the_list(s).put_cursor(task_id(80))
         await s.press("f2")
