@@ -132,7 +132,10 @@ class TaskPanes:
         if task is None:
             return
         state = (task.task_id, task.status)
-        if state != self._diff_of:
+        if isinstance(task, TaskDetail) and task.sandbox is None and task.status not in ENDED:
+            self._diff_of = None
+            view.show((), "There is no sandbox yet, so nothing was changed.")
+        elif state != self._diff_of:
             if self._diff_of is None:
                 view.show((), "Looking for changes")
             self._diff_of = state

@@ -714,3 +714,10 @@ def test_a_request_is_the_same_whatever_its_ids() -> None:
     one = CreateTask(repo="/a", prompt="b", task_id="1")
     assert is_same_request(one, CreateTask(repo="/a", prompt="b", task_id="2"))
     assert not is_same_request(one, CreateTask(repo="/a", prompt="c", task_id="1"))
+
+
+async def test_without_a_sandbox_nothing_is_looked_for() -> None:
+    async with opened(scenes.status_scene(TaskStatus.QUEUED)) as on:
+        await on.press("c")
+        assert "There is no sandbox yet, so nothing was changed." in text_of(on, ChangesView)
+        assert on.commands.looked_at == []
