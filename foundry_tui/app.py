@@ -35,6 +35,7 @@ from foundry_tui.view.news import NewsDesk
 from foundry_tui.widgets.bars import ActionBar
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from textual.driver import Driver
     from textual.filter import LineFilter
 
@@ -177,6 +178,12 @@ class FoundryApp(KeysInOrder, TaskActions):
         self.set_interval(1, self._tick)
         if self._on_first_paint is not None:
             self.call_after_refresh(self._on_first_paint)
+
+    def exit(self, result: None = None, return_code: int = 0, message: "RenderableType | None" = None) -> None:
+        for screen in self._screens():
+            if screen.is_mounted:
+                screen.keep_written()
+        super().exit(result, return_code, message)
 
     def on_unmount(self) -> None:
         self._archive_pending_now()

@@ -107,6 +107,9 @@ class FoundryScreen(Screen[ResultT]):
     def on_tick(self) -> None:
         """A second has passed: ages and durations are to be drawn anew. Called only while the screen is mounted."""
 
+    def keep_written(self) -> None:
+        """Keep what is written here for the next time: the app ends, perhaps before a field could tell of it."""
+
     def shows_task(self, task_id: str) -> bool:
         """Whether a person looks at this task here, so that no notification is needed."""
         return False

@@ -74,9 +74,11 @@ class NewSessionScreen(FoundryDialog[Wanted]):
     @on(Completion.Taken)
     def _changed(self) -> None:
         self._judge()
-        if not self.is_current:
-            # It was sent by the key that came next.
-            return
+        if self.is_current:
+            # Else it was sent by the key that came next.
+            self.keep_written()
+
+    def keep_written(self) -> None:
         name, agent, drafts = self._value("name"), self._value("agent"), self.foundry.commands.drafts
         if name or agent:
             drafts.put(self._draft_key, CreateTask(repo=self._about.repo_id, prompt="", title=name, agent=agent))

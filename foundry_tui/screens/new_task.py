@@ -241,10 +241,8 @@ class NewTaskScreen(FoundryDialog[None]):
     @on(TextArea.Changed)
     def _changed(self, message: Input.Changed | TextArea.Changed | Completion.Taken) -> None:
         self._judge_all()
-        values = self.values
-        if values != self._kept:
-            # A repository that is only passed while its path is typed keeps its own draft.
-            self._keep(values, of_repo=message.control.id != "repo")
+        # A repository that is only passed while its path is typed keeps its own draft.
+        self.keep_written(of_repo=message.control.id != "repo")
 
     @on(Input.Submitted)
     def _next_field(self) -> None:
@@ -410,6 +408,11 @@ class NewTaskScreen(FoundryDialog[None]):
         self.dismiss(None)
 
     # Drafts.
+
+    def keep_written(self, *, of_repo: bool = True) -> None:
+        values = self.values
+        if values != self._kept:
+            self._keep(values, of_repo=of_repo)
 
     @property
     def _again(self) -> str:

@@ -428,9 +428,9 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
     # Messages of the widgets.
 
     @on(Composer.Changed)
-    def _written(self, message: Composer.Changed) -> None:
+    def keep_written(self) -> None:
         if self._session_id is not None:
-            self._unsent.write(self._session_id, message.text_area.text)
+            self._unsent.write(self._session_id, self._composer.text)
 
     @on(events.DescendantFocus)
     @on(events.DescendantBlur)
