@@ -3,12 +3,12 @@
 import errno
 import os
 import stat
-from pathlib import Path
+from os import PathLike
 
 _SMALL = 64 * 1024
 
 
-def read_text(path: Path, limit: int = _SMALL) -> str | None:
+def read_text(path: str | PathLike[str], limit: int = _SMALL) -> str | None:
     """The text of a regular file, at most `limit` bytes of it; None when there is none to be read.
 
     Undecodable bytes become lone surrogates. Touches the disk; safe to run in a thread.
@@ -30,7 +30,7 @@ def read_text(path: Path, limit: int = _SMALL) -> str | None:
         os.close(descriptor)
 
 
-def symbolic_ref(path: Path) -> str | None:
+def symbolic_ref(path: str) -> str | None:
     """The ref that a file such as HEAD points to (`refs/heads/main`), or None when it names a commit or nothing."""
     text = read_text(path)
     if text is None or not text.startswith("ref:"):
@@ -39,38 +39,36 @@ def symbolic_ref(path: Path) -> str | None:
     return target or None
 
 
-def is_git_dir(path: Path) -> bool:
-    """Whether git would take this folder for the inside of a repository (`.git`, or a bare one).
+def common_dir(git_dir: str) -> str | None:
+    """Where refs and objects live: the folder itself, or for a linked worktree that of its main repository.
 
-    Raises `PermissionError` when it may not be looked at.
+    None when git would not take the folder for the inside of a repository (`.git`, or a bare one). Raises
+    `PermissionError` when it may not be looked at.
     """
-    if not _exists(path / "HEAD", follow=False):
-        return False
-    common = common_dir(path)
-    return _exists(common / "objects") and _exists(common / "refs") and _has_head(path)
-
-
-def common_dir(git_dir: Path) -> Path:
-    """Where refs and objects live: the folder itself, or for a linked worktree that of its main repository."""
-    text = read_text(git_dir / "commondir")
+    if mode_of(os.path.join(git_dir, "HEAD"), follow=False) is None:
+        return None
+    text = read_text(os.path.join(git_dir, "commondir"))
     target = text.strip("\n") if text else ""
-    return Path(os.path.normpath(git_dir / target)) if target else git_dir
+    common = os.path.normpath(os.path.join(git_dir, target)) if target else git_dir
+    has_inside = all(mode_of(os.path.join(common, name)) is not None for name in ("objects", "refs"))
+    return common if has_inside and _has_head(git_dir) else None
 
 
-def _has_head(git_dir: Path) -> bool:
-    text = read_text(git_dir / "HEAD", 1_024)
+def mode_of(path: str, *, follow: bool = True) -> int | None:
+    """The type and permissions of what has this name, or None; raises `PermissionError` when that may not be known."""
+    try:
+        return os.stat(path, follow_symlinks=follow).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _has_head(git_dir: str) -> bool:
+    path = os.path.join(git_dir, "HEAD")
+    text = read_text(path, 1_024)
     if text is None:
-        if _exists(git_dir / "HEAD") and not os.access(git_dir / "HEAD", os.R_OK):
-            raise PermissionError(errno.EACCES, "permission denied", str(git_dir / "HEAD"))
+        if mode_of(path) is not None and not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, "permission denied", path)
         # Very old repositories have HEAD as a symbolic link to a branch that may not exist yet.
-        return (git_dir / "HEAD").is_symlink()
+        return os.path.islink(path)
     head = text.strip()
     return head.startswith("ref:") or (len(head) in (40, 64) and all(char in "0123456789abcdef" for char in head))
-
-
-def _exists(path: Path, *, follow: bool = True) -> bool:
-    try:
-        path.stat(follow_symlinks=follow)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True

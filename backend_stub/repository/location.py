@@ -5,10 +5,11 @@ import hashlib
 import os
 import re
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend_stub.repository.files import common_dir, is_git_dir, read_text, symbolic_ref
+from backend_stub.repository.files import common_dir, mode_of, read_text, symbolic_ref
 from foundry_tui.contract.records import Repo
 
 _SCHEMES = {"https": 443, "http": 80, "ssh": 22, "git": 9418, "file": None}
@@ -59,12 +60,13 @@ def find_repository(place: str) -> Repo:
     if is_remote(text):
         return find_remote(text)
     folders = find_folders(text)
-    if not _is_utf8(str(folders.top)):
+    top = str(folders.top)
+    if not _is_utf8(top):
         raise NotARepositoryError("The folder's real name is not UTF-8, so it cannot be told. Rename it.")
     return Repo(
-        repo_id=_id_of(str(folders.top)),
-        label=folders.top.name.removesuffix(".git") or str(folders.top),
-        path=str(folders.top),
+        repo_id=_id_of(top),
+        label=folders.top.name.removesuffix(".git") or top,
+        path=top,
         default_branch=default_branch(folders),
     )
 
@@ -109,7 +111,7 @@ def find_folders(path: str) -> Folders:
     Touches the disk; safe to run in a thread. Raises `NotARepositoryError`.
     """
     start = _real_folder(path)
-    for folder in (start, *start.parents):
+    for folder in _upwards(start):
         try:
             found = _repository_at(folder)
         except PermissionError:
@@ -120,7 +122,7 @@ def find_folders(path: str) -> Folders:
             raise NotARepositoryError(f"{folder} cannot be read: {_reason(error)}.") from None
         if found is not None:
             return found
-    if _is_there(start / ".git"):
+    if mode_of(os.path.join(start, ".git"), follow=False) is not None:
         raise NotARepositoryError(
             f"{start} has a .git, but it is empty or damaged. Repair it, or run `git init` in the folder."
         )
@@ -134,17 +136,17 @@ def default_branch(folders: Folders) -> str | None:
 
     Touches the disk; safe to run in a thread.
     """
-    origin = _told_ref(folders.common / "refs" / "remotes" / "origin" / "HEAD")
+    origin = _told_ref(os.path.join(folders.common, "refs/remotes/origin/HEAD"))
     if origin is not None and origin.startswith("refs/remotes/origin/"):
         return origin.removeprefix("refs/remotes/origin/")
-    head = _told_ref(folders.git_dir / "HEAD")
+    head = _told_ref(os.path.join(folders.git_dir, "HEAD"))
     # Where refs are kept in a table, HEAD points to a name that no branch can have.
     if head is not None and head.startswith("refs/heads/") and head != "refs/heads/.invalid":
         return head.removeprefix("refs/heads/")
     return None
 
 
-def _told_ref(path: Path) -> str | None:
+def _told_ref(path: str) -> str | None:
     ref = symbolic_ref(path)
     return ref if ref is not None and _is_utf8(ref) else None
 
@@ -158,14 +160,14 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def _real_folder(path: str) -> Path:
+def _real_folder(path: str) -> str:
     if path.startswith("~"):
         raise NotARepositoryError("Write the path in full: the backend does not know whose home folder ~ means.")
-    if not Path(path).is_absolute():
+    if not os.path.isabs(path):
         raise NotARepositoryError("Give an absolute path (one that begins with /) or a git URL.")
     try:
         real = os.path.realpath(path, strict=True)
-        mode = Path(real).stat().st_mode
+        mode = os.stat(real).st_mode
     except FileNotFoundError:
         raise NotARepositoryError(f"There is no folder {path}. Check the spelling.") from None
     except NotADirectoryError:
@@ -180,41 +182,54 @@ def _real_folder(path: str) -> Path:
         raise NotARepositoryError("A path cannot contain null characters or broken Unicode.") from None
     if not stat.S_ISDIR(mode):
         raise NotARepositoryError(f"{path} is a file. Give the repository's folder.")
-    return Path(real)
+    return real
 
 
-def _repository_at(folder: Path) -> Folders | None:
-    inside = folder / ".git"
-    if _is_there(inside):
-        if inside.is_dir():
-            real = Path(os.path.realpath(inside)) if inside.is_symlink() else inside
-            if is_git_dir(real):
-                common = common_dir(real)
-                return Folders(folder, real, common if common is real else Path(os.path.realpath(common)))
+def _upwards(folder: str) -> Iterator[str]:
+    """A real folder and all that it is in."""
+    yield folder
+    while (above := os.path.dirname(folder)) != folder:
+        folder = above
+        yield folder
+
+
+def _repository_at(folder: str) -> Folders | None:
+    inside = os.path.join(folder, ".git")
+    mode = mode_of(inside, follow=False)
+    if mode is not None:
+        if stat.S_ISDIR(mode) or os.path.isdir(inside):
+            real = os.path.realpath(inside) if stat.S_ISLNK(mode) else inside
+            common = common_dir(real)
+            if common is not None:
+                return _folders(folder, real, common if common is real else os.path.realpath(common))
         else:
             return _pointed_to(folder, inside)
-    if is_git_dir(folder) and (folder / "objects").is_dir():
-        if folder.name == ".git":
-            return Folders(folder.parent, folder, common_dir(folder))
-        return Folders(folder, folder, common_dir(folder))
+    common = common_dir(folder)
+    if common is not None and os.path.isdir(os.path.join(folder, "objects")):
+        return _folders(os.path.dirname(folder) if os.path.basename(folder) == ".git" else folder, folder, common)
     return None
 
 
-def _pointed_to(folder: Path, pointer: Path) -> Folders:
+def _folders(top: str, git_dir: str, common: str) -> Folders:
+    return Folders(Path(top), Path(git_dir), Path(common))
+
+
+def _pointed_to(folder: str, pointer: str) -> Folders:
     """The repository whose `.git` is a file: a linked worktree or a submodule."""
     text = read_text(pointer)
     if text is None or not text.startswith("gitdir:"):
         if not os.access(pointer, os.R_OK):
-            raise PermissionError(errno.EACCES, "permission denied", str(pointer))
+            raise PermissionError(errno.EACCES, "permission denied", pointer)
         raise NotARepositoryError(
             f"{pointer} does not say where its repository is. Repair it with `git worktree repair`."
         )
-    git_dir = Path(os.path.realpath(folder / text[7:].strip()))
-    if not is_git_dir(git_dir):
+    git_dir = os.path.realpath(os.path.join(folder, text[7:].strip()))
+    common = common_dir(git_dir)
+    if common is None:
         raise NotARepositoryError(
             f"{pointer} points to {git_dir}, which is no repository. If it was moved, run `git worktree repair` there."
         )
-    return Folders(folder, git_dir, Path(os.path.realpath(common_dir(git_dir))))
+    return _folders(folder, git_dir, os.path.realpath(common))
 
 
 def _with_scheme(scheme: str, rest: str) -> tuple[str, str]:
@@ -262,15 +277,6 @@ def _scp_like(url: str) -> tuple[str, str]:
 
 def _id_of(place: str) -> str:
     return "repo-" + hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-
-
-def _is_there(path: Path) -> bool:
-    """Whether something has this name; raises `PermissionError` when that may not be known."""
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
 
 
 def _reason(error: OSError) -> str:
