@@ -179,30 +179,28 @@ def _hold_branch(change: Change, transaction: Transaction) -> None:
 
 def _write_prompts(change: Change, transaction: Transaction) -> None:
     for prompt in change.prompts:
-        changed = transaction.execute(
-            "UPDATE prompts SET state = ?, body = ? WHERE prompt_id = ? AND session_id = ?",
-            (prompt.state, encode(prompt), prompt.prompt_id, prompt.session_id),
-        ).rowcount
-        if changed:
-            continue
-        if transaction.execute("SELECT 1 FROM prompts WHERE prompt_id = ?", (prompt.prompt_id,)).fetchone():
-            raise IdTakenError("prompt_id", prompt.prompt_id)
-        transaction.execute(
-            "INSERT INTO prompts (prompt_id, session_id, task_id, state, body) VALUES (?, ?, ?, ?, ?)",
+        written = transaction.execute(
+            "INSERT INTO prompts (prompt_id, session_id, task_id, state, body) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (prompt_id) DO UPDATE SET state = excluded.state, body = excluded.body "
+            "WHERE session_id = excluded.session_id",
             (prompt.prompt_id, prompt.session_id, change.task.task_id, prompt.state, encode(prompt)),
-        )
+        ).rowcount
+        if not written:
+            raise IdTakenError("prompt_id", prompt.prompt_id)
 
 
 def _write_history(change: Change, transaction: Transaction) -> Sequence[HistoryEvent]:
     told: list[HistoryEvent] = []
+    rows: list[tuple[int, str, bytes]] = []
     for kind, payload in change.history:
         event = HistoryEvent(
             seq=transaction.seq + 1, task_id=change.task.task_id, kind=kind, at=change.at, payload=payload
         )
         body = encode(event)
         seq = transaction.event(EventName.HISTORY, change.task.task_id, "", body)
-        transaction.execute("INSERT INTO history VALUES (?, ?, ?)", (seq, change.task.task_id, body))
+        rows.append((seq, change.task.task_id, body))
         told.append(event)
+    transaction.executemany("INSERT INTO history VALUES (?, ?, ?)", rows)
     return told
 
 
@@ -219,7 +217,11 @@ def put_repo(repo: Repo, transaction: Transaction, *, tell: bool = True) -> tupl
 def _put(repo: Repo, transaction: Transaction) -> None:
     body = encode(repo)
     seq = transaction.event(EventName.REPO, "", "", body)
-    transaction.execute("INSERT OR REPLACE INTO repos VALUES (?, ?, ?)", (repo.repo_id, seq, body))
+    transaction.execute(
+        "INSERT INTO repos VALUES (?, ?, ?) "
+        "ON CONFLICT (repo_id) DO UPDATE SET seq = excluded.seq, body = excluded.body",
+        (repo.repo_id, seq, body),
+    )
 
 
 def prune(task_id: str, transaction: Transaction) -> None:
