@@ -1,5 +1,6 @@
 """What all tests share: asyncio as the event loop, and nothing of the machine's own settings."""
 
+import compileall
 import os
 import signal
 from collections.abc import Callable
@@ -18,6 +19,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None, max_examples=1_000)
 settings.load_profile("steady")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile what the processes of the tests import, as where it is installed: some machines keep no byte code."""
+    if not hasattr(session.config, "workerinput"):
+        for package in ("foundry_tui", "backend_stub"):
+            compileall.compile_dir(session.config.rootpath / package, quiet=2)
 
 
 @pytest.fixture(scope="session")
