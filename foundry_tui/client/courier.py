@@ -9,6 +9,7 @@ from anyio.abc import TaskGroup
 
 from foundry_tui.client.api import ApiProblem, Unreachable
 from foundry_tui.client.backoff import wait_after
+from foundry_tui.contract.problems import Problem
 
 T = TypeVar("T")
 
@@ -68,12 +69,13 @@ class Courier:
         needed: Callable[[], bool] | None = None,
         done: frozenset[int] = frozenset(),
         maybe_done: bool = False,
+        put_off: Callable[[Problem], None] | None = None,
     ) -> T | None:
         """The answer to `call`, which is repeated with back-off while none comes, for `patience` seconds.
 
         None when `needed` says that no answer is owed any more, or when a repetition is refused with a status in
-        `done`, which shows that an earlier attempt got through; `maybe_done`: there was one. Raises `ApiProblem` and,
-        in the end, `Unreachable`.
+        `done`, which shows that an earlier attempt got through; `maybe_done`: there was one. `put_off` is told of each
+        answer that says no more than "not now". Raises `ApiProblem` and, in the end, `Unreachable`.
         """
         deadline = anyio.current_time() + patience
         failures = 0
@@ -90,6 +92,8 @@ class Courier:
                     return None
                 if error.problem.status not in _PASSING or anyio.current_time() >= deadline:
                     raise
+                if put_off is not None:
+                    put_off(error.problem)
             failures += 1
             with anyio.move_on_after(wait_after(failures, self._rng)):
                 await again.wait()

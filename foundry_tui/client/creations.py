@@ -37,6 +37,7 @@ class Creation(Struct, frozen=True, kw_only=True):
     """A task that the user asked for and that the backend has not confirmed.
 
     `request` has its task_id and session_id. `since` is when the user asked, in milliseconds since the epoch.
+    `problem` is why it was refused, or why it was put off the last time.
     """
 
     request: CreateTask

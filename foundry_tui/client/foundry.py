@@ -358,7 +358,8 @@ class Foundry:
 
         async def job() -> None:
             try:
-                await self._courier.deliver(create, patience=math.inf, needed=owed)
+                put_off = partial(self.store.put_off, task_id)
+                await self._courier.deliver(create, patience=math.inf, needed=owed, put_off=put_off)
             except (ApiProblem, Unreachable) as error:
                 if isinstance(error, ApiProblem) and owed():
                     self.store.refused(task_id, error.problem)

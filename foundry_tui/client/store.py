@@ -260,6 +260,12 @@ class Store:
         if creation is not None:
             self._put_creation(replace(creation, state=CreationState.REFUSED, problem=problem))
 
+    def put_off(self, task_id: str, problem: Problem) -> None:
+        """The backend cannot take a creation now, for this reason; it stays pending."""
+        creation = self._asked.creations.get(task_id)
+        if creation is not None and creation.state is CreationState.PENDING and creation.problem != problem:
+            self._put_creation(replace(creation, problem=problem))
+
     def retry_creation(self, task_id: str) -> Creation | None:
         """A refused creation is pending again; None when there is none."""
         creation = self._asked.creations.get(task_id)

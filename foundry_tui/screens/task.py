@@ -339,6 +339,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
             pending=context.pending,
             asks=context.permission is not None,
             live=self._freshness().is_live,
+            put_off=self.creation.problem if self.creation is not None else None,
         )
         text = words.text if not context.refused else ""
         below = 0 if self._transcript.following else self._transcript.lines_below

@@ -118,16 +118,21 @@ def turn_words(
     pending: bool,
     asks: bool,
     live: bool = True,
+    put_off: Problem | None = None,
 ) -> Words:
     """What a session is doing: `pending` if the backend has not answered the task's creation, nothing if it `asks`.
 
-    What is not `live` is said to be so as of when it was last heard.
+    What is not `live` is said to be so as of when it was last heard. `put_off` is why the backend could not take the
+    creation so far.
     """
     ended = _ended_words(task, glyphs)
     if ended is not None:
         return ended
     if pending and not live:
         return Words("Kept here, and handed to the backend as soon as that answers", "warning", glyphs.pending)
+    if pending and put_off is not None:
+        reason = (put_off.detail or put_off.title).rstrip(".")
+        return Words(f"{reason}: kept here, and handed over again", "warning", None)
     words = _session_words(task, session, glyphs, now, pending=pending, asks=asks)
     if live or not words.text:
         return words

@@ -283,6 +283,13 @@ def pending_scene() -> Store:
     return store
 
 
+def put_off_scene() -> Store:
+    """A creation that the backend cannot take just now."""
+    store = pending_scene()
+    store.put_off(TASK, Problem(status=503, title="Not stored", detail="The backend's disk is full."))
+    return store
+
+
 def refused_scene() -> Store:
     """A creation that the backend refused because of two fields."""
     store = pending_scene()
@@ -344,6 +351,7 @@ SCENES: dict[str, Callable[[], Store]] = {
     "leftover": leftover_scene,
     "turn-failed": turn_failed_scene,
     "pending": pending_scene,
+    "put-off": put_off_scene,
     "refused": refused_scene,
     "deleted": deleted_scene,
     "offline": offline_scene,

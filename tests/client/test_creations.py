@@ -196,7 +196,11 @@ def test_a_backend_that_cannot_commit_just_now_is_asked_again() -> None:
             return super()._carry_out(method, path, body)
 
     async def test(app: App) -> None:
-        app.commands.create(REQUEST)
+        task_id = app.commands.create(REQUEST)
+        await until(lambda: app.store.creations[task_id].problem is not None)
+        creation = app.store.creations[task_id]
+        assert creation.state is CreationState.PENDING
+        assert creation.problem is not None and creation.problem.detail == "the disk is full"
         await until(lambda: len(app.backend.world.tasks) == 1)
         await until(app.up_to_date)
         assert not app.problems
