@@ -152,16 +152,31 @@ async def branches(folder: str, *, told: Told | None = None, timeout: float = TI
     return split_refs(refs.text.split("\n"), remotes.text.split("\n")).names
 
 
+async def branches_of_remote(remote: str, *, told: Told | None = None, timeout: float = TIMEOUT) -> frozenset[str]:
+    """All branch names that the repository of this URL has now; raises `GitError`."""
+    heads = await run_git(os.sep, "ls-remote", "--quiet", "--heads", "--", remote, told=told, timeout=timeout)
+    return split_refs((line.partition("\t")[2] for line in heads.text.split("\n")), ()).names
+
+
 def explain(arguments: Collection[str], folder: str, exit_code: int, errors: str) -> GitError:
     """The failure of a git command as a sentence for people, with no credentials in it."""
+    words = tuple(arguments)
+    # These two are no matter of the folder that they are run in.
+    url = words[words.index("--") + 1] if _verb(words) in ("clone", "ls-remote") else None
+    place = {
+        "folder": folder,
+        "remote": url or f"The remote of {folder}",
+        "test": f"git ls-remote {url}" if url else f"git -C {folder} fetch",
+    }
     for pattern, sentence, retryable in _SENTENCES:
         match = pattern.search(errors)
         if match is not None:
-            return GitError(without_credentials(sentence.format(*match.groups(), folder=folder)), retryable=retryable)
+            return GitError(without_credentials(sentence.format(*match.groups(), **place)), retryable=retryable)
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     said = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
     reason = re.sub(r"^(?:fatal|error): ", "", said[-1])[:300] if said else f"exit code {exit_code}"
-    return GitError(f"git {_verb(arguments)} failed: {without_credentials(reason)}. Try it by hand in {folder}.")
+    by_hand = f"`{place['test']}` by hand" if url else f"it by hand in {folder}"
+    return GitError(without_credentials(f"git {_verb(words)} failed: {reason}. Try {by_hand}."))
 
 
 def without_credentials(text: str) -> str:
@@ -287,13 +302,13 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str, bool], ...] = tuple(
         (
             r"could not read (?:username|password)|authentication failed|permission denied \(|terminal prompts disabled"
             r"|host key verification failed",
-            "The remote wants a login that git does not have here. Try `git fetch` in {folder} by hand, then again.",
+            "{remote} wants a login that git does not have here. Try `{test}` by hand, then again.",
             False,
         ),
         (
             r"could not resolve host|could not read from remote|connection (?:refused|timed out|reset)|unable to access"
             r"|network is unreachable",
-            "The remote of {folder} cannot be reached. Check the network and the remote's URL.",
+            "{remote} cannot be reached. Check the network and the URL.",
             True,
         ),
         (

@@ -204,6 +204,14 @@ def test_known_failures_are_said_in_words(errors: str, word: str, retryable: boo
     assert "fatal" not in error.message
 
 
+def test_what_a_url_is_asked_in_vain_is_no_matter_of_a_folder() -> None:
+    for arguments in (("clone", "--quiet", "--", "git@h:o/n", "/r/n"), ("ls-remote", "--heads", "--", "git@h:o/n")):
+        for errors in ("git@h: Permission denied (publickey).", "fatal: unable to access", "fatal: odd"):
+            message = explain(arguments, "/r", 128, errors).message
+            assert "git@h:o/n" in message
+            assert "/r" not in message
+
+
 def test_an_unknown_failure_keeps_its_reason_but_no_secret() -> None:
     errors = "hint: x\nfatal: odd thing at https://me:s3cret@host/o/n happened\n"
     assert explain(("fetch", "x"), "/r", 128, errors).message == (
