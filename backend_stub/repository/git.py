@@ -69,6 +69,12 @@ _FORGOTTEN = frozenset(
 """Variables that would point git at another repository than the one it is run in."""
 
 
+_TALKING = frozenset(["clone", "fetch", "ls-remote"])
+"""Commands that talk to a remote."""
+_SSH = re.compile(r"^(?:\S*/)?ssh(?=\s|$)(?!.*batchmode)", re.IGNORECASE | re.DOTALL)
+"""The program of a command that is ssh itself and is not told about questions; what else it may be takes no options."""
+
+
 @dataclass(frozen=True)
 class Command:
     """A command that was run: `exit_code` is negative when a signal ended it, None when it could not be started."""
@@ -113,13 +119,16 @@ async def run_git(
     returns. `environment` adds variables to those of this process.
     """
     argv = ("git", *arguments)
+    variables = {**_environment(folder), **(environment or {})}
+    if _verb(arguments) in _TALKING:
+        variables |= await _ssh(folder, variables, told, timeout)
     started = time.monotonic_ns()
     exit_code: int | None = None
     process: Process | None = None
     try:
         with anyio.CancelScope(shield=True):
             # Cancelled half-way, it would leave a process that nobody ends.
-            process = await _start(argv, folder, {**_environment(folder), **(environment or {})})
+            process = await _start(argv, folder, variables)
         assert process is not None
         with anyio.fail_after(timeout):
             stdout, stderr = await _read(process)
@@ -200,6 +209,7 @@ def _environment(folder: str) -> dict[str, str]:
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": "",
         "SSH_ASKPASS": "",
+        "SSH_ASKPASS_REQUIRE": "never",
         "GCM_INTERACTIVE": "never",
         "GIT_PAGER": "cat",
         "GIT_OPTIONAL_LOCKS": "0",
@@ -207,12 +217,23 @@ def _environment(folder: str) -> dict[str, str]:
         "GIT_CEILING_DIRECTORIES": str(PurePath(folder).parent),
         "GIT_CONFIG_COUNT": str(len(_QUIET)),
     }
-    if "GIT_SSH_COMMAND" not in kept and "GIT_SSH" not in kept:
-        kept["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
     for number, (name, value) in enumerate(_QUIET.items()):
         kept[f"GIT_CONFIG_KEY_{number}"] = name
         kept[f"GIT_CONFIG_VALUE_{number}"] = value
     return kept
+
+
+async def _ssh(folder: str, environment: Mapping[str, str], told: Told | None, timeout: float) -> dict[str, str]:
+    """The variable that has the person's own ssh command run, in git's order of precedence, and without questions."""
+    command = environment.get("GIT_SSH_COMMAND")
+    if not command:
+        configured = await run_git(
+            folder, "config", "--default", "", "--get", "core.sshCommand", told=told, timeout=timeout
+        )
+        command = configured.text.strip()
+    if not command and environment.get("GIT_SSH"):
+        return {}
+    return {"GIT_SSH_COMMAND": _SSH.sub(r"\g<0> -o BatchMode=yes", command or "ssh", count=1)}
 
 
 async def _start(argv: tuple[str, ...], folder: str, environment: Mapping[str, str]) -> Process:
