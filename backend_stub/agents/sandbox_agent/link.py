@@ -1,7 +1,7 @@
 """JSON-RPC with one agent process through its server: requests by POST, what the agent sends by a resumable stream."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import httpx_sse
@@ -10,6 +10,8 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from backend_stub.agents.sandbox_agent.server import Server
 from backend_stub.providers.base import AgentError
+
+T = TypeVar("T")
 
 METHOD_NOT_FOUND = -32601
 _REPLY_LIMIT = 60.0
@@ -45,6 +47,14 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
 def message_of(text: str) -> Message:
     """The message of its JSON; raises `msgspec.DecodeError`."""
     return _message.decode(text)
+
+
+def converted(raw: Raw, type_: type[T]) -> T:
+    """What the agent sent, as a record; raises `AgentError`."""
+    try:
+        return msgspec.json.decode(raw, type=type_)
+    except msgspec.DecodeError as error:
+        raise AgentError(f"the agent's answer makes no sense: {error}") from error
 
 
 class _Problem(Struct, frozen=True):

@@ -4,7 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import anyio
 import anyio.to_thread
@@ -14,12 +14,11 @@ from anyio.abc import TaskGroup
 from msgspec import Raw, Struct
 
 from backend_stub.agents.sandbox_agent import processes
-from backend_stub.agents.sandbox_agent.link import AnsweredError, Link, Message, RefusedError, message_of
+from backend_stub.agents.sandbox_agent.handshake import introduce
+from backend_stub.agents.sandbox_agent.link import Link, Message, RefusedError, converted, message_of
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, SessionState, StateFolder
 from backend_stub.providers.base import AgentError
 
-PROTOCOL_VERSION = 1
-AUTH_REQUIRED = -32000
 RECEIPT_GRACE = 0.25
 """Seconds in which a prompt that was handed over may still be refused before it counts as received."""
 REFUSAL_WAIT = 1.0
@@ -27,9 +26,6 @@ REFUSAL_WAIT = 1.0
 EVIDENCE_WAIT = 0.5
 """Seconds to look in the replayed stream for signs that the agent has a prompt that was being sent at a restart."""
 RECONNECTS = 20
-CLIENT = {"name": "foundry", "version": "1"}
-
-T = TypeVar("T")
 STOP_GRACE = 10.0
 """Seconds that an agent has to end its turn after it was told to stop."""
 CANCELLED: dict[str, Any] = {"outcome": {"outcome": "cancelled"}}
@@ -51,18 +47,6 @@ class Owner(Protocol):
     def turn_over(self, session: "Session") -> None:
         """The agent has ended a turn, whether or not somebody follows it."""
         ...
-
-
-class _Capabilities(Struct, rename="camel"):
-    load_session: bool = False
-
-
-class _Initialized(Struct, rename="camel"):
-    agent_capabilities: _Capabilities = msgspec.field(default_factory=_Capabilities)
-
-
-class _NewSession(Struct, rename="camel"):
-    session_id: str
 
 
 class _Exit(Struct):
@@ -142,7 +126,7 @@ class Session:
         remembers = False
         try:
             with self._opening:
-                remembers = await self._introduce(cwd)
+                remembers = await introduce(self.link, self.state, cwd, self._ask_and_catch_up)
         finally:
             self._opening = None
             after = await anyio.to_thread.run_sync(self.link.server.agents_running)
@@ -153,41 +137,9 @@ class Session:
             raise self.lost
         return remembers
 
-    async def _introduce(self, cwd: str) -> bool:
-        agent = self.state.agent
-        result = await self.link.request(
-            self._number(),
-            "initialize",
-            {
-                "protocolVersion": PROTOCOL_VERSION,
-                "clientCapabilities": {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False},
-                "clientInfo": CLIENT,
-            },
-            agent=agent,
-        )
-        self.state.can_load = _convert(result, _Initialized).agent_capabilities.load_session
-        place: dict[str, Any] = {"cwd": cwd, "mcpServers": []}
-        try:
-            if self.state.acp_session and self.state.can_load:
-                try:
-                    await self._ask_and_catch_up("session/load", {"sessionId": self.state.acp_session, **place})
-                except AnsweredError:
-                    self.state.acp_session = ""
-                else:
-                    return True
-            result = await self._ask_and_catch_up("session/new", place)
-        except AnsweredError as error:
-            if error.code == AUTH_REQUIRED:
-                raise AgentError(
-                    f"{agent} wants a login: run it once by hand and log in. It said: {error.message}", retryable=False
-                ) from error
-            raise
-        self.state.acp_session = _convert(result, _NewSession).session_id
-        return False
-
     async def _ask_and_catch_up(self, method: str, params: dict[str, Any]) -> Raw:
         """Ask, and read the stream up to the answer, so that what was replayed counts for no turn."""
-        number = self._number()
+        number = self.state.number()
         caught_up = anyio.Event()
         self._awaited = (number, caught_up)
         result = await self.link.request(number, method, params)
@@ -212,11 +164,6 @@ class Session:
         async with self._saving:
             copy = msgspec.json.decode(msgspec.json.encode(self.state), type=SessionState)
             await anyio.to_thread.run_sync(self._folder.save_session, copy)
-
-    def _number(self) -> int:
-        number = self.state.next_id
-        self.state.next_id += 1
-        return number
 
     # The stream
 
@@ -273,7 +220,7 @@ class Session:
         if message.method is None:
             self._take_response(number, message)
         elif message.method == "_adapter/agent_exited":
-            await self._lose_agent(_convert(message.params, _Exit).code)
+            await self._lose_agent(converted(message.params, _Exit).code)
         elif message.method in ("session/update", "session/request_permission"):
             if self.active is not None and not (message.request_id and self.stopping_since is not None):
                 self._arrive(Arrival(number, message))
@@ -360,7 +307,7 @@ class Session:
             earlier.settled = True
             # A stream that is read again after a restart begins with what belongs to earlier turns.
             self._floor = max(self._floor, earlier.ended_at)
-        mark = self.state.prompts[prompt_id] = PromptMark(rpc_id=self._number())
+        mark = self.state.prompts[prompt_id] = PromptMark(rpc_id=self.state.number())
         self._inbox.clear()
         self.active = prompt_id
         self.stopping_since = None
@@ -488,10 +435,3 @@ class Session:
         # An agent need not end when its input does.
         if self.state.agent_pid:
             await anyio.to_thread.run_sync(processes.end_tree, self.state.agent_pid, self.state.agent_started)
-
-
-def _convert(raw: Raw, type_: type[T]) -> T:
-    try:
-        return msgspec.json.decode(raw, type=type_)
-    except msgspec.DecodeError as error:
-        raise AgentError(f"the agent's answer makes no sense: {error}") from error
