@@ -140,10 +140,11 @@ class Link:
         except httpx.HTTPError:
             return
 
-    async def events(self, after: int) -> AsyncIterator[tuple[int, Message]]:
+    async def events(self, after: int, opened: Callable[[], None]) -> AsyncIterator[tuple[int, Message]]:
         """What the agent sends, numbered, from behind `after` on, until the connection ends.
 
-        Raises `RefusedError` when the server does not know this agent process, `httpx.HTTPError` for a cut.
+        `opened` is told once the connection stands; what was sent before comes at once then. Raises `RefusedError`
+        when the server does not know this agent process, `httpx.HTTPError` for a cut.
         """
         headers = {"Last-Event-ID": str(after)} if after else {}
         timeout = httpx.Timeout(10.0, read=None)
@@ -153,6 +154,7 @@ class Link:
             if source.response.status_code != 200:
                 await source.response.aread()
                 raise _refusal(source.response)
+            opened()
             async for event in source.aiter_sse():
                 if not event.id.isdigit():
                     continue

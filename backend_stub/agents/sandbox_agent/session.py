@@ -23,8 +23,11 @@ RECEIPT_GRACE = 0.25
 """Seconds in which a prompt that was handed over may still be refused before it counts as received."""
 REFUSAL_WAIT = 1.0
 """Seconds that the server has to refuse a prompt for an agent that turns out to have died."""
-EVIDENCE_WAIT = 0.5
-"""Seconds to look in the replayed stream for signs that the agent has a prompt that was being sent at a restart."""
+EVIDENCE_WAIT = 5.0
+"""Seconds that an agent has to give a sign of a prompt that was being sent at a restart, counted from when we can hear
+it. Models think for seconds before their first word; only a prompt that never arrived waits for nothing."""
+LISTEN_WAIT = 10.0
+"""Seconds in which the stream must stand before that."""
 RECONNECTS = 20
 STOP_GRACE = 10.0
 """Seconds that an agent has to end its turn after it was told to stop."""
@@ -91,6 +94,7 @@ class Session:
         self._refused: AgentError | None = None
         self._floor = 0
         self._over = False
+        self._listening = False
         self._mourned = False
 
     # Opening and closing
@@ -201,7 +205,7 @@ class Session:
 
     async def _read(self) -> None:
         first = True
-        async for number, message in self.link.events(self.position):
+        async for number, message in self.link.events(self.position, self._listen):
             if number <= self.position:
                 continue
             missing = number - self.position - 1
@@ -215,6 +219,10 @@ class Session:
             await self._take(number, message)
             if self.gone():
                 return
+
+    def _listen(self) -> None:
+        self._listening = True
+        self._wake.set()
 
     async def _take(self, number: int, message: Message) -> None:
         if message.method is None:
@@ -292,6 +300,9 @@ class Session:
         """
         mark = self.state.prompts.get(prompt_id)
         if mark is not None and mark.phase == SENDING:
+            with anyio.move_on_after(LISTEN_WAIT):
+                while not self._listening and not self.gone():
+                    await self._woken()
             with anyio.move_on_after(EVIDENCE_WAIT):
                 while not self._inbox and not self.gone():
                     await self._woken()
