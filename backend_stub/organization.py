@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from backend_stub.clock import Chance
 from backend_stub.problems import RefusedError, conflict, wrong_values
 from backend_stub.providers.base import Provider
+from backend_stub.repository.clones import Clones
 from backend_stub.repository.location import NotARepositoryError, find_repository, is_repo_id
-from backend_stub.repository.refs import known_branches
+from backend_stub.repository.refs import NO_BRANCHES, Branches, known_branches
 from backend_stub.settings import Settings
 from backend_stub.storage.base import (
     BranchTakenError,
@@ -61,12 +62,14 @@ class Organization:
         providers: dict[str, Provider],
         settings: Settings,
         chance: Chance,
+        clones: Clones,
         provision: Callable[[str], None],
     ) -> None:
         self._storage = storage
         self._providers = providers
         self._settings = settings
         self._chance = chance
+        self._clones = clones
         self._provision = provision
 
     async def create_task(self, request: CreateTask) -> Created:
@@ -111,14 +114,15 @@ class Organization:
     async def branches(self, repo_id: str) -> tuple[str, ...] | None:
         """The repository's branches as its files tell them, the default first; None when it is unknown."""
         repo = await self._storage.repo(repo_id)
-        if repo is None:
-            return None
-        if repo.path is None:
-            return ()
+        return None if repo is None else (await anyio.to_thread.run_sync(self._known_branches, repo)).sorted()
+
+    def _known_branches(self, repo: Repo) -> Branches:
+        """In a thread: what the repository's folder or clone has; none where there is neither."""
+        place = self._clones.place(repo)
         try:
-            return (await anyio.to_thread.run_sync(known_branches, repo.path)).sorted()
+            return known_branches(place) if place is not None else NO_BRANCHES
         except NotARepositoryError:
-            return ()
+            return NO_BRANCHES
 
     async def _existing(self, task_id: str) -> Created:
         task = await self._storage.task(task_id)
@@ -177,12 +181,7 @@ class Organization:
         # The same request, sent twice at once, must not stand in its own way.
         if self._storage.branch_holder(repo.repo_id, branch) not in (None, task_id):
             raise wrong_values(("branch", f"Another task has the branch {branch}. Choose another, or leave it out."))
-        if repo.path is None:
-            return
-        try:
-            taken = conflicting_branch(branch, known_branches(repo.path).names)
-        except NotARepositoryError:
-            return
+        taken = conflicting_branch(branch, self._known_branches(repo).names)
         if taken == branch:
             raise wrong_values(("branch", f"The branch {branch} exists already. Choose another, or leave it out."))
         if taken is not None:

@@ -1,6 +1,6 @@
 """What a provider of sandboxes promises, what it is given, and how it fails."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -95,8 +95,8 @@ class Provider(Protocol):
         """The agent of a task that names none."""
         ...
 
-    async def ensure_name(self, call: Call) -> None:
-        """The provider's part of settling the name, before branches are compared (such as fetching)."""
+    async def ensure_name(self, call: Call) -> Collection[str]:
+        """The branches that a new one has to differ from, local and remote, as far as can be told now."""
         ...
 
     async def create_sandbox(self, call: Call) -> SandboxMade:

@@ -2,7 +2,7 @@
 
 import difflib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import anyio
@@ -13,6 +13,7 @@ from backend_stub.clock import Chance
 from backend_stub.providers.base import Call, ProviderError, Release, SandboxMade
 from backend_stub.providers.demo_script import CallScript, ScriptError, ScriptFile
 from backend_stub.providers.demo_world import World
+from backend_stub.repository.git import branches
 from foundry_tui.contract.records import FileDiff, FileEdit, Sandbox, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import Diff
 
@@ -38,8 +39,12 @@ class DemoProvider:
     def default_agent(self) -> str:
         return "demo"
 
-    async def ensure_name(self, call: Call) -> None:
+    async def ensure_name(self, call: Call) -> Collection[str]:
         await self._play("ensure_name", call, lambda: None)
+        if call.repo.path is None:
+            return ()
+        call.detail("comparing branches")
+        return await branches(call.repo.path, told=lambda command: call.log(str(command)))
 
     async def create_sandbox(self, call: Call) -> SandboxMade:
         task_id = call.task.task_id

@@ -69,6 +69,12 @@ _FORGOTTEN = frozenset(
 """Variables that would point git at another repository than the one it is run in."""
 
 
+_TALKING = frozenset(["clone", "fetch", "ls-remote"])
+"""Commands that talk to a remote."""
+_SSH = re.compile(r"^(?:\S*/)?ssh(?=\s|$)(?!.*batchmode)", re.IGNORECASE | re.DOTALL)
+"""The program of a command that is ssh itself and is not told about questions; what else it may be takes no options."""
+
+
 @dataclass(frozen=True)
 class Command:
     """A command that was run: `exit_code` is negative when a signal ended it, None when it could not be started."""
@@ -113,13 +119,16 @@ async def run_git(
     returns. `environment` adds variables to those of this process.
     """
     argv = ("git", *arguments)
+    variables = {**_environment(folder), **(environment or {})}
+    if _verb(arguments) in _TALKING:
+        variables |= await _ssh(folder, variables, told, timeout)
     started = time.monotonic_ns()
     exit_code: int | None = None
     process: Process | None = None
     try:
         with anyio.CancelScope(shield=True):
             # Cancelled half-way, it would leave a process that nobody ends.
-            process = await _start(argv, folder, {**_environment(folder), **(environment or {})})
+            process = await _start(argv, folder, variables)
         assert process is not None
         with anyio.fail_after(timeout):
             stdout, stderr = await _read(process)
@@ -152,16 +161,31 @@ async def branches(folder: str, *, told: Told | None = None, timeout: float = TI
     return split_refs(refs.text.split("\n"), remotes.text.split("\n")).names
 
 
+async def branches_of_remote(remote: str, *, told: Told | None = None, timeout: float = TIMEOUT) -> frozenset[str]:
+    """All branch names that the repository of this URL has now; raises `GitError`."""
+    heads = await run_git(os.sep, "ls-remote", "--quiet", "--heads", "--", remote, told=told, timeout=timeout)
+    return split_refs((line.partition("\t")[2] for line in heads.text.split("\n")), ()).names
+
+
 def explain(arguments: Collection[str], folder: str, exit_code: int, errors: str) -> GitError:
     """The failure of a git command as a sentence for people, with no credentials in it."""
+    words = tuple(arguments)
+    # These two are no matter of the folder that they are run in.
+    url = words[words.index("--") + 1] if _verb(words) in ("clone", "ls-remote") else None
+    place = {
+        "folder": folder,
+        "remote": url or f"The remote of {folder}",
+        "test": f"git ls-remote {url}" if url else f"git -C {folder} fetch",
+    }
     for pattern, sentence, retryable in _SENTENCES:
         match = pattern.search(errors)
         if match is not None:
-            return GitError(without_credentials(sentence.format(*match.groups(), folder=folder)), retryable=retryable)
+            return GitError(without_credentials(sentence.format(*match.groups(), **place)), retryable=retryable)
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     said = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
     reason = re.sub(r"^(?:fatal|error): ", "", said[-1])[:300] if said else f"exit code {exit_code}"
-    return GitError(f"git {_verb(arguments)} failed: {without_credentials(reason)}. Try it by hand in {folder}.")
+    by_hand = f"`{place['test']}` by hand" if url else f"it by hand in {folder}"
+    return GitError(without_credentials(f"git {_verb(words)} failed: {reason}. Try {by_hand}."))
 
 
 def without_credentials(text: str) -> str:
@@ -185,6 +209,7 @@ def _environment(folder: str) -> dict[str, str]:
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": "",
         "SSH_ASKPASS": "",
+        "SSH_ASKPASS_REQUIRE": "never",
         "GCM_INTERACTIVE": "never",
         "GIT_PAGER": "cat",
         "GIT_OPTIONAL_LOCKS": "0",
@@ -192,12 +217,23 @@ def _environment(folder: str) -> dict[str, str]:
         "GIT_CEILING_DIRECTORIES": str(PurePath(folder).parent),
         "GIT_CONFIG_COUNT": str(len(_QUIET)),
     }
-    if "GIT_SSH_COMMAND" not in kept and "GIT_SSH" not in kept:
-        kept["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
     for number, (name, value) in enumerate(_QUIET.items()):
         kept[f"GIT_CONFIG_KEY_{number}"] = name
         kept[f"GIT_CONFIG_VALUE_{number}"] = value
     return kept
+
+
+async def _ssh(folder: str, environment: Mapping[str, str], told: Told | None, timeout: float) -> dict[str, str]:
+    """The variable that has the person's own ssh command run, in git's order of precedence, and without questions."""
+    command = environment.get("GIT_SSH_COMMAND")
+    if not command:
+        configured = await run_git(
+            folder, "config", "--default", "", "--get", "core.sshCommand", told=told, timeout=timeout
+        )
+        command = configured.text.strip()
+    if not command and environment.get("GIT_SSH"):
+        return {}
+    return {"GIT_SSH_COMMAND": _SSH.sub(r"\g<0> -o BatchMode=yes", command or "ssh", count=1)}
 
 
 async def _start(argv: tuple[str, ...], folder: str, environment: Mapping[str, str]) -> Process:
@@ -287,13 +323,13 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str, bool], ...] = tuple(
         (
             r"could not read (?:username|password)|authentication failed|permission denied \(|terminal prompts disabled"
             r"|host key verification failed",
-            "The remote wants a login that git does not have here. Try `git fetch` in {folder} by hand, then again.",
+            "{remote} wants a login that git does not have here. Try `{test}` by hand, then again.",
             False,
         ),
         (
             r"could not resolve host|could not read from remote|connection (?:refused|timed out|reset)|unable to access"
             r"|network is unreachable",
-            "The remote of {folder} cannot be reached. Check the network and the remote's URL.",
+            "{remote} cannot be reached. Check the network and the URL.",
             True,
         ),
         (

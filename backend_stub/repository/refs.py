@@ -35,6 +35,9 @@ class Branches:
         return tuple(sorted(self.names, key=lambda name: (name != self.default, name.casefold(), name)))
 
 
+NO_BRANCHES = Branches(frozenset(), frozenset())
+
+
 def known_branches(path: str) -> Branches:
     """The branches of the repository at `path`, from its files.
 

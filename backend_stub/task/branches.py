@@ -1,12 +1,13 @@
 """Settles a task's title and branch: what was asked for wins, what is taken gets a number."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
-from backend_stub.providers.base import Call, GitError
-from backend_stub.repository import git
+from backend_stub.providers.base import GitError
 from backend_stub.storage.base import Storage
 from backend_stub.task.naming import branch_from, conflicting_branch, free_branch, kind_from, title_from
+from foundry_tui.contract.records import TaskDetail
 
 
 @dataclass(frozen=True)
@@ -18,26 +19,21 @@ class Name:
 
 
 class Branches:
-    """Compares with git's branches, local and remote, and with those that other tasks hold or are about to."""
+    """Compares with the repository's branches and with those that other tasks hold or are about to."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._settled: WeakValueDictionary[tuple[str, str], Name] = WeakValueDictionary()
 
-    async def settle(self, call: Call) -> Name:
+    async def settle(self, task: TaskDetail, existing: Collection[str]) -> Name:
         """A name whose branch no other task is given while whoever asked keeps it; to be committed soon.
 
-        Raises `GitError` when git cannot list the branches.
+        `existing` are the repository's branches. Raises `GitError` when a branch that a person chose is taken.
         """
-        task = call.task
         title = task.title or title_from(task.prompt)
         wanted = branch_from(title, kind_from(task.title or task.prompt), task.task_id)
-        taken: set[str] = set()
-        if call.repo.path is not None:
-            call.detail("comparing branches")
-            taken |= await git.branches(call.repo.path, told=lambda command: call.log(str(command)))
         held = await self._storage.held_branches(task.repo_id)
-        taken |= {branch for branch, holder in held.items() if holder != task.task_id}
+        taken = {*existing, *(branch for branch, holder in held.items() if holder != task.task_id)}
         if task.branch is not None:
             # What a person chose is kept as it is, however long; when it was taken meanwhile, they choose again.
             in_the_way = conflicting_branch(task.branch, taken)

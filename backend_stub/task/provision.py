@@ -233,8 +233,7 @@ class Provisioning:
             await self._sessions.wake_all(actor)
 
     async def _ensure_name(self, provider: Provider, call: Call) -> Apply:
-        await provider.ensure_name(call)
-        name = await self._branches.settle(call)
+        name = await self._branches.settle(call.task, await provider.ensure_name(call))
 
         def apply(draft: Draft) -> None:
             draft.set(title=draft.task.title or name.title, branch=name.branch)

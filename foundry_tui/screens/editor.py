@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import subprocess
 import tempfile
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -62,11 +64,11 @@ async def open_folder(folder: str, environ: Mapping[str, str] = os.environ) -> N
         command = [*editor_command(environ), folder]
     except ValueError as trouble:
         raise EditorFailed(f"No editor could be started: {trouble}") from trouble
-    windowed = is_windowed(command)
-    # The shell ends at once and leaves it to the system: it may outlive the app.
-    apart = ["sh", "-c", '"$@" </dev/null >/dev/null 2>&1 &', "sh"] if windowed else []
     try:
-        code = await _run([*apart, *command], cwd=folder, apart=windowed)
+        if is_windowed(command):
+            await asyncio.to_thread(_start_apart, command, folder)
+            return
+        code = await _run(command, cwd=folder)
     except OSError as trouble:
         raise EditorFailed(f"{command[0]} could not be started: {trouble.strerror or trouble}") from trouble
     if code != 0:
@@ -87,15 +89,29 @@ async def lend_terminal(screen: Screen[Any], program: Callable[[], Awaitable[T]]
     return None
 
 
-async def _run(command: Sequence[str], cwd: str | None = None, *, apart: bool = False) -> int:
+async def _run(command: Sequence[str], cwd: str | None = None) -> int:
     """Its exit code; it does not outlive us."""
-    process = await asyncio.create_subprocess_exec(*command, cwd=cwd, start_new_session=apart)
+    process = await asyncio.create_subprocess_exec(*command, cwd=cwd)
     try:
         return await process.wait()
     except asyncio.CancelledError:
         with suppress(ProcessLookupError):
             process.terminate()
         raise
+
+
+def _start_apart(command: Sequence[str], cwd: str) -> None:
+    """Start it away from the terminal; it may outlive us. Raises `OSError`."""
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    # Most are but launchers that end at once, and nobody else would take note of that.
+    threading.Thread(target=process.wait, daemon=True).start()
 
 
 def _file_of(text: str) -> Path:

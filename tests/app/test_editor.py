@@ -84,6 +84,20 @@ async def test_an_editor_with_windows_is_not_waited_for(told: Path, tmp_path: Pa
     assert await asyncio.to_thread(told.read_text)
 
 
+async def test_an_editor_with_windows_has_neither_the_terminal_nor_a_shell_over_it(told: Path, tmp_path: Path) -> None:
+    editor = Path(an_editor(told, "code"))
+    editor.write_text(f'#!/bin/sh\necho "$$ $PPID $(ps -o sid= -p $$)" $(readlink /proc/$$/fd/[0-2]) > {told}\n')
+    await open_folder(str(tmp_path), {"EDITOR": str(editor)})
+    own, parent, session, *streams = (await asyncio.to_thread(told.read_text)).split()
+    assert (int(parent), session) == (os.getpid(), own)
+    assert streams[0] == streams[2] == os.devnull
+
+
+async def test_an_editor_with_windows_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(EditorFailed, match="could not be started: No such file"):
+        await open_folder(str(tmp_path), {"EDITOR": "/nowhere/code"})
+
+
 async def test_an_editor_that_fails_says_so(tmp_path: Path) -> None:
     with pytest.raises(EditorFailed, match="exit code 1"):
         await open_folder(str(tmp_path), {"EDITOR": "false"})

@@ -12,6 +12,7 @@ from backend_stub.clock import Chance, wall_clock
 from backend_stub.providers.base import Provider
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.providers.demo_script import ScriptError, ScriptFile
+from backend_stub.repository.clones import Clones
 from backend_stub.settings import DEFAULT_TIMEOUT_MS, Settings
 from backend_stub.storage.sqlite import open_storage
 from foundry_tui.contract.events import Topic, TopicKind
@@ -52,7 +53,8 @@ class Place:
         storage = open_storage(self.folder, self.clock.now)
         try:
             with anyio.fail_after(20):
-                async with run_backend(storage, {provider.name: provider}, settings, self.chance) as backend:
+                clones = Clones(self.folder)
+                async with run_backend(storage, {provider.name: provider}, settings, self.chance, clones) as backend:
                     try:
                         yield backend
                     finally:

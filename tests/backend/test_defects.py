@@ -1,5 +1,7 @@
 """Providers that break their promise, and clocks that go back: the backend in this process, over doubles of both."""
 
+from collections.abc import Collection
+
 import anyio
 import pytest
 
@@ -31,7 +33,7 @@ class Stubborn(DemoProvider):
 class Broken(DemoProvider):
     """It raises what a provider must not raise."""
 
-    async def ensure_name(self, call: Call) -> None:
+    async def ensure_name(self, call: Call) -> Collection[str]:
         raise ZeroDivisionError("division by zero")
 
     async def destroy_sandbox(self, call: Call, how: Release) -> None:

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.anyio
 def apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.delenv("GIT_SSH", raising=False)
+    monkeypatch.delenv("GIT_SSH_COMMAND", raising=False)
 
 
 @pytest.fixture
@@ -31,10 +33,10 @@ def commands() -> list[Command]:
     return []
 
 
-def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """Put a program of our own where git is looked for."""
-    program = tmp_path / "bin" / "git"
-    program.parent.mkdir()
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, name: str = "git") -> None:
+    """Put a program of our own where one of this name is looked for."""
+    program = tmp_path / "bin" / name
+    program.parent.mkdir(exist_ok=True)
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
@@ -66,6 +68,52 @@ async def test_names_are_arguments_and_never_a_shell_line(repository: Path, tmp_
     await run_git(str(repository), "branch", "--", name)
     assert name in await branches(str(repository))
     assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("configured", "variables", "ran"),
+    [
+        (None, {}, ["ssh", "-o", "BatchMode=yes"]),
+        ("{bin}/ssh -i key", {}, ["ssh", "-o", "BatchMode=yes", "-i", "key"]),
+        ("ssh -oBatchMode=no", {}, ["ssh", "-oBatchMode=no"]),
+        ("{bin}/tunnel --by ssh", {}, ["tunnel", "--by", "ssh"]),
+        ("ssh -i key", {"GIT_SSH_COMMAND": "tunnel its own"}, ["tunnel", "its", "own"]),
+        ("ssh -i key", {"GIT_SSH_COMMAND": "ssh -i other"}, ["ssh", "-o", "BatchMode=yes", "-i", "other"]),
+        ("ssh -i key", {"GIT_SSH": "{bin}/tunnel"}, ["ssh", "-o", "BatchMode=yes", "-i", "key"]),
+        (None, {"GIT_SSH": "{bin}/tunnel"}, ["tunnel"]),
+    ],
+)
+async def test_the_ssh_of_the_person_is_run_and_asks_nothing(
+    repository: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    configured: str | None,
+    variables: dict[str, str],
+    ran: list[str],
+) -> None:
+    for name in ("ssh", "tunnel"):
+        stand_in(tmp_path, monkeypatch, f'echo "{name} $*" >> "{tmp_path}/ran"\nexit 1', name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(bin=tmp_path / "bin"))
+    # Where git looks for what is configured globally, so that a clone heeds it too.
+    settings = tmp_path / "gitconfig"
+    settings.touch()
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    if configured is not None:
+        git(repository, "config", "--file", str(settings), "core.sshCommand", configured.format(bin=tmp_path / "bin"))
+    git(repository, "remote", "add", "origin", "git@example.org:o/n.git")
+    for command in (
+        ("fetch",),
+        ("clone", "--", "git@example.org:o/n.git", str(tmp_path / "n")),
+        ("ls-remote", "--", "git@example.org:o/n.git"),
+    ):
+        with pytest.raises(GitError, match="cannot be reached"):
+            await run_git(str(repository), *command)
+        # git may have asked it first what kind of ssh it is.
+        last = (tmp_path / "ran").read_text().splitlines()[-1].split()
+        assert last[: len(ran)] == ran
+        assert "git@example.org" in last[len(ran) :]
+        assert "BatchMode=yes" not in last[len(ran) :]
 
 
 async def test_hooks_are_not_run(repository: Path, tmp_path: Path) -> None:
@@ -202,6 +250,14 @@ def test_known_failures_are_said_in_words(errors: str, word: str, retryable: boo
     assert word in error.message
     assert error.retryable is retryable
     assert "fatal" not in error.message
+
+
+def test_what_a_url_is_asked_in_vain_is_no_matter_of_a_folder() -> None:
+    for arguments in (("clone", "--quiet", "--", "git@h:o/n", "/r/n"), ("ls-remote", "--heads", "--", "git@h:o/n")):
+        for errors in ("git@h: Permission denied (publickey).", "fatal: unable to access", "fatal: odd"):
+            message = explain(arguments, "/r", 128, errors).message
+            assert "git@h:o/n" in message
+            assert "/r" not in message
 
 
 def test_an_unknown_failure_keeps_its_reason_but_no_secret() -> None:

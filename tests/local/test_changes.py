@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from backend_stub.providers.base import Release
-from backend_stub.providers.local import LocalProvider
+from backend_stub.providers.local import LocalProvider, changes
 from foundry_tui.contract.records import FileDiff, TaskDetail
 from tests.local.world import LIMIT, World, git
 
@@ -177,3 +177,49 @@ async def test_a_pruned_task_whose_work_was_kept_keeps_it(git_world: World) -> N
     async with git_world.provider() as provider:
         await git_world.kill(provider, task, force=False)
     assert not (git_world.data / "sandboxes" / task.task_id).exists()
+
+
+async def test_diffs_take_bounded_memory_and_what_was_let_go_comes_back(
+    git_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "DIFFS_LIMIT", 2_500)
+    async with git_world.provider() as provider:
+        known = provider.changes
+
+        async def compute(task: TaskDetail) -> None:
+            known.refresh(task.task_id)
+            with anyio.fail_after(LIMIT):
+                await known.settled()
+
+        tasks = [await git_world.with_sandbox(provider, git_world.task(f"fix/{number}")) for number in range(3)]
+        first, second, third = tasks
+        for task in tasks:
+            assert task.sandbox is not None
+            (Path(task.sandbox.cwd) / "new.txt").write_text("x" * 600)
+        # What making them has asked for comes in any order.
+        await known.settled()
+        await compute(first)
+        await compute(second)
+        whole = known.diff(first.task_id)
+        assert whole is not None
+        await compute(third)
+        assert [known.diff(task.task_id) is not None for task in tasks] == [True, False, True]
+        await provider.release_sandbox(git_world.call(first), Release(force=True))
+        await compute(second)
+        await compute(third)
+        assert known.diff(first.task_id) is None
+        await compute(first)
+        assert known.diff(first.task_id) == whole
+
+
+async def test_new_files_share_what_the_patches_of_a_task_may_take(
+    git_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "PATCHES_LIMIT", 3_000)
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        assert task.sandbox is not None
+        for number in range(5):
+            (Path(task.sandbox.cwd) / f"{number}.txt").write_text("x" * 1_000)
+        files = await computed(git_world, provider, task)
+        assert ["xxx" in file.patch for file in files.values()] == [True, True, True, False, False]

@@ -72,18 +72,6 @@ async def test_a_remote_out_of_reach_does_not_fail_the_name(git_world: World) ->
     assert git_world.logged("fetching failed, going on")
 
 
-async def test_a_repository_known_by_its_url_is_cloned(git_world: World) -> None:
-    repo = Repo(repo_id="r3", label="code", remote=git_world.repository.as_uri(), default_branch="main")
-    async with git_world.provider() as provider:
-        tasks = [git_world.task(f"fix/{number}") for number in range(3)]
-        await provider.ensure_name(git_world.call(tasks[0], repo))
-        async with anyio.create_task_group() as group:
-            for task in tasks:
-                group.start_soon(provider.create_sandbox, git_world.call(task, repo))
-        assert [(worktree(git_world, task) / "a.txt").exists() for task in tasks] == [True] * 3
-        assert [entry.name for entry in (git_world.data / "repositories" / "r3").iterdir()] == ["code"]
-
-
 @pytest.mark.parametrize(
     ("branch", "base", "reason"),
     [

@@ -1,7 +1,7 @@
 """JSON-RPC with one agent process through its server: requests by POST, what the agent sends by a resumable stream."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import httpx_sse
@@ -10,6 +10,8 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from backend_stub.agents.sandbox_agent.server import Server
 from backend_stub.providers.base import AgentError
+
+T = TypeVar("T")
 
 METHOD_NOT_FOUND = -32601
 _REPLY_LIMIT = 60.0
@@ -45,6 +47,14 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
 def message_of(text: str) -> Message:
     """The message of its JSON; raises `msgspec.DecodeError`."""
     return _message.decode(text)
+
+
+def converted(raw: Raw, type_: type[T]) -> T:
+    """What the agent sent, as a record; raises `AgentError`."""
+    try:
+        return msgspec.json.decode(raw, type=type_)
+    except msgspec.DecodeError as error:
+        raise AgentError(f"the agent's answer makes no sense: {error}") from error
 
 
 class _Problem(Struct, frozen=True):
@@ -130,10 +140,11 @@ class Link:
         except httpx.HTTPError:
             return
 
-    async def events(self, after: int) -> AsyncIterator[tuple[int, Message]]:
+    async def events(self, after: int, opened: Callable[[], None]) -> AsyncIterator[tuple[int, Message]]:
         """What the agent sends, numbered, from behind `after` on, until the connection ends.
 
-        Raises `RefusedError` when the server does not know this agent process, `httpx.HTTPError` for a cut.
+        `opened` is told once the connection stands; what was sent before comes at once then. Raises `RefusedError`
+        when the server does not know this agent process, `httpx.HTTPError` for a cut.
         """
         headers = {"Last-Event-ID": str(after)} if after else {}
         timeout = httpx.Timeout(10.0, read=None)
@@ -143,6 +154,7 @@ class Link:
             if source.response.status_code != 200:
                 await source.response.aread()
                 raise _refusal(source.response)
+            opened()
             async for event in source.aiter_sse():
                 if not event.id.isdigit():
                     continue

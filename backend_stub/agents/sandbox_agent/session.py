@@ -4,7 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import anyio
 import anyio.to_thread
@@ -14,22 +14,21 @@ from anyio.abc import TaskGroup
 from msgspec import Raw, Struct
 
 from backend_stub.agents.sandbox_agent import processes
-from backend_stub.agents.sandbox_agent.link import AnsweredError, Link, Message, RefusedError, message_of
+from backend_stub.agents.sandbox_agent.handshake import introduce
+from backend_stub.agents.sandbox_agent.link import Link, Message, RefusedError, converted, message_of
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, SessionState, StateFolder
 from backend_stub.providers.base import AgentError
 
-PROTOCOL_VERSION = 1
-AUTH_REQUIRED = -32000
 RECEIPT_GRACE = 0.25
 """Seconds in which a prompt that was handed over may still be refused before it counts as received."""
 REFUSAL_WAIT = 1.0
 """Seconds that the server has to refuse a prompt for an agent that turns out to have died."""
-EVIDENCE_WAIT = 0.5
-"""Seconds to look in the replayed stream for signs that the agent has a prompt that was being sent at a restart."""
+EVIDENCE_WAIT = 5.0
+"""Seconds that an agent has to give a sign of a prompt that was being sent at a restart, counted from when we can hear
+it. Models think for seconds before their first word; only a prompt that never arrived waits for nothing."""
+LISTEN_WAIT = 10.0
+"""Seconds in which the stream must stand before that."""
 RECONNECTS = 20
-CLIENT = {"name": "foundry", "version": "1"}
-
-T = TypeVar("T")
 STOP_GRACE = 10.0
 """Seconds that an agent has to end its turn after it was told to stop."""
 CANCELLED: dict[str, Any] = {"outcome": {"outcome": "cancelled"}}
@@ -51,18 +50,6 @@ class Owner(Protocol):
     def turn_over(self, session: "Session") -> None:
         """The agent has ended a turn, whether or not somebody follows it."""
         ...
-
-
-class _Capabilities(Struct, rename="camel"):
-    load_session: bool = False
-
-
-class _Initialized(Struct, rename="camel"):
-    agent_capabilities: _Capabilities = msgspec.field(default_factory=_Capabilities)
-
-
-class _NewSession(Struct, rename="camel"):
-    session_id: str
 
 
 class _Exit(Struct):
@@ -107,6 +94,7 @@ class Session:
         self._refused: AgentError | None = None
         self._floor = 0
         self._over = False
+        self._listening = False
         self._mourned = False
 
     # Opening and closing
@@ -142,7 +130,7 @@ class Session:
         remembers = False
         try:
             with self._opening:
-                remembers = await self._introduce(cwd)
+                remembers = await introduce(self.link, self.state, cwd, self._ask_and_catch_up)
         finally:
             self._opening = None
             after = await anyio.to_thread.run_sync(self.link.server.agents_running)
@@ -153,41 +141,9 @@ class Session:
             raise self.lost
         return remembers
 
-    async def _introduce(self, cwd: str) -> bool:
-        agent = self.state.agent
-        result = await self.link.request(
-            self._number(),
-            "initialize",
-            {
-                "protocolVersion": PROTOCOL_VERSION,
-                "clientCapabilities": {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False},
-                "clientInfo": CLIENT,
-            },
-            agent=agent,
-        )
-        self.state.can_load = _convert(result, _Initialized).agent_capabilities.load_session
-        place: dict[str, Any] = {"cwd": cwd, "mcpServers": []}
-        try:
-            if self.state.acp_session and self.state.can_load:
-                try:
-                    await self._ask_and_catch_up("session/load", {"sessionId": self.state.acp_session, **place})
-                except AnsweredError:
-                    self.state.acp_session = ""
-                else:
-                    return True
-            result = await self._ask_and_catch_up("session/new", place)
-        except AnsweredError as error:
-            if error.code == AUTH_REQUIRED:
-                raise AgentError(
-                    f"{agent} wants a login: run it once by hand and log in. It said: {error.message}", retryable=False
-                ) from error
-            raise
-        self.state.acp_session = _convert(result, _NewSession).session_id
-        return False
-
     async def _ask_and_catch_up(self, method: str, params: dict[str, Any]) -> Raw:
         """Ask, and read the stream up to the answer, so that what was replayed counts for no turn."""
-        number = self._number()
+        number = self.state.number()
         caught_up = anyio.Event()
         self._awaited = (number, caught_up)
         result = await self.link.request(number, method, params)
@@ -212,11 +168,6 @@ class Session:
         async with self._saving:
             copy = msgspec.json.decode(msgspec.json.encode(self.state), type=SessionState)
             await anyio.to_thread.run_sync(self._folder.save_session, copy)
-
-    def _number(self) -> int:
-        number = self.state.next_id
-        self.state.next_id += 1
-        return number
 
     # The stream
 
@@ -254,7 +205,7 @@ class Session:
 
     async def _read(self) -> None:
         first = True
-        async for number, message in self.link.events(self.position):
+        async for number, message in self.link.events(self.position, self._listen):
             if number <= self.position:
                 continue
             missing = number - self.position - 1
@@ -269,11 +220,15 @@ class Session:
             if self.gone():
                 return
 
+    def _listen(self) -> None:
+        self._listening = True
+        self._wake.set()
+
     async def _take(self, number: int, message: Message) -> None:
         if message.method is None:
             self._take_response(number, message)
         elif message.method == "_adapter/agent_exited":
-            await self._lose_agent(_convert(message.params, _Exit).code)
+            await self._lose_agent(converted(message.params, _Exit).code)
         elif message.method in ("session/update", "session/request_permission"):
             if self.active is not None and not (message.request_id and self.stopping_since is not None):
                 self._arrive(Arrival(number, message))
@@ -345,6 +300,9 @@ class Session:
         """
         mark = self.state.prompts.get(prompt_id)
         if mark is not None and mark.phase == SENDING:
+            with anyio.move_on_after(LISTEN_WAIT):
+                while not self._listening and not self.gone():
+                    await self._woken()
             with anyio.move_on_after(EVIDENCE_WAIT):
                 while not self._inbox and not self.gone():
                     await self._woken()
@@ -360,7 +318,7 @@ class Session:
             earlier.settled = True
             # A stream that is read again after a restart begins with what belongs to earlier turns.
             self._floor = max(self._floor, earlier.ended_at)
-        mark = self.state.prompts[prompt_id] = PromptMark(rpc_id=self._number())
+        mark = self.state.prompts[prompt_id] = PromptMark(rpc_id=self.state.number())
         self._inbox.clear()
         self.active = prompt_id
         self.stopping_since = None
@@ -488,10 +446,3 @@ class Session:
         # An agent need not end when its input does.
         if self.state.agent_pid:
             await anyio.to_thread.run_sync(processes.end_tree, self.state.agent_pid, self.state.agent_started)
-
-
-def _convert(raw: Raw, type_: type[T]) -> T:
-    try:
-        return msgspec.json.decode(raw, type=type_)
-    except msgspec.DecodeError as error:
-        raise AgentError(f"the agent's answer makes no sense: {error}") from error

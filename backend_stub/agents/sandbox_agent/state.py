@@ -74,6 +74,12 @@ class SessionState(Struct, kw_only=True):
     notices: list[str] = []
     translation: Translation | None = None
 
+    def number(self) -> int:
+        """An id for a request that no other one of this session has."""
+        number = self.next_id
+        self.next_id += 1
+        return number
+
 
 class StateFolder:
     """The files of one task's agents, readable by their owner only."""

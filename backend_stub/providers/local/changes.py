@@ -14,6 +14,7 @@ from anyio.abc import TaskStatus
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from backend_stub.providers.base import CallError
+from backend_stub.providers.local.recent import RecentDiffs
 from backend_stub.providers.local.record import Made, Record, Records
 from backend_stub.providers.local.worktree import unpushed
 from backend_stub.repository.git import Told, run_git
@@ -26,6 +27,9 @@ GIT_LIMIT = 60.0
 PATCH_LIMIT = 200_000
 """Characters of one file's patch that are kept."""
 PATCHES_LIMIT = 8_000_000
+"""Characters of all patches of a task."""
+DIFFS_LIMIT = 32_000_000
+"""Characters of all tasks' diffs that are held in memory; what was let go is computed again, or read from the disk."""
 UNTRACKED_LIMIT = 500
 """Untracked files whose content is shown; further ones are listed only."""
 NAMED = 5
@@ -48,7 +52,7 @@ class Changes:
         self._records = records
         self._now = now
         self._losses: dict[str, tuple[str, ...]] = {}
-        self._diffs: dict[str, Diff] = {}
+        self._diffs = RecentDiffs(DIFFS_LIMIT)
         self._waiting: set[str] = set()
         self._again: set[str] = set()
         self._busy: set[str] = set()
@@ -113,7 +117,7 @@ class Changes:
         return self._losses.get(task_id, ())
 
     def diff(self, task_id: str) -> Diff | None:
-        """The changes as last computed; None before that, also once after a restart."""
+        """The changes as last computed; None before that, also when they were let go, as at a restart."""
         return self._diffs.get(task_id)
 
     async def leave(self, task_id: str) -> None:
@@ -131,7 +135,9 @@ class Changes:
         """The worktree is gone; its last diff is kept for reading unless that is to be forgotten too."""
         self._losses.pop(task_id, None)
         if diff:
-            self._diffs.pop(task_id, None)
+            self._diffs.drop(task_id)
+        else:
+            self._left.discard(task_id)
 
     async def _compute(self, task_id: str) -> None:
         if task_id in self._left:
@@ -148,7 +154,8 @@ class Changes:
             self._losses[task_id] = losses
             files = await diff_of(record)
             held = self._diffs.get(task_id)
-            self._diffs[task_id] = diff = Diff(files=files, computed_at=self._now())
+            diff = Diff(files=files, computed_at=self._now())
+            self._diffs.put(task_id, diff)
             if held is None or held.files != files:
                 await anyio.to_thread.run_sync(self._records.save_diff, task_id, diff)
         except (CallError, OSError) as error:
@@ -159,10 +166,10 @@ class Changes:
 
     async def _find_kept(self, task_id: str, record: Record | None) -> None:
         """The last diff of a worktree that was removed before this run of the backend."""
-        if record is not None and task_id not in self._diffs:
+        if record is not None and self._diffs.get(task_id) is None:
             kept = await anyio.to_thread.run_sync(self._records.known_diff, task_id)
             if kept is not None:
-                self._diffs[task_id] = kept
+                self._diffs.put(task_id, kept)
 
 
 async def losses_of(record: Record, told: Told | None = None) -> tuple[str, ...]:
@@ -206,7 +213,8 @@ async def diff_of(record: Record) -> tuple[FileDiff, ...]:
     tracked = _zip(_name_status(names), _numstat(numbers), patches)
     listed = await run_git(folder, "ls-files", "--others", "--exclude-standard", "-z", "--", timeout=GIT_LIMIT)
     untracked = [name for name in listed.text.split("\0") if name]
-    new = await anyio.to_thread.run_sync(_new_files, Path(folder), untracked)
+    room = PATCHES_LIMIT - sum(len(file.patch) for file in tracked)
+    new = await anyio.to_thread.run_sync(_new_files, Path(folder), untracked, room)
     return (*tracked, *new)
 
 
@@ -268,8 +276,12 @@ def _zip(
     return files
 
 
-def _new_files(folder: Path, names: Sequence[str]) -> list[FileDiff]:
-    return [_new_file(folder, name, shown=number < UNTRACKED_LIMIT) for number, name in enumerate(names)]
+def _new_files(folder: Path, names: Sequence[str], room: int) -> list[FileDiff]:
+    files = []
+    for number, name in enumerate(names):
+        files.append(_new_file(folder, name, shown=number < UNTRACKED_LIMIT and room > 0))
+        room -= len(files[-1].patch)
+    return files
 
 
 def _new_file(folder: Path, name: str, *, shown: bool) -> FileDiff:

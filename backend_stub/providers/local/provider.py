@@ -4,7 +4,7 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +21,8 @@ from backend_stub.providers.local.record import Made, Record, Records
 from backend_stub.providers.local.settings import LocalSettings
 from backend_stub.providers.local.setup import run_setup
 from backend_stub.providers.local.worktree import Plan, Worktrees, copy_files
-from backend_stub.repository.git import Command, Told, run_git
+from backend_stub.repository.clones import Clones
+from backend_stub.repository.git import Command, Told, branches, branches_of_remote, run_git
 from foundry_tui.contract.agents import installed_agents
 from foundry_tui.contract.records import Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
@@ -43,6 +44,7 @@ class LocalProvider:
         self._data_dir = data_dir
         self._records = Records(data_dir)
         self._worktrees = Worktrees(self._records)
+        self._clones = Clones(data_dir)
         self.changes = Changes(self._records)
         self.agents = SandboxAgentRuntime(
             data_dir,
@@ -83,28 +85,47 @@ class LocalProvider:
 
     # Stages
 
-    async def ensure_name(self, call: Call) -> None:
-        """Fetch, so that branches are compared with what the remote has now; a remote out of reach is no failure."""
-        repository = await self._known_folder(call)
-        if repository is None:
-            return
-        remotes = await run_git(repository, "remote", told=_told(call))
+    async def ensure_name(self, call: Call) -> Collection[str]:
+        """Ask the remote, so that branches are compared with what it has now; one out of reach is no failure."""
+        folder = await anyio.to_thread.run_sync(self._clones.place, call.repo)
+        if folder is None:
+            return await self._remote_branches(call)
+        await self._fetch(folder, call)
+        call.detail("comparing branches")
+        return await branches(folder, told=_told(call))
+
+    async def _fetch(self, folder: str, call: Call) -> None:
+        remotes = await run_git(folder, "remote", told=_told(call))
         if not remotes.text.strip():
             return
         call.detail("fetching")
         try:
             await run_git(
-                repository,
+                folder,
                 "fetch",
                 "--quiet",
                 "--no-tags",
                 "--no-recurse-submodules",
                 "--no-write-fetch-head",
                 told=_told(call),
-                timeout=min(self._settings.fetch_timeout, _seconds_left(call) / 2),
+                timeout=self._patience(call),
             )
         except GitError as error:
             call.log(f"fetching failed, going on with what is known: {error.message}")
+
+    async def _remote_branches(self, call: Call) -> Collection[str]:
+        """The branches of a repository that is not cloned yet; none when its remote does not answer in time."""
+        if call.repo.remote is None:
+            return ()
+        call.detail("asking the remote")
+        try:
+            return await branches_of_remote(call.repo.remote, told=_told(call), timeout=self._patience(call))
+        except GitError as error:
+            call.log(f"asking the remote failed, going on without its branches: {error.message}")
+            return ()
+
+    def _patience(self, call: Call) -> float:
+        return min(self._settings.fetch_timeout, _seconds_left(call) / 2)
 
     async def create_sandbox(self, call: Call) -> SandboxMade:
         with _named_errors("the sandbox cannot be made"):
@@ -214,48 +235,13 @@ class LocalProvider:
 
     async def _folder(self, call: Call) -> str:
         """The repository as a folder; one that is known by its URL only is cloned into the data folder first."""
-        known = await self._known_folder(call)
+        known = await anyio.to_thread.run_sync(self._clones.place, call.repo)
         if known is not None:
             return known
-        remote = call.repo.remote
-        if remote is None:
+        if call.repo.remote is None:
             raise ProviderError(f"the repository {call.repo.label} has neither a folder nor a URL", retryable=False)
-        return await self._clone(call, remote)
-
-    async def _known_folder(self, call: Call) -> str | None:
-        if call.repo.path is not None:
-            return str(await anyio.to_thread.run_sync(Path(call.repo.path).resolve))
-        clone = self._clone_folder(call)
-        return str(clone) if await anyio.to_thread.run_sync(clone.is_dir) else None
-
-    def _clone_folder(self, call: Call) -> Path:
-        name = Path(call.repo.label).name.removesuffix(".git") or "repository"
-        return self._records.root.parent / "repositories" / call.repo.repo_id / name
-
-    async def _clone(self, call: Call, remote: str) -> str:
-        """Clone beside the final place and move it there, so that what is there is whole."""
-        target = self._clone_folder(call)
-        partial = target.parent / f"{call.task.task_id}.part"
         call.detail("cloning the repository")
-        await anyio.to_thread.run_sync(lambda: partial.mkdir(parents=True, exist_ok=True, mode=0o700))
-        await anyio.to_thread.run_sync(lambda: shutil.rmtree(partial))
-        try:
-            await run_git(
-                str(target.parent),
-                "clone",
-                "--quiet",
-                "--no-checkout",
-                "--",
-                remote,
-                str(partial),
-                told=_told(call),
-                timeout=1800,
-            )
-            await anyio.to_thread.run_sync(_move_unless_there, partial, target)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(lambda: shutil.rmtree(partial, ignore_errors=True))
-        return str(target)
+        return await self._clones.make(call.repo, call.repo.remote, _told(call), name=call.task.task_id)
 
     async def _head(self, repository: str, call: Call) -> str:
         done = await run_git(repository, "symbolic-ref", "--short", "-q", "HEAD", told=_told(call), accept=(0, 1))
@@ -300,8 +286,3 @@ def _read_list(path: Path) -> tuple[str, ...]:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return ()
     return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
-
-
-def _move_unless_there(partial: Path, target: Path) -> None:
-    if not target.is_dir():
-        partial.rename(target)

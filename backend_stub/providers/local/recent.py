@@ -1,0 +1,35 @@
+"""The diffs that are held in memory: those asked for or computed last, within a bound over all tasks."""
+
+from foundry_tui.contract.requests import Diff
+
+_FILE = 200
+"""What a file counts beside its texts."""
+
+
+class RecentDiffs:
+    """Diffs by task, of at most `limit` characters together; that used longest ago goes first, the last one never."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._total = 0
+        self._held: dict[str, tuple[Diff, int]] = {}
+
+    def get(self, task_id: str) -> Diff | None:
+        """The diff, which counts as used now; None when it was never put, or let go."""
+        held = self._held.pop(task_id, None)
+        if held is None:
+            return None
+        self._held[task_id] = held
+        return held[0]
+
+    def put(self, task_id: str, diff: Diff) -> None:
+        self.drop(task_id)
+        size = sum(_FILE + len(file.path) + len(file.patch) for file in diff.files)
+        self._held[task_id] = diff, size
+        self._total += size
+        while self._total > self._limit and len(self._held) > 1:
+            self.drop(next(iter(self._held)))
+
+    def drop(self, task_id: str) -> None:
+        _, size = self._held.pop(task_id, (None, 0))
+        self._total -= size

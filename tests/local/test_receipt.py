@@ -1,0 +1,56 @@
+"""A prompt that was on its way to the agent when the backend died: handed over once, whoever is slow."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+import pytest
+from msgspec import Raw
+
+from backend_stub.agents.sandbox_agent import session as sessions
+from backend_stub.agents.sandbox_agent.link import Link, Message
+from backend_stub.agents.sandbox_agent.session import Owner, Session
+from backend_stub.agents.sandbox_agent.state import PromptMark, SessionState, StateFolder
+
+pytestmark = pytest.mark.anyio
+
+WORD = Message(method="session/update", params=Raw(b'{"update": {"sessionUpdate": "agent_message_chunk"}}'))
+
+
+class SlowLink:
+    """Its stream stands after a while, with what the agent has said by then; prompts are counted."""
+
+    def __init__(self, *said: Message) -> None:
+        self.said = said
+        self.prompts = 0
+
+    async def events(self, after: int, opened: Callable[[], None]) -> AsyncIterator[tuple[int, Message]]:
+        await anyio.sleep(0.3)
+        opened()
+        for number, message in enumerate(self.said, after + 1):
+            yield number, message
+        await anyio.sleep_forever()
+
+    async def prompt(self, rpc_id: int, params: dict[str, Any], handed_over: Callable[[], None]) -> None:
+        self.prompts += 1
+        handed_over()
+
+
+@pytest.mark.parametrize(("said", "sent"), [((WORD,), 0), ((), 1)], ids=["the agent has it", "it never arrived"])
+async def test_it_is_sent_again_only_if_the_agent_gives_no_sign_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: tuple[Message, ...], sent: int
+) -> None:
+    monkeypatch.setattr(sessions, "EVIDENCE_WAIT", 0.05)
+    monkeypatch.setattr(sessions, "RECEIPT_GRACE", 0.05)
+    link = SlowLink(*said)
+    state = SessionState(session_id="s", agent="pi", next_id=4, seen=7, prompts={"p": PromptMark(rpc_id=3)})
+    async with anyio.create_task_group() as group:
+        # Nobody is told anything here: the agent lives, and no turn ends.
+        session = Session.resumed(
+            cast("Link", link), state, StateFolder(tmp_path), group, cast("Owner", None), alive=True
+        )
+        with anyio.fail_after(20):
+            await session.hand_over("p", "do it")
+        assert (link.prompts, session.has("p")) == (sent, True)
+        group.cancel_scope.cancel()
