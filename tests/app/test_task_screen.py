@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from msgspec.structs import replace
+from textual.strip import Strip
 from textual.widgets import Input
 
 from foundry_tui.client.commands import CommandProblem
@@ -31,6 +32,7 @@ from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.new_task import is_same_request
+from foundry_tui.view.transcript import Entry
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.composer import Composer
@@ -43,6 +45,7 @@ from foundry_tui.widgets.stage_log import StageLog
 from foundry_tui.widgets.stepper import Stepper
 from foundry_tui.widgets.task_header import TaskHeader
 from foundry_tui.widgets.transcript import Transcript
+from foundry_tui.widgets.transcript_strips import Drawer
 from tests.app import task_scenes as scenes
 from tests.app.factories import NOW, task_id
 from tests.app.harness import Stage, stage
@@ -238,6 +241,25 @@ async def test_a_streaming_message_grows_in_place() -> None:
         shown = text_of(on, Transcript)
         assert shown.count("Now I") == 1
         assert "Now I run the tests." in shown
+
+
+async def test_what_grew_is_drawn_once_and_not_again_for_each_of_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    draw = Drawer.draw
+
+    def noted(drawer: Drawer, entry: Entry) -> list[Strip]:
+        drawn.append(entry.key)
+        return draw(drawer, entry)
+
+    monkeypatch.setattr(Drawer, "draw", noted)
+    store = scenes.status_scene(TaskStatus.RUNNING)
+    async with opened(store) as on:
+        for revision in (1, 2):
+            lines = "one more line\n\n" * 4 * revision
+            grown = replace(scenes.item(7, TranscriptKind.MESSAGE, lines), revision=revision)
+            store.apply(SESSION_TOPIC, EventName.TRANSCRIPT, grown, 60 + revision)
+            await on.flush()
+        assert drawn.count("item-7") == 2
 
 
 async def test_the_end_is_followed_until_one_scrolls_up() -> None:
