@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
@@ -23,7 +24,6 @@ from foundry_tui.client.changes import Changes
 from foundry_tui.client.freshness import FreshnessState
 from foundry_tui.context import APP, Context
 from foundry_tui.contract.events import TASKS
-from foundry_tui.key_order import KeysInOrder
 from foundry_tui.notices import Herald, toasts
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.tasks import TasksScreen
@@ -80,7 +80,7 @@ def _everything() -> type[Provider]:
     return Everything
 
 
-class FoundryApp(KeysInOrder, TaskActions):
+class FoundryApp(TaskActions):
     """The app. Screens receive `store` and `commands` and nothing else of the client."""
 
     TITLE = "Foundry"
@@ -126,6 +126,7 @@ class FoundryApp(KeysInOrder, TaskActions):
         self.diagnostics = diagnostics
         self._run_backend = run_backend
         self.sessions_asked = {}
+        self._to_ask = deque()
         self._live = asyncio.Event()
         self.starting = False
         """Whether our own backend is being started, or found to run."""
