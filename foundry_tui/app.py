@@ -352,15 +352,12 @@ class FoundryApp(TaskActions):
             if action is not None and (why := action.why_not(context)) is not None:
                 self._tell_not_now(action, why)
             elif not isinstance(screen, ModalScreen):
-                self._tell_once(f"{label} does nothing here. {self._keys_told('show_help')} shows what does.")
+                self.reply(
+                    f"{label} does nothing here. {self._keys_told('show_help')} shows what does.", severity="warning"
+                )
 
     def _tell_not_now(self, action: Action, why: str) -> None:
-        self._tell_once(f"Not now: {why}.", action.label.capitalize())
-
-    def _tell_once(self, words: str, title: str = "") -> None:
-        """Say this, unless it is being said."""
-        if not any(said.message == words and not said.has_expired for said in self._notifications):
-            self.notify(words, title=title, severity="warning", timeout=3, markup=False)
+        self.reply(f"Not now: {why}.", action.label.capitalize(), severity="warning")
 
     def _keys_told(self, action_id: str) -> str:
         keys = self.keys_of(actions.find(action_id))
@@ -368,9 +365,8 @@ class FoundryApp(TaskActions):
 
     def action_help_quit(self) -> None:
         """With `ctrl+c` and nothing selected that it would copy."""
-        self._tell_once(
-            f"{self._keys_told('quit')} leaves Foundry; the backend goes on working.", "Nothing is selected"
-        )
+        words = f"{self._keys_told('quit')} leaves Foundry; the backend goes on working."
+        self.reply(words, "Nothing is selected", severity="warning")
 
     async def action_leave(self) -> None:
         await self.action_act("quit" if isinstance(self.screen, TasksScreen) else "back")
@@ -464,7 +460,7 @@ class FoundryApp(TaskActions):
 
     def action_toggle_notifications(self) -> None:
         self.notifying = not self.notifying
-        self.notify(f"Notifications are {'on' if self.notifying else 'off'}.", timeout=2)
+        self.reply(f"Notifications are {'on' if self.notifying else 'off'}.")
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """None of Textual's own: the table of actions has all there is."""

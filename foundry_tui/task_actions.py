@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from textual.notifications import Notification, SeverityLevel
 from textual.screen import ModalScreen
 from textual.timer import Timer
 
@@ -61,6 +62,8 @@ class TaskActions(KeysInOrder):
     sessions_asked: dict[str, CreateTask]
     """The session asked for last, by task: it is in the dialog again if the backend refuses it."""
     _undo: Undo | None = None
+    _reply: Notification | None = None
+    """What was said last about a key."""
     _to_ask: deque[Refused]
     """Questions that came by themselves and wait for a moment in which they take nobody's keys."""
 
@@ -214,12 +217,12 @@ class TaskActions(KeysInOrder):
     def action_copy_branch(self) -> None:
         task = self.context().task
         if task is not None and task.branch:
-            self._copy(task.branch)
+            self.copy(task.branch)
 
     def action_copy_id(self) -> None:
         task = self.context().task
         if task is not None:
-            self._copy(task.task_id)
+            self.copy(task.task_id)
 
     def ask(self, question: str, losses: Sequence[str], yes: str, then: Callable[[], None]) -> None:
         """Ask before something is destroyed, and do it if the answer is yes."""
@@ -283,9 +286,21 @@ class TaskActions(KeysInOrder):
             problem.message, title=f"Could not {problem.action.replace('_', ' ')}", severity="error", markup=False
         )
 
-    def _copy(self, text: str) -> None:
+    def reply(self, words: str, title: str = "", *, severity: SeverityLevel = "information") -> None:
+        """Say what came of a key, in place of what came of the key before; nothing if that is being said."""
+        last = self._reply
+        if last is not None and last in self._notifications:
+            if not last.has_expired and (last.message, last.title) == (words, title):
+                return
+            self._unnotify(last, refresh=False)
+        self._reply = Notification(words, title, severity, timeout=3, markup=False)
+        self._notifications.add(self._reply)
+        self._refresh_notifications()
+
+    def copy(self, text: str) -> None:
+        """Put this on the clipboard, and say so."""
         self.copy_to_clipboard(text)
-        self.notify(f"Copied {text}", timeout=2, markup=False)
+        self.reply(f"Copied {text}")
 
     def _living(self) -> list[TaskSummary]:
         return [task for task in self.context().targets if task.status not in ENDED and task.status not in RELEASING]
