@@ -21,7 +21,6 @@ from textual.screen import ModalScreen, Screen
 from foundry_tui import actions, themes
 from foundry_tui.action import Action
 from foundry_tui.client.changes import Changes
-from foundry_tui.client.freshness import FreshnessState
 from foundry_tui.context import APP, Context
 from foundry_tui.contract.events import TASKS
 from foundry_tui.notices import Herald, toasts
@@ -425,8 +424,7 @@ class FoundryApp(TaskActions):
             return "this backend is not ours to start"
         if self.starting:
             return "it is being started"
-        away = self.store.freshness().state is FreshnessState.OFFLINE
-        return None if away else "it has not gone away"
+        return "it has not gone away" if self.store.freshness().is_live else None
 
     async def start_backend(self) -> None:
         """Have our own backend run; until it does, screens say that it is starting."""
