@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
@@ -20,10 +21,8 @@ from textual.screen import ModalScreen, Screen
 from foundry_tui import actions, themes
 from foundry_tui.action import Action
 from foundry_tui.client.changes import Changes
-from foundry_tui.client.freshness import FreshnessState
 from foundry_tui.context import APP, Context
 from foundry_tui.contract.events import TASKS
-from foundry_tui.key_order import KeysInOrder
 from foundry_tui.notices import Herald, toasts
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.tasks import TasksScreen
@@ -80,7 +79,7 @@ def _everything() -> type[Provider]:
     return Everything
 
 
-class FoundryApp(KeysInOrder, TaskActions):
+class FoundryApp(TaskActions):
     """The app. Screens receive `store` and `commands` and nothing else of the client."""
 
     TITLE = "Foundry"
@@ -126,6 +125,7 @@ class FoundryApp(KeysInOrder, TaskActions):
         self.diagnostics = diagnostics
         self._run_backend = run_backend
         self.sessions_asked = {}
+        self._to_ask = deque()
         self._live = asyncio.Event()
         self.starting = False
         """Whether our own backend is being started, or found to run."""
@@ -351,15 +351,12 @@ class FoundryApp(KeysInOrder, TaskActions):
             if action is not None and (why := action.why_not(context)) is not None:
                 self._tell_not_now(action, why)
             elif not isinstance(screen, ModalScreen):
-                self._tell_once(f"{label} does nothing here. {self._keys_told('show_help')} shows what does.")
+                self.reply(
+                    f"{label} does nothing here. {self._keys_told('show_help')} shows what does.", severity="warning"
+                )
 
     def _tell_not_now(self, action: Action, why: str) -> None:
-        self._tell_once(f"Not now: {why}.", action.label.capitalize())
-
-    def _tell_once(self, words: str, title: str = "") -> None:
-        """Say this, unless it is being said."""
-        if not any(said.message == words and not said.has_expired for said in self._notifications):
-            self.notify(words, title=title, severity="warning", timeout=3, markup=False)
+        self.reply(f"Not now: {why}.", action.label.capitalize(), severity="warning")
 
     def _keys_told(self, action_id: str) -> str:
         keys = self.keys_of(actions.find(action_id))
@@ -367,9 +364,8 @@ class FoundryApp(KeysInOrder, TaskActions):
 
     def action_help_quit(self) -> None:
         """With `ctrl+c` and nothing selected that it would copy."""
-        self._tell_once(
-            f"{self._keys_told('quit')} leaves Foundry; the backend goes on working.", "Nothing is selected"
-        )
+        words = f"{self._keys_told('quit')} leaves Foundry; the backend goes on working."
+        self.reply(words, "Nothing is selected", severity="warning")
 
     async def action_leave(self) -> None:
         await self.action_act("quit" if isinstance(self.screen, TasksScreen) else "back")
@@ -428,8 +424,7 @@ class FoundryApp(KeysInOrder, TaskActions):
             return "this backend is not ours to start"
         if self.starting:
             return "it is being started"
-        away = self.store.freshness().state is FreshnessState.OFFLINE
-        return None if away else "it has not gone away"
+        return "it has not gone away" if self.store.freshness().is_live else None
 
     async def start_backend(self) -> None:
         """Have our own backend run; until it does, screens say that it is starting."""
@@ -463,7 +458,7 @@ class FoundryApp(KeysInOrder, TaskActions):
 
     def action_toggle_notifications(self) -> None:
         self.notifying = not self.notifying
-        self.notify(f"Notifications are {'on' if self.notifying else 'off'}.", timeout=2)
+        self.reply(f"Notifications are {'on' if self.notifying else 'off'}.")
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """None of Textual's own: the table of actions has all there is."""

@@ -5,6 +5,7 @@ there, and those behind one that moves the focus, or opens a dialog, would be lo
 """
 
 from collections import deque
+from time import monotonic
 
 from textual import events
 from textual.app import App
@@ -21,6 +22,8 @@ class KeysInOrder(App[None]):
     def __init__(self, *, ansi_color: bool | None = None) -> None:
         super().__init__(ansi_color=ansi_color)
         self._typed: deque[events.Key | events.Paste] = deque()
+        self.typed_at = 0.0
+        """When something was typed last, by the monotonic clock, in seconds."""
         self._following = False
         self._settled: Widget | None = None
         """The place that takes keys, if all that comes of earlier ones is over."""
@@ -35,6 +38,7 @@ class KeysInOrder(App[None]):
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded:
             self._typed.append(event)
+            self.typed_at = monotonic()
             if not self._following:
                 await self._hand_over()
         else:

@@ -1,17 +1,22 @@
 """What can be done to tasks from any screen: retry, archive with a moment to undo, kill, remove, copy."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from textual.app import App
+from textual.notifications import Notification, SeverityLevel
+from textual.screen import ModalScreen
 from textual.timer import Timer
 
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
+from foundry_tui.key_order import KeysInOrder
+from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.view.labels import retry_words, title_of
 from foundry_tui.view.new_session import draft_key
 
@@ -22,6 +27,9 @@ if TYPE_CHECKING:
 
 UNDO_SECONDS = 5.0
 """How long an archiving can be taken back before it is asked of the backend."""
+
+QUIET_SECONDS = 0.7
+"""How long nothing was typed when a question comes by itself, so that the next key is meant for it."""
 
 
 class Undo(Struct, frozen=True):
@@ -36,7 +44,17 @@ def quantity(tasks: Sequence[TaskSummary]) -> str:
     return f"“{title_of(tasks[0])}”" if len(tasks) == 1 else f"{len(tasks)} tasks"
 
 
-class TaskActions(App[None]):
+class Refused(Struct, frozen=True):
+    """What was not done since work would be lost: whether to do it all the same is to be asked."""
+
+    what: str
+    """`Archive “Title”`"""
+    losses: Sequence[str]
+    yes: str
+    then: Callable[[], None]
+
+
+class TaskActions(KeysInOrder):
     """The part of the app that acts on the tasks of the current context."""
 
     store: "Store"
@@ -44,6 +62,10 @@ class TaskActions(App[None]):
     sessions_asked: dict[str, CreateTask]
     """The session asked for last, by task: it is in the dialog again if the backend refuses it."""
     _undo: Undo | None = None
+    _reply: Notification | None = None
+    """What was said last about a key."""
+    _to_ask: deque[Refused]
+    """Questions that came by themselves and wait for a moment in which they take nobody's keys."""
 
     def context(self) -> "Context":
         """What actions would act on now."""
@@ -195,12 +217,12 @@ class TaskActions(App[None]):
     def action_copy_branch(self) -> None:
         task = self.context().task
         if task is not None and task.branch:
-            self._copy(task.branch)
+            self.copy(task.branch)
 
     def action_copy_id(self) -> None:
         task = self.context().task
         if task is not None:
-            self._copy(task.task_id)
+            self.copy(task.task_id)
 
     def ask(self, question: str, losses: Sequence[str], yes: str, then: Callable[[], None]) -> None:
         """Ask before something is destroyed, and do it if the answer is yes."""
@@ -211,6 +233,35 @@ class TaskActions(App[None]):
                 then()
 
         self.push_screen(ConfirmScreen(question, losses, yes), answered)
+
+    def _ask_by_itself(self, refused: Refused) -> None:
+        """Ask what nobody waits for: what is typed now is meant for something else, and may say yes."""
+        self._to_ask.append(refused)
+        if self._occupied:
+            self.notify(
+                "Work would be lost. You are asked about it once nothing is written and no dialog is open.",
+                title=f"{refused.what}?",
+                severity="warning",
+                markup=False,
+            )
+        if len(self._to_ask) == 1:
+            self._ask_in_a_pause()
+
+    def _ask_in_a_pause(self) -> None:
+        quiet = monotonic() - self.typed_at
+        if self._occupied or quiet < QUIET_SECONDS:
+            self.set_timer(QUIET_SECONDS - quiet if quiet < QUIET_SECONDS else QUIET_SECONDS, self._ask_in_a_pause)
+            return
+        refused = self._to_ask.popleft()
+        self.ask(f"{refused.what}? This would be lost:", refused.losses, refused.yes, refused.then)
+        if self._to_ask:
+            self.set_timer(QUIET_SECONDS, self._ask_in_a_pause)
+
+    @property
+    def _occupied(self) -> bool:
+        """Whether a dialog is open, or something is being written."""
+        screen = self.screen
+        return isinstance(screen, ModalScreen) or (isinstance(screen, FoundryScreen) and screen.writing)
 
     def tell_problem(self, problem: CommandProblem) -> None:
         """A command did not succeed: ask again where work would be lost, else say so."""
@@ -227,7 +278,7 @@ class TaskActions(App[None]):
                     self.commands.archive(task_id, force=True)
 
             verb = problem.action.capitalize()
-            self.ask(f"{verb} {name}? This would be lost:", losses, f"{verb} all the same", force)
+            self._ask_by_itself(Refused(f"{verb} {name}", losses, f"{verb} all the same", force))
             return
         if problem.action == "add_session" and task_id is not None and task_id in self.sessions_asked:
             self.commands.drafts.put(draft_key(task_id), self.sessions_asked.pop(task_id))
@@ -235,9 +286,21 @@ class TaskActions(App[None]):
             problem.message, title=f"Could not {problem.action.replace('_', ' ')}", severity="error", markup=False
         )
 
-    def _copy(self, text: str) -> None:
+    def reply(self, words: str, title: str = "", *, severity: SeverityLevel = "information") -> None:
+        """Say what came of a key, in place of what came of the key before; nothing if that is being said."""
+        last = self._reply
+        if last is not None and last in self._notifications:
+            if not last.has_expired and (last.message, last.title) == (words, title):
+                return
+            self._unnotify(last, refresh=False)
+        self._reply = Notification(words, title, severity, timeout=3, markup=False)
+        self._notifications.add(self._reply)
+        self._refresh_notifications()
+
+    def copy(self, text: str) -> None:
+        """Put this on the clipboard, and say so."""
         self.copy_to_clipboard(text)
-        self.notify(f"Copied {text}", timeout=2, markup=False)
+        self.reply(f"Copied {text}")
 
     def _living(self) -> list[TaskSummary]:
         return [task for task in self.context().targets if task.status not in ENDED and task.status not in RELEASING]

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Sequence
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _CONTROL_BUT_NEWLINE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]+")
 
+NARROWEST = 12
+"""Cells that a column of a table keeps when it gives way."""
+
 _PAINTS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
 
 
@@ -99,13 +102,16 @@ def cut(text: str, cells: int) -> str:
     return f"{kept}…"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, stretch: int) -> None:
-    """A table for a person, as wide as the terminal at most; column `stretch` gives way first."""
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, stretch: Sequence[int]) -> None:
+    """A table for a person, as wide as the terminal at most: of the columns `stretch` the widest gives way."""
     cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(width(row[column]) for row in [list(head), *cells]) for column in range(len(head))]
     over = sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns
-    if over > 0:
-        widths[stretch] = max(12, widths[stretch] - over)
+    for _ in range(over):
+        widest = max(stretch, key=widths.__getitem__)
+        if widths[widest] <= NARROWEST:
+            break
+        widths[widest] -= 1
     for number, row in enumerate([list(head), *cells]):
         texts = [cut(cell, size) for cell, size in zip(row, widths, strict=True)]
         line = "  ".join(text + " " * (size - width(text)) for text, size in zip(texts, widths, strict=True)).rstrip()

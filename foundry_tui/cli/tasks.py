@@ -86,7 +86,7 @@ def _table(tasks: list[TaskSummary]) -> None:
         )
         for task in tasks
     ]
-    table(("ID", "STATUS", "TITLE", "REPOSITORY", "BRANCH", "AGENT", "AGE"), rows, stretch=2)
+    table(("ID", "STATUS", "TITLE", "REPOSITORY", "BRANCH", "AGENT", "AGE"), rows, stretch=(2, 3, 4))
 
 
 @click.command()

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from textual.widgets import Static
 
-from foundry_tui.client.freshness import Freshness
+from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.screens.base import FoundryScreen, ResultT
 from foundry_tui.view.labels import away_words
@@ -20,18 +20,19 @@ class AwayScreen(FoundryScreen[ResultT]):
     """What the banner stands above, as a selector."""
     _banner: Static | None = None
 
-    def show_away(self, wanted: bool) -> None:
-        """Show the banner with what can be said now, or take it away."""
+    def show_away(self, *shown: Freshness) -> None:
+        """Show the banner with what can be said now if one of what is `shown` is offline, or take it away."""
+        offline = next((each for each in shown if each.state is FreshnessState.OFFLINE), None)
         if self._banner is None:
-            if not wanted:
+            if offline is None:
                 return
             self._banner = Static(id="banner", markup=False)
             self.mount(self._banner, before=self.AWAY_ABOVE)
-        self._banner.display = wanted
-        if wanted:
+        self._banner.display = offline is not None
+        if offline is not None:
             app = self.foundry
             start_key = self.key_of("start_backend") if app.why_no_start is None else ""
-            self._banner.update(away_words(app.store.freshness(), starting=app.starting, start_key=start_key))
+            self._banner.update(away_words(offline, starting=app.starting, start_key=start_key))
 
 
 def freshness_of(store: "Store", task_id: str) -> Freshness:

@@ -23,8 +23,7 @@ class SandboxActions(FoundryScreen[None]):
 
     def action_copy_path(self) -> None:
         if (sandbox := self._sandbox) is not None:
-            self.app.copy_to_clipboard(sandbox.cwd)
-            self.notify(f"Copied {sandbox.cwd}", timeout=2, markup=False)
+            self.foundry.copy(sandbox.cwd)
 
     def action_open_sandbox(self) -> None:
         if (sandbox := self._sandbox) is not None:

@@ -12,7 +12,7 @@ from textual.timer import Timer
 from foundry_tui import actions
 from foundry_tui.actions import bindings
 from foundry_tui.client.creations import CreationState
-from foundry_tui.client.freshness import Freshness, FreshnessState
+from foundry_tui.client.freshness import Freshness
 from foundry_tui.context import TASK, Context
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import PromptState, SessionSummary, TaskDetail, TaskSummary
@@ -255,11 +255,12 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
     def _show_header(self, task: TaskSummary | None) -> None:
         store, creation = self.store, self.creation
         list_freshness = self.foundry.store.freshness()
+        told = list_freshness if creation is not None else store.freshness(Topic(TopicKind.TASK, self.task_id))
         if self._stands:
-            self.show_away(task is not None and list_freshness.state is FreshnessState.OFFLINE)
+            self.show_away(*(() if task is None else (list_freshness, told)))
         self._header.show(
             task,
-            list_freshness if creation is not None else store.freshness(Topic(TopicKind.TASK, self.task_id)),
+            told,
             creation=creation_word(str(creation.state), list_freshness) if creation is not None else None,
             gone=store.gone(self.task_id),
         )

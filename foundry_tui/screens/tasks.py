@@ -207,7 +207,7 @@ class TasksScreen(AwayScreen[object]):
         self._list.display = not empty
         if self._face is not None:
             self._face.display = empty
-        self.show_away(offline and not empty)
+        self.show_away(*(() if empty else (freshness,)))
         if not empty:
             return
         if self._face is None:

@@ -1,5 +1,7 @@
 """Keys as people write them, from Textual's names."""
 
+import unicodedata
+
 _NAMES = {
     "slash": "/",
     "question_mark": "?",
@@ -29,7 +31,18 @@ _ASCII = {"up": "up", "down": "down", "left": "left", "right": "right"}
 def key_label(key: str, *, ascii_only: bool = False) -> str:
     """`ctrl+p` as `^p`, `question_mark` as `?`, `shift+tab` as it is; arrows in words where only ASCII is drawn."""
     *modifiers, name = key.split("+") if key != "+" else ["+"]
-    label = _ASCII.get(name, _NAMES.get(name, name)) if ascii_only else _NAMES.get(name, name)
+    label = _NAMES.get(name) or _sign(name)
+    if ascii_only:
+        label = _ASCII.get(name, label)
     if modifiers == ["ctrl"]:
         return f"^{label}"
     return "+".join((*modifiers, label))
+
+
+def _sign(name: str) -> str:
+    """The sign that Unicode calls so, as `left_curly_bracket`; else the name."""
+    try:
+        sign = unicodedata.lookup(name.replace("_", " "))
+    except KeyError:
+        return name
+    return sign if sign.isprintable() and not sign.isspace() else name

@@ -1,6 +1,8 @@
 """A field's choices in a list under it, that tells when one was taken."""
 
+from textual.geometry import Offset, Region, Spacing
 from textual.message import Message
+from textual.screen import Screen
 from textual.widgets import Input
 from textual_autocomplete import AutoComplete
 
@@ -18,6 +20,25 @@ class Completion(AutoComplete):
         @property
         def control(self) -> Input:
             return self._field
+
+    def on_mount(self) -> None:
+        self.screen.screen_layout_refresh_signal.subscribe(self, self._follow)
+
+    def _follow(self, _: Screen[object]) -> None:
+        # What is said under the field comes late, and moves the field.
+        if self.display and self.is_attached:
+            self._align_to_target()
+
+    def _align_to_target(self) -> None:
+        """Stand under the whole field: at the cursor, pieces of what is said there would show beside the choices."""
+        field = self.target.region
+        self.option_list.styles.min_width = field.width
+        place = Region(field.x, field.bottom, field.width, self.option_list.outer_size.height)
+        room = self.screen.scrollable_content_region
+        offset = Offset(*place.constrain("inside", "none", Spacing.all(0), room).offset)
+        if offset != self.absolute_offset:
+            self.absolute_offset = offset
+            self.refresh(layout=True)
 
     def post_completion(self) -> None:
         super().post_completion()

@@ -212,6 +212,8 @@ class Transcript(Lines):
         if kept is not None and kept[0] is record and kept[1] is mark:
             return kept[2]
         strips = self._draw(self._entry(record))
+        # Setting a key that is there changes nothing.
+        self._drawn.discard(key)
         self._drawn[key] = (record, mark, strips)
         return strips
 

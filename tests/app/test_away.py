@@ -187,6 +187,25 @@ async def test_a_backend_of_ours_that_is_away_is_started_by_the_key_that_the_ban
         assert "backend" not in words_of(on, TurnLine if opened else TaskList)
 
 
+async def test_a_task_that_is_said_to_be_offline_says_how_to_start_the_backend_while_the_list_still_tries() -> None:
+    backend = Backend()
+    backend.up.set()
+    app, commands = an_app(scenes.status_scene(TaskStatus.IDLE), backend)
+    async with app.run_test(size=(100, 30)) as pilot:
+        on = Stage(app, pilot, app.store, commands, FixedClock(NOW))
+        app.open_task(TASK)
+        await become(on, LOST)
+        assert "starts it again" not in words_of(on)
+        on.store.set_freshness(Topic(TopicKind.TASK, TASK), AWAY)
+        await on.flush()
+        assert "offline" in text_of(on, TaskHeader)
+        assert "B starts it again." in words_of(on)
+        await pilot.press("B")
+        while ("reconnect",) not in commands.calls:
+            await pilot.pause()
+        assert backend.starts == 1
+
+
 async def test_a_backend_of_somebody_else_is_never_started() -> None:
     app, commands = an_app(make_store([], freshness=AWAY), None)
     async with app.run_test(size=(100, 30)) as pilot:

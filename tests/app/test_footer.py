@@ -187,6 +187,14 @@ async def test_a_key_without_effect_says_why(key: str, said: str) -> None:
         assert messages(on) == [said], "once, however often it is pressed"
 
 
+async def test_what_came_of_a_key_stands_where_what_came_of_the_last_stood() -> None:
+    async with stage(a_store()) as on:
+        await on.press("z", "left_curly_bracket")
+        assert messages(on) == ["{ does nothing here. ? or f1 shows what does."]
+        await on.press("Y", "Y")
+        assert messages(on) == [f"Copied {TASK}"]
+
+
 @pytest.mark.parametrize(("key", "said"), [("1", "the agent asks nothing"), ("s", "no turn is running"), ("v", "does")])
 async def test_a_key_without_effect_says_why_on_a_task(key: str, said: str) -> None:
     async with stage(scenes.status_scene(TaskStatus.IDLE)) as on:

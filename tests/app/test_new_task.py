@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from textual import events
 from textual._compositor import LayoutUpdate
+from textual.geometry import Region
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
@@ -25,6 +26,7 @@ from foundry_tui.screens.repository_check import folders_below, judge
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.widgets.bars import ActionBar
+from foundry_tui.widgets.completion import Completion
 from foundry_tui.widgets.transcript import Transcript
 from tests.app.factories import make_repo, make_task, task_id
 from tests.app.harness import LIVE, Stage, make_store, stage
@@ -315,6 +317,27 @@ async def test_the_current_folder_comes_first_and_completes() -> None:
         the_dialog(on).query_one("#repo").focus()
         await on.press("ctrl+u", *"sh", "down", "enter")
         assert the_dialog(on).values["repo"] == "/src/shop"
+
+
+@pytest.mark.parametrize("size", [(100, 34), (60, 20)])
+async def test_choices_stand_under_their_field_and_nothing_moves_for_them(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    async with dialog(size=size) as on:
+        field = the_dialog(on).query_one("#repo", Input)
+        field.focus()
+        field.value = str(tmp_path / "x")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        assert "there is no such folder" in words_of(on)
+        before = field.region
+        choices = the_dialog(on).query_one(Completion)
+        await on.press("backspace", "o")
+        assert choices.display and field.region == before
+        assert choices.region == Region(before.x, before.bottom, before.width, 2)
+        assert "no such folder" not in text_of(on)
 
 
 async def test_base_branches_are_completed() -> None:

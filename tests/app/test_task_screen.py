@@ -4,9 +4,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from anyio import fail_after
 from msgspec.structs import replace
+from textual.strip import Strip
 from textual.widgets import Input
 
+from foundry_tui import task_actions
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import EventName, Topic, TopicKind
@@ -31,6 +34,7 @@ from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.new_task import is_same_request
+from foundry_tui.view.transcript import Entry
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.composer import Composer
@@ -43,6 +47,7 @@ from foundry_tui.widgets.stage_log import StageLog
 from foundry_tui.widgets.stepper import Stepper
 from foundry_tui.widgets.task_header import TaskHeader
 from foundry_tui.widgets.transcript import Transcript
+from foundry_tui.widgets.transcript_strips import Drawer
 from tests.app import task_scenes as scenes
 from tests.app.factories import NOW, task_id
 from tests.app.harness import Stage, stage
@@ -238,6 +243,25 @@ async def test_a_streaming_message_grows_in_place() -> None:
         shown = text_of(on, Transcript)
         assert shown.count("Now I") == 1
         assert "Now I run the tests." in shown
+
+
+async def test_what_grew_is_drawn_once_and_not_again_for_each_of_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    draw = Drawer.draw
+
+    def noted(drawer: Drawer, entry: Entry) -> list[Strip]:
+        drawn.append(entry.key)
+        return draw(drawer, entry)
+
+    monkeypatch.setattr(Drawer, "draw", noted)
+    store = scenes.status_scene(TaskStatus.RUNNING)
+    async with opened(store) as on:
+        for revision in (1, 2):
+            lines = "one more line\n\n" * 4 * revision
+            grown = replace(scenes.item(7, TranscriptKind.MESSAGE, lines), revision=revision)
+            store.apply(SESSION_TOPIC, EventName.TRANSCRIPT, grown, 60 + revision)
+            await on.flush()
+        assert drawn.count("item-7") == 2
 
 
 async def test_the_end_is_followed_until_one_scrolls_up() -> None:
@@ -666,20 +690,59 @@ async def test_killing_asks_first_and_names_what_is_lost() -> None:
         assert on.commands.calls[-1] == ("kill", TASK, False, False)
 
 
-async def test_a_kill_that_would_lose_work_names_it_and_asks_again() -> None:
+LOST = ("2 uncommitted files: a.py, b.py", "1 unpushed commit")
+
+
+def refuse_kill(on: Stage) -> None:
+    """The backend refuses to kill the task, since work would be lost."""
+    problem = Problem(status=409, title="Conflict", detail="Work would be lost.", would_lose=LOST)
+    on.commands.fail(CommandProblem(action="kill", message="Work would be lost.", task_id=TASK, problem=problem))
+
+
+async def test_a_kill_that_would_lose_work_names_it_and_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_actions, "QUIET_SECONDS", 0)
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
-        lost = ("2 uncommitted files: a.py, b.py", "1 unpushed commit")
-        problem = Problem(status=409, title="Conflict", detail="Work would be lost.", would_lose=lost)
-        on.commands.fail(CommandProblem(action="kill", message="Work would be lost.", task_id=TASK, problem=problem))
+        refuse_kill(on)
         await on.pilot.pause()
         shown = text_of(on)
-        assert all(loss in shown for loss in lost)
+        assert all(loss in shown for loss in LOST)
         await on.press("enter")
         assert not [call for call in on.commands.calls if call[0] == "kill"]
-        on.commands.fail(CommandProblem(action="kill", message="Work would be lost.", task_id=TASK, problem=problem))
+        refuse_kill(on)
         await on.pilot.pause()
         await on.press("y")
         assert on.commands.calls[-1] == ("kill", TASK, True, False)
+
+
+async def test_what_is_typed_when_a_question_comes_by_itself_is_no_answer_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        monkeypatch.setattr(task_actions, "QUIET_SECONDS", 60)
+        await on.press("y")
+        refuse_kill(on)
+        await on.press("y")
+        assert is_on(on, TaskScreen)
+        assert not [call for call in on.commands.calls if call[0] == "kill"]
+
+
+async def test_a_question_that_comes_by_itself_waits_until_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_actions, "QUIET_SECONDS", 0.01)
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        await on.press("i", *"try")
+        refuse_kill(on)
+        refuse_kill(on)
+        await on.press("y")
+        assert on.app.screen.query_one(Composer).text == "tryy"
+        assert "Work would be lost" in str(next(iter(on.app._notifications)).message)
+        await on.press("escape")
+        for _ in range(2):
+            with fail_after(5):
+                while not is_on(on, ConfirmScreen):
+                    await on.pilot.pause()
+            await on.press("n")
+        assert is_on(on, TaskScreen)
+        assert not [call for call in on.commands.calls if call[0] == "kill"]
 
 
 async def test_new_task_opens_over_a_task() -> None:

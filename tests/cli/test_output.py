@@ -29,6 +29,21 @@ def test_rows_of_a_pipe(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert capfdbinary.readouterr().out == b"a b\t\t3\tx y\n"
 
 
+def test_a_table_is_no_wider_than_the_terminal_and_its_widest_columns_give_way(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [("1", "a title of some length", "feat/a-title-of-some-length-that-goes-on"), ("2", "short", "fix/short")]
+    monkeypatch.setenv("COLUMNS", "50")
+    output.table(("ID", "TITLE", "BRANCH"), rows, stretch=(1, 2))
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert head == "ID  TITLE                   BRANCH"
+    assert first == "1   a title of some length  feat/a-title-of-some-…"
+    assert second == "2   short                   fix/short"
+    monkeypatch.setenv("COLUMNS", "10")
+    output.table(("ID", "TITLE"), [("1", "short")], stretch=(1,))
+    assert capsys.readouterr().out.splitlines() == ["ID  TITLE", "1   short"]
+
+
 def test_short_ids_grow_until_they_differ() -> None:
     assert short_ids(["0193a2b4-1", "0193a2b5-1"]) == {"0193a2b4-1": "0193a2b4", "0193a2b5-1": "0193a2b5"}
     assert short_ids(["0193a2b4-1", "0193a2b4-2"]) == {"0193a2b4-1": "0193a2b4-1", "0193a2b4-2": "0193a2b4-2"}

@@ -35,7 +35,16 @@ def test_running_times(milliseconds: int, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("key", "label"),
-    [("ctrl+p", "^p"), ("question_mark", "?"), ("shift+tab", "shift+tab"), ("escape", "esc"), ("n", "n"), ("up", "↑")],
+    [
+        ("ctrl+p", "^p"),
+        ("question_mark", "?"),
+        ("shift+tab", "shift+tab"),
+        ("escape", "esc"),
+        ("n", "n"),
+        ("up", "↑"),
+        ("left_curly_bracket", "{"),
+        ("space", "space"),
+    ],
 )
 def test_keys(key: str, label: str) -> None:
     assert key_label(key) == label
