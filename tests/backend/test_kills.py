@@ -260,6 +260,5 @@ def test_tasks_survive_kills_at_any_moment(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_tasks_survive_many_kills(tmp_path: Path) -> None:
     storm(tmp_path, seed=17, tasks=200, kills=50)

@@ -28,7 +28,7 @@ from foundry_tui.contract.requests import CreateTask
 from foundry_tui.contract.status import TaskStatus
 from tests.client.proxy import FAULTS, FaultProxy
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 SEED = int(os.environ.get("FOUNDRY_TEST_SEED", "20261123"))
 FAULT_COUNT = 200

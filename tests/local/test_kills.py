@@ -13,7 +13,7 @@ from tests.backend.process import BackendProcess
 from tests.local.test_backend import Json
 from tests.local.world import World, git
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 TASKS = 4
 TURNS = 3

@@ -15,7 +15,7 @@ from tests.local.stub_model import stub_model
 from tests.local.test_backend import create, diff, foundry, is_idle, say, texts
 from tests.local.world import World
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow
 
 PACKAGE = "@zed-industries/codex-acp-linux-x64@0.16.0"
 VARIABLE = "FOUNDRY_TEST_CODEX"
