@@ -174,7 +174,7 @@ class Storage(Protocol):
         ...
 
     async def put_repo(self, repo: Repo) -> tuple[Repo, bool]:
-        """Add a repository unless it is known; the one kept, and whether it is new."""
+        """Add a repository, or note the default branch of a known one; the one kept, and whether it is new."""
         ...
 
     async def drop_leftover(self, task_id: str) -> None:

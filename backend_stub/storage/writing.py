@@ -205,13 +205,13 @@ def _write_history(change: Change, transaction: Transaction) -> Sequence[History
 
 
 def put_repo(repo: Repo, transaction: Transaction, *, tell: bool = True) -> tuple[Repo, bool]:
-    """Keep the repository unless it is known; the one kept, and whether it is new."""
+    """Keep the repository; the one kept, and whether it is new. Of a known one its default branch is taken over."""
     known = transaction.execute("SELECT body FROM repos WHERE repo_id = ?", (repo.repo_id,)).fetchone()
-    if known is not None:
-        return decode(known[0], Repo), False
-    if tell:
-        _put(repo, transaction)
-    return repo, True
+    kept = None if known is None else decode(known[0], Repo)
+    now = repo if kept is None else msgspec.structs.replace(kept, default_branch=repo.default_branch)
+    if tell and now != kept:
+        _put(now, transaction)
+    return now, kept is None
 
 
 def _put(repo: Repo, transaction: Transaction) -> None:

@@ -1,4 +1,4 @@
-"""Commands that change a task: prompt, retry, archive, kill, rename, prune."""
+"""Commands that change a task: prompt, answer, retry, archive, kill, rename, prune."""
 
 import click
 
@@ -11,8 +11,8 @@ from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.prompts import prompt_text
 from foundry_tui.cli.words import standing
 from foundry_tui.contract.ids import uuid7
-from foundry_tui.contract.records import Prompt, SessionStatus, TaskDetail
-from foundry_tui.contract.requests import CreatePrompt, PatchTask, ReleaseTask
+from foundry_tui.contract.records import Permission, PermissionState, Prompt, SessionStatus, TaskDetail
+from foundry_tui.contract.requests import AnswerPermission, CreatePrompt, PatchTask, ReleaseTask
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.wire import RefusedError, segment
 
@@ -47,24 +47,54 @@ def prompt(
     session_id = session or _open_session(context.task(task), task)
     body = CreatePrompt(prompt_id=uuid7(), text=said)
     try:
-        answer = context.link.call("POST", f"/v1/sessions/{segment(session_id)}/prompts", Prompt, body=body)
+        kept = context.link.call("POST", f"/v1/sessions/{segment(session_id)}/prompts", Prompt, body=body)
     except RefusedError as error:
         if error.problem.status == 404:
-            raise CommandError(f"no session {session_id!r}", hint=f"see: foundry show {task}") from None
+            raise CommandError(f"no session {session_id!r}", hint=_see(task)) from None
         raise
     if as_json:
-        say_json(answer)
+        say_json(kept)
     else:
-        say(answer.prompt_id)
+        say(kept.prompt_id)
 
 
 def _open_session(task: TaskDetail, given: str) -> str:
     for session in task.sessions:
         if session.status is not SessionStatus.CLOSED:
             return session.session_id
-    raise CommandError(
-        f"the task {given} has no open session (it is {standing(task.status)})", hint=f"see: foundry show {given}"
-    )
+    raise CommandError(f"the task {given} has no open session (it is {standing(task.status)})", hint=_see(given))
+
+
+def _see(given: str) -> str:
+    return f"see: foundry show {given}"
+
+
+@click.command()
+@task_argument
+@click.argument("option")
+@click.option("--permission", metavar="ID", help="Which request is meant; the oldest open one if absent.")
+@json_option
+@pass_context
+def answer(context: Context, task: str, option: str, permission: str | None, as_json: bool) -> None:
+    """Answer a task's agent, which asks for permission, with one of the OPTIONs that `foundry show` lists.
+
+    \b
+    Examples:
+      foundry answer 0193a2b4 allow
+    """
+    open_requests = [each for each in context.task(task).permissions if each.state is PermissionState.OPEN]
+    asked = next((each for each in open_requests if permission in (None, each.permission_id)), None)
+    if asked is None:
+        raise CommandError(f"the task {task} does not ask {'that' if permission else 'anything'} now", hint=_see(task))
+    known = [each.option_id for each in asked.options]
+    if option not in known:
+        raise CommandError(f"{asked.title!r} has no option {option!r}", hint=f"there is: {', '.join(known)}")
+    path = f"/v1/permissions/{segment(asked.permission_id)}"
+    answered = context.link.call("POST", path, Permission, body=AnswerPermission(option_id=option))
+    if as_json:
+        say_json(answered)
+    else:
+        say_row((answered.permission_id, answered.state, answered.answer))
 
 
 @click.command()

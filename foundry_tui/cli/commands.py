@@ -23,6 +23,7 @@ COMMANDS: dict[str, _Row] = {
     "history": _Row("records", "history", "Show what happened to a task, or to all."),
     "logs": _Row("records", "logs", "Show what the provider printed while preparing a task."),
     "prompt": _Row("change", "prompt", "Say something to a task's agent."),
+    "answer": _Row("change", "answer", "Answer a task's agent, which asks for permission."),
     "retry": _Row("change", "retry", "Go on from the stage that failed."),
     "archive": _Row("change", "archive", "Release a task's sandbox and keep the task for reading."),
     "kill": _Row("change", "kill", "Stop a task and destroy its sandbox."),

@@ -8,7 +8,7 @@ from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, table
 from foundry_tui.cli.parameters import json_option, pass_context, task_argument
 from foundry_tui.contract import codec
-from foundry_tui.contract.records import TaskDetail, TaskSummary
+from foundry_tui.contract.records import Permission, PermissionState, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import TasksSnapshot
 
 SHORT_ID = 8
@@ -138,7 +138,7 @@ def _facts(task: TaskDetail) -> list[tuple[str, object]]:
     rows += [(f"session.{session.session_id}", session.status) for session in task.sessions]
     if task.error is not None:
         rows.append(("error", f"{task.error.kind}: {task.error.message}"))
-    rows += [(f"permission.{ask.permission_id}", f"{ask.state} {ask.title}") for ask in task.permissions]
+    rows += [(f"permission.{ask.permission_id}", f"{ask.state} {ask.title}{_options(ask)}") for ask in task.permissions]
     rows += [("leftover", f"{left.what}: {left.why}") for left in task.leftovers]
     return rows
 
@@ -163,10 +163,15 @@ def _card(task: TaskDetail) -> None:
     for session in task.sessions:
         say(f"{paint('session  ', 'dim')}{printable(session.name)} · {SESSION_WORDS[session.status]}")
     for ask in task.permissions:
-        if ask.state == "open":
-            options = ", ".join(option.option_id for option in ask.options)
-            say(f"{paint('asks     ', 'yellow')}{printable(ask.title)} ({options})")
+        if ask.state is PermissionState.OPEN:
+            say(f"{paint('asks     ', 'yellow')}{printable(ask.title)}{printable(_options(ask))}")
+            say(f"         foundry answer {task.task_id} OPTION")
     for left in task.leftovers:
         say(f"{paint('left     ', 'yellow')}{printable(left.what)}: {printable(left.why)}")
     say()
     say(printable(task.prompt, lines=True))
+
+
+def _options(ask: Permission) -> str:
+    """What an open request can be answered with, to follow its title."""
+    return f" ({', '.join(option.option_id for option in ask.options)})" if ask.state is PermissionState.OPEN else ""

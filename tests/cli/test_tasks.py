@@ -141,6 +141,7 @@ def test_a_beginning_of_several_is_a_usage_error_that_lists_them(shared: Cli, re
         ("logs", NO_TASK),
         ("logs", "-f", NO_TASK),
         ("prompt", NO_TASK, "x"),
+        ("answer", NO_TASK, "x"),
         ("retry", NO_TASK),
         ("archive", NO_TASK),
         ("kill", NO_TASK),
@@ -216,6 +217,26 @@ def test_a_prompt_is_kept_and_told_by_its_id(shared: Cli) -> None:
     assert shared("prompt", task_id, " ", code=2).out == ""
     assert shared("prompt", task_id, code=2).out == ""
     assert "no session" in shared("prompt", task_id, "x", "--session", "nope", code=1).err
+
+
+def test_an_agent_that_asks_is_answered_with_one_of_its_options(shared: Cli) -> None:
+    shared.set_script({"tasks": [{"match": "ask me", "turn": {"permission": "Run make?"}}]})
+    task_id = shared("create", "ask me", "--wait", "running", code=0).rows[0][0]
+    shown = shared("show", task_id, code=0).rows
+    while not any(name.startswith("permission.") for name, *_ in shown):
+        shown = shared("show", task_id, code=0).rows
+    [(permission, words)] = [
+        (name.removeprefix("permission."), words[0]) for name, *words in shown if name.startswith("permission.")
+    ]
+    assert words == "open Run make? (allow, deny)"
+    wrong = shared("answer", task_id, "perhaps", code=1)
+    assert "no option 'perhaps'" in wrong.err
+    assert "there is: allow, deny" in wrong.err
+    assert "does not ask that now" in shared("answer", task_id, "allow", "--permission", "another", code=1).err
+    answered = shared("answer", task_id, "deny", "--permission", permission, code=0)
+    assert answered.rows == [[permission, "answered", "deny"]]
+    assert "does not ask anything now" in shared("answer", task_id, "deny", code=1).err
+    shared("watch", task_id, "--for", "idle", code=0)
 
 
 def test_rename(shared: Cli) -> None:

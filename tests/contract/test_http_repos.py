@@ -42,6 +42,23 @@ def test_two_spellings_are_one_repository(shared: BackendProcess, tmp_path: Path
     assert known[0]["latest_activity"] == by_id["created_at"]
 
 
+def test_the_default_branch_is_the_one_of_now(shared: BackendProcess, tmp_path: Path) -> None:
+    make_repository(tmp_path / "moving")
+    place = str(tmp_path / "moving")
+    repo_id = json_of(shared.http.post("/v1/repos", json={"path": place}))["repo_id"]
+
+    def told() -> object:
+        return {repo["repo_id"]: repo["default_branch"] for repo in shared.get("/v1/repos")["repos"]}[repo_id]
+
+    for branch, noticing in (("two", creating(shared, repo=place)), ("three", creating(shared, repo=repo_id))):
+        _git(tmp_path / "moving", "checkout", "-q", "-b", branch)
+        assert shared.http.post("/v1/tasks", json=noticing).status_code == 201
+        assert told() == branch
+    _git(tmp_path / "moving", "checkout", "-q", "main")
+    again = shared.http.post("/v1/repos", json={"path": place})
+    assert (again.status_code, json_of(again)["default_branch"], told()) == (200, "main", "main")
+
+
 def test_worktrees_and_bare_repositories_are_repositories(shared: BackendProcess, tmp_path: Path) -> None:
     make_repository(tmp_path / "main")
     _git(tmp_path / "main", "worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))

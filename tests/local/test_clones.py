@@ -68,6 +68,13 @@ async def test_one_without_a_commit_says_so(git_world: World) -> None:
             await provider.create_sandbox(git_world.call(task, repo))
 
 
+async def test_a_base_that_it_does_not_have_is_named(git_world: World) -> None:
+    async with git_world.provider() as provider:
+        task = git_world.task(base_branch="nowhere")
+        with pytest.raises(GitError, match="the base branch nowhere does not exist"):
+            await provider.create_sandbox(git_world.call(task, by_url(git_world)))
+
+
 async def test_one_out_of_reach_does_not_fail_the_name(git_world: World) -> None:
     repo = Repo(repo_id="r5", label="nowhere", remote=(git_world.root / "nowhere").as_uri())
     async with git_world.provider() as provider:

@@ -13,7 +13,7 @@ import pytest
 from backend_stub.providers.base import CallError, GitError, ProviderError, Release
 from backend_stub.providers.local import LocalProvider
 from foundry_tui.contract.records import Repo, TaskDetail
-from tests.local.world import World, ended, git, make_repository
+from tests.local.world import LIMIT, World, ended, git, make_repository
 
 pytestmark = pytest.mark.anyio
 
@@ -272,7 +272,7 @@ async def test_hooks_of_the_repository_are_not_run(git_world: World, provider: L
     for hooks in (None, git_world.root / "hooks"):
         if hooks is not None:
             git(git_world.repository, "config", "core.hooksPath", str(hooks))
-        with anyio.fail_after(20):
+        with anyio.fail_after(LIMIT):
             task = await git_world.with_sandbox(provider, git_world.task())
             await provider.destroy_sandbox(git_world.call(task), Release(delete_branch=True))
     assert not ran.exists()
@@ -293,7 +293,7 @@ async def test_a_filter_that_hangs_is_ended_and_what_it_left_is_completed(
     task = git_world.task()
     async with anyio.create_task_group() as group:
         group.start_soon(provider.create_sandbox, git_world.call(task))
-        with anyio.fail_after(20):
+        with anyio.fail_after(LIMIT):
             while not (started.exists() and started.read_text().strip()):
                 await anyio.sleep(0.01)
         group.cancel_scope.cancel()
@@ -356,11 +356,11 @@ async def test_no_prompt_of_a_remote_is_waited_for(git_world: World, provider: L
     async with refusing_server() as url:
         git(git_world.repository, "remote", "add", "origin", f"{url}/code.git")
         task = git_world.task()
-        with anyio.fail_after(8):
+        with anyio.fail_after(LIMIT):
             await provider.ensure_name(git_world.call(task))
         assert git_world.logged("wants a login")
         remote = Repo(repo_id="r8", label="code", remote=f"{url}/code.git")
-        with anyio.fail_after(8):
+        with anyio.fail_after(LIMIT):
             failure = await making_fails(git_world, provider, remote)
         assert "wants a login" in failure.message
     assert not asked.exists()

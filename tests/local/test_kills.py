@@ -54,8 +54,11 @@ def settle(backend: BackendProcess, task: Json) -> None:
             backend.post(f"/v1/tasks/{task['task_id']}/retry")
 
 
-def check(session: Json, handed: Counter[str]) -> Counter[str]:
-    """Nothing is lost or told twice, and what did not come to its end says so; how many prompts ended how."""
+def check(session: Json, handed: Counter[tuple[int, str]]) -> Counter[str]:
+    """Nothing is lost or told twice, and what did not come to its end says so; how many prompts ended how.
+
+    `handed` counts by agent's pid and text what agents were given.
+    """
     items = session["transcript"]
     assert [item["index"] for item in items] == list(range(len(items)))
     told = "|".join(str(item["body"]) for item in items if item["kind"] == "message")
@@ -64,8 +67,11 @@ def check(session: Json, handed: Counter[str]) -> Counter[str]:
         name = prompt["text"].partition("\n")[0].removeprefix("say start ")
         assert prompts[prompt["text"]] <= 1
         assert told.count(f"start {name}") <= 1
+        times = [count for (_, text), count in handed.items() if text == prompt["text"]]
+        assert set(times) <= {1}
         if prompt["state"] == "answered":
-            assert handed[prompt["text"]] == prompts[prompt["text"]] == 1
+            assert times
+            assert prompts[prompt["text"]] == 1
             assert told.count(f"start {name}") == told.count(f"end {name}") == 1
         else:
             assert "agent" in prompt["error"]["message"]
@@ -100,11 +106,16 @@ def test_kills_at_random_moments(world: World, seed: int) -> None:
             kill_something(backend, world, chance)
         for task in tasks:
             settle(backend, task)
-        handed = Counter(entry["params"]["prompt"][0]["text"] for entry in world.agent_saw("session/prompt"))
+        handed = Counter(
+            (entry["pid"], entry["params"]["prompt"][0]["text"]) for entry in world.agent_saw("session/prompt")
+        )
         ended: Counter[str] = Counter()
         for task in tasks:
             ended += check(session_of(backend, task), handed)
         assert ended.total() == TASKS * TURNS
+        # A backend that dies within the moment in which it sends a prompt cannot know whether the agent has it; when
+        # that agent and its server are killed too, its successor is given the prompt. Once a run is bad luck enough.
+        assert len(handed) <= len({text for _, text in handed}) + 1
         for task in tasks:
             backend.post(f"/v1/tasks/{task['task_id']}/kill", {"force": True, "delete_branch": True})
         for task in tasks:

@@ -208,7 +208,8 @@ class Worktrees:
         commit = await self._commit(plan.repository, plan.base, told)
         if commit:
             return commit, commit
-        if await self._commit(plan.repository, "HEAD", told) is None:
+        some = await run_git(plan.repository, "rev-list", "--max-count=1", "--all", told=told)
+        if not some.text.strip():
             raise GitError(f"{plan.repository} has no commit yet; make one first", retryable=False)
         raise GitError(f"the base branch {plan.base} does not exist in {plan.repository}", retryable=False)
 
