@@ -229,7 +229,7 @@ class FoundryApp(KeysInOrder, TaskActions):
         looking = screen.shows_task if isinstance(screen, FoundryScreen) else lambda _: False
         unseen = [item for item in news if not looking(item.task.task_id)]
         for text, severity in toasts(unseen):
-            self.notify(text, severity=severity, markup=False)
+            self.notify(text, severity=severity)
         self._herald.tell(news if not self._in_front else unseen)
 
     def _tick(self) -> None:
@@ -359,7 +359,7 @@ class FoundryApp(KeysInOrder, TaskActions):
     def _tell_once(self, words: str, title: str = "") -> None:
         """Say this, unless it is being said."""
         if not any(said.message == words and not said.has_expired for said in self._notifications):
-            self.notify(words, title=title, severity="warning", timeout=3, markup=False)
+            self.notify(words, title=title, severity="warning", timeout=3)
 
     def _keys_told(self, action_id: str) -> str:
         keys = self.keys_of(actions.find(action_id))
@@ -468,6 +468,10 @@ class FoundryApp(KeysInOrder, TaskActions):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """None of Textual's own: the table of actions has all there is."""
         return ()
+
+    def notify(self, message: str, **options: Any) -> None:
+        """Say something in passing, as it stands: none of it is markup."""
+        super().notify(message, **{**options, "markup": False})
 
     def _write(self, sequence: str) -> None:
         if self._driver is not None:

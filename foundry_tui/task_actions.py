@@ -83,7 +83,7 @@ class TaskActions(App[None]):
         if len(tasks) > 1:
             self.notify(f"Retrying {quantity(tasks)}.", timeout=4)
         elif tasks and tasks[0].task_id not in creations:
-            self.notify(retry_words(tasks[0]), title=f"Retry {quantity(tasks)}", timeout=4, markup=False)
+            self.notify(retry_words(tasks[0]), title=f"Retry {quantity(tasks)}", timeout=4)
         self.end_selection()
 
     def action_archive(self) -> None:
@@ -231,13 +231,11 @@ class TaskActions(App[None]):
             return
         if problem.action == "add_session" and task_id is not None and task_id in self.sessions_asked:
             self.commands.drafts.put(draft_key(task_id), self.sessions_asked.pop(task_id))
-        self.notify(
-            problem.message, title=f"Could not {problem.action.replace('_', ' ')}", severity="error", markup=False
-        )
+        self.notify(problem.message, title=f"Could not {problem.action.replace('_', ' ')}", severity="error")
 
     def _copy(self, text: str) -> None:
         self.copy_to_clipboard(text)
-        self.notify(f"Copied {text}", timeout=2, markup=False)
+        self.notify(f"Copied {text}", timeout=2)
 
     def _living(self) -> list[TaskSummary]:
         return [task for task in self.context().targets if task.status not in ENDED and task.status not in RELEASING]

@@ -24,7 +24,7 @@ class SandboxActions(FoundryScreen[None]):
     def action_copy_path(self) -> None:
         if (sandbox := self._sandbox) is not None:
             self.app.copy_to_clipboard(sandbox.cwd)
-            self.notify(f"Copied {sandbox.cwd}", timeout=2, markup=False)
+            self.notify(f"Copied {sandbox.cwd}", timeout=2)
 
     def action_open_sandbox(self) -> None:
         if (sandbox := self._sandbox) is not None:
@@ -38,6 +38,6 @@ class SandboxActions(FoundryScreen[None]):
         try:
             await open_folder(folder)
         except EditorFailed as failure:
-            self.notify(str(failure), severity="error", markup=False)
+            self.notify(str(failure), severity="error")
         else:
-            self.notify(f"Opened in {command[0]}", timeout=2, markup=False)
+            self.notify(f"Opened in {command[0]}", timeout=2)
