@@ -229,7 +229,7 @@ class FoundryApp(TaskActions):
         looking = screen.shows_task if isinstance(screen, FoundryScreen) else lambda _: False
         unseen = [item for item in news if not looking(item.task.task_id)]
         for text, severity in toasts(unseen):
-            self.notify(text, severity=severity, markup=False)
+            self.notify(text, severity=severity)
         self._herald.tell(news if not self._in_front else unseen)
 
     def _tick(self) -> None:
@@ -463,6 +463,10 @@ class FoundryApp(TaskActions):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """None of Textual's own: the table of actions has all there is."""
         return ()
+
+    def notify(self, message: str, **options: Any) -> None:
+        """Say something in passing, as it stands: none of it is markup."""
+        super().notify(message, **{**options, "markup": False})
 
     def _write(self, sequence: str) -> None:
         if self._driver is not None:

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
+from textual.fuzzy import Matcher
 
 from foundry_tui.contract.records import TaskSummary
+from foundry_tui.screens.base import ClosedOnce
 from foundry_tui.view.cells import plain
 from foundry_tui.view.filter import entry_of, matches, parse
 from foundry_tui.view.groups import Grouping, Sorting, sort_key
@@ -24,7 +26,7 @@ TASKS_OFFERED = 5
 """Tasks offered before anything is typed: those that come first in the list."""
 
 
-class Palette(CommandPalette):
+class Palette(CommandPalette, ClosedOnce[None]):
     """Textual's, which moves by pages through its list also where that has no room to have lines."""
 
     def _action_command_list(self, action: str) -> None:
@@ -46,11 +48,12 @@ class Everything(Provider):
 
     async def discover(self) -> Hits:
         for name, told, run in self._actions():
-            yield DiscoveryHit(name, run, help=told)
+            yield DiscoveryHit(Content(name), run, help=told)
         tasks = self.foundry.store.tasks.values()
         first = sorted(tasks, key=lambda task: sort_key(task, Grouping.STATE, Sorting.NEWEST))
         for task in first[:TASKS_OFFERED]:
-            yield DiscoveryHit(_label(task), partial(self.foundry.open_task, task.task_id), help=self._told(task))
+            run_it = partial(self.foundry.open_task, task.task_id)
+            yield DiscoveryHit(Content(_label(task)), run_it, help=self._told(task))
         for name, choose in self._themes():
             if "foundry" in name:
                 yield DiscoveryHit(name, choose)
@@ -60,17 +63,17 @@ class Everything(Provider):
         for name, told, run in self._actions():
             score = max(matcher.match(name), matcher.match(told) * 0.8)
             if score > 0:
-                yield Hit(score, matcher.highlight(name), run, text=name, help=told)
+                yield Hit(score, _highlighted(matcher, name), run, text=name, help=told)
         for task in self._found(query):
             label = _label(task)
             score = matcher.match(label)
             # A task found by its branch, its prompt or its id stands behind those found by their title.
-            shown = matcher.highlight(label) if score > 0 else Content(label)
+            shown = _highlighted(matcher, label) if score > 0 else Content(label)
             run_it = partial(self.foundry.open_task, task.task_id)
             yield Hit(max(score, 0.3), shown, run_it, text=label, help=self._told(task))
         for name, choose in self._themes():
             if (score := matcher.match(name)) > 0:
-                yield Hit(score, matcher.highlight(name), choose, text=name)
+                yield Hit(score, _highlighted(matcher, name), choose, text=name)
 
     def _actions(self) -> list[tuple[str, str, Callable[[], object]]]:
         """Name, help and what to run, for each action of the screen below; one that cannot be done says why."""
@@ -97,7 +100,9 @@ class Everything(Provider):
 
     def _told(self, task: TaskSummary) -> str:
         parts = (STATUS_WORDS[task.status], task.repo_label, task.branch or "")
-        return f" {self.foundry.glyphs.separator} ".join(plain(part) for part in parts if part)
+        told = f" {self.foundry.glyphs.separator} ".join(plain(part) for part in parts if part)
+        # Textual looks for markup in a string, and takes a content as it stands.
+        return cast("str", Content(told))
 
     def _themes(self) -> list[tuple[str, Callable[[], None]]]:
         def choose(name: str) -> None:
@@ -108,3 +113,13 @@ class Everything(Provider):
 
 def _label(task: TaskSummary) -> str:
     return plain(title_of(task))[:80]
+
+
+def _highlighted(matcher: Matcher, text: str) -> Content:
+    """The text with its letters that were found standing out; none of it is markup, as Textual would have it."""
+    content = Content(text)
+    _, found = matcher.fuzzy_search.match(matcher.query, text)
+    for place in found:
+        if not text[place].isspace():
+            content = content.stylize(matcher.match_style, place, place + 1)
+    return content

@@ -105,7 +105,7 @@ class TaskActions(KeysInOrder):
         if len(tasks) > 1:
             self.notify(f"Retrying {quantity(tasks)}.", timeout=4)
         elif tasks and tasks[0].task_id not in creations:
-            self.notify(retry_words(tasks[0]), title=f"Retry {quantity(tasks)}", timeout=4, markup=False)
+            self.notify(retry_words(tasks[0]), title=f"Retry {quantity(tasks)}", timeout=4)
         self.end_selection()
 
     def action_archive(self) -> None:
@@ -282,9 +282,7 @@ class TaskActions(KeysInOrder):
             return
         if problem.action == "add_session" and task_id is not None and task_id in self.sessions_asked:
             self.commands.drafts.put(draft_key(task_id), self.sessions_asked.pop(task_id))
-        self.notify(
-            problem.message, title=f"Could not {problem.action.replace('_', ' ')}", severity="error", markup=False
-        )
+        self.notify(problem.message, title=f"Could not {problem.action.replace('_', ' ')}", severity="error")
 
     def reply(self, words: str, title: str = "", *, severity: SeverityLevel = "information") -> None:
         """Say what came of a key, in place of what came of the key before; nothing if that is being said."""

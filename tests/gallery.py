@@ -44,6 +44,8 @@ class Shot(Struct, frozen=True):
     """Whether the task of `task_scenes` is opened before keys are pressed."""
     theme: str = "foundry-dark"
     ascii: bool = False
+    ours: bool = False
+    """Whether the backend is one that the app may start."""
     png: bool = False
     """Whether a PNG is made too, for the README."""
 
@@ -123,7 +125,12 @@ SHOTS: tuple[Shot, ...] = (
     Shot("diagnostics", "`f12`: connections, freshness and counts.", store_of_every_state, ("f12",)),
     Shot("empty", "The first start teaches the first key.", lambda: make_store([])),
     Shot("offline", "No backend, and what helps.", lambda: make_store([], freshness=AWAY)),
-    Shot("offline-tasks", "The backend is away: what was known stays readable.", lambda: store_of(every_state(), AWAY)),
+    Shot(
+        "offline-tasks",
+        "The backend is away: what was known stays readable, and `B` starts it again.",
+        lambda: store_of(every_state(), AWAY),
+        ours=True,
+    ),
     Shot(
         "offline-task",
         "A task when the backend is away: no second is counted that nobody knows of.",
@@ -182,7 +189,7 @@ def _report() -> Diagnostics:
 async def draw(shot: Shot, *, toasts: bool = False) -> str:
     """The picture as SVG; with what is told in passing only if `toasts`, since that goes away with time."""
     options = Options(theme=shot.theme, ascii=shot.ascii, bell=False, terminal_notifications=False)
-    app = make_app(shot.store(), options=options)
+    app = make_app(shot.store(), options=options, run_backend=(lambda: True) if shot.ours else None)
     app.diagnostics = _report
     async with app.run_test(size=shot.size, notifications=toasts) as pilot:
         await pilot.pause()

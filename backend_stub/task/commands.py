@@ -38,9 +38,21 @@ from foundry_tui.contract.requests import (
     PatchTask,
     ReleaseTask,
 )
-from foundry_tui.contract.status import ENDED, READY, RELEASING, StageName, TaskStatus
+from foundry_tui.contract.status import ENDED, PROVISIONING, READY, RELEASING, StageName, TaskStatus
 
 T = TypeVar("T")
+
+_STANDS: dict[TaskStatus, str] = {
+    **dict.fromkeys(PROVISIONING, "is being prepared"),
+    TaskStatus.RUNNING: "is working",
+    TaskStatus.IDLE: "is ready",
+    TaskStatus.ERROR: "has failed",
+    TaskStatus.ARCHIVING: "is being archived",
+    TaskStatus.ARCHIVED: "is archived",
+    TaskStatus.KILLING: "is being killed",
+    TaskStatus.KILLED: "is killed",
+}
+"""Where a task stands, as a refusal says it."""
 
 
 class Commands:
@@ -94,7 +106,7 @@ class Commands:
 
         def retry(draft: Draft) -> None:
             if draft.status is not TaskStatus.ERROR:
-                raise conflict(f"Only a task that failed can be retried; this one is {draft.status}.")
+                raise conflict(f"Only a task that failed can be retried; this one {_STANDS[draft.status]}.")
             stage = draft.task.error.stage if draft.task.error else None
             for each in draft.task.stages:
                 if each.state is not StageState.DONE:
@@ -171,7 +183,7 @@ class Commands:
     async def prune(self, task_id: str) -> None:
         task = await self._state_of(self._actors.of(task_id))
         if task.status not in ENDED:
-            raise conflict(f"Only an archived or killed task can be pruned; this one is {task.status}.")
+            raise conflict(f"Only an archived or killed task can be pruned; this one {_STANDS[task.status]}.")
         await self._storage.prune(task_id)
         self._actors.forget(task_id)
         provider = self._providers.get(task.provider)
@@ -343,7 +355,7 @@ class Commands:
 
 def _refuse_ended(draft: Draft) -> None:
     if draft.status in ENDED | RELEASING:
-        raise conflict(f"The task is {draft.status}; create a new one.")
+        raise conflict(f"The task {_STANDS[draft.status]}; create a new one.")
 
 
 def _close(draft: Draft, session: SessionSummary, error: TaskError) -> None:

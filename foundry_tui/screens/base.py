@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from msgspec.structs import replace
 from textual import events
+from textual.await_complete import AwaitComplete
 from textual.keys import REPLACED_KEYS, key_to_character
 from textual.screen import ModalScreen, Screen
 
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
 ResultT = TypeVar("ResultT")
 
 
-class FoundryScreen(Screen[ResultT]):
+class ClosedOnce(Screen[ResultT]):
+    """A screen that is dismissed once, however many clicks ask for it: Textual would close the one below it too."""
+
+    def dismiss(self, result: ResultT | None = None) -> AwaitComplete:
+        return super().dismiss(result) if self.is_active else AwaitComplete()
+
+
+class FoundryScreen(ClosedOnce[ResultT]):
     """A screen whose keys come from the table of actions: `BINDINGS = bindings(SCREEN_NAME)`.
 
     One that has an `ActionBar` has it filled by `show_actions`.
@@ -88,6 +96,7 @@ class FoundryScreen(Screen[ResultT]):
 
     def on_descendant_focus(self) -> None:
         self.show_actions()
+        self.call_after_refresh(self._leave_hidden)
 
     def on_descendant_blur(self) -> None:
         self.show_actions()
@@ -100,6 +109,13 @@ class FoundryScreen(Screen[ResultT]):
     def on_screen_resume(self, _: events.ScreenResume) -> None:
         """The screen is on top again."""
         self.show_actions()
+        self.call_after_refresh(self._leave_hidden)
+
+    def _leave_hidden(self) -> None:
+        """Keys go nowhere that is not shown: Textual may give the focus to what was hidden meanwhile."""
+        focused = self.focused
+        if focused is not None and focused not in self.focus_chain:
+            self.set_focus(None)
 
     def on_store_changed(self, changes: "Changes") -> None:
         """What changed in the store; called once a frame at most, for every screen that is open and mounted."""

@@ -83,7 +83,7 @@ async def lend_terminal(screen: Screen[Any], program: Callable[[], Awaitable[T]]
     except SuspendNotSupported:
         screen.notify("This terminal cannot be given to an editor.", severity="warning")
     except EditorFailed as failure:
-        screen.notify(str(failure), severity="error", markup=False)
+        screen.notify(str(failure), severity="error")
     finally:
         screen.refresh(layout=True)
     return None

@@ -37,6 +37,6 @@ class SandboxActions(FoundryScreen[None]):
         try:
             await open_folder(folder)
         except EditorFailed as failure:
-            self.notify(str(failure), severity="error", markup=False)
+            self.notify(str(failure), severity="error")
         else:
-            self.notify(f"Opened in {command[0]}", timeout=2, markup=False)
+            self.notify(f"Opened in {command[0]}", timeout=2)

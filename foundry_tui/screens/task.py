@@ -211,7 +211,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
         """Close when the refused creation that was shown here is discarded, or another took its place."""
         if self.creation is not None or self.task_id in self.store.tasks:
             self._refused = self.creation is not None and self.creation.state is CreationState.REFUSED
-        leaves = self._refused and self.creation is None and self.is_current
+        leaves = self._refused and self.creation is None and self.is_active
         if leaves:
             self._refused = False
             self.dismiss()

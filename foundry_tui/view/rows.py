@@ -15,6 +15,8 @@ from foundry_tui.view.labels import LEAVING, UNSENT, glyph_of, needs_person, sta
 
 GAP = 2
 """Cells between columns."""
+LEAST_REASON = 12
+"""Cells that are worth telling a reason in, behind a title."""
 WIDE_STATE = 25
 """Cells that hold a stage, minutes with seconds and `attempt 2/3`, or the bar with one of them less."""
 _ATTEMPT, _NUMBERS = " attempt {}/{}", " {}/{}"
@@ -169,11 +171,12 @@ def row_pieces(
     trouble = reason or (task.error.message if task.error is not None and task.status is TaskStatus.ERROR else None)
     gap = " " * GAP
     title = title_of(task)
-    if trouble and not columns.branch and cell_len(title) + 4 < columns.title:
-        pieces += _title_pieces(title, cell_len(plain(title)), title_role, words, glyphs)
-        pieces.append((fit(f"  {trouble}", columns.title - cell_len(plain(title)), glyphs.ellipsis), Role.DIM))
-    else:
-        pieces += _title_pieces(title, columns.title, title_role, words, glyphs)
+    left = columns.title - cell_len(plain(title))
+    if not trouble or left < GAP + LEAST_REASON:
+        left = 0
+    pieces += _title_pieces(title, columns.title - left, title_role, words, glyphs)
+    if left:
+        pieces.append((fit(f"{gap}{trouble}", left, glyphs.ellipsis), Role.DIM))
     if columns.repo:
         pieces += [
             (gap, Role.DIM),
@@ -181,11 +184,8 @@ def row_pieces(
         ]
     if columns.branch:
         pieces.append((gap, Role.DIM))
-        if trouble:
-            pieces.append((fit(trouble, columns.branch, glyphs.ellipsis), Role.FAILED))
-        else:
-            branch_role = Role.DIM if quiet else Role.BRANCH
-            pieces += _title_pieces(task.branch or "", columns.branch, branch_role, words, glyphs)
+        branch_role = Role.DIM if quiet else Role.BRANCH
+        pieces += _title_pieces(task.branch or "", columns.branch, branch_role, words, glyphs)
     pieces += [(gap, Role.DIM), (fit(moving.state, columns.state, glyphs.ellipsis), role)]
     if columns.agent:
         pieces += [(gap, Role.DIM), (fit(task.agent, columns.agent, glyphs.ellipsis), Role.DIM)]

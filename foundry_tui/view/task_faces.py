@@ -151,7 +151,9 @@ def _session_words(
     if session is None:
         return Words("", "plain", "")
     match session.status:
-        case SessionStatus.PENDING_PROVISION | SessionStatus.PENDING_CREATE if task.status is TaskStatus.ERROR:
+        case SessionStatus.PENDING_PROVISION | SessionStatus.PENDING_CREATE | SessionStatus.READY if (
+            task.status is TaskStatus.ERROR
+        ):
             return Words("Waits until the task works again; what you send is kept", "warning", glyphs.stale)
         case SessionStatus.PENDING_PROVISION | SessionStatus.PENDING_CREATE:
             doing = DOING[task.stage.name] if task.stage is not None and task.status in PROVISIONING else ""

@@ -1,7 +1,7 @@
-"""The line in which one types a filter."""
+"""The line in which one types a filter, and below it what is to be said about that."""
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.containers import Grid
 from textual.widgets import Input, Static
 
 from foundry_tui.actions import bindings
@@ -15,13 +15,13 @@ class FilterInput(Input):
     BINDINGS = bindings(FILTER)
 
 
-class FilterRow(Horizontal):
+class FilterRow(Grid):
     """A slash and an input; the input's own messages tell what is typed."""
 
     def compose(self) -> ComposeResult:
         yield Static("/", id="filter-mark")
         yield FilterInput(
-            placeholder="words, status:failed, repo:shop, agent:x, branch:x, id:x, is:unread, !not",
+            placeholder="words status: repo: agent: branch: id: is:unread !not",
             id="filter",
             compact=True,
         )
@@ -30,7 +30,7 @@ class FilterRow(Horizontal):
         yield remark
 
     def show_remark(self, text: str) -> None:
-        """Say something about what was typed, at the right; nothing if it is empty."""
+        """Say something about what was typed, below; nothing if it is empty."""
         line = self.query_one("#filter-remark", Static)
         line.display = bool(text)
         line.update(text)

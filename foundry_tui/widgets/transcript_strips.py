@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 from msgspec import Struct
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import CodeBlock, Heading, Markdown, MarkdownElement
 from rich.segment import Segment
@@ -16,6 +16,7 @@ from rich.theme import Theme
 from textual.strip import Strip
 
 from foundry_tui.contract.records import PermissionBody, PlanBody, ToolCallBody, TranscriptKind
+from foundry_tui.view.cells import fit
 from foundry_tui.view.diffs import DiffMark, counts, edit_lines
 from foundry_tui.view.transcript import Body, Entry, blocks
 from foundry_tui.widgets.text_lines import segments_of
@@ -57,10 +58,11 @@ class Marks(Struct, frozen=True):
     open: str
     failed: str
     rule: str
+    ellipsis: str
 
 
-UNICODE_MARKS = Marks("▌", "●", "∴", "◆", "≡", "?", "✓", "▸", "○", "✗", "─")
-ASCII_MARKS = Marks("|", "*", "~", "#", "=", "?", "+", ">", "o", "x", "-")
+UNICODE_MARKS = Marks("▌", "●", "∴", "◆", "≡", "?", "✓", "▸", "○", "✗", "─", "…")
+ASCII_MARKS = Marks("|", "*", "~", "#", "=", "?", "+", ">", "o", "x", "-", "~")
 
 
 class _PlainHeading(Heading):
@@ -202,17 +204,15 @@ class Drawer:
         return lines
 
     def diff_line(self, mark: DiffMark, text: str, number: int | None, width: int) -> list[Segment]:
-        """One line of a diff, cut and padded to `width` cells."""
+        """One line of a diff in `width` cells: padded, or cut with an ellipsis."""
         palette = self.palette
-        if mark is DiffMark.HUNK:
-            return [Segment(set_cell_size(text, width), palette.accent)]
         style = (
             palette.added if mark is DiffMark.ADDED else palette.removed if mark is DiffMark.REMOVED else palette.dim
         )
         gutter = f"{number:>4} " if number is not None else "     "
         return [
             Segment(gutter, palette.dim + _background(style)),
-            Segment(set_cell_size(f"{mark} {_flat(text)}", max(0, width - len(gutter))), style),
+            Segment(fit(f"{mark} {_flat(text)}", width - len(gutter), self._marks.ellipsis), style),
         ]
 
     def _plan(self, body: PlanBody) -> list[list[Segment]]:

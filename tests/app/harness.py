@@ -239,6 +239,7 @@ def make_app(
     commands: FakeCommands | None = None,
     clock: FixedClock | None = None,
     options: Options | None = None,
+    run_backend: Callable[[], bool] | None = None,
 ) -> FoundryApp:
     """The real app on a fed store, with a still clock and a cursor that does not blink."""
     app = FoundryApp(
@@ -246,6 +247,7 @@ def make_app(
         commands or FakeCommands(),
         clock=clock or FixedClock(NOW),
         options=options or Options(bell=False, terminal_notifications=False),
+        run_backend=run_backend,
     )
     app.animation_level = "none"
     return app

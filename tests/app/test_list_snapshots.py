@@ -67,6 +67,12 @@ def test_offline_with_tasks(snap_compare: SnapCompare) -> None:
     assert snap_compare(app_of(store_of(every_state(), AWAY)), terminal_size=NARROW, run_before=_still)
 
 
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_offline_with_a_backend_of_our_own(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
+    app = make_app(store_of(every_state(), AWAY), run_backend=lambda: True)
+    assert snap_compare(app, terminal_size=size, run_before=_still)
+
+
 def _after(*keys: str) -> Callable[[Pilot[None]], Awaitable[None]]:
     async def run(pilot: Pilot[None]) -> None:
         await _still(pilot)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from textual.command import CommandList
 from textual.events import MouseDown
 from textual.screen import Screen
 from textual.widgets._toast import Toast
@@ -13,6 +14,7 @@ from foundry_tui.client.changes import Changes
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.statistics import Diagnostics
 from foundry_tui.contract.records import TranscriptKind
+from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.diagnostics import DiagnosticsScreen
 from foundry_tui.screens.help import HelpScreen
@@ -20,6 +22,7 @@ from foundry_tui.screens.new_session import NewSessionScreen
 from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.rename import RenameScreen
 from foundry_tui.screens.task import TaskScreen
+from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.task_header import TaskHeader
 from foundry_tui.widgets.transcript import Transcript
 from tests.app import task_scenes as scenes
@@ -137,3 +140,45 @@ async def test_a_click_on_a_notification_that_is_just_gone_is_no_click() -> None
         await s.app.on_event(MouseDown(None, x, y, 0, 0, 1, False, False, False))
         assert rack is not None
         toast._attach(rack)
+
+
+BRACKETS = "Mend [/] and [bold]this[/bold]"
+
+
+@pytest.mark.parametrize("typed", ["", "mend", "[/]"])
+async def test_a_title_that_looks_like_markup_is_found_in_the_palette_as_it_stands(typed: str) -> None:
+    tasks = [make_task(1, title=BRACKETS, branch="fix/[x]", repo_label="[/shop]")]
+    async with stage(make_store(tasks)) as s:
+        await s.press("ctrl+p", *typed)
+        found = s.app.screen.query_one(CommandList)
+        while s.app.is_running and not any(BRACKETS in str(option.prompt) for option in found._options):
+            await s.pilot.pause(0.01)
+
+
+@pytest.mark.parametrize("key", ["a", "x"])
+async def test_a_title_that_looks_like_markup_is_told_as_it_stands(key: str) -> None:
+    async with stage(make_store([make_task(1, title=BRACKETS)]), notifications=True) as s:
+        await s.press(key)
+        assert s.app.is_running
+
+
+async def test_a_palette_that_is_clicked_away_twice_at_once_leaves_what_is_below_it_open() -> None:
+    async with stage(make_store([make_task(1)])) as s:
+        s.app.open_task(task_id(1))
+        await s.press("ctrl+p")
+        s.type("\x1b[<0;1;1M\x1b[<0;1;1m" * 2)
+        await s.quiet()
+        assert isinstance(s.app.screen, TaskScreen)
+
+
+async def test_a_composer_that_is_gone_when_a_dialog_over_it_closes_takes_no_keys() -> None:
+    store = scenes.status_scene(TaskStatus.IDLE)
+    async with stage(store) as s:
+        s.app.open_task(scenes.TASK)
+        await s.press("i", "f1")
+        put_detail(store, scenes.a_task(TaskStatus.ARCHIVED, revision=9))
+        await s.flush()
+        await s.press("escape")
+        assert isinstance(s.app.screen, TaskScreen)
+        assert not s.app.screen.query_one(Composer).display
+        assert s.app.focused is None

@@ -130,10 +130,17 @@ def test_a_time_out_is_called_one() -> None:
     assert "sandbox timed out" in row(120, status=TaskStatus.ERROR, error=error)
 
 
-def test_the_reason_of_a_failure_stands_in_the_row_wide_and_narrow() -> None:
+@pytest.mark.parametrize("width", [70, 120])
+def test_the_reason_of_a_failure_stands_behind_a_title_that_leaves_room(width: int) -> None:
     error = make_error("no room left")
-    assert "no room left" in row(120, status=TaskStatus.ERROR, error=error)
-    assert "no room left" in row(70, status=TaskStatus.ERROR, title="Short", error=error)
+    assert "Short  no room left" in row(width, status=TaskStatus.ERROR, title="Short", error=error)
+    assert "no room" not in row(
+        width, status=TaskStatus.ERROR, title="A title that takes the place of reasons", error=error
+    )
+
+
+def test_a_failed_task_shows_its_branch_as_any_other() -> None:
+    assert "fix/gate" in row(120, status=TaskStatus.ERROR, branch="fix/gate", error=make_error("no room left"))
 
 
 def test_an_unnamed_task_shows_the_first_line_of_its_prompt() -> None:
