@@ -172,6 +172,13 @@ class Storage(Protocol):
         """
         ...
 
+    async def commit_made(self, make: Callable[[], Change]) -> tuple[Change, Sequence[HistoryEvent]]:
+        """Commit what `make` makes, in a thread that may look at the disk; what it raises is raised.
+
+        The thread hands its change over by itself, so that no change waits for the event loop in between.
+        """
+        ...
+
     async def prune(self, task_id: str) -> None:
         """Forget an ended task but for its id."""
         ...
