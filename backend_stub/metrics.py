@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -10,8 +11,6 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from backend_stub.dispatch.embedded import Lane
 from backend_stub.server.hub import Hub
 from backend_stub.storage.base import Event
-from foundry_tui.contract.codec import decode
-from foundry_tui.contract.events import EventName
 from foundry_tui.contract.records import HistoryEvent, HistoryKind
 
 _STAGE_OUTCOMES = {
@@ -44,7 +43,7 @@ class Metrics:
         self._waits = Histogram(
             "foundry_queue_seconds", "Time from queueing a task to its first stage.", registry=self._registry
         )
-        self._events = Counter("foundry_events", "Committed events.", ["name"], registry=self._registry)
+        self._events = cache(Counter("foundry_events", "Committed events.", ["name"], registry=self._registry).labels)
         self._commits = Histogram(
             "foundry_commit_seconds",
             "Time of a durable commit.",
@@ -70,9 +69,9 @@ class Metrics:
         """Told of each durable commit."""
         self._commits.observe(seconds)
         for event in events:
-            self._events.labels(event.name).inc()
-            if event.name is EventName.HISTORY:
-                self._count(decode(event.data, HistoryEvent))
+            self._events(event.name).inc()
+            if event.history is not None:
+                self._count(event.history)
 
     def exposition(self) -> bytes:
         return generate_latest(self._registry)

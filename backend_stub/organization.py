@@ -4,6 +4,7 @@ import hashlib
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import anyio.to_thread
 from msgspec.structs import replace
@@ -80,19 +81,14 @@ class Organization:
         # Requests that say the same are encoded the same: no matter the order of keys, or null for absent.
         digest = hashlib.sha256(encode(request)).digest()
         self._check(request)
-        repo = await anyio.to_thread.run_sync(self._look, request, digest)
-        if repo is None:
-            return await self._existing(str(request.task_id))
-        provider = self._provider(request)
-        change = self._first_change(request, digest, repo, provider)
         try:
-            history = await self._storage.commit(change)
+            change, history = await self._storage.commit_made(partial(self._first_change, request, digest))
         except TaskExistsError as error:
             if error.request != digest:
-                raise _other_request(change.task.task_id) from None
-            return await self._existing(change.task.task_id)
+                raise conflict(f"The task {request.task_id} was created by another request; use a new id.") from None
+            return await self._existing(str(request.task_id))
         except TaskPrunedError:
-            raise conflict(f"The task {change.task.task_id} existed and was pruned; use a new id.") from None
+            raise conflict(f"The task {request.task_id} existed and was pruned; use a new id.") from None
         except IdTakenError as error:
             raise conflict(f"This {error.field} belongs to another task.") from None
         except BranchTakenError as error:
@@ -151,8 +147,8 @@ class Organization:
         if wrong:
             raise wrong_values(*wrong)
 
-    def _look(self, request: CreateTask, digest: bytes) -> Repo | None:
-        """In a thread: the repository of a new task; None when an equal request made the task before."""
+    def _look(self, request: CreateTask) -> Repo:
+        """The repository of a new task; raises `TaskExistsError` when it is not new."""
         try:
             return self._place(request)
         except RefusedError:
@@ -160,9 +156,7 @@ class Organization:
             known = self._storage.request_of(request.task_id) if request.task_id is not None else None
             if known is None:
                 raise
-            if known != digest:
-                raise _other_request(str(request.task_id)) from None
-            return None
+            raise TaskExistsError(known) from None
 
     def _place(self, request: CreateTask) -> Repo:
         if is_repo_id(request.repo):
@@ -187,15 +181,10 @@ class Organization:
         if taken is not None:
             raise wrong_values(("branch", f"The branch {branch} cannot stand beside the branch {taken}."))
 
-    def _provider(self, request: CreateTask) -> Provider:
-        name = request.provider or next(iter(self._providers))
-        provider = self._providers.get(name)
-        if provider is None:
-            known = ", ".join(sorted(self._providers))
-            raise wrong_values(("provider", f"There is no provider {name!r}; there is {known}."))
-        return provider
-
-    def _first_change(self, request: CreateTask, digest: bytes, repo: Repo, provider: Provider) -> Change:
+    def _first_change(self, request: CreateTask, digest: bytes) -> Change:
+        """In a thread: what is written of a new task, once its repository has been looked at."""
+        repo = self._look(request)
+        provider = self._providers[request.provider or next(iter(self._providers))]
         now = self._chance.now()
         task_id = request.task_id or self._chance.new_id()
         agent = request.agent or provider.default_agent()
@@ -268,7 +257,3 @@ def _find(field: str, place: str) -> Repo:
         return find_repository(place)
     except NotARepositoryError as error:
         raise wrong_values((field, error.message)) from None
-
-
-def _other_request(task_id: str) -> RefusedError:
-    return conflict(f"The task {task_id} was created by another request; use a new id.")

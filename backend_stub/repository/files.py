@@ -22,8 +22,7 @@ def read_text(path: str | PathLike[str], limit: int = _SMALL) -> str | None:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(limit).decode("utf-8", "surrogateescape")
+        return os.read(descriptor, limit).decode("utf-8", "surrogateescape")
     except OSError:
         return None
     finally:

@@ -7,7 +7,6 @@ import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from backend_stub.repository.files import common_dir, mode_of, read_text, symbolic_ref
 from foundry_tui.contract.records import Repo
@@ -41,9 +40,9 @@ class Folders:
     `common` where refs live (another folder than `git_dir` in a linked worktree).
     """
 
-    top: Path
-    git_dir: Path
-    common: Path
+    top: str
+    git_dir: str
+    common: str
 
 
 def find_repository(place: str) -> Repo:
@@ -60,12 +59,12 @@ def find_repository(place: str) -> Repo:
     if is_remote(text):
         return find_remote(text)
     folders = find_folders(text)
-    top = str(folders.top)
+    top = folders.top
     if not _is_utf8(top):
         raise NotARepositoryError("The folder's real name is not UTF-8, so it cannot be told. Rename it.")
     return Repo(
         repo_id=_id_of(top),
-        label=folders.top.name.removesuffix(".git") or top,
+        label=os.path.basename(top).removesuffix(".git") or top,
         path=top,
         default_branch=default_branch(folders),
     )
@@ -201,17 +200,13 @@ def _repository_at(folder: str) -> Folders | None:
             real = os.path.realpath(inside) if stat.S_ISLNK(mode) else inside
             common = common_dir(real)
             if common is not None:
-                return _folders(folder, real, common if common is real else os.path.realpath(common))
+                return Folders(folder, real, common if common is real else os.path.realpath(common))
         else:
             return _pointed_to(folder, inside)
     common = common_dir(folder)
     if common is not None and os.path.isdir(os.path.join(folder, "objects")):
-        return _folders(os.path.dirname(folder) if os.path.basename(folder) == ".git" else folder, folder, common)
+        return Folders(os.path.dirname(folder) if os.path.basename(folder) == ".git" else folder, folder, common)
     return None
-
-
-def _folders(top: str, git_dir: str, common: str) -> Folders:
-    return Folders(Path(top), Path(git_dir), Path(common))
 
 
 def _pointed_to(folder: str, pointer: str) -> Folders:
@@ -229,7 +224,7 @@ def _pointed_to(folder: str, pointer: str) -> Folders:
         raise NotARepositoryError(
             f"{pointer} points to {git_dir}, which is no repository. If it was moved, run `git worktree repair` there."
         )
-    return _folders(folder, git_dir, os.path.realpath(common))
+    return Folders(folder, git_dir, os.path.realpath(common))
 
 
 def _with_scheme(scheme: str, rest: str) -> tuple[str, str]:

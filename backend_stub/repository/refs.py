@@ -50,9 +50,9 @@ def known_branches(path: str) -> Branches:
 
 def read_branches(folders: Folders) -> Branches:
     """The same for a repository that was found already."""
-    refs = {*_packed(folders.common), *_loose(folders.common, "refs/heads"), *_loose(folders.common, "refs/remotes")}
-    remotes = remote_names(folders.common)
-    return split_refs(refs, remotes, default_branch(folders))
+    common = Path(folders.common)
+    refs = {*_packed(common), *_loose(common, "refs/heads"), *_loose(common, "refs/remotes")}
+    return split_refs(refs, remote_names(common), default_branch(folders))
 
 
 def split_refs(refs: Iterable[str], remotes: Iterable[str], default: str | None = None) -> Branches:

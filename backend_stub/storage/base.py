@@ -86,9 +86,11 @@ class LeftoverRow(Struct, frozen=True, kw_only=True):
     delete_branch: bool
 
 
-@dataclass(frozen=True)
-class Event:
-    """One committed change as streams tell it. `data` is for topic `tasks` and the rest, `detail` for `task:`."""
+class Event(Struct, frozen=True):
+    """One committed change as streams tell it. `data` is for topic `tasks` and the rest, `detail` for `task:`.
+
+    What is committed now has its `history` too, where it is an event of that.
+    """
 
     seq: int
     name: EventName
@@ -96,6 +98,7 @@ class Event:
     session_id: str
     data: bytes
     detail: bytes = b""
+    history: HistoryEvent | None = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,13 @@ class Storage(Protocol):
 
         Raises `StaleRevisionError`, `BranchTakenError`, `IdTakenError`; for a new task `TaskExistsError`,
         `TaskPrunedError`.
+        """
+        ...
+
+    async def commit_made(self, make: Callable[[], Change]) -> tuple[Change, Sequence[HistoryEvent]]:
+        """Commit what `make` makes, in a thread that may look at the disk; what it raises is raised.
+
+        The thread hands its change over by itself, so that no change waits for the event loop in between.
         """
         ...
 

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -44,18 +45,22 @@ GATHER = 256
 LOCK_WAIT_MS = 2_000
 READERS = 4
 """Threads that read at once."""
+MAKERS = 40
+"""Threads that make changes at once; one that looks at a disk which does not answer is lost until it does."""
 
 Job = Callable[[writing.Transaction], Any]
 
 
 @dataclass
-class _Waiting:
-    """A change that waits for the writer, and its outcome once `done`."""
+class _Outcome:
+    """What became of a change, once `done`."""
 
-    job: Job
     done: anyio.Event = field(default_factory=anyio.Event)
     result: Any = None
     error: Exception | None = None
+
+
+_Waiting = tuple[Job, _Outcome]
 
 
 class SqliteStorage:
@@ -74,6 +79,8 @@ class SqliteStorage:
         self._connection = connection
         self._seq = seq
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._makers = ThreadPoolExecutor(MAKERS, "foundry-maker")
+        self._gate = threading.Lock()
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._limiter = anyio.CapacityLimiter(READERS)
         self._closed = False
@@ -83,6 +90,13 @@ class SqliteStorage:
 
     async def commit(self, change: Change) -> Sequence[HistoryEvent]:
         result: Sequence[HistoryEvent] = await self._submit(partial(writing.apply, change))
+        return result
+
+    async def commit_made(self, make: Callable[[], Change]) -> tuple[Change, Sequence[HistoryEvent]]:
+        outcome = _Outcome()
+        self._check_open()
+        self._makers.submit(self._make, make, outcome)
+        result: tuple[Change, Sequence[HistoryEvent]] = await self._result(outcome)
         return result
 
     async def prune(self, task_id: str) -> None:
@@ -154,12 +168,14 @@ class SqliteStorage:
 
     async def close(self) -> None:
         """Commit what waits and close the file; later changes raise `StorageUnavailableError`."""
-        if self._closed:
-            return
-        self._closed = True
-        self._waiting.put(None)
+        with self._gate:
+            if self._closed:
+                return
+            self._closed = True
+            self._waiting.put(None)
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self._thread.join)
+        self._makers.shutdown(wait=False)
         self.beat()
         self._pulse.close()
         with suppress(queue.Empty):
@@ -167,15 +183,36 @@ class SqliteStorage:
                 self._readers.get_nowait().close()
 
     async def _submit(self, job: Job) -> Any:
+        outcome = _Outcome()
+        self._enter(job, outcome)
+        return await self._result(outcome)
+
+    def _enter(self, job: Job, outcome: _Outcome) -> None:
+        """Have the writer do the job; from any thread."""
+        with self._gate:
+            self._check_open()
+            self._waiting.put((job, outcome))
+
+    def _check_open(self) -> None:
         if self._closed:
             raise StorageUnavailableError("the backend is shutting down")
-        waiting = _Waiting(job)
-        self._waiting.put(waiting)
+
+    async def _result(self, outcome: _Outcome) -> Any:
         with anyio.CancelScope(shield=True):
-            await waiting.done.wait()
-        if waiting.error is not None:
-            raise waiting.error
-        return waiting.result
+            await outcome.done.wait()
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.result
+
+    def _make(self, make: Callable[[], Change], outcome: _Outcome) -> None:
+        """In a thread: the writer gets what was made from here, and the event loop hears of it once it is written."""
+        try:
+            change = make()
+            self._enter(lambda transaction: (change, writing.apply(change, transaction)), outcome)
+        except Exception as refusal:  # noqa: BLE001  # it is the caller's to handle
+            outcome.error = refusal
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(outcome.done.set)
 
     async def _read(self, read: Callable[..., T], *args: object) -> T:
         return await anyio.to_thread.run_sync(partial(self._now, read, *args), limiter=self._limiter)
@@ -229,18 +266,18 @@ class SqliteStorage:
         transaction = writing.Transaction(self._connection, self._seq)
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            for waiting in batch:
+            for job, outcome in batch:
                 mark = transaction.mark()
                 self._connection.execute("SAVEPOINT change")
                 try:
-                    waiting.result = waiting.job(transaction)
+                    outcome.result = job(transaction)
                 except sqlite3.IntegrityError as defect:
                     # A change that can never be written must not take those down that share its commit.
-                    self._refuse(transaction, mark, waiting, defect)
+                    self._refuse(transaction, mark, outcome, defect)
                 except sqlite3.Error:
                     raise
                 except Exception as refusal:  # noqa: BLE001  # it is the caller's to handle
-                    self._refuse(transaction, mark, waiting, refusal)
+                    self._refuse(transaction, mark, outcome, refusal)
                 self._connection.execute("RELEASE change")
             transaction.finish()
             self._connection.execute("COMMIT")
@@ -248,9 +285,9 @@ class SqliteStorage:
             with suppress(sqlite3.Error):
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-            for waiting in batch:
-                waiting.result = None
-                waiting.error = StorageUnavailableError(f"the database {self._path} cannot be written: {error}")
+            for _, outcome in batch:
+                outcome.result = None
+                outcome.error = StorageUnavailableError(f"the database {self._path} cannot be written: {error}")
             return []
         self._seq = transaction.seq
         # Before anybody is told, so that nobody ever saw more than the pulse knows of.
@@ -258,11 +295,11 @@ class SqliteStorage:
         return transaction.events
 
     def _refuse(
-        self, transaction: writing.Transaction, mark: tuple[int, int], waiting: _Waiting, why: Exception
+        self, transaction: writing.Transaction, mark: tuple[int, int], outcome: _Outcome, why: Exception
     ) -> None:
         self._connection.execute("ROLLBACK TO change")
         transaction.back_to(mark)
-        waiting.error = why
+        outcome.error = why
 
     def _tell(self, batch: Sequence[_Waiting], events: Sequence[Event], seconds: float) -> None:
         try:
@@ -271,8 +308,8 @@ class SqliteStorage:
         except Exception:
             logger.exception("what was committed could not be told")
         finally:
-            for waiting in batch:
-                waiting.done.set()
+            for _, outcome in batch:
+                outcome.done.set()
 
 
 def open_storage(folder: Path, now: Callable[[], int] = wall_clock) -> SqliteStorage:

@@ -16,7 +16,7 @@ from backend_stub.storage.base import (
 )
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import EventName, TaskRemoved
-from foundry_tui.contract.records import HistoryEvent, Repo, TaskDetail, summary_of
+from foundry_tui.contract.records import HistoryEvent, HistoryKind, Repo, TaskDetail, summary_of
 
 
 class Transaction:
@@ -34,6 +34,13 @@ class Transaction:
         self.seq += 1
         self.events.append(Event(self.seq, name, task_id, session_id, data, detail))
         return self.seq
+
+    def history(self, task_id: str, at: int, kind: HistoryKind, payload: dict[str, object]) -> HistoryEvent:
+        """The same for an event of a task's history."""
+        self.seq += 1
+        event = HistoryEvent(seq=self.seq, task_id=task_id, kind=kind, at=at, payload=payload)
+        self.events.append(Event(self.seq, EventName.HISTORY, task_id, "", encode(event), history=event))
+        return event
 
     def mark(self) -> tuple[int, int]:
         return self.seq, len(self.events)
@@ -190,16 +197,9 @@ def _write_prompts(change: Change, transaction: Transaction) -> None:
 
 
 def _write_history(change: Change, transaction: Transaction) -> Sequence[HistoryEvent]:
-    told: list[HistoryEvent] = []
-    rows: list[tuple[int, str, bytes]] = []
-    for kind, payload in change.history:
-        event = HistoryEvent(
-            seq=transaction.seq + 1, task_id=change.task.task_id, kind=kind, at=change.at, payload=payload
-        )
-        body = encode(event)
-        seq = transaction.event(EventName.HISTORY, change.task.task_id, "", body)
-        rows.append((seq, change.task.task_id, body))
-        told.append(event)
+    task_id, first = change.task.task_id, len(transaction.events)
+    told = [transaction.history(task_id, change.at, kind, payload) for kind, payload in change.history]
+    rows = [(event.seq, task_id, event.data) for event in transaction.events[first:]]
     transaction.executemany("INSERT INTO history VALUES (?, ?, ?)", rows)
     return told
 

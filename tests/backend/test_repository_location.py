@@ -80,10 +80,10 @@ def test_a_repository_inside_another_is_its_own(repository: Path) -> None:
 def test_a_linked_worktree_shares_the_refs_of_its_repository(repository: Path, tmp_path: Path) -> None:
     git(repository, "worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
     folders = find_folders(str(tmp_path / "side"))
-    assert folders.top == tmp_path.resolve() / "side"
-    assert folders.common == repository / ".git"
-    assert folders.git_dir == repository / ".git" / "worktrees" / "side"
-    assert find_repository(str(folders.top)).default_branch == "side"
+    assert folders.top == str(tmp_path.resolve() / "side")
+    assert folders.common == str(repository / ".git")
+    assert folders.git_dir == str(repository / ".git" / "worktrees" / "side")
+    assert find_repository(folders.top).default_branch == "side"
 
 
 def test_a_submodule_is_a_repository(repository: Path, tmp_path: Path) -> None:

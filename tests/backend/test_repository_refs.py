@@ -46,7 +46,7 @@ def test_remote_branches_are_known_without_their_remote(clone: Path) -> None:
 
 def test_a_remote_may_have_a_slash_in_its_name(clone: Path) -> None:
     git(clone, "remote", "rename", "origin", "team/upstream")
-    assert set(remote_names(find_folders(str(clone)).common)) == {"team/upstream"}
+    assert set(remote_names(Path(find_folders(str(clone)).common))) == {"team/upstream"}
     assert known_branches(str(clone)).remote == {"main", "feat/one", "feat/two", "ünï/コード"}
 
 

@@ -66,8 +66,10 @@ class Place:
             with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
                 assert process.stdout is not None
                 process.stdout.readline()
-                yield socket
-                process.terminate()
+                try:
+                    yield socket
+                finally:
+                    process.terminate()
 
     async def _times(self, socket: Path, connections: int, each: int) -> list[float]:
         async def ask() -> list[float]:

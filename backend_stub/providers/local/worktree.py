@@ -301,7 +301,7 @@ def _common(repository: str) -> Path | None:
         folders = find_folders(repository)
     except NotARepositoryError:
         return None
-    return folders.common if folders.top == Path(repository) else None
+    return Path(folders.common) if Path(folders.top) == Path(repository) else None
 
 
 def _is_ours(path: Path, common: Path | None) -> bool:
