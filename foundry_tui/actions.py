@@ -297,7 +297,7 @@ _FIELDS: Sequence[Action] = (
         frozenset({FILTER}),
         footer=1,
     ),
-    Action("save_title", "enter", "save", "Give the task this title.", "Writing", frozenset({TITLE}), footer=1),
+    Action("save_title", "enter,ctrl+s", "save", "Give the task this title.", "Writing", frozenset({TITLE}), footer=1),
 )
 
 _DIALOGS: Sequence[Action] = (

@@ -150,7 +150,8 @@ class NewTaskScreen(FoundryDialog[None]):
         self.set_class(unfold, "-unfolded")
         self._judge_all()
         wrong = next((name for name in ("repo", *OPTIONS) if name in self._refused_values), None)
-        self.query_one(f"#{wrong}" if wrong else "#prompt" if self.place.value else "#repo").focus()
+        # At once: a widget that focuses itself does so later, and the first frame would have the keys of no field.
+        self.set_focus(self.query_one(f"#{wrong}" if wrong else "#prompt" if self.place.value else "#repo"))
         prompt = self.query_one(TextArea)
         prompt.move_cursor(prompt.document.end)
         self._kept = self.values

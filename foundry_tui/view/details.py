@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from foundry_tui.contract.records import TaskDetail, TaskSummary
 from foundry_tui.view.ages import age, running_time
-from foundry_tui.view.stepper import steps
+from foundry_tui.view.stepper import StepState, steps
 
 
 class Fact(Struct, frozen=True, kw_only=True):
@@ -47,6 +47,8 @@ def facts(task: TaskSummary, now: int) -> tuple[Fact, ...]:
 
 
 def ready_after(task: TaskSummary) -> int | None:
-    """Milliseconds from the creation to the end of the last stage; None while that is not known."""
-    finished = steps(task)[-1].finished_at
-    return max(0, finished - task.created_at) if finished is not None else None
+    """Milliseconds from the creation to the end of the last stage; None unless that is done, and known."""
+    last = steps(task)[-1]
+    if last.state is not StepState.DONE or last.finished_at is None:
+        return None
+    return max(0, last.finished_at - task.created_at)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from textual import events
 from textual._compositor import LayoutUpdate
+from textual.content import Content
 from textual.geometry import Region
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
@@ -317,6 +318,21 @@ async def test_the_current_folder_comes_first_and_completes() -> None:
         the_dialog(on).query_one("#repo").focus()
         await on.press("ctrl+u", *"sh", "down", "enter")
         assert the_dialog(on).values["repo"] == "/src/shop"
+
+
+async def test_the_first_frame_of_the_dialog_has_the_keys_of_its_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    render = ActionBar.render
+
+    def noted(bar: ActionBar) -> Content:
+        shown = render(bar)
+        if isinstance(bar.screen, NewTaskScreen):
+            drawn.append(shown.plain.split()[-2])
+        return shown
+
+    monkeypatch.setattr(ActionBar, "render", noted)
+    async with dialog():
+        assert set(drawn) == {"f1"}
 
 
 @pytest.mark.parametrize("size", [(100, 34), (60, 20)])

@@ -630,9 +630,10 @@ async def test_a_click_on_a_fact_copies_it() -> None:
 # What is done to the task.
 
 
-async def test_the_title_is_edited_in_place() -> None:
+@pytest.mark.parametrize("key", ["enter", "ctrl+s"])
+async def test_the_title_is_edited_in_place(key: str) -> None:
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
-        await on.press("f2", "end", *"!!", "enter")
+        await on.press("f2", "end", *"!!", key)
         assert on.commands.calls[-1] == ("rename", TASK, "Fix the login redirect of page 1!!")
         await on.press("f2", *"xx", "escape")
         assert not on.app.screen.query(Input)

@@ -479,6 +479,8 @@ async def test_a_task_is_renamed_from_the_list_and_what_is_typed_is_its_title() 
         assert "enter save" in footer(s) and "esc cancel" in footer(s)
         await s.press("x", "escape")
         assert len(calls(s)) == 1
+        await s.press("f2", "x", "ctrl+s")
+        assert len(calls(s)) == 2
 
 
 @pytest.mark.parametrize("written", ["", "   ", "Asks one"])

@@ -20,6 +20,7 @@ from foundry_tui.contract.records import (
 )
 from foundry_tui.contract.status import StageName, TaskStatus
 from foundry_tui.view.branch_rules import branch_problem
+from foundry_tui.view.details import facts
 from foundry_tui.view.diffs import DiffMark, counts, edit_lines, patch_lines
 from foundry_tui.view.history import details, sentence
 from foundry_tui.view.line_index import LineIndex
@@ -98,6 +99,14 @@ def test_a_failure_says_what_was_tried(attempt: int, retryable: bool, tried: str
     found = failure(replace(task, error=error, stages=stages))
     assert found is not None
     assert found.tried.startswith(tried)
+
+
+@pytest.mark.parametrize("state", list(StageState))
+def test_only_a_task_that_became_ready_says_how_long_that_took(state: StageState) -> None:
+    task = make_detail(1, TaskStatus.IDLE)
+    last = replace(task.stages[-1], state=state, finished_at=NOW)
+    labels = [fact.label for fact in facts(replace(task, stages=(*task.stages[:-1], last)), NOW)]
+    assert ("ready in" in labels) is (state is StageState.DONE)
 
 
 def test_nothing_failed_is_no_failure() -> None:
