@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from foundry_tui.contract.codec import decode
+
 LOCK_NAME = "lock"
 
 
@@ -73,7 +75,7 @@ class OwnedFolder:
 
 def _who(path: Path) -> str:
     try:
-        holder = msgspec.json.decode((path / LOCK_NAME).read_bytes(), type=Holder)
+        holder = decode((path / LOCK_NAME).read_bytes(), Holder)
     except (OSError, msgspec.DecodeError):
         return ""
     return f" (pid {holder.pid})"

@@ -8,6 +8,7 @@ import anyio
 import msgspec
 from msgspec import Struct
 
+from foundry_tui.contract.codec import decode
 from foundry_tui.contract.records import FileEdit
 
 SCRIPT_VARIABLE = "FOUNDRY_DEMO_SCRIPT"
@@ -130,7 +131,7 @@ class ScriptFile:
             stat = self._path.stat()
             seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
             if seen != self._seen:
-                self._script = msgspec.json.decode(self._path.read_bytes(), type=Script)
+                self._script = decode(self._path.read_bytes(), Script)
                 self._seen = seen
         except OSError as error:
             raise ScriptError(f"the demo script {self._path} cannot be read: {error.strerror}") from error

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from backend_stub.clock import Chance
 from backend_stub.providers.demo_script import ScriptFile
-from foundry_tui.contract.codec import encode
+from foundry_tui.contract.codec import decode, encode
 
 
 class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -106,7 +106,7 @@ class World:
             os.truncate(self._path, whole)
         for document in journal[:whole].split(b"\n"):
             try:
-                self._apply(msgspec.json.decode(document, type=Line))
+                self._apply(decode(document, Line))
             except msgspec.DecodeError:
                 continue
             last = document

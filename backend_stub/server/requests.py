@@ -7,7 +7,7 @@ import msgspec
 from starlette.requests import Request
 
 from backend_stub.problems import RefusedError, wrong_values
-from foundry_tui.contract.codec import decode
+from foundry_tui.contract.codec import convert, decode
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -73,7 +73,7 @@ def _without_nulls(value: Any, type_: type[T]) -> T:
     if isinstance(value, dict):
         value = {name: each for name, each in value.items() if each is not None or name not in type_.__struct_fields__}
     try:
-        return msgspec.convert(value, type_)
+        return convert(value, type_)
     except msgspec.ValidationError as error:
         raise _wrong_value(str(error)) from None
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from foundry_tui.contract.codec import decode
+
 FILE_NAME = "pulse"
 ROOM = 128
 """Bytes of the file: each beat overwrites all of it at once, so that no half of one is left."""
@@ -33,7 +35,7 @@ class Pulse:
     def last(self) -> Beat | None:
         """The last beat; None when there was none, or what is there is none."""
         try:
-            return msgspec.json.decode(os.pread(self._handle, ROOM, 0), type=Beat)
+            return decode(os.pread(self._handle, ROOM, 0), Beat)
         except (OSError, msgspec.DecodeError):
             return None
 

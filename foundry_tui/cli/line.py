@@ -52,7 +52,7 @@ def read_counts(settings: config.Settings) -> dict[str, int] | None:
     if document is None:
         return None
     try:
-        return counts(msgspec.json.decode(document, type=_Tasks).tasks)
+        return counts(msgspec.json.decode(document, type=_Tasks).tasks)  # noqa: TID251  # one thread, and quick to import
     except msgspec.DecodeError:
         return None
 

@@ -58,7 +58,7 @@ def running_apps() -> Iterator[RunningApp]:
             try:
                 link.connect(str(path))
                 with link.makefile("rb") as answer:
-                    yield msgspec.json.decode(answer.read(), type=RunningApp)
+                    yield msgspec.json.decode(answer.read(), type=RunningApp)  # noqa: TID251  # one thread
             except ConnectionRefusedError:
                 path.unlink(missing_ok=True)
             except (OSError, msgspec.DecodeError):

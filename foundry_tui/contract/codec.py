@@ -1,5 +1,6 @@
 """Encoders and decoders, made once; JSON as UTF-8 bytes."""
 
+from threading import Lock
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,6 +13,8 @@ T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+_building = Lock()
+"""msgspec takes the process down when two threads meet a type for the first time at once."""
 
 SNAPSHOT_TYPE: dict[TopicKind, type[msgspec.Struct]] = {
     TopicKind.TASKS: requests.TasksSnapshot,
@@ -39,15 +42,22 @@ def encode(value: object) -> bytes:
 
 
 def decode(document: bytes | str, type_: type[T]) -> T:
-    """A record of its JSON.
+    """A record of its JSON; any thread may ask.
 
     Raises `msgspec.DecodeError` for malformed JSON and `msgspec.ValidationError` (a subclass) for a wrong value.
     """
     decoder = _decoders.get(type_)
     if decoder is None:
-        decoder = _decoders[type_] = msgspec.json.Decoder(type_)
+        with _building:
+            decoder = _decoders[type_] = msgspec.json.Decoder(type_)
     result: T = decoder.decode(document)
     return result
+
+
+def convert(value: object, type_: type[T]) -> T:
+    """A record of plain values; raises `msgspec.ValidationError`."""
+    with _building:
+        return msgspec.convert(value, type_)
 
 
 def event_type(topic: TopicKind, name: EventName) -> type[msgspec.Struct]:

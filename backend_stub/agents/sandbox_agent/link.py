@@ -10,6 +10,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from backend_stub.agents.sandbox_agent.server import Server
 from backend_stub.providers.base import AgentError
+from foundry_tui.contract.codec import decode
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ def message_of(text: str) -> Message:
 def converted(raw: Raw, type_: type[T]) -> T:
     """What the agent sent, as a record; raises `AgentError`."""
     try:
-        return msgspec.json.decode(raw, type=type_)
+        return decode(raw, type_)
     except msgspec.DecodeError as error:
         raise AgentError(f"the agent's answer makes no sense: {error}") from error
 

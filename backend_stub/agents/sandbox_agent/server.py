@@ -17,6 +17,7 @@ from backend_stub.agents.sandbox_agent import processes
 from backend_stub.agents.sandbox_agent.state import ServerState, StateFolder
 from backend_stub.providers.base import AgentError
 from foundry_tui.contract.agents import SANDBOX_AGENT, VARIABLE
+from foundry_tui.contract.codec import decode
 
 T = TypeVar("T")
 
@@ -96,7 +97,7 @@ class Server:
         try:
             answer = await self.client.get(path)
             answer.raise_for_status()
-            return msgspec.json.decode(answer.content, type=type_)
+            return decode(answer.content, type_)
         except (httpx.HTTPError, msgspec.DecodeError) as error:
             raise AgentError(f"the sandbox-agent server does not answer: {error}") from error
 

@@ -18,6 +18,7 @@ from backend_stub.agents.sandbox_agent.handshake import introduce
 from backend_stub.agents.sandbox_agent.link import Link, Message, RefusedError, converted, message_of
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, SessionState, StateFolder
 from backend_stub.providers.base import AgentError
+from foundry_tui.contract.codec import decode
 
 RECEIPT_GRACE = 0.25
 """Seconds in which a prompt that was handed over may still be refused before it counts as received."""
@@ -166,7 +167,7 @@ class Session:
     async def save(self) -> None:
         """Write down what must survive a restart."""
         async with self._saving:
-            copy = msgspec.json.decode(msgspec.json.encode(self.state), type=SessionState)
+            copy = decode(msgspec.json.encode(self.state), SessionState)
             await anyio.to_thread.run_sync(self._folder.save_session, copy)
 
     # The stream

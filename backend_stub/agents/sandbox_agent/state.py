@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from backend_stub.agents.sandbox_agent.updates import Translation
+from foundry_tui.contract.codec import decode
 
 T = TypeVar("T", bound=Struct)
 
@@ -125,6 +126,6 @@ class StateFolder:
 
 def _load(path: Path, type_: type[T]) -> T | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=type_)
+        return decode(path.read_bytes(), type_)
     except (FileNotFoundError, msgspec.DecodeError):
         return None

@@ -14,6 +14,7 @@ from backend_stub.agents.sandbox_agent.policy import Policy, decide
 from backend_stub.agents.sandbox_agent.session import CANCELLED, STOP_GRACE, Arrival, Gap, Session
 from backend_stub.agents.sandbox_agent.updates import Item, Translation, Update
 from backend_stub.providers.base import AgentError
+from foundry_tui.contract.codec import decode
 from foundry_tui.contract.records import PermissionOption, TranscriptKind
 
 CHECKPOINT_EVERY = 0.5
@@ -199,7 +200,7 @@ class Telling:
             _, seen, translation = self._held
             self._held = None
             self._session.state.seen = seen
-            self._session.state.translation = msgspec.json.decode(translation, type=Translation)
+            self._session.state.translation = decode(translation, Translation)
             await self._session.save()
         if self._held is None:
             self._held = (now, self._told, msgspec.json.encode(self._translation))

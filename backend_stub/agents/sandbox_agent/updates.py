@@ -166,7 +166,7 @@ def cut(text: str) -> str:
 
 def _words_of(raw: Raw) -> str:
     """The text of a raw output: itself, or what stands under one of the usual names."""
-    value: object = msgspec.json.decode(raw)
+    value: object = msgspec.json.decode(raw)  # noqa: TID251  # no type
     if isinstance(value, dict):
         value = next((value[name] for name in _OUTPUTS if isinstance(value.get(name), str) and value[name]), "")
     return value if isinstance(value, str) else ""

@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
+from foundry_tui.contract.codec import decode
 from foundry_tui.contract.ids import is_task_id
 from foundry_tui.contract.requests import Diff
 
@@ -71,7 +72,7 @@ class Records:
     def load(self, task_id: str) -> Record | None:
         """The record, or None if there is none that is ours: it must name this task and lie in its folder."""
         try:
-            record = msgspec.json.decode((self.folder(task_id) / RECORD).read_bytes(), type=Record)
+            record = decode((self.folder(task_id) / RECORD).read_bytes(), Record)
         except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
             return None
         work = self.folder(task_id) / "work"
@@ -133,7 +134,7 @@ class Records:
 
     def _kept(self, task_id: str, name: str, type_: type[T]) -> T | None:
         try:
-            return msgspec.json.decode((self.folder(task_id) / name).read_bytes(), type=type_)
+            return decode((self.folder(task_id) / name).read_bytes(), type_)
         except (FileNotFoundError, msgspec.DecodeError):
             return None
 
