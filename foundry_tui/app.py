@@ -371,7 +371,9 @@ class FoundryApp(TaskActions):
         await self.action_act("quit" if isinstance(self.screen, TasksScreen) else "back")
 
     async def on_action_bar_pressed(self, message: ActionBar.Pressed) -> None:
-        await self.action_act(message.action.id)
+        # A second click may come when the first has led to another screen.
+        if self.screen in message.bar.ancestors:
+            await self.action_act(message.action.id)
 
     def open_task(self, task_id: str) -> None:
         """Show a task, over the screen that is on top; nothing is asked of the network first."""

@@ -89,8 +89,9 @@ class ActionBar(Widget):
     class Pressed(Message):
         """An action was clicked."""
 
-        def __init__(self, action: Action) -> None:
+        def __init__(self, bar: "ActionBar", action: Action) -> None:
             super().__init__()
+            self.bar = bar
             self.action = action
 
     def __init__(self) -> None:
@@ -148,7 +149,7 @@ class ActionBar(Widget):
         found = self._at(event.x - 1)
         if found is not None:
             event.stop()
-            self.post_message(self.Pressed(found[0]))
+            self.post_message(self.Pressed(self, found[0]))
 
 
 def _width(item: Item) -> int:

@@ -9,6 +9,7 @@ from textual.events import MouseDown
 from textual.screen import Screen
 from textual.widgets._toast import Toast
 
+from foundry_tui import actions
 from foundry_tui.app import FoundryApp
 from foundry_tui.client.changes import Changes
 from foundry_tui.client.freshness import Freshness, FreshnessState
@@ -22,6 +23,8 @@ from foundry_tui.screens.new_session import NewSessionScreen
 from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.rename import RenameScreen
 from foundry_tui.screens.task import TaskScreen
+from foundry_tui.screens.tasks import TasksScreen
+from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.task_header import TaskHeader
 from foundry_tui.widgets.transcript import Transcript
@@ -169,6 +172,17 @@ async def test_a_palette_that_is_clicked_away_twice_at_once_leaves_what_is_below
         s.type("\x1b[<0;1;1M\x1b[<0;1;1m" * 2)
         await s.quiet()
         assert isinstance(s.app.screen, TaskScreen)
+
+
+async def test_a_second_click_on_a_footer_whose_screen_is_left_is_no_click() -> None:
+    async with stage(make_store([make_task(1)])) as s:
+        await s.press("f1")
+        bar = s.app.screen.query_one(ActionBar)
+        s.app.post_message(ActionBar.Pressed(bar, actions.find("close")))
+        s.app.post_message(ActionBar.Pressed(bar, actions.find("close")))
+        await s.quiet()
+        assert s.app.is_running
+        assert isinstance(s.app.screen, TasksScreen)
 
 
 async def test_a_composer_that_is_gone_when_a_dialog_over_it_closes_takes_no_keys() -> None:
