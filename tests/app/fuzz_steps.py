@@ -284,7 +284,8 @@ def _check_kept(scene: Scene, before: dict[object, str]) -> None:
     """What was written where one cannot write any more is kept, or was sent."""
     now, commands = _written(scene), scene.world.commands
     drafts = commands.drafts.kept  # type: ignore[attr-defined]
-    kept = [draft.prompt for draft in drafts.values()]
+    # A dialog that was filled in from a task need not keep what stands there.
+    kept = [*(draft.prompt for draft in drafts.values()), *(task.prompt for task in scene.world.details.values())]
     sent = [request.prompt for request in commands.created] + [
         str(call[2]) for call in commands.calls[-3:] if call[0] == "prompt"
     ]

@@ -19,7 +19,7 @@ from tests.app.fuzz_world import World
 from tests.app.harness import Stage, make_app
 
 SEED = int(os.environ.get("FOUNDRY_TEST_SEED", "20261125"))
-RUNS = int(os.environ.get("FOUNDRY_TEST_RUNS", "4"))
+RUNS = int(os.environ.get("FOUNDRY_TEST_RUNS", "3"))
 LENGTH = 50
 """Steps of a run."""
 SHORTENING_SECONDS = 60
