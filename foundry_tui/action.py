@@ -6,6 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from foundry_tui.context import Context
+from foundry_tui.contract.records import TaskSummary
 
 Why = Callable[[Context], str | None]
 """Why an action cannot be done now, as a sentence without its full stop; None when it can."""
@@ -38,8 +39,8 @@ class Action(Struct, frozen=True):
     """False hides it from footer, palette and `?`; two actions may share a key if never both apply."""
     footer: int = 0
     """Its place in the footer, lower first; 0 keeps it out."""
-    many: bool = False
-    """Whether it acts on all marked tasks."""
+    of: Callable[[TaskSummary], bool] | None = None
+    """Which of the marked tasks it acts on; None: it acts on the highlighted one alone."""
     palette: bool = True
     priority: bool = False
     """Whether its keys come before the focused widget's own that write nothing; the app's then work in dialogs too."""

@@ -23,6 +23,7 @@ from foundry_tui.action import Action
 from foundry_tui.client.changes import Changes
 from foundry_tui.context import APP, Context
 from foundry_tui.contract.events import TASKS
+from foundry_tui.contract.records import TaskSummary
 from foundry_tui.notices import Herald, toasts
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.tasks import TasksScreen
@@ -302,10 +303,10 @@ class FoundryApp(TaskActions):
         if isinstance(screen, FoundryScreen):
             screen.show_actions()
 
-    def end_selection(self) -> None:
+    def unmark(self, tasks: Sequence[TaskSummary]) -> None:
         for screen in self.screen_stack:
             if isinstance(screen, TasksScreen):
-                screen.end_selection()
+                screen.unmark(task.task_id for task in tasks)
 
     def actions_of(self, screen: Screen[Any]) -> list[Action]:
         """The actions that apply while this screen is on top."""

@@ -58,6 +58,23 @@ class Context(Struct, frozen=True, kw_only=True):
         return (self.task,) if self.task is not None else ()
 
 
+def has_failed(task: TaskSummary) -> bool:
+    return task.status is TaskStatus.ERROR
+
+
+def is_living(task: TaskSummary) -> bool:
+    """Whether it can still be archived or killed."""
+    return task.status not in ENDED and task.status not in RELEASING
+
+
+def has_ended(task: TaskSummary) -> bool:
+    return task.status in ENDED
+
+
+def is_any(_: TaskSummary) -> bool:
+    return True
+
+
 def needs_task(context: Context) -> str | None:
     return None if context.task is not None else "there is no task here"
 
@@ -85,7 +102,7 @@ def why_no_retry(context: Context) -> str | None:
     missing = needs_real(context)
     if missing:
         return missing
-    if any(task.status is TaskStatus.ERROR for task in context.targets):
+    if any(map(has_failed, context.targets)):
         return None
     return "only failed tasks can be retried" if context.selecting else "this task has not failed"
 
@@ -94,8 +111,7 @@ def why_no_release(context: Context) -> str | None:
     missing = needs_real(context)
     if missing:
         return missing
-    left = [task for task in context.targets if task.status not in ENDED and task.status not in RELEASING]
-    return None if left else "it has ended already"
+    return None if any(map(is_living, context.targets)) else "it has ended already"
 
 
 def needs_list(context: Context) -> str | None:
@@ -113,7 +129,7 @@ def why_no_way_back(context: Context) -> str | None:
 
 
 def is_ended(context: Context) -> bool:
-    return bool(context.targets) and all(task.status in ENDED for task in context.targets)
+    return bool(context.targets) and all(map(has_ended, context.targets))
 
 
 def is_refused(context: Context) -> bool:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,9 @@ from textual.screen import ModalScreen
 from textual.timer import Timer
 
 from foundry_tui.client.commands import CommandProblem
+from foundry_tui.context import has_ended, has_failed, is_living
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
-from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
 from foundry_tui.key_order import KeysInOrder
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.view.labels import retry_words, title_of
@@ -31,6 +32,9 @@ UNDO_SECONDS = 5.0
 QUIET_SECONDS = 0.7
 """How long nothing was typed when a question comes by itself, so that the next key is meant for it."""
 
+TRUE_SECONDS = 10.0
+"""How long what would be lost is taken to be just that: an agent works on while a question waits."""
+
 
 class Undo(Struct, frozen=True):
     """Tasks that will be archived when `timer` ends."""
@@ -45,13 +49,15 @@ def quantity(tasks: Sequence[TaskSummary]) -> str:
 
 
 class Refused(Struct, frozen=True):
-    """What was not done since work would be lost: whether to do it all the same is to be asked."""
+    """An `archive` or `kill` that was not done since work would be lost: whether to do it all the same is to be asked.
 
-    what: str
-    """`Archive “Title”`"""
+    `at` is when it was refused, in seconds of the monotonic clock.
+    """
+
+    action: str
+    task_id: str
     losses: Sequence[str]
-    yes: str
-    then: Callable[[], None]
+    at: float
 
 
 class TaskActions(KeysInOrder):
@@ -75,8 +81,8 @@ class TaskActions(KeysInOrder):
         """Footer and marks are to be drawn anew."""
         raise NotImplementedError
 
-    def end_selection(self) -> None:
-        """The marked tasks have been acted on: they are marked no longer."""
+    def unmark(self, tasks: Sequence[TaskSummary]) -> None:
+        """An action was done to those of these that it is for: they are marked no longer."""
         raise NotImplementedError
 
     def open_new_task(self, repo: str | None = None, draft: CreateTask | None = None) -> None:
@@ -96,7 +102,7 @@ class TaskActions(KeysInOrder):
     def action_retry(self) -> None:
         creations = self.store.creations
         targets = self.context().targets
-        tasks = [task for task in targets if task.task_id in creations or task.status is TaskStatus.ERROR]
+        tasks = list(filter(has_failed, targets))
         for task in tasks:
             if task.task_id in creations:
                 self.commands.retry_creation(task.task_id)
@@ -106,17 +112,18 @@ class TaskActions(KeysInOrder):
             self.notify(f"Retrying {quantity(tasks)}.", timeout=4)
         elif tasks and tasks[0].task_id not in creations:
             self.notify(retry_words(tasks[0]), title=f"Retry {quantity(tasks)}", timeout=4)
-        self.end_selection()
+        self.unmark(targets)
 
     def action_archive(self) -> None:
-        tasks = self._living()
+        targets = self.context().targets
+        tasks = list(filter(is_living, targets))
         self._archive_pending_now()
         if not tasks:
             return
         timer = self.set_timer(UNDO_SECONDS, self._archive_pending_now)
         self._undo = Undo(tuple(task.task_id for task in tasks), timer)
         self._have_looked_at(tasks)
-        self.end_selection()
+        self.unmark(targets)
         self.notify(f"Archiving {quantity(tasks)}. Press u to undo.", timeout=UNDO_SECONDS)
         self.context_changed()
 
@@ -137,12 +144,13 @@ class TaskActions(KeysInOrder):
             self.context_changed()
 
     def action_kill(self) -> None:
-        tasks = self._living()
+        targets = self.context().targets
+        tasks = list(filter(is_living, targets))
 
         def kill() -> None:
             for task in tasks:
                 self.commands.kill(task.task_id)
-            self.end_selection()
+            self.unmark(targets)
 
         if tasks:
             self._have_looked_at(tasks)
@@ -164,12 +172,13 @@ class TaskActions(KeysInOrder):
         self.run_worker(look(), group="look")
 
     def action_prune(self) -> None:
-        tasks = [task for task in self.context().targets if task.status in ENDED]
+        targets = self.context().targets
+        tasks = list(filter(has_ended, targets))
 
         def prune() -> None:
             for task in tasks:
                 self.commands.prune(task.task_id)
-            self.end_selection()
+            self.unmark(targets)
 
         if tasks:
             what = "Its history, log and transcript" if len(tasks) == 1 else "Their histories, logs and transcripts"
@@ -212,7 +221,7 @@ class TaskActions(KeysInOrder):
         unread = not any(task.unread for task in tasks)
         for task in tasks:
             self.commands.mark(task.task_id, unread)
-        self.end_selection()
+        self.unmark(tasks)
 
     def action_copy_branch(self) -> None:
         task = self.context().task
@@ -239,10 +248,9 @@ class TaskActions(KeysInOrder):
         self._to_ask.append(refused)
         if self._occupied:
             self.notify(
-                "Work would be lost. You are asked about it once nothing is written and no dialog is open.",
-                title=f"{refused.what}?",
+                "Work would be lost. You are asked about it once you have left the field or the dialog.",
+                title=self._question(refused),
                 severity="warning",
-                markup=False,
             )
         if len(self._to_ask) == 1:
             self._ask_in_a_pause()
@@ -253,9 +261,25 @@ class TaskActions(KeysInOrder):
             self.set_timer(QUIET_SECONDS - quiet if quiet < QUIET_SECONDS else QUIET_SECONDS, self._ask_in_a_pause)
             return
         refused = self._to_ask.popleft()
-        self.ask(f"{refused.what}? This would be lost:", refused.losses, refused.yes, refused.then)
+        task = self.store.tasks.get(refused.task_id)
+        if task is not None and is_living(task):
+            if monotonic() - refused.at < TRUE_SECONDS:
+                yes = f"{refused.action.capitalize()} all the same"
+                then = partial(self._release, refused, force=True)
+                self.ask(f"{self._question(refused)} This would be lost:", refused.losses, yes, then)
+            else:
+                self._release(refused, force=False)
         if self._to_ask:
             self.set_timer(QUIET_SECONDS, self._ask_in_a_pause)
+
+    def _question(self, refused: Refused) -> str:
+        task = self.store.tasks.get(refused.task_id)
+        return f"{refused.action.capitalize()} {quantity([task]) if task is not None else 'the task'}?"
+
+    def _release(self, refused: Refused, *, force: bool) -> None:
+        """Ask for it again; without `force` the answer tells what would be lost by now."""
+        command = self.commands.kill if refused.action == "kill" else self.commands.archive
+        command(refused.task_id, force=force)
 
     @property
     def _occupied(self) -> bool:
@@ -268,17 +292,7 @@ class TaskActions(KeysInOrder):
         losses = problem.problem.would_lose if problem.problem is not None else ()
         task_id = problem.task_id
         if losses and task_id is not None and problem.action in ("archive", "kill"):
-            task = self.store.tasks.get(task_id)
-            name = quantity([task]) if task is not None else "the task"
-
-            def force() -> None:
-                if problem.action == "kill":
-                    self.commands.kill(task_id, force=True)
-                else:
-                    self.commands.archive(task_id, force=True)
-
-            verb = problem.action.capitalize()
-            self._ask_by_itself(Refused(f"{verb} {name}", losses, f"{verb} all the same", force))
+            self._ask_by_itself(Refused(problem.action, task_id, losses, monotonic()))
             return
         if problem.action == "add_session" and task_id is not None and task_id in self.sessions_asked:
             self.commands.drafts.put(draft_key(task_id), self.sessions_asked.pop(task_id))
@@ -299,6 +313,3 @@ class TaskActions(KeysInOrder):
         """Put this on the clipboard, and say so."""
         self.copy_to_clipboard(text)
         self.reply(f"Copied {text}")
-
-    def _living(self) -> list[TaskSummary]:
-        return [task for task in self.context().targets if task.status not in ENDED and task.status not in RELEASING]

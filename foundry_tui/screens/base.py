@@ -133,9 +133,9 @@ class FoundryScreen(ClosedOnce[ResultT]):
 
 def _counting(action: Action, context: Context) -> Action:
     """The action, saying how many tasks it would act on where these are marked."""
-    if not action.many or not context.selecting:
+    if action.of is None or not context.selecting:
         return action
-    return replace(action, label=f"{action.label} {len(context.marked):,}")
+    return replace(action, label=f"{action.label} {sum(map(action.of, context.marked)):,}")
 
 
 class FoundryDialog(FoundryScreen[ResultT], ModalScreen[ResultT]):

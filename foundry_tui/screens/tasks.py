@@ -1,6 +1,6 @@
 """The home screen: every task, one line each, with filter, peek and selection."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -150,6 +150,11 @@ class TasksScreen(AwayScreen[object]):
         self._show_bar()
         self.show_actions()
 
+    @on(TaskList.Marked)
+    def _marked(self) -> None:
+        self._show_bar()
+        self.show_actions()
+
     @on(TaskList.Highlighted)
     def _highlighted(self) -> None:
         self._show_peek()
@@ -180,7 +185,9 @@ class TasksScreen(AwayScreen[object]):
         if order.terms:
             notes.append(f"{order.shown:,} shown")
         if self._list.selecting:
-            notes.append(f"{len(self._list.marked):,} marked")
+            shown = sum(task_id in self._list.marked for task_id in order.ids()) if order.terms else None
+            hidden = 0 if shown is None else len(self._list.marked) - shown
+            notes.append(f"{len(self._list.marked) - hidden:,} marked{f', {hidden:,} more hidden' if hidden else ''}")
         if order.grouping is Grouping.REPO:
             notes.append("by repository")
         if order.sorting is not Sorting.NEWEST:
@@ -353,26 +360,18 @@ class TasksScreen(AwayScreen[object]):
     def action_mark(self) -> None:
         self._list.toggle_mark()
         self._list.move(1)
-        self._show_bar()
 
     def action_select(self) -> None:
-        if not self._list.selecting:
-            self._list.select(True)
+        self._list.select(True)
         self._list.toggle_mark()
-        self._show_bar()
 
-    def end_selection(self) -> None:
-        """What was marked has been acted on."""
-        if self._list.selecting:
-            self._list.select(False)
-            self._show_bar()
-            self.show_actions()
+    def unmark(self, task_ids: Iterable[str]) -> None:
+        """Take away marks; selection ends with the last one."""
+        self._list.unmark(task_ids)
 
     def action_mark_all(self) -> None:
-        if not self._list.selecting:
-            self._list.select(True)
+        self._list.select(True)
         self._list.mark_all()
-        self._show_bar()
 
     def action_rename(self) -> None:
         task = self._list.current
@@ -403,6 +402,6 @@ class TasksScreen(AwayScreen[object]):
             self._list.filter("")
             self._list.focus()
         elif self._list.selecting:
-            self.end_selection()
+            self._list.select(False)
         elif self.peeking:
             await self.action_peek()

@@ -58,6 +58,9 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         def control(self) -> "TaskList":
             return self.task_list
 
+    class Marked(Message):
+        """Marks came or went, or selection mode began or ended."""
+
     class Rearranged(Message):
         """The lines were put in order anew: counts may have changed, and whether anything is shown at all."""
 
@@ -133,17 +136,29 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
 
     def select(self, selecting: bool) -> None:
         """Enter or leave selection mode; leaving it forgets the marks."""
+        if selecting == self.selecting:
+            return
         self.selecting = selecting
         if not selecting:
             self.marked.clear()
         self._measure()
         self.refresh()
+        self.post_message(self.Marked())
 
     def toggle_mark(self) -> None:
         """Mark or unmark the task under the cursor."""
         if self.cursor is not None:
-            self.marked ^= {self.cursor}
-            self.refresh_line(self.order.position[self.cursor])
+            self._toggle(self.cursor)
+
+    def unmark(self, task_ids: Iterable[str]) -> None:
+        """Take away marks; selection mode ends with the last one."""
+        if self.selecting:
+            self.marked.difference_update(task_ids)
+            if self.marked:
+                self.refresh()
+                self.post_message(self.Marked())
+            else:
+                self.select(False)
 
     def leave(self, task_ids: frozenset[str]) -> None:
         """Show that these tasks, and no others, are archived in a moment."""
@@ -156,6 +171,7 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         shown = set(self.order.ids())
         self.marked = set() if shown <= self.marked else self.marked | shown
         self.refresh()
+        self.post_message(self.Marked())
 
     def move(self, by: int) -> None:
         """Move the cursor by so many tasks, stopping at the ends."""
@@ -327,13 +343,17 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         event.stop()
         self.focus()
         if self.selecting and event.x <= self._columns.glyph_at:
-            self.marked ^= {task_id}
-            self.refresh_line(line)
+            self._toggle(task_id)
         elif task_id == self.cursor:
             self.post_message(self.Chosen(self, task_id))
         self.put_cursor(task_id)
 
     # Inside.
+
+    def _toggle(self, task_id: str) -> None:
+        self.marked ^= {task_id}
+        self.refresh_line(self.order.position[task_id])
+        self.post_message(self.Marked())
 
     def _line_at(self, event: events.MouseEvent) -> int:
         offset = event.get_content_offset(self)

@@ -715,6 +715,27 @@ async def test_a_kill_that_would_lose_work_names_it_and_asks_again(monkeypatch: 
         assert on.commands.calls[-1] == ("kill", TASK, True, False)
 
 
+async def test_a_question_that_waited_long_is_asked_with_what_would_be_lost_by_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(task_actions, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(task_actions, "TRUE_SECONDS", 0)
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        refuse_kill(on)
+        await on.pilot.pause()
+        assert on.commands.calls[-1] == ("kill", TASK, False, False), "it is asked of the backend anew"
+        assert is_on(on, TaskScreen)
+
+
+async def test_a_task_that_ended_meanwhile_is_not_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_actions, "QUIET_SECONDS", 0)
+    async with opened(scenes.status_scene(TaskStatus.KILLED)) as on:
+        refuse_kill(on)
+        await on.pilot.pause()
+        assert is_on(on, TaskScreen)
+        assert not [call for call in on.commands.calls if call[0] == "kill"]
+
+
 async def test_what_is_typed_when_a_question_comes_by_itself_is_no_answer_to_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

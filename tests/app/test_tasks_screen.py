@@ -454,6 +454,37 @@ async def test_all_shown_are_marked_and_retried_where_that_is_possible() -> None
         assert not the_list(s).selecting
 
 
+async def test_the_footer_counts_the_marked_tasks_that_an_action_is_for() -> None:
+    async with stage(some_tasks(), size=(160, 36)) as s:
+        await s.press("ctrl+a")
+        assert "r retry 1" in footer(s) and "a archive 6" in footer(s)
+
+
+async def test_marks_that_a_filter_hides_stay_when_the_others_are_acted_on() -> None:
+    async with stage(some_tasks(), size=(160, 36)) as s:
+        await s.press("ctrl+a", "slash", *"Failed", "enter")
+        assert "1 marked, 6 more hidden" in bar(s)
+        await s.press("r")
+        assert calls(s) == [("retry", task_id(6))]
+        assert len(the_list(s).marked) == 6 and the_list(s).selecting
+        await s.press("escape")
+        assert "6 marked" in bar(s) and "hidden" not in bar(s)
+
+
+async def test_what_is_done_to_an_open_task_leaves_the_marks_of_others() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("v", "j", "v", "j", "enter", "m", "escape")
+        assert the_list(s).marked == {task_id(1), task_id(2)}
+
+
+async def test_a_mark_set_with_the_mouse_is_counted() -> None:
+    async with stage(some_tasks(), size=(160, 36)) as s:
+        await s.press("v", "v")
+        assert "0 marked" in bar(s)
+        await s.pilot.click(TaskList, offset=(2, the_list(s).order.position[task_id(1)] + 1))
+        assert "1 marked" in bar(s) and "a archive 1" in footer(s)
+
+
 async def test_marks_of_removed_tasks_are_forgotten() -> None:
     async with stage(some_tasks()) as s:
         await s.press("v")
