@@ -23,6 +23,8 @@ Told = Callable[["Command"], None]
 
 TIMEOUT = 30.0
 """Seconds that a command may take unless told otherwise."""
+TREE_TIMEOUT = 1800.0
+"""Seconds for a checkout or a clone; the stage's own time-out is what ends it sooner."""
 _PATIENCE = 1.0
 _OUTPUT_LIMIT = 64 * 1024 * 1024
 

@@ -1,5 +1,6 @@
 """Repositories that are known by their URL only: cloned once, kept up with, and their branches left alone."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +37,24 @@ async def test_it_is_cloned_once(git_world: World) -> None:
             for task in tasks:
                 group.start_soon(provider.create_sandbox, git_world.call(task, by_url(git_world)))
         assert [(worktree(git_world, task) / "a.txt").exists() for task in tasks] == [True] * 3
+        assert [entry.name for entry in (git_world.data / "repositories" / "r3").iterdir()] == ["code"]
+
+
+async def test_a_clone_that_is_whole_just_before_another_one_stays(
+    git_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def too_late(path: Path, target: Path) -> Path:
+        if path.suffix == ".part":
+            shutil.copytree(path, target)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", too_late)
+    async with git_world.provider() as provider:
+        task = git_world.task()
+        await provider.create_sandbox(git_world.call(task, by_url(git_world)))
+        assert (worktree(git_world, task) / "a.txt").exists()
         assert [entry.name for entry in (git_world.data / "repositories" / "r3").iterdir()] == ["code"]
 
 

@@ -15,11 +15,9 @@ import msgspec
 from backend_stub.providers.base import GitError, ProviderError
 from backend_stub.providers.local.record import Made, Record, Records
 from backend_stub.repository.files import read_text
-from backend_stub.repository.git import Told, run_git
+from backend_stub.repository.git import TREE_TIMEOUT, Told, run_git
 from backend_stub.repository.location import NotARepositoryError, find_folders
 
-CHECKOUT_LIMIT = 1800.0
-"""Seconds that git may take for a checkout or a clone; the stage's own time-out is what ends it sooner."""
 COUNT_LIMIT = 60.0
 
 
@@ -173,7 +171,7 @@ class Worktrees:
         how = ("-b", record.branch, "--no-track") if new_branch else ()
         start = record.base_commit if new_branch else record.branch
         await run_git(
-            record.repository, "worktree", "add", *how, "--", str(path), start, told=told, timeout=CHECKOUT_LIMIT
+            record.repository, "worktree", "add", *how, "--", str(path), start, told=told, timeout=TREE_TIMEOUT
         )
         return await self._mark(record, Made.MADE)
 
