@@ -75,6 +75,18 @@ async def test_a_task_starts_from_what_the_remote_has_now(git_world: World) -> N
         assert (worktree(git_world, later) / "late.txt").exists()
 
 
+async def test_a_local_branch_in_the_clone_that_has_grown_old_is_not_started_from(git_world: World) -> None:
+    repo = by_url(git_world)
+    async with git_world.provider() as provider:
+        early, late = (git_world.task(f"fix/{number}") for number in range(2))
+        await provider.create_sandbox(git_world.call(early, repo))
+        git(git_world.data / "repositories" / "r3" / "code", "branch", "main", "origin/main")
+        commit(git_world, "late.txt")
+        await provider.ensure_name(git_world.call(late, repo))
+        await provider.create_sandbox(git_world.call(late, repo))
+        assert (worktree(git_world, late) / "late.txt").exists()
+
+
 async def test_one_without_a_commit_says_so(git_world: World) -> None:
     empty = git_world.root / "empty"
     empty.mkdir()

@@ -23,12 +23,16 @@ COUNT_LIMIT = 60.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be made: a worktree of `repository` (a folder) on the new `branch`, from `base`."""
+    """What is to be made: a worktree of `repository` (a folder) on the new `branch`, from `base`.
+
+    A `cloned` repository is ours: what it has of a branch that the remote has too may be old.
+    """
 
     task_id: str
     repository: str
     branch: str
     base: str
+    cloned: bool
 
 
 class Worktrees:
@@ -197,9 +201,10 @@ class Worktrees:
     async def _base(self, plan: Plan, told: Told) -> tuple[str, str]:
         """What the task starts from, as it will be known from anywhere, and its commit.
 
-        A local branch, else the remote's, else any other name of a commit.
+        A local branch, else the remote's, else any other name of a commit; in a clone the remote's comes first.
         """
-        for name in (f"refs/heads/{plan.base}", f"refs/remotes/origin/{plan.base}"):
+        local, remote = f"refs/heads/{plan.base}", f"refs/remotes/origin/{plan.base}"
+        for name in (remote, local) if plan.cloned else (local, remote):
             commit = await self._commit(plan.repository, name, told)
             if commit:
                 return name, commit
