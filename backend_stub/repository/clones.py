@@ -7,11 +7,8 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from backend_stub.repository.git import Told, run_git
+from backend_stub.repository.git import TREE_TIMEOUT, Told, run_git
 from foundry_tui.contract.records import Repo
-
-CLONE_LIMIT = 1800.0
-"""Seconds that git may take for a clone; the stage's own time-out is what ends it sooner."""
 
 
 class Clones:
@@ -49,7 +46,7 @@ class Clones:
                 remote,
                 str(partial),
                 told=told,
-                timeout=CLONE_LIMIT,
+                timeout=TREE_TIMEOUT,
             )
             head = await run_git(str(partial), "symbolic-ref", "--quiet", "HEAD", told=told, accept=(0, 1))
             if head.exit_code == 0:
@@ -72,5 +69,8 @@ def _make_room(partial: Path) -> None:
 
 
 def _move_unless_there(partial: Path, target: Path) -> None:
-    if not target.is_dir():
+    try:
         partial.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise

@@ -23,6 +23,8 @@ Told = Callable[["Command"], None]
 
 TIMEOUT = 30.0
 """Seconds that a command may take unless told otherwise."""
+TREE_TIMEOUT = 1800.0
+"""Seconds for a checkout or a clone; the stage's own time-out is what ends it sooner."""
 _PATIENCE = 1.0
 _OUTPUT_LIMIT = 64 * 1024 * 1024
 
@@ -174,6 +176,7 @@ def explain(arguments: Collection[str], folder: str, exit_code: int, errors: str
     url = words[words.index("--") + 1] if _verb(words) in ("clone", "ls-remote") else None
     place = {
         "folder": folder,
+        "repository": url or f"The repository {folder}",
         "remote": url or f"The remote of {folder}",
         "test": f"git ls-remote {url}" if url else f"git -C {folder} fetch",
     }
@@ -302,9 +305,9 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str, bool], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), sentence, retryable)
     for pattern, sentence, retryable in (
         (
-            r"dubious ownership",
-            "git does not trust {folder}, since another user owns it. If you do: git config --global --add "
-            "safe.directory {folder}",
+            r"dubious ownership in repository at '([^']*)'",
+            "git does not trust {0}, since another user owns it. If you do: git config --global --add "
+            "safe.directory {0}",
             False,
         ),
         (r"not a git repository", "{folder} is no git repository any more.", False),
@@ -348,7 +351,7 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str, bool], ...] = tuple(
         (
             r"index file (?:corrupt|smaller)|loose object .* is corrupt|object file .* is empty|bad object"
             r"|unable to read",
-            "The repository {folder} is damaged. Look at it with `git fsck`.",
+            "{repository} is damaged. Look at it with `git fsck`.",
             False,
         ),
     )

@@ -230,7 +230,7 @@ async def test_cancelling_ends_git_even_if_it_will_not(
 @pytest.mark.parametrize(
     ("errors", "word", "retryable"),
     [
-        ("fatal: detected dubious ownership in repository at '/r'", "safe.directory", False),
+        ("fatal: detected dubious ownership in repository at '/o/n'", "safe.directory /o/n", False),
         ("fatal: not a git repository (or any of the parent directories): .git", "no git repository", False),
         ("fatal: 'x' is already checked out at '/w'", "another worktree, /w", False),
         ("error: Cannot delete branch 'x' used by worktree at '/w'", "another worktree, /w", False),
@@ -254,7 +254,12 @@ def test_known_failures_are_said_in_words(errors: str, word: str, retryable: boo
 
 def test_what_a_url_is_asked_in_vain_is_no_matter_of_a_folder() -> None:
     for arguments in (("clone", "--quiet", "--", "git@h:o/n", "/r/n"), ("ls-remote", "--heads", "--", "git@h:o/n")):
-        for errors in ("git@h: Permission denied (publickey).", "fatal: unable to access", "fatal: odd"):
+        for errors in (
+            "git@h: Permission denied (publickey).",
+            "fatal: unable to access",
+            "remote: error: object file ./objects/aa is empty",
+            "fatal: odd",
+        ):
             message = explain(arguments, "/r", 128, errors).message
             assert "git@h:o/n" in message
             assert "/r" not in message

@@ -1,5 +1,6 @@
 """Repositories that are known by their URL only: cloned once, kept up with, and their branches left alone."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +40,24 @@ async def test_it_is_cloned_once(git_world: World) -> None:
         assert [entry.name for entry in (git_world.data / "repositories" / "r3").iterdir()] == ["code"]
 
 
+async def test_a_clone_that_is_whole_just_before_another_one_stays(
+    git_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def too_late(path: Path, target: Path) -> Path:
+        if path.suffix == ".part":
+            shutil.copytree(path, target)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", too_late)
+    async with git_world.provider() as provider:
+        task = git_world.task()
+        await provider.create_sandbox(git_world.call(task, by_url(git_world)))
+        assert (worktree(git_world, task) / "a.txt").exists()
+        assert [entry.name for entry in (git_world.data / "repositories" / "r3").iterdir()] == ["code"]
+
+
 async def test_a_task_starts_from_what_the_remote_has_now(git_world: World) -> None:
     repo = by_url(git_world)
     async with git_world.provider() as provider:
@@ -54,6 +73,18 @@ async def test_a_task_starts_from_what_the_remote_has_now(git_world: World) -> N
         await provider.ensure_name(git_world.call(later, repo))
         await provider.create_sandbox(git_world.call(later, repo))
         assert (worktree(git_world, later) / "late.txt").exists()
+
+
+async def test_a_local_branch_in_the_clone_that_has_grown_old_is_not_started_from(git_world: World) -> None:
+    repo = by_url(git_world)
+    async with git_world.provider() as provider:
+        early, late = (git_world.task(f"fix/{number}") for number in range(2))
+        await provider.create_sandbox(git_world.call(early, repo))
+        git(git_world.data / "repositories" / "r3" / "code", "branch", "main", "origin/main")
+        commit(git_world, "late.txt")
+        await provider.ensure_name(git_world.call(late, repo))
+        await provider.create_sandbox(git_world.call(late, repo))
+        assert (worktree(git_world, late) / "late.txt").exists()
 
 
 async def test_one_without_a_commit_says_so(git_world: World) -> None:

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import anyio
 import pytest
+from anyio.abc import TaskGroup
 from msgspec import Raw
 
 from backend_stub.agents.sandbox_agent import session as sessions
@@ -37,6 +38,12 @@ class SlowLink:
         handed_over()
 
 
+def resumed(link: SlowLink, folder: Path, group: TaskGroup) -> Session:
+    """The session in which a prompt, p, was being sent. Nobody is told anything here: the agent lives, no turn ends."""
+    state = SessionState(session_id="s", agent="pi", next_id=4, seen=7, prompts={"p": PromptMark(rpc_id=3)})
+    return Session.resumed(cast("Link", link), state, StateFolder(folder), group, cast("Owner", None), alive=True)
+
+
 @pytest.mark.parametrize(("said", "sent"), [((WORD,), 0), ((), 1)], ids=["the agent has it", "it never arrived"])
 async def test_it_is_sent_again_only_if_the_agent_gives_no_sign_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: tuple[Message, ...], sent: int
@@ -44,13 +51,25 @@ async def test_it_is_sent_again_only_if_the_agent_gives_no_sign_of_it(
     monkeypatch.setattr(sessions, "EVIDENCE_WAIT", 0.05)
     monkeypatch.setattr(sessions, "RECEIPT_GRACE", 0.05)
     link = SlowLink(*said)
-    state = SessionState(session_id="s", agent="pi", next_id=4, seen=7, prompts={"p": PromptMark(rpc_id=3)})
     async with anyio.create_task_group() as group:
-        # Nobody is told anything here: the agent lives, and no turn ends.
-        session = Session.resumed(
-            cast("Link", link), state, StateFolder(tmp_path), group, cast("Owner", None), alive=True
-        )
+        session = resumed(link, tmp_path, group)
         with anyio.fail_after(20):
             await session.hand_over("p", "do it")
         assert (link.prompts, session.has("p")) == (sent, True)
+        group.cancel_scope.cancel()
+
+
+async def test_attempts_that_are_cut_before_a_sign_is_due_come_to_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "EVIDENCE_WAIT", 0.5)
+    monkeypatch.setattr(sessions, "RECEIPT_GRACE", 0.05)
+    link = SlowLink()
+    async with anyio.create_task_group() as group:
+        session = resumed(link, tmp_path, group)
+        with anyio.fail_after(10):
+            while not session.has("p"):
+                with anyio.move_on_after(0.2):
+                    await session.hand_over("p", "do it")
+        assert link.prompts
         group.cancel_scope.cancel()

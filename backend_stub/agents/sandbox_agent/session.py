@@ -26,7 +26,8 @@ REFUSAL_WAIT = 1.0
 """Seconds that the server has to refuse a prompt for an agent that turns out to have died."""
 EVIDENCE_WAIT = 5.0
 """Seconds that an agent has to give a sign of a prompt that was being sent at a restart, counted from when we can hear
-it. Models think for seconds before their first word; only a prompt that never arrived waits for nothing."""
+it, over all attempts. Models think for seconds before their first word; only a prompt that never arrived waits for
+nothing."""
 LISTEN_WAIT = 10.0
 """Seconds in which the stream must stand before that."""
 RECONNECTS = 20
@@ -95,7 +96,7 @@ class Session:
         self._refused: AgentError | None = None
         self._floor = 0
         self._over = False
-        self._listening = False
+        self._sign_due = anyio.current_time() + LISTEN_WAIT + EVIDENCE_WAIT
         self._mourned = False
 
     # Opening and closing
@@ -222,7 +223,7 @@ class Session:
                 return
 
     def _listen(self) -> None:
-        self._listening = True
+        self._sign_due = anyio.current_time() + EVIDENCE_WAIT
         self._wake.set()
 
     async def _take(self, number: int, message: Message) -> None:
@@ -301,11 +302,8 @@ class Session:
         """
         mark = self.state.prompts.get(prompt_id)
         if mark is not None and mark.phase == SENDING:
-            with anyio.move_on_after(LISTEN_WAIT):
-                while not self._listening and not self.gone():
-                    await self._woken()
-            with anyio.move_on_after(EVIDENCE_WAIT):
-                while not self._inbox and not self.gone():
+            while not self._inbox and not self.gone() and self._sign_due > anyio.current_time():
+                with anyio.move_on_after(self._sign_due - anyio.current_time()):
                     await self._woken()
             if self._inbox:
                 mark.phase = SENT
@@ -330,6 +328,7 @@ class Session:
         self.state.asking = {}
         self.state.answered = []
         await self.save()
+        self._sign_due = anyio.current_time() + EVIDENCE_WAIT
         handed = anyio.Event()
         self._group.start_soon(self._send, mark, text, handed)
         await handed.wait()

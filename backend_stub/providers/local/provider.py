@@ -138,7 +138,13 @@ class LocalProvider:
         repository = await self._folder(call)
         base = task.base_branch or call.repo.default_branch or await self._head(repository, call)
         call.detail(f"making a worktree of {call.repo.label}")
-        plan = Plan(task_id=task.task_id, repository=repository, branch=task.branch, base=base)
+        plan = Plan(
+            task_id=task.task_id,
+            repository=repository,
+            branch=task.branch,
+            base=base,
+            cloned=call.repo.path is None,
+        )
         record, resumed = await self._worktrees.make(plan, _told(call))
         if record.made is not Made.READY:
             await self._prepare(call, record)

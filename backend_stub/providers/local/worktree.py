@@ -15,22 +15,24 @@ import msgspec
 from backend_stub.providers.base import GitError, ProviderError
 from backend_stub.providers.local.record import Made, Record, Records
 from backend_stub.repository.files import read_text
-from backend_stub.repository.git import Told, run_git
+from backend_stub.repository.git import TREE_TIMEOUT, Told, run_git
 from backend_stub.repository.location import NotARepositoryError, find_folders
 
-CHECKOUT_LIMIT = 1800.0
-"""Seconds that git may take for a checkout or a clone; the stage's own time-out is what ends it sooner."""
 COUNT_LIMIT = 60.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be made: a worktree of `repository` (a folder) on the new `branch`, from `base`."""
+    """What is to be made: a worktree of `repository` (a folder) on the new `branch`, from `base`.
+
+    A `cloned` repository is ours: what it has of a branch that the remote has too may be old.
+    """
 
     task_id: str
     repository: str
     branch: str
     base: str
+    cloned: bool
 
 
 class Worktrees:
@@ -173,7 +175,7 @@ class Worktrees:
         how = ("-b", record.branch, "--no-track") if new_branch else ()
         start = record.base_commit if new_branch else record.branch
         await run_git(
-            record.repository, "worktree", "add", *how, "--", str(path), start, told=told, timeout=CHECKOUT_LIMIT
+            record.repository, "worktree", "add", *how, "--", str(path), start, told=told, timeout=TREE_TIMEOUT
         )
         return await self._mark(record, Made.MADE)
 
@@ -199,9 +201,10 @@ class Worktrees:
     async def _base(self, plan: Plan, told: Told) -> tuple[str, str]:
         """What the task starts from, as it will be known from anywhere, and its commit.
 
-        A local branch, else the remote's, else any other name of a commit.
+        A local branch, else the remote's, else any other name of a commit; in a clone the remote's comes first.
         """
-        for name in (f"refs/heads/{plan.base}", f"refs/remotes/origin/{plan.base}"):
+        local, remote = f"refs/heads/{plan.base}", f"refs/remotes/origin/{plan.base}"
+        for name in (remote, local) if plan.cloned else (local, remote):
             commit = await self._commit(plan.repository, name, told)
             if commit:
                 return name, commit
