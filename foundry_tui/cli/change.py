@@ -113,8 +113,9 @@ def retry(context: Context, task: str, as_json: bool) -> None:
     _say_task(context, task, task_id, as_json=as_json)
 
 
-force_option = click.option(
-    "--force", "--yes", "-y", "force", is_flag=True, help="Go ahead although work would be lost."
+force_option = click.option("--force", is_flag=True, help="Go ahead although work would be lost; nothing is asked.")
+yes_option = click.option(
+    "--yes", "-y", is_flag=True, help="Do not ask, on a terminal. What would lose work is refused, as in a pipe."
 )
 branch_option = click.option("--delete-branch", is_flag=True, help="Delete the task's branch too.")
 
@@ -122,28 +123,32 @@ branch_option = click.option("--delete-branch", is_flag=True, help="Delete the t
 @click.command()
 @task_argument
 @force_option
+@yes_option
 @branch_option
 @json_option
 @pass_context
-def archive(context: Context, task: str, force: bool, delete_branch: bool, as_json: bool) -> None:
+def archive(context: Context, task: str, force: bool, yes: bool, delete_branch: bool, as_json: bool) -> None:
     """Release a task's sandbox, and keep the task for reading.
 
-    Refused while uncommitted files or unpushed commits would be lost (exit 1), unless --force.
+    Refused while uncommitted files or unpushed commits would be lost (exit 1), unless --force. On a terminal it asks
+    then.
 
     \b
     Examples:
       foundry archive 0193a2b4
     """
-    _release(context, task, "archive", ReleaseTask(force=force, delete_branch=delete_branch), as_json=as_json)
+    request = ReleaseTask(force=force, delete_branch=delete_branch)
+    _release(context, task, "archive", request, asks=may_ask() and not yes, as_json=as_json)
 
 
 @click.command()
 @task_argument
 @force_option
+@yes_option
 @branch_option
 @json_option
 @pass_context
-def kill(context: Context, task: str, force: bool, delete_branch: bool, as_json: bool) -> None:
+def kill(context: Context, task: str, force: bool, yes: bool, delete_branch: bool, as_json: bool) -> None:
     """Stop a task at once and destroy its sandbox; the task is kept for reading until it is pruned.
 
     Refused while uncommitted files or unpushed commits would be lost (exit 1), unless --force. On a terminal it asks
@@ -153,13 +158,14 @@ def kill(context: Context, task: str, force: bool, delete_branch: bool, as_json:
     Examples:
       foundry kill 0193a2b4 --force
     """
-    _release(context, task, "kill", ReleaseTask(force=force, delete_branch=delete_branch), as_json=as_json)
+    request = ReleaseTask(force=force, delete_branch=delete_branch)
+    _release(context, task, "kill", request, asks=may_ask() and not yes, as_json=as_json)
 
 
-def _release(context: Context, task: str, how: str, request: ReleaseTask, *, as_json: bool) -> None:
+def _release(context: Context, task: str, how: str, request: ReleaseTask, *, asks: bool, as_json: bool) -> None:
     detail = context.task(task)
     task_id = detail.task_id
-    if how == "kill" and not request.force and detail.status in PROVISIONING | {TaskStatus.RUNNING} and may_ask():
+    if how == "kill" and asks and not request.force and detail.status in PROVISIONING | {TaskStatus.RUNNING}:
         doing = "the agent is at work" if detail.status is TaskStatus.RUNNING else "it is being prepared"
         _ask(f"Kill {printable(detail.title or task)!r}: {doing}, and its sandbox is destroyed?")
     try:
@@ -172,7 +178,7 @@ def _release(context: Context, task: str, how: str, request: ReleaseTask, *, as_
         if error.problem.status != 409 or not lost:
             raise
         listed = "\n".join(f"  {printable(what)}" for what in lost)
-        if not may_ask():
+        if not asks:
             raise CommandError(
                 f"to {how} the task {task} would lose:\n{listed}", hint=f"lose it with: foundry {how} {task} --force"
             ) from None
@@ -210,10 +216,10 @@ def rename(context: Context, task: str, title: str, as_json: bool) -> None:
 
 @click.command()
 @task_argument
-@click.option("--force", "--yes", "-y", "force", is_flag=True, help="Do not ask, on a terminal.")
+@click.option("--yes", "-y", "--force", "yes", is_flag=True, help="Do not ask, on a terminal.")
 @json_option
 @pass_context
-def prune(context: Context, task: str, force: bool, as_json: bool) -> None:
+def prune(context: Context, task: str, yes: bool, as_json: bool) -> None:
     """Forget an archived or killed task. One that is neither is refused (exit 1).
 
     Its history, log and transcript are gone then; on a terminal it asks first.
@@ -223,7 +229,7 @@ def prune(context: Context, task: str, force: bool, as_json: bool) -> None:
       foundry list | awk -F'\\t' '$2 == "killed" {print $1}' | xargs -n1 foundry prune
     """
     task_id = context.task_id(task)
-    if not force and may_ask():
+    if not yes and may_ask() and context.on_task(task, "GET", task_path(task_id)).status in ENDED:
         _ask(f"Remove the task {task} for good, with its history, log and transcript?")
     try:
         context.link.send("DELETE", task_path(task_id))
