@@ -90,11 +90,10 @@ def test_what_cannot_be_removed_is_not_asked_about(shared: Cli) -> None:
 @pytest.mark.parametrize(
     ("words", "told", "raw"),
     [
-        (("show",), "ready", "idle"),
         (("history",), "sandbox done", "stage.completed"),
         (("rename", "Another"), "ready", "idle"),
     ],
-    ids=["show", "history", "rename"],
+    ids=["history", "rename"],
 )
 def test_a_terminal_is_told_in_the_words_of_the_screens(
     shared: Cli, words: tuple[str, ...], told: str, raw: str
@@ -107,3 +106,19 @@ def test_a_terminal_is_told_in_the_words_of_the_screens(
         assert shown.wait() == 0
         assert raw not in shown.drawn
     assert raw in shared(command, task_id, *more, code=0).out
+
+
+@pytest.mark.parametrize(
+    ("words", "told", "raw"),
+    [(("show", "{id}"), "session  demo · working", "running"), (("status",), f"{'working':<24} 1", "running\t1")],
+    ids=["show", "status"],
+)
+def test_where_things_stand_is_said_in_the_words_of_the_screens(
+    shared: Cli, working: str, words: tuple[str, ...], told: str, raw: str
+) -> None:
+    words = tuple(word.format(id=working) for word in words)
+    with terminal(shared, *words) as shown:
+        shown.read_until(told)
+        assert "running" not in shown.drawn
+        assert shown.wait() == 0
+    assert raw in shared(*words, code=0).out
