@@ -6,7 +6,7 @@ from foundry_tui.cli import problems
 from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.diffs import known_changes
 from foundry_tui.cli.output import is_terminal, may_ask, printable, say, say_json, say_row, tell
-from foundry_tui.cli.parameters import json_option, pass_context, task_argument
+from foundry_tui.cli.parameters import AnswerOption, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.prompts import prompt_text
 from foundry_tui.cli.words import standing
@@ -71,16 +71,20 @@ def _see(given: str) -> str:
 
 @click.command()
 @task_argument
-@click.argument("option")
+@click.argument("option", type=AnswerOption())
 @click.option("--permission", metavar="ID", help="Which request is meant; the oldest open one if absent.")
 @json_option
 @pass_context
 def answer(context: Context, task: str, option: str, permission: str | None, as_json: bool) -> None:
     """Answer a task's agent, which asks for permission, with one of the OPTIONs that `foundry show` lists.
 
+    What it does not ask, or no longer asks, is refused (exit 1). In a pipe: permission_id, state and answer,
+    tab-separated.
+
     \b
     Examples:
       foundry answer 0193a2b4 allow
+      foundry show 0193a2b4 | grep ^permission
     """
     open_requests = [each for each in context.task(task).permissions if each.state is PermissionState.OPEN]
     asked = next((each for each in open_requests if permission in (None, each.permission_id)), None)
@@ -93,6 +97,9 @@ def answer(context: Context, task: str, option: str, permission: str | None, as_
     answered = context.link.call("POST", path, Permission, body=AnswerPermission(option_id=option))
     if as_json:
         say_json(answered)
+    elif is_terminal():
+        chosen = next(each.name for each in asked.options if each.option_id == option)
+        say(f"{printable(asked.title)} · {printable(chosen)}")
     else:
         say_row((answered.permission_id, answered.state, answered.answer))
 
