@@ -6,7 +6,7 @@ from foundry_tui.cli import problems
 from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.diffs import known_changes
 from foundry_tui.cli.output import is_terminal, may_ask, printable, say, say_json, say_row, tell
-from foundry_tui.cli.parameters import json_option, pass_context, task_argument
+from foundry_tui.cli.parameters import AnswerOption, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.prompts import prompt_text
 from foundry_tui.cli.words import standing
@@ -71,16 +71,20 @@ def _see(given: str) -> str:
 
 @click.command()
 @task_argument
-@click.argument("option")
+@click.argument("option", type=AnswerOption())
 @click.option("--permission", metavar="ID", help="Which request is meant; the oldest open one if absent.")
 @json_option
 @pass_context
 def answer(context: Context, task: str, option: str, permission: str | None, as_json: bool) -> None:
     """Answer a task's agent, which asks for permission, with one of the OPTIONs that `foundry show` lists.
 
+    What it does not ask, or no longer asks, is refused (exit 1). In a pipe: permission_id, state and answer,
+    tab-separated.
+
     \b
     Examples:
       foundry answer 0193a2b4 allow
+      foundry show 0193a2b4 | grep ^permission
     """
     open_requests = [each for each in context.task(task).permissions if each.state is PermissionState.OPEN]
     asked = next((each for each in open_requests if permission in (None, each.permission_id)), None)
@@ -93,6 +97,9 @@ def answer(context: Context, task: str, option: str, permission: str | None, as_
     answered = context.link.call("POST", path, Permission, body=AnswerPermission(option_id=option))
     if as_json:
         say_json(answered)
+    elif is_terminal():
+        chosen = next(each.name for each in asked.options if each.option_id == option)
+        say(f"{printable(asked.title)} · {printable(chosen)}")
     else:
         say_row((answered.permission_id, answered.state, answered.answer))
 
@@ -113,8 +120,9 @@ def retry(context: Context, task: str, as_json: bool) -> None:
     _say_task(context, task, task_id, as_json=as_json)
 
 
-force_option = click.option(
-    "--force", "--yes", "-y", "force", is_flag=True, help="Go ahead although work would be lost."
+force_option = click.option("--force", is_flag=True, help="Go ahead although work would be lost; nothing is asked.")
+yes_option = click.option(
+    "--yes", "-y", is_flag=True, help="Do not ask, on a terminal. What would lose work is refused, as in a pipe."
 )
 branch_option = click.option("--delete-branch", is_flag=True, help="Delete the task's branch too.")
 
@@ -122,28 +130,32 @@ branch_option = click.option("--delete-branch", is_flag=True, help="Delete the t
 @click.command()
 @task_argument
 @force_option
+@yes_option
 @branch_option
 @json_option
 @pass_context
-def archive(context: Context, task: str, force: bool, delete_branch: bool, as_json: bool) -> None:
+def archive(context: Context, task: str, force: bool, yes: bool, delete_branch: bool, as_json: bool) -> None:
     """Release a task's sandbox, and keep the task for reading.
 
-    Refused while uncommitted files or unpushed commits would be lost (exit 1), unless --force.
+    Refused while uncommitted files or unpushed commits would be lost (exit 1), unless --force. On a terminal it asks
+    then.
 
     \b
     Examples:
       foundry archive 0193a2b4
     """
-    _release(context, task, "archive", ReleaseTask(force=force, delete_branch=delete_branch), as_json=as_json)
+    request = ReleaseTask(force=force, delete_branch=delete_branch)
+    _release(context, task, "archive", request, asks=may_ask() and not yes, as_json=as_json)
 
 
 @click.command()
 @task_argument
 @force_option
+@yes_option
 @branch_option
 @json_option
 @pass_context
-def kill(context: Context, task: str, force: bool, delete_branch: bool, as_json: bool) -> None:
+def kill(context: Context, task: str, force: bool, yes: bool, delete_branch: bool, as_json: bool) -> None:
     """Stop a task at once and destroy its sandbox; the task is kept for reading until it is pruned.
 
     Refused while uncommitted files or unpushed commits would be lost (exit 1), unless --force. On a terminal it asks
@@ -153,13 +165,14 @@ def kill(context: Context, task: str, force: bool, delete_branch: bool, as_json:
     Examples:
       foundry kill 0193a2b4 --force
     """
-    _release(context, task, "kill", ReleaseTask(force=force, delete_branch=delete_branch), as_json=as_json)
+    request = ReleaseTask(force=force, delete_branch=delete_branch)
+    _release(context, task, "kill", request, asks=may_ask() and not yes, as_json=as_json)
 
 
-def _release(context: Context, task: str, how: str, request: ReleaseTask, *, as_json: bool) -> None:
+def _release(context: Context, task: str, how: str, request: ReleaseTask, *, asks: bool, as_json: bool) -> None:
     detail = context.task(task)
     task_id = detail.task_id
-    if how == "kill" and not request.force and detail.status in PROVISIONING | {TaskStatus.RUNNING} and may_ask():
+    if how == "kill" and asks and not request.force and detail.status in PROVISIONING | {TaskStatus.RUNNING}:
         doing = "the agent is at work" if detail.status is TaskStatus.RUNNING else "it is being prepared"
         _ask(f"Kill {printable(detail.title or task)!r}: {doing}, and its sandbox is destroyed?")
     try:
@@ -172,7 +185,7 @@ def _release(context: Context, task: str, how: str, request: ReleaseTask, *, as_
         if error.problem.status != 409 or not lost:
             raise
         listed = "\n".join(f"  {printable(what)}" for what in lost)
-        if not may_ask():
+        if not asks:
             raise CommandError(
                 f"to {how} the task {task} would lose:\n{listed}", hint=f"lose it with: foundry {how} {task} --force"
             ) from None
@@ -210,10 +223,10 @@ def rename(context: Context, task: str, title: str, as_json: bool) -> None:
 
 @click.command()
 @task_argument
-@click.option("--force", "--yes", "-y", "force", is_flag=True, help="Do not ask, on a terminal.")
+@click.option("--yes", "-y", "--force", "yes", is_flag=True, help="Do not ask, on a terminal.")
 @json_option
 @pass_context
-def prune(context: Context, task: str, force: bool, as_json: bool) -> None:
+def prune(context: Context, task: str, yes: bool, as_json: bool) -> None:
     """Forget an archived or killed task. One that is neither is refused (exit 1).
 
     Its history, log and transcript are gone then; on a terminal it asks first.
@@ -223,7 +236,7 @@ def prune(context: Context, task: str, force: bool, as_json: bool) -> None:
       foundry list | awk -F'\\t' '$2 == "killed" {print $1}' | xargs -n1 foundry prune
     """
     task_id = context.task_id(task)
-    if not force and may_ask():
+    if not yes and may_ask() and context.on_task(task, "GET", task_path(task_id)).status in ENDED:
         _ask(f"Remove the task {task} for good, with its history, log and transcript?")
     try:
         context.link.send("DELETE", task_path(task_id))

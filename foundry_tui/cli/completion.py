@@ -4,11 +4,15 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from foundry_tui import config
-from foundry_tui.cli.context import Context
+from foundry_tui.cli.context import Context, match, task_path
 from foundry_tui.cli.output import printable, say, say_json
 from foundry_tui.cli.parameters import json_option
+from foundry_tui.cli.problems import CommandError
+from foundry_tui.contract.records import PermissionState, TaskDetail
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.wire import Link, RefusedError, UnreachableError
+
+_AWAY = (UnreachableError, RefusedError, config.ConfigError)
 
 _INSTALL = {
     "bash": "foundry completion bash > ~/.local/share/bash-completion/completions/foundry",
@@ -43,11 +47,9 @@ def completion(ctx: click.Context, shell: str, as_json: bool) -> None:
 
 def complete_tasks(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Ids and branches that begin like this. A backend that does not run is not started for it."""
-    context = ctx.find_object(Context) or Context({})
     try:
-        link = Link(context.target[0])
-        tasks = link.call("GET", "/v1/tasks", TasksSnapshot, timeout=1.0).tasks
-    except (UnreachableError, RefusedError, config.ConfigError):
+        tasks = _link(ctx).call("GET", "/v1/tasks", TasksSnapshot, timeout=1.0).tasks
+    except _AWAY:
         return []
     from foundry_tui.view.labels import STATUS_WORDS
 
@@ -59,3 +61,25 @@ def complete_tasks(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         if incomplete and task.branch and task.branch.startswith(incomplete):
             items.append(CompletionItem(task.branch, help=about))
     return items
+
+
+def complete_answers(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """Ids that begin like this, of the answers to what the agent of the task before them asks."""
+    try:
+        link = _link(ctx)
+        tasks = link.call("GET", "/v1/tasks", TasksSnapshot, timeout=1.0).tasks
+        task = link.call("GET", task_path(match(ctx.params["task"], tasks).task_id), TaskDetail, timeout=1.0)
+    except (*_AWAY, CommandError):
+        return []
+    return [
+        CompletionItem(option.option_id, help=printable(f"{option.name}: {asked.title}")[:60])
+        for asked in task.permissions
+        if asked.state is PermissionState.OPEN
+        for option in asked.options
+        if option.option_id.startswith(incomplete)
+    ]
+
+
+def _link(ctx: click.Context) -> Link:
+    """To the backend that is meant, which is not started for it."""
+    return Link((ctx.find_object(Context) or Context({})).target[0])

@@ -76,6 +76,20 @@ class TaskRef(click.ParamType[str]):
         return complete_tasks(ctx, incomplete)
 
 
+class AnswerOption(click.ParamType[str]):
+    """The id of an answer that a task's agent takes to what it asks."""
+
+    name = "option"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from foundry_tui.cli.completion import complete_answers
+
+        return complete_answers(ctx, incomplete)
+
+
 task_argument = click.argument("task", metavar="ID", type=TaskRef())
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 timeout_option = click.option(

@@ -16,7 +16,7 @@ from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import HistoryEvent, LogLine, TaskDetail
 from foundry_tui.contract.requests import HistoryPage, LogPage, LogSnapshot
-from foundry_tui.contract.status import ENDED, LOG_STAGES
+from foundry_tui.contract.status import ENDED, LOG_STAGES, TaskStatus
 from foundry_tui.wire import Link, RefusedError
 
 PAGE = 1000
@@ -77,7 +77,7 @@ def _history(link: Link, task_id: str | None, given: str | None) -> Iterator[His
 @json_option
 @pass_context
 def logs(context: Context, task: str, stage: str | None, follow: bool, as_json: bool) -> None:
-    """Show what the provider printed while it prepared a task, each command it ran among it.
+    """Show what the provider printed while it prepared a task, each command it ran among it, and why that failed.
 
     In a pipe, one line each, tab-separated: index, time, stage, text. With -f, --json prints one object a line.
 
@@ -107,7 +107,7 @@ def logs(context: Context, task: str, stage: str | None, follow: bool, as_json: 
 
 
 def _tell_failure(task: TaskDetail, stage: str | None) -> None:
-    """End the log with why the task stopped, beside what was printed: on standard error."""
+    """Say why the task stopped, beside what was printed: on standard error."""
     from foundry_tui.view.stepper import failure
 
     failed = failure(task)
@@ -138,8 +138,9 @@ def _print(line: LogLine, *, as_json: bool) -> None:
 
 
 def _follow(link: Link, task_id: str, stage: str | None, *, as_json: bool) -> None:
-    """Print lines as they come until the task is archived, killed or pruned."""
+    """Print lines as they come, and after them each failure, until the task is archived, killed or pruned."""
     seen: int | None = None
+    failed_at: int | None = None
     with Feed(link, [Topic(TopicKind.LOG, task_id), Topic(TopicKind.TASK, task_id)]) as feed:
         try:
             while True:
@@ -150,8 +151,10 @@ def _follow(link: Link, task_id: str, stage: str | None, *, as_json: bool) -> No
                     continue
                 if got.name is EventName.TASK_REMOVED:
                     return
-                ended, lines = _told(got)
-                if ended:
+                task, lines = _told(got)
+                fails = task is not None and task.status is TaskStatus.ERROR and task.status_since != failed_at
+                ended = task is not None and task.status in ENDED
+                if fails or ended:
                     # the two topics are two connections: ask for what this one may not have brought yet
                     lines = tuple(_lines(link, task_id, None, seen))
                 for line in lines:
@@ -159,6 +162,10 @@ def _follow(link: Link, task_id: str, stage: str | None, *, as_json: bool) -> No
                         seen = line.index
                         if stage is None or line.stage == stage:
                             _print(line, as_json=as_json)
+                if task is not None and fails:
+                    failed_at = task.status_since
+                    if not as_json:
+                        _tell_failure(task, stage)
                 if ended:
                     return
         except KeyboardInterrupt:
@@ -169,13 +176,13 @@ def _follow(link: Link, task_id: str, stage: str | None, *, as_json: bool) -> No
             ) from None
 
 
-def _told(event: Event) -> tuple[bool, tuple[LogLine, ...]]:
-    """Whether the task has ended, and the lines that the event brings."""
+def _told(event: Event) -> tuple[TaskDetail | None, tuple[LogLine, ...]]:
+    """The task as the event tells it, if it does, and the lines that it brings."""
     if event.topic.kind is TopicKind.TASK:
         told = event.name in (EventName.SNAPSHOT, EventName.TASK)
-        return told and codec.decode(event.data, TaskDetail).status in ENDED, ()
+        return codec.decode(event.data, TaskDetail) if told else None, ()
     if event.name is EventName.SNAPSHOT:
-        return False, codec.decode(event.data, LogSnapshot).lines
+        return None, codec.decode(event.data, LogSnapshot).lines
     if event.name is EventName.LOG:
-        return False, (codec.decode(event.data, LogLine),)
-    return False, ()
+        return None, (codec.decode(event.data, LogLine),)
+    return None, ()

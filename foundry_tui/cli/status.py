@@ -5,6 +5,7 @@ import click
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.output import clock_time, is_terminal, say, say_json, say_row
 from foundry_tui.cli.parameters import json_option, pass_context
+from foundry_tui.cli.words import standing
 from foundry_tui.client.statistics import Diagnostics
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.requests import TasksSnapshot
@@ -53,7 +54,7 @@ def status(context: Context, as_json: bool) -> None:
     link = context.link
     health = link.call("GET", "/v1/health", Health)
     snapshot = link.call("GET", "/v1/tasks", TasksSnapshot)
-    numbers = {str(each): sum(task.status is each for task in snapshot.tasks) for each in TaskStatus}
+    numbers = {each: sum(task.status is each for task in snapshot.tasks) for each in TaskStatus}
     seen = look(context.target[0])
     apps = list(running_apps())
     needs_input = sum(task.needs_input > 0 for task in snapshot.tasks)
@@ -72,20 +73,21 @@ def status(context: Context, as_json: bool) -> None:
             }
         )
         return
+    person = is_terminal()
     facts: list[tuple[str, object]] = [
         ("backend", context.target[0]),
         ("version", health.version),
         ("pid", health.pid),
-        ("started_at", clock_time(health.started_at) if is_terminal() else health.started_at),
+        ("started_at", clock_time(health.started_at) if person else health.started_at),
         *((f"provider.{name}", state) for name, state in sorted(health.providers.items())),
         ("tasks", len(snapshot.tasks)),
-        ("needs_input", needs_input),
-        *((name, number) for name, number in numbers.items() if number),
+        ("asks" if person else "needs_input", needs_input),
+        *((standing(each) if person else each, number) for each, number in numbers.items() if number),
         ("connection", _summary(seen)),
         *((f"app.{app.pid}", f"{_summary(app.diagnostics)}, on {app.backend}") for app in apps),
     ]
     for name, value in facts:
-        if is_terminal():
+        if person:
             say(f"{name:<24} {value}")
         else:
             say_row((name, value))

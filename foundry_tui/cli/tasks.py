@@ -162,10 +162,11 @@ def _card(task: TaskDetail) -> None:
             say(f"{paint(f'{name:<9}', 'dim')}{printable(value)}")
     for session in task.sessions:
         say(f"{paint('session  ', 'dim')}{printable(session.name)} · {SESSION_WORDS[session.status]}")
-    for ask in task.permissions:
-        if ask.state is PermissionState.OPEN:
-            say(f"{paint('asks     ', 'yellow')}{printable(ask.title)}{printable(_options(ask))}")
-            say(f"         foundry answer {task.task_id} OPTION")
+    open_requests = [ask for ask in task.permissions if ask.state is PermissionState.OPEN]
+    for ask in open_requests:
+        say(f"{paint('asks     ', 'yellow')}{printable(ask.title)}{printable(_options(ask))}")
+        which = f" --permission {printable(ask.permission_id)}" if ask is not open_requests[0] else ""
+        say(f"         foundry answer {task.task_id} OPTION{which}")
     for left in task.leftovers:
         say(f"{paint('left     ', 'yellow')}{printable(left.what)}: {printable(left.why)}")
     say()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,15 @@ from tests.app.harness import Stage, stage
 from tests.app.task_scenes import TASK, a_session, a_task, store_with
 
 pytestmark = pytest.mark.anyio
+
+WHAT_IT_HAS = """
+import os, sys
+nothing = os.stat(os.devnull)
+streams = [os.path.samestat(os.fstat(stream), nothing) for stream in range(3)]
+with open(sys.argv[1], "w") as told:
+    print(os.getpid(), os.getppid(), os.getsid(0), *streams, file=told)
+"""
+"""An editor's process, its parent, its session, and which of its streams lead nowhere."""
 
 
 @pytest.fixture
@@ -86,11 +96,11 @@ async def test_an_editor_with_windows_is_not_waited_for(told: Path, tmp_path: Pa
 
 async def test_an_editor_with_windows_has_neither_the_terminal_nor_a_shell_over_it(told: Path, tmp_path: Path) -> None:
     editor = Path(an_editor(told, "code"))
-    editor.write_text(f'#!/bin/sh\necho "$$ $PPID $(ps -o sid= -p $$)" $(readlink /proc/$$/fd/[0-2]) > {told}\n')
+    editor.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{WHAT_IT_HAS}' {told}\n")
     await open_folder(str(tmp_path), {"EDITOR": str(editor)})
     own, parent, session, *streams = (await asyncio.to_thread(told.read_text)).split()
     assert (int(parent), session) == (os.getpid(), own)
-    assert streams[0] == streams[2] == os.devnull
+    assert streams == ["True"] * 3
 
 
 async def test_an_editor_with_windows_that_is_not_there_says_so(tmp_path: Path) -> None:

@@ -10,9 +10,12 @@ import pytest
 
 from tests.cli.world import FOUNDRY, Cli, Json, serve
 
-ON_A_TASK = ("show", "watch", "history", "logs", "prompt", "retry", "archive", "kill", "rename", "prune", "attach")
+ON_A_TASK = (
+    *("show", "watch", "history", "logs", "prompt", "answer"),
+    *("retry", "archive", "kill", "rename", "prune", "attach"),
+)
 ASKING = (
-    *((command, "01a2", *(("x",) if command in ("prompt", "rename") else ())) for command in ON_A_TASK),
+    *((command, "01a2", *(("x",) if command in ("prompt", "answer", "rename") else ())) for command in ON_A_TASK),
     *(("path", "01a2"), ("diff", "01a2"), ("list",), ("history",), ("status",), ("create", "x")),
     *(("create", "x", "--wait", "idle"), ("create", "x", "--follow"), ("backend", "status")),
 )

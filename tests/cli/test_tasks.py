@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from foundry_tui.contract.ids import is_task_id
+from tests.cli.terminal import terminal
 from tests.cli.world import Cli
 
 NO_TASK = "0193a2b4-0000-7000-8000-000000000001"
@@ -219,12 +220,19 @@ def test_a_prompt_is_kept_and_told_by_its_id(shared: Cli) -> None:
     assert "no session" in shared("prompt", task_id, "x", "--session", "nope", code=1).err
 
 
-def test_an_agent_that_asks_is_answered_with_one_of_its_options(shared: Cli) -> None:
+@pytest.fixture
+def asking(shared: Cli) -> str:
+    """A task whose agent asks whether to run make."""
     shared.set_script({"tasks": [{"match": "ask me", "turn": {"permission": "Run make?"}}]})
-    task_id = shared("create", "ask me", "--wait", "running", code=0).rows[0][0]
+    task_id: str = shared.create("ask me", wait="running")["task_id"]
+    while not shared("show", task_id, "--json", code=0).json["permissions"]:
+        pass
+    return task_id
+
+
+def test_an_agent_that_asks_is_answered_with_one_of_its_options(shared: Cli, asking: str) -> None:
+    task_id = asking
     shown = shared("show", task_id, code=0).rows
-    while not any(name.startswith("permission.") for name, *_ in shown):
-        shown = shared("show", task_id, code=0).rows
     [(permission, words)] = [
         (name.removeprefix("permission."), words[0]) for name, *words in shown if name.startswith("permission.")
     ]
@@ -237,6 +245,21 @@ def test_an_agent_that_asks_is_answered_with_one_of_its_options(shared: Cli) -> 
     assert answered.rows == [[permission, "answered", "deny"]]
     assert "does not ask anything now" in shared("answer", task_id, "deny", code=1).err
     shared("watch", task_id, "--for", "idle", code=0)
+
+
+def test_completion_offers_the_answers_to_what_is_asked(shared: Cli, asking: str) -> None:
+    environ = {"_FOUNDRY_COMPLETE": "bash_complete", "COMP_WORDS": f"foundry answer {asking} ", "COMP_CWORD": "3"}
+    assert shared(environ=environ, code=0).out.splitlines() == ["plain,allow", "plain,deny"]
+    environ["COMP_WORDS"] += "d"
+    assert shared(environ=environ, code=0).out.splitlines() == ["plain,deny"]
+    environ["COMP_WORDS"] = "foundry answer nothing d"
+    assert not shared(environ=environ, code=0).out.strip()
+
+
+def test_a_terminal_is_told_what_was_answered_in_its_words(shared: Cli, asking: str) -> None:
+    with terminal(shared, "answer", asking, "deny") as shown:
+        shown.read_until("Run make? · Deny")
+        assert shown.wait() == 0
 
 
 def test_rename(shared: Cli) -> None:
@@ -258,7 +281,7 @@ def test_retry_goes_on_from_the_failed_stage(shared: Cli) -> None:
 
 
 def test_retry_of_a_task_that_is_well_is_refused(shared: Cli, ready: str) -> None:
-    assert "this one is idle" in shared("retry", ready, code=1).err
+    assert "this one is ready" in shared("retry", ready, code=1).err
 
 
 @pytest.mark.parametrize(("command", "end"), [("archive", "archived"), ("kill", "killed")])

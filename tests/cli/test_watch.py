@@ -123,6 +123,22 @@ def test_logs_are_followed_to_the_end_of_the_task(shared: Cli) -> None:
     assert following.returncode == 0, err
 
 
+def test_a_failure_is_told_after_the_lines_that_led_to_it_while_they_are_followed(shared: Cli) -> None:
+    failing = {"log": ["pulling"], "fail": "no room", "retryable": False}
+    shared.set_script({"tasks": [{"match": "full disk", "create_sandbox": failing}]})
+    task_id = shared.create("full disk", wait="error")["task_id"]
+    following, silent = shared.popen("logs", "-f", task_id), shared.popen("logs", "-f", task_id, "--json")
+    assert following.stderr is not None
+    for _ in range(2):
+        assert following.stderr.readline() == "foundry: The sandbox could not be created: no room\n"
+        assert f"foundry retry {task_id}" in following.stderr.readline()
+        shared("retry", task_id, code=0)
+    shared("kill", task_id, code=0)
+    out, _ = following.communicate(timeout=30)
+    assert [line.split("\t")[3] for line in out.splitlines()].count("pulling") >= 2
+    assert silent.communicate(timeout=30)[1] == ""
+
+
 def test_a_backend_that_dies_and_comes_back_is_waited_for(cli: Cli) -> None:
     cli.set_script({"default": {"create_sandbox": {"ms": 1500}}})
     task_id = cli("create", "survive me", "--wait", "init_create_sandbox", "--json", code=0).json["task_id"]
