@@ -1,4 +1,7 @@
-"""Storage in one SQLite file: one writer thread that gathers what waits into one commit, readers beside it."""
+"""Storage in one SQLite file: one writer at a time that gathers what waits into one commit, readers beside it.
+
+Whatever thread brings a change writes it, unless another is at it: waking one thread more costs what a commit may.
+"""
 
 import asyncio
 import logging
@@ -78,15 +81,15 @@ class SqliteStorage:
         self._path = path
         self._connection = connection
         self._seq = seq
-        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._makers = ThreadPoolExecutor(MAKERS, "foundry-maker")
+        self._waiting: queue.SimpleQueue[_Waiting] = queue.SimpleQueue()
         self._gate = threading.Lock()
+        self._writing = threading.Lock()
+        self._writer = ThreadPoolExecutor(1, "foundry-writer")
+        self._makers = ThreadPoolExecutor(MAKERS, "foundry-maker")
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._limiter = anyio.CapacityLimiter(READERS)
         self._closed = False
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._write, name="foundry-writer", daemon=True)
-        self._thread.start()
 
     async def commit(self, change: Change) -> Sequence[HistoryEvent]:
         result: Sequence[HistoryEvent] = await self._submit(partial(writing.apply, change))
@@ -172,10 +175,8 @@ class SqliteStorage:
             if self._closed:
                 return
             self._closed = True
-            self._waiting.put(None)
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._thread.join)
-        self._makers.shutdown(wait=False)
+            await anyio.to_thread.run_sync(self._finish)
         self.beat()
         self._pulse.close()
         with suppress(queue.Empty):
@@ -185,10 +186,11 @@ class SqliteStorage:
     async def _submit(self, job: Job) -> Any:
         outcome = _Outcome()
         self._enter(job, outcome)
+        self._writer.submit(self._write)
         return await self._result(outcome)
 
     def _enter(self, job: Job, outcome: _Outcome) -> None:
-        """Have the writer do the job; from any thread."""
+        """Have the job wait for whoever writes next; from any thread."""
         with self._gate:
             self._check_open()
             self._waiting.put((job, outcome))
@@ -205,7 +207,7 @@ class SqliteStorage:
         return outcome.result
 
     def _make(self, make: Callable[[], Change], outcome: _Outcome) -> None:
-        """In a thread: the writer gets what was made from here, and the event loop hears of it once it is written."""
+        """In a thread: make a change and write it; the event loop hears of it once that is done."""
         try:
             change = make()
             self._enter(lambda transaction: (change, writing.apply(change, transaction)), outcome)
@@ -213,6 +215,8 @@ class SqliteStorage:
             outcome.error = refusal
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(outcome.done.set)
+        else:
+            self._write()
 
     async def _read(self, read: Callable[..., T], *args: object) -> T:
         return await anyio.to_thread.run_sync(partial(self._now, read, *args), limiter=self._limiter)
@@ -240,27 +244,36 @@ class SqliteStorage:
         return connection
 
     def _write(self) -> None:
-        """The writer thread: it outlives every failed commit and ends when told to."""
-        more = True
-        while more:
-            batch: list[_Waiting] = []
-            waiting = self._waiting.get()
-            while waiting is not None:
-                batch.append(waiting)
-                if len(batch) >= GATHER:
-                    break
-                try:
-                    waiting = self._waiting.get_nowait()
-                except queue.Empty:
-                    break
-            more = waiting is not None
-            start = time.perf_counter()
-            events = self._commit(batch) if batch else []
-            seconds = time.perf_counter() - start
-            # The loop may be gone when the process is being torn down; what was committed stays committed.
-            with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._tell, batch, events, seconds)
-        self._connection.close()
+        """Commit all that waits, unless another thread is at it: then that one does."""
+        while not self._waiting.empty() and self._writing.acquire(blocking=False):
+            try:
+                self._write_some()
+            finally:
+                self._writing.release()
+
+    def _write_some(self) -> None:
+        """One commit of what waits; outlives every one that fails. For the thread that holds `_writing`."""
+        batch: list[_Waiting] = []
+        with suppress(queue.Empty):
+            while len(batch) < GATHER:
+                batch.append(self._waiting.get_nowait())
+        if not batch:
+            return
+        start = time.perf_counter()
+        events = self._commit(batch)
+        seconds = time.perf_counter() - start
+        # The loop may be gone when the process is being torn down; what was committed stays committed.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._tell, batch, events, seconds)
+
+    def _finish(self) -> None:
+        """Commit what still waits, now that nothing more comes, and close the file."""
+        self._writer.shutdown()
+        self._makers.shutdown(wait=False)
+        with self._writing:
+            while not self._waiting.empty():
+                self._write_some()
+            self._connection.close()
 
     def _commit(self, batch: Sequence[_Waiting]) -> Sequence[Event]:
         transaction = writing.Transaction(self._connection, self._seq)

@@ -1,4 +1,4 @@
-"""What one change writes into SQLite, and the events that it makes; runs in the writer thread."""
+"""What one change writes into SQLite, and the events that it makes; runs in the thread that writes."""
 
 import sqlite3
 from collections.abc import Sequence

@@ -1,0 +1,99 @@
+"""Commits that come from many threads at once: in one order, none lost, none half answered, also while closing."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import anyio
+import pytest
+
+from backend_stub.storage.base import Change, Event, Private, StorageUnavailableError
+from backend_stub.storage.sqlite import SqliteStorage, open_storage
+from foundry_tui.contract.events import TASKS
+from foundry_tui.contract.ids import uuid7
+from foundry_tui.contract.records import HistoryKind, Repo, TaskDetail
+from foundry_tui.contract.status import TaskStatus
+
+pytestmark = pytest.mark.anyio
+
+TASKS_MADE = 300
+
+
+def first_change(task_id: str) -> Change:
+    task = TaskDetail(
+        task_id=task_id,
+        repo_id="repo-1",
+        repo_label="shop",
+        prompt="fix it",
+        agent="demo",
+        provider="demo",
+        status=TaskStatus.QUEUED,
+        status_since=1,
+        created_at=1,
+        updated_at=1,
+        revision=1,
+    )
+    return Change(
+        at=1,
+        expected=0,
+        task=task,
+        private=Private(),
+        history=((HistoryKind.TASK_CREATED, {}), (HistoryKind.PROVISION_QUEUED, {})),
+    )
+
+
+async def kept(storage: SqliteStorage) -> set[str]:
+    return set(await storage.having(frozenset(TaskStatus)))
+
+
+@pytest.mark.parametrize("closed_after", [1, TASKS_MADE // 2, TASKS_MADE])
+async def test_what_is_answered_is_kept_and_the_rest_refused(tmp_path: Path, closed_after: int) -> None:
+    storage = open_storage(tmp_path)
+    told: list[int] = []
+    answered: set[str] = set()
+    refused: set[str] = set()
+    enough = anyio.Event()
+
+    def committed(events: Sequence[Event], seconds: float) -> None:
+        told.extend(event.seq for event in events)
+
+    storage.on_commit = committed
+
+    async def create(task_id: str) -> None:
+        try:
+            change, history = await storage.commit_made(partial(first_change, task_id))
+        except StorageUnavailableError:
+            refused.add(task_id)
+        else:
+            assert change.task.task_id == history[0].task_id == task_id
+            answered.add(task_id)
+        if len(answered) + len(refused) >= closed_after:
+            enough.set()
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(TASKS_MADE):
+            tasks.start_soon(create, uuid7())
+            tasks.start_soon(storage.put_repo, Repo(repo_id=f"repo-{number}", label="shop", path=f"/{number}"))
+        await enough.wait()
+        await storage.close()
+    assert len(answered) + len(refused) == TASKS_MADE
+    again = open_storage(tmp_path)
+    assert await kept(again) == answered
+    assert told == list(range(1, told[-1] + 1))
+    assert (await again.snapshot(TASKS) or (0, b""))[0] == told[-1]
+    await again.close()
+    with pytest.raises(StorageUnavailableError):
+        await again.commit_made(partial(first_change, uuid7()))
+
+
+async def test_what_making_a_change_raises_is_raised_and_nothing_written(tmp_path: Path) -> None:
+    storage = open_storage(tmp_path)
+
+    def refuse() -> Change:
+        raise LookupError("no such folder")
+
+    with pytest.raises(LookupError, match="no such folder"):
+        await storage.commit_made(refuse)
+    await storage.commit_made(partial(first_change, uuid7()))
+    assert len(await kept(storage)) == 1
+    await storage.close()
