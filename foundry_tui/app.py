@@ -137,7 +137,7 @@ class FoundryApp(TaskActions):
         for theme in themes.OURS:
             self.register_theme(theme)
         wanted = themes.COLOURLESS if colourless else self.options.theme
-        self.theme = wanted if wanted in self.available_themes else themes.DEFAULT
+        self._begin_with(wanted if wanted in self.available_themes else themes.DEFAULT)
         self._on_first_paint = on_first_paint
         self._unlisten: Callable[[], None] = lambda: None
         self._desk = NewsDesk()
@@ -147,6 +147,14 @@ class FoundryApp(TaskActions):
             self._write, self.bell, bell=self.options.bell, terminal=self.options.terminal_notifications
         )
         self.set_keymap(dict(self.options.keymap))
+
+    def _begin_with(self, theme: str) -> None:
+        """Take a theme before anything is drawn; set as usual, it would have all styles read and applied twice."""
+        self.set_reactive(FoundryApp.theme, theme)
+        dark = self.current_theme.dark
+        self.update_classes({f"-theme-{theme}": True, "-dark-mode": dark, "-light-mode": not dark}, update=False)
+        self._refresh_truecolor_filter(self.ansi_theme)
+        self.stylesheet.set_variables(self.get_css_variables())
 
     def get_css_variables(self) -> dict[str, str]:
         variables = super().get_css_variables()
@@ -162,7 +170,10 @@ class FoundryApp(TaskActions):
         return [*filters, AsciiFilter()]
 
     def get_default_screen(self) -> Screen[Any]:
-        return TasksScreen()
+        screen = TasksScreen()
+        # So it is not styled and laid out again when it hears how wide it is.
+        screen.add_class(next(name for columns, name in reversed(BREAKPOINTS) if self.size.width >= columns))
+        return screen
 
     def get_driver_class(self) -> "type[Driver]":
         theirs = super().get_driver_class()
