@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from textual.command import CommandList
-from textual.events import MouseDown
+from textual.events import AppBlur, AppFocus, MouseDown
 from textual.screen import Screen
 from textual.widgets._toast import Toast
 
@@ -185,14 +185,17 @@ async def test_a_second_click_on_a_footer_whose_screen_is_left_is_no_click() -> 
         assert isinstance(s.app.screen, TasksScreen)
 
 
-async def test_a_composer_that_is_gone_when_a_dialog_over_it_closes_takes_no_keys() -> None:
+async def test_a_composer_that_went_while_nobody_looked_at_the_terminal_takes_no_keys() -> None:
     store = scenes.status_scene(TaskStatus.IDLE)
     async with stage(store) as s:
         s.app.open_task(scenes.TASK)
-        await s.press("i", "f1")
+        await s.press("i")
+        s.app.post_message(AppBlur())
+        await s.quiet()
         put_detail(store, scenes.a_task(TaskStatus.ARCHIVED, revision=9))
         await s.flush()
-        await s.press("escape")
+        s.app.post_message(AppFocus())
+        await s.quiet()
         assert isinstance(s.app.screen, TaskScreen)
         assert not s.app.screen.query_one(Composer).display
         assert s.app.focused is None
