@@ -28,6 +28,7 @@ class Odd(DemoAgents):
     """A demo agent that a test may make do other things. `did` tells what was asked of it, in order."""
 
     did: list[tuple[str, str]]
+    closed: anyio.Event
     attaching: Callable[[], Awaitable[None]] | None = None
     creating: Callable[[SessionSummary], Awaitable[None]] | None = None
 
@@ -43,6 +44,7 @@ class Odd(DemoAgents):
 
     async def close_session(self, call: Call, session_id: str) -> None:
         self.did.append(("closed", session_id))
+        self.closed.set()
 
 
 class OddProvider(DemoProvider):
@@ -57,7 +59,7 @@ def odd(place: Place) -> OddProvider:
     provider = place.provider(OddProvider)
     assert isinstance(provider, OddProvider)
     provider.agents = Odd(provider._world, provider._script, provider._play)
-    provider.agents.did = []
+    provider.agents.did, provider.agents.closed = [], anyio.Event()
     return provider
 
 
@@ -152,8 +154,8 @@ async def test_an_agent_is_told_of_a_session_that_was_closed_while_it_was_opened
         goes_on.set()
         await until(backend, task_id, has_status(TaskStatus.IDLE))
         with anyio.fail_after(5):
-            while ("closed", session.session_id) not in provider.agents.did:
-                await anyio.sleep(0.01)
+            await provider.agents.closed.wait()
+        assert provider.agents.did == [("closed", session.session_id)]
 
 
 async def test_a_kill_waits_for_an_agent_that_is_being_found_again(place: Place) -> None:
