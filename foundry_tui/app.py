@@ -25,7 +25,7 @@ from foundry_tui.context import APP, Context
 from foundry_tui.contract.events import TASKS
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.notices import Herald, toasts
-from foundry_tui.screens.base import FoundryScreen
+from foundry_tui.screens.base import FoundryScreen, breakpoint_of
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.task_actions import TaskActions
 from foundry_tui.view.clock import Clock, SystemClock
@@ -50,7 +50,6 @@ BREAKPOINTS = [(0, "-narrow"), (80, "-medium"), (110, "-wide")]
 
 ANSWER_SECONDS = 5.0
 """How long a backend that was started is said to be starting while the list does not hear from it."""
-
 
 LEAST = Size(16, 4)
 """Columns and rows that are drawn at least, whatever the terminal has."""
@@ -172,7 +171,7 @@ class FoundryApp(TaskActions):
     def get_default_screen(self) -> Screen[Any]:
         screen = TasksScreen()
         # So it is not styled and laid out again when it hears how wide it is.
-        screen.add_class(next(name for columns, name in reversed(BREAKPOINTS) if self.size.width >= columns))
+        screen.add_class(breakpoint_of(BREAKPOINTS, self.size.width))
         return screen
 
     def get_driver_class(self) -> "type[Driver]":

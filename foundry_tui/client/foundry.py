@@ -40,7 +40,6 @@ from foundry_tui.contract.requests import (
     CreatePrompt,
     CreateSession,
     CreateTask,
-    Diff,
     PatchTask,
     ReleaseTask,
 )
@@ -80,7 +79,7 @@ class Foundry:
         self.store = store if store is not None else Store(now_ms)
         self.http = make_http(target, transport)
         self.api = Api(self.http)
-        self.health = self.api.health
+        self.health, self.diff = self.api.health, self.api.diff
         self.outbox = Outbox(keep)
         self.drafts: Drafts = self.outbox
         self._courier = Courier(rng)
@@ -239,9 +238,6 @@ class Foundry:
             await self.api.answer(permission_id, request)
 
         self._command("answer", answer, None, done=frozenset({409}))
-
-    async def diff(self, task_id: str) -> Diff:
-        return await self.api.diff(task_id)
 
     async def branches(self, repo_id: str) -> Sequence[str]:
         return (await self.api.branches(repo_id)).branches

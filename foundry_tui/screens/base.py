@@ -1,5 +1,6 @@
 """What every screen of ours has in common: its name, its context for actions, and news from the store."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from msgspec.structs import replace
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from foundry_tui.client.changes import Changes
 
 ResultT = TypeVar("ResultT")
+
+
+def breakpoint_of(breakpoints: Sequence[tuple[int, str]], cells: int) -> str:
+    """The style class for so many columns or rows; `breakpoints` are the fewest that each is for, ascending."""
+    return next(name for least, name in reversed(breakpoints) if cells >= least)
 
 
 class ClosedOnce(Screen[ResultT]):

@@ -17,7 +17,7 @@ from foundry_tui.client.creations import CreationState
 from foundry_tui.context import NEW_TASK
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
-from foundry_tui.screens.base import FoundryDialog
+from foundry_tui.screens.base import FoundryDialog, breakpoint_of
 from foundry_tui.screens.editor import edit, lend_terminal
 from foundry_tui.screens.repository_check import Place, folders_below, judge
 from foundry_tui.view.new_task import (
@@ -159,7 +159,7 @@ class NewTaskScreen(FoundryDialog[None]):
         self.run_worker(self._fetch_providers(), group="providers", exit_on_error=False)
 
     def on_resize(self, event: events.Resize) -> None:
-        frame = next(FRAME[name] for rows, name in reversed(BREAKPOINTS) if event.size.height >= rows)
+        frame = FRAME[breakpoint_of(BREAKPOINTS, event.size.height)]
         self.query_one("#fields").styles.max_height = max(3, event.size.height - frame)
 
     # What was written.

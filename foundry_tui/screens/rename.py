@@ -29,7 +29,7 @@ class RenameScreen(FoundryDialog[str]):
     def compose(self) -> ComposeResult:
         with Vertical(id="rename-box"):
             yield Static("Rename", id="heading")
-            yield TitleInput(title_of(self._about), max_length=200, id="title", compact=True)
+            yield TitleInput(title_of(self._about), id="title")
             yield ActionBar()
 
     @on(Input.Submitted)

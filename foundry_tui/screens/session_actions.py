@@ -37,10 +37,6 @@ class SessionActions(AheadScreen[None]):
     async def _new_session_clicked(self) -> None:
         await self.foundry.action_act("new_session")
 
-    @on(SessionTabs.ViewChosen)
-    async def _view_chosen(self, message: SessionTabs.ViewChosen) -> None:
-        await self.foundry.action_act(f"show_{message.view}")
-
     @on(PermissionRequest.Answered)
     def _answer(self, message: PermissionRequest.Answered) -> None:
         self.foundry.commands.answer(message.permission_id, message.option_id)

@@ -18,6 +18,7 @@ from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import PromptState, SessionSummary, TaskDetail, TaskSummary
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.screens.away import AwayScreen, freshness_of
+from foundry_tui.screens.base import breakpoint_of
 from foundry_tui.screens.sandbox_actions import SandboxActions
 from foundry_tui.screens.scrolling import ScrollActions, Scrolled
 from foundry_tui.screens.session_actions import SessionActions
@@ -102,7 +103,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
         self._unsent = Unsent(commands.drafts, self.task_id)
         self.panes = TaskPanes(self, self.key_of)
         # All is said before anything is laid out, so that the first picture is the whole one and made once.
-        self.add_class(next(name for width, name in reversed(BREAKPOINTS) if app.size.width >= width))
+        self.add_class(breakpoint_of(BREAKPOINTS, app.size.width))
         self._show_all()
         # Few containers: each of them is drawn whole under what it holds.
         yield self._header
@@ -452,10 +453,6 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
     @on(TaskHeader.Renamed)
     def _rename(self, message: TaskHeader.Renamed) -> None:
         self.foundry.commands.rename(self.task_id, message.title)
-
-    @on(Details.CopyAsked)
-    async def _copy_asked(self, message: Details.CopyAsked) -> None:
-        await self.foundry.action_act(message.action)
 
     @on(Transcript.FollowChanged)
     def _follow_changed(self) -> None:

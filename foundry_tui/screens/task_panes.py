@@ -4,18 +4,20 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from textual import on
 from textual.widget import Widget
 
 from foundry_tui.contract.records import TaskDetail, TaskSummary
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import ENDED, PROVISIONING, TaskStatus
+from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.scrolling import Scrolled
 from foundry_tui.view.history import local_clock
 from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.details import Details
 from foundry_tui.widgets.faces import FailureCard
 from foundry_tui.widgets.history import HistoryView
-from foundry_tui.widgets.session_tabs import ViewTab
+from foundry_tui.widgets.session_tabs import SessionTabs, ViewTab
 from foundry_tui.widgets.stage_log import StageLog
 
 if TYPE_CHECKING:
@@ -181,8 +183,16 @@ class TaskPanes:
         return None
 
 
-class PaneActions:
-    """The actions that open a view, or go back to the conversation."""
+class PaneActions(FoundryScreen[None]):
+    """The actions that open a view, or go back to the conversation, and what is clicked in one."""
+
+    @on(SessionTabs.ViewChosen)
+    async def _view_chosen(self, message: SessionTabs.ViewChosen) -> None:
+        await self.foundry.action_act(f"show_{message.view}")
+
+    @on(Details.CopyAsked)
+    async def _copy_asked(self, message: Details.CopyAsked) -> None:
+        await self.foundry.action_act(message.action)
 
     async def toggle_pane(self, name: str) -> None:
         """Open the view of this name, or close it."""

@@ -185,9 +185,9 @@ class TasksScreen(AwayScreen[object]):
         if order.terms:
             notes.append(f"{order.shown:,} shown")
         if self._list.selecting:
-            shown = sum(task_id in self._list.marked for task_id in order.ids()) if order.terms else None
-            hidden = 0 if shown is None else len(self._list.marked) - shown
-            notes.append(f"{len(self._list.marked) - hidden:,} marked{f', {hidden:,} more hidden' if hidden else ''}")
+            shown = len(self._list.marked.intersection(order.ids()))
+            hidden = len(self._list.marked) - shown
+            notes.append(f"{shown:,} marked{f', {hidden:,} more hidden' if hidden else ''}")
         if order.grouping is Grouping.REPO:
             notes.append("by repository")
         if order.sorting is not Sorting.NEWEST:

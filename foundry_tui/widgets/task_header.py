@@ -32,11 +32,18 @@ NARROW = 90
 """Cells below which the facts take two lines."""
 
 
+LONGEST_TITLE = 200
+"""Characters of a title."""
+
+
 class TitleInput(Input):
     """The title while it is edited."""
 
     FIELD = TITLE
     BINDINGS = bindings(TITLE)
+
+    def __init__(self, title: str, *, id: str | None = None) -> None:
+        super().__init__(title, max_length=LONGEST_TITLE, id=id, compact=True)
 
     async def action_save_title(self) -> None:
         await self.action_submit()
@@ -98,7 +105,7 @@ class TaskHeader(Drawn):
         """Put a field with the title over it."""
         if self._shown is None or self.editing:
             return
-        field = TitleInput(title_of(self._shown), compact=True, max_length=200)
+        field = TitleInput(title_of(self._shown))
         self.mount(field)
         field.focus()
 

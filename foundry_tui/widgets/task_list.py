@@ -37,26 +37,12 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
     class Highlighted(Message):
         """The cursor came to stand on another task, or on none."""
 
-        def __init__(self, task_list: "TaskList", task_id: str | None) -> None:
-            super().__init__()
-            self.task_list = task_list
-            self.task_id = task_id
-
-        @property
-        def control(self) -> "TaskList":
-            return self.task_list
-
     class Chosen(Message):
         """A task was clicked while the cursor stood on it already: it is to be opened."""
 
-        def __init__(self, task_list: "TaskList", task_id: str) -> None:
+        def __init__(self, task_id: str) -> None:
             super().__init__()
-            self.task_list = task_list
             self.task_id = task_id
-
-        @property
-        def control(self) -> "TaskList":
-            return self.task_list
 
     class Marked(Message):
         """Marks came or went, or selection mode began or ended."""
@@ -248,7 +234,7 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
             self.refresh_line(position[task_id])
             self._scroll_to_cursor()
         if old != task_id:
-            self.post_message(self.Highlighted(self, task_id))
+            self.post_message(self.Highlighted())
 
     def sees(self, task_id: str) -> bool:
         """Whether the task's line is on the screen."""
@@ -345,7 +331,7 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         if self.selecting and event.x <= self._columns.glyph_at:
             self._toggle(task_id)
         elif task_id == self.cursor:
-            self.post_message(self.Chosen(self, task_id))
+            self.post_message(self.Chosen(task_id))
         self.put_cursor(task_id)
 
     # Inside.
