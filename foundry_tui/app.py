@@ -171,7 +171,7 @@ class FoundryApp(TaskActions):
     def get_default_screen(self) -> Screen[Any]:
         screen = TasksScreen()
         # So it is not styled and laid out again when it hears how wide it is.
-        screen.add_class(breakpoint_of(BREAKPOINTS, self.size.width))
+        screen.add_class(breakpoint_of(BREAKPOINTS, self.size.width), update=False)
         return screen
 
     def get_driver_class(self) -> "type[Driver]":

@@ -5,6 +5,7 @@ import gc
 import os
 import re
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +31,8 @@ Beside = Callable[[FoundryApp, LateClient], Awaitable[None]]
 Ensure = Callable[[FoundryApp], bool]
 """Has a backend of our own run, and blocks until it does; whether it does: what went wrong is said in the app."""
 
+TURN_SECONDS = 0.0005
+"""How long a thread of the app computes while another one waits for its turn."""
 LEAVE_SECONDS = 5.0
 """How long leaving in good order may take, once the process was told to end."""
 
@@ -143,6 +146,8 @@ async def _run(target: Target, keep: Path | None, chosen: Options, beside: Besid
         gc.enable()
         await beside(app, client)
 
+    # what is drawn is written by a thread, which would wait for as long as the next drawing takes
+    sys.setswitchinterval(TURN_SECONDS)
     # asyncio's own group: importing anyio would put off the first paint
     with _ended_by_signals(app):
         async with asyncio.TaskGroup() as group:

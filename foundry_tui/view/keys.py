@@ -1,6 +1,7 @@
 """Keys as people write them, from Textual's names."""
 
 import unicodedata
+from functools import cache
 
 _NAMES = {
     "slash": "/",
@@ -39,6 +40,7 @@ def key_label(key: str, *, ascii_only: bool = False) -> str:
     return "+".join((*modifiers, label))
 
 
+@cache
 def _sign(name: str) -> str:
     """The sign that Unicode calls so, as `left_curly_bracket`; else the name."""
     try:

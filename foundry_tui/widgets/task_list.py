@@ -312,7 +312,7 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
         if task is None:
             if self.placeholder and not lines and y == self.scrollable_content_region.height // 2:
                 return Strip([Segment(f"{self.placeholder:^{width}}", self._style(Role.DIM, ""))])
-            return Strip.blank(width, self.rich_style)
+            return self._blank(width)
         return self._row(task, number)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
@@ -445,6 +445,12 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
     def _segments(self, pieces: Iterable[tuple[str, str]], ground: str) -> list[Segment]:
         style: Callable[[str, str], Style] = self._style
         return [Segment(text, style(role, ground)) for text, role in pieces]
+
+    def _blank(self, width: int) -> Strip:
+        strip = self._strips.get((width,))
+        if strip is None:
+            strip = self._strips[(width,)] = Strip.blank(width, self.rich_style)
+        return strip
 
     def _heading(self, heading: Heading, width: int) -> Strip:
         key = (heading, width)

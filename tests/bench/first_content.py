@@ -9,7 +9,7 @@ from tests.bench.backend import running_backend
 from tests.bench.figure import Figure, against_floor, fastest_half
 from tests.bench.terminal import Terminal
 
-ROUNDS = 9
+ROUNDS = 21
 TASKS = 1_000
 
 FLOOR = """
