@@ -1,6 +1,7 @@
 """The backend as a process: `python -m backend_stub --data-dir DIR --listen unix:PATH | HOST:PORT`."""
 
 import argparse
+import asyncio
 import logging
 import os
 import resource
@@ -41,7 +42,7 @@ DESCRIPTORS = 8_192
 class Server(uvicorn.Server):
     """uvicorn, ending the open streams as soon as it is told to stop: it would wait for them for ever.
 
-    `exit_code` is what the process ends with.
+    Make it inside of an event loop. `exit_code` is what the process ends with.
     """
 
     def __init__(self, app: ASGIApp, hub: Hub, tls: ssl.SSLContext | None) -> None:
@@ -62,6 +63,7 @@ class Server(uvicorn.Server):
         )
         self.exit_code = 0
         self._hub = hub
+        self._loop = asyncio.get_running_loop()
 
     def handle_exit(self, sig: int, frame: object) -> None:
         if self.should_exit:
@@ -71,7 +73,8 @@ class Server(uvicorn.Server):
         timer = threading.Timer(STOP_SECONDS, os._exit, (self.exit_code,))
         timer.daemon = True
         timer.start()
-        self._hub.close()
+        # A signal may come in the middle of anything, such as a stream that looks whether it has ended.
+        self._loop.call_soon_threadsafe(self._hub.close)
 
 
 def main() -> int:
