@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from dataclasses import dataclass
 from os import PathLike
 
 _SMALL = 64 * 1024
@@ -29,28 +30,40 @@ def read_text(path: str | PathLike[str], limit: int = _SMALL) -> str | None:
         os.close(descriptor)
 
 
-def symbolic_ref(path: str) -> str | None:
-    """The ref that a file such as HEAD points to (`refs/heads/main`), or None when it names a commit or nothing."""
-    text = read_text(path)
+def symbolic_ref(text: str | None) -> str | None:
+    """The ref that the text of a file such as HEAD points to (`refs/heads/main`); None for a commit, or for nothing."""
     if text is None or not text.startswith("ref:"):
         return None
     target = text[4:].split("\n", 1)[0].strip()
     return target or None
 
 
-def common_dir(git_dir: str) -> str | None:
-    """Where refs and objects live: the folder itself, or for a linked worktree that of its main repository.
+@dataclass(frozen=True)
+class Inside:
+    """The inside of a repository: `common` is where refs and objects live, `head` the text of HEAD.
 
-    None when git would not take the folder for the inside of a repository (`.git`, or a bare one). Raises
-    `PermissionError` when it may not be looked at.
+    `common` is the folder itself, or for a linked worktree that of its main repository; `head` is None where HEAD is
+    a symbolic link to a branch that does not exist yet.
     """
-    if mode_of(os.path.join(git_dir, "HEAD"), follow=False) is None:
+
+    common: str
+    head: str | None
+
+
+def inside_of(git_dir: str) -> Inside | None:
+    """None when git would not take the folder for the inside of a repository (`.git`, or a bare one).
+
+    Raises `PermissionError` when it may not be looked at.
+    """
+    path = os.path.join(git_dir, "HEAD")
+    head = read_text(path)
+    if head is None and mode_of(path, follow=False) is None:
         return None
     text = read_text(os.path.join(git_dir, "commondir"))
     target = text.strip("\n") if text else ""
     common = os.path.normpath(os.path.join(git_dir, target)) if target else git_dir
     has_inside = all(mode_of(os.path.join(common, name)) is not None for name in ("objects", "refs"))
-    return common if has_inside and _has_head(git_dir) else None
+    return Inside(common, head) if has_inside and _is_head(path, head) else None
 
 
 def mode_of(path: str, *, follow: bool = True) -> int | None:
@@ -61,9 +74,7 @@ def mode_of(path: str, *, follow: bool = True) -> int | None:
         return None
 
 
-def _has_head(git_dir: str) -> bool:
-    path = os.path.join(git_dir, "HEAD")
-    text = read_text(path, 1_024)
+def _is_head(path: str, text: str | None) -> bool:
     if text is None:
         if mode_of(path) is not None and not os.access(path, os.R_OK):
             raise PermissionError(errno.EACCES, "permission denied", path)

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from backend_stub.repository.files import common_dir, mode_of, read_text, symbolic_ref
+from backend_stub.repository.files import inside_of, mode_of, read_text, symbolic_ref
 from foundry_tui.contract.records import Repo
 
 _SCHEMES = {"https": 443, "http": 80, "ssh": 22, "git": 9418, "file": None}
@@ -37,12 +37,13 @@ class Folders:
     """Where a repository is on disk, all real absolute paths.
 
     `top` is the folder that people know (the work tree, or the bare repository), `git_dir` the repository's inside,
-    `common` where refs live (another folder than `git_dir` in a linked worktree).
+    `common` where refs live (another folder than `git_dir` in a linked worktree), `head` the text of HEAD.
     """
 
     top: str
     git_dir: str
     common: str
+    head: str | None
 
 
 def find_repository(place: str) -> Repo:
@@ -135,18 +136,18 @@ def default_branch(folders: Folders) -> str | None:
 
     Touches the disk; safe to run in a thread.
     """
-    origin = _told_ref(os.path.join(folders.common, "refs/remotes/origin/HEAD"))
+    origin = _told_ref(read_text(os.path.join(folders.common, "refs/remotes/origin/HEAD")))
     if origin is not None and origin.startswith("refs/remotes/origin/"):
         return origin.removeprefix("refs/remotes/origin/")
-    head = _told_ref(os.path.join(folders.git_dir, "HEAD"))
+    head = _told_ref(folders.head)
     # Where refs are kept in a table, HEAD points to a name that no branch can have.
     if head is not None and head.startswith("refs/heads/") and head != "refs/heads/.invalid":
         return head.removeprefix("refs/heads/")
     return None
 
 
-def _told_ref(path: str) -> str | None:
-    ref = symbolic_ref(path)
+def _told_ref(text: str | None) -> str | None:
+    ref = symbolic_ref(text)
     return ref if ref is not None and _is_utf8(ref) else None
 
 
@@ -198,14 +199,16 @@ def _repository_at(folder: str) -> Folders | None:
     if mode is not None:
         if stat.S_ISDIR(mode) or os.path.isdir(inside):
             real = os.path.realpath(inside) if stat.S_ISLNK(mode) else inside
-            common = common_dir(real)
-            if common is not None:
-                return Folders(folder, real, common if common is real else os.path.realpath(common))
+            found = inside_of(real)
+            if found is not None:
+                common = found.common if found.common is real else os.path.realpath(found.common)
+                return Folders(folder, real, common, found.head)
         else:
             return _pointed_to(folder, inside)
-    common = common_dir(folder)
-    if common is not None and os.path.isdir(os.path.join(folder, "objects")):
-        return Folders(os.path.dirname(folder) if os.path.basename(folder) == ".git" else folder, folder, common)
+    found = inside_of(folder)
+    if found is not None and os.path.isdir(os.path.join(folder, "objects")):
+        top = os.path.dirname(folder) if os.path.basename(folder) == ".git" else folder
+        return Folders(top, folder, found.common, found.head)
     return None
 
 
@@ -219,12 +222,12 @@ def _pointed_to(folder: str, pointer: str) -> Folders:
             f"{pointer} does not say where its repository is. Repair it with `git worktree repair`."
         )
     git_dir = os.path.realpath(os.path.join(folder, text[7:].strip()))
-    common = common_dir(git_dir)
-    if common is None:
+    found = inside_of(git_dir)
+    if found is None:
         raise NotARepositoryError(
             f"{pointer} points to {git_dir}, which is no repository. If it was moved, run `git worktree repair` there."
         )
-    return Folders(folder, git_dir, os.path.realpath(common))
+    return Folders(folder, git_dir, os.path.realpath(found.common), found.head)
 
 
 def _with_scheme(scheme: str, rest: str) -> tuple[str, str]:
