@@ -1,6 +1,6 @@
 """How the database is laid out, and how an older one becomes a newer one."""
 
-VERSION = 1
+VERSION = 2
 """Schema version of this program; a database with a higher one is refused."""
 
 MIGRATIONS: dict[int, str] = {
@@ -57,6 +57,13 @@ MIGRATIONS: dict[int, str] = {
     ) WITHOUT ROWID;
 
     CREATE TABLE leftovers (task_id TEXT PRIMARY KEY, body BLOB NOT NULL);
+    """,
+    # Each index is a page more that every commit writes.
+    2: """
+    DROP INDEX tasks_by_seq;
+    DROP INDEX tasks_by_status;
+    CREATE INDEX tasks_by_seq ON tasks (seq, status, created_at, task_id);
+    DROP INDEX prompts_open;
     """,
 }
 """What leads to each version from the one before."""

@@ -11,9 +11,8 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,6 +33,7 @@ from backend_stub.storage.base import (
     TaskState,
 )
 from backend_stub.storage.pulse import Beat, Pulse
+from backend_stub.storage.threads import Threads
 from foundry_tui.contract.events import Topic
 from foundry_tui.contract.records import HistoryEvent, LogLine, Repo, TaskDetail
 from foundry_tui.contract.status import TaskStatus
@@ -46,6 +46,10 @@ FILE_NAME = "foundry.db"
 GATHER = 256
 """Changes that one commit takes at most."""
 LOCK_WAIT_MS = 2_000
+PAGE_BYTES = 2_048
+"""Of a new database. A commit writes whole pages, and mostly a few hundred bytes on each of many."""
+CHECKPOINT_BYTES = 4_194_304
+"""Of the write-ahead log, before a commit takes the time to move it into the database."""
 READERS = 4
 """Threads that read at once."""
 MAKERS = 40
@@ -58,12 +62,18 @@ Job = Callable[[writing.Transaction], Any]
 class _Outcome:
     """What became of a change, once `done`."""
 
-    done: anyio.Event = field(default_factory=anyio.Event)
+    done: asyncio.Future[None]
     result: Any = None
     error: Exception | None = None
 
 
 _Waiting = tuple[Job, _Outcome]
+
+
+def _settle(outcome: _Outcome) -> None:
+    """In the event loop: let whoever waits go on, unless it was cancelled."""
+    if not outcome.done.done():
+        outcome.done.set_result(None)
 
 
 class SqliteStorage:
@@ -84,8 +94,8 @@ class SqliteStorage:
         self._waiting: queue.SimpleQueue[_Waiting] = queue.SimpleQueue()
         self._gate = threading.Lock()
         self._writing = threading.Lock()
-        self._writer = ThreadPoolExecutor(1, "foundry-writer")
-        self._makers = ThreadPoolExecutor(MAKERS, "foundry-maker")
+        self._writer = Threads("foundry-writer", 1)
+        self._makers = Threads("foundry-maker", MAKERS)
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._limiter = anyio.CapacityLimiter(READERS)
         self._closed = False
@@ -96,9 +106,10 @@ class SqliteStorage:
         return result
 
     async def commit_made(self, make: Callable[[], Change]) -> tuple[Change, Sequence[HistoryEvent]]:
-        outcome = _Outcome()
+        outcome = _Outcome(self._loop.create_future())
         self._check_open()
-        self._makers.submit(self._make, make, outcome)
+        # The last thing that the loop does before it waits: a thread that wakes earlier finds the loop still at work.
+        self._loop.call_soon(self._makers.submit, partial(self._make, make, outcome))
         result: tuple[Change, Sequence[HistoryEvent]] = await self._result(outcome)
         return result
 
@@ -184,7 +195,7 @@ class SqliteStorage:
                 self._readers.get_nowait().close()
 
     async def _submit(self, job: Job) -> Any:
-        outcome = _Outcome()
+        outcome = _Outcome(self._loop.create_future())
         self._enter(job, outcome)
         self._writer.submit(self._write)
         return await self._result(outcome)
@@ -201,7 +212,7 @@ class SqliteStorage:
 
     async def _result(self, outcome: _Outcome) -> Any:
         with anyio.CancelScope(shield=True):
-            await outcome.done.wait()
+            await outcome.done
         if outcome.error is not None:
             raise outcome.error
         return outcome.result
@@ -214,7 +225,7 @@ class SqliteStorage:
         except Exception as refusal:  # noqa: BLE001  # it is the caller's to handle
             outcome.error = refusal
             with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(outcome.done.set)
+                self._loop.call_soon_threadsafe(_settle, outcome)
         else:
             self._write()
 
@@ -268,36 +279,44 @@ class SqliteStorage:
 
     def _finish(self) -> None:
         """Commit what still waits, now that nothing more comes, and close the file."""
-        self._writer.shutdown()
-        self._makers.shutdown(wait=False)
+        self._writer.close()
+        self._makers.close()
         with self._writing:
             while not self._waiting.empty():
                 self._write_some()
             self._connection.close()
 
     def _commit(self, batch: Sequence[_Waiting]) -> Sequence[Event]:
-        transaction = writing.Transaction(self._connection, self._seq)
+        execute, transaction = self._connection.execute, writing.Transaction(self._connection, self._seq)
+        # What is alone in its commit needs no savepoint, for which SQLite would copy each page that it changes.
+        shared = len(batch) > 1
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            execute("BEGIN IMMEDIATE")
             for job, outcome in batch:
                 mark = transaction.mark()
-                self._connection.execute("SAVEPOINT change")
+                if shared:
+                    execute("SAVEPOINT change")
                 try:
                     outcome.result = job(transaction)
-                except sqlite3.IntegrityError as defect:
+                except sqlite3.Error as defect:
                     # A change that can never be written must not take those down that share its commit.
-                    self._refuse(transaction, mark, outcome, defect)
-                except sqlite3.Error:
-                    raise
+                    if not isinstance(defect, sqlite3.IntegrityError):
+                        raise
+                    outcome.error = defect
                 except Exception as refusal:  # noqa: BLE001  # it is the caller's to handle
-                    self._refuse(transaction, mark, outcome, refusal)
-                self._connection.execute("RELEASE change")
-            transaction.finish()
-            self._connection.execute("COMMIT")
+                    outcome.error = refusal
+                if outcome.error is not None:
+                    execute("ROLLBACK TO change" if shared else "ROLLBACK")
+                    transaction.back_to(mark)
+                if shared:
+                    execute("RELEASE change")
+            if self._connection.in_transaction:
+                transaction.finish()
+                execute("COMMIT")
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):
                 if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                    execute("ROLLBACK")
             for _, outcome in batch:
                 outcome.result = None
                 outcome.error = StorageUnavailableError(f"the database {self._path} cannot be written: {error}")
@@ -307,22 +326,15 @@ class SqliteStorage:
         self.beat()
         return transaction.events
 
-    def _refuse(
-        self, transaction: writing.Transaction, mark: tuple[int, int], outcome: _Outcome, why: Exception
-    ) -> None:
-        self._connection.execute("ROLLBACK TO change")
-        transaction.back_to(mark)
-        outcome.error = why
-
     def _tell(self, batch: Sequence[_Waiting], events: Sequence[Event], seconds: float) -> None:
+        # Those who wait go on only after this, but before anything that is put off from here.
+        for _, outcome in batch:
+            _settle(outcome)
         try:
             if events and self.on_commit is not None:
                 self.on_commit(events, seconds)
         except Exception:
             logger.exception("what was committed could not be told")
-        finally:
-            for _, outcome in batch:
-                outcome.done.set()
 
 
 def open_storage(folder: Path, now: Callable[[], int] = wall_clock) -> SqliteStorage:
@@ -375,8 +387,10 @@ def _begin_life(connection: sqlite3.Connection) -> str:
 def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     connection.execute(f"PRAGMA busy_timeout = {LOCK_WAIT_MS}")
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_BYTES // PAGE_BYTES}")
     return connection
 
 

@@ -119,18 +119,14 @@ def without_history(task: TaskDetail) -> bytes:
 
 def _begin_task(change: Change, transaction: Transaction) -> None:
     task = change.task
-    known = transaction.execute("SELECT request FROM tasks WHERE task_id = ?", (task.task_id,)).fetchone()
-    if known is not None:
-        raise TaskExistsError(known[0])
-    if transaction.execute("SELECT 1 FROM pruned WHERE task_id = ?", (task.task_id,)).fetchone():
-        raise TaskPrunedError
     if change.repo is not None:
         repo, _ = put_repo(change.repo, transaction, tell=False)
         _put(msgspec.structs.replace(repo, task_count=repo.task_count + 1, latest_activity=change.at), transaction)
     summary, detail = encode(summary_of(task)), without_history(task)
     seq = transaction.event(EventName.TASK, task.task_id, "", summary, detail)
-    transaction.execute(
-        "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    is_new = transaction.execute(
+        "INSERT INTO tasks SELECT ?1, ?, ?, ?, ?, ?, ?, ?, ?, ? "
+        "WHERE NOT EXISTS (SELECT 1 FROM pruned WHERE task_id = ?1) ON CONFLICT (task_id) DO NOTHING",
         (
             task.task_id,
             task.repo_id,
@@ -143,7 +139,10 @@ def _begin_task(change: Change, transaction: Transaction) -> None:
             encode(change.private),
             change.request,
         ),
-    )
+    ).rowcount
+    if not is_new:
+        known = transaction.execute("SELECT request FROM tasks WHERE task_id = ?", (task.task_id,)).fetchone()
+        raise TaskPrunedError if known is None else TaskExistsError(known[0])
 
 
 def _change_task(change: Change, transaction: Transaction) -> None:

@@ -7,7 +7,14 @@ from pathlib import Path
 import anyio
 import pytest
 
-from backend_stub.storage.base import Change, Event, Private, StorageUnavailableError
+from backend_stub.storage.base import (
+    Change,
+    Event,
+    Private,
+    StorageUnavailableError,
+    TaskExistsError,
+    TaskPrunedError,
+)
 from backend_stub.storage.sqlite import SqliteStorage, open_storage
 from foundry_tui.contract.events import TASKS
 from foundry_tui.contract.ids import uuid7
@@ -104,4 +111,35 @@ async def test_what_making_a_change_raises_is_raised_and_nothing_written(tmp_pat
         await storage.commit_made(refuse)
     await storage.commit_made(partial(first_change, uuid7()))
     assert len(await kept(storage)) == 1
+    await storage.close()
+
+
+async def test_a_change_that_is_refused_leaves_nothing_alone_and_in_company(tmp_path: Path) -> None:
+    storage = open_storage(tmp_path)
+    told: list[int] = []
+    storage.on_commit = lambda events, seconds: told.extend(event.seq for event in events)
+    known, pruned = uuid7(), uuid7()
+    for task_id in (known, pruned):
+        await storage.commit_made(partial(first_change, task_id))
+    await storage.prune(pruned)
+    outcomes: list[type[Exception] | None] = []
+
+    async def create(task_id: str) -> None:
+        try:
+            await storage.commit_made(partial(first_change, task_id))
+        except (TaskExistsError, TaskPrunedError) as refusal:
+            outcomes.append(type(refusal))
+        else:
+            outcomes.append(None)
+
+    await create(known)
+    await create(pruned)
+    assert outcomes == [TaskExistsError, TaskPrunedError]
+    async with anyio.create_task_group() as tasks:
+        for _ in range(20):
+            for task_id in (known, pruned, uuid7()):
+                tasks.start_soon(create, task_id)
+    assert [outcomes.count(kind) for kind in (TaskExistsError, TaskPrunedError, None)] == [21, 21, 20]
+    assert len(await kept(storage)) == 21
+    assert told == list(range(1, told[-1] + 1))
     await storage.close()

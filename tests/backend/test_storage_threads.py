@@ -1,0 +1,83 @@
+"""Threads that jobs are handed to: each job once, one that hangs or fails harms nobody, never more than the limit."""
+
+import threading
+from functools import partial
+
+from backend_stub.storage.threads import Threads
+
+PATIENCE = 30
+
+
+def test_every_job_runs_once_and_no_more_at_a_time_than_there_may_be_threads() -> None:
+    threads, lock, done = Threads("test", 3), threading.Lock(), threading.Semaphore(0)
+    running, most = 0, 0
+    ran: list[int] = []
+
+    def job(number: int) -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        together.wait(PATIENCE)
+        with lock:
+            running -= 1
+            ran.append(number)
+        done.release()
+
+    together = threading.Barrier(3)
+    for number in range(30):
+        threads.submit(partial(job, number))
+    for _ in range(30):
+        assert done.acquire(timeout=PATIENCE)
+    assert sorted(ran) == list(range(30))
+    assert most == 3
+    threads.close()
+
+
+def test_a_job_that_hangs_keeps_one_thread_and_one_that_fails_keeps_none() -> None:
+    threads, freed, done = Threads("test", 2), threading.Event(), threading.Semaphore(0)
+    threads.submit(partial(_wait_for, freed))
+    for _ in range(20):
+        threads.submit(_fail)
+        threads.submit(done.release)
+    for _ in range(20):
+        assert done.acquire(timeout=PATIENCE)
+    freed.set()
+    threads.close()
+
+
+def test_a_thread_that_is_free_takes_the_next_job_so_that_one_thread_does_what_one_can() -> None:
+    threads, names, done = Threads("test", 8), set(), threading.Semaphore(0)
+
+    def job() -> None:
+        names.add(threading.current_thread().name)
+        done.release()
+
+    before = threading.active_count()
+    for _ in range(50):
+        threads.submit(job)
+        assert done.acquire(timeout=PATIENCE)
+    # a thread that has just said it is done may not be free yet
+    assert len(names) <= 3
+    threads.close()
+    for thread in threading.enumerate():
+        if thread.name.startswith("test-"):
+            thread.join(PATIENCE)
+    assert threading.active_count() <= before
+
+
+def test_after_closing_the_jobs_that_wait_are_still_done() -> None:
+    threads, freed, done = Threads("test", 1), threading.Event(), threading.Event()
+    threads.submit(partial(_wait_for, freed))
+    threads.submit(done.set)
+    threads.close()
+    freed.set()
+    assert done.wait(PATIENCE)
+
+
+def _wait_for(event: threading.Event) -> None:
+    event.wait(PATIENCE)
+
+
+def _fail() -> None:
+    raise RuntimeError("this job cannot be done")
