@@ -42,6 +42,7 @@ class Guard:
         request_id = self._request_id()
         scope["request_id"] = request_id
         taken = 0
+        status: int | None = None
 
         async def receive_bounded() -> Message:
             nonlocal taken
@@ -53,10 +54,15 @@ class Guard:
             return message
 
         async def send_named(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
-                self._log(scope, message["status"], time.perf_counter() - began)
+                status = message["status"]
             await send(message)
+            # Once the answer, or the first of a stream, is on its way: nobody waits for the log.
+            if message["type"] == "http.response.body" and status is not None:
+                self._log(scope, status, time.perf_counter() - began)
+                status = None
 
         refused = self._refuse(scope)
         if refused is not None:

@@ -63,7 +63,10 @@ class Place:
         with tempfile.TemporaryDirectory(prefix="fdry-") as name:
             socket = Path(name) / "s"
             words = [sys.executable, "-m", "tests.bench.durable", str(self.folder), f"unix:{socket}"]
-            with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+            with (
+                Path(name, "log").open("wb") as log,
+                subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log) as process,
+            ):
                 assert process.stdout is not None
                 process.stdout.readline()
                 try:

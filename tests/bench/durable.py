@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from backend_stub.__main__ import Server
 from backend_stub.listening import Endpoint, Reach, open_endpoint
+from backend_stub.log import set_up_logging
 from backend_stub.server.guard import Guard
 from backend_stub.server.hub import Hub
 from backend_stub.storage.sqlite import connect
@@ -44,4 +45,5 @@ async def _serve(app: ASGIApp, endpoint: Endpoint) -> None:
 
 
 if __name__ == "__main__":
+    set_up_logging(None)
     anyio.run(_serve, make_app(connect(Path(sys.argv[1]) / "floor.db")), open_endpoint(sys.argv[2], Reach()))
