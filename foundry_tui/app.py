@@ -417,7 +417,8 @@ class FoundryApp(TaskActions):
 
         screen = self.screen
         if isinstance(screen, FoundryScreen):
-            self.push_screen(HelpScreen(screen.context(), screen.usable()))
+            context = screen.context()
+            self.push_screen(HelpScreen(context, screen.usable(context)))
 
     def action_diagnostics(self) -> None:
         from foundry_tui.screens.diagnostics import DiagnosticsScreen

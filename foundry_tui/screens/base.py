@@ -8,6 +8,7 @@ from textual import events
 from textual.await_complete import AwaitComplete
 from textual.keys import REPLACED_KEYS, key_to_character
 from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
 
 from foundry_tui import actions
 from foundry_tui.action import Action
@@ -45,6 +46,9 @@ class FoundryScreen(ClosedOnce[ResultT]):
 
     AUTO_FOCUS = ""
 
+    _acted_on: tuple[Context, Widget | None, bool] | None = None
+    """What the footer was last filled for: with each frame of news it would be the same again."""
+
     @property
     def foundry(self) -> "FoundryApp":
         """The app, by its own type."""
@@ -69,18 +73,20 @@ class FoundryScreen(ClosedOnce[ResultT]):
         """Whether keys with a character write it."""
         return self.focused is not None and self.focused.check_consume_key("a", "a")
 
-    def usable(self) -> list[tuple[Action, tuple[str, ...]]]:
-        """The actions that apply now and have keys that do them, with these: not those that only write."""
-        live = actions.live(self.context(), dialog=isinstance(self, ModalScreen))
+    def usable(self, context: Context) -> list[tuple[Action, tuple[str, ...]]]:
+        """The actions that apply in this context and have keys that do them, with these: not those that only write."""
+        live = actions.live(context, dialog=isinstance(self, ModalScreen))
+        keys_of = self.foundry.keys_of
+        written = self.focused if self.writing else None
         rows = (
-            (action, tuple(key for key in self.foundry.keys_of(action) if self._free(action, key))) for action in live
+            (action, tuple(key for key in keys_of(action) if written is None or self._left(written, action, key)))
+            for action in live
         )
         return [(action, keys) for action, keys in rows if keys]
 
-    def _free(self, action: Action, key: str) -> bool:
+    def _left(self, written: Widget, action: Action, key: str) -> bool:
         """Whether the field in which one writes leaves this key to the action."""
-        written = self.focused
-        if written is None or not self.writing or self.field in action.screens:
+        if self.field in action.screens:
             return True
         if written.check_consume_key(key, key_to_character(REPLACED_KEYS.get(key, key))):
             return False
@@ -92,7 +98,11 @@ class FoundryScreen(ClosedOnce[ResultT]):
         if not bars:
             return
         context, ascii_only = self.context(), self.foundry.options.ascii
-        shown = sorted((row for row in self.usable() if row[0].footer), key=lambda row: row[0].footer)
+        acted_on = (context, self.focused, self.writing)
+        if acted_on == self._acted_on:
+            return
+        self._acted_on = acted_on
+        shown = sorted((row for row in self.usable(context) if row[0].footer), key=lambda row: row[0].footer)
         bars.first().show(
             [
                 (_counting(action, context), key_label(keys[0], ascii_only=ascii_only), action.why_not(context))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from foundry_tui.contract.records import TaskSummary
-from foundry_tui.view.filter import Entry, Term, entry_of, matches, narrows, parse
+from foundry_tui.view.filter import Entry, Term, entry_of, matches, matching, narrows, parse
 from foundry_tui.view.groups import Group, Grouping, Line, Sorting, SortKey, arrange, group_of, sort_key
 
 
@@ -147,14 +147,11 @@ class TaskOrder:
         if not self.terms:
             self._shown = set(self._keys)
             return
-        terms = self.terms
         tasks = self._tasks()
         # A task may have gone from the store since the last frame; `touch` will hear of it.
-        self._shown = {
-            task_id
-            for task_id in among
-            if (task := tasks.get(task_id)) is not None and matches(terms, self._entry(task))
-        }
+        there = ((task_id, tasks.get(task_id)) for task_id in among)
+        entries = {task_id: self._entry(task) for task_id, task in there if task is not None}
+        self._shown = set(matching(self.terms, entries))
 
     def warm(self) -> None:
         """Prepare what the filter looks at, so that the first letter typed costs no more than the others."""

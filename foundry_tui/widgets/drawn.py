@@ -1,7 +1,13 @@
 """The base of widgets that draw their own lines."""
 
+from collections.abc import Callable
+from typing import Any
+
 from rich.style import Style
-from textual.geometry import Region
+from textual._styles_cache import StylesCache
+from textual.color import Color
+from textual.css.styles import StylesBase
+from textual.geometry import Region, Size, Spacing
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -19,3 +25,36 @@ class Drawn(Widget):
     def refresh_line(self, y: int) -> None:
         """Draw one line anew."""
         self.refresh(Region(0, y, self.size.width, 1))
+
+
+class _AsTheyAre(StylesCache):
+    """Takes lines as they come: no border, tint or padding but at the top, for which Textual takes each line apart.
+
+    So a line that the widget kept stays the same strip, which knows already what filters make of it.
+    """
+
+    def render_line(
+        self,
+        styles: StylesBase,
+        y: int,
+        size: Size,
+        content_size: Size,
+        padding: Spacing,
+        base_background: Color,
+        background: Color,
+        render_content_line: Callable[[int], Strip],
+        *others: Any,
+    ) -> Strip:
+        if y < padding.top or y >= padding.top + content_size.height:
+            return super().render_line(
+                styles, y, size, content_size, padding, base_background, background, render_content_line, *others
+            )
+        return render_content_line(y - padding.top).adjust_cell_length(size.width)
+
+
+class Undecorated(Drawn):
+    """One whose lines are all there is of it, but for a padding at the top."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._styles_cache = _AsTheyAre()

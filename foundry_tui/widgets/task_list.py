@@ -21,6 +21,7 @@ from foundry_tui.view.groups import Grouping, Heading, Line, Sorting
 from foundry_tui.view.labels import LEAVING, creation_word, is_animated, needs_person
 from foundry_tui.view.order import TaskOrder
 from foundry_tui.view.rows import Columns, Moving, Role, columns_for, moving_parts, row_pieces
+from foundry_tui.widgets.drawn import Undecorated
 from foundry_tui.widgets.row_styles import HEADING, RULE, row_style
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ REARRANGE_SECONDS = 0.1
 STRIPS_KEPT = 1_000
 
 
-class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
+class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
     """The tasks of the store. The cursor stands on a task, not on a line, and stays with it when it moves."""
 
     class Highlighted(Message):
@@ -449,7 +450,7 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
     def _blank(self, width: int) -> Strip:
         strip = self._strips.get((width,))
         if strip is None:
-            strip = self._strips[(width,)] = Strip.blank(width, self.rich_style)
+            strip = self._strips[(width,)] = Strip.blank(width, self.base)
         return strip
 
     def _heading(self, heading: Heading, width: int) -> Strip:
@@ -460,7 +461,7 @@ class TaskList(ScrollView, can_focus=True, inherit_bindings=False):
             count = f"{heading.count:,} "
             rule = self.glyphs.rule * max(0, width - len(label) - len(count) - 1)
             pieces = [(fit(label, min(len(label), width)), HEADING), (count, Role.DIM), (rule, RULE)]
-            strip = Strip(self._segments(pieces, "")).adjust_cell_length(width, self.rich_style)
+            strip = Strip(self._segments(pieces, "")).adjust_cell_length(width, self.base)
             self._strips[key] = strip
         return strip
 

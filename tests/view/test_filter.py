@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import TaskStatus
-from foundry_tui.view.filter import Term, entry_of, matches, narrows, parse, remark
+from foundry_tui.view.filter import Term, entry_of, matches, matching, narrows, parse, remark
 from tests.app.factories import make_task
 
 WORDS = ["login", "redirect", "docs", "retry", "Überweisung", "日本語", "x", "a:b", "fix/login"]
@@ -147,3 +147,10 @@ def test_any_text_is_a_filter(query: str, task: TaskSummary) -> None:
 def test_a_filter_that_does_not_mean_what_it_seems_to_is_remarked_upon(query: str, said: str) -> None:
     assert remark(query).startswith(said)
     assert bool(remark(query)) is bool(said)
+
+
+@given(queries, st.lists(tasks(), max_size=6))
+def test_all_at_once_is_found_what_is_found_one_by_one(query: str, many: list[TaskSummary]) -> None:
+    entries = {str(number): entry_of(task) for number, task in enumerate(many)}
+    singly = {key for key, entry in entries.items() if matches(parse(query), entry)}
+    assert set(matching(parse(query), entries)) == singly
