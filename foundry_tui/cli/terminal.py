@@ -1,13 +1,19 @@
-"""Whether there is a terminal to draw the app on."""
+"""The terminal that the app is drawn on."""
 
+import os
 import sys
 
 from foundry_tui.cli.problems import USAGE, CommandError
 
+FRAMES_A_SECOND = 120
+"""Pictures at most: twice what Textual draws, since a key that comes just after one waits for the next."""
+
 
 def need_terminal() -> None:
-    """Raise `CommandError` unless there is a terminal to draw on."""
+    """Raise `CommandError` unless there is a terminal to draw on; to be called before Textual is imported."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise CommandError(
             "the app needs a terminal", hint="in a script use its commands, see: foundry --help", exit_code=USAGE
         )
+    # read once, by Textual
+    os.environ.setdefault("TEXTUAL_FPS", str(FRAMES_A_SECOND))

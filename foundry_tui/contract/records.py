@@ -15,7 +15,7 @@ PROMPT_EXCERPT = 200
 """Characters of the prompt that a `TaskSummary` carries."""
 
 
-class Record(Struct, frozen=True, kw_only=True):
+class Record(Struct, frozen=True, kw_only=True, gc=False):
     """The base of all records: frozen, built by keywords."""
 
 

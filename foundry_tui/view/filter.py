@@ -34,7 +34,7 @@ class Term(Struct, frozen=True):
     negated: bool = False
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """A task as the filter sees it; all in lower case."""
 
     text: str

@@ -1,6 +1,7 @@
 """The order of the task list: which group a task stands in, and where within it."""
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
@@ -84,22 +85,25 @@ def heading_label(key: SortKey, grouping: Grouping) -> str:
     return list(Group)[head] if grouping is Grouping.STATE and isinstance(head, int) else str(head)
 
 
-def arrange(keys: Mapping[str, SortKey], shown: Iterable[str], grouping: Grouping) -> list[Line]:
-    """The lines of the list, from the sort keys of the tasks that are shown; groups without tasks are left out.
+def arrange(keys: Mapping[str, SortKey], order: Sequence[str], grouping: Grouping) -> tuple[list[Line], dict[str, int]]:
+    """The lines of the list and the line of each task; groups without tasks are left out.
 
-    Sorting is fastest where `shown` comes nearly in order.
+    `order` has the tasks that are shown, sorted by their keys.
     """
-    order = sorted(shown, key=keys.__getitem__)
+
+    def head(task_id: str) -> int | str:
+        return keys[task_id][0]
+
     lines: list[Line] = []
+    position: dict[str, int] = {}
     start = 0
     while start < len(order):
-        head = keys[order[start]][0]
-        end = start
-        while end < len(order) and keys[order[end]][0] == head:
-            end += 1
+        end = bisect_right(order, head(order[start]), start, key=head)
+        group = order[start:end]
         if lines:
             lines.append(None)
-        lines.append(Heading(heading_label(keys[order[start]], grouping), end - start))
-        lines.extend(order[start:end])
+        lines.append(Heading(heading_label(keys[order[start]], grouping), len(group)))
+        position.update(zip(group, range(len(lines), len(lines) + len(group)), strict=True))
+        lines.extend(group)
         start = end
-    return lines
+    return lines, position

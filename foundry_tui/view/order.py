@@ -1,5 +1,6 @@
 """The task list without a screen: which tasks are shown, in which lines, and what a change means for them."""
 
+from bisect import insort
 from collections.abc import Callable, Iterable, Mapping
 
 from foundry_tui.contract.records import TaskSummary
@@ -21,6 +22,8 @@ class TaskOrder:
         self._entries: dict[str, Entry] = {}
         self._groups: dict[str, Group] = {}
         self._shown: set[str] = set()
+        self._sorted: list[str] = []
+        self._moved: set[str] = set()
         self.counts: dict[Group, int] = dict.fromkeys(Group, 0)
         """How many tasks stand in each group by state, shown or not."""
         self.query = ""
@@ -55,38 +58,46 @@ class TaskOrder:
             self._count(task_id, task)
         self._read_keys()
         self._search(self._keys)
-        self.arrange()
+        self._sort()
 
     def touch(self, task_ids: Iterable[str]) -> bool:
         """Take in that these tasks came, changed or went; true when the lines are to be arranged anew."""
-        moved = False
         tasks = self._tasks()
         for task_id in task_ids:
             task = tasks.get(task_id)
             self._entries.pop(task_id, None)
             self._count(task_id, task)
-            if task is None:
-                moved |= self._keys.pop(task_id, None) is not None and task_id in self._shown
-                self._shown.discard(task_id)
-                continue
-            key = self._key(task)
-            changed = self._keys.get(task_id) != key
-            self._keys[task_id] = key
-            was, now = task_id in self._shown, matches(self.terms, self._entry(task)) if self.terms else True
-            if now:
-                self._shown.add(task_id)
-            else:
-                self._shown.discard(task_id)
-            moved |= was is not now or (now and changed)
-        return moved
+            was, before = task_id in self._shown, self._keys.pop(task_id, None)
+            self._shown.discard(task_id)
+            now = False
+            if task is not None:
+                key = self._keys[task_id] = self._key(task)
+                now = matches(self.terms, self._entry(task)) if self.terms else True
+                if now:
+                    self._shown.add(task_id)
+                if now and was and key == before:
+                    continue
+            if now or was:
+                self._moved.add(task_id)
+        return bool(self._moved)
 
     def arrange(self) -> None:
-        """Put what is shown into lines."""
-        shown = self._shown
-        # Most tasks stand where they stood: what is nearly sorted is sorted in one pass.
-        before = [task_id for task_id in self.position if task_id in shown]
-        self.lines = arrange(self._keys, [*before, *(shown - self.position.keys())], self.grouping)
-        self.position = {line: number for number, line in enumerate(self.lines) if isinstance(line, str)}
+        """Put what is shown into lines, after `touch`: what has not moved stays in its order."""
+        moved, key = self._moved, self._keys.__getitem__
+        self._sorted = [task_id for task_id in self._sorted if task_id not in moved]
+        for task_id in moved & self._shown:
+            insort(self._sorted, task_id, key=key)
+        self._lay_out()
+
+    def _sort(self) -> None:
+        """Put what is shown into lines, whatever it was before; what is nearly sorted is sorted in one pass."""
+        before = [task_id for task_id in self._sorted if task_id in self._shown]
+        self._sorted = sorted([*before, *self._shown.difference(before)], key=self._keys.__getitem__)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        self._moved.clear()
+        self.lines, self.position = arrange(self._keys, self._sorted, self.grouping)
 
     def filter(self, query: str) -> None:
         """Show only what the filter holds for; an empty one shows all."""
@@ -97,13 +108,13 @@ class TaskOrder:
         among: Iterable[str] = list(self._shown) if narrows(self.terms, terms) else self._keys
         self.terms = terms
         self._search(among)
-        self.arrange()
+        self._sort()
 
     def regroup(self, grouping: Grouping, sorting: Sorting) -> None:
         """Group and sort by something else."""
         self.grouping, self.sorting = grouping, sorting
         self._read_keys()
-        self.arrange()
+        self._sort()
 
     def nearest(self, line: int) -> str | None:
         """The task in this line, or else the next one below, or else above; None when nothing is shown."""

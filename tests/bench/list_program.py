@@ -5,6 +5,7 @@ these MOVES per cent change their group. Changes reach the screen in frames of 5
 """
 
 import asyncio
+import gc
 import random
 import sys
 from importlib import import_module
@@ -51,7 +52,7 @@ class Load:
 
 def list_app(tasks: list[TaskSummary], load: Load) -> App[None]:
     """Our list on a store."""
-    # What the real app holds in memory too.
+    # What the real app holds in memory too, and does.
     import_module("foundry_tui.client.foundry")
     store: Store = make_store(tasks)
     seq = 1
@@ -66,6 +67,7 @@ def list_app(tasks: list[TaskSummary], load: Load) -> App[None]:
             store.flush()
 
     def begin() -> None:
+        gc.freeze()
         app.run_worker(feed())
 
     options = Options(bell=False, terminal_notifications=False, notifications=False)
