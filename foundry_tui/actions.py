@@ -277,6 +277,7 @@ _TASK_SCREEN: Sequence[Action] = (
     Action("copy_path", "p", "copy path", "Copy the sandbox's path.", "Tasks", _K, why_not=why_no_path),
 )
 
+_DIAG = frozenset({DIAGNOSTICS})
 _R = frozenset({TASK, HELP, DIAGNOSTICS})
 
 _READING: Sequence[Action] = (
@@ -286,6 +287,8 @@ _READING: Sequence[Action] = (
     Action("screen_down", "pagedown,ctrl+f,space", "page down", "One screen down.", "Move", _R, palette=False),
     Action("to_start", "home,g,less_than_sign", "top", "To the beginning.", "Move", _R, palette=False),
     Action("to_end", "end,G,greater_than_sign", "bottom", "To the end, and follow it.", "Move", _R, palette=False),
+    Action("columns_left", "left", "left", "The columns to the left of those shown.", "Move", _DIAG, palette=False),
+    Action("columns_right", "right", "right", "The columns to the right of those shown.", "Move", _DIAG, palette=False),
 )
 
 _W = frozenset({COMPOSER})

@@ -1,10 +1,12 @@
 """Connections, freshness and counts: what the client knows about itself, drawn anew each second."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.coordinate import Coordinate
 from textual.widgets import DataTable, Static
 
 from foundry_tui.actions import bindings
@@ -15,6 +17,8 @@ from foundry_tui.view.report import TOPIC_COLUMNS, head_lines, log_lines, topic_
 from foundry_tui.widgets.bars import ActionBar, TopBar
 
 LOG_LINES = 200
+COLUMNS = 16
+"""Cells by which a key moves the table of topics to a side."""
 
 
 class DiagnosticsScreen(ScrollActions, FoundryScreen[None]):
@@ -43,6 +47,28 @@ class DiagnosticsScreen(ScrollActions, FoundryScreen[None]):
     def scrolled(self) -> Scrolled:
         return Box(self.query_one("#connection-log"))
 
+    def action_columns_left(self) -> None:
+        self._scroll_topics(-COLUMNS)
+
+    def action_columns_right(self) -> None:
+        self._scroll_topics(COLUMNS)
+
+    def _scroll_topics(self, cells: int) -> None:
+        self.query_one("#topics", DataTable).scroll_relative(x=cells, animate=False)
+
+    def _show_topics(self, rows: Sequence[Sequence[str]]) -> None:
+        table = self.query_one("#topics", DataTable)
+        if [row[0] for row in rows] != [table.get_row_at(number)[0] for number in range(table.row_count)]:
+            table.clear()
+            for row in rows:
+                table.add_row(*row)
+            return
+        # Clearing would scroll back to the first column, each second.
+        for number, row in enumerate(rows):
+            for column, value in enumerate(row):
+                if table.get_cell_at(Coordinate(number, column)) != value:
+                    table.update_cell_at(Coordinate(number, column), value, update_width=True)
+
     def on_tick(self) -> None:
         self._show()
         self.query_one(TopBar).tick()
@@ -58,10 +84,7 @@ class DiagnosticsScreen(ScrollActions, FoundryScreen[None]):
         for name, value in head_lines(report):
             parts += [(f"{name:<20}", "$text-faint"), (f"{value}\n", "$foreground")]
         figures.update(Content.assemble(*parts[:-1], (parts[-1][0].rstrip("\n"), "$foreground")))
-        table = self.query_one("#topics", DataTable)
-        table.clear()
-        for topic in report.topics:
-            table.add_row(*topic_row(topic, report.at))
+        self._show_topics([topic_row(topic, report.at) for topic in report.topics])
         zone = datetime.now().astimezone().tzinfo
         lines = log_lines(report.log[-LOG_LINES:], zone)
         self.query_one("#log-lines", Static).update("\n".join(lines) or "nothing yet")

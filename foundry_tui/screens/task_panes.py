@@ -13,6 +13,7 @@ from foundry_tui.contract.status import ENDED, PROVISIONING, TaskStatus
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.scrolling import Scrolled
 from foundry_tui.view.history import local_clock
+from foundry_tui.view.stepper import silent_failure
 from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.details import Details
 from foundry_tui.widgets.faces import FailureCard
@@ -128,7 +129,8 @@ class TaskPanes:
             task = self._screen.record
             working = task is not None and task.status in PROVISIONING
             empty = "Nothing was printed yet." if working else "Nothing was printed."
-            view.show(self._screen.store.log(self._screen.task_id), empty=empty)
+            log = self._screen.store.log(self._screen.task_id)
+            view.show(log, empty=empty, end=silent_failure(task, log))
 
     def _show_changes(self, view: ChangesView, task: TaskSummary | None) -> None:
         if task is None:

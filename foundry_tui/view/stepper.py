@@ -276,6 +276,14 @@ def failure(task: TaskSummary, log: Sequence[LogLine] = (), *, lines: int = 5) -
     )
 
 
+def silent_failure(task: TaskSummary | None, log: Sequence[LogLine]) -> str:
+    """What is to be said below a log in which the stage that failed has no line; empty where it has."""
+    failed = failure(task, log, lines=1) if task is not None else None
+    if failed is None or failed.stage is None or failed.log:
+        return ""
+    return f"The {STEP_NAMES[failed.stage]} stage failed and printed nothing."
+
+
 def _headline_without_stage(error: TaskError) -> str:
     if error.kind is ErrorKind.AGENT:
         return "The agent's turn failed"

@@ -70,11 +70,11 @@ class Composer(TextArea):
 
 
 PLACEHOLDERS: dict[SessionStatus, str] = {
-    SessionStatus.PENDING_PROVISION: "What you write now is delivered when the session is ready",
-    SessionStatus.PENDING_CREATE: "What you write now is delivered when the session is ready",
+    SessionStatus.PENDING_PROVISION: "Say what to do: delivered when the session is ready",
+    SessionStatus.PENDING_CREATE: "Say what to do: delivered when the session is ready",
     SessionStatus.READY: "Say what to do next",
-    SessionStatus.RUNNING: "Add to what the agent is doing: it is delivered after this turn",
-    SessionStatus.ERROR: "The session failed; what you write is kept until it works again",
+    SessionStatus.RUNNING: "Add to it: delivered after the agent's turn",
+    SessionStatus.ERROR: "The session failed: what you write is kept",
     SessionStatus.CLOSED: "This session is closed",
 }
 """What the empty composer says, for each state of its session."""

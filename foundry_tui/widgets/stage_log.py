@@ -28,15 +28,20 @@ class StageLog(Lines):
         self._index = LineIndex()
         self._room = 0
         self._empty = "Nothing was printed yet."
+        self._end = ""
 
-    def show(self, log: Sequence[LogLine], *, empty: str) -> None:
-        """Show these lines; `empty` is said when there are none. The sequence may grow in place, so it is copied."""
-        if len(log) == len(self._log) and (not log or log[-1] == self._log[-1]) and empty == self._empty:
+    def show(self, log: Sequence[LogLine], *, empty: str, end: str = "") -> None:
+        """Show these lines; `empty` is said when there are none, else `end` below them.
+
+        The sequence may grow in place, so it is copied.
+        """
+        same = len(log) == len(self._log) and (not log or log[-1] == self._log[-1])
+        if same and (empty, end) == (self._empty, self._end):
             return
         # A log only grows; only one of another life is shorter, or begins otherwise.
         if self._log and (len(log) < len(self._log) or log[0] != self._log[0]):
             self._index.truncate(0)
-        self._log, self._empty = tuple(log), empty
+        self._log, self._empty, self._end = tuple(log), empty, end
         self.lines_changed()
 
     def lines_changed(self) -> None:
@@ -55,13 +60,15 @@ class StageLog(Lines):
 
     @property
     def line_count(self) -> int:
-        return max(1, self._index.total)
+        return max(1, self._index.total + bool(self._log and self._end))
 
     def strip_at(self, line: int) -> Strip:
         width = self.lines_width
         dim = tone(self, "stage-log--time")
         if not self._log:
             return strip_of(Text(f" {self._empty}", dim), width, self.base)
+        if line >= self._index.total:
+            return strip_of(Text(f" {self._end}", dim), width, self.base)
         item, part = self._index.locate(line)
         record = self._log[item]
         text = Text(" ")

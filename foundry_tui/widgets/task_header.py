@@ -150,11 +150,9 @@ class TaskHeader(Drawn):
                 tone(self, "task-header--branch") if task.branch else dim,
             ),
         ]
-        facts = [
-            Text(task.agent, dim),
-            Text(task.provider, dim),
-            Text(age(self._clock.now_ms() - task.created_at), dim),
-        ]
+        old = age(self._clock.now_ms() - task.created_at)
+        # An agent and a provider may have the same name, which says no more when it is said twice.
+        facts = [Text(fact, dim) for fact in dict.fromkeys((task.agent, task.provider, old))]
         if width >= NARROW:
             line = [self._state(), *place, *facts] if y == 1 else []
         else:

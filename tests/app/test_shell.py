@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 
 import pytest
+from msgspec.structs import replace
 from textual.command import CommandPalette
 from textual.events import AppBlur
 from textual.widgets import DataTable, OptionList, Static
@@ -252,6 +253,16 @@ async def test_diagnostics_show_topics_and_the_connection_log() -> None:
             "41 kB",
             "11 / 48 ms",
         ]
+        await s.pilot.resize_terminal(60, 30)
+        await s.press("right")
+        assert table.scroll_x > 0
+        s.app.diagnostics = lambda: replace(report, at=NOW + 1_000)
+        s.app.screen.on_tick()
+        await s.pilot.pause()
+        assert str(table.get_row_at(0)[3]) == "3s ago, event"
+        assert table.scroll_x > 0, "what is looked at stays where it is"
+        await s.press("left")
+        assert table.scroll_x == 0
         assert "connected" in str(s.app.screen.query_one("#log-lines", Static).render())
         assert "2 commands" in str(s.app.screen.query_one("#figures", Static).render())
         await s.press("f12")

@@ -37,7 +37,7 @@ from foundry_tui.view.new_task import is_same_request
 from foundry_tui.view.transcript import Entry
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.changes import ChangesView
-from foundry_tui.widgets.composer import Composer
+from foundry_tui.widgets.composer import PLACEHOLDERS, Composer
 from foundry_tui.widgets.details import Details
 from foundry_tui.widgets.faces import FaceView, FailureCard, TurnLine
 from foundry_tui.widgets.history import HistoryView
@@ -531,6 +531,31 @@ async def test_the_stage_log_follows_what_is_printed() -> None:
         store.apply(LOG_TOPIC, EventName.LOG, line, 70)
         await on.flush()
         assert "done at last" in text_of(on, StageLog)
+
+
+async def test_the_log_says_that_the_stage_which_failed_printed_nothing() -> None:
+    store = scenes.store_with(scenes.a_task(TaskStatus.ERROR), scenes.a_session(), log=scenes.a_log()[:2])
+    async with opened(store) as on:
+        await on.press("l")
+        assert text_of(on, StageLog).rstrip().endswith("The sandbox stage failed and printed nothing.")
+        store.apply(LOG_TOPIC, EventName.LOG, replace(scenes.a_log()[2], text="it did after all"), 70)
+        await on.flush()
+        assert text_of(on, StageLog).rstrip().endswith("it did after all")
+
+
+async def test_a_name_that_agent_and_provider_share_is_said_once() -> None:
+    task = replace(scenes.a_task(), agent="demo", provider="demo")
+    async with opened(scenes.store_with(task, scenes.a_session())) as on:
+        assert text_of(on, TaskHeader).count("demo") == 1
+
+
+async def test_what_the_empty_composer_says_is_read_whole_in_a_narrow_terminal() -> None:
+    async with opened(scenes.store_with(scenes.a_task(), scenes.a_session()), size=(60, 30)) as on:
+        composer = on.app.screen.query_one(Composer)
+        for said in PLACEHOLDERS.values():
+            composer.placeholder = said
+            await on.pilot.pause()
+            assert said in text_of(on, Composer)
 
 
 async def test_a_long_line_of_the_log_is_read_whole_at_any_width() -> None:
