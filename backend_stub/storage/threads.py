@@ -40,11 +40,12 @@ class Threads:
         given.put(job)
 
     def close(self) -> None:
-        """Let each thread end when it has no more to do, and wait for none."""
+        """Let each thread end when it has no more to do, and wait for none; what comes later is done all the same."""
         with self._lock:
             self._closed = True
-            for given in self._idle:
-                given.put(None)
+            self._started -= len(self._idle)
+            while self._idle:
+                self._idle.pop().put(None)
 
     def _start(self) -> "queue.SimpleQueue[Job | None]":
         given: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -63,6 +64,7 @@ class Threads:
                 if self._waiting:
                     given.put(self._waiting.popleft())
                 elif self._closed:
+                    self._started -= 1
                     return
                 else:
                     self._idle.append(given)

@@ -66,6 +66,16 @@ def test_a_thread_that_is_free_takes_the_next_job_so_that_one_thread_does_what_o
     assert threading.active_count() <= before
 
 
+def test_what_comes_after_closing_is_done_too_so_that_nobody_waits_for_it_in_vain() -> None:
+    threads, done = Threads("test", 1), threading.Semaphore(0)
+    threads.submit(done.release)
+    assert done.acquire(timeout=PATIENCE)
+    threads.close()
+    for _ in range(3):
+        threads.submit(done.release)
+        assert done.acquire(timeout=PATIENCE)
+
+
 def test_after_closing_the_jobs_that_wait_are_still_done() -> None:
     threads, freed, done = Threads("test", 1), threading.Event(), threading.Event()
     threads.submit(partial(_wait_for, freed))
