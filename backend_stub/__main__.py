@@ -77,7 +77,8 @@ class Server(uvicorn.Server):
         timer.daemon = True
         timer.start()
         # A signal may come in the middle of anything, such as a stream that looks whether it has ended.
-        self._loop.call_soon_threadsafe(self._hub.close)
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._hub.close)
 
 
 def main() -> int:

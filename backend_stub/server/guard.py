@@ -65,10 +65,14 @@ class Guard:
                 status = None
 
         refused = self._refuse(scope)
-        if refused is not None:
-            await _answer(send_named, *refused, request_id)
-        else:
-            await self._app(scope, receive_bounded, send_named)
+        try:
+            if refused is not None:
+                await _answer(send_named, *refused, request_id)
+            else:
+                await self._app(scope, receive_bounded, send_named)
+        finally:
+            if status is not None:
+                self._log(scope, status, time.perf_counter() - began)
 
     def _refuse(self, scope: Scope) -> tuple[int, str] | None:
         """Status and detail of the refusal, or None."""

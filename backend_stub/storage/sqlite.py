@@ -100,6 +100,8 @@ class SqliteStorage:
         self._limiter = anyio.CapacityLimiter(READERS)
         self._closed = False
         self._loop = asyncio.get_running_loop()
+        # So that there is a thread for it, whatever comes.
+        self._writer.submit(self._write)
 
     async def commit(self, change: Change) -> Sequence[HistoryEvent]:
         result: Sequence[HistoryEvent] = await self._submit(partial(writing.apply, change))
@@ -109,7 +111,7 @@ class SqliteStorage:
         outcome = _Outcome(self._loop.create_future())
         self._check_open()
         # The last thing that the loop does before it waits: a thread that wakes earlier finds the loop still at work.
-        self._loop.call_soon(self._makers.submit, partial(self._make, make, outcome))
+        self._loop.call_soon(self._hand_over, make, outcome)
         result: tuple[Change, Sequence[HistoryEvent]] = await self._result(outcome)
         return result
 
@@ -216,6 +218,13 @@ class SqliteStorage:
         if outcome.error is not None:
             raise outcome.error
         return outcome.result
+
+    def _hand_over(self, make: Callable[[], Change], outcome: _Outcome) -> None:
+        try:
+            self._makers.submit(partial(self._make, make, outcome))
+        except RuntimeError as error:
+            outcome.error = StorageUnavailableError(f"the system gives this process no thread more: {error}")
+            _settle(outcome)
 
     def _make(self, make: Callable[[], Change], outcome: _Outcome) -> None:
         """In a thread: make a change and write it; the event loop hears of it once that is done."""
@@ -390,7 +399,8 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_BYTES // PAGE_BYTES}")
+    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_BYTES // page_bytes}")
     return connection
 
 

@@ -28,7 +28,10 @@ class Threads:
         self._waiting: deque[Job] = deque()
 
     def submit(self, job: Job) -> None:
-        """Have the job run as soon as a thread is free; from any thread."""
+        """Have the job run as soon as a thread is free; from any thread.
+
+        Raises `RuntimeError` where the system gives no thread more: then the job is not done.
+        """
         with self._lock:
             if self._idle:
                 given = self._idle.pop()
@@ -49,9 +52,9 @@ class Threads:
 
     def _start(self) -> "queue.SimpleQueue[Job | None]":
         given: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._started += 1
-        name = f"{self._name}-{self._started}"
+        name = f"{self._name}-{self._started + 1}"
         threading.Thread(target=self._work, args=(given,), name=name, daemon=True).start()
+        self._started += 1
         return given
 
     def _work(self, given: "queue.SimpleQueue[Job | None]") -> None:
@@ -60,6 +63,8 @@ class Threads:
                 job()
             except Exception:
                 logger.exception("a job of %s failed", self._name)
+            # what it held is not kept until the next one comes
+            del job
             with self._lock:
                 if self._waiting:
                     given.put(self._waiting.popleft())

@@ -47,7 +47,7 @@ class FoundryScreen(ClosedOnce[ResultT]):
     AUTO_FOCUS = ""
 
     _acted_on: tuple[Context, Widget | None, bool] | None = None
-    """What the footer was last filled for: with each frame of news it would be the same again."""
+    """What the footer was last filled for. Its actions look at nothing else, so that it would be the same again."""
 
     @property
     def foundry(self) -> "FoundryApp":

@@ -114,6 +114,8 @@ class TaskOrder:
         """Group and sort by something else."""
         self.grouping, self.sorting = grouping, sorting
         self._read_keys()
+        # A task may have gone from the store since the last frame; `touch` will hear of it.
+        self._shown &= self._keys.keys()
         self._sort()
 
     def nearest(self, line: int) -> str | None:

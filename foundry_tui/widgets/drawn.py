@@ -1,6 +1,7 @@
 """The base of widgets that draw their own lines."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from rich.style import Style
@@ -10,6 +11,12 @@ from textual.css.styles import StylesBase
 from textual.geometry import Region, Size, Spacing
 from textual.strip import Strip
 from textual.widget import Widget
+
+
+@lru_cache(16)
+def blank(width: int, style: Style) -> Strip:
+    """An empty line, the same strip each time."""
+    return Strip.blank(width, style)
 
 
 class Drawn(Widget):
@@ -28,9 +35,10 @@ class Drawn(Widget):
 
 
 class _AsTheyAre(StylesCache):
-    """Takes lines as they come: no border, tint or padding but at the top, for which Textual takes each line apart.
+    """Takes lines as they come, for what has no border, outline, tint, hatch, opacity or padding but at the top.
 
-    So a line that the widget kept stays the same strip, which knows already what filters make of it.
+    Textual takes each line apart for these. So a line that the widget kept stays the same strip, which knows already
+    what filters make of it.
     """
 
     def render_line(
@@ -49,7 +57,8 @@ class _AsTheyAre(StylesCache):
             return super().render_line(
                 styles, y, size, content_size, padding, base_background, background, render_content_line, *others
             )
-        return render_content_line(y - padding.top).adjust_cell_length(size.width)
+        inner, _ = self.get_inner_outer(base_background, background)
+        return render_content_line(y - padding.top).adjust_cell_length(size.width, inner.rich_style)
 
 
 class Undecorated(Drawn):

@@ -21,7 +21,7 @@ from foundry_tui.view.groups import Grouping, Heading, Line, Sorting
 from foundry_tui.view.labels import LEAVING, creation_word, is_animated, needs_person
 from foundry_tui.view.order import TaskOrder
 from foundry_tui.view.rows import Columns, Moving, Role, columns_for, moving_parts, row_pieces
-from foundry_tui.widgets.drawn import Undecorated
+from foundry_tui.widgets.drawn import Undecorated, blank
 from foundry_tui.widgets.row_styles import HEADING, RULE, row_style
 
 if TYPE_CHECKING:
@@ -297,6 +297,11 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         self._set_virtual_size()
         self.refresh()
 
+    def watch_show_vertical_scrollbar(self) -> None:
+        """A bar that comes or goes takes a column of the lines, or gives it back."""
+        self._measure()
+        self.refresh()
+
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._styles.clear()
@@ -313,7 +318,7 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         if task is None:
             if self.placeholder and not lines and y == self.scrollable_content_region.height // 2:
                 return Strip([Segment(f"{self.placeholder:^{width}}", self._style(Role.DIM, ""))])
-            return self._blank(width)
+            return blank(width, self.base)
         return self._row(task, number)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
@@ -446,12 +451,6 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
     def _segments(self, pieces: Iterable[tuple[str, str]], ground: str) -> list[Segment]:
         style: Callable[[str, str], Style] = self._style
         return [Segment(text, style(role, ground)) for text, role in pieces]
-
-    def _blank(self, width: int) -> Strip:
-        strip = self._strips.get((width,))
-        if strip is None:
-            strip = self._strips[(width,)] = Strip.blank(width, self.base)
-        return strip
 
     def _heading(self, heading: Heading, width: int) -> Strip:
         key = (heading, width)

@@ -18,7 +18,7 @@ from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, SECOND, make_detail, make_task, task_id
 from tests.app.harness import OFFLINE, Stage, make_store, put, put_detail, remove, stage
 from tests.app.looking import text_of
-from tests.app.worlds import store_of_every_state
+from tests.app.worlds import many, store_of_every_state
 
 pytestmark = pytest.mark.anyio
 
@@ -170,6 +170,18 @@ async def test_scrolled_lists_do_not_jump_when_tasks_come_above() -> None:
         await s.flush()
         after = tasks.order.position[tasks.cursor or ""] - tasks.scroll_offset.y
         assert after == before
+
+
+async def test_lines_fill_the_list_with_its_scroll_bar_and_without() -> None:
+    async with stage(make_store(many(60)), size=(120, 30)) as s:
+        tasks = the_list(s)
+        for keys, has_bar in (((), True), (("slash", *"totals", "enter"), False), (("escape", "escape"), True)):
+            await s.press(*keys)
+            assert tasks.show_vertical_scrollbar is has_bar
+            room = tasks.scrollable_content_region.width
+            for strip in tasks.render_lines(tasks.size.region)[1:]:
+                assert strip.crop(0, room).cell_length == room
+                assert all(segment.style is not None and segment.style.bgcolor for segment in strip.crop(0, room))
 
 
 async def test_a_changed_task_is_drawn_again_and_the_others_are_not() -> None:

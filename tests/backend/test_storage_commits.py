@@ -1,5 +1,6 @@
 """Commits that come from many threads at once: in one order, none lost, none half answered, also while closing."""
 
+import threading
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -109,6 +110,24 @@ async def test_what_making_a_change_raises_is_raised_and_nothing_written(tmp_pat
 
     with pytest.raises(LookupError, match="no such folder"):
         await storage.commit_made(refuse)
+    await storage.commit_made(partial(first_change, uuid7()))
+    assert len(await kept(storage)) == 1
+    await storage.close()
+
+
+async def test_a_change_for_which_there_is_no_thread_is_refused_and_not_lost_sight_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = open_storage(tmp_path)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched, anyio.fail_after(30):
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(StorageUnavailableError, match="thread"):
+            await storage.commit_made(partial(first_change, uuid7()))
+        await storage.put_repo(Repo(repo_id="repo-1", label="shop", path="/1"))
     await storage.commit_made(partial(first_change, uuid7()))
     assert len(await kept(storage)) == 1
     await storage.close()

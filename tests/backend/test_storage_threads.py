@@ -3,6 +3,8 @@
 import threading
 from functools import partial
 
+import pytest
+
 from backend_stub.storage.threads import Threads
 
 PATIENCE = 30
@@ -83,6 +85,22 @@ def test_after_closing_the_jobs_that_wait_are_still_done() -> None:
     threads.close()
     freed.set()
     assert done.wait(PATIENCE)
+
+
+def test_a_thread_that_could_not_be_started_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, done = Threads("test", 1), threading.Semaphore(0)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            threads.submit(done.release)
+    threads.submit(done.release)
+    assert done.acquire(timeout=PATIENCE)
+    assert not done.acquire(blocking=False), "what was refused is not done later"
+    threads.close()
 
 
 def _wait_for(event: threading.Event) -> None:

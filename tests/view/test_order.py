@@ -98,7 +98,7 @@ def test_nearest_is_the_task_below_or_else_above() -> None:
 
 
 steps = st.tuples(
-    st.sampled_from(["put", "put", "put", "remove", "filter", "group", "arrange"]),
+    st.sampled_from(["put", "put", "put", "remove", "touch", "touch", "filter", "group", "arrange"]),
     st.integers(0, 8),
     st.sampled_from(list(TaskStatus)),
     st.sampled_from(["", "alpha", "status:failed", "!alpha", "repo:a"]),
@@ -109,6 +109,7 @@ steps = st.tuples(
 @settings(max_examples=200)
 def test_touching_ends_where_reading_anew_would(story: list[tuple[str, int, TaskStatus, str]]) -> None:
     tasks: Tasks = {}
+    unheard: set[str] = set()
     order = order_of(tasks)
     for verb, number, status, query in story:
         id_ = task_id(number)
@@ -116,16 +117,20 @@ def test_touching_ends_where_reading_anew_would(story: list[tuple[str, int, Task
             title = "alpha" if number % 2 else "beta"
             repo = "ab"[number % 2]
             tasks[id_] = make_task(number, status, title=title, repo_label=repo, needs_input=number % 3)
-            order.touch([id_])
+            unheard.add(id_)
         elif verb == "remove":
             tasks.pop(id_, None)
-            order.touch([id_])
+            unheard.add(id_)
+        elif verb == "touch":
+            order.touch(unheard)
+            unheard.clear()
         elif verb == "filter":
             order.filter(query)
         elif verb == "group":
             order.regroup(list(Grouping)[number % 2], list(Sorting)[number % 4])
         else:
             order.arrange()
+    order.touch(unheard)
     order.arrange()
     fresh = order_of(tasks)
     fresh.regroup(order.grouping, order.sorting)
