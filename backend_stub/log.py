@@ -36,6 +36,10 @@ class LogFile(RotatingFileHandler):
     def __init__(self, file: Path) -> None:
         super().__init__(file, maxBytes=LOG_BYTES, backupCount=LOGS_KEPT, encoding="utf-8")
 
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802  # as the base has it
+        """Whether the file is full. How long the line will be is not asked, since it would be made twice for that."""
+        return self.stream is not None and self.stream.tell() >= self.maxBytes
+
     def _open(self) -> TextIOWrapper:
         handle = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         os.dup2(handle, sys.stderr.fileno())
@@ -44,6 +48,8 @@ class LogFile(RotatingFileHandler):
 
 def set_up_logging(file: Path | None) -> None:
     """Log to the file, or to standard error without one; raises `OSError` when the file cannot be written."""
+    # Of these the lines have nothing, and each costs a system call or a walk over the stack.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = LogFile(file) if file is not None else logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])

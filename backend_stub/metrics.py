@@ -3,14 +3,16 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from backend_stub.dispatch.embedded import Lane
 from backend_stub.server.hub import Hub
 from backend_stub.storage.base import Event
+from foundry_tui.contract.events import EventName
 from foundry_tui.contract.records import HistoryEvent, HistoryKind
 
 _STAGE_OUTCOMES = {
@@ -20,7 +22,7 @@ _STAGE_OUTCOMES = {
 }
 
 
-class Metrics:
+class Metrics(Collector):
     """Counts what is committed and reads the rest when asked."""
 
     content_type = CONTENT_TYPE_LATEST
@@ -43,7 +45,6 @@ class Metrics:
         self._waits = Histogram(
             "foundry_queue_seconds", "Time from queueing a task to its first stage.", registry=self._registry
         )
-        self._events = cache(Counter("foundry_events", "Committed events.", ["name"], registry=self._registry).labels)
         self._commits = Histogram(
             "foundry_commit_seconds",
             "Time of a durable commit.",
@@ -51,6 +52,9 @@ class Metrics:
             buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1),
         )
         self._queued_at: dict[str, int] = {}
+        # Each commit has several: only what is asked for is made a metric.
+        self._events: dict[str, int] = dict.fromkeys(EventName, 0)
+        self._registry.register(self)
         Gauge("foundry_streams", "Open event streams.", registry=self._registry).set_function(lambda: hub.streams)
         Gauge("foundry_provisioning", "Tasks being provisioned now.", registry=self._registry).set_function(
             lambda: provisioning.running
@@ -69,9 +73,16 @@ class Metrics:
         """Told of each durable commit."""
         self._commits.observe(seconds)
         for event in events:
-            self._events(event.name).inc()
+            self._events[event.name] += 1
             if event.history is not None:
                 self._count(event.history)
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """What the registry asks for beside its own metrics."""
+        family = CounterMetricFamily("foundry_events", "Committed events.", labels=["name"])
+        for name, number in self._events.items():
+            family.add_metric([name], number)
+        yield family
 
     def exposition(self) -> bytes:
         return generate_latest(self._registry)

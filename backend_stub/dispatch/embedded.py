@@ -74,7 +74,9 @@ class Lane:
             self._due.pop(key, None)
             self._queued.add(key)
             self._ready.append(key)
-        self._changed.set()
+        # Without a place nothing can begin, and a run that ends tells of its place itself.
+        if wait > 0 or len(self._running) < self._limit:
+            self._changed.set()
 
     def cancel(self, key: str) -> None:
         """Take back every wake-up of the key and cancel its run."""
