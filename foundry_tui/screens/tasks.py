@@ -1,5 +1,6 @@
 """The home screen: every task, one line each, with filter, peek and selection."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from foundry_tui.context import TASKS, Context
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.screens.away import AwayScreen
 from foundry_tui.view.clock import LastHeard
-from foundry_tui.view.filter import remark
+from foundry_tui.view.filter import load, remark
 from foundry_tui.view.groups import Group, Grouping, Sorting
 from foundry_tui.view.labels import UNSENT, creation_word
 from foundry_tui.widgets.bars import ActionBar, Piece, TopBar
@@ -336,7 +337,12 @@ class TasksScreen(AwayScreen[object]):
             await self.mount(self._filter, before="#body")
         self._filter.display = True
         self._filter.input.focus()
-        self.call_after_refresh(self._list.order.warm)
+        self.run_worker(self._warm_filter(), exclusive=True, group="filter")
+
+    async def _warm_filter(self) -> None:
+        await asyncio.to_thread(load)
+        for _ in self._list.order.warm():
+            await asyncio.sleep(0)
 
     def action_keep_filter(self) -> None:
         self._list.focus()

@@ -7,6 +7,7 @@ letters of a word may also be the first letters of a title's or branch's words. 
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
 
 from msgspec import Struct
 
@@ -114,9 +115,14 @@ def _slips(term: Term) -> bool:
     return not (term.field or term.negated) and len(term.text) >= FUZZY_FROM
 
 
+def load() -> None:
+    """Import what finds slips, which the first screen has no use for: at the first filter it would be late."""
+    for name in ("fuzz", "process"):
+        import_module(f"rapidfuzz.{name}")
+
+
 def _alike(text: str, names: Mapping[str, str]) -> Iterator[str]:
     """The keys of the names that have a stretch which is like the text."""
-    # At the first filter only: the first screen has no use for it.
     from rapidfuzz.fuzz import partial_ratio
     from rapidfuzz.process import extract_iter
 

@@ -1,11 +1,14 @@
 """The task list without a screen: which tasks are shown, in which lines, and what a change means for them."""
 
 from bisect import insort
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.view.filter import Entry, Term, entry_of, matches, matching, narrows, parse
 from foundry_tui.view.groups import Group, Grouping, Line, Sorting, SortKey, arrange, group_of, sort_key
+
+WARMED_AT_ONCE = 500
+"""Tasks that the filter is prepared for at a step, in a few milliseconds."""
 
 
 class TaskOrder:
@@ -166,7 +169,12 @@ class TaskOrder:
         entries = {task_id: self._entry(task) for task_id, task in there if task is not None}
         self._shown = set(matching(self.terms, entries))
 
-    def warm(self) -> None:
-        """Prepare what the filter looks at, so that the first letter typed costs no more than the others."""
-        for task in self._tasks().values():
-            self._entry(task)
+    def warm(self) -> Iterator[None]:
+        """Prepare what the filter looks at, a little at each step; then the first letter costs no more than others."""
+        ids = list(self._tasks())
+        for start in range(0, len(ids), WARMED_AT_ONCE):
+            tasks = self._tasks()
+            for task_id in ids[start : start + WARMED_AT_ONCE]:
+                if (task := tasks.get(task_id)) is not None:
+                    self._entry(task)
+            yield

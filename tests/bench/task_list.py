@@ -6,6 +6,7 @@ import sys
 import time
 
 from foundry_tui.cli.terminal import FRAMES_A_SECOND
+from foundry_tui.view.filter import load
 from foundry_tui.view.order import TaskOrder
 from tests.app.worlds import many
 from tests.bench.figure import Figure, against_floor, against_limit
@@ -67,7 +68,9 @@ def _filter() -> list[float]:
     gc.freeze()
     tasks = {task.task_id: task for task in many(TASKS)}
     order = TaskOrder(lambda: tasks, lambda _: False)
-    order.warm()
+    load()
+    for _ in order.warm():
+        pass
     taken = []
     for text in TYPED:
         for end in range(1, len(text) + 1):
