@@ -1,6 +1,6 @@
 """What the command palette finds: every action that applies here, every task, every theme."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, cast
@@ -12,7 +12,7 @@ from textual.fuzzy import Matcher
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.screens.base import ClosedOnce
 from foundry_tui.view.cells import plain
-from foundry_tui.view.filter import entry_of, matches, parse
+from foundry_tui.view.filter import Term, entry_of, matching, parse
 from foundry_tui.view.groups import Grouping, Sorting, sort_key
 from foundry_tui.view.keys import key_label
 from foundry_tui.view.labels import STATUS_WORDS, title_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 TASKS_FOUND = 30
 """Tasks that one search brings at most; more letters bring the others."""
+LOOKED_AT_AT_ONCE = 500
 TASKS_OFFERED = 5
 """Tasks offered before anything is typed: those that come first in the list."""
 
@@ -94,9 +95,15 @@ class Everything(Provider):
 
     def _found(self, query: str) -> Iterator[TaskSummary]:
         """Tasks that the filter of the list would show, `TASKS_FOUND` at most."""
-        terms = parse(query)
-        tasks = self.foundry.store.tasks.values() if terms else ()
-        return islice((task for task in tasks if matches(terms, entry_of(task))), TASKS_FOUND)
+        return islice(self._matching(parse(query)), TASKS_FOUND)
+
+    def _matching(self, terms: Sequence[Term]) -> Iterator[TaskSummary]:
+        """Those tasks, some at once, which is much sooner than one by one and need not look at all of them."""
+        tasks = list(self.foundry.store.tasks.values()) if terms else []
+        for start in range(0, len(tasks), LOOKED_AT_AT_ONCE):
+            some = tasks[start : start + LOOKED_AT_AT_ONCE]
+            found = matching(terms, {task.task_id: entry_of(task) for task in some})
+            yield from (task for task in some if task.task_id in found)
 
     def _told(self, task: TaskSummary) -> str:
         parts = (STATUS_WORDS[task.status], task.repo_label, task.branch or "")
