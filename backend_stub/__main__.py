@@ -37,6 +37,7 @@ from foundry_tui.contract.codec import encode
 STOP_SECONDS = 1.6
 """How long an orderly stop may take before the process ends as it is; all that was answered is committed."""
 OBJECTS_BETWEEN_COLLECTIONS = 10_000
+"""New objects after which garbage is looked for among them; Python's own 700 are reached by every other request."""
 DESCRIPTORS = 8_192
 """Open files and sockets that the process asks for: each stream is one."""
 

@@ -48,7 +48,7 @@ class LogFile(RotatingFileHandler):
 
 def set_up_logging(file: Path | None) -> None:
     """Log to the file, or to standard error without one; raises `OSError` when the file cannot be written."""
-    # Of these the lines have nothing, and each costs a system call or a walk over the stack.
+    # The lines tell nothing of these, which logging would find out for each.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = LogFile(file) if file is not None else logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())

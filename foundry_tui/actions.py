@@ -5,7 +5,6 @@ or on the app. Its keys are bindings with that id, so that the configuration can
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 
 from textual.binding import Binding, BindingType
 
@@ -81,11 +80,7 @@ def bindings(screen: str) -> list[BindingType]:
 
 def keys_of(action: Action, keymap: Mapping[str, str]) -> tuple[str, ...]:
     """The keys of an action after the configuration's changes (action id → keys, comma between)."""
-    return _split(keymap.get(action.id, action.keys))
-
-
-@cache
-def _split(keys: str) -> tuple[str, ...]:
+    keys = keymap.get(action.id, action.keys)
     return tuple(key.strip() for key in keys.split(",") if key.strip())
 
 

@@ -51,9 +51,9 @@ class Inside:
 
 
 def inside_of(git_dir: str) -> Inside | None:
-    """None when git would not take the folder for the inside of a repository (`.git`, or a bare one).
+    """What a folder says as the inside of a repository (`.git`, or a bare one); None when git takes it for none.
 
-    Raises `PermissionError` when it may not be looked at.
+    Touches the disk; safe to run in a thread. Raises `PermissionError` when it may not be looked at.
     """
     path = os.path.join(git_dir, "HEAD")
     head = read_text(path)

@@ -307,11 +307,11 @@ class SqliteStorage:
                     execute("SAVEPOINT change")
                 try:
                     outcome.result = job(transaction)
-                except sqlite3.Error as defect:
+                except sqlite3.IntegrityError as defect:
                     # A change that can never be written must not take those down that share its commit.
-                    if not isinstance(defect, sqlite3.IntegrityError):
-                        raise
                     outcome.error = defect
+                except sqlite3.Error:
+                    raise
                 except Exception as refusal:  # noqa: BLE001  # it is the caller's to handle
                     outcome.error = refusal
                 if outcome.error is not None:

@@ -16,7 +16,7 @@ PROMPT_EXCERPT = 200
 
 
 class Record(Struct, frozen=True, kw_only=True, gc=False):
-    """The base of all records: frozen, built by keywords."""
+    """The base of all records: frozen, built by keywords. They come from JSON, so none can be part of a cycle."""
 
 
 class ErrorKind(StrEnum):

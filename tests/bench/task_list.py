@@ -92,13 +92,13 @@ def _memory() -> float:
 def run() -> list[Figure]:
     ours, table = _against_table(10)
     keys, letters = sorted(_keys()), sorted(_filter())
-    load = f"{TASKS:,} tasks, {UPDATES:,} updates/s"
+    under = f"{TASKS:,} tasks, {UPDATES:,} updates/s"
     return [
         against_floor(
-            f"{load}: CPU, against a DataTable", ours, table, "%", 0.25, "a tenth of them change their group"
+            f"{under}: CPU, against a DataTable", ours, table, "%", 0.25, "a tenth of them change their group"
         ),
-        Figure(name=f"{load}: key to paint, p50", value=statistics.median(keys), unit="ms"),
-        against_limit(f"{load}: key to paint, p95", keys[int(len(keys) * 0.95)], "ms", 20),
+        Figure(name=f"{under}: key to paint, p50", value=statistics.median(keys), unit="ms"),
+        against_limit(f"{under}: key to paint, p95", keys[int(len(keys) * 0.95)], "ms", 20),
         Figure(name=f"{TASKS:,} tasks: filter, per key, p50", value=statistics.median(letters), unit="ms"),
         against_limit(f"{TASKS:,} tasks: filter, per key, worst", letters[-1], "ms", 50),
         against_limit(f"memory of the app with {TASKS:,} tasks", _memory(), "MiB", 120),
