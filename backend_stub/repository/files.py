@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from os import PathLike
 
 _SMALL = 64 * 1024
+# Without O_NONBLOCK a named pipe of that name would hold the reader for ever.
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
 
 
 def read_text(path: str | PathLike[str], limit: int = _SMALL) -> str | None:
@@ -14,10 +16,8 @@ def read_text(path: str | PathLike[str], limit: int = _SMALL) -> str | None:
 
     Undecodable bytes become lone surrogates. Touches the disk; safe to run in a thread.
     """
-    # Without O_NONBLOCK a named pipe of that name would hold the reader for ever.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
     try:
-        descriptor = os.open(path, flags)
+        descriptor = os.open(path, _READ)
     except (OSError, ValueError):
         return None
     try:
@@ -55,14 +55,14 @@ def inside_of(git_dir: str) -> Inside | None:
 
     Touches the disk; safe to run in a thread. Raises `PermissionError` when it may not be looked at.
     """
-    path = os.path.join(git_dir, "HEAD")
+    path = f"{git_dir}/HEAD"
     head = read_text(path)
     if head is None and mode_of(path, follow=False) is None:
         return None
-    text = read_text(os.path.join(git_dir, "commondir"))
+    text = read_text(f"{git_dir}/commondir")
     target = text.strip("\n") if text else ""
     common = os.path.normpath(os.path.join(git_dir, target)) if target else git_dir
-    has_inside = all(mode_of(os.path.join(common, name)) is not None for name in ("objects", "refs"))
+    has_inside = mode_of(f"{common}/objects") is not None and mode_of(f"{common}/refs") is not None
     return Inside(common, head) if has_inside and _is_head(path, head) else None
 
 

@@ -136,7 +136,7 @@ def default_branch(folders: Folders) -> str | None:
 
     Touches the disk; safe to run in a thread.
     """
-    origin = _told_ref(read_text(os.path.join(folders.common, "refs/remotes/origin/HEAD")))
+    origin = _told_ref(read_text(f"{folders.common}/refs/remotes/origin/HEAD"))
     if origin is not None and origin.startswith("refs/remotes/origin/"):
         return origin.removeprefix("refs/remotes/origin/")
     head = _told_ref(folders.head)
