@@ -18,9 +18,48 @@ HEAD_LIMIT = 64 * 1024
 HEAD_TOO_LARGE = f"A request's line and headers can have at most {HEAD_LIMIT} bytes."
 REQUEST_SECONDS = 60.0
 """Time from the first byte of a request to its last, and of a connection on which nothing is asked."""
+_HEAD = b"HTTP/1.1 "
+"""How each head begins, and no body: that is JSON, text, or a chunk's length."""
 
 CUT = "cut"
 """Under this name the state of a request's scope has a function that ends its connection at once."""
+
+
+class JoiningTransport(asyncio.Transport):
+    """A connection's transport that sends the head of an answer with what follows it at once.
+
+    Whoever waits for the answer wakes up once, with all of it, and not for a head that says nothing yet.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def write(self, data: bytes) -> None:  # type: ignore[override]  # all that h11 makes
+        if self._head:
+            self._send(data)
+        elif data.startswith(_HEAD):
+            self._head = data
+            self._loop.call_soon(self._send)
+        elif data:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()
+
+    def _send(self, body: bytes = b"") -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.writelines((head, body))
 
 
 class Protocol(H11Protocol):
@@ -31,6 +70,7 @@ class Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         self.app_state = {**self.app_state, CUT: transport.abort}
         super().connection_made(transport)
+        self.transport = JoiningTransport(transport, self.loop)
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
