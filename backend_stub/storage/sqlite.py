@@ -213,8 +213,7 @@ class SqliteStorage:
             raise StorageUnavailableError("the backend is shutting down")
 
     async def _result(self, outcome: _Outcome) -> Any:
-        with anyio.CancelScope(shield=True):
-            await outcome.done
+        await outcome.done
         if outcome.error is not None:
             raise outcome.error
         return outcome.result
