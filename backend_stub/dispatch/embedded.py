@@ -3,6 +3,7 @@
 import heapq
 import itertools
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ AFTER_FAULT_MS = 1_000
 
 @dataclass
 class _Run:
+    began: float
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     ended: anyio.Event = field(default_factory=anyio.Event)
     again: bool = False
@@ -32,16 +34,23 @@ class Lane:
     """Runs `run(key)` for every key that is woken, first come first served.
 
     `run` returns when to wake the key again (milliseconds since the epoch), or None. At least once, one at a time for a
-    key, at most `limit` at once; a key that waits for its time holds no place.
+    key, at most `limit` at once; a key that waits for its time holds no place, nor does a run that goes on for more
+    than `patience` seconds: what hangs must not keep the others waiting.
     """
 
     def __init__(
-        self, name: str, run: Callable[[str], Awaitable[int | None]], chance: Chance, limit: float = float("inf")
+        self,
+        name: str,
+        run: Callable[[str], Awaitable[int | None]],
+        chance: Chance,
+        limit: float = math.inf,
+        patience: float = math.inf,
     ) -> None:
         self._name = name
         self._run = run
         self._chance = chance
         self._limit = limit
+        self._patience = patience
         self._ready: deque[str] = deque()
         self._queued: set[str] = set()
         self._later: list[tuple[float, int, str]] = []
@@ -75,7 +84,7 @@ class Lane:
             self._queued.add(key)
             self._ready.append(key)
         # Without a place nothing can begin, and a run that ends tells of its place itself.
-        if wait > 0 or len(self._running) < self._limit:
+        if wait > 0 or len(self._running) < self._limit or self._patience < math.inf:
             self._changed.set()
 
     def cancel(self, key: str) -> None:
@@ -105,17 +114,27 @@ class Lane:
             while True:
                 self._changed = anyio.Event()
                 self._collect_due()
-                while self._ready and len(self._running) < self._limit:
+                while self._ready and self._taken() < self._limit:
                     key = self._ready.popleft()
                     self._queued.discard(key)
-                    run = self._running[key] = _Run()
+                    run = self._running[key] = _Run(began=anyio.current_time())
                     self._busy.set()
                     tasks.start_soon(self._once, key, run)
-                if self._later:
-                    with anyio.move_on_at(self._later[0][0]):
-                        await self._changed.wait()
-                else:
+                due = self._later[0][0] if self._later else math.inf
+                with anyio.move_on_at(min(due, self._next_place()) if self._ready else due):
                     await self._changed.wait()
+
+    def _taken(self) -> int:
+        """How many places are taken."""
+        if self._patience == math.inf:
+            return len(self._running)
+        since = anyio.current_time() - self._patience
+        return sum(run.began > since for run in self._running.values())
+
+    def _next_place(self) -> float:
+        """When the oldest run that holds a place has held it for long enough."""
+        since = anyio.current_time() - self._patience
+        return min((run.began for run in self._running.values() if run.began > since), default=since) + self._patience
 
     def _collect_due(self) -> None:
         now = anyio.current_time()

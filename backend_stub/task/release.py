@@ -21,6 +21,8 @@ RELEASES = 32
 """Tasks that are released or destroyed at once."""
 SWEEPS = 8
 """Leftovers of earlier releases that are removed at once."""
+PATIENCE = 5.0
+"""Seconds after which one that still goes on counts no more among those at once."""
 
 DOING = {"release_sandbox": "releasing the sandbox", "destroy_sandbox": "destroying the sandbox"}
 
@@ -32,8 +34,8 @@ class Releasing:
         self._means = means
         self._sessions = sessions
         self._provisioning = provisioning
-        self.lane = Lane("release", self._release, means.chance, RELEASES)
-        self.sweeping = Lane("sweep", self._sweep, means.chance, SWEEPS)
+        self.lane = Lane("release", self._release, means.chance, RELEASES, PATIENCE)
+        self.sweeping = Lane("sweep", self._sweep, means.chance, SWEEPS, PATIENCE)
         means.calls.on_late_end = self.sweeping.wake
 
     def cut(self, state: TaskState) -> None:

@@ -9,6 +9,7 @@ from backend_stub.agents.demo import DemoAgents
 from backend_stub.backend import Backend
 from backend_stub.providers.base import Call, Release
 from backend_stub.providers.demo import DemoProvider
+from backend_stub.task.sessions import ATTACHING
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import (
@@ -98,6 +99,41 @@ async def test_a_defect_in_finding_an_agent_again_is_an_error_and_no_loop(place:
         provider.agents.attaching = None
         await backend.commands.retry(task_id)
         await until(backend, task_id, has_status(TaskStatus.IDLE))
+
+
+async def test_after_a_restart_no_more_agents_are_looked_for_at_once_than_there_are_places(place: Place) -> None:
+    number = ATTACHING + 8
+    async with place.backend(odd(place), settings()) as backend:
+        task_ids = [await place.create(backend) for _ in range(number)]
+        for task_id in task_ids:
+            await until(backend, task_id, has_status(TaskStatus.IDLE))
+    looking, most, found = 0, 0, 0
+    full, go_on, all_found = anyio.Event(), anyio.Event(), anyio.Event()
+
+    async def find() -> None:
+        nonlocal looking, most, found
+        looking += 1
+        most = max(most, looking)
+        if looking == ATTACHING:
+            full.set()
+        await go_on.wait()
+        await anyio.lowlevel.checkpoint()
+        looking -= 1
+        found += 1
+        if found == number:
+            all_found.set()
+
+    provider = odd(place)
+    provider.agents.attaching = find
+    async with place.backend(provider, settings()) as backend:
+        await full.wait()
+        # Whoever else was begun has read its rows once these are read.
+        for task_id in (*task_ids, *task_ids):
+            await backend.storage.task(task_id)
+        go_on.set()
+        await all_found.wait()
+    print(f"{number} ready tasks, {most} looked for at once")
+    assert most == ATTACHING
 
 
 async def test_a_defect_in_opening_a_further_session_fails_that_session(place: Place) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from backend_stub.task.release import RELEASES
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.status import STAGES
 from tests.backend.invariants import Effects, check_history
@@ -251,6 +252,21 @@ def test_what_cannot_be_removed_is_listed_and_removed_at_the_next_start(tmp_path
         assert not Effects(backend).sandbox_left(pruned)
     finally:
         backend.close()
+
+
+def test_destroys_that_hang_keep_no_other_from_ending(backend: BackendProcess) -> None:
+    backend.set_script({"tasks": [{"match": "stuck", "destroy_sandbox": {"hang": "before"}}]})
+    stuck = [backend.create(f"stuck {number}")["task_id"] for number in range(RELEASES + 8)]
+    free = [backend.create(f"free {number}")["task_id"] for number in range(4)]
+    for task_id in (*stuck, *free):
+        backend.wait_task(task_id, "idle")
+    for task_id in stuck:
+        backend.post(f"/v1/tasks/{task_id}/kill")
+    for task_id in free:
+        backend.post(f"/v1/tasks/{task_id}/kill")
+        check_ended(backend, task_id, "kill")
+    assert {backend.get(f"/v1/tasks/{task_id}")["status"] for task_id in stuck} == {"kill_destroy_sandbox"}
+    print(f"{len(stuck)} destroys hang, {len(free)} others ended")
 
 
 def test_what_would_be_lost_is_said_first(backend: BackendProcess) -> None:
