@@ -65,12 +65,20 @@ class BranchTakenError(Exception):
         self.branch = branch
 
 
+class Opening(Struct, frozen=True):
+    """A session that could not be opened yet: attempts made, and when the next one is due."""
+
+    attempts: int
+    next_at: int
+
+
 class Private(Struct, frozen=True, kw_only=True):
-    """What the backend alone knows about a task, kept with its row."""
+    """What the backend alone knows about a task, kept with its row; `openings` by session_id."""
 
     sandbox_wanted: bool = False
     """The provider was asked for a sandbox at least once: there may be one, whole or half-made."""
     next_attempt_at: int | None = None
+    openings: dict[str, Opening] = {}
     release_attempt: int = 0
     release_force: bool = False
     release_delete_branch: bool = False

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from backend_stub.dispatch.embedded import Lane
 from backend_stub.providers.base import AgentError, Call, CallError, Provider
-from backend_stub.storage.base import TaskState
+from backend_stub.storage.base import Opening, TaskState
 from backend_stub.task.actor import SupersededError, TaskActor
 from backend_stub.task.draft import Draft, running_sessions
 from backend_stub.task.failures import NO_FAILURES, task_error
@@ -123,6 +123,7 @@ class Sessions:
             held = draft.session(session_id)
             if held.status is SessionStatus.PENDING_CREATE and draft.status in PROVISIONING | READY:
                 draft.set_session(session_id, status=SessionStatus.READY, error=None)
+                _forget_opening(draft, session_id)
                 draft.record(HistoryKind.SESSION_READY, session_id=session_id)
 
         await actor.commit(ready)
@@ -201,8 +202,9 @@ class Sessions:
             if session.status in (SessionStatus.CLOSED, SessionStatus.ERROR):
                 return None
             if session.status in (SessionStatus.PENDING_PROVISION, SessionStatus.PENDING_CREATE):
-                if not await self._open_late(actor, provider, session_id):
-                    return None
+                next_at = await self._open_late(actor, provider, session_id)
+                if next_at is not None:
+                    return next_at
                 continue
             prompt = next_prompt(state, session_id)
             if prompt is None:
@@ -222,32 +224,42 @@ class Sessions:
                 except Exception as failure:  # noqa: BLE001  # nor does a defect of the agent
                     call.log(f"the agent could not be told to stop: {failure!r}")
 
-    async def _open_late(self, actor: TaskActor, provider: Provider, session_id: str) -> bool:
-        """Open a session that was asked for beside the first; False when it failed for good."""
+    async def _open_late(self, actor: TaskActor, provider: Provider, session_id: str) -> int | None:
+        """One attempt to open a session that was asked for beside the first; when the next is due, if one follows."""
+        settings, now = self._means.settings, self._means.chance.now()
+        before = (await actor.state()).private.openings.get(session_id, Opening(0, now))
+        if now < before.next_at <= now + settings.max_backoff_ms:
+            return before.next_at
 
         def wanted(draft: Draft) -> None:
             if draft.session(session_id).status is SessionStatus.PENDING_PROVISION:
                 draft.set_session(session_id, status=SessionStatus.PENDING_CREATE)
 
         await actor.commit(wanted)
-        timeout = self._means.settings.timeout_ms[StageName.CREATE_SESSION]
-        for attempt in range(1, self._means.settings.attempts + 1):
-            call = await self._call(actor)
-            try:
-                opening = partial(self.open, actor, provider, call, session_id)
-                await self._means.calls.within(timeout / 1000, actor.task_id, opening)
-                return True
-            except NO_FAILURES:
-                raise
-            except Exception as failure:  # noqa: BLE001  # a defect of an agent must not hold the session for ever
-                error = task_error(failure, "opening the session", timeout, self._means.chance.now())
-                error = replace(error, stage=StageName.CREATE_SESSION)
-                if error.retryable and attempt < self._means.settings.attempts:
-                    await anyio.sleep(self._means.settings.backoff(attempt, self._means.chance.jitter()) / 1000)
-                    continue
-                await actor.commit(partial(fail_session, session_id=session_id, error=error))
-                return False
-        return False
+        timeout = settings.timeout_ms[StageName.CREATE_SESSION]
+        call = await self._call(actor)
+        try:
+            opening = partial(self.open, actor, provider, call, session_id)
+            await self._means.calls.within(timeout / 1000, actor.task_id, opening)
+        except NO_FAILURES:
+            raise
+        except Exception as failure:  # noqa: BLE001  # a defect of an agent must not hold the session for ever
+            error = task_error(failure, "opening the session", timeout, self._means.chance.now())
+            attempts = before.attempts + 1
+
+            def fail(draft: Draft) -> int | None:
+                if error.retryable and attempts < settings.attempts:
+                    next_at = draft.now + settings.backoff(attempts, self._means.chance.jitter())
+                    draft.set_private(
+                        openings={**draft.private.openings, session_id: Opening(attempts, next_at)},
+                    )
+                    return next_at
+                _forget_opening(draft, session_id)
+                fail_session(draft, session_id, replace(error, stage=StageName.CREATE_SESSION))
+                return None
+
+            return await actor.commit(fail)
+        return None
 
     async def _take_turn(self, actor: TaskActor, provider: Provider, prompt: Prompt) -> None:
         """Hand a prompt over, unless that was done before, and follow the turn to its end."""
@@ -343,6 +355,13 @@ def become_ready(draft: Draft) -> None:
     else:
         draft.move(TaskStatus.IDLE)
         draft.record(HistoryKind.TASK_IDLE)
+
+
+def _forget_opening(draft: Draft, session_id: str) -> None:
+    """The session is opened, or will not be: the next time it is, attempts are counted anew."""
+    if session_id in draft.private.openings:
+        others = {other: opening for other, opening in draft.private.openings.items() if other != session_id}
+        draft.set_private(openings=others)
 
 
 def _begin_queued(draft: Draft, prompt: Prompt) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from backend_stub.agents.demo import DemoAgents
 from backend_stub.backend import Backend
-from backend_stub.providers.base import Call, Release
+from backend_stub.providers.base import AgentError, Call, Release
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.task.sessions import ATTACHING
 from foundry_tui.contract.codec import decode
@@ -151,6 +151,47 @@ async def test_a_defect_in_opening_a_further_session_fails_that_session(place: P
         assert failed.error is not None
         assert "ZeroDivisionError" in failed.error.message
         assert (await backend.commands.task(task_id)).status is TaskStatus.IDLE
+
+
+async def test_attempts_to_open_a_further_session_are_counted_over_restarts(place: Place) -> None:
+    attempts, tried = 3, anyio.Event()
+    patient = settings(attempts=attempts, backoff_ms=60_000)
+    made = 0
+
+    async def have_no_room(session: SessionSummary) -> None:
+        nonlocal made
+        made += 1
+        tried.set()
+        raise AgentError("no room")
+
+    async with place.backend(odd(place), patient) as backend:
+        task_id = await place.create(backend)
+        await until(backend, task_id, has_status(TaskStatus.IDLE))
+    session_id = ""
+    for life in range(attempts):
+        provider, tried = odd(place), anyio.Event()
+        provider.agents.creating = have_no_room
+        async with place.backend(provider, patient) as backend:
+            if not session_id:
+                session_id = (await backend.commands.add_session(task_id, CreateSession())).session_id
+            await tried.wait()
+            if life == attempts - 1:
+                failed = await session_of(backend, session_id, lambda each: each.status is SessionStatus.ERROR)
+                assert failed.error is not None
+                assert failed.error.message == "no room"
+            while not await _is_noted(backend, task_id, life + 1, attempts):
+                await anyio.lowlevel.checkpoint()
+        assert made == life + 1
+        place.clock.step += 2 * patient.max_backoff_ms
+    async with place.backend(odd(place), patient) as backend:
+        await backend.commands.prompt(session_id, CreatePrompt(prompt_id="again", text="Is there room now?"))
+        await session_of(backend, session_id, lambda each: {one.state for one in each.prompts} == {"answered"})
+
+
+async def _is_noted(backend: Backend, task_id: str, made: int, attempts: int) -> bool:
+    state = await backend.storage.load(task_id)
+    assert state is not None
+    return [each.attempts for each in state.private.openings.values()] == ([made] if made < attempts else [])
 
 
 async def test_a_prompt_to_a_session_that_could_not_be_opened_opens_it_again(place: Place) -> None:
