@@ -1,6 +1,7 @@
 """The transcript as entries to draw: what was said, with what is known about it besides its own text."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum, auto
 from math import ceil
 
 import msgspec
@@ -22,6 +23,15 @@ from foundry_tui.contract.records import (
 Body = str | ToolCallBody | PlanBody | PermissionBody
 
 
+class Standing(Enum):
+    """How it stands with an entry: a prompt on its way or an open question waits, what was cut short is stopped."""
+
+    DONE = auto()
+    WAITING = auto()
+    FAILED = auto()
+    STOPPED = auto()
+
+
 class Entry(Struct, frozen=True, kw_only=True):
     """One piece of the transcript. `note` is what stands beside it: a prompt's state, a permission's answer."""
 
@@ -30,9 +40,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     body: Body
     at: int
     note: str = ""
-    failed: bool = False
-    waiting: bool = False
-    """Whether it is not settled yet: a prompt on its way, a permission that is open."""
+    standing: Standing = Standing.DONE
 
 
 PROMPT_WORDS: dict[PromptState, str] = {
@@ -40,6 +48,17 @@ PROMPT_WORDS: dict[PromptState, str] = {
     PromptState.DELIVERED: "delivered",
     PromptState.ANSWERED: "answered",
     PromptState.FAILED: "failed",
+}
+_OF_PROMPT: dict[PromptState, Standing] = {
+    PromptState.QUEUED: Standing.WAITING,
+    PromptState.DELIVERED: Standing.WAITING,
+    PromptState.ANSWERED: Standing.DONE,
+    PromptState.FAILED: Standing.FAILED,
+}
+_OF_TOOL: dict[str, Standing] = {
+    "pending": Standing.WAITING,
+    "in_progress": Standing.WAITING,
+    "failed": Standing.FAILED,
 }
 
 
@@ -62,52 +81,50 @@ def body_of(item: TranscriptItem) -> Body:
 def entry_of(item: TranscriptItem, prompts: Mapping[str, Prompt], permissions: Mapping[str, Permission]) -> Entry:
     """An item with what is known about it. `prompts` is by item_id (see `prompts_by_item`), `permissions` by id."""
     body = body_of(item)
-    note, failed, waiting = "", False, False
+    note, standing = "", Standing.DONE
     if item.kind is TranscriptKind.PROMPT and (prompt := prompts.get(item.item_id)) is not None:
-        note, failed, waiting = _prompt_note(prompt)
+        note, standing = _prompt_note(prompt)
     elif isinstance(body, PermissionBody):
-        note, failed, waiting = _permission_note(permissions.get(body.permission_id))
+        note, standing = _permission_note(permissions.get(body.permission_id))
     elif isinstance(body, ToolCallBody):
-        failed = body.status == "failed"
-        waiting = body.status in {"pending", "in_progress"}
+        standing = _OF_TOOL.get(body.status, Standing.DONE)
     kind = item.kind if isinstance(body, str) is isinstance(item.body, str) else TranscriptKind.NOTICE
-    return Entry(key=item.item_id, kind=kind, body=body, at=item.at, note=note, failed=failed, waiting=waiting)
+    return Entry(key=item.item_id, kind=kind, body=body, at=item.at, note=note, standing=standing)
 
 
 def entry_of_prompt(prompt: Prompt) -> Entry:
     """A prompt that the transcript does not have yet."""
-    note, failed, waiting = _prompt_note(prompt)
+    note, standing = _prompt_note(prompt)
     return Entry(
         key=prompt.prompt_id,
         kind=TranscriptKind.PROMPT,
         body=prompt.text,
         at=prompt.at,
         note=note,
-        failed=failed,
-        waiting=waiting,
+        standing=standing,
     )
 
 
-def _prompt_note(prompt: Prompt) -> tuple[str, bool, bool]:
+def _prompt_note(prompt: Prompt) -> tuple[str, Standing]:
     if prompt.error is not None and prompt.error.kind is ErrorKind.CANCELLED:
-        return "stopped", False, False
+        return "stopped", Standing.STOPPED
     word = PROMPT_WORDS[prompt.state]
     if prompt.error is not None:
         word = f"{word}: {prompt.error.message}"
-    return word, prompt.state is PromptState.FAILED, prompt.state in {PromptState.QUEUED, PromptState.DELIVERED}
+    return word, _OF_PROMPT[prompt.state]
 
 
-def _permission_note(permission: Permission | None) -> tuple[str, bool, bool]:
+def _permission_note(permission: Permission | None) -> tuple[str, Standing]:
     if permission is None:
-        return "", False, False
+        return "", Standing.DONE
     if permission.state is PermissionState.OPEN:
-        return "waiting for your answer", False, True
+        return "waiting for your answer", Standing.WAITING
     if permission.state is PermissionState.CANCELLED:
-        return "no longer asked", False, False
+        return "no longer asked", Standing.STOPPED
     for option in permission.options:
         if option.option_id == permission.answer:
-            return option.name, option.kind.startswith("reject"), False
-    return permission.answer or "answered", False, False
+            return option.name, Standing.FAILED if option.kind.startswith("reject") else Standing.DONE
+    return permission.answer or "answered", Standing.DONE
 
 
 def prompts_by_item(

@@ -18,7 +18,7 @@ from textual.strip import Strip
 from foundry_tui.contract.records import PermissionBody, PlanBody, ToolCallBody, TranscriptKind
 from foundry_tui.view.cells import fit
 from foundry_tui.view.diffs import DiffMark, counts, edit_lines
-from foundry_tui.view.transcript import Body, Entry, blocks
+from foundry_tui.view.transcript import Body, Entry, Standing, blocks
 from foundry_tui.widgets.text_lines import segments_of
 
 FOLDED_OUTPUT = 4
@@ -57,12 +57,13 @@ class Marks(Struct, frozen=True):
     active: str
     open: str
     failed: str
+    stopped: str
     rule: str
     ellipsis: str
 
 
-UNICODE_MARKS = Marks("▌", "●", "∴", "◆", "≡", "?", "✓", "▸", "○", "✗", "─", "…")
-ASCII_MARKS = Marks("|", "*", "~", "#", "=", "?", "+", ">", "o", "x", "-", "~")
+UNICODE_MARKS = Marks("▌", "●", "∴", "◆", "≡", "?", "✓", "▸", "○", "✗", "■", "─", "…")
+ASCII_MARKS = Marks("|", "*", "~", "#", "=", "?", "+", ">", "o", "x", "!", "-", "~")
 
 
 class _PlainHeading(Heading):
@@ -125,15 +126,25 @@ class Drawer:
             return self._message(body)
         return self._notice(body)
 
+    def _standing(self, entry: Entry, waiting: str, done: Style) -> tuple[str, Style]:
+        """The mark of how an entry stands and its style, given the mark of what waits and the style of what is done."""
+        palette, marks = self.palette, self._marks
+        looks = {
+            Standing.DONE: (marks.done, done),
+            Standing.WAITING: (waiting, palette.warning),
+            Standing.FAILED: (marks.failed, palette.failure),
+            Standing.STOPPED: (marks.stopped, palette.dim),
+        }
+        return looks[entry.standing]
+
     def _prompt(self, entry: Entry, text: str) -> list[list[Segment]]:
         palette, marks = self.palette, self._marks
-        note_style = palette.failure if entry.failed else palette.warning if entry.waiting else palette.dim
+        glyph, style = self._standing(entry, marks.open, palette.dim)
         bar = Segment(f"{marks.bar} ", palette.accent + _background(palette.prompt))
         lines = []
         if entry.note:
             head = Text("You", palette.accent + Style(bold=True))
-            glyph = marks.failed if entry.failed else marks.open if entry.waiting else marks.done
-            head.append(f"  {glyph} {entry.note}", note_style)
+            head.append(f"  {glyph} {entry.note}", style)
         else:
             head = Text("You", palette.accent + Style(bold=True))
         for line in self._wrap(head, self.width - 2) + self._wrap(Text(text, palette.text), self.width - 2):
@@ -173,8 +184,7 @@ class Drawer:
     def _tool(self, entry: Entry, body: ToolCallBody) -> list[list[Segment]]:
         palette, marks = self.palette, self._marks
         state = _TOOL_WORDS.get(body.status, body.status)
-        style = palette.failure if entry.failed else palette.warning if entry.waiting else palette.success
-        glyph = marks.failed if entry.failed else marks.active if entry.waiting else marks.done
+        glyph, style = self._standing(entry, marks.active, palette.success)
         head = Text.assemble((body.title or body.kind, palette.text + Style(bold=True)))
         if body.kind and body.kind != "other":
             head.append(f"  {body.kind}", palette.dim)
@@ -234,7 +244,7 @@ class Drawer:
 
     def _permission(self, entry: Entry, body: PermissionBody) -> list[list[Segment]]:
         palette = self.palette
-        style = palette.warning if entry.waiting else palette.failure if entry.failed else palette.success
+        _, style = self._standing(entry, self._marks.open, palette.success)
         text = Text.assemble((body.title, palette.text + Style(bold=True)))
         if entry.note:
             text.append(f"  → {entry.note}" if not palette.ascii else f"  -> {entry.note}", style)

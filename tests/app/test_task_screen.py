@@ -578,7 +578,7 @@ async def test_a_turn_that_a_person_stopped_is_not_called_failed() -> None:
     store = scenes.store_with(scenes.a_task(), replace(session, prompts=prompts))
     async with opened(store) as on:
         await on.press("home")
-        assert "stopped" in text_of(on, Transcript)
+        assert "■ stopped" in text_of(on, Transcript)
         assert "failed" not in text_of(on, Transcript)
 
 
