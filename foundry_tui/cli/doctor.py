@@ -218,6 +218,7 @@ def _backend(context: Context, how: daemon.Plan) -> Iterator[Check]:
     yield Check(name="tasks", state="ok", found=f"{len(tasks)}, {errors} of them with an error")
     if own:
         yield from _sandboxes(how.data_dir, {task.task_id for task in tasks})
+        yield from _clones(how.data_dir)
 
 
 def _sandboxes(data_dir: Path, known: set[str]) -> Iterator[Check]:
@@ -235,6 +236,15 @@ def _sandboxes(data_dir: Path, known: set[str]) -> Iterator[Check]:
             found=f"{orphan.folder} belongs to no task ({sandboxes.room(orphan.bytes)})",
             fix="look whether anything in it is needed, then remove it yourself: nothing else will",
         )
+
+
+def _clones(data_dir: Path) -> Iterator[Check]:
+    """The room that clones take, the largest first; tasks share them, so they stay when a task ends."""
+    kept = sorted(sandboxes.clones(data_dir), key=lambda each: each.bytes, reverse=True)
+    if kept:
+        largest = ", ".join(f"{each.folder} {sandboxes.room(each.bytes)}" for each in kept[:3])
+        total = sandboxes.room(sum(each.bytes for each in kept))
+        yield Check(name="clones", state="ok", found=f"{len(kept)} take {total}; the largest: {largest}")
 
 
 def _version(health: Health, target: object) -> Check:

@@ -16,6 +16,13 @@ class Held(NamedTuple):
     bytes: int
 
 
+class Clone(NamedTuple):
+    """A repository that was cloned into the data folder, and the bytes that its files take on the disk."""
+
+    folder: Path
+    bytes: int
+
+
 def held(data_dir: Path) -> Iterator[Held]:
     """The sandboxes in the data folder, in the order of their making; reads every folder below."""
     root = data_dir / "sandboxes"
@@ -24,6 +31,16 @@ def held(data_dir: Path) -> Iterator[Held]:
     for folder in sorted(root.iterdir()):
         if is_task_id(folder.name) and folder.is_dir() and not folder.is_symlink():
             yield Held(folder.name, folder, _size(folder))
+
+
+def clones(data_dir: Path) -> Iterator[Clone]:
+    """The clones of repositories that are known by URL; reads every folder below."""
+    root = data_dir / "repositories"
+    if not root.is_dir():
+        return
+    for folder in sorted(root.glob("*/*")):
+        if folder.is_dir() and not folder.is_symlink():
+            yield Clone(folder, _size(folder))
 
 
 def orphans(sandboxes: list[Held], known: Set[str]) -> list[Held]:

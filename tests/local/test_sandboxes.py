@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from foundry_tui.cli.sandboxes import held, orphans, room
+from foundry_tui.cli.sandboxes import clones, held, orphans, room
+from foundry_tui.contract.records import Repo
 from tests.local.world import World
 
 
@@ -25,8 +26,21 @@ async def test_sandboxes_and_what_belongs_to_no_task(git_world: World) -> None:
     assert [sandbox.task_id for sandbox in orphans(found, {tasks[0].task_id})] == [tasks[1].task_id]
 
 
+@pytest.mark.anyio
+async def test_clones_and_the_room_they_take(git_world: World) -> None:
+    repo = Repo(repo_id="r3", label="code", remote=git_world.repository.as_uri())
+    async with git_world.provider() as provider:
+        await provider.create_sandbox(git_world.call(git_world.task("fix/it"), repo))
+    folder = git_world.data / "repositories/r3/code"
+    (folder / "big").write_bytes(b"x" * 200_000)
+    (found,) = clones(git_world.data)
+    assert found.folder == folder
+    assert 200_000 <= found.bytes < 1_000_000
+
+
 def test_no_data_folder_holds_nothing(tmp_path: Path) -> None:
     assert list(held(tmp_path / "nowhere")) == []
+    assert list(clones(tmp_path / "nowhere")) == []
 
 
 @pytest.mark.parametrize(
