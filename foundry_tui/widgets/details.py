@@ -59,7 +59,7 @@ class Details(Drawn):
             return
         for y, (old, new) in enumerate(zip(before, self._rows, strict=True)):
             if old != new:
-                self.refresh_line(y)
+                self.redraw_line(y)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         self._make_rows(width)

@@ -29,7 +29,7 @@ class Drawn(Widget):
         self.base = self.rich_style
         return super().render_lines(crop)
 
-    def refresh_line(self, y: int) -> None:
+    def redraw_line(self, y: int) -> None:
         """Draw one line anew."""
         self.refresh(Region(0, y, self.size.width, 1))
 

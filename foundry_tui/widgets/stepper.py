@@ -72,7 +72,7 @@ class Stepper(Drawn):
             return
         for y, (old, new) in enumerate(zip(before, after, strict=True)):
             if old != new:
-                self.refresh_line(y)
+                self.redraw_line(y)
 
     def tick(self) -> None:
         """A second has passed."""
@@ -80,7 +80,7 @@ class Stepper(Drawn):
             self.refresh(layout=True)
             return
         for y in self._moving_lines():
-            self.refresh_line(y)
+            self.redraw_line(y)
 
     def spin(self) -> None:
         """The frame is another: the spinners turn."""

@@ -18,6 +18,7 @@ from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.fuzz_world import TEXTS, World
 from tests.app.harness import Stage
+from tests.app.looking import check_drawn
 
 SIZES = ((1, 1), (2, 40), (20, 5), (16, 4), (40, 12), (60, 24), (80, 24), (120, 36), (100, 8), (240, 70), (300, 2))
 KEYS = sorted(
@@ -263,8 +264,7 @@ def _check(scene: Scene) -> None:
     assert order.counts == fresh.counts, "the counts are not those of the tasks"
     assert (task_list.cursor in order.position) if order.position else task_list.cursor is None, "the cursor is nowhere"
     assert task_list.marked <= store.tasks.keys(), "a task is marked that is no more"
-    # Drawn whole, since what was drawn before may hide what cannot be.
-    app.screen._compositor.render_strips()
+    check_drawn(app)
 
 
 def _written(scene: Scene) -> dict[object, str]:

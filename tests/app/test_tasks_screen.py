@@ -17,7 +17,7 @@ from foundry_tui.widgets.peek import Peek
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, SECOND, make_detail, make_task, task_id
 from tests.app.harness import OFFLINE, Stage, make_store, put, put_detail, remove, stage
-from tests.app.looking import text_of
+from tests.app.looking import check_drawn, text_of
 from tests.app.worlds import many, store_of_every_state
 
 pytestmark = pytest.mark.anyio
@@ -107,6 +107,23 @@ async def test_the_cursor_moves_over_tasks_only() -> None:
         assert cursor(s) == "Ready"
         await s.press("j", "up")
         assert cursor(s) == "Ready"
+
+
+async def test_a_list_that_is_scrolled_is_drawn_again_where_it_changed() -> None:
+    async with stage(many_tasks(200), size=(100, 24)) as s:
+        await s.press("end")
+        for key in ("k", "k", "pageup", "j"):
+            await s.press(key)
+            marked = [line for line in text_of(s, TaskList).splitlines() if line.startswith("▌")]
+            assert [cursor(s) in line for line in marked] == [True], f"after {key}: {marked}"
+            check_drawn(s.app)
+        put(s.store, make_task(int(cursor(s).removeprefix("Task ")), S.IDLE, title="Renamed elsewhere", revision=2))
+        await s.flush()
+        assert "Renamed elsewhere" in text_of(s, TaskList)
+        s.clock.now += 120_000
+        the_list(s).tick()
+        await s.pilot.pause()
+        check_drawn(s.app)
 
 
 async def test_home_end_pages_and_groups() -> None:
