@@ -295,6 +295,7 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
     def on_resize(self) -> None:
         self._measure()
         self._set_virtual_size()
+        self._scroll_to_cursor()
         self.refresh()
 
     def watch_show_vertical_scrollbar(self) -> None:

@@ -46,6 +46,7 @@ from foundry_tui.widgets.task_header import TitleInput
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, make_detail, make_task, task_id
 from tests.app.harness import LIVE, Stage, make_store, put, put_detail, stage
+from tests.app.worlds import store_of_every_state
 
 pytestmark = pytest.mark.anyio
 
@@ -301,6 +302,23 @@ async def test_no_colour_terminals_get_none(monkeypatch: pytest.MonkeyPatch) -> 
         assert set(re.findall(r"fill: (#[0-9a-f]{6})", picture)) <= {"#c5c8c6", "#121212", "#e0e0e0"}
         strip = s.app.screen.query_one(TaskList).render_line(1)
         assert strip.text.startswith("▌") and "✗" in strip.text and "sandbox failed" in strip.text
+
+
+@pytest.mark.parametrize("keys", [("ctrl+p", "down", "down"), ("n", "shift+tab", "ctrl+u", "down")])
+@pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light", "NO_COLOR"])
+async def test_the_highlighted_choice_is_told_without_a_background(
+    theme: str, keys: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if theme == "NO_COLOR":
+        monkeypatch.setenv("NO_COLOR", "1")
+    async with stage(store_of_every_state(), options=quiet(theme=theme)) as s:
+        await s.press(*keys)
+        choices = next(each for each in s.app.screen.query(OptionList) if each.display and each.highlighted is not None)
+        told = {
+            line: any(part.style is not None and part.style.underline for part in choices.render_line(line))
+            for line in range(choices.size.height)
+        }
+        assert any(told.values()) and not all(told.values())
 
 
 # Notifications.

@@ -126,6 +126,21 @@ async def test_a_list_that_is_scrolled_is_drawn_again_where_it_changed() -> None
         check_drawn(s.app)
 
 
+@pytest.mark.parametrize("how", ["terminal", "peek"])
+async def test_the_highlighted_row_stays_on_the_screen_when_the_list_becomes_smaller(how: str) -> None:
+    async with stage(many_tasks(60), size=(60, 40)) as s:
+        await s.press("end", "k", "k") if how == "terminal" else await s.press("pagedown")
+        before = cursor(s)
+        if how == "terminal":
+            await s.pilot.resize_terminal(60, 14)
+        else:
+            await s.press("space")
+        await s.quiet()
+        assert cursor(s) == before
+        (marked,) = [line for line in text_of(s, TaskList).splitlines() if line.startswith("▌")]
+        assert before in marked
+
+
 async def test_home_end_pages_and_groups() -> None:
     async with stage(many_tasks(200), size=(100, 24)) as s:
         await s.press("end")
