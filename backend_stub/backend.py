@@ -33,7 +33,7 @@ FLUSH_SECONDS = 0.05
 """How long stage log lines are gathered."""
 FLUSH_AGAIN_SECONDS = 1.0
 """How long they wait when the storage could not take them."""
-BEAT_SECONDS = 1.0
+BEAT_SECONDS = 0.25
 """How closely a start can tell how long nobody worked."""
 
 

@@ -1,5 +1,6 @@
 """Who may talk to the backend, and how much at once: token, Host and Origin over TCP, sizes everywhere."""
 
+import asyncio
 import hmac
 import logging
 import time
@@ -9,7 +10,7 @@ from urllib.parse import unquote_plus, urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend_stub.problems import TITLES, RefusedError
-from backend_stub.server.protocol import HEAD_LIMIT, HEAD_TOO_LARGE
+from backend_stub.server.protocol import CUT, HEAD_LIMIT, HEAD_TOO_LARGE
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.problems import PROBLEM_TYPE, Problem
 
@@ -70,6 +71,11 @@ class Guard:
                 await _answer(send_named, *refused, request_id)
             else:
                 await self._app(scope, receive_bounded, send_named)
+        except asyncio.CancelledError:
+            # The backend stops. What was asked for may be done all the same, so there is no answer: who asks again
+            # by the same id learns which.
+            scope["state"][CUT]()
+            raise
         finally:
             if status is not None:
                 self._log(scope, status, time.perf_counter() - began)

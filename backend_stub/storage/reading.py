@@ -13,8 +13,6 @@ from foundry_tui.contract.status import TaskStatus
 
 SNAPSHOT_HISTORY = 200
 """History events that come with a task."""
-SNAPSHOT_LINES = 2_000
-"""Stage log lines that come with a snapshot of `log:`; older ones are read page by page."""
 
 
 def request_of(connection: sqlite3.Connection, task_id: str) -> bytes | None:
@@ -152,9 +150,9 @@ def snapshot(connection: sqlite3.Connection, topic: Topic) -> tuple[int, bytes] 
         ).fetchall()
         return seq, b'%b,"transcript":[%b],"seq":%d}' % (body[:-1], b",".join(item for (item,) in items), seq)
     rows = connection.execute(
-        "SELECT body FROM stage_log WHERE task_id = ? ORDER BY number DESC LIMIT ?", (topic.id, SNAPSHOT_LINES)
+        "SELECT body FROM stage_log WHERE task_id = ? ORDER BY number", (topic.id,)
     ).fetchall()
-    return seq, b'{"lines":[%b],"seq":%d}' % (b",".join(line for (line,) in reversed(rows)), seq)
+    return seq, b'{"lines":[%b],"seq":%d}' % (b",".join(line for (line,) in rows), seq)
 
 
 def with_history(detail: bytes, events: Sequence[HistoryEvent], seq: int) -> bytes:

@@ -32,7 +32,7 @@ MAX_LINES = 5_000
 MAX_LINE = 4_000
 """Characters kept of a stage log line."""
 KEPT_PERMISSIONS = 50
-"""Permissions kept in a task's record; open ones are always kept."""
+"""Permissions kept in a task's record, beside those that are open and those of a turn in progress."""
 
 
 class Draft:
@@ -249,8 +249,11 @@ class Draft:
         permissions: Sequence[Permission] = task.permissions
         if len(permissions) > KEPT_PERMISSIONS:
             recent = {each.permission_id for each in permissions[-KEPT_PERMISSIONS:]}
+            at_turn = {each.session_id for each in task.sessions if each.status is SessionStatus.RUNNING}
             permissions = [
-                each for each in permissions if each.permission_id in recent or each.state is PermissionState.OPEN
+                each
+                for each in permissions
+                if each.permission_id in recent or each.state is PermissionState.OPEN or each.session_id in at_turn
             ]
         self.task = replace(
             task,

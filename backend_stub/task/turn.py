@@ -56,7 +56,7 @@ class LiveTurn:
         self._flush_soon()
 
     async def say(self, key: str, kind: TranscriptKind, body: str | dict[str, Any]) -> None:
-        self._told[f"{self._prompt_id}.{key}"] = (kind, body)
+        self._told[self._item_id(key)] = (kind, body)
         self._flush_soon()
 
     async def ask(self, key: str, title: str, options: Sequence[PermissionOption]) -> str | None:
@@ -78,7 +78,7 @@ class LiveTurn:
                 state=PermissionState.OPEN,
                 at=draft.now,
             )
-            draft.open_permission(permission, f"{self._prompt_id}.{key}")
+            draft.open_permission(permission, self._item_id(key))
             return permission
 
         event = self._answers.event(permission_id)
@@ -99,6 +99,10 @@ class LiveTurn:
             end(draft)
 
         return decide
+
+    def _item_id(self, key: str) -> str:
+        # No prompt_id has a colon, so that none is the id of what another's turn told.
+        return f"{self._prompt_id}:{key}"
 
     def _expect(self, draft: Draft) -> None:
         prompt = draft.prompt(self._session_id, self._prompt_id)

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from backend_stub.storage.reading import SNAPSHOT_LINES
 from backend_stub.task.draft import MAX_LINE, MAX_LINES
 from tests.backend.process import BackendProcess, Json
 
@@ -45,7 +44,7 @@ def test_the_oldest_lines_go_and_the_rest_is_paged_without_gaps(chatty: tuple[Ba
     assert backend.get(f"/v1/tasks/{task_id}/log")["lines"] == lines
     with backend.events(f"log:{task_id}") as events:
         snapshot = json.loads(next(events).data)["lines"]
-    assert snapshot == lines[-SNAPSHOT_LINES:]
+    assert snapshot == lines
 
 
 def test_who_follows_sees_every_line_once_also_those_that_went(chatty: tuple[BackendProcess, str]) -> None:

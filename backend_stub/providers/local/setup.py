@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import ByteReceiveStream, Process
 
-from backend_stub.agents.sandbox_agent.processes import MARK
+from backend_stub.agents.sandbox_agent.processes import MARK, end_marked
 from backend_stub.providers.base import ProviderError
 
 SCRIPT = Path(".foundry") / "setup"
@@ -40,6 +40,8 @@ async def run_setup(
         raise ProviderError(f"{SCRIPT} is not executable: chmod +x {SCRIPT}, and commit that", retryable=False)
     variables = {name: value for name, value in environ.items() if not name.startswith("FOUNDRY_")}
     variables |= {MARK: sandbox_id, "FOUNDRY_REPOSITORY": repository}
+    if await anyio.to_thread.run_sync(end_marked, sandbox_id):
+        log(f"{SCRIPT} was still running for a backend that is gone, and was ended")
     log(f"$ {SCRIPT}")
     began = anyio.current_time()
     try:
