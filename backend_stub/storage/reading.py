@@ -8,7 +8,7 @@ import msgspec
 from backend_stub.storage.base import Event, ItemKey, LeftoverRow, Missed, Private, TaskState
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import EventName, TaskRemoved, Topic, TopicKind
-from foundry_tui.contract.records import HistoryEvent, LogLine, Prompt, Repo, TaskDetail
+from foundry_tui.contract.records import HistoryEvent, LogLine, Prompt, PromptState, Repo, TaskDetail
 from foundry_tui.contract.status import TaskStatus
 
 SNAPSHOT_HISTORY = 200
@@ -76,6 +76,15 @@ def having(connection: sqlite3.Connection, statuses: frozenset[TaskStatus]) -> S
     marks = ", ".join("?" for _ in statuses)
     rows = connection.execute(
         f"SELECT task_id FROM tasks WHERE status IN ({marks}) ORDER BY created_at, task_id", tuple(statuses)
+    )
+    return [task_id for (task_id,) in rows]
+
+
+def in_turn(connection: sqlite3.Connection, status: TaskStatus) -> Sequence[str]:
+    rows = connection.execute(
+        "SELECT DISTINCT tasks.task_id FROM tasks JOIN prompts ON prompts.task_id = tasks.task_id "
+        "WHERE tasks.status = ? AND prompts.state = ?",
+        (status, PromptState.DELIVERED),
     )
     return [task_id for (task_id,) in rows]
 
@@ -149,9 +158,7 @@ def snapshot(connection: sqlite3.Connection, topic: Topic) -> tuple[int, bytes] 
             "SELECT body FROM transcript WHERE session_id = ? ORDER BY number", (topic.id,)
         ).fetchall()
         return seq, b'%b,"transcript":[%b],"seq":%d}' % (body[:-1], b",".join(item for (item,) in items), seq)
-    rows = connection.execute(
-        "SELECT body FROM stage_log WHERE task_id = ? ORDER BY number", (topic.id,)
-    ).fetchall()
+    rows = connection.execute("SELECT body FROM stage_log WHERE task_id = ? ORDER BY number", (topic.id,)).fetchall()
     return seq, b'{"lines":[%b],"seq":%d}' % (b",".join(line for (line,) in rows), seq)
 
 

@@ -158,6 +158,9 @@ class SqliteStorage:
     async def having(self, statuses: frozenset[TaskStatus]) -> Sequence[str]:
         return await self._read(reading.having, statuses)
 
+    async def in_turn(self, status: TaskStatus) -> Sequence[str]:
+        return await self._read(reading.in_turn, status)
+
     async def leftovers(self) -> Sequence[LeftoverRow]:
         return await self._read(reading.leftovers)
 

@@ -23,6 +23,7 @@ from foundry_tui.contract.records import (
     PromptState,
     SessionStatus,
     SessionSummary,
+    TaskDetail,
     TaskError,
     TranscriptKind,
 )
@@ -33,6 +34,8 @@ ATTACHING = 16
 TELLING = 10
 """Seconds that an agent has to take the news that a turn was stopped or a session closed."""
 
+_TURNS = READY | {TaskStatus.ERROR}
+"""What the task may be while a turn is in progress."""
 OPEN_STATES = frozenset({PromptState.QUEUED, PromptState.DELIVERED})
 
 
@@ -51,8 +54,9 @@ class Sessions:
         self.attaching = Lane("attach", self._attach_again, means.chance, ATTACHING)
 
     async def restarted(self) -> None:
-        """After a restart: find the agents of all ready tasks again, and go on with their turns."""
-        for task_id in await self._means.storage.having(READY):
+        """After a restart: find the agents again of all tasks that are ready or have a turn, and go on with those."""
+        storage = self._means.storage
+        for task_id in (*await storage.having(READY), *await storage.in_turn(TaskStatus.ERROR)):
             self._unattached[task_id] = anyio.Lock()
             self.attaching.wake(task_id)
 
@@ -95,15 +99,17 @@ class Sessions:
             await self.lane.ended(session.session_id)
 
     async def lost(self, task_id: str, reason: str) -> None:
-        """The agent of a ready task died by itself."""
+        """The agent of a task died by itself."""
 
         def lose(draft: Draft) -> None:
+            if draft.status not in _TURNS:
+                return
+            error = TaskError(kind=ErrorKind.AGENT, message=reason, retryable=True, at=draft.now)
+            for session in draft.task.sessions:
+                if session.status is SessionStatus.RUNNING:
+                    draft.fail_prompts(session.session_id, frozenset({PromptState.DELIVERED}), error)
+                    fail_session(draft, session.session_id, error)
             if draft.status in READY:
-                error = TaskError(kind=ErrorKind.AGENT, message=reason, retryable=True, at=draft.now)
-                for session in draft.task.sessions:
-                    if session.status is SessionStatus.RUNNING:
-                        draft.fail_prompts(session.session_id, frozenset({PromptState.DELIVERED}), error)
-                        fail_session(draft, session.session_id, error)
                 fail_task(draft, error)
 
         actor = self._means.actors.of(task_id)
@@ -168,7 +174,8 @@ class Sessions:
 
     async def _attach_again(self, task_id: str) -> None:
         actor = self._means.actors.of(task_id)
-        if (await actor.state()).task.status in READY and await self._attached(actor):
+        task = (await actor.state()).task
+        if any(_goes_on(task, session) for session in task.sessions) and await self._attached(actor):
             await self.wake_all(actor)
 
     async def _attached(self, actor: TaskActor) -> bool:
@@ -195,7 +202,7 @@ class Sessions:
         while True:
             state = await actor.state()
             session = _session(state, session_id)
-            if session is None or state.task.status not in READY or not await self._attached(actor):
+            if session is None or not _goes_on(state.task, session) or not await self._attached(actor):
                 return None
             provider = await self._provider(actor)
             await self._tell_agent(actor, provider, session_id)
@@ -383,12 +390,20 @@ def _end_turn(draft: Draft, prompt: Prompt) -> None:
 
 def _fail_turn(draft: Draft, prompt: Prompt, error: TaskError) -> None:
     held = draft.prompt(prompt.session_id, prompt.prompt_id)
-    if held is None or held.state not in OPEN_STATES or draft.status not in READY:
+    # What waits in a task that failed meanwhile waits on, until that is tried again.
+    open_states = OPEN_STATES if draft.status in READY else {PromptState.DELIVERED}
+    if held is None or held.state not in open_states or draft.status not in _TURNS:
         raise SupersededError
     draft.fail_prompt(held, error)
     draft.cancel_permissions(prompt.session_id)
     fail_session(draft, prompt.session_id, error)
-    fail_task(draft, error)
+    if draft.status in READY:
+        fail_task(draft, error)
+
+
+def _goes_on(task: TaskDetail, session: SessionSummary) -> bool:
+    """Whether something may be done for the session: a turn in progress goes on though another one failed the task."""
+    return task.status in READY or (task.status is TaskStatus.ERROR and session.status is SessionStatus.RUNNING)
 
 
 def _session(state: TaskState, session_id: str) -> SessionSummary | None:

@@ -3,9 +3,11 @@
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
+from backend_stub.task.draft import KEPT_PERMISSIONS
 from foundry_tui.contract.ids import uuid7
 from tests.backend.invariants import Effects
 from tests.backend.process import BackendProcess, Json
@@ -292,6 +294,86 @@ def test_a_session_beside_the_first_fails_alone(backend: BackendProcess) -> None
     assert backend.get(f"/v1/tasks/{task['task_id']}")["status"] == "idle"
     prompt(backend, first_session(task))
     wait_prompts(backend, first_session(task), "answered", "answered")
+
+
+def asking(number: int) -> Callable[[Json], bool]:
+    """Whether a task has so many open requests."""
+    return lambda task: bool(task["needs_input"] == number)
+
+
+def two_turns(backend: BackendProcess, first: Json, second: Json) -> tuple[str, str, str]:
+    """A task, and its two sessions with a turn in progress each, as these say."""
+    backend.set_script({})
+    task = backend.create()
+    task_id, one = task["task_id"], first_session(task)
+    backend.wait_task(task_id, "idle")
+    two = backend.post(f"/v1/tasks/{task_id}/sessions", {})["session_id"]
+    wait_session(backend, two, "ready")
+    for session_id, turn in ((one, first), (two, second)):
+        backend.set_script({"default": {"turn": turn}})
+        prompt(backend, session_id)
+        wait_session(backend, session_id, "running")
+    return task_id, one, two
+
+
+def test_the_failure_of_a_turn_is_told_also_when_another_one_failed_the_task(backend: BackendProcess) -> None:
+    soon, late = {"ms": 300, "fail": "lost my way"}, {"ms": 900, "fail": "no more tokens"}
+    task_id, one, two = two_turns(backend, soon, late)
+    backend.wait_task(task_id, "error")
+    assert wait_session(backend, one, "error")["error"]["message"] == "lost my way"
+    failed = wait_session(backend, two, "error")
+    assert failed["error"]["message"] == failed["prompts"][-1]["error"]["message"] == "no more tokens"
+    assert failed["prompts"][-1]["state"] == "failed"
+    assert backend.kinds(task_id).count("task.error") == 1
+    assert backend.kinds(task_id).count("prompt.failed") == 2
+
+
+def test_a_turn_in_a_task_that_failed_goes_on_over_a_restart(backend: BackendProcess) -> None:
+    task_id, _, two = two_turns(backend, {"ms": 500, "fail": "lost my way"}, {"ms": 60_000, "permission": "Run make?"})
+    backend.wait_task(task_id, "error")
+    backend.kill()
+    backend.set_script({"default": {"turn": {"ms": 50}}})
+    backend.start()
+    assert wait_prompts(backend, two, "answered")["status"] == "ready"
+    assert backend.get(f"/v1/tasks/{task_id}")["status"] == "error"
+    later = prompt(backend, two, "When it is mended")
+    backend.post(f"/v1/tasks/{task_id}/retry")
+    wait_prompts(backend, two, "answered", "answered")
+    assert Effects(backend).delivered(task_id).count(later) == 1
+
+
+def test_no_prompt_takes_the_place_of_what_another_ones_turn_told(backend: BackendProcess) -> None:
+    task = backend.create()
+    session_id = first_session(task)
+    backend.wait_task(task["task_id"], "idle")
+    told = backend.get(f"/v1/sessions/{session_id}")["transcript"]
+    prompt_id, key = told[-1]["item_id"].split(":")
+    for mark, status in ((":", 422), (".", 202), ("-", 202), ("_", 202)):
+        body = {"prompt_id": f"{prompt_id}{mark}{key}", "text": "And then?"}
+        backend.post(f"/v1/sessions/{session_id}/prompts", body, status=status)
+    detail = wait_prompts(backend, session_id, *["answered"] * 4)
+    assert detail["transcript"][: len(told)] == told
+
+
+def test_an_answer_is_kept_while_its_turn_goes_on_however_many_come_after_it(backend: BackendProcess) -> None:
+    asks: Json = {"ms": 200, "permission": "Long?", "hang": "after"}
+    task_id, one, two = two_turns(backend, asks, {"ms": 0, "permission": "Short?"})
+    for number in range(KEPT_PERMISSIONS + 1):
+        if number:
+            prompt(backend, two)
+        task = backend.wait_task(task_id, asking(1 if number else 2))
+        for asked in task["permissions"]:
+            if asked["state"] == "open":
+                backend.post(f"/v1/permissions/{asked['permission_id']}", {"option_id": "allow"}, status=200)
+        wait_session(backend, two, "ready")
+    backend.set_script({"default": {"turn": {"ms": 200, "permission": "Long?"}}})
+    backend.kill()
+    backend.start()
+    wait_session(backend, one, "ready")
+    history = backend.get(f"/v1/tasks/{task_id}/history")["events"]
+    opened = Counter(event["payload"]["permission_id"] for event in history if event["kind"] == "permission.opened")
+    assert len(opened) == KEPT_PERMISSIONS + 2
+    assert set(opened.values()) == {1}
 
 
 def test_a_transcript_is_told_as_it_grows(backend: BackendProcess) -> None:
