@@ -149,8 +149,19 @@ async def _serve(folder: OwnedFolder, endpoint: Endpoint, settings: Settings, to
             await server.serve(sockets=[endpoint.socket])
             endpoint.remove()
             return server.exit_code
+    except ExceptionGroup as group:
+        # What the backend is made of runs in groups; one failure of the storage is told as what it is.
+        unavailable, others = group.split(StorageUnavailableError)
+        if unavailable is None or others is not None:
+            raise
+        raise StorageUnavailableError(str(_first(unavailable))) from group
     finally:
         await storage.close()
+
+
+def _first(group: ExceptionGroup[StorageUnavailableError]) -> StorageUnavailableError:
+    found = group.exceptions[0]
+    return _first(found) if isinstance(found, ExceptionGroup) else found
 
 
 def _calm_the_collector() -> None:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
+import msgspec
 
 from backend_stub.clock import wall_clock
 from backend_stub.storage import reading, schema, writing
@@ -32,7 +33,7 @@ from backend_stub.storage.base import (
     StorageUnavailableError,
     TaskState,
 )
-from backend_stub.storage.pulse import Beat, Pulse
+from backend_stub.storage.pulse import Pulse
 from backend_stub.storage.threads import Threads
 from foundry_tui.contract.events import Topic
 from foundry_tui.contract.records import HistoryEvent, LogLine, Repo, TaskDetail
@@ -183,7 +184,7 @@ class SqliteStorage:
         return await self._read(reading.has, topic)
 
     def beat(self) -> None:
-        self._pulse.beat(Beat(self.database, self._seq, self._clock()))
+        self._pulse.beat(self.database, self._seq, self._clock())
 
     async def close(self) -> None:
         """Commit what waits and close the file; later changes raise `StorageUnavailableError`."""
@@ -256,6 +257,10 @@ class SqliteStorage:
                 self._readers.put(connection)
         except sqlite3.Error as error:
             raise StorageUnavailableError(f"the database {self._path} cannot be read: {error}") from error
+        except msgspec.DecodeError as error:
+            raise StorageUnavailableError(
+                f"the database {self._path} is damaged, a row cannot be read ({error}): restore a copy"
+            ) from error
 
     def _reader(self) -> sqlite3.Connection:
         """A connection that nobody reads from now: there are as many as ever read at once, whatever thread comes."""
@@ -356,13 +361,17 @@ def open_storage(folder: Path, now: Callable[[], int] = wall_clock) -> SqliteSto
     """
     path = folder / FILE_NAME
     try:
+        pulse = Pulse(folder)
+        if pulse.last() is not None and path.exists() and not path.stat().st_size:
+            raise StorageError(
+                f"the database {path} is damaged (it is empty): restore a copy, or remove the file to start empty"
+            )
         connection = connect(path)
         _migrate(path, connection)
         _check_writable(connection)
-        pulse = Pulse(folder)
         meta: dict[str, str] = dict(connection.execute("SELECT key, value FROM meta").fetchall())
         database, seq = meta["database"], int(meta["seq"])
-        if not _is_continued(pulse.last(), database, seq):
+        if not _is_continued(pulse, database, seq):
             database = _begin_life(connection)
         return SqliteStorage(path, connection, database, seq, pulse, now)
     except OSError as error:
@@ -383,9 +392,10 @@ def _check_writable(connection: sqlite3.Connection) -> None:
     connection.execute("ROLLBACK")
 
 
-def _is_continued(last: Beat | None, database: str, seq: int) -> bool:
+def _is_continued(pulse: Pulse, database: str, seq: int) -> bool:
     """Whether the database is the one that was last worked on, and not a copy that knows less."""
-    return last is not None and last.database == database and last.seq <= seq
+    last = pulse.last()
+    return last is not None and last.database == database and last.seq <= seq and pulse.is_untouched(last)
 
 
 def _begin_life(connection: sqlite3.Connection) -> str:

@@ -2,8 +2,12 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 
+import pytest
+
+from backend_stub.storage.pulse import TOUCHED
 from tests.backend.process import BackendProcess, Json
 
 
@@ -14,13 +18,14 @@ def first_event(backend: BackendProcess, last_event_id: str | None = None) -> tu
         return event.event, event.id, json.loads(event.data)
 
 
-def copy_database(source: Path, target: Path) -> None:
-    """What a person does who saves or restores a copy: the database's files, nothing beside them."""
+def copy_database(source: Path, target: Path, files: str) -> None:
+    """What a person does who saves or restores a copy: of these files, with the times that they had."""
     target.mkdir(exist_ok=True)
     for old in target.glob("foundry.db*"):
         old.unlink()
-    for file in source.glob("foundry.db*"):
-        shutil.copy2(file, target)
+    for file in source.glob(files):
+        if file.is_file():
+            shutil.copy2(file, target)
 
 
 def test_a_killed_and_restarted_backend_goes_on_with_the_same_life(backend: BackendProcess) -> None:
@@ -32,17 +37,22 @@ def test_a_killed_and_restarted_backend_goes_on_with_the_same_life(backend: Back
         assert first_event(backend, seen)[:2] == ("resumed", seen)
 
 
-def test_an_older_copy_is_another_life_however_far_it_comes(backend: BackendProcess, tmp_path: Path) -> None:
+@pytest.mark.parametrize("files", ["foundry.db*", "*"], ids=["database", "folder"])
+def test_an_older_copy_is_another_life_however_far_it_comes(
+    backend: BackendProcess, tmp_path: Path, files: str
+) -> None:
     kept = backend.create("kept")["task_id"]
     backend.wait_task(kept, "idle")
     backend.stop()
-    copy_database(backend.data, tmp_path / "copy")
+    copy_database(backend.data, tmp_path / "copy", files)
+    copied = time.time()
     backend.start()
     lost = backend.create("made after the copy")["task_id"]
     backend.wait_task(lost, "idle")
     _, seen, snapshot = first_event(backend)
     backend.kill()
-    copy_database(tmp_path / "copy", backend.data)
+    time.sleep(max(0, copied + 2 * TOUCHED / 1000 - time.time()))
+    copy_database(tmp_path / "copy", backend.data, files)
     backend.start()
     while backend.get("/v1/tasks")["seq"] <= snapshot["seq"]:
         backend.wait_task(backend.create("made after the restoration")["task_id"], "idle")

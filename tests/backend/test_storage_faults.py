@@ -4,10 +4,13 @@ import resource
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 
 from foundry_tui.contract.ids import uuid7
@@ -83,7 +86,9 @@ def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
     assert str(blocked) in cannot_start(blocked / "data", f"unix:{tmp_path}/s")
 
 
-@pytest.mark.parametrize("damage", ["no database", "another program's", "newer", "a page"])
+@pytest.mark.parametrize(
+    "damage", ["no database", "another program's", "newer", "a page", "the half", "emptied", "a row"]
+)
 def test_a_file_that_cannot_be_used_is_named_and_left_alone(backend: BackendProcess, damage: str) -> None:
     for _ in range(3):
         backend.wait_task(backend.create()["task_id"], "idle")
@@ -99,12 +104,41 @@ def test_a_file_that_cannot_be_used_is_named_and_left_alone(backend: BackendProc
     elif damage == "newer":
         with closing(sqlite3.connect(path)) as other:
             other.execute("PRAGMA user_version = 9999")
+    elif damage == "a row":
+        with closing(sqlite3.connect(path)) as other, other:
+            other.execute("INSERT INTO leftovers VALUES ('lost', '{')")
+    elif damage == "emptied":
+        path.write_bytes(b"")
+    elif damage == "the half":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     else:
         whole = path.read_bytes()
         path.write_bytes(whole[:4096] + b"\xa5" * (len(whole) - 4096))
     before = path.read_bytes()
-    assert str(path) in cannot_start(backend.data, f"unix:{backend.socket}")
+    said = cannot_start(backend.data, f"unix:{backend.socket}")
+    assert str(path) in said
+    assert said.count("\n") <= 1
     assert path.read_bytes() == before
+
+
+def test_what_a_stop_does_not_wait_for_is_not_answered_and_may_have_been_done(backend: BackendProcess) -> None:
+    backend.wait_task(backend.create()["task_id"], "idle")
+    request = body(backend)
+    with closing(sqlite3.connect(backend.data / "foundry.db", isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        # Longer than requests are waited for, shorter than the stop may take.
+        freed = threading.Timer(1.25, other.execute, ("ROLLBACK",))
+        with ThreadPoolExecutor() as threads:
+            answer = threads.submit(backend.http.post, "/v1/tasks", json=request)
+            backend.get("/v1/health")
+            freed.start()
+            assert backend.stop() == 0
+            assert isinstance(answer.exception(), httpx.TransportError)
+        freed.join()
+    backend.start()
+    assert backend.http.post("/v1/tasks", json=request).status_code in (200, 201)
+    backend.wait_task(request["task_id"], "idle")
+    assert len(backend.get("/v1/tasks")["tasks"]) == 2
 
 
 def test_a_second_backend_on_the_folder_refuses_and_says_who_holds_it(backend: BackendProcess, tmp_path: Path) -> None:
