@@ -1,13 +1,17 @@
 """Worktrees with real git: made, adopted, completed, refused, released and destroyed."""
 
+import os
 import shutil
+import signal
 import stat
+import subprocess
 from pathlib import Path
 
 import anyio
 import msgspec
 import pytest
 
+from backend_stub.agents.sandbox_agent.processes import MARK
 from backend_stub.providers.base import GitError, ProviderError, Release
 from backend_stub.providers.local import LocalSettings
 from backend_stub.providers.local.record import Made, Record, Records
@@ -286,6 +290,18 @@ async def test_a_set_up_that_takes_too_long_is_ended_with_its_children(git_world
             await provider.create_sandbox(git_world.call(task))
         assert git_world.logged(".foundry/setup ended with exit code -9 after")
         await ended(int((worktree(git_world, task) / "child").read_text()))
+
+
+async def test_a_set_up_that_a_killed_backend_left_running_is_ended_first(git_world: World) -> None:
+    with_setup(git_world, "#!/bin/sh\necho making ready\n")
+    async with git_world.provider() as provider:
+        task = git_world.task()
+        variables = {**os.environ, MARK: task.task_id}
+        with subprocess.Popen(["sleep", "1000"], env=variables, stdin=subprocess.DEVNULL) as left:
+            await provider.create_sandbox(git_world.call(task))
+            assert left.wait(10) == -signal.SIGKILL
+        assert git_world.logged("was still running for a backend that is gone")
+        assert "making ready" in git_world.lines
 
 
 async def test_a_set_up_that_is_not_executable_is_said(git_world: World) -> None:
