@@ -88,6 +88,7 @@ class Commands:
             raise wrong_values(("title", why))
 
         def patch(draft: Draft) -> None:
+            draft.unnoticed = request.title is None
             if request.title is not None and request.title != draft.task.title:
                 draft.record(HistoryKind.TASK_RENAMED, title=request.title, before=draft.task.title)
                 draft.set(title=request.title)

@@ -54,6 +54,8 @@ class Draft:
         self.free_branch = False
         self.leftover: LeftoverRow | None = None
         self.leftover_gone = False
+        self.unnoticed = False
+        """What is changed is what a person has seen of the task, which is no change of the task itself."""
         self.new_keys: dict[str, dict[str, ItemKey]] = {}
         self._before = state
         self._keys = item_keys or {}
@@ -212,7 +214,7 @@ class Draft:
             self.set_session(
                 session_id,
                 revision=session.revision + 1,
-                updated_at=session.updated_at if new else self.now,
+                updated_at=session.updated_at if new or self.unnoticed else self.now,
             )
         changed = self.task is not self._before.task
         if changed:
@@ -269,7 +271,7 @@ class Draft:
             stages_done=sum(stage.state is StageState.DONE for stage in task.stages),
             needs_input=len(open_requests),
             permissions=tuple(permissions),
-            updated_at=self.now,
+            updated_at=task.updated_at if self.unnoticed else self.now,
             revision=self._before.task.revision + 1,
         )
 

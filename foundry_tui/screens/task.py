@@ -166,6 +166,9 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
 
     def context(self) -> Context:
         task, creation, session = self.record, self.creation, self.session
+        if self.store.gone(self.task_id):
+            # It is shown as it was, and nothing can be done with it.
+            task = session = None
         asked = open_permissions(task, session.session_id if session else None) if task is not None else ()
         return Context(
             screen=TASK,
@@ -256,14 +259,15 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
     def _show_header(self, task: TaskSummary | None) -> None:
         store, creation = self.store, self.creation
         list_freshness = self.foundry.store.freshness()
-        told = list_freshness if creation is not None else store.freshness(Topic(TopicKind.TASK, self.task_id))
+        gone = store.gone(self.task_id)
+        told = list_freshness if creation is not None or gone else store.freshness(Topic(TopicKind.TASK, self.task_id))
         if self._stands:
             self.show_away(*(() if task is None else (list_freshness, told)))
         self._header.show(
             task,
             told,
             creation=creation_word(str(creation.state), list_freshness) if creation is not None else None,
-            gone=store.gone(self.task_id),
+            gone=gone,
         )
 
     def _show_steps(self, task: TaskSummary | None) -> None:
@@ -328,7 +332,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
 
     def _show_turn(self) -> None:
         task, session = self.record, self.session
-        if task is None:
+        if task is None or self.store.gone(self.task_id):
             self._turn.show("", "plain", "")
             self.give_place()
             return
@@ -374,7 +378,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
             starting=app.starting,
         )
         self._face.show(face, self._keys(*face.actions) if face is not None else ())
-        self._writable = why_no_writing(self.context()) is None and not store.gone(self.task_id)
+        self._writable = why_no_writing(self.context()) is None
         if session is not None:
             self._composer.placeholder = PLACEHOLDERS[session.status]
 

@@ -73,6 +73,8 @@ def sentence(event: HistoryEvent) -> str:
     """What happened, in a few words."""
     stage = event.payload.get("stage")
     name = STEP_NAMES[StageName(stage)] if stage in _STAGES else str(stage or "")
+    if event.kind is HistoryKind.PROVISION_RESUMED and event.payload.get("done"):
+        return f"{name} was done before"
     return _SENTENCES[event.kind].format(stage=name)
 
 

@@ -106,6 +106,8 @@ def face_of(
         )
     if not known:
         return Face(glyph=glyphs.queued, headline="Loading the conversation", tone="active")
+    if session.status is SessionStatus.CLOSED:
+        return Face(glyph=glyphs.archived, headline="Nothing was said here")
     return Face(glyph=glyphs.ready, headline="Nothing said yet", actions=("write",))
 
 
@@ -235,11 +237,11 @@ def open_permissions(task: TaskSummary, session_id: str | None) -> tuple[Permiss
 
 
 def chosen_session(sessions: Sequence[SessionSummary], wanted: str | None) -> SessionSummary | None:
-    """The session of this id; failing that the first that is not closed; failing that the last."""
+    """The session of this id; failing that the first that is not closed; failing that the first."""
     for session in sessions:
         if session.session_id == wanted:
             return session
     for session in sessions:
         if session.status is not SessionStatus.CLOSED:
             return session
-    return sessions[-1] if sessions else None
+    return sessions[0] if sessions else None

@@ -12,7 +12,7 @@ from textual.widgets import Input
 from foundry_tui import task_actions
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.client.store import Store
-from foundry_tui.contract.events import EventName, Topic, TopicKind
+from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.records import (
     ErrorKind,
@@ -520,6 +520,22 @@ async def test_scrolled_up_it_counts_the_lines_below() -> None:
         assert f"{page + 2} lines below" in text_of(on, TurnLine)
         await on.press("G")
         assert "below" not in text_of(on, TurnLine)
+
+
+async def test_a_task_that_was_deleted_elsewhere_is_that_and_nothing_else() -> None:
+    store = scenes.status_scene(TaskStatus.KILLED)
+    async with opened(store) as on:
+        assert "Killed" in text_of(on, TurnLine)
+        for topic in (TASKS, TASK_TOPIC):
+            store.apply(topic, EventName.TASK_REMOVED, TaskRemoved(task_id=TASK), 90)
+        await on.flush()
+        assert "This task was deleted elsewhere" in text_of(on)
+        assert "live" in text_of(on, TaskHeader)
+        assert not on.app.screen.query_one(TurnLine).display
+        on.commands.calls.clear()
+        await on.press("x", "r", "i", "a")
+        assert is_on(on, TaskScreen)
+        assert on.commands.calls == []
 
 
 async def test_the_stage_log_follows_what_is_printed() -> None:

@@ -13,6 +13,7 @@ from foundry_tui.contract.records import (
     HistoryKind,
     Prompt,
     PromptState,
+    SessionStatus,
     StageState,
     TranscriptItem,
     TranscriptKind,
@@ -22,12 +23,15 @@ from foundry_tui.contract.status import StageName, TaskStatus
 from foundry_tui.view.branch_rules import branch_problem
 from foundry_tui.view.details import facts
 from foundry_tui.view.diffs import DiffMark, counts, edit_lines, patch_lines
+from foundry_tui.view.glyphs import UNICODE
 from foundry_tui.view.history import details, sentence
 from foundry_tui.view.line_index import LineIndex
 from foundry_tui.view.new_task import is_url
 from foundry_tui.view.stepper import StepState, failure, spent_text, steps
+from foundry_tui.view.task_faces import chosen_session, face_of
 from foundry_tui.view.transcript import blocks, entry_of, first_difference, prompts_by_item
-from tests.app.factories import NOW, SECOND, make_detail, make_error
+from tests.app.factories import NOW, SECOND, make_detail, make_error, make_session, make_task
+from tests.app.harness import LIVE
 
 
 def item(index: int, body: str = "x", kind: TranscriptKind = TranscriptKind.MESSAGE) -> TranscriptItem:
@@ -213,3 +217,13 @@ def test_every_history_kind_has_words(kind: HistoryKind) -> None:
 )
 def test_what_is_a_git_url(text: str, url: bool) -> None:
     assert is_url(text) is url
+
+
+def test_what_has_ended_opens_at_its_first_session_and_offers_no_writing() -> None:
+    first, second = (make_session(number, status=SessionStatus.CLOSED) for number in (1, 2))
+    assert chosen_session((first, second), None) is first
+    assert chosen_session((first, second), second.session_id) is second
+    task = make_task(1, TaskStatus.KILLED)
+    face = face_of(task, second, LIVE, UNICODE, NOW, gone=False, known=True, said=False)
+    assert face is not None
+    assert (face.headline, face.actions) == ("Nothing was said here", ())
