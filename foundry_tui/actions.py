@@ -481,7 +481,7 @@ _EVERYWHERE: Sequence[Action] = (
         "App",
         _A,
     ),
-    Action("quit", "ctrl+q", "quit", "Leave; the backend goes on working.", "App", _A, footer=23, priority=True),
+    Action("quit", "ctrl+q", "quit", "Leave Foundry.", "App", _A, footer=23, priority=True),
 )
 
 ACTIONS: tuple[Action, ...] = (

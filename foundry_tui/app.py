@@ -71,6 +71,8 @@ class Options(Struct, frozen=True, kw_only=True):
     """Send OSC 9 or OSC 777 with a notification."""
     repo: str | None = None
     """The repository of the folder that the app was started in: a path, first in the new-task dialog."""
+    lasting: bool = True
+    """The backend goes on when the app is left."""
 
 
 def _everything() -> type[Provider]:
@@ -127,6 +129,8 @@ class FoundryApp(TaskActions):
         self.sessions_asked = {}
         self._to_ask = deque()
         self._live = asyncio.Event()
+        self.looked_at: str | None = None
+        """The task whose screen was on top last, until the list has its cursor there."""
         self.starting = False
         """Whether our own backend is being started, or found to run."""
         self.notifying = self.options.notifications
@@ -355,6 +359,9 @@ class FoundryApp(TaskActions):
         screen = self.screen
         if key == "ctrl+c":
             self.action_help_quit()
+        elif key == "escape":
+            # Pressed once too often on the way out of everything; nobody wonders that nothing happens.
+            return
         elif isinstance(screen, FoundryScreen) and not screen.writing:
             context = screen.context()
             action = actions.with_key(context, key, self.options.keymap)
@@ -375,7 +382,8 @@ class FoundryApp(TaskActions):
 
     def action_help_quit(self) -> None:
         """With `ctrl+c` and nothing selected that it would copy."""
-        words = f"{self._keys_told('quit')} leaves Foundry; the backend goes on working."
+        after = "the backend goes on working" if self.options.lasting else "what you see here ends with it"
+        words = f"{self._keys_told('quit')} leaves Foundry; {after}."
         self.reply(words, "Nothing is selected", severity="warning")
 
     async def action_leave(self) -> None:

@@ -37,7 +37,7 @@ def run_demo(world: World, settings: Settings) -> int:
             await anyio.sleep(CUT_AT / world.speed)
             await line.cut(CUT_FOR / world.speed)
 
-    chosen = options(settings, str(world.repository("shop")))
+    chosen = replace(options(settings, str(world.repository("shop"))), lasting=False)
     if len(world.story.openings) > FAST_FROM:
         # news of hundreds of tasks at once would hide the list
         chosen = replace(chosen, notifications=False)

@@ -45,7 +45,7 @@ class Duration(click.ParamType[float]):
 
 
 class Goal(click.ParamType["TaskStatus | StageName"]):
-    """A status or a stage that can be waited for."""
+    """A status or a stage that can be waited for, by its name or by the word that people read."""
 
     name = "status|stage"
 
@@ -54,9 +54,13 @@ class Goal(click.ParamType["TaskStatus | StageName"]):
             return TaskStatus(value)
         if value in StageName.__members__.values():
             return StageName(value)
-        return self.fail(
-            f"{value!r} is no status or stage; there are: {', '.join([*StageName, *TaskStatus])}", param, ctx
-        )
+        from foundry_tui.view.labels import STATUS_WORDS
+
+        words = {word: status for status, word in STATUS_WORDS.items()}
+        if value in words:
+            return words[value]
+        known = f"{', '.join(words)}, or as --json has them: {', '.join([*StageName, *TaskStatus])}"
+        return self.fail(f"{value!r} is no status or stage; there are: {known}", param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         return [CompletionItem(str(goal)) for goal in (*StageName, *TaskStatus) if goal.startswith(incomplete)]

@@ -209,6 +209,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
             self._show_face()
 
     def on_screen_resume(self, _: events.ScreenResume) -> None:
+        self.foundry.looked_at = self.task_id
         self._leave_if_discarded()
 
     def _leave_if_discarded(self) -> bool:

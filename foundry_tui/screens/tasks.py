@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.timer import Timer
@@ -80,6 +80,13 @@ class TasksScreen(AwayScreen[object]):
 
     def on_unmount(self) -> None:
         self._hold_peek(None)
+
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        super().on_screen_resume(event)
+        task_id, self.foundry.looked_at = self.foundry.looked_at, None
+        self._list.settle()
+        if task_id in self._list.order.position:
+            self._list.put_cursor(task_id)
 
     # What is here.
 

@@ -116,7 +116,7 @@ async def test_f1_tells_the_keys_of_where_one_is(opens: tuple[str, ...], has: st
         assert isinstance(on.app.screen, HelpScreen)
         page = " ".join(str(on.app.screen.query_one("#help-text", Static).render()).split())
         assert has in page and lacks not in page
-        assert "Leave; the backend goes on working." in page
+        assert "Leave Foundry." in page
         await on.press("f1")
         assert not isinstance(on.app.screen, HelpScreen)
 
@@ -153,6 +153,12 @@ async def test_ctrl_c_says_how_to_leave(opens: tuple[str, ...]) -> None:
         assert on.app.is_running
 
 
+async def test_ctrl_c_says_that_a_demo_ends_when_it_is_left() -> None:
+    async with stage(a_store(), options=Options(lasting=False, bell=False, terminal_notifications=False)) as on:
+        await on.press("ctrl+c")
+        assert messages(on) == ["^q leaves Foundry; what you see here ends with it."]
+
+
 async def test_ctrl_c_copies_what_is_selected() -> None:
     async with stage(a_store()) as on:
         await on.press("n", "a", "b", "shift+left", "ctrl+c")
@@ -176,7 +182,6 @@ async def test_q_leads_back_and_from_the_list_out() -> None:
     [
         ("z", "z does nothing here. ? or f1 shows what does."),
         ("u", "Not now: there is nothing to undo."),
-        ("escape", "Not now: nothing is open over the list."),
         ("tab", "Not now: no task waits for you."),
         ("f5", "f5 does nothing here. ? or f1 shows what does."),
     ],
@@ -185,6 +190,13 @@ async def test_a_key_without_effect_says_why(key: str, said: str) -> None:
     async with stage(a_store()) as on:
         await on.press(key, key)
         assert messages(on) == [said], "once, however often it is pressed"
+
+
+async def test_escape_once_too_often_says_nothing() -> None:
+    async with stage(a_store()) as on:
+        await on.press("enter", "escape", "escape", "escape")
+        assert isinstance(on.app.screen, TasksScreen)
+        assert messages(on) == []
 
 
 async def test_what_came_of_a_key_stands_where_what_came_of_the_last_stood() -> None:

@@ -141,6 +141,20 @@ async def test_the_highlighted_row_stays_on_the_screen_when_the_list_becomes_sma
         assert before in marked
 
 
+async def test_the_list_is_left_where_one_comes_back_to() -> None:
+    async with stage(many_tasks(60), size=(100, 24)) as s:
+        s.store.create(CreateTask(repo="/code/shop", prompt="Mend the gate", task_id=task_id(99), session_id="s99"))
+        s.app.open_task(task_id(99))
+        await s.flush()
+        await s.press("escape")
+        assert the_list(s).cursor == task_id(99)
+        s.app.open_task(task_id(50))
+        await s.press("escape")
+        assert cursor(s) == "Task 50"
+        (marked,) = [line for line in text_of(s, TaskList).splitlines() if line.startswith("▌")]
+        assert "Task 50" in marked
+
+
 async def test_home_end_pages_and_groups() -> None:
     async with stage(many_tasks(200), size=(100, 24)) as s:
         await s.press("end")

@@ -25,7 +25,7 @@ def test_what_is_waited_for_is_reached(shared: Cli, goal: str) -> None:
 
 def test_a_stage_that_was_passed_is_met_at_once(shared: Cli) -> None:
     task_id = shared.create("already there")["task_id"]
-    for goal in ("ensure_name", "init_create_sandbox", "running", "idle"):
+    for goal in ("ensure_name", "init_create_sandbox", "sandbox", "running", "working", "idle", "ready"):
         assert shared("watch", task_id, "--for", goal, code=0).err == ""
 
 
