@@ -359,10 +359,8 @@ class FoundryApp(TaskActions):
         screen = self.screen
         if key == "ctrl+c":
             self.action_help_quit()
-        elif key == "escape":
-            # Pressed once too often on the way out of everything; nobody wonders that nothing happens.
-            return
-        elif isinstance(screen, FoundryScreen) and not screen.writing:
+        # Out of everything one presses escape once too often, and wonders at nothing.
+        elif isinstance(screen, FoundryScreen) and not screen.writing and key != "escape":
             context = screen.context()
             action = actions.with_key(context, key, self.options.keymap)
             label = key_label(key, ascii_only=self.options.ascii)
@@ -476,7 +474,12 @@ class FoundryApp(TaskActions):
         self.run_worker(self.start_backend(), group="backend")
 
     def action_toggle_theme(self) -> None:
-        self.theme = themes.opposite(self.theme)
+        self.choose_theme(themes.opposite(self.theme))
+
+    def choose_theme(self, name: str) -> None:
+        """Take a theme until the app is left, and say how to keep it."""
+        self.theme = name
+        self.reply(f'To keep it, say theme = "{name}" in the file that `foundry config show` names.', f"Theme {name}")
 
     def action_toggle_notifications(self) -> None:
         self.notifying = not self.notifying

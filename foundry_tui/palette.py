@@ -112,10 +112,8 @@ class Everything(Provider):
         return cast("str", Content(told))
 
     def _themes(self) -> list[tuple[str, Callable[[], None]]]:
-        def choose(name: str) -> None:
-            self.app.theme = name
-
-        return [(f"Theme: {name}", partial(choose, name)) for name in sorted(self.app.available_themes)]
+        foundry = self.foundry
+        return [(f"Theme: {name}", partial(foundry.choose_theme, name)) for name in sorted(foundry.available_themes)]
 
 
 def _label(task: TaskSummary) -> str:

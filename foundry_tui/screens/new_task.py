@@ -262,7 +262,8 @@ class NewTaskScreen(FoundryDialog[None]):
     def _repo_candidates(self, state: TargetState) -> list[DropdownItem]:
         typed = state.text[: state.cursor_position]
         known = [location(repo) for repo in ordered(self.foundry.store.repos.values(), self.foundry.options.repo)]
-        return [DropdownItem(path) for path in (*known, *folders_below(typed, self._folder)) if path != typed]
+        places = dict.fromkeys((*known, *folders_below(typed, self._folder)))
+        return [DropdownItem(place) for place in places if place != typed]
 
     def _base_candidates(self, _: TargetState) -> list[DropdownItem]:
         repo = self.place.repo

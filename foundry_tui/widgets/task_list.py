@@ -166,8 +166,7 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         if self.cursor is None or self.cursor not in position:
             self.put_cursor(self.order.nearest(0))
             return
-        lines = self.order.lines
-        line = position[self.cursor]
+        lines, line = self.order.lines, position[self.cursor]
         step = 1 if by > 0 else -1
         left = abs(by)
         while left:
