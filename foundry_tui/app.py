@@ -479,7 +479,7 @@ class FoundryApp(TaskActions):
     def choose_theme(self, name: str) -> None:
         """Take a theme until the app is left, and say how to keep it."""
         self.theme = name
-        self.reply(f'To keep it, say theme = "{name}" in the file that `foundry config show` names.', f"Theme {name}")
+        self.reply(f'To keep it, say theme = "{name}" in the file that `foundry config path` names.', f"Theme {name}")
 
     def action_toggle_notifications(self) -> None:
         self.notifying = not self.notifying
