@@ -37,15 +37,17 @@ class Settings:
     max_provisioning: int = DEFAULT_MAX_PROVISIONING
     provider: str | None = None
 
-    @property
-    def max_backoff_ms(self) -> int:
-        """No wait is longer than this."""
-        return max(MAX_BACKOFF_MS, self.backoff_ms)
-
     def backoff(self, attempt: int, jitter: float) -> int:
         """Milliseconds to wait after this attempt failed: the doubled wait, and by `jitter` up to as much again."""
-        wait: int = self.backoff_ms * 2 ** min(attempt - 1, 20)
-        return min(self.max_backoff_ms, round(wait * (1 + jitter)))
+        wait: int = self.backoff_ms * 2 ** min(max(attempt - 1, 0), 20)
+        return min(max(MAX_BACKOFF_MS, self.backoff_ms), round(wait * (1 + jitter)))
+
+    def is_due(self, at: int | None, attempt: int, now: int) -> bool:
+        """Whether it is time for the attempt after this one, which was to be made `at`.
+
+        A time further away than the longest wait is one that a clock set back left behind.
+        """
+        return at is None or not now < at <= now + self.backoff(attempt, 1.0)
 
 
 def read_settings(environ: Mapping[str, str], max_provisioning: int | None = None) -> Settings:

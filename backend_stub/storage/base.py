@@ -68,8 +68,8 @@ class BranchTakenError(Exception):
 class Opening(Struct, frozen=True):
     """A session that could not be opened yet: attempts made, and when the next one is due."""
 
-    attempts: int
-    next_at: int
+    attempts: int = 0
+    next_at: int | None = None
 
 
 class Private(Struct, frozen=True, kw_only=True):

@@ -72,9 +72,9 @@ class Provisioning:
             if state.task.status not in PROVISIONING:
                 return None
             waits_until = state.private.next_attempt_at
-            now = self._means.chance.now()
-            # A time further away than any back-off is one that a clock set back left behind.
-            if waits_until is not None and now < waits_until <= now + self._means.settings.max_backoff_ms:
+            stages = state.task.stages
+            attempt = next((stage.attempt for stage in stages if stage.state is not StageState.DONE), 0)
+            if not self._means.settings.is_due(waits_until, attempt, self._means.chance.now()):
                 return waits_until
             step = await self._enter(actor, state)
             if step is None:

@@ -53,8 +53,8 @@ class Releasing:
         self.cut(state)
         await self._provisioning.ended(task_id)
         await self._sessions.ended(state)
-        now, waits_until = self._means.chance.now(), private.next_attempt_at
-        if waits_until is not None and now < waits_until <= now + self._means.settings.max_backoff_ms:
+        waits_until = private.next_attempt_at
+        if not self._means.settings.is_due(waits_until, private.release_attempt, self._means.chance.now()):
             return waits_until
         if not private.sandbox_wanted:
             await actor.commit(partial(_end, leftover=None, touched=False))

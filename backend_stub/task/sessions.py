@@ -233,9 +233,9 @@ class Sessions:
 
     async def _open_late(self, actor: TaskActor, provider: Provider, session_id: str) -> int | None:
         """One attempt to open a session that was asked for beside the first; when the next is due, if one follows."""
-        settings, now = self._means.settings, self._means.chance.now()
-        before = (await actor.state()).private.openings.get(session_id, Opening(0, now))
-        if now < before.next_at <= now + settings.max_backoff_ms:
+        settings = self._means.settings
+        before = (await actor.state()).private.openings.get(session_id, Opening())
+        if not settings.is_due(before.next_at, before.attempts, self._means.chance.now()):
             return before.next_at
 
         def wanted(draft: Draft) -> None:

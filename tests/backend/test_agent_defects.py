@@ -182,7 +182,7 @@ async def test_attempts_to_open_a_further_session_are_counted_over_restarts(plac
             while not await _is_noted(backend, task_id, life + 1, attempts):
                 await anyio.lowlevel.checkpoint()
         assert made == life + 1
-        place.clock.step += 2 * patient.max_backoff_ms
+        place.clock.step += patient.backoff(attempts, 1.0)
     async with place.backend(odd(place), patient) as backend:
         await backend.commands.prompt(session_id, CreatePrompt(prompt_id="again", text="Is there room now?"))
         await session_of(backend, session_id, lambda each: {one.state for one in each.prompts} == {"answered"})

@@ -147,6 +147,16 @@ async def test_a_clock_set_back_holds_up_neither_back_off_nor_deadline(place: Pl
     assert done.stages[1].finished_at is not None
 
 
+async def test_a_clock_set_back_by_little_makes_no_wait_longer(place: Place) -> None:
+    place.script = place.folder / "script.json"
+    place.script.write_bytes(encode({"default": {"create_sandbox": {"fail": "no room", "times": 1}}}))
+    async with place.backend(place.provider(), settings(backoff_ms=200)) as backend:
+        task_id = await place.create(backend)
+        await until(backend, task_id, lambda task: task.history[-1].kind is HistoryKind.STAGE_RETRYING)
+        place.clock.step = -30_000
+        await until(backend, task_id, has_status(TaskStatus.IDLE))
+
+
 async def test_a_clock_set_forward_ends_no_attempt_that_a_restart_cut(place: Place) -> None:
     place.script = place.folder / "script.json"
     place.script.write_bytes(encode({"default": {"create_sandbox": {"hang": "before", "times": 1}}}))
