@@ -28,8 +28,10 @@ def test_goals_are_statuses_and_stages() -> None:
     goal = Goal()
     assert goal.convert("running", None, None) is TaskStatus.RUNNING
     assert goal.convert("create_sandbox", None, None) is StageName.CREATE_SANDBOX
-    with pytest.raises(click.BadParameter, match="there are: ensure_name"):
-        goal.convert("ready", None, None)
+    assert goal.convert("ready", None, None) is TaskStatus.IDLE
+    assert goal.convert("sandbox", None, None) is TaskStatus.CREATE_SANDBOX
+    with pytest.raises(click.BadParameter, match=r"there are: queued, name, .* ensure_name"):
+        goal.convert("finished", None, None)
 
 
 def task(task_id: str, branch: str | None = None, status: TaskStatus = TaskStatus.IDLE) -> TaskSummary:

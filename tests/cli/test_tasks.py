@@ -67,7 +67,7 @@ def test_a_prompt_from_a_file(shared: Cli, tmp_path: Path) -> None:
         (" \n\t",),
         ("-F", "/nowhere/at/all"),
         ("prompt", "-F", "-"),
-        ("prompt", "--wait", "ready"),
+        ("prompt", "--wait", "finished"),
         ("prompt", "--timeout", "soon"),
         ("prompt", "--nonsense"),
         ("one", "two"),
