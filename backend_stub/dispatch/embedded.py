@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 LONGEST_WAIT_MS = 60_000
 """However the clock was set meanwhile, nothing waits longer than this for its next run."""
+MOST_BESIDE = 4
+"""Times the limit of a lane: so many run at once at most, however long they take."""
 AFTER_FAULT_MS = 1_000
 """Wait before running again what could not be committed."""
 
@@ -34,8 +36,8 @@ class Lane:
     """Runs `run(key)` for every key that is woken, first come first served.
 
     `run` returns when to wake the key again (milliseconds since the epoch), or None. At least once, one at a time for a
-    key, at most `limit` at once; a key that waits for its time holds no place, nor does a run that goes on for more
-    than `patience` seconds: what hangs must not keep the others waiting.
+    key, at most `limit` at once; a key that waits for its time holds no place. What hangs must not keep the others
+    waiting: a run that goes on for more than `patience` seconds holds no place, until there are `MOST_BESIDE` as many.
     """
 
     def __init__(
@@ -126,7 +128,7 @@ class Lane:
 
     def _taken(self) -> int:
         """How many places are taken."""
-        if self._patience == math.inf:
+        if self._patience == math.inf or len(self._running) >= MOST_BESIDE * self._limit:
             return len(self._running)
         since = anyio.current_time() - self._patience
         return sum(run.began > since for run in self._running.values())

@@ -74,7 +74,8 @@ class Guard:
         except asyncio.CancelledError:
             # The backend stops. What was asked for may be done all the same, so there is no answer: who asks again
             # by the same id learns which.
-            scope["state"][CUT]()
+            if (cut := scope.get("state", {}).get(CUT)) is not None:
+                cut()
             raise
         finally:
             if status is not None:

@@ -59,7 +59,7 @@ class JoiningTransport(asyncio.Transport):
     def _send(self, body: bytes = b"") -> None:
         if self._head:
             head, self._head = self._head, b""
-            self._transport.writelines((head, body))
+            self._transport.write(head + body)
 
 
 class Protocol(H11Protocol):

@@ -27,13 +27,14 @@ TOUCHED = 500
 class Beat(Struct, frozen=True):
     """The database's name, the seq of its last commit, and the time in milliseconds since the epoch.
 
-    `written` is the system's own time of that moment, whatever time the backend goes by.
+    `written` is the system's own time of that moment, whatever time the backend goes by; `inode` names the file.
     """
 
     database: str
     seq: int
     at: int
     written: int = 0
+    inode: int = 0
 
 
 class Pulse:
@@ -41,6 +42,7 @@ class Pulse:
 
     def __init__(self, folder: Path) -> None:
         self._handle = os.open(folder / FILE_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        self._inode = os.fstat(self._handle).st_ino
 
     def last(self) -> Beat | None:
         """The last beat; None when there was none, or what is there is none."""
@@ -50,12 +52,16 @@ class Pulse:
             return None
 
     def is_untouched(self, last: Beat) -> bool:
-        """Whether nobody but a backend has written the file: a copy can have its every time but that of its change."""
-        return abs(os.fstat(self._handle).st_ctime_ns // 1_000_000 - last.written) <= TOUCHED
+        """Whether this is the file that a backend wrote, and nobody else since.
+
+        A copy is another file; one that was copied into this file can have its every time but that of its change.
+        """
+        found = os.fstat(self._handle)
+        return found.st_ino == last.inode and abs(found.st_ctime_ns // 1_000_000 - last.written) <= TOUCHED
 
     def beat(self, database: str, seq: int, at: int) -> None:
         """Note it, from any thread. It is not forced to the disk, and a disk that refuses it costs no commit."""
-        beat = Beat(database, seq, at, time.time_ns() // 1_000_000)
+        beat = Beat(database, seq, at, time.time_ns() // 1_000_000, self._inode)
         with suppress(OSError):
             os.pwrite(self._handle, msgspec.json.encode(beat).ljust(ROOM), 0)
 

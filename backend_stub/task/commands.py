@@ -16,7 +16,7 @@ from backend_stub.task.actor import Actors, TaskActor, UnknownTaskError
 from backend_stub.task.draft import Draft
 from backend_stub.task.naming import check_title
 from backend_stub.task.release import Releasing, cancel_stages
-from backend_stub.task.sessions import OPEN_STATES, Sessions, settle_idle
+from backend_stub.task.sessions import OPEN_STATES, Sessions, forget_opening, settle_idle
 from foundry_tui.contract.ids import is_id
 from foundry_tui.contract.records import (
     ErrorKind,
@@ -88,7 +88,6 @@ class Commands:
             raise wrong_values(("title", why))
 
         def patch(draft: Draft) -> None:
-            draft.unnoticed = request.title is None
             if request.title is not None and request.title != draft.task.title:
                 draft.record(HistoryKind.TASK_RENAMED, title=request.title, before=draft.task.title)
                 draft.set(title=request.title)
@@ -364,6 +363,7 @@ def _close(draft: Draft, session: SessionSummary, error: TaskError) -> None:
         return
     draft.fail_prompts(session.session_id, OPEN_STATES, error)
     draft.set_session(session.session_id, status=SessionStatus.CLOSED, error=None)
+    forget_opening(draft, session.session_id)
     draft.record(HistoryKind.SESSION_CLOSED, session_id=session.session_id)
 
 

@@ -1,5 +1,6 @@
 """A change of one task in the making: pure, checked against the state machine, sealed into one commit."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -32,7 +33,7 @@ MAX_LINES = 5_000
 MAX_LINE = 4_000
 """Characters kept of a stage log line."""
 KEPT_PERMISSIONS = 50
-"""Permissions kept in a task's record, beside those that are open and those of a turn in progress."""
+"""Permissions of one session kept in a task's record; open ones are always kept."""
 
 
 class Draft:
@@ -54,8 +55,6 @@ class Draft:
         self.free_branch = False
         self.leftover: LeftoverRow | None = None
         self.leftover_gone = False
-        self.unnoticed = False
-        """What is changed is what a person has seen of the task, which is no change of the task itself."""
         self.new_keys: dict[str, dict[str, ItemKey]] = {}
         self._before = state
         self._keys = item_keys or {}
@@ -214,7 +213,7 @@ class Draft:
             self.set_session(
                 session_id,
                 revision=session.revision + 1,
-                updated_at=session.updated_at if new or self.unnoticed else self.now,
+                updated_at=session.updated_at if new else self.now,
             )
         changed = self.task is not self._before.task
         if changed:
@@ -248,15 +247,6 @@ class Draft:
             (each for each in task.stages if each.name is stage_name and each.state is StageState.RUNNING), None
         )
         open_requests = [each for each in task.permissions if each.state is PermissionState.OPEN]
-        permissions: Sequence[Permission] = task.permissions
-        if len(permissions) > KEPT_PERMISSIONS:
-            recent = {each.permission_id for each in permissions[-KEPT_PERMISSIONS:]}
-            at_turn = {each.session_id for each in task.sessions if each.status is SessionStatus.RUNNING}
-            permissions = [
-                each
-                for each in permissions
-                if each.permission_id in recent or each.state is PermissionState.OPEN or each.session_id in at_turn
-            ]
         self.task = replace(
             task,
             stage=None
@@ -270,8 +260,8 @@ class Draft:
             ),
             stages_done=sum(stage.state is StageState.DONE for stage in task.stages),
             needs_input=len(open_requests),
-            permissions=tuple(permissions),
-            updated_at=task.updated_at if self.unnoticed else self.now,
+            permissions=_kept(task.permissions),
+            updated_at=self.now,
             revision=self._before.task.revision + 1,
         )
 
@@ -279,6 +269,19 @@ class Draft:
         session = self.session(session_id)
         fields = {name: getattr(session, name) for name in SessionSummary.__struct_fields__}
         return SessionState(**fields, prompts=self.prompts.get(session_id, ()))
+
+
+def _kept(permissions: Sequence[Permission]) -> tuple[Permission, ...]:
+    """Those that are open, and the last of each session: what one asks takes no answer from another's turn."""
+    if len(permissions) <= KEPT_PERMISSIONS:
+        return tuple(permissions)
+    later: Counter[str] = Counter()
+    kept = []
+    for each in reversed(permissions):
+        later[each.session_id] += 1
+        if later[each.session_id] <= KEPT_PERMISSIONS or each.state is PermissionState.OPEN:
+            kept.append(each)
+    return tuple(reversed(kept))
 
 
 def running_sessions(task: TaskDetail) -> int:

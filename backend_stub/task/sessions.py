@@ -23,6 +23,7 @@ from foundry_tui.contract.records import (
     PromptState,
     SessionStatus,
     SessionSummary,
+    StageState,
     TaskDetail,
     TaskError,
     TranscriptKind,
@@ -34,7 +35,7 @@ ATTACHING = 16
 TELLING = 10
 """Seconds that an agent has to take the news that a turn was stopped or a session closed."""
 
-_TURNS = READY | {TaskStatus.ERROR}
+_TURNS = READY | PROVISIONING | {TaskStatus.ERROR}
 """What the task may be while a turn is in progress."""
 OPEN_STATES = frozenset({PromptState.QUEUED, PromptState.DELIVERED})
 
@@ -108,6 +109,7 @@ class Sessions:
             for session in draft.task.sessions:
                 if session.status is SessionStatus.RUNNING:
                     draft.fail_prompts(session.session_id, frozenset({PromptState.DELIVERED}), error)
+                    draft.cancel_permissions(session.session_id)
                     fail_session(draft, session.session_id, error)
             if draft.status in READY:
                 fail_task(draft, error)
@@ -129,7 +131,7 @@ class Sessions:
             held = draft.session(session_id)
             if held.status is SessionStatus.PENDING_CREATE and draft.status in PROVISIONING | READY:
                 draft.set_session(session_id, status=SessionStatus.READY, error=None)
-                _forget_opening(draft, session_id)
+                forget_opening(draft, session_id)
                 draft.record(HistoryKind.SESSION_READY, session_id=session_id)
 
         await actor.commit(ready)
@@ -202,10 +204,15 @@ class Sessions:
         while True:
             state = await actor.state()
             session = _session(state, session_id)
-            if session is None or not _goes_on(state.task, session) or not await self._attached(actor):
+            if session is None:
+                return None
+            goes_on = _goes_on(state.task, session)
+            if not (goes_on or self._is_to_tell(state.task, session_id)) or not await self._attached(actor):
                 return None
             provider = await self._provider(actor)
             await self._tell_agent(actor, provider, session_id)
+            if not goes_on:
+                return None
             if session.status in (SessionStatus.CLOSED, SessionStatus.ERROR):
                 return None
             if session.status in (SessionStatus.PENDING_PROVISION, SessionStatus.PENDING_CREATE):
@@ -217,6 +224,11 @@ class Sessions:
             if prompt is None:
                 return None
             await self._take_turn(actor, provider, prompt)
+
+    def _is_to_tell(self, task: TaskDetail, session_id: str) -> bool:
+        """Whether the agent of a task that failed, once it was ready, is to be told what was stopped or closed."""
+        was_ready = all(stage.state is StageState.DONE for stage in task.stages)
+        return task.status is TaskStatus.ERROR and was_ready and session_id in self._to_stop | self._to_close
 
     async def _tell_agent(self, actor: TaskActor, provider: Provider, session_id: str) -> None:
         """Tell the agent what was stopped or closed; that it cannot be told holds nobody up."""
@@ -261,7 +273,7 @@ class Sessions:
                         openings={**draft.private.openings, session_id: Opening(attempts, next_at)},
                     )
                     return next_at
-                _forget_opening(draft, session_id)
+                forget_opening(draft, session_id)
                 fail_session(draft, session_id, replace(error, stage=StageName.CREATE_SESSION))
                 return None
 
@@ -364,7 +376,7 @@ def become_ready(draft: Draft) -> None:
         draft.record(HistoryKind.TASK_IDLE)
 
 
-def _forget_opening(draft: Draft, session_id: str) -> None:
+def forget_opening(draft: Draft, session_id: str) -> None:
     """The session is opened, or will not be: the next time it is, attempts are counted anew."""
     if session_id in draft.private.openings:
         others = {other: opening for other, opening in draft.private.openings.items() if other != session_id}

@@ -63,7 +63,10 @@ class Goal(click.ParamType["TaskStatus | StageName"]):
         return self.fail(f"{value!r} is no status or stage; there are: {known}", param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return [CompletionItem(str(goal)) for goal in (*StageName, *TaskStatus) if goal.startswith(incomplete)]
+        from foundry_tui.view.labels import STATUS_WORDS
+
+        goals = dict.fromkeys((*STATUS_WORDS.values(), *StageName, *TaskStatus))
+        return [CompletionItem(str(goal)) for goal in goals if goal.startswith(incomplete)]
 
 
 class TaskRef(click.ParamType[str]):

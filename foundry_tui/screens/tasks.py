@@ -81,8 +81,7 @@ class TasksScreen(AwayScreen[object]):
     def on_unmount(self) -> None:
         self._hold_peek(None)
 
-    def on_screen_resume(self, event: events.ScreenResume) -> None:
-        super().on_screen_resume(event)
+    def on_screen_resume(self, _: events.ScreenResume) -> None:
         task_id, self.foundry.looked_at = self.foundry.looked_at, None
         self._list.settle()
         if task_id in self._list.order.position:

@@ -145,6 +145,16 @@ class BackendProcess:
                         return self.get(f"/v1/tasks/{task_id}")
         raise AssertionError("the stream ended first")
 
+    def wait_line(self, task_id: str, text: str) -> None:
+        """Wait until the stage log has a line; told by events."""
+        with self.events(f"log:{task_id}") as events:
+            for event in events:
+                data = json.loads(event.data)
+                lines = data["lines"] if event.event == "snapshot" else [data] if event.event == "log" else []
+                if any(line["text"] == text for line in lines):
+                    return
+        raise AssertionError("the stream ended first")
+
     def kinds(self, task_id: str) -> list[str]:
         """The kinds of the task's history, in order."""
         return [event["kind"] for event in self.get(f"/v1/tasks/{task_id}/history")["events"]]

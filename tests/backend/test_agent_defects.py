@@ -5,15 +5,17 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
+from backend_stub.agents.base import Turn
 from backend_stub.agents.demo import DemoAgents
 from backend_stub.backend import Backend
 from backend_stub.providers.base import AgentError, Call, Release
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.task.sessions import ATTACHING
-from foundry_tui.contract.codec import decode
+from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import (
     HistoryKind,
+    Prompt,
     SessionDetail,
     SessionStatus,
     SessionSummary,
@@ -32,6 +34,8 @@ class Odd(DemoAgents):
     closed: anyio.Event
     attaching: Callable[[], Awaitable[None]] | None = None
     creating: Callable[[SessionSummary], Awaitable[None]] | None = None
+    following: Callable[[Prompt], Awaitable[None]] | None = None
+    stopped: list[str]
 
     async def attach(self, call: Call) -> None:
         if self.attaching is not None:
@@ -42,6 +46,14 @@ class Odd(DemoAgents):
         if self.creating is not None:
             await self.creating(session)
         await super().create_session(call, session)
+
+    async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:
+        if self.following is not None:
+            await self.following(prompt)
+        await super().follow(call, prompt, turn)
+
+    async def stop(self, call: Call, session_id: str) -> None:
+        self.stopped.append(session_id)
 
     async def close_session(self, call: Call, session_id: str) -> None:
         self.did.append(("closed", session_id))
@@ -60,7 +72,7 @@ def odd(place: Place) -> OddProvider:
     provider = place.provider(OddProvider)
     assert isinstance(provider, OddProvider)
     provider.agents = Odd(provider._world, provider._script, provider._play)
-    provider.agents.did, provider.agents.closed = [], anyio.Event()
+    provider.agents.did, provider.agents.closed, provider.agents.stopped = [], anyio.Event(), []
     return provider
 
 
@@ -212,6 +224,71 @@ async def test_a_prompt_to_a_session_that_could_not_be_opened_opens_it_again(pla
         done = await session_of(backend, session_id, lambda each: {one.state for one in each.prompts} == {"answered"})
         assert [one.prompt_id for one in done.prompts] == ["kept", "more"]
         assert done.error is None
+
+
+async def beside_a_failed_turn(place: Place, backend: Backend, agents: Odd, fails: anyio.Event) -> tuple[str, str]:
+    """A task that one turn has failed, and the session of another turn in it, which fails once `fails` is set."""
+
+    async def follow(prompt: Prompt) -> None:
+        if prompt.text == "late":
+            await fails.wait()
+        raise AgentError("lost my way" if prompt.text == "soon" else "no more tokens")
+
+    task_id = await place.create(backend)
+    await until(backend, task_id, has_status(TaskStatus.IDLE))
+    one = (await backend.commands.task(task_id)).sessions[0].session_id
+    two = (await backend.commands.add_session(task_id, CreateSession())).session_id
+    await session_of(backend, two, lambda each: each.status is SessionStatus.READY)
+    agents.following = follow
+    await backend.commands.prompt(two, CreatePrompt(prompt_id="late", text="late"))
+    await session_of(backend, two, lambda each: each.status is SessionStatus.RUNNING)
+    await backend.commands.prompt(one, CreatePrompt(prompt_id="soon", text="soon"))
+    await until(backend, task_id, has_status(TaskStatus.ERROR))
+    return task_id, two
+
+
+async def test_a_turn_that_fails_while_its_task_is_tried_again_is_told(place: Place) -> None:
+    provider, fails, looked = odd(place), anyio.Event(), anyio.Event()
+
+    async def look() -> None:
+        fails.set()
+        looked.set()
+        await anyio.sleep_forever()
+
+    async with place.backend(provider, settings()) as backend:
+        task_id, two = await beside_a_failed_turn(place, backend, provider.agents, fails)
+        provider.agents.attaching = look
+        await backend.commands.retry(task_id)
+        await looked.wait()
+        failed = await session_of(backend, two, lambda each: each.status is SessionStatus.ERROR)
+        assert [each.state for each in failed.prompts] == ["failed"]
+        assert (await backend.commands.task(task_id)).status is TaskStatus.CREATE_SESSION
+
+
+async def test_the_agent_is_told_to_stop_also_in_a_task_that_failed(place: Place) -> None:
+    provider = odd(place)
+    async with place.backend(provider, settings()) as backend:
+        _, two = await beside_a_failed_turn(place, backend, provider.agents, anyio.Event())
+        await backend.commands.stop(two)
+        await session_of(backend, two, lambda each: each.status is SessionStatus.READY)
+        await backend.commands.close_session(two)
+        await provider.agents.closed.wait()
+        assert provider.agents.stopped[0] == two
+        assert provider.agents.did == [("closed", two)]
+
+
+async def test_what_a_lost_agent_asked_is_asked_no_more(place: Place) -> None:
+    place.script = place.folder / "script.json"
+    place.script.write_bytes(encode({"default": {"turn": {"permission": "Run make?"}}}))
+    provider = odd(place)
+    async with place.backend(provider, settings()) as backend:
+        task_id = await place.create(backend)
+        await until(backend, task_id, lambda task: task.needs_input == 1)
+        assert provider.agents.on_lost is not None
+        await provider.agents.on_lost(task_id, "it crashed")
+        lost = await until(backend, task_id, has_status(TaskStatus.ERROR))
+        assert lost.needs_input == 0
+        assert [each.state for each in lost.permissions] == ["cancelled"]
 
 
 async def test_an_agent_is_told_of_a_session_that_was_closed_while_it_was_opened(place: Place) -> None:

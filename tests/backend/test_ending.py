@@ -45,20 +45,10 @@ def script(**default: Json) -> Json:
     return {"default": default, "tasks": [{"match": name, **calls} for name, (calls, _) in MOMENTS.items()]}
 
 
-def wait_for_line(backend: BackendProcess, task_id: str, text: str) -> None:
-    """Wait until the stage log has a line."""
-    with backend.events(f"log:{task_id}") as events:
-        for event in events:
-            data = json.loads(event.data)
-            lines = data["lines"] if event.event == "snapshot" else [data] if event.event == "log" else []
-            if any(line["text"] == text for line in lines):
-                return
-
-
 def wait_for_moment(backend: BackendProcess, name: str, task_id: str) -> None:
     line = MOMENTS[name][1]
     if line is not None:
-        wait_for_line(backend, task_id, line)
+        backend.wait_line(task_id, line)
     elif name == "in back-off.":
         with backend.events(f"task:{task_id}") as events:
             for event in events:

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from backend_stub.clock import Chance
-from backend_stub.dispatch.embedded import Lane
+from backend_stub.dispatch.embedded import MOST_BESIDE, Lane
 
 pytestmark = pytest.mark.anyio
 
@@ -65,6 +65,30 @@ async def test_a_place_is_kept_by_what_does_not_hang() -> None:
         with anyio.fail_after(10):
             await done.wait()
     assert most == 3
+
+
+async def test_however_many_hang_no_more_run_than_some_times_the_limit() -> None:
+    begun: list[str] = []
+    full = anyio.Event()
+
+    async def run(key: str) -> None:
+        begun.append(key)
+        if len(begun) == 2 * MOST_BESIDE:
+            full.set()
+        await anyio.sleep_forever()
+
+    async with serving(run, 2, 0.01) as lane:
+        for number in range(5 * MOST_BESIDE):
+            lane.wake(str(number))
+        with anyio.fail_after(10):
+            await full.wait()
+        # Long enough for many more to have lost their patience.
+        await anyio.sleep(0.1)
+        assert lane.running == len(begun) == 2 * MOST_BESIDE
+        lane.cancel(begun[0])
+        await lane.ended(begun[0])
+        await anyio.wait_all_tasks_blocked()
+        assert lane.running == len(begun) - 1 == 2 * MOST_BESIDE
 
 
 async def test_a_key_that_hangs_is_not_begun_again_beside_itself() -> None:

@@ -37,10 +37,9 @@ def test_a_killed_and_restarted_backend_goes_on_with_the_same_life(backend: Back
         assert first_event(backend, seen)[:2] == ("resumed", seen)
 
 
-@pytest.mark.parametrize("files", ["foundry.db*", "*"], ids=["database", "folder"])
-def test_an_older_copy_is_another_life_however_far_it_comes(
-    backend: BackendProcess, tmp_path: Path, files: str
-) -> None:
+@pytest.mark.parametrize("how", ["database", "folder", "moved"])
+def test_an_older_copy_is_another_life_however_far_it_comes(backend: BackendProcess, tmp_path: Path, how: str) -> None:
+    files = "foundry.db*" if how == "database" else "*"
     kept = backend.create("kept")["task_id"]
     backend.wait_task(kept, "idle")
     backend.stop()
@@ -52,7 +51,12 @@ def test_an_older_copy_is_another_life_however_far_it_comes(
     _, seen, snapshot = first_event(backend)
     backend.kill()
     time.sleep(max(0, copied + 2 * TOUCHED / 1000 - time.time()))
-    copy_database(tmp_path / "copy", backend.data, files)
+    if how == "moved":
+        shutil.copytree(backend.data / "demo", tmp_path / "copy" / "demo")
+        shutil.rmtree(backend.data)
+        (tmp_path / "copy").rename(backend.data)
+    else:
+        copy_database(tmp_path / "copy", backend.data, files)
     backend.start()
     while backend.get("/v1/tasks")["seq"] <= snapshot["seq"]:
         backend.wait_task(backend.create("made after the restoration")["task_id"], "idle")

@@ -310,9 +310,10 @@ def two_turns(backend: BackendProcess, first: Json, second: Json) -> tuple[str, 
     two = backend.post(f"/v1/tasks/{task_id}/sessions", {})["session_id"]
     wait_session(backend, two, "ready")
     for session_id, turn in ((one, first), (two, second)):
-        backend.set_script({"default": {"turn": turn}})
+        backend.set_script({"default": {"turn": {**turn, "log": [f"at work in {session_id}"]}}})
         prompt(backend, session_id)
-        wait_session(backend, session_id, "running")
+        # Only then has the turn read how it is to go.
+        backend.wait_line(task_id, f"at work in {session_id}")
     return task_id, one, two
 
 

@@ -1,16 +1,16 @@
 """Storage that fails: a clear error that names the path, nothing half-written, and the process stays whole."""
 
+import json
 import resource
+import socket
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-import httpx
 import pytest
 
 from foundry_tui.contract.ids import uuid7
@@ -124,17 +124,31 @@ def test_a_file_that_cannot_be_used_is_named_and_left_alone(backend: BackendProc
 def test_what_a_stop_does_not_wait_for_is_not_answered_and_may_have_been_done(backend: BackendProcess) -> None:
     backend.wait_task(backend.create()["task_id"], "idle")
     request = body(backend)
-    with closing(sqlite3.connect(backend.data / "foundry.db", isolation_level=None, check_same_thread=False)) as other:
+    document = json.dumps(request).encode()
+    head = b"POST /v1/tasks HTTP/1.1\r\nhost: foundry\r\ncontent-length: %d\r\n\r\n" % len(document)
+    path = backend.data / "foundry.db"
+    with (
+        closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other,
+        socket.socket(socket.AF_UNIX) as asked,
+        ThreadPoolExecutor() as threads,
+    ):
         other.execute("BEGIN IMMEDIATE")
-        # Longer than requests are waited for, shorter than the stop may take.
-        freed = threading.Timer(1.25, other.execute, ("ROLLBACK",))
-        with ThreadPoolExecutor() as threads:
-            answer = threads.submit(backend.http.post, "/v1/tasks", json=request)
-            backend.get("/v1/health")
-            freed.start()
-            assert backend.stop() == 0
-            assert isinstance(answer.exception(), httpx.TransportError)
-        freed.join()
+        asked.connect(str(backend.socket))
+        asked.sendall(head + document)
+        # What comes later is answered later, so that the backend is at it.
+        backend.get("/v1/health")
+
+        def answer() -> bytes:
+            try:
+                return asked.recv(65_536)
+            except ConnectionResetError:
+                return b""
+            finally:
+                other.execute("ROLLBACK")
+
+        answered = threads.submit(answer)
+        assert backend.stop() == 0
+        assert answered.result() == b""
     backend.start()
     assert backend.http.post("/v1/tasks", json=request).status_code in (200, 201)
     backend.wait_task(request["task_id"], "idle")

@@ -153,7 +153,6 @@ def test_patch_renames_and_marks(shared: BackendProcess) -> None:
     kinds = shared.kinds(task_id)
     read = json_of(shared.http.patch(f"/v1/tasks/{task_id}", json={"unread": False}))
     assert (read["unread"], read["title"], read["revision"]) == (False, "neu\u2028", before["revision"] + 2)
-    assert read["updated_at"] == task["updated_at"], "to read a task is not to change it"
     assert shared.kinds(task_id) == kinds, "unread marks leave no history"
     for nothing in ({}, {"title": None, "unread": None}, {"title": "neu\u2028"}, {"unread": False}):
         same = json_of(shared.http.patch(f"/v1/tasks/{task_id}", json=nothing))
