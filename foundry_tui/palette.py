@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TASKS_FOUND = 30
 """Tasks that one search brings at most; more letters bring the others."""
 LOOKED_AT_AT_ONCE = 500
+"""Tasks of which a search looks at all at once, between which it may have found enough."""
 TASKS_OFFERED = 5
 """Tasks offered before anything is typed: those that come first in the list."""
 

@@ -76,9 +76,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
         self._session_id: str | None = None
         self._wanted: str | None = None
         self._spinner: Timer | None = None
-        self._stands = False
-        self._writable = False
-        self._refused = False
+        self._stands = self._writable = self._refused = False
         self._last: TaskSummary | None = None
 
     # What stands on the screen.
@@ -149,8 +147,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
         """The task as far as it is known: whole, or as lists have it, or not at all; a deleted one as it was last."""
         store = self.store
         known = store.detail(self.task_id) or store.tasks.get(self.task_id)
-        if known is not None:
-            self._last = known
+        self._last = known or self._last
         return known or (self._last if store.gone(self.task_id) else None)
 
     @property
@@ -259,8 +256,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
 
     def _show_header(self, task: TaskSummary | None) -> None:
         store, creation = self.store, self.creation
-        list_freshness = self.foundry.store.freshness()
-        gone = store.gone(self.task_id)
+        list_freshness, gone = self.foundry.store.freshness(), store.gone(self.task_id)
         told = list_freshness if creation is not None or gone else store.freshness(Topic(TopicKind.TASK, self.task_id))
         if self._stands:
             self.show_away(*(() if task is None else (list_freshness, told)))
