@@ -1,9 +1,9 @@
 """What an agent runtime promises: agents inside sandboxes, sessions with them, and their turns."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from foundry_tui.contract.records import PermissionOption, Prompt, SessionSummary, TranscriptKind
+from foundry_tui.contract.records import Prompt, Question, SessionSummary, TranscriptKind
 
 if TYPE_CHECKING:
     from backend_stub.providers.base import Call
@@ -16,7 +16,7 @@ class Turn(Protocol):
         """Add the transcript item of this key, or replace its body. Cheap: growth is gathered for 50 ms."""
         ...
 
-    async def ask(self, key: str, title: str, options: Sequence[PermissionOption]) -> str | None:
+    async def ask(self, key: str, question: Question) -> str | None:
         """Ask a person and wait; the option_id chosen, or None when the request was cancelled."""
         ...
 

@@ -8,7 +8,7 @@ from backend_stub.agents.base import Turn
 from backend_stub.providers.base import AgentError, Call
 from backend_stub.providers.demo_script import ScriptError, ScriptFile, Step, TurnScript
 from backend_stub.providers.demo_world import World
-from foundry_tui.contract.records import PermissionOption, Prompt, SessionSummary, TranscriptKind
+from foundry_tui.contract.records import PermissionOption, Prompt, Question, SessionSummary, TranscriptKind
 
 Play = Callable[[str, Call, Callable[[], None]], Awaitable[None]]
 
@@ -123,7 +123,7 @@ class _Telling:
     async def _ask(self, title: str) -> str | None:
         """The time that a person takes for the answer is none of the turn's."""
         asked = anyio.current_time()
-        answer = await self._turn.ask("permission", title, OPTIONS)
+        answer = await self._turn.ask("permission", Question(title=title, options=OPTIONS))
         self._start += anyio.current_time() - asked
         return answer
 

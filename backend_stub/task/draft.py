@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from backend_stub.storage.base import Change, ItemKey, LeftoverRow, Private, TaskState
@@ -172,29 +173,26 @@ class Draft:
             session_id=permission.session_id,
             title=permission.title,
         )
-        body = PermissionBody(permission_id=permission.permission_id, title=permission.title)
-        self.say(
-            permission.session_id,
-            item_id,
-            TranscriptKind.PERMISSION,
-            {"permission_id": body.permission_id, "title": body.title},
-        )
+        asked = {name: getattr(permission, name) for name in PermissionBody.__struct_fields__}
+        body = msgspec.to_builtins(PermissionBody(**asked))
+        self.say(permission.session_id, item_id, TranscriptKind.PERMISSION, body)
 
     def answer_permission(self, permission_id: str, option_id: str) -> None:
-        self._set_permission(permission_id, state=PermissionState.ANSWERED, answer=option_id)
+        self._end_permission(permission_id, state=PermissionState.ANSWERED, answer=option_id)
         self.record(HistoryKind.PERMISSION_ANSWERED, permission_id=permission_id, option_id=option_id)
 
     def cancel_permissions(self, session_id: str | None = None) -> None:
         """Cancel what is open, of one session or of all."""
         for permission in self.task.permissions:
             if permission.state is PermissionState.OPEN and session_id in (None, permission.session_id):
-                self._set_permission(permission.permission_id, state=PermissionState.CANCELLED)
+                self._end_permission(permission.permission_id, state=PermissionState.CANCELLED)
                 self.record(HistoryKind.PERMISSION_CANCELLED, permission_id=permission.permission_id)
 
-    def _set_permission(self, permission_id: str, **fields: Any) -> None:
+    def _end_permission(self, permission_id: str, **fields: Any) -> None:
+        """Permissions end here: what was to be judged stays in the transcript alone."""
         self.set(
             permissions=tuple(
-                replace(each, **fields) if each.permission_id == permission_id else each
+                replace(each, text=None, edits=(), **fields) if each.permission_id == permission_id else each
                 for each in self.task.permissions
             )
         )

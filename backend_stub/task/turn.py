@@ -1,7 +1,7 @@
 """One turn as the agent tells it: transcript items gathered for 50 ms, permission requests that wait for a person."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -12,9 +12,9 @@ from backend_stub.task.actor import SupersededError, TaskActor, UnknownTaskError
 from backend_stub.task.draft import Draft
 from foundry_tui.contract.records import (
     Permission,
-    PermissionOption,
     PermissionState,
     PromptState,
+    Question,
     TranscriptKind,
 )
 
@@ -59,7 +59,7 @@ class LiveTurn:
         self._told[self._item_id(key)] = (kind, body)
         self._flush_soon()
 
-    async def ask(self, key: str, title: str, options: Sequence[PermissionOption]) -> str | None:
+    async def ask(self, key: str, question: Question) -> str | None:
         digest = hashlib.sha256(f"{self._prompt_id}\0{key}".encode()).hexdigest()
         permission_id = f"perm-{digest[:24]}"
 
@@ -70,11 +70,10 @@ class LiveTurn:
                     return permission
             self._tell(draft)
             permission = Permission(
+                **{name: getattr(question, name) for name in Question.__struct_fields__},
                 permission_id=permission_id,
                 task_id=draft.task.task_id,
                 session_id=self._session_id,
-                title=title,
-                options=tuple(options),
                 state=PermissionState.OPEN,
                 at=draft.now,
             )

@@ -54,6 +54,14 @@ class PromptState(StrEnum):
     FAILED = "failed"
 
 
+class QuestionKind(StrEnum):
+    """What a person is asked for: to allow something, to fill in a form, or to open a page."""
+
+    PERMISSION = "permission"
+    FORM = "form"
+    URL = "url"
+
+
 class PermissionState(StrEnum):
     OPEN = "open"
     ANSWERED = "answered"
@@ -189,6 +197,14 @@ class Prompt(Record, frozen=True, kw_only=True):
     error: TaskError | None = None
 
 
+class FileEdit(Record, frozen=True, kw_only=True):
+    """A file as a tool call changed it; `old` is null for a new file."""
+
+    path: str
+    new: str
+    old: str | None = None
+
+
 class PermissionOption(Record, frozen=True, kw_only=True):
     """One answer to a request; `kind` is ACP's: allow_once, allow_always, reject_once, reject_always."""
 
@@ -197,14 +213,31 @@ class PermissionOption(Record, frozen=True, kw_only=True):
     kind: str
 
 
-class Permission(Record, frozen=True, kw_only=True):
-    """A question that the agent asked a person; `answer` is the option_id chosen."""
+class Question(Record, frozen=True, kw_only=True):
+    """What an agent asks, with all that a person has to judge, uncut.
+
+    `text` is what would be run or done, `edits` are the changes it would make, `paths` the places it names;
+    `tool_kind` is ACP's kind of the tool call (read, edit, execute, …).
+    """
+
+    title: str
+    options: tuple[PermissionOption, ...]
+    kind: QuestionKind = QuestionKind.PERMISSION
+    tool_kind: str | None = None
+    text: str | None = None
+    edits: tuple[FileEdit, ...] = ()
+    paths: tuple[str, ...] = ()
+
+
+class Permission(Question, frozen=True, kw_only=True):
+    """A question that the agent asked a person; `answer` is the option_id chosen.
+
+    One that has ended keeps neither `text` nor `edits`: its transcript item has them.
+    """
 
     permission_id: str
     task_id: str
     session_id: str
-    title: str
-    options: tuple[PermissionOption, ...]
     state: PermissionState
     at: int
     answer: str | None = None
@@ -224,14 +257,6 @@ class TranscriptItem(Record, frozen=True, kw_only=True):
     body: str | dict[str, Any]
     at: int
     revision: int
-
-
-class FileEdit(Record, frozen=True, kw_only=True):
-    """A file as a tool call changed it; `old` is null for a new file."""
-
-    path: str
-    new: str
-    old: str | None = None
 
 
 class ToolCallBody(Record, frozen=True, kw_only=True):
@@ -259,10 +284,15 @@ class PlanBody(Record, frozen=True, kw_only=True):
 
 
 class PermissionBody(Record, frozen=True, kw_only=True):
-    """Body of a `permission`: which request stands here; its state is in the task's permissions."""
+    """Body of a `permission`: which request stands here and what was asked; its state is in the task's permissions."""
 
     permission_id: str
     title: str
+    kind: QuestionKind = QuestionKind.PERMISSION
+    tool_kind: str | None = None
+    text: str | None = None
+    edits: tuple[FileEdit, ...] = ()
+    paths: tuple[str, ...] = ()
 
 
 class HistoryEvent(Record, frozen=True, kw_only=True):

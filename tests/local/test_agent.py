@@ -100,9 +100,9 @@ async def test_a_permission_is_asked_and_answered(world: World) -> None:
             await provider.agents.deliver(world.call(task), said, told)
             group.start_soon(provider.agents.follow, world.call(task), said, told)
             await told.until(lambda: told.questions)
-            [(key, (title, options))] = told.questions.items()
-            assert title == "Run make?"
-            assert [(option.option_id, option.kind) for option in options] == [
+            [(key, question)] = told.questions.items()
+            assert question.title == "Run make?"
+            assert [(option.option_id, option.kind) for option in question.options] == [
                 ("yes", "allow_once"),
                 ("no", "reject_once"),
             ]
@@ -135,8 +135,8 @@ async def test_a_policy_answers_in_place_of_a_person(world: World, policy: Polic
             group.start_soon(provider.agents.follow, world.call(task), said, told)
             for number, title in enumerate(asked):
                 await told.until(partial(told.has_questions, number + 1))
-                key, (shown, _) = list(told.questions.items())[number]
-                assert shown == title
+                key, question = list(told.questions.items())[number]
+                assert question.title == title
                 told.answer(key, "yes")
         assert told.text == "answer: yesanswer: yes"
         assert len(told.questions) == len(asked)

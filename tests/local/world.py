@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ from backend_stub.providers.base import Call, Release
 from backend_stub.providers.local import LocalProvider, LocalSettings
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import (
-    PermissionOption,
     Prompt,
     PromptState,
+    Question,
     Repo,
     SessionStatus,
     SessionSummary,
@@ -199,7 +199,7 @@ class Told:
 
     def __init__(self) -> None:
         self.items: dict[str, tuple[TranscriptKind, Any]] = {}
-        self.questions: dict[str, tuple[str, tuple[PermissionOption, ...]]] = {}
+        self.questions: dict[str, Question] = {}
         self._answers: dict[str, str | None] = {}
         self._changed = anyio.Event()
 
@@ -207,8 +207,8 @@ class Told:
         self.items[key] = (kind, body)
         self._wake()
 
-    async def ask(self, key: str, title: str, options: Sequence[PermissionOption]) -> str | None:
-        self.questions[key] = (title, tuple(options))
+    async def ask(self, key: str, question: Question) -> str | None:
+        self.questions[key] = question
         self._wake()
         await self.until(lambda: key in self._answers)
         return self._answers[key]

@@ -15,7 +15,7 @@ from backend_stub.agents.sandbox_agent.session import CANCELLED, STOP_GRACE, Arr
 from backend_stub.agents.sandbox_agent.updates import Item, Translation, Update
 from backend_stub.providers.base import AgentError
 from foundry_tui.contract.codec import decode
-from foundry_tui.contract.records import PermissionOption, TranscriptKind
+from foundry_tui.contract.records import PermissionOption, Question, TranscriptKind
 
 CHECKPOINT_EVERY = 0.5
 """Seconds between two notes of how far the stream was told; longer than what is told waits for its commit."""
@@ -173,10 +173,10 @@ class Telling:
             await self._answer(message, chosen)
             return
         self._session.state.asking[message.request_id] = msgspec.json.encode(message).decode()
-        asks.start_soon(self._ask, message, title, options)
+        asks.start_soon(self._ask, message, Question(title=title, options=tuple(options), tool_kind=kind))
 
-    async def _ask(self, message: Message, title: str, options: list[PermissionOption]) -> None:
-        chosen = await self._turn.ask(self._translation.key(f"ask-{message.request_id}"), title, options)
+    async def _ask(self, message: Message, question: Question) -> None:
+        chosen = await self._turn.ask(self._translation.key(f"ask-{message.request_id}"), question)
         await self._answer(message, chosen)
 
     async def _answer(self, message: Message, option_id: str | None) -> None:
