@@ -216,4 +216,6 @@ if __name__ == "__main__":
     with suppress(KeyboardInterrupt):
         code = main()
         logging.shutdown()
-        sys.exit(code)
+        sys.stdout.flush()
+        # Not by the interpreter's own end, which would close what a storage has left open on purpose.
+        os._exit(code)

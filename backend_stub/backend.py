@@ -51,9 +51,11 @@ class Backend:
     providers: dict[str, Provider]
     started_at: int
 
-    def health(self) -> Health:
+    async def health(self) -> Health:
+        fault = await self.storage.fault()
         return Health(
-            status="ok",
+            status="ok" if fault is None else fault.state,
+            reason=None if fault is None else f"{fault.reason}.",
             version=VERSION,
             pid=os.getpid(),
             started_at=self.started_at,

@@ -211,11 +211,11 @@ class Routes:
         if request.method == "HEAD":
             return Response(headers=headers, media_type="text/event-stream")
         cut = request.scope.get("state", {}).get(CUT)
-        frames = self._backend.streams.stream(topic, request.headers.get("last-event-id"), cut)
+        frames = await self._backend.streams.open(topic, request.headers.get("last-event-id"), cut)
         return StreamingResponse(frames, media_type="text/event-stream", headers=headers)
 
     async def health(self, request: Request) -> Response:
-        return json_answer(self._backend.health())
+        return json_answer(await self._backend.health())
 
     async def metrics(self, request: Request) -> Response:
         return Response(self._backend.metrics.exposition(), media_type=Metrics.content_type)

@@ -1,6 +1,7 @@
 """One stream of server-sent events: a snapshot or what was missed, then everything after it, then pings when quiet."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 
 from backend_stub.server.hub import Hub, Subscriber, frame
 from backend_stub.storage.base import Event, Storage
@@ -26,9 +27,17 @@ class Streams:
         self._now = now
         self._ping_after = ping_after
 
-    async def stream(
+    async def open(
         self, topic: Topic, last_event_id: str | None, cut: Callable[[], None] | None = None
     ) -> AsyncIterator[bytes]:
+        """See `stream`: its frames, once there is a first one. What it raises is raised before anything is sent."""
+        frames = self.stream(topic, last_event_id, cut)
+        first = await anext(frames, None)
+        return _begun(first, frames)
+
+    async def stream(
+        self, topic: Topic, last_event_id: str | None, cut: Callable[[], None] | None = None
+    ) -> AsyncGenerator[bytes, None]:
         """The frames of a topic; ends when the topic does, when the backend stops, or when the client is too slow.
 
         A client that does not read at all would never see the end, so `cut` ends its connection.
@@ -85,3 +94,11 @@ class Streams:
                 yield b"".join(sent for _, sent in fresh)
             if subscriber.ended or subscriber.overrun:
                 return
+
+
+async def _begun(first: bytes | None, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    async with aclosing(rest):
+        if first is not None:
+            yield first
+        async for sent in rest:
+            yield sent

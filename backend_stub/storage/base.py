@@ -6,7 +6,7 @@ whatever rows have a higher one. What happens now is handed to `on_commit` in co
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -31,6 +31,16 @@ class StorageError(Exception):
 
 class StorageUnavailableError(Exception):
     """A change could not be committed (disk full, locked …); nothing of it was written, trying again may help."""
+
+
+class Fault(Struct, frozen=True):
+    """What ails a storage; `state` is `unavailable` (no change can be kept) or `damaged` (some of it cannot be read).
+
+    `reason` says what to do, as a sentence without its end.
+    """
+
+    state: Literal["unavailable", "damaged"]
+    reason: str
 
 
 class StaleRevisionError(Exception):
@@ -254,6 +264,10 @@ class Storage(Protocol):
         ...
 
     async def has(self, topic: Topic) -> bool: ...
+
+    async def fault(self) -> Fault | None:
+        """What ails it now; None when all is well."""
+        ...
 
     def beat(self) -> None:
         """Somebody is at work on it, even if nothing is committed."""

@@ -22,10 +22,11 @@ import anyio.to_thread
 import msgspec
 
 from backend_stub.clock import wall_clock
-from backend_stub.storage import reading, schema, writing
+from backend_stub.storage import reading, writing
 from backend_stub.storage.base import (
     Change,
     Event,
+    Fault,
     ItemKey,
     LeftoverRow,
     Missed,
@@ -33,6 +34,8 @@ from backend_stub.storage.base import (
     StorageUnavailableError,
     TaskState,
 )
+from backend_stub.storage.files import DatabaseFiles
+from backend_stub.storage.opening import check_writable, connect, is_damage, migrate, why_not
 from backend_stub.storage.pulse import Pulse
 from backend_stub.storage.threads import Threads
 from foundry_tui.contract.events import Topic
@@ -46,15 +49,15 @@ logger = logging.getLogger(__name__)
 FILE_NAME = "foundry.db"
 GATHER = 256
 """Changes that one commit takes at most."""
-LOCK_WAIT_MS = 2_000
-PAGE_BYTES = 2_048
-"""Of a new database. A commit writes whole pages, and mostly a few hundred bytes on each of many."""
-CHECKPOINT_BYTES = 4_194_304
-"""Of the write-ahead log, before a commit takes the time to move it into the database."""
 READERS = 4
 """Threads that read at once."""
 MAKERS = 40
 """Threads that make changes at once; one that looks at a disk which does not answer is lost until it does."""
+
+PROBE_SECONDS = 1.0
+"""What finding out takes at most, whether changes are refused still."""
+_LEFT_OPEN: list[object] = []
+"""Connections that must not be closed: that would move a log which is no longer whole into the database."""
 
 Job = Callable[[writing.Transaction], Any]
 
@@ -83,6 +86,7 @@ class SqliteStorage:
     def __init__(
         self, path: Path, connection: sqlite3.Connection, database: str, seq: int, pulse: Pulse, now: Callable[[], int]
     ) -> None:
+        """Raises `OSError` when the files of the connection cannot be looked at, and `sqlite3.Error`."""
         self.database = database
         self.on_commit: Callable[[Sequence[Event], float], None] | None = None
         last = pulse.last()
@@ -91,6 +95,11 @@ class SqliteStorage:
         self._clock = now
         self._path = path
         self._connection = connection
+        self._files = DatabaseFiles(path)
+        self._lost: str | None = None
+        self._damage: str | None = None
+        self._refusal: str | None = None
+        self._is_cut = False
         self._seq = seq
         self._waiting: queue.SimpleQueue[_Waiting] = queue.SimpleQueue()
         self._gate = threading.Lock()
@@ -99,6 +108,9 @@ class SqliteStorage:
         self._makers = Threads("foundry-maker", MAKERS)
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._limiter = anyio.CapacityLimiter(READERS)
+        # Now, so that neither a lack of descriptors nor a file that is gone from its place ends the reading.
+        for _ in range(READERS):
+            self._readers.put(self._open_reader())
         self._closed = False
         self._loop = asyncio.get_running_loop()
         # So that there is a thread for it, whatever comes.
@@ -183,6 +195,12 @@ class SqliteStorage:
     async def has(self, topic: Topic) -> bool:
         return await self._read(reading.has, topic)
 
+    async def fault(self) -> Fault | None:
+        if self._refusal is not None:
+            with suppress(StorageUnavailableError), anyio.move_on_after(PROBE_SECONDS):
+                await self._submit(writing.touch)
+        return await anyio.to_thread.run_sync(self._fault)
+
     def beat(self) -> None:
         self._pulse.beat(self.database, self._seq, self._clock())
 
@@ -197,8 +215,10 @@ class SqliteStorage:
         self.beat()
         self._pulse.close()
         with suppress(queue.Empty):
-            while True:
+            while not self._is_cut:
                 self._readers.get_nowait().close()
+        if not self._is_cut:
+            self._files.close()
 
     async def _submit(self, job: Job) -> Any:
         outcome = _Outcome(self._loop.create_future())
@@ -245,6 +265,8 @@ class SqliteStorage:
         return await anyio.to_thread.run_sync(partial(self._now, read, *args), limiter=self._limiter)
 
     def _now(self, read: Callable[..., T], *args: object) -> T:
+        if (fault := self._changed()) is not None:
+            raise StorageUnavailableError(fault)
         try:
             connection = self._reader()
             try:
@@ -255,17 +277,45 @@ class SqliteStorage:
                     connection.execute("ROLLBACK")
             finally:
                 self._readers.put(connection)
-        except sqlite3.Error as error:
-            raise StorageUnavailableError(f"the database {self._path} cannot be read: {error}") from error
-        except msgspec.DecodeError as error:
-            raise StorageUnavailableError(
-                f"the database {self._path} is damaged, a row cannot be read ({error}): restore a copy"
-            ) from error
+        except (sqlite3.Error, msgspec.DecodeError) as error:
+            raise StorageUnavailableError(self._why_not(error, "read")) from error
+
+    def _why_not(self, error: sqlite3.Error | msgspec.DecodeError, doing: str) -> str:
+        """What is wrong and what to do; damage is kept in mind, since only what meets it finds it."""
+        if isinstance(error, msgspec.DecodeError):
+            why = f"the database {self._path} is damaged, a row cannot be read ({error}): restore a copy"
+        else:
+            why = why_not(self._path, error, doing)
+        if isinstance(error, msgspec.DecodeError) or is_damage(error):
+            self._damage = why
+        return why
+
+    def _fault(self) -> Fault | None:
+        gone = self._lost or self._files.moved() or self._changed() or self._refusal
+        if gone is not None:
+            return Fault("unavailable", gone)
+        return None if self._damage is None else Fault("damaged", self._damage)
+
+    def _changed(self) -> str | None:
+        if self._files.changed() is None:
+            return None
+        # It may be this process that moves the log into the database just now.
+        with self._writing:
+            return self._files.changed()
+
+    def _cannot_keep(self) -> str | None:
+        """Why nothing that is committed now would be there later."""
+        return self._lost or self._files.moved() or self._files.changed()
 
     def _reader(self) -> sqlite3.Connection:
         """A connection that nobody reads from now: there are as many as ever read at once, whatever thread comes."""
         with suppress(queue.Empty):
             return self._readers.get_nowait()
+        return self._open_reader()
+
+    def _open_reader(self) -> sqlite3.Connection:
+        if (fault := self._files.moved()) is not None:
+            raise StorageUnavailableError(fault)
         connection = connect(self._path)
         connection.execute("PRAGMA query_only = ON")
         return connection
@@ -300,18 +350,27 @@ class SqliteStorage:
         with self._writing:
             while not self._waiting.empty():
                 self._write_some()
-            self._connection.close()
+            self._is_cut = self._files.changed() is not None
+            if self._is_cut:
+                _LEFT_OPEN.append(self)
+            else:
+                self._connection.close()
 
     def _commit(self, batch: Sequence[_Waiting]) -> Sequence[Event]:
         execute, transaction = self._connection.execute, writing.Transaction(self._connection, self._seq)
         # What is alone in its commit needs no savepoint, for which SQLite would copy each page that it changes.
         shared = len(batch) > 1
+        if (fault := self._cannot_keep()) is not None:
+            self._rescue()
+            return _refuse(batch, fault)
+        at_work = False
         try:
             execute("BEGIN IMMEDIATE")
             for job, outcome in batch:
                 mark = transaction.mark()
                 if shared:
                     execute("SAVEPOINT change")
+                at_work = True
                 try:
                     outcome.result = job(transaction)
                 except sqlite3.IntegrityError as defect:
@@ -321,6 +380,7 @@ class SqliteStorage:
                     raise
                 except Exception as refusal:  # noqa: BLE001  # it is the caller's to handle
                     outcome.error = refusal
+                at_work = False
                 if outcome.error is not None:
                     execute("ROLLBACK TO change" if shared else "ROLLBACK")
                     transaction.back_to(mark)
@@ -333,14 +393,28 @@ class SqliteStorage:
             with suppress(sqlite3.Error):
                 if self._connection.in_transaction:
                     execute("ROLLBACK")
-            for _, outcome in batch:
-                outcome.result = None
-                outcome.error = StorageUnavailableError(f"the database {self._path} cannot be written: {error}")
-            return []
+            if shared and at_work:
+                # Only one of them met what cannot be read or written: the others must not be refused with it.
+                return [event for each in batch for event in self._commit([_afresh(each)])]
+            self._refusal = self._why_not(error, "written")
+            return _refuse(batch, self._refusal)
+        self._refusal = None
         self._seq = transaction.seq
+        self._lost = self._cannot_keep()
+        if self._lost is not None:
+            self._rescue()
+            return _refuse(batch, f"{self._lost}; what was asked for last may have been kept or not")
+        self._files.note()
         # Before anybody is told, so that nobody ever saw more than the pulse knows of.
         self.beat()
         return transaction.events
+
+    def _rescue(self) -> None:
+        """Move a log that is gone from its place into the database, as long as it is open here."""
+        if self._files.changed() is None:
+            with suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            self._files.note()
 
     def _tell(self, batch: Sequence[_Waiting], events: Sequence[Event], seconds: float) -> None:
         # Those who wait go on only after this, but before anything that is put off from here.
@@ -351,6 +425,19 @@ class SqliteStorage:
                 self.on_commit(events, seconds)
         except Exception:
             logger.exception("what was committed could not be told")
+
+
+def _refuse(batch: Sequence[_Waiting], why: str) -> Sequence[Event]:
+    for _, outcome in batch:
+        outcome.result = None
+        outcome.error = StorageUnavailableError(why)
+    return []
+
+
+def _afresh(waiting: _Waiting) -> _Waiting:
+    """The same once more, whatever became of it before."""
+    waiting[1].result = waiting[1].error = None
+    return waiting
 
 
 def open_storage(folder: Path, now: Callable[[], int] = wall_clock) -> SqliteStorage:
@@ -366,9 +453,9 @@ def open_storage(folder: Path, now: Callable[[], int] = wall_clock) -> SqliteSto
             raise StorageError(
                 f"the database {path} is damaged (it is empty): restore a copy, or remove the file to start empty"
             )
-        connection = connect(path)
-        _migrate(path, connection)
-        _check_writable(connection)
+        connection = connect(path, make=True)
+        migrate(path, connection)
+        check_writable(connection)
         meta: dict[str, str] = dict(connection.execute("SELECT key, value FROM meta").fetchall())
         database, seq = meta["database"], int(meta["seq"])
         if not _is_continued(pulse, database, seq):
@@ -379,17 +466,11 @@ def open_storage(folder: Path, now: Callable[[], int] = wall_clock) -> SqliteSto
             f"the data folder {folder} cannot be written ({error.strerror}): check its owner and permissions"
         ) from error
     except sqlite3.DatabaseError as error:
-        raise StorageError(_why_not(path, error)) from error
+        raise StorageError(why_not(path, error)) from error
     except (KeyError, ValueError) as error:
         raise StorageError(
             f"the database {path} is damaged (its meta table lacks {error}): restore a copy, or move the file away"
         ) from error
-
-
-def _check_writable(connection: sqlite3.Connection) -> None:
-    """Find out now, not with the first change, that another program holds the database or nothing may be written."""
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute("ROLLBACK")
 
 
 def _is_continued(pulse: Pulse, database: str, seq: int) -> bool:
@@ -403,61 +484,3 @@ def _begin_life(connection: sqlite3.Connection) -> str:
     name = secrets.token_hex(6)
     connection.execute("UPDATE meta SET value = ? WHERE key = 'database'", (name,))
     return name
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
-    connection.execute(f"PRAGMA busy_timeout = {LOCK_WAIT_MS}")
-    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
-    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_BYTES // page_bytes}")
-    return connection
-
-
-def _migrate(path: Path, connection: sqlite3.Connection) -> None:
-    """Bring the schema forward in one transaction, keeping a copy of what was there."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > schema.VERSION:
-        raise StorageError(
-            f"the database {path} has schema version {version}, but this program knows only {schema.VERSION}: "
-            "upgrade foundry, or use another data folder"
-        )
-    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise StorageError(f"the database {path} belongs to another program: use another data folder")
-    if version == schema.VERSION:
-        return
-    if version > 0:
-        copy = path.with_name(f"{path.name}.v{version}")
-        with sqlite3.connect(copy) as kept:
-            connection.backup(kept)
-        kept.close()
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for step in range(version + 1, schema.VERSION + 1):
-            for statement in schema.MIGRATIONS[step].split(";"):
-                if statement.strip():
-                    connection.execute(statement)
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('database', '')")
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('seq', '0')")
-        connection.execute(f"PRAGMA user_version = {schema.VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        # A full disk has rolled back by itself.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _why_not(path: Path, error: sqlite3.DatabaseError) -> str:
-    text = str(error)
-    if "not a database" in text or "malformed" in text:
-        return f"the database {path} is damaged ({text}): restore a copy, or move the file away to start empty"
-    if "readonly" in text or "read-only" in text or "unable to open" in text:
-        return f"the database {path} cannot be written ({text}): check the folder's owner and permissions"
-    if "locked" in text:
-        return f"the database {path} is locked by another program: close it and start again"
-    if "full" in text:
-        return f"the database {path} cannot be written ({text}): free some disk space"
-    return f"the database {path} cannot be opened: {text}"

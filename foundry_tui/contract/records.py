@@ -392,11 +392,16 @@ class FileDiff(Record, frozen=True, kw_only=True):
     patch: str
 
 
-class Health(Record, frozen=True, kw_only=True):
-    """The backend about itself; `providers` maps each provider to `ready` or to why it is not."""
+class Health(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """The backend about itself; `providers` maps each provider to `ready` or to why it is not.
+
+    `status` is `ok`, `unavailable` (no change can be kept) or `damaged` (some of what is kept cannot be read);
+    `reason` then says what to do.
+    """
 
     status: str
     version: str
     pid: int
     started_at: int
     providers: dict[str, str]
+    reason: str | None = None

@@ -20,7 +20,7 @@ from backend_stub.listening import Endpoint, Reach, open_endpoint
 from backend_stub.log import set_up_logging
 from backend_stub.server.guard import Guard
 from backend_stub.server.hub import Hub
-from backend_stub.storage.sqlite import connect
+from backend_stub.storage.opening import connect
 from foundry_tui.contract.ids import uuid7
 
 
@@ -46,4 +46,4 @@ async def _serve(app: ASGIApp, endpoint: Endpoint) -> None:
 
 if __name__ == "__main__":
     set_up_logging(None)
-    anyio.run(_serve, make_app(connect(Path(sys.argv[1]) / "floor.db")), open_endpoint(sys.argv[2], Reach()))
+    anyio.run(_serve, make_app(connect(Path(sys.argv[1]) / "floor.db", make=True)), open_endpoint(sys.argv[2], Reach()))
