@@ -29,6 +29,7 @@ from backend_stub.server.guard import Guard
 from backend_stub.server.hub import Hub
 from backend_stub.server.protocol import HEAD_LIMIT, Protocol
 from backend_stub.server.routes import make_app
+from backend_stub.server.strangers import Strangers
 from backend_stub.settings import SettingError, Settings, read_settings
 from backend_stub.storage.base import StorageError, StorageUnavailableError
 from backend_stub.storage.sqlite import open_storage
@@ -38,8 +39,10 @@ STOP_SECONDS = 1.6
 """How long an orderly stop may take before the process ends as it is; all that was answered is committed."""
 OBJECTS_BETWEEN_COLLECTIONS = 10_000
 """New objects after which garbage is looked for among them; Python's own 700 are reached by every other request."""
-DESCRIPTORS = 8_192
-"""Open files and sockets that the process asks for: each stream is one."""
+DESCRIPTORS = 65_536
+"""Open files and sockets that the process asks for, as far as it may: each stream is one."""
+BACKLOG = 128
+"""Connections that are taken in one go; between two of those, what is asked is answered."""
 
 
 class Server(uvicorn.Server):
@@ -48,11 +51,16 @@ class Server(uvicorn.Server):
     Make it inside of an event loop. `exit_code` is what the process ends with.
     """
 
-    def __init__(self, app: ASGIApp, hub: Hub, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, app: ASGIApp, hub: Hub, tls: ssl.SSLContext | None, strangers: Strangers | None = None) -> None:
+        class Connection(Protocol):
+            """uvicorn makes them itself, so this is how they learn of it."""
+
+        Connection.strangers = strangers
         super().__init__(
             uvicorn.Config(
                 app,
-                http=Protocol,
+                http=Connection,
+                backlog=BACKLOG,
                 ws="none",
                 log_config=None,
                 access_log=False,
@@ -138,8 +146,9 @@ async def _serve(folder: OwnedFolder, endpoint: Endpoint, settings: Settings, to
     storage = open_storage(folder.path, chance.now)
     try:
         async with run_backend(storage, providers, settings, chance, Clones(folder.path)) as backend:
-            app = Guard(make_app(backend), token, endpoint.hosts, chance.new_id)
-            server = Server(app, backend.hub, endpoint.tls)
+            strangers = Strangers(resource.getrlimit(resource.RLIMIT_NOFILE)[0]) if token is not None else None
+            app = Guard(make_app(backend), token, endpoint.hosts, chance.new_id, strangers)
+            server = Server(app, backend.hub, endpoint.tls, strangers)
             for wanted in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(wanted, server.handle_exit)
             folder.tell(Holder(pid=os.getpid(), listening=endpoint.listening))

@@ -1,20 +1,58 @@
 """Where the backend listens: a Unix socket that only its user can reach, or TCP with a token."""
 
+import errno
 import ipaddress
+import logging
+import math
 import os
 import re
+import resource
 import socket
 import ssl
 import stat
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from backend_stub.folder import StartError
+from backend_stub.log import Sparing
+
+logger = logging.getLogger(__name__)
 
 SOCKET_PATH_LIMIT = 100
 """Bytes that every platform takes as the path of a Unix socket."""
+SPARE = 4
+MOST_SPARE = 256
+"""The descriptors that no connection gets: this part of all, and no more than so many."""
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+class Listener(socket.socket):
+    """A listening socket that takes no connection whose descriptor is one of the last `SPARE` share.
+
+    Those are for the database, for git and for agents; whoever connects then is turned away, so that nothing fails.
+    """
+
+    _log = Sparing(logger)
+    _exhausted_at = -math.inf
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        try:
+            connection, peer = super().accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE) and time.monotonic() < self._exhausted_at + 0.5:
+                # asyncio was told already and pauses, but first it asks once more for each place of the backlog
+                raise BlockingIOError from error
+            self._exhausted_at = time.monotonic()
+            raise
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if most != resource.RLIM_INFINITY and connection.fileno() >= most - min(MOST_SPARE, most // SPARE):
+            connection.close()
+            self._log.warning("a connection was turned away: all but the last of %d descriptors are in use", most)
+            raise BlockingIOError
+        return connection, peer
 
 
 @dataclass(frozen=True)
@@ -34,7 +72,7 @@ class Endpoint:
     `hosts` are the names under which it may be asked over TCP; `tls` is None where it speaks plain HTTP.
     """
 
-    socket: socket.socket
+    socket: Listener
     listening: str
     hosts: frozenset[str] = frozenset()
     tls: ssl.SSLContext | None = None
@@ -88,7 +126,7 @@ def _open_unix(path: Path) -> Endpoint:
         _clear_stale(path)
     except OSError as error:
         raise StartError(f"the socket {path} cannot be made ({error.strerror}): check {folder}") from error
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made = Listener(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
         made.bind(str(path))
@@ -132,10 +170,10 @@ def _open_tcp(listen: str, reach: Reach) -> Endpoint:
         _check_remote(listen, reach)
     hosts = frozenset({host.lower(), *LOOPBACK_NAMES, *(_host_name(name) for name in reach.names)})
     tls = _tls(reach)
-    made: socket.socket | None = None
+    made: Listener | None = None
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        made = socket.socket(family, socket.SOCK_STREAM)
+        made = Listener(family, socket.SOCK_STREAM)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((host, int(port)))
         made.listen(512)

@@ -1,8 +1,12 @@
 """The backend's own log: one JSON object a line, on standard error or in a file that is kept short."""
 
 import logging
+import math
 import os
 import sys
+import time
+from collections import Counter
+from collections.abc import Callable
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -26,6 +30,31 @@ class JsonLines(logging.Formatter):
         return encode(line).decode()
 
 
+class Sparing:
+    """Tells of what strangers can bring about as often as they like: at most once a minute, each kind for itself.
+
+    What was not told is counted in the next line of its kind.
+    """
+
+    def __init__(self, logger: logging.Logger, now: Callable[[], float] = time.monotonic) -> None:
+        self._logger = logger
+        self._now = now
+        self._told: dict[str, float] = {}
+        self._untold: Counter[str] = Counter()
+
+    def warning(self, message: str, *values: object) -> None:
+        """`message` is the kind; it comes from this program and has placeholders for what others said."""
+        now = self._now()
+        if now < self._told.get(message, -math.inf) + SPARING_SECONDS:
+            self._untold[message] += 1
+            return
+        self._told[message] = now
+        since = self._untold.pop(message, 0)
+        fields = {"untold_before": since} if since else {}
+        self._logger.warning(message, *values, extra={"fields": fields})
+
+
+SPARING_SECONDS = 60
 LOG_BYTES = 5_000_000
 LOGS_KEPT = 3
 
@@ -54,3 +83,5 @@ def set_up_logging(file: Path | None) -> None:
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    # What it warns of are requests that nobody can understand; the refusal has a line of its own.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import logging
+import re
 import time
 from collections.abc import Callable
 from urllib.parse import unquote_plus, urlsplit
@@ -10,7 +11,8 @@ from urllib.parse import unquote_plus, urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend_stub.problems import TITLES, RefusedError
-from backend_stub.server.protocol import CUT, HEAD_LIMIT, HEAD_TOO_LARGE
+from backend_stub.server.protocol import CUT, HEAD_LIMIT, HEAD_TOO_LARGE, KNOWN
+from backend_stub.server.strangers import Strangers
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.problems import PROBLEM_TYPE, Problem
 
@@ -29,11 +31,19 @@ class Guard:
     the backend may be asked over TCP.
     """
 
-    def __init__(self, app: ASGIApp, token: str | None, hosts: frozenset[str], request_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        token: str | None,
+        hosts: frozenset[str],
+        request_id: Callable[[], str],
+        strangers: Strangers | None = None,
+    ) -> None:
         self._app = app
         self._token = token
         self._hosts = hosts
         self._request_id = request_id
+        self._strangers = strangers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -54,18 +64,28 @@ class Guard:
                     raise RefusedError(413, TOO_LARGE)
             return message
 
-        async def send_named(message: Message) -> None:
-            nonlocal status
+        async def send_unlogged(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
-                status = message["status"]
             await send(message)
+
+        async def send_logged(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send_unlogged(message)
             # Once the answer, or the first of a stream, is on its way: nobody waits for the log.
             if message["type"] == "http.response.body" and status is not None:
                 self._log(scope, status, time.perf_counter() - began)
                 status = None
 
         refused = self._refuse(scope)
+        send_named = send_logged
+        if refused is not None and refused[0] in (401, 403) and self._strangers is not None:
+            self._strangers.tell("requests without the token, or of another host or origin, were refused")
+            send_named = send_unlogged
+        elif (known := scope.get("state", {}).get(KNOWN)) is not None:
+            known()
         try:
             if refused is not None:
                 await _answer(send_named, *refused, request_id)
@@ -83,23 +103,24 @@ class Guard:
 
     def _refuse(self, scope: Scope) -> tuple[int, str] | None:
         """Status and detail of the refusal, or None."""
-        head = len(scope["raw_path"]) + len(scope["query_string"])
-        # the server takes more where all of it comes at once
-        if head + sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > HEAD_LIMIT:
-            return 431, HEAD_TOO_LARGE
         headers = dict(scope["headers"])
-        origin = headers.get(b"origin")
+        origins = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"origin"]
         if self._token is not None:
             host = headers.get(b"host", b"").decode("latin-1").lower()
             if _host_name(host) not in self._hosts:
                 return 403, "This backend does not answer under that host name: it has to be told, with --allow-remote."
-            if origin is not None and _authority(origin.decode("latin-1").lower()) != host:
+            if any(_authority(origin) != host for origin in origins):
                 return 403, "Web pages of other origins may not talk to this backend."
-            scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
-            if scheme.lower() != b"bearer" or not hmac.compare_digest(given.strip(), self._token.encode()):
+            given = [value for name, value in scope["headers"] if name == b"authorization"]
+            scheme, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
+            if scheme.lower() != b"bearer" or not hmac.compare_digest(token.strip(), self._token.encode()):
                 return 401, "A token is needed: send it as a Bearer token."
-        elif origin is not None:
+        elif origins:
             return 403, "Web pages may not talk to this backend."
+        head = len(scope["raw_path"]) + len(scope["query_string"])
+        # the server takes more where all of it comes at once
+        if head + sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > HEAD_LIMIT:
+            return 431, HEAD_TOO_LARGE
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or len(length) > 18 or int(length) > BODY_LIMIT:
             return 413, TOO_LARGE
@@ -115,12 +136,13 @@ class Guard:
         logger.info("%s %s", scope["method"], target[:_LOGGED], extra={"fields": fields})
 
 
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9_.-]+))(?::[0-9]{1,5})?")
+
+
 def _host_name(authority: str) -> str:
-    """The host without its port: `[::1]:80` is `::1`; nothing when it is none."""
-    try:
-        return urlsplit(f"//{authority}").hostname or ""
-    except ValueError:
-        return ""
+    """The host without its port: `[::1]:80` is `::1`; nothing when it is anything else than host and port."""
+    found = _HOST.fullmatch(authority)
+    return (found[1] or found[2]) if found else ""
 
 
 def _authority(origin: str) -> str | None:

@@ -1,13 +1,16 @@
-"""HTTP/1.1 as uvicorn speaks it, but refusing in problems, and with an end to its patience."""
+"""HTTP/1.1 as uvicorn speaks it, but stricter, refusing in problems, and with an end to its patience."""
 
 import asyncio
 import logging
+import re
 import sys
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from backend_stub.problems import TITLES
+from backend_stub.server.strangers import SECONDS as STRANGER_SECONDS
+from backend_stub.server.strangers import Strangers
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.problems import PROBLEM_TYPE, Problem
@@ -18,11 +21,18 @@ HEAD_LIMIT = 64 * 1024
 HEAD_TOO_LARGE = f"A request's line and headers can have at most {HEAD_LIMIT} bytes."
 REQUEST_SECONDS = 60.0
 """Time from the first byte of a request to its last, and of a connection on which nothing is asked."""
+_FOLDED = re.compile(rb"\n[ \t]")
 _HEAD = b"HTTP/1.1 "
 """How each head begins, and no body: that is JSON, text, or a chunk's length."""
 
+FREE_CHUNKS = 1_024
+LEAST_CHUNK = 256
+"""Beyond the first `FREE_CHUNKS` of a body its chunks have at least so many bytes on average: each costs time."""
+
 CUT = "cut"
 """Under this name the state of a request's scope has a function that ends its connection at once."""
+KNOWN = "known"
+"""Under this name it has a function to be called once the request has shown the token."""
 
 
 class JoiningTransport(asyncio.Transport):
@@ -56,26 +66,76 @@ class JoiningTransport(asyncio.Transport):
     def resume_reading(self) -> None:
         self._transport.resume_reading()
 
+    def abort(self) -> None:
+        self._transport.abort()
+
     def _send(self, body: bytes = b"") -> None:
         if self._head:
             head, self._head = self._head, b""
             self._transport.write(head + body)
 
 
+class AmbiguousError(h11.RemoteProtocolError):
+    """A request that two readers could understand as two different ones, or that costs more than it says."""
+
+
+class Requests(h11.Connection):
+    """Reads requests, and refuses those that two readers could understand as two different ones."""
+
+    def __init__(self) -> None:
+        super().__init__(h11.SERVER, HEAD_LIMIT)
+        self._chunks = self._bytes = 0
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        head = self.trailing_data[0] if self.their_state is h11.IDLE else b""
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._chunks = self._bytes = 0
+            names = {name for name, _ in event.headers}
+            if b"transfer-encoding" in names and (b"content-length" in names or event.http_version < b"1.1"):
+                raise AmbiguousError("the length of the body is told in two ways")
+            if _FOLDED.search(head, 0, len(head) - len(self.trailing_data[0])):
+                raise AmbiguousError("a header goes on in the next line")
+        elif isinstance(event, h11.Data):
+            self._chunks += event.chunk_start
+            self._bytes += len(event.data)
+            if self._chunks > FREE_CHUNKS + self._bytes // LEAST_CHUNK:
+                raise AmbiguousError("the body comes in chunks that are too small")
+        return event
+
+
 class Protocol(H11Protocol):
     """One connection."""
 
+    strangers: Strangers | None = None
+    """None where everybody who can connect is known."""
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        self.app_state = {**self.app_state, CUT: transport.abort}
+        self.conn = Requests()
+        self.app_state = {**self.app_state, CUT: transport.abort, KNOWN: self._forget}
         super().connection_made(transport)
         self.transport = JoiningTransport(transport, self.loop)
+        if self.strangers is not None:
+            self.strangers.arrived(self, self.client[0] if self.client else "")
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._forget()
         self._stop_watching()
         super().connection_lost(exc)
+
+    def cut(self) -> None:
+        """End it at once."""
+        self.transport.abort()
+
+    def _forget(self) -> None:
+        if self.strangers is not None:
+            self.strangers.left(self)
+
+    @property
+    def _is_stranger(self) -> bool:
+        return self.strangers is not None and self.strangers.is_one(self)
 
     def data_received(self, data: bytes) -> None:
         if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
@@ -90,31 +150,38 @@ class Protocol(H11Protocol):
         if getattr(sys.exception(), "error_status_hint", 400) == 431:
             self._refuse(431, HEAD_TOO_LARGE)
         else:
-            self._refuse(400, "This is no HTTP/1.1 request that can be understood.")
+            # Only what we say ourselves: other reasons repeat what was sent.
+            why = f": {error}" if isinstance(error := sys.exception(), AmbiguousError) else ""
+            self._refuse(400, f"This is no HTTP/1.1 request that can be understood{why}.")
 
     def _watch(self) -> None:
         """See to it that a request which is being sent, or awaited, comes to its end."""
         if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
             self._stop_watching()
         elif self._deadline is None:
-            self._deadline = self.loop.call_later(REQUEST_SECONDS, self._give_up)
+            seconds = STRANGER_SECONDS if self._is_stranger else REQUEST_SECONDS
+            self._deadline = self.loop.call_later(seconds, self._give_up, seconds)
 
     def _stop_watching(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def _give_up(self) -> None:
+    def _give_up(self, seconds: float) -> None:
         if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
             self.transport.close()
         else:
-            self._refuse(408, f"The request was not complete after {REQUEST_SECONDS:g} s.")
+            self._refuse(408, f"The request was not complete after {seconds:g} s.")
 
     def _refuse(self, status: int, detail: str) -> None:
         """Answer, unless an answer is on its way already, and close."""
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             title, request_id = TITLES[status], uuid7()
-            logger.info("refused: %s", detail, extra={"fields": {"status": status, "request_id": request_id}})
+            if self.strangers is not None and self._is_stranger:
+                self.strangers.tell("requests that nobody can understand or wait for were refused")
+            elif self.cycle is None or self.cycle.response_complete:
+                # One that is at work has a line of its own.
+                logger.info("refused: %s", detail, extra={"fields": {"status": status, "request_id": request_id}})
             body = encode(Problem(status=status, title=title, detail=detail, request_id=request_id))
             head = (
                 f"HTTP/1.1 {status} {title}\r\ncontent-type: {PROBLEM_TYPE}\r\ncontent-length: {len(body)}\r\n"

@@ -1,6 +1,8 @@
 """The routes of version 1: each decodes, calls, encodes."""
 
+import errno
 import logging
+import os
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
@@ -29,6 +31,7 @@ MOST_EVENTS = 10_000
 MOST_STREAMS = 1_000
 """Event streams open at once, far more than people open and fewer than a process has descriptors."""
 
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EAGAIN})
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -263,6 +266,17 @@ def _named(request: Request) -> dict[str, object]:
     return {"fields": {"request_id": request.scope["request_id"]}}
 
 
+async def _exhausted(request: Request, error: Exception) -> Response:
+    """This machine has no room, descriptors or memory: that passes, and is no defect of the backend."""
+    assert isinstance(error, OSError)
+    if error.errno not in _PASSING:
+        return await _unforeseen(request, error)
+    logger.warning("%s %s: %s", request.method, request.url.path, error, extra=_named(request))
+    why = os.strerror(error.errno)
+    detail = f"This machine has run out of something ({why}). Close what is not needed, then try again."
+    return _problem(request, Problem(status=503, title=TITLES[503], detail=detail), {"retry-after": "1"})
+
+
 async def _gone(request: Request, error: Exception) -> Response:
     # Nobody reads this any more; the client went away in the middle of its request.
     return Response(status_code=400)
@@ -289,6 +303,7 @@ def make_app(backend: Backend) -> Starlette:
             StorageUnavailableError: _unavailable,
             StaleRevisionError: _stale,
             ClientDisconnect: _gone,
+            OSError: _exhausted,
             Exception: _unforeseen,
         },
     )

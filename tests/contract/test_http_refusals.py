@@ -3,7 +3,9 @@
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
+import httpx
 import pytest
 
 from foundry_tui.contract.ids import uuid7
@@ -146,20 +148,40 @@ def test_a_long_value_is_not_sent_back_in_full(shared: BackendProcess) -> None:
         b"POST /v1/tasks HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n",
         b"POST /v1/tasks HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
         b"POST /v1/tasks HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        b"POST /v1/tasks HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /v1/tasks HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\ncontent-length: 0\r\n\r\n0\r\n\r\n",
+        b"POST /v1/tasks HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /v1/health HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n",
+        b"GET /v1/health HTTP/1.1\r\nHost: a\r\nX: a\n\tb\r\n\r\n",
     ],
 )
 def test_what_is_no_http_is_a_problem_too(shared: BackendProcess, sent: bytes) -> None:
+    answer = b""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(10)
         connection.connect(str(shared.socket))
         connection.sendall(sent)
-        answer = b""
         while piece := connection.recv(65_536):
             answer += piece
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 "), answer
     assert b"content-type: application/problem+json" in head
     assert json.loads(body)["status"] == 400
+
+
+def test_a_body_in_chunks_of_one_byte_is_refused_long_before_its_end(shared: BackendProcess) -> None:
+    def chunks(size: int, count: int) -> Iterator[bytes]:
+        for _ in range(count):
+            yield b" " * size
+
+    # The answer is lost to whoever goes on sending.
+    with suppress(httpx.WriteError, httpx.ReadError):
+        assert "chunks" in refused(shared.http.post("/v1/tasks", content=chunks(1, MIB)), 400)["detail"]
+    assert shared.http.get("/v1/health").status_code == 200
+    problem = refused(shared.http.post("/v1/tasks", content=chunks(256, 4_096)), 400)
+    assert "JSON" in problem["detail"], "read to the end"
+    problem = refused(shared.http.post("/v1/tasks", content=chunks(1, 1_000)), 400)
+    assert "JSON" in problem["detail"]
 
 
 def test_a_client_that_goes_away_in_the_middle_leaves_no_trace(backend: BackendProcess) -> None:

@@ -28,14 +28,14 @@ ROUTES = [
 class TcpBackend:
     """A backend that listens on loopback and wants `TOKEN`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *prefix: str) -> None:
         self.log = folder / "log"
         token = folder / "token"
         token.write_text(TOKEN + "\n")
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "backend_stub", "--data-dir", str(folder / "data")),
+                    *(*prefix, sys.executable, "-m", "backend_stub", "--data-dir", str(folder / "data")),
                     *("--listen", "127.0.0.1:0", "--token-file", str(token)),
                 ],
                 env={**os.environ, "FOUNDRY_PROVIDER": "demo"},
@@ -102,10 +102,16 @@ def test_the_right_token_opens(tcp: TcpBackend) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil", "", "[", "a b"]
+    "host",
+    [
+        *("evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil", "", "[", "a b"),
+        *("evil@127.0.0.1", "127.0.0.1/evil", "127.0.0.1#@evil", "127.0.0.1?x", "127.0.0.1:x", "127.0.0.1, evil"),
+        *("127.0.0.1.", "[::1", "::1", "[::1]evil", "0x7f.1", "127.1", "\xe9"),
+    ],
 )
 def test_another_host_name_is_forbidden(tcp: TcpBackend, host: str) -> None:
-    refused(tcp.ask(authorization=f"Bearer {TOKEN}", host=host), 403)
+    headers = [(b"authorization", f"Bearer {TOKEN}".encode()), (b"host", host.encode("latin-1"))]
+    refused(tcp.http.request("GET", "/v1/health", headers=headers), 403)
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1", "[::1]:80"])
@@ -122,6 +128,19 @@ def test_loopback_by_any_of_its_names_is_ours(tcp: TcpBackend, host: str) -> Non
 )
 def test_a_web_page_of_another_origin_is_forbidden(tcp: TcpBackend, origin: str) -> None:
     refused(tcp.ask(authorization=f"Bearer {TOKEN}", origin=origin), 403)
+
+
+def test_every_origin_counts(tcp: TcpBackend, shared: BackendProcess) -> None:
+    ours, other = f"http://{tcp.address}", "https://evil.example"
+    for origins in ((other, ours), (ours, other), (ours, "null"), (ours, other.upper()), ("", ours)):
+        headers = [("authorization", f"Bearer {TOKEN}"), *(("origin", origin) for origin in origins)]
+        refused(tcp.http.get("/v1/health", headers=headers), 403)
+        refused(shared.http.get("/v1/health", headers=headers[1:]), 403)
+
+
+def test_two_tokens_are_none(tcp: TcpBackend) -> None:
+    for given in ((TOKEN, "wrong"), ("wrong", TOKEN), (TOKEN, TOKEN)):
+        refused(tcp.http.get("/v1/health", headers=[("authorization", f"Bearer {each}") for each in given]), 401)
 
 
 def test_our_own_origin_is_not_another(tcp: TcpBackend) -> None:
@@ -214,3 +233,73 @@ def test_passwords_in_urls_are_told_nowhere(backend: BackendProcess) -> None:
     for file in backend.data.rglob("*"):
         if file.is_file():
             assert b"hush-hush" not in file.read_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit and /proc")
+def test_a_flood_of_strangers_keeps_nobody_out_and_the_log_short(tmp_path: Path) -> None:
+    backend = TcpBackend(tmp_path, "prlimit", "--nofile=256:256")
+    host, _, port = backend.address.partition(":")
+    allowed = {"authorization": f"Bearer {TOKEN}"}
+    beginnings = (b"", b"GET /v1/tasks HTTP/1.1\r\nhost: a", b"POST /v1/tasks HTTP/1.1\r\ncontent-length: 9\r\n\r\n")
+    flood: list[socket.socket] = []
+    try:
+        with backend.http.stream("GET", "/v1/events?topic=tasks", headers=allowed) as stream:
+            assert next(stream.iter_raw())
+            for number in range(600):
+                flood.append(socket.create_connection((host, int(port))))
+                flood[-1].sendall(beginnings[number % 3])
+                if number % 20 == 0:
+                    with httpx.Client(base_url=f"http://{backend.address}", timeout=20, trust_env=False) as fresh:
+                        assert fresh.get("/v1/health", headers=allowed).status_code == 200
+                        refused(fresh.get("/v1/health"), 401)
+                        refused(fresh.get("/v1/health", headers={"host": "evil", **allowed}), 403)
+            held = len(list(Path(f"/proc/{backend.process.pid}/fd").iterdir()))
+            assert held < 128, "well below the limit"
+            make_repository(tmp_path / "repo")
+            body = {"repo": str(tmp_path / "repo"), "prompt": "x"}
+            assert backend.http.post("/v1/tasks", json=body, headers=allowed).status_code == 201
+        lines = [json.loads(line) for line in backend.log.read_text().splitlines()]
+        strangers = [line for line in lines if line["logger"] == "backend_stub.server.strangers"]
+        assert strangers
+        assert len(strangers) == len({line["message"] for line in strangers})
+        assert not [line for line in lines if line["level"] == "error"]
+        assert len(lines) < 80
+    finally:
+        for each in flood:
+            each.close()
+        backend.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit")
+def test_more_connections_than_descriptors_are_turned_away_and_nothing_fails(tmp_path: Path) -> None:
+    backend = TcpBackend(tmp_path, "prlimit", "--nofile=128:128")
+    allowed = {"authorization": f"Bearer {TOKEN}"}
+    host, _, port = backend.address.partition(":")
+    asking = f"GET /v1/health HTTP/1.1\r\nhost: {backend.address}\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
+    flood: list[socket.socket] = []
+    try:
+        backend.http.get("/v1/health", headers=allowed)
+        for _ in range(200):
+            flood.append(socket.create_connection((host, int(port))))
+            flood[-1].settimeout(20)
+            flood[-1].sendall(asking.encode())
+        answered = 0
+        for each in flood:
+            try:
+                answered += each.recv(65_536).startswith(b"HTTP/1.1 200")
+            except ConnectionError:
+                continue
+        assert 0 < answered < 128
+        make_repository(tmp_path / "repo")
+        body = {"repo": str(tmp_path / "repo"), "prompt": "x"}
+        task = backend.http.post("/v1/tasks", json=body, headers=allowed)
+        assert task.status_code == 201, "what a request needs itself is kept free"
+        for each in flood:
+            each.close()
+        with httpx.Client(base_url=f"http://{backend.address}", timeout=20, trust_env=False) as fresh:
+            assert fresh.get("/v1/health", headers=allowed).status_code == 200
+        assert "Traceback" not in backend.log.read_text()
+    finally:
+        for each in flood:
+            each.close()
+        backend.close()
