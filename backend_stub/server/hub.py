@@ -133,7 +133,7 @@ class Hub:
     def _send(self, topic: str, event: Event, data: bytes) -> None:
         subscribers = self._open.get(topic)
         if subscribers:
-            sent = frame(event.name, data, event_id(self._database, event.seq))
+            sent = frame(event.name, event.whole(data), event_id(self._database, event.seq))
             self.sent += len(subscribers)
             for subscriber in subscribers:
                 subscriber.put(event.seq, sent)

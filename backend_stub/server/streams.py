@@ -80,7 +80,7 @@ class Streams:
 
     def _frame(self, topic: Topic, event: Event) -> bytes:
         data = event.detail if event.name is EventName.TASK and topic.kind is TopicKind.TASK else event.data
-        return frame(event.name, data, event_id(self._storage.database, event.seq))
+        return frame(event.name, event.whole(data), event_id(self._storage.database, event.seq))
 
     async def _follow(self, subscriber: Subscriber, seq: int) -> AsyncIterator[bytes]:
         while True:

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from foundry_tui.contract.codec import encode
 from foundry_tui.contract.events import EventName, Topic
 from foundry_tui.contract.records import (
     HistoryEvent,
@@ -17,6 +18,7 @@ from foundry_tui.contract.records import (
     LogLine,
     Permission,
     Prompt,
+    Record,
     Repo,
     SessionState,
     TaskDetail,
@@ -104,10 +106,16 @@ class LeftoverRow(Struct, frozen=True, kw_only=True):
     delete_branch: bool
 
 
+def with_list(document: bytes, name: str, items: bytes) -> bytes:
+    """JSON of a record with one more field, whose JSON is `items`."""
+    return b'%b,"%b":%b}' % (document[:-1], name.encode(), items)
+
+
 class Event(Struct, frozen=True):
     """One committed change as streams tell it. `data` is for topic `tasks` and the rest, `detail` for `task:`.
 
-    What is committed now has its `history` too, where it is an event of that.
+    What is committed now has its `history` too, where it is an event of that. `listed` is what the record has many of,
+    by the field's name: it is made JSON only for those who listen.
     """
 
     seq: int
@@ -117,6 +125,11 @@ class Event(Struct, frozen=True):
     data: bytes
     detail: bytes = b""
     history: HistoryEvent | None = None
+    listed: tuple[str, Sequence[Record]] | None = None
+
+    def whole(self, document: bytes) -> bytes:
+        """`data` or `detail` with what is listed in it."""
+        return document if self.listed is None else with_list(document, self.listed[0], encode(self.listed[1]))
 
 
 @dataclass(frozen=True)
@@ -185,7 +198,8 @@ class Storage(Protocol):
     async def commit(self, change: Change) -> Sequence[HistoryEvent]:
         """Write all of it or nothing, durably; the history events with their seqs.
 
-        Raises `StaleRevisionError`, `BranchTakenError`, `IdTakenError`; for a new task `TaskExistsError`,
+        Raises `StaleRevisionError` (also of a session, a transcript item or a line of the log that is known in this
+        revision or a later one), `BranchTakenError`, `IdTakenError`; for a new task `TaskExistsError`,
         `TaskPrunedError`.
         """
         ...

@@ -3,12 +3,12 @@
 import sqlite3
 from collections.abc import Sequence
 
-import msgspec
+from msgspec.structs import replace
 
-from backend_stub.storage.base import Event, ItemKey, LeftoverRow, Missed, Private, TaskState
+from backend_stub.storage.base import Event, ItemKey, LeftoverRow, Missed, Private, TaskState, with_list
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import EventName, TaskRemoved, Topic, TopicKind
-from foundry_tui.contract.records import HistoryEvent, LogLine, Prompt, PromptState, Repo, TaskDetail
+from foundry_tui.contract.records import HistoryEvent, LogLine, Prompt, PromptState, Repo, SessionSummary, TaskDetail
 from foundry_tui.contract.status import TaskStatus
 
 SNAPSHOT_HISTORY = 200
@@ -31,15 +31,16 @@ def load(connection: sqlite3.Connection, task_id: str) -> TaskState | None:
     row = connection.execute("SELECT detail, private FROM tasks WHERE task_id = ?", (task_id,)).fetchone()
     if row is None:
         return None
-    prompts: dict[str, tuple[Prompt, ...]] = {}
+    sessions = decode(_sessions(connection, task_id), tuple[SessionSummary, ...])
+    prompts: dict[str, list[Prompt]] = {}
     for (body,) in connection.execute("SELECT body FROM prompts WHERE task_id = ? ORDER BY number", (task_id,)):
         prompt = decode(body, Prompt)
-        prompts[prompt.session_id] = (*prompts.get(prompt.session_id, ()), prompt)
+        prompts.setdefault(prompt.session_id, []).append(prompt)
     (last,) = connection.execute("SELECT max(number) FROM stage_log WHERE task_id = ?", (task_id,)).fetchone()
     return TaskState(
-        task=decode(row[0], TaskDetail),
+        task=replace(decode(row[0], TaskDetail), sessions=sessions),
         private=decode(row[1], Private),
-        prompts=prompts,
+        prompts={session_id: tuple(each) for session_id, each in prompts.items()},
         log_count=0 if last is None else int(last) + 1,
     )
 
@@ -107,8 +108,26 @@ def task(connection: sqlite3.Connection, task_id: str) -> TaskDetail | None:
     row = connection.execute("SELECT detail FROM tasks WHERE task_id = ?", (task_id,)).fetchone()
     if row is None:
         return None
-    history = last_history(connection, task_id, SNAPSHOT_HISTORY)
-    return msgspec.structs.replace(decode(row[0], TaskDetail), history=tuple(history))
+    return replace(
+        decode(row[0], TaskDetail),
+        sessions=decode(_sessions(connection, task_id), tuple[SessionSummary, ...]),
+        history=tuple(last_history(connection, task_id, SNAPSHOT_HISTORY)),
+    )
+
+
+def _sessions(connection: sqlite3.Connection, task_id: str) -> bytes:
+    """JSON of a task's sessions, in the order in which they were asked for."""
+    rows = connection.execute("SELECT body FROM sessions WHERE task_id = ? ORDER BY rowid", (task_id,)).fetchall()
+    return b"[%b]" % b",".join(body for (body,) in rows)
+
+
+def _prompts(connection: sqlite3.Connection, session_id: str) -> bytes:
+    """JSON of a session's prompts, oldest first."""
+    task_id = task_of_session(connection, session_id)
+    rows = connection.execute(
+        "SELECT body FROM prompts WHERE task_id = ? AND session_id = ? ORDER BY number", (task_id, session_id)
+    ).fetchall()
+    return b"[%b]" % b",".join(body for (body,) in rows)
 
 
 def last_history(connection: sqlite3.Connection, task_id: str, limit: int) -> Sequence[HistoryEvent]:
@@ -142,8 +161,14 @@ def has(connection: sqlite3.Connection, topic: Topic) -> bool:
 def snapshot(connection: sqlite3.Connection, topic: Topic) -> tuple[int, bytes] | None:
     seq = _seq(connection)
     if topic.kind is TopicKind.TASKS:
+        sessions: dict[str, list[bytes]] = {}
+        for task_id, body in connection.execute("SELECT task_id, body FROM sessions ORDER BY rowid"):
+            sessions.setdefault(task_id, []).append(body)
         tasks = b",".join(
-            body for (body,) in connection.execute("SELECT summary FROM tasks ORDER BY created_at, task_id")
+            with_list(summary, "sessions", b"[%b]" % b",".join(sessions.get(task_id, ())))
+            for task_id, summary in connection.execute(
+                "SELECT task_id, summary FROM tasks ORDER BY created_at, task_id"
+            )
         )
         known = b",".join(body for (body,) in connection.execute("SELECT body FROM repos ORDER BY repo_id"))
         return seq, b'{"seq":%d,"repos":[%b],"tasks":[%b]}' % (seq, known, tasks)
@@ -151,12 +176,14 @@ def snapshot(connection: sqlite3.Connection, topic: Topic) -> tuple[int, bytes] 
         return None
     if topic.kind is TopicKind.TASK:
         (body,) = connection.execute("SELECT detail FROM tasks WHERE task_id = ?", (topic.id,)).fetchone()
+        body = with_list(body, "sessions", _sessions(connection, topic.id))
         return seq, with_history(body, last_history(connection, topic.id, SNAPSHOT_HISTORY), seq)
     if topic.kind is TopicKind.SESSION:
         (body,) = connection.execute("SELECT body FROM sessions WHERE session_id = ?", (topic.id,)).fetchone()
         items = connection.execute(
             "SELECT body FROM transcript WHERE session_id = ? ORDER BY number", (topic.id,)
         ).fetchall()
+        body = with_list(body, "prompts", _prompts(connection, topic.id))
         return seq, b'%b,"transcript":[%b],"seq":%d}' % (body[:-1], b",".join(item for (item,) in items), seq)
     rows = connection.execute("SELECT body FROM stage_log WHERE task_id = ? ORDER BY number", (topic.id,)).fetchall()
     return seq, b'{"lines":[%b],"seq":%d}' % (b",".join(line for (line,) in rows), seq)
@@ -189,8 +216,10 @@ def missed(connection: sqlite3.Connection, topic: Topic, seq: int) -> Missed | N
 
 def _missed_tasks(connection: sqlite3.Connection, seq: int) -> list[Event]:
     events = [
-        Event(at, EventName.TASK, task_id, "", summary)
-        for at, task_id, summary in connection.execute("SELECT seq, task_id, summary FROM tasks WHERE seq > ?", (seq,))
+        Event(at, EventName.TASK, task_id, "", with_list(summary, "sessions", _sessions(connection, task_id)))
+        for at, task_id, summary in connection.execute(
+            "SELECT seq, task_id, summary FROM tasks WHERE seq > ?", (seq,)
+        ).fetchall()
     ]
     events += [
         Event(at, EventName.TASK_REMOVED, task_id, "", encode(TaskRemoved(task_id=task_id)))
@@ -205,7 +234,7 @@ def _missed_tasks(connection: sqlite3.Connection, seq: int) -> list[Event]:
 
 def _missed_task(connection: sqlite3.Connection, task_id: str, seq: int) -> list[Event]:
     events = [
-        Event(at, EventName.TASK, task_id, "", b"", detail)
+        Event(at, EventName.TASK, task_id, "", b"", with_list(detail, "sessions", _sessions(connection, task_id)))
         for at, detail in connection.execute(
             "SELECT seq, detail FROM tasks WHERE task_id = ? AND seq > ?", (task_id, seq)
         )
@@ -221,7 +250,7 @@ def _missed_task(connection: sqlite3.Connection, task_id: str, seq: int) -> list
 
 def _missed_session(connection: sqlite3.Connection, session_id: str, seq: int) -> list[Event]:
     events = [
-        Event(at, EventName.SESSION, "", session_id, body)
+        Event(at, EventName.SESSION, "", session_id, with_list(body, "prompts", _prompts(connection, session_id)))
         for at, body in connection.execute(
             "SELECT seq, body FROM sessions WHERE session_id = ? AND seq > ?", (session_id, seq)
         )

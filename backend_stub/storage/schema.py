@@ -1,6 +1,6 @@
 """How the database is laid out, and how an older one becomes a newer one."""
 
-VERSION = 2
+VERSION = 3
 """Schema version of this program; a database with a higher one is refused."""
 
 MIGRATIONS: dict[int, str] = {
@@ -64,6 +64,16 @@ MIGRATIONS: dict[int, str] = {
     DROP INDEX tasks_by_status;
     CREATE INDEX tasks_by_seq ON tasks (seq, status, created_at, task_id);
     DROP INDEX prompts_open;
+    """,
+    # What a task has many of is kept in rows of its own alone: the next one costs no more than the first.
+    3: """
+    UPDATE tasks SET
+        summary = CAST(json_remove(CAST(summary AS TEXT), '$.sessions') AS BLOB),
+        detail = CAST(json_remove(CAST(detail AS TEXT), '$.sessions') AS BLOB);
+    ALTER TABLE sessions ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+    UPDATE sessions SET
+        revision = json_extract(CAST(body AS TEXT), '$.revision'),
+        body = CAST(json_remove(CAST(body AS TEXT), '$.prompts') AS BLOB);
     """,
 }
 """What leads to each version from the one before."""

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 
-import msgspec
+from msgspec.structs import replace
 
 from backend_stub.storage.base import (
     BranchTakenError,
@@ -16,7 +16,7 @@ from backend_stub.storage.base import (
 )
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import EventName, TaskRemoved
-from foundry_tui.contract.records import HistoryEvent, HistoryKind, Repo, TaskDetail, summary_of
+from foundry_tui.contract.records import HistoryEvent, HistoryKind, Record, Repo, SessionState, TaskDetail, summary_of
 
 
 class Transaction:
@@ -29,10 +29,18 @@ class Transaction:
         self.events: list[Event] = []
         self._first = seq
 
-    def event(self, name: EventName, task_id: str, session_id: str, data: bytes, detail: bytes = b"") -> int:
+    def event(
+        self,
+        name: EventName,
+        task_id: str,
+        session_id: str,
+        data: bytes,
+        detail: bytes = b"",
+        listed: tuple[str, Sequence[Record]] | None = None,
+    ) -> int:
         """Allocate the next seq and note the event under it."""
         self.seq += 1
-        self.events.append(Event(self.seq, name, task_id, session_id, data, detail))
+        self.events.append(Event(self.seq, name, task_id, session_id, data, detail, listed=listed))
         return self.seq
 
     def history(self, task_id: str, at: int, kind: HistoryKind, payload: dict[str, object]) -> HistoryEvent:
@@ -72,28 +80,26 @@ def apply(change: Change, transaction: Transaction) -> Sequence[HistoryEvent]:
     for item in change.items:
         body = encode(item)
         seq = transaction.event(EventName.TRANSCRIPT, task.task_id, item.session_id, body)
-        transaction.execute(
-            "INSERT OR REPLACE INTO transcript VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (item.session_id, item.index, task.task_id, item.item_id, item.revision, seq, body),
-        )
-    for session in change.sessions:
-        body = encode(session)
-        seq = transaction.event(EventName.SESSION, task.task_id, session.session_id, body)
         written = transaction.execute(
-            "INSERT INTO sessions VALUES (?, ?, ?, ?) ON CONFLICT (session_id) DO UPDATE "
-            "SET seq = excluded.seq, body = excluded.body WHERE task_id = excluded.task_id",
-            (session.session_id, task.task_id, seq, body),
+            "INSERT INTO transcript VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (session_id, number) DO UPDATE "
+            "SET revision = excluded.revision, seq = excluded.seq, body = excluded.body "
+            "WHERE revision < excluded.revision AND item_id = excluded.item_id",
+            (item.session_id, item.index, task.task_id, item.item_id, item.revision, seq, body),
         ).rowcount
         if not written:
-            raise IdTakenError("session_id", session.session_id)
+            raise StaleRevisionError
+    for session in change.sessions:
+        _write_session(session, transaction)
     for permission in change.permissions:
         transaction.execute("INSERT OR IGNORE INTO permissions VALUES (?, ?)", (permission.permission_id, task.task_id))
     for line in change.lines:
         body = encode(line)
         seq = transaction.event(EventName.LOG, task.task_id, "", body)
-        transaction.execute(
-            "INSERT INTO stage_log VALUES (?, ?, ?, ?, ?)", (task.task_id, line.index, line.stage, seq, body)
-        )
+        written = transaction.execute(
+            "INSERT OR IGNORE INTO stage_log VALUES (?, ?, ?, ?, ?)", (task.task_id, line.index, line.stage, seq, body)
+        ).rowcount
+        if not written:
+            raise StaleRevisionError
     if change.drop_lines_below:
         transaction.execute(
             "DELETE FROM stage_log WHERE task_id = ? AND number < ?", (task.task_id, change.drop_lines_below)
@@ -105,25 +111,50 @@ def apply(change: Change, transaction: Transaction) -> Sequence[HistoryEvent]:
     return _write_history(change, transaction)
 
 
+def _write_session(session: SessionState, transaction: Transaction) -> None:
+    body = encode(replace(session, prompts=())).removesuffix(_NO_PROMPTS) + b"}"
+    listed = ("prompts", session.prompts)
+    seq = transaction.event(EventName.SESSION, session.task_id, session.session_id, body, listed=listed)
+    written = transaction.execute(
+        "INSERT INTO sessions (session_id, task_id, seq, body, revision) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (session_id) DO UPDATE SET seq = excluded.seq, body = excluded.body, revision = excluded.revision "
+        "WHERE task_id = excluded.task_id AND revision < excluded.revision",
+        (session.session_id, session.task_id, seq, body, session.revision),
+    ).rowcount
+    if not written:
+        (holder,) = transaction.execute(
+            "SELECT task_id FROM sessions WHERE session_id = ?", (session.session_id,)
+        ).fetchone()
+        raise StaleRevisionError if holder == session.task_id else IdTakenError("session_id", session.session_id)
+
+
+_NO_PROMPTS = b',"prompts":[]}'
+_NO_SESSIONS = b',"sessions":[]'
+"""How these stand in JSON; in a text each of the quotes would have a backslash before it."""
 _NO_HISTORY = b',"history":[]}'
 """How the JSON of a task without history events ends: it is the record's last field."""
 
 
-def without_history(task: TaskDetail) -> bytes:
-    """JSON of a task as it is kept and told; its history events are rows and events of their own."""
-    document = encode(task)
-    if not document.endswith(_NO_HISTORY):
+def _documents(task: TaskDetail) -> tuple[bytes, bytes]:
+    """JSON of a task's summary and of its detail as they are kept; sessions and history events are rows of their own.
+
+    Raises `ValueError` for a task with its history.
+    """
+    bare = replace(task, sessions=())
+    summary, detail = encode(summary_of(bare)), encode(bare)
+    if not detail.endswith(_NO_HISTORY):
         raise ValueError("a task is written without its history")
-    return document[: -len(_NO_HISTORY)] + b"}"
+    whole = detail[: -len(_NO_HISTORY)] + b"}"
+    return summary.replace(_NO_SESSIONS, b"", 1), whole.replace(_NO_SESSIONS, b"", 1)
 
 
 def _begin_task(change: Change, transaction: Transaction) -> None:
     task = change.task
     if change.repo is not None:
         repo, _ = put_repo(change.repo, transaction, tell=False)
-        _put(msgspec.structs.replace(repo, task_count=repo.task_count + 1, latest_activity=change.at), transaction)
-    summary, detail = encode(summary_of(task)), without_history(task)
-    seq = transaction.event(EventName.TASK, task.task_id, "", summary, detail)
+        _put(replace(repo, task_count=repo.task_count + 1, latest_activity=change.at), transaction)
+    summary, detail = _documents(task)
+    seq = transaction.event(EventName.TASK, task.task_id, "", summary, detail, ("sessions", task.sessions))
     is_new = transaction.execute(
         "INSERT INTO tasks SELECT ?1, ?, ?, ?, ?, ?, ?, ?, ?, ? "
         "WHERE NOT EXISTS (SELECT 1 FROM pruned WHERE task_id = ?1) ON CONFLICT (task_id) DO NOTHING",
@@ -153,8 +184,8 @@ def _change_task(change: Change, transaction: Transaction) -> None:
             (encode(change.private), task.task_id, change.expected),
         ).rowcount
     else:
-        summary, detail = encode(summary_of(task)), without_history(task)
-        seq = transaction.event(EventName.TASK, task.task_id, "", summary, detail)
+        summary, detail = _documents(task)
+        seq = transaction.event(EventName.TASK, task.task_id, "", summary, detail, ("sessions", task.sessions))
         found = transaction.execute(
             "UPDATE tasks SET status = ?, revision = ?, seq = ?, summary = ?, detail = ?, private = ? "
             "WHERE task_id = ? AND revision = ?",
@@ -207,7 +238,7 @@ def put_repo(repo: Repo, transaction: Transaction, *, tell: bool = True) -> tupl
     """Keep the repository; the one kept, and whether it is new. Of a known one its default branch is taken over."""
     known = transaction.execute("SELECT body FROM repos WHERE repo_id = ?", (repo.repo_id,)).fetchone()
     kept = None if known is None else decode(known[0], Repo)
-    now = repo if kept is None else msgspec.structs.replace(kept, default_branch=repo.default_branch)
+    now = repo if kept is None else replace(kept, default_branch=repo.default_branch)
     if tell and now != kept:
         _put(now, transaction)
     return now, kept is None
@@ -241,7 +272,7 @@ def prune(task_id: str, transaction: Transaction) -> None:
     known = transaction.execute("SELECT body FROM repos WHERE repo_id = ?", (task.repo_id,)).fetchone()
     if known is not None:
         repo = decode(known[0], Repo)
-        _put(msgspec.structs.replace(repo, task_count=max(0, repo.task_count - 1)), transaction)
+        _put(replace(repo, task_count=max(0, repo.task_count - 1)), transaction)
 
 
 def drop_leftover(task_id: str, transaction: Transaction) -> None:

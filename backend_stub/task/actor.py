@@ -38,6 +38,7 @@ class TaskActor:
         self._lock = anyio.Lock()
         self._state: TaskState | None = None
         self._items: dict[str, dict[str, ItemKey]] = {}
+        self._items_are_stale = False
         self._lines: list[tuple[str, str, int]] = []
         self._detail: tuple[StageName, str] | None = None
         self._flush_asked = False
@@ -68,7 +69,7 @@ class TaskActor:
                 return await self._attempt(decide)
             except StaleRevisionError:
                 self._state = None
-                self._items.clear()
+                self._items_are_stale = True
                 raise
 
     def log(self, stage: str, text: str) -> None:
@@ -129,6 +130,10 @@ class TaskActor:
 
     async def _load(self) -> None:
         if self._state is None:
+            if self._items_are_stale:
+                # Whoever goes on with a turn counts on them.
+                self._items = {session_id: await self._storage.item_keys(session_id) for session_id in self._items}
+                self._items_are_stale = False
             self._state = await self._storage.load(self.task_id)
 
 

@@ -116,16 +116,17 @@ class Draft:
             )
 
     def prompt(self, session_id: str, prompt_id: str) -> Prompt | None:
-        return next((each for each in self.prompts.get(session_id, ()) if each.prompt_id == prompt_id), None)
+        held = self.prompts.get(session_id, ())
+        place = _last_place(held, prompt_id)
+        return None if place is None else held[place]
 
     def put_prompt(self, prompt: Prompt) -> None:
         """Add a prompt at the end of its session's, or replace the one of its id."""
         held = self.prompts.get(prompt.session_id, ())
-        if any(each.prompt_id == prompt.prompt_id for each in held):
-            held = tuple(prompt if each.prompt_id == prompt.prompt_id else each for each in held)
-        else:
-            held = (*held, prompt)
-        self.prompts[prompt.session_id] = held
+        place = _last_place(held, prompt.prompt_id)
+        if place is None:
+            place = len(held)
+        self.prompts[prompt.session_id] = (*held[:place], prompt, *held[place + 1 :])
         self._prompts[prompt.prompt_id] = prompt
         self._sessions.add(prompt.session_id)
 
@@ -267,6 +268,12 @@ class Draft:
         session = self.session(session_id)
         fields = {name: getattr(session, name) for name in SessionSummary.__struct_fields__}
         return SessionState(**fields, prompts=self.prompts.get(session_id, ()))
+
+
+def _last_place(prompts: Sequence[Prompt], prompt_id: str) -> int | None:
+    """Where the prompt is, looked for from the end: it is mostly one of the last of very many."""
+    places = range(len(prompts) - 1, -1, -1)
+    return next((place for place in places if prompts[place].prompt_id == prompt_id), None)
 
 
 def _kept(permissions: Sequence[Permission]) -> tuple[Permission, ...]:

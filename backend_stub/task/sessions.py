@@ -325,12 +325,8 @@ class Sessions:
 
 def next_prompt(state: TaskState, session_id: str) -> Prompt | None:
     """The prompt to go on with: the one whose turn was cut, else the oldest that waits."""
-    prompts = state.prompts.get(session_id, ())
-    for wanted in (PromptState.DELIVERED, PromptState.QUEUED):
-        for prompt in prompts:
-            if prompt.state is wanted:
-                return prompt
-    return None
+    waiting = [each for each in state.prompts.get(session_id, ()) if each.state in OPEN_STATES]
+    return next((each for each in waiting if each.state is PromptState.DELIVERED), next(iter(waiting), None))
 
 
 def begin_turn(draft: Draft, prompt: Prompt) -> None:

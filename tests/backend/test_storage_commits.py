@@ -2,24 +2,37 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
+from msgspec import structs
 
 from backend_stub.storage.base import (
     Change,
     Event,
     Private,
+    StaleRevisionError,
     StorageUnavailableError,
     TaskExistsError,
     TaskPrunedError,
 )
 from backend_stub.storage.sqlite import SqliteStorage, open_storage
-from foundry_tui.contract.events import TASKS
+from foundry_tui.contract.events import TASKS, Topic, TopicKind
 from foundry_tui.contract.ids import uuid7
-from foundry_tui.contract.records import HistoryKind, Repo, TaskDetail
+from foundry_tui.contract.records import (
+    HistoryKind,
+    LogLine,
+    Repo,
+    SessionState,
+    SessionStatus,
+    TaskDetail,
+    TranscriptItem,
+    TranscriptKind,
+)
 from foundry_tui.contract.status import TaskStatus
 
 pytestmark = pytest.mark.anyio
@@ -161,4 +174,50 @@ async def test_a_change_that_is_refused_leaves_nothing_alone_and_in_company(tmp_
     assert [outcomes.count(kind) for kind in (TaskExistsError, TaskPrunedError, None)] == [21, 21, 20]
     assert len(await kept(storage)) == 21
     assert told == list(range(1, told[-1] + 1))
+    await storage.close()
+
+
+async def test_nothing_known_is_replaced_by_what_is_not_newer(tmp_path: Path) -> None:
+    storage = open_storage(tmp_path)
+    task_id = uuid7()
+    told = first_change(task_id)
+    session = SessionState(
+        session_id="s", task_id=task_id, name="demo", agent="demo", status=SessionStatus.READY, created_at=1,
+        updated_at=1, revision=2,
+    )  # fmt: skip
+    item = TranscriptItem(
+        item_id="i", session_id="s", index=0, kind=TranscriptKind.MESSAGE, body="the newest", at=1, revision=2
+    )
+    line = LogLine(index=0, stage="turn", at=1, text="the first")
+    await storage.commit(
+        replace(
+            told, task=structs.replace(told.task, sessions=(session,)), sessions=[session], items=[item], lines=[line]
+        )
+    )
+
+    async def change(revision: int, **rows: Any) -> None:
+        task = structs.replace(told.task, revision=revision + 1)
+        await storage.commit(replace(told, expected=revision, task=task, history=(), **rows))
+
+    kept = await storage.snapshot(Topic(TopicKind.SESSION, "s"))
+    for revision in (1, 2):
+        each: dict[str, Any]
+        for each in (
+            {"sessions": [structs.replace(session, name="older", revision=revision)]},
+            {"items": [structs.replace(item, body="older", revision=revision)]},
+            {"items": [structs.replace(item, item_id="another", body="in its place", revision=9)]},
+            {"lines": [structs.replace(line, text="in its place")]},
+        ):
+            with pytest.raises(StaleRevisionError):
+                await change(1, **each)
+    assert await storage.snapshot(Topic(TopicKind.SESSION, "s")) == kept
+    await change(
+        1,
+        sessions=[structs.replace(session, revision=3)],
+        items=[structs.replace(item, body="newer", revision=3)],
+        lines=[structs.replace(line, index=1)],
+    )
+    now = await storage.snapshot(Topic(TopicKind.SESSION, "s"))
+    assert now is not None
+    assert b"newer" in now[1]
     await storage.close()

@@ -2,21 +2,28 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from backend_stub.storage import schema
+from backend_stub.storage.base import Change, with_list
 from backend_stub.storage.sqlite import FILE_NAME, open_storage
-from foundry_tui.contract.events import TASKS
+from foundry_tui.contract.codec import decode
+from foundry_tui.contract.events import TASKS, Topic, TopicKind
 from foundry_tui.contract.ids import uuid7
+from foundry_tui.contract.records import Prompt, PromptState, SessionState, SessionStatus, SessionSummary
+from foundry_tui.contract.requests import SessionSnapshot
 from foundry_tui.contract.status import TaskStatus
 from tests.backend.test_storage_commits import first_change
 
 pytestmark = pytest.mark.anyio
 
 TASKS_MADE = 5
+SESSIONS_MADE = 3
 
 
 def make_older(path: Path, version: int, rows_of: Path) -> None:
@@ -27,9 +34,49 @@ def make_older(path: Path, version: int, rows_of: Path) -> None:
             older.executescript(schema.MIGRATIONS[step])
         older.execute("ATTACH ? AS newer", (str(rows_of),))
         for (table,) in older.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
-            older.execute(f"INSERT INTO main.{table} SELECT * FROM newer.{table}")
+            columns = ", ".join(row[1] for row in older.execute(f"PRAGMA main.table_info({table})"))
+            older.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM newer.{table}")
+        # Up to the second, a task's sessions stood in its own row too, and a session's prompts in that one's.
+        for task_id, summary, detail in older.execute("SELECT task_id, summary, detail FROM tasks").fetchall():
+            sessions = b",".join(
+                body for (body,) in older.execute("SELECT body FROM sessions WHERE task_id = ?", (task_id,))
+            )
+            bodies = [with_list(each, "sessions", b"[%b]" % sessions) for each in (summary, detail)]
+            older.execute("UPDATE tasks SET summary = ?, detail = ? WHERE task_id = ?", (*bodies, task_id))
+        for session_id, body in older.execute("SELECT session_id, body FROM sessions").fetchall():
+            kept = with_list(body, "prompts", b'[{"text":"is kept in a row of its own"}]')
+            older.execute("UPDATE sessions SET body = ? WHERE session_id = ?", (kept, session_id))
         older.execute(f"PRAGMA user_version = {version}")
         older.commit()
+
+
+def with_sessions(task_id: str, count: int) -> Change:
+    """A new task that has so many sessions, each with a prompt."""
+    change = first_change(task_id)
+    summaries = [
+        SessionSummary(
+            session_id=f"{task_id}.{number}",
+            task_id=task_id,
+            name=f'"sessions":[] \\"sessions\\":[] {number}',
+            agent="demo",
+            status=SessionStatus.READY,
+            created_at=1,
+            updated_at=1,
+            revision=1,
+        )
+        for number in range(count)
+    ]
+    prompts = [
+        Prompt(prompt_id=each.session_id, session_id=each.session_id, text="fix it", state=PromptState.QUEUED, at=1)
+        for each in summaries
+    ]
+    names = SessionSummary.__struct_fields__
+    states = [
+        SessionState(**{name: getattr(each, name) for name in names}, prompts=(prompt,))
+        for each, prompt in zip(summaries, prompts, strict=True)
+    ]
+    task = structs.replace(change.task, sessions=tuple(summaries), title=',"sessions":[],"history":[]}')
+    return replace(change, task=task, sessions=states, prompts=prompts)
 
 
 @pytest.mark.parametrize("version", range(1, schema.VERSION))
@@ -39,13 +86,23 @@ async def test_a_database_of_an_older_version_is_brought_forward(tmp_path: Path,
     second.mkdir()
     storage = open_storage(first)
     for _ in range(TASKS_MADE):
-        await storage.commit_made(partial(first_change, uuid7()))
+        await storage.commit_made(partial(with_sessions, uuid7(), SESSIONS_MADE))
+    task_id = (await storage.having(frozenset(TaskStatus)))[0]
+    task = await storage.task(task_id)
+    assert task is not None
+    assert len(task.sessions) == SESSIONS_MADE
+    session = Topic(TopicKind.SESSION, task.sessions[1].session_id)
+    told = await storage.snapshot(session)
+    assert told is not None
+    assert [prompt.text for prompt in decode(told[1], SessionSnapshot).prompts] == ["fix it"]
     snapshot, history = await storage.snapshot(TASKS), await storage.history(None, 0, 100)
     await storage.close()
     make_older(second / FILE_NAME, version, first / FILE_NAME)
 
     storage = open_storage(second)
     assert await storage.snapshot(TASKS) == snapshot
+    assert await storage.snapshot(session) == told
+    assert await storage.task(task_id) == task
     assert await storage.history(None, 0, 100) == history
     await storage.commit_made(partial(first_change, uuid7()))
     assert len(await storage.having(frozenset({TaskStatus.QUEUED}))) == TASKS_MADE + 1
