@@ -85,12 +85,20 @@ class Opening(Struct, frozen=True):
 
 
 class Private(Struct, frozen=True, kw_only=True):
-    """What the backend alone knows about a task, kept with its row; `openings` by session_id."""
+    """What the backend alone knows about a task, kept with its row; `openings` by session_id.
+
+    `attaching` counts the attempts to find the agent again that failed; `resent` are the prompts that go before all
+    others that wait, for they say again what was said before those. `went_on`: a prompt has made a failed task go on,
+    which nobody had asked for otherwise since.
+    """
 
     sandbox_wanted: bool = False
     """The provider was asked for a sandbox at least once: there may be one, whole or half-made."""
     next_attempt_at: int | None = None
     openings: dict[str, Opening] = {}
+    attaching: int = 0
+    resent: tuple[str, ...] = ()
+    went_on: bool = False
     release_attempt: int = 0
     release_force: bool = False
     release_delete_branch: bool = False
