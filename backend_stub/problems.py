@@ -17,7 +17,7 @@ TITLES = {
     429: "Too many requests",
     431: "Request head too large",
     500: "Internal error",
-    503: "Storage unavailable",
+    503: "Unavailable for now",
 }
 
 

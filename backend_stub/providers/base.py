@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
@@ -103,6 +103,17 @@ class Provider(Protocol):
         """Make the task's sandbox, or find, adopt or complete the one that is there."""
         ...
 
+    async def find_branch(self, call: Call) -> str | None:
+        """The branch that the sandbox of a ready task is on now, None where that cannot be said.
+
+        Raises `CallError` when there is no sandbox to work in, with what happened and what to do.
+        """
+        ...
+
+    async def restore_sandbox(self, call: Call) -> bool:
+        """Make the sandbox of a task that was ready again if somebody removed it; whether that was done."""
+        ...
+
     async def release_sandbox(self, call: Call, how: Release) -> None:
         """Archive: let go of what costs; nothing to release is success."""
         ...
@@ -111,12 +122,20 @@ class Provider(Protocol):
         """Kill: remove what was made for the task; nothing to destroy is success."""
         ...
 
-    def would_lose(self, task: TaskDetail) -> Sequence[str]:
-        """What archive or kill would lose, from what is known: called on a request's way, so it starts nothing."""
+    def would_lose(self, task: TaskDetail, *, delete_branch: bool) -> Sequence[str]:
+        """What archive or kill would lose, with the branch or without, from what is known: called on a request's way,
+        so it starts nothing.
+        """
         ...
 
     def diff(self, task: TaskDetail) -> Diff | None:
         """The task's changes as last computed (starting a fresh computation behind), or None if it has none."""
+        ...
+
+    async def write_patch(self, call: Call, into: BinaryIO) -> bool:
+        """Write the task's changes as they are now, whole, as a patch that `git apply` takes; False when there are none
+        to be told of, since there is no sandbox. `into` is a file with a descriptor.
+        """
         ...
 
     def forget(self, task_id: str) -> None:

@@ -4,6 +4,7 @@ import difflib
 import shutil
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import anyio
 from anyio.abc import TaskStatus
@@ -60,13 +61,19 @@ class DemoProvider:
         sandbox = Sandbox(sandbox_id=task_id, cwd=str(self._cwd(task_id)), created_at=self._chance.now())
         return SandboxMade(sandbox, resumed)
 
+    async def find_branch(self, call: Call) -> str | None:
+        return call.task.branch
+
+    async def restore_sandbox(self, call: Call) -> bool:
+        return False
+
     async def release_sandbox(self, call: Call, how: Release) -> None:
         await self._play("release_sandbox", call, lambda: self._remove("release_sandbox", call))
 
     async def destroy_sandbox(self, call: Call, how: Release) -> None:
         await self._play("destroy_sandbox", call, lambda: self._remove("destroy_sandbox", call))
 
-    def would_lose(self, task: TaskDetail) -> Sequence[str]:
+    def would_lose(self, task: TaskDetail, *, delete_branch: bool) -> Sequence[str]:
         try:
             return self._script.read().would_lose(task.prompt)
         except ScriptError:
@@ -84,6 +91,12 @@ class DemoProvider:
         ended = self._world.calls[task.task_id, "turn"] - under_way
         edits = [edit for step in steps for edit in step.edits] if ended > 0 else []
         return Diff(files=tuple(_file_diff(edit) for edit in edits), computed_at=self._chance.now())
+
+    async def write_patch(self, call: Call, into: BinaryIO) -> bool:
+        diff = self.diff(call.task)
+        if diff is not None:
+            into.write("".join(file.patch for file in diff.files).encode())
+        return diff is not None
 
     def _cwd(self, task_id: str) -> Path:
         return self._sandboxes / task_id
