@@ -218,11 +218,17 @@ class Provisioning:
         return next_at
 
     async def _finish_again(self, actor: TaskActor) -> None:
-        """All stages were done before: find the agent again and be ready, or fail for the reason that it cannot."""
-        error = await self._sessions.attach(actor)
+        """All stages were done before: find the sandbox and the agent again and be ready, or fail for the reason that
+        they cannot.
+        """
+        restored, error = await self._restore(actor)
+        error = error or await self._sessions.attach(actor)
 
         def finish(draft: Draft) -> None:
             _expect(draft)
+            sandbox = draft.task.sandbox
+            if restored and sandbox is not None:
+                draft.record(HistoryKind.SANDBOX_CREATED, sandbox_id=sandbox.sandbox_id, cwd=sandbox.cwd)
             if error is None:
                 become_ready(draft)
             else:
@@ -231,6 +237,23 @@ class Provisioning:
         await actor.commit(finish)
         if error is None:
             await self._sessions.wake_all(actor)
+
+    async def _restore(self, actor: TaskActor) -> tuple[bool, TaskError | None]:
+        """Whether the sandbox had to be made again, and why that cannot be."""
+        task = (await actor.state()).task
+        provider, repo = self._means.providers.get(task.provider), await self._means.storage.repo(task.repo_id)
+        if provider is None or repo is None:
+            return False, None
+        stage = StageName.CREATE_SANDBOX
+        call = Call(task=task, repo=repo, log=partial(actor.log, stage), detail=lambda text: None)
+        timeout = self._means.settings.timeout_ms[stage]
+        restoring = partial(provider.restore_sandbox, call)
+        try:
+            return await self._means.calls.within(timeout / 1000, actor.task_id, restoring), None
+        except NO_FAILURES:
+            raise
+        except Exception as failure:  # noqa: BLE001  # a defect of a provider must not lose the task
+            return False, task_error(failure, DOING[stage], timeout, self._means.chance.now())
 
     async def _ensure_name(self, provider: Provider, call: Call) -> Apply:
         name = await self._branches.settle(call.task, await provider.ensure_name(call))
