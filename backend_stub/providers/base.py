@@ -1,6 +1,6 @@
 """What a provider of sandboxes promises, what it is given, and how it fails."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -69,6 +69,10 @@ class SandboxMade:
     resumed: bool = False
 
 
+Existing = Callable[[Sequence[str]], Awaitable[Collection[str]]]
+"""Tells the branches of a repository that may be in the way of these names, without asking for all that it has."""
+
+
 class Provider(Protocol):
     """Makes and removes sandboxes. Every call is idempotent by task id and may be cancelled at any await.
 
@@ -95,8 +99,8 @@ class Provider(Protocol):
         """The agent of a task that names none."""
         ...
 
-    async def ensure_name(self, call: Call) -> Collection[str]:
-        """The branches that a new one has to differ from, local and remote, as far as can be told now."""
+    async def ensure_name(self, call: Call) -> Existing:
+        """Who tells the branches that a new one has to differ from, local and remote, as far as can be told now."""
         ...
 
     async def create_sandbox(self, call: Call) -> SandboxMade:

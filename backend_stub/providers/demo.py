@@ -11,10 +11,10 @@ from anyio.abc import TaskStatus
 
 from backend_stub.agents.demo import DemoAgents
 from backend_stub.clock import Chance
-from backend_stub.providers.base import Call, ProviderError, Release, SandboxMade
+from backend_stub.providers.base import Call, Existing, ProviderError, Release, SandboxMade
 from backend_stub.providers.demo_script import CallScript, ScriptError, ScriptFile
 from backend_stub.providers.demo_world import World
-from backend_stub.repository.git import branches
+from backend_stub.repository.git import branches_near
 from foundry_tui.contract.records import FileDiff, FileEdit, Sandbox, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import Diff
 
@@ -40,12 +40,17 @@ class DemoProvider:
     def default_agent(self) -> str:
         return "demo"
 
-    async def ensure_name(self, call: Call) -> Collection[str]:
+    async def ensure_name(self, call: Call) -> Existing:
         await self._play("ensure_name", call, lambda: None)
-        if call.repo.path is None:
-            return ()
+        place = call.repo.path
         call.detail("comparing branches")
-        return await branches(call.repo.path, told=lambda command: call.log(str(command)))
+
+        async def existing(names: Sequence[str]) -> Collection[str]:
+            if place is None:
+                return ()
+            return await branches_near(place, names, told=lambda command: call.log(str(command)))
+
+        return existing
 
     async def create_sandbox(self, call: Call) -> SandboxMade:
         task_id = call.task.task_id

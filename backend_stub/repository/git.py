@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -18,6 +18,7 @@ from anyio.abc import ByteReceiveStream, Process
 from backend_stub.providers.base import GitError
 from backend_stub.repository.location import NotARepositoryError, find_folders
 from backend_stub.repository.refs import split_refs
+from backend_stub.task.naming import near_branches
 
 Told = Callable[["Command"], None]
 """Told of every command that was run; must return at once."""
@@ -179,6 +180,35 @@ async def branches(folder: str, *, told: Told | None = None, timeout: float = TI
         "--",
         "refs/heads",
         "refs/remotes",
+        told=told,
+        timeout=timeout,
+        bare=True,
+    )
+    return split_refs(refs.text.split("\n"), remotes.text.split("\n")).names
+
+
+async def branches_near(
+    folder: str, names: Sequence[str], *, told: Told | None = None, timeout: float = TIMEOUT
+) -> frozenset[str]:
+    """The branches, local and of all remotes, that one of these names cannot stand beside: it itself in any case, what
+    is a folder of it, what it is a folder of. Raises `GitError`.
+    """
+    if not all(name.isascii() for name in names):
+        # Git compares case and composition in ASCII only.
+        return frozenset(near_branches(names, await branches(folder, told=told, timeout=timeout)))
+    remotes = await run_git(folder, "remote", told=told, timeout=timeout, bare=True)
+    roots = ["refs/heads", *(f"refs/remotes/{name}" for name in remotes.text.split("\n") if name)]
+    above = {"/".join(name.split("/")[:depth]) for name in names for depth in range(1, name.count("/") + 1)}
+    patterns = [f"{root}/{name}" for root in roots for name in names]
+    # Escaped it is a pattern and means this ref only; as a plain name it would mean all below it too.
+    patterns += [f"{root}/{name[:-1]}\\{name[-1]}" for root in roots for name in sorted(above)]
+    refs = await run_git(
+        folder,
+        "for-each-ref",
+        "--ignore-case",
+        "--format=%(refname)",
+        "--",
+        *patterns,
         told=told,
         timeout=timeout,
         bare=True,

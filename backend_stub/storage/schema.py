@@ -1,6 +1,6 @@
 """How the database is laid out, and how an older one becomes a newer one."""
 
-VERSION = 2
+VERSION = 3
 """Schema version of this program; a database with a higher one is refused."""
 
 MIGRATIONS: dict[int, str] = {
@@ -64,6 +64,9 @@ MIGRATIONS: dict[int, str] = {
     DROP INDEX tasks_by_status;
     CREATE INDEX tasks_by_seq ON tasks (seq, status, created_at, task_id);
     DROP INDEX prompts_open;
+    """,
+    3: """
+    CREATE INDEX branches_by_name ON branches (repo_id, branch COLLATE NOCASE);
     """,
 }
 """What leads to each version from the one before."""

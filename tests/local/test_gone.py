@@ -24,13 +24,13 @@ def test_a_worktree_that_was_removed_is_said_and_made_again(backend: BackendProc
     folder = Path(task["sandbox"]["cwd"])
     git(folder, "add", "kept.txt")
     shutil.rmtree(folder)
-    before = len(world.agent_pids()), len(world.agent_saw("prompt"))
+    before = len(world.agent_pids()), len(world.agent_saw("session/prompt"))
     say(backend, task, "say hello", "p2")
     error = failed(backend, task_id)["error"]
     assert f"The worktree {folder} of this task is gone" in error["message"]
     assert "Retry makes it again" in error["message"]
     assert (error["kind"], error.get("stage")) == ("agent", None)
-    assert before == (len(world.agent_pids()), len(world.agent_saw("prompt")))
+    assert before == (len(world.agent_pids()), len(world.agent_saw("session/prompt")))
     session = backend.get(f"/v1/sessions/{task['sessions'][0]['session_id']}")
     assert {prompt["prompt_id"]: prompt["state"] for prompt in session["prompts"]}["p2"] == "failed"
 

@@ -15,7 +15,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET
-from backend_stub.providers.base import Call, CallError, GitError, ProviderError, Release, SandboxMade
+from backend_stub.providers.base import Call, CallError, Existing, GitError, ProviderError, Release, SandboxMade
 from backend_stub.providers.local.bubblewrap import wrapped
 from backend_stub.providers.local.changes import Changes
 from backend_stub.providers.local.comparison import write_patch
@@ -25,7 +25,8 @@ from backend_stub.providers.local.settings import LocalSettings
 from backend_stub.providers.local.setup import run_setup
 from backend_stub.providers.local.worktree import Plan, Worktrees, copy_files
 from backend_stub.repository.clones import Clones
-from backend_stub.repository.git import Command, Told, branches, branches_of_remote, run_git
+from backend_stub.repository.git import Command, Told, branches_near, branches_of_remote, run_git
+from backend_stub.task.naming import near_branches
 from foundry_tui.contract.agents import installed_agents
 from foundry_tui.contract.records import Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
@@ -88,14 +89,17 @@ class LocalProvider:
 
     # Stages
 
-    async def ensure_name(self, call: Call) -> Collection[str]:
+    async def ensure_name(self, call: Call) -> Existing:
         """Ask the remote, so that branches are compared with what it has now; one out of reach is no failure."""
-        folder = await anyio.to_thread.run_sync(self._clones.place, call.repo)
+        with _named_errors("the repository cannot be looked at"):
+            folder = await anyio.to_thread.run_sync(self._clones.place, call.repo)
         if folder is None:
-            return await self._remote_branches(call)
-        await self._fetch(folder, call)
+            known = await self._remote_branches(call)
+            return lambda names: anyio.to_thread.run_sync(near_branches, names, known)
+        place = folder
+        await self._fetch(place, call)
         call.detail("comparing branches")
-        return await branches(folder, told=_told(call))
+        return lambda names: branches_near(place, names, told=_told(call))
 
     async def _fetch(self, folder: str, call: Call) -> None:
         remotes = await run_git(folder, "remote", told=_told(call), bare=True)
