@@ -19,7 +19,7 @@ from backend_stub.providers.base import Call, CallError, Existing, GitError, Pro
 from backend_stub.providers.local.bubblewrap import wrapped
 from backend_stub.providers.local.changes import Changes
 from backend_stub.providers.local.comparison import write_patch
-from backend_stub.providers.local.losses import losses_of
+from backend_stub.providers.local.losses import NAMED, losses_of
 from backend_stub.providers.local.record import Made, Record, Records
 from backend_stub.providers.local.settings import LocalSettings
 from backend_stub.providers.local.setup import run_setup
@@ -59,9 +59,13 @@ class LocalProvider:
         )
         self.agents.files = self.changes
         self._group: TaskGroup | None = None
+        self._made_from: dict[str, dict[str, str]] = {}
+        """By the folder of a repository: the tasks that were made from it, and their branches."""
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Read the agents' streams and compute changes until cancelled; agents go on when this ends."""
+        for record in await anyio.to_thread.run_sync(lambda: list(self._records.all())):
+            self._note(record)
         try:
             async with anyio.create_task_group() as group:
                 self._group = group
@@ -72,6 +76,14 @@ class LocalProvider:
         finally:
             with anyio.CancelScope(shield=True):
                 await self.agents.close()
+
+    def _note(self, record: Record) -> None:
+        """Know what the task was made from as long as it has a worktree."""
+        tasks = self._made_from.setdefault(record.repository, {})
+        if record.made is Made.RELEASED:
+            tasks.pop(record.task_id, None)
+        else:
+            tasks[record.task_id] = record.branch
 
     def state(self) -> str:
         if shutil.which("git", path=self._environ.get("PATH")) is None:
@@ -154,6 +166,7 @@ class LocalProvider:
             cloned=call.repo.path is None,
         )
         record, resumed = await self._worktrees.make(plan, _told(call))
+        self._note(record)
         if record.made is not Made.READY:
             record = await self._set_up(call, record)
         self.changes.watch(task.task_id)
@@ -223,7 +236,7 @@ class LocalProvider:
             await self._remove(call, record, how)
             if how.delete_branch:
                 await self._worktrees.delete_branch(record, _told(call), force=how.force)
-            await self._worktrees.released(record)
+            self._note(await self._worktrees.released(record))
         self.changes.forget(call.task.task_id)
 
     async def _keep_patch(self, call: Call, record: Record) -> None:
@@ -245,6 +258,7 @@ class LocalProvider:
             if how.delete_branch:
                 await self._worktrees.delete_branch(record, _told(call), force=how.force)
             await anyio.to_thread.run_sync(self._records.forget, call.task.task_id)
+            self._made_from.get(record.repository, {}).pop(record.task_id, None)
         self.changes.forget(call.task.task_id)
 
     async def _remove(self, call: Call, record: Record, how: Release) -> None:
@@ -267,7 +281,14 @@ class LocalProvider:
     # From what is known
 
     def would_lose(self, task: TaskDetail, *, delete_branch: bool) -> Sequence[str]:
-        return self.changes.losses(task.task_id).of(delete_branch=delete_branch)
+        losses = self.changes.losses(task.task_id).of(delete_branch=delete_branch)
+        others = sorted(self._made_from.get(task.sandbox.cwd, {}).values()) if task.sandbox is not None else []
+        if not others:
+            return losses
+        named = ", ".join(others[:NAMED]) + (f" and {len(others) - NAMED} more" if len(others) > NAMED else "")
+        one = len(others) == 1
+        who = f"{'another task was' if one else f'{len(others)} other tasks were'} made from: {named}"
+        return (*losses, f"the folder that {who} ({'it keeps its' if one else 'they keep their'} own)")
 
     def diff(self, task: TaskDetail) -> Diff | None:
         if task.sandbox is None:

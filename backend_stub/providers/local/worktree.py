@@ -48,7 +48,9 @@ class Worktrees:
         Raises `GitError` when the branch or the base will not do, `ProviderError` when the place is somebody else's.
         """
         record = await anyio.to_thread.run_sync(self._records.load, plan.task_id)
-        common = await anyio.to_thread.run_sync(find_common, plan.repository)
+        # The folder that was named may be gone by now, if it was itself a linked worktree.
+        known = await anyio.to_thread.run_sync(common_of, record) if record is not None else None
+        common = known or await anyio.to_thread.run_sync(find_common, plan.repository)
         if common is None:
             raise ProviderError(f"{plan.repository} is no git repository any more", retryable=False)
         async with self._lock(common):
