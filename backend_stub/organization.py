@@ -13,6 +13,7 @@ from backend_stub.clock import Chance
 from backend_stub.problems import RefusedError, conflict, wrong_values
 from backend_stub.providers.base import Provider
 from backend_stub.repository.clones import Clones
+from backend_stub.repository.files import MachineFaultError
 from backend_stub.repository.location import NotARepositoryError, find_repository, is_repo_id
 from backend_stub.repository.refs import NO_BRANCHES, Branches, known_branches
 from backend_stub.settings import Settings
@@ -119,6 +120,8 @@ class Organization:
             return known_branches(place) if place is not None else NO_BRANCHES
         except NotARepositoryError:
             return NO_BRANCHES
+        except MachineFaultError as error:
+            raise RefusedError(503, error.message) from None
 
     async def _existing(self, task_id: str) -> Created:
         task = await self._storage.task(task_id)
@@ -257,3 +260,5 @@ def _find(field: str, place: str) -> Repo:
         return find_repository(place)
     except NotARepositoryError as error:
         raise wrong_values((field, error.message)) from None
+    except MachineFaultError as error:
+        raise RefusedError(503, error.message) from None

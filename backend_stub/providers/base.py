@@ -1,8 +1,8 @@
 """What a provider of sandboxes promises, what it is given, and how it fails."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
@@ -69,6 +69,10 @@ class SandboxMade:
     resumed: bool = False
 
 
+Existing = Callable[[Sequence[str]], Awaitable[Collection[str]]]
+"""Tells the branches of a repository that may be in the way of these names, without asking for all that it has."""
+
+
 class Provider(Protocol):
     """Makes and removes sandboxes. Every call is idempotent by task id and may be cancelled at any await.
 
@@ -95,12 +99,23 @@ class Provider(Protocol):
         """The agent of a task that names none."""
         ...
 
-    async def ensure_name(self, call: Call) -> Collection[str]:
-        """The branches that a new one has to differ from, local and remote, as far as can be told now."""
+    async def ensure_name(self, call: Call) -> Existing:
+        """Who tells the branches that a new one has to differ from, local and remote, as far as can be told now."""
         ...
 
     async def create_sandbox(self, call: Call) -> SandboxMade:
         """Make the task's sandbox, or find, adopt or complete the one that is there."""
+        ...
+
+    async def find_branch(self, call: Call) -> str | None:
+        """The branch that the sandbox of a ready task is on now, None where that cannot be said.
+
+        Raises `CallError` when there is no sandbox to work in, with what happened and what to do.
+        """
+        ...
+
+    async def restore_sandbox(self, call: Call) -> bool:
+        """Make the sandbox of a task that was ready again if somebody removed it; whether that was done."""
         ...
 
     async def release_sandbox(self, call: Call, how: Release) -> None:
@@ -111,12 +126,20 @@ class Provider(Protocol):
         """Kill: remove what was made for the task; nothing to destroy is success."""
         ...
 
-    def would_lose(self, task: TaskDetail) -> Sequence[str]:
-        """What archive or kill would lose, from what is known: called on a request's way, so it starts nothing."""
+    def would_lose(self, task: TaskDetail, *, delete_branch: bool) -> Sequence[str]:
+        """What archive or kill would lose, with the branch or without, from what is known: called on a request's way,
+        so it starts nothing.
+        """
         ...
 
     def diff(self, task: TaskDetail) -> Diff | None:
         """The task's changes as last computed (starting a fresh computation behind), or None if it has none."""
+        ...
+
+    async def write_patch(self, call: Call, into: BinaryIO) -> bool:
+        """Write the task's changes as they are now, whole, as a patch that `git apply` takes; False when there are none
+        to be told of, since there is no sandbox. `into` is a file with a descriptor.
+        """
         ...
 
     def forget(self, task_id: str) -> None:

@@ -4,16 +4,17 @@ import difflib
 import shutil
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import anyio
 from anyio.abc import TaskStatus
 
 from backend_stub.agents.demo import DemoAgents
 from backend_stub.clock import Chance
-from backend_stub.providers.base import Call, ProviderError, Release, SandboxMade
+from backend_stub.providers.base import Call, Existing, ProviderError, Release, SandboxMade
 from backend_stub.providers.demo_script import CallScript, ScriptError, ScriptFile
 from backend_stub.providers.demo_world import World
-from backend_stub.repository.git import branches
+from backend_stub.repository.git import branches_near
 from foundry_tui.contract.records import FileDiff, FileEdit, Sandbox, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import Diff
 
@@ -39,12 +40,17 @@ class DemoProvider:
     def default_agent(self) -> str:
         return "demo"
 
-    async def ensure_name(self, call: Call) -> Collection[str]:
+    async def ensure_name(self, call: Call) -> Existing:
         await self._play("ensure_name", call, lambda: None)
-        if call.repo.path is None:
-            return ()
+        place = call.repo.path
         call.detail("comparing branches")
-        return await branches(call.repo.path, told=lambda command: call.log(str(command)))
+
+        async def existing(names: Sequence[str]) -> Collection[str]:
+            if place is None:
+                return ()
+            return await branches_near(place, names, told=lambda command: call.log(str(command)))
+
+        return existing
 
     async def create_sandbox(self, call: Call) -> SandboxMade:
         task_id = call.task.task_id
@@ -60,13 +66,19 @@ class DemoProvider:
         sandbox = Sandbox(sandbox_id=task_id, cwd=str(self._cwd(task_id)), created_at=self._chance.now())
         return SandboxMade(sandbox, resumed)
 
+    async def find_branch(self, call: Call) -> str | None:
+        return call.task.branch
+
+    async def restore_sandbox(self, call: Call) -> bool:
+        return False
+
     async def release_sandbox(self, call: Call, how: Release) -> None:
         await self._play("release_sandbox", call, lambda: self._remove("release_sandbox", call))
 
     async def destroy_sandbox(self, call: Call, how: Release) -> None:
         await self._play("destroy_sandbox", call, lambda: self._remove("destroy_sandbox", call))
 
-    def would_lose(self, task: TaskDetail) -> Sequence[str]:
+    def would_lose(self, task: TaskDetail, *, delete_branch: bool) -> Sequence[str]:
         try:
             return self._script.read().would_lose(task.prompt)
         except ScriptError:
@@ -84,6 +96,12 @@ class DemoProvider:
         ended = self._world.calls[task.task_id, "turn"] - under_way
         edits = [edit for step in steps for edit in step.edits] if ended > 0 else []
         return Diff(files=tuple(_file_diff(edit) for edit in edits), computed_at=self._chance.now())
+
+    async def write_patch(self, call: Call, into: BinaryIO) -> bool:
+        diff = self.diff(call.task)
+        if diff is not None:
+            into.write("".join(file.patch for file in diff.files).encode())
+        return diff is not None
 
     def _cwd(self, task_id: str) -> Path:
         return self._sandboxes / task_id

@@ -3,6 +3,8 @@
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 
@@ -11,19 +13,60 @@ _SMALL = 64 * 1024
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
 
 
+_OF_THE_FILE = frozenset(
+    (
+        errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG,
+        errno.ENXIO, errno.ENODEV, errno.EINVAL, errno.EBADF, errno.EROFS, errno.EILSEQ,
+    )
+)  # fmt: skip
+"""Reasons that lie in a file or its name; any other (no descriptors, no memory, a broken disk) lies in the machine."""
+
+
+class MachineFaultError(OSError):
+    """This machine could not look, so nothing is known of what is there: trying again later may succeed."""
+
+    def __init__(self, error: OSError, path: str | PathLike[str]) -> None:
+        super().__init__(error.errno, error.strerror or "no reason given", os.fspath(path))
+
+    @property
+    def message(self) -> str:
+        """A sentence for people."""
+        reason = str(self.strerror).lower()
+        return f"{self.filename} could not be looked at, for a reason of this machine: {reason}. Try again."
+
+
+@contextmanager
+def told_apart(path: str | PathLike[str]) -> Iterator[None]:
+    """What the system refuses for a reason of the machine becomes `MachineFaultError`; the rest stays as it is."""
+    try:
+        yield
+    except MachineFaultError:
+        raise
+    except OSError as error:
+        if error.errno in _OF_THE_FILE:
+            raise
+        raise MachineFaultError(error, path) from error
+
+
 def read_text(path: str | PathLike[str], limit: int = _SMALL) -> str | None:
     """The text of a regular file, at most `limit` bytes of it; None when there is none to be read.
 
-    Undecodable bytes become lone surrogates. Touches the disk; safe to run in a thread.
+    Undecodable bytes become lone surrogates. Touches the disk; safe to run in a thread. Raises `MachineFaultError`.
     """
     try:
-        descriptor = os.open(path, _READ)
+        with told_apart(path):
+            descriptor = os.open(path, _READ)
+    except MachineFaultError:
+        raise
     except (OSError, ValueError):
         return None
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
-        return os.read(descriptor, limit).decode("utf-8", "surrogateescape")
+        with told_apart(path):
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return None
+            return os.read(descriptor, limit).decode("utf-8", "surrogateescape")
+    except MachineFaultError:
+        raise
     except OSError:
         return None
     finally:
@@ -67,9 +110,12 @@ def inside_of(git_dir: str) -> Inside | None:
 
 
 def mode_of(path: str, *, follow: bool = True) -> int | None:
-    """The type and permissions of what has this name, or None; raises `PermissionError` when that may not be known."""
+    """The type and permissions of what has this name, or None; raises `PermissionError` when that may not be known,
+    and `MachineFaultError` when it cannot.
+    """
     try:
-        return os.stat(path, follow_symlinks=follow).st_mode
+        with told_apart(path):
+            return os.stat(path, follow_symlinks=follow).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return None
 

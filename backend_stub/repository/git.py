@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -16,7 +16,9 @@ import anyio
 from anyio.abc import ByteReceiveStream, Process
 
 from backend_stub.providers.base import GitError
+from backend_stub.repository.location import NotARepositoryError, find_folders
 from backend_stub.repository.refs import split_refs
+from backend_stub.task.naming import near_branches
 
 Told = Callable[["Command"], None]
 """Told of every command that was run; must return at once."""
@@ -39,25 +41,34 @@ _QUIET = {
     "maintenance.auto": "false",
     "protocol.ext.allow": "never",
     "advice.detachedHead": "false",
+    "safe.bareRepository": "explicit",
 }
-"""Configuration that outweighs the user's: nothing starts a program of its own or asks."""
+"""Configuration that outweighs the user's: nothing starts a program of its own or asks, and no folder that only looks
+like the inside of a repository is taken for one. Filters of the repository (`filter.NAME.clean`, as LFS needs) are
+run all the same where files are compared: without them the comparison would be wrong."""
 
 _FORGOTTEN = frozenset(
     [
         "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_ATTR_SOURCE",
         "GIT_COMMON_DIR",
         "GIT_CONFIG",
         "GIT_CONFIG_COUNT",
         "GIT_CONFIG_PARAMETERS",
         "GIT_DEFAULT_HASH",
+        "GIT_DIFF_OPTS",
         "GIT_DIR",
         "GIT_EDITOR",
         "GIT_EXTERNAL_DIFF",
+        "GIT_GLOB_PATHSPECS",
         "GIT_GRAFT_FILE",
+        "GIT_ICASE_PATHSPECS",
         "GIT_IMPLICIT_WORK_TREE",
         "GIT_INDEX_FILE",
         "GIT_INTERNAL_SUPER_PREFIX",
+        "GIT_LITERAL_PATHSPECS",
         "GIT_NAMESPACE",
+        "GIT_NOGLOB_PATHSPECS",
         "GIT_NO_REPLACE_OBJECTS",
         "GIT_OBJECT_DIRECTORY",
         "GIT_PREFIX",
@@ -68,7 +79,7 @@ _FORGOTTEN = frozenset(
         "GIT_WORK_TREE",
     ]
 )
-"""Variables that would point git at another repository than the one it is run in."""
+"""Variables that would point git at another repository than the one it is run in, or change what it prints."""
 
 
 _TALKING = frozenset(["clone", "fetch", "ls-remote"])
@@ -113,27 +124,32 @@ async def run_git(
     timeout: float = TIMEOUT,
     accept: Collection[int] = (0,),
     environment: Mapping[str, str] | None = None,
+    bare: bool = False,
+    given: bytes = b"",
+    into: int | None = None,
 ) -> Output:
     """Run `git ARGUMENTS` in the repository whose top level is `folder`; callers put `--` before names.
 
     An exit code that is not in `accept`, a time-out (seconds) and a git that cannot be started raise `GitError`
     with a sentence for people. On a time-out or a cancellation git and all it started are ended before this
-    returns. `environment` adds variables to those of this process.
+    returns. `environment` adds variables to those of this process. `bare`: the folder may itself be the inside of a
+    repository; callers know that nobody but the repository's owner made it. `given` is the standard input; the
+    standard output goes to the descriptor `into`, however long it is, and is kept in memory otherwise.
     """
     argv = ("git", *arguments)
-    variables = {**_environment(folder), **(environment or {})}
+    variables = {**_environment(folder, bare), **(environment or {})}
     if _verb(arguments) in _TALKING:
-        variables |= await _ssh(folder, variables, told, timeout)
+        variables |= await _ssh(folder, variables, told, timeout, bare)
     started = time.monotonic_ns()
     exit_code: int | None = None
     process: Process | None = None
     try:
         with anyio.CancelScope(shield=True):
             # Cancelled half-way, it would leave a process that nobody ends.
-            process = await _start(argv, folder, variables)
+            process = await _start(argv, folder, variables, given, into)
         assert process is not None
         with anyio.fail_after(timeout):
-            stdout, stderr = await _read(process)
+            stdout, stderr = await _exchange(process, given)
             exit_code = await process.wait()
     except TimeoutError:
         raise GitError(
@@ -156,9 +172,46 @@ async def run_git(
 
 async def branches(folder: str, *, told: Told | None = None, timeout: float = TIMEOUT) -> frozenset[str]:
     """All branch names that the repository knows, local and remote, the remotes' names left out; raises `GitError`."""
-    remotes = await run_git(folder, "remote", told=told, timeout=timeout)
+    remotes = await run_git(folder, "remote", told=told, timeout=timeout, bare=True)
     refs = await run_git(
-        folder, "for-each-ref", "--format=%(refname)", "--", "refs/heads", "refs/remotes", told=told, timeout=timeout
+        folder,
+        "for-each-ref",
+        "--format=%(refname)",
+        "--",
+        "refs/heads",
+        "refs/remotes",
+        told=told,
+        timeout=timeout,
+        bare=True,
+    )
+    return split_refs(refs.text.split("\n"), remotes.text.split("\n")).names
+
+
+async def branches_near(
+    folder: str, names: Sequence[str], *, told: Told | None = None, timeout: float = TIMEOUT
+) -> frozenset[str]:
+    """The branches, local and of all remotes, that one of these names cannot stand beside: it itself in any case, what
+    is a folder of it, what it is a folder of. Raises `GitError`.
+    """
+    if not all(name.isascii() for name in names):
+        # Git compares case and composition in ASCII only.
+        return frozenset(near_branches(names, await branches(folder, told=told, timeout=timeout)))
+    remotes = await run_git(folder, "remote", told=told, timeout=timeout, bare=True)
+    roots = ["refs/heads", *(f"refs/remotes/{name}" for name in remotes.text.split("\n") if name)]
+    above = {"/".join(name.split("/")[:depth]) for name in names for depth in range(1, name.count("/") + 1)}
+    patterns = [f"{root}/{name}" for root in roots for name in names]
+    # Escaped it is a pattern and means this ref only; as a plain name it would mean all below it too.
+    patterns += [f"{root}/{name[:-1]}\\{name[-1]}" for root in roots for name in sorted(above)]
+    refs = await run_git(
+        folder,
+        "for-each-ref",
+        "--ignore-case",
+        "--format=%(refname)",
+        "--",
+        *patterns,
+        told=told,
+        timeout=timeout,
+        bare=True,
     )
     return split_refs(refs.text.split("\n"), remotes.text.split("\n")).names
 
@@ -182,6 +235,8 @@ def explain(arguments: Collection[str], folder: str, exit_code: int, errors: str
     }
     for pattern, sentence, retryable in _SENTENCES:
         match = pattern.search(errors)
+        if match is not None and sentence is _GONE and _stands(folder):
+            sentence, retryable = _UNREADABLE, True
         if match is not None:
             return GitError(without_credentials(sentence.format(*match.groups(), **place)), retryable=retryable)
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
@@ -189,6 +244,18 @@ def explain(arguments: Collection[str], folder: str, exit_code: int, errors: str
     reason = re.sub(r"^(?:fatal|error): ", "", said[-1])[:300] if said else f"exit code {exit_code}"
     by_hand = f"`{place['test']}` by hand" if url else f"it by hand in {folder}"
     return GitError(without_credentials(f"git {_verb(words)} failed: {reason}. Try {by_hand}."))
+
+
+def _stands(folder: str) -> bool:
+    """Whether there is a repository in this very folder, as far as can be told: git says of one that it could not read
+    that there is none.
+    """
+    try:
+        return find_folders(folder).top == folder
+    except NotARepositoryError:
+        return False
+    except OSError:
+        return True
 
 
 def without_credentials(text: str) -> str:
@@ -200,7 +267,8 @@ def _verb(arguments: Collection[str]) -> str:
     return next((argument for argument in arguments if not argument.startswith("-")), "")
 
 
-def _environment(folder: str) -> dict[str, str]:
+def _environment(folder: str, bare: bool) -> dict[str, str]:
+    quiet = {**_QUIET, "safe.bareRepository": "all"} if bare else _QUIET
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -218,20 +286,22 @@ def _environment(folder: str) -> dict[str, str]:
         "GIT_OPTIONAL_LOCKS": "0",
         # A repository that was removed must not be mistaken for one that lies above it.
         "GIT_CEILING_DIRECTORIES": str(PurePath(folder).parent),
-        "GIT_CONFIG_COUNT": str(len(_QUIET)),
+        "GIT_CONFIG_COUNT": str(len(quiet)),
     }
-    for number, (name, value) in enumerate(_QUIET.items()):
+    for number, (name, value) in enumerate(quiet.items()):
         kept[f"GIT_CONFIG_KEY_{number}"] = name
         kept[f"GIT_CONFIG_VALUE_{number}"] = value
     return kept
 
 
-async def _ssh(folder: str, environment: Mapping[str, str], told: Told | None, timeout: float) -> dict[str, str]:
+async def _ssh(
+    folder: str, environment: Mapping[str, str], told: Told | None, timeout: float, bare: bool
+) -> dict[str, str]:
     """The variable that has the person's own ssh command run, in git's order of precedence, and without questions."""
     command = environment.get("GIT_SSH_COMMAND")
     if not command:
         configured = await run_git(
-            folder, "config", "--default", "", "--get", "core.sshCommand", told=told, timeout=timeout
+            folder, "config", "--default", "", "--get", "core.sshCommand", told=told, timeout=timeout, bare=bare
         )
         command = configured.text.strip()
     if not command and environment.get("GIT_SSH"):
@@ -239,10 +309,17 @@ async def _ssh(folder: str, environment: Mapping[str, str], told: Told | None, t
     return {"GIT_SSH_COMMAND": _SSH.sub(r"\g<0> -o BatchMode=yes", command or "ssh", count=1)}
 
 
-async def _start(argv: tuple[str, ...], folder: str, environment: Mapping[str, str]) -> Process:
+async def _start(
+    argv: tuple[str, ...], folder: str, environment: Mapping[str, str], given: bytes, into: int | None
+) -> Process:
     try:
         return await anyio.open_process(
-            argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+            argv,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.PIPE if given else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if into is None else into,
+            start_new_session=True,
         )
     except (FileNotFoundError, NotADirectoryError):
         if not await anyio.Path(folder).is_dir():
@@ -258,7 +335,8 @@ async def _start(argv: tuple[str, ...], folder: str, environment: Mapping[str, s
         raise GitError("git cannot be given a null character.", retryable=False) from None
 
 
-async def _read(process: Process) -> tuple[bytes, bytes]:
+async def _exchange(process: Process, given: bytes) -> tuple[bytes, bytes]:
+    """Give the process its input and read what it prints, both at once."""
     chunks: tuple[list[bytes], list[bytes]] = ([], [])
     too_much = False
 
@@ -275,7 +353,15 @@ async def _read(process: Process) -> tuple[bytes, bytes]:
                 return
             into.append(chunk)
 
+    async def give() -> None:
+        # A git that ended early has said why.
+        with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            if process.stdin is not None:
+                await process.stdin.send(given)
+                await process.stdin.aclose()
+
     async with anyio.create_task_group() as group:
+        group.start_soon(give)
         group.start_soon(collect, process.stdout, chunks[0])
         group.start_soon(collect, process.stderr, chunks[1])
     if too_much:
@@ -301,6 +387,8 @@ def _signal_group(process: Process, *, force: bool) -> None:
             os.killpg(process.pid, signal.SIGKILL if force else signal.SIGTERM)
 
 
+_GONE = "{folder} is no git repository any more."
+_UNREADABLE = "git could not read the repository {folder}, though there is one. Try again."
 _SENTENCES: tuple[tuple[re.Pattern[str], str, bool], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), sentence, retryable)
     for pattern, sentence, retryable in (
@@ -310,7 +398,14 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str, bool], ...] = tuple(
             "safe.directory {0}",
             False,
         ),
-        (r"not a git repository", "{folder} is no git repository any more.", False),
+        (
+            r"(too many open files(?: in system)?|cannot allocate memory|out of memory|cannot fork"
+            r"|unable to create threaded|resource temporarily unavailable|input/output error|stale file handle)",
+            "git could not work in {folder}, for a reason of this machine: {0}. Nothing was found wrong with the "
+            "repository; try again when the machine has room.",
+            True,
+        ),
+        (r"not a git repository", _GONE, False),
         (r"branch named .* already exists", "A branch of this name exists already. Choose another.", False),
         (
             r"(?:checked out|used by worktree) at '([^']*)'",

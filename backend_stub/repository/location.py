@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from backend_stub.repository.files import inside_of, mode_of, read_text, symbolic_ref
+from backend_stub.repository.files import MachineFaultError, inside_of, mode_of, read_text, symbolic_ref, told_apart
 from foundry_tui.contract.records import Repo
 
 _SCHEMES = {"https": 443, "http": 80, "ssh": 22, "git": 9418, "file": None}
@@ -108,12 +108,15 @@ def find_remote(url: str) -> Repo:
 def find_folders(path: str) -> Folders:
     """The repository that an absolute path is in: it, or the nearest folder above it that is one.
 
-    Touches the disk; safe to run in a thread. Raises `NotARepositoryError`.
+    Touches the disk; safe to run in a thread. Raises `NotARepositoryError`, and `MachineFaultError` when that cannot
+    be told now.
     """
     start = _real_folder(path)
     for folder in _upwards(start):
         try:
             found = _repository_at(folder)
+        except MachineFaultError:
+            raise
         except PermissionError:
             raise NotARepositoryError(
                 f"{folder} cannot be read: permission denied. Give the backend's user access to it."
@@ -121,6 +124,7 @@ def find_folders(path: str) -> Folders:
         except OSError as error:
             raise NotARepositoryError(f"{folder} cannot be read: {_reason(error)}.") from None
         if found is not None:
+            _refuse_planted(found)
             return found
     if mode_of(os.path.join(start, ".git"), follow=False) is not None:
         raise NotARepositoryError(
@@ -166,8 +170,11 @@ def _real_folder(path: str) -> str:
     if not os.path.isabs(path):
         raise NotARepositoryError("Give an absolute path (one that begins with /) or a git URL.")
     try:
-        real = os.path.realpath(path, strict=True)
-        mode = os.stat(real).st_mode
+        with told_apart(path):
+            real = os.path.realpath(path, strict=True)
+            mode = os.stat(real).st_mode
+    except MachineFaultError:
+        raise
     except FileNotFoundError:
         raise NotARepositoryError(f"There is no folder {path}. Check the spelling.") from None
     except NotADirectoryError:
@@ -210,6 +217,21 @@ def _repository_at(folder: str) -> Folders | None:
         top = os.path.dirname(folder) if os.path.basename(folder) == ".git" else folder
         return Folders(top, folder, found.common, found.head)
     return None
+
+
+def _refuse_planted(found: Folders) -> None:
+    """Raise `NotARepositoryError` for a bare repository among the files of another one.
+
+    Whoever wrote those files wrote its configuration too, which may name programs to run.
+    """
+    if found.git_dir != found.top or f"{os.sep}.git{os.sep}" in f"{found.top}{os.sep}":
+        return
+    for above in _upwards(os.path.dirname(found.top)):
+        if mode_of(os.path.join(above, ".git"), follow=False) is not None:
+            raise NotARepositoryError(
+                f"{found.top} is a bare repository among the files of {above}, whose configuration could run programs "
+                f"that came with those. Give {above}, or clone it to a folder of its own."
+            )
 
 
 def _pointed_to(folder: str, pointer: str) -> Folders:

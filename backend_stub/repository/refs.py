@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend_stub.repository.files import read_text
+from backend_stub.repository.files import MachineFaultError, read_text, told_apart
 from backend_stub.repository.location import Folders, default_branch, find_folders
 from backend_stub.task.naming import check_branch
 
@@ -43,7 +43,7 @@ def known_branches(path: str) -> Branches:
 
     Touches the disk; safe to run in a thread. What cannot be read counts as absent; a repository that keeps its
     refs in a table (`reftable`) shows none here, and `backend_stub.repository.git.branches` asks git. Raises
-    `backend_stub.repository.location.NotARepositoryError`.
+    `backend_stub.repository.location.NotARepositoryError`, and `backend_stub.repository.files.MachineFaultError`.
     """
     return read_branches(find_folders(path))
 
@@ -90,8 +90,10 @@ def _packed(common: Path) -> Iterator[str]:
 
 def _loose(common: Path, under: str, depth: int = 0) -> Iterator[str]:
     try:
-        with os.scandir(common / under) as entries:
+        with told_apart(common / under), os.scandir(common / under) as entries:
             found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    except MachineFaultError:
+        raise
     except OSError:
         return
     for name, is_folder in found:

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from backend_stub.backend import Backend
 from backend_stub.metrics import Metrics
 from backend_stub.problems import TITLES, RefusedError, not_found, wrong_values
+from backend_stub.server.patches import patch_answer
 from backend_stub.server.protocol import CUT
 from backend_stub.server.requests import Nothing, number, read_body
 from backend_stub.storage.base import StaleRevisionError, StorageUnavailableError
@@ -151,6 +152,11 @@ class Routes:
 
     async def diff(self, request: Request) -> Response:
         task = await self._backend.commands.task(request.path_params["task_id"])
+        form = request.query_params.get("format", "json")
+        if form == "patch":
+            return await patch_answer(self._backend.commands, task)
+        if form != "json":
+            raise wrong_values(("format", "A diff has the format json or patch."))
         provider = self._backend.providers.get(task.provider)
         computed = provider.diff(task) if provider is not None else None
         return json_answer(computed or bodies.Diff(files=()))

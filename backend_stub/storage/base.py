@@ -255,8 +255,10 @@ class Storage(Protocol):
 
     async def repos(self) -> Sequence[Repo]: ...
 
-    async def held_branches(self, repo_id: str) -> dict[str, str]:
-        """The branches that tasks of this repository hold, and which task holds each."""
+    async def held_branches(self, repo_id: str, names: Sequence[str]) -> dict[str, str]:
+        """The branches that tasks of this repository hold and that one of these names cannot stand beside, and which
+        task holds each.
+        """
         ...
 
     async def having(self, statuses: frozenset[TaskStatus]) -> Sequence[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from backend_stub.storage.base import Event, ItemKey, LeftoverRow, Missed, Private, TaskState, with_list
+from backend_stub.task.naming import near_branches
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import EventName, TaskRemoved, Topic, TopicKind
 from foundry_tui.contract.records import HistoryEvent, LogLine, Prompt, PromptState, Repo, SessionSummary, TaskDetail
@@ -69,8 +70,21 @@ def repos(connection: sqlite3.Connection) -> Sequence[Repo]:
     return [decode(body, Repo) for (body,) in connection.execute("SELECT body FROM repos ORDER BY repo_id")]
 
 
-def held_branches(connection: sqlite3.Connection, repo_id: str) -> dict[str, str]:
-    return dict(connection.execute("SELECT branch, task_id FROM branches WHERE repo_id = ?", (repo_id,)).fetchall())
+def held_branches(connection: sqlite3.Connection, repo_id: str, names: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    here = "SELECT branch, task_id FROM branches WHERE repo_id = ?"
+    if not all(name.isascii() for name in names):
+        # The index knows case in ASCII only.
+        held = dict(connection.execute(here, (repo_id,)).fetchall())
+        return {branch: held[branch] for branch in near_branches(names, held)}
+    above = {"/".join(name.split("/")[:depth]) for name in names for depth in range(1, name.count("/") + 1)}
+    for name in (*names, *above):
+        found |= connection.execute(f"{here} AND branch = ? COLLATE NOCASE", (repo_id, name)).fetchall()
+    for name in names:
+        # What comes between `/` and the character after it is below the name.
+        below = f"{here} AND branch > ? COLLATE NOCASE AND branch < ? COLLATE NOCASE LIMIT 1"
+        found |= connection.execute(below, (repo_id, f"{name}/", f"{name}0")).fetchall()
+    return found
 
 
 def having(connection: sqlite3.Connection, statuses: frozenset[TaskStatus]) -> Sequence[str]:

@@ -1,6 +1,6 @@
 """How the database is laid out, and how an older one becomes a newer one."""
 
-VERSION = 3
+VERSION = 4
 """Schema version of this program; a database with a higher one is refused."""
 
 MIGRATIONS: dict[int, str] = {
@@ -74,6 +74,9 @@ MIGRATIONS: dict[int, str] = {
     UPDATE sessions SET
         revision = json_extract(CAST(body AS TEXT), '$.revision'),
         body = CAST(json_remove(CAST(body AS TEXT), '$.prompts') AS BLOB);
+    """,
+    4: """
+    CREATE INDEX branches_by_name ON branches (repo_id, branch COLLATE NOCASE);
     """,
 }
 """What leads to each version from the one before."""

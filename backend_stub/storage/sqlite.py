@@ -165,8 +165,8 @@ class SqliteStorage:
     async def repos(self) -> Sequence[Repo]:
         return await self._read(reading.repos)
 
-    async def held_branches(self, repo_id: str) -> dict[str, str]:
-        return await self._read(reading.held_branches, repo_id)
+    async def held_branches(self, repo_id: str, names: Sequence[str]) -> dict[str, str]:
+        return await self._read(reading.held_branches, repo_id, names)
 
     async def having(self, statuses: frozenset[TaskStatus]) -> Sequence[str]:
         return await self._read(reading.having, statuses)

@@ -1,10 +1,10 @@
 """Settles a task's title and branch: what was asked for wins, what is taken gets a number."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
-from backend_stub.providers.base import GitError
+from backend_stub.providers.base import Existing, GitError
 from backend_stub.storage.base import Storage
 from backend_stub.task.naming import branch_from, conflicting_branch, free_branch, kind_from, title_from
 from foundry_tui.contract.records import TaskDetail
@@ -25,18 +25,16 @@ class Branches:
         self._storage = storage
         self._settled: WeakValueDictionary[tuple[str, str], Name] = WeakValueDictionary()
 
-    async def settle(self, task: TaskDetail, existing: Collection[str]) -> Name:
+    async def settle(self, task: TaskDetail, existing: Existing) -> Name:
         """A name whose branch no other task is given while whoever asked keeps it; to be committed soon.
 
-        `existing` are the repository's branches. Raises `GitError` when a branch that a person chose is taken.
+        `existing` tells the repository's branches near some names. Raises `GitError` when a branch that a person chose
+        is taken.
         """
         title = task.title or title_from(task.prompt)
-        wanted = branch_from(title, kind_from(task.title or task.prompt), task.task_id)
-        held = await self._storage.held_branches(task.repo_id)
-        taken = {*existing, *(branch for branch, holder in held.items() if holder != task.task_id)}
         if task.branch is not None:
             # What a person chose is kept as it is, however long; when it was taken meanwhile, they choose again.
-            in_the_way = conflicting_branch(task.branch, taken)
+            in_the_way = conflicting_branch(task.branch, await self._taken(task, [task.branch], existing))
             if in_the_way is not None:
                 raise GitError(
                     f"The branch {task.branch} cannot be made: {in_the_way} exists by now. Create the task again "
@@ -44,8 +42,21 @@ class Branches:
                     retryable=False,
                 )
             return Name(title=title, branch=task.branch)
-        # Many tasks of one prompt would else all try the same branch, and all but one of them in vain.
-        taken |= {branch for repo_id, branch in self._settled if repo_id == task.repo_id}
-        name = Name(title=title, branch=free_branch(wanted, taken))
-        self._settled[task.repo_id, name.branch] = name
-        return name
+        wanted = branch_from(title, kind_from(task.title or task.prompt), task.task_id)
+        search = free_branch(wanted)
+        names = next(search)
+        while True:
+            taken = await self._taken(task, names, existing)
+            # Many tasks of one prompt would else all try the same branch, and all but one of them in vain.
+            taken |= {branch for repo_id, branch in self._settled if repo_id == task.repo_id}
+            try:
+                names = search.send(taken)
+            except StopIteration as found:
+                name = Name(title=title, branch=found.value)
+                self._settled[task.repo_id, name.branch] = name
+                return name
+
+    async def _taken(self, task: TaskDetail, names: Sequence[str], existing: Existing) -> set[str]:
+        held = await self._storage.held_branches(task.repo_id, names)
+        others = (branch for branch, holder in held.items() if holder != task.task_id)
+        return {*others, *await existing(names)}

@@ -1,15 +1,16 @@
 """What people ask of a task that exists: each command is one commit through the task's actor, then a wake-up."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
+import anyio
 from msgspec.structs import replace
 
 from backend_stub.clock import Chance
 from backend_stub.dispatch.embedded import Lane
 from backend_stub.organization import wrong_name
-from backend_stub.problems import conflict, not_found, wrong_values
-from backend_stub.providers.base import Provider
+from backend_stub.problems import RefusedError, conflict, not_found, wrong_values
+from backend_stub.providers.base import Call, CallError, Provider
 from backend_stub.settings import MAX_QUEUED_PROMPTS, MAX_QUEUED_TEXT
 from backend_stub.storage.base import IdTakenError, Storage
 from backend_stub.task.actor import Actors, TaskActor, UnknownTaskError
@@ -44,6 +45,8 @@ from foundry_tui.contract.status import ENDED, PROVISIONING, READY, RELEASING, S
 T = TypeVar("T")
 
 RETRY = RetryTask()
+PATCH_SECONDS = 120.0
+"""How long a patch may take that somebody waits for."""
 
 _STANDS: dict[TaskStatus, str] = {
     **dict.fromkeys(PROVISIONING, "is being prepared"),
@@ -132,7 +135,9 @@ class Commands:
         if task.status in ENDED | RELEASING:
             return await self.task(task_id)
         provider = self._providers.get(task.provider)
-        would_lose = tuple(provider.would_lose(task)) if provider is not None else ()
+        would_lose = (
+            tuple(provider.would_lose(task, delete_branch=request.delete_branch)) if provider is not None else ()
+        )
         if would_lose and not request.force:
             raise conflict(
                 f"This would lose {'; '.join(would_lose)}. Say force to do it all the same.", would_lose=would_lose
@@ -171,6 +176,22 @@ class Commands:
             self._sessions.settled(permission.permission_id)
         self._release.lane.wake(task_id)
         return await self.task(task_id)
+
+    async def write_patch(self, task: TaskDetail, into: BinaryIO) -> None:
+        """Write the task's changes as they are now as a patch, whole."""
+        provider, repo = self._providers.get(task.provider), await self._storage.repo(task.repo_id)
+        if provider is None or repo is None:
+            raise conflict(f"The provider {task.provider} is not available in this backend.")
+        call = Call(task=task, repo=repo, log=lambda text: None, detail=lambda text: None)
+        try:
+            with anyio.fail_after(PATCH_SECONDS):
+                found = await provider.write_patch(call, into)
+        except TimeoutError:
+            raise RefusedError(503, f"The changes were not compared within {PATCH_SECONDS:g} s. Try again.") from None
+        except CallError as error:
+            raise RefusedError(503 if error.retryable else 409, error.message) from None
+        if not found:
+            raise conflict(f"There is no patch of a task that {_STANDS[task.status]} and has no sandbox.")
 
     async def prune(self, task_id: str) -> None:
         task = await self._state_of(self._actors.of(task_id))

@@ -5,7 +5,7 @@ Pure functions: no clock, no disk, no git.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from enum import StrEnum
 
 from anyascii import anyascii
@@ -17,6 +17,10 @@ CHOSEN_TITLE_LIMIT = 200
 BRANCH_LIMIT = 50
 """Characters of a branch name that we make, its kind included."""
 UNTITLED = "Untitled task"
+
+_ASKED_FIRST = 3
+"""Numbers that are asked about together with the name itself: mostly it is free."""
+_ASKED_AT_ONCE = 16
 
 _LINES_READ = 200
 _LINE_READ = 2_000
@@ -216,33 +220,54 @@ def conflicting_branch(name: str, taken: Iterable[str]) -> str | None:
     return None
 
 
-def free_branch(wanted: str, taken: Iterable[str]) -> str:
-    """`wanted`, or the first of `wanted-2`, `wanted-3` … that conflicts with no taken branch.
+def near_branches(names: Collection[str], branches: Iterable[str]) -> list[str]:
+    """Those of the branches that one of these names cannot stand beside; see `conflicting_branch`."""
+    wanted = {_fold(name) for name in names}
+    folders = {parent for name in wanted for parent in _parents(name)}
+    found = []
+    for branch in branches:
+        folded = _fold(branch)
+        if folded in wanted or folded in folders or any(parent in wanted for parent in _parents(folded)):
+            found.append(branch)
+    return found
 
-    Branches are taken without the name of their remote. What is returned has at most `BRANCH_LIMIT` characters
-    unless `wanted` itself is free and longer. Where a branch stands in the way of a folder (`fix` of `fix/a`), the
-    slash becomes a dash (`fix-a`).
+
+def free_branch(wanted: str) -> Generator[Sequence[str], Collection[str], str]:
+    """`wanted`, or `wanted-2`, `wanted-3` … the first that conflicts with no branch where few are taken.
+
+    It yields names, is sent the branches that may be in their way (more do no harm; those of a remote without its
+    name), and returns the name. How often it asks grows with the logarithm of how many are taken. What is returned
+    has at most `BRANCH_LIMIT` characters unless `wanted` itself is free and longer. Where a branch stands in the way of
+    a folder (`fix` of `fix/a`), the slash becomes a dash (`fix-a`).
     """
-    names = {_fold(name) for name in taken}
-    folders = {parent for name in names for parent in _parents(name)}
-
-    def is_free(name: str) -> bool:
-        folded = _fold(name)
-        return folded not in names and folded not in folders and not any(p in names for p in _parents(folded))
-
-    if is_free(wanted):
+    names = {number: _numbered(wanted, number) for number in range(2, _ASKED_FIRST + 1)}
+    found = yield [wanted, *names.values()]
+    if conflicting_branch(wanted, found) is None:
         return wanted
     base = wanted
     for slash in [place for place, char in enumerate(wanted) if char == "/"]:
-        if _fold(base[:slash]) in names:
+        if _fold(base[:slash]) in {_fold(branch) for branch in found}:
             base = f"{base[:slash]}-{base[slash + 1 :]}"
-    number = 1
+            found = yield [base]
+    taken, numbers = 0, [*range(1, 10), *(2**power for power in range(4, 21))]
     while True:
-        suffix = f"-{number}" if number > 1 else ""
-        candidate = _cut_at_dash(base, BRANCH_LIMIT - len(suffix)) + suffix
-        if is_free(candidate):
-            return candidate
-        number += 1
+        names = {number: _numbered(base, number) for number in numbers}
+        found = yield list(names.values())
+        free = next((number for number in numbers if conflicting_branch(names[number], found) is None), None)
+        taken = max((number for number in numbers if free is None or number < free), default=taken)
+        if free is None:
+            numbers = [numbers[-1] * 2**power for power in range(1, 10)]
+        elif free - taken <= 1:
+            return names[free]
+        else:
+            # Ever closer to where the numbers end that were given out one after the other.
+            step = max(1, (free - taken) // _ASKED_AT_ONCE)
+            numbers = [*range(taken + step, free, step), free]
+
+
+def _numbered(base: str, number: int) -> str:
+    suffix = f"-{number}" if number > 1 else ""
+    return _cut_at_dash(base, BRANCH_LIMIT - len(suffix)) + suffix
 
 
 def check_branch(name: str) -> str | None:

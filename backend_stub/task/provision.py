@@ -217,14 +217,17 @@ class Provisioning:
         return next_at
 
     async def _finish_again(self, actor: TaskActor, attempts: int) -> int | None:
-        """All stages were done before: find the agent again and be ready, or fail for the reason that it cannot.
-
-        When to try that again, after so many attempts, if it may go better then.
+        """All stages were done before: find the sandbox and the agent again and be ready, or fail for the reason that
+        they cannot. When to try that again, after so many attempts, if it may go better then.
         """
-        outcome = await self._sessions.attach(actor, attempts)
+        restored, error = await self._restore(actor)
+        outcome = error or await self._sessions.attach(actor, attempts)
 
         def finish(draft: Draft) -> None:
             _expect(draft)
+            sandbox = draft.task.sandbox
+            if restored and sandbox is not None:
+                draft.record(HistoryKind.SANDBOX_CREATED, sandbox_id=sandbox.sandbox_id, cwd=sandbox.cwd)
             if isinstance(outcome, int):
                 draft.set_private(attaching=attempts + 1, next_attempt_at=outcome)
                 return
@@ -238,6 +241,23 @@ class Provisioning:
         if outcome is None:
             await self._sessions.wake_all(actor)
         return outcome if isinstance(outcome, int) else None
+
+    async def _restore(self, actor: TaskActor) -> tuple[bool, TaskError | None]:
+        """Whether the sandbox had to be made again, and why that cannot be."""
+        task = (await actor.state()).task
+        provider, repo = self._means.providers.get(task.provider), await self._means.storage.repo(task.repo_id)
+        if provider is None or repo is None:
+            return False, None
+        stage = StageName.CREATE_SANDBOX
+        call = Call(task=task, repo=repo, log=partial(actor.log, stage), detail=lambda text: None)
+        timeout = self._means.settings.timeout_ms[stage]
+        restoring = partial(provider.restore_sandbox, call)
+        try:
+            return await self._means.calls.within(timeout / 1000, actor.task_id, restoring), None
+        except NO_FAILURES:
+            raise
+        except Exception as failure:  # noqa: BLE001  # a defect of a provider must not lose the task
+            return False, task_error(failure, DOING[stage], timeout, self._means.chance.now())
 
     async def _ensure_name(self, provider: Provider, call: Call) -> Apply:
         name = await self._branches.settle(call.task, await provider.ensure_name(call))

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain, count
 
@@ -11,6 +12,7 @@ from anyio.abc import TaskGroup
 from msgspec.structs import replace
 
 from backend_stub.agents.base import LateWord
+from backend_stub.dispatch.calls import CallTimedOutError
 from backend_stub.dispatch.embedded import Lane
 from backend_stub.providers.base import AgentError, Call, CallError, Provider
 from backend_stub.providers.machine import is_machine_fault
@@ -342,6 +344,7 @@ class Sessions:
         timeout = self._means.settings.timeout_ms[StageName.CREATE_SESSION]
         try:
             if prompt.state is PromptState.QUEUED:
+                await self._find_branch(actor, provider, call)
                 self._delivering[prompt.session_id] = prompt.prompt_id
                 try:
                     delivering = partial(provider.agents.deliver, call, prompt, turn)
@@ -351,6 +354,9 @@ class Sessions:
                 await actor.commit(partial(_begin_queued, prompt=prompt))
             turn.begin()
             await self._means.calls.within(math.inf, actor.task_id, partial(provider.agents.follow, call, prompt, turn))
+            # What became of the sandbox in a turn that ended well is said before the next one.
+            with suppress(CallError, CallTimedOutError):
+                await self._find_branch(actor, provider, call)
             await actor.commit(turn.ending(partial(_end_turn, prompt=prompt)))
         except NO_FAILURES:
             raise
@@ -360,11 +366,17 @@ class Sessions:
                 logger.warning("prompt %s goes on later: %s", prompt.prompt_id, failure)
                 return self._again_at(attempts)
             error = task_error(failure, "handing the prompt over", timeout, self._means.chance.now())
-            if not isinstance(failure, CallError):
-                error = replace(error, kind=ErrorKind.AGENT)
+            error = replace(error, kind=ErrorKind.AGENT)
             await actor.commit(turn.ending(partial(_fail_turn, prompt=prompt, error=error)))
         self._attempts.pop(prompt.prompt_id, None)
         return None
+
+    async def _find_branch(self, actor: TaskActor, provider: Provider, call: Call) -> None:
+        """Have the task show the branch that git has; raises `CallError` when there is no sandbox to work in."""
+        timeout = self._means.settings.timeout_ms[StageName.CREATE_SESSION]
+        branch = await self._means.calls.within(timeout / 1000, actor.task_id, partial(provider.find_branch, call))
+        if branch is not None and branch != call.task.branch:
+            await actor.commit(partial(_put_on, branch=branch))
 
     def _turn(self, actor: TaskActor, prompt: Prompt) -> LiveTurn:
         return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers)
@@ -447,6 +459,12 @@ def _begin_queued(draft: Draft, prompt: Prompt) -> None:
     if held is None or held.state is not PromptState.QUEUED or draft.status not in READY:
         raise SupersededError
     begin_turn(draft, held)
+
+
+def _put_on(draft: Draft, branch: str) -> None:
+    if draft.status in _TURNS and draft.task.branch != branch:
+        draft.set(branch=branch)
+        draft.record(HistoryKind.TASK_NAMED, title=draft.task.title, branch=branch)
 
 
 def _end_turn(draft: Draft, prompt: Prompt) -> None:

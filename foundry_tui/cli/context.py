@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from foundry_tui.contract.records import TaskDetail, TaskSummary
     from foundry_tui.wire import Link
 
+PATCH_SECONDS = 150.0
+"""How long the backend has to compare a sandbox with its base; it gives up a little earlier by itself."""
+
 
 class Context:
     """One run of the command line."""
@@ -108,6 +111,19 @@ class Context:
             return self.link.send("GET", path)[1]
         except RefusedError as error:
             if error.problem.status == 404 and given is not None:
+                raise NoTaskError(given) from None
+            raise
+
+    def patch(self, task_id: str, given: str) -> bytes:
+        """The task's patch as git makes it; a 404 means that there is no task `given`."""
+        from foundry_tui.wire import RefusedError
+
+        try:
+            # It is made while we wait, and a large worktree takes its time.
+            query = {"format": "patch"}
+            return self.link.send("GET", task_path(task_id, "/diff"), query=query, timeout=PATCH_SECONDS)[1]
+        except RefusedError as error:
+            if error.problem.status == 404:
                 raise NoTaskError(given) from None
             raise
 

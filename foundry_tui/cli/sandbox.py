@@ -101,12 +101,18 @@ def attach(context: Context, task: str, editor: bool, as_json: bool) -> None:
 def diff(context: Context, task: str, stat: bool, as_json: bool) -> None:
     """Show what a task changed against its base: patches, or with --stat one file a line.
 
+    In a pipe it is the patch that git itself makes, never cut.
+
     \b
     Examples:
       foundry diff 0193a2b4 | git apply
       foundry diff 0193a2b4 --stat
     """
     detail = context.task(task)
+    if not (stat or as_json or is_terminal()):
+        # To be applied: what git itself makes of the sandbox as it is now, byte for byte.
+        write(context.patch(detail.task_id, task))
+        return
     document = known_changes(context, detail, task)
     found = codec.decode(document, Diff)
     if found.computed_at is None and not as_json:
@@ -126,21 +132,20 @@ def diff(context: Context, task: str, stat: bool, as_json: bool) -> None:
 
 
 def _stat(file: FileDiff) -> None:
-    if is_terminal():
-        counts = f"{paint(f'+{file.added}', 'green')} {paint(f'-{file.removed}', 'red')}"
-        say(f"{file.status}  {printable(file.path)}  {counts}")
-    else:
-        say_row((file.status, file.path, file.added, file.removed))
+    counted = file.added is not None and file.removed is not None
+    if not is_terminal():
+        # A dash for what is not counted, as git's own --numstat has it.
+        say_row((file.status, file.path, *((file.added, file.removed) if counted else ("-", "-"))))
+        return
+    counts = f"{paint(f'+{file.added}', 'green')} {paint(f'-{file.removed}', 'red')}" if counted else "not counted"
+    say(f"{file.status}  {printable(file.path)}  {counts}")
 
 
 def _patch(file: FileDiff) -> None:
-    if not is_terminal():
-        # a patch is to be applied: byte for byte as it is
-        patch = file.patch if file.patch.endswith("\n") else f"{file.patch}\n"
-        write(patch.encode("utf-8", "surrogateescape"))
-        return
     colours = {"+": "green", "-": "red", "@": "cyan"}
-    for line in file.patch.splitlines():
+    for line in file.patch.removesuffix("\n").split("\n"):
         colour = colours.get(line[:1])
-        shown = printable(line.replace("\t", "    "))
+        shown = printable(line.removesuffix("\r").replace("\t", "    "))
         say(paint(shown, colour) if colour else shown)
+    if file.cut:
+        say(f"({printable(file.path)} is cut here; in a pipe it is whole)")

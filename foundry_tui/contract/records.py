@@ -383,13 +383,18 @@ class LogLine(Record, frozen=True, kw_only=True):
 
 
 class FileDiff(Record, frozen=True, kw_only=True):
-    """A file that the task changed against its base; `status` is git's letter (A, M, D, R, ?)."""
+    """A file that the task changed against its base; `status` is git's letter (A, M, D, R, T, ?).
+
+    `added` and `removed` are null for what was not counted, such as a binary file. `cut`: the patch is not whole; the
+    counts are right all the same.
+    """
 
     path: str
     status: str
-    added: int
-    removed: int
+    added: int | None
+    removed: int | None
     patch: str
+    cut: bool = False
 
 
 class Health(Record, frozen=True, kw_only=True, omit_defaults=True):

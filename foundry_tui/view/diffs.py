@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class DiffMark(StrEnum):
@@ -38,8 +39,19 @@ def _lines(text: str) -> list[str]:
 
 
 def patch_lines(patch: str) -> list[DiffLine]:
-    """The lines of one file's patch as git prints it; what stands before the first hunk is left out."""
-    return list(_numbered(iter(patch.split("\n"))))
+    """The lines of one file's patch as git prints it; what stands before the first hunk is left out.
+
+    Lines that end as on Windows are shown without that where all do, else with a mark: only then it is a difference.
+    """
+    lines = list(_numbered(iter(patch.split("\n"))))
+    of_file = [line for line in lines if line.mark is not DiffMark.HUNK and not line.text.startswith("\\")]
+    ends = [line.text.endswith("\r") for line in of_file]
+    if not any(ends):
+        return lines
+    mark = "" if all(ends) else "^M"
+    return [
+        replace(line, text=line.text.removesuffix("\r") + mark) if line.text.endswith("\r") else line for line in lines
+    ]
 
 
 def _numbered(lines: Iterator[str]) -> Iterator[DiffLine]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
@@ -15,7 +16,8 @@ from foundry_tui.widgets.lines import Lines
 from foundry_tui.widgets.text_lines import spread, strip_of
 from foundry_tui.widgets.tones import tone
 
-_STATUS_WORDS = {"A": "added", "M": "changed", "D": "deleted", "R": "renamed", "?": "untracked"}
+_STATUS_WORDS = {"A": "added", "M": "changed", "D": "deleted", "R": "renamed", "T": "other type", "?": "untracked"}
+CUT_NOTE = "… cut here: the patch is too long to be shown (foundry diff, in a pipe, has it whole)"
 MOST_FILES = 12
 """Files in sight above the patch; more of them scroll."""
 
@@ -66,14 +68,23 @@ class FileList(Lines):
         dim = tone(self, "file-list--dim")
         left = Text.assemble((f" {file.status} ", dim), (file.path, tone(self, "file-list--path")))
         right = Text.assemble(
-            (f"+{file.added} ", tone(self, "file-list--added")),
-            (f"-{file.removed} ", tone(self, "file-list--removed")),
+            *self._counts(file),
+            ("cut " if file.cut else "", dim),
             (f"{_STATUS_WORDS.get(file.status[:1], ''):<9} ", dim),
         )
         base = self.base
         if line == self.cursor:
             base = base + tone(self, "file-list--cursor")
         return strip_of(spread(left, right, self.lines_width), self.lines_width, base)
+
+    def _counts(self, file: FileDiff) -> list[tuple[str, Style]]:
+        """Lines added and removed; of what has no lines nothing is claimed."""
+        if file.added is None or file.removed is None:
+            return [("not counted ", tone(self, "file-list--dim"))]
+        return [
+            (f"+{file.added} ", tone(self, "file-list--added")),
+            (f"-{file.removed} ", tone(self, "file-list--removed")),
+        ]
 
     def on_click(self, event: events.Click) -> None:
         self.highlight(round(self.scroll_y) + event.y)
@@ -87,9 +98,11 @@ class Patch(Lines):
         self._patch: list[DiffLine] = []
         self._note = ""
 
-    def show(self, patch: str, note: str = "") -> None:
-        """Show a patch; `note` stands in place of one that has no lines."""
+    def show(self, patch: str, note: str = "", *, cut: bool = False) -> None:
+        """Show a patch; `note` stands in place of one that has no lines, and `cut` says below it that there is more."""
         self._patch = patch_lines(patch)
+        if cut and self._patch:
+            self._patch.append(DiffLine(DiffMark.HUNK, CUT_NOTE))
         self._note = note or "No lines to show: a binary file, or only its mode changed."
         self.move_to_start()
         self.lines_changed()
@@ -133,7 +146,12 @@ class ChangesView(Vertical):
         self._show_patch(names.cursor, note)
 
     def _show_patch(self, place: int, note: str = "") -> None:
-        self.query_one(Patch).show(self._files[place].patch if place < len(self._files) else "", note)
+        patch = self.query_one(Patch)
+        if place >= len(self._files):
+            patch.show("", note)
+            return
+        file = self._files[place]
+        patch.show(file.patch, CUT_NOTE if file.cut else note, cut=file.cut)
 
     def on_file_list_highlighted(self, message: FileList.Highlighted) -> None:
         message.stop()

@@ -1,11 +1,9 @@
 """Providers that break their promise, and clocks that go back: the backend in this process, over doubles of both."""
 
-from collections.abc import Collection
-
 import anyio
 import pytest
 
-from backend_stub.providers.base import Call, Release, SandboxMade
+from backend_stub.providers.base import Call, Existing, Release, SandboxMade
 from backend_stub.providers.demo import DemoProvider
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.records import ErrorKind, HistoryKind
@@ -33,7 +31,7 @@ class Stubborn(DemoProvider):
 class Broken(DemoProvider):
     """It raises what a provider must not raise."""
 
-    async def ensure_name(self, call: Call) -> Collection[str]:
+    async def ensure_name(self, call: Call) -> Existing:
         raise ZeroDivisionError("division by zero")
 
     async def destroy_sandbox(self, call: Call, how: Release) -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 import unicodedata
+from collections.abc import Collection
 
 import pytest
 from hypothesis import example, given, settings
@@ -20,6 +21,7 @@ from backend_stub.task.naming import (
     conflicting_branch,
     free_branch,
     kind_from,
+    near_branches,
     title_from,
 )
 
@@ -199,26 +201,43 @@ def test_a_prompt_of_a_megabyte_costs_no_more_than_a_page(unit: str) -> None:
     assert time.process_time() - page < 5
 
 
+def free(wanted: str, taken: Collection[str]) -> str:
+    """What `free_branch` finds in a repository that has these."""
+    return asked(wanted, taken)[0]
+
+
+def asked(wanted: str, taken: Collection[str]) -> tuple[str, int]:
+    """The same, and how often it had to ask."""
+    search, times = free_branch(wanted), 1
+    names = next(search)
+    while True:
+        try:
+            names = search.send(near_branches(names, taken))
+        except StopIteration as found:
+            return str(found.value), times
+        times += 1
+
+
 def test_the_first_free_branch_is_numbered_from_two() -> None:
-    assert free_branch("fix/a", set()) == "fix/a"
-    assert free_branch("fix/a", {"fix/a"}) == "fix/a-2"
-    assert free_branch("fix/a", {"fix/a", "fix/a-2", "fix/a-4"}) == "fix/a-3"
-    assert free_branch("fix/a", ["fix/b", "other"]) == "fix/a"
+    assert free("fix/a", set()) == "fix/a"
+    assert free("fix/a", {"fix/a"}) == "fix/a-2"
+    assert free("fix/a", {"fix/a", "fix/a-2", "fix/a-4"}) == "fix/a-3"
+    assert free("fix/a", ["fix/b", "other"]) == "fix/a"
 
 
 def test_a_branch_that_is_a_folder_of_another_is_not_free() -> None:
-    assert free_branch("fix/a", {"fix/a/b"}) == "fix/a-2"
-    assert free_branch("fix/a", {"fix"}) == "fix-a"
-    assert free_branch("fix/a", {"fix", "fix-a"}) == "fix-a-2"
-    assert free_branch("fix/a/b", {"fix/a"}) == "fix/a-b"
-    assert free_branch("fix", {"fix/a"}) == "fix-2"
+    assert free("fix/a", {"fix/a/b"}) == "fix/a-2"
+    assert free("fix/a", {"fix"}) == "fix-a"
+    assert free("fix/a", {"fix", "fix-a"}) == "fix-a-2"
+    assert free("fix/a/b", {"fix/a"}) == "fix/a-b"
+    assert free("fix", {"fix/a"}) == "fix-2"
 
 
 def test_case_and_composition_make_no_other_branch() -> None:
-    assert free_branch("fix/a", {"Fix/A"}) == "fix/a-2"
-    assert free_branch("fix/a", {"FIX"}) == "fix-a"
+    assert free("fix/a", {"Fix/A"}) == "fix/a-2"
+    assert free("fix/a", {"FIX"}) == "fix-a"
     composed, decomposed = "é", unicodedata.normalize("NFD", "é")
-    assert free_branch(composed, {decomposed}) == f"{composed}-2"
+    assert free(composed, {decomposed}) == f"{composed}-2"
     assert conflicting_branch(composed, [decomposed]) == decomposed
     assert conflicting_branch("fix/a", ["x", "FIX"]) == "FIX"
     assert conflicting_branch("fix", ["fix/a"]) == "fix/a"
@@ -230,21 +249,33 @@ _names = st.text(alphabet="abAB-/é", min_size=1, max_size=60).filter(lambda nam
 
 @given(_names, st.sets(_names, max_size=20))
 def test_a_free_branch_conflicts_with_nothing_and_stays_short(wanted: str, taken: set[str]) -> None:
-    free = free_branch(wanted, taken)
-    assert conflicting_branch(free, taken) is None
-    assert check_branch(free) is None
-    assert free == wanted or len(free) <= BRANCH_LIMIT
-    assert (free == wanted) == (conflicting_branch(wanted, taken) is None)
+    found = free(wanted, taken)
+    assert conflicting_branch(found, taken) is None
+    assert check_branch(found) is None
+    assert found == wanted or len(found) <= BRANCH_LIMIT
+    assert (found == wanted) == (conflicting_branch(wanted, taken) is None)
 
 
 def test_hundreds_of_takers_of_one_long_name_all_get_one_of_their_own() -> None:
     wanted = branch_from("a very long wish that goes on and on without end", Kind.FEAT, TASK_ID)
     taken: set[str] = set()
     for _ in range(300):
-        free = free_branch(wanted, taken)
-        assert free not in taken
-        assert len(free) <= BRANCH_LIMIT
-        taken.add(free)
+        found = free(wanted, taken)
+        assert found not in taken
+        assert len(found) <= BRANCH_LIMIT
+        taken.add(found)
+
+
+def test_the_next_number_of_a_hundred_thousand_is_found_by_asking_a_few_times() -> None:
+    taken = {"fix/a", *(f"fix/a-{number}" for number in range(2, 100_001))}
+    search = free_branch("fix/a")
+    names, times = next(search), 1
+    with pytest.raises(StopIteration) as found:
+        while True:
+            names = search.send([name for name in names if name in taken])
+            times += 1
+    assert found.value.value == "fix/a-100001"
+    assert times <= 8
 
 
 WRONG = [

@@ -47,13 +47,13 @@ async def test_when_a_turn_is_over_it_is_known_what_it_changed(world: World) -> 
             await turn(provider, world, task, f"write {number}.txt x", f"p{number}")
             names = ", ".join(f"{each}.txt" for each in range(1, number + 1))
             files = "file" if number == 1 else "files"
-            assert list(provider.would_lose(task)) == [f"{number} uncommitted {files}: {names}"]
+            assert list(provider.would_lose(task, delete_branch=True)) == [f"{number} uncommitted {files}: {names}"]
             diff = provider.diff(task)
             assert diff is not None
             assert len(diff.files) == number
         with pytest.raises(AgentError, match="no luck"):
             await turn(provider, world, task, "write 4.txt x\nfail no luck", "p4")
-        assert "4 uncommitted files" in provider.would_lose(task)[0]
+        assert "4 uncommitted files" in provider.would_lose(task, delete_branch=False)[0]
 
 
 async def test_a_prompt_is_handed_over_once(world: World) -> None:

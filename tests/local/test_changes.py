@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from backend_stub.providers.base import Release
-from backend_stub.providers.local import LocalProvider, changes
+from backend_stub.providers.local import LocalProvider, changes, comparison
 from foundry_tui.contract.records import FileDiff, TaskDetail
 from tests.local.world import LIMIT, World, git
 
@@ -45,7 +45,7 @@ async def test_the_diff_has_every_kind_of_change(git_world: World) -> None:
             "a.txt": ("M", 2, 1),
             "gone.txt": ("D", 0, 2),
             "dïr 名.txt": ("R", 0, 0),
-            "picture.bin": ("M", 0, 0),
+            "picture.bin": ("M", None, None),
             "new.txt": ("?", 2, 0),
         }
         assert "-two\n+TWO\n+three\n" in files["a.txt"].patch
@@ -90,18 +90,20 @@ async def test_losses_are_uncommitted_files_and_unpushed_commits(git_world: Worl
         task = await git_world.with_sandbox(provider, git_world.task())
         assert task.sandbox is not None
         folder = Path(task.sandbox.cwd)
-        assert list(provider.would_lose(task)) == []
+        assert list(provider.would_lose(task, delete_branch=True)) == []
         for number in range(7):
             (folder / f"{number}.txt").write_text("x")
         await computed(git_world, provider, task)
-        assert list(provider.would_lose(task)) == ["7 uncommitted files: 0.txt, 1.txt, 2.txt, 3.txt, 4.txt and 2 more"]
+        assert list(provider.would_lose(task, delete_branch=True)) == [
+            "7 uncommitted files: 0.txt, 1.txt, 2.txt, 3.txt, 4.txt and 2 more"
+        ]
         git(folder, "add", "--all")
         git(folder, "commit", "--quiet", "--message=work")
         await computed(git_world, provider, task)
-        assert list(provider.would_lose(task)) == ["1 unpushed commit on fix/it"]
+        assert list(provider.would_lose(task, delete_branch=True)) == ["1 unpushed commit on fix/it"]
         git(folder, "push", "--quiet", "origin", "fix/it")
         await computed(git_world, provider, task)
-        assert list(provider.would_lose(task)) == []
+        assert list(provider.would_lose(task, delete_branch=True)) == []
 
 
 async def test_losses_are_known_again_after_a_restart(git_world: World) -> None:
@@ -111,9 +113,9 @@ async def test_losses_are_known_again_after_a_restart(git_world: World) -> None:
         (Path(task.sandbox.cwd) / "new.txt").write_text("x")
         await computed(git_world, provider, task)
     async with git_world.provider() as provider:
-        assert list(provider.would_lose(task)) == ["1 uncommitted file: new.txt"]
+        assert list(provider.would_lose(task, delete_branch=True)) == ["1 uncommitted file: new.txt"]
         await git_world.kill(provider, task)
-        assert list(provider.would_lose(task)) == []
+        assert list(provider.would_lose(task, delete_branch=True)) == []
     assert not (git_world.data / "sandboxes" / task.task_id).exists()
 
 
@@ -141,13 +143,13 @@ async def test_what_changes_during_a_computation_is_computed_too(git_world: Worl
         provider.changes.refresh(task.task_id)
         with anyio.fail_after(LIMIT):
             await provider.changes.settled()
-        assert list(provider.would_lose(task)) == ["1 uncommitted file: late.txt"]
+        assert list(provider.would_lose(task, delete_branch=True)) == ["1 uncommitted file: late.txt"]
 
 
 async def test_a_task_without_a_sandbox_has_no_diff(git_world: World) -> None:
     async with git_world.provider() as provider:
         assert provider.diff(git_world.task()) is None
-        assert list(provider.would_lose(git_world.task())) == []
+        assert list(provider.would_lose(git_world.task(), delete_branch=True)) == []
 
 
 async def test_the_last_diff_of_an_archived_task_is_kept_over_restarts(git_world: World) -> None:
@@ -218,11 +220,13 @@ async def test_diffs_take_bounded_memory_and_what_was_let_go_comes_back(
 async def test_new_files_share_what_the_patches_of_a_task_may_take(
     git_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(changes, "PATCHES_LIMIT", 3_000)
+    monkeypatch.setattr(comparison, "PATCHES_LIMIT", 3_000)
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
         assert task.sandbox is not None
         for number in range(5):
             (Path(task.sandbox.cwd) / f"{number}.txt").write_text("x" * 1_000)
         files = await computed(git_world, provider, task)
-        assert ["xxx" in file.patch for file in files.values()] == [True, True, True, False, False]
+        assert ["xxx" in file.patch for file in files.values()] == [True, True, False, False, False]
+        assert [file.cut for file in files.values()] == [False, False, True, True, True]
+        assert {(file.added, file.removed) for file in files.values()} == {(1, 0)}

@@ -94,7 +94,8 @@ async def test_one_without_a_commit_says_so(git_world: World) -> None:
     repo = Repo(repo_id="r4", label="empty", remote=empty.as_uri())
     async with git_world.provider() as provider:
         task = git_world.task()
-        assert list(await provider.ensure_name(git_world.call(task, repo))) == []
+        existing = await provider.ensure_name(git_world.call(task, repo))
+        assert list(await existing(["fix/it"])) == []
         with pytest.raises(GitError, match="has no commit yet"):
             await provider.create_sandbox(git_world.call(task, repo))
 
@@ -109,7 +110,8 @@ async def test_a_base_that_it_does_not_have_is_named(git_world: World) -> None:
 async def test_one_out_of_reach_does_not_fail_the_name(git_world: World) -> None:
     repo = Repo(repo_id="r5", label="nowhere", remote=(git_world.root / "nowhere").as_uri())
     async with git_world.provider() as provider:
-        assert list(await provider.ensure_name(git_world.call(git_world.task(), repo))) == []
+        existing = await provider.ensure_name(git_world.call(git_world.task(), repo))
+        assert list(await existing(["fix/it"])) == []
     assert git_world.logged("asking the remote failed, going on")
 
 

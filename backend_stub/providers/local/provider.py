@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import anyio
 import anyio.to_thread
@@ -14,15 +15,18 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET
-from backend_stub.providers.base import Call, GitError, ProviderError, Release, SandboxMade
+from backend_stub.providers.base import Call, CallError, Existing, GitError, ProviderError, Release, SandboxMade
 from backend_stub.providers.local.bubblewrap import wrapped
-from backend_stub.providers.local.changes import Changes, losses_of
+from backend_stub.providers.local.changes import Changes
+from backend_stub.providers.local.comparison import write_patch
+from backend_stub.providers.local.losses import NAMED, losses_of
 from backend_stub.providers.local.record import Made, Record, Records
 from backend_stub.providers.local.settings import LocalSettings
 from backend_stub.providers.local.setup import run_setup
 from backend_stub.providers.local.worktree import Plan, Worktrees, copy_files
 from backend_stub.repository.clones import Clones
-from backend_stub.repository.git import Command, Told, branches, branches_of_remote, run_git
+from backend_stub.repository.git import Command, Told, branches_near, branches_of_remote, run_git
+from backend_stub.task.naming import near_branches
 from foundry_tui.contract.agents import installed_agents
 from foundry_tui.contract.records import Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
@@ -55,9 +59,13 @@ class LocalProvider:
         )
         self.agents.files = self.changes
         self._group: TaskGroup | None = None
+        self._made_from: dict[str, dict[str, str]] = {}
+        """By the folder of a repository: the tasks that were made from it, and their branches."""
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Read the agents' streams and compute changes until cancelled; agents go on when this ends."""
+        for record in await anyio.to_thread.run_sync(lambda: list(self._records.all())):
+            self._note(record)
         try:
             async with anyio.create_task_group() as group:
                 self._group = group
@@ -68,6 +76,14 @@ class LocalProvider:
         finally:
             with anyio.CancelScope(shield=True):
                 await self.agents.close()
+
+    def _note(self, record: Record) -> None:
+        """Know what the task was made from as long as it has a worktree."""
+        tasks = self._made_from.setdefault(record.repository, {})
+        if record.made is Made.RELEASED:
+            tasks.pop(record.task_id, None)
+        else:
+            tasks[record.task_id] = record.branch
 
     def state(self) -> str:
         if shutil.which("git", path=self._environ.get("PATH")) is None:
@@ -85,17 +101,20 @@ class LocalProvider:
 
     # Stages
 
-    async def ensure_name(self, call: Call) -> Collection[str]:
+    async def ensure_name(self, call: Call) -> Existing:
         """Ask the remote, so that branches are compared with what it has now; one out of reach is no failure."""
-        folder = await anyio.to_thread.run_sync(self._clones.place, call.repo)
+        with _named_errors("the repository cannot be looked at"):
+            folder = await anyio.to_thread.run_sync(self._clones.place, call.repo)
         if folder is None:
-            return await self._remote_branches(call)
-        await self._fetch(folder, call)
+            known = await self._remote_branches(call)
+            return lambda names: anyio.to_thread.run_sync(near_branches, names, known)
+        place = folder
+        await self._fetch(place, call)
         call.detail("comparing branches")
-        return await branches(folder, told=_told(call))
+        return lambda names: branches_near(place, names, told=_told(call))
 
     async def _fetch(self, folder: str, call: Call) -> None:
-        remotes = await run_git(folder, "remote", told=_told(call))
+        remotes = await run_git(folder, "remote", told=_told(call), bare=True)
         if not remotes.text.strip():
             return
         call.detail("fetching")
@@ -109,6 +128,7 @@ class LocalProvider:
                 "--no-write-fetch-head",
                 told=_told(call),
                 timeout=self._patience(call),
+                bare=True,
             )
         except GitError as error:
             call.log(f"fetching failed, going on with what is known: {error.message}")
@@ -146,12 +166,44 @@ class LocalProvider:
             cloned=call.repo.path is None,
         )
         record, resumed = await self._worktrees.make(plan, _told(call))
+        self._note(record)
         if record.made is not Made.READY:
-            await self._prepare(call, record)
-            record = await self._worktrees.finish(record)
+            record = await self._set_up(call, record)
         self.changes.watch(task.task_id)
         sandbox = Sandbox(sandbox_id=task.task_id, cwd=record.worktree, created_at=record.created_at)
         return SandboxMade(sandbox, resumed=resumed)
+
+    async def _set_up(self, call: Call, record: Record) -> Record:
+        await self._prepare(call, record)
+        return await self._worktrees.finish(record)
+
+    async def find_branch(self, call: Call) -> str | None:
+        with _named_errors("the worktree cannot be looked at"):
+            record = await self._record(call)
+            if record is None:
+                raise ProviderError(
+                    f"What Foundry noted of this task's worktree is gone from {self._records.root}, so it is not known "
+                    "where to work. Kill the task and create it again; its branch is kept.",
+                    retryable=False,
+                )
+            return await self._worktrees.look(record, _told(call))
+
+    async def restore_sandbox(self, call: Call) -> bool:
+        with _named_errors("the worktree cannot be made again"):
+            record = await self._record(call)
+            if record is None:
+                return False
+            if record.made is Made.READY:
+                restored = await self._worktrees.restore(record, _told(call))
+                if restored is None:
+                    return False
+                # The agent's folder is the one that was removed, though it has the same name.
+                await self.agents.end(call)
+                record = restored
+            if record.made is Made.MADE:
+                await self._set_up(call, record)
+            self.changes.watch(call.task.task_id)
+            return True
 
     async def _prepare(self, call: Call, record: Record) -> None:
         worktree = Path(record.worktree)
@@ -173,15 +225,27 @@ class LocalProvider:
     # Letting go
 
     async def release_sandbox(self, call: Call, how: Release) -> None:
-        """End the agents and remove the worktree; the branch stays, and so does the record, which knows it."""
+        """End the agents, remove the worktree, and the branch too if that was asked for; the record stays."""
         await self.agents.end(call)
         with _named_errors("the worktree cannot be removed"):
             record = await self._record(call)
             if record is None:
                 return
-            await self._remove(call, record, force=how.force)
-            await self._worktrees.released(record)
+            if record.made is not Made.RELEASED:
+                await self._keep_patch(call, record)
+            await self._remove(call, record, how)
+            if how.delete_branch:
+                await self._worktrees.delete_branch(record, _told(call), force=how.force)
+            self._note(await self._worktrees.released(record))
         self.changes.forget(call.task.task_id)
+
+    async def _keep_patch(self, call: Call, record: Record) -> None:
+        """Keep what the task changed, for reading after its worktree is gone."""
+        try:
+            with self._records.patch_to_keep(record.task_id) as file:
+                await write_patch(record, file)
+        except (CallError, OSError) as error:
+            call.log(f"the task's patch is not kept: {error}")
 
     async def destroy_sandbox(self, call: Call, how: Release) -> None:
         """End the agents, remove the worktree, and the branch too if that was asked for."""
@@ -190,39 +254,59 @@ class LocalProvider:
             record = await self._record(call)
             if record is None:
                 return
-            await self._remove(call, record, force=how.force)
+            await self._remove(call, record, how)
             if how.delete_branch:
                 await self._worktrees.delete_branch(record, _told(call), force=how.force)
             await anyio.to_thread.run_sync(self._records.forget, call.task.task_id)
+            self._made_from.get(record.repository, {}).pop(record.task_id, None)
         self.changes.forget(call.task.task_id)
 
-    async def _remove(self, call: Call, record: Record, *, force: bool) -> None:
+    async def _remove(self, call: Call, record: Record, how: Release) -> None:
         await self.changes.leave(call.task.task_id)
         try:
             # What was known when the person was asked may have changed since.
-            if not force and await anyio.to_thread.run_sync(Path(record.worktree).is_dir):
-                losses = await losses_of(record, _told(call))
+            if not how.force and record.made is not Made.RELEASED:
+                losses = (await losses_of(record, _told(call))).of(delete_branch=how.delete_branch)
                 if losses:
                     what = "; ".join(losses)
                     raise ProviderError(
                         f"{record.worktree} is kept: it has {what}. Commit and push, or remove it yourself",
                         retryable=False,
                     )
-            await self._worktrees.remove(record, _told(call), force=force)
+            await self._worktrees.remove(record, _told(call), force=how.force)
         except BaseException:
             self.changes.watch(call.task.task_id)
             raise
 
     # From what is known
 
-    def would_lose(self, task: TaskDetail) -> Sequence[str]:
-        return self.changes.losses(task.task_id)
+    def would_lose(self, task: TaskDetail, *, delete_branch: bool) -> Sequence[str]:
+        losses = self.changes.losses(task.task_id).of(delete_branch=delete_branch)
+        others = sorted(self._made_from.get(task.sandbox.cwd, {}).values()) if task.sandbox is not None else []
+        if not others:
+            return losses
+        named = ", ".join(others[:NAMED]) + (f" and {len(others) - NAMED} more" if len(others) > NAMED else "")
+        one = len(others) == 1
+        who = f"{'another task was' if one else f'{len(others)} other tasks were'} made from: {named}"
+        return (*losses, f"the folder that {who} ({'it keeps its' if one else 'they keep their'} own)")
 
     def diff(self, task: TaskDetail) -> Diff | None:
         if task.sandbox is None:
             return None
         self.changes.refresh(task.task_id)
         return self.changes.diff(task.task_id)
+
+    async def write_patch(self, call: Call, into: BinaryIO) -> bool:
+        """The patch of the worktree as it is now, or of an archived task as it was then, where that was kept."""
+        with _named_errors("the changes cannot be compared"):
+            record = await self._record(call)
+            if record is None:
+                return False
+            if record.made is Made.RELEASED:
+                return await anyio.to_thread.run_sync(self._records.copy_patch, record.task_id, into)
+            await self._worktrees.look(record, _told(call))
+            await write_patch(record, into)
+            return True
 
     def forget(self, task_id: str) -> None:
         if self._group is not None:
@@ -250,7 +334,9 @@ class LocalProvider:
         return await self._clones.make(call.repo, call.repo.remote, _told(call), name=call.task.task_id)
 
     async def _head(self, repository: str, call: Call) -> str:
-        done = await run_git(repository, "symbolic-ref", "--short", "-q", "HEAD", told=_told(call), accept=(0, 1))
+        done = await run_git(
+            repository, "symbolic-ref", "--short", "-q", "HEAD", told=_told(call), accept=(0, 1), bare=True
+        )
         return done.text.strip() or "HEAD"
 
     async def _record(self, call: Call) -> Record | None:

@@ -3,9 +3,10 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +18,7 @@ from foundry_tui.contract.requests import Diff
 RECORD = "record.json"
 LOSSES = "losses.json"
 DIFF = "diff.json"
+PATCH = "changes.patch"
 
 T = TypeVar("T")
 
@@ -31,7 +33,13 @@ class Made(StrEnum):
 
 
 class Record(Struct, frozen=True, kw_only=True):
-    """What was made for a task. `base_commit` is where the branch began; the branch did not exist before."""
+    """What was made for a task. `base_commit` is where the branch began; the branch did not exist before.
+
+    `repository` is the folder that the task was asked for, which may itself be a linked worktree and go away; `common`
+    is the git folder that it shares with all others and that refs and worktrees live in, `git_dir` what git keeps of
+    this worktree in there. `ready_at` is when the set-up had ended, by the file system's clock in nanoseconds: what was
+    changed later is somebody's work. Records of earlier versions have none of these three.
+    """
 
     task_id: str
     repository: str
@@ -41,6 +49,20 @@ class Record(Struct, frozen=True, kw_only=True):
     base_commit: str
     created_at: int
     made: Made = Made.MAKING
+    common: str = ""
+    git_dir: str = ""
+    ready_at: int = 0
+
+
+class Losses(Struct, frozen=True):
+    """`here` is lost with the worktree, `on_branch` only when the branch is deleted too."""
+
+    here: tuple[str, ...] = ()
+    on_branch: tuple[str, ...] = ()
+
+    def of(self, *, delete_branch: bool) -> tuple[str, ...]:
+        """What is lost, with the branch or without."""
+        return (*self.here, *self.on_branch) if delete_branch else self.here
 
 
 class Records:
@@ -95,6 +117,12 @@ class Records:
             os.fsync(handle)
             os.close(handle)
 
+    def clock(self, task_id: str) -> int:
+        """The file system's own time now, in nanoseconds, to compare with what it notes of files."""
+        mark = self.folder(task_id) / f"{RECORD}.new"
+        mark.touch(mode=0o600)
+        return mark.stat().st_mtime_ns
+
     def forget(self, task_id: str) -> None:
         """Remove the task's folder without its worktree, which must be gone; the record goes last."""
         folder = self.folder(task_id)
@@ -103,19 +131,19 @@ class Records:
         if (folder / "work").exists():
             (folder / "work").rmdir()
         shutil.rmtree(folder / "agent", ignore_errors=True)
-        for name in (LOSSES, DIFF, RECORD):
+        for name in (LOSSES, DIFF, PATCH, RECORD):
             (folder / f"{name}.new").unlink(missing_ok=True)
             (folder / name).unlink(missing_ok=True)
         if folder.exists():
             folder.rmdir()
 
-    def save_losses(self, task_id: str, losses: tuple[str, ...]) -> None:
+    def save_losses(self, task_id: str, losses: Losses) -> None:
         """Keep what removing would lose as it is known now, for the next run of the backend."""
         self._keep(task_id, LOSSES, losses)
 
-    def known_losses(self) -> dict[str, tuple[str, ...]]:
+    def known_losses(self) -> dict[str, Losses]:
         """What was kept, by task."""
-        kept = ((record.task_id, self._kept(record.task_id, LOSSES, tuple[str, ...])) for record in self.all())
+        kept = ((record.task_id, self._kept(record.task_id, LOSSES, Losses)) for record in self.all())
         return {task_id: losses for task_id, losses in kept if losses is not None}
 
     def save_diff(self, task_id: str, diff: Diff) -> None:
@@ -125,6 +153,24 @@ class Records:
     def known_diff(self, task_id: str) -> Diff | None:
         """The diff that was kept."""
         return self._kept(task_id, DIFF, Diff)
+
+    @contextmanager
+    def patch_to_keep(self, task_id: str) -> Iterator[BinaryIO]:
+        """A file for the task's patch, which is kept if nothing is raised."""
+        folder = self.folder(task_id)
+        new = folder / f"{PATCH}.new"
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            yield file
+        new.replace(folder / PATCH)
+
+    def copy_patch(self, task_id: str, into: BinaryIO) -> bool:
+        """Write the patch that was kept, if one was."""
+        try:
+            with (self.folder(task_id) / PATCH).open("rb") as file:
+                shutil.copyfileobj(file, into)
+        except FileNotFoundError:
+            return False
+        return True
 
     def _keep(self, task_id: str, name: str, value: object) -> None:
         folder = self.folder(task_id)

@@ -14,7 +14,7 @@ import msgspec
 
 from backend_stub.providers.base import GitError, ProviderError
 from backend_stub.providers.local.record import Made, Record, Records
-from backend_stub.repository.files import read_text
+from backend_stub.repository.files import inside_of, mode_of, read_text
 from backend_stub.repository.git import TREE_TIMEOUT, Told, run_git
 from backend_stub.repository.location import NotARepositoryError, find_folders
 
@@ -48,9 +48,14 @@ class Worktrees:
         Raises `GitError` when the branch or the base will not do, `ProviderError` when the place is somebody else's.
         """
         record = await anyio.to_thread.run_sync(self._records.load, plan.task_id)
-        async with self._lock(plan.repository):
+        # The folder that was named may be gone by now, if it was itself a linked worktree.
+        known = await anyio.to_thread.run_sync(common_of, record) if record is not None else None
+        common = known or await anyio.to_thread.run_sync(find_common, plan.repository)
+        if common is None:
+            raise ProviderError(f"{plan.repository} is no git repository any more", retryable=False)
+        async with self._lock(common):
             if record is None:
-                return await self._make_new(plan, told), False
+                return await self._make_new(plan, common, told), False
             if record.branch != plan.branch or record.repository != plan.repository:
                 raise ProviderError(
                     f"the sandbox of this task was made for branch {record.branch} of {record.repository}",
@@ -62,7 +67,103 @@ class Worktrees:
 
     async def finish(self, record: Record) -> Record:
         """Note that the sandbox is complete: from now on somebody may have worked in it."""
-        return await self._mark(record, Made.READY)
+        now = await anyio.to_thread.run_sync(self._records.clock, record.task_id)
+        return await self._mark(msgspec.structs.replace(record, ready_at=now), Made.READY)
+
+    async def look(self, record: Record, told: Told) -> str | None:
+        """The branch that the worktree is on as git has it, None for no branch.
+
+        A branch that was renamed is the task's own by its new name from now on. Raises `ProviderError` when there is
+        no worktree to work in, with what happened and what to do.
+        """
+        common = await anyio.to_thread.run_sync(common_of, record)
+        if common is None:
+            raise ProviderError(
+                f"The repository {record.repository} is gone, and this task's worktree {record.worktree} with it. Put "
+                "the repository back, then retry.",
+                retryable=False,
+            )
+        if not await anyio.to_thread.run_sync(_is_ours, Path(record.worktree), common):
+            place = await anyio.to_thread.run_sync(_moved_to, record)
+            if place is not None:
+                raise ProviderError(
+                    f"The worktree of this task was moved to {place}. Move it back, then retry: "
+                    f"git -C {common} worktree move {place} {record.worktree}",
+                    retryable=False,
+                )
+            raise ProviderError(
+                f"The worktree {record.worktree} of this task is gone: somebody removed or moved it. Retry makes it "
+                f"again as its branch {record.branch} has it; if it was moved, move it back first.",
+                retryable=False,
+            )
+        git_dir = await anyio.to_thread.run_sync(git_dir_of, record)
+        if git_dir is None:
+            raise ProviderError(
+                f"git knows nothing of the worktree {record.worktree} any more. Move the folder away, then retry: that "
+                f"makes it again as its branch {record.branch} has it.",
+                retryable=False,
+            )
+        if await anyio.to_thread.run_sync(_pointer, Path(record.worktree)) is None:
+            raise ProviderError(
+                f"The .git of the worktree {record.worktree} is gone. Retry writes it again.", retryable=False
+            )
+        head = await run_git(
+            record.worktree,
+            "symbolic-ref",
+            "-q",
+            "HEAD",
+            told=told,
+            accept=(0, 1),
+            environment={"GIT_DIR": git_dir},
+        )
+        branch = head.text.strip().removeprefix("refs/heads/") or None
+        if branch not in (None, record.branch) and not await self._commit(common, f"refs/heads/{record.branch}", told):
+            renamed = msgspec.structs.replace(record, branch=branch, git_dir=git_dir)
+            await anyio.to_thread.run_sync(self._records.save, renamed)
+        return branch
+
+    async def restore(self, record: Record, told: Told) -> Record | None:
+        """Make the worktree again if it is gone, as its index or else its branch has it; None when it is there.
+
+        What git keeps of it (HEAD, index, commits of submodules) is used again, never thrown away. Raises
+        `ProviderError` or `GitError` when that cannot be.
+        """
+        common = await anyio.to_thread.run_sync(common_of, record)
+        path = Path(record.worktree)
+        if common is None:
+            await self.look(record, told)
+            return None
+        there = await anyio.to_thread.run_sync(_is_ours, path, common)
+        git_dir = await anyio.to_thread.run_sync(git_dir_of, record)
+        if there:
+            whole = git_dir is None or await anyio.to_thread.run_sync(_pointer, path) is not None
+        else:
+            whole = await anyio.to_thread.run_sync(_moved_to, record) is not None
+        if whole:
+            await self.look(record, told)
+            return None
+        async with self._lock(common):
+            if git_dir is not None:
+                if await anyio.to_thread.run_sync(_point, path, git_dir):
+                    return record
+                await run_git(
+                    str(path),
+                    "checkout-index",
+                    "--all",
+                    "--quiet",
+                    told=told,
+                    timeout=TREE_TIMEOUT,
+                    accept=(0, 1),
+                    environment={"GIT_DIR": git_dir},
+                )
+                return await self._mark(record, Made.MADE)
+            if await self._commit(common, f"refs/heads/{record.branch}", told) is None:
+                raise ProviderError(
+                    f"The worktree {path} of this task is gone, and so is its branch {record.branch}. Put the branch "
+                    f"back (git branch {record.branch} COMMIT; `git reflog` may know it), then retry.",
+                    retryable=False,
+                )
+            return await self._add(record, told, new_branch=False)
 
     async def released(self, record: Record) -> Record:
         """Note that the worktree was removed and its branch kept."""
@@ -75,9 +176,9 @@ class Worktrees:
         and for what was locked or cannot be judged any more, unless forced.
         """
         path = Path(record.worktree)
-        async with self._lock(record.repository):
+        common = await anyio.to_thread.run_sync(common_of, record)
+        async with self._lock(common or record.repository):
             await anyio.to_thread.run_sync(_remove_tree, self._records.removed(record.task_id))
-            common = await anyio.to_thread.run_sync(_common, record.repository)
             there = await anyio.to_thread.run_sync(_is_ours, path, common)
             entry = None if common is None else await self._entry(record, told)
             if there and not force:
@@ -87,17 +188,18 @@ class Worktrees:
     async def delete_branch(self, record: Record, told: Told, *, force: bool) -> None:
         """Delete the branch that was made for the task; one that is gone already is success.
 
-        Raises `ProviderError` for a branch of that name that is another one by now, and for unpushed commits unless
-        forced.
+        Raises `ProviderError` for a branch of that name that is another one by now, and for commits that no other
+        branch has unless forced.
         """
-        async with self._lock(record.repository):
-            if await anyio.to_thread.run_sync(_common, record.repository) is None:
-                return
-            tip = await self._commit(record.repository, f"refs/heads/{record.branch}", told)
+        common = await anyio.to_thread.run_sync(common_of, record)
+        if common is None:
+            return
+        async with self._lock(common):
+            tip = await self._commit(common, f"refs/heads/{record.branch}", told)
             if tip is None:
                 return
             ours = await run_git(
-                record.repository,
+                common,
                 "merge-base",
                 "--is-ancestor",
                 "--",
@@ -105,29 +207,30 @@ class Worktrees:
                 tip,
                 told=told,
                 accept=(0, 1, 128),
+                bare=True,
             )
             if ours.exit_code != 0:
                 raise ProviderError(
                     f"the branch {record.branch} does not begin where this task's did, so it is not ours and is kept",
                     retryable=False,
                 )
-            commits = 0 if force else await unpushed(record.repository, record, told)
+            commits = 0 if force else await commits_lost(common, record.branch, told=told)
             if commits:
                 raise ProviderError(
                     f"the branch {record.branch} is kept: it has {commits} unpushed "
                     f"{'commit' if commits == 1 else 'commits'}; push it or delete it yourself",
                     retryable=False,
                 )
-            await run_git(record.repository, "branch", "-D", "--", record.branch, told=told)
+            await run_git(common, "branch", "-D", "--", record.branch, told=told, bare=True)
 
-    async def _make_new(self, plan: Plan, told: Told) -> Record:
+    async def _make_new(self, plan: Plan, common: str, told: Told) -> Record:
         path = self._records.worktree(plan.task_id, plan.repository)
         if await anyio.to_thread.run_sync(_exists, path):
             raise ProviderError(
                 f"{path} is there already and was not made for this task; move it away", retryable=False
             )
-        base, base_commit = await self._base(plan, told)
-        if await self._commit(plan.repository, f"refs/heads/{plan.branch}", told):
+        base, base_commit = await self._base(plan, common, told)
+        if await self._commit(common, f"refs/heads/{plan.branch}", told):
             raise GitError(f"the branch {plan.branch} exists already; choose another", retryable=False)
         record = Record(
             task_id=plan.task_id,
@@ -137,13 +240,15 @@ class Worktrees:
             base=base,
             base_commit=base_commit,
             created_at=time.time_ns() // 1_000_000,
+            common=common,
         )
         await anyio.to_thread.run_sync(self._records.save, record)
         return await self._add(record, told, new_branch=True)
 
     async def _complete(self, record: Record, told: Told) -> Record:
         """Make what a killed or undone making left out. Before `made` nobody can have worked there."""
-        head = await self._commit(record.repository, f"refs/heads/{record.branch}", told)
+        common = await anyio.to_thread.run_sync(common_of, record) or record.repository
+        head = await self._commit(common, f"refs/heads/{record.branch}", told)
         if record.made is Made.MAKING and head not in (None, record.base_commit):
             raise GitError(f"the branch {record.branch} was made by somebody else; choose another", retryable=False)
         await self._clear(record, told)
@@ -152,7 +257,7 @@ class Worktrees:
     async def _clear(self, record: Record, told: Told) -> None:
         """Make room where the worktree goes; what may have been worked in is not ours to put away."""
         path = Path(record.worktree)
-        common = await anyio.to_thread.run_sync(_common, record.repository)
+        common = await anyio.to_thread.run_sync(common_of, record)
         there = await anyio.to_thread.run_sync(_is_ours, path, common)
         if there and record.made is not Made.MAKING:
             raise ProviderError(f"{path} is no worktree of this task any more; move it away", retryable=False)
@@ -166,7 +271,9 @@ class Worktrees:
             await anyio.to_thread.run_sync(path.rename, removed)
         if registered:
             # Twice, since a worktree that was being made when git was killed is locked.
-            await run_git(record.repository, "worktree", "remove", "--force", "--force", "--", str(path), told=told)
+            common = record.common or record.repository
+            arguments = ("worktree", "remove", "--force", "--force", "--", str(path))
+            await run_git(common, *arguments, told=told, bare=True)
         await anyio.to_thread.run_sync(_remove_tree, removed)
 
     async def _add(self, record: Record, told: Told, *, new_branch: bool) -> Record:
@@ -174,10 +281,12 @@ class Worktrees:
         await anyio.to_thread.run_sync(lambda: path.parent.mkdir(parents=True, exist_ok=True, mode=0o700))
         how = ("-b", record.branch, "--no-track") if new_branch else ()
         start = record.base_commit if new_branch else record.branch
-        await run_git(
-            record.repository, "worktree", "add", *how, "--", str(path), start, told=told, timeout=TREE_TIMEOUT
-        )
-        return await self._mark(record, Made.MADE)
+        common = await anyio.to_thread.run_sync(common_of, record) or record.repository
+        arguments = ("worktree", "add", *how, "--", str(path), start)
+        await run_git(common, *arguments, told=told, timeout=TREE_TIMEOUT, bare=True)
+        git_dir = await anyio.to_thread.run_sync(_pointer, path)
+        made = msgspec.structs.replace(record, common=common, git_dir=str(git_dir or ""))
+        return await self._mark(made, Made.MADE)
 
     async def _mark(self, record: Record, made: Made) -> Record:
         record = msgspec.structs.replace(record, made=made)
@@ -185,33 +294,35 @@ class Worktrees:
         return record
 
     async def _stands(self, record: Record, told: Told) -> bool:
-        common = await anyio.to_thread.run_sync(_common, record.repository)
+        common = await anyio.to_thread.run_sync(common_of, record)
         there = await anyio.to_thread.run_sync(_is_ours, Path(record.worktree), common)
         return there and await self._entry(record, told) is not None
 
     async def _entry(self, record: Record, told: Told) -> Sequence[str] | None:
         """What git has noted of this path among the repository's worktrees; None when it is not among them."""
-        listed = await run_git(record.repository, "worktree", "list", "--porcelain", "-z", told=told)
+        common = record.common or record.repository
+        listed = await run_git(common, "worktree", "list", "--porcelain", "-z", told=told, bare=True)
         for entry in listed.text.split("\0\0"):
             place, *notes = entry.split("\0")
             if place == f"worktree {record.worktree}":
                 return notes
         return None
 
-    async def _base(self, plan: Plan, told: Told) -> tuple[str, str]:
+    async def _base(self, plan: Plan, common: str, told: Told) -> tuple[str, str]:
         """What the task starts from, as it will be known from anywhere, and its commit.
 
         A local branch, else the remote's, else any other name of a commit; in a clone the remote's comes first.
         """
         local, remote = f"refs/heads/{plan.base}", f"refs/remotes/origin/{plan.base}"
         for name in (remote, local) if plan.cloned else (local, remote):
-            commit = await self._commit(plan.repository, name, told)
+            commit = await self._commit(common, name, told)
             if commit:
                 return name, commit
+        # In the folder that was named, which has a HEAD of its own where it is a linked worktree.
         commit = await self._commit(plan.repository, plan.base, told)
         if commit:
             return commit, commit
-        some = await run_git(plan.repository, "rev-list", "--max-count=1", "--all", told=told)
+        some = await run_git(common, "rev-list", "--max-count=1", "--all", told=told, bare=True)
         if not some.text.strip():
             raise GitError(f"{plan.repository} has no commit yet; make one first", retryable=False)
         raise GitError(f"the base branch {plan.base} does not exist in {plan.repository}", retryable=False)
@@ -227,11 +338,12 @@ class Worktrees:
             f"{name}^{{commit}}",
             told=told,
             accept=(0, 1),
+            bare=True,
         )
         return done.text.strip() or None if done.exit_code == 0 else None
 
-    def _lock(self, repository: str) -> anyio.Lock:
-        return self._locks.setdefault(repository, anyio.Lock())
+    def _lock(self, common: str) -> anyio.Lock:
+        return self._locks.setdefault(common, anyio.Lock())
 
 
 async def copy_files(source: Path, target: Path, names: tuple[str, ...], log: Callable[[str], None]) -> None:
@@ -262,29 +374,31 @@ def _copy_file(source: Path, target: Path, name: str) -> str:
     return "done"
 
 
-async def unpushed(folder: str, record: Record, told: Told | None = None) -> int:
-    """How many commits that no remote branch has were made since the base, on the branch or on what is checked out.
+async def commits_lost(common: str, branch: str, *, told: Told | None = None) -> int:
+    """How many commits no branch would have any more, local or remote, nor a tag, once `branch` is deleted.
 
-    `folder` is the worktree, or the repository where only the branch is meant.
+    `common` is the repository's git folder.
     """
-    tips = (f"refs/heads/{record.branch}", *(("HEAD",) if folder == record.worktree else ()))
     counted = await run_git(
-        folder,
+        common,
         "rev-list",
         "--count",
         "--ignore-missing",
-        *tips,
+        f"refs/heads/{branch}",
         "--not",
-        record.base_commit,
+        f"--exclude={branch}",
+        "--branches",
         "--remotes",
+        "--tags",
         "--",
         told=told,
         timeout=COUNT_LIMIT,
+        bare=True,
     )
     return int(counted.text.strip() or "0")
 
 
-def _refuse_unclear(record: Record, common: Path | None, entry: Sequence[str] | None) -> None:
+def _refuse_unclear(record: Record, common: str | None, entry: Sequence[str] | None) -> None:
     """Raise `ProviderError` for a worktree that cannot be judged, or that somebody protected."""
     kept = f"{record.worktree} is kept; when nothing in it is needed, remove it yourself"
     if common is None:
@@ -298,16 +412,50 @@ def _refuse_unclear(record: Record, common: Path | None, entry: Sequence[str] | 
         )
 
 
-def _common(repository: str) -> Path | None:
-    """The folder of the repository's refs and worktrees, or None when it is no repository any more."""
+def find_common(repository: str) -> str | None:
+    """The git folder of a repository's refs and worktrees, or None when it is no repository any more."""
     try:
         folders = find_folders(repository)
     except NotARepositoryError:
         return None
-    return Path(folders.common) if Path(folders.top) == Path(repository) else None
+    return folders.common if Path(folders.top) == Path(repository) else None
 
 
-def _is_ours(path: Path, common: Path | None) -> bool:
+def common_of(record: Record) -> str | None:
+    """The same as it was when the worktree was made, or None when it is gone."""
+    if not record.common:
+        return find_common(record.repository)
+    return record.common if inside_of(record.common) is not None else None
+
+
+def _pointer(worktree: Path) -> Path | None:
+    """Where the worktree says that git keeps what it knows of it."""
+    pointer = (read_text(worktree / ".git") or "").removeprefix("gitdir:").strip()
+    return Path(os.path.realpath(worktree / pointer)) if pointer else None
+
+
+def git_dir_of(record: Record) -> str | None:
+    """What git keeps of the worktree (its HEAD, its index, its submodules), or None when that is gone."""
+    git_dir = record.git_dir or str(_pointer(Path(record.worktree)) or "")
+    return git_dir if git_dir and mode_of(f"{git_dir}/HEAD", follow=False) is not None else None
+
+
+def _moved_to(record: Record) -> Path | None:
+    """Where the worktree is now, when git was told that it was moved."""
+    git_dir = git_dir_of(record)
+    inside = Path((read_text(f"{git_dir}/gitdir") or "").strip()) if git_dir else Path()
+    return inside.parent if inside.name == ".git" and inside.exists() else None
+
+
+def _point(worktree: Path, git_dir: str) -> bool:
+    """Make the folder the worktree that git keeps this of, again; whether it has files that are to be left alone."""
+    worktree.mkdir(parents=True, exist_ok=True, mode=0o700)
+    has_files = any(worktree.iterdir())
+    (worktree / ".git").write_text(f"gitdir: {git_dir}\n")
+    return has_files
+
+
+def _is_ours(path: Path, common: str | None) -> bool:
     """Whether the worktree is there, as a folder that may be taken for ours: False when nothing is.
 
     Raises `ProviderError` for what somebody else put in its place: a link, a file, another repository or a worktree of
@@ -317,10 +465,9 @@ def _is_ours(path: Path, common: Path | None) -> bool:
         raise ProviderError(f"{path} leads through a symbolic link, which is not ours to follow", retryable=False)
     if not path.exists():
         return False
-    inside = path / ".git"
-    pointer = (read_text(inside) or "").removeprefix("gitdir:").strip()
-    entry = Path(os.path.realpath(path / pointer)) if pointer else None
-    foreign = entry is not None and entry.exists() and (common is None or entry.parent != common / "worktrees")
+    inside, entry = path / ".git", _pointer(path)
+    worktrees = None if common is None else Path(common) / "worktrees"
+    foreign = entry is not None and entry.exists() and entry.parent != worktrees
     if foreign or inside.is_dir() or not path.is_dir():
         raise ProviderError(
             f"{path} is no worktree of this task any more: something else was put there, which is not ours. "

@@ -1,0 +1,317 @@
+"""A worktree compared with its base, as git itself compares: through indexes of our own, so that nothing of the
+person's is touched, no object is written, and no configuration of theirs changes what comes out.
+
+What git knows is compared by a copy of the worktree's index. Files that it does not know yet are compared by an index
+that has nothing else, in a git folder of ours where no attribute and no line-ending rule applies: byte for byte.
+"""
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import anyio
+import anyio.to_thread
+
+from backend_stub.providers.base import GitError
+from backend_stub.providers.local.record import Record
+from backend_stub.providers.local.worktree import git_dir_of
+from backend_stub.repository.git import run_git
+from foundry_tui.contract.records import FileDiff
+
+GIT_LIMIT = 60.0
+"""Seconds that one command of a comparison may take."""
+PATCH_LIMIT = 200_000
+"""Characters of one file's patch that are kept."""
+PATCHES_LIMIT = 8_000_000
+"""Characters of all patches of a task."""
+UNTRACKED_LIMIT = 2_000
+"""Files unknown to git that are read for counts and patches; further ones are listed only."""
+UNTRACKED_BYTES = 64 * 1024 * 1024
+"""Bytes of them that are read; what comes after them is listed only."""
+
+_EMPTY_TREES = {
+    40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    64: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+}
+"""The tree without files, by the length of a repository's hashes; git knows it without having it."""
+_EMPTY_FILES = {
+    40: "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+    64: "473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813",
+}
+_RAW = "* !text !eol !ident !filter !working-tree-encoding !diff !crlf\n"
+"""Attributes that outweigh those of the worktree: files are taken as they are."""
+_OPTIONS = (
+    "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames", "--submodule=short", "--ignore-submodules=dirty",
+    "--src-prefix=a/", "--dst-prefix=b/", "--no-indent-heuristic",
+    "--diff-algorithm=myers", "--no-relative",
+)  # fmt: skip
+_CONFIG = ("-c", "diff.suppressBlankEmpty=false", "-c", "core.quotePath=true")
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One comparison with `tree`, in `folder`, with the variables that name its index and git folder."""
+
+    folder: str
+    tree: str
+    variables: dict[str, str]
+    autocrlf: str | None = None
+
+    async def run(self, *options: str, into: int | None = None) -> bytes:
+        config = _CONFIG if self.autocrlf is None else (*_CONFIG, "-c", f"core.autocrlf={self.autocrlf}")
+        done = await run_git(
+            self.folder, *config, "diff-index", *_OPTIONS, *options, self.tree, "--",
+            timeout=GIT_LIMIT, environment=self.variables, into=into,
+        )  # fmt: skip
+        return done.stdout
+
+
+async def diff_of(record: Record) -> tuple[FileDiff, ...]:
+    """The worktree's files against where its branch left its base, untracked files included. Raises `GitError`."""
+    async with _sides(record, UNTRACKED_LIMIT, UNTRACKED_BYTES) as (known, new, unread):
+        room = PATCHES_LIMIT
+        files: list[FileDiff] = []
+        for side in (known, new):
+            for file in await _files(side, is_new=side is new):
+                files.append(_cut(file, room))
+                room -= len(files[-1].patch)
+    rest = (
+        FileDiff(path=_printable(name), status="?", added=None, removed=None, patch="", cut=True) for name in unread
+    )
+    return (*files, *rest)
+
+
+async def write_patch(record: Record, into: BinaryIO) -> None:
+    """Write git's own patch of all that `diff_of` tells, whole: `git apply` makes the worktree's files of the base's.
+
+    Raises `GitError`.
+    """
+    async with _sides(record) as (known, new, _):
+        for side in (known, new):
+            await side.run("--patch", "--binary", "--full-index", into=into.fileno())
+
+
+@asynccontextmanager
+async def _sides(
+    record: Record, most_files: int | None = None, most_bytes: int | None = None
+) -> AsyncIterator[tuple[_Side, _Side, Sequence[str]]]:
+    """What git knows, and what it does not, each to be compared; and the files that are too many to be read."""
+    folder = record.worktree
+    git_dir = await anyio.to_thread.run_sync(git_dir_of, record)
+    if git_dir is None:
+        raise GitError(f"git knows nothing of the worktree {folder} any more", retryable=False)
+    real = {"GIT_DIR": git_dir, "GIT_WORK_TREE": folder}
+    base = await _fork_point(record, real)
+    room = await anyio.to_thread.run_sync(lambda: tempfile.mkdtemp(prefix="foundry-diff-"))
+    try:
+        variables = {**real, "GIT_INDEX_FILE": f"{room}/index"}
+        await anyio.to_thread.run_sync(_copy_index, git_dir, room)
+        listed = await _names(folder, real, "ls-files", "--others", "--exclude-standard", "-z")
+        # Git calls a repository inside by its folder: its files are its own.
+        untracked = [name for name in listed if not name.endswith("/")]
+        # What the index gave up but the disk still has is a change of a known file; so is one with conflicts.
+        dropped = set(await _names(folder, real, *_names_of("--cached", "--diff-filter=D"), base, "--"))
+        unmerged = set(await _names(folder, real, *_names_of("--cached", "--diff-filter=U"), base, "--"))
+        again = [*(name for name in untracked if name in dropped), *unmerged]
+        await _put(folder, variables, again, len(base))
+        await run_git(
+            folder, "update-index", "-q", "--refresh",
+            timeout=GIT_LIMIT, environment=variables, accept=(0, 1),
+        )  # fmt: skip
+        new = [name for name in untracked if name not in dropped]
+        read, unread = await anyio.to_thread.run_sync(_within, Path(folder), new, most_files, most_bytes)
+        await anyio.to_thread.run_sync(_make_git_folder, room, len(base))
+        raw = {"GIT_DIR": f"{room}/git", "GIT_WORK_TREE": folder}
+        await _put(folder, raw, read, len(base))
+        configured = await run_git(
+            folder, "config", "--default", "", "--get", "core.autocrlf", timeout=GIT_LIMIT, environment=real
+        )
+        # With `input` files are on the disk as they are in git; that they would be changed on their way back is no
+        # change that was made.
+        autocrlf = "false" if configured.text.strip().lower() == "input" else None
+        yield (
+            _Side(folder, base, variables, autocrlf),
+            _Side(folder, _EMPTY_TREES[len(base)], raw, "false"),
+            unread,
+        )
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(lambda: shutil.rmtree(room, ignore_errors=True))
+
+
+async def _fork_point(record: Record, variables: dict[str, str]) -> str:
+    """Where the branch left its base: other people's work that was merged in is no change of the task's."""
+    done = await run_git(
+        record.worktree, "merge-base", "--", "HEAD", record.base,
+        timeout=GIT_LIMIT, accept=(0, 1, 128), environment=variables,
+    )  # fmt: skip
+    return done.text.strip() if done.exit_code == 0 and done.text.strip() else record.base_commit
+
+
+async def _names(folder: str, variables: dict[str, str], *arguments: str) -> list[str]:
+    listed = await run_git(folder, *arguments, timeout=GIT_LIMIT, environment=variables)
+    return [name for name in listed.text.split("\0") if name]
+
+
+def _names_of(*options: str) -> tuple[str, ...]:
+    return ("diff-index", "--name-only", "-z", "--no-renames", "--ignore-submodules=dirty", *options)
+
+
+def _copy_index(git_dir: str, room: str) -> None:
+    index = Path(git_dir) / "index"
+    if index.exists():
+        shutil.copy2(index, f"{room}/index")
+
+
+def _make_git_folder(room: str, hash_length: int) -> None:
+    """A git folder without any object, in which files are taken as they are."""
+    inside = Path(room) / "git"
+    for name in ("objects", "refs", "info"):
+        (inside / name).mkdir(parents=True)
+    (inside / "HEAD").write_text("ref: refs/heads/main\n")
+    (inside / "info" / "attributes").write_text(_RAW)
+    version = "[core]\n\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = sha256\n"
+    (inside / "config").write_text(version if hash_length == 64 else "[core]\n\trepositoryformatversion = 0\n")
+
+
+async def _put(folder: str, variables: dict[str, str], names: Sequence[str], hash_length: int) -> None:
+    """Have the index hold these files of the worktree, as something to be compared with what is on the disk."""
+    if not names:
+        return
+    given = await anyio.to_thread.run_sync(_entries, Path(folder), names, _EMPTY_FILES[hash_length])
+    await run_git(
+        folder, "update-index", "-z", "--index-info", timeout=GIT_LIMIT, environment=variables, given=given
+    )  # fmt: skip
+
+
+def _entries(folder: Path, names: Sequence[str], content: str) -> bytes:
+    lines = []
+    for name in names:
+        try:
+            mode = os.lstat(folder / name).st_mode
+        except OSError:
+            mode = stat.S_IFREG
+        kind = "120000" if stat.S_ISLNK(mode) else "100755" if mode & stat.S_IXUSR else "100644"
+        # Without its other sides, should it have conflicts.
+        lines.append(f"0 {'0' * len(content)}\t{name}\0{kind} {content} 0\t{name}\0")
+    return "".join(lines).encode("utf-8", "surrogateescape")
+
+
+def _within(
+    folder: Path, names: Sequence[str], most_files: int | None, most_bytes: int | None
+) -> tuple[Sequence[str], Sequence[str]]:
+    """The names as far as the limits go, and the rest."""
+    if most_files is None or most_bytes is None:
+        return names, ()
+    size = 0
+    for number, name in enumerate(names[:most_files]):
+        try:
+            size += os.lstat(folder / name).st_size
+        except OSError:
+            continue
+        if size > most_bytes:
+            return names[:number], names[number:]
+    return names[:most_files], names[most_files:]
+
+
+async def _files(side: _Side, *, is_new: bool) -> list[FileDiff]:
+    """The files of one side in git's order."""
+    names = _statuses(await side.run("--raw", "-z"))
+    if not names:
+        return []
+    numbers = _numbers(await side.run("--numstat", "-z"))
+    sections = _sections(await side.run("--patch"))
+    # A file that became a link is taken away in one section and made in the next.
+    whole = sum(2 if status == "T" else 1 for status, _ in names) == len(sections)
+    files = []
+    for status, path in names:
+        patch = sections.pop(0) if whole else ""
+        if whole and status == "T":
+            patch += sections.pop(0)
+        added, removed = numbers.get(path, (None, None))
+        files.append(
+            FileDiff(
+                path=_printable(path),
+                status="?" if is_new else status,
+                added=added,
+                removed=removed,
+                patch=patch,
+                cut=not whole,
+            )
+        )
+    return files
+
+
+def _statuses(raw: bytes) -> list[tuple[str, str]]:
+    """Status letter and (new) path of each file, of `--raw -z`."""
+    fields = iter(raw.decode("utf-8", "surrogateescape").split("\0"))
+    found = []
+    for field in fields:
+        if not field:
+            continue
+        status = field.rpartition(" ")[2]
+        path = next(fields, "")
+        if status[0] in "RC":
+            path = next(fields, path)
+        found.append((status[0], path))
+    return found
+
+
+def _numbers(numstat: bytes) -> dict[str, tuple[int | None, int | None]]:
+    """Lines added and removed by path, of `--numstat -z`; None for what has no lines."""
+    fields = iter(numstat.decode("utf-8", "surrogateescape").split("\0"))
+    found: dict[str, tuple[int | None, int | None]] = {}
+    for field in fields:
+        if not field:
+            continue
+        added, removed, path = field.split("\t", 2)
+        if not path:
+            next(fields, "")
+            path = next(fields, "")
+        before = found.get(path, (0, 0))
+        counts = tuple(int(count) if count.isdigit() else None for count in (added, removed))
+        found[path] = (_sum(before[0], counts[0]), _sum(before[1], counts[1]))
+    return found
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
+
+
+def _sections(patch: bytes) -> list[str]:
+    """The patch of each file as text; lines of other encodings than UTF-8 are taken for Latin-1."""
+    found: list[list[str]] = []
+    for line in patch.split(b"\n"):
+        if line.startswith(b"diff --git "):
+            found.append([])
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            text = line.decode("latin-1")
+        if found:
+            found[-1].append(text)
+    if found and not found[-1][-1]:
+        found[-1].pop()
+    return ["".join(f"{line}\n" for line in lines) for lines in found]
+
+
+def _cut(file: FileDiff, room: int) -> FileDiff:
+    limit = max(0, min(PATCH_LIMIT, room))
+    if len(file.patch) <= limit:
+        return file
+    # Whole lines only: half of one would be another line.
+    kept = file.patch[: file.patch.rfind("\n", 0, limit) + 1]
+    return FileDiff(
+        path=file.path, status=file.status, added=file.added, removed=file.removed, patch=kept, cut=True
+    )  # fmt: skip
+
+
+def _printable(path: str) -> str:
+    """A path as text: bytes that are no UTF-8 are shown as replacement characters."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

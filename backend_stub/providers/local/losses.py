@@ -1,0 +1,242 @@
+"""What removing a worktree would lose, in words: looked at with git, and on the disk for what git does not look at."""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import anyio.to_thread
+
+from backend_stub.providers.local.record import Losses, Made, Record
+from backend_stub.providers.local.worktree import commits_lost, common_of, git_dir_of
+from backend_stub.repository.files import read_text
+from backend_stub.repository.git import Told, run_git
+
+GIT_LIMIT = 60.0
+NAMED = 5
+"""Files that are called by name before the rest is counted."""
+MOST_ENTRIES = 500_000
+"""Files and folders that are looked at for changes among what git ignores, and in repositories inside."""
+
+_CACHE_TAG = "CACHEDIR.TAG"
+"""A folder with this file says itself that it can be made again (https://bford.info/cachedir)."""
+_CACHES = frozenset({"__pycache__"})
+
+
+async def losses_of(record: Record, told: Told | None = None) -> Losses:
+    """Look at the worktree, also at one whose folder somebody removed. Raises `GitError` and `OSError`."""
+    if record.made is Made.MAKING:
+        return Losses()
+    git_dir = await anyio.to_thread.run_sync(git_dir_of, record)
+    there = await anyio.to_thread.run_sync(Path(record.worktree).is_dir)
+    if git_dir is None and there:
+        unknown = f"all files, which nobody can judge: {record.repository} is gone, or knows nothing of them any more"
+        return Losses(here=(unknown,))
+    if git_dir is None:
+        common = await anyio.to_thread.run_sync(common_of, record)
+        return Losses() if common is None else Losses(on_branch=await _on_branch(record, common, told))
+    here: list[str] = []
+    folder, since = Path(record.worktree), record.ready_at or record.created_at * 1_000_000
+    links: list[str] = []
+    if there:
+        here += await _files_lost(folder, git_dir, since, told)
+        links = await _links(folder, git_dir, told)
+    for name, place in (await anyio.to_thread.run_sync(_submodules, folder, git_dir, links)).items():
+        lost = [*await _unpushed(place, told)]
+        if name in links:
+            lost += await _files_lost(folder / name, str(place), since, told)
+        here += [f"{what}, in the submodule {_shown(name)}" for what in lost]
+    common = record.common or str(Path(git_dir).parent.parent)
+    here += await _on_no_branch(record, common, git_dir, told)
+    return Losses(here=tuple(here), on_branch=await _on_branch(record, common, told))
+
+
+async def _files_lost(folder: Path, git_dir: str, since: int, told: Told | None) -> list[str]:
+    """What is not committed, and what was made or changed since then where git does not look."""
+    status = await run_git(
+        str(folder),
+        "status",
+        "--porcelain=v1",
+        "-z",
+        "--no-renames",
+        "--untracked-files=all",
+        "--ignored=matching",
+        # What is in them is looked at apart; here only that they are on another commit counts.
+        "--ignore-submodules=dirty",
+        told=told,
+        timeout=GIT_LIMIT,
+        environment={"GIT_DIR": git_dir, "GIT_WORK_TREE": str(folder)},
+    )
+    entries = [(entry[:2], entry[3:]) for entry in status.text.split("\0") if entry]
+    # Git does not look into other repositories, and calls them by their folder.
+    files = [name for code, name in entries if code not in ("!!", "??")]
+    untracked = [name for code, name in entries if code == "??" and not name.endswith("/")]
+    files += await anyio.to_thread.run_sync(
+        lambda: [name for name in untracked if _is_newer(os.path.join(folder, name), since)]
+    )
+    others = [name for code, name in entries if code != "!!" and name.endswith("/")]
+    ignored = [name for code, name in entries if code == "!!"]
+    changed, inside, whole = await anyio.to_thread.run_sync(_changed_since, folder, ignored, others, since)
+    lost = []
+    if files:
+        lost.append(_counted(files, "uncommitted file"))
+    if changed:
+        lost.append(_counted(changed, "ignored file", " made or changed since set-up"))
+    lost += [f"what is in {_shown(name)}, which is a repository of its own" for name in inside]
+    if not whole:
+        lost.append(f"ignored files, of which only the first {MOST_ENTRIES:,} were looked at")
+    return lost
+
+
+def _changed_since(
+    folder: Path, ignored: Sequence[str], others: Sequence[str], since: int
+) -> tuple[list[str], list[str], bool]:
+    """Ignored files and repositories inside that changed since, and whether all was looked at."""
+    changed: list[str] = []
+    inside: list[str] = []
+    left = MOST_ENTRIES
+    for name in others:
+        for path in _walk(folder / name):
+            left -= 1
+            if _is_newer(path, since):
+                inside.append(name)
+                break
+    for name in ignored:
+        for path in _walk(folder / name):
+            left -= 1
+            if left < 0:
+                return changed, inside, False
+            if not _is_newer(path, since):
+                continue
+            shown = os.path.relpath(path, folder)
+            owner = _repository_around(path, folder)
+            if owner is None:
+                changed.append(shown)
+            elif owner not in inside:
+                inside.append(owner)
+    return changed, inside, True
+
+
+def _walk(top: Path) -> Iterator[str]:
+    """The files at or below `top`, links not followed, without folders that only hold what can be made again."""
+    if top.is_symlink() or not top.is_dir():
+        yield str(top).rstrip(os.sep)
+        return
+    for where, folders, names in os.walk(top):
+        if _CACHE_TAG in names or os.path.basename(where) in _CACHES:
+            folders.clear()
+            continue
+        if os.path.basename(where) == ".git":
+            # Only what was committed or stashed there counts: git writes its index when it is only asked.
+            folders[:] = [name for name in folders if name in ("objects", "modules")]
+            continue
+        yield from (os.path.join(where, name) for name in names)
+        yield from (path for name in folders if os.path.islink(path := os.path.join(where, name)))
+
+
+def _is_newer(path: str, since: int) -> bool:
+    """Whether the file was made, changed, or moved here since then."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    # Package managers link files from a store of theirs, and each further link counts as a change of the file.
+    linked = stat.S_ISREG(found.st_mode) and found.st_nlink > 1
+    return (found.st_mtime_ns if linked else max(found.st_mtime_ns, found.st_ctime_ns)) > since
+
+
+def _repository_around(path: str, folder: Path) -> str | None:
+    """The repository of its own that a file inside the worktree belongs to, if any."""
+    for above in Path(path).parents:
+        if above == folder:
+            return None
+        if (above / ".git").exists():
+            return f"{above.relative_to(folder)}/"
+    return None
+
+
+async def _links(folder: Path, git_dir: str, told: Told | None) -> list[str]:
+    """The submodules of the worktree that are filled, whether `.gitmodules` knows them or not."""
+    listed = await run_git(
+        str(folder), "ls-files", "--stage", "-z", "--", told=told, timeout=GIT_LIMIT, environment={"GIT_DIR": git_dir}
+    )
+    names = [entry.partition("\t")[2] for entry in listed.text.split("\0") if entry.startswith("160000 ")]
+    return await anyio.to_thread.run_sync(lambda: [name for name in names if (folder / name / ".git").exists()])
+
+
+def _submodules(folder: Path, git_dir: str, links: Sequence[str]) -> dict[str, Path]:
+    """The git folders of submodules: of those that are filled by their place, of others by the name git keeps."""
+    found: dict[str, Path] = {}
+    for name in links:
+        inside = folder / name / ".git"
+        pointer = (read_text(inside) or "").removeprefix("gitdir:").strip()
+        found[name] = Path(os.path.realpath(folder / name / pointer)) if pointer else inside
+    modules = os.path.join(git_dir, "modules")
+    for where, folders, names in os.walk(modules):
+        if "HEAD" in names and "objects" in folders:
+            if Path(where) not in found.values():
+                found[os.path.relpath(where, modules).replace(f"{os.sep}modules{os.sep}", os.sep)] = Path(where)
+            folders[:] = [name for name in folders if name == "modules"]
+    return found
+
+
+async def _unpushed(place: Path, told: Told | None) -> list[str]:
+    """Commits and stashes of a submodule that its remotes do not have: they live with the worktree, or in it."""
+    counted = await run_git(
+        str(place),
+        "rev-list",
+        "--count",
+        "--ignore-missing",
+        "HEAD",
+        "--branches",
+        "--tags",
+        "--glob=refs/stash",
+        "--not",
+        "--remotes",
+        # Where it was set up, which a remote may have under no name.
+        *await anyio.to_thread.run_sync(_first_commits, place),
+        "--",
+        told=told,
+        timeout=GIT_LIMIT,
+        accept=(0, 128),
+        # Its configuration is the agent's: nothing that is missing is fetched.
+        environment={"GIT_DIR": str(place), "GIT_WORK_TREE": str(place), "GIT_ALLOW_PROTOCOL": ""},
+    )
+    commits = int(counted.text.strip() or "0") if counted.exit_code == 0 else 0
+    return [f"{commits} unpushed {'commit' if commits == 1 else 'commits'}"] if commits else []
+
+
+def _first_commits(git_dir: Path) -> list[str]:
+    """The commit that a submodule which git cloned was first put on, as its log of HEAD has it."""
+    if git_dir.name == ".git":
+        return []
+    first = (read_text(git_dir / "logs" / "HEAD") or "").split("\n", 1)[0].split(" ")
+    return [first[1]] if len(first) > 2 and len(first[1]) in (40, 64) else []
+
+
+async def _on_no_branch(record: Record, common: str, git_dir: str, told: Told | None) -> list[str]:
+    """Commits that are checked out and that no branch has."""
+    head = (read_text(f"{git_dir}/HEAD") or "").strip()
+    if not head or head.startswith("ref:"):
+        return []
+    arguments = ("rev-list", "--count", head, "--not", record.base_commit, "--branches", "--remotes", "--tags", "--")
+    counted = await run_git(common, *arguments, told=told, timeout=GIT_LIMIT, bare=True)
+    commits = int(counted.text.strip() or "0")
+    return [f"{commits} {'commit' if commits == 1 else 'commits'} on no branch"] if commits else []
+
+
+async def _on_branch(record: Record, common: str, told: Told | None) -> tuple[str, ...]:
+    """Commits that the task's branch has and no other."""
+    commits = await commits_lost(common, record.branch, told=told)
+    return (f"{commits} unpushed {'commit' if commits == 1 else 'commits'} on {record.branch}",) if commits else ()
+
+
+def _counted(names: Sequence[str], what: str, more: str = "") -> str:
+    named = ", ".join(_shown(name) for name in names[:NAMED])
+    rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{len(names)} {what}{'' if len(names) == 1 else 's'}{more}: {named}{rest}"
+
+
+def _shown(name: str) -> str:
+    """A name as text: bytes that are no UTF-8 are shown as replacement characters."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,0 +1,40 @@
+"""A task's patch as an answer: written whole before the first byte is sent, so that nobody takes half of it for all."""
+
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from typing import BinaryIO
+
+import anyio.to_thread
+from starlette.responses import Response, StreamingResponse
+
+from backend_stub.problems import RefusedError
+from backend_stub.task.commands import Commands
+from foundry_tui.contract.records import TaskDetail
+
+PATCH_TYPE = "text/x-diff"
+_CHUNK = 256 * 1024
+
+
+async def patch_answer(commands: Commands, task: TaskDetail) -> Response:
+    """The patch, from a file that has no name and goes with the answer. Raises `RefusedError`."""
+    try:
+        file = await anyio.to_thread.run_sync(tempfile.TemporaryFile)
+        try:
+            await commands.write_patch(task, file)
+            await anyio.to_thread.run_sync(file.flush)
+            size = os.fstat(file.fileno()).st_size
+        except BaseException:
+            file.close()
+            raise
+    except OSError as error:
+        raise RefusedError(503, f"The patch cannot be written here: {error.strerror or error}. Try again.") from None
+    return StreamingResponse(_chunks(file), media_type=PATCH_TYPE, headers={"content-length": str(size)})
+
+
+async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
+    with file:
+        position = 0
+        while chunk := await anyio.to_thread.run_sync(os.pread, file.fileno(), _CHUNK, position):
+            position += len(chunk)
+            yield chunk
