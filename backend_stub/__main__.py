@@ -25,6 +25,7 @@ from backend_stub.log import set_up_logging
 from backend_stub.providers.available import make_providers
 from backend_stub.providers.demo_script import ScriptError
 from backend_stub.repository.clones import Clones
+from backend_stub.repository.trust import Trust
 from backend_stub.server.guard import Guard
 from backend_stub.server.hub import Hub
 from backend_stub.server.protocol import HEAD_LIMIT, Protocol
@@ -137,7 +138,8 @@ async def _serve(folder: OwnedFolder, endpoint: Endpoint, settings: Settings, to
         ) from error
     storage = open_storage(folder.path, chance.now)
     try:
-        async with run_backend(storage, providers, settings, chance, Clones(folder.path)) as backend:
+        clones, trust = Clones(folder.path), Trust(folder.path)
+        async with run_backend(storage, providers, settings, chance, clones, trust) as backend:
             app = Guard(make_app(backend), token, endpoint.hosts, chance.new_id)
             server = Server(app, backend.hub, endpoint.tls)
             for wanted in (signal.SIGTERM, signal.SIGINT):

@@ -71,7 +71,7 @@ _FORGOTTEN = frozenset(
 """Variables that would point git at another repository than the one it is run in."""
 
 
-_TALKING = frozenset(["clone", "fetch", "ls-remote"])
+_TALKING = frozenset(["clone", "fetch", "ls-remote", "submodule"])
 """Commands that talk to a remote."""
 _SSH = re.compile(r"^(?:\S*/)?ssh(?=\s|$)(?!.*batchmode)", re.IGNORECASE | re.DOTALL)
 """The program of a command that is ssh itself and is not told about questions; what else it may be takes no options."""
@@ -197,7 +197,13 @@ def without_credentials(text: str) -> str:
 
 
 def _verb(arguments: Collection[str]) -> str:
-    return next((argument for argument in arguments if not argument.startswith("-")), "")
+    words = iter(arguments)
+    for word in words:
+        if word == "-c":
+            next(words, "")
+        elif not word.startswith("-"):
+            return word
+    return ""
 
 
 def _environment(folder: str) -> dict[str, str]:

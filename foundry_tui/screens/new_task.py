@@ -3,7 +3,7 @@
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from textual import events, on, work
@@ -310,7 +310,7 @@ class NewTaskScreen(FoundryDialog[None]):
         values, place = self.values, self.place
         if place.value is None or any(remark.bad for remark in self._remarks().values()):
             return None
-        options = {name: values[name] or None for name in OPTIONS}
+        options: dict[str, Any] = {name: values[name] or None for name in OPTIONS}
         return CreateTask(repo=place.value, prompt=values["prompt"].strip("\n"), **options)
 
     def action_create(self) -> None:
@@ -428,7 +428,8 @@ class NewTaskScreen(FoundryDialog[None]):
         repo = judge(values["repo"], self.foundry.store.repos.values(), self._folder).value or values["repo"]
         keys = {self._again} if self._given is not None else {LAST, repo} if of_repo else {LAST}
         written = any(values[name].strip() for name in ("prompt", *OPTIONS))
-        draft = CreateTask(repo=repo, prompt=values["prompt"], **{name: values[name] or None for name in OPTIONS})
+        given: dict[str, Any] = {name: values[name] or None for name in OPTIONS}
+        draft = CreateTask(repo=repo, prompt=values["prompt"], **given)
         for key in keys:
             if written:
                 drafts.put(key, draft)

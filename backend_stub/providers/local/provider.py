@@ -6,10 +6,12 @@ import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
+import msgspec
 from anyio.abc import TaskGroup, TaskStatus
 
 from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
@@ -17,20 +19,27 @@ from backend_stub.agents.sandbox_agent.server import HOW_TO_GET
 from backend_stub.providers.base import Call, GitError, ProviderError, Release, SandboxMade
 from backend_stub.providers.local.bubblewrap import wrapped
 from backend_stub.providers.local.changes import Changes, losses_of
+from backend_stub.providers.local.copying import copy_files
 from backend_stub.providers.local.record import Made, Record, Records
 from backend_stub.providers.local.settings import LocalSettings
 from backend_stub.providers.local.setup import run_setup
-from backend_stub.providers.local.worktree import Plan, Worktrees, copy_files
+from backend_stub.providers.local.submodules import fill_submodules
+from backend_stub.providers.local.worktree import Plan, Worktrees
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.git import Command, Told, branches, branches_of_remote, run_git
+from backend_stub.repository.location import find_folders
+from backend_stub.repository.setup_files import SETUP
+from backend_stub.repository.trust import Trust
 from foundry_tui.contract.agents import installed_agents
-from foundry_tui.contract.records import Sandbox, TaskDetail
+from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
 
 logger = logging.getLogger(__name__)
 
-COPY_LIST = Path(".foundry") / "copy"
-"""A repository's own list of untracked files to copy, one a line."""
+NEXT_TIME = (
+    "It runs in tasks that are made after it was trusted: foundry trust shows what it says and trusts it. In this one "
+    "it can be run by hand"
+)
 
 
 class LocalProvider:
@@ -45,6 +54,7 @@ class LocalProvider:
         self._records = Records(data_dir)
         self._worktrees = Worktrees(self._records)
         self._clones = Clones(data_dir)
+        self._trust = Trust(data_dir)
         self.changes = Changes(self._records)
         self.agents = SandboxAgentRuntime(
             data_dir,
@@ -146,23 +156,47 @@ class LocalProvider:
             cloned=call.repo.path is None,
         )
         record, resumed = await self._worktrees.make(plan, _told(call))
+        notice, repo = "", None
         if record.made is not Made.READY:
-            await self._prepare(call, record)
+            notice = await self._prepare(call, record)
+            repo = await anyio.to_thread.run_sync(self._judged, call.repo)
             record = await self._worktrees.finish(record)
         self.changes.watch(task.task_id)
         sandbox = Sandbox(sandbox_id=task.task_id, cwd=record.worktree, created_at=record.created_at)
-        return SandboxMade(sandbox, resumed=resumed)
+        return SandboxMade(sandbox, resumed=resumed, notice=notice, repo=repo if repo != call.repo else None)
 
-    async def _prepare(self, call: Call, record: Record) -> None:
+    def _judged(self, repo: Repo) -> Repo:
+        return msgspec.structs.replace(repo, trust=self._trust.of(repo))
+
+    async def _prepare(self, call: Call, record: Record) -> str:
+        """Fill submodules, copy files and run the set-up, if it is trusted; what a person should know of it."""
         worktree = Path(record.worktree)
-        listed = await anyio.to_thread.run_sync(_read_list, worktree / COPY_LIST)
-        names = tuple(dict.fromkeys((*self._settings.copy, *listed)))
-        if names:
-            call.detail("copying files")
-            await copy_files(Path(record.repository), worktree, names, call.log)
+        common = (await anyio.to_thread.run_sync(find_folders, record.repository)).common
+        call.detail("filling submodules")
+        await fill_submodules(worktree, Path(common), call.log, _told(call))
+        call.detail("copying files")
+        scratch = self._records.folder(call.task.task_id) / "copied"
+        await copy_files(record.repository, worktree, self._settings.copy, scratch, call.log, _told(call))
+        content, trusted = await anyio.to_thread.run_sync(
+            partial(self._trust.admit, call.repo, worktree, trust=call.trust)
+        )
+        if content is None:
+            return ""
+        if not trusted:
+            why = content.problem or "this content of it was not trusted"
+            skipped = f"{', '.join(content.names)} of {call.repo.label} skipped: {why}"
+            call.log(skipped)
+            return f"{skipped}. {NEXT_TIME}." if not content.problem else f"{skipped}."
+        script = dict(content.files).get(SETUP)
+        if script is not None:
+            await self._run_setup(call, record, script)
+        return ""
+
+    async def _run_setup(self, call: Call, record: Record, script: bytes) -> None:
         call.detail("running the repository's set-up")
         await run_setup(
-            worktree,
+            Path(record.worktree),
+            script,
             sandbox_id=call.task.task_id,
             repository=record.repository,
             environ=self._environ,
@@ -284,11 +318,3 @@ def _told(call: Call) -> Told:
         call.log(str(command))
 
     return told
-
-
-def _read_list(path: Path) -> tuple[str, ...]:
-    try:
-        lines = path.read_text().splitlines()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        return ()
-    return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
