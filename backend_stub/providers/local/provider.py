@@ -28,18 +28,13 @@ from backend_stub.providers.local.worktree import Plan, Worktrees
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.git import Command, Told, branches, branches_of_remote, run_git
 from backend_stub.repository.location import find_folders
-from backend_stub.repository.setup_files import SETUP
+from backend_stub.repository.setup_files import SETUP, SetupFiles
 from backend_stub.repository.trust import Trust
 from foundry_tui.contract.agents import installed_agents
 from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
 
 logger = logging.getLogger(__name__)
-
-NEXT_TIME = (
-    "It runs in tasks that are made after it was trusted: foundry trust shows what it says and trusts it. In this one "
-    "it can be run by hand"
-)
 
 
 class LocalProvider:
@@ -183,10 +178,7 @@ class LocalProvider:
         if content is None:
             return ""
         if not trusted:
-            why = content.problem or "this content of it was not trusted"
-            skipped = f"{', '.join(content.names)} of {call.repo.label} skipped: {why}"
-            call.log(skipped)
-            return f"{skipped}. {NEXT_TIME}." if not content.problem else f"{skipped}."
+            return _skipped(call, content)
         script = dict(content.files).get(SETUP)
         if script is not None:
             await self._run_setup(call, record, script)
@@ -305,6 +297,20 @@ def _named_errors(what: str) -> Iterator[None]:
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
         raise ProviderError(f"{what}: {error.strerror or error}{place}") from error
+
+
+def _skipped(call: Call, content: SetupFiles) -> str:
+    """Say in the log that what the repository brought is not run, and the same for a person."""
+    why = content.problem or "this content of it was not trusted"
+    skipped = f"{', '.join(content.names)} of {call.repo.label} skipped: {why}"
+    call.log(skipped)
+    if content.problem:
+        return f"{skipped}."
+    which = call.repo.repo_id
+    return (
+        f"{skipped}. `foundry trust --show {which}` shows what it says; after `foundry trust {which}` new tasks "
+        "run it. In this one it can be run by hand."
+    )
 
 
 def _seconds_left(call: Call) -> float:
