@@ -17,6 +17,7 @@ import anyio
 import uvicorn
 from starlette.types import ASGIApp
 
+from backend_stub import privacy
 from backend_stub.backend import run_backend
 from backend_stub.clock import Chance
 from backend_stub.folder import Holder, OwnedFolder, StartError, owned_folder
@@ -88,6 +89,7 @@ def main() -> int:
     # Until there is a server to stop in good order, there is nothing that would have to be.
     signal.signal(signal.SIGTERM, lambda number, frame: os._exit(0))
     options = _options()
+    privacy.begin()
     try:
         set_up_logging(options.log)
     except OSError as error:
@@ -106,6 +108,7 @@ def main() -> int:
         if tcp and token is None:
             raise StartError(f"listening on {options.listen} needs a token: name its file with --token-file")
         with owned_folder(options.data_dir) as folder:
+            privacy.tighten(folder.path)
             reach = Reach(tuple(options.allow_remote), options.tls_cert, options.tls_key, options.insecure)
             endpoint = open_endpoint(options.listen, reach)
             try:

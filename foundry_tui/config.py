@@ -15,8 +15,8 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from foundry_tui.client.connection import Target
+from foundry_tui.private import APP as APP
 
-APP = "foundry"
 SOCKET_NAME = "backend.sock"
 
 Text = Annotated[str, Meta(min_length=1)]

@@ -21,6 +21,7 @@ from foundry_tui import config
 from foundry_tui.client.connection import Target
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.versions import VERSION, is_older
+from foundry_tui.private import make_folder, open_file
 from foundry_tui.wire import Link, RefusedError, StrangeAnswerError, UnreachableError
 
 START_SECONDS = 60.0
@@ -267,7 +268,7 @@ def listener(target: Target) -> int | None:
 def make_private(folder: Path) -> None:
     """A folder that is ours alone (0700), made or checked; raises `DaemonError` when it is somebody else's."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         found = folder.lstat()
     except OSError as error:
         raise DaemonError(f"the folder {folder} cannot be made: {error.strerror}") from None
@@ -290,7 +291,7 @@ def prepare(how: Plan) -> None:
 
 def _make(folder: Path) -> None:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise DaemonError(f"the folder {folder} cannot be made: {error.strerror}") from None
 
@@ -301,7 +302,7 @@ def _locked(how: Plan) -> Iterator[None]:
 
     prepare(how)
     try:
-        handle = os.open(how.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        handle = open_file(how.lock, os.O_RDWR | os.O_NOFOLLOW)
     except OSError as error:
         raise DaemonError(f"{how.lock} cannot be opened: {error.strerror}") from None
     try:
@@ -314,7 +315,7 @@ def _locked(how: Plan) -> Iterator[None]:
 def _spawn(how: Plan) -> None:
     """Start the backend detached and wait for its ready line. Raises `DaemonError` with its own words."""
     try:
-        log = os.open(how.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        log = open_file(how.log, os.O_WRONLY | os.O_APPEND)
     except OSError as error:
         raise DaemonError(f"the log {how.log} cannot be written: {error.strerror}") from None
     try:

@@ -15,6 +15,7 @@ from pathlib import PurePath
 import anyio
 from anyio.abc import ByteReceiveStream, Process
 
+from backend_stub import privacy
 from backend_stub.providers.base import GitError
 from backend_stub.repository.refs import split_refs
 
@@ -248,7 +249,12 @@ async def _ssh(folder: str, environment: Mapping[str, str], told: Told | None, t
 async def _start(argv: tuple[str, ...], folder: str, environment: Mapping[str, str]) -> Process:
     try:
         return await anyio.open_process(
-            argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+            argv,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            umask=privacy.umask_of_children(),
         )
     except (FileNotFoundError, NotADirectoryError):
         if not await anyio.Path(folder).is_dir():

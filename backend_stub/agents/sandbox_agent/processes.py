@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from backend_stub import privacy
+
 MARK = "FOUNDRY_SANDBOX_ID"
 """Environment variable that every process of a sandbox inherits, by which stray ones are known as ours."""
 AGENT_MARK = "FOUNDRY_AGENT_SANDBOX_ID"
@@ -38,6 +40,7 @@ def spawn(argv: Sequence[str], *, environ: Mapping[str, str], cwd: Path, log: Pa
             cwd=cwd,
             env=dict(environ),
             start_new_session=True,
+            umask=privacy.umask_of_children(),
         )
     finally:
         os.close(descriptor)

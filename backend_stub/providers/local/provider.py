@@ -14,6 +14,7 @@ import anyio.to_thread
 import msgspec
 from anyio.abc import TaskGroup, TaskStatus
 
+from backend_stub import privacy
 from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET
 from backend_stub.providers.base import Call, GitError, ProviderError, Release, SandboxMade
@@ -153,6 +154,7 @@ class LocalProvider:
         record, resumed = await self._worktrees.make(plan, _told(call))
         notice, repo = "", None
         if record.made is not Made.READY:
+            await anyio.to_thread.run_sync(_close, record, plan.cloned)
             notice = await self._prepare(call, record)
             repo = await anyio.to_thread.run_sync(self._judged, call.repo)
             record = await self._worktrees.finish(record)
@@ -297,6 +299,13 @@ def _named_errors(what: str) -> Iterator[None]:
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
         raise ProviderError(f"{what}: {error.strerror or error}{place}") from error
+
+
+def _close(record: Record, cloned: bool) -> None:
+    """A new worktree is entered by nobody else, and what git notes of it in a clone of ours is read by nobody else."""
+    Path(record.worktree).chmod(0o700)
+    if cloned:
+        privacy.close_tree(Path(record.repository) / ".git" / "worktrees")
 
 
 def _skipped(call: Call, content: SetupFiles) -> str:

@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import Process
 
+from backend_stub import privacy
 from backend_stub.agents.sandbox_agent.processes import MARK, end_marked
 from backend_stub.providers.base import ProviderError
 from backend_stub.repository.setup_files import SETUP
@@ -64,6 +65,7 @@ async def run_setup(
                 stdout=output.write_end,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=privacy.umask_of_children(),
             )
     except OSError as error:
         output.close()
