@@ -35,6 +35,7 @@ from backend_stub.settings import SettingError, Settings, read_settings
 from backend_stub.storage.base import StorageError, StorageUnavailableError
 from backend_stub.storage.sqlite import open_storage
 from foundry_tui.contract.codec import encode
+from foundry_tui.contract.variables import fingerprints
 
 STOP_SECONDS = 1.6
 """How long an orderly stop may take before the process ends as it is; all that was answered is committed."""
@@ -147,7 +148,8 @@ async def _serve(folder: OwnedFolder, endpoint: Endpoint, settings: Settings, to
             server = Server(app, backend.hub, endpoint.tls)
             for wanted in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(wanted, server.handle_exit)
-            folder.tell(Holder(pid=os.getpid(), listening=endpoint.listening))
+            variables = fingerprints(os.environ)
+            folder.tell(Holder(pid=os.getpid(), listening=endpoint.listening, variables=variables))
             _calm_the_collector()
             ready = encode({"listening": endpoint.listening, "pid": os.getpid()}).decode()
             print(ready, flush=True)  # noqa: T201

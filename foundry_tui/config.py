@@ -6,6 +6,7 @@ environment variables go. The Structs hold the checked values.
 
 import os
 import re
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
@@ -15,9 +16,14 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from foundry_tui.client.connection import Target
+from foundry_tui.contract.sockets import socket_path_problem
 from foundry_tui.private import APP as APP
 
 SOCKET_NAME = "backend.sock"
+LOCK_NAME = "lock"
+"""The file in the data folder that says who has it."""
+LOOK_SECONDS = 1.0
+"""How long a backend may take to be found; one that is busy is there all the same."""
 
 Text = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
@@ -200,6 +206,12 @@ def default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
     return _folder("XDG_DATA_HOME", environ, "user_data_dir")
 
 
+def data_dir(settings: Settings, environ: Mapping[str, str] = os.environ) -> Path:
+    """Where our own backend's data lie."""
+    named = settings.backend.data_dir
+    return absolute(named) if named else default_data_dir(environ)
+
+
 def runtime_dir(environ: Mapping[str, str] = os.environ) -> Path:
     """The folder of our own for socket and lock, in the user's runtime folder."""
     try:
@@ -372,13 +384,44 @@ def target(settings: Settings, environ: Mapping[str, str] = os.environ) -> tuple
 
 
 def listening(settings: Settings, environ: Mapping[str, str] = os.environ) -> Target:
-    """Where our own backend listens, as the settings have it; raises `ConfigError` for an address that is none."""
-    return _address(settings.backend.listen or f"unix:{runtime_dir(environ) / SOCKET_NAME}")
+    """Where our own backend listens; raises `ConfigError` for an address that is none.
+
+    That is where the settings say; else where the one that has the data folder listens now, which may have been
+    started with another runtime folder, or none, as by cron or over ssh; else a socket in the runtime folder.
+    """
+    if settings.backend.listen:
+        return _address(settings.backend.listen)
+    return _held_socket(data_dir(settings, environ)) or _address(f"unix:{runtime_dir(environ) / SOCKET_NAME}")
+
+
+def _held_socket(folder: Path) -> Target | None:
+    """The Unix socket that the data folder's lock file names, if somebody listens there."""
+    try:
+        held = msgspec.json.decode((folder / LOCK_NAME).read_bytes())  # noqa: TID251  # no type is met
+    except (OSError, msgspec.DecodeError):
+        return None
+    listening = held.get("listening") if isinstance(held, dict) else None
+    if not isinstance(listening, str) or not listening.startswith("unix:/"):
+        return None
+    path = listening.removeprefix("unix:")
+    if socket_path_problem(path) is not None:
+        return None
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(LOOK_SECONDS)
+        try:
+            probe.connect(path)
+        except TimeoutError:
+            pass
+        except OSError:
+            return None
+    return _address(listening)
 
 
 def _address(text: str) -> Target:
     if text.startswith("unix:"):
         path = text.removeprefix("unix:").removeprefix("//")
+        if path and (problem := socket_path_problem(absolute(path))) is not None:
+            raise ConfigError(f"{problem}; set XDG_RUNTIME_DIR or backend.listen to a shorter one")
         text = f"unix:{absolute(path) if path else ''}"
     try:
         return Target.parse(text)

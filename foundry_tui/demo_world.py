@@ -11,7 +11,7 @@ import msgspec
 
 from foundry_tui import demo_story
 from foundry_tui.client.connection import Target
-from foundry_tui.daemon import SOCKET_PATH_BYTES
+from foundry_tui.contract.sockets import socket_path_problem
 from foundry_tui.demo_story import Story
 from foundry_tui.private import make_folder, open_file
 
@@ -137,7 +137,7 @@ class World:
 def _make_folder() -> Path:
     """A temporary folder, elsewhere than the system says where a socket in it would have too long a path."""
     folder = Path(tempfile.mkdtemp(prefix="foundry-demo-"))
-    if len(os.fsencode(folder / "backend.sock")) <= SOCKET_PATH_BYTES:
+    if socket_path_problem(folder / "backend.sock") is None:
         return folder
     folder.rmdir()
     return Path(tempfile.mkdtemp(prefix="foundry-demo-", dir="/tmp"))

@@ -116,6 +116,7 @@ def retry(context: Context, task: str, as_json: bool) -> None:
       foundry retry 0193a2b4 && foundry watch 0193a2b4 --for running
     """
     task_id = context.task_id(task)
+    context.tell_untaken()
     _command(context, task, task_id, "/retry", None)
     _say_task(context, task, task_id, as_json=as_json)
 

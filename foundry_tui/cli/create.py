@@ -84,6 +84,7 @@ def create(
         check_text(ctx, option, getattr(request, option))
     assert request.task_id is not None
     until = None if timeout is None else time.monotonic() + timeout
+    context.tell_untaken()
     task = send(context, request, timeout)
     if not trust:
         tell_of_skipped(context, task)

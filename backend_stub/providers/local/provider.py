@@ -31,7 +31,7 @@ from backend_stub.repository.git import Command, Told, branches, branches_of_rem
 from backend_stub.repository.location import find_folders
 from backend_stub.repository.setup_files import SETUP, SetupFiles
 from backend_stub.repository.trust import Trust
-from foundry_tui.contract.agents import installed_agents
+from foundry_tui.contract.agents import how_to_get_an_agent, installed_agents
 from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
 
@@ -78,8 +78,11 @@ class LocalProvider:
     def state(self) -> str:
         if shutil.which("git", path=self._environ.get("PATH")) is None:
             return "git is not installed: install it with your package manager"
-        if self.agents.binary() is None:
+        binary = self.agents.binary()
+        if binary is None:
             return f"sandbox-agent is not installed: {HOW_TO_GET}"
+        if not installed_agents(self._environ):
+            return f"no coding agent is installed: {how_to_get_an_agent(binary)}"
         if self._settings.bubblewrap and shutil.which("bwrap", path=self._environ.get("PATH")) is None:
             return "bubblewrap is configured but not installed: install the package bubblewrap, or set it off"
         return "ready"
