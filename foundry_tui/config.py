@@ -152,7 +152,7 @@ KEYS: tuple[Key, ...] = (
     Key("local", "permissions", "FOUNDRY_PERMISSIONS", '"reads"',
         "What agents may do without a question: ask (nothing), reads, or all."),
     Key("local", "copy_files", "FOUNDRY_COPY_FILES", '[".env"]',
-        "Untracked files of the repository that each sandbox gets; commas between them in the variable."),
+        "Untracked files of the repository that each sandbox gets, as in .gitignore; commas between them in the variable."),
     Key("local", "setup_timeout_ms", "FOUNDRY_SETUP_TIMEOUT_MS", "600000",
         "Milliseconds that the repository's set-up script may take, beside what its stage may."),
     Key("local", "fetch_timeout_ms", "FOUNDRY_FETCH_TIMEOUT_MS", "10000",
