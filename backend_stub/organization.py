@@ -3,9 +3,11 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
@@ -46,8 +48,12 @@ from foundry_tui.contract.records import (
 from foundry_tui.contract.requests import AddRepo, CreateTask, RepoSetup, TrustRepo
 from foundry_tui.contract.status import STAGES, TaskStatus
 
+T = TypeVar("T")
+
 MAX_NAME = 64
 """Characters of an agent's or a session's name."""
+DISK_THREADS = 8
+"""Threads that ask disks at once."""
 DISK_SECONDS = 2.0
 """How long the disks of all repositories may take to tell what is on them."""
 
@@ -79,6 +85,7 @@ class Organization:
         self._chance = chance
         self._clones = clones
         self._trust = trust
+        self._limiter = anyio.CapacityLimiter(DISK_THREADS)
         self._provision = provision
 
     async def create_task(self, request: CreateTask) -> Created:
@@ -121,7 +128,7 @@ class Organization:
         now = list(kept)
         with anyio.move_on_after(DISK_SECONDS):
             for place, repo in enumerate(kept):
-                judged = await anyio.to_thread.run_sync(self._judged, repo, abandon_on_cancel=True)
+                judged = await self._ask_disk(self._judged, repo)
                 if judged != repo:
                     now[place], _ = await self._storage.put_repo(judged)
         return now
@@ -129,7 +136,10 @@ class Organization:
     async def setup(self, repo_id: str) -> RepoSetup | None:
         """What the repository's set-up says, to be looked at before it is trusted; None when it is unknown."""
         repo = await self._storage.repo(repo_id)
-        return None if repo is None else await anyio.to_thread.run_sync(self._trust.whole, repo)
+        if repo is None:
+            return None
+        with _answering(repo):
+            return await self._ask_disk(self._trust.whole, repo)
 
     async def trust(self, repo_id: str, request: TrustRepo) -> Repo | None:
         """The repository, with its set-up trusted; None when it is unknown.
@@ -142,13 +152,19 @@ class Organization:
         if repo is None:
             return None
         try:
-            await anyio.to_thread.run_sync(self._trust.give, repo, request.digest)
+            with _answering(repo):
+                await self._ask_disk(self._trust.give, repo, request.digest)
+                judged = await self._ask_disk(self._judged, repo)
         except NotThatError as error:
             raise conflict(str(error)) from None
         except OSError as error:
             raise _not_kept(error) from error
-        kept, _ = await self._storage.put_repo(await anyio.to_thread.run_sync(self._judged, repo))
+        kept, _ = await self._storage.put_repo(judged)
         return kept
+
+    async def _ask_disk(self, ask: Callable[..., T], *arguments: object) -> T:
+        """Ask in a thread, which is left alone with a disk that does not answer: it takes nobody else's place."""
+        return await anyio.to_thread.run_sync(ask, *arguments, abandon_on_cancel=True, limiter=self._limiter)
 
     def _judged(self, repo: Repo) -> Repo:
         """In a thread: the repository with what its set-up is now."""
@@ -294,6 +310,16 @@ class Organization:
             repo=repo,
             hold_branch=request.branch,
         )
+
+
+@contextmanager
+def _answering(repo: Repo) -> Iterator[None]:
+    """Bound what asks a repository's disk; raises `StorageUnavailableError` when that does not answer."""
+    try:
+        with anyio.fail_after(DISK_SECONDS):
+            yield
+    except TimeoutError:
+        raise StorageUnavailableError(f"the disk of {repo.label} does not answer") from None
 
 
 def _not_kept(error: OSError) -> StorageUnavailableError:

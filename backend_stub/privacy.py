@@ -36,6 +36,7 @@ def tighten(data_dir: Path) -> None:
 
     What cannot be changed is left too: it is somebody else's.
     """
+    data_dir = data_dir.resolve()
     # A folder that many may write to, as /tmp, is no place that we could close.
     if not data_dir.stat().st_mode & stat.S_ISVTX:
         _close(data_dir)

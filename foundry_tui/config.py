@@ -152,7 +152,7 @@ KEYS: tuple[Key, ...] = (
     Key("local", "permissions", "FOUNDRY_PERMISSIONS", '"reads"',
         "What agents may do without a question: ask (nothing), reads, or all."),
     Key("local", "copy_files", "FOUNDRY_COPY_FILES", '[".env"]',
-        "Untracked files of the repository that each sandbox gets, as in .gitignore; commas between them in the variable."),
+        "Untracked files that each sandbox gets, written as in .gitignore; commas between them in the variable."),
     Key("local", "setup_timeout_ms", "FOUNDRY_SETUP_TIMEOUT_MS", "600000",
         "Milliseconds that the repository's set-up script may take, beside what its stage may."),
     Key("local", "fetch_timeout_ms", "FOUNDRY_FETCH_TIMEOUT_MS", "10000",
@@ -391,17 +391,24 @@ def listening(settings: Settings, environ: Mapping[str, str] = os.environ) -> Ta
     """
     if settings.backend.listen:
         return _address(settings.backend.listen)
-    return _held_socket(data_dir(settings, environ)) or _address(f"unix:{runtime_dir(environ) / SOCKET_NAME}")
+    try:
+        own = f"unix:{runtime_dir(environ) / SOCKET_NAME}"
+    except ConfigError:
+        held = _held_socket(data_dir(settings, environ), "")
+        if held is None:
+            raise
+        return held
+    return _held_socket(data_dir(settings, environ), own) or _address(own)
 
 
-def _held_socket(folder: Path) -> Target | None:
-    """The Unix socket that the data folder's lock file names, if somebody listens there."""
+def _held_socket(folder: Path, own: str) -> Target | None:
+    """The Unix socket that the data folder's lock file names, if it is not `own` and somebody listens there."""
     try:
         held = msgspec.json.decode((folder / LOCK_NAME).read_bytes())  # noqa: TID251  # no type is met
     except (OSError, msgspec.DecodeError):
         return None
     listening = held.get("listening") if isinstance(held, dict) else None
-    if not isinstance(listening, str) or not listening.startswith("unix:/"):
+    if not isinstance(listening, str) or not listening.startswith("unix:/") or listening == own:
         return None
     path = listening.removeprefix("unix:")
     if socket_path_problem(path) is not None:

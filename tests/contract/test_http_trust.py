@@ -164,3 +164,18 @@ def test_what_cannot_be_kept_is_refused(backend: BackendProcess, repository: Pat
     (backend.data / "trust").unlink()
     os.utime(repository)
     assert known(backend, repository)[1]["trusted"] is False
+
+
+def test_null_is_absent_and_nonsense_refused(backend: BackendProcess, repository: Path) -> None:
+    body = creating(backend, repo=str(repository), trust=None)
+    assert backend.http.post("/v1/tasks", json=body).status_code == 201
+    assert known(backend, repository)[1]["trusted"] is False
+    assert refused(backend.http.post("/v1/tasks", json=body | {"trust": "yes"}), 422, "trust")
+
+
+def test_a_name_that_is_no_text_is_logged(backend: BackendProcess, repository: Path) -> None:
+    write(repository, "local-*\n", "copy")
+    (repository / os.fsdecode(b"local-\xe9")).write_text("x")
+    task, folder = made(backend, repository)
+    assert (folder / os.fsdecode(b"local-\xe9")).exists()
+    assert "copy local-\\udce9: done" in told(backend, task)[0]

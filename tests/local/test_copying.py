@@ -130,3 +130,10 @@ async def test_a_bare_repository_has_nothing_to_copy(git_world: World) -> None:
     folder = await sandbox(git_world, ".env")
     assert (folder / "a.txt").exists()
     assert git_world.logged("nothing is copied: ")
+
+
+async def test_a_name_that_is_no_text(git_world: World) -> None:
+    name = os.fsdecode(b"local-\xe9.ini")
+    (git_world.repository / name).write_text("x")
+    folder = await sandbox(git_world, "local-*")
+    assert (folder / name).read_text() == "x"

@@ -24,6 +24,8 @@ MOST_BYTES = 1024 * 1024 * 1024
 NAMED_FILES = 50
 """Files that the log names one by one."""
 _PIECE = 1024 * 1024
+_PART = ".foundry-part"
+"""The name of a file while it is copied."""
 _PATTERN = re.compile(r"[*?\[\\!]|/\s*$")
 
 
@@ -124,10 +126,9 @@ def _copy_file(source: str, target: Path, name: str, room: int) -> tuple[int | N
 def _copy_bytes(file: int, folder: int, name: str, room: int) -> int:
     """Copy an open file to a new one, which is there whole or not at all; the bytes that were copied."""
     found = os.fstat(file)
-    part = f".{name[:100]}.foundry-part"
-    if _is_there(folder, part):
-        os.unlink(part, dir_fd=folder)
-    made = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    if _is_there(folder, _PART):
+        os.unlink(_PART, dir_fd=folder)
+    made = os.open(_PART, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
     try:
         size = 0
         while piece := os.read(file, _PIECE):
@@ -138,9 +139,9 @@ def _copy_bytes(file: int, folder: int, name: str, room: int) -> int:
                 piece = piece[os.write(made, piece) :]
         os.fchmod(made, stat.S_IMODE(found.st_mode) & 0o777)
         os.utime(made, ns=(found.st_atime_ns, found.st_mtime_ns))
-        os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.rename(_PART, name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
-        os.unlink(part, dir_fd=folder)
+        os.unlink(_PART, dir_fd=folder)
         raise
     finally:
         os.close(made)

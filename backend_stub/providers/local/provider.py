@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -172,9 +173,9 @@ class LocalProvider:
         """Fill submodules, copy files and run the set-up, if it is trusted; what a person should know of it."""
         worktree = Path(record.worktree)
         common = (await anyio.to_thread.run_sync(find_folders, record.repository)).common
-        call.detail("filling submodules")
-        await fill_submodules(worktree, Path(common), call.log, _told(call))
-        call.detail("copying files")
+        if await anyio.to_thread.run_sync(os.path.lexists, worktree / ".gitmodules"):
+            call.detail("filling submodules")
+            await fill_submodules(worktree, Path(common), call.log, _told(call))
         scratch = self._records.folder(call.task.task_id) / "copied"
         await copy_files(record.repository, worktree, self._settings.copy, scratch, call.log, _told(call))
         content, trusted = await anyio.to_thread.run_sync(

@@ -42,8 +42,6 @@ async def fill_submodules(worktree: Path, common: Path, log: Callable[[str], Non
 
     Says in the log what it took. Raises `GitError` that names the submodule which cannot be had.
     """
-    if not await anyio.to_thread.run_sync(os.path.lexists, worktree / ".gitmodules"):
-        return
     if await _is_off(worktree, log):
         log(f"submodules are left empty: {FOLDER}/{SWITCH} says off")
         return
@@ -162,8 +160,9 @@ async def _fill_by_url(folder: Path, submodule: _Submodule, told: Told) -> None:
     refused = re.search(r"transport '\w+' not allowed", done.stderr)
     why = explain(("clone", "--", submodule.url), str(folder), done.exit_code, done.stderr)
     reason = f"git does not take submodules from {submodule.url} ({refused[0]})." if refused else why.message
+    path = submodule.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     raise GitError(
-        f"the submodule {submodule.path} cannot be filled: {reason} Fill it in the repository itself (git submodule "
+        f"the submodule {path} cannot be filled: {reason} Fill it in the repository itself (git submodule "
         f"update --init), from where it is taken then, or leave submodules empty: the word off in {FOLDER}/{SWITCH}",
         retryable=why.retryable and refused is None,
     )
