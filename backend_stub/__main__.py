@@ -17,6 +17,7 @@ import anyio
 import uvicorn
 from starlette.types import ASGIApp
 
+from backend_stub import privacy
 from backend_stub.backend import run_backend
 from backend_stub.clock import Chance
 from backend_stub.folder import Holder, OwnedFolder, StartError, owned_folder
@@ -25,6 +26,7 @@ from backend_stub.log import set_up_logging
 from backend_stub.providers.available import make_providers
 from backend_stub.providers.demo_script import ScriptError
 from backend_stub.repository.clones import Clones
+from backend_stub.repository.trust import Trust
 from backend_stub.server.guard import Guard
 from backend_stub.server.hub import Hub
 from backend_stub.server.protocol import HEAD_LIMIT, Protocol
@@ -34,6 +36,7 @@ from backend_stub.settings import SettingError, Settings, read_settings
 from backend_stub.storage.base import StorageError, StorageUnavailableError
 from backend_stub.storage.sqlite import open_storage
 from foundry_tui.contract.codec import encode
+from foundry_tui.contract.variables import fingerprints
 
 STOP_SECONDS = 1.6
 """How long an orderly stop may take before the process ends as it is; all that was answered is committed."""
@@ -95,6 +98,7 @@ def main() -> int:
     # Until there is a server to stop in good order, there is nothing that would have to be.
     signal.signal(signal.SIGTERM, lambda number, frame: os._exit(0))
     options = _options()
+    privacy.begin()
     try:
         set_up_logging(options.log)
     except OSError as error:
@@ -113,6 +117,7 @@ def main() -> int:
         if tcp and token is None:
             raise StartError(f"listening on {options.listen} needs a token: name its file with --token-file")
         with owned_folder(options.data_dir) as folder:
+            privacy.tighten(folder.path)
             reach = Reach(tuple(options.allow_remote), options.tls_cert, options.tls_key, options.insecure)
             endpoint = open_endpoint(options.listen, reach)
             try:
@@ -145,13 +150,15 @@ async def _serve(folder: OwnedFolder, endpoint: Endpoint, settings: Settings, to
         ) from error
     storage = open_storage(folder.path, chance.now)
     try:
-        async with run_backend(storage, providers, settings, chance, Clones(folder.path)) as backend:
+        clones, trust = Clones(folder.path), Trust(folder.path)
+        async with run_backend(storage, providers, settings, chance, clones, trust) as backend:
             strangers = Strangers(resource.getrlimit(resource.RLIMIT_NOFILE)[0]) if token is not None else None
             app = Guard(make_app(backend), token, endpoint.hosts, chance.new_id, strangers)
             server = Server(app, backend.hub, endpoint.tls, strangers)
             for wanted in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(wanted, server.handle_exit)
-            folder.tell(Holder(pid=os.getpid(), listening=endpoint.listening))
+            variables = fingerprints(os.environ)
+            folder.tell(Holder(pid=os.getpid(), listening=endpoint.listening, variables=variables))
             _calm_the_collector()
             ready = encode({"listening": endpoint.listening, "pid": os.getpid()}).decode()
             print(ready, flush=True)  # noqa: T201

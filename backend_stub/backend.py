@@ -15,6 +15,7 @@ from backend_stub.metrics import Metrics
 from backend_stub.organization import Organization
 from backend_stub.providers.base import Provider
 from backend_stub.repository.clones import Clones
+from backend_stub.repository.trust import Trust
 from backend_stub.server.hub import Hub
 from backend_stub.server.streams import Streams
 from backend_stub.settings import Settings
@@ -65,7 +66,12 @@ class Backend:
 
 @asynccontextmanager
 async def run_backend(
-    storage: Storage, providers: dict[str, Provider], settings: Settings, chance: Chance, clones: Clones
+    storage: Storage,
+    providers: dict[str, Provider],
+    settings: Settings,
+    chance: Chance,
+    clones: Clones,
+    trust: Trust,
 ) -> AsyncIterator[Backend]:
     """A working backend over an open storage; unfinished tasks go on at once. Leaving stops all work, to be resumed."""
     hub = Hub(storage.database)
@@ -89,7 +95,7 @@ async def run_backend(
 
         storage.on_commit = committed
         release = Releasing(means, sessions, provisioning)
-        organization = Organization(storage, providers, settings, chance, clones, provisioning.wake)
+        organization = Organization(storage, providers, settings, chance, clones, trust, provisioning.wake)
         commands = Commands(storage, actors, sessions, provisioning, release, providers, chance)
         for provider in providers.values():
             provider.agents.on_lost = sessions.lost

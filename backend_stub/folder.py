@@ -19,10 +19,14 @@ class StartError(Exception):
 
 
 class Holder(Struct, frozen=True):
-    """Who holds the folder: kept in the lock file for people and for tools that look for the backend."""
+    """Who holds the folder: kept in the lock file for people and for tools that look for the backend.
+
+    `variables` stand for the values that its FOUNDRY_* variables had when it was started.
+    """
 
     pid: int
     listening: str = ""
+    variables: dict[str, str] = {}
 
 
 @contextmanager
@@ -78,4 +82,5 @@ def _who(path: Path) -> str:
         holder = decode((path / LOCK_NAME).read_bytes(), Holder)
     except (OSError, msgspec.DecodeError):
         return ""
-    return f" (pid {holder.pid})"
+    where = f", at {holder.listening}" if holder.listening else ""
+    return f" (pid {holder.pid}{where})"

@@ -18,11 +18,10 @@ from typing import Any
 
 from backend_stub.folder import StartError
 from backend_stub.log import Sparing
+from foundry_tui.contract.sockets import socket_path_problem
 
 logger = logging.getLogger(__name__)
 
-SOCKET_PATH_LIMIT = 100
-"""Bytes that every platform takes as the path of a Unix socket."""
 SPARE = 4
 MOST_SPARE = 256
 """The descriptors that no connection gets: this part of all, and no more than so many."""
@@ -115,10 +114,8 @@ def _open_unix(path: Path) -> Endpoint:
     if path == Path():
         raise StartError("--listen unix: names no path: write unix:PATH")
     path = path.absolute()
-    if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
-        raise StartError(
-            f"the socket path {path} is longer than {SOCKET_PATH_LIMIT} bytes: choose a shorter one with --listen"
-        )
+    if (problem := socket_path_problem(path)) is not None:
+        raise StartError(f"{problem}: choose a shorter one with --listen")
     folder = path.parent
     try:
         # Only a folder that we make ourselves is narrowed; one that exists belongs to whoever made it.

@@ -71,6 +71,7 @@ class LogFile(RotatingFileHandler):
 
     def _open(self) -> TextIOWrapper:
         handle = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.fchmod(handle, 0o600)
         os.dup2(handle, sys.stderr.fileno())
         return os.fdopen(handle, "a", encoding="utf-8")
 

@@ -1,11 +1,15 @@
 """Creates tasks, and knows repositories: what is checked before a task's life begins."""
 
 import hashlib
+import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
+import anyio
 import anyio.to_thread
 from msgspec.structs import replace
 
@@ -16,6 +20,7 @@ from backend_stub.repository.clones import Clones
 from backend_stub.repository.files import MachineFaultError
 from backend_stub.repository.location import NotARepositoryError, find_repository, is_repo_id
 from backend_stub.repository.refs import NO_BRANCHES, Branches, known_branches
+from backend_stub.repository.trust import NotThatError, Trust
 from backend_stub.settings import Settings
 from backend_stub.storage.base import (
     BranchTakenError,
@@ -23,6 +28,7 @@ from backend_stub.storage.base import (
     IdTakenError,
     Private,
     Storage,
+    StorageUnavailableError,
     TaskExistsError,
     TaskPrunedError,
 )
@@ -40,11 +46,17 @@ from foundry_tui.contract.records import (
     StageRecord,
     TaskDetail,
 )
-from foundry_tui.contract.requests import AddRepo, CreateTask
+from foundry_tui.contract.requests import AddRepo, CreateTask, RepoSetup, TrustRepo
 from foundry_tui.contract.status import STAGES, TaskStatus
+
+T = TypeVar("T")
 
 MAX_NAME = 64
 """Characters of an agent's or a session's name."""
+DISK_THREADS = 8
+"""Threads that ask disks at once."""
+DISK_SECONDS = 2.0
+"""How long the disks of all repositories may take to tell what is on them."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,7 @@ class Organization:
         settings: Settings,
         chance: Chance,
         clones: Clones,
+        trust: Trust,
         provision: Callable[[str], None],
     ) -> None:
         self._storage = storage
@@ -72,6 +85,8 @@ class Organization:
         self._settings = settings
         self._chance = chance
         self._clones = clones
+        self._trust = trust
+        self._limiter = anyio.CapacityLimiter(DISK_THREADS)
         self._provision = provision
 
     async def create_task(self, request: CreateTask) -> Created:
@@ -106,7 +121,55 @@ class Organization:
         found = await anyio.to_thread.run_sync(_find, field, place)
         if (found.path is None) != (field == "remote"):
             raise wrong_values((field, f"This is no {'folder' if field == 'path' else 'git URL'}."))
-        return await self._storage.put_repo(found)
+        return await self._storage.put_repo(await anyio.to_thread.run_sync(self._judged, found))
+
+    async def repos(self) -> Sequence[Repo]:
+        """All repositories, with what their set-up is now; one whose disk does not answer is told as it was known."""
+        kept = await self._storage.repos()
+        now = list(kept)
+        with anyio.move_on_after(DISK_SECONDS):
+            for place, repo in enumerate(kept):
+                judged = await self._ask_disk(self._judged, repo)
+                if judged != repo:
+                    now[place], _ = await self._storage.put_repo(judged)
+        return now
+
+    async def setup(self, repo_id: str) -> RepoSetup | None:
+        """What the repository's set-up says, to be looked at before it is trusted; None when it is unknown."""
+        repo = await self._storage.repo(repo_id)
+        if repo is None:
+            return None
+        with _answering(repo):
+            return await self._ask_disk(self._trust.whole, repo)
+
+    async def trust(self, repo_id: str, request: TrustRepo) -> Repo | None:
+        """The repository, with its set-up trusted; None when it is unknown.
+
+        Raises `RefusedError`: 409 when what is there is not what was looked at.
+        """
+        if not re.fullmatch(r"[0-9a-f]{64}", request.digest):
+            raise wrong_values(("digest", "A digest is 64 hexadecimal digits, as in the repository's trust."))
+        repo = await self._storage.repo(repo_id)
+        if repo is None:
+            return None
+        try:
+            with _answering(repo):
+                await self._ask_disk(self._trust.give, repo, request.digest)
+                judged = await self._ask_disk(self._judged, repo)
+        except NotThatError as error:
+            raise conflict(str(error)) from None
+        except OSError as error:
+            raise _not_kept(error) from error
+        kept, _ = await self._storage.put_repo(judged)
+        return kept
+
+    async def _ask_disk(self, ask: Callable[..., T], *arguments: object) -> T:
+        """Ask in a thread, which is left alone with a disk that does not answer: it takes nobody else's place."""
+        return await anyio.to_thread.run_sync(ask, *arguments, abandon_on_cancel=True, limiter=self._limiter)
+
+    def _judged(self, repo: Repo) -> Repo:
+        """In a thread: the repository with what its set-up is now."""
+        return replace(repo, trust=self._trust.of(repo))
 
     async def branches(self, repo_id: str) -> tuple[str, ...] | None:
         """The repository's branches as its files tell them, the default first; None when it is unknown."""
@@ -187,6 +250,12 @@ class Organization:
     def _first_change(self, request: CreateTask, digest: bytes) -> Change:
         """In a thread: what is written of a new task, once its repository has been looked at."""
         repo = self._look(request)
+        if request.trust and (request.task_id is None or self._storage.request_of(request.task_id) is None):
+            try:
+                self._trust.give_now(repo)
+            except OSError as error:
+                raise _not_kept(error) from error
+        repo = self._judged(repo)
         provider = self._providers[request.provider or next(iter(self._providers))]
         now = self._chance.now()
         task_id = request.task_id or self._chance.new_id()
@@ -231,7 +300,7 @@ class Organization:
             at=now,
             expected=0,
             task=task,
-            private=Private(),
+            private=Private(trust=request.trust),
             history=(
                 (HistoryKind.TASK_CREATED, {"repo_id": repo.repo_id, "provider": provider.name, "agent": agent}),
                 (HistoryKind.PROVISION_QUEUED, {}),
@@ -244,6 +313,20 @@ class Organization:
             repo=repo,
             hold_branch=request.branch,
         )
+
+
+@contextmanager
+def _answering(repo: Repo) -> Iterator[None]:
+    """Bound what asks a repository's disk; raises `StorageUnavailableError` when that does not answer."""
+    try:
+        with anyio.fail_after(DISK_SECONDS):
+            yield
+    except TimeoutError:
+        raise StorageUnavailableError(f"the disk of {repo.label} does not answer") from None
+
+
+def _not_kept(error: OSError) -> StorageUnavailableError:
+    return StorageUnavailableError(f"what is trusted cannot be kept in the data folder: {error.strerror or error}")
 
 
 def wrong_name(what: str, name: str) -> str | None:

@@ -128,6 +128,7 @@ class FoundryApp(TaskActions):
         self._run_backend = run_backend
         self.sessions_asked = {}
         self._to_ask = deque()
+        self.trust_asked: set[str] = set()
         self._live = asyncio.Event()
         self.looked_at: str | None = None
         """The task whose screen was on top last, until the list has its cursor there."""

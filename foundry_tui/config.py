@@ -6,6 +6,7 @@ environment variables go. The Structs hold the checked values.
 
 import os
 import re
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
@@ -15,9 +16,14 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from foundry_tui.client.connection import Target
+from foundry_tui.contract.sockets import socket_path_problem
+from foundry_tui.private import APP as APP
 
-APP = "foundry"
 SOCKET_NAME = "backend.sock"
+LOCK_NAME = "lock"
+"""The file in the data folder that says who has it."""
+LOOK_SECONDS = 1.0
+"""How long a backend may take to be found; one that is busy is there all the same."""
 
 Text = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
@@ -146,7 +152,7 @@ KEYS: tuple[Key, ...] = (
     Key("local", "permissions", "FOUNDRY_PERMISSIONS", '"reads"',
         "What agents may do without a question: ask (nothing), reads, or all."),
     Key("local", "copy_files", "FOUNDRY_COPY_FILES", '[".env"]',
-        "Untracked files of the repository that each sandbox gets; commas between them in the variable."),
+        "Untracked files that each sandbox gets, written as in .gitignore; commas between them in the variable."),
     Key("local", "setup_timeout_ms", "FOUNDRY_SETUP_TIMEOUT_MS", "600000",
         "Milliseconds that the repository's set-up script may take, beside what its stage may."),
     Key("local", "fetch_timeout_ms", "FOUNDRY_FETCH_TIMEOUT_MS", "10000",
@@ -198,6 +204,12 @@ def config_file(environ: Mapping[str, str] = os.environ) -> Path:
 def default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
     """Where data lie unless a setting says otherwise."""
     return _folder("XDG_DATA_HOME", environ, "user_data_dir")
+
+
+def data_dir(settings: Settings, environ: Mapping[str, str] = os.environ) -> Path:
+    """Where our own backend's data lie."""
+    named = settings.backend.data_dir
+    return absolute(named) if named else default_data_dir(environ)
 
 
 def runtime_dir(environ: Mapping[str, str] = os.environ) -> Path:
@@ -372,13 +384,51 @@ def target(settings: Settings, environ: Mapping[str, str] = os.environ) -> tuple
 
 
 def listening(settings: Settings, environ: Mapping[str, str] = os.environ) -> Target:
-    """Where our own backend listens, as the settings have it; raises `ConfigError` for an address that is none."""
-    return _address(settings.backend.listen or f"unix:{runtime_dir(environ) / SOCKET_NAME}")
+    """Where our own backend listens; raises `ConfigError` for an address that is none.
+
+    That is where the settings say; else where the one that has the data folder listens now, which may have been
+    started with another runtime folder, or none, as by cron or over ssh; else a socket in the runtime folder.
+    """
+    if settings.backend.listen:
+        return _address(settings.backend.listen)
+    try:
+        own = f"unix:{runtime_dir(environ) / SOCKET_NAME}"
+    except ConfigError:
+        held = _held_socket(data_dir(settings, environ), "")
+        if held is None:
+            raise
+        return held
+    return _held_socket(data_dir(settings, environ), own) or _address(own)
+
+
+def _held_socket(folder: Path, own: str) -> Target | None:
+    """The Unix socket that the data folder's lock file names, if it is not `own` and somebody listens there."""
+    try:
+        held = msgspec.json.decode((folder / LOCK_NAME).read_bytes())  # noqa: TID251  # no type is met
+    except (OSError, msgspec.DecodeError):
+        return None
+    listening = held.get("listening") if isinstance(held, dict) else None
+    if not isinstance(listening, str) or not listening.startswith("unix:/") or listening == own:
+        return None
+    path = listening.removeprefix("unix:")
+    if socket_path_problem(path) is not None:
+        return None
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(LOOK_SECONDS)
+        try:
+            probe.connect(path)
+        except TimeoutError:
+            pass
+        except OSError:
+            return None
+    return _address(listening)
 
 
 def _address(text: str) -> Target:
     if text.startswith("unix:"):
         path = text.removeprefix("unix:").removeprefix("//")
+        if path and (problem := socket_path_problem(absolute(path))) is not None:
+            raise ConfigError(f"{problem}; set XDG_RUNTIME_DIR or backend.listen to a shorter one")
         text = f"unix:{absolute(path) if path else ''}"
     try:
         return Target.parse(text)

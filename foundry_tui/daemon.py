@@ -11,7 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,9 @@ from typing import NamedTuple
 from foundry_tui import config
 from foundry_tui.client.connection import Target
 from foundry_tui.contract.records import Health
+from foundry_tui.contract.variables import fingerprints
 from foundry_tui.contract.versions import VERSION, is_older
+from foundry_tui.private import make_folder, open_file
 from foundry_tui.wire import Link, RefusedError, StrangeAnswerError, UnreachableError
 
 START_SECONDS = 60.0
@@ -29,8 +31,10 @@ STOP_SECONDS = 10.0
 """How long a backend may take to end after SIGTERM, before it is killed."""
 HEALTH_SECONDS = 5.0
 RESTART = "restart it, nothing is lost: foundry backend stop && foundry backend start"
-SOCKET_PATH_BYTES = 107 if sys.platform.startswith("linux") else 103
-"""What fits into the kernel's address of a Unix socket."""
+
+
+_FOR_BACKEND = ("FOUNDRY_MAX_PROVISIONING", "FOUNDRY_DEMO_SCRIPT")
+"""Variables that only the backend reads and no section of the config file has."""
 
 
 class DaemonError(Exception):
@@ -95,14 +99,9 @@ def plan(settings: config.Settings, environ: Mapping[str, str] = os.environ) -> 
     own = config.without_address(settings)
     target, _ = config.target(own, environ)
     backend = settings.backend
-    if target.uds is not None and len(os.fsencode(target.uds)) > SOCKET_PATH_BYTES:
-        raise config.ConfigError(
-            f"the path of the socket is too long for this system ({len(os.fsencode(target.uds))} bytes, "
-            f"{SOCKET_PATH_BYTES} fit): {target.uds}; set XDG_RUNTIME_DIR or backend.listen to a shorter one"
-        )
     return Plan(
         target=target,
-        data_dir=config.absolute(backend.data_dir) if backend.data_dir else config.default_data_dir(environ),
+        data_dir=config.data_dir(settings, environ),
         listen=str(config.listening(settings, environ)),
         token_file=_path(backend.token_file),
         database=backend.database,
@@ -120,11 +119,15 @@ def _path(given: str | None) -> Path | None:
 
 
 class Running(NamedTuple):
-    """The backend that runs now; `replaced` is the version of an older one that gave way to it."""
+    """The backend that runs now; `replaced` is the version of an older one that gave way to it.
+
+    `untaken` names the variables that are set here and that it was not started with.
+    """
 
     health: Health
     started: bool = False
     replaced: str | None = None
+    untaken: tuple[str, ...] = ()
 
     @property
     def news(self) -> str:
@@ -169,7 +172,7 @@ def ensure(how: Plan) -> Running:
     """
     health = _find(how, patient=True)
     if health is not None and not _gives_way(how, health):
-        return Running(health)
+        return Running(health, untaken=untaken(how, health))
     return start(how)
 
 
@@ -183,7 +186,7 @@ def start(how: Plan) -> Running:
     with _locked(how):
         found = _find(how)
         if found is not None and not _gives_way(how, found):
-            return Running(found)
+            return Running(found, untaken=untaken(how, found))
         if found is not None:
             _end(how.target, found.pid)
         _spawn(how)
@@ -221,11 +224,42 @@ def _gives_way(how: Plan, health: Health) -> bool:
     """
     if not is_older(health.version):
         return False
+    return _holder(how).get("pid") == health.pid
+
+
+def untaken(how: Plan, health: Health) -> tuple[str, ...]:
+    """The variables that are set here to other values than this running backend was started with.
+
+    Those of the config file count as their variables. FOUNDRY_DATA_DIR is one when it works on another folder.
+    """
+    holder = _holder(how)
+    if holder.get("pid") != health.pid:
+        return ("FOUNDRY_DATA_DIR",) if "FOUNDRY_DATA_DIR" in how.environ else ()
+    taken = holder.get("variables")
+    if not isinstance(taken, dict):
+        return ()
+    ours = fingerprints({name: value for name, value in how.environ.items() if _is_for_backend(name)})
+    return tuple(sorted(name for name, value in ours.items() if taken.get(name) != value))
+
+
+def not_taken(names: Collection[str]) -> str:
+    """What to say of variables that the running backend was not started with."""
+    which, are = ", ".join(names), "is" if len(names) == 1 else "are"
+    return f"{which} {are} not taken: the running backend was started with other values or none; {RESTART}"
+
+
+def _is_for_backend(name: str) -> bool:
+    settings = {key.env for key in config.KEYS if key.section in ("provision", "local")}
+    return name in settings or name.startswith("FOUNDRY_STAGE_") or name in _FOR_BACKEND
+
+
+def _holder(how: Plan) -> dict[str, object]:
+    """What the lock file of the data folder tells of the backend that has it, or had it."""
     try:
-        holder = json.loads((how.data_dir / "lock").read_bytes())
+        holder = json.loads((how.data_dir / config.LOCK_NAME).read_bytes())
     except (OSError, ValueError):
-        return False
-    return isinstance(holder, dict) and holder.get("pid") == health.pid
+        return {}
+    return holder if isinstance(holder, dict) else {}
 
 
 def stop(how: Plan) -> int | None:
@@ -267,7 +301,7 @@ def listener(target: Target) -> int | None:
 def make_private(folder: Path) -> None:
     """A folder that is ours alone (0700), made or checked; raises `DaemonError` when it is somebody else's."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         found = folder.lstat()
     except OSError as error:
         raise DaemonError(f"the folder {folder} cannot be made: {error.strerror}") from None
@@ -290,7 +324,7 @@ def prepare(how: Plan) -> None:
 
 def _make(folder: Path) -> None:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise DaemonError(f"the folder {folder} cannot be made: {error.strerror}") from None
 
@@ -301,7 +335,7 @@ def _locked(how: Plan) -> Iterator[None]:
 
     prepare(how)
     try:
-        handle = os.open(how.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        handle = open_file(how.lock, os.O_RDWR | os.O_NOFOLLOW)
     except OSError as error:
         raise DaemonError(f"{how.lock} cannot be opened: {error.strerror}") from None
     try:
@@ -314,7 +348,7 @@ def _locked(how: Plan) -> Iterator[None]:
 def _spawn(how: Plan) -> None:
     """Start the backend detached and wait for its ready line. Raises `DaemonError` with its own words."""
     try:
-        log = os.open(how.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        log = open_file(how.log, os.O_WRONLY | os.O_APPEND)
     except OSError as error:
         raise DaemonError(f"the log {how.log} cannot be written: {error.strerror}") from None
     try:

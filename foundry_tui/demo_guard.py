@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from foundry_tui.private import open_file
+
 STOP_SECONDS = 3.0
 
 
@@ -20,7 +22,7 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     try:
-        with Path(log).open("ab") as errors:
+        with os.fdopen(open_file(Path(log), os.O_WRONLY | os.O_APPEND), "ab") as errors:
             backend = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

@@ -11,8 +11,9 @@ import msgspec
 
 from foundry_tui import demo_story
 from foundry_tui.client.connection import Target
-from foundry_tui.daemon import SOCKET_PATH_BYTES
+from foundry_tui.contract.sockets import socket_path_problem
 from foundry_tui.demo_story import Story
+from foundry_tui.private import make_folder, open_file
 
 START_SECONDS = 30.0
 LEAVE_SECONDS = 8.0
@@ -61,9 +62,10 @@ class World:
     def start(self, environ: Mapping[str, str] = os.environ) -> None:
         """Start the backend, and return at once. Raises `DemoError`."""
         script = self.folder / "script.json"
-        script.write_bytes(msgspec.json.encode(self.story.script))
+        with os.fdopen(open_file(script, os.O_WRONLY), "wb") as file:
+            file.write(msgspec.json.encode(self.story.script))
         data = self.folder / "data"
-        data.mkdir()
+        make_folder(data)
         clean = {name: value for name, value in environ.items() if not name.startswith(("FOUNDRY_", "GIT_"))}
         clean |= {
             **_git_environ(),
@@ -135,7 +137,7 @@ class World:
 def _make_folder() -> Path:
     """A temporary folder, elsewhere than the system says where a socket in it would have too long a path."""
     folder = Path(tempfile.mkdtemp(prefix="foundry-demo-"))
-    if len(os.fsencode(folder / "backend.sock")) <= SOCKET_PATH_BYTES:
+    if socket_path_problem(folder / "backend.sock") is None:
         return folder
     folder.rmdir()
     return Path(tempfile.mkdtemp(prefix="foundry-demo-", dir="/tmp"))

@@ -10,7 +10,6 @@ from backend_stub.providers.demo_script import ScriptError, script_file
 from backend_stub.providers.local.provider import LocalProvider
 from backend_stub.providers.local.settings import LocalSettings
 from backend_stub.settings import SettingError, Settings
-from foundry_tui.contract.agents import installed_agents
 
 
 def make_providers(
@@ -30,7 +29,7 @@ def make_providers(
     script.read()
     local = LocalProvider(folder, LocalSettings.from_environ(environ), environ)
     providers: dict[str, Provider] = {"demo": DemoProvider(folder / "demo", script, chance), "local": local}
-    if local.state() == "ready" and installed_agents(environ):
+    if local.state() == "ready":
         providers = dict(reversed(providers.items()))
     if settings.provider is not None and settings.provider not in providers:
         known = ", ".join(sorted(providers))

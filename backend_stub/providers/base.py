@@ -44,13 +44,14 @@ class Call:
     """What every call is given: the task as it stands, its repository, and where to tell what happens.
 
     `log` keeps a line on the task's stage log; `detail` says in a few words what is being done now. Both return
-    at once and may be called from the event loop only.
+    at once and may be called from the event loop only. `trust`: whoever made the task trusts the set-up that it gets.
     """
 
     task: TaskDetail
     repo: Repo
     log: Callable[[str], None]
     detail: Callable[[str], None]
+    trust: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,16 @@ class Release:
 
 @dataclass(frozen=True)
 class SandboxMade:
-    """The outcome of `create_sandbox`; `resumed` says that it was there already and was adopted."""
+    """The outcome of `create_sandbox`; `resumed` says that it was there already and was adopted.
+
+    `notice` is what a person should know of it, empty for nothing; `repo` the repository as it is known by now, None
+    for as it was.
+    """
 
     sandbox: Sandbox
     resumed: bool = False
+    notice: str = ""
+    repo: Repo | None = None
 
 
 Existing = Callable[[Sequence[str]], Awaitable[Collection[str]]]

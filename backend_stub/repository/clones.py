@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from backend_stub import privacy
 from backend_stub.repository.git import TREE_TIMEOUT, Told, run_git
 from foundry_tui.contract.records import Repo
 
@@ -42,6 +43,7 @@ class Clones:
                 "clone",
                 "--quiet",
                 "--no-checkout",
+                "--config=core.sharedRepository=0600",
                 "--",
                 remote,
                 str(partial),
@@ -51,6 +53,8 @@ class Clones:
             head = await run_git(str(partial), "symbolic-ref", "--quiet", "HEAD", told=told, accept=(0, 1))
             if head.exit_code == 0:
                 await run_git(str(partial), "update-ref", "-d", head.text.strip(), told=told)
+            # What git made before it knew that the clone is its user's alone.
+            await anyio.to_thread.run_sync(privacy.close_tree, partial)
             # Moved there when it is whole.
             await anyio.to_thread.run_sync(_move_unless_there, partial, target)
         finally:

@@ -15,6 +15,7 @@ from pathlib import PurePath
 import anyio
 from anyio.abc import ByteReceiveStream, Process
 
+from backend_stub import privacy
 from backend_stub.providers.base import GitError
 from backend_stub.repository.location import NotARepositoryError, find_folders
 from backend_stub.repository.refs import split_refs
@@ -82,7 +83,7 @@ _FORGOTTEN = frozenset(
 """Variables that would point git at another repository than the one it is run in, or change what it prints."""
 
 
-_TALKING = frozenset(["clone", "fetch", "ls-remote"])
+_TALKING = frozenset(["clone", "fetch", "ls-remote", "submodule"])
 """Commands that talk to a remote."""
 _SSH = re.compile(r"^(?:\S*/)?ssh(?=\s|$)(?!.*batchmode)", re.IGNORECASE | re.DOTALL)
 """The program of a command that is ssh itself and is not told about questions; what else it may be takes no options."""
@@ -264,7 +265,13 @@ def without_credentials(text: str) -> str:
 
 
 def _verb(arguments: Collection[str]) -> str:
-    return next((argument for argument in arguments if not argument.startswith("-")), "")
+    words = iter(arguments)
+    for word in words:
+        if word == "-c":
+            next(words, "")
+        elif not word.startswith("-"):
+            return word
+    return ""
 
 
 def _environment(folder: str, bare: bool) -> dict[str, str]:
@@ -320,6 +327,7 @@ async def _start(
             stdin=subprocess.PIPE if given else subprocess.DEVNULL,
             stdout=subprocess.PIPE if into is None else into,
             start_new_session=True,
+            umask=privacy.umask_of_children(),
         )
     except (FileNotFoundError, NotADirectoryError):
         if not await anyio.Path(folder).is_dir():

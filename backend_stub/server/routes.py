@@ -80,6 +80,8 @@ class Routes:
             ("GET", "/v1/repos", self.list_repos),
             ("POST", "/v1/repos", self.add_repo),
             ("GET", "/v1/repos/{repo_id}/branches", self.branches),
+            ("GET", "/v1/repos/{repo_id}/setup", self.repo_setup),
+            ("POST", "/v1/repos/{repo_id}/trust", self.trust_repo),
             ("GET", "/v1/history", self.history),
             ("GET", "/v1/events", self.events),
             ("GET", "/v1/health", self.health),
@@ -188,7 +190,7 @@ class Routes:
         return json_answer(await self._backend.commands.answer(request.path_params["permission_id"], body))
 
     async def list_repos(self, request: Request) -> Response:
-        return json_answer({"repos": await self._backend.storage.repos()})
+        return json_answer({"repos": await self._backend.organization.repos()})
 
     async def add_repo(self, request: Request) -> Response:
         body = await read_body(request, bodies.AddRepo)
@@ -201,6 +203,21 @@ class Routes:
         if branches is None:
             raise not_found(f"repository {repo_id}")
         return json_answer(bodies.BranchList(branches=branches))
+
+    async def repo_setup(self, request: Request) -> Response:
+        repo_id = request.path_params["repo_id"]
+        setup = await self._backend.organization.setup(repo_id)
+        if setup is None:
+            raise not_found(f"repository {repo_id}")
+        return json_answer(setup)
+
+    async def trust_repo(self, request: Request) -> Response:
+        repo_id = request.path_params["repo_id"]
+        body = await read_body(request, bodies.TrustRepo)
+        repo = await self._backend.organization.trust(repo_id, body)
+        if repo is None:
+            raise not_found(f"repository {repo_id}")
+        return json_answer(repo)
 
     async def events(self, request: Request) -> Response:
         text = request.query_params.get("topic")

@@ -102,6 +102,8 @@ class Private(Struct, frozen=True, kw_only=True):
     release_attempt: int = 0
     release_force: bool = False
     release_delete_branch: bool = False
+    trust: bool = False
+    """Whoever made the task trusts the set-up that it gets."""
 
 
 class LeftoverRow(Struct, frozen=True, kw_only=True):
@@ -224,7 +226,10 @@ class Storage(Protocol):
         ...
 
     async def put_repo(self, repo: Repo) -> tuple[Repo, bool]:
-        """Add a repository, or note the default branch of a known one; the one kept, and whether it is new."""
+        """Add a repository, or note the default branch and the trust of a known one.
+
+        The one kept, and whether it is new.
+        """
         ...
 
     async def drop_leftover(self, task_id: str) -> None:

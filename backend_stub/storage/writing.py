@@ -235,10 +235,13 @@ def _write_history(change: Change, transaction: Transaction) -> Sequence[History
 
 
 def put_repo(repo: Repo, transaction: Transaction, *, tell: bool = True) -> tuple[Repo, bool]:
-    """Keep the repository; the one kept, and whether it is new. Of a known one its default branch is taken over."""
+    """Keep the repository; the one kept, and whether it is new.
+
+    Of a known one its default branch and its trust are taken over.
+    """
     known = transaction.execute("SELECT body FROM repos WHERE repo_id = ?", (repo.repo_id,)).fetchone()
     kept = None if known is None else decode(known[0], Repo)
-    now = repo if kept is None else replace(kept, default_branch=repo.default_branch)
+    now = repo if kept is None else replace(kept, default_branch=repo.default_branch, trust=repo.trust)
     if tell and now != kept:
         _put(now, transaction)
     return now, kept is None

@@ -75,6 +75,8 @@ class TaskActor:
     def log(self, stage: str, text: str) -> None:
         """Keep a stage log line with the next commit, which comes within 50 ms."""
         # Only line feeds end a line: other separators that Unicode knows are part of what was printed.
+        # A file's name can hold what is no text, which no log can be told in.
+        text = text.encode("utf-8", "backslashreplace").decode()
         lines = text.removesuffix("\n").split("\n")
         self._lines.extend((stage, line.removesuffix("\r"), self._chance.now()) for line in lines)
         del self._lines[:-MAX_LINES]

@@ -18,6 +18,7 @@ from foundry_tui.contract.records import (
     StageRecord,
     StageState,
     TaskError,
+    TranscriptKind,
 )
 from foundry_tui.contract.status import (
     PROVISIONING,
@@ -125,7 +126,8 @@ class Provisioning:
 
     async def _attempt(self, actor: TaskActor, step: _Next) -> int | None:
         """Run one attempt and commit its outcome; when to try again, if that is what follows."""
-        task = (await actor.state()).task
+        state = await actor.state()
+        task = state.task
         provider = self._means.providers.get(task.provider)
         repo = await self._means.storage.repo(task.repo_id)
         if provider is None or repo is None:
@@ -137,10 +139,11 @@ class Provisioning:
             repo=repo,
             log=partial(actor.log, step.stage),
             detail=partial(actor.detail, step.stage),
+            trust=state.private.trust,
         )
         runs: dict[StageName, Callable[[], Awaitable[Apply]]] = {
             StageName.ENSURE_NAME: partial(self._ensure_name, provider, call),
-            StageName.CREATE_SANDBOX: partial(_create_sandbox, provider, call),
+            StageName.CREATE_SANDBOX: partial(self._create_sandbox, provider, call, actor),
             StageName.ENSURE_AGENT: partial(_ensure_agent, provider, call),
             StageName.CREATE_SESSION: partial(self._create_session, provider, call, actor),
         }
@@ -269,24 +272,30 @@ class Provisioning:
 
         return apply
 
+    async def _create_sandbox(self, provider: Provider, call: Call, actor: TaskActor) -> Apply:
+        made = await provider.create_sandbox(call)
+        first = call.task.sessions[0].session_id
+        if made.repo is not None:
+            await self._means.storage.put_repo(made.repo)
+        if made.notice:
+            await actor.load_items(first)
+
+        def apply(draft: Draft) -> None:
+            draft.set(sandbox=made.sandbox)
+            draft.record(
+                HistoryKind.SANDBOX_RESUMED if made.resumed else HistoryKind.SANDBOX_CREATED,
+                sandbox_id=made.sandbox.sandbox_id,
+                cwd=made.sandbox.cwd,
+            )
+            if made.notice:
+                draft.say(first, f"{first}:setup", TranscriptKind.NOTICE, made.notice)
+
+        return apply
+
     async def _create_session(self, provider: Provider, call: Call, actor: TaskActor) -> Apply:
         first = call.task.sessions[0]
         await self._sessions.open(actor, provider, call, first.session_id)
         return await self._sessions.hand_over(actor, provider, call, first.session_id)
-
-
-async def _create_sandbox(provider: Provider, call: Call) -> Apply:
-    made = await provider.create_sandbox(call)
-
-    def apply(draft: Draft) -> None:
-        draft.set(sandbox=made.sandbox)
-        draft.record(
-            HistoryKind.SANDBOX_RESUMED if made.resumed else HistoryKind.SANDBOX_CREATED,
-            sandbox_id=made.sandbox.sandbox_id,
-            cwd=made.sandbox.cwd,
-        )
-
-    return apply
 
 
 async def _ensure_agent(provider: Provider, call: Call) -> Apply:

@@ -11,7 +11,7 @@ from foundry_tui.cli.context import Context
 from foundry_tui.cli.output import is_terminal, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.problems import CommandError
-from foundry_tui.contract.agents import AGENTS, SANDBOX_AGENT, find_sandbox_agent, installed_agents
+from foundry_tui.contract.agents import AGENTS, SANDBOX_AGENT, find_sandbox_agent, how_to_get_an_agent, installed_agents
 
 
 @click.group()
@@ -80,9 +80,8 @@ def list_agents(context: Context, as_json: bool) -> None:
     elif not pinned:
         tell(f"{found.path} ({found.source}) is not the pinned {agent_binary.VERSION}")
     if not any(agents.values()):
-        tell(f"get an agent: {SANDBOX_AGENT} install-agent claude (or codex, opencode, …), then log in to it once")
+        tell(f"get an agent: {how_to_get_an_agent(found.path if found else SANDBOX_AGENT)}")
 
 
 def _data_dir(context: Context) -> Path:
-    named = context.settings.backend.data_dir
-    return config.absolute(named) if named else config.default_data_dir()
+    return config.data_dir(context.settings)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from foundry_tui.contract.agents import SANDBOX_AGENT, VARIABLE
+from foundry_tui.private import make_folder
 
 VERSION = "0.4.2"
 NPM_TIMEOUT = 300.0
@@ -140,7 +141,7 @@ def _npm_words(output: str) -> str:
 
 def _extract(archive: Path, package: Package, target: Path) -> None:
     """Write the one file that is wanted beside its place, check it, and move it there whole."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     with tarfile.open(archive) as tar, tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
         new = Path(file.name)
         try:
@@ -152,7 +153,7 @@ def _extract(archive: Path, package: Package, target: Path) -> None:
             os.fsync(file.fileno())
             if sha256(new) != package.binary:
                 raise InstallError(f"the binary in {package.name}@{VERSION} is not what it should be")
-            new.chmod(0o755)
+            new.chmod(0o700)
             new.replace(target)
         except KeyError:
             raise InstallError(f"{package.name}@{VERSION} has no {_MEMBER} in it") from None

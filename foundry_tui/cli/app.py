@@ -64,6 +64,9 @@ def run_app(context: Context, early: EarlySnapshot) -> int:
         else:
             if running.news:
                 app.call_from_thread(app.notify, running.news, severity="warning", timeout=30)
+            if running.untaken:
+                words = daemon.not_taken(running.untaken)
+                app.call_from_thread(app.notify, words, severity="warning", timeout=30)
             return True
         return False
 

@@ -172,6 +172,8 @@ def status(context: Context, listen: str | None, as_json: bool) -> None:
             "started_at": health.started_at,
             "providers": health.providers,
         }
+        if own:
+            facts["not_taken"] = list(daemon.untaken(how, health))
     elif trouble:
         facts |= {"pid": daemon.listener(how.target), "trouble": trouble}
     if own:
@@ -192,6 +194,9 @@ def _print_facts(facts: dict[str, object]) -> None:
         if isinstance(value, dict):
             for part, state in value.items():
                 _print_fact(f"{name}.{part}", state)
+        elif isinstance(value, list):
+            if value:
+                _print_fact(name, ", ".join(value))
         else:
             _print_fact(name, value)
 

@@ -120,6 +120,7 @@ def retry(context: Context, task: str, resend: bool, as_json: bool) -> None:
       foundry retry 0193a2b4 --resend
     """
     task_id = context.task_id(task)
+    context.tell_untaken()
     error = context.on_task(task, "GET", task_path(task_id)).error
     _command(context, task, task_id, "/retry", RetryTask(resend=resend) if resend else None)
     if error is not None and error.stage is not None:

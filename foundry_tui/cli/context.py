@@ -23,6 +23,7 @@ class Context:
 
     def __init__(self, flags: Mapping[str, object]) -> None:
         self._flags = flags
+        self._untaken: tuple[str, ...] = ()
 
     def with_flags(self, flags: Mapping[str, object]) -> "Context":
         """The same run with more flags, which win."""
@@ -64,7 +65,17 @@ class Context:
             from foundry_tui.cli.output import tell
 
             tell(f"foundry: {running.news}")
+        self._untaken = running.untaken
         return Link(target)
+
+    def tell_untaken(self) -> None:
+        """Say on standard error which variables that are set here the running backend does not take."""
+        self.link  # noqa: B018 - finds the backend
+        if self._untaken:
+            from foundry_tui import daemon
+            from foundry_tui.cli.output import tell
+
+            tell(f"foundry: {daemon.not_taken(self._untaken)}")
 
     def revive(self) -> None:
         """Start our own backend again if it is gone; what comes of it the next request tells."""

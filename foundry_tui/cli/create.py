@@ -12,6 +12,7 @@ from foundry_tui.cli.parameters import Goal, json_option, pass_context, timeout_
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.prompts import check_text, prompt_text
 from foundry_tui.cli.repositories import repository_of
+from foundry_tui.cli.trust import tell_of_skipped
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.requests import CreateTask
@@ -33,6 +34,7 @@ SETTLE_SECONDS = 15.0
 )
 @click.option("--agent", help="Agent that does the work.")
 @click.option("--provider", help="Who makes the sandbox.")
+@click.option("--trust", is_flag=True, help="Trust the repository's set-up as it is now, and run it.")
 @click.option("--wait", "goal", type=Goal(), metavar="STATUS", help="Wait until this is reached or passed.")
 @click.option("--follow", is_flag=True, help="Show what happens meanwhile.")
 @timeout_option
@@ -50,6 +52,7 @@ def create(
     base_branch: str | None,
     agent: str | None,
     provider: str | None,
+    trust: bool,
     goal: TaskStatus | StageName | None,
     follow: bool,
     timeout: float | None,
@@ -75,12 +78,16 @@ def create(
         base_branch=base_branch,
         agent=agent,
         provider=provider,
+        trust=trust,
     )
     for option in ("title", "branch", "base_branch", "agent", "provider", "repo"):
         check_text(ctx, option, getattr(request, option))
     assert request.task_id is not None
     until = None if timeout is None else time.monotonic() + timeout
+    context.tell_untaken()
     task = send(context, request, timeout)
+    if not trust:
+        tell_of_skipped(context, task)
     waits = follow or goal is not None
     if not as_json:
         _announce(task)

@@ -17,7 +17,7 @@ from foundry_tui.cli import sandboxes
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
 from foundry_tui.cli.parameters import json_option, pass_context
-from foundry_tui.contract.agents import SANDBOX_AGENT, find_sandbox_agent, installed_agents
+from foundry_tui.contract.agents import SANDBOX_AGENT, find_sandbox_agent, how_to_get_an_agent, installed_agents
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.contract.versions import VERSION, is_older
@@ -152,7 +152,7 @@ def _agents(data_dir: Path) -> Iterator[Check]:
     if agents:
         yield Check(name="agents", state="ok", found=", ".join(agents))
     else:
-        how = f"{binary.path if binary else SANDBOX_AGENT} install-agent claude (or codex, …), then log in to it once"
+        how = how_to_get_an_agent(binary.path if binary else SANDBOX_AGENT)
         yield Check(name="agents", state="note", found="none found", fix=how)
 
 
@@ -211,6 +211,10 @@ def _backend(context: Context, how: daemon.Plan) -> Iterator[Check]:
         )
         return
     yield _version(health, target)
+    if own and (untaken := daemon.untaken(how, health)):
+        yield Check(
+            name="settings", state="note", found=daemon.not_taken(untaken).partition("; ")[0], fix=daemon.RESTART
+        )
     for name, state in sorted(health.providers.items()):
         yield Check(name=f"provider {name}", state="ok" if state == "ready" else "note", found=state)
     tasks = Link(target).call("GET", "/v1/tasks", TasksSnapshot).tasks

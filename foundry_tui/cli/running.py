@@ -41,6 +41,7 @@ async def tell(backend: str, diagnostics: Callable[[], Diagnostics]) -> None:
         path = folder / f"app-{os.getpid()}.sock"
         path.unlink(missing_ok=True)
         server = await asyncio.start_unix_server(answer, path)
+        path.chmod(0o600)
     except (OSError, config.ConfigError, daemon.DaemonError):
         return
     try:

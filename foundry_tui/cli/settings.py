@@ -1,5 +1,7 @@
 """`foundry config`: showing the settings in force, where their file is, and beginning one."""
 
+import os
+
 import click
 
 from foundry_tui import config
@@ -7,6 +9,7 @@ from foundry_tui.cli.context import Context
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.problems import CommandError
+from foundry_tui.private import make_folder, open_file
 
 
 @click.group("config")
@@ -96,8 +99,8 @@ def init(as_json: bool) -> None:
     """
     file = config.config_file()
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8") as new:
+        make_folder(file.parent)
+        with os.fdopen(open_file(file, os.O_WRONLY | os.O_EXCL), "w", encoding="utf-8") as new:
             new.write(template())
     except FileExistsError:
         raise CommandError(f"{file} exists and was left as it is", hint="see it: foundry config show") from None

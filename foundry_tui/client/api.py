@@ -22,8 +22,10 @@ from foundry_tui.contract.requests import (
     PatchTask,
     ReleaseTask,
     RepoList,
+    RepoSetup,
     RetryTask,
     TasksSnapshot,
+    TrustRepo,
 )
 
 T = TypeVar("T")
@@ -151,6 +153,13 @@ class Api:
 
     async def add_repo(self, request: AddRepo) -> Repo:
         return await self._call("POST", "/v1/repos", Repo, request)
+
+    async def repo_setup(self, repo_id: str) -> RepoSetup:
+        """What the repository's `.foundry/` would run, to be read before it is trusted."""
+        return await self._call("GET", f"/v1/repos/{_part(repo_id)}/setup", RepoSetup)
+
+    async def trust(self, repo_id: str, request: TrustRepo) -> Repo:
+        return await self._call("POST", f"/v1/repos/{_part(repo_id)}/trust", Repo, request)
 
     async def branches(self, repo_id: str) -> BranchList:
         return await self._call("GET", f"/v1/repos/{_part(repo_id)}/branches", BranchList)

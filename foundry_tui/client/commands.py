@@ -8,7 +8,7 @@ from msgspec import Struct
 from foundry_tui.contract.events import Topic
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.records import Health, HistoryEvent, Repo
-from foundry_tui.contract.requests import CreateTask, Diff
+from foundry_tui.contract.requests import CreateTask, Diff, RepoSetup
 
 
 class CommandProblem(Struct, frozen=True, kw_only=True):
@@ -104,3 +104,9 @@ class Commands(Protocol):
         """All of a task's history, from the beginning."""
 
     async def add_repo(self, *, path: str | None = None, remote: str | None = None) -> Repo: ...
+
+    async def repo_setup(self, repo_id: str) -> RepoSetup:
+        """What the repository's `.foundry/` would run, to be shown before it is trusted."""
+
+    async def trust(self, repo_id: str, digest: str) -> None:
+        """Let the repository's set-up run, as it was shown."""

@@ -42,7 +42,9 @@ from foundry_tui.contract.requests import (
     CreateTask,
     PatchTask,
     ReleaseTask,
+    RepoSetup,
     RetryTask,
+    TrustRepo,
 )
 from foundry_tui.contract.status import PROVISIONING
 
@@ -260,6 +262,12 @@ class Foundry:
         repo = await self.api.add_repo(AddRepo(path=path, remote=remote))
         self.store.add_repo(repo)
         return repo
+
+    async def repo_setup(self, repo_id: str) -> RepoSetup:
+        return await self.api.repo_setup(repo_id)
+
+    async def trust(self, repo_id: str, digest: str) -> None:
+        await self.api.trust(repo_id, TrustRepo(digest=digest))
 
     # Carrying them out.
 

@@ -17,6 +17,7 @@ from msgspec import Struct
 from foundry_tui.client.creations import AskedSession, Creation
 from foundry_tui.contract.records import Prompt
 from foundry_tui.contract.requests import CreateTask
+from foundry_tui.private import make_folder, open_file
 
 if sys.platform != "win32":
     import fcntl
@@ -154,7 +155,7 @@ class Outbox:
         """Write changes into the file; touches nothing else, so that a thread may do it. Raises `OSError`."""
         if self.path is None or not delta:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         with _alone(self.path):
             contents = self._read()
             for (part, key), value in delta.items():
@@ -196,7 +197,7 @@ def _document(contents: _Contents) -> bytes:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Keep other apps from writing in between, where the platform has such locks."""
-    with path.with_name(f".{path.name}.lock").open("ab") as lock:
+    with os.fdopen(open_file(path.with_name(f".{path.name}.lock"), os.O_WRONLY | os.O_APPEND), "ab") as lock:
         if sys.platform != "win32":
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield

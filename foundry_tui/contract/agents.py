@@ -76,6 +76,11 @@ def installed_agents(environ: Mapping[str, str]) -> Mapping[str, Path]:
     return found
 
 
+def how_to_get_an_agent(sandbox_agent: Path | str = SANDBOX_AGENT) -> str:
+    """What to do where no agent is installed; `sandbox_agent` is the binary where there is one."""
+    return f"{sandbox_agent} install-agent claude (or codex, opencode, …), then log in to it once"
+
+
 def data_home(environ: Mapping[str, str]) -> Path:
     """Where programs keep their data, as sandbox-agent sees it."""
     named = environ.get("XDG_DATA_HOME", "")

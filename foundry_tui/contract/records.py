@@ -361,6 +361,16 @@ class SessionDetail(SessionState, frozen=True, kw_only=True):
     transcript: tuple[TranscriptItem, ...] = ()
 
 
+class RepoTrust(Record, frozen=True, kw_only=True):
+    """What a repository's `.foundry/` would run or have agents obey: its files (paths in the repository), the digest
+    of all they say, and whether a person trusted this very content. Without that it is skipped.
+    """
+
+    digest: str
+    trusted: bool
+    files: tuple[str, ...]
+
+
 class Repo(Record, frozen=True, kw_only=True):
     """A repository that tasks were or can be made in: a folder (`path`) or a git URL (`remote`)."""
 
@@ -371,6 +381,7 @@ class Repo(Record, frozen=True, kw_only=True):
     default_branch: str | None = None
     task_count: int = 0
     latest_activity: int | None = None
+    trust: RepoTrust | None = None
 
 
 class LogLine(Record, frozen=True, kw_only=True):

@@ -19,7 +19,10 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
 
 
 class CreateTask(Request, frozen=True, kw_only=True):
-    """`POST /v1/tasks`. `repo` is an absolute path, a git URL or a repo_id."""
+    """`POST /v1/tasks`. `repo` is an absolute path, a git URL or a repo_id.
+
+    `trust`: the repository's set-up is trusted as it is now and as this task gets it.
+    """
 
     repo: str
     prompt: str
@@ -30,6 +33,7 @@ class CreateTask(Request, frozen=True, kw_only=True):
     agent: str | None = None
     provider: str | None = None
     session_id: str | None = None
+    trust: bool = False
 
 
 class PatchTask(Request, frozen=True, kw_only=True):
@@ -80,6 +84,12 @@ class AddRepo(Request, frozen=True, kw_only=True):
     remote: str | None = None
 
 
+class TrustRepo(Request, frozen=True, kw_only=True):
+    """`POST /v1/repos/{id}/trust`: what was looked at, by its digest."""
+
+    digest: str
+
+
 class TasksSnapshot(Record, frozen=True, kw_only=True):
     """`GET /v1/tasks`, and the snapshot of topic `tasks`, as of `seq`."""
 
@@ -119,6 +129,26 @@ class Diff(Record, frozen=True, kw_only=True):
 
     files: tuple[FileDiff, ...]
     computed_at: int | None = None
+
+
+class SetupFile(Record, frozen=True, kw_only=True):
+    """A file of a repository's `.foundry/`, by its path in the repository; what is no UTF-8 in it shows as �."""
+
+    path: str
+    text: str
+
+
+class RepoSetup(Record, frozen=True, kw_only=True):
+    """`GET /v1/repos/{id}/setup`: what `Repo.trust` is about, to be read before it is trusted.
+
+    `digest` is null where the repository has nothing of the kind; `problem` says why what is there can be trusted by
+    nobody, if that is so.
+    """
+
+    digest: str | None = None
+    trusted: bool = False
+    problem: str | None = None
+    files: tuple[SetupFile, ...] = ()
 
 
 class RepoList(Record, frozen=True, kw_only=True):

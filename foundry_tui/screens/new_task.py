@@ -3,7 +3,7 @@
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from textual import events, on, work
@@ -310,7 +310,7 @@ class NewTaskScreen(FoundryDialog[None]):
         values, place = self.values, self.place
         if place.value is None or any(remark.bad for remark in self._remarks().values()):
             return None
-        options = {name: values[name] or None for name in OPTIONS}
+        options: dict[str, Any] = {name: values[name] or None for name in OPTIONS}
         return CreateTask(repo=place.value, prompt=values["prompt"].strip("\n"), **options)
 
     def action_create(self) -> None:
@@ -325,11 +325,20 @@ class NewTaskScreen(FoundryDialog[None]):
             app.commands.discard_creation(self._replaces)
             self._replaces = None
         task_id = app.commands.create(request)
+        self._ask_for_trust(request)
         self._forget(request.repo)
         if self._another:
             self._begin_another(task_id)
         else:
             app.switch_screen(self._task_screen(task_id))
+
+    def _ask_for_trust(self, request: CreateTask) -> None:
+        """Ask about a set-up that nobody trusted yet, over whatever is on the screen by then."""
+        from foundry_tui.screens.trust import SIMULATED, ask_for_trust
+
+        if (request.provider or next(iter(self._providers), None)) != SIMULATED:
+            app = self.foundry
+            app.run_worker(ask_for_trust(app, request, app.trust_asked), group="trust", exit_on_error=False)
 
     async def _make_ready(self) -> None:
         """Draw the screen of a task like the one to come while its prompt is written, so that it stands at once."""
@@ -428,7 +437,8 @@ class NewTaskScreen(FoundryDialog[None]):
         repo = judge(values["repo"], self.foundry.store.repos.values(), self._folder).value or values["repo"]
         keys = {self._again} if self._given is not None else {LAST, repo} if of_repo else {LAST}
         written = any(values[name].strip() for name in ("prompt", *OPTIONS))
-        draft = CreateTask(repo=repo, prompt=values["prompt"], **{name: values[name] or None for name in OPTIONS})
+        given: dict[str, Any] = {name: values[name] or None for name in OPTIONS}
+        draft = CreateTask(repo=repo, prompt=values["prompt"], **given)
         for key in keys:
             if written:
                 drafts.put(key, draft)

@@ -13,8 +13,8 @@ from foundry_tui.client.commands import CommandProblem, Drafts
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind, parse_event_id
-from foundry_tui.contract.records import Health, HistoryEvent, Repo, TaskDetail, TaskSummary
-from foundry_tui.contract.requests import CreateTask, Diff, TaskSnapshot, TasksSnapshot
+from foundry_tui.contract.records import Health, HistoryEvent, Repo, RepoTrust, TaskDetail, TaskSummary
+from foundry_tui.contract.requests import CreateTask, Diff, RepoSetup, TaskSnapshot, TasksSnapshot
 from foundry_tui.view.clock import FixedClock
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, make_repo, task_id
@@ -56,6 +56,7 @@ class FakeCommands:
         """Tasks whose changes were asked for, in this order."""
         self.branch_names: dict[str, Sequence[str]] = {}
         self.histories: dict[str, Sequence[HistoryEvent]] = {}
+        self.setups: dict[str, RepoSetup] = {}
 
     def fail(self, problem: CommandProblem) -> None:
         """Report a problem as the client would."""
@@ -144,7 +145,18 @@ class FakeCommands:
 
     async def add_repo(self, *, path: str | None = None, remote: str | None = None) -> Repo:
         self.calls.append(("add_repo", path, remote))
-        return make_repo((path or remote or "").rstrip("/").rpartition("/")[2])
+        repo = make_repo((path or remote or "").rstrip("/").rpartition("/")[2])
+        setup = self.setups.get(repo.repo_id)
+        if setup is None or setup.digest is None:
+            return repo
+        files = tuple(file.path for file in setup.files)
+        return replace(repo, trust=RepoTrust(digest=setup.digest, trusted=setup.trusted, files=files))
+
+    async def repo_setup(self, repo_id: str) -> RepoSetup:
+        return self.setups.get(repo_id, RepoSetup())
+
+    async def trust(self, repo_id: str, digest: str) -> None:
+        self.calls.append(("trust", repo_id, digest))
 
 
 LIVE = Freshness(FreshnessState.LIVE, NOW)

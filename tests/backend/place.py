@@ -13,6 +13,7 @@ from backend_stub.providers.base import Provider
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.providers.demo_script import ScriptError, ScriptFile
 from backend_stub.repository.clones import Clones
+from backend_stub.repository.trust import Trust
 from backend_stub.settings import DEFAULT_TIMEOUT_MS, Settings
 from backend_stub.storage.sqlite import open_storage
 from foundry_tui.contract.events import Topic, TopicKind
@@ -54,7 +55,9 @@ class Place:
         try:
             with anyio.fail_after(20):
                 clones = Clones(self.folder)
-                async with run_backend(storage, {provider.name: provider}, settings, self.chance, clones) as backend:
+                trust = Trust(self.folder)
+                providers = {provider.name: provider}
+                async with run_backend(storage, providers, settings, self.chance, clones, trust) as backend:
                     try:
                         yield backend
                     finally:

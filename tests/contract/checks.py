@@ -25,7 +25,7 @@ TRANSCRIPT_ITEM = _fields("item_id session_id index kind body at revision")
 PERMISSION = _fields("permission_id task_id session_id kind title tool_kind text edits paths options state answer at")
 HISTORY_EVENT = _fields("seq task_id kind at payload")
 LOG_LINE = _fields("index stage at text")
-REPO = _fields("repo_id label path remote default_branch task_count latest_activity")
+REPO = _fields("repo_id label path remote default_branch task_count latest_activity trust")
 PROBLEM = _fields("type title status detail errors would_lose request_id")
 
 STAGES = ("ensure_name", "create_sandbox", "ensure_agent", "create_session")

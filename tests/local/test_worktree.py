@@ -1,22 +1,17 @@
 """Worktrees with real git: made, adopted, completed, refused, released and destroyed."""
 
-import os
 import shutil
-import signal
 import stat
-import subprocess
 from pathlib import Path
 
 import anyio
 import msgspec
 import pytest
 
-from backend_stub.agents.sandbox_agent.processes import MARK
 from backend_stub.providers.base import GitError, ProviderError, Release
-from backend_stub.providers.local import LocalSettings
 from backend_stub.providers.local.record import Made, Record, Records
 from foundry_tui.contract.records import Repo, TaskDetail
-from tests.local.world import World, ended, git
+from tests.local.world import World, git
 
 pytestmark = pytest.mark.anyio
 
@@ -239,102 +234,6 @@ async def test_many_at_once_in_one_repository(git_world: World) -> None:
         for task in tasks:
             assert (await provider.create_sandbox(git_world.call(task))).resumed
     assert len(branches(git_world)) == 13
-
-
-# Set-up
-
-
-def with_setup(world: World, script: str, *, executable: bool = True) -> None:
-    folder = world.repository / ".foundry"
-    folder.mkdir(exist_ok=True)
-    (folder / "setup").write_text(script)
-    (folder / "setup").chmod(0o755 if executable else 0o644)
-    git(world.repository, "add", "--all")
-    git(world.repository, "commit", "--quiet", "--message=setup")
-
-
-async def test_the_repositorys_set_up_is_run_and_logged(git_world: World) -> None:
-    with_setup(
-        git_world,
-        "#!/bin/sh\necho making ready\necho oops >&2\npwd > where\n"
-        'echo "$FOUNDRY_SANDBOX_ID $FOUNDRY_REPOSITORY" > names\nprintf "10%%\\r100%%\\n"\n',
-    )
-    async with git_world.provider() as provider:
-        task = git_world.task()
-        made = await provider.create_sandbox(git_world.call(task))
-        folder = Path(made.sandbox.cwd)
-        assert (folder / "where").read_text().strip() == str(folder)
-        assert (folder / "names").read_text().split() == [task.task_id, str(git_world.repository)]
-        for line in ("making ready", "oops", "100%"):
-            assert line in git_world.lines
-        assert any(line.startswith(".foundry/setup ended with exit code 0 after") for line in git_world.lines)
-        (folder / "where").unlink()
-        await provider.create_sandbox(git_world.call(task))
-        assert not (folder / "where").exists()
-
-
-async def test_a_set_up_that_fails_says_its_last_words_and_is_run_again(git_world: World) -> None:
-    with_setup(git_world, "#!/bin/sh\nif [ ! -e again ]; then touch again; echo no disk; exit 7; fi\n")
-    async with git_world.provider() as provider:
-        task = git_world.task()
-        with pytest.raises(ProviderError, match="exit code 7: no disk"):
-            await provider.create_sandbox(git_world.call(task))
-        assert (await provider.create_sandbox(git_world.call(task))).resumed
-
-
-async def test_a_set_up_that_takes_too_long_is_ended_with_its_children(git_world: World) -> None:
-    with_setup(git_world, "#!/bin/sh\nsleep 1000 &\necho $! > child\nwait\n")
-    async with git_world.provider(LocalSettings(setup_timeout=0.5)) as provider:
-        task = git_world.task()
-        with pytest.raises(ProviderError, match=r"did not end within 0\.5 s; FOUNDRY_SETUP_TIMEOUT_MS"):
-            await provider.create_sandbox(git_world.call(task))
-        assert git_world.logged(".foundry/setup ended with exit code -9 after")
-        await ended(int((worktree(git_world, task) / "child").read_text()))
-
-
-async def test_a_set_up_that_a_killed_backend_left_running_is_ended_first(git_world: World) -> None:
-    with_setup(git_world, "#!/bin/sh\necho making ready\n")
-    async with git_world.provider() as provider:
-        task = git_world.task()
-        variables = {**os.environ, MARK: task.task_id}
-        with subprocess.Popen(["sleep", "1000"], env=variables, stdin=subprocess.DEVNULL) as left:
-            await provider.create_sandbox(git_world.call(task))
-            assert left.wait(10) == -signal.SIGKILL
-        assert git_world.logged("was still running for a backend that is gone")
-        assert "making ready" in git_world.lines
-
-
-async def test_a_set_up_that_is_not_executable_is_said(git_world: World) -> None:
-    with_setup(git_world, "echo hi\n", executable=False)
-    async with git_world.provider() as provider:
-        with pytest.raises(ProviderError, match="chmod"):
-            await provider.create_sandbox(git_world.call(git_world.task()))
-
-
-async def test_listed_files_are_copied(git_world: World) -> None:
-    (git_world.repository / ".env").write_text("SECRET=1\n")
-    (git_world.repository / "conf").mkdir()
-    (git_world.repository / "conf" / "local.ini").write_text("x\n")
-    (git_world.repository / ".foundry").mkdir()
-    (git_world.repository / ".foundry" / "copy").write_text("# local settings\nconf/local.ini\nmissing\n")
-    git(git_world.repository, "add", ".foundry")
-    git(git_world.repository, "commit", "--quiet", "--message=copy")
-    async with git_world.provider(LocalSettings(copy=(".env", "a.txt"))) as provider:
-        made = await provider.create_sandbox(git_world.call(git_world.task()))
-        folder = Path(made.sandbox.cwd)
-        assert (folder / ".env").read_text() == "SECRET=1\n"
-        assert (folder / "conf/local.ini").read_text() == "x\n"
-    assert git_world.logged("copy missing: not there")
-    assert git_world.logged("copy a.txt: there already")
-
-
-@pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "link", ".git/config"])
-async def test_no_file_from_outside_the_repository_is_copied(git_world: World, name: str) -> None:
-    (git_world.root / "secret").write_text("x")
-    (git_world.repository / "link").symlink_to(git_world.root / "secret")
-    async with git_world.provider(LocalSettings(copy=(name,))) as provider:
-        with pytest.raises(ProviderError, match="leads out of the repository"):
-            await provider.create_sandbox(git_world.call(git_world.task()))
 
 
 # Letting go

@@ -105,8 +105,8 @@ class World:
             yield provider
             group.cancel_scope.cancel()
 
-    def call(self, task: TaskDetail, repo: Repo | None = None) -> Call:
-        return Call(task=task, repo=repo or self.repo(), log=self.lines.append, detail=lambda _: None)
+    def call(self, task: TaskDetail, repo: Repo | None = None, *, trust: bool = False) -> Call:
+        return Call(task=task, repo=repo or self.repo(), log=self.lines.append, detail=lambda _: None, trust=trust)
 
     def repo(self) -> Repo:
         return Repo(repo_id="r1", label="code", path=str(self.repository), default_branch="main")

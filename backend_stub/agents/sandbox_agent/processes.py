@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from backend_stub import privacy
 from backend_stub.providers.machine import is_machine_fault
 
 MARK = "FOUNDRY_SANDBOX_ID"
@@ -40,6 +41,7 @@ def spawn(argv: Sequence[str], *, environ: Mapping[str, str], cwd: Path, log: Pa
             cwd=cwd,
             env=dict(environ),
             start_new_session=True,
+            umask=privacy.umask_of_children(),
         )
     finally:
         os.close(descriptor)

@@ -2,39 +2,45 @@
 
 import logging
 import math
+import os
 import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import anyio
 import anyio.to_thread
+import msgspec
 from anyio.abc import TaskGroup, TaskStatus
 
+from backend_stub import privacy
 from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET
 from backend_stub.providers.base import Call, CallError, Existing, GitError, ProviderError, Release, SandboxMade
 from backend_stub.providers.local.bubblewrap import wrapped
 from backend_stub.providers.local.changes import Changes
 from backend_stub.providers.local.comparison import write_patch
+from backend_stub.providers.local.copying import copy_files
 from backend_stub.providers.local.losses import NAMED, losses_of
 from backend_stub.providers.local.record import Made, Record, Records
 from backend_stub.providers.local.settings import LocalSettings
 from backend_stub.providers.local.setup import run_setup
-from backend_stub.providers.local.worktree import Plan, Worktrees, copy_files
+from backend_stub.providers.local.submodules import fill_submodules
+from backend_stub.providers.local.worktree import Plan, Worktrees
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.git import Command, Told, branches_near, branches_of_remote, run_git
+from backend_stub.repository.location import find_folders
+from backend_stub.repository.setup_files import SETUP, SetupFiles
+from backend_stub.repository.trust import Trust
 from backend_stub.task.naming import near_branches
-from foundry_tui.contract.agents import installed_agents
-from foundry_tui.contract.records import Sandbox, TaskDetail
+from foundry_tui.contract.agents import how_to_get_an_agent, installed_agents
+from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
 
 logger = logging.getLogger(__name__)
-
-COPY_LIST = Path(".foundry") / "copy"
-"""A repository's own list of untracked files to copy, one a line."""
 
 
 class LocalProvider:
@@ -49,6 +55,7 @@ class LocalProvider:
         self._records = Records(data_dir)
         self._worktrees = Worktrees(self._records)
         self._clones = Clones(data_dir)
+        self._trust = Trust(data_dir)
         self.changes = Changes(self._records)
         self.agents = SandboxAgentRuntime(
             data_dir,
@@ -88,8 +95,11 @@ class LocalProvider:
     def state(self) -> str:
         if shutil.which("git", path=self._environ.get("PATH")) is None:
             return "git is not installed: install it with your package manager"
-        if self.agents.binary() is None:
+        binary = self.agents.binary()
+        if binary is None:
             return f"sandbox-agent is not installed: {HOW_TO_GET}"
+        if not installed_agents(self._environ):
+            return f"no coding agent is installed: {how_to_get_an_agent(binary)}"
         if self._settings.bubblewrap and shutil.which("bwrap", path=self._environ.get("PATH")) is None:
             return "bubblewrap is configured but not installed: install the package bubblewrap, or set it off"
         return "ready"
@@ -167,15 +177,20 @@ class LocalProvider:
         )
         record, resumed = await self._worktrees.make(plan, _told(call))
         self._note(record)
+        notice, repo = "", None
         if record.made is not Made.READY:
-            record = await self._set_up(call, record)
+            notice = await self._set_up(call, record)
+            repo = await anyio.to_thread.run_sync(self._judged, call.repo)
         self.changes.watch(task.task_id)
         sandbox = Sandbox(sandbox_id=task.task_id, cwd=record.worktree, created_at=record.created_at)
-        return SandboxMade(sandbox, resumed=resumed)
+        return SandboxMade(sandbox, resumed=resumed, notice=notice, repo=repo if repo != call.repo else None)
 
-    async def _set_up(self, call: Call, record: Record) -> Record:
-        await self._prepare(call, record)
-        return await self._worktrees.finish(record)
+    async def _set_up(self, call: Call, record: Record) -> str:
+        """Make a new worktree ready to be worked in; what a person should know of how that went."""
+        await anyio.to_thread.run_sync(_close, record, call.repo.path is None)
+        notice = await self._prepare(call, record)
+        await self._worktrees.finish(record)
+        return notice
 
     async def find_branch(self, call: Call) -> str | None:
         with _named_errors("the worktree cannot be looked at"):
@@ -205,16 +220,35 @@ class LocalProvider:
             self.changes.watch(call.task.task_id)
             return True
 
-    async def _prepare(self, call: Call, record: Record) -> None:
+    def _judged(self, repo: Repo) -> Repo:
+        return msgspec.structs.replace(repo, trust=self._trust.of(repo))
+
+    async def _prepare(self, call: Call, record: Record) -> str:
+        """Fill submodules, copy files and run the set-up, if it is trusted; what a person should know of it."""
         worktree = Path(record.worktree)
-        listed = await anyio.to_thread.run_sync(_read_list, worktree / COPY_LIST)
-        names = tuple(dict.fromkeys((*self._settings.copy, *listed)))
-        if names:
-            call.detail("copying files")
-            await copy_files(Path(record.repository), worktree, names, call.log)
+        common = (await anyio.to_thread.run_sync(find_folders, record.repository)).common
+        if await anyio.to_thread.run_sync(os.path.lexists, worktree / ".gitmodules"):
+            call.detail("filling submodules")
+            await fill_submodules(worktree, Path(common), call.log, _told(call))
+        scratch = self._records.folder(call.task.task_id) / "copied"
+        await copy_files(record.repository, worktree, self._settings.copy, scratch, call.log, _told(call))
+        content, trusted = await anyio.to_thread.run_sync(
+            partial(self._trust.admit, call.repo, worktree, trust=call.trust)
+        )
+        if content is None:
+            return ""
+        if not trusted:
+            return _skipped(call, content)
+        script = dict(content.files).get(SETUP)
+        if script is not None:
+            await self._run_setup(call, record, script)
+        return ""
+
+    async def _run_setup(self, call: Call, record: Record, script: bytes) -> None:
         call.detail("running the repository's set-up")
         await run_setup(
-            worktree,
+            Path(record.worktree),
+            script,
             sandbox_id=call.task.task_id,
             repository=record.repository,
             environ=self._environ,
@@ -359,6 +393,27 @@ def _named_errors(what: str) -> Iterator[None]:
         raise ProviderError(f"{what}: {error.strerror or error}{place}") from error
 
 
+def _close(record: Record, cloned: bool) -> None:
+    """A new worktree is entered by nobody else, and what git notes of it in a clone of ours is read by nobody else."""
+    Path(record.worktree).chmod(0o700)
+    if cloned:
+        privacy.close_tree(Path(record.repository) / ".git" / "worktrees")
+
+
+def _skipped(call: Call, content: SetupFiles) -> str:
+    """Say in the log that what the repository brought is not run, and the same for a person."""
+    why = content.problem or "this content of it was not trusted"
+    skipped = f"{', '.join(content.names)} of {call.repo.label} skipped: {why}"
+    call.log(skipped)
+    if content.problem:
+        return f"{skipped}."
+    which = call.repo.repo_id
+    return (
+        f"{skipped}. `foundry trust --show {which}` shows what it says; after `foundry trust {which}` new tasks "
+        "run it. In this one it can be run by hand."
+    )
+
+
 def _seconds_left(call: Call) -> float:
     """Until the deadline of the stage that runs."""
     deadline = next((stage.deadline_at for stage in call.task.stages if stage.deadline_at), None)
@@ -370,11 +425,3 @@ def _told(call: Call) -> Told:
         call.log(str(command))
 
     return told
-
-
-def _read_list(path: Path) -> tuple[str, ...]:
-    try:
-        lines = path.read_text().splitlines()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        return ()
-    return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))

@@ -4,9 +4,9 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -344,34 +344,6 @@ class Worktrees:
 
     def _lock(self, common: str) -> anyio.Lock:
         return self._locks.setdefault(common, anyio.Lock())
-
-
-async def copy_files(source: Path, target: Path, names: tuple[str, ...], log: Callable[[str], None]) -> None:
-    """Copy untracked files of the repository into the worktree; what is there already, or is no file, is left.
-
-    Raises `ProviderError` for a name that leads out of the repository.
-    """
-    for name in names:
-        outcome = await anyio.to_thread.run_sync(_copy_file, source, target, name)
-        log(f"copy {name}: {outcome}")
-
-
-def _copy_file(source: Path, target: Path, name: str) -> str:
-    pure = PurePosixPath(name)
-    if pure.is_absolute() or ".." in pure.parts or not pure.parts or pure.parts[0] == ".git":
-        raise ProviderError(f"{name} is to be copied but leads out of the repository", retryable=False)
-    old, new = source / pure, target / pure
-    if not old.is_file():
-        return "not there"
-    if not old.resolve().is_relative_to(source.resolve()):
-        raise ProviderError(f"{name} is to be copied but leads out of the repository", retryable=False)
-    if new.exists() or new.is_symlink():
-        return "there already"
-    new.parent.mkdir(parents=True, exist_ok=True)
-    if not new.parent.resolve().is_relative_to(target.resolve()):
-        raise ProviderError(f"{name} is to be copied but leads out of the worktree", retryable=False)
-    shutil.copy2(old, new, follow_symlinks=True)
-    return "done"
 
 
 async def commits_lost(common: str, branch: str, *, told: Told | None = None) -> int:

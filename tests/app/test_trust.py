@@ -1,0 +1,119 @@
+"""The question about a repository's own set-up: what it shows, when it is asked, and what comes of it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from textual.widgets import Static
+
+from foundry_tui.app import Options
+from foundry_tui.contract.requests import RepoSetup, SetupFile
+from foundry_tui.screens.new_task import NewTaskScreen
+from foundry_tui.screens.trust import TrustScreen
+from tests.app.factories import make_repo, make_task
+from tests.app.harness import Stage, make_store, stage
+from tests.app.looking import text_of
+
+pytestmark = pytest.mark.anyio
+
+DIGEST = "d" * 64
+SCRIPT = "#!/bin/sh\nnpm ci\n\trm -rf ~ \x1b[8m # hidden \u202e\n" + "".join(f"echo {n}\n" for n in range(40))
+
+
+def a_setup(**fields: object) -> RepoSetup:
+    files = (SetupFile(path=".foundry/setup", text=SCRIPT), SetupFile(path=".foundry/mcp.json", text="{}"))
+    return RepoSetup(**{"digest": DIGEST, "files": files, **fields})  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def created(setup: RepoSetup, size: tuple[int, int] = (100, 34), provider: str = "local") -> AsyncIterator[Stage]:
+    """A task just created in a repository that has this set-up."""
+    options = Options(bell=False, terminal_notifications=False, repo="/src/shop")
+    store = make_store([make_task(1)], [make_repo("shop")])
+    async with stage(store, size=size, options=options, notifications=True) as on:
+        on.commands.providers = {provider: "ready"}
+        on.commands.setups["repo-shop"] = setup
+        await create(on)
+        yield on
+
+
+async def create(on: Stage) -> None:
+    await on.press("n")
+    await on.press(*"fix it")
+    await on.press("ctrl+s")
+    await settled(on)
+
+
+async def settled(on: Stage) -> None:
+    """Wait until it is asked, or clear that nothing is."""
+    while not asks(on) and any(worker.group == "trust" for worker in on.app.workers):
+        await on.pilot.pause(0.1)
+    await on.quiet()
+
+
+def asks(on: Stage) -> bool:
+    return isinstance(on.app.screen, TrustScreen)
+
+
+async def test_all_of_it_is_shown_and_trusted_with_a_key() -> None:
+    async with created(a_setup()) as on:
+        assert asks(on)
+        shown = "\n".join(str(each.content) for each in on.app.screen.query(Static))
+        assert "echo 39" in shown
+        assert ".foundry/mcp.json" in shown
+        assert "�[8m # hidden �" in shown
+        await on.press("y")
+        assert ("trust", "repo-shop", DIGEST) in on.commands.calls
+        assert not asks(on)
+
+
+async def test_skipping_asks_no_more_about_this_content() -> None:
+    async with created(a_setup()) as on:
+        await on.press("escape")
+        assert any("foundry trust repo-shop" in each.message for each in on.app._notifications)
+        assert not any(call[0] == "trust" for call in on.commands.calls)
+        await on.press("escape")
+        await create(on)
+        assert not asks(on)
+
+
+@pytest.mark.parametrize("setup", [RepoSetup(), a_setup(trusted=True)])
+async def test_nothing_is_asked_where_nothing_would_be_skipped(setup: RepoSetup) -> None:
+    async with created(setup) as on:
+        assert not asks(on)
+
+
+async def test_a_simulated_task_asks_nothing() -> None:
+    async with created(a_setup(), provider="demo") as on:
+        assert not asks(on)
+
+
+async def test_what_nobody_can_trust_is_said() -> None:
+    async with created(a_setup(problem=".foundry/setup is a symbolic link")) as on:
+        assert not asks(on)
+        assert any("is a symbolic link" in each.message for each in on.app._notifications)
+
+
+async def test_it_waits_for_a_pause() -> None:
+    """What is typed for the next task does not answer it."""
+    options = Options(bell=False, terminal_notifications=False, repo="/src/shop")
+    async with stage(make_store([make_task(1)], [make_repo("shop")]), options=options) as on:
+        on.commands.providers = {"local": "ready"}
+        on.commands.setups["repo-shop"] = a_setup()
+        await on.press("n")
+        await on.press(*"fix it")
+        await on.press("ctrl+s")
+        await on.press("n")
+        await on.press(*"yes and more")
+        await on.pilot.pause(1.2)
+        assert isinstance(on.app.screen, NewTaskScreen)
+        assert not any(call[0] == "trust" for call in on.commands.calls)
+
+
+@pytest.mark.parametrize("size", [(60, 20), (120, 40)])
+async def test_it_fits(size: tuple[int, int]) -> None:
+    async with created(a_setup(), size=size) as on:
+        assert asks(on)
+        drawn = text_of(on)
+        for words in ("Run the set-up of shop", "Trust it", "Skip it", "#!/bin/sh"):
+            assert words in drawn

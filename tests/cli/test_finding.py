@@ -1,0 +1,103 @@
+"""Finding the backend of a data folder from anywhere, and saying what of the settings it does not take."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.world import Cli, serve
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[dict[str, str]]:
+    """The environment of somebody who has another runtime folder, as over ssh or from cron."""
+    with tempfile.TemporaryDirectory(prefix="fdry-") as folder:
+        yield {"XDG_RUNTIME_DIR": folder}
+
+
+def test_the_backend_of_the_data_folder_is_found_without_its_runtime_folder(
+    cli: Cli, elsewhere: dict[str, str]
+) -> None:
+    task_id = cli.create()["task_id"]
+    pid = cli("backend", "status", "--json", code=0).json["pid"]
+    for environ in (elsewhere, {"XDG_RUNTIME_DIR": ""}):
+        assert cli("list", environ=environ, code=0).rows[0][0] == task_id
+        status = cli("backend", "status", "--json", environ=environ, code=0).json
+        assert (status["pid"], status["listening"]) == (pid, f"unix:{cli.socket}")
+        assert cli("backend", "start", "--json", environ=environ, code=0).json["started"] is False
+        assert cli("statusline", environ=environ, code=0).out
+    assert cli("backend", "stop", "--json", environ=elsewhere, code=0).json["pid"] == pid
+    # What the lock file says is nobody's address any more.
+    assert cli("list", environ=elsewhere, code=0).rows[0][0] == task_id
+    assert (Path(elsewhere["XDG_RUNTIME_DIR"]) / "foundry/backend.sock").exists()
+    assert cli("backend", "status", "--json", code=0).json["pid"] != pid
+
+
+def test_one_on_tcp_is_named(cli: Cli, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret")
+    process, ready = serve(cli, "--listen", "127.0.0.1:0", "--token-file", str(token))
+    try:
+        assert f"at {ready['listening']}" in cli("list", code=6).err
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def test_one_limit_for_socket_paths(cli: Cli) -> None:
+    """What the client takes the backend takes, and what neither takes is said with what to do."""
+    folder = Path(tempfile.mkdtemp(prefix="fdry-"))
+    longest = folder / ("x" * (107 - len(str(folder)) - 1))
+    for path, fits in ((longest, True), (f"{longest}x", False)):
+        words = ("--listen", f"unix:{path}")
+        done = cli("backend", "start", *words, code=0 if fits else 2)
+        assert fits or "107 at most" in done.err
+        if fits:
+            cli("backend", "stop", *words, code=0)
+    checks = cli("doctor", "--json", environ={"XDG_RUNTIME_DIR": "/tmp/" + "x" * 120}, code=1).json["checks"]
+    assert any("107 at most" in check["found"] and check["fix"] for check in checks)
+
+
+def test_variables_that_a_running_backend_does_not_take_are_said(cli: Cli) -> None:
+    assert cli("create", "x", code=0).err == ""
+    changed = {"FOUNDRY_PROVIDER": "local", "FOUNDRY_STAGE_TIMEOUT_MS": "5000"}
+    said = cli("create", "x", environ=changed, code=0).err
+    assert "FOUNDRY_PROVIDER, FOUNDRY_STAGE_TIMEOUT_MS are not taken" in said
+    assert "foundry backend stop" in said
+    assert said.count("\n") == 1
+    assert cli("list", environ=changed, code=0).err == ""
+    status = cli("backend", "status", "--json", environ=changed, code=0).json
+    assert status["not_taken"] == list(changed)
+    assert cli("backend", "status", "--json", code=0).json["not_taken"] == []
+    assert ["not_taken", ", ".join(changed)] in cli("backend", "status", environ=changed, code=0).rows
+    checks = cli("doctor", "--json", environ=changed).json["checks"]
+    assert any(check["name"] == "settings" and "FOUNDRY_PROVIDER" in check["found"] for check in checks)
+    cli("backend", "stop", code=0)
+    assert cli("create", "x", "--provider", "demo", environ=changed, code=0).err == ""
+
+
+def test_another_data_folder_is_not_taken_either(cli: Cli, tmp_path: Path) -> None:
+    cli("list", code=0)
+    said = cli("create", "x", environ={"FOUNDRY_DATA_DIR": str(tmp_path / "other")}, code=0).err
+    assert "FOUNDRY_DATA_DIR is not taken" in said
+
+
+def test_local_is_ready_only_with_an_agent(cli: Cli) -> None:
+    """The backend, its status and doctor say the same, and how to get one."""
+    binary = cli.folder / "sandbox-agent"
+    binary.write_text("#!/bin/sh\n")
+    binary.chmod(0o755)
+    cli.environ["FOUNDRY_SANDBOX_AGENT"] = str(binary)
+    cli.environ["PATH"] = "/usr/bin:/bin"
+    state = cli("backend", "start", code=0) and cli("backend", "status", "--json", code=0).json["providers"]["local"]
+    assert state == (
+        f"no coding agent is installed: {binary} install-agent claude (or codex, opencode, …), then log in to it once"
+    )
+    checks = {check["name"]: check for check in cli("doctor", "--json").json["checks"]}
+    assert checks["provider local"]["state"] == "note"
+    assert checks["provider local"]["found"] == state
+    launchers = cli.folder / "data/sandbox-agent/bin/agent_processes"
+    launchers.mkdir(parents=True)
+    (launchers / "pi-acp").write_text("#!/bin/sh\n")
+    assert cli("backend", "status", "--json", code=0).json["providers"]["local"] == "ready"

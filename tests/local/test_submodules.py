@@ -1,0 +1,144 @@
+"""Submodules of a new sandbox: filled without the network where the repository has them, and said where they are not
+to be had."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from backend_stub.providers.base import GitError
+from backend_stub.providers.local import LocalProvider
+from tests.local.world import World, git, make_repository
+
+pytestmark = pytest.mark.anyio
+
+ALLOW = ("-c", "protocol.file.allow=always")
+
+
+@pytest.fixture
+def allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person who lets git take submodules from paths."""
+    config = tmp_path / "gitconfig"
+    config.write_text('[protocol "file"]\n\tallow = always\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+
+
+@pytest.fixture
+def library(git_world: World) -> Path:
+    """A repository that has another as its submodule, and is one of the world's."""
+    inner = make_repository(git_world.root / "inner")
+    library = make_repository(git_world.root / "library")
+    git(library, *ALLOW, "submodule", "--quiet", "add", str(inner), "deep/inner")
+    git(library, "commit", "--quiet", "--message=inner")
+    git(git_world.repository, *ALLOW, "submodule", "--quiet", "add", "--name", "odd name 名", str(library), "lib")
+    git(git_world.repository, *ALLOW, "submodule", "--quiet", "update", "--init", "--recursive")
+    git(git_world.repository, "commit", "--quiet", "--message=library")
+    return library
+
+
+async def sandbox(world: World, provider: LocalProvider, branch: str = "fix/it") -> Path:
+    return Path((await provider.create_sandbox(world.call(world.task(branch)))).sandbox.cwd)
+
+
+async def test_they_are_filled_from_the_repository_itself(git_world: World, library: Path) -> None:
+    config = (git_world.repository / ".git/config").read_text()
+    gone = git_world.root / "gone"
+    library.rename(gone)
+    (git_world.root / "inner").rename(git_world.root / "inner gone")
+    async with git_world.provider() as provider:
+        folder = await sandbox(git_world, provider)
+        assert (folder / "lib/a.txt").read_text() == "one\ntwo\n"
+        assert (folder / "lib/deep/inner/a.txt").read_text() == "one\ntwo\n"
+        assert git(folder, "submodule", "status", "--recursive").startswith(" ")
+        assert git(folder, "status", "--porcelain") == ""
+        assert git(folder / "lib", "remote", "get-url", "origin").strip() == str(library)
+        assert any(
+            line.startswith("filled 2 submodules in ") and line.endswith(" 2 from the repository itself, 0 by URL")
+            for line in git_world.lines
+        )
+        assert (git_world.repository / ".git/config").read_text() == config
+        assert git(git_world.repository, "status", "--porcelain") == ""
+
+
+async def test_git_takes_none_from_a_path_unless_allowed(git_world: World, library: Path) -> None:
+    (git_world.repository / ".git/modules").rename(git_world.root / "modules")
+    async with git_world.provider() as provider:
+        with pytest.raises(
+            GitError, match=r"the submodule lib cannot be filled: git does not take.*'file' not allowed"
+        ):
+            await sandbox(git_world, provider)
+
+
+@pytest.mark.usefixtures("allowed")
+async def test_one_that_only_its_url_has_is_cloned_from_there(git_world: World, library: Path) -> None:
+    git(git_world.repository, "submodule", "--quiet", "deinit", "--all", "--force")
+    (git_world.repository / ".git/modules").rename(git_world.root / "modules")
+    async with git_world.provider() as provider:
+        folder = await sandbox(git_world, provider)
+        assert (folder / "lib/deep/inner/a.txt").exists()
+        assert git_world.logged("0 from the repository itself, 2 by URL")
+
+
+@pytest.mark.usefixtures("allowed")
+async def test_a_commit_that_the_repository_lacks_comes_by_url(git_world: World, library: Path) -> None:
+    (library / "new.txt").write_text("new\n")
+    git(library, "add", "--all")
+    git(library, "commit", "--quiet", "--message=new")
+    tip = git(library, "rev-parse", "HEAD").strip()
+    git(git_world.repository, "update-index", "--cacheinfo", f"160000,{tip},lib")
+    git(git_world.repository, "commit", "--quiet", "--message=newer")
+    async with git_world.provider() as provider:
+        folder = await sandbox(git_world, provider)
+        assert (folder / "lib/new.txt").exists()
+        assert git_world.logged("1 from the repository itself, 1 by URL")
+
+
+@pytest.mark.usefixtures("allowed")
+async def test_a_commit_that_nobody_has_is_said(git_world: World, library: Path) -> None:
+    git(git_world.repository, "update-index", "--cacheinfo", f"160000,{'1' * 40},lib")
+    git(git_world.repository, "commit", "--quiet", "--message=nowhere")
+    async with git_world.provider() as provider:
+        with pytest.raises(GitError, match="the submodule lib cannot be filled"):
+            await sandbox(git_world, provider)
+
+
+async def test_a_repository_can_leave_them_empty(git_world: World, library: Path) -> None:
+    (git_world.repository / ".foundry").mkdir()
+    (git_world.repository / ".foundry/submodules").write_text("off\n")
+    git(git_world.repository, "add", ".foundry")
+    git(git_world.repository, "commit", "--quiet", "--message=off")
+    async with git_world.provider() as provider:
+        folder = await sandbox(git_world, provider)
+        assert list((folder / "lib").iterdir()) == []
+        assert git_world.logged("submodules are left empty: .foundry/submodules says off")
+
+
+async def test_names_that_lead_elsewhere_are_followed_nowhere(git_world: World, library: Path) -> None:
+    """What a commit says of its submodules is not to be believed."""
+    modules = git_world.repository / ".gitmodules"
+    victim = make_repository(git_world.root / "victim")
+    for name in ("../../../victim/.git", "x/../../../../victim/.git"):
+        modules.write_text(f'[submodule "{name}"]\n\tpath = lib\n\turl = ext::sh -c "touch {git_world.root}/harm"\n')
+        git(git_world.repository, "commit", "--quiet", "--all", "--message=evil")
+        async with git_world.provider() as provider:
+            folder = await sandbox(git_world, provider, f"fix/{len(name)}")
+            assert list((folder / "lib").iterdir()) == []
+            assert git_world.logged("the submodule lib is left empty: git does not accept")
+    modules.write_text('[submodule "lib"]\n\tpath = lib\n\turl = -u./payload\n\tupdate = !touch harm\n')
+    git(git_world.repository, "commit", "--quiet", "--all", "--message=evil")
+    async with git_world.provider() as provider:
+        with contextlib.suppress(GitError):
+            await sandbox(git_world, provider, "fix/last")
+    assert not any(git_world.root.rglob("harm"))
+    assert git(victim, "status", "--porcelain") == ""
+
+
+async def test_a_sandbox_with_submodules_lives_and_dies(git_world: World, library: Path) -> None:
+    async with git_world.provider() as provider:
+        task = git_world.task()
+        first = await provider.create_sandbox(git_world.call(task))
+        again = await provider.create_sandbox(git_world.call(task))
+        assert again.resumed
+        await git_world.kill(provider, task, force=False)
+        assert not Path(first.sandbox.cwd).exists()
+        assert not list((git_world.repository / ".git").glob("worktrees/*"))
