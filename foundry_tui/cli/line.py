@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from foundry_tui import config
-from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
+from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
 
 if TYPE_CHECKING:
     from foundry_tui.client.connection import Target
@@ -38,10 +38,10 @@ def counts(tasks: tuple[_Task, ...]) -> dict[str, int]:
             found["failed"] += 1
         elif task.needs_input:
             found["asks"] += 1
-        elif task.status in PROVISIONING or task.status is TaskStatus.RUNNING:
-            found["working"] += 1
-        else:
+        elif task.status is TaskStatus.IDLE:
             found["ready"] += 1
+        else:
+            found["working"] += 1
     return found
 
 

@@ -189,12 +189,11 @@ class EventStream:
                 arrived = response.num_bytes_downloaded
                 decoded = self._decode(event, arrived - counted)
                 counted = arrived
-                if decoded is None:
-                    continue
                 self._heard_at = anyio.current_time()
                 if self.state is LinkState.QUIET:
                     self._tell(LinkChange(state=LinkState.LIVE))
-                take(decoded)
+                if decoded is not None:
+                    take(decoded)
 
     def _decode(self, event: ServerSentEvent, size: int) -> StreamEvent | None:
         name = _EVENT_NAMES.get(event.event)
