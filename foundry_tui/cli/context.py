@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from foundry_tui import config
 from foundry_tui.cli import problems
@@ -13,6 +13,9 @@ from foundry_tui.client.connection import Target
 if TYPE_CHECKING:
     from foundry_tui.contract.records import TaskDetail, TaskSummary
     from foundry_tui.wire import Link
+
+
+T = TypeVar("T")
 
 
 class Context:
@@ -45,7 +48,7 @@ class Context:
 
         Raises `CommandError` with exit code 6 when it cannot be started.
         """
-        from foundry_tui.wire import Link
+        from foundry_tui.wire import OWN_SECONDS, Link
 
         target, own = self.target
         if not own:
@@ -61,7 +64,7 @@ class Context:
             from foundry_tui.cli.output import tell
 
             tell(f"foundry: {running.news}")
-        return Link(target)
+        return Link(target, patience=OWN_SECONDS)
 
     def revive(self) -> None:
         """Start our own backend again if it is gone; what comes of it the next request tells."""
@@ -100,12 +103,12 @@ class Context:
                 raise NoTaskError(given) from None
             raise
 
-    def raw(self, path: str, given: str | None = None) -> bytes:
-        """The JSON of a GET as the backend wrote it; a 404 means that there is no task `given`."""
+    def read(self, path: str, type_: type[T], given: str | None = None) -> tuple[bytes, T]:
+        """The JSON of a GET as the backend wrote it, and its record; a 404 means that there is no task `given`."""
         from foundry_tui.wire import RefusedError
 
         try:
-            return self.link.send("GET", path)[1]
+            return self.link.read("GET", path, type_)
         except RefusedError as error:
             if error.problem.status == 404 and given is not None:
                 raise NoTaskError(given) from None
