@@ -177,6 +177,7 @@ class Link:
         except (OSError, http.client.HTTPException) as error:
             raise self._lost(error, sent=True) from None
         finally:
+            response.close()
             connection.close()
         if not 200 <= response.status < 300:
             raise self.refusal(response, bytes(answer))
@@ -192,7 +193,7 @@ class Link:
         headers: Mapping[str, str] | None = None,
         timeout: float,
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        """Send the request and read the head of the answer, whatever its status. The caller closes the connection."""
+        """Send the request and read the head of the answer, whatever its status. The caller closes both."""
         connection = self._connection(timeout)
         given = {k: v for k, v in (query or {}).items() if v is not None}
         line = self._url.path + path + (f"?{urlencode(given)}" if given else "")

@@ -104,6 +104,8 @@ class Feed:
                     if event.name is EventName.TASK_REMOVED:
                         return
                 reason = "the backend ended the stream"
+                if not reached:
+                    raise self._link.strange("with a stream that ended at once")
             except UnreachableError as error:
                 if not reached:
                     raise
@@ -140,6 +142,7 @@ class Feed:
         except (OSError, http.client.HTTPException) as error:
             raise UnreachableError(f"the stream broke: {error or type(error).__name__}", sent=True) from None
         finally:
+            response.close()
             connection.close()
 
     def _check(self, event: Event) -> None:
