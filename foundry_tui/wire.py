@@ -16,7 +16,7 @@ import msgspec
 
 from foundry_tui.client.connection import Target
 from foundry_tui.contract import codec
-from foundry_tui.contract.problems import Problem
+from foundry_tui.contract.problems import LARGEST_BODY, Problem, too_large
 
 if TYPE_CHECKING:
     import ssl
@@ -203,6 +203,8 @@ class Link:
         document = None
         if body is not None:
             document = body if isinstance(body, bytes) else codec.encode(body)
+            if len(document) > LARGEST_BODY:
+                raise RefusedError(too_large(len(document)))
             fields["Content-Type"] = "application/json"
         sent = False
         try:

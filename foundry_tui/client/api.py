@@ -8,7 +8,7 @@ import httpx
 import msgspec
 
 from foundry_tui.contract import codec
-from foundry_tui.contract.problems import Problem
+from foundry_tui.contract.problems import LARGEST_BODY, Problem, too_large
 from foundry_tui.contract.records import Health, Permission, Prompt, Repo, SessionDetail, SessionSummary, TaskDetail
 from foundry_tui.contract.requests import (
     AddRepo,
@@ -214,10 +214,13 @@ class Api:
 
 def _document(body: msgspec.Struct) -> bytes:
     try:
-        return codec.encode(body)
+        document = codec.encode(body)
     except UnicodeEncodeError as error:
         detail = f"This cannot be sent, because it is no text: {error.object.encode('utf-8', 'replace').decode()}"
         raise ApiProblem(Problem(status=422, title="No text", detail=detail)) from error
+    if len(document) > LARGEST_BODY:
+        raise ApiProblem(too_large(len(document)))
+    return document
 
 
 def _part(id_: str) -> str:
