@@ -189,7 +189,7 @@ class FoundryApp(TaskActions):
 
     def on_mount(self) -> None:
         self._unlisten = self.store.listen(self._store_changed)
-        self.commands.on_problem = self.tell_problem
+        self.commands.on_problem = self.while_open(self.tell_problem)
         self._open_desk()
         self.set_interval(1, self._tick)
         if self._on_first_paint is not None:
@@ -223,7 +223,7 @@ class FoundryApp(TaskActions):
             else:
                 # It has drawn itself from the store as it was: it hears of this once it stands.
                 screen.call_later(screen.on_store_changed, changes)
-        if changes.tasks:
+        if changes.tasks and self.screen_stack:
             self._read_news(changes)
         if self.store.freshness().is_live:
             self._live.set()

@@ -29,7 +29,9 @@ START_SECONDS = 60.0
 """How long a backend may take from its start to its ready line (migrations included)."""
 STOP_SECONDS = 10.0
 """How long a backend may take to end after SIGTERM, before it is killed."""
-HEALTH_SECONDS = 5.0
+BRIEFLY = 1.0
+"""The same where a command waits that asks for something else."""
+HEALTH_SECONDS = 3.0
 RESTART = "restart it, nothing is lost: foundry backend stop && foundry backend start"
 
 
@@ -173,18 +175,21 @@ def ensure(how: Plan) -> Running:
     health = _find(how, patient=True)
     if health is not None and not _gives_way(how, health):
         return Running(health, untaken=untaken(how, health))
-    return start(how)
+    return start(how, patience=BRIEFLY)
 
 
-def start(how: Plan) -> Running:
-    """The running backend, after starting it if need be. Raises `DaemonError`."""
+def start(how: Plan, *, patience: float = STOP_SECONDS) -> Running:
+    """The running backend, after starting it if need be; the end of one that answers nobody is waited for that long.
+
+    Raises `DaemonError`.
+    """
     if how.listen.endswith(":0") and how.target.uds is None:
         raise DaemonError(
             f"{how.listen} is a port of the moment, at which nobody would find the backend again",
             hint="name a port, or run it in the foreground: foundry backend serve",
         )
     with _locked(how):
-        found = _find(how)
+        found = _find(how, patience=patience)
         if found is not None and not _gives_way(how, found):
             return Running(found, untaken=untaken(how, found))
         if found is not None:
@@ -199,7 +204,7 @@ def start(how: Plan) -> Running:
         return Running(health, started=True, replaced=found.version if found is not None else None)
 
 
-def _find(how: Plan, *, patient: bool = False) -> Health | None:
+def _find(how: Plan, *, patient: bool = False, patience: float = STOP_SECONDS) -> Health | None:
     """As `find`, but of all that is no backend to talk to it makes a `DaemonError`.
 
     Something that accepts and does not answer may be going down: its end is waited for, or left to who is `patient`.
@@ -210,7 +215,7 @@ def _find(how: Plan, *, patient: bool = False) -> Health | None:
         raise DaemonError(error.message, hint=RESTART) from None
     except UnreachableError:
         if not patient:
-            _await_end(how)
+            _await_end(how, patience)
         return None
     except RefusedError as error:
         hint = "set FOUNDRY_TOKEN_FILE" if error.problem.status in (401, 403) else _see(how)
@@ -409,10 +414,10 @@ def _last_words(log: Path, start: int) -> str:
     return ""
 
 
-def _await_end(how: Plan) -> None:
+def _await_end(how: Plan, seconds: float) -> None:
     """Wait for a backend that goes down. Raises `DaemonError` when it stays and answers nobody."""
     pid = listener(how.target)
-    if pid is not None and not wait_for_exit(pid, STOP_SECONDS):
+    if pid is not None and not wait_for_exit(pid, seconds):
         raise DaemonError(
             f"a backend (pid {pid}) holds {how.target} and does not answer",
             hint="end it with: foundry backend stop",

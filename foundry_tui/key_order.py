@@ -8,15 +8,16 @@ from collections import deque
 from time import monotonic
 
 from textual import events
-from textual.app import App
 from textual.message_pump import MessagePump
 from textual.widget import Widget
+
+from foundry_tui.closing import ClosingApp
 
 ROUNDS = 2
 """What a widget tells about a key goes the key's way behind it: all is over when the way was gone once more."""
 
 
-class KeysInOrder(App[None]):
+class KeysInOrder(ClosingApp):
     """An app that keeps back what is typed until all that comes of the keys before it is over."""
 
     def __init__(self, *, ansi_color: bool | None = None) -> None:
@@ -63,12 +64,12 @@ class KeysInOrder(App[None]):
     def _follow(self, place: Widget, rounds: int) -> None:
         """Go the way of a key that this place takes: through the queues of messages from it up to the app's."""
         self._following = True
-        self._step(deque([*place.ancestors_with_self, self] * rounds), place)
+        self.while_open(self._step)(deque([*place.ancestors_with_self, self] * rounds), place)
 
     def _step(self, way: deque[MessagePump], place: Widget) -> None:
         """Stand behind all that is in the next queue; a widget that is being removed has none any more."""
         while way:
-            if way.popleft().call_later(self._step, way, place):
+            if way.popleft().call_later(self.while_open(self._step), way, place):
                 return
         now = self.focused or self.screen
         if now is not place:

@@ -14,12 +14,11 @@ from backend_stub.problems import TITLES, RefusedError
 from backend_stub.server.protocol import CUT, HEAD_LIMIT, HEAD_TOO_LARGE, KNOWN
 from backend_stub.server.strangers import Strangers
 from foundry_tui.contract.codec import encode
-from foundry_tui.contract.problems import PROBLEM_TYPE, Problem
+from foundry_tui.contract.problems import LARGEST_BODY, PROBLEM_TYPE, Problem
 
 logger = logging.getLogger(__name__)
 
-BODY_LIMIT = 1024 * 1024
-TOO_LARGE = f"A request's body can have at most {BODY_LIMIT} bytes."
+TOO_LARGE = f"A request's body can have at most {LARGEST_BODY} bytes."
 _LOGGED = 300
 """Characters of a request's path and query that the log keeps."""
 
@@ -60,7 +59,7 @@ class Guard:
             message = await receive()
             if message["type"] == "http.request":
                 taken += len(message.get("body", b""))
-                if taken > BODY_LIMIT:
+                if taken > LARGEST_BODY:
                     raise RefusedError(413, TOO_LARGE)
             return message
 
@@ -122,7 +121,7 @@ class Guard:
         if head + sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > HEAD_LIMIT:
             return 431, HEAD_TOO_LARGE
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or len(length) > 18 or int(length) > BODY_LIMIT:
+        if not length.isdigit() or len(length) > 18 or int(length) > LARGEST_BODY:
             return 413, TOO_LARGE
         return None
 

@@ -7,7 +7,7 @@ import msgspec
 from starlette.requests import Request
 
 from backend_stub.problems import RefusedError, wrong_values
-from foundry_tui.contract.codec import convert, decode
+from foundry_tui.contract.codec import check_depth, convert, decode
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -42,11 +42,12 @@ async def read_body(request: Request, type_: type[T], *, empty: bytes | None = N
     if not document and empty is not None:
         document = empty
     try:
+        check_depth(document)
         return decode(document, type_)
     except msgspec.ValidationError:
         # A wrong value may stand before the place where the JSON breaks, so the whole is read once more.
         return _without_nulls(_plain(document), type_)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except msgspec.DecodeError as error:
         raise _malformed(error) from None
 
 
@@ -64,7 +65,7 @@ def number(request: Request, name: str, default: int, least: int = 0, most: int 
 def _plain(document: bytes) -> Any:
     try:
         return decode(document, Any)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except msgspec.DecodeError as error:
         raise _malformed(error) from None
 
 

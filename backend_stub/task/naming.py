@@ -10,10 +10,10 @@ from enum import StrEnum
 
 from anyascii import anyascii
 
+from foundry_tui.contract.requests import CHOSEN_TITLE_LIMIT
+
 TITLE_LIMIT = 72
 """Characters of a title made from a prompt."""
-CHOSEN_TITLE_LIMIT = 200
-"""Characters of a title that a person chose."""
 BRANCH_LIMIT = 50
 """Characters of a branch name that we make, its kind included."""
 UNTITLED = "Untitled task"

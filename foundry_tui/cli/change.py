@@ -251,7 +251,7 @@ def prune(context: Context, task: str, yes: bool, as_json: bool) -> None:
     if not yes and may_ask() and context.on_task(task, "GET", task_path(task_id)).status in ENDED:
         _ask(f"Remove the task {task} for good, with its history, log and transcript?")
     try:
-        context.link.send("DELETE", task_path(task_id))
+        status, _ = context.link.send("DELETE", task_path(task_id))
     except RefusedError as error:
         if error.problem.status == 404:
             raise NoTaskError(task) from None
@@ -262,6 +262,8 @@ def prune(context: Context, task: str, yes: bool, as_json: bool) -> None:
                 exit_code=problems.FAILED,
             ) from None
         raise
+    if status != 204:
+        raise context.link.strange(f"{status} where 204 was to come")
     if as_json:
         say_json({"task_id": task_id, "pruned": True})
     elif is_terminal():

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from foundry_tui import config
 from foundry_tui.cli import problems
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 PATCH_SECONDS = 150.0
 """How long the backend has to compare a sandbox with its base; it gives up a little earlier by itself."""
+
+
+T = TypeVar("T")
 
 
 class Context:
@@ -49,7 +52,7 @@ class Context:
 
         Raises `CommandError` with exit code 6 when it cannot be started.
         """
-        from foundry_tui.wire import Link
+        from foundry_tui.wire import OWN_SECONDS, Link
 
         target, own = self.target
         if not own:
@@ -66,7 +69,7 @@ class Context:
 
             tell(f"foundry: {running.news}")
         self._untaken = running.untaken
-        return Link(target)
+        return Link(target, patience=OWN_SECONDS)
 
     def tell_untaken(self) -> None:
         """Say on standard error which variables that are set here the running backend does not take."""
@@ -114,12 +117,12 @@ class Context:
                 raise NoTaskError(given) from None
             raise
 
-    def raw(self, path: str, given: str | None = None) -> bytes:
-        """The JSON of a GET as the backend wrote it; a 404 means that there is no task `given`."""
+    def read(self, path: str, type_: type[T], given: str | None = None) -> tuple[bytes, T]:
+        """The JSON of a GET as the backend wrote it, and its record; a 404 means that there is no task `given`."""
         from foundry_tui.wire import RefusedError
 
         try:
-            return self.link.send("GET", path)[1]
+            return self.link.read("GET", path, type_)
         except RefusedError as error:
             if error.problem.status == 404 and given is not None:
                 raise NoTaskError(given) from None

@@ -17,10 +17,7 @@ from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.contract.status import StageName, TaskStatus
-from foundry_tui.wire import RefusedError, UnreachableError
-
-SETTLE_SECONDS = 15.0
-"""How long a create whose answer was lost is sent again."""
+from foundry_tui.wire import RefusedError, StrangeAnswerError, UnreachableError
 
 
 @click.command()
@@ -97,7 +94,7 @@ def create(
         return
     show = following.display(as_json=as_json, follow=follow)
     left = None if until is None else max(0.001, until - time.monotonic())
-    code, last = following.follow(context.link, task.task_id, goal, show, since=0, timeout=left)
+    code, last = following.follow(context.link, task.task_id, goal, show, since=0, timeout=left, reached=True)
     if as_json and not follow:
         # the task as it is now, with its history, which events do not repeat
         say_json(_latest(context, task.task_id) or last or task)
@@ -120,27 +117,29 @@ def _latest(context: Context, task_id: str) -> TaskDetail | None:
 
 
 def send(context: Context, request: CreateTask, timeout: float | None) -> TaskDetail:
-    """Create the task; one whose answer was lost is asked for again, by the same id, until it is known.
+    """Create the task; one whose answer was lost is asked for again, by the same id, for as long as an answer may take.
 
     Raises `CommandError` (unreachable) that names the id when it stays unknown.
     """
-    until = time.monotonic() + min(SETTLE_SECONDS, timeout if timeout is not None else SETTLE_SECONDS)
+    link = context.link
+    patience = link.patience if timeout is None else min(link.patience, timeout)
+    until = time.monotonic() + patience
     wait, lost = 0.25, False
     while True:
         try:
-            return context.link.call("POST", "/v1/tasks", TaskDetail, body=request)
+            return link.call("POST", "/v1/tasks", TaskDetail, body=request)
         except UnreachableError as error:
             if not error.sent and not lost:
                 raise
-            if not lost:
-                tell(f"foundry: {error.message}; asking again")
-            lost = True
-            if time.monotonic() > until:
+            if error.silent or isinstance(error, StrangeAnswerError) or time.monotonic() > until:
                 raise CommandError(
                     f"{error.message}; whether the task was created is not known",
                     exit_code=problems.UNREACHABLE,
                     hint=f"see whether it was, once the backend is back: foundry show {request.task_id}",
                 ) from None
+            if not lost:
+                tell(f"foundry: {error.message}; asking again")
+            lost = True
         # there is no event for a backend that comes back
         time.sleep(random.uniform(0, wait))
         context.revive()

@@ -4,7 +4,6 @@ import time
 from typing import TYPE_CHECKING
 
 from foundry_tui.cli.context import Context, task_path
-from foundry_tui.contract import codec
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import ENDED, TaskStatus
 
@@ -18,14 +17,14 @@ PATIENCE = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 def known_changes(context: Context, task: "TaskDetail", given: str) -> bytes:
     """The JSON of the task's diff, computed after this was called wherever that can be waited for."""
     path = task_path(task.task_id, "/diff")
-    document = context.raw(path, given)
-    before = codec.decode(document, Diff).computed_at
+    document, diff = context.read(path, Diff, given)
+    before = diff.computed_at
     settled = task.status is TaskStatus.KILLED or (task.status in ENDED and before is not None)
     if settled or task.sandbox is None:
         return document
     for seconds in PATIENCE:
         time.sleep(seconds)
-        document = context.raw(path, given)
-        if codec.decode(document, Diff).computed_at != before:
+        document, diff = context.read(path, Diff, given)
+        if diff.computed_at != before:
             break
     return document

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from urllib.parse import urlsplit
 
 from foundry_tui.cli.sse import Event, parse
@@ -18,6 +19,10 @@ from foundry_tui.contract.events import TASKS, EventName, parse_event_id
 from foundry_tui.contract.requests import TasksSnapshot
 
 ANSWER_SECONDS = 0.7
+PATIENCE = 2.0
+"""Seconds for which the client waits for it."""
+LONGEST_LINE = 1 << 28
+"""Bytes: a snapshot is one line; a longer one is left to the client to judge."""
 
 
 class EarlySnapshot:
@@ -31,14 +36,18 @@ class EarlySnapshot:
 
     async def apply(self, store: Store) -> bool:
         """Put it into the store and tell the listeners, unless the client was faster; whether it was put in."""
-        await asyncio.to_thread(self._thread.join)
+        # the socket's own time-outs end no answer that comes byte by byte
+        await asyncio.to_thread(self._thread.join, PATIENCE)
         event = self._event
         if event is None:
             return False
-        snapshot = await asyncio.to_thread(codec.decode, event.data, TasksSnapshot)
+        try:
+            snapshot = await asyncio.to_thread(codec.decode, event.data, TasksSnapshot)
+            database, seq = parse_event_id(event.id)
+        except ValueError:
+            return False
         if store.cursor(TASKS) is not None:
             return False
-        database, seq = parse_event_id(event.id)
         store.open(TASKS)
         store.apply(TASKS, EventName.SNAPSHOT, snapshot, seq, database, len(event.data))
         store.flush()
@@ -57,7 +66,7 @@ class EarlySnapshot:
                         return
                     while answer.readline(10_000).strip():
                         pass
-                    self._event = _first_snapshot(iter(answer.readline, b""))
+                    self._event = _first_snapshot(iter(partial(answer.readline, LONGEST_LINE), b""))
         except OSError:
             return
 

@@ -129,17 +129,19 @@ def follow(
     since: int | None,
     timeout: float | None,
     named: str | None = None,
+    reached: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[int, TaskDetail | None]:
     """Follow until the goal is met or cannot be: the exit code, and the task as last told.
 
     `since` is the seq behind which the past counts (None: only what comes from now on). Raises `NoTaskError` when
-    there is no such task or it is pruned meanwhile, and `CommandError` (timed out, interrupted).
+    there is no such task or it is pruned meanwhile, `CommandError` (timed out, interrupted), and `UnreachableError`
+    when the backend is not there, unless it was `reached` a moment ago.
     """
     verdict = Verdict(goal, since=since)
     watcher = _Watcher(verdict, show, since)
     until = None if timeout is None else clock() + timeout
-    with Feed(link, [Topic(TopicKind.TASK, task_id)]) as feed:
+    with Feed(link, [Topic(TopicKind.TASK, task_id)], reached=reached) as feed:
         try:
             while True:
                 ends = [end for end in (until, watcher.closes_at) if end is not None]

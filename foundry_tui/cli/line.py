@@ -2,19 +2,31 @@
 
 import socket
 import sys
+from enum import StrEnum
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
 from foundry_tui import config
-from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
+from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
 
 if TYPE_CHECKING:
     from foundry_tui.client.connection import Target
 
-ANSWER_SECONDS = 0.5
+ANSWER_SECONDS = 0.3
+"""How long the line may be waited for: it is printed many times a minute."""
 _REQUEST = b"GET /v1/tasks HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+class Silence(StrEnum):
+    """Why there are no counts, in the word that the line has for it."""
+
+    OFF = "off"
+    NO_ANSWER = "does not answer"
+    REFUSED = "refuses us"
+    STRANGE = "answers strangely"
 
 
 class _Task(Struct, frozen=True, kw_only=True):
@@ -38,27 +50,28 @@ def counts(tasks: tuple[_Task, ...]) -> dict[str, int]:
             found["failed"] += 1
         elif task.needs_input:
             found["asks"] += 1
-        elif task.status in PROVISIONING or task.status is TaskStatus.RUNNING:
-            found["working"] += 1
-        else:
+        elif task.status is TaskStatus.IDLE:
             found["ready"] += 1
+        else:
+            found["working"] += 1
     return found
 
 
-def read_counts(settings: config.Settings) -> dict[str, int] | None:
-    """The counts, or None when no backend answers at once."""
+def read_counts(settings: config.Settings) -> dict[str, int] | Silence:
+    """The counts, or why there are none; known within `ANSWER_SECONDS`."""
     target, _ = config.target(settings)
     document = _ask_socket(target.uds) if target.uds is not None else _ask(target)
-    if document is None:
-        return None
+    if isinstance(document, Silence):
+        return document
     try:
         return counts(msgspec.json.decode(document, type=_Tasks).tasks)  # noqa: TID251  # one thread, and quick to import
     except msgspec.DecodeError:
-        return None
+        return Silence.STRANGE
 
 
-def _ask_socket(path: str) -> bytes | None:
+def _ask_socket(path: str) -> bytes | bytearray | Silence:
     """The snapshot, asked for by hand: an HTTP library takes as long to load as all the rest."""
+    until = monotonic() + ANSWER_SECONDS
     with socket.socket(socket.AF_UNIX) as link:
         link.settimeout(ANSWER_SECONDS)
         answer = bytearray()
@@ -67,25 +80,32 @@ def _ask_socket(path: str) -> bytes | None:
             link.sendall(_REQUEST)
             while piece := link.recv(65_536):
                 answer += piece
+                link.settimeout(max(0.001, until - monotonic()))
+        except (TimeoutError, BlockingIOError):
+            return Silence.NO_ANSWER
+        except (FileNotFoundError, ConnectionRefusedError):
+            return Silence.OFF
         except OSError:
-            return None
-    head, _, body = bytes(answer).partition(b"\r\n\r\n")
-    return body if head.startswith(b"HTTP/1.1 200") and b"chunked" not in head.lower() else None
+            return Silence.STRANGE
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return body if head.startswith(b"HTTP/1.1 200") and b"chunked" not in head.lower() else Silence.STRANGE
 
 
-def _ask(target: "Target") -> bytes | None:
+def _ask(target: "Target") -> bytes | Silence:
     from foundry_tui.wire import Link, RefusedError, UnreachableError
 
     try:
         return Link(target).send("GET", "/v1/tasks", timeout=ANSWER_SECONDS)[1]
-    except (UnreachableError, RefusedError):
-        return None
+    except UnreachableError as error:
+        return Silence.OFF if error.absent else Silence.NO_ANSWER if error.silent else Silence.STRANGE
+    except RefusedError:
+        return Silence.REFUSED
 
 
-def line_of(found: dict[str, int] | None) -> str:
-    """`2? 3▸ 1● 1✗`: asking, working, ready, failed; those of none left out."""
-    if found is None:
-        return "foundry off"
+def line_of(found: dict[str, int] | Silence) -> str:
+    """`2? 3▸ 1● 1✗`: asking, working, ready, failed; those of none left out. Without counts, why."""
+    if isinstance(found, Silence):
+        return f"foundry {found}"
     marks = {"asks": "?", "working": "▸", "ready": "●", "failed": "✗"}
     return " ".join(f"{number}{marks[name]}" for name, number in found.items() if number) or "foundry –"
 

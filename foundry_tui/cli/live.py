@@ -6,7 +6,7 @@ from foundry_tui.cli.output import cut, paint, printable
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.view.ages import running_time
-from foundry_tui.view.glyphs import glyph_set
+from foundry_tui.view.glyphs import UNKNOWN, glyph_set
 from foundry_tui.view.labels import STATUS_WORDS, title_of
 from foundry_tui.view.stepper import Step, StepState, spent_text, steps
 
@@ -43,6 +43,7 @@ def _step_line(step: Step, now: int, columns: int, spinner: str) -> str:
         StepState.RUNNING: spinner,
         StepState.DONE: "✓",
         StepState.FAILED: "✗",
+        StepState.UNKNOWN: UNKNOWN,
     }.get(step.state, "–")
     attempt = f"attempt {step.attempt} of {step.max_attempts}" if step.attempt > 1 else ""
     told = " · ".join(part for part in (step.word, spent_text(step, now), attempt, printable(step.detail)) if part)

@@ -1,8 +1,10 @@
 """The console script: runs a command, and makes exit codes and words of what it raises."""
 
+import errno
 import os
 import sys
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, TextIO
 
 from foundry_tui.cli import problems
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 def main() -> int:
     """Run the command line; the exit code of contract.md."""
     try:
+        if not _streams():
+            return _say("standard output is closed, and this has something to print", "", problems.FAILED)
         if sys.argv[1:] == ["statusline"]:
             # printed by shell prompts and status bars many times a minute: not even click is loaded for it
             from foundry_tui.cli.line import print_line
@@ -22,6 +26,43 @@ def main() -> int:
         return _run()
     except KeyboardInterrupt:
         return problems.INTERRUPTED
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            _forget(sys.stdout)
+            return problems.DONE
+        if error.errno not in _UNWRITABLE:
+            raise
+        _forget(sys.stdout)
+        return _say(f"standard output cannot be written: {error.strerror}", "", problems.FAILED)
+    finally:
+        try:
+            sys.stderr.flush()
+        except OSError:
+            _forget(sys.stderr)
+
+
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
+"""What a stream says that takes no more. Who opens files and sockets hears of theirs by itself."""
+
+
+def _streams() -> bool:
+    """Whether there is a standard output. Those that are closed are opened on the null device: what is opened next
+    would take their numbers, and their words.
+    """
+    has_output = sys.stdout is not None
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", closefd=False))
+    return has_output
+
+
+def _forget(stream: TextIO) -> None:
+    """Let the interpreter's last flush of it go nowhere: it would fail as the one before, and be the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _run() -> int:
@@ -45,7 +86,6 @@ def _command() -> int:
     import click
 
     from foundry_tui.cli.commands import foundry
-    from foundry_tui.cli.output import ReaderGoneError
     from foundry_tui.wire import RefusedError, UnreachableError
 
     try:
@@ -54,19 +94,22 @@ def _command() -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.UsageError as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         return problems.USAGE
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         return problems.FAILED
     except (click.Abort, KeyboardInterrupt):
         return problems.INTERRUPTED
+    except SystemExit:
+        # click's word for a reader that went away
+        raise BrokenPipeError from None
     except RefusedError as refused:
         return _refused(refused)
     except UnreachableError as error:
         return _say(error.message, error.hint or "see how it is: foundry backend status", problems.UNREACHABLE)
-    except ReaderGoneError:
-        return problems.DONE
     return result if isinstance(result, int) else problems.DONE
 
 
@@ -85,9 +128,10 @@ def _refused(refused: "RefusedError") -> int:
 def _say(message: str, hint: str, exit_code: int) -> int:
     from foundry_tui.cli.output import printable
 
-    print(f"foundry: {printable(message, lines=True)}", file=sys.stderr)
-    if hint:
-        print(f"  {printable(hint)}", file=sys.stderr)
+    with suppress(OSError):
+        print(f"foundry: {printable(message, lines=True)}", file=sys.stderr)
+        if hint:
+            print(f"  {printable(hint)}", file=sys.stderr)
     return exit_code
 
 

@@ -6,6 +6,7 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _CONTROL_BUT_NEWLINE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -38,20 +39,11 @@ def paint(text: str, *names: str) -> str:
     return f"\x1b[{';'.join(_PAINTS[name] for name in names)}m{text}\x1b[0m"
 
 
-class ReaderGoneError(Exception):
-    """Whoever read standard output has seen enough."""
-
-
 def write(data: bytes) -> None:
-    """Bytes on standard output, seen at once by whoever reads them. Raises `ReaderGoneError` when nobody does."""
-    try:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        # the null device keeps the interpreter's last flush quiet
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise ReaderGoneError from None
+    """Bytes on standard output, seen at once by whoever reads them. Raises `OSError` when it takes no more."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def say(text: str = "") -> None:
@@ -61,7 +53,8 @@ def say(text: str = "") -> None:
 
 def tell(text: str) -> None:
     """A line on standard error, beside what the command is asked for."""
-    print(printable(text, lines=True), file=sys.stderr, flush=True)
+    with suppress(OSError):
+        print(printable(text, lines=True), file=sys.stderr, flush=True)
 
 
 def say_json(document: bytes | object, *, pretty: bool | None = None) -> None:

@@ -23,7 +23,7 @@ def parse(lines: Iterator[bytes], topic: Topic) -> Iterator[Event]:
             return
         line = raw.rstrip(b"\r\n")
         if not line:
-            if data and name in EventName.__members__.values():
+            if data and name:
                 yield Event(topic, EventName(name), id_, b"\n".join(data))
             name, data = "", []
             continue

@@ -1,5 +1,7 @@
 """`status`: how the backend, the tasks and the connections are doing, on one screen."""
 
+from collections import Counter
+
 import click
 
 from foundry_tui.cli.context import Context
@@ -54,7 +56,7 @@ def status(context: Context, as_json: bool) -> None:
     link = context.link
     health = link.call("GET", "/v1/health", Health)
     snapshot = link.call("GET", "/v1/tasks", TasksSnapshot)
-    numbers = {each: sum(task.status is each for task in snapshot.tasks) for each in TaskStatus}
+    numbers = dict.fromkeys(TaskStatus, 0) | Counter(task.status for task in snapshot.tasks)
     seen = look(context.target[0])
     apps = list(running_apps())
     needs_input = sum(task.needs_input > 0 for task in snapshot.tasks)

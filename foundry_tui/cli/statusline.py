@@ -3,7 +3,7 @@
 import click
 
 from foundry_tui.cli.context import Context
-from foundry_tui.cli.line import line_of, read_counts
+from foundry_tui.cli.line import Silence, line_of, read_counts
 from foundry_tui.cli.output import say, say_json
 from foundry_tui.cli.parameters import json_option, pass_context
 
@@ -14,6 +14,8 @@ from foundry_tui.cli.parameters import json_option, pass_context
 def statusline(context: Context, as_json: bool) -> None:
     """Print one short line: how many tasks ask (?), work (▸), are ready (●), failed (✗). Starts nothing, never fails.
 
+    Without counts it says why: off, does not answer, refuses us, answers strangely.
+
     \b
     Examples:
       set -g status-right '#(foundry statusline)'      in tmux.conf
@@ -21,6 +23,9 @@ def statusline(context: Context, as_json: bool) -> None:
     """
     found = read_counts(context.settings)
     if as_json:
-        say_json({"running": found is not None, **(found or {})})
+        if found is Silence.OFF:
+            say_json({"running": False})
+        else:
+            say_json({"running": True, **({"trouble": found} if isinstance(found, Silence) else found)})
     else:
         say(line_of(found))

@@ -8,19 +8,19 @@ import random
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
+
+import msgspec
 
 from foundry_tui.cli.sse import Event, parse
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import SILENCE_LIMIT, EventName, Topic
-from foundry_tui.contract.problems import Problem
-from foundry_tui.wire import Link, RefusedError, UnreachableError
+from foundry_tui.wire import LARGEST, PIECE, Link, RefusedError, StrangeAnswerError, UnreachableError
 
 FIRST_WAIT = 0.25
 LONGEST_WAIT = 5.0
-GIVE_UP_AFTER = 60.0
-"""Seconds without any connection after which following ends."""
 
 
 class Lost(NamedTuple):
@@ -40,12 +40,18 @@ Signal = Event | Lost | Back
 
 
 class Feed:
-    """The events of several topics, reconnecting and resuming each. Use as a context manager."""
+    """The events of several topics, reconnecting and resuming each. Use as a context manager.
 
-    def __init__(self, link: Link, topics: Sequence[Topic], *, give_up_after: float = GIVE_UP_AFTER) -> None:
+    A backend that is not there, or is none of ours, ends it; one that was `reached` before is waited for.
+    """
+
+    def __init__(self, link: Link, topics: Sequence[Topic], *, reached: bool = False) -> None:
         self._link = link
         self._topics = topics
-        self._give_up_after = give_up_after
+        self._reached = reached
+        self._unheard = set() if reached else set(topics)
+        """Topics of which nothing has come yet."""
+        self._until = time.monotonic() + link.patience
         self._queue: SimpleQueue[Signal | Exception] = SimpleQueue()
         self._closing = threading.Event()
         self._open: dict[Topic, http.client.HTTPConnection] = {}
@@ -61,14 +67,19 @@ class Feed:
     def next(self, timeout: float | None = None) -> Signal | None:
         """The next thing that happened, or None when nothing did within `timeout` seconds.
 
-        Raises `RefusedError` when the backend refuses a topic, `UnreachableError` when it stayed away too long.
+        Raises `RefusedError` when the backend refuses a topic, `UnreachableError` when it was never reached.
         """
+        left = max(0.0, self._until - time.monotonic()) if self._unheard else None
+        waits = [wait for wait in (timeout, left) if wait is not None]
         try:
-            got = self._queue.get(timeout=timeout)
+            got = self._queue.get(timeout=min(waits) if waits else None)
         except Empty:
+            if self._unheard and time.monotonic() >= self._until:
+                raise self._link.silent(self._link.patience) from None
             return None
         if isinstance(got, Exception):
             raise got
+        self._unheard.discard(got.topic)
         return got
 
     def _follow(self, topic: Topic) -> None:
@@ -78,31 +89,36 @@ class Feed:
             self._queue.put(error)
 
     def _reconnect(self, topic: Topic) -> None:
-        last_id, wait, away_since = "", FIRST_WAIT, None
+        last_id, wait, away, reached = "", FIRST_WAIT, False, self._reached
         while not self._closing.is_set():
             reason = ""
             try:
                 for event in self._connect(topic, last_id):
                     last_id = event.id or last_id
-                    if away_since is not None:
+                    if away:
                         self._queue.put(Back(topic))
-                    away_since = None
+                    away, reached = False, True
                     if event.name not in (EventName.SNAPSHOT, EventName.RESUMED):
                         wait = FIRST_WAIT
                     self._queue.put(event)
                     if event.name is EventName.TASK_REMOVED:
                         return
                 reason = "the backend ended the stream"
+                if not reached:
+                    raise self._link.strange("with a stream that ended at once")
             except UnreachableError as error:
-                reason = error.message
-                if away_since is not None and time.monotonic() - away_since > self._give_up_after:
+                if not reached:
                     raise
+                reason = error.message
+                if isinstance(error, StrangeAnswerError):
+                    # asked for again from here it would be as strange: the next connection begins with a snapshot
+                    last_id = ""
             except RefusedError as error:
-                if error.problem.status < 500:
+                if not reached or error.problem.status < 500:
                     raise
                 reason = str(error)
-            if away_since is None:
-                away_since = time.monotonic()
+            if not away:
+                away = True
                 self._queue.put(Lost(topic, reason))
             self._closing.wait(random.uniform(0, wait))
             wait = min(wait * 2, LONGEST_WAIT)
@@ -117,15 +133,22 @@ class Feed:
         )
         try:
             if response.status != 200:
-                answer = response.read()
-                raise RefusedError(
-                    codec.decode_problem(answer)
-                    or Problem(
-                        status=response.status, title=response.reason, detail=f"the backend says {response.reason}"
-                    )
-                )
-            yield from parse(iter(response.readline, b""), topic)
+                raise self._link.refusal(response, response.read(PIECE))
+            if response.headers.get_content_type() != "text/event-stream":
+                raise self._link.strange(f"with {response.headers.get_content_type()} where events were asked for")
+            for event in parse(iter(partial(response.readline, LARGEST), b""), topic):
+                self._check(event)
+                yield event
         except (OSError, http.client.HTTPException) as error:
             raise UnreachableError(f"the stream broke: {error or type(error).__name__}", sent=True) from None
         finally:
+            response.close()
             connection.close()
+
+    def _check(self, event: Event) -> None:
+        """Raise `StrangeAnswerError` for an event that cannot be read; one that we do not know has to be JSON."""
+        known = event.name.is_known
+        try:
+            codec.decode(event.data, codec.event_type(event.topic.kind, event.name) if known else object)
+        except msgspec.DecodeError as error:
+            raise self._link.strange(f"with an event ({event.name}) that cannot be read: {error}") from None

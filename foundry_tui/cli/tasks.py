@@ -7,7 +7,6 @@ import click
 from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, table
 from foundry_tui.cli.parameters import json_option, pass_context, task_argument
-from foundry_tui.contract import codec
 from foundry_tui.contract.records import Permission, PermissionState, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import TasksSnapshot
 
@@ -29,11 +28,11 @@ def list_tasks(context: Context, as_json: bool) -> None:
       foundry list | awk -F'\\t' '$2 == "error" {print $1}' | xargs -n1 foundry retry
       foundry list --json | jq '.tasks[] | select(.needs_input > 0) | .title'
     """
-    document = context.raw("/v1/tasks")
+    document, snapshot = context.read("/v1/tasks", TasksSnapshot)
     if as_json:
         say_json(document)
         return
-    tasks = sorted(codec.decode(document, TasksSnapshot).tasks, key=lambda task: task.created_at, reverse=True)
+    tasks = sorted(snapshot.tasks, key=lambda task: task.created_at, reverse=True)
     if not is_terminal():
         for task in tasks:
             say_row(
@@ -103,11 +102,10 @@ def show(context: Context, task: str, as_json: bool) -> None:
       foundry show 0193a2b4
       foundry show fix/login-redirect --json
     """
-    document = context.raw(task_path(context.task_id(task)), task)
+    document, detail = context.read(task_path(context.task_id(task)), TaskDetail, task)
     if as_json:
         say_json(document)
         return
-    detail = codec.decode(document, TaskDetail)
     if is_terminal():
         _card(detail)
     else:

@@ -56,8 +56,8 @@ class Verdict:
         if self._since is not None:
             self._since = max(self._since, event.seq)
         status = _STATUS_OF_EVENT.get(event.kind)
-        if event.kind is HistoryKind.STAGE_STARTED and event.payload.get("stage") in STATUS_OF_STAGE:
-            status = STATUS_OF_STAGE[StageName(event.payload["stage"])]
+        if event.kind is HistoryKind.STAGE_STARTED and isinstance(stage := event.payload.get("stage"), str):
+            status = STATUS_OF_STAGE.get(StageName(stage))
         return None if status is None else self._of_status(status)
 
     def _passed(self, task: TaskDetail) -> bool:

@@ -3,11 +3,12 @@
 from typing import TypeVar
 from urllib.parse import quote
 
+import anyio
 import httpx
 import msgspec
 
 from foundry_tui.contract import codec
-from foundry_tui.contract.problems import Problem
+from foundry_tui.contract.problems import LARGEST_BODY, Problem, too_large
 from foundry_tui.contract.records import Health, Permission, Prompt, Repo, SessionDetail, SessionSummary, TaskDetail
 from foundry_tui.contract.requests import (
     AddRepo,
@@ -30,6 +31,11 @@ from foundry_tui.contract.requests import (
 
 T = TypeVar("T")
 
+WHOLE_ANSWER = 60.0
+"""Seconds that an answer may take to its end."""
+LARGEST_ANSWER = 1 << 28
+"""Bytes of an answer, or of one event, that are read before it is given up."""
+
 
 class ApiProblem(Exception):  # noqa: N818
     """The backend answered, and refused; `problem.status` is the HTTP status."""
@@ -48,6 +54,16 @@ class Unreachable(Exception):  # noqa: N818
     def __init__(self, message: str, *, maybe_done: bool) -> None:
         super().__init__(message)
         self.maybe_done = maybe_done
+
+
+async def body_of(answer: httpx.Response) -> bytes:
+    """The body of an answer that is being read; raises `httpx.HTTPError` when it breaks, or has no end in sight."""
+    document = bytearray()
+    async for piece in answer.aiter_bytes():
+        document += piece
+        if len(document) > LARGEST_ANSWER:
+            raise httpx.ReadError(f"more than {LARGEST_ANSWER >> 20} MiB came")
+    return bytes(document)
 
 
 def problem_of(status: int, body: bytes) -> Problem:
@@ -192,21 +208,29 @@ class Api:
         content = None if body is None else _document(body)
         headers = None if body is None else {"Content-Type": "application/json"}
         try:
-            answer = await self.http.request(method, path, params=params, content=content, headers=headers)
+            # the transport's own time-outs end no answer that comes byte by byte
+            with anyio.fail_after(WHOLE_ANSWER):
+                async with self.http.stream(method, path, params=params, content=content, headers=headers) as answer:
+                    document = await body_of(answer)
+        except TimeoutError as error:
+            raise Unreachable("the backend did not answer in time", maybe_done=True) from error
         except httpx.HTTPError as error:
             untouched = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
             raise Unreachable(reason_of(error), maybe_done=not untouched) from error
         if answer.is_success:
-            return answer.content
-        raise ApiProblem(problem_of(answer.status_code, answer.content))
+            return document
+        raise ApiProblem(problem_of(answer.status_code, document))
 
 
 def _document(body: msgspec.Struct) -> bytes:
     try:
-        return codec.encode(body)
+        document = codec.encode(body)
     except UnicodeEncodeError as error:
         detail = f"This cannot be sent, because it is no text: {error.object.encode('utf-8', 'replace').decode()}"
         raise ApiProblem(Problem(status=422, title="No text", detail=detail)) from error
+    if len(document) > LARGEST_BODY:
+        raise ApiProblem(too_large(len(document)))
+    return document
 
 
 def _part(id_: str) -> str:

@@ -107,6 +107,8 @@ class Foundry:
                 group.start_soon(self._keep_flushing)
                 group.start_soon(self._keep_saving)
                 task_status.started()
+                if (said := self.outbox.remarks) and self.on_problem is not None:
+                    self.on_problem(CommandProblem(action="keep", message=said))
                 await anyio.sleep_forever()
         finally:
             self._courier.stop()
@@ -448,7 +450,10 @@ class Foundry:
         for session in list(self.outbox.sessions.values()):
             self._settle_session(session)
         for command in list(self.outbox.commands.values()):
-            getattr(self, command.action)(command.task_id, **command.options)
+            try:
+                getattr(self, command.method)(command.task_id, **command.options)
+            except (AttributeError, TypeError):
+                self.outbox.put_aside(command)
         for prompt in list(self.outbox.prompts.values()):
             self.store.put_prompt(prompt)
             if prompt.state is PromptState.QUEUED:

@@ -9,12 +9,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from foundry_tui.client.creations import AskedSession, Creation
+from foundry_tui.contract import codec
 from foundry_tui.contract.records import Prompt
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.private import make_folder, open_file
@@ -23,12 +25,23 @@ if sys.platform != "win32":
     import fcntl
 
 
+KEPT_ACTIONS = frozenset({"retry", "archive", "kill", "prune", "rename", "answer"})
+"""What a kept command may do."""
+
+
 class KeptCommand(Struct, frozen=True):
     """A command on a task: the name of its method, the task, and its other arguments."""
 
     action: str
     task_id: str
     options: dict[str, bool | str] = {}
+
+    @property
+    def method(self) -> str:
+        """The method of `Foundry` that does it; raises `AttributeError` for what is none of these."""
+        if self.action not in KEPT_ACTIONS:
+            raise AttributeError(self.action)
+        return self.action
 
     @property
     def key(self) -> str:
@@ -41,17 +54,26 @@ Delta = dict[tuple[str, str], Creation | AskedSession | KeptCommand | Prompt | C
 
 
 class _Contents(Struct, kw_only=True):
-    """The file."""
+    """What the file holds of ours. `foreign` names the part of each thing in it that this version cannot read."""
 
-    version: int = 1
     creations: dict[str, Creation] = {}
     sessions: dict[str, AskedSession] = {}
     commands: dict[str, KeptCommand] = {}
     prompts: dict[str, Prompt] = {}
     drafts: dict[str, CreateTask] = {}
+    foreign: list[str] = []
 
 
-_decoder = msgspec.json.Decoder(_Contents)
+_File = dict[str, msgspec.Raw | dict[str, msgspec.Raw]]
+"""The file as it is: the entries of each of our parts, and the parts of other versions."""
+_PARTS: dict[str, type[Struct]] = {
+    "creations": Creation,
+    "sessions": AskedSession,
+    "commands": KeptCommand,
+    "prompts": Prompt,
+    "drafts": CreateTask,
+}
+"""The parts of the file, and what the entries of each are."""
 
 
 class Outbox:
@@ -65,13 +87,31 @@ class Outbox:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.damaged: Path | None = None
+        """Where a file went that was none of ours, if there was one."""
         self.on_change: Callable[[bool], None] | None = None
         try:
-            self._contents = self._read()
+            self._contents = _contents_of(self._read())
         except OSError:
             # Writing will fail in the same way, and that is where it is said.
             self._contents = _Contents()
         self._touched: set[tuple[str, str]] = set()
+
+    @property
+    def remarks(self) -> str:
+        """What is to be said of a file that this version cannot read, or not all of; empty for nothing."""
+        parts = self._contents.foreign
+        if self.damaged is not None:
+            return f"What was kept of drafts and unanswered requests could not be read: it is in {self.damaged}."
+        if not parts:
+            return ""
+        things = "1 thing that was" if len(parts) == 1 else f"{len(parts)} things that were"
+        where = ", ".join(dict.fromkeys(parts))
+        return f"{things} kept by another version ({where}) cannot be read by this one: left in {self.path}, not done."
+
+    def put_aside(self, command: KeptCommand) -> None:
+        """Nobody here knows how to do this command: it stays in the file as it is, for who does."""
+        del self._contents.commands[command.key]
+        self._contents.foreign.append("commands")
 
     @property
     def creations(self) -> dict[str, Creation]:
@@ -157,41 +197,69 @@ class Outbox:
             return
         make_folder(self.path.parent)
         with _alone(self.path):
-            contents = self._read()
+            file = self._read()
             for (part, key), value in delta.items():
-                there = getattr(contents, part)
+                there = file[part]
+                assert isinstance(there, dict)
                 if value is None:
-                    there.pop(key, None)
+                    there.pop(_text(key), None)
                 else:
-                    there[key] = value
-            _replace(self.path, _document(contents))
+                    there[_text(key)] = _entry(value)
+            _replace(self.path, msgspec.json.encode(file))
 
     def _touch(self, part: str, key: str) -> None:
         self._touched.add((part, key))
         if self.on_change is not None:
             self.on_change(part == "drafts")
 
-    def _read(self) -> _Contents:
+    def _read(self) -> _File:
         if self.path is None:
-            return _Contents()
+            return _file_of(b"{}")
         try:
-            return _decoder.decode(self.path.read_bytes())
+            return _file_of(self.path.read_bytes())
         except FileNotFoundError:
-            return _Contents()
+            return _file_of(b"{}")
         except msgspec.DecodeError:
             # Somebody may want to look at it, and the next save would overwrite it.
-            self.damaged = self.path.with_name(f"{self.path.name}.damaged")
+            names = (f"{self.path.name}.damaged{number or ''}" for number in count())
+            self.damaged = next(path for path in map(self.path.with_name, names) if not path.exists())
             with suppress(OSError):
                 self.path.replace(self.damaged)
-            return _Contents()
+            return _file_of(b"{}")
 
 
-def _document(contents: _Contents) -> bytes:
+def _file_of(document: bytes) -> _File:
+    """The file of its bytes; raises `msgspec.DecodeError` where they are none."""
+    whole = codec.decode(document, dict[str, msgspec.Raw])
+    ours = {part: codec.decode(whole.get(part, b"{}"), dict[str, msgspec.Raw]) for part in _PARTS}
+    return {"version": msgspec.Raw(b"1"), **whole, **ours}
+
+
+def _contents_of(file: _File) -> _Contents:
+    """What is ours of a file, each entry read by itself."""
+    contents = _Contents()
+    for part, entries in file.items():
+        if not isinstance(entries, dict):
+            contents.foreign += [part] * (part != "version")
+            continue
+        for key, entry in entries.items():
+            try:
+                getattr(contents, part)[key] = codec.decode(entry, _PARTS[part])
+            except msgspec.DecodeError:
+                contents.foreign.append(part)
+    return contents
+
+
+def _entry(value: Struct) -> msgspec.Raw:
     try:
-        return msgspec.json.encode(contents)
+        return msgspec.Raw(msgspec.json.encode(value))
     except UnicodeEncodeError:
         # A folder's name can hold what is no text; all the rest is worth keeping.
-        return json.dumps(msgspec.to_builtins(contents), ensure_ascii=False).encode("utf-8", "replace")
+        return msgspec.Raw(json.dumps(msgspec.to_builtins(value), ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _text(key: str) -> str:
+    return key.encode("utf-8", "replace").decode()
 
 
 @contextmanager

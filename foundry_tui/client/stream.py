@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import cast
 
 import anyio
 import httpx
@@ -11,7 +12,7 @@ import msgspec
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 from msgspec import Struct
 
-from foundry_tui.client.api import problem_of, reason_of
+from foundry_tui.client.api import LARGEST_ANSWER, body_of, problem_of, reason_of
 from foundry_tui.client.backoff import wait_after
 from foundry_tui.client.connection import CONNECT_TIMEOUT
 from foundry_tui.client.link import LinkChange, LinkState
@@ -46,6 +47,22 @@ class _Lost(Exception):  # noqa: N818
         self.reached = reached
         self.problem = problem
         self.wait = wait
+
+
+class _Bounded:
+    """The part of a response that events are read from, which gives up on one that has no end."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.headers = response.headers
+        self._response = response
+
+    async def aiter_text(self) -> AsyncIterator[str]:
+        since_line_end = 0
+        async for text in self._response.aiter_text():
+            since_line_end = len(text) if "\n" in text else since_line_end + len(text)
+            if since_line_end > LARGEST_ANSWER:
+                raise _Lost(f"an event of more than {LARGEST_ANSWER >> 20} MiB came")
+            yield text
 
 
 class EventStream:
@@ -180,21 +197,21 @@ class EventStream:
         params = {"topic": str(self.topic)}
         async with self._http.stream("GET", "/v1/events", params=params, headers=headers, timeout=timeout) as response:
             if response.status_code != 200:
-                body = await response.aread()
+                body = await body_of(response)
                 wait = _seconds(response.headers.get("Retry-After"))
                 problem = problem_of(response.status_code, body)
                 raise _Lost(problem.detail or problem.title, problem=problem, wait=wait)
+            response.encoding = "utf-8"
             counted = 0
-            async for event in EventSource(response).aiter_sse():
+            async for event in EventSource(cast("httpx.Response", _Bounded(response))).aiter_sse():
                 arrived = response.num_bytes_downloaded
                 decoded = self._decode(event, arrived - counted)
                 counted = arrived
-                if decoded is None:
-                    continue
                 self._heard_at = anyio.current_time()
                 if self.state is LinkState.QUIET:
                     self._tell(LinkChange(state=LinkState.LIVE))
-                take(decoded)
+                if decoded is not None:
+                    take(decoded)
 
     def _decode(self, event: ServerSentEvent, size: int) -> StreamEvent | None:
         name = _EVENT_NAMES.get(event.event)

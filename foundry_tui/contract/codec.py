@@ -1,5 +1,7 @@
 """Encoders and decoders, made once; JSON as UTF-8 bytes."""
 
+import re
+from itertools import accumulate
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -15,6 +17,13 @@ _encoder = msgspec.json.Encoder()
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 _building = Lock()
 """msgspec takes the process down when two threads meet a type for the first time at once."""
+
+DEEPEST = 64
+"""Lists and objects that a request may have within each other."""
+MOST_BRACKETS = 20_000
+"""Beginnings and ends of lists and objects that a request may have."""
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 SNAPSHOT_TYPE: dict[TopicKind, type[msgspec.Struct]] = {
     TopicKind.TASKS: requests.TasksSnapshot,
@@ -44,14 +53,33 @@ def encode(value: object) -> bytes:
 def decode(document: bytes | str, type_: type[T]) -> T:
     """A record of its JSON; any thread may ask.
 
-    Raises `msgspec.DecodeError` for malformed JSON and `msgspec.ValidationError` (a subclass) for a wrong value.
+    Raises `msgspec.DecodeError` for malformed JSON, also where it is no UTF-8 or nested deeper than this interpreter
+    follows, and `msgspec.ValidationError` (a subclass) for a wrong value.
     """
     decoder = _decoders.get(type_)
     if decoder is None:
         with _building:
             decoder = _decoders[type_] = msgspec.json.Decoder(type_)
-    result: T = decoder.decode(document)
+    try:
+        result: T = decoder.decode(document)
+    except UnicodeDecodeError:
+        raise msgspec.DecodeError("it is no UTF-8") from None
+    except RecursionError:
+        raise msgspec.DecodeError("it is nested too deeply") from None
     return result
+
+
+def check_depth(document: bytes) -> None:
+    """Raise `msgspec.DecodeError` where lists and objects lie more than `DEEPEST` deep in each other.
+
+    So every Python refuses the same. More than `MOST_BRACKETS` count as that too, which keeps the counting short.
+    """
+    if document.count(b"[") + document.count(b"{") <= DEEPEST:
+        return
+    brackets = _STRING.sub(b"", document).translate(None, _ALL_BUT_BRACKETS)
+    steps = (1 if bracket in b"[{" else -1 for bracket in brackets)
+    if len(brackets) > MOST_BRACKETS or max(accumulate(steps), default=0) > DEEPEST:
+        raise msgspec.DecodeError(f"it is nested more than {DEEPEST} deep")
 
 
 def convert(value: object, type_: type[T]) -> T:

@@ -4,13 +4,15 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from foundry_tui.contract.open_enum import OpenEnum
+
 PING_AFTER = 10.0
 """Seconds without an event after which the backend sends a ping."""
 SILENCE_LIMIT = 15.0
 """Seconds within which there is always an event; a stream that is silent for longer is dead."""
 
 
-class EventName(StrEnum):
+class EventName(OpenEnum):
     """The `event:` field. The data is the full new state of the record that changed."""
 
     SNAPSHOT = "snapshot"

@@ -3,6 +3,8 @@
 from msgspec import Struct, field
 
 PROBLEM_TYPE = "application/problem+json"
+LARGEST_BODY = 1024 * 1024
+"""Bytes that the body of a request can have."""
 
 
 class FieldError(Struct, frozen=True, kw_only=True):
@@ -23,3 +25,12 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     errors: tuple[FieldError, ...] = ()
     would_lose: tuple[str, ...] = ()
     request_id: str | None = None
+
+
+def too_large(size: int) -> Problem:
+    """What a backend answers to a body of `size` bytes, known without asking it."""
+    detail = (
+        f"This is too long to be sent: it takes {size:,} bytes, and the limit is {LARGEST_BODY:,}. Shorten it, or put "
+        "it into a file and name that."
+    )
+    return Problem(status=413, title="Content Too Large", detail=detail)

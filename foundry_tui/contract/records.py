@@ -4,11 +4,11 @@ Times are integer milliseconds since the epoch, UTC. `revision` starts at 1 and 
 committed change of its record. Null and absent are the same.
 """
 
-from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct
 
+from foundry_tui.contract.open_enum import OpenEnum
 from foundry_tui.contract.status import StageName, TaskStatus
 
 PROMPT_EXCERPT = 200
@@ -19,7 +19,7 @@ class Record(Struct, frozen=True, kw_only=True, gc=False):
     """The base of all records: frozen, built by keywords. They come from JSON, so none can be part of a cycle."""
 
 
-class ErrorKind(StrEnum):
+class ErrorKind(OpenEnum):
     """What sort of thing failed."""
 
     TIMEOUT = "timeout"
@@ -30,7 +30,7 @@ class ErrorKind(StrEnum):
     INTERNAL = "internal"
 
 
-class StageState(StrEnum):
+class StageState(OpenEnum):
     PENDING = "pending"
     RUNNING = "running"
     DONE = "done"
@@ -38,7 +38,7 @@ class StageState(StrEnum):
     CANCELLED = "cancelled"
 
 
-class SessionStatus(StrEnum):
+class SessionStatus(OpenEnum):
     PENDING_PROVISION = "pending_provision"
     PENDING_CREATE = "pending_session_create"
     READY = "ready"
@@ -47,14 +47,14 @@ class SessionStatus(StrEnum):
     CLOSED = "closed"
 
 
-class PromptState(StrEnum):
+class PromptState(OpenEnum):
     QUEUED = "queued"
     DELIVERED = "delivered"
     ANSWERED = "answered"
     FAILED = "failed"
 
 
-class QuestionKind(StrEnum):
+class QuestionKind(OpenEnum):
     """What a person is asked for: to allow something, to fill in a form, or to open a page."""
 
     PERMISSION = "permission"
@@ -62,13 +62,13 @@ class QuestionKind(StrEnum):
     URL = "url"
 
 
-class PermissionState(StrEnum):
+class PermissionState(OpenEnum):
     OPEN = "open"
     ANSWERED = "answered"
     CANCELLED = "cancelled"
 
 
-class TranscriptKind(StrEnum):
+class TranscriptKind(OpenEnum):
     PROMPT = "prompt"
     MESSAGE = "message"
     THOUGHT = "thought"
@@ -78,7 +78,7 @@ class TranscriptKind(StrEnum):
     NOTICE = "notice"
 
 
-class HistoryKind(StrEnum):
+class HistoryKind(OpenEnum):
     """What a history event tells; `stage.*` always has `payload["stage"]`."""
 
     TASK_CREATED = "task.created"

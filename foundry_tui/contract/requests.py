@@ -13,6 +13,9 @@ from foundry_tui.contract.records import (
     TaskSummary,
 )
 
+CHOSEN_TITLE_LIMIT = 200
+"""Characters of a title that a person chose."""
+
 
 class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The base of all request bodies."""

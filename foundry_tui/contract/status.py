@@ -1,9 +1,9 @@
 """The task's state machine: its statuses, its stages, and which moves are legal."""
 
-from enum import StrEnum
+from foundry_tui.contract.open_enum import OpenEnum
 
 
-class TaskStatus(StrEnum):
+class TaskStatus(OpenEnum):
     """Where a task stands; the one field that is its state machine."""
 
     QUEUED = "init_enqueue_provision"
@@ -20,7 +20,7 @@ class TaskStatus(StrEnum):
     KILLED = "killed"
 
 
-class StageName(StrEnum):
+class StageName(OpenEnum):
     """The four steps of provisioning, in their order."""
 
     ENSURE_NAME = "ensure_name"
@@ -85,7 +85,7 @@ class IllegalMoveError(Exception):
 
 def check_move(old: TaskStatus, new: TaskStatus) -> None:
     """Raise `IllegalMoveError` unless `new` is `old` or may follow it."""
-    if new is not old and new not in MOVES[old]:
+    if new is not old and new not in MOVES.get(old, ()):
         raise IllegalMoveError(old, new)
 
 

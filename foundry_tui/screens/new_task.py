@@ -40,6 +40,7 @@ from foundry_tui.view.new_task import (
     provider_remark,
     remarks_of,
     taken_branches,
+    title_remark,
 )
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.completion import Completion
@@ -182,7 +183,8 @@ class NewTaskScreen(FoundryDialog[None]):
         branches = self._branches.get(place.repo.repo_id, ()) if place.repo is not None else ()
         remarks = {
             "repo": place.remark if values["repo"] or self._tried else Remark(place.remark.text),
-            "prompt": prompt_remark(values["prompt"]) if self._tried else NOTHING,
+            "prompt": prompt_remark(values["prompt"], tried=self._tried),
+            "title": title_remark(values["title"]),
             "branch": branch_remark(values["branch"], taken_branches(place.repo, branches, store.tasks.values())),
             "base_branch": base_remark(values["base_branch"], branches),
             "agent": agent_remark(values["agent"], known_agents(self._tasks())),

@@ -15,7 +15,7 @@ from foundry_tui.client.creations import CreationState
 from foundry_tui.client.freshness import Freshness
 from foundry_tui.context import TASK, Context, failed_in_turn
 from foundry_tui.contract.events import Topic, TopicKind
-from foundry_tui.contract.records import PromptState, SessionSummary, TaskDetail, TaskSummary
+from foundry_tui.contract.records import PromptState, SessionStatus, SessionSummary, TaskDetail, TaskSummary
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.screens.away import AwayScreen, freshness_of
 from foundry_tui.screens.base import breakpoint_of
@@ -378,7 +378,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
         self._face.show(face, self._keys(*face.actions) if face is not None else ())
         self._writable = why_no_writing(self.context()) is None
         if session is not None:
-            self._composer.placeholder = PLACEHOLDERS[session.status]
+            self._composer.placeholder = PLACEHOLDERS.get(session.status, PLACEHOLDERS[SessionStatus.READY])
 
     def give_place(self) -> None:
         """Give the place to the conversation, or to the view that is open in its stead."""

@@ -83,7 +83,7 @@ def remark(query: str) -> str:
         if colon and name.isalpha() and name not in FIELDS and not value.startswith("//"):
             return f"{name}: is no field, and looked for as it stands; fields are {', '.join(FIELDS)}"
         if name == "status" and value and value.strip('"') not in _STATUS_TEXT:
-            return f"no status is called {value}; there are {', '.join(STATUSES)}"
+            return f"this version knows no status {value}; there are {', '.join(STATUSES)}"
         if name == "is" and value and not "unread".startswith(value):
             return "is: is made for is:unread"
     return ""

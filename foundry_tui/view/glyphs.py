@@ -93,6 +93,10 @@ ASCII = Glyphs(
 )
 
 
+UNKNOWN = "?"
+"""What stands, in both sets, for a thing that only a newer backend knows."""
+
+
 def glyph_set(ascii_only: bool) -> Glyphs:
     """The set to draw with."""
     return ASCII if ascii_only else UNICODE

@@ -6,44 +6,47 @@ from datetime import datetime, tzinfo
 from foundry_tui.contract.records import HistoryEvent, HistoryKind
 from foundry_tui.contract.status import StageName
 from foundry_tui.view.stepper import STEP_NAMES
+from foundry_tui.view.wording import Wording
 
-_SENTENCES: dict[HistoryKind, str] = {
-    HistoryKind.TASK_CREATED: "task created",
-    HistoryKind.PROVISION_QUEUED: "queued",
-    HistoryKind.STAGE_STARTED: "{stage} started",
-    HistoryKind.STAGE_RETRYING: "{stage} will be tried again",
-    HistoryKind.STAGE_COMPLETED: "{stage} done",
-    HistoryKind.STAGE_FAILED: "{stage} failed",
-    HistoryKind.PROVISION_RESUMED: "went on after a restart of the backend",
-    HistoryKind.RETRY_REQUESTED: "retry asked for",
-    HistoryKind.TASK_NAMED: "named",
-    HistoryKind.SANDBOX_CREATED: "sandbox created",
-    HistoryKind.SANDBOX_RESUMED: "sandbox found again",
-    HistoryKind.AGENT_READY: "agent ready",
-    HistoryKind.SESSION_REQUESTED: "session asked for",
-    HistoryKind.SESSION_READY: "session ready",
-    HistoryKind.SESSION_FAILED: "session failed",
-    HistoryKind.SESSION_CLOSED: "session closed",
-    HistoryKind.SESSION_STOPPED: "turn stopped",
-    HistoryKind.PROMPT_QUEUED: "prompt queued",
-    HistoryKind.PROMPT_DELIVERED: "prompt delivered",
-    HistoryKind.PROMPT_ANSWERED: "prompt answered",
-    HistoryKind.PROMPT_FAILED: "prompt failed",
-    HistoryKind.PERMISSION_OPENED: "permission asked for",
-    HistoryKind.PERMISSION_ANSWERED: "permission answered",
-    HistoryKind.PERMISSION_CANCELLED: "permission no longer asked for",
-    HistoryKind.TASK_RUNNING: "agent at work",
-    HistoryKind.TASK_IDLE: "ready for the next prompt",
-    HistoryKind.TASK_ERROR: "task failed",
-    HistoryKind.TASK_RENAMED: "renamed",
-    HistoryKind.ARCHIVE_REQUESTED: "archive asked for",
-    HistoryKind.KILL_REQUESTED: "kill asked for",
-    HistoryKind.SANDBOX_RELEASED: "sandbox released",
-    HistoryKind.SANDBOX_DESTROYED: "sandbox destroyed",
-    HistoryKind.SANDBOX_LEFTOVER: "something was left behind",
-    HistoryKind.TASK_ARCHIVED: "archived",
-    HistoryKind.TASK_KILLED: "killed",
-}
+_SENTENCES: Wording[HistoryKind] = Wording(
+    {
+        HistoryKind.TASK_CREATED: "task created",
+        HistoryKind.PROVISION_QUEUED: "queued",
+        HistoryKind.STAGE_STARTED: "{stage} started",
+        HistoryKind.STAGE_RETRYING: "{stage} will be tried again",
+        HistoryKind.STAGE_COMPLETED: "{stage} done",
+        HistoryKind.STAGE_FAILED: "{stage} failed",
+        HistoryKind.PROVISION_RESUMED: "went on after a restart of the backend",
+        HistoryKind.RETRY_REQUESTED: "retry asked for",
+        HistoryKind.TASK_NAMED: "named",
+        HistoryKind.SANDBOX_CREATED: "sandbox created",
+        HistoryKind.SANDBOX_RESUMED: "sandbox found again",
+        HistoryKind.AGENT_READY: "agent ready",
+        HistoryKind.SESSION_REQUESTED: "session asked for",
+        HistoryKind.SESSION_READY: "session ready",
+        HistoryKind.SESSION_FAILED: "session failed",
+        HistoryKind.SESSION_CLOSED: "session closed",
+        HistoryKind.SESSION_STOPPED: "turn stopped",
+        HistoryKind.PROMPT_QUEUED: "prompt queued",
+        HistoryKind.PROMPT_DELIVERED: "prompt delivered",
+        HistoryKind.PROMPT_ANSWERED: "prompt answered",
+        HistoryKind.PROMPT_FAILED: "prompt failed",
+        HistoryKind.PERMISSION_OPENED: "permission asked for",
+        HistoryKind.PERMISSION_ANSWERED: "permission answered",
+        HistoryKind.PERMISSION_CANCELLED: "permission no longer asked for",
+        HistoryKind.TASK_RUNNING: "agent at work",
+        HistoryKind.TASK_IDLE: "ready for the next prompt",
+        HistoryKind.TASK_ERROR: "task failed",
+        HistoryKind.TASK_RENAMED: "renamed",
+        HistoryKind.ARCHIVE_REQUESTED: "archive asked for",
+        HistoryKind.KILL_REQUESTED: "kill asked for",
+        HistoryKind.SANDBOX_RELEASED: "sandbox released",
+        HistoryKind.SANDBOX_DESTROYED: "sandbox destroyed",
+        HistoryKind.SANDBOX_LEFTOVER: "something was left behind",
+        HistoryKind.TASK_ARCHIVED: "archived",
+        HistoryKind.TASK_KILLED: "killed",
+    }
+)
 
 BAD: frozenset[HistoryKind] = frozenset(
     {
@@ -72,10 +75,10 @@ _TOLD = ("title", "branch", "message", "name", "cwd", "what", "why", "text", "op
 def sentence(event: HistoryEvent) -> str:
     """What happened, in a few words."""
     stage = event.payload.get("stage")
-    name = STEP_NAMES[StageName(stage)] if stage in _STAGES else str(stage or "")
+    name = STEP_NAMES[StageName(stage)] if isinstance(stage, str) else str(stage or "")
     if event.kind is HistoryKind.PROVISION_RESUMED and event.payload.get("done"):
         return f"{name} was done before"
-    return _SENTENCES[event.kind].format(stage=name)
+    return _SENTENCES[event.kind].replace("{stage}", name)
 
 
 def details(event: HistoryEvent) -> str:
@@ -123,6 +126,3 @@ def day_of(at: int, zone: tzinfo | None = None) -> str:
     """The date of a time, as people write it down: 2026-11-23."""
     moment = datetime.fromtimestamp(at / 1000, tz=zone) if zone else datetime.fromtimestamp(at / 1000).astimezone()
     return f"{moment:%Y-%m-%d}"
-
-
-_STAGES = frozenset(str(stage) for stage in StageName)

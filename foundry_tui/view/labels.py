@@ -4,8 +4,9 @@ from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.contract.records import ErrorKind, SessionStatus, TaskError, TaskSummary
 from foundry_tui.contract.status import PROVISIONING, RELEASING, STAGE_OF_STATUS, TaskStatus
 from foundry_tui.view.ages import running_time
-from foundry_tui.view.glyphs import Glyphs, progress_bar
+from foundry_tui.view.glyphs import UNKNOWN, Glyphs, progress_bar
 from foundry_tui.view.stepper import STEP_NAMES
+from foundry_tui.view.wording import Wording
 
 STEPS = 5
 """Cells of the progress bar: queued, name, sandbox, agent, session."""
@@ -19,31 +20,35 @@ UNSENT = "unsent"
 ATTEMPT = ", attempt {} of {}"
 """How a stage that is tried again says so in full."""
 
-STATUS_WORDS: dict[TaskStatus, str] = {
-    TaskStatus.QUEUED: "queued",
-    TaskStatus.ENSURE_NAME: "name",
-    TaskStatus.CREATE_SANDBOX: "sandbox",
-    TaskStatus.ENSURE_AGENT: "agent",
-    TaskStatus.CREATE_SESSION: "session",
-    TaskStatus.RUNNING: "working",
-    TaskStatus.IDLE: "ready",
-    TaskStatus.ERROR: "failed",
-    TaskStatus.ARCHIVING: "archiving",
-    TaskStatus.ARCHIVED: "archived",
-    TaskStatus.KILLING: "killing",
-    TaskStatus.KILLED: "killed",
-}
+STATUS_WORDS: Wording[TaskStatus] = Wording(
+    {
+        TaskStatus.QUEUED: "queued",
+        TaskStatus.ENSURE_NAME: "name",
+        TaskStatus.CREATE_SANDBOX: "sandbox",
+        TaskStatus.ENSURE_AGENT: "agent",
+        TaskStatus.CREATE_SESSION: "session",
+        TaskStatus.RUNNING: "working",
+        TaskStatus.IDLE: "ready",
+        TaskStatus.ERROR: "failed",
+        TaskStatus.ARCHIVING: "archiving",
+        TaskStatus.ARCHIVED: "archived",
+        TaskStatus.KILLING: "killing",
+        TaskStatus.KILLED: "killed",
+    }
+)
 """One word for each status; a provisioning status is called by its stage."""
 
 
-SESSION_WORDS: dict[SessionStatus, str] = {
-    SessionStatus.PENDING_PROVISION: "preparing",
-    SessionStatus.PENDING_CREATE: "opening",
-    SessionStatus.READY: "ready",
-    SessionStatus.RUNNING: "working",
-    SessionStatus.ERROR: "failed",
-    SessionStatus.CLOSED: "closed",
-}
+SESSION_WORDS: Wording[SessionStatus] = Wording(
+    {
+        SessionStatus.PENDING_PROVISION: "preparing",
+        SessionStatus.PENDING_CREATE: "opening",
+        SessionStatus.READY: "ready",
+        SessionStatus.RUNNING: "working",
+        SessionStatus.ERROR: "failed",
+        SessionStatus.CLOSED: "closed",
+    }
+)
 """One word for each status of a session."""
 
 
@@ -92,8 +97,10 @@ def glyph_of(task: TaskSummary, glyphs: Glyphs, frame: int, creation: str | None
             return glyphs.archived
         case TaskStatus.KILLED:
             return glyphs.killed
-        case _:
+        case status if status in STAGE_OF_STATUS:
             return glyphs.spinner[frame % len(glyphs.spinner)]
+        case _:
+            return UNKNOWN
 
 
 def is_animated(task: TaskSummary) -> bool:

@@ -4,9 +4,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from foundry_tui.contract.problems import Problem
+from foundry_tui.contract.codec import encode
+from foundry_tui.contract.problems import LARGEST_BODY, Problem
 from foundry_tui.contract.records import Repo, TaskSummary
-from foundry_tui.contract.requests import CreateTask
+from foundry_tui.contract.requests import CHOSEN_TITLE_LIMIT, CreateTask
 from foundry_tui.view.branch_rules import branch_problem
 
 FIELDS = ("repo", "prompt", "title", "branch", "base_branch", "agent", "provider")
@@ -44,6 +45,8 @@ class Remark(Struct, frozen=True):
 
 
 NOTHING = Remark("")
+LARGEST_PROMPT = LARGEST_BODY - 16_384
+"""Bytes of a prompt, as JSON, that leave the other fields of a request enough room."""
 
 
 def location(repo: Repo) -> str:
@@ -76,9 +79,18 @@ def is_url(text: str) -> bool:
     return "://" in text or bool(colon and tail and head and "/" not in head and not head.startswith(("~", ".")))
 
 
-def prompt_remark(prompt: str) -> Remark:
-    """An empty prompt cannot be created."""
-    return NOTHING if prompt.strip() else Remark("say what the agent should do", bad=True)
+def prompt_remark(prompt: str, *, tried: bool) -> Remark:
+    """An empty prompt cannot be created, which is said once that was `tried`; nor one that no request can carry."""
+    if len(prompt) > LARGEST_PROMPT // 6 and (size := len(encode(prompt))) > LARGEST_PROMPT:
+        return Remark(f"too long: it takes {size:,} bytes, and the limit is {LARGEST_PROMPT:,}", bad=True)
+    return NOTHING if prompt.strip() or not tried else Remark("say what the agent should do", bad=True)
+
+
+def title_remark(title: str) -> Remark:
+    """A title is one line that a list has room for."""
+    if len(title) <= CHOSEN_TITLE_LIMIT:
+        return NOTHING
+    return Remark(f"too long: it has {len(title):,} characters, and the limit is {CHOSEN_TITLE_LIMIT}", bad=True)
 
 
 def branch_remark(branch: str, existing: Collection[str]) -> Remark:

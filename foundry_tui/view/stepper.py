@@ -27,10 +27,14 @@ from foundry_tui.contract.status import (
     TaskStatus,
 )
 from foundry_tui.view.ages import running_time
+from foundry_tui.view.wording import Wording
 
 
 class StepState(StrEnum):
-    """Where one step stands. `waiting` is a stage between two attempts; `asking` a creation not yet answered."""
+    """Where one step stands. `waiting` is a stage between two attempts; `asking` a creation not yet answered.
+
+    `unknown` is a state that only a newer backend knows.
+    """
 
     PENDING = "pending"
     ASKING = "asking"
@@ -39,15 +43,18 @@ class StepState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
 
 
 QUEUED_STEP = "queued"
-STEP_NAMES: dict[StageName, str] = {
-    StageName.ENSURE_NAME: "name",
-    StageName.CREATE_SANDBOX: "sandbox",
-    StageName.ENSURE_AGENT: "agent",
-    StageName.CREATE_SESSION: "session",
-}
+STEP_NAMES: Wording[StageName] = Wording(
+    {
+        StageName.ENSURE_NAME: "name",
+        StageName.CREATE_SANDBOX: "sandbox",
+        StageName.ENSURE_AGENT: "agent",
+        StageName.CREATE_SESSION: "session",
+    }
+)
 """What people call the stages."""
 
 LOG_NAMES: dict[str, str] = {str(stage): name for stage, name in STEP_NAMES.items()} | {
@@ -71,14 +78,16 @@ FAILED_TO: dict[StageName, str] = {
     StageName.CREATE_SESSION: "The session could not be opened",
 }
 
-KIND_WORDS: dict[ErrorKind, str] = {
-    ErrorKind.TIMEOUT: "timed out",
-    ErrorKind.PROVIDER: "provider",
-    ErrorKind.AGENT: "agent",
-    ErrorKind.GIT: "git",
-    ErrorKind.CANCELLED: "cancelled",
-    ErrorKind.INTERNAL: "internal error",
-}
+KIND_WORDS: Wording[ErrorKind] = Wording(
+    {
+        ErrorKind.TIMEOUT: "timed out",
+        ErrorKind.PROVIDER: "provider",
+        ErrorKind.AGENT: "agent",
+        ErrorKind.GIT: "git",
+        ErrorKind.CANCELLED: "cancelled",
+        ErrorKind.INTERNAL: "internal error",
+    }
+)
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -174,10 +183,10 @@ def _queued(task: TaskSummary, records: Sequence[StageRecord]) -> Step:
 def _records_of_summary(task: TaskSummary) -> tuple[StageRecord, ...]:
     current = STAGE_OF_STATUS.get(task.status)
     records = []
-    for place, stage in enumerate(STAGES):
+    for place, stage in enumerate(_stages(task)):
         if place < task.stages_done or task.status in READY:
             records.append(StageRecord(name=stage, state=StageState.DONE, attempt=1))
-        elif task.stage is not None and task.stage.name is stage:
+        elif task.stage is not None and task.stage.name == stage:
             records.append(
                 StageRecord(
                     name=stage,
@@ -188,7 +197,7 @@ def _records_of_summary(task: TaskSummary) -> tuple[StageRecord, ...]:
                     detail=task.stage.detail,
                 )
             )
-        elif task.error is not None and task.error.stage is stage and task.status is TaskStatus.ERROR:
+        elif task.error is not None and task.error.stage == stage and task.status is TaskStatus.ERROR:
             records.append(StageRecord(name=stage, state=StageState.FAILED, attempt=1, error=task.error))
         elif stage is current:
             records.append(StageRecord(name=stage, state=StageState.RUNNING, attempt=1, started_at=task.status_since))
@@ -197,8 +206,18 @@ def _records_of_summary(task: TaskSummary) -> tuple[StageRecord, ...]:
     return tuple(records)
 
 
+def _stages(task: TaskSummary) -> Sequence[StageName]:
+    """The stages of a task, with one that only a newer backend knows where the task stands at it."""
+    stages = list(STAGES)
+    at = (task.stage.name if task.stage is not None else None, task.error.stage if task.error is not None else None)
+    for stage in at:
+        if stage is not None and stage not in stages:
+            stages.insert(task.stages_done, stage)
+    return stages
+
+
 def _step(record: StageRecord, task: TaskSummary, history: Sequence[HistoryEvent]) -> Step:
-    state, word = _STATE[record.state]
+    state, word = _STATE.get(record.state, (StepState.UNKNOWN, str(record.state)))
     detail = record.detail or ""
     resumes_at = None
     between = record.error is not None and record.state in (StageState.PENDING, StageState.RUNNING)
@@ -210,7 +229,7 @@ def _step(record: StageRecord, task: TaskSummary, history: Sequence[HistoryEvent
         state, word = StepState.WAITING, "waiting"
         detail = detail or "waiting for a free place"
     elif record.state is StageState.RUNNING:
-        detail = detail or DOING[record.name]
+        detail = detail or DOING.get(record.name, "")
     elif record.state is StageState.FAILED and record.error is not None:
         word = "timed out" if record.error.kind is ErrorKind.TIMEOUT else "failed"
         detail = record.error.message
@@ -264,7 +283,9 @@ def failure(task: TaskSummary, log: Sequence[LogLine] = (), *, lines: int = 5) -
     error = task.error
     if task.status is not TaskStatus.ERROR or error is None:
         return None
-    headline = FAILED_TO[error.stage] if error.stage else _headline_without_stage(error)
+    headline = (
+        FAILED_TO.get(error.stage, f"The stage {error.stage} failed") if error.stage else _headline_without_stage(error)
+    )
     stage = error.stage
     told = [line.text for line in log if stage is None or line.stage == stage]
     return Failure(
@@ -294,9 +315,9 @@ def _tried(task: TaskSummary, error: TaskError) -> str:
     attempt, limit = 0, 0
     if isinstance(task, TaskDetail):
         for record in task.stages:
-            if record.name is error.stage:
+            if record.name == error.stage:
                 attempt, limit = record.attempt, record.max_attempts
-    elif task.stage is not None and task.stage.name is error.stage:
+    elif task.stage is not None and task.stage.name == error.stage:
         attempt, limit = task.stage.attempt, task.stage.max_attempts
     if not attempt:
         return ""

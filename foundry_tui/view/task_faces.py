@@ -16,7 +16,7 @@ from foundry_tui.contract.records import (
 )
 from foundry_tui.contract.status import ENDED, PROVISIONING, TaskStatus
 from foundry_tui.view.ages import running_time
-from foundry_tui.view.glyphs import Glyphs
+from foundry_tui.view.glyphs import UNKNOWN, Glyphs
 from foundry_tui.view.stepper import DOING, Failure
 
 
@@ -152,13 +152,17 @@ def _session_words(
         return Words("Handing the task to the backend; it is kept if that takes long", "active", None)
     if session is None:
         return Words("", "plain", "")
+    if not session.status.is_known:
+        return Words(f"The backend says of this session: {session.status}", "plain", UNKNOWN)
     match session.status:
         case SessionStatus.PENDING_PROVISION | SessionStatus.PENDING_CREATE | SessionStatus.READY if (
             task.status is TaskStatus.ERROR
         ):
             return Words("Waits until the task works again; what you send is kept", "warning", glyphs.stale)
         case SessionStatus.PENDING_PROVISION | SessionStatus.PENDING_CREATE:
-            doing = DOING[task.stage.name] if task.stage is not None and task.status in PROVISIONING else ""
+            doing = ""
+            if task.stage is not None and task.status in PROVISIONING:
+                doing = DOING.get(task.stage.name, str(task.stage.name))
             if session.status is SessionStatus.PENDING_CREATE and task.status not in PROVISIONING:
                 doing = "opening the session"
             return Words(

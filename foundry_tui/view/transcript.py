@@ -19,6 +19,7 @@ from foundry_tui.contract.records import (
     TranscriptItem,
     TranscriptKind,
 )
+from foundry_tui.view.wording import Wording
 
 Body = str | ToolCallBody | PlanBody | PermissionBody
 
@@ -43,12 +44,14 @@ class Entry(Struct, frozen=True, kw_only=True):
     standing: Standing = Standing.DONE
 
 
-PROMPT_WORDS: dict[PromptState, str] = {
-    PromptState.QUEUED: "queued",
-    PromptState.DELIVERED: "delivered",
-    PromptState.ANSWERED: "answered",
-    PromptState.FAILED: "failed",
-}
+PROMPT_WORDS: Wording[PromptState] = Wording(
+    {
+        PromptState.QUEUED: "queued",
+        PromptState.DELIVERED: "delivered",
+        PromptState.ANSWERED: "answered",
+        PromptState.FAILED: "failed",
+    }
+)
 _OF_PROMPT: dict[PromptState, Standing] = {
     PromptState.QUEUED: Standing.WAITING,
     PromptState.DELIVERED: Standing.WAITING,
@@ -88,7 +91,8 @@ def entry_of(item: TranscriptItem, prompts: Mapping[str, Prompt], permissions: M
         note, standing = _permission_note(permissions.get(body.permission_id))
     elif isinstance(body, ToolCallBody):
         standing = _OF_TOOL.get(body.status, Standing.DONE)
-    kind = item.kind if isinstance(body, str) is isinstance(item.body, str) else TranscriptKind.NOTICE
+    fits = isinstance(body, str) is isinstance(item.body, str)
+    kind = item.kind if fits or not item.kind.is_known else TranscriptKind.NOTICE
     return Entry(key=item.item_id, kind=kind, body=body, at=item.at, note=note, standing=standing)
 
 
@@ -111,7 +115,7 @@ def _prompt_note(prompt: Prompt) -> tuple[str, Standing]:
     word = PROMPT_WORDS[prompt.state]
     if prompt.error is not None:
         word = f"{word}: {prompt.error.message}"
-    return word, _OF_PROMPT[prompt.state]
+    return word, _OF_PROMPT.get(prompt.state, Standing.WAITING)
 
 
 def _permission_note(permission: Permission | None) -> tuple[str, Standing]:
@@ -121,6 +125,8 @@ def _permission_note(permission: Permission | None) -> tuple[str, Standing]:
         return "waiting for your answer", Standing.WAITING
     if permission.state is PermissionState.CANCELLED:
         return "no longer asked", Standing.STOPPED
+    if not permission.state.is_known:
+        return str(permission.state), Standing.WAITING
     for option in permission.options:
         if option.option_id == permission.answer:
             return option.name, Standing.FAILED if option.kind.startswith("reject") else Standing.DONE

@@ -11,13 +11,14 @@ from textual.strip import Strip
 
 from foundry_tui.contract.records import SessionStatus, SessionSummary
 from foundry_tui.view.clock import Clock
-from foundry_tui.view.glyphs import glyph_set
+from foundry_tui.view.glyphs import UNKNOWN, glyph_set
 from foundry_tui.view.labels import SESSION_WORDS
+from foundry_tui.view.wording import Wording
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.text_lines import strip_of
 from foundry_tui.widgets.tones import tone
 
-_WORDS = {**SESSION_WORDS, SessionStatus.READY: ""}
+_WORDS = Wording({**SESSION_WORDS, SessionStatus.READY: ""})
 """A session that is ready needs no word."""
 
 
@@ -172,7 +173,8 @@ class SessionTabs(Drawn):
             case SessionStatus.CLOSED:
                 return self._glyphs.archived, self._style("tab")
             case _:
-                return self._glyphs.ready, self._style("tab")
+                glyph = self._glyphs.ready if session.status.is_known else UNKNOWN
+                return glyph, self._style("tab")
 
     def on_click(self, event: events.Click) -> None:
         for place in self._places:

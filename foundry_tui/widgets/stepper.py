@@ -7,7 +7,7 @@ from textual.strip import Strip
 
 from foundry_tui.view.ages import running_time
 from foundry_tui.view.clock import Clock
-from foundry_tui.view.glyphs import glyph_set
+from foundry_tui.view.glyphs import UNKNOWN, glyph_set
 from foundry_tui.view.stepper import Step, StepState, spent_text
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.text_lines import strip_of, wrapped
@@ -32,6 +32,7 @@ _TONES: dict[StepState, str] = {
     StepState.DONE: "done",
     StepState.FAILED: "failed",
     StepState.CANCELLED: "cancelled",
+    StepState.UNKNOWN: "waiting",
 }
 _GLYPHS: dict[StepState, tuple[str, str]] = {
     StepState.PENDING: ("○", "."),
@@ -39,6 +40,7 @@ _GLYPHS: dict[StepState, tuple[str, str]] = {
     StepState.DONE: ("✓", "+"),
     StepState.FAILED: ("✗", "x"),
     StepState.CANCELLED: ("⊘", "-"),
+    StepState.UNKNOWN: (UNKNOWN, UNKNOWN),
 }
 
 

@@ -18,6 +18,7 @@ from textual.strip import Strip
 from foundry_tui.contract.records import PermissionBody, PlanBody, ToolCallBody, TranscriptKind
 from foundry_tui.view.cells import fit
 from foundry_tui.view.diffs import DiffMark, counts, edit_lines
+from foundry_tui.view.glyphs import UNKNOWN
 from foundry_tui.view.transcript import Body, Entry, Standing, blocks
 from foundry_tui.widgets.text_lines import segments_of
 
@@ -124,6 +125,10 @@ class Drawer:
             return self._thought(body)
         if entry.kind is TranscriptKind.MESSAGE:
             return self._message(body)
+        if not entry.kind.is_known:
+            return self._hung(
+                f"{UNKNOWN} ", self.palette.dim, self._wrap(Text(f"{entry.kind}: {body}"), self.width - 2)
+            )
         return self._notice(body)
 
     def _standing(self, entry: Entry, waiting: str, done: Style) -> tuple[str, Style]:

@@ -35,7 +35,7 @@ from foundry_tui.contract.requests import (
     TaskSnapshot,
     TasksSnapshot,
 )
-from foundry_tui.contract.status import LOG_STAGES, MOVES, TaskStatus
+from foundry_tui.contract.status import LOG_STAGES, MOVES, StageName, TaskStatus
 from foundry_tui.view.clock import FixedClock
 from tests.app.factories import NOW, SECOND, make_detail, make_error, make_repo, make_session, task_id
 from tests.app.harness import FakeCommands
@@ -55,6 +55,15 @@ TEXTS = (
     "line\n" * 120,
 )
 """What agents and people write, awkward ones among them."""
+
+
+STATUSES = (*TaskStatus, TaskStatus("init_review_plan"))
+SESSION_STATUSES = (*SessionStatus, SessionStatus("moving"))
+HISTORY_KINDS = (*HistoryKind, HistoryKind("plan.reviewed"))
+FAILS_AT = (None, StageName("review_plan"))
+PERMISSION_STATES = (PermissionState.CANCELLED, PermissionState("delegated"))
+PIECES = (TranscriptKind.MESSAGE, TranscriptKind.THOUGHT, TranscriptKind.NOTICE, TranscriptKind("verse"))
+"""What a backend tells, and with it a word of one that is newer than the app."""
 
 
 class ActingCommands(FakeCommands):
@@ -124,7 +133,7 @@ class World:
         self.logs: dict[str, list[LogLine]] = {}
         self.freshness = Freshness(FreshnessState.LIVE, NOW)
         self._open: set[Topic] = set()
-        for status in TaskStatus:
+        for status in STATUSES:
             self._make(status)
 
     # What the app hears of.
@@ -171,7 +180,7 @@ class World:
 
     def create(self, status: int) -> None:
         """Another task, in this status."""
-        id_ = self._make(tuple(TaskStatus)[status % len(TaskStatus)])
+        id_ = self._make(STATUSES[status % len(STATUSES)])
         self._tell_task(self.details[id_])
 
     def move(self, task: int, to: int) -> None:
@@ -179,12 +188,14 @@ class World:
         found = self._pick(task)
         if found is None:
             return
-        following = sorted(MOVES[found.status]) or [found.status]
+        following = [*sorted(MOVES.get(found.status, ())), STATUSES[-1]]
         number = int(found.task_id[-12:])
         moved = make_detail(number, following[to % len(following)])
         kept = {"revision", "sessions", "repo_id", "repo_label", "task_id", "permissions", "needs_input", "prompt"}
         if to % 7 == 0 and moved.error is not None:
-            moved = replace(moved, error=make_error("[/] failed with\n" + TEXTS[to % len(TEXTS)], stage=None))
+            moved = replace(
+                moved, error=make_error("[/] failed with\n" + TEXTS[to % len(TEXTS)], stage=FAILS_AT[to % 2])
+            )
         self._change(found, **{name: getattr(moved, name) for name in moved.__struct_fields__ if name not in kept})
 
     def rename(self, task: int, text: int) -> None:
@@ -208,7 +219,7 @@ class World:
         found = self._pick(task)
         if found is None:
             return
-        chosen = tuple(SessionStatus)[status % len(SessionStatus)]
+        chosen = SESSION_STATUSES[status % len(SESSION_STATUSES)]
         if status % 2 or not found.sessions:
             self._made += 1
             made = make_session(
@@ -228,7 +239,7 @@ class World:
         if found is None or not found.sessions:
             return
         if found.needs_input:
-            closed = tuple(replace(asked, state=PermissionState.CANCELLED) for asked in found.permissions)
+            closed = tuple(replace(asked, state=PERMISSION_STATES[options % 2]) for asked in found.permissions)
             self._change(found, permissions=closed, needs_input=0)
             return
         plain = a_permission()
@@ -277,7 +288,7 @@ class World:
         """A task's history has another event."""
         found = self._pick(task)
         if found is not None:
-            chosen = tuple(HistoryKind)[kind % len(HistoryKind)]
+            chosen = HISTORY_KINDS[kind % len(HISTORY_KINDS)]
             payload = {"stage": "create_sandbox", "attempt": 1, "message": TEXTS[kind % len(TEXTS)]}
             event = HistoryEvent(
                 seq=self._seq + 1, task_id=found.task_id, kind=chosen, at=self.clock.now_ms(), payload=payload
@@ -343,7 +354,7 @@ class World:
         self._tell(Topic(TopicKind.SESSION, session.session_id), EventName.SESSION, state)
 
     def _piece(self, session: SessionDetail, index: int, text: int) -> TranscriptItem:
-        kinds = (TranscriptKind.MESSAGE, TranscriptKind.THOUGHT, TranscriptKind.NOTICE, TranscriptKind.TOOL_CALL)
+        kinds = (*PIECES, TranscriptKind.TOOL_CALL)
         kind = kinds[text // 3 % len(kinds)]
         words = TEXTS[text % len(TEXTS)]
         edit = {"path": words[:60], "old": words[:400], "new": words[::-1][:400]}

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -154,6 +155,18 @@ class BackendProcess:
                 if any(line["text"] == text for line in lines):
                     return
         raise AssertionError("the stream ended first")
+
+    def logged(self, request_id: str) -> Json:
+        """The line of the backend's own log about a request; it is written behind the answer, so it is waited for."""
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            # the last line may be written only in part
+            for line in self.errors.read_text().split("\n")[:-1]:
+                found: Json = json.loads(line)
+                if found.get("request_id") == request_id:
+                    return found
+            time.sleep(0.01)
+        raise AssertionError(f"nothing was logged about request {request_id}")
 
     def kinds(self, task_id: str) -> list[str]:
         """The kinds of the task's history, in order."""

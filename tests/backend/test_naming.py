@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from backend_stub.task.naming import (
     BRANCH_LIMIT,
-    CHOSEN_TITLE_LIMIT,
     TITLE_LIMIT,
     Kind,
     branch_from,
@@ -24,6 +23,7 @@ from backend_stub.task.naming import (
     near_branches,
     title_from,
 )
+from foundry_tui.contract.requests import CHOSEN_TITLE_LIMIT
 
 TASK_ID = "0199a1b2-0000-7abc-8def-0123456789ab"
 

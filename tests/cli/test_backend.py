@@ -13,7 +13,7 @@ import pytest
 from backend_stub.log import LOG_BYTES
 from foundry_tui.daemon import wait_for_exit
 from tests.cli.terminal import terminal
-from tests.cli.world import FOUNDRY, Cli, serve
+from tests.cli.world import FOUNDRY, Cli, serve, until
 
 
 def test_ten_at_the_same_moment_start_one_backend(cli: Cli) -> None:
@@ -228,6 +228,8 @@ def test_the_log_is_rotated_while_the_backend_runs_and_three_are_kept(cli: Cli) 
         with cli.log.open("ab") as log:
             log.write(bytes([mark]) * LOG_BYTES + b"\n")
         cli("list", code=0)
+        # the line about a request, which has the log rotated, is written behind the answer
+        until(lambda: cli.log.stat().st_size < LOG_BYTES)
     kept = sorted(path for path in cli.log.parent.iterdir() if path.name.startswith("backend.log"))
     assert [path.name for path in kept] == ["backend.log", "backend.log.1", "backend.log.2", "backend.log.3"]
     assert cli.log.stat().st_size < LOG_BYTES

@@ -19,8 +19,11 @@ def test_an_id_holds_until_the_next() -> None:
     assert [id_ for _, id_, _ in events(b"id: d-4\nevent: ping\ndata: 1\n\nevent: ping\ndata: 2\n\n")] == ["d-4", "d-4"]
 
 
-def test_comments_and_unknown_fields_and_events_are_passed_over() -> None:
-    assert events(b": hello\nretry: 3\nevent: news\ndata: x\n\nevent:ping\ndata:1\n\n") == [(EventName.PING, "", b"1")]
+def test_comments_and_unknown_fields_are_passed_over_and_unknown_events_told() -> None:
+    assert events(b": hello\nretry: 3\nevent: news\ndata: x\n\nevent:ping\ndata:1\n\n") == [
+        (EventName("news"), "", b"x"),
+        (EventName.PING, "", b"1"),
+    ]
 
 
 def test_carriage_returns_belong_to_the_line_end() -> None:

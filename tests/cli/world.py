@@ -6,7 +6,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,14 @@ class Cli:
         """Stop the backend if one runs, and remove its socket's folder."""
         self("backend", "stop")
         shutil.rmtree(self.runtime, ignore_errors=True)
+
+
+def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait for what nothing tells of, such as a line in a file; fails when it does not come."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.01)
 
 
 def serve(cli: Cli, *words: str) -> tuple[subprocess.Popen[str], Json]:

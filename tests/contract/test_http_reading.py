@@ -140,7 +140,7 @@ def test_a_head_that_is_too_large_is_told_so(shared: BackendProcess, size: int) 
         problem = json.loads(body)
         assert "65536 bytes" in problem["detail"]
         assert f"x-request-id: {problem['request_id']}".encode() in status
-        assert problem["request_id"] in shared.errors.read_text()
+        assert shared.logged(problem["request_id"])
 
 
 def test_a_snapshot_keeps_what_ended_until_it_is_pruned(shared: BackendProcess) -> None:
@@ -163,7 +163,5 @@ def test_every_answer_carries_a_request_id_that_the_log_knows(shared: BackendPro
     good = shared.http.get("/v1/repos?why=test")
     bad = shared.http.get("/v1/tasks/none")
     assert refused(bad, 404)["request_id"] == bad.headers["x-request-id"]
-    lines = [json.loads(line) for line in shared.errors.read_text().splitlines()]
-    logged = {line.get("request_id"): line for line in lines}
-    assert logged[good.headers["x-request-id"]]["message"] == "GET /v1/repos?why=test"
-    assert logged[bad.headers["x-request-id"]]["status"] == 404
+    assert shared.logged(good.headers["x-request-id"])["message"] == "GET /v1/repos?why=test"
+    assert shared.logged(bad.headers["x-request-id"])["status"] == 404

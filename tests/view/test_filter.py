@@ -130,9 +130,9 @@ def test_any_text_is_a_filter(query: str, task: TaskSummary) -> None:
     ("query", "said"),
     [
         ("foo:bar", "foo: is no field, and looked for as it stands; fields are status, repo, agent, branch, id, is"),
-        ("status:bogus", "no status is called bogus; there are needs, queued, name"),
-        ("status:failed,ready", "no status is called failed,ready"),
-        ("!status:bogus", "no status is called bogus"),
+        ("status:bogus", "this version knows no status bogus; there are needs, queued, name"),
+        ("status:failed,ready", "this version knows no status failed,ready"),
+        ("!status:bogus", "this version knows no status bogus"),
         ("is:read", "is: is made for is:unread"),
         ("login -importer", "to leave tasks out, write !importer"),
         ("not importer", "to leave tasks out, write !importer"),

@@ -1,0 +1,114 @@
+"""The outbox of another version, or a damaged one: what can be read is done, the rest is kept, and it is said."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from foundry_tui.client.creations import Creation, CreationState
+from foundry_tui.client.outbox import KeptCommand, Outbox
+from foundry_tui.contract.requests import CreateTask
+from tests.client.test_creations import App, with_app
+from tests.client.transport import until
+
+REQUEST = CreateTask(repo="/repo", prompt="Mend it", task_id="task-1", session_id="session-1")
+NEWER: dict[str, Any] = {
+    "version": 7,
+    "commands": {
+        "promote:task-9": {"action": "promote", "task_id": "task-9", "options": {"to": "main"}},
+        "run:task-9": {"action": "run", "task_id": "task-9"},
+        "_restore:task-9": {"action": "_restore", "task_id": "task-9", "options": {}},
+        "kill:task-8": {"action": "kill", "task_id": "task-8", "options": {"softly": True}},
+        "archive:task-7": {"action": "archive", "task_id": "task-7", "options": {"force": [1]}},
+    },
+    "creations": {
+        "task-5": {"request": {"repo": "/r", "prompt": "with more", "mood": "good"}, "state": "pending", "since": 1},
+        "task-6": {"request": {"repo": "/r", "prompt": "elsewhere"}, "state": "delegated", "since": 1},
+    },
+    "drafts": {"/other": {"repo": "/other", "prompt": "half a thought of a newer version", "images": [1]}},
+    "letters": {"a": "what no part is for here"},
+}
+"""What another version may have written, with actions, fields, states and parts that are not ours."""
+
+
+def kept(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(path.read_bytes())
+    return document
+
+
+def test_what_another_version_kept_stops_nothing_and_is_kept_and_said(tmp_path: Path) -> None:
+    keep = tmp_path / "outbox.json"
+    ours = Outbox(keep)
+    ours.put_creation(Creation(request=REQUEST, state=CreationState.PENDING, since=1))
+    ours.put("/repo", CreateTask(repo="/repo", prompt="half a thought"))
+    ours.write(ours.take())
+    mixed = {**kept(keep), **{part: NEWER[part] for part in ("version", "letters", "commands")}}
+    for part in ("creations", "drafts"):
+        mixed[part] = {**mixed[part], **NEWER[part]}
+    keep.write_text(json.dumps(mixed))
+
+    async def test(app: App) -> None:
+        await until(lambda: "task-1" in app.store.tasks)
+        await until(lambda: any(problem.action == "keep" for problem in app.problems))
+        (said,) = [problem.message for problem in app.problems if problem.action == "keep"]
+        assert "9 things" in said
+        assert str(keep) in said
+        draft = app.commands.drafts.get("/repo")
+        assert draft is not None
+        assert draft.prompt == "half a thought"
+        app.commands.drafts.put("/new", CreateTask(repo="/new", prompt="another"))
+
+    with_app(test, keep=keep)
+    after = kept(keep)
+    for part in ("commands", "letters", "version"):
+        assert after[part] == NEWER[part]
+    for part in ("creations", "drafts"):
+        assert NEWER[part].items() <= after[part].items()
+    assert "task-1" not in after["creations"]
+    assert set(after["drafts"]) == {"/other", "/repo", "/new"}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"7",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"creations": 3}',
+        b'{"drafts": []}',
+        b"\0" * 4096,
+    ],
+)
+def test_what_is_no_outbox_is_put_aside_and_said(tmp_path: Path, document: bytes) -> None:
+    keep = tmp_path / "outbox.json"
+    for turn in range(2):
+        keep.write_bytes(document)
+
+        async def test(app: App) -> None:
+            await until(lambda: any(problem.action == "keep" for problem in app.problems))
+            app.commands.drafts.put("/repo", REQUEST)
+
+        with_app(test, keep=keep)
+        aside = tmp_path / f"outbox.json.damaged{turn or ''}"
+        assert aside.read_bytes() == document
+        assert b"Mend it" in keep.read_bytes()
+
+
+def test_a_path_that_is_no_text_spoils_nothing_of_another_version(tmp_path: Path) -> None:
+    keep = tmp_path / "outbox.json"
+    keep.write_text(json.dumps(NEWER))
+    folder = b"/caf\xe9".decode("utf-8", "surrogateescape")
+    outbox = Outbox(keep)
+    outbox.put(folder, CreateTask(repo=folder, prompt="half a thought"))
+    outbox.put_command(KeptCommand("retry", "task-1"))
+    outbox.write(outbox.take())
+    after = kept(keep)
+    assert after["letters"] == NEWER["letters"]
+    assert NEWER["creations"].items() <= after["creations"].items()
+    assert "retry:task-1" in after["commands"]
+    assert "promote:task-9" in after["commands"]
