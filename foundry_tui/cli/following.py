@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from foundry_tui.cli import problems
-from foundry_tui.cli.output import paint, printable, say_json, say_row, tell
+from foundry_tui.cli.output import for_terminal, printable, say_json, say_row, tell, write
 from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.sse import Event
 from foundry_tui.cli.stream import Back, Feed, Lost
@@ -96,8 +96,7 @@ class Live(Silent):
 
     def end(self) -> None:
         self._draw(last=True)
-        sys.stdout.write("\x1b[?25h")
-        sys.stdout.flush()
+        write(b"\x1b[?25h")
 
     def _draw(self, *, last: bool = False) -> None:
         if self._task is None:
@@ -106,8 +105,7 @@ class Live(Silent):
 
         lines = stage_lines(self._task, int(time.time() * 1000), None if last else self._frame)
         back = f"\x1b[{self._drawn}A" if self._drawn else "\x1b[?25l"
-        sys.stdout.write(back + "".join(f"\r\x1b[2K{line}\n" for line in lines) + "\x1b[0J")
-        sys.stdout.flush()
+        write(back.encode() + b"".join(b"\r\x1b[2K" + for_terminal(f"{line}\n") for line in lines) + b"\x1b[0J")
         self._drawn = len(lines)
 
 
@@ -241,4 +239,4 @@ def explain(code: int, task: TaskDetail | None, task_id: str, goal: TaskStatus |
         tell(f"foundry: the task stopped{where}: {printable(error.message) if error is not None else 'error'}")
         tell(f"  see more: foundry logs {task_id} · go on from there: foundry retry {task_id}")
     elif code == problems.FAILED and task is not None:
-        tell(f"foundry: the task is {paint(standing(task.status))}, so {goal} will not come")
+        tell(f"foundry: the task is {standing(task.status)}, so {goal} will not come")

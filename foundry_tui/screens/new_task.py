@@ -40,6 +40,7 @@ from foundry_tui.view.new_task import (
     provider_remark,
     remarks_of,
     taken_branches,
+    title_remark,
 )
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.completion import Completion
@@ -183,6 +184,7 @@ class NewTaskScreen(FoundryDialog[None]):
         remarks = {
             "repo": place.remark if values["repo"] or self._tried else Remark(place.remark.text),
             "prompt": prompt_remark(values["prompt"]) if self._tried else NOTHING,
+            "title": title_remark(values["title"]),
             "branch": branch_remark(values["branch"], taken_branches(place.repo, branches, store.tasks.values())),
             "base_branch": base_remark(values["base_branch"], branches),
             "agent": agent_remark(values["agent"], known_agents(self._tasks())),

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+from foundry_tui.contract.control_characters import first_control
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.records import Repo, TaskSummary
 from foundry_tui.contract.requests import CreateTask
@@ -79,6 +80,12 @@ def is_url(text: str) -> bool:
 def prompt_remark(prompt: str) -> Remark:
     """An empty prompt cannot be created."""
     return NOTHING if prompt.strip() else Remark("say what the agent should do", bad=True)
+
+
+def title_remark(title: str) -> Remark:
+    """A title is one line without control characters."""
+    found = first_control(title)
+    return Remark(f"cannot contain {found}, a control character", bad=True) if found is not None else NOTHING
 
 
 def branch_remark(branch: str, existing: Collection[str]) -> Remark:

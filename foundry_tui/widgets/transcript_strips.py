@@ -15,11 +15,12 @@ from rich.text import Text
 from rich.theme import Theme
 from textual.strip import Strip
 
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.records import PermissionBody, PlanBody, ToolCallBody, TranscriptKind
 from foundry_tui.view.cells import fit
 from foundry_tui.view.diffs import DiffMark, counts, edit_lines
 from foundry_tui.view.transcript import Body, Entry, Standing, blocks
-from foundry_tui.widgets.text_lines import segments_of
+from foundry_tui.widgets.text_lines import segments_of, visible
 
 FOLDED_OUTPUT = 4
 """Lines of a tool's output, and of a thought, that are shown while entries are folded."""
@@ -162,7 +163,7 @@ class Drawer:
         return [[first if not place else Segment("  "), *line] for place, line in enumerate(lines or [[]])]
 
     def _render_markdown(self, block: str) -> tuple[tuple[Segment, ...], ...]:
-        width = self.width - 2
+        width, block = self.width - 2, harmless(block.expandtabs(4), lines=True)
         if _is_plain(block):
             return tuple(tuple(line) for line in self._wrap(Text(block.replace("\n", " "), self.palette.text), width))
         document = _Markdown(block, code_theme=self._code_theme, hyperlinks=False)
@@ -255,7 +256,7 @@ class Drawer:
         return self._hung(f"{rule} ", self.palette.dim, self._wrap(Text(text, self.palette.dim), self.width - 3))
 
     def _wrap(self, text: Text, width: int) -> list[list[Segment]]:
-        width = max(1, width)
+        width, text = max(1, width), visible(text)
         if "\n" not in text.plain and "\t" not in text.plain and cell_len(text.plain) <= width:
             return [segments_of(text)]
         text.expand_tabs(4)
@@ -303,7 +304,7 @@ def _is_plain(block: str) -> bool:
 
 def _flat(text: str) -> str:
     """A line of code with its tabs as spaces and its control characters made visible."""
-    return "".join(character if character.isprintable() else "�" for character in text.expandtabs(4))
+    return harmless(text.expandtabs(4))
 
 
 def _is_blank(line: list[Segment]) -> bool:
