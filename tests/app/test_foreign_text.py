@@ -58,7 +58,7 @@ def poisoned(value: Any, name: str = "") -> Any:
 def written(app: FoundryApp) -> list[str]:
     """What the driver is handed for the picture of now, whole, line by line of what is in it."""
     screen = app.screen
-    app.console.size = screen.size  # type: ignore[assignment]
+    app.console.size = screen.size
     update = screen._compositor.render_full_update()
     return update.render_segments(app.console).split("\x1b[0m")
 
