@@ -50,14 +50,15 @@ def paint(text: str, *names: str) -> str:
     return f"{''.join(_BEGIN[name] for name in names)}{text}{_END}"
 
 
-def for_terminal(text: str) -> bytes:
+def for_terminal(text: str, *, colours: bool = True) -> bytes:
     """Lines as a terminal gets them: control characters marked, our own colours put in, in what its locale has."""
     shown = harmless(text, lines=True)
+    painted = _COLOURS if colours else dict.fromkeys(_COLOURS)
     if is_utf8():
-        return shown.translate(_COLOURS).encode("utf-8", "backslashreplace")
+        return shown.translate(painted).encode("utf-8", "backslashreplace")
     from foundry_tui.view.ascii_stand_ins import STAND_INS
 
-    return shown.translate(STAND_INS).translate(_COLOURS).encode("ascii", "backslashreplace")
+    return shown.translate(STAND_INS).translate(painted).encode("ascii", "backslashreplace")
 
 
 class ReaderGoneError(Exception):
@@ -86,7 +87,7 @@ def tell(text: str) -> None:
     """A line on standard error, beside what the command is asked for."""
     sys.stderr.flush()
     with suppress(OSError, ValueError):
-        sys.stderr.buffer.write(for_terminal(f"{text}\n"))
+        sys.stderr.buffer.write(for_terminal(f"{text}\n", colours=sys.stderr.isatty()))
         sys.stderr.buffer.flush()
 
 

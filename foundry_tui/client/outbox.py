@@ -23,7 +23,7 @@ if sys.platform != "win32":
 
 
 class KeptCommand(Struct, frozen=True):
-    """A command on a task: the name of its method, the task, and its other arguments."""
+    """A command on a task: the name of its method, the task (of an answer: the question), its other arguments."""
 
     action: str
     task_id: str
