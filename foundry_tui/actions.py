@@ -223,10 +223,30 @@ _TASK_SCREEN: Sequence[Action] = (
             _K,
             why_not=why_no_answer(place),
             applies=offers(place),
-            footer=1,
+            footer=1 if place <= 4 else 0,
             label_of=option_name(place),
         )
-        for place in range(1, 5)
+        for place in range(1, 10)
+    ),
+    Action(
+        "question_down",
+        "ctrl+d",
+        "more of it",
+        "What of the agent's question stands below what is seen.",
+        "Session",
+        _K,
+        why_not=why_no_answer(0),
+        applies=offers(0),
+    ),
+    Action(
+        "question_up",
+        "ctrl+u",
+        "less of it",
+        "What of the agent's question stands above what is seen.",
+        "Session",
+        _K,
+        why_not=why_no_answer(0),
+        applies=offers(0),
     ),
     Action(
         "new_session",

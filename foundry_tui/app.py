@@ -33,6 +33,7 @@ from foundry_tui.view.glyphs import Glyphs, glyph_set
 from foundry_tui.view.keys import key_label
 from foundry_tui.view.news import NewsDesk
 from foundry_tui.widgets.bars import ActionBar
+from foundry_tui.widgets.control_filter import CONTROL_FILTER
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -166,12 +167,12 @@ class FoundryApp(TaskActions):
         return self.theme_variables
 
     def get_line_filters(self) -> "Sequence[LineFilter]":
-        filters = super().get_line_filters()
-        if not self.options.ascii:
-            return filters
-        from foundry_tui.widgets.ascii_filter import AsciiFilter
+        filters = [*super().get_line_filters(), CONTROL_FILTER]
+        if self.options.ascii:
+            from foundry_tui.widgets.ascii_filter import ASCII_FILTER
 
-        return [*filters, AsciiFilter()]
+            filters.append(ASCII_FILTER)
+        return filters
 
     def get_default_screen(self) -> Screen[Any]:
         screen = TasksScreen()

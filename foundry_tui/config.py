@@ -81,7 +81,7 @@ class App(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[app]`: how the app looks and tells."""
 
     theme: Text | None = None
-    ascii: bool = False
+    ascii: bool | None = None
     notifications: bool = True
     bell: bool = True
     terminal_notifications: bool = True
@@ -164,7 +164,7 @@ KEYS: tuple[Key, ...] = (
     Key("app", "theme", "FOUNDRY_THEME", '"foundry-dark"',
         "Colour theme, by its name in the palette."),
     Key("app", "ascii", "FOUNDRY_ASCII", "true",
-        "Draw with plain ASCII characters."),
+        "Draw with plain ASCII characters. Absent: where the locale is not UTF-8."),
     Key("app", "notifications", "FOUNDRY_NOTIFICATIONS", "false",
         "Tell of tasks out of view when they become ready, fail or ask."),
     Key("app", "bell", "FOUNDRY_BELL", "false",

@@ -102,31 +102,43 @@ class _Telling:
 
     async def tell(self) -> None:
         steps = [*self._script.steps, Step(message=self._script.reply)]
-        share = self._script.ms / 1000 / len(steps)
-        reply = self._script.reply
+        share = self._script.ms / 1000 / sum(step.ms is None for step in steps)
+        end, denied = 0.0, False
         for number, step in enumerate(steps):
-            begin, end = number * share, (number + 1) * share
+            begin, end = end, end + (share if step.ms is None else step.ms / 1000)
             if number == len(steps) // 2 and self._script.permission is not None:
-                begin = self._script.ms / 2000
+                begin = max(begin, self._script.ms / 2000)
                 await self._reach(begin)
-                if await self._ask(self._script.permission) == "deny":
-                    reply = f"Understood, I did not do it. {self._script.reply}"
+                denied = not await self._ask("permission", Step(permission=self._script.permission))
             await self._tell_plan(number, len(steps))
-            if number == len(steps) - 1:
-                step = Step(message=reply)
-            await self._tell_step(f"step-{number}", number, step, begin, end)
+            if number == len(steps) - 1 and denied:
+                step = Step(message=f"Understood, I did not do it. {self._script.reply}")
+            if step.permission is not None:
+                await self._reach(end)
+                denied = not await self._ask(f"permission-{number}", step)
+            else:
+                await self._tell_step(f"step-{number}", number, step, begin, end)
         await self._tell_plan(len(steps), len(steps))
 
     async def _reach(self, seconds: float) -> None:
         """Wait until the turn is so old."""
         await anyio.sleep_until(self._start + seconds)
 
-    async def _ask(self, title: str) -> str | None:
-        """The time that a person takes for the answer is none of the turn's."""
+    async def _ask(self, key: str, step: Step) -> bool:
+        """Whether it is allowed. The time that a person takes for the answer is none of the turn's."""
         asked = anyio.current_time()
-        answer = await self._turn.ask("permission", Question(title=title, options=OPTIONS))
+        options = OPTIONS if step.options is None else step.options
+        question = Question(
+            title=step.permission or "",
+            options=options,
+            tool_kind=None if step.kind == "other" else step.kind,
+            text=step.text or step.content or None,
+            edits=step.all_edits,
+            paths=step.paths,
+        )
+        answer = await self._turn.ask(key, question)
         self._start += anyio.current_time() - asked
-        return answer
+        return not any(option.option_id == answer and option.kind.startswith("reject") for option in options)
 
     async def _tell_step(self, key: str, number: int, step: Step, begin: float, end: float) -> None:
         if step.thought is not None:
@@ -161,8 +173,10 @@ class _Telling:
                 "title": step.tool or "",
                 "kind": step.kind,
                 "status": status,
-                "content": step.content if done else "",
-                "edits": [{"path": edit.path, "old": edit.old, "new": edit.new} for edit in step.edits] if done else [],
+                "content": (step.text or step.content) if done else "",
+                "edits": [{"path": edit.path, "old": edit.old, "new": edit.new} for edit in step.all_edits]
+                if done
+                else [],
             },
         )
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from foundry_tui.contract.codec import decode
-from foundry_tui.contract.records import FileEdit
+from foundry_tui.contract.records import FileEdit, PermissionOption
 
 SCRIPT_VARIABLE = "FOUNDRY_DEMO_SCRIPT"
 DEFAULT_MS = 20
@@ -45,23 +45,43 @@ class CallScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing that the agent does in a turn: exactly one of `thought`, `plan`, `tool` and `message`."""
+    """One thing that the agent does in a turn: exactly one of `thought`, `plan`, `tool`, `message` and `permission`.
+
+    `ms` is how long it takes; steps without share the turn's time. `text` (or `content`) and `edit` or `edits` belong
+    to what a tool did and to what a permission is asked for; `paths` and `options` to a permission alone.
+    """
 
     thought: str | None = None
     plan: tuple[str, ...] | None = None
     tool: str | None = None
     message: str | None = None
+    permission: str | None = None
+    ms: int | None = None
     kind: str = "other"
+    text: str | None = None
     content: str = ""
+    edit: FileEdit | None = None
     edits: tuple[FileEdit, ...] = ()
+    paths: tuple[str, ...] = ()
+    options: tuple[PermissionOption, ...] | None = None
 
     def __post_init__(self) -> None:
-        if sum(each is not None for each in (self.thought, self.plan, self.tool, self.message)) != 1:
-            raise ValueError("a step is exactly one of thought, plan, tool and message")
+        if sum(each is not None for each in (self.thought, self.plan, self.tool, self.message, self.permission)) != 1:
+            raise ValueError("a step is exactly one of thought, plan, tool, message and permission")
+        if self.ms is not None and not 0 <= self.ms <= 86_400_000:
+            raise ValueError("ms must be between 0 and a day")
+        if self.options is not None and not self.options:
+            raise ValueError("a permission needs an option")
+
+    @property
+    def all_edits(self) -> tuple[FileEdit, ...]:
+        return self.edits if self.edit is None else (self.edit, *self.edits)
 
 
 class TurnScript(CallScript, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a turn goes: its steps, spread over `ms`, then the reply; half-way it may ask for permission."""
+    """How a turn goes: its steps, spread over `ms` and what they take themselves, then the reply; half-way it may ask
+    for permission.
+    """
 
     reply: str = "Done."
     permission: str | None = None

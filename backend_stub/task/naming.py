@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from anyascii import anyascii
 
+from foundry_tui.contract.control_characters import first_control
 from foundry_tui.contract.requests import CHOSEN_TITLE_LIMIT
 
 TITLE_LIMIT = 72
@@ -299,8 +300,10 @@ def check_branch(name: str) -> str | None:
 def check_title(title: str) -> str | None:
     """What is wrong with a title that a person chose, or None.
 
-    It is kept as it came; whoever shows it makes one line of it, and spaces of control characters.
+    It is kept as it came.
     """
+    if found := first_control(title):
+        return f"A title cannot contain line breaks, tabs or control characters; this one has {found}."
     if not _INVISIBLE.sub("", title).strip():
         return "A title cannot be blank."
     if len(title) > CHOSEN_TITLE_LIMIT:

@@ -18,6 +18,7 @@ from foundry_tui.app import FoundryApp, Options
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.early import EarlySnapshot
 from foundry_tui.cli.late import LateClient, import_client
+from foundry_tui.cli.locale import is_utf8
 from foundry_tui.cli.repositories import is_repository
 from foundry_tui.client.connection import Target
 from foundry_tui.client.store import Store
@@ -99,7 +100,7 @@ def options(settings: config.Settings, repo: str | None) -> Options:
     app, plain = settings.app, Options()
     return Options(
         theme=app.theme or plain.theme,
-        ascii=app.ascii,
+        ascii=not is_utf8() if app.ascii is None else app.ascii,
         keymap=settings.keys,
         notifications=app.notifications,
         bell=app.bell,

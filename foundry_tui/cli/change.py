@@ -9,11 +9,13 @@ from foundry_tui.cli.output import is_terminal, may_ask, printable, say, say_jso
 from foundry_tui.cli.parameters import AnswerOption, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.prompts import prompt_text
+from foundry_tui.cli.questions import open_questions
 from foundry_tui.cli.words import standing
 from foundry_tui.contract.ids import uuid7
-from foundry_tui.contract.records import Permission, PermissionState, Prompt, SessionStatus, TaskDetail
+from foundry_tui.contract.records import Permission, Prompt, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import AnswerPermission, CreatePrompt, PatchTask, ReleaseTask, RetryTask
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
+from foundry_tui.view.questions import WORDS, option_of
 from foundry_tui.wire import RefusedError, segment
 
 
@@ -71,35 +73,37 @@ def _see(given: str) -> str:
 
 @click.command()
 @task_argument
-@click.argument("option", type=AnswerOption())
+@click.argument("option", metavar="allow|always|deny|OPTION_ID", type=AnswerOption())
 @click.option("--permission", metavar="ID", help="Which request is meant; the oldest open one if absent.")
 @json_option
 @pass_context
 def answer(context: Context, task: str, option: str, permission: str | None, as_json: bool) -> None:
-    """Answer a task's agent, which asks for permission, with one of the OPTIONs that `foundry show` lists.
+    """Answer a task's agent, which asks for permission: allow, always or deny, or one of its options by its id.
 
-    What it does not ask, or no longer asks, is refused (exit 1). In a pipe: permission_id, state and answer,
-    tab-separated.
+    The words go by what an option does, whatever the agent calls it. `foundry show` prints the question whole, and
+    which options there are. What the agent does not ask, or no longer asks, is refused (exit 1). In a pipe:
+    permission_id, state and answer, tab-separated.
 
     \b
     Examples:
       foundry answer 0193a2b4 allow
-      foundry show 0193a2b4 | grep ^permission
+      foundry show 0193a2b4 | grep ^question
     """
-    open_requests = [each for each in context.task(task).permissions if each.state is PermissionState.OPEN]
+    open_requests = open_questions(context.task(task))
     asked = next((each for each in open_requests if permission in (None, each.permission_id)), None)
     if asked is None:
         raise CommandError(f"the task {task} does not ask {'that' if permission else 'anything'} now", hint=_see(task))
-    known = [each.option_id for each in asked.options]
-    if option not in known:
-        raise CommandError(f"{asked.title!r} has no option {option!r}", hint=f"there is: {', '.join(known)}")
+    chosen = option_of(asked, option)
+    if chosen is None:
+        known = ", ".join(f"{each.option_id} ({each.kind.replace('_', ' ')})" for each in asked.options)
+        why = f"has no option that means {option}" if option in WORDS else f"has no option {option!r}"
+        raise CommandError(f"{asked.title!r} {why}", hint=f"there is: {known}")
     path = f"/v1/permissions/{segment(asked.permission_id)}"
-    answered = context.link.call("POST", path, Permission, body=AnswerPermission(option_id=option))
+    answered = context.link.call("POST", path, Permission, body=AnswerPermission(option_id=chosen.option_id))
     if as_json:
         say_json(answered)
     elif is_terminal():
-        chosen = next(each.name for each in asked.options if each.option_id == option)
-        say(f"{printable(asked.title)} · {printable(chosen)}")
+        say(f"{printable(asked.title)} · {printable(chosen.name)}")
     else:
         say_row((answered.permission_id, answered.state, answered.answer))
 

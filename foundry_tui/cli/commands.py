@@ -84,7 +84,7 @@ def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 refused or failed, 2 usage, 3 no such task, 4 the task ended in error while waited "
-    "for, 5 timed out, 6 backend unreachable.",
+    "for, 5 timed out, 6 backend unreachable, 7 it asks.",
 )
 @click.option("--backend", metavar="ADDRESS", help="Another backend: unix:PATH, HOST:PORT or URL (FOUNDRY_BACKEND).")
 @click.option("--token-file", metavar="FILE", help="File with the token of a backend on TCP (FOUNDRY_TOKEN_FILE).")

@@ -4,13 +4,15 @@ import random
 import time
 
 import click
+import msgspec
 
 from foundry_tui.cli import following, problems
 from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.output import is_terminal, say, say_json, tell
-from foundry_tui.cli.parameters import Goal, json_option, pass_context, timeout_option
+from foundry_tui.cli.parameters import Goal, json_option, pass_context, through_option, timeout_option
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.prompts import check_text, prompt_text
+from foundry_tui.cli.questions import record_of
 from foundry_tui.cli.repositories import repository_of
 from foundry_tui.cli.trust import tell_of_skipped
 from foundry_tui.contract.ids import uuid7
@@ -34,6 +36,7 @@ from foundry_tui.wire import RefusedError, StrangeAnswerError, UnreachableError
 @click.option("--trust", is_flag=True, help="Trust the repository's set-up as it is now, and run it.")
 @click.option("--wait", "goal", type=Goal(), metavar="STATUS", help="Wait until this is reached or passed.")
 @click.option("--follow", is_flag=True, help="Show what happens meanwhile.")
+@through_option
 @timeout_option
 @json_option
 @click.pass_context
@@ -52,13 +55,15 @@ def create(
     trust: bool,
     goal: TaskStatus | StageName | None,
     follow: bool,
+    through: bool,
     timeout: float | None,
     as_json: bool,
 ) -> None:
     """Create a task and print its id; with --json the task whole.
 
     It returns at once. --wait waits for a status or stage (exit 4 when the task ends in error first, 5 when --timeout
-    is over), --follow shows the way there; --follow alone goes on until the task comes to rest.
+    is over, 7 when only a person can go on: the question is printed, with what answers it, in --json as `question`),
+    --follow shows the way there; --follow alone goes on until the task comes to rest, and says questions as they come.
 
     \b
     Examples:
@@ -94,10 +99,22 @@ def create(
         return
     show = following.display(as_json=as_json, follow=follow)
     left = None if until is None else max(0.001, until - time.monotonic())
-    code, last = following.follow(context.link, task.task_id, goal, show, since=0, timeout=left, reached=True)
+    code, last = following.follow(
+        context.link,
+        task.task_id,
+        goal,
+        show,
+        since=0,
+        timeout=left,
+        reached=True,
+        through_questions=through or goal is None,
+    )
     if as_json and not follow:
         # the task as it is now, with its history, which events do not repeat
-        say_json(_latest(context, task.task_id) or last or task)
+        latest = _latest(context, task.task_id) or last or task
+        say_json({**msgspec.to_builtins(latest), "question": record_of(latest)} if code == problems.ASKS else latest)
+    elif as_json and code == problems.ASKS:
+        following.say_question(last)
     following.explain(code, last, task.task_id, goal)
     ctx.exit(code)
 

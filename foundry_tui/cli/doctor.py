@@ -15,6 +15,7 @@ from msgspec import Struct
 from foundry_tui import config, daemon
 from foundry_tui.cli import sandboxes
 from foundry_tui.cli.context import Context
+from foundry_tui.cli.locale import is_utf8
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.contract.agents import SANDBOX_AGENT, find_sandbox_agent, how_to_get_an_agent, installed_agents
@@ -116,11 +117,15 @@ def _git() -> Check:
 
 def _terminal() -> Check:
     term = os.environ.get("TERM", "")
-    encoding = (sys.stdout.encoding or "").lower()
     if not term or term == "dumb":
         return Check(name="terminal", state="note", found=f"TERM is {term!r}", fix="the app needs a real terminal")
-    if "utf" not in encoding:
-        return Check(name="terminal", state="note", found=f"{term}, {encoding}", fix="draw with ASCII: foundry --ascii")
+    if not is_utf8():
+        return Check(
+            name="terminal",
+            state="note",
+            found=f"{term}, the locale is not UTF-8: drawn in ASCII",
+            fix="choose one, as LANG=C.UTF-8",
+        )
     colours = (
         "no colours (NO_COLOR)" if os.environ.get("NO_COLOR") else os.environ.get("COLORTERM", "256 colours or less")
     )

@@ -8,8 +8,9 @@ from typing import Protocol
 import msgspec
 
 from foundry_tui.cli import problems
-from foundry_tui.cli.output import paint, printable, say_json, say_row, tell
+from foundry_tui.cli.output import for_terminal, printable, say_json, say_row, tell, write
 from foundry_tui.cli.problems import CommandError, NoTaskError
+from foundry_tui.cli.questions import open_questions, record_of, told
 from foundry_tui.cli.sse import Event
 from foundry_tui.cli.stream import Back, Feed, Lost
 from foundry_tui.cli.verdict import Verdict
@@ -39,6 +40,9 @@ class Display(Protocol):
     def happened(self, event: HistoryEvent) -> None:
         """One more thing happened, in order, each told once."""
 
+    def asked(self, task: TaskDetail) -> None:
+        """The agent asks something that it did not ask before."""
+
     def beat(self) -> None:
         """Time passed."""
 
@@ -57,6 +61,8 @@ class Silent:
 
     def happened(self, event: HistoryEvent) -> None: ...
 
+    def asked(self, task: TaskDetail) -> None: ...
+
     def beat(self) -> None: ...
 
     def end(self) -> None: ...
@@ -67,6 +73,10 @@ class Lines(Silent):
 
     def happened(self, event: HistoryEvent) -> None:
         say_row((iso_time(event.at), event.kind, event_words(event)))
+
+    def asked(self, task: TaskDetail) -> None:
+        for line in told(task):
+            tell(line)
 
 
 class JsonLines(Silent):
@@ -96,8 +106,7 @@ class Live(Silent):
 
     def end(self) -> None:
         self._draw(last=True)
-        sys.stdout.write("\x1b[?25h")
-        sys.stdout.flush()
+        write(b"\x1b[?25h")
 
     def _draw(self, *, last: bool = False) -> None:
         if self._task is None:
@@ -106,8 +115,7 @@ class Live(Silent):
 
         lines = stage_lines(self._task, int(time.time() * 1000), None if last else self._frame)
         back = f"\x1b[{self._drawn}A" if self._drawn else "\x1b[?25l"
-        sys.stdout.write(back + "".join(f"\r\x1b[2K{line}\n" for line in lines) + "\x1b[0J")
-        sys.stdout.flush()
+        write(back.encode() + b"".join(b"\r\x1b[2K" + for_terminal(f"{line}\n") for line in lines) + b"\x1b[0J")
         self._drawn = len(lines)
 
 
@@ -130,6 +138,7 @@ def follow(
     timeout: float | None,
     named: str | None = None,
     reached: bool = False,
+    through_questions: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[int, TaskDetail | None]:
     """Follow until the goal is met or cannot be: the exit code, and the task as last told.
@@ -138,8 +147,8 @@ def follow(
     there is no such task or it is pruned meanwhile, `CommandError` (timed out, interrupted), and `UnreachableError`
     when the backend is not there, unless it was `reached` a moment ago.
     """
-    verdict = Verdict(goal, since=since)
-    watcher = _Watcher(verdict, show, since)
+    verdict = Verdict(goal, since=since, through_questions=through_questions)
+    watcher = _Watcher(verdict, show, since, through_questions=through_questions)
     until = None if timeout is None else clock() + timeout
     with Feed(link, [Topic(TopicKind.TASK, task_id)], reached=reached) as feed:
         try:
@@ -181,7 +190,8 @@ def follow(
 class _Watcher:
     """Shows each event and keeps the verdict; `code` is the first one there was."""
 
-    def __init__(self, verdict: Verdict, show: Display, seen: int | None) -> None:
+    def __init__(self, verdict: Verdict, show: Display, seen: int | None, *, through_questions: bool) -> None:
+        self._through_questions = through_questions
         self.task: TaskDetail | None = None
         self.code: int | None = None
         self.closes_at: float | None = None
@@ -190,6 +200,7 @@ class _Watcher:
         self._show = show
         self._seen = seen
         self._decided_by: set[EventName] = set()
+        self._asked: set[str] = set()
 
     def take(self, event: Event, clock: Callable[[], float]) -> bool:
         """Whether all is told: a commit comes as the task's event and as its history, and both are worth showing."""
@@ -208,6 +219,7 @@ class _Watcher:
             snapshot = codec.decode(event.data, TaskSnapshot)
             self.task = snapshot
             self._show.state(snapshot)
+            self._tell_questions(snapshot)
             if self._seen is None:
                 # what went before is not shown, but for the last of it: how the task stands
                 self._seen = min([snapshot.seq, *(past.seq - 1 for past in snapshot.history[-1:])])
@@ -217,11 +229,18 @@ class _Watcher:
         if event.name is EventName.TASK:
             self.task = codec.decode(event.data, TaskDetail)
             self._show.state(self.task)
+            self._tell_questions(self.task)
             return self._verdict.of_task(self.task)
         if event.name is EventName.HISTORY:
             happened = codec.decode(event.data, HistoryEvent)
             return self._verdict.of_event(happened) if self._tell(happened) else None
         return None
+
+    def _tell_questions(self, task: TaskDetail) -> None:
+        asked = {question.permission_id for question in open_questions(task)}
+        if self._through_questions and asked - self._asked:
+            self._show.asked(task)
+        self._asked = asked
 
     def _tell(self, event: HistoryEvent) -> bool:
         if self._seen is not None and event.seq <= self._seen:
@@ -229,6 +248,11 @@ class _Watcher:
         self._seen = event.seq
         self._show.happened(event)
         return True
+
+
+def say_question(task: TaskDetail | None) -> None:
+    """The last line of JSON where only a person can go on: {"event": "question", "data"}."""
+    say_json({"event": "question", "data": record_of(task) if task is not None else None}, pretty=False)
 
 
 def explain(code: int, task: TaskDetail | None, task_id: str, goal: TaskStatus | StageName | None) -> None:
@@ -243,5 +267,10 @@ def explain(code: int, task: TaskDetail | None, task_id: str, goal: TaskStatus |
         tell(f"foundry: the task stopped{where}: {printable(error.message) if error is not None else 'error'}")
         on = going_on(task) if task is not None else f"go on from there: foundry retry {task_id}"
         tell(f"  see more: foundry logs {task_id} · {on}")
+    elif code == problems.ASKS and task is not None:
+        tell("foundry: the task waits for an answer that only a person can give:")
+        for line in told(task):
+            tell(line)
+        tell("  wait through questions: --through-questions")
     elif code == problems.FAILED and task is not None:
-        tell(f"foundry: the task is {paint(standing(task.status))}, so {goal} will not come")
+        tell(f"foundry: the task is {standing(task.status)}, so {goal} will not come")

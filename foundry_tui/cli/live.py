@@ -1,6 +1,7 @@
 """The stages of a task as lines of text for a terminal, from the same steps that the app draws."""
 
 import shutil
+import sys
 
 from foundry_tui.cli.output import cut, paint, printable
 from foundry_tui.contract.records import TaskDetail
@@ -18,9 +19,14 @@ _COLOURS: dict[StepState, str] = {
 }
 
 
-def stage_lines(task: TaskDetail, now: int, frame: int | None, *, ascii_only: bool = False) -> list[str]:
-    """Headline, one line a step, and how the task stands; `frame` None is the last picture, nothing moves in it."""
-    columns = max(40, shutil.get_terminal_size().columns) - 1
+def stage_lines(
+    task: TaskDetail, now: int, frame: int | None, *, ascii_only: bool = False, whole: bool = False
+) -> list[str]:
+    """Headline, one line a step, and how the task stands; `frame` None is the last picture, nothing moves in it.
+
+    They are cut at the terminal's width, so that they can be drawn over, unless `whole`.
+    """
+    columns = sys.maxsize if whole else max(40, shutil.get_terminal_size().columns) - 1
     glyphs = glyph_set(ascii_only)
     place = printable(" · ".join(part for part in (task.repo_label, task.branch) if part))
     lines = [paint(cut(printable(title_of(task)), columns), "bold"), paint(cut(place, columns), "dim")]
@@ -30,7 +36,7 @@ def stage_lines(task: TaskDetail, now: int, frame: int | None, *, ascii_only: bo
     if task.status is TaskStatus.RUNNING:
         stands = f"{stands} {running_time(now - task.status_since)}"
     if task.needs_input:
-        stands = f"{stands} · asks for your permission: foundry show {task.task_id}"
+        stands = f"{stands} · asks you: foundry show {task.task_id}"
     if task.error is not None and task.status is TaskStatus.ERROR:
         stands = f"{stands}: {printable(task.error.message)}"
     lines.append(paint(cut(stands, columns), "red" if task.status is TaskStatus.ERROR else "bold"))

@@ -3,17 +3,21 @@
 import errno
 import os
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 from foundry_tui.cli import problems
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
+    import click
+
     from foundry_tui.wire import RefusedError
 
 
 def main() -> int:
     """Run the command line; the exit code of contract.md."""
+    sys.excepthook = _tell_crash
     try:
         if not _streams():
             return _say("standard output is closed, and this has something to print", "", problems.FAILED)
@@ -94,13 +98,9 @@ def _command() -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.UsageError as error:
-        with suppress(OSError):
-            error.show()
-        return problems.USAGE
+        return _wrong_words(error, problems.USAGE)
     except click.ClickException as error:
-        with suppress(OSError):
-            error.show()
-        return problems.FAILED
+        return _wrong_words(error, problems.FAILED)
     except (click.Abort, KeyboardInterrupt):
         return problems.INTERRUPTED
     except SystemExit:
@@ -126,13 +126,32 @@ def _refused(refused: "RefusedError") -> int:
 
 
 def _say(message: str, hint: str, exit_code: int) -> int:
-    from foundry_tui.cli.output import printable
+    from foundry_tui.cli.output import tell
 
-    with suppress(OSError):
-        print(f"foundry: {printable(message, lines=True)}", file=sys.stderr)
-        if hint:
-            print(f"  {printable(hint)}", file=sys.stderr)
+    tell(f"foundry: {message}")
+    if hint:
+        tell(f"  {hint}")
     return exit_code
+
+
+def _wrong_words(error: "click.ClickException", exit_code: int) -> int:
+    """Show what click says of the words that were given, which may be anything."""
+    import io
+
+    from foundry_tui.cli.output import tell
+
+    said = io.StringIO()
+    error.show(said)
+    tell(said.getvalue().rstrip("\n"))
+    return exit_code
+
+
+def _tell_crash(kind: type[BaseException], error: BaseException, trace: "TracebackType | None") -> None:
+    from traceback import format_exception
+
+    from foundry_tui.cli.output import tell
+
+    tell("".join(format_exception(kind, error, trace)).rstrip("\n"))
 
 
 if __name__ == "__main__":

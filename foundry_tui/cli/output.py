@@ -1,4 +1,8 @@
-"""What commands print: JSON, tables on a terminal, tab-separated lines in a pipe. Texts never carry control codes."""
+"""What commands print: JSON, tables on a terminal, tab-separated lines in a pipe.
+
+Nothing but our own colours moves a terminal, whatever is printed on it: `say`, `tell` and `say_json` see to that. In a
+pipe JSON and patches are exact.
+"""
 
 import os
 import re
@@ -8,13 +12,20 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_CONTROL_BUT_NEWLINE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]+")
+from foundry_tui.cli.locale import is_utf8
+from foundry_tui.contract.control_characters import harmless
+
+_JSON_CONTROL = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters that JSON may have raw."""
 
 NARROWEST = 12
 """Cells that a column of a table keeps when it gives way."""
 
 _PAINTS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
+# Unicode keeps these from being characters: they stand for our colours until the text around them is made harmless.
+_BEGIN = {name: chr(0xFDD0 + place) for place, name in enumerate(_PAINTS)}
+_END = "\ufdef"
+_COLOURS = {ord(_END): "\x1b[0m", **{ord(_BEGIN[name]): f"\x1b[{code}m" for name, code in _PAINTS.items()}}
 
 
 def is_terminal() -> bool:
@@ -28,15 +39,26 @@ def may_ask() -> bool:
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    """The text with tabs, newlines and control codes made spaces; `lines` keeps the newlines."""
-    return (_CONTROL_BUT_NEWLINE if lines else _CONTROL).sub(" ", text)
+    """The text with tabs and newlines made spaces, and control characters visible marks; `lines` keeps the newlines."""
+    return harmless(text, lines=lines)
 
 
 def paint(text: str, *names: str) -> str:
-    """The text in colours, where standard output is a terminal that wants them."""
+    """The text in colours, where standard output is a terminal that wants them; to be printed with `say`."""
     if not names or not is_terminal() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
-    return f"\x1b[{';'.join(_PAINTS[name] for name in names)}m{text}\x1b[0m"
+    return f"{''.join(_BEGIN[name] for name in names)}{text}{_END}"
+
+
+def for_terminal(text: str, *, colours: bool = True) -> bytes:
+    """Lines as a terminal gets them: control characters marked, our own colours put in, in what its locale has."""
+    shown = harmless(text, lines=True)
+    painted = _COLOURS if colours else dict.fromkeys(_COLOURS)
+    if is_utf8():
+        return shown.translate(painted).encode("utf-8", "backslashreplace")
+    from foundry_tui.view.ascii_stand_ins import STAND_INS
+
+    return shown.translate(STAND_INS).translate(painted).encode("ascii", "backslashreplace")
 
 
 def write(data: bytes) -> None:
@@ -47,14 +69,17 @@ def write(data: bytes) -> None:
 
 
 def say(text: str = "") -> None:
-    """A line on standard output."""
-    write(f"{text}\n".encode("utf-8", "backslashreplace"))
+    """A line on standard output; several, where the text has newlines."""
+    line = f"{text}\n"
+    write(for_terminal(line) if is_terminal() else line.encode("utf-8", "backslashreplace"))
 
 
 def tell(text: str) -> None:
     """A line on standard error, beside what the command is asked for."""
-    with suppress(OSError):
-        print(printable(text, lines=True), file=sys.stderr, flush=True)
+    sys.stderr.flush()
+    with suppress(OSError, ValueError):
+        sys.stderr.buffer.write(for_terminal(f"{text}\n", colours=sys.stderr.isatty()))
+        sys.stderr.buffer.flush()
 
 
 def say_json(document: bytes | object, *, pretty: bool | None = None) -> None:
@@ -64,6 +89,9 @@ def say_json(document: bytes | object, *, pretty: bool | None = None) -> None:
     data = document if isinstance(document, bytes) else msgspec.json.encode(document)
     if is_terminal() if pretty is None else pretty:
         data = msgspec.json.format(data)
+    if is_terminal():
+        text = _JSON_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", data.decode("utf-8", "replace"))
+        data = text.encode() if is_utf8() else text.encode("ascii", "backslashreplace")
     write(data + b"\n")
 
 

@@ -99,6 +99,10 @@ class AnswerOption(click.ParamType[str]):
 
 task_argument = click.argument("task", metavar="ID", type=TaskRef())
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+through_option = click.option(
+    "--through-questions", "through", is_flag=True, help="Wait on while the agent asks a person (else exit 7)."
+)
+
 timeout_option = click.option(
     "--timeout",
     type=Duration(),

@@ -7,8 +7,10 @@ import click
 from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, table
 from foundry_tui.cli.parameters import json_option, pass_context, task_argument
+from foundry_tui.cli.questions import answering, open_questions, told
 from foundry_tui.contract.records import Permission, PermissionState, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import TasksSnapshot
+from foundry_tui.view.questions import lines_of
 
 SHORT_ID = 8
 
@@ -113,8 +115,8 @@ def show(context: Context, task: str, as_json: bool) -> None:
             say_row(row)
 
 
-def _facts(task: TaskDetail) -> list[tuple[str, object]]:
-    rows: list[tuple[str, object]] = [
+def _facts(task: TaskDetail) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = [
         ("task_id", task.task_id),
         ("status", task.status),
         ("title", task.title),
@@ -137,6 +139,13 @@ def _facts(task: TaskDetail) -> list[tuple[str, object]]:
     if task.error is not None:
         rows.append(("error", f"{task.error.kind}: {task.error.message}"))
     rows += [(f"permission.{ask.permission_id}", f"{ask.state} {ask.title}{_options(ask)}") for ask in task.permissions]
+    for number, question in enumerate(open_questions(task)):
+        rows += [(f"question.{question.permission_id}", f"{line} {text}") for line, text in lines_of(question)]
+        commands = answering(task.task_id, question, first=not number)
+        rows += [
+            (f"answer.{question.permission_id}", command, option.kind, option.name)
+            for command, option in zip(commands, question.options, strict=True)
+        ]
     rows += [("leftover", f"{left.what}: {left.why}") for left in task.leftovers]
     return rows
 
@@ -145,7 +154,7 @@ def _card(task: TaskDetail) -> None:
     from foundry_tui.cli.live import stage_lines
     from foundry_tui.view.labels import SESSION_WORDS
 
-    for line in stage_lines(task, int(time.time() * 1000), None):
+    for line in stage_lines(task, int(time.time() * 1000), None, whole=True):
         say(line)
     say()
     facts = [
@@ -160,15 +169,14 @@ def _card(task: TaskDetail) -> None:
             say(f"{paint(f'{name:<9}', 'dim')}{printable(value)}")
     for session in task.sessions:
         say(f"{paint('session  ', 'dim')}{printable(session.name)} · {SESSION_WORDS[session.status]}")
-    open_requests = [ask for ask in task.permissions if ask.state is PermissionState.OPEN]
-    for ask in open_requests:
-        say(f"{paint('asks     ', 'yellow')}{printable(ask.title)}{printable(_options(ask))}")
-        which = f" --permission {printable(ask.permission_id)}" if ask is not open_requests[0] else ""
-        say(f"         foundry answer {task.task_id} OPTION{which}")
+    if task.error is not None:
+        say(f"{paint('error    ', 'red')}{printable(task.error.message, lines=True)}")
+    for line in told(task):
+        say(line)
     for left in task.leftovers:
         say(f"{paint('left     ', 'yellow')}{printable(left.what)}: {printable(left.why)}")
     say()
-    say(printable(task.prompt, lines=True))
+    say(printable(task.prompt.expandtabs(4), lines=True))
 
 
 def _options(ask: Permission) -> str:

@@ -31,7 +31,11 @@ class Verdict:
     to rest: idle, archived or killed, or in error.
     """
 
-    def __init__(self, goal: TaskStatus | StageName | None, *, since: int | None) -> None:
+    def __init__(
+        self, goal: TaskStatus | StageName | None, *, since: int | None, through_questions: bool = False
+    ) -> None:
+        """Unless `through_questions`, a question that waits for a person ends the waiting."""
+        self._through_questions = through_questions
         self._goal = STATUS_OF_STAGE[goal] if isinstance(goal, StageName) else goal
         self._since = since
         """Seq behind which history counts; None: the first snapshot's own, so that the past does not."""
@@ -49,7 +53,10 @@ class Verdict:
         """The same for the task as it stands."""
         if self._passed(task):
             return problems.DONE
-        return self._of_status(task.status)
+        code = self._of_status(task.status)
+        if code is not None or self._through_questions or self._goal in ENDED | RELEASING or task.status in RELEASING:
+            return code
+        return problems.ASKS if task.needs_input else None
 
     def of_event(self, event: HistoryEvent) -> int | None:
         """The same for one thing that happened."""

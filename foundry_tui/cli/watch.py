@@ -2,9 +2,9 @@
 
 import click
 
-from foundry_tui.cli import following
+from foundry_tui.cli import following, problems
 from foundry_tui.cli.context import Context
-from foundry_tui.cli.parameters import Goal, json_option, pass_context, task_argument, timeout_option
+from foundry_tui.cli.parameters import Goal, json_option, pass_context, task_argument, through_option, timeout_option
 from foundry_tui.contract.status import StageName, TaskStatus
 
 
@@ -17,6 +17,7 @@ from foundry_tui.contract.status import StageName, TaskStatus
     metavar="STATUS|STAGE",
     help="End once this is reached or passed (error first: exit 4).",
 )
+@through_option
 @timeout_option
 @json_option
 @click.pass_context
@@ -26,13 +27,18 @@ def watch(
     ctx: click.Context,
     task: str,
     goal: TaskStatus | StageName | None,
+    through: bool,
     timeout: float | None,
     as_json: bool,
 ) -> None:
     """Follow a task. Without --for it ends when the task comes to rest: idle, archived or killed, or in error (exit 4).
 
+    With --for it also ends, with exit 7, when only a person can go on: the question is printed then, and what answers
+    it; --through-questions waits on.
+
     On a terminal it draws the stages as they go; in a pipe it prints one line an event (time, kind, words,
-    tab-separated); with --json one object an event: {"event", "id", "data"}. Ctrl+c leaves the task running.
+    tab-separated); with --json one object an event: {"event", "id", "data"}, a
+    question that ended it last. Ctrl+c leaves the task running.
 
     \b
     Examples:
@@ -42,6 +48,17 @@ def watch(
     """
     task_id = context.task_id(task)
     show = following.display(as_json=as_json, follow=True)
-    code, last = following.follow(context.link, task_id, goal, show, since=None, timeout=timeout, named=task)
+    code, last = following.follow(
+        context.link,
+        task_id,
+        goal,
+        show,
+        since=None,
+        timeout=timeout,
+        named=task,
+        through_questions=through or goal is None,
+    )
+    if code == problems.ASKS and as_json:
+        following.say_question(last)
     following.explain(code, last, task_id, goal)
     ctx.exit(code)

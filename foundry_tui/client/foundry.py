@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -245,7 +245,8 @@ class Foundry:
         async def answer() -> None:
             await self.api.answer(permission_id, request)
 
-        self._command("answer", answer, None, done=frozenset({409}))
+        done, keep = frozenset({409}), {"option_id": option_id}
+        self._command("answer", answer, None, done=done, patience=math.inf, keep=keep, subject=permission_id)
 
     async def branches(self, repo_id: str) -> Sequence[str]:
         return (await self.api.branches(repo_id)).branches
@@ -284,21 +285,25 @@ class Foundry:
         done: frozenset[int] = frozenset(),
         patience: float = PATIENCE,
         failed: Callable[[], None] | None = None,
-        keep: dict[str, bool | str] | None = None,
+        keep: Mapping[str, bool | str] | None = None,
+        subject: str | None = None,
     ) -> None:
-        """`keep`: it outlives the app until it is answered or told to have failed; its arguments beside the task."""
-        kept = None if keep is None or task_id is None else KeptCommand(action, task_id, keep)
-        again = False
+        """`keep`: it outlives the app until it is answered or told to have failed; its arguments beside the task, or
+        beside the `subject` where it is about no task: a refusal of that is told also in a later run of the app."""
+        about, again = subject or task_id, False
+        kept = None if keep is None or about is None else KeptCommand(action, about, dict(keep))
         if kept is not None:
             # Asked for in an earlier run of the app, it may be done; on a task that is gone nothing is left to do.
-            again, done = kept.key in self.outbox.commands, done | {404}
+            again, done = subject is None and kept.key in self.outbox.commands, done | {404}
             self.outbox.put_command(kept)
 
         async def job() -> None:
             delivered = False
             if await self._is_real(task_id, session_id):
                 try:
-                    await self._courier.deliver(call, done=done, patience=patience, maybe_done=again)
+                    await self._courier.deliver(
+                        call, done=done, patience=patience, maybe_done=again and subject is None
+                    )
                     delivered = True
                 except (ApiProblem, Unreachable) as error:
                     self._report(action, error, task_id, session_id)

@@ -30,7 +30,7 @@ KEPT_ACTIONS = frozenset({"retry", "archive", "kill", "prune", "rename", "answer
 
 
 class KeptCommand(Struct, frozen=True):
-    """A command on a task: the name of its method, the task, and its other arguments."""
+    """A command on a task: the name of its method, the task (of an answer: the question), its other arguments."""
 
     action: str
     task_id: str

@@ -81,6 +81,12 @@ class SessionActions(AheadScreen[None]):
     def action_next_session(self) -> None:
         self._step_session(1)
 
+    def action_question_down(self) -> None:
+        self.query_one(PermissionRequest).action_scroll(1)
+
+    def action_question_up(self) -> None:
+        self.query_one(PermissionRequest).action_scroll(-1)
+
     def action_answer_1(self) -> None:
         self.query_one(PermissionRequest).answer(0)
 
@@ -92,3 +98,18 @@ class SessionActions(AheadScreen[None]):
 
     def action_answer_4(self) -> None:
         self.query_one(PermissionRequest).answer(3)
+
+    def action_answer_5(self) -> None:
+        self.query_one(PermissionRequest).answer(4)
+
+    def action_answer_6(self) -> None:
+        self.query_one(PermissionRequest).answer(5)
+
+    def action_answer_7(self) -> None:
+        self.query_one(PermissionRequest).answer(6)
+
+    def action_answer_8(self) -> None:
+        self.query_one(PermissionRequest).answer(7)
+
+    def action_answer_9(self) -> None:
+        self.query_one(PermissionRequest).answer(8)

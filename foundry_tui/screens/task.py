@@ -324,7 +324,8 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
             elsewhere = next((s.name for s in task.sessions if s.session_id == first.session_id), "another session")
         had_focus = self._request.has_focus
         leave = self.key_of("back") if self._composer.has_focus else ""
-        self._request.show(first, more=max(0, len(asked) - 1), session=elsewhere, first=leave)
+        keys = (self.key_of("question_down"), self.key_of("question_up"))
+        self._request.show(first, more=max(0, len(asked) - 1), session=elsewhere, first=leave, keys=keys)
         if had_focus and first is None:
             self.set_focus(None)
 

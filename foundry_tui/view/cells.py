@@ -2,14 +2,12 @@
 
 from rich.cells import cell_len, set_cell_size
 
-_CONTROL = dict.fromkeys((*range(32), *range(127, 160), 8232, 8233), " ")
-# Marks that turn the direction of writing would reorder the rest of the row.
-_CONTROL.update(dict.fromkeys((0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)), ""))
+from foundry_tui.contract.control_characters import harmless
 
 
 def plain(text: str) -> str:
-    """The text with control characters as spaces, so that it stays on its line."""
-    return text if text.isprintable() else text.translate(_CONTROL)
+    """The text on one line, with marks in place of control characters."""
+    return harmless(text)
 
 
 def fit(text: str, width: int, ellipsis: str = "…") -> str:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from foundry_tui.contract.codec import encode
+from foundry_tui.contract.control_characters import first_control
 from foundry_tui.contract.problems import LARGEST_BODY, Problem
 from foundry_tui.contract.records import Repo, TaskSummary
 from foundry_tui.contract.requests import CHOSEN_TITLE_LIMIT, CreateTask
@@ -87,10 +88,13 @@ def prompt_remark(prompt: str, *, tried: bool) -> Remark:
 
 
 def title_remark(title: str) -> Remark:
-    """A title is one line that a list has room for."""
-    if len(title) <= CHOSEN_TITLE_LIMIT:
-        return NOTHING
-    return Remark(f"too long: it has {len(title):,} characters, and the limit is {CHOSEN_TITLE_LIMIT}", bad=True)
+    """A title is one line that a list has room for, without control characters."""
+    found = first_control(title)
+    if found is not None:
+        return Remark(f"cannot contain {found}, a control character", bad=True)
+    if len(title) > CHOSEN_TITLE_LIMIT:
+        return Remark(f"too long: it has {len(title):,} characters, and the limit is {CHOSEN_TITLE_LIMIT}", bad=True)
+    return NOTHING
 
 
 def branch_remark(branch: str, existing: Collection[str]) -> Remark:

@@ -6,30 +6,7 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-_DRAWN = {
-    "-": "─━╌┄═╴╶–—‐⸺▔",
-    "_": "▁▂",
-    "|": "│┃║╎┆▌▐█▋▊▍▎▏▕▉▇▆▅▄▃",
-    "+": "╭╮╰╯┌┐└┘├┤┬┴┼┏┓┗┛╔╗╚╝╞╡╪▛▜▙▟▗▖▝▘✓✔",
-    "=": "≡▀▰",
-    "~": "…∴↻◐",
-    ".": "·◌○▱",
-    "o": "●",
-    "x": "✗☓☒☑◆",
-    "*": "•",
-    "!": "⊘",
-    '"': "“”„",
-    "'": "‘’",
-    ">": "→▸▶❯›▹",
-    "<": "←◀‹",
-    "^": "↑▲",
-    "v": "↓▼▾",
-    "?": "�",
-}
-"""What stands for the characters that the app and Textual's widgets draw with; each is one cell wide."""
-
-STAND_INS = {ord(drawn): ascii_ for ascii_, all_drawn in _DRAWN.items() for drawn in all_drawn}
-"""The same as `str.translate` takes it."""
+from foundry_tui.view.ascii_stand_ins import STAND_INS
 
 
 class AsciiFilter(LineFilter):
@@ -42,3 +19,7 @@ class AsciiFilter(LineFilter):
         for segment in segments:
             text, style, control = segment
             yield segment if text.isascii() else Segment(text.translate(STAND_INS), style, control)
+
+
+ASCII_FILTER = AsciiFilter()
+"""The one there is: lines remember what a filter made of them by the filter."""

@@ -11,6 +11,7 @@ from foundry_tui.view.cells import plain
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.labels import UNSENT, glyph_of, state_text, title_of
+from foundry_tui.view.questions import Line, lines_of
 from foundry_tui.view.rows import Role, state_role
 from foundry_tui.view.stepper import failure, steps
 from foundry_tui.widgets.stepper import Stepper
@@ -21,6 +22,17 @@ _STYLE = {
     Role.WORKING: "$text-working",
     Role.PROVISIONING: "$text-primary",
     Role.READY: "$text-success",
+}
+
+
+_ASKED = {
+    Line.PATH: "$text-accent",
+    Line.TEXT: "$foreground",
+    Line.FILE: "$text-faint",
+    Line.HUNK: "$text-accent",
+    Line.ADDED: "$text-success",
+    Line.REMOVED: "$text-error",
+    Line.CONTEXT: "$foreground",
 }
 
 
@@ -98,6 +110,7 @@ class Peek(VerticalScroll, can_focus=False):
             for permission in task.permissions:
                 if permission.state is PermissionState.OPEN:
                     parts.append((f"\n{self._glyphs.asks} {plain(permission.title)}\n", "bold $text-warning"))
+                    parts += [(f"  {plain(text)}\n", _ASKED[line]) for line, text in lines_of(permission)]
                     choices = ", ".join(option.name for option in permission.options)
                     parts.append((f"  {plain(choices)}\n", "$text-faint"))
         parts.append(("\n", ""))

@@ -1,7 +1,12 @@
-"""The agent's question, answered where it is asked: a digit, a click, or the arrows and enter."""
+"""The agent's question: all that it asks, and its options, answered where it is asked.
+
+A digit, a click, or the arrows and enter answer. What does not fit scrolls, with keys and wheel, and says so.
+"""
 
 from typing import ClassVar
 
+from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
@@ -9,11 +14,19 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
-from foundry_tui.contract.records import Permission
+from foundry_tui.contract.records import Permission, PermissionOption
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.widgets.drawn import Drawn
-from foundry_tui.widgets.text_lines import spread, strip_of, wrapped
+from foundry_tui.widgets.text_lines import joined, segments_of, spread, strip_of, wrapped
 from foundry_tui.widgets.tones import tone
+from foundry_tui.widgets.transcript_strips import Drawer, palette_of
+
+DIGITS = 9
+"""Options that a key answers with; more are reached with the arrows, or clicked."""
+LEAST = 6
+"""Rows that a question may take on any screen, however low that is."""
+AROUND = 12
+"""Rows of the screen that are left to what stands around it."""
 
 
 class PermissionRequest(Drawn, can_focus=True):
@@ -22,6 +35,8 @@ class PermissionRequest(Drawn, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,up", "choose(-1)", "before", show=False),
         Binding("right,down", "choose(1)", "next", show=False),
+        Binding("pageup", "scroll(-1)", "page up", show=False),
+        Binding("pagedown,space", "scroll(1)", "page down", show=False),
         Binding("enter", "answer_chosen", "answer", show=False),
     ]
 
@@ -35,30 +50,46 @@ class PermissionRequest(Drawn, can_focus=True):
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._ascii = ascii_only
         self._glyphs = glyph_set(ascii_only)
         self._permission: Permission | None = None
         self._more = 0
         self._session = ""
         self._first = ""
+        self._keys = ("", "")
         self._chosen = 0
-        self._places: list[tuple[int, int, int]] = []
+        self._top = 0
+        self._places: list[tuple[int, int, int, int]] = []
+        self._content_key: tuple[Permission, int, str] | None = None
+        self._content: list[list[Segment]] = []
 
     @property
     def permission(self) -> Permission | None:
         """The request that is shown."""
         return self._permission
 
-    def show(self, permission: Permission | None, *, more: int = 0, session: str = "", first: str = "") -> None:
+    def show(
+        self,
+        permission: Permission | None,
+        *,
+        more: int = 0,
+        session: str = "",
+        first: str = "",
+        keys: tuple[str, str] = ("", ""),
+    ) -> None:
         """Show a request, or none; `more` wait behind it, `session` names the session if it is not the visible one.
-        `first` is the key that gives the digits back to it, while they are written elsewhere.
+        `first` is the key that gives the digits back to it, while they are written elsewhere. `keys` scroll it, down
+        and up.
         """
-        if (permission, more, session, first) == (self._permission, self._more, self._session, self._first):
+        state = (permission, more, session, first, keys)
+        if state == (self._permission, self._more, self._session, self._first, self._keys):
             return
-        self._first = first
         if permission is None or self._permission is None or permission.permission_id != self._permission.permission_id:
-            self._chosen = 0
-        self._permission, self._more, self._session = permission, more, session
+            self._chosen = self._top = 0
+        self._permission, self._more, self._session, self._first, self._keys = state
         self.refresh(layout=True)
+
+    # What is chosen and seen.
 
     def action_choose(self, direction: int) -> None:
         if self._permission is not None and self._permission.options:
@@ -76,50 +107,153 @@ class PermissionRequest(Drawn, can_focus=True):
         self.post_message(self.Answered(permission.permission_id, permission.options[place].option_id))
         return True
 
+    def action_scroll(self, pages: int) -> None:
+        self.scroll_question(pages * max(1, self._shape(self.size.width, self.size.height)[0] - 1))
+
+    def scroll_question(self, lines: int) -> None:
+        """Show what stands so many lines further down."""
+        shown, _ = self._shape(self.size.width, self.size.height)
+        top = max(0, min(self._top + lines, len(self._lines(self.size.width)) - shown))
+        if top != self._top:
+            self._top = top
+            self.refresh()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.scroll_question(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.scroll_question(-3)
+
     def on_click(self, event: events.Click) -> None:
-        if event.y == self.size.height - 1:
-            for start, end, place in self._places:
-                if start <= event.x < end:
-                    self.answer(place)
+        for row, start, end, place in self._places:
+            if event.y == row and start <= event.x < end:
+                self.answer(place)
+
+    # How it is drawn: the question, a line about the rest of it, the options.
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return len(self._titles(width)) + 1 if self._permission is not None else 0
+        if self._permission is None:
+            return 0
+        question, options = len(self._lines(width)), len(self._options(width))
+        most = max(LEAST, min(viewport.height * 3 // 5, viewport.height - AROUND))
+        return min(most, question + options + bool(self._foot_of(width)))
 
-    def _titles(self, width: int) -> list[Text]:
+    def _shape(self, width: int, height: int) -> tuple[int, int]:
+        """Rows for the question and for the options; a row between them is left if something does not fit."""
+        question, options = len(self._lines(width)), len(self._options(width))
+        foot = bool(self._foot_of(width))
+        if question + options + foot <= height:
+            return question, options
+        room = max(2, height - 1)
+        for_options = min(options, max(room // 2, room - question))
+        return min(question, room - for_options), for_options
+
+    def _lines(self, width: int) -> list[list[Segment]]:
+        """The question whole, title first."""
         permission = self._permission
         if permission is None:
             return []
-        return wrapped(Text(permission.title, tone(self, "permission--title")), max(10, width - 24))[:4]
+        key = (permission, width, self.app.theme)
+        if key != self._content_key:
+            drawer = Drawer(max(10, width - 3), palette_of(self, self._ascii), unfolded=True)
+            title = wrapped(Text(permission.title, tone(self, "permission--title")), max(10, width - 24))
+            self._content = [*(segments_of(line) for line in title), *drawer.asked(permission)]
+            self._content_key = key
+        return self._content
 
-    def render_line(self, y: int) -> Strip:
-        width, base = self.size.width, self.base
+    def _options(self, width: int) -> list[tuple[Text, int | None]]:
+        """The rows of the options: all on one (its place is None), or each on as many of its own as it needs."""
         permission = self._permission
         if permission is None:
+            return []
+        if sum(len(self._label(place, option)) + 2 for place, option in enumerate(permission.options)) + 3 <= width:
+            return [(Text(), None)]
+        rows: list[tuple[Text, int | None]] = []
+        for place, option in enumerate(permission.options):
+            style = self._style(place, option)
+            lines = wrapped(Text(option.name.strip() or option.option_id), max(10, width - 8))
+            for number, line in enumerate(lines):
+                lead = str(place + 1) if place < DIGITS else " "
+                rows.append((Text(f" {' ' if number else lead} {line.plain} ", style), place))
+        return rows
+
+    def _label(self, place: int, option: PermissionOption) -> str:
+        return f" {place + 1} {option.name} " if place < DIGITS else f" {option.name} "
+
+    def _style(self, place: int, option: PermissionOption) -> Style:
+        style = tone(self, "permission--reject" if option.kind.startswith("reject") else "permission--allow")
+        return style + tone(self, "permission--chosen") if place == self._chosen and self.has_focus else style
+
+    def _foot_of(self, width: int) -> str:
+        """What is said above options that stand on rows of their own."""
+        own_rows = self._permission is not None and self._options(width)[0][1] is not None
+        return f"{self._first}, then the digit" if self._first and own_rows else ""
+
+    def render_line(self, y: int) -> Strip:
+        width, height, base = self.size.width, self.size.height, self.base
+        if self._permission is None:
             return Strip.blank(width, base)
-        titles = self._titles(width)
-        dim = tone(self, "permission--dim")
-        if y >= len(titles):
-            return strip_of(self._options(permission), width, base)
-        mark = tone(self, "permission--title")
-        line = Text.assemble((f" {self._glyphs.asks if not y else ' '} ", mark), titles[y])
-        if y:
-            return strip_of(line, width, base)
+        lines, options = self._lines(width), self._options(width)
+        question, shown = self._shape(width, height)
+        self._top = max(0, min(self._top, len(lines) - question))
+        if y < question:
+            return self._question_row(lines, self._top + y, width)
+        foot = question + shown < height
+        if foot and y == question:
+            return strip_of(self._foot(len(lines), question, len(options) - shown, width), width, base)
+        row = y - question - foot
+        if row == 0:
+            self._places = []
+        if options[0][1] is None:
+            return strip_of(self._one_row(self._permission, y), width, base) if not row else Strip.blank(width, base)
+        chosen = next(number for number, (_, place) in enumerate(options) if place == self._chosen)
+        first = max(0, min(chosen - shown // 2, len(options) - shown))
+        if not first <= first + row < len(options):
+            return Strip.blank(width, base)
+        text, place = options[first + row]
+        if place is not None:
+            self._places.append((y, 0, width, place))
+        lead = self._glyphs.cursor if place == self._chosen and self.has_focus else " "
+        return strip_of(Text.assemble(f"  {lead}", text), width, base)
+
+    def _question_row(self, lines: list[list[Segment]], line: int, width: int) -> Strip:
+        mark = Segment(f" {self._glyphs.asks if not line else ' '} ", tone(self, "permission--title"))
+        row = Strip([mark, *lines[line]]).apply_style(self.base).adjust_cell_length(width, self.base)
+        if line:
+            return row
         who = f"in {self._session} " if self._session else "the agent asks "
         if self._more:
             who = f"{who}{self._glyphs.separator} {self._more} more "
-        return strip_of(spread(line, Text(who, dim), width), width, base)
+        title = Text.assemble((f" {self._glyphs.asks} ", tone(self, "permission--title")))
+        for text, style, _ in lines[0]:
+            title.append(text, style)
+        return strip_of(spread(title, Text(who, tone(self, "permission--dim")), width), width, self.base)
 
-    def _options(self, permission: Permission) -> Text:
+    def _foot(self, lines: int, shown: int, hidden_options: int, width: int) -> Text:
+        """Which part of the question is seen, and how to see the rest."""
+        down, up = self._keys
+        dim, loud = tone(self, "permission--dim"), tone(self, "permission--more")
+        below = lines - self._top - shown
+        told: list[Text] = []
+        if below > 0:
+            told.append(Text(f"{below} more line{'s' * (below != 1)}: {down}", loud))
+        if shown < lines:
+            place = f"{self._top + 1}-{self._top + shown} of {lines}"
+            told.append(Text(place if below > 0 else f"{place}, {up} goes back", dim))
+        if hidden_options > 0:
+            told.append(Text(f"{hidden_options} more rows of answers: tab, arrows", loud))
+        if self._first:
+            told.append(Text(f"{self._first}, then the digit", dim))
+        return Text.assemble("   ", joined(told, f" {self._glyphs.separator} ", dim))
+
+    def _one_row(self, permission: Permission, y: int) -> Text:
         text = Text("   ")
-        self._places = []
         for place, option in enumerate(permission.options):
             start = text.cell_len
-            name = "permission--reject" if option.kind.startswith("reject") else "permission--allow"
-            style = tone(self, name)
-            if place == self._chosen and self.has_focus:
-                style += tone(self, "permission--chosen")
-            text.append(f" {place + 1} {option.name} ", style)
-            self._places.append((start, text.cell_len, place))
+            text.append(self._label(place, option), self._style(place, option))
+            self._places.append((y, start, text.cell_len, place))
             text.append("  ")
         if self._first:
             text.append(f"{self._first}, then the digit", tone(self, "permission--dim"))

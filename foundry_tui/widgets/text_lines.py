@@ -8,11 +8,29 @@ from rich.style import Style
 from rich.text import Text
 from textual.strip import Strip
 
+from foundry_tui.contract.control_characters import harmless
+
 _CONSOLE = Console(quiet=True, color_system="truecolor", force_terminal=True, width=1000)
+
+
+def visible(text: Text) -> Text:
+    """The text with marks in place of control characters, each as wide as it is shown; itself if it has none.
+
+    Newlines stay, and tabs where they are expanded later.
+    """
+    plain = text.plain
+    if plain.isprintable():
+        return text
+    clean = "\t".join(harmless(part, lines=True) for part in plain.split("\t"))
+    if clean != plain:
+        text = text.copy()
+        text.plain = clean
+    return text
 
 
 def strip_of(text: Text, width: int, base: Style) -> Strip:
     """One line of exactly `width` cells, cut with an ellipsis if the text is longer."""
+    text = visible(text)
     if text.cell_len > width:
         text = text.copy()
         text.truncate(width, overflow="ellipsis")
@@ -29,11 +47,12 @@ def segments_of(text: Text) -> list[Segment]:
 
 def wrapped(text: Text, width: int) -> list[Text]:
     """The text on as many lines of `width` cells as it takes."""
-    return list(text.wrap(_CONSOLE, max(1, width), overflow="fold", tab_size=4))
+    return list(visible(text).wrap(_CONSOLE, max(1, width), overflow="fold", tab_size=4))
 
 
 def spread(left: Text, right: Text, width: int) -> Text:
     """Two texts at the two ends of a line; the left one is cut if they do not fit."""
+    left, right = visible(left), visible(right)
     room = width - right.cell_len - 1
     if room < 8:
         return left

@@ -44,6 +44,7 @@ _NAMES: dict[str, str] = {
     "permission--allow": "bold text-success on success 30",
     "permission--chosen": "underline",
     "permission--dim": "text-faint",
+    "permission--more": "bold text-warning",
     "permission--reject": "bold text-error on error 30",
     "permission--title": "bold foreground",
     "session-tabs--active": "bold foreground on background",

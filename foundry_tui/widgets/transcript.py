@@ -16,8 +16,7 @@ from foundry_tui.view.transcript import (
     prompts_by_item,
 )
 from foundry_tui.widgets.lines import Lines
-from foundry_tui.widgets.tones import tone
-from foundry_tui.widgets.transcript_strips import Drawer, Palette
+from foundry_tui.widgets.transcript_strips import Drawer, Palette, palette_of
 
 REMEMBERED = 1024
 """Drawn items that are kept; the others are drawn again when they come into sight."""
@@ -243,17 +242,4 @@ class Transcript(Lines):
         return strips[inside] if inside < len(strips) else Strip.blank(self.lines_width)
 
     def _palette(self) -> Palette:
-        return Palette(
-            text=tone(self, "transcript--text"),
-            dim=tone(self, "transcript--dim"),
-            accent=tone(self, "transcript--accent"),
-            prompt=tone(self, "transcript--prompt"),
-            added=tone(self, "transcript--added"),
-            removed=tone(self, "transcript--removed"),
-            success=tone(self, "transcript--success"),
-            warning=tone(self, "transcript--warning"),
-            failure=tone(self, "transcript--failure"),
-            code=tone(self, "transcript--code"),
-            dark=self.app.current_theme.dark,
-            ascii=self._ascii,
-        )
+        return palette_of(self, self._ascii)

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 from msgspec import Struct
-from rich.cells import cell_len
+from rich.cells import cell_len, chop_cells
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import CodeBlock, Heading, Markdown, MarkdownElement
 from rich.segment import Segment
@@ -14,18 +14,25 @@ from rich.syntax import Syntax
 from rich.text import Text
 from rich.theme import Theme
 from textual.strip import Strip
+from textual.widget import Widget
 
-from foundry_tui.contract.records import PermissionBody, PlanBody, ToolCallBody, TranscriptKind
+from foundry_tui.contract.control_characters import harmless
+from foundry_tui.contract.records import FileEdit, PermissionBody, PlanBody, ToolCallBody, TranscriptKind
 from foundry_tui.view.cells import fit
-from foundry_tui.view.diffs import DiffMark, counts, edit_lines
+from foundry_tui.view.diffs import DiffLine, DiffMark, counts, edit_lines
 from foundry_tui.view.glyphs import UNKNOWN
+from foundry_tui.view.questions import Asked, paths_of, text_of
 from foundry_tui.view.transcript import Body, Entry, Standing, blocks
-from foundry_tui.widgets.text_lines import segments_of
+from foundry_tui.widgets.text_lines import segments_of, visible
+from foundry_tui.widgets.tones import tone
 
 FOLDED_OUTPUT = 4
 """Lines of a tool's output, and of a thought, that are shown while entries are folded."""
 FOLDED_DIFF = 16
 """Lines of one file's diff that are shown while entries are folded."""
+
+DIFF_GUTTER = 7
+"""Cells of a diff's line before its text: number and mark."""
 
 
 class Palette(Struct, frozen=True, kw_only=True):
@@ -43,6 +50,24 @@ class Palette(Struct, frozen=True, kw_only=True):
     code: Style
     dark: bool
     ascii: bool
+
+
+def palette_of(widget: Widget, ascii_only: bool) -> Palette:
+    """The palette of the app's theme."""
+    return Palette(
+        text=tone(widget, "transcript--text"),
+        dim=tone(widget, "transcript--dim"),
+        accent=tone(widget, "transcript--accent"),
+        prompt=tone(widget, "transcript--prompt"),
+        added=tone(widget, "transcript--added"),
+        removed=tone(widget, "transcript--removed"),
+        success=tone(widget, "transcript--success"),
+        warning=tone(widget, "transcript--warning"),
+        failure=tone(widget, "transcript--failure"),
+        code=tone(widget, "transcript--code"),
+        dark=widget.app.current_theme.dark,
+        ascii=ascii_only,
+    )
 
 
 class Marks(Struct, frozen=True):
@@ -167,7 +192,7 @@ class Drawer:
         return [[first if not place else Segment("  "), *line] for place, line in enumerate(lines or [[]])]
 
     def _render_markdown(self, block: str) -> tuple[tuple[Segment, ...], ...]:
-        width = self.width - 2
+        width, block = self.width - 2, harmless(block.expandtabs(4), lines=True)
         if _is_plain(block):
             return tuple(tuple(line) for line in self._wrap(Text(block.replace("\n", " "), self.palette.text), width))
         document = _Markdown(block, code_theme=self._code_theme, hyperlinks=False)
@@ -205,18 +230,38 @@ class Drawer:
             lines += self._hung(
                 "  │ " if not palette.ascii else "  | ", palette.dim, self._fold(shown, FOLDED_OUTPUT), True
             )
+        return lines + self._edits(diffs)
+
+    def _edits(self, diffs: Sequence[tuple[FileEdit, list[DiffLine]]], *, whole: bool = False) -> list[list[Segment]]:
+        """Diffs, their lines cut at the width, or `whole` on as many rows as they need."""
+        palette, width = self.palette, self.width - 4
+        lines: list[list[Segment]] = []
         for edit, diff in diffs:
             heading = Text(edit.path, palette.dim)
             if edit.old is None:
                 heading.append("  new file", palette.success)
             lines += self._hung("    ", palette.dim, self._wrap(heading, self.width - 4))
-            drawn = [
-                self.diff_line(line.mark, line.text, line.number, self.width - 4)
-                for line in diff
-                if line.mark is not DiffMark.HUNK
-            ]
+            drawn: list[list[Segment]] = []
+            for line in diff:
+                if line.mark is not DiffMark.HUNK:
+                    first, *rest = (chop_cells(_flat(line.text), width - DIFF_GUTTER) or [""]) if whole else [line.text]
+                    drawn.append(self.diff_line(line.mark, first, line.number, width))
+                    drawn += [self.diff_line(line.mark, part, None, width) for part in rest]
             lines += self._hung("    ", palette.dim, self._fold(drawn, FOLDED_DIFF))
         return lines
+
+    def asked(self, asked: Asked) -> list[list[Segment]]:
+        """What a question asks beside its title: places, what would be run or done, changes as diffs."""
+        palette = self.palette
+        lines: list[list[Segment]] = []
+        for path in paths_of(asked):
+            lines += self._hung("  at ", palette.dim, self._wrap(Text(path, palette.accent), self.width - 5))
+        if text := text_of(asked):
+            shown = self._wrap(Text(text, palette.text), self.width - 4)
+            lines += self._hung(
+                "  │ " if not palette.ascii else "  | ", palette.dim, self._fold(shown, FOLDED_OUTPUT), True
+            )
+        return lines + self._edits([(edit, edit_lines(edit.old, edit.new)) for edit in asked.edits], whole=True)
 
     def diff_line(self, mark: DiffMark, text: str, number: int | None, width: int) -> list[Segment]:
         """One line of a diff in `width` cells: padded, or cut with an ellipsis."""
@@ -253,14 +298,16 @@ class Drawer:
         text = Text.assemble((body.title, palette.text + Style(bold=True)))
         if entry.note:
             text.append(f"  → {entry.note}" if not palette.ascii else f"  -> {entry.note}", style)
-        return self._hung(f"{self._marks.ask} ", palette.warning, self._wrap(text, self.width - 2))
+        lines = self._hung(f"{self._marks.ask} ", palette.warning, self._wrap(text, self.width - 2))
+        # An open one stands whole where it is answered.
+        return lines if entry.standing is Standing.WAITING else lines + self.asked(body)
 
     def _notice(self, text: str) -> list[list[Segment]]:
         rule = self._marks.rule * 2
         return self._hung(f"{rule} ", self.palette.dim, self._wrap(Text(text, self.palette.dim), self.width - 3))
 
     def _wrap(self, text: Text, width: int) -> list[list[Segment]]:
-        width = max(1, width)
+        width, text = max(1, width), visible(text)
         if "\n" not in text.plain and "\t" not in text.plain and cell_len(text.plain) <= width:
             return [segments_of(text)]
         text.expand_tabs(4)
@@ -308,7 +355,7 @@ def _is_plain(block: str) -> bool:
 
 def _flat(text: str) -> str:
     """A line of code with its tabs as spaces and its control characters made visible."""
-    return "".join(character if character.isprintable() else "�" for character in text.expandtabs(4))
+    return harmless(text.expandtabs(4))
 
 
 def _is_blank(line: list[Segment]) -> bool:

@@ -349,7 +349,7 @@ def test_what_no_file_system_can_hold_is_refused() -> None:
         "a\u2028b",
         "x" * CHOSEN_TITLE_LIMIT,
         "$(id)",
-        "a\nb\t\x1b[31m\x85\x00c",
+        "שלום\u200f \u202eabc",
     ],
 )
 def test_a_title_is_kept_as_it_came(title: str) -> None:
@@ -361,3 +361,8 @@ def test_a_wrong_title_is_refused_in_words(title: str) -> None:
     message = check_title(title)
     assert message is not None
     assert message[0].isupper()
+
+
+@pytest.mark.parametrize("control", ["\n", "\t", "\x00", "\x1b[31m", "\x7f", "\x85", "\x9b2J"])
+def test_a_title_with_a_control_character_is_refused(control: str) -> None:
+    assert f"U+{ord(control[0]):04X}" in (check_title(f"a{control}b") or "")

@@ -11,8 +11,8 @@ from foundry_tui.cli.tasks import short_ids
 from foundry_tui.cli.units import launchd_plist, systemd_unit
 
 
-def test_texts_lose_what_would_move_a_terminal() -> None:
-    assert output.printable("a\tb\nc\x1b[31md\u2028e\x9bf") == "a b c [31md e f"
+def test_what_would_move_a_terminal_is_marked() -> None:
+    assert output.printable("a\tb\nc\x1b[31md\u2028e\x9bf\u202eg") == "a b c␛[31md e�f�g"
     assert output.printable("a\nb\tc", lines=True) == "a\nb c"
     assert output.printable("naïve 日本 🚀") == "naïve 日本 🚀"
 

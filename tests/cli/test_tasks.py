@@ -101,7 +101,7 @@ def test_a_legal_branch_is_kept_literally(shared: Cli) -> None:
 
 
 def test_list_in_a_pipe_has_no_header_the_whole_id_first_and_one_raw_status(shared: Cli) -> None:
-    task = shared.create("title\twith\ttabs", "--title", "tab\there")
+    task = shared.create("a prompt", "--agent", "tab\there")
     rows = shared("list", code=0).rows
     row = next(row for row in rows if row[0] == task["task_id"])
     assert row[1] == "idle"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.backend.process import BackendProcess
+from tests.backend.process import BackendProcess, Json
 from tests.contract.checks import STAGES, failed_start, only
 
 CALLS = {*STAGES, "destroy_sandbox", "release_sandbox", "turn", "attach"}
@@ -264,3 +264,35 @@ def test_what_a_turn_edits_is_the_task_s_diff_and_its_sandbox_a_folder(backend: 
     backend.post(f"/v1/tasks/{task['task_id']}/kill")
     backend.wait_task(task["task_id"], "killed")
     assert not folder.exists()
+
+
+def test_a_turn_asks_in_its_steps_with_all_that_a_person_has_to_judge(backend: BackendProcess) -> None:
+    edit = {"path": "app.py", "old": "a\n", "new": "b\n"}
+    options = [{"option_id": "x1", "name": "Go", "kind": "allow_once"}]
+    steps = [
+        {"tool": "Look", "text": "seen", "edit": {"path": "new.py", "new": "n\n"}, "ms": 10},
+        {"permission": "Run it?", "kind": "execute", "text": "make a\nmake b", "paths": ["/srv"], "ms": 10},
+        {"permission": "Edit it?", "edits": [edit], "options": options},
+    ]
+    backend.set_script({"default": {"turn": {"ms": 20, "steps": steps}}})
+    task_id = backend.create()["task_id"]
+
+    def asked_now() -> Json:
+        task = backend.wait_task(task_id, lambda task: any(each["state"] == "open" for each in task["permissions"]))
+        (question,) = (each for each in task["permissions"] if each["state"] == "open")
+        return dict(question)
+
+    first = asked_now()
+    assert (first["tool_kind"], first["text"], first["paths"]) == ("execute", "make a\nmake b", ["/srv"])
+    backend.http.post(f"/v1/permissions/{first['permission_id']}", json={"option_id": "deny"})
+    second = asked_now()
+    assert (second["title"], second["edits"], second["options"]) == ("Edit it?", [edit], options)
+    assert second["permission_id"] != first["permission_id"]
+    backend.http.post(f"/v1/permissions/{second['permission_id']}", json={"option_id": "x1"})
+    task = backend.wait_task(task_id, "idle")
+    items = backend.http.get(f"/v1/sessions/{task['sessions'][0]['session_id']}").json()["transcript"]
+    tool = next(item["body"] for item in items if item["kind"] == "tool_call")
+    assert (tool["content"], tool["edits"][0]["path"]) == ("seen", "new.py")
+    asked = [item["body"] for item in items if item["kind"] == "permission"]
+    assert [body["title"] for body in asked] == ["Run it?", "Edit it?"]
+    assert asked[0]["text"] == "make a\nmake b"

@@ -64,8 +64,8 @@ def test_fit_gives_exactly_the_cells_asked_for(text: str, width: int) -> None:
     assert cell_len(fit(text, width)) == width
 
 
-def test_what_a_terminal_would_obey_is_taken_out() -> None:
-    assert plain("a\x1b]0;evil\x07b\nc\u202ed") == "a ]0;evil b cd"
+def test_what_a_terminal_would_obey_is_marked() -> None:
+    assert plain("a\x1b]0;evil\x07b\nc\u202ed\u200e") == "a␛]0;evil␇b c�d"
 
 
 @pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])

@@ -1,0 +1,39 @@
+"""The characters that a terminal obeys, or that reorder what stands around them, instead of being shown.
+
+These are the controls of ASCII and ISO 6429 (C0, DEL, C1), the separators of lines and paragraphs, the overrides,
+embeddings and isolates of the direction of writing, and halves of surrogate pairs, which no terminal can be sent.
+"""
+
+import re
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_MARKED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_SPACES = "\t\n\v\f\r\x85\u2028\u2029"
+
+_STAND_INS: dict[int, str] = {
+    **dict.fromkeys((*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xD800, 0xE000)), "�"),
+    **{code: chr(0x2400 + code) for code in range(32)},
+    0x7F: "␡",
+    # Ordinary in texts that run from right to left, and without a width.
+    **dict.fromkeys((0x061C, 0x200E, 0x200F), ""),
+    **dict.fromkeys(map(ord, _SPACES), " "),
+}
+"""What is shown instead; each is one cell wide, but for the three that are left out."""
+
+_LINE_STAND_INS = {code: stand_in for code, stand_in in _STAND_INS.items() if code != ord("\n")}
+
+
+def first_control(text: str) -> str | None:
+    """The first control character proper (C0, DEL, C1), as `U+001B`, or None: a title must not have one."""
+    found = _CONTROL.search(text)
+    return f"U+{ord(found[0]):04X}" if found is not None else None
+
+
+def harmless(text: str, *, lines: bool = False) -> str:
+    """The text with visible marks in place of control characters, and spaces where they are white space.
+
+    `lines` keeps newlines. A text that has none comes back as it is.
+    """
+    if text.isprintable() or _MARKED.search(text) is None:
+        return text
+    return text.replace("\r\n", "\n").translate(_LINE_STAND_INS if lines else _STAND_INS)

@@ -1,0 +1,69 @@
+"""A question's content as lines: what would be run or done, where, and the changes it would make, all of it."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+from foundry_tui.contract.records import Permission, PermissionBody, PermissionOption, Question
+from foundry_tui.view.diffs import DiffMark, edit_lines
+
+Asked = Question | PermissionBody
+"""What was asked, open or as the transcript keeps it."""
+
+
+class Line(StrEnum):
+    """What a line is."""
+
+    PATH = "path"
+    TEXT = "text"
+    FILE = "file"
+    HUNK = "hunk"
+    ADDED = "added"
+    REMOVED = "removed"
+    CONTEXT = "context"
+
+
+_LINES = {
+    DiffMark.HUNK: Line.HUNK,
+    DiffMark.ADDED: Line.ADDED,
+    DiffMark.REMOVED: Line.REMOVED,
+    DiffMark.CONTEXT: Line.CONTEXT,
+}
+
+
+def text_of(asked: Asked) -> str:
+    """What would be run or done, where that is more than the title says already."""
+    text = (asked.text or "").strip("\n")
+    return "" if text.strip() == asked.title.strip() else text
+
+
+def paths_of(asked: Asked) -> tuple[str, ...]:
+    """The places that the question names, but for those of its edits."""
+    edited = {edit.path for edit in asked.edits}
+    return tuple(path for path in asked.paths if path not in edited)
+
+
+def lines_of(asked: Asked) -> Iterator[tuple[Line, str]]:
+    """All that is asked beside the title, a line at a time; lines of a diff begin with their mark."""
+    for path in paths_of(asked):
+        yield Line.PATH, path
+    if text := text_of(asked):
+        for line in text.split("\n"):
+            yield Line.TEXT, line
+    for edit in asked.edits:
+        yield Line.FILE, f"{edit.path}{'  (new file)' if edit.old is None else ''}"
+        for part in edit_lines(edit.old, edit.new):
+            yield _LINES[part.mark], part.text if part.mark is DiffMark.HUNK else f"{part.mark}{part.text}"
+
+
+WORDS = {"allow": ("allow_once",), "always": ("allow_always",), "deny": ("reject_once", "reject_always")}
+"""What a person says for an option, and the kinds that it means, the first that there is."""
+
+
+def option_of(question: Permission, said: str) -> PermissionOption | None:
+    """The option that is meant by its id, or by `allow`, `always` or `deny`: these go by the kind of the option."""
+    if said in WORDS:
+        for kind in WORDS[said]:
+            for option in question.options:
+                if option.kind == kind:
+                    return option
+    return next((option for option in question.options if option.option_id == said), None)

@@ -1,0 +1,53 @@
+"""The last thing before the terminal: no control character of any text that is shown gets past it.
+
+Every line of every widget goes through Textual's line filters, whatever made it.
+"""
+
+import re
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from textual.color import Color
+from textual.filter import LineFilter
+
+from foundry_tui.contract.control_characters import harmless
+
+_GAP = re.compile(" (?= )")
+
+
+class ControlFilter(LineFilter):
+    """Puts marks in the place of control characters, and takes away links, which terminals open.
+
+    A control character counts as no cell while lines are laid out, and its mark takes one: that comes out of the next
+    gap of the line, so that the line stays as long as it was and what stands behind the gap stays in its column.
+    """
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        for segment in segments:
+            if not segment.text.isprintable() or (segment.style is not None and segment.style.link):
+                return _without_controls(segments)
+        return segments
+
+
+def _without_controls(segments: list[Segment]) -> list[Segment]:
+    shown: list[Segment] = []
+    over = 0
+    for text, style, control in segments:
+        clean = harmless(text)
+        behind = 0 if over else next((place for place, one in enumerate(text) if clean[place : place + 1] != one), 0)
+        over += cell_len(clean) - cell_len(text)
+        while over > 0 and (gap := _GAP.search(clean, behind)) is not None:
+            clean = clean[: gap.start()] + clean[gap.start() + 1 :]
+            over -= 1
+        shown.append(Segment(clean, style.update_link(None) if style is not None and style.link else style, control))
+    while over > 0 and shown:
+        text, style, control = shown.pop()
+        kept = max(0, cell_len(text) - over)
+        over -= cell_len(text) - kept
+        if kept:
+            shown.append(Segment(set_cell_size(text, kept), style, control))
+    return [segment for segment in shown if segment.text]
+
+
+CONTROL_FILTER = ControlFilter()
+"""The one there is: lines remember what a filter made of them by the filter."""

@@ -1,0 +1,136 @@
+"""Text from outside is shown, never obeyed: no control of it reaches the terminal, on any screen, in any field."""
+
+import re
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Struct
+from msgspec.structs import replace
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.color import Color
+
+from foundry_tui.app import FoundryApp, Options
+from foundry_tui.client.commands import CommandProblem
+from foundry_tui.client.store import Store
+from foundry_tui.contract.events import Topic
+from foundry_tui.contract.records import FileDiff
+from foundry_tui.contract.requests import Diff
+from foundry_tui.widgets.control_filter import CONTROL_FILTER
+from tests.app import task_scenes
+from tests.app.factories import NOW
+from tests.app.harness import stage
+from tests.app.test_ascii import MORE
+from tests.gallery import SHOTS, Shot
+
+pytestmark = pytest.mark.anyio
+
+HOSTILE = (
+    "\x1b]52;c;ZXZpbA==\x07\x1b]2;evil\x1b\\\x1b[2J\x1b[5;31m\x9b31m\x9d8;;file:///x\x9c\x08\x0b\x00\x7f"
+    "\u202eevil\u2066\u2029 [red]markup[/red] [link=file:///x]l[/link] [@click=app.bell]b[/] <http://evil/> [l](x:y)"
+)
+OURS = re.compile(r"\x1b\[(?!5;31m)[0-9;]*[mH]")
+"""What the app itself writes into a picture: colours, and where to go on."""
+OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+OUR_WORDS = {"event_id", "status", "kind", "state", "name", "mode", "option_id", "path", "remote"}
+"""Fields that are looked up by what they say, with those that end like an id."""
+
+
+def poisoned(value: Any, name: str = "") -> Any:
+    """A record in which every text that somebody wrote has control sequences and markup in it."""
+    if isinstance(value, Struct):
+        changes = {each: poisoned(getattr(value, each), each) for each in value.__struct_fields__}
+        return msgspec.convert(msgspec.to_builtins(replace(value, **changes)), type(value))
+    if isinstance(value, tuple | list):
+        return type(value)(poisoned(each, name) for each in value)
+    if isinstance(value, dict):
+        return {key: poisoned(each, key) for key, each in value.items()}
+    spared = isinstance(value, Enum) or name in OUR_WORDS or name.endswith(("_id", "stage"))
+    return f"{HOSTILE}{value}{HOSTILE}" if isinstance(value, str) and not spared else value
+
+
+def written(app: FoundryApp) -> list[str]:
+    """What the driver is handed for the picture of now, whole, line by line of what is in it."""
+    screen = app.screen
+    app.console.size = screen.size
+    update = screen._compositor.render_full_update()
+    return update.render_segments(app.console).split("\x1b[0m")
+
+
+def check_nothing_obeyed(app: FoundryApp) -> str:
+    picture = "\x1b[0m".join(written(app))
+    rest = OURS.sub("", picture).replace("\n", "")
+    found = OBEYED.search(rest)
+    assert found is None, repr(rest[max(0, found.start() - 60) : found.end() + 20])
+    for strip in app.screen._compositor.render_strips():
+        assert strip.cell_length == app.screen.size.width == cell_len(strip.text)
+    return rest
+
+
+PROBLEM = CommandProblem(action="rename", message=f"no{HOSTILE}", task_id=task_scenes.TASK)
+SCREENS: Sequence[Shot] = (
+    *SHOTS,
+    *MORE,
+    Shot("unfolded", "", task_scenes.permission_scene, ("o", "home"), opens=True),
+    Shot("details", "", task_scenes.permission_scene, ("d",), opens=True),
+    Shot("rename", "", task_scenes.permission_scene, ("escape", "f2")),
+)
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["unicode", "ascii"])
+@pytest.mark.parametrize("shot", SCREENS, ids=[f"{number}-{shot.name}" for number, shot in enumerate(SCREENS)])
+async def test_no_control_of_any_field_reaches_the_terminal(
+    shot: Shot, plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply = Store.apply
+
+    def poison(self: Store, topic: Topic, name: Any, record: Any, *others: Any) -> Any:
+        return apply(self, topic, name, poisoned(record), *others)
+
+    monkeypatch.setattr(Store, "apply", poison)
+    store = shot.store()
+
+    options = Options(ascii=plain, bell=False, terminal_notifications=False, theme=shot.theme)
+    async with stage(store, size=shot.size, options=options, notifications=True) as on:
+        patch = f"@@ -1 +1 @@ {HOSTILE}\n-a{HOSTILE}\n+b{HOSTILE}\n"
+        file = FileDiff(path=f"src/{HOSTILE}.py", status="M", added=1, removed=1, patch=patch)
+        on.commands.diffs[task_scenes.TASK] = Diff(files=(file,), computed_at=NOW)
+        on.commands.providers = {f"demo{HOSTILE}": HOSTILE}
+        if shot.opens:
+            on.app.open_task(task_scenes.TASK)
+            await on.pilot.pause()
+        check_nothing_obeyed(on.app)
+        on.commands.fail(PROBLEM)
+        for key in shot.keys:
+            await on.pilot.press(key)
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        check_nothing_obeyed(on.app)
+
+
+TEXTS = st.text(st.sampled_from("ab \x1b\x07\x9b\n\t\u202e\u200f日é") | st.characters(), max_size=12)
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=5))
+def test_a_line_keeps_its_length_whatever_is_in_it(texts: list[str]) -> None:
+    segments = [Segment(text, Style(link="file:///x")) for text in texts if text]
+    shown = CONTROL_FILTER.apply(segments, Color(0, 0, 0))
+    assert sum(cell_len(part.text) for part in shown) == sum(cell_len(part.text) for part in segments)
+    assert not any(OBEYED.search(part.text) or (part.style and part.style.link) for part in shown)
+
+
+def test_the_mark_takes_its_cell_from_the_next_gap() -> None:
+    line = [Segment("  title\x1b[2J"), Segment("    now "), Segment("|")]
+    shown = "".join(part.text for part in CONTROL_FILTER.apply(line, Color(0, 0, 0)))
+    assert shown == "  title␛[2J   now |"
+
+
+def test_what_is_harmless_is_left_alone() -> None:
+    line = [Segment("plain"), Segment("日本 é \ue0b0 👩‍💻", Style(bold=True))]
+    assert CONTROL_FILTER.apply(line, Color(0, 0, 0)) == line
