@@ -35,6 +35,9 @@ class BackendProcess:
         self.options = options
         self.prefix: tuple[str, ...] = ()
         """Words before the command, of a program that becomes the backend."""
+        self.program: tuple[str, ...] = (sys.executable, "-m", "backend_stub")
+        self.patience = 30.0
+        """Seconds that a stream may be silent."""
         self.process: subprocess.Popen[str] | None = None
         self.errors = folder / "backend.err"
         self.set_script({})
@@ -69,7 +72,7 @@ class BackendProcess:
         with self.errors.open("a") as errors:
             self.process = subprocess.Popen(
                 [
-                    *(*self.prefix, sys.executable, "-m", "backend_stub", "--data-dir", str(self.data)),
+                    *(*self.prefix, *self.program, "--data-dir", str(self.data)),
                     *("--listen", f"unix:{self.socket}", *self.options),
                 ],
                 env=environment,
@@ -129,7 +132,7 @@ class BackendProcess:
         """The events of a topic as they come."""
         headers = {"last-event-id": last_event_id} if last_event_id else {}
         with connect_sse(
-            self.http, "GET", "/v1/events", params={"topic": topic}, headers=headers, timeout=30
+            self.http, "GET", "/v1/events", params={"topic": topic}, headers=headers, timeout=self.patience
         ) as source:
             assert source.response.status_code == 200
             yield source.iter_sse()
