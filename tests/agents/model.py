@@ -81,6 +81,12 @@ class Model:
             self._moves = moves
             self._hanging.clear()
 
+    @property
+    def asked(self) -> int:
+        """How many requests have come."""
+        with self._lock:
+            return self._asked
+
     def wait_until_it_hangs(self) -> None:
         """Wait for a request that hangs."""
         assert self._hanging.wait(LIMIT), "the agent never asked the model"

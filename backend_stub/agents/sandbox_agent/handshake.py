@@ -42,7 +42,7 @@ async def introduce(
             "clientCapabilities": {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False},
             "clientInfo": CLIENT,
         },
-        agent=state.agent,
+        agent=state.runs_as or state.agent,
     )
     state.can_load = converted(result, _Initialized).agent_capabilities.load_session
     place: dict[str, Any] = {"cwd": cwd, "mcpServers": []}

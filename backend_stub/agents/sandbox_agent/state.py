@@ -12,6 +12,9 @@ from foundry_tui.contract.codec import decode
 
 T = TypeVar("T", bound=Struct)
 
+LAUNCHERS = "launchers"
+"""Folder of the launchers of agents that the config names."""
+
 SENDING = "sending"
 SENT = "sent"
 ENDED = "ended"
@@ -53,13 +56,15 @@ class PromptMark(Struct, kw_only=True):
 class SessionState(Struct, kw_only=True):
     """A session as the agent knows it.
 
-    `life` names the server it was opened in and `server_id` its place there; `seen` is the id of the last event
+    `runs_as` is the agent's name for sandbox-agent. `life` names the server it was opened in and `server_id` its place
+    there; `seen` is the id of the last event
     of the stream that is accounted for in `translation`. `agent_pid` is 0 where it is not known. `asking` holds the
     agent's open requests as they came.
     """
 
     session_id: str
     agent: str
+    runs_as: str = ""
     life: str = ""
     server_id: str = ""
     acp_session: str = ""
@@ -92,6 +97,10 @@ class StateFolder:
     def log(self) -> Path:
         """What the server and its agents printed."""
         return self.folder / "server.log"
+
+    @property
+    def launchers(self) -> Path:
+        return self.folder / LAUNCHERS
 
     def make(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
