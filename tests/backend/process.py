@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,7 @@ class BackendProcess:
         """Words before the command, of a program that becomes the backend."""
         self.program: tuple[str, ...] = (sys.executable, "-m", "backend_stub")
         self.patience = 30.0
-        """Seconds that a stream may be silent."""
+        """Seconds that a stream may be silent, and a task may not become as is waited for."""
         self.process: subprocess.Popen[str] | None = None
         self.errors = folder / "backend.err"
         self.set_script({})
@@ -140,12 +141,16 @@ class BackendProcess:
     def wait_task(self, task_id: str, wanted: str | Callable[[Json], bool]) -> Json:
         """The task once it has a status, or is as wanted; told by events."""
         accept = (lambda task: task["status"] == wanted) if isinstance(wanted, str) else wanted
+        deadline = time.monotonic() + self.patience
         with self.events(f"task:{task_id}") as events:
             for event in events:
                 if event.event in ("snapshot", "task"):
                     task: Json = json.loads(event.data)
                     if accept(task):
                         return self.get(f"/v1/tasks/{task_id}")
+                # Pings come as long as nothing else does.
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"the task stays otherwise: {self.get(f'/v1/tasks/{task_id}')}")
         raise AssertionError("the stream ended first")
 
     def wait_line(self, task_id: str, text: str) -> None:
