@@ -91,6 +91,7 @@ async def run_backend(
         commands = Commands(storage, actors, sessions, provisioning, release, providers, chance)
         for provider in providers.values():
             provider.agents.on_lost = sessions.lost
+            provider.agents.on_said = sessions.said
         for provider in providers.values():
             await tasks.start(provider.run)
         for lane in (provisioning, release.lane, release.sweeping, sessions.lane, sessions.attaching):

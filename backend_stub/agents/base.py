@@ -1,6 +1,7 @@
 """What an agent runtime promises: agents inside sandboxes, sessions with them, and their turns."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from foundry_tui.contract.records import Prompt, Question, SessionSummary, TranscriptKind
@@ -21,6 +22,15 @@ class Turn(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class LateWord:
+    """A transcript item that an agent told outside of a turn, whole; the same `item_id` again replaces its body."""
+
+    item_id: str
+    kind: TranscriptKind
+    body: str | dict[str, Any]
+
+
 class AgentRuntime(Protocol):
     """Installs, starts and talks to agents. Idempotent by task id, session_id and prompt_id.
 
@@ -29,6 +39,9 @@ class AgentRuntime(Protocol):
 
     on_lost: Callable[[str, str], Awaitable[None]] | None
     """Told (task_id, reason) when the agent of a ready task died by itself, outside of any call."""
+
+    on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None
+    """Told (task_id, session_id, items) what an agent says outside of any turn; returns once it is kept."""
 
     async def ensure_agent(self, call: "Call") -> None:
         """Install and start the agent runtime in the task's sandbox."""

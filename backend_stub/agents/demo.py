@@ -1,10 +1,10 @@
 """The demo agent: takes prompts, tells a scripted turn, asks for permission when the script says so."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 
-from backend_stub.agents.base import Turn
+from backend_stub.agents.base import LateWord, Turn
 from backend_stub.providers.base import AgentError, Call
 from backend_stub.providers.demo_script import ScriptError, ScriptFile, Step, TurnScript
 from backend_stub.providers.demo_world import World
@@ -25,6 +25,7 @@ class DemoAgents:
 
     def __init__(self, world: World, script: ScriptFile, play: Play) -> None:
         self.on_lost: Callable[[str, str], Awaitable[None]] | None = None
+        self.on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None = None
         self._world = world
         self._script = script
         self._play = play

@@ -73,12 +73,18 @@ class Opening(Struct, frozen=True):
 
 
 class Private(Struct, frozen=True, kw_only=True):
-    """What the backend alone knows about a task, kept with its row; `openings` by session_id."""
+    """What the backend alone knows about a task, kept with its row; `openings` by session_id.
+
+    `attaching` counts the attempts to find the agent again that failed; `resent` are the prompts that go before all
+    others that wait, for they say again what was said before those.
+    """
 
     sandbox_wanted: bool = False
     """The provider was asked for a sandbox at least once: there may be one, whole or half-made."""
     next_attempt_at: int | None = None
     openings: dict[str, Opening] = {}
+    attaching: int = 0
+    resent: tuple[str, ...] = ()
     release_attempt: int = 0
     release_force: bool = False
     release_delete_branch: bool = False

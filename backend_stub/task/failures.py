@@ -4,6 +4,7 @@ import logging
 
 from backend_stub.dispatch.calls import CallTimedOutError
 from backend_stub.providers.base import CallError
+from backend_stub.providers.machine import is_machine_fault
 from backend_stub.storage.base import StaleRevisionError, StorageUnavailableError
 from backend_stub.task.actor import SupersededError, UnknownTaskError
 from foundry_tui.contract.records import ErrorKind, TaskError
@@ -13,6 +14,17 @@ logger = logging.getLogger(__name__)
 
 NO_FAILURES = (StorageUnavailableError, StaleRevisionError, SupersededError, UnknownTaskError)
 """What ends a run without a failure of the task: the dispatcher runs it again, or it has nothing more to do."""
+
+
+def passes(error: Exception, attempts: int, most: int) -> bool:
+    """Whether what failed of this is to be tried again after so many attempts, of which `most` are usual.
+
+    A fault of this machine passes, and says nothing about what was asked for: it is tried again without end.
+    """
+    if is_machine_fault(error):
+        return True
+    retryable = error.retryable if isinstance(error, CallError) else isinstance(error, CallTimedOutError)
+    return retryable and attempts < most
 
 
 def task_error(error: Exception, doing: str, timeout_ms: int, at: int, stage: StageName | None = None) -> TaskError:

@@ -78,8 +78,7 @@ class Provisioning:
                 return waits_until
             step = await self._enter(actor, state)
             if step is None:
-                await self._finish_again(actor)
-                return None
+                return await self._finish_again(actor, state.private.attaching)
             wake_at = await self._attempt(actor, step)
             if wake_at is not None:
                 return wake_at
@@ -217,20 +216,28 @@ class Provisioning:
         )
         return next_at
 
-    async def _finish_again(self, actor: TaskActor) -> None:
-        """All stages were done before: find the agent again and be ready, or fail for the reason that it cannot."""
-        error = await self._sessions.attach(actor)
+    async def _finish_again(self, actor: TaskActor, attempts: int) -> int | None:
+        """All stages were done before: find the agent again and be ready, or fail for the reason that it cannot.
+
+        When to try that again, after so many attempts, if it may go better then.
+        """
+        outcome = await self._sessions.attach(actor, attempts)
 
         def finish(draft: Draft) -> None:
             _expect(draft)
-            if error is None:
+            if isinstance(outcome, int):
+                draft.set_private(attaching=attempts + 1, next_attempt_at=outcome)
+                return
+            draft.set_private(attaching=0, next_attempt_at=None)
+            if outcome is None:
                 become_ready(draft)
             else:
-                fail_task(draft, error)
+                fail_task(draft, outcome)
 
         await actor.commit(finish)
-        if error is None:
+        if outcome is None:
             await self._sessions.wake_all(actor)
+        return outcome if isinstance(outcome, int) else None
 
     async def _ensure_name(self, provider: Provider, call: Call) -> Apply:
         name = await self._branches.settle(call.task, await provider.ensure_name(call))

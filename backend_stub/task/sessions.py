@@ -1,19 +1,23 @@
 """Conversations with agents: opening sessions, handing over prompts, following turns, stopping them."""
 
+import itertools
+import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
 from msgspec.structs import replace
 
+from backend_stub.agents.base import LateWord
 from backend_stub.dispatch.embedded import Lane
 from backend_stub.providers.base import AgentError, Call, CallError, Provider
-from backend_stub.storage.base import Opening, TaskState
-from backend_stub.task.actor import SupersededError, TaskActor
+from backend_stub.providers.machine import is_machine_fault
+from backend_stub.storage.base import Opening, StaleRevisionError, StorageUnavailableError, TaskState
+from backend_stub.task.actor import SupersededError, TaskActor, UnknownTaskError
 from backend_stub.task.draft import Draft, running_sessions
-from backend_stub.task.failures import NO_FAILURES, task_error
+from backend_stub.task.failures import NO_FAILURES, passes, task_error
 from backend_stub.task.means import Means
 from backend_stub.task.turn import Answers, LiveTurn
 from foundry_tui.contract.records import (
@@ -29,6 +33,8 @@ from foundry_tui.contract.records import (
     TranscriptKind,
 )
 from foundry_tui.contract.status import PROVISIONING, READY, StageName, TaskStatus
+
+logger = logging.getLogger(__name__)
 
 ATTACHING = 16
 """Tasks that are found again at once after a restart."""
@@ -51,6 +57,8 @@ class Sessions:
         self._to_stop: set[str] = set()
         self._to_close: set[str] = set()
         self._delivering: dict[str, str] = {}
+        self._attempts: dict[str, int] = {}
+        """Attempts that failed of this machine, by task_id (finding the agent again) or prompt_id."""
         self.lane = Lane("session", self._converse, means.chance)
         self.attaching = Lane("attach", self._attach_again, means.chance, ATTACHING)
 
@@ -119,6 +127,25 @@ class Sessions:
         for session in (await actor.state()).task.sessions:
             self.lane.cancel(session.session_id)
 
+    async def said(self, task_id: str, session_id: str, words: Sequence[LateWord]) -> None:
+        """The agent said something outside of any turn: it is kept, however long the storage takes for it."""
+
+        def say(draft: Draft) -> None:
+            for word in words:
+                draft.say(session_id, word.item_id, word.kind, word.body)
+
+        actor = self._means.actors.of(task_id)
+        for attempt in itertools.count(1):
+            try:
+                await actor.load_items(session_id)
+                await actor.commit(say)
+            except UnknownTaskError:
+                return
+            except (StorageUnavailableError, StaleRevisionError):
+                await anyio.sleep(self._means.settings.backoff(attempt, self._means.chance.jitter()) / 1000)
+            else:
+                return
+
     async def open(self, actor: TaskActor, provider: Provider, call: Call, session_id: str) -> None:
         """Open the session with the agent and mark it ready; a closed one stays closed."""
         state = await actor.state()
@@ -160,8 +187,11 @@ class Sessions:
 
         return delivered
 
-    async def attach(self, actor: TaskActor) -> TaskError | None:
-        """Find the task's agent again; why that cannot be, if it cannot."""
+    async def attach(self, actor: TaskActor, attempts: int = 0) -> TaskError | int | None:
+        """Find the task's agent again; why that cannot be, if it cannot, or when to try again.
+
+        Raises nothing but what is no failure. `attempts` is how often that has failed before.
+        """
         timeout = self._means.settings.timeout_ms[StageName.CREATE_SESSION]
         try:
             provider = await self._provider(actor)
@@ -170,29 +200,46 @@ class Sessions:
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not hold the task for ever
+            if passes(failure, attempts + 1, self._means.settings.attempts):
+                logger.warning("the agent of task %s is looked for again later: %s", actor.task_id, failure)
+                return self._again_at(attempts + 1)
             return task_error(failure, "finding the agent again", timeout, self._means.chance.now())
         self._unattached.pop(actor.task_id, None)
+        self._attempts.pop(actor.task_id, None)
         return None
 
-    async def _attach_again(self, task_id: str) -> None:
+    def _again_at(self, attempts: int) -> int:
+        """When what has failed so often is tried again."""
+        return self._means.chance.now() + self._means.settings.backoff(attempts, self._means.chance.jitter())
+
+    async def _attach_again(self, task_id: str) -> int | None:
         actor = self._means.actors.of(task_id)
         task = (await actor.state()).task
-        if any(_goes_on(task, session) for session in task.sessions) and await self._attached(actor):
+        if not any(_goes_on(task, session) for session in task.sessions):
+            return None
+        attached = await self._attached(actor)
+        if attached is True:
             await self.wake_all(actor)
+        return None if isinstance(attached, bool) else attached
 
-    async def _attached(self, actor: TaskActor) -> bool:
-        """Make sure that the agent was found again since the last restart; False when it is lost."""
+    async def _attached(self, actor: TaskActor) -> bool | int:
+        """Make sure that the agent was found again since the last restart; False when it is lost, else when to try."""
         lock = self._unattached.get(actor.task_id)
         if lock is None:
             return True
         async with lock:
             if actor.task_id not in self._unattached:
                 return True
-            error = await self.attach(actor)
-            if error is not None:
-                await self.lost(actor.task_id, error.message)
+            attempts = self._attempts.get(actor.task_id, 0)
+            outcome = await self.attach(actor, attempts)
+            if isinstance(outcome, int):
+                self._attempts[actor.task_id] = attempts + 1
+                return outcome
+            if outcome is not None:
+                await self.lost(actor.task_id, outcome.message)
                 self._unattached.pop(actor.task_id, None)
-            return error is None
+                self._attempts.pop(actor.task_id, None)
+            return outcome is None
 
     async def _converse(self, session_id: str) -> int | None:
         """Go on with one session until it has nothing to do."""
@@ -207,8 +254,11 @@ class Sessions:
             if session is None:
                 return None
             goes_on = _goes_on(state.task, session)
-            if not (goes_on or self._is_to_tell(state.task, session_id)) or not await self._attached(actor):
+            if not (goes_on or self._is_to_tell(state.task, session_id)):
                 return None
+            attached = await self._attached(actor)
+            if attached is not True:
+                return attached or None
             provider = await self._provider(actor)
             await self._tell_agent(actor, provider, session_id)
             if not goes_on:
@@ -223,7 +273,9 @@ class Sessions:
             prompt = next_prompt(state, session_id)
             if prompt is None:
                 return None
-            await self._take_turn(actor, provider, prompt)
+            next_at = await self._take_turn(actor, provider, prompt)
+            if next_at is not None:
+                return next_at
 
     def _is_to_tell(self, task: TaskDetail, session_id: str) -> bool:
         """Whether the agent of a task that failed, once it was ready, is to be told what was stopped or closed."""
@@ -280,8 +332,11 @@ class Sessions:
             return await actor.commit(fail)
         return None
 
-    async def _take_turn(self, actor: TaskActor, provider: Provider, prompt: Prompt) -> None:
-        """Hand a prompt over, unless that was done before, and follow the turn to its end."""
+    async def _take_turn(self, actor: TaskActor, provider: Provider, prompt: Prompt) -> int | None:
+        """Hand a prompt over, unless that was done before, and follow the turn to its end.
+
+        When this machine has no room for it, the prompt waits on: when to go on with it then.
+        """
         turn = self._turn(actor, prompt)
         call = await self._call(actor)
         timeout = self._means.settings.timeout_ms[StageName.CREATE_SESSION]
@@ -300,10 +355,16 @@ class Sessions:
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not lose the task
+            if is_machine_fault(failure):
+                attempts = self._attempts[prompt.prompt_id] = self._attempts.get(prompt.prompt_id, 0) + 1
+                logger.warning("prompt %s goes on later: %s", prompt.prompt_id, failure)
+                return self._again_at(attempts)
             error = task_error(failure, "handing the prompt over", timeout, self._means.chance.now())
             if not isinstance(failure, CallError):
                 error = replace(error, kind=ErrorKind.AGENT)
-            await actor.commit(partial(_fail_turn, prompt=prompt, error=error))
+            await actor.commit(turn.ending(partial(_fail_turn, prompt=prompt, error=error)))
+        self._attempts.pop(prompt.prompt_id, None)
+        return None
 
     def _turn(self, actor: TaskActor, prompt: Prompt) -> LiveTurn:
         return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers)
@@ -324,13 +385,12 @@ class Sessions:
 
 
 def next_prompt(state: TaskState, session_id: str) -> Prompt | None:
-    """The prompt to go on with: the one whose turn was cut, else the oldest that waits."""
+    """The prompt to go on with: the one whose turn was cut, else one that is sent again, else the oldest that waits."""
     prompts = state.prompts.get(session_id, ())
-    for wanted in (PromptState.DELIVERED, PromptState.QUEUED):
-        for prompt in prompts:
-            if prompt.state is wanted:
-                return prompt
-    return None
+    resent = [prompt for prompt in prompts if prompt.prompt_id in state.private.resent]
+    begun = [prompt for prompt in prompts if prompt.state is PromptState.DELIVERED]
+    waiting = [prompt for prompt in (*resent, *prompts) if prompt.state is PromptState.QUEUED]
+    return next(iter((*begun, *waiting)), None)
 
 
 def begin_turn(draft: Draft, prompt: Prompt) -> None:
@@ -391,7 +451,9 @@ def _begin_queued(draft: Draft, prompt: Prompt) -> None:
 
 
 def _end_turn(draft: Draft, prompt: Prompt) -> None:
-    held = draft.prompt(prompt.session_id, prompt.prompt_id) or prompt
+    held = draft.prompt(prompt.session_id, prompt.prompt_id)
+    if held is None or held.state is not PromptState.DELIVERED:
+        raise SupersededError
     draft.put_prompt(replace(held, state=PromptState.ANSWERED))
     draft.record(HistoryKind.PROMPT_ANSWERED, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
     draft.cancel_permissions(prompt.session_id)

@@ -69,6 +69,7 @@ class LiveTurn:
                 if permission.permission_id == permission_id:
                     return permission
             self._tell(draft)
+            self._told.clear()
             permission = Permission(
                 **{name: getattr(question, name) for name in Question.__struct_fields__},
                 permission_id=permission_id,
@@ -90,12 +91,13 @@ class LiveTurn:
         return permission.answer
 
     def ending(self, end: Callable[[Draft], None]) -> Callable[[Draft], None]:
-        """A change that tells what is left to tell and then ends the turn."""
+        """A change that tells what is left to tell and then ends the turn, be it that it failed."""
 
         def decide(draft: Draft) -> None:
-            self._expect(draft)
-            self._tell(draft)
+            if self._has_begun(draft):
+                self._tell(draft)
             end(draft)
+            self._told.clear()
 
         return decide
 
@@ -108,9 +110,13 @@ class LiveTurn:
         if prompt is None or prompt.state is not PromptState.DELIVERED:
             raise SupersededError
 
+    def _has_begun(self, draft: Draft) -> bool:
+        """Whether the turn's prompt is in the transcript, so that what the agent said may follow it."""
+        prompt = draft.prompt(self._session_id, self._prompt_id)
+        return self._begun and prompt is not None and prompt.state is not PromptState.QUEUED
+
     def _tell(self, draft: Draft) -> None:
-        told, self._told = self._told, {}
-        for item_id, (kind, body) in told.items():
+        for item_id, (kind, body) in self._told.items():
             draft.say(self._session_id, item_id, kind, body)
 
     def _flush_soon(self) -> None:
@@ -124,8 +130,11 @@ class LiveTurn:
         told = dict(self._told)
 
         def flush(draft: Draft) -> None:
-            self._expect(draft)
+            # A turn that was stopped meanwhile keeps what had been said in it.
+            if not self._has_begun(draft):
+                raise SupersededError
             self._tell(draft)
+            self._told.clear()
 
         try:
             await self._actor.commit(flush)

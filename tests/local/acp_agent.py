@@ -3,8 +3,13 @@
 
 One line of the prompt is one step: a verb and its text. `say`, `think` stream text; `tool`, `edit PATH`, `plan`, `ask`
 send updates or a permission request; `write PATH TEXT` changes a file; `wait FIFO` blocks until somebody writes to the
-FIFO; `call METHOD` sends a request that clients need not know; `die TEXT` ends the process, `fail TEXT` the turn.
-Anything else is echoed. What it receives is appended to the file named by ACP_AGENT_LOG, one JSON object a line.
+FIFO; `call METHOD` sends a request that clients need not know; `die TEXT` ends the process, `fail TEXT` the turn;
+`error JSON` ends it with this error, `result JSON` with this result, `broken` with one that comes again ever after.
+`chunk ID TEXT` says something under a messageId, `update JSON` sends any update, `request JSON` asks with any params,
+`late FIFO TEXT` says something after the turn's end. `raw TEXT` prints a line as it is ({id} is the prompt's),
+`latin TEXT` one that is no UTF-8; `mute` never answers. Anything else is echoed.
+
+What it receives is appended to the file named by ACP_AGENT_LOG, one JSON object a line.
 """
 
 import json
@@ -22,6 +27,18 @@ Message = dict[str, Any]
 class FailedError(Exception):
     """The turn ends with an error answer."""
 
+    def __init__(self, error: Message) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class ResultError(Exception):
+    """The turn ends at once with this result."""
+
+    def __init__(self, result: object) -> None:
+        super().__init__(result)
+        self.result = result
+
 
 class Agent:
     """Reads requests on the main thread, runs each turn on a thread of its own."""
@@ -32,11 +49,19 @@ class Agent:
         self.next_id = 1000
         self.sessions: dict[str, str] = {}
         self.cancelled: dict[str, threading.Event] = {}
+        self.broken = False
+        self.prompt_id: object = None
 
     def send(self, message: Message) -> None:
         with self.write_lock:
             sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
             sys.stdout.flush()
+
+    def send_line(self, line: bytes) -> None:
+        with self.write_lock:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(line + b"\n")
+            sys.stdout.buffer.flush()
 
     def request(self, method: str, params: Message) -> Message:
         self.next_id += 1
@@ -76,31 +101,55 @@ class Agent:
         handlers: dict[str, Callable[[Message], Message]] = {
             "initialize": self.initialize,
             "session/new": self.new_session,
+            "session/load": self.load_session,
             "session/prompt": self.prompt,
         }
         handler = handlers.get(message["method"])
         if handler is None:
             self.send({"id": message["id"], "error": {"code": -32601, "message": "unknown method"}})
             return
+        if message["method"] == "session/prompt":
+            self.prompt_id = message["id"]
         try:
             self.send({"id": message["id"], "result": handler(message.get("params") or {})})
         except FailedError as failure:
-            self.send({"id": message["id"], "error": {"code": -32000, "message": str(failure)}})
+            self.send({"id": message["id"], "error": failure.error})
+        except ResultError as ended:
+            self.send({"id": message["id"], "result": ended.result})
 
     def initialize(self, params: Message) -> Message:
         return {
             "protocolVersion": params.get("protocolVersion", 1),
-            "agentCapabilities": {"loadSession": False},
+            "agentCapabilities": {"loadSession": "ACP_AGENT_LOADS" in os.environ},
             "agentInfo": {"name": "acp-agent", "version": "1"},
-            "authMethods": [],
+            "authMethods": json.loads(os.environ.get("ACP_AGENT_AUTH", "[]")),
         }
+
+    def load_session(self, params: Message) -> Message:
+        self.refuse_login()
+        self.open(params["sessionId"], params["cwd"])
+        self.update(params["sessionId"], "agent_message_chunk", content={"type": "text", "text": "said before"})
+        return {}
+
+    def refuse_login(self) -> None:
+        """Want a login as long as the file named by ACP_AGENT_LOGIN is not there."""
+        path = os.environ.get("ACP_AGENT_LOGIN")
+        if path and not Path(path).exists():
+            raise FailedError({"code": -32000, "message": "Authentication required", "data": {"agent": "pi"}})
+
+    def open(self, id_: str, cwd: str) -> None:
+        self.sessions[id_] = cwd
+        self.cancelled[id_] = threading.Event()
 
     def new_session(self, params: Message) -> Message:
         if (os.environ.get("ACP_AGENT_NEW") or "").startswith("die"):
             self.die("no session for you")
+        if os.environ.get("ACP_AGENT_NEW") == "latin":
+            self.send_line(b'{"jsonrpc": "2.0", "id": 2, "result": {"sessionId": "\xff"}}')
+            threading.Event().wait()
+        self.refuse_login()
         id_ = f"s{os.getpid()}-{len(self.sessions) + 1}"
-        self.sessions[id_] = params["cwd"]
-        self.cancelled[id_] = threading.Event()
+        self.open(id_, params["cwd"])
         return {"sessionId": id_}
 
     def die(self, text: str) -> None:
@@ -119,7 +168,9 @@ class Agent:
     def prompt(self, params: Message) -> Message:
         session = params["sessionId"]
         if session not in self.sessions:
-            raise FailedError(f"no session {session}")
+            raise FailedError({"code": -32602, "message": f"no session {session}"})
+        if self.broken:
+            raise FailedError({"code": -32603, "message": "Internal error"})
         self.cancelled[session].clear()
         text = "".join(block.get("text", "") for block in params["prompt"])
         for number, line in enumerate(text.splitlines()):
@@ -129,6 +180,14 @@ class Agent:
             self.step(session, f"{verb}-{number}", verb, rest)
         cancelled = self.cancelled[session].is_set()
         return {"stopReason": "cancelled" if cancelled else "end_turn"}
+
+    def say_late(self, session: str, gate: Path, text: str) -> None:
+        """Say each line of the text that `|` parts, once somebody has written to the gate."""
+        with gate.open() as opened:
+            opened.read()
+        for number, line in enumerate(text.split("|")):
+            verb, _, rest = line.partition(" ")
+            self.step(session, f"{verb}-late-{number}", verb, rest)
 
     def step(self, session: str, key: str, verb: str, rest: str) -> None:
         cwd = Path(self.sessions[session])
@@ -190,7 +249,32 @@ class Agent:
         elif verb == "die":
             self.die(rest)
         elif verb == "fail":
-            raise FailedError(rest)
+            raise FailedError({"code": -32000, "message": rest})
+        elif verb == "error":
+            raise FailedError(json.loads(rest))
+        elif verb == "result":
+            raise ResultError(json.loads(rest))
+        elif verb == "broken":
+            self.broken = True
+            raise FailedError({"code": -32603, "message": "Internal error", "data": {"details": "process exited"}})
+        elif verb == "chunk":
+            message_id, _, text = rest.partition(" ")
+            self.update(session, "agent_message_chunk", messageId=message_id, content={"type": "text", "text": text})
+        elif verb == "update":
+            self.send({"method": "session/update", "params": {"sessionId": session, "update": json.loads(rest)}})
+        elif verb == "request":
+            answer = self.request("session/request_permission", {"sessionId": session, **json.loads(rest)})
+            said = json.dumps((answer.get("result") or {}).get("outcome"))
+            self.update(session, "agent_message_chunk", content={"type": "text", "text": f"outcome: {said}"})
+        elif verb == "late":
+            name, _, text = rest.partition(" ")
+            threading.Thread(target=self.say_late, args=(session, Path(name), text), daemon=True).start()
+        elif verb == "raw":
+            self.send_line(rest.replace("{id}", json.dumps(self.prompt_id)).encode())
+        elif verb == "latin":
+            self.send_line(rest.encode("latin-1"))
+        elif verb == "mute":
+            threading.Event().wait()
         elif verb == "flood":
             for number in range(int(rest)):
                 self.update(session, "agent_message_chunk", content={"type": "text", "text": f"{number} "})

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import anyio
@@ -10,7 +11,9 @@ from anyio.abc import TaskGroup
 from msgspec import Raw
 
 from backend_stub.agents.sandbox_agent import session as sessions
-from backend_stub.agents.sandbox_agent.link import Link, Message
+from backend_stub.agents.sandbox_agent.link import Link
+from backend_stub.agents.sandbox_agent.messages import Message
+from backend_stub.agents.sandbox_agent.server_log import ServerLog
 from backend_stub.agents.sandbox_agent.session import Owner, Session
 from backend_stub.agents.sandbox_agent.state import PromptMark, SessionState, StateFolder
 
@@ -25,6 +28,7 @@ class SlowLink:
     def __init__(self, *said: Message) -> None:
         self.said = said
         self.prompts = 0
+        self.server = SimpleNamespace(log=ServerLog(Path("/nonexistent/server.log")))
 
     async def events(self, after: int, opened: Callable[[], None]) -> AsyncIterator[tuple[int, Message]]:
         await anyio.sleep(0.3)

@@ -1,17 +1,20 @@
 """The first words with an agent process: what it can do, and a session in it, remembered or new."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
+from backend_stub.agents.sandbox_agent.complaints import About, auth_methods, understood
 from backend_stub.agents.sandbox_agent.link import AnsweredError, Link, converted
 from backend_stub.agents.sandbox_agent.state import SessionState
 from backend_stub.providers.base import AgentError
 
+logger = logging.getLogger(__name__)
+
 PROTOCOL_VERSION = 1
-AUTH_REQUIRED = -32000
 CLIENT = {"name": "foundry", "version": "1"}
 
 
@@ -21,6 +24,7 @@ class _Capabilities(Struct, rename="camel"):
 
 class _Initialized(Struct, rename="camel"):
     agent_capabilities: _Capabilities = msgspec.field(default_factory=_Capabilities)
+    auth_methods: Raw = Raw(b"[]")
 
 
 class _NewSession(Struct, rename="camel"):
@@ -34,33 +38,43 @@ async def introduce(
 
     `ask` makes a request whose answer comes after all that is replayed. Raises `AgentError`.
     """
-    result = await link.request(
-        state.number(),
-        "initialize",
-        {
-            "protocolVersion": PROTOCOL_VERSION,
-            "clientCapabilities": {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False},
-            "clientInfo": CLIENT,
-        },
-        agent=state.runs_as or state.agent,
-    )
-    state.can_load = converted(result, _Initialized).agent_capabilities.load_session
-    place: dict[str, Any] = {"cwd": cwd, "mcpServers": []}
     try:
+        result = await link.request(
+            state.number(),
+            "initialize",
+            {
+                "protocolVersion": PROTOCOL_VERSION,
+                "clientCapabilities": {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False},
+                "clientInfo": CLIENT,
+            },
+            agent=state.runs_as or state.agent,
+        )
+        said = converted(result, _Initialized)
+        state.can_load = said.agent_capabilities.load_session
+        state.auth_methods = auth_methods(said.auth_methods)
+        place: dict[str, Any] = {"cwd": cwd, "mcpServers": []}
         if state.acp_session and state.can_load:
             try:
                 await ask("session/load", {"sessionId": state.acp_session, **place})
-            except AnsweredError:
-                state.acp_session = ""
+            except AnsweredError as error:
+                # It stays the session to load until there is another: an agent that wants a login has it still.
+                logger.debug("%s does not load its session: %s", state.agent, error)
             else:
                 return True
         result = await ask("session/new", place)
     except AnsweredError as error:
-        if error.code == AUTH_REQUIRED:
-            raise AgentError(
-                f"{state.agent} wants a login: run it once by hand and log in. It said: {error.message}",
-                retryable=False,
-            ) from error
-        raise
+        raise _in_words(error, state) from error
     state.acp_session = converted(result, _NewSession).session_id
     return False
+
+
+def _in_words(error: AnsweredError, state: SessionState) -> AgentError:
+    """Why the agent opens no session; what only a person can change is not tried again."""
+    complaint = understood(error.error, state.agent, state.auth_methods, opening=True)
+    if complaint.about is About.LOGIN:
+        said = f"{state.agent} wants a login ({complaint.words})"
+        return AgentError(f"{said}: {complaint.next}", retryable=False)
+    said = f"{state.agent} opens no session: {complaint.words}"
+    return AgentError(
+        f"{said}; {complaint.next}" if complaint.next else said, retryable=complaint.about is not About.INVALID
+    )

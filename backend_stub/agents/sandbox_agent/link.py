@@ -6,8 +6,10 @@ from typing import Any, TypeVar
 import httpx
 import httpx_sse
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import Raw, Struct
 
+from backend_stub.agents.sandbox_agent.complaints import RpcError
+from backend_stub.agents.sandbox_agent.messages import Message, Unreadable, read_message
 from backend_stub.agents.sandbox_agent.server import Server
 from backend_stub.providers.base import AgentError
 from foundry_tui.contract.codec import decode
@@ -19,41 +21,10 @@ _REPLY_LIMIT = 60.0
 """Seconds that an agent may take to answer anything but a prompt."""
 
 
-class RpcError(Struct, frozen=True):
-    """Why a request failed, in the agent's words."""
-
-    code: int
-    message: str = ""
-    data: Raw | None = None
-
-    def words(self) -> str:
-        return f"{self.message or 'error'} ({self.code})"
-
-
-class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One JSON-RPC message: a request has method and id, a notification a method, a response an id."""
-
-    id: int | str | UnsetType | None = UNSET
-    method: str | None = None
-    params: Raw = Raw(b"{}")
-    result: Raw = Raw(b"null")
-    error: RpcError | None = None
-
-    @property
-    def request_id(self) -> str:
-        """The id as it stands in JSON, by which 1 and "1" differ."""
-        return "" if self.id is UNSET else msgspec.json.encode(self.id).decode()
-
-
-def message_of(text: str) -> Message:
-    """The message of its JSON; raises `msgspec.DecodeError`."""
-    return _message.decode(text)
-
-
 def converted(raw: Raw, type_: type[T]) -> T:
     """What the agent sent, as a record; raises `AgentError`."""
     try:
-        return decode(raw, type_)
+        return decode(raw or Raw(b"null"), type_)
     except msgspec.DecodeError as error:
         raise AgentError(f"the agent's answer makes no sense: {error}") from error
 
@@ -64,11 +35,11 @@ class _Problem(Struct, frozen=True):
 
 
 class AnsweredError(AgentError):
-    """The agent answered with an error; `code` is JSON-RPC's or its own."""
+    """The agent answered with an error."""
 
-    def __init__(self, message: str, code: int, *, retryable: bool = True) -> None:
-        super().__init__(message, retryable=retryable)
-        self.code = code
+    def __init__(self, method: str, error: RpcError) -> None:
+        super().__init__(f"the agent refused {method}: {error.message or error.code}")
+        self.error = error
 
 
 class RefusedError(AgentError):
@@ -81,7 +52,6 @@ class RefusedError(AgentError):
 
 _Trace = Callable[[str, dict[str, Any]], Awaitable[None]]
 
-_message = msgspec.json.Decoder(Message)
 _problem = msgspec.json.Decoder(_Problem)
 
 
@@ -104,22 +74,22 @@ class Link:
         message = await self._post(body, agent=agent, limit=limit)
         if message is None:
             raise AgentError(f"the agent gave no answer to {method}")
-        if message.error is not None:
-            raise AnsweredError(f"the agent refused {method}: {message.error.words()}", message.error.code)
+        if (failure := message.failure) is not None:
+            raise AnsweredError(method, failure)
         return message.result
 
     async def notify(self, method: str, params: dict[str, Any]) -> None:
         """Tell the agent something that has no answer."""
         await self._post({"jsonrpc": "2.0", "method": method, "params": params})
 
-    async def respond(self, request: Message, result: dict[str, Any]) -> None:
-        """Answer a request of the agent."""
-        await self._post({"jsonrpc": "2.0", "id": request.id, "result": result})
+    async def respond(self, request_id: str, result: dict[str, Any]) -> None:
+        """Answer the agent's request of this id, which is given as it stands in JSON."""
+        await self._post({"jsonrpc": "2.0", "id": Raw(request_id.encode()), "result": result})
 
     async def refuse(self, request: Message) -> None:
         """Answer a request of the agent that we do not know."""
         error = {"code": METHOD_NOT_FOUND, "message": f"{request.method} is not supported here"}
-        await self._post({"jsonrpc": "2.0", "id": request.id, "error": error})
+        await self._post({"jsonrpc": "2.0", "id": Raw(request.request_id.encode()), "error": error})
 
     async def prompt(self, rpc_id: int, params: dict[str, Any], handed_over: Callable[[], None]) -> None:
         """Send a prompt; comes back when the turn is over or never: the stream tells the end.
@@ -141,7 +111,7 @@ class Link:
         except httpx.HTTPError:
             return
 
-    async def events(self, after: int, opened: Callable[[], None]) -> AsyncIterator[tuple[int, Message]]:
+    async def events(self, after: int, opened: Callable[[], None]) -> AsyncIterator[tuple[int, Message | Unreadable]]:
         """What the agent sends, numbered, from behind `after` on, until the connection ends.
 
         `opened` is told once the connection stands; what was sent before comes at once then. Raises `RefusedError`
@@ -157,13 +127,9 @@ class Link:
                 raise _refusal(source.response)
             opened()
             async for event in source.aiter_sse():
-                if not event.id.isdigit():
-                    continue
-                try:
-                    yield int(event.id), _message.decode(event.data)
-                except msgspec.DecodeError:
+                if event.id.isdigit():
                     # Something that is no JSON-RPC still takes a number, which must not look like a gap.
-                    yield int(event.id), Message()
+                    yield int(event.id), read_message(event.data)
 
     async def _post(
         self,
@@ -190,10 +156,10 @@ class Link:
             raise _refusal(answer)
         if answer.status_code == 202 or not answer.content:
             return None
-        try:
-            return _message.decode(answer.content)
-        except msgspec.DecodeError as error:
-            raise AgentError(f"the agent's answer makes no sense: {error}") from error
+        message = read_message(answer.text)
+        if isinstance(message, Unreadable):
+            raise AgentError(f"the agent's answer to {body.get('method', '')} makes no sense: {message.why}")
+        return message
 
 
 def _refusal(answer: httpx.Response) -> RefusedError:

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from backend_stub.providers.machine import is_machine_fault
+
 MARK = "FOUNDRY_SANDBOX_ID"
 """Environment variable that every process of a sandbox inherits, by which stray ones are known as ours."""
 AGENT_MARK = "FOUNDRY_AGENT_SANDBOX_ID"
@@ -89,7 +91,9 @@ def end_marked(sandbox_id: str, mark: str = MARK) -> int:
     for pid in _pids():
         try:
             variables = (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
-        except OSError:
+        except OSError as error:
+            if is_machine_fault(error):
+                raise
             continue
         if needle in variables and pid != os.getpid():
             marked.append(pid)
@@ -184,6 +188,9 @@ def _stat(pid: int) -> list[str] | None:
     """Fields of /proc/PID/stat from the state on: 0 state, 1 parent, 2 group, 19 start, 45 where arguments begin."""
     try:
         text = (_PROC / str(pid) / "stat").read_text()
-    except OSError:
+    except OSError as error:
+        if is_machine_fault(error):
+            # That we cannot look says nothing about whether it is there.
+            raise
         return None
     return text.rpartition(")")[2].split()

@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from backend_stub.agents.base import Turn
+from backend_stub.agents.base import LateWord, Turn
 from backend_stub.agents.sandbox_agent import launcher, processes, server
 from backend_stub.agents.sandbox_agent.link import Link
 from backend_stub.agents.sandbox_agent.policy import Policy
@@ -18,6 +18,7 @@ from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
 from backend_stub.agents.sandbox_agent.session import Session, UntakenError
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SessionState, StateFolder
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
+from backend_stub.agents.sandbox_agent.updates import Item
 from backend_stub.providers.base import AgentError, Call
 from foundry_tui.contract.agents import SANDBOX_AGENT, AgentCommand, find_sandbox_agent
 from foundry_tui.contract.records import Prompt, SessionStatus, SessionSummary, TranscriptKind
@@ -51,6 +52,7 @@ class SandboxAgentRuntime:
     """Agents behind one sandbox-agent server a task. Needs a task group, given by `use`, before any other call."""
 
     on_lost: Callable[[str, str], Awaitable[None]] | None = None
+    on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None = None
     files: Files | None = None
     """Told when a turn has ended; a turn that is followed ends only when what it did to the files is known."""
 
@@ -123,10 +125,18 @@ class SandboxAgentRuntime:
                 return
             for session in call.task.sessions:
                 if session.status in (SessionStatus.READY, SessionStatus.RUNNING):
-                    await self._session(call, session)
+                    found = await self._session(call, session)
+                    if found.state.spent and found.active is None:
+                        call.log("the agent's last turn failed within the agent itself; its process is begun anew")
+                        self._forget(found)
+                        await found.end()
+                        await self._session(call, session)
 
     async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         session = await self._ready(call, prompt.session_id)
+        if session.state.spent and not session.has(prompt.prompt_id):
+            call.log("the agent's last turn failed within the agent itself; its process is begun anew")
+            session = await self._renew(call, session)
         if not await session.between_turns(prompt.prompt_id):
             call.log("the agent did not end its turn when told to; its process is ended")
             session = await self._renew(call, session)
@@ -301,6 +311,8 @@ class SandboxAgentRuntime:
             return held
         if held is not None:
             self._forget(held)
+            # An agent that is not heard any more may live on.
+            await held.end()
         folder = self._state_folder(call.task.task_id)
         state = folder.load_session(summary.session_id)
         if state is not None and state.life == running.life and state.acp_session and held is None:
@@ -348,6 +360,7 @@ class SandboxAgentRuntime:
             # The new agent's stream is counted from its own beginning.
             mark.ended_at = 0
             mark.settled = True
+        state.spent = False
         state.openings += 1
         state.life = running.life
         state.server_id = f"{summary.session_id}.{state.openings}"
@@ -390,11 +403,19 @@ class SandboxAgentRuntime:
     async def lost(self, session: Session, reason: str) -> None:
         task_id = session.link.server.sandbox_id
         self._forget(session)
-        if self.on_lost is not None:
-            try:
-                await self.on_lost(task_id, reason)
-            except Exception:  # whoever is told must not end the other sessions' streams
-                logger.exception("the loss of the agent of task %s could not be told", task_id)
+        # Whoever reads the stream is cancelled by being forgotten.
+        with anyio.CancelScope(shield=True):
+            if self.on_lost is not None:
+                try:
+                    await self.on_lost(task_id, reason)
+                except Exception:  # whoever is told must not end the other sessions' streams
+                    logger.exception("the loss of the agent of task %s could not be told", task_id)
+            await session.end()
+
+    async def said(self, session: Session, prompt_id: str, items: Sequence[Item]) -> None:
+        if self.on_said is not None:
+            late = [LateWord(f"{prompt_id}:{item.key}", item.kind, item.body) for item in items]
+            await self.on_said(session.link.server.sandbox_id, session.state.session_id, late)
 
     def turn_over(self, session: Session) -> None:
         if self.files is not None:

@@ -1,5 +1,6 @@
 """One sandbox-agent server: starting it, finding it again after a restart, asking it, and ending it."""
 
+import errno
 import re
 import secrets
 import shlex
@@ -14,8 +15,10 @@ import httpx
 import msgspec
 
 from backend_stub.agents.sandbox_agent import processes
+from backend_stub.agents.sandbox_agent.server_log import ServerLog
 from backend_stub.agents.sandbox_agent.state import ServerState, StateFolder
 from backend_stub.providers.base import AgentError
+from backend_stub.providers.machine import is_machine_fault
 from foundry_tui.contract.agents import SANDBOX_AGENT, VARIABLE
 from foundry_tui.contract.codec import decode
 
@@ -67,6 +70,7 @@ class Server:
         self.state = state
         self.folder = folder
         self.sandbox_id = sandbox_id
+        self.log = ServerLog(folder.log)
         self.client = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{state.port}",
             headers={"Authorization": f"Bearer {state.token}"},
@@ -88,10 +92,12 @@ class Server:
         return processes.agents_of(self.state.pid, SANDBOX_AGENT)
 
     async def healthy(self) -> bool:
-        """Whether it answers us."""
+        """Whether it answers us. Raises `OSError` when this machine has no room for asking."""
         try:
             answer = await self.client.get("/v1/health")
-        except httpx.HTTPError:
+        except httpx.HTTPError as error:
+            if is_machine_fault(error):
+                raise OSError(errno.EAGAIN, "the sandbox-agent server cannot be asked now") from error
             return False
         return answer.status_code == 200
 
@@ -221,6 +227,8 @@ async def _launch(
     try:
         return Server(await anyio.to_thread.run_sync(run), folder, sandbox_id)
     except OSError as error:
+        if is_machine_fault(error):
+            raise AgentError(f"sandbox-agent cannot be started now: {error.strerror}") from error
         raise AgentError(f"sandbox-agent cannot be run: {error}; {HOW_TO_GET}", retryable=False) from error
 
 

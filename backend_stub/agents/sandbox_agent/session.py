@@ -2,21 +2,23 @@
 
 import logging
 from collections import deque
-from collections.abc import Awaitable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol
 
 import anyio
 import anyio.to_thread
-import httpx
 import msgspec
 from anyio.abc import TaskGroup
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct
 
 from backend_stub.agents.sandbox_agent import processes
 from backend_stub.agents.sandbox_agent.handshake import introduce
-from backend_stub.agents.sandbox_agent.link import Link, Message, RefusedError, converted, message_of
+from backend_stub.agents.sandbox_agent.late import LateWords
+from backend_stub.agents.sandbox_agent.link import Link, RefusedError, converted
+from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Message, Unreadable, lost_request, may_answer
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, SessionState, StateFolder
+from backend_stub.agents.sandbox_agent.stream import Stream
+from backend_stub.agents.sandbox_agent.updates import Item, Translation
 from backend_stub.providers.base import AgentError
 from foundry_tui.contract.codec import decode
 
@@ -30,9 +32,12 @@ it, over all attempts. Models think for seconds before their first word; only a 
 nothing."""
 LISTEN_WAIT = 10.0
 """Seconds in which the stream must stand before that."""
-RECONNECTS = 20
 STOP_GRACE = 10.0
 """Seconds that an agent has to end its turn after it was told to stop."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks at the end of the server's log, while something is expected of the agent."""
+UNHEARD_GRACE = 1.0
+"""Seconds in which the stream says itself why an agent is not heard any more: it has exited."""
 CANCELLED: dict[str, Any] = {"outcome": {"outcome": "cancelled"}}
 
 logger = logging.getLogger(__name__)
@@ -53,24 +58,20 @@ class Owner(Protocol):
         """The agent has ended a turn, whether or not somebody follows it."""
         ...
 
+    async def said(self, session: "Session", prompt_id: str, items: Sequence[Item]) -> None:
+        """The agent said this after the turn of that prompt; returns once it is kept."""
+        ...
+
 
 class _Exit(Struct):
     code: int | None = None
 
 
-@dataclass(frozen=True)
-class Gap:
-    """That many events of the stream are lost for good."""
+class _NoJson(Struct):
+    """A line that the server could not read as JSON."""
 
-    events: int
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """An event of the stream that belongs to a turn, with its number."""
-
-    number: int
-    message: Message | Gap
+    raw: str = ""
+    error: str = "it is no JSON"
 
 
 class Session:
@@ -82,20 +83,26 @@ class Session:
         self.active: str | None = None
         self.lost: AgentError | None = None
         self.stopping_since: float | None = None
-        self.position = state.seen
+        self._stream = Stream(link, state.seen)
+        self.following = False
+        """Whether somebody tells the turn that runs."""
         self._folder = folder
         self._group = group
         self._owner = owner
         self._inbox: deque[Arrival] = deque()
         self._wake = anyio.Event()
         self._saving = anyio.Lock()
+        self._late = LateWords(state, self)
+        self._replaying = False
         self._scope = anyio.CancelScope()
         self._sending = anyio.CancelScope()
         self._opening: anyio.CancelScope | None = None
+        self._started_before = 0
         self._awaited: tuple[int, anyio.Event] | None = None
         self._refused: AgentError | None = None
         self._floor = 0
         self._over = False
+        self._cut = False
         self._sign_due = anyio.current_time() + LISTEN_WAIT + EVIDENCE_WAIT
         self._mourned = False
 
@@ -118,6 +125,9 @@ class Session:
                 # Its end may not have been committed: it can be told again.
                 mark.phase = SENT if mark.phase == ENDED else mark.phase
                 session.active = prompt_id
+            else:
+                mark.settled = True
+                session._late = LateWords(state, session, mark.ended_at)
         group.start_soon(session.pump)
         return session
 
@@ -127,6 +137,10 @@ class Session:
         Raises `AgentError`.
         """
         self._opening = anyio.CancelScope()
+        self.state.cwd = cwd
+        self.state.number_in_log = 0
+        await self._look_in_log()
+        self._started_before = self.link.server.log.started
         self._group.start_soon(self.pump)
         before = await anyio.to_thread.run_sync(self.link.server.agents_running)
         remembers = False
@@ -139,6 +153,7 @@ class Session:
             new = {pid: mark for pid, mark in after.items() if before.get(pid) != mark}
             if len(new) == 1:
                 [(self.state.agent_pid, self.state.agent_started)] = new.items()
+            await self._look_in_log(opening=True)
         if self.lost is not None:
             raise self.lost
         return remembers
@@ -148,9 +163,13 @@ class Session:
         number = self.state.number()
         caught_up = anyio.Event()
         self._awaited = (number, caught_up)
-        result = await self.link.request(number, method, params)
-        with anyio.move_on_after(5):
-            await caught_up.wait()
+        self._replaying = method == "session/load"
+        try:
+            result = await self.link.request(number, method, params)
+            with anyio.move_on_after(5):
+                await caught_up.wait()
+        finally:
+            self._replaying = False
         return result
 
     def gone(self) -> bool:
@@ -177,90 +196,139 @@ class Session:
         """Read the stream for as long as the agent lives, reconnecting behind the last event that was read."""
         with self._scope:
             try:
-                await self._keep_reading()
+                async with anyio.create_task_group() as beside:
+                    beside.start_soon(self._watch_log)
+                    beside.start_soon(self._tell_late_words)
+                    reason = await self._stream.read(self._take, self._listen, lambda: self._opening is not None)
+                    if reason:
+                        await self._lose(reason)
+                    beside.cancel_scope.cancel()
             except Exception:  # a defect here must not end the backend
                 logger.exception("reading the stream of session %s failed", self.state.session_id)
                 await self._lose("reading what the agent sends failed; the backend's log says why")
 
-    async def _keep_reading(self) -> None:
-        failures = 0
-        while not self.gone():
-            before = self.position
-            try:
-                await self._read()
-            except RefusedError as refusal:
-                if refusal.status != 404 or self._opening is None:
-                    await self._lose(refusal.message)
-                    return
-            except httpx.HTTPError as error:
-                logger.debug("the stream of session %s was cut: %r", self.state.session_id, error)
-            if self.gone():
-                return
-            if not await anyio.to_thread.run_sync(self.link.server.running):
-                await self._lose_server()
-                return
-            failures = 0 if self.position > before else failures + 1
-            if failures > RECONNECTS and self._opening is None:
-                await self._lose("the stream of the agent cannot be read any more")
-                return
-            await anyio.sleep(min(0.01 * 2**failures, 0.5))
-
-    async def _read(self) -> None:
-        first = True
-        async for number, message in self.link.events(self.position, self._listen):
-            if number <= self.position:
-                continue
-            missing = number - self.position - 1
-            if missing and not first:
-                # The server drops events for a slow reader without a word; its ring may still hold them.
-                return
-            if missing:
-                self._arrive(Arrival(number - 1, Gap(missing)))
-            first = False
-            self.position = number
-            await self._take(number, message)
-            if self.gone():
-                return
-
     def _listen(self) -> None:
         self._sign_due = anyio.current_time() + EVIDENCE_WAIT
-        self._wake.set()
+        self._notify()
 
-    async def _take(self, number: int, message: Message) -> None:
-        if message.method is None:
+    async def _take(self, number: int, message: Message | Unreadable | Gap) -> bool:
+        """Take what was sent; whether more can come."""
+        if isinstance(message, Gap):
+            self._arrive(Arrival(number, message))
+        elif isinstance(message, Unreadable):
+            await self._take_unreadable(number, message)
+        elif message.method is None:
             self._take_response(number, message)
         elif message.method == "_adapter/agent_exited":
             await self._lose_agent(converted(message.params, _Exit).code)
-        elif message.method in ("session/update", "session/request_permission"):
-            if self.active is not None and not (message.request_id and self.stopping_since is not None):
+        elif message.method == "_adapter/invalid_stdout":
+            line = converted(message.params, _NoJson)
+            await self._take_unreadable(number, Unreadable(line.raw, line.error, noise=True))
+        elif message.method == "session/update":
+            self._arrive(Arrival(number, message))
+        elif message.method == "session/request_permission":
+            if not message.request_id:
+                self._arrive(Arrival(number, Unreadable(bytes(message.params).decode(), "a question without an id")))
+            elif self.stopping_since is not None:
+                await self.respond_cancelled(message.request_id)
+            else:
                 self._arrive(Arrival(number, message))
-            elif message.request_id:
-                await self._respond_cancelled(message)
         elif message.request_id and message.request_id not in self.state.answered:
             self.state.answered.append(message.request_id)
             await self._quietly(self.link.refuse(message))
+        return not self.gone()
+
+    async def _take_unreadable(self, number: int, message: Unreadable) -> None:
+        request_id = lost_request(message.text)
+        if request_id is not None:
+            await self.respond_cancelled(request_id)
+        mark = self._mark()
+        last = mark is not None and self.stopping_since is None and may_answer(message.text, mark.rpc_id)
+        self._arrive_last(number, message) if last else self._arrive(Arrival(number, message))
 
     def _take_response(self, number: int, message: Message) -> None:
-        if self._awaited is not None and message.id == self._awaited[0]:
+        if self._awaited is not None and message.answers(self._awaited[0]):
             self._awaited[1].set()
             self._awaited = None
-        mark = self.state.prompts.get(self.active or "")
-        if mark is not None and message.id == mark.rpc_id:
-            self._over = True
+        mark = self._mark()
+        if mark is not None and message.answers(mark.rpc_id):
+            self._arrive_last(number, message)
+        elif message.id in (None, UNSET):
+            text = bytes(message.error or message.result).decode(errors="replace")
+            untold = Unreadable(text, "it does not say what it answers")
+            last = mark is not None and self.stopping_since is None
+            self._arrive_last(number, untold) if last else self._arrive(Arrival(number, untold))
+
+    def _mark(self) -> PromptMark | None:
+        """How far the prompt has come whose answer is still to come."""
+        return None if self._over else self.state.prompts.get(self.active or "")
+
+    def _arrive_last(self, number: int, message: Message | Unreadable) -> None:
+        self._over = True
+        if (mark := self.state.prompts.get(self.active or "")) is not None:
             mark.ended_at = number
-            self._arrive(Arrival(number, message))
-            self._wake.set()
-            self._owner.turn_over(self)
+        self._arrive(Arrival(number, message, last=True))
+        self._owner.turn_over(self)
 
     def _arrive(self, arrival: Arrival) -> None:
-        if self.active is not None and arrival.number > self._floor:
+        if arrival.number > self._floor and not self._replaying:
             self._inbox.append(arrival)
-            self._wake.set()
+            self._notify()
 
-    async def _respond_cancelled(self, message: Message) -> None:
-        if message.request_id not in self.state.answered:
-            self.state.answered.append(message.request_id)
-            await self._quietly(self.link.respond(message, CANCELLED))
+    async def respond_cancelled(self, request_id: str) -> None:
+        """Answer a question of the agent with `cancelled`, unless it has its answer."""
+        if request_id not in self.state.answered:
+            self.state.answered.append(request_id)
+            await self._quietly(self.link.respond(request_id, CANCELLED))
+
+    async def _watch_log(self) -> None:
+        """Lose the agent when the server has stopped reading what it prints, which only the server's log says."""
+        log = self.link.server.log
+        while True:
+            while self.active is None and self._opening is None:
+                await self._woken()
+            await anyio.sleep(LOOK_EVERY)
+            await self._look_in_log()
+            if not log.unheard(self.state.number_in_log):
+                continue
+            await anyio.sleep(UNHEARD_GRACE)
+            if not (self.gone() or self._over):
+                await self._lose(
+                    f"sandbox-agent cannot read any more what {self.state.agent} says, after a line that was no UTF-8 "
+                    "text or as its output was closed; look at what it did, then send the prompt again"
+                )
+                return
+
+    async def _look_in_log(self, *, opening: bool = False) -> None:
+        """Read what the server's log says since the last look; an agent that is being started is the last one in it."""
+        log = self.link.server.log
+        try:
+            await anyio.to_thread.run_sync(log.look)
+        except (OSError, RuntimeError) as error:
+            # Too many open files, say: it is looked at again.
+            logger.debug("the log of the server cannot be read now: %r", error)
+        if (opening or self._opening is not None) and log.started > self._started_before:
+            self.state.number_in_log = log.started
+
+    # What is said outside of turns
+
+    async def _tell_late_words(self) -> None:
+        """Keep what the agent says while no turn is told: after the end of one, after a stop, before the first."""
+        while True:
+            between = self._cut or (self.active is None and all(mark.settled for mark in self.state.prompts.values()))
+            if self._inbox and between and not self.following:
+                await self._tell_late()
+            else:
+                await self._woken()
+
+    async def _tell_late(self) -> None:
+        given = list(self._inbox)
+        self._inbox.clear()
+        await self._late.tell(given)
+
+    async def keep(self, prompt_id: str, items: Sequence[Item]) -> None:
+        """See `Keeper`."""
+        await self._owner.said(self, prompt_id, items)
 
     async def _quietly(self, sent: Awaitable[None]) -> None:
         """Await an answer to the agent; that it did not reach it shows on the stream."""
@@ -274,18 +342,14 @@ class Session:
         how = f"exit code {code}" if code is not None else "by a signal"
         await self._lose(f"the agent {self.state.agent} ended ({how}). Its last output: {said or 'none'}")
 
-    async def _lose_server(self) -> None:
-        said = await anyio.to_thread.run_sync(self.link.server.last_output)
-        code = processes.exit_code(self.link.server.state.pid)
-        how = "" if code is None else f" (exit code {code})"
-        await self._lose(f"the sandbox-agent server ended{how}. Its last output: {said or 'none'}")
-
     async def _lose(self, reason: str) -> None:
         self.lost = AgentError(reason)
-        self._wake.set()
+        self._notify()
         if self._opening is not None:
             self._opening.cancel()
         elif not self._mourned and (self.active is None or self._over):
+            while self._inbox and self.active is None:
+                await self._tell_late()
             await self._owner.lost(self, reason)
 
     # Prompts
@@ -310,6 +374,9 @@ class Session:
                 await self.save()
         if self.has(prompt_id):
             return
+        await self._look_in_log()
+        if self.link.server.log.unheard(self.state.number_in_log):
+            raise UntakenError(f"what {self.state.agent} says cannot be read any more")
         if self.lost is not None:
             raise UntakenError(self.lost.message)
         for earlier in self.state.prompts.values():
@@ -318,13 +385,15 @@ class Session:
             # A stream that is read again after a restart begins with what belongs to earlier turns.
             self._floor = max(self._floor, earlier.ended_at)
         mark = self.state.prompts[prompt_id] = PromptMark(rpc_id=self.state.number())
-        self._inbox.clear()
+        while self._inbox or self._late.busy:
+            await self._tell_late()
         self.active = prompt_id
+        self._cut = False
         self.stopping_since = None
         self._refused = None
         self._over = False
-        self.state.seen = self.position
-        self.state.translation = None
+        self.state.seen = self._stream.position
+        self._late.forget()
         self.state.asking = {}
         self.state.answered = []
         await self.save()
@@ -363,23 +432,25 @@ class Session:
                 if not handed.is_set():
                     self._refused = error
         handed.set()
-        self._wake.set()
+        self._notify()
 
     async def stop(self) -> None:
         """Ask the agent to end the turn that runs; nothing running is success.
 
         Its open requests are answered with `cancelled`, as the protocol wants of whoever stops a turn.
         """
+        self._cut = self.active is not None and not self.following
+        self._notify()
         if self.active is None or self._over or self.gone():
             return
         if self.stopping_since is None:
             self.stopping_since = anyio.current_time()
-        self._wake.set()
+        self._notify()
         await self._quietly(self.link.notify("session/cancel", {"sessionId": self.state.acp_session}))
-        open_requests = list(self.state.asking.values())
+        open_requests = list(self.state.asking)
         self.state.asking = {}
-        for text in open_requests:
-            await self._respond_cancelled(message_of(text))
+        for request_id in open_requests:
+            await self.respond_cancelled(request_id)
         await self.save()
 
     async def between_turns(self, prompt_id: str) -> bool:
@@ -412,8 +483,27 @@ class Session:
         self._inbox.clear()
         return given
 
+    def turn_told(self, up_to: int, translation: Translation, rest: Sequence[Arrival]) -> None:
+        """A turn was told up to this event of the stream; what arrived behind it belongs to no turn."""
+        self._late.follow(up_to, translation)
+        self._inbox.extendleft(reversed(rest))
+        self.following = False
+        self._notify()
+
+    def look_again(self) -> None:
+        """Whoever waits for what arrives is to count again how long to wait."""
+        self._notify()
+
+    async def cancel(self) -> None:
+        """Have the agent end what it is doing for a turn that is told no further."""
+        await self._quietly(self.link.notify("session/cancel", {"sessionId": self.state.acp_session}))
+
     async def _woken(self) -> None:
+        """Wait until something has changed; whoever waits looks for himself at what."""
         await self._wake.wait()
+
+    def _notify(self) -> None:
+        self._wake.set()
         self._wake = anyio.Event()
 
     async def end_turn(self, prompt_id: str, error: str | None = None) -> None:
@@ -422,7 +512,7 @@ class Session:
         if mark is not None:
             mark.phase = ENDED
             mark.error = error
-            mark.ended_at = mark.ended_at or self.position
+            mark.ended_at = mark.ended_at or self._stream.position
         self.state.asking = {}
         if self.active == prompt_id:
             self.active = None
@@ -433,14 +523,16 @@ class Session:
     async def settle(self) -> None:
         """What was told of the last turn has been committed: a restart need not read the stream from before it."""
         if self.active is None:
-            self.state.seen = self.position
-            self.state.translation = None
+            self._late.settle()
             for mark in self.state.prompts.values():
                 mark.settled = True
+            self._notify()
             await self.save()
 
     async def end(self) -> None:
-        """End the agent process with what it has started."""
+        """End the agent process with what it has started; what it said last is kept."""
+        while self._inbox and self.active is None:
+            await self._tell_late()
         self.close()
         await self.link.close()
         # An agent need not end when its input does.

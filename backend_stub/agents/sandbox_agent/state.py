@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
+from backend_stub.agents.sandbox_agent.complaints import AuthMethod
 from backend_stub.agents.sandbox_agent.updates import Translation
 from foundry_tui.contract.codec import decode
 
@@ -57,9 +58,10 @@ class SessionState(Struct, kw_only=True):
     """A session as the agent knows it.
 
     `runs_as` is the agent's name for sandbox-agent. `life` names the server it was opened in and `server_id` its place
-    there; `seen` is the id of the last event
-    of the stream that is accounted for in `translation`. `agent_pid` is 0 where it is not known. `asking` holds the
-    agent's open requests as they came.
+    there; `seen` is the id of the last event of the stream that is accounted for in `translation`. `agent_pid` is 0
+    where it is not known, `number_in_log` counts the agents that the server's log tells of. `asking` holds the agent's
+    open requests as they came. `spent` says that the agent's last turn failed for a reason that only another process
+    mends.
     """
 
     session_id: str
@@ -72,12 +74,16 @@ class SessionState(Struct, kw_only=True):
     openings: int = 0
     agent_pid: int = 0
     agent_started: str = ""
+    number_in_log: int = 0
+    cwd: str = ""
+    spent: bool = False
     next_id: int = 1
     seen: int = 0
     prompts: dict[str, PromptMark] = {}
     asking: dict[str, str] = {}
     answered: list[str] = []
     notices: list[str] = []
+    auth_methods: tuple[AuthMethod, ...] = ()
     translation: Translation | None = None
 
     def number(self) -> int:

@@ -1,6 +1,8 @@
 """Telling one turn: from a session's arrivals to transcript items and permission requests, until the turn ends."""
 
 import contextlib
+import math
+from collections import deque
 from collections.abc import Callable
 
 import anyio
@@ -9,16 +11,25 @@ from anyio.abc import TaskGroup
 from msgspec import Struct
 
 from backend_stub.agents.base import Turn
-from backend_stub.agents.sandbox_agent.link import Message, message_of
+from backend_stub.agents.sandbox_agent.complaints import understood
+from backend_stub.agents.sandbox_agent.messages import ABSENT, Arrival, Message, Unreadable, message_of
 from backend_stub.agents.sandbox_agent.policy import Policy, decide
-from backend_stub.agents.sandbox_agent.session import CANCELLED, STOP_GRACE, Arrival, Gap, Session
-from backend_stub.agents.sandbox_agent.updates import Item, Translation, Update
+from backend_stub.agents.sandbox_agent.questions import question_of, unasked
+from backend_stub.agents.sandbox_agent.session import CANCELLED, STOP_GRACE, Session
+from backend_stub.agents.sandbox_agent.updates import Item, Translation, excerpt
 from backend_stub.providers.base import AgentError
 from foundry_tui.contract.codec import decode
-from foundry_tui.contract.records import PermissionOption, Question, TranscriptKind
+from foundry_tui.contract.records import Question, TranscriptKind
 
 CHECKPOINT_EVERY = 0.5
 """Seconds between two notes of how far the stream was told; longer than what is told waits for its commit."""
+DOUBT = 10.0
+"""Seconds of silence after something that was no message, in which an agent can show that its turn goes on."""
+NOISE_DOUBT = 60.0
+"""The same after a line that was no JSON at all: mostly it is a word of a program that took our stream for a log."""
+AT_WORK = 10
+"""How many times as long a tool may be at work in silence."""
+_ENDED_WELL = ("end_turn", "cancelled")
 _STOP_REASONS = {
     "max_tokens": "The agent stopped: its model's token limit was reached.",
     "max_turn_requests": "The agent stopped: it had asked its model as often as it may in one turn.",
@@ -26,33 +37,10 @@ _STOP_REASONS = {
 }
 
 
-class _Option(Struct, rename="camel"):
-    option_id: str
-    name: str = ""
-    kind: str = "allow_once"
-
-
-class _ToolCall(Struct, rename="camel"):
-    tool_call_id: str = ""
-    title: str | None = None
-    kind: str | None = None
-
-
-class _Request(Struct, rename="camel"):
-    tool_call: _ToolCall = msgspec.field(default_factory=_ToolCall)
-    options: list[_Option] = []
-
-
-class _Notification(Struct):
-    update: Update
-
-
 class _PromptResult(Struct, rename="camel"):
     stop_reason: str = "end_turn"
 
 
-_request = msgspec.json.Decoder(_Request)
-_notification = msgspec.json.Decoder(_Notification)
 _result = msgspec.json.Decoder(_PromptResult)
 
 
@@ -77,107 +65,149 @@ class Telling:
         self._told = session.state.seen
         self._held: tuple[float, int, bytes] | None = None
         self._failure: AgentError | None = None
+        self._arrived: deque[Arrival] = deque()
+        self._doubt: tuple[Unreadable, float] | None = None
 
     async def run(self) -> None:
         """Tell until the turn ends. Raises `AgentError` when it fails, `UnstoppableError` when it cannot be stopped."""
-        async with anyio.create_task_group() as asks:
-            for text in list(self._session.state.asking.values()):
-                await self._permission(message_of(text), asks)
-            try:
-                while not await self._tell(await self._session.arrivals(self._patience()), asks):
-                    await self._checkpoint()
-            except AgentError as error:
-                # Raised outside of the group, which would wrap it.
-                self._failure = error
-            asks.cancel_scope.cancel()
+        self._session.following = True
+        try:
+            async with anyio.create_task_group() as asks:
+                for text in list(self._session.state.asking.values()):
+                    await self._permission(message_of(text), asks)
+                try:
+                    while not await self._tell(asks):
+                        await self._checkpoint()
+                        self._arrived.extend(await self._session.arrivals(self._patience()))
+                        await self._check_doubt()
+                except AgentError as error:
+                    # Raised outside of the group, which would wrap it.
+                    self._failure = error
+                asks.cancel_scope.cancel()
+        finally:
+            self._session.turn_told(self._told, self._translation, self._arrived)
         if self._failure is not None:
             raise self._failure
 
     def _patience(self) -> float | None:
+        """How long to wait for what arrives next; None for as long as it takes."""
         since = self._session.stopping_since
         if since is None:
-            return None
+            return None if self._doubt is None else max(0.0, self._doubted_until() - anyio.current_time())
         left = since + STOP_GRACE - anyio.current_time()
         if left <= 0:
             raise UnstoppableError(f"the agent did not stop within {STOP_GRACE:.0f} s")
         return left
 
-    async def _tell(self, arrivals: list[Arrival], asks: TaskGroup) -> bool:
-        """Tell these; whether the turn is over. What grows is told once, as it stands after all of them."""
+    def _doubted_until(self) -> float:
+        if self._doubt is None or self._session.state.asking:
+            return math.inf
+        message, since = self._doubt
+        patience = NOISE_DOUBT if message.noise else DOUBT
+        return since + patience * (AT_WORK if self._translation.working else 1)
+
+    async def _check_doubt(self) -> None:
+        """Raises `AgentError` when the answer to the turn was, by all that can be told, what could not be read."""
+        if self._arrived or self._doubt is None or self._session.stopping_since is not None:
+            return
+        if anyio.current_time() >= self._doubted_until():
+            await self._session.cancel()
+            self._fail_unread(self._doubt[0])
+
+    async def _tell(self, asks: TaskGroup) -> bool:
+        """Tell what has arrived; whether the turn is over. What grows is told once, as it stands after all of it."""
         items: dict[str, Item] = {}
-        for arrival in arrivals:
+        while self._arrived:
+            arrival = self._arrived.popleft()
             message = arrival.message
-            if isinstance(message, Gap):
-                text = f"{message.events} events of the agent were lost: nobody was listening, or not fast enough."
-                items[f"gap-{arrival.number}"] = Item(f"gap-{arrival.number}", TranscriptKind.NOTICE, text)
-            elif message.method is None:
+            self._told = arrival.number
+            item = self._translation.take(arrival)
+            if item is not None:
+                items[item.key] = item
+            if arrival.last:
                 await self._flush(items)
-                self._told = arrival.number
                 await self._end(message)
                 return True
-            elif message.method == "session/update":
-                item = self._translate(message)
-                if item is not None:
-                    items[item.key] = item
-            elif message.request_id not in {*self._session.state.answered, *self._session.state.asking}:
-                await self._flush(items)
-                await self._permission(message, asks)
-            self._told = arrival.number
+            if isinstance(message, Unreadable):
+                self._doubt = (message, anyio.current_time())
+            elif isinstance(message, Message):
+                self._doubt = None
+                if message.method == "session/request_permission" and message.request_id not in {
+                    *self._session.state.answered,
+                    *self._session.state.asking,
+                }:
+                    await self._flush(items)
+                    await self._permission(message, asks)
         await self._flush(items)
         return False
-
-    def _translate(self, message: Message) -> Item | None:
-        try:
-            return self._translation.apply(_notification.decode(message.params).update)
-        except msgspec.DecodeError:
-            # An update of a shape that this version of the protocol does not have is nobody's loss.
-            return None
 
     async def _flush(self, items: dict[str, Item]) -> None:
         for item in items.values():
             await self._turn.say(item.key, item.kind, item.body)
         items.clear()
 
-    async def _end(self, response: Message) -> None:
-        if response.error is not None:
-            self._failure = AgentError(f"the agent's turn failed: {response.error.words()}")
-            return
-        try:
-            reason = _result.decode(response.result).stop_reason
-        except msgspec.DecodeError:
-            reason = "end_turn"
-        if reason in _STOP_REASONS:
-            await self._turn.say(self._translation.key("end"), TranscriptKind.NOTICE, _STOP_REASONS[reason])
+    async def _end(self, answer: object) -> None:
+        if not isinstance(answer, Message):
+            await self._session.cancel()
+            self._fail_unread(answer if isinstance(answer, Unreadable) else Unreadable("", "it is missing"))
+        elif (error := answer.failure) is not None:
+            agent = self._session.state.agent
+            self._log(f"the turn of {agent} failed: {bytes(answer.error).decode(errors='replace')}")
+            complaint = understood(error, agent, self._session.state.auth_methods)
+            self._session.state.spent = complaint.internal
+            raise AgentError(f"{agent} failed: {complaint.words}" + (f"; {complaint.next}" if complaint.next else ""))
+        else:
+            try:
+                reason = _result.decode(answer.result).stop_reason
+            except msgspec.DecodeError as error:
+                self._fail_unread(Unreadable(bytes(answer.result or ABSENT).decode(errors="replace"), str(error)))
+            else:
+                await self._say_why_it_stopped(reason)
+
+    def _fail_unread(self, message: Unreadable) -> None:
+        raise AgentError(
+            f"{self._session.state.agent} sent something that cannot be read where the end of its turn was to be "
+            f"expected: {excerpt(message.text)} ({message.why}); look at what it did, then send the prompt again"
+        )
+
+    async def _say_why_it_stopped(self, reason: str) -> None:
+        if reason not in _ENDED_WELL:
+            text = _STOP_REASONS.get(reason, f"The agent stopped for a reason of its own: {excerpt(reason)}.")
+            await self._turn.say(self._translation.key("end"), TranscriptKind.NOTICE, text)
 
     # Permissions
 
     async def _permission(self, message: Message, asks: TaskGroup) -> None:
-        try:
-            request = _request.decode(message.params)
-        except msgspec.DecodeError:
-            request = _Request()
-        options = [
-            PermissionOption(option_id=option.option_id, name=option.name or option.option_id, kind=option.kind)
-            for option in request.options
-        ]
-        call = request.tool_call
-        known = self._translation.tools.get(call.tool_call_id)
-        title = call.title or (known.title if known else "The agent asks for permission")
-        kind = call.kind or (known.kind if known else "other")
-        if not options or self._session.stopping_since is not None:
+        if self._session.stopping_since is not None:
             await self._answer(message, None)
             return
-        chosen = decide(self._policy, kind, options)
+        try:
+            question = question_of(message, self._translation)
+        except (msgspec.DecodeError, RecursionError) as error:
+            await self._cancel_unasked(message, f"the question cannot be read ({error})")
+            return
+        if not question.options:
+            await self._cancel_unasked(message, "it offers no answer that can be read")
+            return
+        chosen = decide(self._policy, question.tool_kind or "other", question.options)
         if chosen is not None:
-            self._log(f"allowed by policy ({self._policy}): {title}")
+            self._log(f"allowed by policy ({self._policy}): {question.title}")
             await self._answer(message, chosen)
             return
         self._session.state.asking[message.request_id] = msgspec.json.encode(message).decode()
-        asks.start_soon(self._ask, message, Question(title=title, options=tuple(options), tool_kind=kind))
+        asks.start_soon(self._ask, message, question)
+
+    async def _cancel_unasked(self, message: Message, why: str) -> None:
+        notice = unasked(message, self._translation, why)
+        await self._turn.say(notice.key, notice.kind, notice.body)
+        await self._answer(message, None)
 
     async def _ask(self, message: Message, question: Question) -> None:
         chosen = await self._turn.ask(self._translation.key(f"ask-{message.request_id}"), question)
         await self._answer(message, chosen)
+        if self._doubt is not None:
+            self._doubt = (self._doubt[0], anyio.current_time())
+            self._session.look_again()
 
     async def _answer(self, message: Message, option_id: str | None) -> None:
         self._session.state.asking.pop(message.request_id, None)
@@ -188,7 +218,7 @@ class Telling:
         outcome = CANCELLED if option_id is None else {"outcome": {"outcome": "selected", "optionId": option_id}}
         with contextlib.suppress(AgentError):
             # An agent that cannot be told is lost, which its stream says.
-            await self._session.link.respond(message, outcome)
+            await self._session.link.respond(message.request_id, outcome)
         await self._session.save()
 
     # What survives a restart

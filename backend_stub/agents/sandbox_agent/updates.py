@@ -1,11 +1,13 @@
 """From the agent's `session/update` messages to transcript items; pure, and its state can be kept in a file."""
 
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
+from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Unreadable
 from foundry_tui.contract.records import FileEdit, PlanBody, PlanEntry, ToolCallBody, TranscriptKind
 
 TEXT_LIMIT = 200_000
@@ -13,47 +15,59 @@ TEXT_LIMIT = 200_000
 
 
 NOTHING = Raw(b"null")
+EXCERPT = 200
+"""Characters of something unreadable that a notice quotes."""
 
 
 class Block(Struct, kw_only=True):
     """A piece of content: text, or something that is shown by its name only."""
 
     type: str = "text"
-    text: str = ""
-    name: str = ""
-    uri: str = ""
+    text: str | None = None
+    name: str | None = None
+    uri: str | None = None
 
     def words(self) -> str:
         if self.type == "text":
-            return self.text
-        return f"[{self.type}{': ' + (self.name or self.uri) if self.name or self.uri else ''}]"
+            return self.text or ""
+        named = self.name or self.uri
+        return f"[{self.type}: {named}]" if named else f"[{self.type}]"
 
 
 class ToolContent(Struct, kw_only=True, rename="camel"):
-    """What a tool call shows: a content block, a diff of a file, or a terminal."""
+    """What a tool call shows: a content block, or a diff of a file."""
 
     type: str = "content"
     content: Block | None = None
     path: str = ""
     old_text: str | None = None
     new_text: str = ""
-    terminal_id: str = ""
 
 
 class Entry(Struct, kw_only=True):
     """One line of a plan as the agent tells it."""
 
     content: str
-    priority: str = "medium"
-    status: str = "pending"
+    priority: str | None = None
+    status: str | None = None
+
+
+class _Typed(Struct):
+    type: str = "content"
 
 
 class Update(Struct, kw_only=True, rename="camel"):
-    """Every kind of `session/update` in one; what a kind does not use stays unset."""
+    """Every kind of `session/update` in one; what a kind does not use stays unset.
+
+    `raw_input` is what a tool was called with, in the tool's own words.
+    """
 
     session_update: str
     content: Raw = NOTHING
     raw_output: Raw = NOTHING
+    raw_input: Raw = NOTHING
+    message_id: str | None = None
+    locations: Raw = NOTHING
     tool_call_id: str = ""
     title: str | None = None
     kind: str | None = None
@@ -75,22 +89,85 @@ _CHUNKS = {
 }
 _OUTPUTS = ("formatted_output", "aggregated_output", "output", "stdout", "text")
 """Where agents put the text of a tool's raw output, which the protocol leaves to them."""
+_ENDED = ("completed", "failed")
+_KINDS = frozenset({*_CHUNKS, "tool_call", "tool_call_update", "plan"})
+"""The updates that concern a transcript; all others may have any shape."""
 _block = msgspec.json.Decoder(Block)
-_tool_content = msgspec.json.Decoder(list[ToolContent])
+_update = msgspec.json.Decoder(Update)
+
+
+_pieces = msgspec.json.Decoder(list[Raw])
+_piece = msgspec.json.Decoder(ToolContent)
+_typed = msgspec.json.Decoder(_Typed)
+
+
+class _Kind(Struct, rename="camel"):
+    session_update: str = ""
+
+
+class _Notification(Struct):
+    update: Raw = NOTHING
+
+
+_kind = msgspec.json.Decoder(_Kind)
+_notification = msgspec.json.Decoder(_Notification)
+
+
+class ToolInput(Struct, kw_only=True):
+    """What is known of what a tool was called with: as JSON, and the places that the call names."""
+
+    raw: str = ""
+    paths: tuple[str, ...] = ()
 
 
 class Translation(Struct, kw_only=True):
     """The turn of one prompt so far: what is still growing, and the tool calls, which are updated by id.
 
-    Keys are counted from the start of the turn, so that the same stream read again gives the same keys.
+    Keys are counted from the start of the turn, so that the same stream read again gives the same keys. What the agent
+    says after the turn's end goes on in the same way, until the next turn. `unreadable` counts what could not be read.
     """
 
     prompt_id: str
     cwd: str = ""
     count: int = 0
     growing: str = ""
+    message_id: str | None = None
     parts: list[str] = []
     tools: dict[str, ToolCallBody] = {}
+    inputs: dict[str, ToolInput] = {}
+    unreadable: int = 0
+
+    def take(self, arrival: Arrival) -> Item | None:
+        """The item that something arriving makes or changes, be it the notice of what is lost; None for the rest."""
+        message = arrival.message
+        if isinstance(message, Gap):
+            text = f"{message.events} events of the agent were lost: nobody was listening, or not fast enough."
+            return Item(f"gap-{arrival.number}", TranscriptKind.NOTICE, text)
+        if isinstance(message, Unreadable):
+            return self.cannot_read(message.text, message.why)
+        return self.read(message.params) if message.method == "session/update" else None
+
+    def read(self, params: Raw) -> Item | None:
+        """The item that this notification makes or changes; the notice of it where it cannot be read."""
+        try:
+            update = _notification.decode(params).update
+            if _kind.decode(update).session_update not in _KINDS:
+                return None
+            return self.apply(_update.decode(update))
+        except (msgspec.DecodeError, RecursionError) as error:
+            return self.cannot_read(bytes(params).decode(errors="replace"), str(error))
+
+    def cannot_read(self, text: str, why: str) -> Item:
+        """The turn's one notice of what could not be read, with one more counted."""
+        self.unreadable += 1
+        count = "A message" if self.unreadable == 1 else f"{self.unreadable} messages"
+        last = "It is" if self.unreadable == 1 else "The last is"
+        body = f"{count} of the agent could not be read. {last}: {excerpt(text)} ({why})"
+        return Item(self.key("unreadable"), TranscriptKind.NOTICE, body)
+
+    def end_message(self) -> None:
+        """What is said from now on is another message."""
+        self.growing, self.parts, self.message_id = "", [], None
 
     def apply(self, update: Update) -> Item | None:
         """The item that this update makes or changes, or None when it concerns no transcript."""
@@ -102,7 +179,10 @@ class Translation(Struct, kw_only=True):
             return self._tool(update)
         if update.session_update == "plan":
             self.growing = ""
-            entries = tuple(PlanEntry(content=e.content, status=e.status, priority=e.priority) for e in update.entries)
+            entries = tuple(
+                PlanEntry(content=each.content, status=each.status or "pending", priority=each.priority or "medium")
+                for each in update.entries
+            )
             return Item(self.key("plan"), TranscriptKind.PLAN, msgspec.to_builtins(PlanBody(entries=entries)))
         return None
 
@@ -115,10 +195,12 @@ class Translation(Struct, kw_only=True):
         text = _block.decode(update.content).words()
         if not text:
             return None
-        if self.growing != kind:
+        another = None not in (update.message_id, self.message_id) and update.message_id != self.message_id
+        if self.growing != kind or another:
+            self.end_message()
             self.growing = kind
-            self.parts = []
             self.count += 1
+        self.message_id = update.message_id or self.message_id
         self.parts = ["".join(self.parts) + text] if len(self.parts) > 64 else [*self.parts, text]
         return Item(self.key(f"{kind}-{self.count}"), kind, cut("".join(self.parts)))
 
@@ -132,29 +214,71 @@ class Translation(Struct, kw_only=True):
         if update.status is not None:
             changes["status"] = update.status
         if bytes(update.content) != bytes(NOTHING):
-            changes |= self._tool_content(_tool_content.decode(update.content))
+            texts, edits = self.shown(update.content)
+            changes["content"] = cut("\n".join(texts))
+            changes["edits"] = tuple(_cut_edit(edit) for edit in edits)
         if not changes.get("content", body.content) and bytes(update.raw_output) != bytes(NOTHING):
             changes["content"] = cut(_words_of(update.raw_output))
         body = msgspec.structs.replace(body, **changes)
         self.tools[update.tool_call_id] = body
+        called_with = self.input_of(update.tool_call_id, update.raw_input, update.locations)
+        if body.status in _ENDED:
+            self.inputs.pop(update.tool_call_id, None)
+        elif called_with.raw or called_with.paths:
+            self.inputs[update.tool_call_id] = called_with
         return Item(self.key(f"tool-{update.tool_call_id}"), TranscriptKind.TOOL_CALL, msgspec.to_builtins(body))
 
-    def _tool_content(self, pieces: list[ToolContent]) -> dict[str, object]:
-        texts = [piece.content.words() for piece in pieces if piece.type == "content" and piece.content]
-        edits = tuple(
-            FileEdit(
-                path=self._relative(piece.path),
-                new=cut(piece.new_text),
-                old=None if piece.old_text is None else cut(piece.old_text),
-            )
-            for piece in pieces
-            if piece.type == "diff"
-        )
-        return {"content": cut("\n".join(texts)), "edits": edits}
+    def input_of(self, tool_call_id: str, raw: Raw, locations: Raw) -> ToolInput:
+        """What the tool is called with, as far as this or what was told before says it."""
+        known = self.inputs.get(tool_call_id, ToolInput())
+        new = bytes(raw).decode(errors="replace") if bytes(raw) not in (bytes(NOTHING), b"{}") else ""
+        paths = tuple(self.relative(path) for path in _paths(locations))
+        return ToolInput(raw=new or known.raw, paths=paths or known.paths)
 
-    def _relative(self, path: str) -> str:
+    def shown(self, content: Raw) -> tuple[list[str], list[FileEdit]]:
+        """The texts and the changes that a tool call shows, whole; of types that we do not know nothing is shown.
+
+        Raises `msgspec.DecodeError` when something of a type that we know cannot be read.
+        """
+        texts, edits = [], []
+        for raw in _pieces.decode(content):
+            kind = _typed.decode(raw).type
+            if kind not in ("content", "diff"):
+                continue
+            piece = _piece.decode(raw)
+            if kind == "content" and piece.content:
+                texts.append(piece.content.words())
+            elif kind == "diff":
+                edits.append(FileEdit(path=self.relative(piece.path), new=piece.new_text, old=piece.old_text))
+        return texts, edits
+
+    @property
+    def working(self) -> bool:
+        """Whether a tool is at work, so that silence says nothing."""
+        return any(tool.status not in _ENDED for tool in self.tools.values())
+
+    def relative(self, path: str) -> str:
+        """The path as seen from where the agent works."""
         pure = PurePosixPath(path)
         return str(pure.relative_to(self.cwd)) if self.cwd and pure.is_relative_to(self.cwd) else path
+
+
+def _paths(locations: Raw) -> Iterator[str]:
+    """The paths of those places that can be read."""
+    places: object = msgspec.json.decode(locations)  # noqa: TID251  # no type
+    for place in places if isinstance(places, list) else ():
+        if isinstance(place, dict) and isinstance(path := place.get("path"), str) and path:
+            yield path
+
+
+def _cut_edit(edit: FileEdit) -> FileEdit:
+    return FileEdit(path=edit.path, new=cut(edit.new), old=None if edit.old is None else cut(edit.old))
+
+
+def excerpt(text: str) -> str:
+    """The beginning of something that an agent sent, on one line."""
+    line = " ".join(text[: EXCERPT * 2].split())
+    return line if len(line) <= EXCERPT else f"{line[:EXCERPT]}…"
 
 
 def cut(text: str) -> str:

@@ -1,0 +1,452 @@
+"""A turn always ends, and says why: errors of any shape, what cannot be read, streams that stop, late words."""
+
+import json
+import os
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from backend_stub.agents.base import LateWord
+from backend_stub.agents.sandbox_agent import processes
+from backend_stub.agents.sandbox_agent.policy import Policy
+from backend_stub.providers.base import AgentError
+from backend_stub.providers.local import LocalProvider, LocalSettings
+from foundry_tui.contract.records import TaskDetail, TranscriptKind
+from tests.local.world import LIMIT, Told, World, open_gate, prompt, turn
+
+pytestmark = pytest.mark.anyio
+
+
+class Late:
+    """Hears what agents say outside of turns."""
+
+    def __init__(self, provider: LocalProvider) -> None:
+        self.items: dict[str, LateWord] = {}
+        self.of: set[str] = set()
+        self._changed = anyio.Event()
+        provider.agents.on_said = self._hear
+
+    async def _hear(self, task_id: str, session_id: str, words: Any) -> None:
+        self.of.add(session_id)
+        self.items |= {word.item_id: word for word in words}
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    def texts(self, kind: TranscriptKind = TranscriptKind.MESSAGE) -> list[str]:
+        return [str(word.body).strip() for word in self.items.values() if word.kind is kind]
+
+    async def until(self, count: int) -> None:
+        with anyio.fail_after(LIMIT):
+            while len(self.items) < count:
+                await self._changed.wait()
+
+
+async def failure(world: World, provider: LocalProvider, task: TaskDetail, text: str, prompt_id: str = "p1") -> str:
+    """Why this turn failed."""
+    with pytest.raises(AgentError) as caught:
+        await turn(provider, world, task, text, prompt_id)
+    return caught.value.message
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    "data",
+    [None, True, 5, "why it failed", ["why it failed"], {"message": "why it failed"}, {"details": "why it failed"}],
+    ids=["null", "true", "number", "text", "list", "message", "details"],
+)
+async def test_an_error_with_any_data_ends_the_turn_and_says_why(world: World, data: object) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        error = json.dumps({"code": -32603, "message": "Internal error", "data": data})
+        message = await failure(world, provider, task, f"say hm\nerror {error}")
+        assert message.startswith("pi failed: ")
+        assert ("why it failed" in message) is ("why it failed" in error)
+        assert world.logged("the turn of pi failed: ")
+
+
+@pytest.mark.parametrize("result", ["null", "[]", '{"stopReason": 5}'])
+async def test_a_result_that_cannot_be_read_fails_the_turn(world: World, result: str) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        assert "cannot be read" in await failure(world, provider, task, f"say hm\nresult {result}")
+
+
+async def test_a_stop_for_an_unknown_reason_is_said(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told = await turn(provider, world, task, 'say hm\nresult {"stopReason": "went_fishing", "usage": {}}')
+        assert told.of(TranscriptKind.NOTICE) == ["The agent stopped for a reason of its own: went_fishing."]
+
+
+async def test_an_agent_whose_inside_died_gets_a_new_process(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        assert "process exited" in await failure(world, provider, task, "broken")
+        assert (await turn(provider, world, task, "say alive", "p2")).text == "alive"
+        assert "process exited" in await failure(world, provider, task, "broken", "p3")
+        await provider.agents.attach(world.call(task))
+        assert len(world.agent_saw("start")) == 3
+        assert not processes.start_mark(world.agent_pids()[1])
+        assert (await turn(provider, world, task, "say alive again", "p4")).text == "alive again"
+        assert len(world.agent_saw("start")) == 3
+
+
+async def test_what_the_models_provider_refuses_leaves_the_agent_as_it_is(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        error = (
+            '{"code": -32603, "message": "Internal error", "data": {"message": "last status: 429 Too Many Requests"}}'
+        )
+        assert "asked too often" in await failure(world, provider, task, f"error {error}")
+        assert (await turn(provider, world, task, "say alive", "p2")).text == "alive"
+        assert len(world.agent_saw("start")) == 1
+
+
+async def test_a_login_that_is_wanted_is_not_tried_again_and_keeps_the_conversation(world: World) -> None:
+    door = world.root / "logged in"
+    world.environ["ACP_AGENT_LOGIN"] = str(door)
+    world.environ["ACP_AGENT_LOADS"] = "1"
+    world.environ["ACP_AGENT_AUTH"] = '[{"id": "key", "name": "Use an API key", "description": null}, "odd"]'
+    async with world.provider() as provider:
+        task = await world.with_sandbox(provider, world.task())
+        with pytest.raises(AgentError) as caught:
+            await provider.agents.create_session(world.call(task), task.sessions[0])
+        assert not caught.value.retryable
+        assert caught.value.message == (
+            "pi wants a login (Authentication required: pi): log in with `pi /login` in a terminal "
+            "(pi offers: Use an API key), then retry"
+        ).replace(": pi)", ': {"agent": "pi"})')
+        door.touch()
+        await provider.agents.create_session(world.call(task), task.sessions[0])
+        await turn(provider, world, task, "say one")
+        door.unlink()
+        os.kill(world.agent_pids()[-1], 9)
+        with pytest.raises(AgentError, match="wants a login"):
+            with anyio.fail_after(LIMIT):
+                while True:
+                    await provider.agents.attach(world.call(task))
+        door.touch()
+        told = await turn(provider, world, task, "say two", "p2")
+        assert "has read the conversation" in told.of(TranscriptKind.NOTICE)[0]
+        assert told.text == "two"
+
+
+# What cannot be read
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"jsonrpc": "2.0", "id": {id}, "result": {"stopReason": "\\ud800"}}',
+        '{"jsonrpc": "2.0", "id": {id}, "resu',
+        '[{"jsonrpc": "2.0", "id": {id}, "result": {}}]',
+        '{"jsonrpc": "2.0", "result": {"stopReason": "end_turn"}}',
+        '{"jsonrpc": "2.0", "id": null, "error": {"code": -32700, "message": "Parse error"}}',
+    ],
+    ids=["lone surrogate", "cut", "batch", "no id", "id null"],
+)
+async def test_an_answer_that_cannot_be_read_fails_the_turn(world: World, line: str) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        message = await failure(world, provider, task, f"say hm\nraw {line}\nmute")
+        assert "cannot be read where the end of its turn was to be expected" in message
+        assert (await turn(provider, world, task, "say again", "p2")).text == "again"
+
+
+async def test_an_answer_whose_id_became_a_text_is_the_answer(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        line = 'raw {"jsonrpc": "2.0", "id": "{id}", "result": {"stopReason": "end_turn"}}'
+        assert (await turn(provider, world, task, f"say hm\n{line}\nmute")).text == "hm"
+
+
+async def test_what_cannot_be_read_is_counted_and_the_turn_goes_on(world: World) -> None:
+    lines = [
+        "raw npm WARN deprecated",
+        "raw [1, 2]",
+        "raw 5",
+        "raw null",
+        'raw {"some": "thing"}',
+        'raw {"jsonrpc": "2.0", "method": 5}',
+        'update {"sessionUpdate": "agent_message_chunk", "content": {"type": 5}}',
+        'update {"sessionUpdate": "tool_call", "toolCallId": "t", "content": 5}',
+        'raw {"jsonrpc": "2.0", "id": 999999, "result": {}}',
+    ]
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told = await turn(provider, world, task, "\n".join(["say one", *lines, "say two"]))
+        [notice] = told.of(TranscriptKind.NOTICE)
+        assert notice.startswith("8 messages of the agent could not be read. The last is: ")
+        assert told.text == "one|two"
+
+
+async def test_updates_of_kinds_and_fields_that_we_do_not_know_are_no_fault(world: World) -> None:
+    lines = [
+        'update {"sessionUpdate": "usage_update", "used": 1, "content": {"odd": 1}, "title": 5, "status": []}',
+        'update {"sessionUpdate": "brand_new", "entries": 5}',
+        'update {"sessionUpdate": "tool_call", "toolCallId": "t", "title": "Run", "status": "brand_new", "x": 1,'
+        ' "content": [{"type": "brand_new", "content": 5}, {"type": "content", "content": {"type": "brand_new"}}],'
+        ' "locations": 5}',
+        'update {"sessionUpdate": "plan", "entries": [{"content": "one", "priority": null, "x": 1}]}',
+        'raw {"jsonrpc": "2.0", "method": "_brand/new", "params": [1]}',
+    ]
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told = await turn(provider, world, task, "\n".join(lines))
+        assert told.of(TranscriptKind.NOTICE) == []
+        assert told.of(TranscriptKind.TOOL_CALL)[0]["content"] == "[brand_new]"
+        assert len(told.of(TranscriptKind.PLAN)) == 1
+
+
+@pytest.mark.parametrize("line", ["raw [1, 2]", "raw hello there"], ids=["no object", "no JSON"])
+async def test_silence_after_something_unreadable_ends_the_turn(
+    world: World, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.setattr("backend_stub.agents.sandbox_agent.turn.DOUBT", 0.2)
+    monkeypatch.setattr("backend_stub.agents.sandbox_agent.turn.NOISE_DOUBT", 0.2)
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        assert "cannot be read" in await failure(world, provider, task, f"say hm\n{line}\nmute")
+
+
+async def test_an_agent_that_says_what_is_no_utf8_fails_its_turn_and_gets_a_new_process(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task(sessions=2))
+        other, told = prompt(task, "pause\nsay unharmed", "p0", session=1), Told()
+        await provider.agents.deliver(world.call(task), other, told)
+        async with anyio.create_task_group() as group:
+            group.start_soon(provider.agents.follow, world.call(task), other, told)
+            message = await failure(world, provider, task, "say hm\nlatin caf\xe9\nmute")
+            assert "cannot read any more what pi says" in message
+            assert "send the prompt again" in message
+            assert (await turn(provider, world, task, "say again", "p2")).text == "again"
+            assert not processes.start_mark(world.agent_pids()[0])
+            assert processes.start_mark(world.agent_pids()[1])
+            await provider.agents.stop(world.call(task), other.session_id)
+
+
+async def test_an_agent_that_says_what_is_no_utf8_between_turns_takes_the_next_prompt(world: World) -> None:
+    gate = world.root / "gate"
+    os.mkfifo(gate)
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        await turn(provider, world, task, f"late {gate} latin caf\xe9\nsay one")
+        await anyio.to_thread.run_sync(open_gate, gate)
+        await anyio.sleep(0.2)
+        assert (await turn(provider, world, task, "say two", "p2")).text == "two"
+
+
+async def test_an_agent_that_says_what_is_no_utf8_opens_no_session(world: World) -> None:
+    world.environ["ACP_AGENT_NEW"] = "latin"
+    async with world.provider() as provider:
+        task = await world.with_sandbox(provider, world.task())
+        with anyio.fail_after(LIMIT), pytest.raises(AgentError, match="cannot read any more what pi says"):
+            await provider.agents.create_session(world.call(task), task.sessions[0])
+
+
+# Late words
+
+
+async def test_what_is_said_after_the_turns_end_is_kept_once_over_a_restart(world: World) -> None:
+    gate = world.root / "gate"
+    os.mkfifo(gate)
+    update = '{"sessionUpdate": "tool_call_update", "toolCallId": "t", "status": "completed"}'
+    tool = '{"sessionUpdate": "tool_call", "toolCallId": "t", "title": "In the background", "status": "in_progress"}'
+    late_text = f'update {update}|chunk m9 and later|raw noise|request {{"options": []}}'
+    async with world.provider() as provider:
+        late = Late(provider)
+        task = await world.with_session(provider, world.task())
+        told = await turn(provider, world, task, f"update {tool}\nsay one\nlate {gate} {late_text}")
+        assert told.text == "one"
+        await anyio.to_thread.run_sync(open_gate, gate)
+        await late.until(4)
+        assert late.texts() == ["and later"]
+        [tool_item] = [word for word in late.items.values() if word.kind is TranscriptKind.TOOL_CALL]
+        assert tool_item.item_id == "p1:p1:tool-t"
+        assert isinstance(tool_item.body, dict)
+        assert (tool_item.body["title"], tool_item.body["status"]) == ("In the background", "completed")
+        assert len(late.texts(TranscriptKind.NOTICE)) == 2
+        assert late.of == {task.sessions[0].session_id}
+        assert set(late.items) & {f"p1:{key}" for key in told.items} == {"p1:p1:tool-t"}
+        state = world.data / "sandboxes" / task.task_id / f"agent/session-{task.sessions[0].session_id}.json"
+        with anyio.fail_after(LIMIT):
+            while not (json.loads(state.read_text())["translation"] or {}).get("unreadable"):
+                await anyio.sleep(0.01)
+    async with world.provider() as provider:
+        again = Late(provider)
+        await provider.agents.attach(world.call(task))
+        assert (await turn(provider, world, task, "say two", "p2")).text == "two"
+        assert again.items == {}
+
+
+async def test_what_is_said_before_the_first_turn_is_kept_and_what_was_replayed_is_not(world: World) -> None:
+    world.environ["ACP_AGENT_LOADS"] = "1"
+    async with world.provider() as provider:
+        late = Late(provider)
+        task = await world.with_session(provider, world.task())
+        await turn(provider, world, task, "say one")
+        os.kill(world.agent_pids()[0], 9)
+        assert (await turn(provider, world, task, "say two", "p2")).text in ("two", "two")
+        assert late.texts() == []
+
+
+async def test_what_is_said_after_a_stop_is_kept(world: World) -> None:
+    gate = world.root / "gate"
+    os.mkfifo(gate)
+    async with world.provider() as provider:
+        late = Late(provider)
+        task = await world.with_session(provider, world.task())
+        told, said = Told(), prompt(task, f"say working\nlate {gate} say cleaning up\npause")
+        async with anyio.create_task_group() as group:
+            await provider.agents.deliver(world.call(task), said, told)
+            group.start_soon(provider.agents.follow, world.call(task), said, told)
+            await told.until(lambda: told.text == "working")
+            group.cancel_scope.cancel()
+        await provider.agents.stop(world.call(task), said.session_id)
+        await anyio.to_thread.run_sync(open_gate, gate)
+        await late.until(1)
+        assert late.texts()[-1] == "cleaning up"
+
+
+async def test_what_is_late_is_not_lost_to_the_next_prompt(world: World) -> None:
+    gate = world.root / "gate"
+    os.mkfifo(gate)
+    async with world.provider() as provider:
+        late = Late(provider)
+        task = await world.with_session(provider, world.task())
+        await turn(provider, world, task, f"late {gate} say later\nsay one")
+        await anyio.to_thread.run_sync(open_gate, gate)
+        told = await turn(provider, world, task, "say two", "p2")
+        assert [*late.texts(), *told.text.split("|")] in (["later", "two"], ["later two"])
+
+
+async def test_another_message_id_is_another_message(world: World) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told = await turn(
+            provider, world, task, "chunk a One \nchunk a issue.\nchunk b Better\nchunk b  now.\nsay more"
+        )
+        assert told.text == "One issue.|Better now.more"
+
+
+# Questions
+
+
+QUESTION = {
+    "toolCall": {
+        "toolCallId": "t",
+        "title": "Edit a.txt",
+        "kind": "edit",
+        "rawInput": {"command": ["make", "release; rm"], "why": "it is time", "new": "two\n"},
+        "content": [
+            {"type": "content", "content": {"type": "text", "text": "line\n" * 50_000}},
+            {"type": "diff", "path": "a.txt", "oldText": "one\n", "newText": "two\n"},
+            {"type": "brand_new"},
+        ],
+        "locations": [{"path": "/elsewhere/a.txt", "line": 3}, 5],
+    },
+    "options": [
+        5,
+        {"optionId": "fine", "name": "Yes", "kind": "allow_once", "x": 1},
+        {"optionId": "odd"},
+        {"name": "no id"},
+    ],
+}
+
+
+async def test_a_question_has_all_that_is_to_be_judged(world: World) -> None:
+    async with world.provider(LocalSettings(policy=Policy.ASK)) as provider:
+        task = await world.with_session(provider, world.task())
+        told, said = Told(), prompt(task, f"request {json.dumps(QUESTION)}\nsay done")
+        async with anyio.create_task_group() as group:
+            await provider.agents.deliver(world.call(task), said, told)
+            group.start_soon(provider.agents.follow, world.call(task), said, told)
+            await told.until(lambda: told.questions)
+            [(key, question)] = told.questions.items()
+            told.answer(key, "fine")
+        assert question.text == "make 'release; rm'\n\n" + "line\n" * 50_000 + "\n\nwhy: it is time"
+        [edit] = question.edits
+        assert (edit.path, edit.old, edit.new) == ("a.txt", "one\n", "two\n")
+        assert question.paths == ("/elsewhere/a.txt",)
+        assert question.tool_kind == "edit"
+        assert [(option.option_id, option.name, option.kind) for option in question.options] == [
+            ("fine", "Yes", "allow_once"),
+            ("odd", "odd", "other"),
+        ]
+        assert '"optionId": "fine"' in told.text
+
+
+async def test_a_question_knows_what_was_told_of_its_tool_call_before(world: World) -> None:
+    call = {
+        "sessionUpdate": "tool_call",
+        "toolCallId": "t",
+        "title": "make",
+        "kind": "execute",
+        "rawInput": {"command": "make all"},
+        "locations": [{"path": "/elsewhere"}],
+    }
+    ask = {"toolCall": {"toolCallId": "t"}, "options": [{"optionId": "y", "kind": "allow_once"}]}
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told, said = Told(), prompt(task, f"update {json.dumps(call)}\nrequest {json.dumps(ask)}")
+        async with anyio.create_task_group() as group:
+            await provider.agents.deliver(world.call(task), said, told)
+            group.start_soon(provider.agents.follow, world.call(task), said, told)
+            await told.until(lambda: told.questions)
+            [(key, question)] = told.questions.items()
+            told.answer(key, "y")
+        assert (question.title, question.tool_kind, question.text) == ("make", "execute", "make all")
+        assert question.paths == ("/elsewhere",)
+
+
+@pytest.mark.parametrize(
+    ("ask", "why"),
+    [
+        ({"toolCall": {"title": "Run make?"}, "options": []}, "it offers no answer that can be read"),
+        ({"toolCall": {"title": "Run make?"}, "options": [1, {"kind": "allow_once"}]}, "it offers no answer"),
+        ({"toolCall": 5, "options": [{"optionId": "y"}], "note": "Run make?"}, "the question cannot be read"),
+    ],
+)
+async def test_a_question_that_nobody_can_answer_is_said_so(world: World, ask: dict[str, Any], why: str) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told = await turn(provider, world, task, f"request {json.dumps(ask)}\nsay done")
+        [notice] = told.of(TranscriptKind.NOTICE)
+        assert "Run make?" in notice
+        assert why in notice
+        assert "cancelled" in told.text
+        assert told.text.endswith("done")
+
+
+async def test_a_question_that_is_lost_is_answered_with_cancelled_and_said(world: World) -> None:
+    line = '{"jsonrpc": "2.0", "id": 1001, "method": "session/request_permission", "params": {"title": "\\ud800"}}'
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told = await turn(provider, world, task, f"raw {line}\ncall some/method")
+        [notice] = told.of(TranscriptKind.NOTICE)
+        assert "request_permission" in notice
+
+
+async def test_an_unreadable_line_while_a_question_is_open_leaves_the_person_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend_stub.agents.sandbox_agent.turn.DOUBT", 0.2)
+    gate = world.root / "gate"
+    os.mkfifo(gate)
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told, said = Told(), prompt(task, f"late {gate} raw 5\nask execute Run make?\nsay done")
+        async with anyio.create_task_group() as group:
+            await provider.agents.deliver(world.call(task), said, told)
+            group.start_soon(provider.agents.follow, world.call(task), said, told)
+            await told.until(partial(told.has_questions, 1))
+            await anyio.to_thread.run_sync(open_gate, gate)
+            await told.until(lambda: told.of(TranscriptKind.NOTICE))
+            await anyio.sleep(0.5)
+            told.answer(next(iter(told.questions)), "yes")
+        assert told.text == "answer: yesdone"
