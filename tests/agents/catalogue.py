@@ -85,7 +85,8 @@ def _claude_files(url: str) -> Files:
 
 
 def _gemini_files(url: str) -> Files:
-    return {".gemini/settings.json": json.dumps({"security": {"auth": {"selectedType": "gemini-api-key"}}})}
+    settings = {"security": {"auth": {"selectedType": "gemini-api-key"}}, "general": {"maxAttempts": 1}}
+    return {".gemini/settings.json": json.dumps(settings)}
 
 
 AGENTS: Mapping[str, Agent] = {
@@ -115,7 +116,7 @@ AGENTS: Mapping[str, Agent] = {
             environ=lambda url: {"IS_SANDBOX": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"},
             write=lambda path, text: Call("Write", {"file_path": str(path), "content": text}),
             run=lambda command: Call("Bash", {"command": command, "description": "Runs a command"}),
-            login="claude",
+            login="claude /login",
         ),
         Agent(
             name="opencode",

@@ -16,6 +16,13 @@ Json = dict[str, Any]
 Event = tuple[str | None, Json]
 """A server-sent event: its name, where the dialect names them, and its data."""
 
+WORDS: Mapping[int, str] = {
+    401: "Incorrect API key provided",
+    429: "Rate limit reached for requests",
+    500: "The server had an error while processing your request",
+}
+"""What providers say with these statuses; some agents pass on nothing else."""
+
 LIMIT = 120.0
 """Seconds after which something that is waited for counts as never coming."""
 
@@ -160,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
         move, name = model.move(dialect.read(body))
         match move:
             case Fail(status):
-                self._whole(status, dialect.problem(status, f"the model says {status}"))
+                self._whole(status, dialect.problem(status, WORDS[status]))
             case Hang(text):
                 if model.hold(self.connection):
                     self._stream(dialect.answer(Say(text), name))
@@ -173,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(data)))
-        if status == 429:
+        if status >= 429:
             self.send_header("retry-after", "1")
         self.end_headers()
         self.wfile.write(data)

@@ -68,13 +68,13 @@ class AgentWorld:
     def resend(self) -> None:
         """Have the prompt whose turn failed sent again."""
         self._prompts += 1
-        self.backend.post(f"/v1/tasks/{self.task_id}/retry", {"resend": True}, status=200)
+        self.backend.post(f"/v1/tasks/{self.task_id}/retry", {"resend": True})
 
     def ended(self) -> Json:
         """The task once the last prompt's turn has ended; it must not have got stuck."""
         task = self.backend.wait_task(self.task_id, lambda task: self._rests(task) and self._over() >= self._prompts)
         assert task["needs_input"] == 0
-        assert [session["status"] for session in task["sessions"]] == ["ready"], task["sessions"]
+        assert [session["status"] for session in task["sessions"]] in (["ready"], ["error"]), task["sessions"]
         return task
 
     def _rests(self, task: Json) -> bool:
@@ -83,6 +83,11 @@ class AgentWorld:
     def _over(self) -> int:
         kinds = self.backend.kinds(self.task_id)
         return sum(kinds.count(kind) for kind in ENDED)
+
+    def stop(self) -> None:
+        """End the turn that runs."""
+        task = self.backend.get(f"/v1/tasks/{self.task_id}")
+        self.backend.post(f"/v1/sessions/{task['sessions'][0]['session_id']}/stop")
 
     def question(self) -> Json:
         """The permission that the agent asks for, once it does."""
