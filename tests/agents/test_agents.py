@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from backend_stub.agents.sandbox_agent import processes
+from backend_stub.agents.sandbox_agent.runtime import REMEMBERS
 from tests.agents.model import Fail, Hang, Say
 from tests.agents.world import AgentWorld
 
@@ -128,6 +129,18 @@ def test_a_turn_goes_on_over_a_killed_backend(world: AgentWorld) -> None:
     assert [text.endswith("It took a while.") for text in world.answers()].count(True) == 1
     assert world.model.asked <= 2
     world.follow_up()
+
+
+def test_an_agent_that_went_with_its_backend_comes_back_and_has_read_the_conversation(world: AgentWorld) -> None:
+    world.model.does(Say("Hello from the model."))
+    world.begin("say hello")
+    world.ended()
+    world.backend.kill()
+    assert processes.end_marked(world.task_id) > 0
+    world.backend.start()
+    world.follow_up()
+    assert world.answers("notice") == [REMEMBERS]
+    assert sum("Hello from the model." in text for text in world.answers()) == 1
 
 
 def test_a_question_is_answered_over_a_killed_backend(world: AgentWorld) -> None:
