@@ -111,8 +111,8 @@ class Routes:
         return Response(status_code=204)
 
     async def retry(self, request: Request) -> Response:
-        await read_body(request, Nothing, empty=b"{}")
-        return json_answer(await self._backend.commands.retry(request.path_params["task_id"]), 202)
+        body = await read_body(request, bodies.RetryTask, empty=b"{}")
+        return json_answer(await self._backend.commands.retry(request.path_params["task_id"], body), 202)
 
     async def archive(self, request: Request) -> Response:
         return await self._end(request, archive=True)

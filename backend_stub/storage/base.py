@@ -76,7 +76,8 @@ class Private(Struct, frozen=True, kw_only=True):
     """What the backend alone knows about a task, kept with its row; `openings` by session_id.
 
     `attaching` counts the attempts to find the agent again that failed; `resent` are the prompts that go before all
-    others that wait, for they say again what was said before those.
+    others that wait, for they say again what was said before those. `went_on`: a prompt has made a failed task go on,
+    which nobody had asked for otherwise since.
     """
 
     sandbox_wanted: bool = False
@@ -85,6 +86,7 @@ class Private(Struct, frozen=True, kw_only=True):
     openings: dict[str, Opening] = {}
     attaching: int = 0
     resent: tuple[str, ...] = ()
+    went_on: bool = False
     release_attempt: int = 0
     release_force: bool = False
     release_delete_branch: bool = False

@@ -37,10 +37,13 @@ from foundry_tui.contract.requests import (
     CreateSession,
     PatchTask,
     ReleaseTask,
+    RetryTask,
 )
 from foundry_tui.contract.status import ENDED, PROVISIONING, READY, RELEASING, StageName, TaskStatus
 
 T = TypeVar("T")
+
+RETRY = RetryTask()
 
 _STANDS: dict[TaskStatus, str] = {
     **dict.fromkeys(PROVISIONING, "is being prepared"),
@@ -101,33 +104,22 @@ class Commands:
         await self._commit(task_id, patch)
         return await self.task(task_id)
 
-    async def retry(self, task_id: str) -> TaskDetail:
-        """Go on from the stage that failed."""
+    async def retry(self, task_id: str, request: RetryTask = RETRY) -> TaskDetail:
+        """Go on from the stage that failed; after a failed turn be ready again, with its prompt sent again if asked."""
 
         def retry(draft: Draft) -> None:
+            if draft.private.went_on and draft.status in PROVISIONING | READY:
+                # A prompt was there first: what is asked for is under way.
+                draft.set_private(went_on=False)
+                return
             if draft.status is not TaskStatus.ERROR:
                 raise conflict(f"Only a task that failed can be retried; this one {_STANDS[draft.status]}.")
-            stage = draft.task.error.stage if draft.task.error else None
-            for each in draft.task.stages:
-                if each.state is not StageState.DONE:
-                    draft.set_stage(
-                        each.name,
-                        state=StageState.PENDING,
-                        attempt=0,
-                        started_at=None,
-                        finished_at=None,
-                        deadline_at=None,
-                        detail=None,
-                        error=None,
-                    )
-            for session in draft.task.sessions:
-                if session.status is SessionStatus.ERROR:
-                    draft.set_session(session.session_id, status=_after_retry(session), error=None)
-            draft.set(error=None)
-            draft.set_private(next_attempt_at=None)
-            draft.record(HistoryKind.RETRY_REQUESTED, stage=stage)
-            draft.move(TaskStatus.QUEUED)
-            draft.record(HistoryKind.PROVISION_QUEUED)
+            failed = _failed_prompts(draft) if request.resend else []
+            if request.resend and not failed and _is_ready_but_failed(draft):
+                raise conflict("No prompt failed that could be sent again; retry without that makes the task ready.")
+            _go_on(draft, resend=request.resend or None)
+            for prompt in failed:
+                _send_again(draft, prompt)
 
         await self._commit(task_id, retry)
         self._provisioning.wake(task_id)
@@ -302,12 +294,17 @@ class Commands:
             if session.status is SessionStatus.ERROR and draft.status in READY:
                 draft.set_session(session_id, status=_after_retry(session), error=None)
             draft.record(HistoryKind.PROMPT_QUEUED, session_id=session_id, prompt_id=prompt.prompt_id)
+            if _is_ready_but_failed(draft):
+                # Nothing is to be prepared again: whoever says more wants the conversation to go on.
+                _go_on(draft)
+                draft.set_private(went_on=True)
             return prompt
 
         try:
             prompt = await self._commit(task_id, queue)
         except IdTakenError:
             raise conflict("This prompt_id belongs to another session.") from None
+        self._provisioning.wake(task_id)
         self._sessions.lane.wake(session_id)
         return prompt
 
@@ -365,6 +362,62 @@ def _close(draft: Draft, session: SessionSummary, error: TaskError) -> None:
     draft.set_session(session.session_id, status=SessionStatus.CLOSED, error=None)
     forget_opening(draft, session.session_id)
     draft.record(HistoryKind.SESSION_CLOSED, session_id=session.session_id)
+
+
+def _is_ready_but_failed(draft: Draft) -> bool:
+    """Whether the task was prepared to the end and failed later: in a turn, or as its agent was lost."""
+    return draft.status is TaskStatus.ERROR and all(stage.state is StageState.DONE for stage in draft.task.stages)
+
+
+def _go_on(draft: Draft, resend: bool | None = None) -> None:
+    """Queue a failed task again, to go on where it stands."""
+    stage = draft.task.error.stage if draft.task.error else None
+    for each in draft.task.stages:
+        if each.state is not StageState.DONE:
+            draft.set_stage(
+                each.name,
+                state=StageState.PENDING,
+                attempt=0,
+                started_at=None,
+                finished_at=None,
+                deadline_at=None,
+                detail=None,
+                error=None,
+            )
+    for session in draft.task.sessions:
+        if session.status is SessionStatus.ERROR:
+            draft.set_session(session.session_id, status=_after_retry(session), error=None)
+    draft.set(error=None)
+    draft.set_private(next_attempt_at=None, attaching=0, went_on=False)
+    draft.record(HistoryKind.RETRY_REQUESTED, stage=stage, resend=resend)
+    draft.move(TaskStatus.QUEUED)
+    draft.record(HistoryKind.PROVISION_QUEUED)
+
+
+def _failed_prompts(draft: Draft) -> list[Prompt]:
+    """Of each session that stands on a failure the last prompt, if its turn failed or it could not be handed over."""
+    found = []
+    for session in draft.task.sessions:
+        done = [each for each in draft.prompts.get(session.session_id, ()) if each.state is not PromptState.QUEUED]
+        last = done[-1] if done else None
+        if session.status is SessionStatus.ERROR and last is not None and last.state is PromptState.FAILED:
+            found.append(last)
+    return found
+
+
+def _send_again(draft: Draft, failed: Prompt) -> None:
+    """Queue what was said in a failed prompt again, before all that was said since."""
+    again = replace(failed, prompt_id=draft.new_id(), state=PromptState.QUEUED, error=None, at=draft.now)
+    draft.put_prompt(again)
+    waiting = {each.prompt_id for each in draft.prompts[again.session_id] if each.state is PromptState.QUEUED}
+    resent = tuple(each for each in draft.private.resent if each in waiting)
+    draft.set_private(resent=(*resent, again.prompt_id))
+    draft.record(
+        HistoryKind.PROMPT_QUEUED,
+        session_id=again.session_id,
+        prompt_id=again.prompt_id,
+        again=failed.prompt_id,
+    )
 
 
 def _after_retry(session: SessionSummary) -> SessionStatus:

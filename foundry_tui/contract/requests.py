@@ -46,6 +46,12 @@ class ReleaseTask(Request, frozen=True, kw_only=True):
     delete_branch: bool = False
 
 
+class RetryTask(Request, frozen=True, kw_only=True):
+    """`POST /v1/tasks/{id}/retry`. `resend`: the prompts whose turns failed are sent again; else it is made ready."""
+
+    resend: bool = False
+
+
 class CreateSession(Request, frozen=True, kw_only=True):
     """`POST /v1/tasks/{id}/sessions`."""
 

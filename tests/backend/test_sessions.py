@@ -410,3 +410,53 @@ def test_a_transcript_is_told_as_it_grows(backend: BackendProcess) -> None:
     assert detail["transcript"][-1]["body"] == reply
     assert len(revisions[detail["transcript"][-1]["item_id"]]) > 1
     assert all(held == sorted(set(held)) for held in revisions.values())
+
+
+def test_a_prompt_after_a_failed_turn_is_answered_with_nothing_else_asked_for(backend: BackendProcess) -> None:
+    backend.set_script({"default": {"turn": {"fail": "out of tokens", "times": 1}}})
+    task = backend.create()
+    session_id = first_session(task)
+    backend.wait_task(task["task_id"], "error")
+    later = prompt(backend, session_id, "go on")
+    wait_prompts(backend, session_id, "failed", "answered")
+    assert backend.wait_task(task["task_id"], "idle")["error"] is None
+    assert Effects(backend).delivered(task["task_id"])[1:] == [later]
+    # Whoever asked for a retry as well has what was asked for; there is no second one.
+    backend.post(f"/v1/tasks/{task['task_id']}/retry")
+    backend.post(f"/v1/tasks/{task['task_id']}/retry", status=409)
+    assert backend.kinds(task["task_id"]).count("provision.retry_requested") == 1
+
+
+def test_a_failed_prompt_is_sent_again_before_what_was_said_since(backend: BackendProcess) -> None:
+    backend.set_script({"default": {"turn": {"fail": "out of tokens", "times": 1, "ms": 400}}})
+    task = backend.create("do it well")
+    task_id, session_id = task["task_id"], first_session(task)
+    backend.wait_task(task_id, "running")
+    since = prompt(backend, session_id, "and then this")
+    backend.wait_task(task_id, "error")
+    backend.post(f"/v1/tasks/{task_id}/retry", {"resend": True})
+    backend.kill()
+    backend.start()
+    detail = wait_prompts(backend, session_id, "failed", "answered", "answered")
+    again = detail["prompts"][2]
+    assert (again["text"], again["error"]) == ("do it well", None)
+    assert Effects(backend).delivered(task_id)[1:] == [again["prompt_id"], since]
+    said = [item["body"] for item in detail["transcript"] if item["kind"] == "prompt"]
+    assert said == ["do it well", "do it well", "and then this"]
+    [queued] = [
+        event["payload"]
+        for event in backend.get(f"/v1/tasks/{task_id}/history?limit=500")["events"]
+        if event["kind"] == "prompt.queued" and "again" in event["payload"]
+    ]
+    assert queued["again"] == detail["prompts"][0]["prompt_id"]
+
+
+def test_with_nothing_to_send_again_a_resend_is_refused_or_goes_on_from_the_stage(backend: BackendProcess) -> None:
+    backend.set_script({"default": {"create_sandbox": {"fail": "no room", "times": 1, "retryable": False}}})
+    task = backend.create()
+    backend.wait_task(task["task_id"], "error")
+    backend.post(f"/v1/tasks/{task['task_id']}/retry", {"resend": True})
+    backend.wait_task(task["task_id"], "idle")
+    assert len(Effects(backend).delivered(task["task_id"])) == 1
+    backend.post(f"/v1/tasks/{task['task_id']}/retry", {"resend": True}, status=409)
+    backend.post(f"/v1/tasks/{task['task_id']}/retry", {"resend": "yes"}, status=422)

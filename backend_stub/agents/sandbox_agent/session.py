@@ -136,11 +136,11 @@ class Session:
 
         Raises `AgentError`.
         """
-        self._opening = anyio.CancelScope()
         self.state.cwd = cwd
         self.state.number_in_log = 0
         await self._look_in_log()
         self._started_before = self.link.server.log.started
+        self._opening = anyio.CancelScope()
         self._group.start_soon(self.pump)
         before = await anyio.to_thread.run_sync(self.link.server.agents_running)
         remembers = False
