@@ -109,11 +109,8 @@ class AgentWorld:
         return [str(item["body"]).strip() for item in session["transcript"] if item["kind"] == kind]
 
     def follow_up(self) -> None:
-        """A further prompt is answered, whatever was before; after a failure the task is made ready for it first."""
+        """A further prompt is answered, whatever was before."""
         self.model.does(Say("Still here."))
-        if self.backend.get(f"/v1/tasks/{self.task_id}")["status"] == "error":
-            self.foundry("retry", self.task_id)
-            self.foundry("watch", self.task_id, "--for", "idle", "--timeout", f"{PATIENCE:.0f}s")
         self.say("are you there?")
         task = self.ended()
         assert task["status"] == "idle", task.get("error")
