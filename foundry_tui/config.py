@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from foundry_tui.client.connection import Target
+from foundry_tui.contract.agents import CONFIGURED, AgentCommand, AgentName
 from foundry_tui.contract.sockets import socket_path_problem
 from foundry_tui.private import APP as APP
 
@@ -88,13 +89,17 @@ class App(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All settings, checked. `keys` maps ids of the app's actions to their keys, comma-separated."""
+    """All settings, checked. `keys` maps ids of the app's actions to their keys, comma-separated.
+
+    `agents` are the `[agents.NAME]` of our own backend.
+    """
 
     backend: Backend = Backend()
     provision: Provision = Provision()
     local: Local = Local()
     app: App = App()
     keys: dict[str, str] = {}
+    agents: dict[str, AgentCommand] = {}
 
 
 class Key(NamedTuple):
@@ -251,9 +256,10 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] =
     file = config_file(environ)
     found: dict[tuple[str, str], Origin] = {}
     key_map: dict[str, str] = {}
+    agents: dict[str, AgentCommand] = {}
     text = _read(file)
     if text is not None:
-        found, key_map = _from_file(file, text)
+        found, key_map, agents = _from_file(file, text)
     for key in KEYS:
         value = environ.get(key.env)
         if value:
@@ -267,7 +273,7 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] =
         "local": _section(Local, "local", found),
         "app": _section(App, "app", found),
     }
-    settings = msgspec.convert({**sections, "keys": key_map}, Settings)
+    settings = msgspec.convert({**sections, "keys": key_map, "agents": agents}, Settings)
     origins = {f"{section}.{name}": origin.where for (section, name), origin in found.items()}
     return Loaded(settings, file, text is not None, origins)
 
@@ -277,8 +283,12 @@ def _parts(value: str) -> list[str]:
 
 
 def as_environ(settings: Settings) -> dict[str, str]:
-    """What our own backend is told by its environment: the settings of `[provision]` and `[local]` that are given."""
+    """What our own backend is told by its environment: the settings of `[provision]` and `[local]` that are given,
+    and the agents.
+    """
     told: dict[str, str] = {}
+    if settings.agents:
+        told[CONFIGURED] = msgspec.json.encode(settings.agents).decode()
     for key in KEYS:
         value = getattr(getattr(settings, key.section), key.name)
         if key.section not in ("provision", "local") or value is None:
@@ -301,7 +311,7 @@ def _read(file: Path) -> str | None:
         raise ConfigError(f"{file}: cannot be read: {error}") from None
 
 
-def _from_file(file: Path, text: str) -> tuple[dict[tuple[str, str], Origin], dict[str, str]]:
+def _from_file(file: Path, text: str) -> tuple[dict[tuple[str, str], Origin], dict[str, str], dict[str, AgentCommand]]:
     import tomllib
 
     try:
@@ -309,9 +319,10 @@ def _from_file(file: Path, text: str) -> tuple[dict[tuple[str, str], Origin], di
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: {error}") from None
     known = {(key.section, key.name) for key in KEYS}
-    sections = [*dict.fromkeys(key.section for key in KEYS), "keys"]
+    sections = [*dict.fromkeys(key.section for key in KEYS), "agents", "keys"]
     found: dict[tuple[str, str], Origin] = {}
     key_map: dict[str, str] = {}
+    agents: dict[str, AgentCommand] = {}
     for section, values in document.items():
         if section not in sections:
             raise ConfigError(f"{_at(file, text, section)}: no section [{section}]; there are: {', '.join(sections)}")
@@ -323,12 +334,23 @@ def _from_file(file: Path, text: str) -> tuple[dict[tuple[str, str], Origin], di
                 if not isinstance(value, str):
                     raise ConfigError(f'{where}: keys.{name} takes a text such as "ctrl+n"')
                 key_map[name] = value
+            elif section == "agents":
+                agents[name] = _agent(where, name, value)
             elif (section, name) not in known:
                 names = ", ".join(key.name for key in KEYS if key.section == section)
                 raise ConfigError(f"{where}: no key {name} in [{section}]; there are: {names}")
             else:
                 found[section, name] = Origin(value, where)
-    return found, key_map
+    return found, key_map, agents
+
+
+def _agent(where: str, name: str, value: object) -> AgentCommand:
+    try:
+        return msgspec.convert({name: value}, dict[AgentName, AgentCommand])[name]
+    except msgspec.ValidationError as error:
+        reason = str(error).partition(" - at ")[0]
+        example = 'command = ["gemini", "--experimental-acp"]'
+        raise ConfigError(f"{where}: agents.{name}: {reason}; write [agents.{name}] with {example}") from None
 
 
 def _at(file: Path, text: str, section: str, name: str | None = None) -> str:

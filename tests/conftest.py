@@ -21,9 +21,58 @@ settings.register_profile("explore", deadline=None, max_examples=1_000)
 settings.load_profile("steady")
 
 
+SLOW_MODULES = frozenset(
+    {
+        "app/test_ascii.py",
+        "app/test_footer.py",
+        "app/test_gallery.py",
+        "app/test_key_order.py",
+        "backend/test_ending.py",
+        "backend/test_faults.py",
+        "backend/test_limits.py",
+        "backend/test_pulse.py",
+        "backend/test_storage_faults.py",
+        "cli/test_asking.py",
+        "cli/test_backend.py",
+        "cli/test_demo.py",
+        "cli/test_keyring.py",
+        "cli/test_leaving.py",
+        "cli/test_remote.py",
+        "cli/test_sandbox.py",
+        "cli/test_settings.py",
+        "cli/test_status.py",
+        "cli/test_versions.py",
+        "contract/test_backend_process.py",
+        "contract/test_demo_script.py",
+        "local/test_agent.py",
+        "local/test_backend.py",
+        "local/test_faults.py",
+    }
+)
+"""Modules whose tests cost the most processor time, mostly in processes that they start: all of them are slow.
+
+The quick tests are to fit into four minutes on two cores; single tests elsewhere carry the mark themselves.
+"""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of slow modules, before marks are looked at to choose which tests run."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).as_posix() in SLOW_MODULES:
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Compile what the processes of the tests import, as where it is installed: some machines keep no byte code."""
+    """Compile what the processes of the tests import, as where it is installed: some machines keep no byte code.
+
+    Raises `UsageError` for a slow module that there is none of.
+    """
     if not hasattr(session.config, "workerinput"):
+        missing = [name for name in SLOW_MODULES if not (Path(__file__).parent / name).is_file()]
+        if missing:
+            raise pytest.UsageError(f"SLOW_MODULES names what is not there: {', '.join(missing)}")
         for package in ("foundry_tui", "backend_stub"):
             compileall.compile_dir(session.config.rootpath / package, quiet=2)
 

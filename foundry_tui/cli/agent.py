@@ -56,8 +56,8 @@ def list_agents(context: Context, as_json: bool) -> None:
     """
     found = find_sandbox_agent(_data_dir(context), os.environ)
     pinned = found is not None and agent_binary.is_pinned(found.path)
-    installed = installed_agents(os.environ)
-    agents = {name: installed.get(name) for name in AGENTS}
+    installed = installed_agents({**os.environ, **config.as_environ(context.settings)})
+    agents = {name: installed.get(name) for name in (*AGENTS, *context.settings.agents)}
     if as_json:
         say_json(
             {

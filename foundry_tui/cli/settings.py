@@ -1,6 +1,7 @@
 """`foundry config`: showing the settings in force, where their file is, and beginning one."""
 
 import os
+import shlex
 
 import click
 
@@ -44,6 +45,10 @@ def show(context: Context, as_json: bool) -> None:
                     name: {"value": value, "from": origin, "variable": key.env, "help": key.help}
                     for key, name, value, origin in rows
                 },
+                "agents": {
+                    name: {"command": each.command, "env": list(each.env)}
+                    for name, each in loaded.settings.agents.items()
+                },
                 "keys": loaded.settings.keys,
             }
         )
@@ -51,6 +56,8 @@ def show(context: Context, as_json: bool) -> None:
     if not is_terminal():
         for key, name, value, origin in rows:
             say_row((name, _shown(value), origin, key.env))
+        for name, each in loaded.settings.agents.items():
+            say_row((f"agents.{name}", shlex.join(each.command), loaded.file, ""))
         for action, names in loaded.settings.keys.items():
             say_row((f"keys.{action}", names, loaded.file, ""))
         return
@@ -60,6 +67,9 @@ def show(context: Context, as_json: bool) -> None:
         shown = printable(_shown(value)) or "–"
         say(f"{paint(name, 'bold')} = {shown}  {paint(f'({origin})', 'dim')}")
         say(paint(f"    {key.help} [{key.env}]", "dim"))
+    for name, each in loaded.settings.agents.items():
+        say()
+        say(f"{paint(f'agents.{name}', 'bold')} = {printable(shlex.join(each.command))}")
     for action, names in loaded.settings.keys.items():
         say(f"{paint(f'keys.{action}', 'bold')} = {printable(names)}")
 
@@ -121,5 +131,12 @@ def template() -> str:
             section = key.section
             lines += ["", f"[{section}]"]
         lines += [f"# {key.help} [{key.env}]", f"# {key.name} = {key.example}"]
+    lines += [
+        "",
+        "[agents]",
+        "# Any command that speaks ACP is an agent, with variables on top of yours if it needs some.",
+        '# gemini.command = ["gemini", "--experimental-acp"]',
+        '# gemini.env = { GEMINI_API_KEY = "..." }',
+    ]
     lines += ["", "[keys]", "# Keys of the app's actions, by the action's id; several with commas between.", ""]
     return "\n".join(lines)

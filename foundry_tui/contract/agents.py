@@ -5,10 +5,41 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from msgspec import Meta, Struct
+
+from foundry_tui.contract.codec import decode
 
 SANDBOX_AGENT = "sandbox-agent"
 VARIABLE = "FOUNDRY_SANDBOX_AGENT"
+CONFIGURED = "FOUNDRY_AGENTS"
+"""The variable that tells the backend of the agents that the config names: their `AgentCommand`s by name, in JSON."""
+
+AgentName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+_Word = Annotated[str, Meta(pattern=r"^[^\x00]*$")]
+_Variable = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class AgentCommand(Struct, frozen=True, forbid_unknown_fields=True):
+    """An ACP agent that the config names: the words of its command, and variables on top of the person's own.
+
+    The first word is a name on the PATH or an absolute path: a relative one would run what a repository holds.
+    """
+
+    command: Annotated[tuple[_Word, ...], Meta(min_length=1)]
+    env: dict[_Variable, _Word] = {}
+
+    def __post_init__(self) -> None:
+        program = self.command[0]
+        if not program or ("/" in program and not program.startswith(("/", "~/"))):
+            raise ValueError(f"the command begins with {program!r}, not with a name on the PATH or an absolute path")
+
+    def program(self, environ: Mapping[str, str]) -> Path | None:
+        """The program that is run, if it is there; looks at some files."""
+        path = self.env.get("PATH", environ.get("PATH", os.defpath))
+        found = shutil.which(str(Path(self.command[0]).expanduser()), path=path)
+        return None if found is None else Path(found)
 
 
 class Needs(NamedTuple):
@@ -58,7 +89,8 @@ def find_sandbox_agent(data_dir: Path, environ: Mapping[str, str]) -> Binary | N
 def installed_agents(environ: Mapping[str, str]) -> Mapping[str, Path]:
     """The launchers of the agents that sandbox-agent would find on this machine, without starting anything.
 
-    Launchers and programs may be on the PATH or in sandbox-agent's own data folder.
+    Launchers and programs may be on the PATH or in sandbox-agent's own data folder. Those of the config come last;
+    raises `msgspec.DecodeError` when the variable that holds them cannot be read.
     """
     folder = data_home(environ) / SANDBOX_AGENT / "bin"
     path = environ.get("PATH", os.defpath)
@@ -73,12 +105,22 @@ def installed_agents(environ: Mapping[str, str]) -> Mapping[str, Path]:
         whole = needs.program is None or find(folder / needs.program, needs.program) is not None
         if launcher is not None and whole:
             found[agent] = launcher
+    for name, each in configured_agents(environ).items():
+        found.pop(name, None)
+        program = each.program(environ)
+        if program is not None:
+            found[name] = program
     return found
 
 
 def how_to_get_an_agent(sandbox_agent: Path | str = SANDBOX_AGENT) -> str:
     """What to do where no agent is installed; `sandbox_agent` is the binary where there is one."""
     return f"{sandbox_agent} install-agent claude (or codex, opencode, …), then log in to it once"
+
+
+def configured_agents(environ: Mapping[str, str]) -> Mapping[str, AgentCommand]:
+    """The agents that the config names, as the backend is told of them; raises `msgspec.DecodeError`."""
+    return decode((environ.get(CONFIGURED) or "{}").encode(), dict[AgentName, AgentCommand])
 
 
 def data_home(environ: Mapping[str, str]) -> Path:

@@ -36,6 +36,9 @@ class BackendProcess:
         self.options = options
         self.prefix: tuple[str, ...] = ()
         """Words before the command, of a program that becomes the backend."""
+        self.program: tuple[str, ...] = (sys.executable, "-m", "backend_stub")
+        self.patience = 30.0
+        """Seconds that a stream may be silent, and a task may not become as is waited for."""
         self.process: subprocess.Popen[str] | None = None
         self.errors = folder / "backend.err"
         self.set_script({})
@@ -70,7 +73,7 @@ class BackendProcess:
         with self.errors.open("a") as errors:
             self.process = subprocess.Popen(
                 [
-                    *(*self.prefix, sys.executable, "-m", "backend_stub", "--data-dir", str(self.data)),
+                    *(*self.prefix, *self.program, "--data-dir", str(self.data)),
                     *("--listen", f"unix:{self.socket}", *self.options),
                 ],
                 env=environment,
@@ -130,7 +133,7 @@ class BackendProcess:
         """The events of a topic as they come."""
         headers = {"last-event-id": last_event_id} if last_event_id else {}
         with connect_sse(
-            self.http, "GET", "/v1/events", params={"topic": topic}, headers=headers, timeout=30
+            self.http, "GET", "/v1/events", params={"topic": topic}, headers=headers, timeout=self.patience
         ) as source:
             assert source.response.status_code == 200
             yield source.iter_sse()
@@ -138,12 +141,16 @@ class BackendProcess:
     def wait_task(self, task_id: str, wanted: str | Callable[[Json], bool]) -> Json:
         """The task once it has a status, or is as wanted; told by events."""
         accept = (lambda task: task["status"] == wanted) if isinstance(wanted, str) else wanted
+        deadline = time.monotonic() + self.patience
         with self.events(f"task:{task_id}") as events:
             for event in events:
                 if event.event in ("snapshot", "task"):
                     task: Json = json.loads(event.data)
                     if accept(task):
                         return self.get(f"/v1/tasks/{task_id}")
+                # Pings come as long as nothing else does.
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"the task stays otherwise: {self.get(f'/v1/tasks/{task_id}')}")
         raise AssertionError("the stream ended first")
 
     def wait_line(self, task_id: str, text: str) -> None:

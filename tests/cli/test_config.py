@@ -6,6 +6,7 @@ import pytest
 
 from foundry_tui import config
 from foundry_tui.config import ConfigError
+from foundry_tui.contract.agents import AgentCommand, configured_agents
 
 
 def env(folder: Path, **more: str) -> dict[str, str]:
@@ -57,6 +58,9 @@ def test_an_empty_variable_says_nothing(tmp_path: Path) -> None:
         ("[backend]\nlisten = 'x'\nlisen = 'y'\n", 3, "no key lisen in [backend]"),
         ("# hello\n[bakend]\nx = 1\n", 2, "no section [bakend]"),
         ("backend.max_provisioning = 0\n", 1, "backend.max_provisioning is 0"),
+        ("[agents.gemini]\ncommand = 'gemini'\n", 1, "agents.gemini: Expected `array`, got `str`"),
+        ("[app]\nascii = true\n[agents.own]\ncommand = ['./own']\n", 3, "agents.own: the command begins with './own'"),
+        ("[agents]\n'a b' = { command = ['a'] }\n", 2, "agents.a b"),
         ("[provision]\nstage_attempts = '3'\n", 2, "provision.stage_attempts is '3'"),
         ("[app]\nbell = 'yes'\n", 2, "app.bell is 'yes'"),
         ("app = 3\n", 1, "app is a section"),
@@ -87,6 +91,14 @@ def test_a_wrong_variable_is_named(tmp_path: Path) -> None:
 def test_keys_of_the_file_reach_the_app(tmp_path: Path) -> None:
     write(tmp_path, '[keys]\nnew_task = "ctrl+n"\n')
     assert config.load({}, env(tmp_path)).settings.keys == {"new_task": "ctrl+n"}
+
+
+def test_agents_of_the_file_reach_the_backend(tmp_path: Path) -> None:
+    write(tmp_path, '[agents.gemini]\ncommand = ["gemini", "--experimental-acp"]\nenv = { KEY = "x" }\n')
+    settings = config.load({}, env(tmp_path)).settings
+    gemini = AgentCommand(command=("gemini", "--experimental-acp"), env={"KEY": "x"})
+    assert settings.agents == {"gemini": gemini}
+    assert configured_agents(config.as_environ(settings)) == settings.agents
 
 
 def test_the_table_of_keys_and_the_structs_are_one(tmp_path: Path) -> None:

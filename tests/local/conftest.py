@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,3 +44,16 @@ def world(tmp_path: Path, sandbox_agent: Path) -> Iterator[World]:
     world = World(tmp_path, sandbox_agent)
     yield world
     world.close()
+
+
+@pytest.fixture
+def bubblewrap() -> None:
+    """Skips where bubblewrap is not installed or not allowed."""
+    program = shutil.which("bwrap")
+    if program is None:
+        pytest.skip("bubblewrap is not installed (Debian: bubblewrap)")
+    tried = subprocess.run(
+        [program, "--ro-bind", "/", "/", "--unshare-all", "--", "true"], check=False, capture_output=True, text=True
+    )
+    if tried.returncode != 0:
+        pytest.skip(f"bubblewrap cannot be used here: {tried.stderr.strip()}")

@@ -288,7 +288,7 @@ async def test_an_agent_that_is_not_installed(world: World) -> None:
             await provider.agents.ensure_agent(world.call(task))
         assert not caught.value.retryable
         task = msgspec.structs.replace(task, agent="nonsense")
-        with pytest.raises(AgentError, match="knows no agent 'nonsense'"):
+        with pytest.raises(AgentError, match="there is no agent 'nonsense'"):
             await provider.agents.ensure_agent(world.call(task))
 
 

@@ -1,8 +1,6 @@
 """Agents under bubblewrap: they work, see no secrets, write nowhere else, and end with their sandbox."""
 
-import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,19 +11,6 @@ from backend_stub.providers.local.bubblewrap import wrapped
 from tests.local.world import World, git, turn
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def bubblewrap() -> Iterator[None]:
-    program = shutil.which("bwrap")
-    if program is None:
-        pytest.skip("bubblewrap is not installed (Debian: bubblewrap)")
-    tried = subprocess.run(
-        [program, "--ro-bind", "/", "/", "--unshare-all", "--", "true"], check=False, capture_output=True, text=True
-    )
-    if tried.returncode != 0:
-        pytest.skip(f"bubblewrap cannot be used here: {tried.stderr.strip()}")
-    yield
 
 
 @pytest.mark.usefixtures("bubblewrap")

@@ -47,7 +47,7 @@ async def introduce(
                 "clientCapabilities": {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False},
                 "clientInfo": CLIENT,
             },
-            agent=state.agent,
+            agent=state.runs_as or state.agent,
         )
         said = converted(result, _Initialized)
         state.can_load = said.agent_capabilities.load_session

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -10,7 +11,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from backend_stub.agents.base import LateWord, Turn
-from backend_stub.agents.sandbox_agent import processes, server
+from backend_stub.agents.sandbox_agent import launcher, processes, server
 from backend_stub.agents.sandbox_agent.link import Link
 from backend_stub.agents.sandbox_agent.policy import Policy
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
@@ -19,7 +20,7 @@ from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SessionState
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.agents.sandbox_agent.updates import Item
 from backend_stub.providers.base import AgentError, Call
-from foundry_tui.contract.agents import SANDBOX_AGENT, find_sandbox_agent
+from foundry_tui.contract.agents import SANDBOX_AGENT, AgentCommand, find_sandbox_agent
 from foundry_tui.contract.records import Prompt, SessionStatus, SessionSummary, TranscriptKind
 
 logger = logging.getLogger(__name__)
@@ -62,13 +63,15 @@ class SandboxAgentRuntime:
         *,
         environ: Mapping[str, str],
         policy: Policy = Policy.ASK,
+        configured: Mapping[str, AgentCommand] | None = None,
         wrap: Wrap | None = None,
     ) -> None:
-        """`folder_of` says where the files about a task's agents are kept."""
+        """`folder_of` says where the files about a task's agents are kept; `configured` are the config's agents."""
         self._data_dir = data_dir
         self._folder_of = folder_of
         self._environ = environ
         self._policy = policy
+        self._configured = configured or {}
         self._wrap = wrap
         self._group: TaskGroup | None = None
         self._servers: dict[str, Server] = {}
@@ -101,7 +104,7 @@ class SandboxAgentRuntime:
             call.detail("starting the agent server")
             running = await self._server(call)
             call.detail(f"looking for {call.task.agent}")
-            await self._check_installed(running, call.task.agent)
+            await self._name_for(running, call.task.agent)
             call.log(f"agent {call.task.agent} is installed")
 
     async def create_session(self, call: Call, session: SessionSummary) -> None:
@@ -248,12 +251,15 @@ class SandboxAgentRuntime:
             raise AgentError(f"sandbox-agent is not installed: {HOW_TO_GET}", retryable=False)
         cwd = Path(_cwd(call))
         wrap = self._wrap
+        environ = self._environ
+        if self._configured:
+            environ = {**environ, "PATH": launcher.path_with(folder.launchers, environ)}
         self._servers[task_id] = await server.start(
             binary,
             folder,
             sandbox_id=task_id,
             cwd=cwd,
-            environ=self._environ,
+            environ=environ,
             wrap=(lambda argv: wrap(argv, cwd)) if wrap else (lambda argv: argv),
             log=call.log,
         )
@@ -266,13 +272,22 @@ class SandboxAgentRuntime:
             if session.link.server is held:
                 self._forget(session)
 
-    async def _check_installed(self, running: Server, agent: str) -> None:
+    async def _name_for(self, running: Server, agent: str) -> str:
+        """The name by which sandbox-agent starts this agent; raises `AgentError` when it cannot be started."""
+        configured = self._configured.get(agent)
+        if configured is not None:
+            launchers = running.folder.launchers
+            lend = partial(launcher.lend_name, agent, configured, launchers, self._environ)
+            return await anyio.to_thread.run_sync(lend)
         known = {info.id: info.installed for info in await running.agents()}
         if known.get(agent):
-            return
+            return agent
         if agent not in known:
-            names = ", ".join(sorted(known)) or "none"
-            raise AgentError(f"sandbox-agent knows no agent {agent!r}; it knows {names}", retryable=False)
+            names = ", ".join(sorted({*known, *self._configured})) or "none"
+            raise AgentError(
+                f"there is no agent {agent!r}; there are {names}, and each [agents.NAME] of the config file",
+                retryable=False,
+            )
         how = f"`{self.binary() or SANDBOX_AGENT} install-agent {agent}` gets it"
         raise AgentError(f"the agent {agent} is not installed: {how}, `foundry agent list` shows all", retryable=False)
 
@@ -352,7 +367,7 @@ class SandboxAgentRuntime:
         state.seen = 0
         state.translation = None
         state.asking = {}
-        await self._check_installed(running, summary.agent)
+        state.runs_as = await self._name_for(running, summary.agent)
         link = Link(running, state.server_id)
         session = Session(link, state, folder, self._task_group(), self)
         try:

@@ -29,6 +29,15 @@ START_LIMIT = 10.0
 """Seconds until a new server must answer; it takes some hundredths of one."""
 PORT_ATTEMPTS = 3
 LAST_LINES = 12
+OWN_VARIABLES: Mapping[str, str] = {
+    "SANDBOX_AGENT_REQUIRE_PREINSTALL": "1",
+    "SANDBOX_AGENT_LOG_STDOUT": "1",
+    # An answer that comes after this time is thrown away by the server; a turn may take as long as it likes.
+    "SANDBOX_AGENT_ACP_REQUEST_TIMEOUT_MS": str(30 * 24 * 3600 * 1000),
+    "RUST_LOG": "warn,acp_http_adapter=info,sandbox_agent::cli=info",
+}
+"""What the server itself is told by its environment, which its agents inherit."""
+
 _AGENT_SAID = re.compile(r'message="agent stderr: ((?:[^"\\]|\\.)*)"')
 _COLOUR = re.compile(r"(?:\\u\{1b\}|\x1b)\[[0-9;]*[A-Za-z]")
 _ESCAPE = re.compile(r"\\u\{([0-9a-f]{1,5})\}")
@@ -166,11 +175,7 @@ async def start(
     folder.make()
     variables = {name: value for name, value in environ.items() if not name.startswith("FOUNDRY_")}
     variables |= {
-        "SANDBOX_AGENT_REQUIRE_PREINSTALL": "1",
-        "SANDBOX_AGENT_LOG_STDOUT": "1",
-        # An answer that comes after this time is thrown away by the server; a turn may take as long as it likes.
-        "SANDBOX_AGENT_ACP_REQUEST_TIMEOUT_MS": str(30 * 24 * 3600 * 1000),
-        "RUST_LOG": "warn,acp_http_adapter=info,sandbox_agent::cli=info",
+        **OWN_VARIABLES,
         processes.MARK: sandbox_id,
         processes.AGENT_MARK: sandbox_id,
     }

@@ -13,6 +13,9 @@ from foundry_tui.contract.codec import decode
 
 T = TypeVar("T", bound=Struct)
 
+LAUNCHERS = "launchers"
+"""Folder of the launchers of agents that the config names."""
+
 SENDING = "sending"
 SENT = "sent"
 ENDED = "ended"
@@ -54,14 +57,16 @@ class PromptMark(Struct, kw_only=True):
 class SessionState(Struct, kw_only=True):
     """A session as the agent knows it.
 
-    `life` names the server it was opened in and `server_id` its place there; `seen` is the id of the last event
-    of the stream that is accounted for in `translation`. `agent_pid` is 0 where it is not known, `number_in_log` counts
-    the agents that the server's log tells of. `asking` holds the agent's open requests as they came. `spent` says that
-    the agent's last turn failed for a reason that only another process mends.
+    `runs_as` is the agent's name for sandbox-agent. `life` names the server it was opened in and `server_id` its place
+    there; `seen` is the id of the last event of the stream that is accounted for in `translation`. `agent_pid` is 0
+    where it is not known, `number_in_log` counts the agents that the server's log tells of. `asking` holds the agent's
+    open requests as they came. `spent` says that the agent's last turn failed for a reason that only another process
+    mends.
     """
 
     session_id: str
     agent: str
+    runs_as: str = ""
     life: str = ""
     server_id: str = ""
     acp_session: str = ""
@@ -98,6 +103,10 @@ class StateFolder:
     def log(self) -> Path:
         """What the server and its agents printed."""
         return self.folder / "server.log"
+
+    @property
+    def launchers(self) -> Path:
+        return self.folder / LAUNCHERS
 
     def make(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from backend_stub.agents.sandbox_agent.state import LAUNCHERS
 from backend_stub.providers.base import ProviderError
 from foundry_tui.contract.agents import SANDBOX_AGENT, data_home
 
@@ -29,7 +30,7 @@ def wrapped(
         raise ProviderError("bubblewrap is configured but not installed", retryable=False)
     home = Path(environ.get("HOME", "/")).expanduser()
     hidden = [place for place in (data_dir, *(home / name for name in SECRET_FOLDERS)) if place.is_dir()]
-    readable = [data_dir / "bin", Path(argv[0])]
+    readable = [data_dir / "bin", Path(argv[0]), *cwd.parents[1].glob(f"agent/{LAUNCHERS}")]
     places = [
         cwd,
         _git_folder(cwd),

@@ -62,6 +62,7 @@ class LocalProvider:
             self._records.agent_folder,
             environ=environ,
             policy=settings.policy,
+            configured=settings.agents,
             wrap=self._wrap if settings.bubblewrap else None,
         )
         self.agents.files = self.changes

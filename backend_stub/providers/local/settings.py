@@ -1,11 +1,14 @@
 """What can be configured of the local provider, from FOUNDRY_* variables."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from backend_stub.agents.sandbox_agent.policy import Policy
 from backend_stub.settings import SettingError, number
+from foundry_tui.contract.agents import CONFIGURED, AgentCommand, configured_agents
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,7 @@ class LocalSettings:
 
     `agent`: of tasks that name none; None takes the first that is installed. `copy`: untracked files, relative to the
     repository, that each worktree gets. `writable`: folders besides the worktree and the repository's git folder that
-    an agent under bubblewrap may write to.
+    an agent under bubblewrap may write to. `agents`: those that the config names.
     """
 
     agent: str | None = None
@@ -24,12 +27,13 @@ class LocalSettings:
     copy: tuple[str, ...] = ()
     bubblewrap: bool = False
     writable: tuple[str, ...] = ()
+    agents: Mapping[str, AgentCommand] = field(default_factory=dict)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "LocalSettings":
         """The settings of FOUNDRY_AGENT, FOUNDRY_PERMISSIONS (ask, reads, all), FOUNDRY_SETUP_TIMEOUT_MS,
         FOUNDRY_FETCH_TIMEOUT_MS, FOUNDRY_COPY_FILES and FOUNDRY_SANDBOX_WRITABLE (separated by commas) and
-        FOUNDRY_BUBBLEWRAP (0 or 1). Raises `SettingError`.
+        FOUNDRY_BUBBLEWRAP (0 or 1), and FOUNDRY_AGENTS (see the contract). Raises `SettingError`.
         """
         default = cls()
         policy = environ.get("FOUNDRY_PERMISSIONS") or Policy.ASK
@@ -38,6 +42,10 @@ class LocalSettings:
         bubblewrap = environ.get("FOUNDRY_BUBBLEWRAP") or "0"
         if bubblewrap not in ("0", "1"):
             raise SettingError(f"FOUNDRY_BUBBLEWRAP is {bubblewrap!r}, but must be 0 or 1")
+        try:
+            agents = configured_agents(environ)
+        except msgspec.DecodeError as error:
+            raise SettingError(f"{CONFIGURED} cannot be read: {error}") from error
         return cls(
             agent=environ.get("FOUNDRY_AGENT") or None,
             policy=Policy(policy),
@@ -46,6 +54,7 @@ class LocalSettings:
             copy=_list(environ, "FOUNDRY_COPY_FILES"),
             bubblewrap=bubblewrap == "1",
             writable=tuple(str(Path(name).expanduser()) for name in _list(environ, "FOUNDRY_SANDBOX_WRITABLE")),
+            agents=agents,
         )
 
 

@@ -1,0 +1,143 @@
+"""The real agents that the tests run: their packages, how each is set up for a model on loopback, its tools' words."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.agents.model import Call
+
+Files = Mapping[str, str]
+"""Texts by their path in the home folder."""
+
+
+class Agent(NamedTuple):
+    """One agent. `programs` are what it needs on the PATH, as paths in the folder that npm filled.
+
+    `files` and `environ` set it up for a model at a URL. `write` and `run` are calls of its own tools, for a file (by
+    its absolute path) and for a command. `login` is the command with which a person logs in. `configured` is the
+    command that makes it an agent where sandbox-agent does not know it.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+    programs: Mapping[str, str]
+    files: Callable[[str], Files]
+    environ: Callable[[str], Mapping[str, str]]
+    write: Callable[[Path, str], Call]
+    run: Callable[[str], Call]
+    login: str
+    configured: tuple[str, ...] = ()
+
+
+_MACHINE = f"{sys.platform}-{'arm64' if os.uname().machine in ('arm64', 'aarch64') else 'x64'}"
+"""This machine, as the packages of binaries are named."""
+
+
+def _codex_files(url: str) -> Files:
+    # It asks for each command that is not known to be harmless, and may run them anywhere: some machines let no
+    # sandbox be made in them.
+    return {
+        ".codex/config.toml": f"""\
+model = "stub"
+model_provider = "stub"
+approval_policy = "untrusted"
+sandbox_mode = "danger-full-access"
+[model_providers.stub]
+name = "stub"
+base_url = "{url}/v1"
+wire_api = "responses"
+env_key = "STUB_KEY"
+request_max_retries = 1
+stream_max_retries = 1
+"""
+    }
+
+
+def _codex_write(path: Path, text: str) -> Call:
+    return Call("exec_command", {"cmd": f"printf %s {shlex.quote(text)} > {shlex.quote(str(path))}"})
+
+
+def _opencode_files(url: str) -> Files:
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "name": "stub",
+        "options": {"baseURL": f"{url}/v1", "apiKey": "none"},
+        "models": {"stub": {"name": "stub"}},
+    }
+    settings = {
+        "model": "stub/stub",
+        "small_model": "stub/stub",
+        "provider": {"stub": provider},
+        "permission": {"edit": "ask", "bash": "ask"},
+        "autoupdate": False,
+        "share": "disabled",
+    }
+    return {".config/opencode/opencode.json": json.dumps(settings)}
+
+
+def _claude_files(url: str) -> Files:
+    variables = {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "none", "CLAUDE_CODE_MAX_RETRIES": "1"}
+    return {".claude/settings.json": json.dumps({"env": variables})}
+
+
+def _gemini_files(url: str) -> Files:
+    settings = {"security": {"auth": {"selectedType": "gemini-api-key"}}, "general": {"maxAttempts": 1}}
+    return {".gemini/settings.json": json.dumps(settings)}
+
+
+AGENTS: Mapping[str, Agent] = {
+    agent.name: agent
+    for agent in (
+        Agent(
+            name="codex",
+            packages=(f"@zed-industries/codex-acp-{_MACHINE}@0.16.0",),
+            # The launcher brings codex itself; sandbox-agent wants to see its program all the same.
+            programs=dict.fromkeys(
+                ("codex-acp", "codex"), f"node_modules/@zed-industries/codex-acp-{_MACHINE}/bin/codex-acp"
+            ),
+            files=_codex_files,
+            environ=lambda url: {"STUB_KEY": "none"},
+            write=_codex_write,
+            run=lambda command: Call("exec_command", {"cmd": command}),
+            login="codex login",
+        ),
+        Agent(
+            name="claude",
+            packages=("@agentclientprotocol/claude-agent-acp@0.49.0",),
+            programs={
+                "claude-agent-acp": "node_modules/.bin/claude-agent-acp",
+                "claude": f"node_modules/@anthropic-ai/claude-agent-sdk-{_MACHINE}/claude",
+            },
+            files=_claude_files,
+            environ=lambda url: {"IS_SANDBOX": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"},
+            write=lambda path, text: Call("Write", {"file_path": str(path), "content": text}),
+            run=lambda command: Call("Bash", {"command": command, "description": "Runs a command"}),
+            login="claude /login",
+        ),
+        Agent(
+            name="opencode",
+            packages=(f"opencode-{_MACHINE}@1.18.33",),
+            programs={"opencode": f"node_modules/opencode-{_MACHINE}/bin/opencode"},
+            files=_opencode_files,
+            environ=lambda url: {"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1"},
+            write=lambda path, text: Call("write", {"filePath": str(path), "content": text}),
+            run=lambda command: Call("bash", {"command": command, "description": "Runs a command"}),
+            login="opencode auth login",
+        ),
+        Agent(
+            name="gemini",
+            packages=("@google/gemini-cli@0.61.0",),
+            programs={"gemini": "node_modules/.bin/gemini"},
+            configured=("gemini", "--experimental-acp", "--model", "gemini-2.5-pro"),
+            files=_gemini_files,
+            environ=lambda url: {"GEMINI_API_KEY": "none", "GOOGLE_GEMINI_BASE_URL": url},
+            write=lambda path, text: Call("write_file", {"file_path": str(path), "content": text}),
+            run=lambda command: Call("run_shell_command", {"command": command, "description": "Runs a command"}),
+            login="gemini",
+        ),
+    )
+}

@@ -1,0 +1,157 @@
+"""Real agents, each through what happens to them: every turn ends, says why, and the next prompt works.
+
+`python -m tests.agents.install` gets the agents, `pytest -m agents` runs these; `-k codex` for one of them.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from backend_stub.agents.sandbox_agent import processes
+from backend_stub.agents.sandbox_agent.runtime import REMEMBERS
+from tests.agents.model import Fail, Hang, Say
+from tests.agents.world import AgentWorld
+
+pytestmark = [pytest.mark.agents, pytest.mark.timeout(900)]
+
+Tell = Callable[[str], None]
+
+
+def test_it_answers(world: AgentWorld) -> None:
+    world.model.does(Say("Hello from the model."))
+    world.begin("say hello")
+    task = world.ended()
+    assert task["status"] == "idle", task.get("error")
+    assert world.answers()[-1].endswith("Hello from the model.")
+    world.follow_up()
+
+
+def test_a_file_is_written_and_shown_in_the_diff(world: AgentWorld) -> None:
+    world.model.does(world.agent.write(world.cwd / "made.txt", "one\ntwo\n"), Say("It is written."))
+    world.begin("make a file")
+    question = world.question()
+    seen = f"{question['title']} {question.get('text')} {question['edits']} {question['paths']}"
+    assert "made.txt" in seen
+    assert "two" in seen, "what would be written is not shown"
+    world.answer("allow_once")
+    task = world.ended()
+    assert task["status"] == "idle", task.get("error")
+    assert world.answers()[-1].endswith("It is written.")
+    assert (world.cwd / "made.txt").read_text() == "one\ntwo\n"
+    patch = world.foundry("diff", world.task_id)
+    assert "+++ b/made.txt" in patch
+    assert "+one\n+two\n" in patch
+    world.follow_up()
+
+
+@pytest.mark.parametrize("allowed", [True, False], ids=["allowed", "denied"])
+def test_permission_is_asked_and_answered(world: AgentWorld, allowed: bool) -> None:
+    command = f"printf x > {world.cwd}/by-command.txt"
+    world.model.does(world.agent.run(command), Say("That was it."))
+    world.begin("run a command")
+    question = world.question()
+    assert command in f"{question['title']}\n{question.get('text')}"
+    world.answer("allow_once" if allowed else "reject_once")
+    task = world.ended()
+    assert task["status"] == "idle", task.get("error")
+    assert (world.cwd / "by-command.txt").exists() == allowed
+    assert len(world.answers("permission")) == 1
+    world.follow_up()
+
+
+@pytest.mark.parametrize("status", [401, 429, 500])
+def test_a_turn_that_the_model_fails_says_why(world: AgentWorld, status: int, tell: Tell) -> None:
+    world.model.does(Fail(status))
+    world.begin("try it")
+    task = world.ended()
+    assert task["status"] == "error"
+    error = task["error"]
+    tell(f"{world.agent.name}, {status}: {error['message']}")
+    assert error["kind"] == "agent"
+    assert {401: world.agent.login, 429: "asked too often", 500: "fault of its own"}[status] in error["message"]
+    world.model.does(Say("Now it works."))
+    world.resend()
+    task = world.ended()
+    assert task["status"] == "idle", task.get("error")
+    assert world.answers()[-1].endswith("Now it works.")
+    world.follow_up()
+
+
+def test_a_turn_that_hangs_can_be_stopped(world: AgentWorld) -> None:
+    world.model.does(Hang())
+    world.begin("think for ever")
+    world.model.wait_until_it_hangs()
+    world.stop()
+    task = world.ended()
+    assert task["status"] == "idle", task.get("error")
+    world.follow_up()
+
+
+def test_an_agent_that_is_killed_fails_its_turn(world: AgentWorld, tell: Tell) -> None:
+    world.model.does(Hang())
+    world.begin("think for ever")
+    world.model.wait_until_it_hangs()
+    for pid, started in world.agents().items():
+        processes.end_tree(pid, started)
+    task = world.ended()
+    assert task["status"] == "error"
+    tell(f"{world.agent.name}, killed: {task['error']['message']}")
+    assert "agent" in task["error"]["message"]
+    world.follow_up()
+
+
+def test_an_agent_whose_own_process_is_killed_fails_its_turn(world: AgentWorld, tell: Tell) -> None:
+    world.model.does(Hang())
+    world.begin("think for ever")
+    world.model.wait_until_it_hangs()
+    inner = world.inner_processes()
+    if not inner:
+        pytest.skip(f"{world.agent.name} is one process")
+    for pid in inner:
+        os.kill(pid, signal.SIGKILL)
+    task = world.ended()
+    assert task["status"] == "error"
+    tell(f"{world.agent.name}, inner process killed: {task['error']['message']}")
+    world.follow_up()
+
+
+def test_a_turn_goes_on_over_a_killed_backend(world: AgentWorld) -> None:
+    world.model.does(Hang("It took a while."))
+    world.begin("take your time")
+    world.model.wait_until_it_hangs()
+    world.backend.kill()
+    world.backend.start()
+    world.model.release.set()
+    task = world.ended()
+    assert task["status"] == "idle", task.get("error")
+    assert [text.endswith("It took a while.") for text in world.answers()].count(True) == 1
+    assert world.model.asked <= 2
+    world.follow_up()
+
+
+def test_an_agent_that_went_with_its_backend_comes_back_and_has_read_the_conversation(world: AgentWorld) -> None:
+    world.model.does(Say("Hello from the model."))
+    world.begin("say hello")
+    world.ended()
+    world.backend.kill()
+    assert processes.end_marked(world.task_id) > 0
+    world.backend.start()
+    world.follow_up()
+    assert world.answers("notice") == [REMEMBERS]
+    assert sum("Hello from the model." in text for text in world.answers()) == 1
+
+
+def test_a_question_is_answered_over_a_killed_backend(world: AgentWorld) -> None:
+    world.model.does(world.agent.run(f"printf x > {world.cwd}/by-command.txt"), Say("That was it."))
+    world.begin("run a command")
+    world.question()
+    world.backend.kill()
+    world.backend.start()
+    world.question()
+    world.answer("allow_once")
+    task = world.ended()
+    assert task["status"] == "idle", task.get("error")
+    assert (world.cwd / "by-command.txt").exists()
+    world.follow_up()

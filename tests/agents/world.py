@@ -1,0 +1,162 @@
+"""A real agent's world: its home folder, a repository, a model on loopback, a backend, and who asks for work."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from backend_stub.agents.sandbox_agent import processes
+from backend_stub.agents.sandbox_agent.state import StateFolder
+from foundry_tui.contract.agents import SANDBOX_AGENT
+from foundry_tui.contract.ids import uuid7
+from tests.agents.catalogue import Agent
+from tests.agents.install import folder_of
+from tests.agents.model import Model, Say
+from tests.backend.process import BackendProcess
+from tests.local.world import make_repository
+
+Json = dict[str, Any]
+FOUNDRY = Path(sys.executable).parent / "foundry"
+PATIENCE = 60.0
+"""Seconds that nothing may be heard of a task: some agents need a minute to start, some ask a failing model again."""
+ENDED = ("prompt.answered", "prompt.failed")
+
+
+class AgentWorld:
+    """One task of one agent. The task's sandbox will be `cwd`, which is known before anything is made."""
+
+    def __init__(self, root: Path, agent: Agent, model: Model, environ: dict[str, str]) -> None:
+        self.agent = agent
+        self.model = model
+        self.repository = make_repository(root / "code")
+        self.backend = BackendProcess(root, environment=environ)
+        self.backend.patience = PATIENCE
+        self.backend.program = (str(FOUNDRY), "backend", "serve")
+        self.environ = environ
+        self.task_id = uuid7()
+        self.cwd = self.backend.data.resolve() / "sandboxes" / self.task_id / "work" / self.repository.name
+        self._prompts = 0
+
+    def foundry(self, *arguments: str, code: int = 0) -> str:
+        """What the command line prints of this backend; it must end with this exit code."""
+        done = subprocess.run(
+            [FOUNDRY, *arguments],
+            env={**os.environ, **self.environ, "FOUNDRY_BACKEND": f"unix:{self.backend.socket}"},
+            cwd=self.repository,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == code, f"exit {done.returncode}: {done.stderr}{done.stdout}"
+        return done.stdout + done.stderr
+
+    def begin(self, text: str) -> None:
+        """Create the task."""
+        self._prompts = 1
+        self.backend.create(text, task_id=self.task_id, repo=str(self.repository), agent=self.agent.name)
+
+    def say(self, text: str) -> None:
+        """Hand the agent a further prompt."""
+        self._prompts += 1
+        self.foundry("prompt", self.task_id, text)
+
+    def resend(self) -> None:
+        """Have the prompt whose turn failed sent again."""
+        self._prompts += 1
+        self.backend.post(f"/v1/tasks/{self.task_id}/retry", {"resend": True})
+
+    def ended(self) -> Json:
+        """The task once the last prompt's turn has ended; it must not have got stuck."""
+        task = self.backend.wait_task(self.task_id, lambda task: self._rests(task) and self._over() >= self._prompts)
+        assert task["needs_input"] == 0
+        assert [session["status"] for session in task["sessions"]] in (["ready"], ["error"]), task["sessions"]
+        return task
+
+    def _rests(self, task: Json) -> bool:
+        return task["status"] in ("idle", "error")
+
+    def _over(self) -> int:
+        kinds = self.backend.kinds(self.task_id)
+        return sum(kinds.count(kind) for kind in ENDED)
+
+    def stop(self) -> None:
+        """End the turn that runs."""
+        task = self.backend.get(f"/v1/tasks/{self.task_id}")
+        self.backend.post(f"/v1/sessions/{task['sessions'][0]['session_id']}/stop")
+
+    def question(self) -> Json:
+        """The permission that the agent asks for, once it does."""
+        task = self.backend.wait_task(self.task_id, lambda task: task["needs_input"] == 1 or self._rests(task))
+        assert task["needs_input"] == 1, f"it asked nothing, and is {task['status']}: {task.get('error')}"
+        [question] = [held for held in task["permissions"] if held["state"] == "open"]
+        return dict(question)
+
+    def answer(self, kind: str) -> None:
+        """Answer the open question with the option of this kind."""
+        question = self.question()
+        option = next(option for option in question["options"] if option["kind"] == kind)
+        self.foundry("answer", self.task_id, option["option_id"])
+
+    def answers(self, kind: str = "message") -> list[str]:
+        """What the transcript holds of this kind, without blanks around it."""
+        task = self.backend.get(f"/v1/tasks/{self.task_id}")
+        session = self.backend.get(f"/v1/sessions/{task['sessions'][0]['session_id']}")
+        return [str(item["body"]).strip() for item in session["transcript"] if item["kind"] == kind]
+
+    def follow_up(self) -> None:
+        """A further prompt is answered, whatever was before."""
+        self.model.does(Say("Still here."))
+        self.say("are you there?")
+        task = self.ended()
+        assert task["status"] == "idle", task.get("error")
+        assert self.answers()[-1].endswith("Still here.")
+
+    def agents(self) -> dict[int, str]:
+        """Start marks, by pid, of the processes that sandbox-agent has started for the task."""
+        state = StateFolder(self.backend.data / "sandboxes" / self.task_id / "agent").load_server()
+        assert state is not None
+        return dict(processes.agents_of(state.pid, SANDBOX_AGENT))
+
+    def inner_processes(self) -> list[int]:
+        """The processes that the agents have started in their turn."""
+        children = (Path(f"/proc/{pid}/task/{pid}/children").read_text().split() for pid in self.agents())
+        return [int(pid) for each in children for pid in each]
+
+    def close(self) -> None:
+        self.backend.close()
+        processes.end_marked(self.task_id)
+
+
+@contextmanager
+def open_world(root: Path, agent: Agent, sandbox_agent: Path, model: Model) -> Iterator[AgentWorld]:
+    """A world in `root`, whose backend runs."""
+    home, programs = root / "home", root / "programs"
+    programs.mkdir()
+    for name, program in agent.programs.items():
+        (programs / name).symlink_to(folder_of(agent) / program)
+    files = dict(agent.files(model.url))
+    if agent.configured:
+        command = ", ".join(f'"{word}"' for word in agent.configured)
+        files[".config/foundry/config.toml"] = f"[agents.{agent.name}]\ncommand = [{command}]\n"
+    for name, text in files.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    environ = {
+        "HOME": str(home),
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "FOUNDRY_SANDBOX_AGENT": str(sandbox_agent),
+        "FOUNDRY_PROVIDER": "local",
+        **{f"XDG_{name}_HOME": "" for name in ("DATA", "CONFIG", "STATE", "CACHE")},
+        **agent.environ(model.url),
+    }
+    world = AgentWorld(root, agent, model, environ)
+    try:
+        world.backend.start()
+        yield world
+    finally:
+        world.close()
