@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -87,7 +87,7 @@ def _checks(context: Context) -> Iterator[Check]:
     yield Check(name="config", state="ok", found=f"{loaded.file}" if loaded.exists else f"none at {loaded.file}")
     if context.target[1]:
         yield _folder("data folder", own_plan.data_dir)
-        yield from _agents(own_plan.data_dir)
+        yield from _agents(own_plan.data_dir, {**os.environ, **config.as_environ(loaded.settings)})
         yield from _socket_folder(own_plan)
         yield _log(own_plan.log)
     yield from _backend(context, own_plan)
@@ -146,14 +146,14 @@ def _folder(name: str, folder: Path) -> Check:
     return Check(name=name, state="ok", found=f"{folder}{'' if place == folder else ' (made at the first start)'}")
 
 
-def _agents(data_dir: Path) -> Iterator[Check]:
-    """What the provider local needs beside git."""
-    binary = find_sandbox_agent(data_dir, os.environ)
+def _agents(data_dir: Path, environ: Mapping[str, str]) -> Iterator[Check]:
+    """What the provider local needs beside git, as a backend with this environment finds it."""
+    binary = find_sandbox_agent(data_dir, environ)
     if binary is None:
         yield Check(name=SANDBOX_AGENT, state="note", found="not found", fix="foundry agent install")
     else:
         yield Check(name=SANDBOX_AGENT, state="ok", found=f"{binary.path} ({binary.source})")
-    agents = list(installed_agents(os.environ))
+    agents = list(installed_agents(environ))
     if agents:
         yield Check(name="agents", state="ok", found=", ".join(agents))
     else:

@@ -48,6 +48,13 @@ def test_a_wrong_setting_stops_every_command_and_names_its_place(cli: Cli) -> No
     assert f"{file}:2" in cli("doctor", code=1).out
 
 
+def test_doctor_knows_the_agents_of_the_config(cli: Cli) -> None:
+    file = Path(cli("config", "init").out.strip())
+    file.write_text('[agents.own]\ncommand = ["git"]\n')
+    checks = {check["name"]: check for check in cli("doctor", "--json", code=0).json["checks"]}
+    assert "own" in checks["agents"]["found"].split(", ")
+
+
 def test_doctor_is_content_with_a_good_machine_and_changes_nothing(cli: Cli) -> None:
     done = cli("doctor", "--json", code=0).json
     assert done["ok"] is True
