@@ -174,8 +174,9 @@ class Api:
         """What the repository's `.foundry/` would run, to be read before it is trusted."""
         return await self._call("GET", f"/v1/repos/{_part(repo_id)}/setup", RepoSetup)
 
-    async def trust(self, repo_id: str, request: TrustRepo) -> Repo:
-        return await self._call("POST", f"/v1/repos/{_part(repo_id)}/trust", Repo, request)
+    async def trust(self, repo_id: str, digest: str) -> Repo:
+        """Let the repository's set-up run, as it was shown."""
+        return await self._call("POST", f"/v1/repos/{_part(repo_id)}/trust", Repo, TrustRepo(digest=digest))
 
     async def branches(self, repo_id: str) -> BranchList:
         return await self._call("GET", f"/v1/repos/{_part(repo_id)}/branches", BranchList)

@@ -108,5 +108,5 @@ class Commands(Protocol):
     async def repo_setup(self, repo_id: str) -> RepoSetup:
         """What the repository's `.foundry/` would run, to be shown before it is trusted."""
 
-    async def trust(self, repo_id: str, digest: str) -> None:
+    async def trust(self, repo_id: str, digest: str) -> Repo:
         """Let the repository's set-up run, as it was shown."""

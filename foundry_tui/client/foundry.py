@@ -42,9 +42,7 @@ from foundry_tui.contract.requests import (
     CreateTask,
     PatchTask,
     ReleaseTask,
-    RepoSetup,
     RetryTask,
-    TrustRepo,
 )
 from foundry_tui.contract.status import PROVISIONING
 
@@ -82,6 +80,7 @@ class Foundry:
         self.store = store if store is not None else Store(now_ms)
         self.http = make_http(target, transport)
         self.api = Api(self.http)
+        self.repo_setup, self.trust = self.api.repo_setup, self.api.trust
         self.health, self.diff = self.api.health, self.api.diff
         self.outbox = Outbox(keep)
         self.drafts: Drafts = self.outbox
@@ -265,12 +264,6 @@ class Foundry:
         repo = await self.api.add_repo(AddRepo(path=path, remote=remote))
         self.store.add_repo(repo)
         return repo
-
-    async def repo_setup(self, repo_id: str) -> RepoSetup:
-        return await self.api.repo_setup(repo_id)
-
-    async def trust(self, repo_id: str, digest: str) -> None:
-        await self.api.trust(repo_id, TrustRepo(digest=digest))
 
     # Carrying them out.
 

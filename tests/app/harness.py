@@ -155,8 +155,9 @@ class FakeCommands:
     async def repo_setup(self, repo_id: str) -> RepoSetup:
         return self.setups.get(repo_id, RepoSetup())
 
-    async def trust(self, repo_id: str, digest: str) -> None:
+    async def trust(self, repo_id: str, digest: str) -> Repo:
         self.calls.append(("trust", repo_id, digest))
+        return make_repo(repo_id.removeprefix("repo-"))
 
 
 LIVE = Freshness(FreshnessState.LIVE, NOW)

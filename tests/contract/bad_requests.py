@@ -117,6 +117,7 @@ def _routes(world: World) -> list[Route]:
         "agent": NO_TEXT | NO_NAME,
         "provider": NO_TEXT | TEXT.filter(lambda name: name not in ("demo", "local")),
         "session_id": NO_TEXT | NO_ID,
+        "trust": NO_SWITCH,
     }
     release: dict[str, SearchStrategy[object]] = {"force": NO_SWITCH, "delete_branch": NO_SWITCH}
     task, session = f"/v1/tasks/{world.task_id}", f"/v1/sessions/{world.session_id}"
@@ -146,6 +147,7 @@ def _routes(world: World) -> list[Route]:
             {"option_id": NO_TEXT | TEXT.filter(lambda text: text not in ("allow", "deny"))},
         ),
         Route("POST", "/v1/repos", {"path": world.repo}, {"path": NO_TEXT | NO_REPOSITORY, "remote": NO_TEXT}),
+        Route("POST", f"/v1/repos/{world.repo_id}/trust", {"digest": "0" * 64}, {"digest": NO_TEXT | TEXT}),
     ]
 
 
@@ -213,6 +215,7 @@ def _unknown_ids(world: World, routes: list[Route]) -> SearchStrategy[BadRequest
             ("GET", f"/v1/sessions/{world.session_id}"),
             ("DELETE", f"/v1/sessions/{world.session_id}"),
             ("GET", f"/v1/repos/{world.repo_id}/branches"),
+            ("GET", f"/v1/repos/{world.repo_id}/setup"),
         )
     ]
     known = world.ids
