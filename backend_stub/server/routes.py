@@ -16,10 +16,11 @@ from backend_stub.metrics import Metrics
 from backend_stub.problems import TITLES, RefusedError, not_found, wrong_values
 from backend_stub.server.protocol import CUT
 from backend_stub.server.requests import Nothing, number, read_body
+from backend_stub.server.streams import in_slices
 from backend_stub.storage.base import StaleRevisionError, StorageUnavailableError
 from foundry_tui.contract import requests as bodies
 from foundry_tui.contract.codec import decode, encode
-from foundry_tui.contract.events import TASKS, Topic, TopicKind
+from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.problems import PROBLEM_TYPE, Problem
 from foundry_tui.contract.records import SessionDetail
 from foundry_tui.contract.status import LOG_STAGES
@@ -99,8 +100,9 @@ class Routes:
         return json_answer(created.task, 201 if created.new else 200)
 
     async def list_tasks(self, request: Request) -> Response:
-        snapshot = await self._backend.storage.snapshot(TASKS)
-        return Response(snapshot[1] if snapshot else b"", media_type="application/json")
+        _, pieces = await self._backend.storage.tasks_snapshot()
+        headers = {"content-length": str(sum(map(len, pieces)))}
+        return StreamingResponse(in_slices(pieces), headers=headers, media_type="application/json")
 
     async def task(self, request: Request) -> Response:
         return json_answer(await self._backend.commands.task(request.path_params["task_id"]))

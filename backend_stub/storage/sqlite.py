@@ -189,6 +189,9 @@ class SqliteStorage:
     async def snapshot(self, topic: Topic) -> tuple[int, bytes] | None:
         return await self._read(reading.snapshot, topic)
 
+    async def tasks_snapshot(self) -> tuple[int, Sequence[bytes]]:
+        return await self._read(reading.tasks_snapshot)
+
     async def missed(self, topic: Topic, seq: int) -> Missed | None:
         return await self._read(reading.missed, topic, seq)
 
