@@ -21,7 +21,7 @@ from backend_stub.backend import run_backend
 from backend_stub.clock import Chance
 from backend_stub.folder import Holder, OwnedFolder, StartError, owned_folder
 from backend_stub.listening import Endpoint, Reach, open_endpoint, read_token
-from backend_stub.log import set_up_logging
+from backend_stub.log import keep_secret, set_up_logging
 from backend_stub.providers.available import make_providers
 from backend_stub.providers.demo_script import ScriptError
 from backend_stub.repository.clones import Clones
@@ -109,6 +109,8 @@ def main() -> int:
                 "SQLite in the data folder; leave --database out"
             )
         token = read_token(options.token_file) if options.token_file is not None else None
+        if token is not None:
+            keep_secret(token)
         tcp = not options.listen.startswith("unix:")
         if tcp and token is None:
             raise StartError(f"listening on {options.listen} needs a token: name its file with --token-file")

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from backend_stub.backend import Backend
 from backend_stub.metrics import Metrics
 from backend_stub.problems import TITLES, RefusedError, not_found, wrong_values
-from backend_stub.server.protocol import CUT
+from backend_stub.server.protocol import CUT, WHY
 from backend_stub.server.requests import Nothing, number, read_body
 from backend_stub.server.streams import in_slices
 from backend_stub.storage.base import StaleRevisionError, StorageUnavailableError
@@ -258,7 +258,7 @@ async def _no_route(request: Request, error: Exception) -> Response:
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
-    logger.warning("%s %s: %s", request.method, request.url.path, error, extra=_named(request))
+    request.scope[WHY] = str(error)
     detail = f"Nothing was changed: {error}. Try again once that is mended."
     return _problem(request, Problem(status=503, title=TITLES[503], detail=detail), {"retry-after": "1"})
 
@@ -273,7 +273,7 @@ async def _exhausted(request: Request, error: Exception) -> Response:
     assert isinstance(error, OSError)
     if error.errno not in _PASSING:
         return await _unforeseen(request, error)
-    logger.warning("%s %s: %s", request.method, request.url.path, error, extra=_named(request))
+    request.scope[WHY] = str(error)
     why = os.strerror(error.errno)
     detail = f"This machine has run out of something ({why}). Close what is not needed, then try again."
     return _problem(request, Problem(status=503, title=TITLES[503], detail=detail), {"retry-after": "1"})
