@@ -39,8 +39,8 @@ STOP_SECONDS = 1.6
 """How long an orderly stop may take before the process ends as it is; all that was answered is committed."""
 OBJECTS_BETWEEN_COLLECTIONS = 10_000
 """New objects after which garbage is looked for among them; Python's own 700 are reached by every other request."""
-DESCRIPTORS = 65_536
-"""Open files and sockets that the process asks for, as far as it may: each stream is one."""
+DESCRIPTORS = (65_536, 8_192)
+"""Open files and sockets that the process asks for, as far as it may: each stream is one. Not every system has many."""
 BACKLOG = 128
 """Connections that are taken in one go; between two of those, what is asked is answered."""
 
@@ -184,10 +184,12 @@ def _calm_the_collector() -> None:
 
 def _ask_for_descriptors() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    for descriptors in DESCRIPTORS:
+        wanted = descriptors if hard == resource.RLIM_INFINITY else min(descriptors, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            with suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+                return
 
 
 def _options() -> argparse.Namespace:

@@ -403,7 +403,7 @@ class SqliteStorage:
             return _refuse(batch, self._refusal)
         self._refusal = None
         self._seq = transaction.seq
-        self._lost = self._cannot_keep()
+        self._lost = self._files.moved() or self._files.log_changed()
         if self._lost is not None:
             self._rescue()
             return _refuse(batch, f"{self._lost}; what was asked for last may have been kept or not")
