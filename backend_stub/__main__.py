@@ -22,7 +22,7 @@ from backend_stub.backend import run_backend
 from backend_stub.clock import Chance
 from backend_stub.folder import Holder, OwnedFolder, StartError, owned_folder
 from backend_stub.listening import Endpoint, Reach, open_endpoint, read_token
-from backend_stub.log import set_up_logging
+from backend_stub.log import keep_secret, set_up_logging
 from backend_stub.providers.available import make_providers
 from backend_stub.providers.demo_script import ScriptError
 from backend_stub.repository.clones import Clones
@@ -42,8 +42,8 @@ STOP_SECONDS = 1.6
 """How long an orderly stop may take before the process ends as it is; all that was answered is committed."""
 OBJECTS_BETWEEN_COLLECTIONS = 10_000
 """New objects after which garbage is looked for among them; Python's own 700 are reached by every other request."""
-DESCRIPTORS = 65_536
-"""Open files and sockets that the process asks for, as far as it may: each stream is one."""
+DESCRIPTORS = (65_536, 8_192)
+"""Open files and sockets that the process asks for, as far as it may: each stream is one. Not every system has many."""
 BACKLOG = 128
 """Connections that are taken in one go; between two of those, what is asked is answered."""
 
@@ -113,6 +113,8 @@ def main() -> int:
                 "SQLite in the data folder; leave --database out"
             )
         token = read_token(options.token_file) if options.token_file is not None else None
+        if token is not None:
+            keep_secret(token)
         tcp = not options.listen.startswith("unix:")
         if tcp and token is None:
             raise StartError(f"listening on {options.listen} needs a token: name its file with --token-file")
@@ -189,10 +191,12 @@ def _calm_the_collector() -> None:
 
 def _ask_for_descriptors() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    for descriptors in DESCRIPTORS:
+        wanted = descriptors if hard == resource.RLIM_INFINITY else min(descriptors, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            with suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+                return
 
 
 def _options() -> argparse.Namespace:

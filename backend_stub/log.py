@@ -1,8 +1,10 @@
 """The backend's own log: one JSON object a line, on standard error or in a file that is kept short."""
 
+import json
 import logging
 import math
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -13,21 +15,39 @@ from pathlib import Path
 
 from foundry_tui.contract.codec import encode
 
+LONGEST = 4_000
+"""Characters of a message; what others said is in it."""
+_UNSEEN = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+"""What JSON leaves as it is, though it ends lines, turns text around, or means something to a terminal."""
+
 
 class JsonLines(logging.Formatter):
-    """Time, level, logger, message, the `fields` given as extra, and the traceback where there is one."""
+    """Time, level, logger, message, the `fields` given as extra, and the traceback where there is one.
+
+    Texts of others are in it with every control character escaped, and without `secret`.
+    """
+
+    secret = ""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
             "at": int(record.created * 1000),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": self._open(record.getMessage())[:LONGEST],
             **getattr(record, "fields", {}),
         }
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return encode(line).decode()
+            line["traceback"] = self._open(self.formatException(record.exc_info))
+        try:
+            text = encode(line).decode()
+        except UnicodeEncodeError:
+            # A name of a file that is no UTF-8.
+            return json.dumps(line)
+        return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+    def _open(self, text: str) -> str:
+        return text.replace(self.secret, "…") if self.secret else text
 
 
 class Sparing:
@@ -74,6 +94,13 @@ class LogFile(RotatingFileHandler):
         os.fchmod(handle, 0o600)
         os.dup2(handle, sys.stderr.fileno())
         return os.fdopen(handle, "a", encoding="utf-8")
+
+
+def keep_secret(token: str) -> None:
+    """Let no line from now on have the token in it."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, JsonLines):
+            handler.formatter.secret = token
 
 
 def set_up_logging(file: Path | None) -> None:

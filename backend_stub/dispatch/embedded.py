@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from backend_stub.clock import Chance
+from backend_stub.log import Sparing
 from backend_stub.storage.base import StaleRevisionError, StorageUnavailableError
 from backend_stub.task.actor import SupersededError, UnknownTaskError
 
@@ -49,6 +50,7 @@ class Lane:
         patience: float = math.inf,
     ) -> None:
         self._name = name
+        self._log = Sparing(logger)
         self._run = run
         self._chance = chance
         self._limit = limit
@@ -154,7 +156,7 @@ class Lane:
         except (SupersededError, UnknownTaskError):
             logger.debug("%s %s was superseded", self._name, key)
         except (StorageUnavailableError, StaleRevisionError) as error:
-            logger.warning("%s %s goes on later: %s", self._name, key, error)
+            self._log.warning("%s %s goes on later: %s", self._name, key, error)
             at = self._chance.now() + AFTER_FAULT_MS
         except Exception:
             logger.exception("%s %s failed, and goes on later", self._name, key)

@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus, urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend_stub.problems import TITLES, RefusedError
-from backend_stub.server.protocol import CUT, HEAD_LIMIT, HEAD_TOO_LARGE, KNOWN
+from backend_stub.server.protocol import CUT, HEAD_LIMIT, HEAD_TOO_LARGE, KNOWN, WHY
 from backend_stub.server.strangers import Strangers
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.problems import LARGEST_BODY, PROBLEM_TYPE, Problem
@@ -129,10 +129,14 @@ class Guard:
         target = scope["path"]
         if scope["query_string"]:
             target = f"{target}?{unquote_plus(scope['query_string'].decode('latin-1'))}"
-        if self._token is not None:
-            target = target.replace(self._token, "…")
         fields = {"status": status, "ms": round(seconds * 1000, 1), "request_id": scope["request_id"]}
-        logger.info("%s %s", scope["method"], target[:_LOGGED], extra={"fields": fields})
+        if self._token is not None:
+            # Before it is cut: no part of it is left either.
+            target = target.replace(self._token, "…")
+        if (why := scope.get(WHY)) is not None:
+            fields[WHY] = why
+        level = logging.INFO if why is None else logging.WARNING
+        logger.log(level, "%s %s", scope["method"], target[:_LOGGED], extra={"fields": fields})
 
 
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9_.-]+))(?::[0-9]{1,5})?")

@@ -31,6 +31,8 @@ LEAST_CHUNK = 256
 
 CUT = "cut"
 """Under this name the state of a request's scope has a function that ends its connection at once."""
+WHY = "why"
+"""Under this name the request's scope has what the log says of an answer beside its status, if anything."""
 KNOWN = "known"
 """Under this name it has a function to be called once the request has shown the token."""
 

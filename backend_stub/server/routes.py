@@ -15,12 +15,13 @@ from backend_stub.backend import Backend
 from backend_stub.metrics import Metrics
 from backend_stub.problems import TITLES, RefusedError, not_found, wrong_values
 from backend_stub.server.patches import patch_answer
-from backend_stub.server.protocol import CUT
+from backend_stub.server.protocol import CUT, WHY
 from backend_stub.server.requests import Nothing, number, read_body
+from backend_stub.server.streams import in_slices
 from backend_stub.storage.base import StaleRevisionError, StorageUnavailableError
 from foundry_tui.contract import requests as bodies
 from foundry_tui.contract.codec import decode, encode
-from foundry_tui.contract.events import TASKS, Topic, TopicKind
+from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.problems import PROBLEM_TYPE, Problem
 from foundry_tui.contract.records import SessionDetail
 from foundry_tui.contract.status import LOG_STAGES
@@ -102,8 +103,9 @@ class Routes:
         return json_answer(created.task, 201 if created.new else 200)
 
     async def list_tasks(self, request: Request) -> Response:
-        snapshot = await self._backend.storage.snapshot(TASKS)
-        return Response(snapshot[1] if snapshot else b"", media_type="application/json")
+        _, pieces = await self._backend.storage.tasks_snapshot()
+        headers = {"content-length": str(sum(map(len, pieces)))}
+        return StreamingResponse(in_slices(pieces), headers=headers, media_type="application/json")
 
     async def task(self, request: Request) -> Response:
         return json_answer(await self._backend.commands.task(request.path_params["task_id"]))
@@ -279,7 +281,7 @@ async def _no_route(request: Request, error: Exception) -> Response:
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
-    logger.warning("%s %s: %s", request.method, request.url.path, error, extra=_named(request))
+    request.scope[WHY] = str(error)
     detail = f"Nothing was changed: {error}. Try again once that is mended."
     return _problem(request, Problem(status=503, title=TITLES[503], detail=detail), {"retry-after": "1"})
 
@@ -294,7 +296,7 @@ async def _exhausted(request: Request, error: Exception) -> Response:
     assert isinstance(error, OSError)
     if error.errno not in _PASSING:
         return await _unforeseen(request, error)
-    logger.warning("%s %s: %s", request.method, request.url.path, error, extra=_named(request))
+    request.scope[WHY] = str(error)
     why = os.strerror(error.errno)
     detail = f"This machine has run out of something ({why}). Close what is not needed, then try again."
     return _problem(request, Problem(status=503, title=TITLES[503], detail=detail), {"retry-after": "1"})

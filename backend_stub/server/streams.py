@@ -1,7 +1,9 @@
 """One stream of server-sent events: a snapshot or what was missed, then everything after it, then pings when quiet."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
+
+import anyio.lowlevel
 
 from backend_stub.server.hub import Hub, Subscriber, frame
 from backend_stub.storage.base import Event, Storage
@@ -49,7 +51,7 @@ class Streams:
             if opening is None:
                 return
             seq, frames = opening
-            for sent in frames:
+            async for sent in in_slices(frames):
                 yield sent
             async for sent in self._follow(subscriber, seq):
                 yield sent
@@ -72,11 +74,15 @@ class Streams:
         return missed.seq, [resumed, *(self._frame(topic, event) for event in missed.events)]
 
     async def _begin(self, topic: Topic) -> tuple[int, list[bytes]] | None:
-        snapshot = await self._storage.snapshot(topic)
-        if snapshot is None:
-            return None
-        seq, data = snapshot
-        return seq, [frame(EventName.SNAPSHOT, data, event_id(self._storage.database, seq))]
+        if topic.kind is TopicKind.TASKS:
+            seq, pieces = await self._storage.tasks_snapshot()
+        else:
+            snapshot = await self._storage.snapshot(topic)
+            if snapshot is None:
+                return None
+            seq, pieces = snapshot[0], [snapshot[1]]
+        head, end = frame(EventName.SNAPSHOT, b"\0", event_id(self._storage.database, seq)).split(b"\0")
+        return seq, [head + pieces[0], *pieces[1:], end]
 
     def _frame(self, topic: Topic, event: Event) -> bytes:
         data = event.detail if event.name is EventName.TASK and topic.kind is TopicKind.TASK else event.data
@@ -94,6 +100,13 @@ class Streams:
                 yield b"".join(sent for _, sent in fresh)
             if subscriber.ended or subscriber.overrun:
                 return
+
+
+async def in_slices(pieces: Sequence[bytes]) -> AsyncGenerator[bytes, None]:
+    """The pieces, each sent before the next, with room in between for whatever else there is to do."""
+    for piece in pieces:
+        yield piece
+        await anyio.lowlevel.checkpoint()
 
 
 async def _begun(first: bytes | None, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:

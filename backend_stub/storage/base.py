@@ -288,6 +288,10 @@ class Storage(Protocol):
         """The topic whole as JSON and the seq it stands at; None when there is no such thing."""
         ...
 
+    async def tasks_snapshot(self) -> tuple[int, Sequence[bytes]]:
+        """The snapshot of topic `tasks` in pieces: there may be very many, and nobody is to hold still for all."""
+        ...
+
     async def missed(self, topic: Topic, seq: int) -> Missed | None:
         """What changed after `seq`; None when that cannot be said (a seq from the future)."""
         ...

@@ -57,13 +57,22 @@ class DatabaseFiles:
 
     def changed(self) -> str | None:
         """Which file somebody else has cut or overwritten, and what to do. What is read from it may be wrong."""
-        database, log, _ = self._handles
-        page, last, salt, moved = self._read_index()
+        return self.log_changed() or self._database_changed()
+
+    def log_changed(self) -> str | None:
+        """The same of the log alone: right after a commit the database may have been written by that."""
+        log = self._handles[1]
+        page, last, salt, _ = self._read_index()
         if last:
             least = _LOG_HEAD + last * (_FRAME_HEAD + (65_536 if page == 1 else page))
             if os.fstat(log).st_size < least or os.pread(log, _LOG_HEAD, 0)[_SALT] != salt:
                 return f"{self._names[1]} was cut or overwritten, what was done last may be lost: {RESTART}"
-        found, mark = os.fstat(database), self._mark
+        return None
+
+    def _database_changed(self) -> str | None:
+        database, mark = self._handles[0], self._mark
+        found = os.fstat(database)
+        _, _, salt, moved = self._read_index()
         # SQLite writes the database only when it moves the log into it, of which the index tells.
         written = (found.st_mtime_ns, found.st_size) != (mark.written, mark.size) and (salt, moved) == mark.moved
         if written and (found.st_size < mark.size or os.pread(database, _DATABASE_HEAD, 0) != mark.head):
@@ -81,7 +90,7 @@ class DatabaseFiles:
             os.close(handle)
 
     def _read_index(self) -> tuple[int, int, bytes, int]:
-        page, last, salt, moved = _INDEX.unpack(os.pread(self._handles[2], _INDEX.size, 0))
+        page, last, salt, moved = _INDEX.unpack(os.pread(self._handles[2], _INDEX.size, 0).ljust(_INDEX.size, b"\0"))
         return page, last, salt, moved
 
     def _mark_now(self) -> _Mark:

@@ -16,6 +16,10 @@ SNAPSHOT_HISTORY = 200
 """History events that come with a task."""
 
 
+PIECE_BYTES = 65_536
+"""Of a snapshot, that are sent at once."""
+
+
 def request_of(connection: sqlite3.Connection, task_id: str) -> bytes | None:
     row = connection.execute("SELECT request FROM tasks WHERE task_id = ?", (task_id,)).fetchone()
     return None if row is None else bytes(row[0])
@@ -175,17 +179,7 @@ def has(connection: sqlite3.Connection, topic: Topic) -> bool:
 def snapshot(connection: sqlite3.Connection, topic: Topic) -> tuple[int, bytes] | None:
     seq = _seq(connection)
     if topic.kind is TopicKind.TASKS:
-        sessions: dict[str, list[bytes]] = {}
-        for task_id, body in connection.execute("SELECT task_id, body FROM sessions ORDER BY rowid"):
-            sessions.setdefault(task_id, []).append(body)
-        tasks = b",".join(
-            with_list(summary, "sessions", b"[%b]" % b",".join(sessions.get(task_id, ())))
-            for task_id, summary in connection.execute(
-                "SELECT task_id, summary FROM tasks ORDER BY created_at, task_id"
-            )
-        )
-        known = b",".join(body for (body,) in connection.execute("SELECT body FROM repos ORDER BY repo_id"))
-        return seq, b'{"seq":%d,"repos":[%b],"tasks":[%b]}' % (seq, known, tasks)
+        return seq, b"".join(tasks_snapshot(connection)[1])
     if not has(connection, topic):
         return None
     if topic.kind is TopicKind.TASK:
@@ -201,6 +195,27 @@ def snapshot(connection: sqlite3.Connection, topic: Topic) -> tuple[int, bytes] 
         return seq, b'%b,"transcript":[%b],"seq":%d}' % (body[:-1], b",".join(item for (item,) in items), seq)
     rows = connection.execute("SELECT body FROM stage_log WHERE task_id = ? ORDER BY number", (topic.id,)).fetchall()
     return seq, b'{"lines":[%b],"seq":%d}' % (b",".join(line for (line,) in rows), seq)
+
+
+def tasks_snapshot(connection: sqlite3.Connection) -> tuple[int, Sequence[bytes]]:
+    """The snapshot of topic `tasks`, in pieces of about `PIECE_BYTES`."""
+    seq = _seq(connection)
+    sessions: dict[str, bytes] = {}
+    for task_id, body in connection.execute("SELECT task_id, body FROM sessions ORDER BY rowid"):
+        earlier = sessions.get(task_id)
+        sessions[task_id] = body if earlier is None else b"%b,%b" % (earlier, body)
+    known = b",".join(body for (body,) in connection.execute("SELECT body FROM repos ORDER BY repo_id"))
+    pieces: list[bytes] = []
+    piece, comma = bytearray(b'{"seq":%d,"repos":[%b],"tasks":[' % (seq, known)), b""
+    for task_id, summary in connection.execute("SELECT task_id, summary FROM tasks ORDER BY created_at, task_id"):
+        piece += comma
+        piece += with_list(summary, "sessions", b"[%b]" % sessions.get(task_id, b""))
+        comma = b","
+        if len(piece) >= PIECE_BYTES:
+            pieces.append(bytes(piece))
+            piece.clear()
+    pieces.append(bytes(piece + b"]}"))
+    return seq, pieces
 
 
 def with_history(detail: bytes, events: Sequence[HistoryEvent], seq: int) -> bytes:

@@ -189,6 +189,9 @@ class SqliteStorage:
     async def snapshot(self, topic: Topic) -> tuple[int, bytes] | None:
         return await self._read(reading.snapshot, topic)
 
+    async def tasks_snapshot(self) -> tuple[int, Sequence[bytes]]:
+        return await self._read(reading.tasks_snapshot)
+
     async def missed(self, topic: Topic, seq: int) -> Missed | None:
         return await self._read(reading.missed, topic, seq)
 
@@ -400,7 +403,7 @@ class SqliteStorage:
             return _refuse(batch, self._refusal)
         self._refusal = None
         self._seq = transaction.seq
-        self._lost = self._cannot_keep()
+        self._lost = self._files.moved() or self._files.log_changed()
         if self._lost is not None:
             self._rescue()
             return _refuse(batch, f"{self._lost}; what was asked for last may have been kept or not")

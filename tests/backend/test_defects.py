@@ -2,10 +2,13 @@
 
 import anyio
 import pytest
+from msgspec import structs
 
 from backend_stub.providers.base import Call, Existing, Release, SandboxMade
 from backend_stub.providers.demo import DemoProvider
+from backend_stub.storage.base import Change
 from foundry_tui.contract.codec import encode
+from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import ErrorKind, HistoryKind
 from foundry_tui.contract.requests import ReleaseTask
 from foundry_tui.contract.status import TaskStatus
@@ -184,3 +187,21 @@ async def test_time_in_which_nobody_worked_does_not_count_against_a_stage(place:
     assert after.deadline_at is not None
     # What it had worked already counts, so that a stage does not outlive its time by being cut again and again.
     assert before.deadline_at + down - 5_000 <= after.deadline_at <= before.deadline_at + down + 5_000
+
+
+async def test_a_turn_goes_on_though_its_task_was_changed_by_somebody_else_in_the_midst(place: Place) -> None:
+    place.script = place.folder / "script.json"
+    place.script.write_text('{"default": {"turn": {"ms": 400, "reply": "Done."}}}')
+    provider = place.provider()
+    async with place.backend(provider, settings()) as backend:
+        task_id = await place.create(backend)
+        running = await until(backend, task_id, has_status(TaskStatus.RUNNING))
+        state = await backend.storage.load(task_id)
+        assert state is not None
+        changed = structs.replace(state.task, unread=True, revision=state.task.revision + 1)
+        await backend.storage.commit(Change(at=1, expected=state.task.revision, task=changed, private=state.private))
+        done = await until(backend, task_id, lambda task: task.status is not TaskStatus.RUNNING)
+        assert done.status is TaskStatus.IDLE
+        told = await backend.storage.snapshot(Topic(TopicKind.SESSION, running.sessions[0].session_id))
+        assert told is not None
+        assert b"Done." in told[1]

@@ -21,6 +21,7 @@ from backend_stub.storage.base import (
     TaskPrunedError,
 )
 from backend_stub.storage.sqlite import SqliteStorage, open_storage
+from foundry_tui.contract.codec import decode
 from foundry_tui.contract.events import TASKS, Topic, TopicKind
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import (
@@ -33,6 +34,7 @@ from foundry_tui.contract.records import (
     TranscriptItem,
     TranscriptKind,
 )
+from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.contract.status import TaskStatus
 
 pytestmark = pytest.mark.anyio
@@ -220,4 +222,16 @@ async def test_nothing_known_is_replaced_by_what_is_not_newer(tmp_path: Path) ->
     now = await storage.snapshot(Topic(TopicKind.SESSION, "s"))
     assert now is not None
     assert b"newer" in now[1]
+    await storage.close()
+
+
+async def test_a_list_of_many_tasks_comes_in_pieces_that_are_one_document(tmp_path: Path) -> None:
+    storage = open_storage(tmp_path)
+    assert decode(b"".join((await storage.tasks_snapshot())[1]), TasksSnapshot).tasks == ()
+    for _ in range(TASKS_MADE):
+        await storage.commit_made(partial(first_change, uuid7()))
+    seq, pieces = await storage.tasks_snapshot()
+    assert len(pieces) > 1
+    told = decode(b"".join(pieces), TasksSnapshot)
+    assert (told.seq, {task.task_id for task in told.tasks}) == (seq, await kept(storage))
     await storage.close()

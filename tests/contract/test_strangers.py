@@ -303,3 +303,29 @@ def test_more_connections_than_descriptors_are_turned_away_and_nothing_fails(tmp
         for each in flood:
             each.close()
         backend.close()
+
+
+def test_a_stop_waits_for_no_stranger_and_for_no_slow_sender(tmp_path: Path) -> None:
+    backend = TcpBackend(tmp_path)
+    host, _, port = backend.address.partition(":")
+    known = f"host: {backend.address}\r\nauthorization: Bearer {TOKEN}\r\n"
+    beginnings = (
+        "",
+        "GET /v1/tas",
+        f"POST /v1/tasks HTTP/1.1\r\n{known}content-length: 500\r\n\r\n{{",
+        f"POST /v1/tasks HTTP/1.1\r\n{known}transfer-encoding: chunked\r\n\r\n1\r\n{{\r\n",
+        f"GET /v1/events?topic=tasks HTTP/1.1\r\n{known}\r\n",
+        f"GET /v1/health HTTP/1.1\r\n{known}\r\n",
+    )
+    held: list[socket.socket] = []
+    try:
+        for beginning in beginnings * 5:
+            held.append(socket.create_connection((host, int(port))))
+            held[-1].sendall(beginning.encode())
+        assert backend.ask(authorization=f"Bearer {TOKEN}").status_code == 200
+        backend.process.terminate()
+        assert backend.process.wait(10) == 0
+    finally:
+        for each in held:
+            each.close()
+        backend.close()
