@@ -231,3 +231,30 @@ def test_a_set_up_and_a_hanging_remote_have_their_time_whatever_a_stage_has(worl
         assert any(line.startswith("fetching failed, going on with what is known") for line in lines)
     finally:
         backend.close()
+
+
+def test_a_patch_in_a_pipe_is_whole_and_says_why_there_is_none(backend: BackendProcess, world: World) -> None:
+    task_id = create(backend, world, "say done")
+    folder = Path(is_idle(backend, task_id)["sandbox"]["cwd"])
+    (folder / "long.txt").write_bytes("café\r\n".encode("latin-1") * 80_000)
+    (folder / "picture.bin").write_bytes(b"\0\1")
+    answer = backend.http.get(f"/v1/tasks/{task_id}/diff", params={"format": "patch"})
+    assert answer.headers["content-type"].startswith("text/x-diff")
+    assert answer.content.count(b"\n+caf\xe9\r") == 80_000
+    done = subprocess.run(
+        [FOUNDRY, "diff", task_id],
+        env={**os.environ, **backend.environment, "FOUNDRY_BACKEND": f"unix:{backend.socket}"},
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == answer.content
+    assert "?\tlong.txt\t80000\t0\n?\tpicture.bin\t-\t-\n" in foundry(backend, "diff", task_id, "--stat").stdout
+    files = {file["path"]: file for file in diff(backend, task_id)}
+    assert files["long.txt"]["cut"]
+    assert files["picture.bin"]["added"] is None
+    assert "cut" not in files["picture.bin"]
+    assert backend.http.get(f"/v1/tasks/{task_id}/diff", params={"format": "html"}).status_code == 422
+    backend.post(f"/v1/tasks/{task_id}/kill", {"force": True})
+    backend.wait_task(task_id, "killed")
+    assert "no sandbox" in foundry(backend, "diff", task_id, code=1).stderr
