@@ -668,7 +668,7 @@ async def test_what_was_not_counted_or_is_cut_says_so() -> None:
         await on.press("j")
         assert "No lines to show: a binary file" in text_of(on, ChangesView)
         await on.press("j")
-        assert "cut here: the patch is too long" in text_of(on, ChangesView)
+        assert "cut here; whole it is in" in text_of(on, ChangesView)
 
 
 async def test_no_changes_are_said_to_be_none() -> None:
