@@ -82,13 +82,13 @@ def held_branches(connection: sqlite3.Connection, repo_id: str, names: Sequence[
         held = dict(connection.execute(here, (repo_id,)).fetchall())
         return {branch: held[branch] for branch in near_branches(names, held)}
     above = {"/".join(name.split("/")[:depth]) for name in names for depth in range(1, name.count("/") + 1)}
-    for name in (*names, *above):
-        found |= connection.execute(f"{here} AND branch = ? COLLATE NOCASE", (repo_id, name)).fetchall()
-    for name in names:
-        # What comes between `/` and the character after it is below the name.
-        below = f"{here} AND branch > ? COLLATE NOCASE AND branch < ? COLLATE NOCASE LIMIT 1"
-        found |= connection.execute(below, (repo_id, f"{name}/", f"{name}0")).fetchall()
-    return found
+    # Given an equation, SQLite would take the primary key, and look at every branch of the repository.
+    between = f"{here} AND branch >= ? COLLATE NOCASE AND branch <= ? COLLATE NOCASE LIMIT 2"
+    # What comes between `/` and the character after it is below the name.
+    bounds = [*((name, name) for name in (*names, *above)), *((f"{name}/", f"{name}0") for name in names)]
+    for first, last in bounds:
+        found |= connection.execute(between, (repo_id, first, last)).fetchall()
+    return {branch: found[branch] for branch in near_branches(names, found)}
 
 
 def having(connection: sqlite3.Connection, statuses: frozenset[TaskStatus]) -> Sequence[str]:

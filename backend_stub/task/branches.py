@@ -34,7 +34,9 @@ class Branches:
         title = task.title or title_from(task.prompt)
         if task.branch is not None:
             # What a person chose is kept as it is, however long; when it was taken meanwhile, they choose again.
-            in_the_way = conflicting_branch(task.branch, await self._taken(task, [task.branch], existing))
+            in_the_way = conflicting_branch(
+                task.branch, {*await self._held(task, [task.branch]), *await existing([task.branch])}
+            )
             if in_the_way is not None:
                 raise GitError(
                     f"The branch {task.branch} cannot be made: {in_the_way} exists by now. Create the task again "
@@ -43,20 +45,38 @@ class Branches:
                 )
             return Name(title=title, branch=task.branch)
         wanted = branch_from(title, kind_from(task.title or task.prompt), task.task_id)
-        search = free_branch(wanted)
-        names = next(search)
-        while True:
-            taken = await self._taken(task, names, existing)
-            # Many tasks of one prompt would else all try the same branch, and all but one of them in vain.
-            taken |= {branch for repo_id, branch in self._settled if repo_id == task.repo_id}
-            try:
-                names = search.send(taken)
-            except StopIteration as found:
-                name = Name(title=title, branch=found.value)
-                self._settled[task.repo_id, name.branch] = name
-                return name
 
-    async def _taken(self, task: TaskDetail, names: Sequence[str], existing: Existing) -> set[str]:
+        async def held(names: Sequence[str]) -> set[str]:
+            others = await self._held(task, names)
+            # Many tasks of one prompt would else all try the same branch, and all but one of them in vain.
+            return others | {branch for repo_id, branch in self._settled if repo_id == task.repo_id}
+
+        async def taken(names: Sequence[str]) -> set[str]:
+            return {*await existing(names), *await held(names)}
+
+        # To look at rows costs next to nothing, and mostly git has no more than they.
+        name = self._settle(task, title, await _search(wanted, held))
+        if conflicting_branch(name.branch, await existing([name.branch])) is not None:
+            name = self._settle(task, title, await _search(wanted, taken))
+        return name
+
+    def _settle(self, task: TaskDetail, title: str, branch: str) -> Name:
+        name = Name(title=title, branch=branch)
+        self._settled[task.repo_id, branch] = name
+        return name
+
+    async def _held(self, task: TaskDetail, names: Sequence[str]) -> set[str]:
+        """The branches near these names that other tasks hold."""
         held = await self._storage.held_branches(task.repo_id, names)
-        others = (branch for branch, holder in held.items() if holder != task.task_id)
-        return {*others, *await existing(names)}
+        return {branch for branch, holder in held.items() if holder != task.task_id}
+
+
+async def _search(wanted: str, taken: Existing) -> str:
+    """The first free branch among those that may be taken."""
+    search = free_branch(wanted)
+    names = next(search)
+    while True:
+        try:
+            names = search.send(await taken(names))
+        except StopIteration as found:
+            return str(found.value)

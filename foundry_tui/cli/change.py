@@ -1,6 +1,7 @@
 """Commands that change a task: prompt, answer, retry, archive, kill, rename, prune."""
 
 import click
+from msgspec.structs import replace
 
 from foundry_tui.cli import problems
 from foundry_tui.cli.context import Context, task_path
@@ -11,9 +12,10 @@ from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.prompts import prompt_text
 from foundry_tui.cli.questions import open_questions
 from foundry_tui.cli.words import standing
+from foundry_tui.contract import codec
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import Permission, Prompt, SessionStatus, TaskDetail
-from foundry_tui.contract.requests import AnswerPermission, CreatePrompt, PatchTask, ReleaseTask, RetryTask
+from foundry_tui.contract.requests import AnswerPermission, CreatePrompt, Diff, PatchTask, ReleaseTask, RetryTask
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.view.questions import WORDS, option_of
 from foundry_tui.wire import RefusedError, segment
@@ -194,7 +196,11 @@ def _release(context: Context, task: str, how: str, request: ReleaseTask, *, ask
     try:
         if not request.force and detail.status not in ENDED | RELEASING:
             # What was written a moment ago is to be asked about too.
-            known_changes(context, detail, task)
+            known = codec.decode(known_changes(context, detail, task), Diff)
+            if how == "kill" and asks and known.commits == 0 and not request.delete_branch:
+                # It could still get one meanwhile: then the backend refuses.
+                question = f"Its branch {printable(detail.branch or '')} has no commit of its own. Delete it too?"
+                request = replace(request, delete_branch=click.confirm(question, err=True))
         _command(context, task, task_id, f"/{how}", request)
     except RefusedError as error:
         lost = error.problem.would_lose

@@ -393,7 +393,7 @@ class LogLine(Record, frozen=True, kw_only=True):
     text: str
 
 
-class FileDiff(Record, frozen=True, kw_only=True):
+class FileDiff(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A file that the task changed against its base; `status` is git's letter (A, M, D, R, T, ?).
 
     `added` and `removed` are null for what was not counted, such as a binary file. `cut`: the patch is not whole; the

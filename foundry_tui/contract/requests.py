@@ -127,11 +127,15 @@ class LogSnapshot(LogPage, frozen=True, kw_only=True):
     seq: int
 
 
-class Diff(Record, frozen=True, kw_only=True):
-    """`GET /v1/tasks/{id}/diff`; `computed_at` is null until it was computed for the first time."""
+class Diff(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """`GET /v1/tasks/{id}/diff`; `computed_at` is null until it was computed for the first time.
+
+    `commits` is how many the task's branch has that no other branch has, null where there is none to count.
+    """
 
     files: tuple[FileDiff, ...]
     computed_at: int | None = None
+    commits: int | None = None
 
 
 class SetupFile(Record, frozen=True, kw_only=True):

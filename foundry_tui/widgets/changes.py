@@ -17,7 +17,7 @@ from foundry_tui.widgets.text_lines import spread, strip_of
 from foundry_tui.widgets.tones import tone
 
 _STATUS_WORDS = {"A": "added", "M": "changed", "D": "deleted", "R": "renamed", "T": "other type", "?": "untracked"}
-CUT_NOTE = "… cut here: the patch is too long to be shown (foundry diff, in a pipe, has it whole)"
+CUT_NOTE = "… cut here; whole it is in: foundry diff ID | less"
 MOST_FILES = 12
 """Files in sight above the patch; more of them scroll."""
 

@@ -632,6 +632,20 @@ async def test_the_footer_names_the_answers_of_a_question() -> None:
         assert "1 Allow  2 Always allow  3 Deny" in text_of(on, ActionBar)
 
 
+UNCOMMON_FILES = (
+    FileDiff(
+        path="win.txt",
+        status="M",
+        added=1,
+        removed=1,
+        patch="@@ -1,2 +1,2 @@\n same\r\n-old line\r\n+a line of Windows\r\n",
+    ),
+    FileDiff(path="logo.png", status="M", added=None, removed=None, patch="Binary files a/l and b/l differ\n"),
+    FileDiff(path="long.csv", status="?", added=9000, removed=0, patch="@@ -0,0 +1,9000 @@\n+one\n", cut=True),
+)
+"""Files of which not all can be shown."""
+
+
 async def test_changes_show_files_and_the_patch_of_the_highlighted_one() -> None:
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
         patch = "--- a\n+++ b\n@@ -1,2 +1,2 @@\n same\n-old {0}\n+new {0}\n"
@@ -652,6 +666,24 @@ async def test_changes_show_files_and_the_patch_of_the_highlighted_one() -> None
         assert "new cart" in text_of(on, ChangesView)
         await on.press("k")
         assert "new auth" in text_of(on, ChangesView)
+
+
+async def test_what_was_not_counted_or_is_cut_says_so() -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        on.commands.diffs[TASK] = Diff(files=UNCOMMON_FILES, computed_at=1)
+        await on.press("c")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        shown = text_of(on, ChangesView)
+        assert "not counted" in shown
+        assert "+0" not in shown
+        assert "+9000 -0 cut" in shown
+        assert "� " not in shown
+        assert "+ a line of Windows" in shown
+        await on.press("j")
+        assert "No lines to show: a binary file" in text_of(on, ChangesView)
+        await on.press("j")
+        assert "cut here; whole it is in" in text_of(on, ChangesView)
 
 
 async def test_no_changes_are_said_to_be_none() -> None:

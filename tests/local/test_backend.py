@@ -14,6 +14,8 @@ import pytest
 
 from backend_stub.agents.sandbox_agent import processes
 from tests.backend.process import BackendProcess
+from tests.cli.terminal import terminal
+from tests.cli.world import Cli
 from tests.local.world import LIMIT, World, git, open_gate
 
 Json = dict[str, Any]
@@ -285,3 +287,54 @@ def test_a_set_up_and_a_hanging_remote_have_their_time_whatever_a_stage_has(worl
         assert any(line.startswith("fetching failed, going on with what is known") for line in lines)
     finally:
         backend.close()
+
+
+def test_a_patch_in_a_pipe_is_whole_and_says_why_there_is_none(backend: BackendProcess, world: World) -> None:
+    task_id = create(backend, world, "say done")
+    folder = Path(is_idle(backend, task_id)["sandbox"]["cwd"])
+    (folder / "long.txt").write_bytes("café\r\n".encode("latin-1") * 80_000)
+    (folder / "picture.bin").write_bytes(b"\0\1")
+    answer = backend.http.get(f"/v1/tasks/{task_id}/diff", params={"format": "patch"})
+    assert answer.headers["content-type"].startswith("text/x-diff")
+    assert answer.content.count(b"\n+caf\xe9\r") == 80_000
+    done = subprocess.run(
+        [FOUNDRY, "diff", task_id],
+        env={**os.environ, **backend.environment, "FOUNDRY_BACKEND": f"unix:{backend.socket}"},
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == answer.content
+    assert "?\tlong.txt\t80000\t0\n?\tpicture.bin\t-\t-\n" in foundry(backend, "diff", task_id, "--stat").stdout
+    files = {file["path"]: file for file in diff(backend, task_id)}
+    assert files["long.txt"]["cut"]
+    assert files["picture.bin"]["added"] is None
+    assert "cut" not in files["picture.bin"]
+    assert backend.http.get(f"/v1/tasks/{task_id}/diff", params={"format": "html"}).status_code == 422
+    backend.post(f"/v1/tasks/{task_id}/kill", {"force": True})
+    backend.wait_task(task_id, "killed")
+    assert "no sandbox" in foundry(backend, "diff", task_id, code=1).stderr
+
+
+@pytest.mark.parametrize("answer", [b"y\n", b"n\n"])
+def test_killing_offers_to_delete_a_branch_without_commits(
+    backend: BackendProcess, world: World, tmp_path: Path, answer: bytes
+) -> None:
+    task_id = create(backend, world, "say done", branch="fix/empty")
+    folder = Path(is_idle(backend, task_id)["sandbox"]["cwd"])
+    asker = Cli(tmp_path / "person")
+    asker.environ |= {**backend.environment, "FOUNDRY_BACKEND": f"unix:{backend.socket}"}
+    with terminal(asker, "kill", task_id) as shown:
+        shown.read_until("Its branch fix/empty has no commit of its own. Delete it too? [y/N]")
+        shown.type(answer)
+        assert shown.wait() == 0
+    backend.wait_task(task_id, "killed")
+    assert not folder.exists()
+    kept = [] if answer == b"y\n" else ["fix/empty"]
+    assert git(world.repository, "branch", "--format=%(refname:short)").split() == [*kept, "main"]
+    other = create(backend, world, "write a.txt new", branch="fix/full")
+    git(Path(is_idle(backend, other)["sandbox"]["cwd"]), "commit", "--quiet", "--all", "--message=work")
+    with terminal(asker, "kill", other) as shown:
+        assert shown.wait() == 0
+        assert "Delete it too" not in shown.drawn
+    assert "fix/full" in git(world.repository, "branch")

@@ -2,15 +2,19 @@
 
 import errno
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 
 from backend_stub.providers.base import CallError, GitError, Release
 from backend_stub.repository import files
 from backend_stub.repository.git import branches_near, explain, run_git
 from backend_stub.repository.location import NotARepositoryError, find_folders, find_repository
+from backend_stub.storage.sqlite import open_storage
+from backend_stub.task.branches import Branches, Name
 from foundry_tui.contract.records import Repo, TaskDetail
 from tests.local.world import LIMIT, World, git, make_repository
 
@@ -158,3 +162,27 @@ async def test_branches_that_collide_are_found_among_many(git_world: World) -> N
         assert await branches_near(place, ["new/x"]) == set()
     make_repository(git_world.root / "plain")
     assert await branches_near(str(git_world.root / "plain"), ["main"]) == {"main"}
+
+
+async def test_many_tasks_of_one_wish_get_branches_of_their_own_at_once(git_world: World, tmp_path: Path) -> None:
+    for name in ("feat/a", "feat/a-2", "Feat/A-3"):
+        git(git_world.repository, "branch", name)
+
+    async def existing(names: Sequence[str]) -> frozenset[str]:
+        return await branches_near(str(git_world.repository), names)
+
+    storage = open_storage(tmp_path)
+    branches = Branches(storage)
+    names: list[Name] = []
+
+    async def settle() -> None:
+        task = msgspec.structs.replace(git_world.task(), branch=None, title="a", prompt="Fix a")
+        names.append(await branches.settle(task, existing))
+
+    try:
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(settle)
+    finally:
+        await storage.close()
+    assert sorted(name.branch for name in names) == sorted(f"feat/a-{number}" for number in range(4, 24))

@@ -178,6 +178,13 @@ def test_a_body_that_does_not_fit_its_kind_is_shown_as_it_is() -> None:
     assert "unknown" in str(entry.body)
 
 
+def test_lines_that_end_as_on_windows_are_shown_without_that_unless_it_is_the_difference() -> None:
+    same = patch_lines("@@ -1,2 +1,2 @@\n one\r\n-two\r\n+three\r\n")
+    assert [line.text for line in same[1:]] == ["one", "two", "three"]
+    mixed = patch_lines("@@ -1 +1 @@\n-one\n+one\r\n")
+    assert [line.text for line in mixed[1:]] == ["one", "one^M"]
+
+
 def test_an_edit_as_a_diff() -> None:
     lines = edit_lines("a\nb\nc\n", "a\nB\nc\n")
     assert [(line.mark, line.text, line.number) for line in lines if line.mark is not DiffMark.HUNK] == [

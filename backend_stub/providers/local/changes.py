@@ -138,7 +138,7 @@ class Changes:
                 return
             files = await diff_of(record)
             held = self._diffs.get(task_id)
-            diff = Diff(files=files, computed_at=self._now())
+            diff = Diff(files=files, computed_at=self._now(), commits=losses.commits)
             self._diffs.put(task_id, diff)
             if held is None or held.files != files:
                 await anyio.to_thread.run_sync(self._records.save_diff, task_id, diff)

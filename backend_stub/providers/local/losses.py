@@ -34,7 +34,9 @@ async def losses_of(record: Record, told: Told | None = None) -> Losses:
         return Losses(here=(unknown,))
     if git_dir is None:
         common = await anyio.to_thread.run_sync(common_of, record)
-        return Losses() if common is None else Losses(on_branch=await _on_branch(record, common, told))
+        if common is None:
+            return Losses()
+        return Losses(branch=record.branch, commits=await commits_lost(common, record.branch, told=told))
     here: list[str] = []
     folder, since = Path(record.worktree), record.ready_at or record.created_at * 1_000_000
     links: list[str] = []
@@ -48,7 +50,7 @@ async def losses_of(record: Record, told: Told | None = None) -> Losses:
         here += [f"{what}, in the submodule {_shown(name)}" for what in lost]
     common = record.common or str(Path(git_dir).parent.parent)
     here += await _on_no_branch(record, common, git_dir, told)
-    return Losses(here=tuple(here), on_branch=await _on_branch(record, common, told))
+    return Losses(tuple(here), record.branch, await commits_lost(common, record.branch, told=told))
 
 
 async def _files_lost(folder: Path, git_dir: str, since: int, told: Told | None) -> list[str]:
@@ -223,12 +225,6 @@ async def _on_no_branch(record: Record, common: str, git_dir: str, told: Told | 
     counted = await run_git(common, *arguments, told=told, timeout=GIT_LIMIT, bare=True)
     commits = int(counted.text.strip() or "0")
     return [f"{commits} {'commit' if commits == 1 else 'commits'} on no branch"] if commits else []
-
-
-async def _on_branch(record: Record, common: str, told: Told | None) -> tuple[str, ...]:
-    """Commits that the task's branch has and no other."""
-    commits = await commits_lost(common, record.branch, told=told)
-    return (f"{commits} unpushed {'commit' if commits == 1 else 'commits'} on {record.branch}",) if commits else ()
 
 
 def _counted(names: Sequence[str], what: str, more: str = "") -> str:

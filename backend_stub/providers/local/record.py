@@ -55,14 +55,17 @@ class Record(Struct, frozen=True, kw_only=True):
 
 
 class Losses(Struct, frozen=True):
-    """`here` is lost with the worktree, `on_branch` only when the branch is deleted too."""
+    """`here` is lost with the worktree, the `commits` of `branch` that no other has only when that is deleted too."""
 
     here: tuple[str, ...] = ()
-    on_branch: tuple[str, ...] = ()
+    branch: str = ""
+    commits: int = 0
 
     def of(self, *, delete_branch: bool) -> tuple[str, ...]:
         """What is lost, with the branch or without."""
-        return (*self.here, *self.on_branch) if delete_branch else self.here
+        if not (delete_branch and self.commits):
+            return self.here
+        return (*self.here, f"{self.commits} unpushed {'commit' if self.commits == 1 else 'commits'} on {self.branch}")
 
 
 class Records:
