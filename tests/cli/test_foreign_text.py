@@ -103,7 +103,7 @@ def test_no_command_hands_control_sequences_to_the_terminal(cli: Cli, tmp_path: 
         with terminal(cli, *words) as shown:
             text = drawn_raw(shown)
             check(text, words)
-            assert words[0] not in ("show", "list", "logs") or "␛" in text or "\\u001b" in text or words[1] != failing
+            assert len(words) < 2 or words[1] != failing or "␛" in text or "u001b" in text
     for row in cli("list", code=0).rows:
         assert len(row) == 8
     for words in (("list",), ("show", failing), ("history",), ("logs", failing)):
