@@ -8,6 +8,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from foundry_tui.contract.codec import encode
+from foundry_tui.contract.control_characters import escaped
 
 
 class JsonLines(logging.Formatter):
@@ -23,7 +24,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return encode(line).decode()
+        return escaped(encode(line).decode())
 
 
 LOG_BYTES = 5_000_000
