@@ -36,6 +36,7 @@ from backend_stub.settings import SettingError, Settings, read_settings
 from backend_stub.storage.base import StorageError, StorageUnavailableError
 from backend_stub.storage.sqlite import open_storage
 from foundry_tui.contract.codec import encode
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.variables import fingerprints
 
 STOP_SECONDS = 1.6
@@ -102,7 +103,7 @@ def main() -> int:
     try:
         set_up_logging(options.log)
     except OSError as error:
-        print(f"foundry backend: the log {options.log} cannot be written: {error.strerror}", file=sys.stderr)  # noqa: T201
+        print(harmless(f"foundry backend: the log {options.log} cannot be written: {error.strerror}"), file=sys.stderr)  # noqa: T201
         return 1
     _ask_for_descriptors()
     try:
@@ -127,10 +128,10 @@ def main() -> int:
             finally:
                 endpoint.remove()
     except (StartError, StorageError, StorageUnavailableError) as error:
-        print(f"foundry backend: {error}", file=sys.stderr)  # noqa: T201
+        print(harmless(f"foundry backend: {error}", lines=True), file=sys.stderr)  # noqa: T201
         return 1
     except (SettingError, ScriptError) as error:
-        print(f"foundry backend: {error}", file=sys.stderr)  # noqa: T201
+        print(harmless(f"foundry backend: {error}", lines=True), file=sys.stderr)  # noqa: T201
         return 2
 
 
@@ -140,7 +141,7 @@ async def _serve(folder: OwnedFolder, endpoint: Endpoint, settings: Settings, to
 
     def wrong_script(error: ScriptError) -> None:
         if server is not None and not server.should_exit:
-            print(f"foundry backend: {error}", file=sys.stderr)  # noqa: T201
+            print(harmless(f"foundry backend: {error}", lines=True), file=sys.stderr)  # noqa: T201
             server.exit_code = 2
             server.handle_exit(signal.SIGTERM, None)
 

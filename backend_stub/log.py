@@ -4,7 +4,6 @@ import json
 import logging
 import math
 import os
-import re
 import sys
 import time
 from collections import Counter
@@ -14,11 +13,10 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from foundry_tui.contract.codec import encode
+from foundry_tui.contract.control_characters import escaped
 
 LONGEST = 4_000
 """Characters of a message; what others said is in it."""
-_UNSEEN = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
-"""What JSON leaves as it is, though it ends lines, turns text around, or means something to a terminal."""
 
 
 class JsonLines(logging.Formatter):
@@ -44,7 +42,7 @@ class JsonLines(logging.Formatter):
         except UnicodeEncodeError:
             # A name of a file that is no UTF-8.
             return json.dumps(line)
-        return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+        return escaped(text)
 
     def _open(self, text: str) -> str:
         return text.replace(self.secret, "…") if self.secret else text

@@ -192,15 +192,7 @@ _TASKS_SCREEN: Sequence[Action] = (
         why_not=needs_list,
         footer=11,
     ),
-    Action(
-        "mark_all",
-        "ctrl+a",
-        "mark all",
-        "Mark every task in the list as it is filtered now.",
-        "Selection",
-        _T,
-        why_not=needs_list,
-    ),
+    Action("mark_all", "ctrl+a", "mark all", "Mark every task as filtered now.", "Selection", _T, why_not=needs_list),
     Action("group", "g", "group", "Group by state or by repository.", "View", _T, footer=12),
     Action("sort", "s", "sort", "Sort within groups: newest, last changed, title, repository.", "View", _T, footer=13),
 )
@@ -228,26 +220,8 @@ _TASK_SCREEN: Sequence[Action] = (
         )
         for place in range(1, 10)
     ),
-    Action(
-        "question_down",
-        "ctrl+d",
-        "more of it",
-        "What of the agent's question stands below what is seen.",
-        "Session",
-        _K,
-        why_not=why_no_answer(0),
-        applies=offers(0),
-    ),
-    Action(
-        "question_up",
-        "ctrl+u",
-        "less of it",
-        "What of the agent's question stands above what is seen.",
-        "Session",
-        _K,
-        why_not=why_no_answer(0),
-        applies=offers(0),
-    ),
+    Action("question_down", "ctrl+d", "more of it", "Further down in the question.", "Session", _K, applies=offers(0)),
+    Action("question_up", "ctrl+u", "less of it", "Further up in the question.", "Session", _K, applies=offers(0)),
     Action(
         "new_session",
         "t",
@@ -514,6 +488,7 @@ _EVERYWHERE: Sequence[Action] = (
         "App",
         _A,
     ),
+    Action("suspend_process", "ctrl+z", "suspend", "Back to the shell; there, fg comes back here.", "App", _A),
     Action("quit", "ctrl+q", "quit", "Leave Foundry.", "App", _A, footer=23, priority=True),
 )
 

@@ -132,7 +132,13 @@ def _scenes() -> list[_Scene]:
                     "All 212 end-to-end tests passed ten times in a row; the flaky one waited for an animation.",
                     {"tool": "Read Makefile", "kind": "read", "content": "e2e: docker compose up -d && pytest e2e"},
                     {"thought": "The target starts containers, so I ask first."},
-                    permission="Run make e2e?",
+                    {
+                        "permission": "Run make e2e?",
+                        "kind": "execute",
+                        "text": "docker compose -f e2e.yml up -d --wait\nfor run in $(seq 10); do\n"
+                        "    pytest e2e -q -n 4 --maxfail=3 || break\ndone\ndocker compose -f e2e.yml down --volumes",
+                        "paths": ["e2e.yml"],
+                    },
                 )
             },
         ),
@@ -242,7 +248,21 @@ def _scenes() -> list[_Scene]:
                 "turn": _turn(
                     12,
                     "The test shows the race, and a unique index ends it.",
-                    permission="Apply the migration to the local database?",
+                    {
+                        "permission": "Apply the migration to the local database?",
+                        "kind": "edit",
+                        "edits": [
+                            {
+                                "path": "migrations/0042_one_use_of_a_coupon.sql",
+                                "new": "CREATE UNIQUE INDEX one_use\n    ON coupon_uses (coupon_id, cart_id);\n",
+                            },
+                            {
+                                "path": "shop/coupons.py",
+                                "old": "    if not coupon.is_used(cart):\n        coupon.use(cart)\n",
+                                "new": "    with suppress(AlreadyUsed):\n        coupon.use(cart)\n",
+                            },
+                        ],
+                    },
                 )
             },
         ),

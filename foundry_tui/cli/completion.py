@@ -58,7 +58,7 @@ def complete_tasks(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         about = printable(f"{STATUS_WORDS[task.status]} {task.title or task.prompt}")[:60]
         if task.task_id.startswith(incomplete):
             items.append(CompletionItem(task.task_id, help=about))
-        if incomplete and task.branch and task.branch.startswith(incomplete):
+        if incomplete and task.branch and task.branch.startswith(incomplete) and task.branch.isprintable():
             items.append(CompletionItem(task.branch, help=about))
     return items
 
@@ -76,7 +76,7 @@ def complete_answers(ctx: click.Context, incomplete: str) -> list[CompletionItem
         for asked in task.permissions
         if asked.state is PermissionState.OPEN
         for option in asked.options
-        if option.option_id.startswith(incomplete)
+        if option.option_id.startswith(incomplete) and option.option_id.isprintable()
     ]
 
 

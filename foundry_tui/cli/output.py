@@ -5,7 +5,6 @@ pipe JSON and patches are exact.
 """
 
 import os
-import re
 import shutil
 import sys
 import unicodedata
@@ -13,10 +12,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from foundry_tui.cli.locale import is_utf8
-from foundry_tui.contract.control_characters import harmless
-
-_JSON_CONTROL = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""Control characters that JSON may have raw."""
+from foundry_tui.contract.control_characters import escaped, harmless
 
 NARROWEST = 12
 """Cells that a column of a table keeps when it gives way."""
@@ -90,7 +86,7 @@ def say_json(document: bytes | object, *, pretty: bool | None = None) -> None:
     if is_terminal() if pretty is None else pretty:
         data = msgspec.json.format(data)
     if is_terminal():
-        text = _JSON_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", data.decode("utf-8", "replace"))
+        text = escaped(data.decode("utf-8", "replace"))
         data = text.encode() if is_utf8() else text.encode("ascii", "backslashreplace")
     write(data + b"\n")
 

@@ -37,3 +37,8 @@ def harmless(text: str, *, lines: bool = False) -> str:
     if text.isprintable() or _MARKED.search(text) is None:
         return text
     return text.replace("\r\n", "\n").translate(_LINE_STAND_INS if lines else _STAND_INS)
+
+
+def escaped(json: str) -> str:
+    """The same JSON with all control characters written as `\\u009b`; JSON itself asks that only of some of them."""
+    return _MARKED.sub(lambda found: f"\\u{ord(found[0]):04x}" if found[0] not in "\n\t" else found[0], json)

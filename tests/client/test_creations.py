@@ -282,6 +282,34 @@ def test_commands_that_nobody_answered_are_done_at_the_next_start(tmp_path: Path
     assert {call.method for call in backend.calls[asked:]} == {"GET"}
 
 
+def test_an_answer_to_a_question_outlives_the_app_and_its_refusal_is_told(tmp_path: Path) -> None:
+    keep, path = tmp_path / "outbox.json", "/v1/permissions/permission-1"
+    backend = Backend()
+
+    async def before(app: App) -> None:
+        await until(app.up_to_date)
+        backend.down = True
+        app.commands.answer("permission-1", "allow")
+        await anyio.sleep(120)
+        assert not app.problems, "it is kept until the backend has it"
+
+    with_app(before, backend, keep)
+    backend.down = False
+    already = len(backend.asked("POST", path))
+
+    async def after(app: App) -> None:
+        # this backend knows of no questions: it is as one that was answered elsewhere
+        await until(lambda: bool(app.problems))
+        assert [problem.action for problem in app.problems] == ["answer"]
+        await until(lambda: not app.foundry.outbox.commands)
+
+    with_app(after, backend, keep)
+    asked = backend.asked("POST", path)[already:]
+    assert len(asked) == 1 and b"allow" in asked[0].body
+    with_app(lambda app: until(app.up_to_date), backend, keep)
+    assert len(backend.asked("POST", path)) == already + 1
+
+
 def test_a_kept_command_on_a_task_that_is_gone_by_then_is_no_problem(tmp_path: Path) -> None:
     keep = tmp_path / "outbox.json"
     backend = Backend()
