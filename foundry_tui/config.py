@@ -139,7 +139,7 @@ KEYS: tuple[Key, ...] = (
     Key("backend", "insecure", "FOUNDRY_INSECURE", "true",
         "Let other machines talk to our own backend without TLS."),
     Key("backend", "database", "FOUNDRY_DATABASE", '"postgresql://localhost/foundry"',
-        "URL of the database. Absent: SQLite in the data folder."),
+        "None so far: tasks are in SQLite in the data folder, and any other place is refused."),
     Key("backend", "max_provisioning", "FOUNDRY_MAX_PROVISIONING", "8",
         "How many stages may run at once."),
     Key("provision", "provider", "FOUNDRY_PROVIDER", '"demo"',

@@ -31,7 +31,7 @@ STOP_SECONDS = 10.0
 """How long a backend may take to end after SIGTERM, before it is killed."""
 BRIEFLY = 1.0
 """The same where a command waits that asks for something else."""
-HEALTH_SECONDS = 3.0
+HEALTH_SECONDS = 2.5
 RESTART = "restart it, nothing is lost: foundry backend stop && foundry backend start"
 
 

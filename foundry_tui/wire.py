@@ -56,7 +56,7 @@ class RefusedError(Exception):
 
 ANSWER_SECONDS = 4.0
 """How long an answer may take. A POST is answered after one commit, so this is generous."""
-OWN_SECONDS = 7.0
+OWN_SECONDS = 6.0
 """The same for our own backend, with which this machine may be busy."""
 PIECE = 65_536
 """Bytes of an answer for which the waiting begins anew, so that a long one may take its time and a drip may not."""

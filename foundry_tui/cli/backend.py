@@ -37,7 +37,11 @@ def _serve_options(command: F) -> F:
             help="Listen beyond loopback, asked for by this name; may be given again. Wants TLS.",
         ),
         click.option("--max-provisioning", type=int, metavar="N", help="How many stages may run at once."),
-        click.option("--database", metavar="URL", help="URL of the database; SQLite in the data folder if absent."),
+        click.option(
+            "--database",
+            metavar="URL",
+            help="None so far: tasks are kept in SQLite in the data folder, and any other place is refused.",
+        ),
         click.option("--token-file", metavar="FILE", help="File with the token that clients on TCP must give."),
         click.option("--listen", metavar="ADDRESS", help="unix:PATH or HOST:PORT; a socket of our own if absent."),
         click.option("--data-dir", metavar="DIR", help="Folder of database and sandboxes; the platform's if absent."),

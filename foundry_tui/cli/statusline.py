@@ -12,9 +12,9 @@ from foundry_tui.cli.parameters import json_option, pass_context
 @json_option
 @pass_context
 def statusline(context: Context, as_json: bool) -> None:
-    """Print one short line: how many tasks ask (?), work (▸), are ready (●), failed (✗). Starts nothing, never fails.
+    """Print one short line: how many tasks ask (?), work (▸), are ready (●), failed (✗). Starts nothing.
 
-    Without counts it says why: off, does not answer, refuses us, answers strangely.
+    Without counts it says why (off, does not answer, refuses us, answers strangely), and that is no error.
 
     \b
     Examples:

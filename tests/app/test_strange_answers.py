@@ -1,0 +1,50 @@
+"""Whatever answers at the backend's address: the app stands, says that it is not live and why, and goes on trying."""
+
+import anyio
+import pytest
+
+from foundry_tui.app import FoundryApp, Options
+from foundry_tui.cli.early import EarlySnapshot
+from foundry_tui.client.connection import Target
+from foundry_tui.client.creations import CreationState
+from foundry_tui.client.foundry import Foundry
+from foundry_tui.client.freshness import FreshnessState
+from foundry_tui.client.statistics import ConnectionEvent
+from foundry_tui.contract.events import TASKS, Topic, TopicKind
+from foundry_tui.contract.requests import CreateTask
+from foundry_tui.screens.tasks import TasksScreen
+from tests.cli.strange import ANSWERS, TASK, answering
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+LASTING = {
+    name for name in ANSWERS if any(word in name for word in ("silence", "drip", "without an end", "without end"))
+} - {"numbers without end"}
+"""Kinds of which nothing is known before the client's patience (15 s) is over."""
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+async def test_the_app_stands_and_goes_on_trying(kind: str) -> None:
+    with answering(ANSWERS[kind]) as address:
+        target = Target.parse(address)
+        foundry, early = Foundry(target), EarlySnapshot(target)
+        retries: list[ConnectionEvent] = []
+        app = FoundryApp(foundry.store, foundry, options=Options(bell=False, terminal_notifications=False))
+        async with app.run_test(size=(100, 30), notifications=True) as pilot, anyio.create_task_group() as group:
+            await early.apply(foundry.store)
+            foundry.hold(TASKS)
+            foundry.hold(Topic(TopicKind.TASK, str(TASK["task_id"])))
+            await group.start(foundry.run)
+            task_id = foundry.create(CreateTask(repo="/repo", prompt="never lose this"))
+            with anyio.move_on_after(0.5 if kind in LASTING else 10):
+                while len(retries) < 2:
+                    await anyio.sleep(0.02)
+                    log = foundry.subscriptions.log()
+                    retries = [event for event in log if event.kind == "retrying" and event.topic == "tasks"]
+            await pilot.pause()
+            assert foundry.store.freshness().state is not FreshnessState.LIVE
+            assert isinstance(app.screen, TasksScreen)
+            assert foundry.store.creations[task_id].state is CreationState.PENDING
+            assert len(retries) >= 2 or kind in LASTING
+            assert all(event.detail and len(event.detail) < 500 for event in retries)
+            group.cancel_scope.cancel()
