@@ -23,6 +23,7 @@ from foundry_tui.context import (
     TASKS,
     TITLE,
     Context,
+    failed_in_turn,
     has_ended,
     has_failed,
     is_any,
@@ -35,6 +36,7 @@ from foundry_tui.context import (
     needs_task,
     needs_waiting,
     why_no_release,
+    why_no_resend,
     why_no_retry,
     why_no_way_back,
 )
@@ -340,6 +342,17 @@ _SHARED: Sequence[Action] = (
         why_not=why_no_retry,
         footer=7,
         of=has_failed,
+    ),
+    Action(
+        "resend",
+        "R",
+        "send again",
+        "Send the prompt whose turn failed again.",
+        "Tasks",
+        _TT,
+        why_not=why_no_resend,
+        footer=7,
+        of=failed_in_turn,
     ),
     Action(
         "archive",

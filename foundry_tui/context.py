@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from foundry_tui.contract.records import Permission, SessionSummary, TaskSummary
+from foundry_tui.contract.records import Permission, SessionStatus, SessionSummary, TaskSummary
 from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
 
 TASKS = "tasks"
@@ -62,6 +62,12 @@ def has_failed(task: TaskSummary) -> bool:
     return task.status is TaskStatus.ERROR
 
 
+def failed_in_turn(task: TaskSummary) -> bool:
+    """Whether it stands on a turn that failed, whose prompt can be sent again."""
+    in_turn = any(session.status is SessionStatus.ERROR for session in task.sessions)
+    return has_failed(task) and task.error is not None and task.error.stage is None and in_turn
+
+
 def is_living(task: TaskSummary) -> bool:
     """Whether it can still be archived or killed."""
     return task.status not in ENDED and task.status not in RELEASING
@@ -105,6 +111,15 @@ def why_no_retry(context: Context) -> str | None:
     if any(map(has_failed, context.targets)):
         return None
     return "only failed tasks can be retried" if context.selecting else "this task has not failed"
+
+
+def why_no_resend(context: Context) -> str | None:
+    missing = needs_real(context)
+    if missing:
+        return missing
+    if any(map(failed_in_turn, context.targets)):
+        return None
+    return "no turn of a marked task failed" if context.selecting else "no turn of this task failed"
 
 
 def why_no_release(context: Context) -> str | None:

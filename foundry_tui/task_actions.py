@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.timer import Timer
 
 from foundry_tui.client.commands import CommandProblem
-from foundry_tui.context import has_ended, has_failed, is_living
+from foundry_tui.context import failed_in_turn, has_ended, has_failed, is_living
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.key_order import KeysInOrder
@@ -112,6 +112,16 @@ class TaskActions(KeysInOrder):
             self.notify(f"Retrying {quantity(tasks)}.", timeout=4)
         elif tasks and tasks[0].task_id not in creations:
             self.notify(retry_words(tasks[0]), title=f"Retry {quantity(tasks)}", timeout=4)
+        self.unmark(targets)
+
+    def action_resend(self) -> None:
+        targets = self.context().targets
+        tasks = list(filter(failed_in_turn, targets))
+        for task in tasks:
+            self.commands.retry(task.task_id, resend=True)
+        if tasks:
+            prompts = "The prompt whose turn failed is" if len(tasks) == 1 else "The prompts whose turns failed are"
+            self.notify(f"{prompts} sent again.", title=f"Send again in {quantity(tasks)}", timeout=4)
         self.unmark(targets)
 
     def action_archive(self) -> None:

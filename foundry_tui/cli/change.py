@@ -12,7 +12,7 @@ from foundry_tui.cli.prompts import prompt_text
 from foundry_tui.cli.words import standing
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import Permission, PermissionState, Prompt, SessionStatus, TaskDetail
-from foundry_tui.contract.requests import AnswerPermission, CreatePrompt, PatchTask, ReleaseTask
+from foundry_tui.contract.requests import AnswerPermission, CreatePrompt, PatchTask, ReleaseTask, RetryTask
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.wire import RefusedError, segment
 
@@ -106,17 +106,28 @@ def answer(context: Context, task: str, option: str, permission: str | None, as_
 
 @click.command()
 @task_argument
+@click.option("--resend", is_flag=True, help="Send the prompt whose turn failed again.")
 @json_option
 @pass_context
-def retry(context: Context, task: str, as_json: bool) -> None:
+def retry(context: Context, task: str, resend: bool, as_json: bool) -> None:
     """Go on with a task in error, from the stage that failed.
+
+    After a failed turn the task is made ready, and its prompt is sent again with --resend only.
 
     \b
     Examples:
       foundry retry 0193a2b4 && foundry watch 0193a2b4 --for running
+      foundry retry 0193a2b4 --resend
     """
     task_id = context.task_id(task)
-    _command(context, task, task_id, "/retry", None)
+    error = context.on_task(task, "GET", task_path(task_id)).error
+    _command(context, task, task_id, "/retry", RetryTask(resend=resend) if resend else None)
+    if error is not None and error.stage is not None:
+        tell(f"it goes on from its stage {error.stage}; what was done before stays")
+    elif resend:
+        tell("the prompt whose turn failed is sent again")
+    else:
+        tell(f"it becomes ready again; what failed is not sent again: say it with foundry prompt {task}")
     _say_task(context, task, task_id, as_json=as_json)
 
 

@@ -24,7 +24,7 @@ COMMANDS: dict[str, _Row] = {
     "logs": _Row("records", "logs", "Show what the provider printed while preparing a task."),
     "prompt": _Row("change", "prompt", "Say something to a task's agent."),
     "answer": _Row("change", "answer", "Answer a task's agent, which asks for permission."),
-    "retry": _Row("change", "retry", "Go on from the stage that failed."),
+    "retry": _Row("change", "retry", "Go on from the stage that failed, or send a failed prompt again."),
     "archive": _Row("change", "archive", "Release a task's sandbox and keep the task for reading."),
     "kill": _Row("change", "kill", "Stop a task and destroy its sandbox."),
     "rename": _Row("change", "rename", "Give a task another title."),

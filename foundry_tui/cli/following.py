@@ -13,7 +13,7 @@ from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.sse import Event
 from foundry_tui.cli.stream import Back, Feed, Lost
 from foundry_tui.cli.verdict import Verdict
-from foundry_tui.cli.words import event_words, iso_time, standing
+from foundry_tui.cli.words import event_words, going_on, iso_time, standing
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import HistoryEvent, TaskDetail
@@ -239,6 +239,7 @@ def explain(code: int, task: TaskDetail | None, task_id: str, goal: TaskStatus |
         error = task.error if task is not None else None
         where = f" in {error.stage}" if error is not None and error.stage else ""
         tell(f"foundry: the task stopped{where}: {printable(error.message) if error is not None else 'error'}")
-        tell(f"  see more: foundry logs {task_id} · go on from there: foundry retry {task_id}")
+        on = going_on(task) if task is not None else f"go on from there: foundry retry {task_id}"
+        tell(f"  see more: foundry logs {task_id} · {on}")
     elif code == problems.FAILED and task is not None:
         tell(f"foundry: the task is {paint(standing(task.status))}, so {goal} will not come")

@@ -11,7 +11,7 @@ from foundry_tui.cli.parameters import TaskRef, json_option, pass_context, task_
 from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.sse import Event
 from foundry_tui.cli.stream import Feed, Lost
-from foundry_tui.cli.words import iso_time
+from foundry_tui.cli.words import going_on, iso_time
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import HistoryEvent, LogLine, TaskDetail
@@ -113,7 +113,7 @@ def _tell_failure(task: TaskDetail, stage: str | None) -> None:
     failed = failure(task)
     if failed is not None and stage in (None, failed.stage):
         tell(f"foundry: {failed.headline}: {failed.reason}")
-        tell(f"  go on from there: foundry retry {task.task_id}")
+        tell(f"  {going_on(task)}")
 
 
 def _lines(link: Link, task_id: str, stage: str | None, after: int | None = None) -> Iterator[LogLine]:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from foundry_tui.contract.records import HistoryEvent
+from foundry_tui.contract.records import HistoryEvent, TaskSummary
 from foundry_tui.contract.status import TaskStatus
 
 
@@ -32,6 +32,13 @@ def event_words(event: HistoryEvent) -> str:
         elif value is True:
             words.append(name)
     return " · ".join(words)
+
+
+def going_on(task: TaskSummary) -> str:
+    """The command with which a task that failed goes on, and what it does."""
+    if task.error is not None and task.error.stage is None:
+        return f"send the prompt again: foundry retry {task.task_id} --resend"
+    return f"go on from there: foundry retry {task.task_id}"
 
 
 def standing(status: TaskStatus) -> str:

@@ -22,6 +22,7 @@ from foundry_tui.contract.requests import (
     PatchTask,
     ReleaseTask,
     RepoList,
+    RetryTask,
     TasksSnapshot,
 )
 
@@ -95,9 +96,9 @@ class Api:
     async def patch(self, task_id: str, request: PatchTask) -> TaskDetail:
         return await self._call("PATCH", f"/v1/tasks/{_part(task_id)}", TaskDetail, request)
 
-    async def retry(self, task_id: str) -> None:
-        """Go on from the stage that failed."""
-        await self._send("POST", f"/v1/tasks/{_part(task_id)}/retry")
+    async def retry(self, task_id: str, request: RetryTask | None = None) -> None:
+        """Go on from the stage that failed, or after the turn that did."""
+        await self._send("POST", f"/v1/tasks/{_part(task_id)}/retry", request)
 
     async def archive(self, task_id: str, request: ReleaseTask) -> None:
         await self._send("POST", f"/v1/tasks/{_part(task_id)}/archive", request)

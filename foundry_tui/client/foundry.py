@@ -42,6 +42,7 @@ from foundry_tui.contract.requests import (
     CreateTask,
     PatchTask,
     ReleaseTask,
+    RetryTask,
 )
 from foundry_tui.contract.status import PROVISIONING
 
@@ -152,11 +153,14 @@ class Foundry:
         self.store.discard_creation(task_id)
         self._creation_settled(task_id)
 
-    def retry(self, task_id: str) -> None:
+    def retry(self, task_id: str, resend: bool = False) -> None:
         if task_id in self.store.creations:
             self.retry_creation(task_id)
             return
-        self._command("retry", partial(self.api.retry, task_id), task_id, lane="life", done=frozenset({409}), keep={})
+        call = partial(self.api.retry, task_id, RetryTask(resend=True) if resend else None)
+        # A refusal to send again is told: the prompt would wait for it in vain.
+        done = frozenset[int]() if resend else frozenset({409})
+        self._command("retry", call, task_id, lane="life", done=done, keep={"resend": True} if resend else {})
 
     def archive(self, task_id: str, force: bool = False) -> None:
         if self._discard_refused(task_id):

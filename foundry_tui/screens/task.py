@@ -13,7 +13,7 @@ from foundry_tui import actions
 from foundry_tui.actions import bindings
 from foundry_tui.client.creations import CreationState
 from foundry_tui.client.freshness import Freshness
-from foundry_tui.context import TASK, Context
+from foundry_tui.context import TASK, Context, failed_in_turn
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import PromptState, SessionSummary, TaskDetail, TaskSummary
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
@@ -282,7 +282,8 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
         if creation is not None and creation.state is CreationState.REFUSED:
             self._card.show(refusal(creation.problem), self._keys("retry", "edit_again", "discard"))
         elif task is not None and (found := failure(task, self.store.log(self.task_id))) is not None:
-            self._card.show(found, self._keys("retry", "edit_again", "kill", "show_log"))
+            again = ("resend", "retry") if failed_in_turn(task) else ("retry",)
+            self._card.show(found, self._keys(*again, "edit_again", "kill", "show_log"))
         else:
             self._card.show(None)
 

@@ -74,7 +74,7 @@ PLACEHOLDERS: dict[SessionStatus, str] = {
     SessionStatus.PENDING_CREATE: "Say what to do: delivered when the session is ready",
     SessionStatus.READY: "Say what to do next",
     SessionStatus.RUNNING: "Add to it: delivered after the agent's turn",
-    SessionStatus.ERROR: "The session failed: what you write is kept",
+    SessionStatus.ERROR: "It failed: what you write is kept, and goes on from here",
     SessionStatus.CLOSED: "This session is closed",
 }
 """What the empty composer says, for each state of its session."""

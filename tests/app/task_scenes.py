@@ -273,7 +273,10 @@ def turn_failed_scene() -> Store:
         for stage in a_task().stages
     )
     task = replace(a_task(TaskStatus.IDLE), status=TaskStatus.ERROR, error=error, stages=stages)
-    return store_with(task, a_session(SessionStatus.READY))
+    sessions = tuple(replace(session, status=SessionStatus.ERROR, error=error) for session in task.sessions)
+    return store_with(
+        replace(task, sessions=sessions), replace(a_session(SessionStatus.READY), status=SessionStatus.ERROR)
+    )
 
 
 def pending_scene() -> Store:

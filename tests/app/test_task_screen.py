@@ -612,6 +612,21 @@ async def test_a_retry_says_what_it_does(scene: Callable[[], Store], said: str) 
         assert on.commands.calls[-1] == ("retry", TASK)
 
 
+async def test_a_failed_prompt_is_sent_again_with_one_key_that_is_shown() -> None:
+    async with opened(scenes.turn_failed_scene()) as on:
+        assert "R send again" in text_of(on, FailureCard)
+        await on.press("R")
+        assert "sent again" in next(news.message for news in on.app._notifications)
+        assert on.commands.calls[-1] == ("resend", TASK)
+
+
+async def test_what_failed_in_a_stage_has_no_prompt_to_send_again() -> None:
+    async with opened(scenes.status_scene(TaskStatus.ERROR)) as on:
+        assert "send again" not in text_of(on, FailureCard)
+        await on.press("R")
+        assert not any(call[0] == "resend" for call in on.commands.calls)
+
+
 async def test_the_footer_names_the_answers_of_a_question() -> None:
     async with opened(scenes.permission_scene()) as on:
         assert "1 Allow  2 Always allow  3 Deny" in text_of(on, ActionBar)

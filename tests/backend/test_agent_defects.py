@@ -1,5 +1,6 @@
 """Agents that break their promise or are met at a bad moment: nothing hangs, and nothing goes on unseen."""
 
+import errno
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -34,6 +35,7 @@ class Odd(DemoAgents):
     closed: anyio.Event
     attaching: Callable[[], Awaitable[None]] | None = None
     creating: Callable[[SessionSummary], Awaitable[None]] | None = None
+    delivering: Callable[[], Awaitable[None]] | None = None
     following: Callable[[Prompt], Awaitable[None]] | None = None
     stopped: list[str]
 
@@ -46,6 +48,11 @@ class Odd(DemoAgents):
         if self.creating is not None:
             await self.creating(session)
         await super().create_session(call, session)
+
+    async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
+        if self.delivering is not None:
+            await self.delivering()
+        await super().deliver(call, prompt, turn)
 
     async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         if self.following is not None:
@@ -111,6 +118,50 @@ async def test_a_defect_in_finding_an_agent_again_is_an_error_and_no_loop(place:
         provider.agents.attaching = None
         await backend.commands.retry(task_id)
         await until(backend, task_id, has_status(TaskStatus.IDLE))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OSError(errno.EMFILE, "Too many open files"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        MemoryError(),
+        RuntimeError("can't start new thread"),
+    ],
+    ids=["descriptors", "disk", "memory", "threads"],
+)
+async def test_a_fault_of_this_machine_fails_no_task_that_is_ready(place: Place, fault: Exception) -> None:
+    async with place.backend(odd(place), settings()) as backend:
+        task_id = await place.create(backend)
+        await until(backend, task_id, has_status(TaskStatus.IDLE))
+    provider, tried, found = odd(place), 0, anyio.Event()
+
+    async def attach() -> None:
+        nonlocal tried
+        tried += 1
+        if tried <= 5:
+            # As it comes through the layers: wrapped, once or twice.
+            raise AgentError("the server does not answer") from ExceptionGroup("all failed", [fault])
+        found.set()
+
+    provider.agents.attaching = attach
+    async with place.backend(provider, settings()) as backend:
+        with anyio.fail_after(20):
+            await found.wait()
+        task = await backend.commands.task(task_id)
+        assert task.status is TaskStatus.IDLE
+        assert HistoryKind.TASK_ERROR not in [each.kind for each in task.history]
+        tried = 0
+        found = anyio.Event()
+        session_id = task.sessions[0].session_id
+        provider.agents.delivering = attach
+        await backend.commands.prompt(session_id, CreatePrompt(prompt_id="after", text="go on"))
+        with anyio.fail_after(20):
+            await found.wait()
+        task = await until(
+            backend, task_id, lambda task: [each.kind for each in task.history].count(HistoryKind.PROMPT_ANSWERED) == 2
+        )
+        assert HistoryKind.TASK_ERROR not in [each.kind for each in task.history]
 
 
 async def test_after_a_restart_no_more_agents_are_looked_for_at_once_than_there_are_places(place: Place) -> None:

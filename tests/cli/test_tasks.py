@@ -280,6 +280,19 @@ def test_retry_goes_on_from_the_failed_stage(shared: Cli) -> None:
     assert starts == ["ensure_name", "create_sandbox", "ensure_agent", "create_session"]
 
 
+def test_a_failed_prompt_is_sent_again_only_if_asked_and_it_is_said_which(shared: Cli) -> None:
+    shared.set_script({"tasks": [{"match": "out of luck", "turn": {"fail": "no tokens", "times": 2}}]})
+    task_id = shared.create("out of luck", wait="error")["task_id"]
+    assert f"send the prompt again: foundry retry {task_id} --resend" in shared("logs", task_id).err
+    assert "is sent again" in shared("retry", task_id, "--resend", code=0).err
+    shared("watch", task_id, "--for", "error", code=0)
+    assert "not sent again: say it with foundry prompt" in shared("retry", task_id, code=0).err
+    shared("watch", task_id, "--for", "idle", code=0)
+    shared("retry", task_id, "--resend", code=1)
+    prompts = [row for row in shared("history", task_id).rows if row[3] == "prompt.delivered"]
+    assert len(prompts) == 2
+
+
 def test_retry_of_a_task_that_is_well_is_refused(shared: Cli, ready: str) -> None:
     assert "this one is ready" in shared("retry", ready, code=1).err
 

@@ -4,7 +4,8 @@
 One line of the prompt is one step: a verb and its text. `say`, `think` stream text; `tool`, `edit PATH`, `plan`, `ask`
 send updates or a permission request; `write PATH TEXT` changes a file; `wait FIFO` blocks until somebody writes to the
 FIFO; `call METHOD` sends a request that clients need not know; `die TEXT` ends the process, `fail TEXT` the turn;
-`error JSON` ends it with this error, `result JSON` with this result, `broken` with one that comes again ever after.
+`error JSON` ends it with this error (`fail-unless PATH JSON` while there is no such file), `result JSON` with this
+result, `broken` with one that comes again ever after.
 `chunk ID TEXT` says something under a messageId, `update JSON` sends any update, `request JSON` asks with any params,
 `late FIFO TEXT` says something after the turn's end. `raw TEXT` prints a line as it is ({id} is the prompt's),
 `latin TEXT` one that is no UTF-8; `mute` never answers. Anything else is echoed.
@@ -252,6 +253,10 @@ class Agent:
             raise FailedError({"code": -32000, "message": rest})
         elif verb == "error":
             raise FailedError(json.loads(rest))
+        elif verb == "fail-unless":
+            name, _, error = rest.partition(" ")
+            if not Path(name).exists():
+                raise FailedError(json.loads(error))
         elif verb == "result":
             raise ResultError(json.loads(rest))
         elif verb == "broken":

@@ -1,6 +1,8 @@
 """The whole way from outside: a real backend process, the local provider, the real server and a scripted agent."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -177,6 +179,58 @@ def test_an_agent_that_dies_puts_the_task_in_error_and_retry_mends_it(backend: B
     task = is_idle(backend, task_id)
     assert texts(backend, task)[-1] == "better"
     assert "does not remember" in texts(backend, task, "notice")[0]
+
+
+def test_an_agent_that_dies_while_idle_puts_the_task_in_error(backend: BackendProcess, world: World) -> None:
+    task_id = create(backend, world, "say hello")
+    is_idle(backend, task_id)
+    os.kill(world.agent_pids()[0], signal.SIGKILL)
+    assert "the agent pi ended" in backend.wait_task(task_id, "error")["error"]["message"]
+
+
+def test_a_failed_turn_says_why_and_is_sent_again_or_followed_by_another(backend: BackendProcess, world: World) -> None:
+    door = world.root / "door"
+    failing = json.dumps({"code": -32603, "message": "Internal error", "data": {"details": "last status: 401"}})
+    task_id = create(backend, world, f"say words to keep\nfail-unless {door} {failing}\nsay done")
+    task = backend.wait_task(task_id, "error")
+    assert task["error"]["message"] == (
+        "pi failed: last status: 401; log in with `pi /login` in a terminal, then send the prompt again"
+    )
+    assert texts(backend, task) == ["words to keep"]
+    door.touch()
+    backend.post(f"/v1/tasks/{task_id}/retry", {"resend": True})
+    task = is_idle(backend, task_id)
+    assert texts(backend, task)[1:] == ["words to keep done"]
+    say(backend, task, f"error {failing}", "p2")
+    task = backend.wait_task(task_id, "error")
+    say(backend, task, "say just works", "p3")
+    assert texts(backend, is_idle(backend, task_id, 2))[-1] == "just works"
+
+
+def test_a_login_that_is_wanted_ends_the_stage_at_once(backend: BackendProcess, world: World) -> None:
+    backend.kill()
+    backend.environment |= {"ACP_AGENT_LOGIN": str(world.root / "door"), "FOUNDRY_STAGE_ATTEMPTS": "3"}
+    backend.start()
+    task_id = create(backend, world, "say hello")
+    task = backend.wait_task(task_id, "error")
+    assert task["error"]["stage"] == "create_session"
+    assert "pi wants a login" in task["error"]["message"]
+    assert (task["error"]["retryable"], task["stages"][3]["attempt"]) == (False, 1)
+    (world.root / "door").touch()
+    backend.post(f"/v1/tasks/{task_id}/retry")
+    assert texts(backend, is_idle(backend, task_id)) == ["hello"]
+
+
+def test_what_is_said_after_the_turn_is_in_the_transcript(backend: BackendProcess, world: World) -> None:
+    gate = world.root / "gate"
+    os.mkfifo(gate)
+    task_id = create(backend, world, f"late {gate} say and later\nsay first")
+    task = is_idle(backend, task_id)
+    open_gate(gate)
+    deadline = time.monotonic() + LIMIT
+    while texts(backend, task) != ["first", "and later"]:
+        assert time.monotonic() < deadline, texts(backend, task)
+        time.sleep(0.05)
 
 
 def test_stop_ends_the_turn_and_the_next_prompt_is_taken(backend: BackendProcess, world: World) -> None:

@@ -13,8 +13,9 @@ from msgspec import Raw
 from backend_stub.agents.sandbox_agent import session as sessions
 from backend_stub.agents.sandbox_agent.link import Link
 from backend_stub.agents.sandbox_agent.messages import Message
+from backend_stub.agents.sandbox_agent.owner import Owner
 from backend_stub.agents.sandbox_agent.server_log import ServerLog
-from backend_stub.agents.sandbox_agent.session import Owner, Session
+from backend_stub.agents.sandbox_agent.session import Session
 from backend_stub.agents.sandbox_agent.state import PromptMark, SessionState, StateFolder
 
 pytestmark = pytest.mark.anyio

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
+import anyio
 import httpx
 import httpx_sse
 import msgspec
@@ -12,11 +13,16 @@ from backend_stub.agents.sandbox_agent.complaints import RpcError
 from backend_stub.agents.sandbox_agent.messages import Message, Unreadable, read_message
 from backend_stub.agents.sandbox_agent.server import Server
 from backend_stub.providers.base import AgentError
+from backend_stub.providers.machine import is_machine_fault
 from foundry_tui.contract.codec import decode
 
 T = TypeVar("T")
 
 METHOD_NOT_FOUND = -32601
+CANCELLED: dict[str, Any] = {"outcome": {"outcome": "cancelled"}}
+"""The answer to a question that nobody answers."""
+BUSY_WAIT = 1.0
+"""Seconds to wait while this machine has no room for a connection."""
 _REPLY_LIMIT = 60.0
 """Seconds that an agent may take to answer anything but a prompt."""
 
@@ -27,6 +33,19 @@ def converted(raw: Raw, type_: type[T]) -> T:
         return decode(raw or Raw(b"null"), type_)
     except msgspec.DecodeError as error:
         raise AgentError(f"the agent's answer makes no sense: {error}") from error
+
+
+class Exited(Struct, frozen=True):
+    """The server says that the agent has ended; without a code by a signal."""
+
+    code: int | None = None
+
+
+class NoJson(Struct, frozen=True):
+    """The server says that it could not read this line of the agent as JSON."""
+
+    raw: str = ""
+    error: str = "it is no JSON"
 
 
 class _Problem(Struct, frozen=True):
@@ -84,12 +103,24 @@ class Link:
 
     async def respond(self, request_id: str, result: dict[str, Any]) -> None:
         """Answer the agent's request of this id, which is given as it stands in JSON."""
-        await self._post({"jsonrpc": "2.0", "id": Raw(request_id.encode()), "result": result})
+        await self._answer({"jsonrpc": "2.0", "id": Raw(request_id.encode()), "result": result})
 
     async def refuse(self, request: Message) -> None:
         """Answer a request of the agent that we do not know."""
         error = {"code": METHOD_NOT_FOUND, "message": f"{request.method} is not supported here"}
-        await self._post({"jsonrpc": "2.0", "id": Raw(request.request_id.encode()), "error": error})
+        await self._answer({"jsonrpc": "2.0", "id": Raw(request.request_id.encode()), "error": error})
+
+    async def _answer(self, body: dict[str, Any]) -> None:
+        """Send an answer, without which the agent would wait for ever, as soon as this machine has room for it."""
+        while True:
+            try:
+                await self._post(body)
+            except AgentError as error:
+                if not is_machine_fault(error):
+                    raise
+                await anyio.sleep(BUSY_WAIT)
+            else:
+                return
 
     async def prompt(self, rpc_id: int, params: dict[str, Any], handed_over: Callable[[], None]) -> None:
         """Send a prompt; comes back when the turn is over or never: the stream tells the end.

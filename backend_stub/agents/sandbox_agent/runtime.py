@@ -20,6 +20,7 @@ from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SessionState
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.agents.sandbox_agent.updates import Item
 from backend_stub.providers.base import AgentError, Call
+from backend_stub.providers.machine import is_machine_fault
 from foundry_tui.contract.agents import SANDBOX_AGENT, AgentCommand, find_sandbox_agent
 from foundry_tui.contract.records import Prompt, SessionStatus, SessionSummary, TranscriptKind
 
@@ -143,6 +144,8 @@ class SandboxAgentRuntime:
         try:
             await session.hand_over(prompt.prompt_id, prompt.text)
         except UntakenError as refusal:
+            if is_machine_fault(refusal):
+                raise
             # The agent had died unseen: once more, with a new one.
             call.log(f"the agent did not take the prompt: {refusal.message}")
             session = await self._renew(call, session)
@@ -332,7 +335,9 @@ class SandboxAgentRuntime:
             try:
                 # Changes nothing, and tells a dead agent from a silent one.
                 await link.notify("session/cancel", {"sessionId": state.acp_session})
-            except AgentError:
+            except AgentError as error:
+                if is_machine_fault(error):
+                    raise
                 alive = False
         if not alive and all(mark.told for mark in state.prompts.values()):
             return None

@@ -3,10 +3,19 @@
 It does so after a line that is no UTF-8, and tells neither us nor the agent, which goes on unheard.
 """
 
+import contextlib
+import logging
 import re
+import threading
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+import anyio.to_thread
+
+from backend_stub.agents.sandbox_agent.state import SessionState
+
+logger = logging.getLogger(__name__)
 
 _LINE = re.compile(
     rb'^ts=(\S+) level=info target=acp_http_adapter::process message="agent '
@@ -32,6 +41,7 @@ class ServerLog:
     """
 
     path: Path
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _position: int = 0
     _agents: list[_Agent] = field(default_factory=list)
 
@@ -46,7 +56,7 @@ class ServerLog:
 
     def look(self) -> None:
         """Read what the log says since the last look; blocks for a read of what is new. A missing log says nothing."""
-        try:
+        with self._lock, contextlib.suppress(FileNotFoundError):
             if self.path.stat().st_size <= self._position:
                 return
             with self.path.open("rb") as file:
@@ -55,8 +65,6 @@ class ServerLog:
                     whole = chunk.rfind(b"\n") + 1
                     self._position += whole
                     self._take(chunk[:whole])
-        except FileNotFoundError:
-            return
 
     def _take(self, lines: bytes) -> None:
         for match in _LINE.finditer(lines):
@@ -66,6 +74,36 @@ class ServerLog:
             elif heard := [agent for agent in self._agents if agent.heard]:
                 began = at - int(match[4]) / 1000
                 min(heard, key=lambda agent: abs(agent.started - began)).heard = False
+
+
+class Hearing:
+    """Whether the server still reads what the agent of one session prints."""
+
+    def __init__(self, log: ServerLog, state: SessionState) -> None:
+        self._log = log
+        self._state = state
+        self._before: int | None = None
+
+    async def expect(self) -> None:
+        """The session's agent is about to be started: it is the next one in the log."""
+        self._state.number_in_log = 0
+        await self._look()
+        self._before = self._log.started
+
+    async def is_lost(self) -> bool:
+        """Whether the server has stopped reading, by the log's end as it is now."""
+        await self._look()
+        if self._before is not None and self._log.started > self._before:
+            self._state.number_in_log = self._log.started
+            self._before = None
+        return self._log.unheard(self._state.number_in_log)
+
+    async def _look(self) -> None:
+        try:
+            await anyio.to_thread.run_sync(self._log.look)
+        except (OSError, RuntimeError) as error:
+            # Too many open files, say: it is looked at again.
+            logger.debug("the log of the server cannot be read now: %r", error)
 
 
 def _seconds(stamp: bytes) -> float:

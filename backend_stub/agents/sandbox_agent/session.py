@@ -3,19 +3,21 @@
 import logging
 from collections import deque
 from collections.abc import Awaitable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 import anyio.to_thread
 import msgspec
 from anyio.abc import TaskGroup
-from msgspec import UNSET, Raw, Struct
+from msgspec import UNSET, Raw
 
 from backend_stub.agents.sandbox_agent import processes
 from backend_stub.agents.sandbox_agent.handshake import introduce
 from backend_stub.agents.sandbox_agent.late import LateWords
-from backend_stub.agents.sandbox_agent.link import Link, RefusedError, converted
+from backend_stub.agents.sandbox_agent.link import CANCELLED, Exited, Link, NoJson, RefusedError, converted
 from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Message, Unreadable, lost_request, may_answer
+from backend_stub.agents.sandbox_agent.owner import Owner
+from backend_stub.agents.sandbox_agent.server_log import Hearing
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, SessionState, StateFolder
 from backend_stub.agents.sandbox_agent.stream import Stream
 from backend_stub.agents.sandbox_agent.updates import Item, Translation
@@ -38,40 +40,12 @@ LOOK_EVERY = 1.0
 """Seconds between two looks at the end of the server's log, while something is expected of the agent."""
 UNHEARD_GRACE = 1.0
 """Seconds in which the stream says itself why an agent is not heard any more: it has exited."""
-CANCELLED: dict[str, Any] = {"outcome": {"outcome": "cancelled"}}
 
 logger = logging.getLogger(__name__)
 
 
 class UntakenError(AgentError):
     """The prompt did not reach the agent, so another one may have it."""
-
-
-class Owner(Protocol):
-    """Who is told what happens to a session outside of any call."""
-
-    async def lost(self, session: "Session", reason: str) -> None:
-        """The agent died while nothing was asked of it."""
-        ...
-
-    def turn_over(self, session: "Session") -> None:
-        """The agent has ended a turn, whether or not somebody follows it."""
-        ...
-
-    async def said(self, session: "Session", prompt_id: str, items: Sequence[Item]) -> None:
-        """The agent said this after the turn of that prompt; returns once it is kept."""
-        ...
-
-
-class _Exit(Struct):
-    code: int | None = None
-
-
-class _NoJson(Struct):
-    """A line that the server could not read as JSON."""
-
-    raw: str = ""
-    error: str = "it is no JSON"
 
 
 class Session:
@@ -97,7 +71,7 @@ class Session:
         self._scope = anyio.CancelScope()
         self._sending = anyio.CancelScope()
         self._opening: anyio.CancelScope | None = None
-        self._started_before = 0
+        self._hearing = Hearing(link.server.log, state)
         self._awaited: tuple[int, anyio.Event] | None = None
         self._refused: AgentError | None = None
         self._floor = 0
@@ -137,9 +111,7 @@ class Session:
         Raises `AgentError`.
         """
         self.state.cwd = cwd
-        self.state.number_in_log = 0
-        await self._look_in_log()
-        self._started_before = self.link.server.log.started
+        await self._hearing.expect()
         self._opening = anyio.CancelScope()
         self._group.start_soon(self.pump)
         before = await anyio.to_thread.run_sync(self.link.server.agents_running)
@@ -153,7 +125,7 @@ class Session:
             new = {pid: mark for pid, mark in after.items() if before.get(pid) != mark}
             if len(new) == 1:
                 [(self.state.agent_pid, self.state.agent_started)] = new.items()
-            await self._look_in_log(opening=True)
+            await self._hearing.is_lost()
         if self.lost is not None:
             raise self.lost
         return remembers
@@ -209,7 +181,7 @@ class Session:
 
     def _listen(self) -> None:
         self._sign_due = anyio.current_time() + EVIDENCE_WAIT
-        self._notify()
+        self.notify()
 
     async def _take(self, number: int, message: Message | Unreadable | Gap) -> bool:
         """Take what was sent; whether more can come."""
@@ -220,9 +192,9 @@ class Session:
         elif message.method is None:
             self._take_response(number, message)
         elif message.method == "_adapter/agent_exited":
-            await self._lose_agent(converted(message.params, _Exit).code)
+            await self._lose_agent(converted(message.params, Exited).code)
         elif message.method == "_adapter/invalid_stdout":
-            line = converted(message.params, _NoJson)
+            line = converted(message.params, NoJson)
             await self._take_unreadable(number, Unreadable(line.raw, line.error, noise=True))
         elif message.method == "session/update":
             self._arrive(Arrival(number, message))
@@ -273,7 +245,7 @@ class Session:
     def _arrive(self, arrival: Arrival) -> None:
         if arrival.number > self._floor and not self._replaying:
             self._inbox.append(arrival)
-            self._notify()
+            self.notify()
 
     async def respond_cancelled(self, request_id: str) -> None:
         """Answer a question of the agent with `cancelled`, unless it has its answer."""
@@ -283,32 +255,17 @@ class Session:
 
     async def _watch_log(self) -> None:
         """Lose the agent when the server has stopped reading what it prints, which only the server's log says."""
-        log = self.link.server.log
         while True:
             while self.active is None and self._opening is None:
                 await self._woken()
             await anyio.sleep(LOOK_EVERY)
-            await self._look_in_log()
-            if not log.unheard(self.state.number_in_log):
-                continue
-            await anyio.sleep(UNHEARD_GRACE)
-            if not (self.gone() or self._over):
-                await self._lose(
-                    f"sandbox-agent cannot read any more what {self.state.agent} says, after a line that was no UTF-8 "
-                    "text or as its output was closed; look at what it did, then send the prompt again"
-                )
-                return
-
-    async def _look_in_log(self, *, opening: bool = False) -> None:
-        """Read what the server's log says since the last look; an agent that is being started is the last one in it."""
-        log = self.link.server.log
-        try:
-            await anyio.to_thread.run_sync(log.look)
-        except (OSError, RuntimeError) as error:
-            # Too many open files, say: it is looked at again.
-            logger.debug("the log of the server cannot be read now: %r", error)
-        if (opening or self._opening is not None) and log.started > self._started_before:
-            self.state.number_in_log = log.started
+            if await self._hearing.is_lost():
+                await anyio.sleep(UNHEARD_GRACE)
+                if not (self.gone() or self._over):
+                    await self._lose(
+                        f"sandbox-agent cannot read any more what {self.state.agent} says, after a line that was no "
+                        "UTF-8 text or as its output was closed; look at what it did, then send the prompt again"
+                    )
 
     # What is said outside of turns
 
@@ -344,7 +301,7 @@ class Session:
 
     async def _lose(self, reason: str) -> None:
         self.lost = AgentError(reason)
-        self._notify()
+        self.notify()
         if self._opening is not None:
             self._opening.cancel()
         elif not self._mourned and (self.active is None or self._over):
@@ -374,8 +331,7 @@ class Session:
                 await self.save()
         if self.has(prompt_id):
             return
-        await self._look_in_log()
-        if self.link.server.log.unheard(self.state.number_in_log):
+        if await self._hearing.is_lost():
             raise UntakenError(f"what {self.state.agent} says cannot be read any more")
         if self.lost is not None:
             raise UntakenError(self.lost.message)
@@ -417,7 +373,9 @@ class Session:
             del self.state.prompts[prompt_id]
             self.active = None
             await self.save()
-            raise failure if self._refused is None else UntakenError(failure.message, retryable=failure.retryable)
+            if self._refused is None:
+                raise failure
+            raise UntakenError(failure.message, retryable=failure.retryable) from failure
 
     async def _send(self, mark: PromptMark, text: str, handed: anyio.Event) -> None:
         params = {"sessionId": self.state.acp_session, "prompt": [{"type": "text", "text": text}]}
@@ -432,7 +390,7 @@ class Session:
                 if not handed.is_set():
                     self._refused = error
         handed.set()
-        self._notify()
+        self.notify()
 
     async def stop(self) -> None:
         """Ask the agent to end the turn that runs; nothing running is success.
@@ -440,12 +398,12 @@ class Session:
         Its open requests are answered with `cancelled`, as the protocol wants of whoever stops a turn.
         """
         self._cut = self.active is not None and not self.following
-        self._notify()
+        self.notify()
         if self.active is None or self._over or self.gone():
             return
         if self.stopping_since is None:
             self.stopping_since = anyio.current_time()
-        self._notify()
+        self.notify()
         await self._quietly(self.link.notify("session/cancel", {"sessionId": self.state.acp_session}))
         open_requests = list(self.state.asking)
         self.state.asking = {}
@@ -488,11 +446,7 @@ class Session:
         self._late.follow(up_to, translation)
         self._inbox.extendleft(reversed(rest))
         self.following = False
-        self._notify()
-
-    def look_again(self) -> None:
-        """Whoever waits for what arrives is to count again how long to wait."""
-        self._notify()
+        self.notify()
 
     async def cancel(self) -> None:
         """Have the agent end what it is doing for a turn that is told no further."""
@@ -502,7 +456,8 @@ class Session:
         """Wait until something has changed; whoever waits looks for himself at what."""
         await self._wake.wait()
 
-    def _notify(self) -> None:
+    def notify(self) -> None:
+        """Whoever waits for something to change is to look again."""
         self._wake.set()
         self._wake = anyio.Event()
 
@@ -526,7 +481,7 @@ class Session:
             self._late.settle()
             for mark in self.state.prompts.values():
                 mark.settled = True
-            self._notify()
+            self.notify()
             await self.save()
 
     async def end(self) -> None:

@@ -8,13 +8,11 @@ import anyio.to_thread
 import httpx
 
 from backend_stub.agents.sandbox_agent import processes
-from backend_stub.agents.sandbox_agent.link import Link, RefusedError
+from backend_stub.agents.sandbox_agent.link import BUSY_WAIT, Link, RefusedError
 from backend_stub.agents.sandbox_agent.messages import Gap, Message, Unreadable
 from backend_stub.providers.machine import is_machine_fault
 
 RECONNECTS = 20
-BUSY_WAIT = 1.0
-"""Seconds to wait while this machine has no room for a connection."""
 
 logger = logging.getLogger(__name__)
 

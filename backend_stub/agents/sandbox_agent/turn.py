@@ -12,10 +12,11 @@ from msgspec import Struct
 
 from backend_stub.agents.base import Turn
 from backend_stub.agents.sandbox_agent.complaints import understood
+from backend_stub.agents.sandbox_agent.link import CANCELLED
 from backend_stub.agents.sandbox_agent.messages import ABSENT, Arrival, Message, Unreadable, message_of
 from backend_stub.agents.sandbox_agent.policy import Policy, decide
 from backend_stub.agents.sandbox_agent.questions import question_of, unasked
-from backend_stub.agents.sandbox_agent.session import CANCELLED, STOP_GRACE, Session
+from backend_stub.agents.sandbox_agent.session import STOP_GRACE, Session
 from backend_stub.agents.sandbox_agent.updates import Item, Translation, excerpt
 from backend_stub.providers.base import AgentError
 from foundry_tui.contract.codec import decode
@@ -207,7 +208,7 @@ class Telling:
         await self._answer(message, chosen)
         if self._doubt is not None:
             self._doubt = (self._doubt[0], anyio.current_time())
-            self._session.look_again()
+            self._session.notify()
 
     async def _answer(self, message: Message, option_id: str | None) -> None:
         self._session.state.asking.pop(message.request_id, None)
