@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of slow modules, before marks are looked at to choose which tests run."""
     here = Path(__file__).parent
     for item in items:
-        if item.path.relative_to(here).as_posix() in SLOW_MODULES:
+        if item.path.is_relative_to(here) and item.path.relative_to(here).as_posix() in SLOW_MODULES:
             item.add_marker(pytest.mark.slow)
 
 
