@@ -133,6 +133,9 @@ class Sessions:
         def say(draft: Draft) -> None:
             for word in words:
                 draft.say(session_id, word.item_id, word.kind, word.body)
+            if draft.status in READY:
+                draft.set_session(session_id, unread=True)
+                draft.set(unread=True)
 
         actor = self._means.actors.of(task_id)
         for attempt in itertools.count(1):

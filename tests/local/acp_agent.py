@@ -151,6 +151,8 @@ class Agent:
         self.refuse_login()
         id_ = f"s{os.getpid()}-{len(self.sessions) + 1}"
         self.open(id_, params["cwd"])
+        if os.environ.get("ACP_AGENT_NEW") == "greets":
+            self.update(id_, "agent_message_chunk", content={"type": "text", "text": "welcome"})
         return {"sessionId": id_}
 
     def die(self, text: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from backend_stub.agents.sandbox_agent.policy import Policy
 from backend_stub.providers.base import AgentError
 from backend_stub.providers.local import LocalProvider, LocalSettings
 from foundry_tui.contract.records import TaskDetail, TranscriptKind
+from tests.local.test_faults import Loss
 from tests.local.world import LIMIT, Told, World, open_gate, prompt, turn
 
 pytestmark = pytest.mark.anyio
@@ -103,7 +105,10 @@ async def test_what_the_models_provider_refuses_leaves_the_agent_as_it_is(world:
             '{"code": -32603, "message": "Internal error", "data": {"message": "last status: 429 Too Many Requests"}}'
         )
         assert "asked too often" in await failure(world, provider, task, f"error {error}")
-        assert (await turn(provider, world, task, "say alive", "p2")).text == "alive"
+        # Nor is a conversation that the agent could not load again given up for an error that says what it is.
+        error = {"code": -32603, "message": "Internal error", "data": "the context window is exceeded"}
+        assert "window is exceeded" in await failure(world, provider, task, f"error {json.dumps(error)}", "p2")
+        assert (await turn(provider, world, task, "say alive", "p3")).text == "alive"
         assert len(world.agent_saw("start")) == 1
 
 
@@ -285,14 +290,16 @@ async def test_what_is_said_after_the_turns_end_is_kept_once_over_a_restart(worl
 
 
 async def test_what_is_said_before_the_first_turn_is_kept_and_what_was_replayed_is_not(world: World) -> None:
-    world.environ["ACP_AGENT_LOADS"] = "1"
+    world.environ |= {"ACP_AGENT_LOADS": "1", "ACP_AGENT_NEW": "greets"}
     async with world.provider() as provider:
-        late = Late(provider)
+        late, loss = Late(provider), Loss(provider)
         task = await world.with_session(provider, world.task())
+        await late.until(1)
         await turn(provider, world, task, "say one")
-        os.kill(world.agent_pids()[0], 9)
-        assert (await turn(provider, world, task, "say two", "p2")).text in ("two", "two")
-        assert late.texts() == []
+        os.kill(world.agent_pids()[0], signal.SIGKILL)
+        await loss.wait()
+        assert (await turn(provider, world, task, "say two", "p2")).text == "two"
+        assert late.texts() == ["welcome"]
 
 
 async def test_what_is_said_after_a_stop_is_kept(world: World) -> None:

@@ -67,6 +67,7 @@ _NETWORK = re.compile(
     r"(?i)ECONNREFUSED|ECONNRESET|ENOTFOUND|ETIMEDOUT|EAI_AGAIN|fetch failed|network error|stream disconnected"
     r"|connection (?:refused|reset|error|closed|timed out)|error sending request|dns error"
 )
+_DEAD = re.compile(r"(?i)\bprocess\b|transport|exited|EPIPE|broken pipe|\bclosed\b")
 _WHEN = re.compile(r"(?i)(?:try again|retry|resets?)(?: after| in| at)\b[^.;,]*\d")
 
 
@@ -106,7 +107,9 @@ class Complaint(Struct, frozen=True):
     words: str
     next: str
     internal: bool = False
-    """Whether it speaks of the agent's own state, which only another process mends."""
+    """Whether it speaks of the agent's own state, which another process may mend."""
+    dead: bool = False
+    """Whether something of the agent is gone by all that it says, so that nothing else mends it."""
 
 
 def rpc_error(raw: Raw) -> RpcError:
@@ -165,7 +168,9 @@ def understood(error: RpcError, agent: str, methods: Sequence[AuthMethod], *, op
         )
     if error.code in _INVALID:
         return Complaint(About.INVALID, words, "")
-    return Complaint(About.OTHER, words, "", internal=error.code == INTERNAL_ERROR)
+    internal = error.code == INTERNAL_ERROR
+    dead = internal and (words.lower() in _SAYS_NOTHING or _DEAD.search(words) is not None)
+    return Complaint(About.OTHER, words, "", internal=internal, dead=dead)
 
 
 def how_to_log_in(agent: str, methods: Sequence[AuthMethod]) -> str:

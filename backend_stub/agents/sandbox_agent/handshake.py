@@ -4,7 +4,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
 from msgspec import Raw, Struct
 
 from backend_stub.agents.sandbox_agent.complaints import About, auth_methods, understood
@@ -19,11 +18,11 @@ CLIENT = {"name": "foundry", "version": "1"}
 
 
 class _Capabilities(Struct, rename="camel"):
-    load_session: bool = False
+    load_session: bool | None = None
 
 
 class _Initialized(Struct, rename="camel"):
-    agent_capabilities: _Capabilities = msgspec.field(default_factory=_Capabilities)
+    agent_capabilities: _Capabilities | None = None
     auth_methods: Raw = Raw(b"[]")
 
 
@@ -50,7 +49,7 @@ async def introduce(
             agent=state.runs_as or state.agent,
         )
         said = converted(result, _Initialized)
-        state.can_load = said.agent_capabilities.load_session
+        state.can_load = said.agent_capabilities is not None and bool(said.agent_capabilities.load_session)
         state.auth_methods = auth_methods(said.auth_methods)
         place: dict[str, Any] = {"cwd": cwd, "mcpServers": []}
         if state.acp_session and state.can_load:

@@ -26,6 +26,8 @@ from foundry_tui.contract.records import Prompt, SessionStatus, SessionSummary, 
 
 logger = logging.getLogger(__name__)
 
+LOSS_LIMIT = 5.0
+"""Seconds in which the loss of an agent is written down, also while the backend ends."""
 SETTLE = 1.0
 """Seconds after the end of a turn until it is written down as ended: longer than what was told waits for its commit."""
 
@@ -129,6 +131,7 @@ class SandboxAgentRuntime:
                     found = await self._session(call, session)
                     if found.state.spent and found.active is None:
                         call.log("the agent's last turn failed within the agent itself; its process is begun anew")
+                        await found.tell_rest()
                         self._forget(found)
                         await found.end()
                         await self._session(call, session)
@@ -315,6 +318,7 @@ class SandboxAgentRuntime:
         if held is not None:
             self._forget(held)
             # An agent that is not heard any more may live on.
+            await held.tell_rest()
             await held.end()
         folder = self._state_folder(call.task.task_id)
         state = folder.load_session(summary.session_id)
@@ -390,6 +394,7 @@ class SandboxAgentRuntime:
 
     async def _renew(self, call: Call, session: Session) -> Session:
         """End this session's agent and open the session with a new one."""
+        await session.tell_rest()
         self._forget(session)
         await session.end()
         return await self._ready(call, session.state.session_id)
@@ -409,7 +414,7 @@ class SandboxAgentRuntime:
         task_id = session.link.server.sandbox_id
         self._forget(session)
         # Whoever reads the stream is cancelled by being forgotten.
-        with anyio.CancelScope(shield=True):
+        with anyio.move_on_after(LOSS_LIMIT, shield=True):
             if self.on_lost is not None:
                 try:
                     await self.on_lost(task_id, reason)

@@ -283,6 +283,11 @@ class Session:
         self._inbox.clear()
         await self._late.tell(given)
 
+    async def tell_rest(self) -> None:
+        """Keep what was said last, before the agent is ended."""
+        while self._inbox and self.active is None:
+            await self._tell_late()
+
     async def keep(self, prompt_id: str, items: Sequence[Item]) -> None:
         """See `Keeper`."""
         await self._owner.said(self, prompt_id, items)
@@ -305,8 +310,7 @@ class Session:
         if self._opening is not None:
             self._opening.cancel()
         elif not self._mourned and (self.active is None or self._over):
-            while self._inbox and self.active is None:
-                await self._tell_late()
+            await self.tell_rest()
             await self._owner.lost(self, reason)
 
     # Prompts
@@ -485,9 +489,7 @@ class Session:
             await self.save()
 
     async def end(self) -> None:
-        """End the agent process with what it has started; what it said last is kept."""
-        while self._inbox and self.active is None:
-            await self._tell_late()
+        """End the agent process with what it has started."""
         self.close()
         await self.link.close()
         # An agent need not end when its input does.

@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup
 from msgspec import Struct
 
 from backend_stub.agents.base import Turn
-from backend_stub.agents.sandbox_agent.complaints import understood
+from backend_stub.agents.sandbox_agent.complaints import About, understood
 from backend_stub.agents.sandbox_agent.link import CANCELLED
 from backend_stub.agents.sandbox_agent.messages import ABSENT, Arrival, Message, Unreadable, message_of
 from backend_stub.agents.sandbox_agent.policy import Policy, decide
@@ -155,7 +155,9 @@ class Telling:
             agent = self._session.state.agent
             self._log(f"the turn of {agent} failed: {bytes(answer.error).decode(errors='replace')}")
             complaint = understood(error, agent, self._session.state.auth_methods)
-            self._session.state.spent = complaint.internal
+            self._session.state.spent = complaint.internal and (
+                complaint.about is About.LOGIN or complaint.dead or self._session.state.can_load
+            )
             raise AgentError(f"{agent} failed: {complaint.words}" + (f"; {complaint.next}" if complaint.next else ""))
         else:
             try:
