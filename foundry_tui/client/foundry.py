@@ -158,9 +158,8 @@ class Foundry:
             self.retry_creation(task_id)
             return
         call = partial(self.api.retry, task_id, RetryTask(resend=True) if resend else None)
-        # A refusal to send again is told: the prompt would wait for it in vain.
-        done = frozenset[int]() if resend else frozenset({409})
-        self._command("retry", call, task_id, lane="life", done=done, keep={"resend": True} if resend else {})
+        keep: dict[str, bool | str] = {"resend": True} if resend else {}
+        self._command("retry", call, task_id, lane="life", done=frozenset({409}), keep=keep)
 
     def archive(self, task_id: str, force: bool = False) -> None:
         if self._discard_refused(task_id):

@@ -106,8 +106,8 @@ async def test_what_the_models_provider_refuses_leaves_the_agent_as_it_is(world:
         )
         assert "asked too often" in await failure(world, provider, task, f"error {error}")
         # Nor is a conversation that the agent could not load again given up for an error that says what it is.
-        error = {"code": -32603, "message": "Internal error", "data": "the context window is exceeded"}
-        assert "window is exceeded" in await failure(world, provider, task, f"error {json.dumps(error)}", "p2")
+        full = {"code": -32603, "message": "Internal error", "data": "the context window is exceeded"}
+        assert "window is exceeded" in await failure(world, provider, task, f"error {json.dumps(full)}", "p2")
         assert (await turn(provider, world, task, "say alive", "p3")).text == "alive"
         assert len(world.agent_saw("start")) == 1
 

@@ -1,5 +1,6 @@
 """What the runtime must remember over a restart of the backend: one file a server, one file a session."""
 
+import logging
 import os
 from pathlib import Path
 from typing import TypeVar
@@ -10,6 +11,8 @@ from msgspec import Struct
 from backend_stub.agents.sandbox_agent.complaints import AuthMethod
 from backend_stub.agents.sandbox_agent.updates import Translation
 from foundry_tui.contract.codec import decode
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T", bound=Struct)
 
@@ -142,5 +145,8 @@ class StateFolder:
 def _load(path: Path, type_: type[T]) -> T | None:
     try:
         return decode(path.read_bytes(), type_)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        logger.warning("%s cannot be read, and what it remembered is lost: %s", path, error)
         return None
