@@ -7,7 +7,7 @@ DEFAULT_TIMEOUT_MS = {
     "ensure_name": 30_000,
     "create_sandbox": 180_000,
     "ensure_agent": 180_000,
-    "create_session": 60_000,
+    "create_session": 180_000,
     "release_sandbox": 60_000,
     "destroy_sandbox": 60_000,
 }

@@ -27,6 +27,7 @@ SLOW_MODULES = frozenset(
         "app/test_footer.py",
         "app/test_gallery.py",
         "app/test_key_order.py",
+        "app/test_new_task.py",
         "backend/test_ending.py",
         "backend/test_faults.py",
         "backend/test_limits.py",
@@ -37,6 +38,7 @@ SLOW_MODULES = frozenset(
         "cli/test_demo.py",
         "cli/test_keyring.py",
         "cli/test_leaving.py",
+        "cli/test_promises.py",
         "cli/test_remote.py",
         "cli/test_sandbox.py",
         "cli/test_settings.py",
@@ -60,7 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of slow modules, before marks are looked at to choose which tests run."""
     here = Path(__file__).parent
     for item in items:
-        if item.path.relative_to(here).as_posix() in SLOW_MODULES:
+        if item.path.is_relative_to(here) and item.path.relative_to(here).as_posix() in SLOW_MODULES:
             item.add_marker(pytest.mark.slow)
 
 

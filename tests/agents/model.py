@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from typing import Any, NamedTuple
 
 Json = dict[str, Any]
@@ -46,13 +47,19 @@ class Fail(NamedTuple):
     status: int
 
 
+class Cut(NamedTuple):
+    """An answer whose connection ends after its beginning."""
+
+    text: str
+
+
 class Hang(NamedTuple):
     """The request is taken and answered with these words once the test says so, or never."""
 
     text: str = ""
 
 
-Move = Say | Call | Fail | Hang
+Move = Say | Call | Fail | Cut | Hang
 
 
 class Asked(NamedTuple):
@@ -172,6 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
                 if model.hold(self.connection):
                     self._stream(dialect.answer(Say(text), name))
                 self.close_connection = True
+            case Cut(text):
+                self._stream(islice(dialect.answer(Say(text), name), 1))
             case Say() | Call():
                 self._stream(dialect.answer(move, name))
 
@@ -188,6 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _stream(self, events: Iterator[Event]) -> None:
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
+        self.send_header("connection", "close")
         self.end_headers()
         for name, data in events:
             head = "" if name is None else f"event: {name}\n"
@@ -326,9 +336,14 @@ def _gemini_answer(move: Say | Call, name: str) -> Iterator[Event]:
         part: Json = {"text": move.text}
     else:
         part = {"functionCall": {"id": name, "name": move.tool, "args": move.arguments}}
-    candidate = {"index": 0, "content": {"role": "model", "parts": [part]}, "finishReason": "STOP"}
-    usage = {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}
-    yield None, {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "stub"}
+
+    def chunk(part: Json, **more: Any) -> Event:
+        candidate = {"index": 0, "content": {"role": "model", "parts": [part]}, **more}
+        usage = {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}
+        return None, {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "stub"}
+
+    yield chunk(part)
+    yield chunk({"text": ""}, finishReason="STOP")
 
 
 def _gemini_problem(status: int, text: str) -> Json:

@@ -11,7 +11,7 @@ import pytest
 
 from backend_stub.agents.sandbox_agent import processes
 from backend_stub.agents.sandbox_agent.runtime import REMEMBERS
-from tests.agents.model import Fail, Hang, Say
+from tests.agents.model import Cut, Fail, Hang, Say
 from tests.agents.world import AgentWorld
 
 pytestmark = [pytest.mark.agents, pytest.mark.timeout(900)]
@@ -76,6 +76,14 @@ def test_a_turn_that_the_model_fails_says_why(world: AgentWorld, status: int, te
     task = world.ended()
     assert task["status"] == "idle", task.get("error")
     assert world.answers()[-1].endswith("Now it works.")
+    world.follow_up()
+
+
+def test_an_answer_that_is_cut_ends_its_turn(world: AgentWorld, tell: Tell) -> None:
+    world.model.does(Cut("It begins well."))
+    world.begin("try it")
+    task = world.ended()
+    tell(f"{world.agent.name}, cut: {task['status']}: {task['error']['message'] if task.get('error') else ''}")
     world.follow_up()
 
 

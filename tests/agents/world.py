@@ -20,7 +20,7 @@ from tests.local.world import make_repository
 
 Json = dict[str, Any]
 FOUNDRY = Path(sys.executable).parent / "foundry"
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds that nothing may be heard of a task: some agents need a minute to start, some ask a failing model again."""
 ENDED = ("prompt.answered", "prompt.failed")
 

@@ -55,6 +55,25 @@ def sentence(agent: str, code: int, message: object, data: object = None) -> str
             f"slow down; the model's provider was asked too often: {AGAIN} in 20 s",
         ),
         (
+            "codex",
+            -32603,
+            "Internal error",
+            {
+                "message": "We're currently experiencing high demand, which may cause temporary errors.",
+                "codex_error_info": "internal_server_error",
+            },
+            "We're currently experiencing high demand, which may cause temporary errors; "
+            f"the model's provider has a fault of its own: {AGAIN} later",
+        ),
+        (
+            "opencode",
+            -32603,
+            "Internal error: The server had an error while processing your request",
+            {"service": "session", "errorName": "APIError"},
+            "The server had an error while processing your request; "
+            f"the model's provider has a fault of its own: {AGAIN} later",
+        ),
+        (
             "opencode",
             -32603,
             "Too many requests. Try again in 1m30s",

@@ -62,7 +62,10 @@ _LOGIN = re.compile(
     r"|api[ _-]?key [^.]{0,30}(?:missing|not|invalid)"
 )
 _LIMIT = re.compile(r"(?i)too many requests|rate.?limit|usage limit|quota|exceeded retry limit")
-_FAULT = re.compile(r"(?i)overloaded|internal server error|bad gateway|service unavailable|gateway time-?out")
+_FAULT = re.compile(
+    r"(?i)overloaded|internal server error|server had an error|high demand|bad gateway|service unavailable"
+    r"|gateway time-?out"
+)
 _NETWORK = re.compile(
     r"(?i)ECONNREFUSED|ECONNRESET|ENOTFOUND|ETIMEDOUT|EAI_AGAIN|fetch failed|network error|stream disconnected"
     r"|connection (?:refused|reset|error|closed|timed out)|error sending request|dns error"
@@ -202,9 +205,9 @@ def _any(raw: Raw | bytes) -> Any:
 
 def _sentence(error: RpcError, data: object) -> str:
     message, detail = _unwrapped(error.message), _said(data)
-    if not detail and data not in (None, {}, [], "", True, False):
-        detail = json.dumps(data, ensure_ascii=False)
     if message.strip(" .").lower() in _SAYS_NOTHING:
+        if not detail and data not in (None, {}, [], "", True, False):
+            detail = json.dumps(data, ensure_ascii=False)
         message, detail = detail or message, ""
     if detail and detail not in message:
         message = detail if message in detail else f"{message.rstrip('. ')}: {detail}"
