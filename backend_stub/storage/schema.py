@@ -65,8 +65,11 @@ MIGRATIONS: dict[int, str] = {
     CREATE INDEX tasks_by_seq ON tasks (seq, status, created_at, task_id);
     DROP INDEX prompts_open;
     """,
-    # What a task has many of is kept in rows of its own alone: the next one costs no more than the first.
     3: """
+    CREATE INDEX branches_by_name ON branches (repo_id, branch COLLATE NOCASE);
+    """,
+    # What a task has many of is kept in rows of its own alone: the next one costs no more than the first.
+    4: """
     UPDATE tasks SET
         summary = CAST(json_remove(CAST(summary AS TEXT), '$.sessions') AS BLOB),
         detail = CAST(json_remove(CAST(detail AS TEXT), '$.sessions') AS BLOB);
@@ -74,9 +77,6 @@ MIGRATIONS: dict[int, str] = {
     UPDATE sessions SET
         revision = json_extract(CAST(body AS TEXT), '$.revision'),
         body = CAST(json_remove(CAST(body AS TEXT), '$.prompts') AS BLOB);
-    """,
-    4: """
-    CREATE INDEX branches_by_name ON branches (repo_id, branch COLLATE NOCASE);
     """,
 }
 """What leads to each version from the one before."""
