@@ -157,7 +157,7 @@ def _end(draft: Draft, leftover: TaskError | None, touched: bool) -> None:
     elif touched:
         draft.record(HistoryKind.SANDBOX_RELEASED if archive else HistoryKind.SANDBOX_DESTROYED)
     draft.set_private(next_attempt_at=None)
-    draft.free_branch = not archive
+    draft.free_branch = not archive or draft.private.release_delete_branch
     draft.move(TaskStatus.ARCHIVED if archive else TaskStatus.KILLED)
     draft.record(HistoryKind.TASK_ARCHIVED if archive else HistoryKind.TASK_KILLED)
 

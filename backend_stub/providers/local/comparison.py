@@ -19,7 +19,7 @@ import anyio
 import anyio.to_thread
 
 from backend_stub.providers.base import GitError
-from backend_stub.providers.local.record import Record
+from backend_stub.providers.local.record import COMPARING, Record
 from backend_stub.providers.local.worktree import git_dir_of
 from backend_stub.repository.git import run_git
 from foundry_tui.contract.records import FileDiff
@@ -108,7 +108,7 @@ async def _sides(
         raise GitError(f"git knows nothing of the worktree {folder} any more", retryable=False)
     real = {"GIT_DIR": git_dir, "GIT_WORK_TREE": folder}
     base = await _fork_point(record, real)
-    room = await anyio.to_thread.run_sync(lambda: tempfile.mkdtemp(prefix="foundry-diff-"))
+    room = await anyio.to_thread.run_sync(_make_room, record)
     try:
         variables = {**real, "GIT_INDEX_FILE": f"{room}/index"}
         await anyio.to_thread.run_sync(_copy_index, git_dir, room)
@@ -161,6 +161,13 @@ async def _names(folder: str, variables: dict[str, str], *arguments: str) -> lis
 
 def _names_of(*options: str) -> tuple[str, ...]:
     return ("diff-index", "--name-only", "-z", "--no-renames", "--ignore-submodules=dirty", *options)
+
+
+def _make_room(record: Record) -> str:
+    """A folder beside the worktree, so that what a killed backend left of it goes with the task."""
+    place = Path(record.worktree).parents[1] / COMPARING
+    place.mkdir(mode=0o700, exist_ok=True)
+    return tempfile.mkdtemp(dir=place)
 
 
 def _copy_index(git_dir: str, room: str) -> None:

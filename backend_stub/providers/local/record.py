@@ -19,6 +19,8 @@ RECORD = "record.json"
 LOSSES = "losses.json"
 DIFF = "diff.json"
 PATCH = "changes.patch"
+COMPARING = "comparing"
+"""The folder of what comparisons need while they last."""
 
 T = TypeVar("T")
 
@@ -134,6 +136,7 @@ class Records:
         if (folder / "work").exists():
             (folder / "work").rmdir()
         shutil.rmtree(folder / "agent", ignore_errors=True)
+        shutil.rmtree(folder / COMPARING, ignore_errors=True)
         for name in (LOSSES, DIFF, PATCH, RECORD):
             (folder / f"{name}.new").unlink(missing_ok=True)
             (folder / name).unlink(missing_ok=True)
