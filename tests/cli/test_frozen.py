@@ -45,17 +45,17 @@ def frozen(shared: Cli) -> Iterator[str]:
     ],
 )
 def test_a_command_says_that_it_does_not_answer(shared: Cli, frozen: str, line: str) -> None:
-    done = shared(*line.format(id=frozen).split(), code=6, timeout=8)
+    done = shared(*line.format(id=frozen).split(), code=6, timeout=20)
     assert "does not answer" in done.err or "did not answer" in done.err
     assert done.out == "" or line == "backend status"
     assert len(done.err.splitlines()) <= 2
 
 
 def test_the_status_line_says_what_is_true(shared: Cli, frozen: str) -> None:
-    assert shared("statusline", code=0, timeout=2).out == "foundry does not answer\n"
-    assert shared("statusline", "--json", code=0, timeout=3).json == {"running": True, "trouble": "does not answer"}
+    assert shared("statusline", code=0, timeout=10).out == "foundry does not answer\n"
+    assert shared("statusline", "--json", code=0, timeout=10).json == {"running": True, "trouble": "does not answer"}
 
 
 def test_doctor_names_it(shared: Cli, frozen: str) -> None:
-    done = shared("doctor", code=1, timeout=15)
+    done = shared("doctor", code=1, timeout=20)
     assert "answer" in done.out

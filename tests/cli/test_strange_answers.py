@@ -127,5 +127,5 @@ def test_a_task_of_a_newer_backend_is_listed_and_shown(run: Run) -> None:
 @pytest.mark.parametrize("words", [("list",), ("watch", ID), ("create", "fix it"), ("logs", ID, "-f")])
 def test_it_ends_in_time(cli: Cli, kind: str, words: tuple[str, ...]) -> None:
     with answering(ANSWERS[kind]) as address:
-        done = cli(*words, environ={"FOUNDRY_BACKEND": address}, timeout=8, code=6)
+        done = cli(*words, environ={"FOUNDRY_BACKEND": address}, timeout=20, code=6)
         assert len(done.err.splitlines()) <= 3
