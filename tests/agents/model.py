@@ -48,7 +48,7 @@ class Fail(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """An answer whose connection ends after its beginning, the first two times; some agents ask again until it comes."""
+    """An answer whose connection ends after its beginning, the first two times: some agents ask until it comes."""
 
     text: str
 
