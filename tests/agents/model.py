@@ -48,7 +48,7 @@ class Fail(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """An answer whose connection ends after its beginning."""
+    """An answer whose connection ends after its beginning, the first two times: some agents ask until it comes."""
 
     text: str
 
@@ -87,12 +87,14 @@ class Model:
         self._hanging = threading.Event()
         self._lock = threading.Lock()
         self._moves: Sequence[Move] = ()
+        self._cuts = 0
         self._asked = 0
 
     def does(self, *moves: Move) -> None:
         """What it does from now on, for every prompt anew."""
         with self._lock:
             self._moves = moves
+            self._cuts = 0
             self._hanging.clear()
 
     @property
@@ -129,7 +131,11 @@ class Model:
             if not asked.offers_tools:
                 # A title or a summary that the agent wants for itself.
                 return (self._moves[0] if isinstance(self._moves[0], Fail) else Say("A title")), f"t{self._asked}"
-            return self._moves[min(asked.results, len(self._moves) - 1)], f"m{self._asked}"
+            move = self._moves[min(asked.results, len(self._moves) - 1)]
+            if isinstance(move, Cut):
+                self._cuts += 1
+                move = move if self._cuts <= 2 else Say(move.text)
+            return move, f"m{self._asked}"
 
 
 @contextmanager
