@@ -17,24 +17,24 @@ import anyio
 import uvicorn
 from starlette.types import ASGIApp
 
-from backend_stub import privacy
-from backend_stub.backend import run_backend
-from backend_stub.clock import Chance
-from backend_stub.folder import Holder, OwnedFolder, StartError, owned_folder
-from backend_stub.listening import Endpoint, Reach, open_endpoint, read_token
-from backend_stub.log import keep_secret, set_up_logging
+from backend_stub.domain import privacy
+from backend_stub.domain.clock import Chance
+from backend_stub.domain.settings import SettingError, Settings, read_settings
+from backend_stub.domain.storage import StorageError, StorageUnavailableError
 from backend_stub.providers.available import make_providers
 from backend_stub.providers.demo_script import ScriptError
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.trust import Trust
 from backend_stub.server.guard import Guard
 from backend_stub.server.hub import Hub
+from backend_stub.server.listening import Endpoint, Reach, open_endpoint, read_token
+from backend_stub.server.log import keep_secret, set_up_logging
 from backend_stub.server.protocol import HEAD_LIMIT, Protocol
 from backend_stub.server.routes import make_app
 from backend_stub.server.strangers import Strangers
-from backend_stub.settings import SettingError, Settings, read_settings
-from backend_stub.storage.base import StorageError, StorageUnavailableError
+from backend_stub.storage.folder import Holder, OwnedFolder, StartError, owned_folder
 from backend_stub.storage.sqlite import open_storage
+from backend_stub.wiring import run_backend
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.variables import fingerprints

@@ -13,16 +13,11 @@ import anyio
 import anyio.to_thread
 from msgspec.structs import replace
 
-from backend_stub.clock import Chance
-from backend_stub.problems import RefusedError, conflict, wrong_values
-from backend_stub.providers.base import Provider
-from backend_stub.repository.clones import Clones
-from backend_stub.repository.files import MachineFaultError
-from backend_stub.repository.location import NotARepositoryError, find_repository, is_repo_id
-from backend_stub.repository.refs import NO_BRANCHES, Branches, known_branches
-from backend_stub.repository.trust import NotThatError, Trust
-from backend_stub.settings import Settings
-from backend_stub.storage.base import (
+from backend_stub.domain.clock import Chance
+from backend_stub.domain.problems import RefusedError, conflict, wrong_values
+from backend_stub.domain.provider import Provider
+from backend_stub.domain.settings import Settings
+from backend_stub.domain.storage import (
     BranchTakenError,
     Change,
     IdTakenError,
@@ -32,6 +27,11 @@ from backend_stub.storage.base import (
     TaskExistsError,
     TaskPrunedError,
 )
+from backend_stub.repository.clones import Clones
+from backend_stub.repository.files import MachineFaultError
+from backend_stub.repository.location import NotARepositoryError, find_repository, is_repo_id
+from backend_stub.repository.refs import NO_BRANCHES, Branches, known_branches
+from backend_stub.repository.trust import NotThatError, Trust
 from backend_stub.task.naming import check_branch, check_title, conflicting_branch
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.ids import is_id, is_task_id

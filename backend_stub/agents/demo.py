@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 
-from backend_stub.agents.base import LateWord, Turn
-from backend_stub.providers.base import AgentError, Call
+from backend_stub.domain.agent import LateWord, Turn
+from backend_stub.domain.provider import AgentError, Call
 from backend_stub.providers.demo_script import ScriptError, ScriptFile, Step, TurnScript
 from backend_stub.providers.demo_world import World
 from foundry_tui.contract.records import PermissionOption, Prompt, Question, SessionSummary, TranscriptKind
@@ -21,7 +21,7 @@ CHUNK_SECONDS = 0.06
 
 
 class DemoAgents:
-    """See `backend_stub.agents.base.AgentRuntime`."""
+    """See `backend_stub.domain.agent.AgentRuntime`."""
 
     def __init__(self, world: World, script: ScriptFile, play: Play) -> None:
         self.on_lost: Callable[[str, str], Awaitable[None]] | None = None

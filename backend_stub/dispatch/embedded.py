@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from backend_stub.clock import Chance
-from backend_stub.log import Sparing
-from backend_stub.storage.base import StaleRevisionError, StorageUnavailableError
+from backend_stub.domain.clock import Chance
+from backend_stub.domain.storage import StaleRevisionError, StorageUnavailableError
+from backend_stub.server.log import Sparing
 from backend_stub.task.actor import SupersededError, UnknownTaskError
 
 logger = logging.getLogger(__name__)

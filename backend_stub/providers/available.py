@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from backend_stub.clock import Chance
-from backend_stub.providers.base import Provider
+from backend_stub.domain.clock import Chance
+from backend_stub.domain.provider import Provider
+from backend_stub.domain.settings import SettingError, Settings
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.providers.demo_script import ScriptError, script_file
 from backend_stub.providers.local.provider import LocalProvider
 from backend_stub.providers.local.settings import LocalSettings
-from backend_stub.settings import SettingError, Settings
 
 
 def make_providers(

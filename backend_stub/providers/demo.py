@@ -10,8 +10,8 @@ import anyio
 from anyio.abc import TaskStatus
 
 from backend_stub.agents.demo import DemoAgents
-from backend_stub.clock import Chance
-from backend_stub.providers.base import Call, Existing, ProviderError, Release, SandboxMade
+from backend_stub.domain.clock import Chance
+from backend_stub.domain.provider import Call, Existing, ProviderError, Release, SandboxMade
 from backend_stub.providers.demo_script import CallScript, ScriptError, ScriptFile
 from backend_stub.providers.demo_world import World
 from backend_stub.repository.git import branches_near
@@ -20,7 +20,7 @@ from foundry_tui.contract.requests import Diff
 
 
 class DemoProvider:
-    """See `backend_stub.providers.base.Provider`; `folder` is where the world's journal and the sandboxes are kept."""
+    """See `backend_stub.domain.provider.Provider`; `folder` is where the world's journal and the sandboxes are kept."""
 
     name = "demo"
 

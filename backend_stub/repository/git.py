@@ -15,8 +15,8 @@ from pathlib import PurePath
 import anyio
 from anyio.abc import ByteReceiveStream, Process
 
-from backend_stub import privacy
-from backend_stub.providers.base import GitError
+from backend_stub.domain import privacy
+from backend_stub.domain.provider import GitError
 from backend_stub.repository.location import NotARepositoryError, find_folders
 from backend_stub.repository.refs import split_refs
 from backend_stub.task.naming import near_branches

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import anyio
 
-from backend_stub.storage.base import Event
+from backend_stub.domain.storage import Event
 from foundry_tui.contract.events import EventName, Topic, TopicKind, event_id
 
 BUFFER_BYTES = 8 * 1024 * 1024

@@ -5,8 +5,8 @@ from contextlib import aclosing
 
 import anyio.lowlevel
 
+from backend_stub.domain.storage import Event, Storage
 from backend_stub.server.hub import Hub, Subscriber, frame
-from backend_stub.storage.base import Event, Storage
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.events import (
     PING_AFTER,

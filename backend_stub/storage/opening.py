@@ -5,8 +5,8 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
+from backend_stub.domain.storage import StorageError
 from backend_stub.storage import schema
-from backend_stub.storage.base import StorageError
 
 LOCK_WAIT_MS = 2_000
 PAGE_BYTES = 2_048

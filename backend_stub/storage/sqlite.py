@@ -21,9 +21,8 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from backend_stub.clock import wall_clock
-from backend_stub.storage import reading, writing
-from backend_stub.storage.base import (
+from backend_stub.domain.clock import wall_clock
+from backend_stub.domain.storage import (
     Change,
     Event,
     Fault,
@@ -34,6 +33,7 @@ from backend_stub.storage.base import (
     StorageUnavailableError,
     TaskState,
 )
+from backend_stub.storage import reading, writing
 from backend_stub.storage.files import DatabaseFiles
 from backend_stub.storage.opening import check_writable, connect, is_damage, migrate, why_not
 from backend_stub.storage.pulse import Pulse
@@ -81,7 +81,7 @@ def _settle(outcome: _Outcome) -> None:
 
 
 class SqliteStorage:
-    """See `backend_stub.storage.base.Storage`. Open with `open_storage`, inside an event loop."""
+    """See `backend_stub.domain.storage.Storage`. Open with `open_storage`, inside an event loop."""
 
     def __init__(
         self, path: Path, connection: sqlite3.Connection, database: str, seq: int, pulse: Pulse, now: Callable[[], int]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from backend_stub.storage.base import (
+from backend_stub.domain.storage import (
     BranchTakenError,
     Change,
     Event,

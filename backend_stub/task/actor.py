@@ -8,9 +8,9 @@ from weakref import WeakValueDictionary
 
 import anyio
 
-from backend_stub.clock import Chance
-from backend_stub.storage.base import ItemKey, StaleRevisionError, Storage, StorageUnavailableError, TaskState
-from backend_stub.task.draft import MAX_LINES, Draft
+from backend_stub.domain.clock import Chance
+from backend_stub.domain.storage import ItemKey, StaleRevisionError, Storage, StorageUnavailableError, TaskState
+from backend_stub.task.task_change import MAX_LINES, Draft
 from foundry_tui.contract.status import STAGE_OF_STATUS, StageName
 
 T = TypeVar("T")

@@ -6,18 +6,18 @@ from typing import BinaryIO, TypeVar
 import anyio
 from msgspec.structs import replace
 
-from backend_stub.clock import Chance
 from backend_stub.dispatch.embedded import Lane
+from backend_stub.domain.clock import Chance
+from backend_stub.domain.problems import RefusedError, conflict, not_found, wrong_values
+from backend_stub.domain.provider import Call, CallError, Provider
+from backend_stub.domain.settings import MAX_QUEUED_PROMPTS, MAX_QUEUED_TEXT
+from backend_stub.domain.storage import IdTakenError, Storage
 from backend_stub.organization import wrong_name
-from backend_stub.problems import RefusedError, conflict, not_found, wrong_values
-from backend_stub.providers.base import Call, CallError, Provider
-from backend_stub.settings import MAX_QUEUED_PROMPTS, MAX_QUEUED_TEXT
-from backend_stub.storage.base import IdTakenError, Storage
 from backend_stub.task.actor import Actors, TaskActor, UnknownTaskError
-from backend_stub.task.draft import Draft
 from backend_stub.task.naming import check_title
 from backend_stub.task.release import Releasing, cancel_stages
 from backend_stub.task.sessions import OPEN_STATES, Sessions, forget_opening, settle_idle
+from backend_stub.task.task_change import Draft
 from foundry_tui.contract.ids import is_id
 from foundry_tui.contract.records import (
     ErrorKind,

@@ -3,9 +3,9 @@
 import logging
 
 from backend_stub.dispatch.calls import CallTimedOutError
-from backend_stub.providers.base import CallError
+from backend_stub.domain.provider import CallError
+from backend_stub.domain.storage import StaleRevisionError, StorageUnavailableError
 from backend_stub.providers.machine import is_machine_fault
-from backend_stub.storage.base import StaleRevisionError, StorageUnavailableError
 from backend_stub.task.actor import SupersededError, UnknownTaskError
 from foundry_tui.contract.records import ErrorKind, TaskError
 from foundry_tui.contract.status import StageName

@@ -4,14 +4,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from backend_stub.providers.base import Call, Provider, ProviderError
-from backend_stub.storage.base import BranchTakenError, TaskState
+from backend_stub.domain.provider import Call, Provider, ProviderError
+from backend_stub.domain.storage import BranchTakenError, TaskState
 from backend_stub.task.actor import SupersededError, TaskActor
 from backend_stub.task.branches import Branches
-from backend_stub.task.draft import Draft
+from backend_stub.task.dependencies import Means
 from backend_stub.task.failures import NO_FAILURES, task_error
-from backend_stub.task.means import Means
 from backend_stub.task.sessions import Sessions, become_ready, fail_session, fail_task
+from backend_stub.task.task_change import Draft
 from foundry_tui.contract.records import (
     HistoryKind,
     SessionStatus,

@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from backend_stub.dispatch.embedded import Lane
-from backend_stub.providers.base import Call, CallError, Release
-from backend_stub.storage.base import LeftoverRow, TaskState
+from backend_stub.domain.provider import Call, CallError, Release
+from backend_stub.domain.storage import LeftoverRow, TaskState
 from backend_stub.task.actor import SupersededError, TaskActor, UnknownTaskError
-from backend_stub.task.draft import Draft
+from backend_stub.task.dependencies import Means
 from backend_stub.task.failures import NO_FAILURES, task_error
-from backend_stub.task.means import Means
 from backend_stub.task.sessions import Sessions
+from backend_stub.task.task_change import Draft
 from foundry_tui.contract.records import ErrorKind, HistoryKind, Leftover, Repo, StageState, TaskDetail, TaskError
 from foundry_tui.contract.status import RELEASING, TaskStatus
 

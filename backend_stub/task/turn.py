@@ -7,9 +7,9 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from backend_stub.storage.base import StaleRevisionError, StorageUnavailableError
+from backend_stub.domain.storage import StaleRevisionError, StorageUnavailableError
 from backend_stub.task.actor import SupersededError, TaskActor, UnknownTaskError
-from backend_stub.task.draft import Draft
+from backend_stub.task.task_change import Draft
 from foundry_tui.contract.records import (
     Permission,
     PermissionState,
@@ -38,7 +38,7 @@ class Answers:
 
 
 class LiveTurn:
-    """See `backend_stub.agents.base.Turn`. What is told before the prompt counts as delivered waits for that."""
+    """See `backend_stub.domain.agent.Turn`. What is told before the prompt counts as delivered waits for that."""
 
     def __init__(self, actor: TaskActor, session_id: str, prompt_id: str, tasks: TaskGroup, answers: Answers) -> None:
         self._actor = actor

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from foundry_tui.contract.agents import SANDBOX_AGENT, VARIABLE
-from foundry_tui.private import make_folder
+from foundry_tui.settings.private import make_folder
 
 VERSION = "0.4.2"
 NPM_TIMEOUT = 300.0

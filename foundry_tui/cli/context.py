@@ -5,14 +5,14 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from foundry_tui import config
 from foundry_tui.cli import problems
 from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.client.connection import Target
+from foundry_tui.settings import config
 
 if TYPE_CHECKING:
+    from foundry_tui.client.blocking import Link
     from foundry_tui.contract.records import TaskDetail, TaskSummary
-    from foundry_tui.wire import Link
 
 PATCH_SECONDS = 150.0
 """How long the backend has to compare a sandbox with its base; it gives up a little earlier by itself."""
@@ -52,13 +52,13 @@ class Context:
 
         Raises `CommandError` with exit code 6 when it cannot be started.
         """
-        from foundry_tui.wire import OWN_SECONDS, Link
+        from foundry_tui.client.blocking import OWN_SECONDS, Link
 
         target, own = self.target
         if not own:
             where = self.loaded.origins.get("backend.address", "FOUNDRY_BACKEND")
             return Link(target, hint=f"{where} names it, so it is not started from here: start it there, or unset that")
-        from foundry_tui import daemon
+        from foundry_tui.process import backend as daemon
 
         try:
             running = daemon.ensure(daemon.plan(self.settings))
@@ -75,14 +75,14 @@ class Context:
         """Say on standard error which variables that are set here the running backend does not take."""
         self.link  # noqa: B018 - finds the backend
         if self._untaken:
-            from foundry_tui import daemon
             from foundry_tui.cli.output import tell
+            from foundry_tui.process import backend as daemon
 
             tell(f"foundry: {daemon.not_taken(self._untaken)}")
 
     def revive(self) -> None:
         """Start our own backend again if it is gone; what comes of it the next request tells."""
-        from foundry_tui import daemon
+        from foundry_tui.process import backend as daemon
 
         if self.target[1]:
             with suppress(daemon.DaemonError):
@@ -107,8 +107,8 @@ class Context:
 
     def on_task(self, given: str, method: str, path: str, body: object = None) -> "TaskDetail":
         """A call on a task that answers with it; raises `NoTaskError` where the backend knows none."""
+        from foundry_tui.client.blocking import RefusedError
         from foundry_tui.contract.records import TaskDetail
-        from foundry_tui.wire import RefusedError
 
         try:
             return self.link.call(method, path, TaskDetail, body=body)
@@ -119,7 +119,7 @@ class Context:
 
     def read(self, path: str, type_: type[T], given: str | None = None) -> tuple[bytes, T]:
         """The JSON of a GET as the backend wrote it, and its record; a 404 means that there is no task `given`."""
-        from foundry_tui.wire import RefusedError
+        from foundry_tui.client.blocking import RefusedError
 
         try:
             return self.link.read("GET", path, type_)
@@ -130,7 +130,7 @@ class Context:
 
     def patch(self, task_id: str, given: str) -> bytes:
         """The task's patch as git makes it; a 404 means that there is no task `given`."""
-        from foundry_tui.wire import RefusedError
+        from foundry_tui.client.blocking import RefusedError
 
         try:
             # It is made while we wait, and a large worktree takes its time.
@@ -169,6 +169,6 @@ def match(given: str, tasks: "tuple[TaskSummary, ...]") -> "TaskSummary":
 
 def task_path(task_id: str, rest: str = "") -> str:
     """The path of a task's route."""
-    from foundry_tui.wire import segment
+    from foundry_tui.client.blocking import segment
 
     return f"/v1/tasks/{segment(task_id)}{rest}"

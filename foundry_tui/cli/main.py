@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import click
 
-    from foundry_tui.wire import RefusedError
+    from foundry_tui.client.blocking import RefusedError
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
             return _say("standard output is closed, and this has something to print", "", problems.FAILED)
         if sys.argv[1:] == ["statusline"]:
             # printed by shell prompts and status bars many times a minute: not even click is loaded for it
-            from foundry_tui.cli.line import print_line
+            from foundry_tui.cli.startup.statusline import print_line
 
             print_line()
             return problems.DONE
@@ -70,13 +70,13 @@ def _forget(stream: TextIO) -> None:
 
 
 def _run() -> int:
-    from foundry_tui.config import ConfigError
+    from foundry_tui.settings.config import ConfigError
 
     try:
         if not sys.argv[1:] and "_FOUNDRY_COMPLETE" not in os.environ:
             # the app, without what commands need before its first paint
             from foundry_tui.cli.context import Context
-            from foundry_tui.cli.launch import launch
+            from foundry_tui.cli.startup.launch import launch
 
             return launch(Context({}))
         return _command()
@@ -89,8 +89,8 @@ def _run() -> int:
 def _command() -> int:
     import click
 
-    from foundry_tui.cli.commands import foundry
-    from foundry_tui.wire import RefusedError, UnreachableError
+    from foundry_tui.cli.table import foundry
+    from foundry_tui.client.blocking import RefusedError, UnreachableError
 
     try:
         result = foundry.main(prog_name="foundry", standalone_mode=False)

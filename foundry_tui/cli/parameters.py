@@ -78,7 +78,7 @@ class TaskRef(click.ParamType[str]):
         return str(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from foundry_tui.cli.completion import complete_tasks
+        from foundry_tui.cli.commands.completion import complete_tasks
 
         return complete_tasks(ctx, incomplete)
 
@@ -92,7 +92,7 @@ class AnswerOption(click.ParamType[str]):
         return str(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from foundry_tui.cli.completion import complete_answers
+        from foundry_tui.cli.commands.completion import complete_answers
 
         return complete_answers(ctx, incomplete)
 

@@ -15,8 +15,8 @@ from foundry_tui.client.api import Api, ApiProblem, Unreachable
 from foundry_tui.client.changes import Changes
 from foundry_tui.client.commands import CommandProblem, Drafts
 from foundry_tui.client.connection import Target, make_http
-from foundry_tui.client.courier import PATIENCE, Courier
 from foundry_tui.client.creations import AskedSession, CreationState
+from foundry_tui.client.delivery import PATIENCE, Courier
 from foundry_tui.client.outbox import KeptCommand, Outbox
 from foundry_tui.client.statistics import Diagnostics
 from foundry_tui.client.store import Store, wall_ms

@@ -19,7 +19,7 @@ from foundry_tui.client.creations import AskedSession, Creation
 from foundry_tui.contract import codec
 from foundry_tui.contract.records import Prompt
 from foundry_tui.contract.requests import CreateTask
-from foundry_tui.private import make_folder, open_file
+from foundry_tui.settings.private import make_folder, open_file
 
 if sys.platform != "win32":
     import fcntl

@@ -11,12 +11,12 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from foundry_tui.client.asked import Asked
 from foundry_tui.client.changes import Changes, Dirt
 from foundry_tui.client.creations import Creation, CreationState, session_of, task_of
 from foundry_tui.client.edits import merge_prompts
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.list_replica import FOR_EVER, TasksReplica
+from foundry_tui.client.pending_changes import Asked
 from foundry_tui.client.replica import Life, Replica, only
 from foundry_tui.client.replicas import LogReplica, One, SessionReplica, TaskReplica
 from foundry_tui.client.statistics import Counter, RefreshReason

@@ -10,14 +10,14 @@ from textual.keys import REPLACED_KEYS, key_to_character
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 
-from foundry_tui import actions
-from foundry_tui.action import Action
-from foundry_tui.context import Context
+from foundry_tui.actions import table as actions
+from foundry_tui.actions.context import Context
+from foundry_tui.actions.model import Action
 from foundry_tui.view.keys import key_label
 from foundry_tui.widgets.bars import ActionBar
 
 if TYPE_CHECKING:
-    from foundry_tui.app import FoundryApp
+    from foundry_tui.app.app import FoundryApp
     from foundry_tui.client.changes import Changes
 
 ResultT = TypeVar("ResultT")
@@ -52,7 +52,7 @@ class FoundryScreen(ClosedOnce[ResultT]):
     @property
     def foundry(self) -> "FoundryApp":
         """The app, by its own type."""
-        from foundry_tui.app import FoundryApp
+        from foundry_tui.app.app import FoundryApp
 
         app = self.app
         assert isinstance(app, FoundryApp)

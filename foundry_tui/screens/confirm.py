@@ -7,8 +7,8 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Static
 
-from foundry_tui.actions import bindings
-from foundry_tui.context import CONFIRM
+from foundry_tui.actions.context import CONFIRM
+from foundry_tui.actions.table import bindings
 from foundry_tui.screens.base import FoundryDialog
 
 

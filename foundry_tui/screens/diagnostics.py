@@ -9,8 +9,8 @@ from textual.content import Content
 from textual.coordinate import Coordinate
 from textual.widgets import DataTable, Static
 
-from foundry_tui.actions import bindings
-from foundry_tui.context import DIAGNOSTICS
+from foundry_tui.actions.context import DIAGNOSTICS
+from foundry_tui.actions.table import bindings
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.scrolling import Box, ScrollActions, Scrolled
 from foundry_tui.view.report import TOPIC_COLUMNS, head_lines, log_lines, topic_row

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from textual.app import SuspendNotSupported
 from textual.screen import Screen
 
-from foundry_tui.editors import editor_command, is_windowed
+from foundry_tui.process.editors import editor_command, is_windowed
 
 T = TypeVar("T")
 

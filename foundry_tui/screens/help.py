@@ -7,9 +7,9 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from foundry_tui.action import Action
-from foundry_tui.actions import bindings
-from foundry_tui.context import HELP, TASKS, Context
+from foundry_tui.actions.context import HELP, TASKS, Context
+from foundry_tui.actions.model import Action
+from foundry_tui.actions.table import bindings
 from foundry_tui.screens.base import FoundryDialog
 from foundry_tui.screens.scrolling import Box, ScrollActions, Scrolled
 from foundry_tui.view.glyphs import Glyphs

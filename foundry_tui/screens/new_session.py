@@ -7,8 +7,8 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 from textual_autocomplete import DropdownItem, TargetState
 
-from foundry_tui.actions import bindings
-from foundry_tui.context import NEW_SESSION
+from foundry_tui.actions.context import NEW_SESSION
+from foundry_tui.actions.table import bindings
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.base import FoundryDialog

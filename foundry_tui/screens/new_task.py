@@ -12,9 +12,9 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, Static, TextArea
 from textual_autocomplete import DropdownItem, TargetState
 
-from foundry_tui.actions import bindings
+from foundry_tui.actions.context import NEW_TASK
+from foundry_tui.actions.table import bindings
 from foundry_tui.client.creations import CreationState
-from foundry_tui.context import NEW_TASK
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.base import FoundryDialog, breakpoint_of

@@ -5,8 +5,8 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
-from foundry_tui.actions import bindings
-from foundry_tui.context import RENAME
+from foundry_tui.actions.context import RENAME
+from foundry_tui.actions.table import bindings
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.screens.base import FoundryDialog
 from foundry_tui.view.labels import title_of

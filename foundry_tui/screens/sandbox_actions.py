@@ -3,7 +3,7 @@
 from functools import partial
 
 from foundry_tui.contract.records import Sandbox, TaskDetail, TaskSummary
-from foundry_tui.editors import editor_command, is_windowed
+from foundry_tui.process.editors import editor_command, is_windowed
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.editor import EditorFailed, lend_terminal, open_folder
 

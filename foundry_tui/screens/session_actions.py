@@ -4,7 +4,7 @@ from textual import on
 
 from foundry_tui.contract.records import SessionSummary, TaskSummary
 from foundry_tui.contract.requests import CreateTask
-from foundry_tui.screens.ahead import AheadScreen
+from foundry_tui.screens.prerender import AheadScreen
 from foundry_tui.widgets.permission import PermissionRequest
 from foundry_tui.widgets.session_tabs import SessionTabs
 from foundry_tui.widgets.transcript import Transcript

@@ -9,22 +9,22 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.timer import Timer
 
-from foundry_tui import actions
-from foundry_tui.actions import bindings
+from foundry_tui.actions import table as actions
+from foundry_tui.actions.context import TASK, Context, failed_in_turn
+from foundry_tui.actions.rules import why_no_writing
+from foundry_tui.actions.table import bindings
 from foundry_tui.client.creations import CreationState
 from foundry_tui.client.freshness import Freshness
-from foundry_tui.context import TASK, Context, failed_in_turn
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import PromptState, SessionStatus, SessionSummary, TaskDetail, TaskSummary
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
-from foundry_tui.screens.away import AwayScreen, freshness_of
 from foundry_tui.screens.base import breakpoint_of
+from foundry_tui.screens.offline_banner import AwayScreen, freshness_of
 from foundry_tui.screens.sandbox_actions import SandboxActions
 from foundry_tui.screens.scrolling import ScrollActions, Scrolled
 from foundry_tui.screens.session_actions import SessionActions
 from foundry_tui.screens.task_holds import Holds, Unsent
 from foundry_tui.screens.task_panes import PANES, PaneActions, TaskPanes
-from foundry_tui.task_conditions import why_no_writing
 from foundry_tui.view.clock import FRAMES_A_SECOND, LastHeard
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.labels import creation_word

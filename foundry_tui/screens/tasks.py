@@ -9,11 +9,11 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.timer import Timer
 
-from foundry_tui.actions import bindings
+from foundry_tui.actions.context import TASKS, Context
+from foundry_tui.actions.table import bindings
 from foundry_tui.client.freshness import FreshnessState
-from foundry_tui.context import TASKS, Context
 from foundry_tui.contract.events import Topic, TopicKind
-from foundry_tui.screens.away import AwayScreen
+from foundry_tui.screens.offline_banner import AwayScreen
 from foundry_tui.view.clock import LastHeard
 from foundry_tui.view.filter import load, remark
 from foundry_tui.view.groups import Group, Grouping, Sorting
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from textual.widgets import Input
 
     from foundry_tui.client.changes import Changes
-    from foundry_tui.widgets.face import Face
+    from foundry_tui.widgets.empty_state import Face
     from foundry_tui.widgets.filter_row import FilterRow
     from foundry_tui.widgets.peek import Peek
 
@@ -225,7 +225,7 @@ class TasksScreen(AwayScreen[object]):
         if not empty:
             return
         if self._face is None:
-            from foundry_tui.widgets.face import Face
+            from foundry_tui.widgets.empty_state import Face
 
             self._face = Face(id="face")
             self.query_one("#body").mount(self._face, after=self._list)

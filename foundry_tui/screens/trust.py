@@ -9,14 +9,14 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from foundry_tui.app.task_actions import QUIET_SECONDS
 from foundry_tui.contract.records import Repo
 from foundry_tui.contract.requests import CreateTask, RepoSetup
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.confirm import ConfirmScreen
-from foundry_tui.task_actions import QUIET_SECONDS
 
 if TYPE_CHECKING:
-    from foundry_tui.app import FoundryApp
+    from foundry_tui.app.app import FoundryApp
 
 SIMULATED = "demo"
 """The provider that runs nothing of a repository."""

@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
-from foundry_tui.action import Action
+from foundry_tui.actions.model import Action
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import Glyphs

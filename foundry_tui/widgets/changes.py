@@ -13,8 +13,8 @@ from textual.strip import Strip
 from foundry_tui.contract.records import FileDiff
 from foundry_tui.view.diffs import DiffLine, DiffMark, patch_lines
 from foundry_tui.widgets.lines import Lines
+from foundry_tui.widgets.styles import tone
 from foundry_tui.widgets.text_lines import spread, strip_of
-from foundry_tui.widgets.tones import tone
 
 _STATUS_WORDS = {"A": "added", "M": "changed", "D": "deleted", "R": "renamed", "T": "other type", "?": "untracked"}
 CUT_NOTE = "… cut here; whole it is in: foundry diff ID | less"

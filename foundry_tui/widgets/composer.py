@@ -4,8 +4,8 @@ from textual import events
 from textual.message import Message
 from textual.widgets import TextArea
 
-from foundry_tui.actions import bindings
-from foundry_tui.context import COMPOSER
+from foundry_tui.actions.context import COMPOSER
+from foundry_tui.actions.table import bindings
 from foundry_tui.contract.records import SessionStatus
 
 

@@ -12,8 +12,8 @@ from foundry_tui.contract.records import TaskSummary
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.details import Fact, facts
 from foundry_tui.widgets.drawn import Drawn
+from foundry_tui.widgets.styles import tone
 from foundry_tui.widgets.text_lines import strip_of, wrapped
-from foundry_tui.widgets.tones import tone
 
 _LABEL = 13
 """Cells of the label column."""

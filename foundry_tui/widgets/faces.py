@@ -13,8 +13,8 @@ from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.stepper import Failure
 from foundry_tui.view.task_faces import Face
 from foundry_tui.widgets.drawn import Drawn
+from foundry_tui.widgets.styles import tone
 from foundry_tui.widgets.text_lines import strip_of, wrapped
-from foundry_tui.widgets.tones import tone
 
 Keys = Sequence[tuple[str, str]]
 """Keys and what they do, for the last line of a face or a card."""

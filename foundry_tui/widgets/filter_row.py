@@ -4,8 +4,8 @@ from textual.app import ComposeResult
 from textual.containers import Grid
 from textual.widgets import Input, Static
 
-from foundry_tui.actions import bindings
-from foundry_tui.context import FILTER
+from foundry_tui.actions.context import FILTER
+from foundry_tui.actions.table import bindings
 
 
 class FilterInput(Input):

@@ -8,8 +8,8 @@ from textual.strip import Strip
 from foundry_tui.contract.records import HistoryEvent
 from foundry_tui.view.history import day_of, details, mood, sentence
 from foundry_tui.widgets.lines import Lines
+from foundry_tui.widgets.styles import tone
 from foundry_tui.widgets.text_lines import strip_of
-from foundry_tui.widgets.tones import tone
 
 
 class HistoryView(Lines):

@@ -17,8 +17,8 @@ from textual.strip import Strip
 from foundry_tui.contract.records import Permission, PermissionOption
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.widgets.drawn import Drawn
+from foundry_tui.widgets.styles import tone
 from foundry_tui.widgets.text_lines import joined, segments_of, spread, strip_of, wrapped
-from foundry_tui.widgets.tones import tone
 from foundry_tui.widgets.transcript_strips import Drawer, palette_of
 
 DIGITS = 9

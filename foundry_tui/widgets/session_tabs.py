@@ -15,8 +15,8 @@ from foundry_tui.view.glyphs import UNKNOWN, glyph_set
 from foundry_tui.view.labels import SESSION_WORDS
 from foundry_tui.view.wording import Wording
 from foundry_tui.widgets.drawn import Drawn
+from foundry_tui.widgets.styles import tone
 from foundry_tui.widgets.text_lines import strip_of
-from foundry_tui.widgets.tones import tone
 
 _WORDS = Wording({**SESSION_WORDS, SessionStatus.READY: ""})
 """A session that is ready needs no word."""

@@ -9,8 +9,8 @@ from foundry_tui.contract.records import LogLine
 from foundry_tui.view.line_index import LineIndex
 from foundry_tui.view.stepper import LOG_NAMES
 from foundry_tui.widgets.lines import Lines
+from foundry_tui.widgets.styles import tone
 from foundry_tui.widgets.text_lines import strip_of, wrapped
-from foundry_tui.widgets.tones import tone
 
 _HEAD = 19
 """Cells before the text: time and stage."""

@@ -10,8 +10,8 @@ from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import UNKNOWN, glyph_set
 from foundry_tui.view.stepper import Step, StepState, spent_text
 from foundry_tui.widgets.drawn import Drawn
+from foundry_tui.widgets.styles import tone
 from foundry_tui.widgets.text_lines import strip_of, wrapped
-from foundry_tui.widgets.tones import tone
 
 ROOM_FOR_DETAIL = 64
 """Cells from which a step and what it does stand on one line."""

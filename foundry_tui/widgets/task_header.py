@@ -7,9 +7,9 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import Input
 
-from foundry_tui.actions import bindings
+from foundry_tui.actions.context import TITLE
+from foundry_tui.actions.table import bindings
 from foundry_tui.client.freshness import Freshness, FreshnessState
-from foundry_tui.context import TITLE
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.view.ages import age
@@ -25,8 +25,8 @@ from foundry_tui.view.labels import (
     title_of,
 )
 from foundry_tui.widgets.drawn import Drawn
+from foundry_tui.widgets.styles import tone
 from foundry_tui.widgets.text_lines import joined, spread, strip_of
-from foundry_tui.widgets.tones import tone
 
 NARROW = 90
 """Cells below which the facts take two lines."""

@@ -23,8 +23,8 @@ from foundry_tui.view.diffs import DiffLine, DiffMark, counts, edit_lines
 from foundry_tui.view.glyphs import UNKNOWN
 from foundry_tui.view.questions import Asked, paths_of, text_of
 from foundry_tui.view.transcript import Body, Entry, Standing, blocks
+from foundry_tui.widgets.styles import tone
 from foundry_tui.widgets.text_lines import segments_of, visible
-from foundry_tui.widgets.tones import tone
 
 FOLDED_OUTPUT = 4
 """Lines of a tool's output, and of a thought, that are shown while entries are folded."""

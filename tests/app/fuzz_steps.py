@@ -10,7 +10,7 @@ from textual.geometry import Size
 from textual.keys import REPLACED_KEYS, key_to_character
 from textual.widgets import TextArea
 
-from foundry_tui.actions import ACTIONS
+from foundry_tui.actions.table import ACTIONS
 from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.view.order import TaskOrder

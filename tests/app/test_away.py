@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 from textual.widgets import Input
 
-from foundry_tui.app import FoundryApp, Options
+from foundry_tui.app.app import FoundryApp, Options
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, Topic, TopicKind

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from foundry_tui.contract.records import Sandbox
 from foundry_tui.contract.status import TaskStatus
-from foundry_tui.editors import editor_command, is_windowed, why_no_editor
+from foundry_tui.process.editors import editor_command, is_windowed, why_no_editor
 from foundry_tui.screens.editor import EditorFailed, open_folder
 from tests.app.factories import NOW
 from tests.app.harness import Stage, stage

@@ -11,11 +11,8 @@ from textual.command import CommandPalette
 from textual.events import AppBlur
 from textual.widgets import DataTable, OptionList, Static
 
-from foundry_tui import actions, themes
-from foundry_tui.app import FoundryApp, Options
-from foundry_tui.client.freshness import Freshness, FreshnessState
-from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency, RefreshReason, TopicDiagnostics
-from foundry_tui.context import (
+from foundry_tui.actions import table as actions
+from foundry_tui.actions.context import (
     APP,
     COMPOSER,
     CONFIRM,
@@ -30,6 +27,10 @@ from foundry_tui.context import (
     TITLE,
     Context,
 )
+from foundry_tui.app import themes
+from foundry_tui.app.app import FoundryApp, Options
+from foundry_tui.client.freshness import Freshness, FreshnessState
+from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency, RefreshReason, TopicDiagnostics
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.confirm import ConfirmScreen
@@ -401,7 +402,7 @@ async def test_problems_of_commands_are_told() -> None:
 
 
 def test_the_first_screen_imports_no_network_and_no_other_screen() -> None:
-    script = "import sys, foundry_tui.app; print('\\n'.join(sys.modules))"
+    script = "import sys, foundry_tui.app.app; print('\\n'.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     for module in (
@@ -415,4 +416,4 @@ def test_the_first_screen_imports_no_network_and_no_other_screen() -> None:
     ):
         assert module not in loaded, module
     ours = {name for name in loaded if name.startswith("foundry_tui.screens.")}
-    assert ours == {"foundry_tui.screens.away", "foundry_tui.screens.base", "foundry_tui.screens.tasks"}
+    assert ours == {"foundry_tui.screens.offline_banner", "foundry_tui.screens.base", "foundry_tui.screens.tasks"}

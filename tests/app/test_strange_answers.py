@@ -3,8 +3,8 @@
 import anyio
 import pytest
 
-from foundry_tui.app import FoundryApp, Options
-from foundry_tui.cli.early import EarlySnapshot
+from foundry_tui.app.app import FoundryApp, Options
+from foundry_tui.cli.startup.prefetch import EarlySnapshot
 from foundry_tui.client.connection import Target
 from foundry_tui.client.creations import CreationState
 from foundry_tui.client.foundry import Foundry

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from textual.strip import Strip
 from textual.widgets import Input
 
-from foundry_tui import task_actions
+from foundry_tui.app import task_actions
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind

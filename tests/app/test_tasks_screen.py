@@ -3,7 +3,7 @@
 import pytest
 from textual.widgets import Input
 
-from foundry_tui.app import Options
+from foundry_tui.app.app import Options
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.problems import Problem
@@ -12,7 +12,7 @@ from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.groups import Heading
 from foundry_tui.widgets.bars import ActionBar, TopBar
-from foundry_tui.widgets.face import Face
+from foundry_tui.widgets.empty_state import Face
 from foundry_tui.widgets.peek import Peek
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, SECOND, make_detail, make_task, task_id

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.widgets import Static
 
-from foundry_tui.app import Options
+from foundry_tui.app.app import Options
 from foundry_tui.contract.requests import RepoSetup, SetupFile
 from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.trust import TrustScreen

@@ -9,8 +9,8 @@ from textual.events import AppBlur, AppFocus, MouseDown
 from textual.screen import Screen
 from textual.widgets._toast import Toast
 
-from foundry_tui import actions
-from foundry_tui.app import FoundryApp
+from foundry_tui.actions import table as actions
+from foundry_tui.app.app import FoundryApp
 from foundry_tui.client.changes import Changes
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.statistics import Diagnostics

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import anyio
 
-from backend_stub.backend import Backend, run_backend
-from backend_stub.clock import Chance, wall_clock
-from backend_stub.providers.base import Provider
+from backend_stub.domain.clock import Chance, wall_clock
+from backend_stub.domain.provider import Provider
+from backend_stub.domain.settings import DEFAULT_TIMEOUT_MS, Settings
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.providers.demo_script import ScriptError, ScriptFile
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.trust import Trust
-from backend_stub.settings import DEFAULT_TIMEOUT_MS, Settings
 from backend_stub.storage.sqlite import open_storage
+from backend_stub.wiring import Backend, run_backend
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.requests import CreateTask

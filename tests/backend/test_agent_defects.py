@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
-from backend_stub.agents.base import Turn
 from backend_stub.agents.demo import DemoAgents
-from backend_stub.backend import Backend
-from backend_stub.providers.base import AgentError, Call, Release
+from backend_stub.domain.agent import Turn
+from backend_stub.domain.provider import AgentError, Call, Release
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.task.sessions import ATTACHING
+from backend_stub.wiring import Backend
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import (

@@ -4,9 +4,9 @@ import anyio
 import pytest
 from msgspec import structs
 
-from backend_stub.providers.base import Call, Existing, Release, SandboxMade
+from backend_stub.domain.provider import Call, Existing, Release, SandboxMade
+from backend_stub.domain.storage import Change
 from backend_stub.providers.demo import DemoProvider
-from backend_stub.storage.base import Change
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import ErrorKind, HistoryKind

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from backend_stub.clock import Chance
 from backend_stub.dispatch.embedded import MOST_BESIDE, Lane
+from backend_stub.domain.clock import Chance
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ import anyio
 import pytest
 from msgspec import structs
 
-from backend_stub.storage.base import (
+from backend_stub.domain.storage import (
     Change,
     Event,
     Private,

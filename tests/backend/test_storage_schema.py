@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from backend_stub.domain.storage import Change, with_list
 from backend_stub.storage import schema
-from backend_stub.storage.base import Change, with_list
 from backend_stub.storage.sqlite import FILE_NAME, open_storage
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.events import TASKS, Topic, TopicKind

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from foundry_tui.cli.sse import Event
-from foundry_tui.cli.stream import Feed
+from foundry_tui.cli.follow.sse import Event
+from foundry_tui.cli.follow.stream import Feed
+from foundry_tui.client.blocking import Link
 from foundry_tui.client.connection import Target
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import TASKS, EventName
@@ -18,7 +19,6 @@ from foundry_tui.contract.status import STAGES
 from foundry_tui.view.glyphs import UNICODE, progress_bar
 from foundry_tui.view.labels import STEPS
 from foundry_tui.view.stepper import STEP_NAMES
-from foundry_tui.wire import Link
 from tests.bench.backend import running_backend, set_pace
 from tests.bench.figure import Figure, against_floor
 from tests.bench.first_content import foundry, homeless

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from textual.app import App, ComposeResult
 from textual.widgets import DataTable, Static
 
-from foundry_tui.app import FoundryApp, Options
+from foundry_tui.app.app import FoundryApp, Options
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName
 from foundry_tui.contract.records import TaskSummary

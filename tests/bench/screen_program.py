@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 import foundry_tui
-from foundry_tui.app import FoundryApp, Options
+from foundry_tui.app.app import FoundryApp, Options
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.contract.status import TaskStatus
 from tests.app.harness import FakeCommands

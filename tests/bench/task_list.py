@@ -5,7 +5,7 @@ import statistics
 import sys
 import time
 
-from foundry_tui.cli.terminal import FRAMES_A_SECOND
+from foundry_tui.cli.startup.terminal import FRAMES_A_SECOND
 from foundry_tui.view.filter import load
 from foundry_tui.view.order import TaskOrder
 from tests.app.worlds import many

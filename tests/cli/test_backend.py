@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from backend_stub.log import LOG_BYTES
-from foundry_tui.daemon import wait_for_exit
+from backend_stub.server.log import LOG_BYTES
+from foundry_tui.process.backend import wait_for_exit
 from tests.cli.terminal import terminal
 from tests.cli.world import FOUNDRY, Cli, serve, until
 

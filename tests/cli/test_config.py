@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from foundry_tui import config
-from foundry_tui.config import ConfigError
 from foundry_tui.contract.agents import AgentCommand, configured_agents
+from foundry_tui.settings import config
+from foundry_tui.settings.config import ConfigError
 
 
 def env(folder: Path, **more: str) -> dict[str, str]:

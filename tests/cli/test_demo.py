@@ -12,11 +12,11 @@ import msgspec
 import pytest
 
 from backend_stub.providers.demo_script import Script
-from foundry_tui import demo_story
 from foundry_tui.client.connection import Target
-from foundry_tui.daemon import listener, wait_for_exit
-from foundry_tui.demo_line import Line
-from foundry_tui.demo_world import World
+from foundry_tui.demo import story as demo_story
+from foundry_tui.demo.proxy import Line
+from foundry_tui.demo.world import World
+from foundry_tui.process.backend import listener, wait_for_exit
 from tests.cli.terminal import terminal
 from tests.cli.world import Cli
 

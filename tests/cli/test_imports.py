@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from foundry_tui.cli.commands import COMMANDS
+from foundry_tui.cli.table import COMMANDS
 from tests.cli.world import Cli
 
 HEAVY = ("textual", "rich", "httpx", "asyncio", "anyio", "starlette", "uvicorn", "keyring")
@@ -63,8 +63,8 @@ def test_help_loads_no_command(shared: Cli) -> None:
         [
             sys.executable,
             "-c",
-            "import sys\nfrom foundry_tui.cli import commands\n"
-            "commands.foundry.main(['--help'], standalone_mode=False)\n"
+            "import sys\nfrom foundry_tui.cli import table\n"
+            "table.foundry.main(['--help'], standalone_mode=False)\n"
             "print(*sorted(sys.modules))",
         ],
         env=shared.environ,
@@ -73,4 +73,4 @@ def test_help_loads_no_command(shared: Cli) -> None:
         check=True,
         timeout=60,
     ).stdout.splitlines()[-1]
-    assert not {f"foundry_tui.cli.{row.module}" for row in COMMANDS.values()} & set(names.split())
+    assert not {f"foundry_tui.cli.commands.{row.module}" for row in COMMANDS.values()} & set(names.split())

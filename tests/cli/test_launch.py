@@ -8,15 +8,15 @@ from typing import cast
 
 import pytest
 
-from foundry_tui import config
-from foundry_tui.cli.app import kept_for
-from foundry_tui.cli.early import EarlySnapshot
-from foundry_tui.cli.late import LateClient
+from foundry_tui.cli.startup.app import kept_for
+from foundry_tui.cli.startup.lazy_client import LateClient
+from foundry_tui.cli.startup.prefetch import EarlySnapshot
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.client.connection import Target
 from foundry_tui.client.foundry import Foundry
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, Topic, TopicKind
+from foundry_tui.settings import config
 from tests.cli.world import Cli
 
 pytestmark = pytest.mark.anyio
@@ -117,7 +117,11 @@ async def test_without_a_backend_there_is_no_early_snapshot(address: str) -> Non
 
 def test_nothing_of_the_network_is_loaded_before_the_first_picture() -> None:
     names = subprocess.run(
-        [sys.executable, "-c", "import foundry_tui.cli.launch, foundry_tui.cli.app, sys; print(*sys.modules)"],
+        [
+            sys.executable,
+            "-c",
+            "import sys, foundry_tui.cli.startup.launch, foundry_tui.cli.startup.app\nprint(*sys.modules)",
+        ],
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from foundry_tui.daemon import wait_for_exit
+from foundry_tui.process.backend import wait_for_exit
 from tests.cli.terminal import Terminal, own_terminal, terminal
 from tests.cli.world import Cli
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from foundry_tui.cli import output
+from foundry_tui.cli.commands.tasks import short_ids
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.repositories import repository_of
-from foundry_tui.cli.tasks import short_ids
 from foundry_tui.cli.units import launchd_plist, systemd_unit
 
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import trustme
 
-from foundry_tui.cli.early import EarlySnapshot
+from foundry_tui.cli.startup.prefetch import EarlySnapshot
 from foundry_tui.client.connection import Target
 from foundry_tui.client.foundry import Foundry
 from foundry_tui.client.freshness import FreshnessState

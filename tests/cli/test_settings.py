@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from foundry_tui.cli.commands import COMMANDS
-from foundry_tui.config import KEYS
+from foundry_tui.cli.table import COMMANDS
+from foundry_tui.settings.config import KEYS
 from tests.cli.world import FOUNDRY, Cli
 
 

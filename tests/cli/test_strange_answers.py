@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from foundry_tui import daemon, wire
-from foundry_tui.cli import line, main
+from foundry_tui.cli import main
+from foundry_tui.cli.startup import statusline as line
+from foundry_tui.client import blocking as wire
+from foundry_tui.process import backend as daemon
 from tests.backend.git_world import make_repository
 from tests.cli.strange import ANSWERS, TASK, answer, answering
 from tests.cli.world import Cli

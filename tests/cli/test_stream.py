@@ -1,6 +1,6 @@
 """Server-sent events as bytes."""
 
-from foundry_tui.cli.sse import parse
+from foundry_tui.cli.follow.sse import parse
 from foundry_tui.contract.events import TASKS, EventName
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from foundry_tui.cli.follow.waiting import Verdict
 from foundry_tui.cli.problems import DONE, FAILED, TASK_ERROR
-from foundry_tui.cli.verdict import Verdict
 from foundry_tui.contract.records import HistoryEvent, HistoryKind
 from foundry_tui.contract.status import StageName, TaskStatus
 from tests.app.factories import make_detail

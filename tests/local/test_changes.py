@@ -5,7 +5,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from backend_stub.providers.base import Release
+from backend_stub.domain.provider import Release
 from backend_stub.providers.local import LocalProvider, changes, comparison
 from foundry_tui.contract.records import FileDiff, TaskDetail
 from tests.local.world import LIMIT, World, git

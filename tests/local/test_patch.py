@@ -217,7 +217,7 @@ async def test_a_file_that_became_a_link_and_one_with_conflicts(git_world: World
 
 
 async def test_the_patch_of_an_archived_task_is_kept_whole(git_world: World) -> None:
-    from backend_stub.providers.base import Release
+    from backend_stub.domain.provider import Release
 
     base = git(git_world.repository, "rev-parse", "HEAD").strip()
     async with git_world.provider() as provider:

@@ -3,8 +3,8 @@
 import pytest
 
 from backend_stub.agents.sandbox_agent.policy import Policy
+from backend_stub.domain.settings import DEFAULT_TIMEOUT_MS, SettingError, read_settings
 from backend_stub.providers.local import LocalSettings
-from backend_stub.settings import DEFAULT_TIMEOUT_MS, SettingError, read_settings
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:

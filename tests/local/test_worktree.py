@@ -8,7 +8,7 @@ import anyio
 import msgspec
 import pytest
 
-from backend_stub.providers.base import GitError, ProviderError, Release
+from backend_stub.domain.provider import GitError, ProviderError, Release
 from backend_stub.providers.local.record import Made, Record, Records
 from foundry_tui.contract.records import Repo, TaskDetail
 from tests.local.world import World, git

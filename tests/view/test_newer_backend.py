@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from foundry_tui.cli.verdict import Verdict
+from foundry_tui.cli.follow.waiting import Verdict
 from foundry_tui.contract import codec
 from foundry_tui.contract.records import (
     ErrorKind,

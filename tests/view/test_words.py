@@ -2,9 +2,9 @@
 
 import pytest
 
+from foundry_tui.app.notifications import terminal_notification, toasts
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.contract.status import TaskStatus
-from foundry_tui.notices import terminal_notification, toasts
 from foundry_tui.view.ages import age, running_time
 from foundry_tui.view.glyphs import ASCII, UNICODE
 from foundry_tui.view.keys import key_label

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from backend_stub import privacy
+from backend_stub.domain import privacy
 from backend_stub.providers.machine import is_machine_fault
 
 MARK = "FOUNDRY_SANDBOX_ID"

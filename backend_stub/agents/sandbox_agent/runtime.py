@@ -10,7 +10,6 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from backend_stub.agents.base import LateWord, Turn
 from backend_stub.agents.sandbox_agent import launcher, processes, server
 from backend_stub.agents.sandbox_agent.link import Link
 from backend_stub.agents.sandbox_agent.policy import Policy
@@ -19,7 +18,8 @@ from backend_stub.agents.sandbox_agent.session import Session, UntakenError
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SessionState, StateFolder
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.agents.sandbox_agent.updates import Item
-from backend_stub.providers.base import AgentError, Call
+from backend_stub.domain.agent import LateWord, Turn
+from backend_stub.domain.provider import AgentError, Call
 from backend_stub.providers.machine import is_machine_fault
 from foundry_tui.contract.agents import SANDBOX_AGENT, AgentCommand, find_sandbox_agent
 from foundry_tui.contract.records import Prompt, SessionStatus, SessionSummary, TranscriptKind

@@ -1,0 +1,72 @@
+"""What an agent runtime promises: agents inside sandboxes, sessions with them, and their turns."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from foundry_tui.contract.records import Prompt, Question, SessionSummary, TranscriptKind
+
+if TYPE_CHECKING:
+    from backend_stub.domain.provider import Call
+
+
+class Turn(Protocol):
+    """Where a turn is told. Everything told under the same key is the same item or request, also after a restart."""
+
+    async def say(self, key: str, kind: TranscriptKind, body: str | dict[str, Any]) -> None:
+        """Add the transcript item of this key, or replace its body. Cheap: growth is gathered for 50 ms."""
+        ...
+
+    async def ask(self, key: str, question: Question) -> str | None:
+        """Ask a person and wait; the option_id chosen, or None when the request was cancelled."""
+        ...
+
+
+@dataclass(frozen=True)
+class LateWord:
+    """A transcript item that an agent told outside of a turn, whole; the same `item_id` again replaces its body."""
+
+    item_id: str
+    kind: TranscriptKind
+    body: str | dict[str, Any]
+
+
+class AgentRuntime(Protocol):
+    """Installs, starts and talks to agents. Idempotent by task id, session_id and prompt_id.
+
+    Calls raise `backend_stub.domain.provider.CallError` (mostly `AgentError`) and may be cancelled at any await.
+    """
+
+    on_lost: Callable[[str, str], Awaitable[None]] | None
+    """Told (task_id, reason) when the agent of a ready task died by itself, outside of any call."""
+
+    on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None
+    """Told (task_id, session_id, items) what an agent says outside of any turn; returns once it is kept."""
+
+    async def ensure_agent(self, call: "Call") -> None:
+        """Install and start the agent runtime in the task's sandbox."""
+        ...
+
+    async def create_session(self, call: "Call", session: SessionSummary) -> None:
+        """Open the session, or find it."""
+        ...
+
+    async def attach(self, call: "Call") -> None:
+        """After a restart of the backend: find the running agent of a ready task again, or start it anew."""
+        ...
+
+    async def deliver(self, call: "Call", prompt: Prompt, turn: Turn) -> None:
+        """Hand the prompt over; returns once the agent has it. A prompt that it has is not handed over again."""
+        ...
+
+    async def follow(self, call: "Call", prompt: Prompt, turn: Turn) -> None:
+        """Tell the turn of a delivered prompt until it ends; returns at its end, also if that was before a restart."""
+        ...
+
+    async def stop(self, call: "Call", session_id: str) -> None:
+        """Tell the agent to end the turn that runs in this session; nothing running is success."""
+        ...
+
+    async def close_session(self, call: "Call", session_id: str) -> None:
+        """The session was closed; nothing open is success."""
+        ...

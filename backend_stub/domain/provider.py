@@ -1,0 +1,154 @@
+"""What a provider of sandboxes promises, what it is given, and how it fails."""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from anyio import TASK_STATUS_IGNORED
+from anyio.abc import TaskStatus
+
+from backend_stub.domain.agent import AgentRuntime
+from foundry_tui.contract.records import ErrorKind, Repo, Sandbox, TaskDetail
+from foundry_tui.contract.requests import Diff
+
+
+class CallError(Exception):
+    """A call to a provider or an agent failed; the message is what a person can act on."""
+
+    kind = ErrorKind.PROVIDER
+
+    def __init__(self, message: str, *, retryable: bool = True) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retryable = retryable
+
+
+class ProviderError(CallError):
+    """The sandbox could not be made, found, released or destroyed."""
+
+
+class AgentError(CallError):
+    """The agent could not be installed, started or reached, or its turn failed."""
+
+    kind = ErrorKind.AGENT
+
+
+class GitError(CallError):
+    """git refused."""
+
+    kind = ErrorKind.GIT
+
+
+@dataclass(frozen=True)
+class Call:
+    """What every call is given: the task as it stands, its repository, and where to tell what happens.
+
+    `log` keeps a line on the task's stage log; `detail` says in a few words what is being done now. Both return
+    at once and may be called from the event loop only. `trust`: whoever made the task trusts the set-up that it gets.
+    """
+
+    task: TaskDetail
+    repo: Repo
+    log: Callable[[str], None]
+    detail: Callable[[str], None]
+    trust: bool = False
+
+
+@dataclass(frozen=True)
+class Release:
+    """How a task is archived or killed. `force`: the person knows what would be lost."""
+
+    force: bool = False
+    delete_branch: bool = False
+
+
+@dataclass(frozen=True)
+class SandboxMade:
+    """The outcome of `create_sandbox`; `resumed` says that it was there already and was adopted.
+
+    `notice` is what a person should know of it, empty for nothing; `repo` the repository as it is known by now, None
+    for as it was.
+    """
+
+    sandbox: Sandbox
+    resumed: bool = False
+    notice: str = ""
+    repo: Repo | None = None
+
+
+Existing = Callable[[Sequence[str]], Awaitable[Collection[str]]]
+"""Tells the branches of a repository that may be in the way of these names, without asking for all that it has."""
+
+
+class Provider(Protocol):
+    """Makes and removes sandboxes. Every call is idempotent by task id and may be cancelled at any await.
+
+    Calls raise `CallError` (or a subclass); anything else counts as a defect of the provider.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def agents(self) -> AgentRuntime:
+        """Who talks to the agents in this provider's sandboxes."""
+        ...
+
+    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        """What the provider has to do beside its calls, while the backend runs; it is started before any call."""
+        ...
+
+    def state(self) -> str:
+        """`ready`, or why it cannot be used and what to do about it."""
+        ...
+
+    def default_agent(self) -> str:
+        """The agent of a task that names none."""
+        ...
+
+    async def ensure_name(self, call: Call) -> Existing:
+        """Who tells the branches that a new one has to differ from, local and remote, as far as can be told now."""
+        ...
+
+    async def create_sandbox(self, call: Call) -> SandboxMade:
+        """Make the task's sandbox, or find, adopt or complete the one that is there."""
+        ...
+
+    async def find_branch(self, call: Call) -> str | None:
+        """The branch that the sandbox of a ready task is on now, None where that cannot be said.
+
+        Raises `CallError` when there is no sandbox to work in, with what happened and what to do.
+        """
+        ...
+
+    async def restore_sandbox(self, call: Call) -> bool:
+        """Make the sandbox of a task that was ready again if somebody removed it; whether that was done."""
+        ...
+
+    async def release_sandbox(self, call: Call, how: Release) -> None:
+        """Archive: let go of what costs; nothing to release is success."""
+        ...
+
+    async def destroy_sandbox(self, call: Call, how: Release) -> None:
+        """Kill: remove what was made for the task; nothing to destroy is success."""
+        ...
+
+    def would_lose(self, task: TaskDetail, *, delete_branch: bool) -> Sequence[str]:
+        """What archive or kill would lose, with the branch or without, from what is known: called on a request's way,
+        so it starts nothing.
+        """
+        ...
+
+    def diff(self, task: TaskDetail) -> Diff | None:
+        """The task's changes as last computed (starting a fresh computation behind), or None if it has none."""
+        ...
+
+    async def write_patch(self, call: Call, into: BinaryIO) -> bool:
+        """Write the task's changes as they are now, whole, as a patch that `git apply` takes; False when there are none
+        to be told of, since there is no sandbox. `into` is a file with a descriptor.
+        """
+        ...
+
+    def forget(self, task_id: str) -> None:
+        """The task was pruned: let go of what was kept of it for reading, behind the call."""
+        ...

@@ -1,0 +1,22 @@
+"""What every workflow of a task works with."""
+
+from dataclasses import dataclass
+
+from backend_stub.dispatch.calls import Calls
+from backend_stub.domain.clock import Chance
+from backend_stub.domain.provider import Provider
+from backend_stub.domain.settings import Settings
+from backend_stub.domain.storage import Storage
+from backend_stub.task.actor import Actors
+
+
+@dataclass(frozen=True)
+class Means:
+    """`providers` by name; `calls` runs what is asked of them."""
+
+    storage: Storage
+    actors: Actors
+    calls: Calls
+    providers: dict[str, Provider]
+    settings: Settings
+    chance: Chance

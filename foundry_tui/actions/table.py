@@ -1,0 +1,507 @@
+"""The one table of actions: keys, footer, palette and `?` are all derived from it.
+
+An action's id is the name of the method that does it: `action_<id>` on the field in which one writes, on the screen,
+or on the app. Its keys are bindings with that id, so that the configuration can give it others.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from textual.binding import Binding, BindingType
+
+from foundry_tui.actions.context import (
+    APP,
+    COMPOSER,
+    CONFIRM,
+    DIAGNOSTICS,
+    FILTER,
+    HELP,
+    NEW_SESSION,
+    NEW_TASK,
+    RENAME,
+    TASK,
+    TASKS,
+    TITLE,
+    Context,
+    failed_in_turn,
+    has_ended,
+    has_failed,
+    is_any,
+    is_ended,
+    is_living,
+    is_refused,
+    needs_list,
+    needs_one_real,
+    needs_real,
+    needs_task,
+    needs_waiting,
+    why_no_release,
+    why_no_resend,
+    why_no_retry,
+    why_no_way_back,
+)
+from foundry_tui.actions.model import Action
+from foundry_tui.actions.rules import (
+    offers,
+    option_name,
+    why_no_answer,
+    why_no_closing,
+    why_no_folder,
+    why_no_new_session,
+    why_no_other_session,
+    why_no_path,
+    why_no_stop,
+    why_no_writing,
+)
+
+
+def find(action_id: str) -> Action:
+    """The action of this id; raises `KeyError` when there is none."""
+    return _BY_ID[action_id]
+
+
+def on_screen(screen: str) -> Iterator[Action]:
+    """The actions that a screen (or a field) has of its own, in the table's order."""
+    return (action for action in ACTIONS if screen in action.screens)
+
+
+def bindings(screen: str) -> list[BindingType]:
+    """The key bindings of a screen (or a field, or `APP`), each with its action's id for `App.set_keymap`."""
+    return [
+        Binding(
+            action.keys,
+            f"app.act('{action.id}')",
+            action.label,
+            tooltip=action.help,
+            id=action.id,
+            priority=action.priority,
+        )
+        for action in on_screen(screen)
+        if action.keys
+    ]
+
+
+def keys_of(action: Action, keymap: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys of an action after the configuration's changes (action id → keys, comma between)."""
+    keys = keymap.get(action.id, action.keys)
+    return tuple(key.strip() for key in keys.split(",") if key.strip())
+
+
+def live(context: Context, *, dialog: bool = False) -> list[Action]:
+    """The actions that apply now: the field's, the screen's, then the app's; in a dialog only those with priority."""
+    app = (action for action in on_screen(APP) if action.priority or not dialog)
+    places = (on_screen(context.field), on_screen(context.screen), app)
+    return [action.named(context) for place in places for action in place if action.applies(context)]
+
+
+def with_key(context: Context, key: str, keymap: Mapping[str, str]) -> Action | None:
+    """The action that this key of the screen, or of the app, belongs to, whether it applies now or not."""
+    for place in (context.screen, APP):
+        for action in on_screen(place):
+            if key in keys_of(action, keymap):
+                return action
+    return None
+
+
+_T = frozenset({TASKS})
+_TT = frozenset({TASKS, TASK})
+_A = frozenset({APP})
+
+_TASKS_SCREEN: Sequence[Action] = (
+    Action("open", "enter", "open", "Open the highlighted task.", "Tasks", _T, why_not=needs_task, footer=2),
+    Action("cursor_up", "up,k", "up", "One task up.", "Move", _T, palette=False),
+    Action("cursor_down", "down,j", "down", "One task down.", "Move", _T, palette=False),
+    Action("page_up", "pageup,ctrl+b", "page up", "One screen up.", "Move", _T, palette=False),
+    Action("page_down", "pagedown,ctrl+f", "page down", "One screen down.", "Move", _T, palette=False),
+    Action("cursor_top", "home,less_than_sign", "top", "The first task.", "Move", _T, palette=False),
+    Action("cursor_bottom", "end,G,greater_than_sign", "bottom", "The last task.", "Move", _T, palette=False),
+    Action(
+        "previous_group",
+        "left_square_bracket",
+        "previous group",
+        "The first task of the group above.",
+        "Move",
+        _T,
+        palette=False,
+    ),
+    Action(
+        "next_group",
+        "right_square_bracket",
+        "next group",
+        "The first task of the group below.",
+        "Move",
+        _T,
+        palette=False,
+    ),
+    Action(
+        "next_waiting",
+        "tab",
+        "next ask",
+        "Jump to the next task that waits for a person.",
+        "Move",
+        _T,
+        why_not=needs_waiting,
+        footer=6,
+    ),
+    Action(
+        "previous_waiting",
+        "shift+tab",
+        "previous ask",
+        "Jump back to the task before that waits for a person.",
+        "Move",
+        _T,
+        why_not=needs_waiting,
+    ),
+    Action(
+        "filter",
+        "slash",
+        "filter",
+        "Filter as you type: words, status:failed, repo:x, agent:x, branch:x, id:x, !not.",
+        "View",
+        _T,
+        footer=4,
+    ),
+    Action(
+        "peek",
+        "space",
+        "peek",
+        "Show the highlighted task beside the list.",
+        "View",
+        _T,
+        why_not=needs_task,
+        applies=lambda context: not context.selecting,
+        footer=5,
+    ),
+    Action(
+        "mark",
+        "space",
+        "mark",
+        "Mark the highlighted task, or not any more, and go to the next.",
+        "Selection",
+        _T,
+        why_not=needs_task,
+        applies=lambda context: context.selecting,
+        footer=5,
+    ),
+    Action(
+        "select",
+        "v",
+        "select",
+        "Mark the highlighted task, or not any more; what acts on tasks then acts on all marked ones that are shown.",
+        "Selection",
+        _T,
+        why_not=needs_list,
+        footer=11,
+    ),
+    Action("mark_all", "ctrl+a", "mark all", "Mark every task as filtered now.", "Selection", _T, why_not=needs_list),
+    Action("group", "g", "group", "Group by state or by repository.", "View", _T, footer=12),
+    Action("sort", "s", "sort", "Sort within groups: newest, last changed, title, repository.", "View", _T, footer=13),
+)
+
+_K = frozenset({TASK})
+_N = frozenset({NEW_TASK})
+_S = frozenset({NEW_SESSION})
+_C = frozenset({CONFIRM})
+
+_TASK_SCREEN: Sequence[Action] = (
+    Action("write", "i,enter", "write", "Write to the agent.", "Session", _K, why_not=why_no_writing, footer=2),
+    Action("stop", "s", "stop", "Stop the agent's running turn.", "Session", _K, why_not=why_no_stop, footer=4),
+    *(
+        Action(
+            f"answer_{place}",
+            str(place),
+            f"answer {place}",
+            f"Answer the agent's question with option {place}.",
+            "Session",
+            _K,
+            why_not=why_no_answer(place),
+            applies=offers(place),
+            footer=1 if place <= 4 else 0,
+            label_of=option_name(place),
+        )
+        for place in range(1, 10)
+    ),
+    Action("question_down", "ctrl+d", "more of it", "Further down in the question.", "Session", _K, applies=offers(0)),
+    Action("question_up", "ctrl+u", "less of it", "Further up in the question.", "Session", _K, applies=offers(0)),
+    Action(
+        "new_session",
+        "t",
+        "new session",
+        "Open another session, with a name and an agent of your choice.",
+        "Session",
+        _K,
+        why_not=why_no_new_session,
+    ),
+    Action("close_session", "w", "close session", "Close this session.", "Session", _K, why_not=why_no_closing),
+    Action(
+        "previous_session",
+        "left_square_bracket",
+        "session before",
+        "The session before this one.",
+        "Session",
+        _K,
+        why_not=why_no_other_session,
+    ),
+    Action(
+        "next_session",
+        "right_square_bracket",
+        "next session",
+        "The session behind this one.",
+        "Session",
+        _K,
+        why_not=why_no_other_session,
+    ),
+    Action("fold", "o", "unfold", "Show thoughts, output and diffs whole, or folded.", "View", _K, footer=14),
+    Action("show_history", "h", "history", "Every event of the task, or back.", "View", _K, footer=10),
+    Action("show_log", "l", "log", "What the provider printed, stage by stage, or back.", "View", _K, footer=11),
+    Action("show_changes", "c", "changes", "The files that the task changed, or back.", "View", _K, footer=12),
+    Action("show_details", "d", "details", "Branch, path, ids and times, or back.", "View", _K, footer=13),
+    Action("rename", "f2", "rename", "Give the task another title.", "Tasks", _TT, why_not=needs_one_real),
+    Action(
+        "open_sandbox",
+        "E",
+        "open in editor",
+        "Open the sandbox's folder in $EDITOR.",
+        "Tasks",
+        _K,
+        why_not=why_no_folder,
+    ),
+    Action("copy_path", "p", "copy path", "Copy the sandbox's path.", "Tasks", _K, why_not=why_no_path),
+)
+
+_DIAG = frozenset({DIAGNOSTICS})
+_R = frozenset({TASK, HELP, DIAGNOSTICS})
+
+_READING: Sequence[Action] = (
+    Action("line_up", "up,k", "up", "One line up.", "Move", _R, palette=False),
+    Action("line_down", "down,j", "down", "One line down.", "Move", _R, palette=False),
+    Action("screen_up", "pageup,ctrl+b", "page up", "One screen up.", "Move", _R, palette=False),
+    Action("screen_down", "pagedown,ctrl+f,space", "page down", "One screen down.", "Move", _R, palette=False),
+    Action("to_start", "home,g,less_than_sign", "top", "To the beginning.", "Move", _R, palette=False),
+    Action("to_end", "end,G,greater_than_sign", "bottom", "To the end, and follow it.", "Move", _R, palette=False),
+    Action("columns_left", "left", "left", "The columns to the left of those shown.", "Move", _DIAG, palette=False),
+    Action("columns_right", "right", "right", "The columns to the right of those shown.", "Move", _DIAG, palette=False),
+)
+
+_W = frozenset({COMPOSER})
+
+_FIELDS: Sequence[Action] = (
+    Action("send", "enter,ctrl+enter,ctrl+s", "send", "Send what is written to the agent.", "Writing", _W, footer=1),
+    Action("newline", "ctrl+j,shift+enter,alt+enter", "new line", "Begin a new line.", "Writing", _W, footer=1),
+    Action("earlier_prompt", "ctrl+up", "earlier prompt", "The prompt sent before, to send again.", "Writing", _W),
+    Action(
+        "later_prompt", "ctrl+down", "later prompt", "The prompt sent after, and back to what is new.", "Writing", _W
+    ),
+    Action(
+        "keep_filter",
+        "enter",
+        "to the list",
+        "Keep the filter and go to the list.",
+        "Writing",
+        frozenset({FILTER}),
+        footer=1,
+    ),
+    Action("save_title", "enter,ctrl+s", "save", "Give the task this title.", "Writing", frozenset({TITLE}), footer=1),
+)
+
+_DIALOGS: Sequence[Action] = (
+    Action("create", "ctrl+s,ctrl+enter", "create", "Create the task.", "New task", _N, footer=1),
+    Action("line_break", "ctrl+j", "new line", "Begin a new line, as enter does.", "New task", _N, palette=False),
+    Action("open_editor", "ctrl+e", "editor", "Write the prompt in $EDITOR.", "New task", _N, footer=3, priority=True),
+    Action("toggle_options", "ctrl+o", "options", "Title, branch, agent, provider.", "New task", _N, footer=4),
+    Action("toggle_another", "ctrl+t", "another", "Stay open to create another.", "New task", _N, footer=5),
+    Action(
+        "open_session",
+        "enter,ctrl+s,ctrl+enter",
+        "open",
+        "Open the session; what is left empty is as it says.",
+        "New session",
+        _S,
+        footer=1,
+    ),
+    Action("close_dialog", "escape", "close", "Close and keep what was written.", "Dialog", _N | _S, footer=2),
+    Action("keep_title", "escape", "cancel", "Leave the title as it is.", "Dialog", frozenset({RENAME}), footer=2),
+    Action("confirm", "y", "yes", "Do it.", "Question", _C, footer=1),
+    Action("decline", "n,escape", "no", "Do nothing.", "Question", _C, footer=2),
+    Action("other_answer", "left,right", "other", "Go to the other answer.", "Question", _C, palette=False),
+)
+
+_SHARED: Sequence[Action] = (
+    Action(
+        "retry",
+        "r",
+        "retry",
+        "Go on from the stage that failed, or be ready again after a failed turn.",
+        "Tasks",
+        _TT,
+        why_not=why_no_retry,
+        footer=7,
+        of=has_failed,
+    ),
+    Action(
+        "resend",
+        "R",
+        "send again",
+        "Send the prompt whose turn failed again.",
+        "Tasks",
+        _TT,
+        why_not=why_no_resend,
+        footer=7,
+        of=failed_in_turn,
+    ),
+    Action(
+        "archive",
+        "a",
+        "archive",
+        "Release the sandbox and keep the task for reading; can be undone for a few seconds.",
+        "Tasks",
+        _TT,
+        why_not=why_no_release,
+        of=is_living,
+        footer=8,
+    ),
+    Action(
+        "undo",
+        "u",
+        "undo",
+        "Take back the archiving that was just asked for.",
+        "Tasks",
+        _TT,
+        why_not=lambda context: None if context.undoable else "there is nothing to undo",
+        applies=lambda context: context.undoable,
+        footer=1,
+    ),
+    Action(
+        "kill",
+        "x",
+        "kill",
+        "Stop the task and destroy its sandbox; asks first.",
+        "Tasks",
+        _TT,
+        why_not=why_no_release,
+        applies=lambda context: not is_refused(context) and not is_ended(context),
+        of=is_living,
+        footer=9,
+    ),
+    Action(
+        "prune",
+        "x",
+        "remove",
+        "Remove the archived or killed task for good; asks first.",
+        "Tasks",
+        _TT,
+        why_not=needs_real,
+        applies=lambda context: not is_refused(context) and is_ended(context),
+        of=has_ended,
+        footer=9,
+    ),
+    Action(
+        "discard", "x", "discard", "Discard the creation that was refused.", "Tasks", _TT, applies=is_refused, footer=9
+    ),
+    Action(
+        "edit_again",
+        "e",
+        "edit & create",
+        "Open the new-task dialog filled in from this task.",
+        "Tasks",
+        _TT,
+        why_not=needs_task,
+    ),
+    Action("toggle_unread", "m", "unread", "Mark as unread, or as read.", "Tasks", _TT, why_not=needs_real, of=is_any),
+    Action(
+        "copy_branch",
+        "y",
+        "copy branch",
+        "Copy the branch name.",
+        "Tasks",
+        _TT,
+        why_not=lambda context: None if context.task and context.task.branch else "it has no branch yet",
+    ),
+    Action("copy_id", "Y", "copy id", "Copy the task's id.", "Tasks", _TT, why_not=needs_task),
+)
+
+_HELP: Sequence[Action] = (
+    Action(
+        "close",
+        "escape,q,question_mark,f1",
+        "close",
+        "Close this page.",
+        "App",
+        frozenset({HELP}),
+        footer=1,
+        palette=False,
+    ),
+)
+
+_EVERYWHERE: Sequence[Action] = (
+    Action("new_task", "n", "new task", "Hand a new task to an agent.", "Tasks", _A, footer=3),
+    Action(
+        "back",
+        "escape",
+        "back",
+        "Out of whatever is open: the filter, the selection, the peek, the screen.",
+        "App",
+        _A,
+        why_not=why_no_way_back,
+        applies=lambda context: why_no_way_back(context) is None,
+        footer=1,
+        palette=False,
+    ),
+    Action(
+        "command_palette",
+        "ctrl+p,colon",
+        "palette",
+        "Every action and every task, by a few letters.",
+        "App",
+        _A,
+        footer=21,
+        palette=False,
+    ),
+    Action("leave", "q", "leave", "Out of the screen; from the list, out of Foundry.", "App", _A, palette=False),
+    Action(
+        "show_help",
+        "question_mark,f1",
+        "keys",
+        "The keys of this screen.",
+        "App",
+        _A,
+        applies=lambda context: context.screen not in ("", HELP),
+        footer=20,
+        priority=True,
+    ),
+    Action("reconnect", "ctrl+r", "reconnect", "Connect to the backend again at once.", "App", _A),
+    Action(
+        "start_backend",
+        "B",
+        "start backend",
+        "Start the backend again, if it is ours and has ended.",
+        "App",
+        _A,
+        why_not=lambda context: context.why_no_start,
+    ),
+    Action("diagnostics", "f12", "diagnostics", "Connections, freshness and counts.", "App", _A),
+    Action("toggle_theme", "T", "light/dark", "Change between the light and the dark theme.", "App", _A),
+    Action(
+        "toggle_notifications",
+        "",
+        "notifications",
+        "Turn notifications of tasks that are not in view on or off.",
+        "App",
+        _A,
+    ),
+    Action("suspend_process", "ctrl+z", "suspend", "Back to the shell; there, fg comes back here.", "App", _A),
+    Action("quit", "ctrl+q", "quit", "Leave Foundry.", "App", _A, footer=23, priority=True),
+)
+
+ACTIONS: tuple[Action, ...] = (
+    *_FIELDS,
+    *_TASKS_SCREEN,
+    *_TASK_SCREEN,
+    *_READING,
+    *_DIALOGS,
+    *_SHARED,
+    *_HELP,
+    *_EVERYWHERE,
+)
+"""Every action there is; rows of one screen stand together."""
+
+_BY_ID: dict[str, Action] = {action.id: action for action in ACTIONS}

@@ -1,0 +1,131 @@
+"""What the command palette finds: every action that applies here, every task, every theme."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, cast
+
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+from textual.fuzzy import Matcher
+
+from foundry_tui.contract.records import TaskSummary
+from foundry_tui.screens.base import ClosedOnce
+from foundry_tui.view.cells import plain
+from foundry_tui.view.filter import Term, entry_of, matching, parse
+from foundry_tui.view.groups import Grouping, Sorting, sort_key
+from foundry_tui.view.keys import key_label
+from foundry_tui.view.labels import STATUS_WORDS, title_of
+
+if TYPE_CHECKING:
+    from foundry_tui.app.app import FoundryApp
+
+TASKS_FOUND = 30
+"""Tasks that one search brings at most; more letters bring the others."""
+LOOKED_AT_AT_ONCE = 500
+"""Tasks of which a search looks at all at once, between which it may have found enough."""
+TASKS_OFFERED = 5
+"""Tasks offered before anything is typed: those that come first in the list."""
+
+
+class Palette(CommandPalette, ClosedOnce[None]):
+    """Textual's, which moves by pages through its list also where that has no room to have lines."""
+
+    def _action_command_list(self, action: str) -> None:
+        if self.query_one(CommandList).scrollable_content_region:
+            super()._action_command_list(action)
+
+
+class Everything(Provider):
+    """One provider, so that what is offered before anything is typed has an order: actions, tasks, themes."""
+
+    @property
+    def foundry(self) -> "FoundryApp":
+        """The app, by its own type."""
+        from foundry_tui.app.app import FoundryApp
+
+        app = self.app
+        assert isinstance(app, FoundryApp)
+        return app
+
+    async def discover(self) -> Hits:
+        for name, told, run in self._actions():
+            yield DiscoveryHit(Content(name), run, help=told)
+        tasks = self.foundry.store.tasks.values()
+        first = sorted(tasks, key=lambda task: sort_key(task, Grouping.STATE, Sorting.NEWEST))
+        for task in first[:TASKS_OFFERED]:
+            run_it = partial(self.foundry.open_task, task.task_id)
+            yield DiscoveryHit(Content(_label(task)), run_it, help=self._told(task))
+        for name, choose in self._themes():
+            if "foundry" in name:
+                yield DiscoveryHit(name, choose)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for name, told, run in self._actions():
+            score = max(matcher.match(name), matcher.match(told) * 0.8)
+            if score > 0:
+                yield Hit(score, _highlighted(matcher, name), run, text=name, help=told)
+        for task in self._found(query):
+            label = _label(task)
+            score = matcher.match(label)
+            # A task found by its branch, its prompt or its id stands behind those found by their title.
+            shown = _highlighted(matcher, label) if score > 0 else Content(label)
+            run_it = partial(self.foundry.open_task, task.task_id)
+            yield Hit(max(score, 0.3), shown, run_it, text=label, help=self._told(task))
+        for name, choose in self._themes():
+            if (score := matcher.match(name)) > 0:
+                yield Hit(score, _highlighted(matcher, name), choose, text=name)
+
+    def _actions(self) -> list[tuple[str, str, Callable[[], object]]]:
+        """Name, help and what to run, for each action of the screen below; one that cannot be done says why."""
+        app = self.foundry
+        context = app.context_of(self.screen)
+        rows: list[tuple[str, str, Callable[[], object]]] = []
+        for action in app.actions_of(self.screen):
+            if not action.palette:
+                continue
+            keys = app.keys_of(action)
+            name = action.label.capitalize()
+            if keys:
+                name += f"  {key_label(keys[0], ascii_only=app.options.ascii)}"
+            why = action.why_not(context)
+            told = action.help if why is None else f"Not now: {why}."
+            rows.append((name, told, partial(app.action_act, action.id)))
+        return rows
+
+    def _found(self, query: str) -> Iterator[TaskSummary]:
+        """Tasks that the filter of the list would show, `TASKS_FOUND` at most."""
+        return islice(self._matching(parse(query)), TASKS_FOUND)
+
+    def _matching(self, terms: Sequence[Term]) -> Iterator[TaskSummary]:
+        """Those tasks, some at once, which is much sooner than one by one and need not look at all of them."""
+        tasks = list(self.foundry.store.tasks.values()) if terms else []
+        for start in range(0, len(tasks), LOOKED_AT_AT_ONCE):
+            some = tasks[start : start + LOOKED_AT_AT_ONCE]
+            found = matching(terms, {task.task_id: entry_of(task) for task in some})
+            yield from (task for task in some if task.task_id in found)
+
+    def _told(self, task: TaskSummary) -> str:
+        parts = (STATUS_WORDS[task.status], task.repo_label, task.branch or "")
+        told = f" {self.foundry.glyphs.separator} ".join(plain(part) for part in parts if part)
+        # Textual looks for markup in a string, and takes a content as it stands.
+        return cast("str", Content(told))
+
+    def _themes(self) -> list[tuple[str, Callable[[], None]]]:
+        foundry = self.foundry
+        return [(f"Theme: {name}", partial(foundry.choose_theme, name)) for name in sorted(foundry.available_themes)]
+
+
+def _label(task: TaskSummary) -> str:
+    return plain(title_of(task))[:80]
+
+
+def _highlighted(matcher: Matcher, text: str) -> Content:
+    """The text with its letters that were found standing out; none of it is markup, as Textual would have it."""
+    content = Content(text)
+    _, found = matcher.fuzzy_search.match(matcher.query, text)
+    for place in found:
+        if not text[place].isspace():
+            content = content.stylize(matcher.match_style, place, place + 1)
+    return content

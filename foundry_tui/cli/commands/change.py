@@ -1,0 +1,304 @@
+"""Commands that change a task: prompt, answer, retry, archive, kill, rename, prune."""
+
+import click
+from msgspec.structs import replace
+
+from foundry_tui.cli import problems
+from foundry_tui.cli.context import Context, task_path
+from foundry_tui.cli.diffs import known_changes
+from foundry_tui.cli.follow.words import standing
+from foundry_tui.cli.output import is_terminal, may_ask, printable, say, say_json, say_row, tell
+from foundry_tui.cli.parameters import AnswerOption, json_option, pass_context, task_argument
+from foundry_tui.cli.problems import CommandError, NoTaskError
+from foundry_tui.cli.prompts import prompt_text
+from foundry_tui.cli.questions import open_questions
+from foundry_tui.client.blocking import RefusedError, segment
+from foundry_tui.contract import codec
+from foundry_tui.contract.ids import uuid7
+from foundry_tui.contract.records import Permission, Prompt, SessionStatus, TaskDetail
+from foundry_tui.contract.requests import AnswerPermission, CreatePrompt, Diff, PatchTask, ReleaseTask, RetryTask
+from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
+from foundry_tui.view.questions import WORDS, option_of
+
+
+@click.command()
+@task_argument
+@click.argument("text", required=False)
+@click.option("-F", "--file", metavar="FILE", help="Take the text from a file; - is standard input.")
+@click.option("--session", metavar="SESSION", help="Session to say it in; the task's first open one if absent.")
+@json_option
+@click.pass_context
+@pass_context
+def prompt(
+    context: Context,
+    ctx: click.Context,
+    task: str,
+    text: str | None,
+    file: str | None,
+    session: str | None,
+    as_json: bool,
+) -> None:
+    """Say something to a task's agent. It is kept at once, and delivered when the agent is ready for it.
+
+    Prints the prompt's id.
+
+    \b
+    Examples:
+      foundry prompt 0193a2b4 "now add a test"
+      git log -1 | foundry prompt fix/login-redirect -F -
+    """
+    said = prompt_text(ctx, text, file)
+    session_id = session or _open_session(context.task(task), task)
+    body = CreatePrompt(prompt_id=uuid7(), text=said)
+    try:
+        kept = context.link.call("POST", f"/v1/sessions/{segment(session_id)}/prompts", Prompt, body=body)
+    except RefusedError as error:
+        if error.problem.status == 404:
+            raise CommandError(f"no session {session_id!r}", hint=_see(task)) from None
+        raise
+    if as_json:
+        say_json(kept)
+    else:
+        say(kept.prompt_id)
+
+
+def _open_session(task: TaskDetail, given: str) -> str:
+    for session in task.sessions:
+        if session.status is not SessionStatus.CLOSED:
+            return session.session_id
+    raise CommandError(f"the task {given} has no open session (it is {standing(task.status)})", hint=_see(given))
+
+
+def _see(given: str) -> str:
+    return f"see: foundry show {given}"
+
+
+@click.command()
+@task_argument
+@click.argument("option", metavar="allow|always|deny|OPTION_ID", type=AnswerOption())
+@click.option("--permission", metavar="ID", help="Which request is meant; the oldest open one if absent.")
+@json_option
+@pass_context
+def answer(context: Context, task: str, option: str, permission: str | None, as_json: bool) -> None:
+    """Answer a task's agent, which asks for permission: allow, always or deny, or one of its options by its id.
+
+    The words go by what an option does, whatever the agent calls it. `foundry show` prints the question whole, and
+    which options there are. What the agent does not ask, or no longer asks, is refused (exit 1). In a pipe:
+    permission_id, state and answer, tab-separated.
+
+    \b
+    Examples:
+      foundry answer 0193a2b4 allow
+      foundry show 0193a2b4 | grep ^question
+    """
+    open_requests = open_questions(context.task(task))
+    asked = next((each for each in open_requests if permission in (None, each.permission_id)), None)
+    if asked is None:
+        raise CommandError(f"the task {task} does not ask {'that' if permission else 'anything'} now", hint=_see(task))
+    chosen = option_of(asked, option)
+    if chosen is None:
+        known = ", ".join(f"{each.option_id} ({each.kind.replace('_', ' ')})" for each in asked.options)
+        why = f"has no option that means {option}" if option in WORDS else f"has no option {option!r}"
+        raise CommandError(f"{asked.title!r} {why}", hint=f"there is: {known}")
+    path = f"/v1/permissions/{segment(asked.permission_id)}"
+    answered = context.link.call("POST", path, Permission, body=AnswerPermission(option_id=chosen.option_id))
+    if as_json:
+        say_json(answered)
+    elif is_terminal():
+        say(f"{printable(asked.title)} · {printable(chosen.name)}")
+    else:
+        say_row((answered.permission_id, answered.state, answered.answer))
+
+
+@click.command()
+@task_argument
+@click.option("--resend", is_flag=True, help="Send the prompt whose turn failed again.")
+@json_option
+@pass_context
+def retry(context: Context, task: str, resend: bool, as_json: bool) -> None:
+    """Go on with a task in error, from the stage that failed.
+
+    After a failed turn the task is made ready, and its prompt is sent again with --resend only.
+
+    \b
+    Examples:
+      foundry retry 0193a2b4 && foundry watch 0193a2b4 --for running
+      foundry retry 0193a2b4 --resend
+    """
+    task_id = context.task_id(task)
+    context.tell_untaken()
+    error = context.on_task(task, "GET", task_path(task_id)).error
+    _command(context, task, task_id, "/retry", RetryTask(resend=resend) if resend else None)
+    if error is not None and error.stage is not None:
+        tell(f"it goes on from its stage {error.stage}; what was done before stays")
+    elif resend:
+        tell("the prompt whose turn failed is sent again")
+    else:
+        tell(f"it becomes ready again; what failed is not sent again: say it with foundry prompt {task}")
+    _say_task(context, task, task_id, as_json=as_json)
+
+
+force_option = click.option("--force", is_flag=True, help="Go ahead although work would be lost; nothing is asked.")
+yes_option = click.option(
+    "--yes", "-y", is_flag=True, help="Do not ask, on a terminal. What would lose work is refused, as in a pipe."
+)
+branch_option = click.option("--delete-branch", is_flag=True, help="Delete the task's branch too.")
+
+
+@click.command()
+@task_argument
+@force_option
+@yes_option
+@branch_option
+@json_option
+@pass_context
+def archive(context: Context, task: str, force: bool, yes: bool, delete_branch: bool, as_json: bool) -> None:
+    """Release a task's sandbox, and keep the task for reading.
+
+    Refused while uncommitted files or unpushed commits would be lost (exit 1), unless --force. On a terminal it asks
+    then.
+
+    \b
+    Examples:
+      foundry archive 0193a2b4
+    """
+    request = ReleaseTask(force=force, delete_branch=delete_branch)
+    _release(context, task, "archive", request, asks=may_ask() and not yes, as_json=as_json)
+
+
+@click.command()
+@task_argument
+@force_option
+@yes_option
+@branch_option
+@json_option
+@pass_context
+def kill(context: Context, task: str, force: bool, yes: bool, delete_branch: bool, as_json: bool) -> None:
+    """Stop a task at once and destroy its sandbox; the task is kept for reading until it is pruned.
+
+    Refused while uncommitted files or unpushed commits would be lost (exit 1), unless --force. On a terminal it asks
+    then, and before it cuts off what is being done.
+
+    \b
+    Examples:
+      foundry kill 0193a2b4 --force
+    """
+    request = ReleaseTask(force=force, delete_branch=delete_branch)
+    _release(context, task, "kill", request, asks=may_ask() and not yes, as_json=as_json)
+
+
+def _release(context: Context, task: str, how: str, request: ReleaseTask, *, asks: bool, as_json: bool) -> None:
+    detail = context.task(task)
+    task_id = detail.task_id
+    if how == "kill" and asks and not request.force and detail.status in PROVISIONING | {TaskStatus.RUNNING}:
+        doing = "the agent is at work" if detail.status is TaskStatus.RUNNING else "it is being prepared"
+        _ask(f"Kill {printable(detail.title or task)!r}: {doing}, and its sandbox is destroyed?")
+    try:
+        if not request.force and detail.status not in ENDED | RELEASING:
+            # What was written a moment ago is to be asked about too.
+            known = codec.decode(known_changes(context, detail, task), Diff)
+            if how == "kill" and asks and known.commits == 0 and not request.delete_branch:
+                # It could still get one meanwhile: then the backend refuses.
+                question = f"Its branch {printable(detail.branch or '')} has no commit of its own. Delete it too?"
+                request = replace(request, delete_branch=click.confirm(question, err=True))
+        _command(context, task, task_id, f"/{how}", request)
+    except RefusedError as error:
+        lost = error.problem.would_lose
+        if error.problem.status != 409 or not lost:
+            raise
+        listed = "\n".join(f"  {printable(what)}" for what in lost)
+        if not asks:
+            raise CommandError(
+                f"to {how} the task {task} would lose:\n{listed}", hint=f"lose it with: foundry {how} {task} --force"
+            ) from None
+        tell(f"To {how} the task {task} would lose:\n{listed}")
+        _ask("Lose it?")
+        forced = ReleaseTask(force=True, delete_branch=request.delete_branch)
+        _command(context, task, task_id, f"/{how}", forced)
+    _say_task(context, task, task_id, as_json=as_json)
+
+
+def _ask(question: str) -> None:
+    """Ask the person; raises `CommandError` unless the answer is yes."""
+    if not click.confirm(question, err=True):
+        raise CommandError("nothing was done") from None
+
+
+@click.command()
+@task_argument
+@click.argument("title")
+@json_option
+@pass_context
+def rename(context: Context, task: str, title: str, as_json: bool) -> None:
+    """Give a task another title. Its branch stays as it is.
+
+    \b
+    Examples:
+      foundry rename 0193a2b4 "Login redirect"
+    """
+    if not title.strip():
+        raise click.UsageError("the title is empty")
+    task_id = context.task_id(task)
+    detail = context.on_task(task, "PATCH", task_path(task_id), PatchTask(title=title))
+    _say(detail, as_json=as_json)
+
+
+@click.command()
+@task_argument
+@click.option("--yes", "-y", "--force", "yes", is_flag=True, help="Do not ask, on a terminal.")
+@json_option
+@pass_context
+def prune(context: Context, task: str, yes: bool, as_json: bool) -> None:
+    """Forget an archived or killed task. One that is neither is refused (exit 1).
+
+    Its history, log and transcript are gone then; on a terminal it asks first.
+
+    \b
+    Examples:
+      foundry list | awk -F'\\t' '$2 == "killed" {print $1}' | xargs -n1 foundry prune
+    """
+    task_id = context.task_id(task)
+    if not yes and may_ask() and context.on_task(task, "GET", task_path(task_id)).status in ENDED:
+        _ask(f"Remove the task {task} for good, with its history, log and transcript?")
+    try:
+        status, _ = context.link.send("DELETE", task_path(task_id))
+    except RefusedError as error:
+        if error.problem.status == 404:
+            raise NoTaskError(task) from None
+        if error.problem.status == 409:
+            raise CommandError(
+                error.problem.detail,
+                hint=f"foundry archive {task} or foundry kill {task} first",
+                exit_code=problems.FAILED,
+            ) from None
+        raise
+    if status != 204:
+        raise context.link.strange(f"{status} where 204 was to come")
+    if as_json:
+        say_json({"task_id": task_id, "pruned": True})
+    elif is_terminal():
+        say(f"{task_id} is forgotten")
+    else:
+        say_row((task_id, "pruned"))
+
+
+def _command(context: Context, given: str, task_id: str, path: str, body: object) -> None:
+    try:
+        context.link.send("POST", task_path(task_id, path), body=body)
+    except RefusedError as error:
+        if error.problem.status == 404:
+            raise NoTaskError(given) from None
+        raise
+
+
+def _say_task(context: Context, given: str, task_id: str, *, as_json: bool) -> None:
+    _say(context.on_task(given, "GET", task_path(task_id)), as_json=as_json)
+
+
+def _say(task: TaskDetail, *, as_json: bool) -> None:
+    if as_json:
+        say_json(task)
+    elif is_terminal():
+        say(f"{task.task_id}  {standing(task.status)}  {printable(task.title or '')}")
+    else:
+        say_row((task.task_id, task.status, task.title))

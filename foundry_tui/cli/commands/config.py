@@ -1,0 +1,142 @@
+"""`foundry config`: showing the settings in force, where their file is, and beginning one."""
+
+import os
+import shlex
+
+import click
+
+from foundry_tui.cli.context import Context
+from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
+from foundry_tui.cli.parameters import json_option, pass_context
+from foundry_tui.cli.problems import CommandError
+from foundry_tui.settings import config
+from foundry_tui.settings.private import make_folder, open_file
+
+
+@click.group("config")
+def config_group() -> None:
+    """Settings: the config file, environment variables over it, flags over both."""
+
+
+@config_group.command()
+@json_option
+@pass_context
+def show(context: Context, as_json: bool) -> None:
+    """Show every setting: its value, where that comes from, and what it means.
+
+    In a pipe, one setting a line, tab-separated: name, value, where from, variable.
+
+    \b
+    Examples:
+      foundry config show
+    """
+    loaded = context.loaded
+    rows = []
+    for key in config.KEYS:
+        name = f"{key.section}.{key.name}"
+        value = getattr(getattr(loaded.settings, key.section), key.name)
+        rows.append((key, name, value, loaded.origins.get(name, "default")))
+    if as_json:
+        say_json(
+            {
+                "file": str(loaded.file),
+                "exists": loaded.exists,
+                "settings": {
+                    name: {"value": value, "from": origin, "variable": key.env, "help": key.help}
+                    for key, name, value, origin in rows
+                },
+                "agents": {
+                    name: {"command": each.command, "env": list(each.env)}
+                    for name, each in loaded.settings.agents.items()
+                },
+                "keys": loaded.settings.keys,
+            }
+        )
+        return
+    if not is_terminal():
+        for key, name, value, origin in rows:
+            say_row((name, _shown(value), origin, key.env))
+        for name, each in loaded.settings.agents.items():
+            say_row((f"agents.{name}", shlex.join(each.command), loaded.file, ""))
+        for action, names in loaded.settings.keys.items():
+            say_row((f"keys.{action}", names, loaded.file, ""))
+        return
+    say(f"{loaded.file}{'' if loaded.exists else '  (not there; begin one: foundry config init)'}")
+    for key, name, value, origin in rows:
+        say()
+        shown = printable(_shown(value)) or "–"
+        say(f"{paint(name, 'bold')} = {shown}  {paint(f'({origin})', 'dim')}")
+        say(paint(f"    {key.help} [{key.env}]", "dim"))
+    for name, each in loaded.settings.agents.items():
+        say()
+        say(f"{paint(f'agents.{name}', 'bold')} = {printable(shlex.join(each.command))}")
+    for action, names in loaded.settings.keys.items():
+        say(f"{paint(f'keys.{action}', 'bold')} = {printable(names)}")
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@config_group.command()
+@json_option
+def path(as_json: bool) -> None:
+    """Print where the config file is, or would be.
+
+    \b
+    Examples:
+      $EDITOR "$(foundry config path)"
+    """
+    file = config.config_file()
+    if as_json:
+        say_json({"file": str(file), "exists": file.exists()})
+    else:
+        say(str(file))
+
+
+@config_group.command()
+@json_option
+def init(as_json: bool) -> None:
+    """Write a config file in which every setting stands explained and commented out. One that exists is kept.
+
+    \b
+    Examples:
+      foundry config init
+    """
+    file = config.config_file()
+    try:
+        make_folder(file.parent)
+        with os.fdopen(open_file(file, os.O_WRONLY | os.O_EXCL), "w", encoding="utf-8") as new:
+            new.write(template())
+    except FileExistsError:
+        raise CommandError(f"{file} exists and was left as it is", hint="see it: foundry config show") from None
+    except OSError as error:
+        raise CommandError(f"{file} cannot be written: {error.strerror}") from None
+    if as_json:
+        say_json({"file": str(file), "exists": True})
+    else:
+        say(str(file))
+
+
+def template() -> str:
+    """A config file in which every key is explained and commented out."""
+    lines = ["# Settings of Foundry. Environment variables override them, flags override both."]
+    section = ""
+    for key in config.KEYS:
+        if key.section != section:
+            section = key.section
+            lines += ["", f"[{section}]"]
+        lines += [f"# {key.help} [{key.env}]", f"# {key.name} = {key.example}"]
+    lines += [
+        "",
+        "[agents]",
+        "# Any command that speaks ACP is an agent, with variables on top of yours if it needs some.",
+        '# gemini.command = ["gemini", "--experimental-acp"]',
+        '# gemini.env = { GEMINI_API_KEY = "..." }',
+    ]
+    lines += ["", "[keys]", "# Keys of the app's actions, by the action's id; several with commas between.", ""]
+    return "\n".join(lines)

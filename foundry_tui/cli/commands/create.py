@@ -1,0 +1,164 @@
+"""`create`: a new task, whose id is made here, so that a lost answer is settled by asking again."""
+
+import random
+import time
+
+import click
+import msgspec
+
+from foundry_tui.cli import problems
+from foundry_tui.cli.commands.trust import tell_of_skipped
+from foundry_tui.cli.context import Context, task_path
+from foundry_tui.cli.follow import following
+from foundry_tui.cli.output import is_terminal, say, say_json, tell
+from foundry_tui.cli.parameters import Goal, json_option, pass_context, through_option, timeout_option
+from foundry_tui.cli.problems import CommandError
+from foundry_tui.cli.prompts import check_text, prompt_text
+from foundry_tui.cli.questions import record_of
+from foundry_tui.cli.repositories import repository_of
+from foundry_tui.client.blocking import RefusedError, StrangeAnswerError, UnreachableError
+from foundry_tui.contract.ids import uuid7
+from foundry_tui.contract.records import TaskDetail
+from foundry_tui.contract.requests import CreateTask
+from foundry_tui.contract.status import StageName, TaskStatus
+
+
+@click.command()
+@click.argument("prompt", required=False)
+@click.option("-F", "--file", metavar="FILE", help="Take the prompt from a file; - is standard input.")
+@click.option("--repo", default=".", show_default=True, metavar="PATH|URL", help="Repository to work in.")
+@click.option("--title", help="Title; made from the prompt if absent.")
+@click.option("--branch", help="Branch; made from the title if absent.")
+@click.option(
+    "--base", "base_branch", metavar="BRANCH", help="Branch to start from; the repository's default if absent."
+)
+@click.option("--agent", help="Agent that does the work.")
+@click.option("--provider", help="Who makes the sandbox.")
+@click.option("--trust", is_flag=True, help="Trust the repository's set-up as it is now, and run it.")
+@click.option("--wait", "goal", type=Goal(), metavar="STATUS", help="Wait until this is reached or passed.")
+@click.option("--follow", is_flag=True, help="Show what happens meanwhile.")
+@through_option
+@timeout_option
+@json_option
+@click.pass_context
+@pass_context
+def create(
+    context: Context,
+    ctx: click.Context,
+    prompt: str | None,
+    file: str | None,
+    repo: str,
+    title: str | None,
+    branch: str | None,
+    base_branch: str | None,
+    agent: str | None,
+    provider: str | None,
+    trust: bool,
+    goal: TaskStatus | StageName | None,
+    follow: bool,
+    through: bool,
+    timeout: float | None,
+    as_json: bool,
+) -> None:
+    """Create a task and print its id; with --json the task whole.
+
+    It returns at once. --wait waits for a status or stage (exit 4 when the task ends in error first, 5 when --timeout
+    is over, 7 when only a person can go on: the question is printed, with what answers it, in --json as `question`),
+    --follow shows the way there; --follow alone goes on until the task comes to rest, and says questions as they come.
+
+    \b
+    Examples:
+      foundry create "fix the login redirect"
+      foundry create -F prompt.md --repo ~/src/shop --branch fix/login --follow
+      git diff | foundry create -F - --title "review my diff" --wait idle --timeout 10m --json
+    """
+    request = CreateTask(
+        task_id=uuid7(),
+        repo=repository_of(repo),
+        prompt=prompt_text(ctx, prompt, file),
+        title=title,
+        branch=branch,
+        base_branch=base_branch,
+        agent=agent,
+        provider=provider,
+        trust=trust,
+    )
+    for option in ("title", "branch", "base_branch", "agent", "provider", "repo"):
+        check_text(ctx, option, getattr(request, option))
+    assert request.task_id is not None
+    until = None if timeout is None else time.monotonic() + timeout
+    context.tell_untaken()
+    task = send(context, request, timeout)
+    if not trust:
+        tell_of_skipped(context, task)
+    waits = follow or goal is not None
+    if not as_json:
+        _announce(task)
+    elif not waits:
+        say_json(task)
+    if not waits:
+        return
+    show = following.display(as_json=as_json, follow=follow)
+    left = None if until is None else max(0.001, until - time.monotonic())
+    code, last = following.follow(
+        context.link,
+        task.task_id,
+        goal,
+        show,
+        since=0,
+        timeout=left,
+        reached=True,
+        through_questions=through or goal is None,
+    )
+    if as_json and not follow:
+        # the task as it is now, with its history, which events do not repeat
+        latest = _latest(context, task.task_id) or last or task
+        say_json({**msgspec.to_builtins(latest), "question": record_of(latest)} if code == problems.ASKS else latest)
+    elif as_json and code == problems.ASKS:
+        following.say_question(last)
+    following.explain(code, last, task.task_id, goal)
+    ctx.exit(code)
+
+
+def _announce(task: TaskDetail) -> None:
+    if is_terminal():
+        say(f"{task.task_id}  {task.title or task.prompt.strip().partition(chr(10))[0]}")
+    else:
+        say(task.task_id)
+
+
+def _latest(context: Context, task_id: str) -> TaskDetail | None:
+    try:
+        return context.link.call("GET", task_path(task_id), TaskDetail)
+    except (UnreachableError, RefusedError):
+        return None
+
+
+def send(context: Context, request: CreateTask, timeout: float | None) -> TaskDetail:
+    """Create the task; one whose answer was lost is asked for again, by the same id, for as long as an answer may take.
+
+    Raises `CommandError` (unreachable) that names the id when it stays unknown.
+    """
+    link = context.link
+    patience = link.patience if timeout is None else min(link.patience, timeout)
+    until = time.monotonic() + patience
+    wait, lost = 0.25, False
+    while True:
+        try:
+            return link.call("POST", "/v1/tasks", TaskDetail, body=request)
+        except UnreachableError as error:
+            if not error.sent and not lost:
+                raise
+            if error.silent or isinstance(error, StrangeAnswerError) or time.monotonic() > until:
+                raise CommandError(
+                    f"{error.message}; whether the task was created is not known",
+                    exit_code=problems.UNREACHABLE,
+                    hint=f"see whether it was, once the backend is back: foundry show {request.task_id}",
+                ) from None
+            if not lost:
+                tell(f"foundry: {error.message}; asking again")
+            lost = True
+        # there is no event for a backend that comes back
+        time.sleep(random.uniform(0, wait))
+        context.revive()
+        wait = min(wait * 2, 4.0)

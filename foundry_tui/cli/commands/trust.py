@@ -1,0 +1,94 @@
+"""`trust`: letting a repository's own set-up run in its tasks' sandboxes, once a person has seen what it says."""
+
+from contextlib import suppress
+
+import click
+
+from foundry_tui.cli.context import Context
+from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row, tell
+from foundry_tui.cli.parameters import json_option, pass_context
+from foundry_tui.cli.problems import CommandError
+from foundry_tui.cli.repositories import repository_of
+from foundry_tui.client.blocking import Link, RefusedError, UnreachableError, segment
+from foundry_tui.contract.records import Repo, TaskDetail
+from foundry_tui.contract.requests import AddRepo, RepoList, RepoSetup, TrustRepo
+
+SIMULATED = "demo"
+"""The provider that runs nothing of a repository."""
+
+
+@click.command()
+@click.argument("path", default=".")
+@click.option("--show", is_flag=True, help="Only print what would be trusted.")
+@json_option
+@pass_context
+def trust(context: Context, path: str, show: bool, as_json: bool) -> None:
+    """Trust what a repository's .foundry/ would run or have agents obey, as it is now.
+
+    Until then tasks go on without it. A changed content is not trusted: look at it, then trust it again. PATH may be
+    a repository's folder, its URL or its id. In a pipe, one file a line: its path, and whether it is trusted.
+
+    \b
+    Examples:
+      foundry trust --show
+      foundry trust
+      foundry trust ~/src/shop
+    """
+    repo = _repository(context.link, repository_of(path))
+    setup = context.link.call("GET", _route(repo.repo_id, "setup"), RepoSetup)
+    if show:
+        _show(setup, as_json=as_json)
+        return
+    if setup.digest is None:
+        raise CommandError(
+            f"{repo.label} has nothing that wants trust: no setup, teardown, mcp.json or rules in its .foundry folder"
+        )
+    told = context.link.call("POST", _route(repo.repo_id, "trust"), Repo, body=TrustRepo(digest=setup.digest))
+    if as_json:
+        say_json(told)
+    elif is_terminal():
+        files = ", ".join(printable(file.path) for file in setup.files)
+        say(f"{files} of {printable(repo.label)} trusted as {'it is' if len(setup.files) == 1 else 'they are'} now")
+    else:
+        for file in setup.files:
+            say_row((file.path, "trusted"))
+
+
+def tell_of_skipped(context: Context, task: TaskDetail) -> None:
+    """Say on standard error that the new task will go without its repository's set-up, where that is so."""
+    if task.provider == SIMULATED:
+        return
+    with suppress(UnreachableError, RefusedError):
+        setup = context.link.call("GET", _route(task.repo_id, "setup"), RepoSetup)
+        if setup.digest is not None and not setup.trusted:
+            files = ", ".join(file.path for file in setup.files)
+            why = setup.problem or f"not trusted; see it with foundry trust --show, then: foundry trust {task.repo_id}"
+            tell(f"foundry: {files} of {task.repo_label} will be skipped: {why}")
+
+
+def _repository(link: Link, place: str) -> Repo:
+    known = link.call("GET", "/v1/repos", RepoList).repos
+    for repo in known:
+        if place == repo.repo_id:
+            return repo
+    body = AddRepo(path=place) if place.startswith("/") else AddRepo(remote=place)
+    return link.call("POST", "/v1/repos", Repo, body=body)
+
+
+def _route(repo_id: str, rest: str) -> str:
+    return f"/v1/repos/{segment(repo_id)}/{rest}"
+
+
+def _show(setup: RepoSetup, *, as_json: bool) -> None:
+    if as_json:
+        say_json(setup)
+        return
+    for file in setup.files:
+        if is_terminal():
+            state = "trusted" if setup.trusted else setup.problem or "not trusted"
+            say(paint(f"{printable(file.path)}  ({printable(state)})", "bold"))
+            say(printable(file.text, lines=True).rstrip("\n"))
+            say()
+        else:
+            say_row((file.path, "trusted" if setup.trusted else "untrusted"))
+            say(printable(file.text, lines=True).rstrip("\n"))

@@ -1,0 +1,1 @@
+"""Following a task from a command until what is waited for has come."""

@@ -1,0 +1,154 @@
+"""Following topics of the backend from a command: each on a thread of its own, gathered in one queue.
+
+Waiting on a queue leaves the main thread free for a display that ticks, for time-outs and for ctrl+c.
+"""
+
+import http.client
+import random
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+import msgspec
+
+from foundry_tui.cli.follow.sse import Event, parse
+from foundry_tui.client.blocking import LARGEST, PIECE, Link, RefusedError, StrangeAnswerError, UnreachableError
+from foundry_tui.contract import codec
+from foundry_tui.contract.events import SILENCE_LIMIT, EventName, Topic
+
+FIRST_WAIT = 0.25
+LONGEST_WAIT = 5.0
+
+
+class Lost(NamedTuple):
+    """The connection of a topic broke and is being made again."""
+
+    topic: Topic
+    reason: str
+
+
+class Back(NamedTuple):
+    """The connection of a topic stands again."""
+
+    topic: Topic
+
+
+Signal = Event | Lost | Back
+
+
+class Feed:
+    """The events of several topics, reconnecting and resuming each. Use as a context manager.
+
+    A backend that is not there, or is none of ours, ends it; one that was `reached` before is waited for.
+    """
+
+    def __init__(self, link: Link, topics: Sequence[Topic], *, reached: bool = False) -> None:
+        self._link = link
+        self._topics = topics
+        self._reached = reached
+        self._unheard = set() if reached else set(topics)
+        """Topics of which nothing has come yet."""
+        self._until = time.monotonic() + link.patience
+        self._queue: SimpleQueue[Signal | Exception] = SimpleQueue()
+        self._closing = threading.Event()
+        self._open: dict[Topic, http.client.HTTPConnection] = {}
+
+    def __enter__(self) -> "Feed":
+        for topic in self._topics:
+            threading.Thread(target=self._follow, args=(topic,), name=str(topic), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.set()
+
+    def next(self, timeout: float | None = None) -> Signal | None:
+        """The next thing that happened, or None when nothing did within `timeout` seconds.
+
+        Raises `RefusedError` when the backend refuses a topic, `UnreachableError` when it was never reached.
+        """
+        left = max(0.0, self._until - time.monotonic()) if self._unheard else None
+        waits = [wait for wait in (timeout, left) if wait is not None]
+        try:
+            got = self._queue.get(timeout=min(waits) if waits else None)
+        except Empty:
+            if self._unheard and time.monotonic() >= self._until:
+                raise self._link.silent(self._link.patience) from None
+            return None
+        if isinstance(got, Exception):
+            raise got
+        self._unheard.discard(got.topic)
+        return got
+
+    def _follow(self, topic: Topic) -> None:
+        try:
+            self._reconnect(topic)
+        except Exception as error:  # noqa: BLE001 - handed to the main thread, which raises it
+            self._queue.put(error)
+
+    def _reconnect(self, topic: Topic) -> None:
+        last_id, wait, away, reached = "", FIRST_WAIT, False, self._reached
+        while not self._closing.is_set():
+            reason = ""
+            try:
+                for event in self._connect(topic, last_id):
+                    last_id = event.id or last_id
+                    if away:
+                        self._queue.put(Back(topic))
+                    away, reached = False, True
+                    if event.name not in (EventName.SNAPSHOT, EventName.RESUMED):
+                        wait = FIRST_WAIT
+                    self._queue.put(event)
+                    if event.name is EventName.TASK_REMOVED:
+                        return
+                reason = "the backend ended the stream"
+                if not reached:
+                    raise self._link.strange("with a stream that ended at once")
+            except UnreachableError as error:
+                if not reached:
+                    raise
+                reason = error.message
+                if isinstance(error, StrangeAnswerError):
+                    # asked for again from here it would be as strange: the next connection begins with a snapshot
+                    last_id = ""
+            except RefusedError as error:
+                if not reached or error.problem.status < 500:
+                    raise
+                reason = str(error)
+            if not away:
+                away = True
+                self._queue.put(Lost(topic, reason))
+            self._closing.wait(random.uniform(0, wait))
+            wait = min(wait * 2, LONGEST_WAIT)
+
+    def _connect(self, topic: Topic, last_id: str) -> Iterator[Event]:
+        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+        if last_id:
+            headers["Last-Event-ID"] = last_id
+        # a stream that is silent for longer than the backend promises is dead
+        connection, response = self._link.open(
+            "GET", "/v1/events", query={"topic": str(topic)}, headers=headers, timeout=SILENCE_LIMIT + 5
+        )
+        try:
+            if response.status != 200:
+                raise self._link.refusal(response, response.read(PIECE))
+            if response.headers.get_content_type() != "text/event-stream":
+                raise self._link.strange(f"with {response.headers.get_content_type()} where events were asked for")
+            for event in parse(iter(partial(response.readline, LARGEST), b""), topic):
+                self._check(event)
+                yield event
+        except (OSError, http.client.HTTPException) as error:
+            raise UnreachableError(f"the stream broke: {error or type(error).__name__}", sent=True) from None
+        finally:
+            response.close()
+            connection.close()
+
+    def _check(self, event: Event) -> None:
+        """Raise `StrangeAnswerError` for an event that cannot be read; one that we do not know has to be JSON."""
+        known = event.name.is_known
+        try:
+            codec.decode(event.data, codec.event_type(event.topic.kind, event.name) if known else object)
+        except msgspec.DecodeError as error:
+            raise self._link.strange(f"with an event ({event.name}) that cannot be read: {error}") from None

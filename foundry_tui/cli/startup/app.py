@@ -1,0 +1,194 @@
+"""Opening the app: it paints first, then the network begins and the backend is started where none runs."""
+
+import asyncio
+import gc
+import os
+import re
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Timer
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from foundry_tui.app.app import FoundryApp, Options
+from foundry_tui.cli.context import Context
+from foundry_tui.cli.locale import is_utf8
+from foundry_tui.cli.repositories import is_repository
+from foundry_tui.cli.startup.lazy_client import LateClient, import_client
+from foundry_tui.cli.startup.prefetch import EarlySnapshot
+from foundry_tui.client.connection import Target
+from foundry_tui.client.store import Store
+from foundry_tui.contract.events import TASKS
+from foundry_tui.settings import config
+
+if TYPE_CHECKING:
+    from foundry_tui.client.foundry import Foundry
+
+Beside = Callable[[FoundryApp, LateClient], Awaitable[None]]
+"""What runs beside the app from its first paint on, and is cancelled when the person leaves."""
+Ensure = Callable[[FoundryApp], bool]
+"""Has a backend of our own run, and blocks until it does; whether it does: what went wrong is said in the app."""
+
+TURN_SECONDS = 0.0005
+"""How long a thread of the app computes while another one waits for its turn."""
+LEAVE_SECONDS = 5.0
+"""How long leaving in good order may take, once the process was told to end."""
+
+
+def run_app(context: Context, early: EarlySnapshot) -> int:
+    """Run the app on the backend that the settings mean; its exit code."""
+    target, own = context.target
+
+    async def connect(app: FoundryApp, client: LateClient) -> None:
+        import anyio
+
+        from foundry_tui.cli.startup.running import tell
+
+        foundry, _ = await asyncio.gather(loaded(client), early.apply(client.store))
+        async with anyio.create_task_group() as group:
+            await group.start(foundry.run)
+            group.start_soon(tell, str(target), foundry.diagnostics)
+            await app.start_backend()
+
+    def ensure(app: FoundryApp) -> bool:
+        from foundry_tui.process import backend as daemon
+
+        try:
+            running = daemon.ensure(daemon.plan(context.settings))
+        except daemon.DaemonError as error:
+            app.call_from_thread(app.notify, f"{error.message}\n{error.hint}", severity="error", timeout=30)
+        except config.ConfigError as error:
+            app.call_from_thread(app.notify, str(error), severity="error", timeout=30)
+        else:
+            if running.news:
+                app.call_from_thread(app.notify, running.news, severity="warning", timeout=30)
+            if running.untaken:
+                words = daemon.not_taken(running.untaken)
+                app.call_from_thread(app.notify, words, severity="warning", timeout=30)
+            return True
+        return False
+
+    chosen = options(context.settings, _repository_here())
+    return run_beside(target, kept_for(target, own), chosen, connect, ensure if own else None)
+
+
+def kept_for(target: Target, own: bool) -> Path:
+    """The file for drafts and what the backend has not answered yet: each backend has its own.
+
+    What was asked of one is not to be done by another.
+    """
+    name = "" if own else "-" + re.sub(r"[^\w.]+", "-", str(target)).strip("-")
+    return config.state_dir() / f"app{name}.json"
+
+
+def run_beside(
+    target: Target,
+    keep: Path | None,
+    chosen: Options,
+    beside: Beside,
+    ensure: Ensure | None = None,
+) -> int:
+    """Run the app on a backend until the person leaves, with `beside` at work; its exit code."""
+    return asyncio.run(_run(target, keep, chosen, beside, ensure))
+
+
+def options(settings: config.Settings, repo: str | None) -> Options:
+    """What the settings say of the app, opened on a repository."""
+    app, plain = settings.app, Options()
+    return Options(
+        theme=app.theme or plain.theme,
+        ascii=not is_utf8() if app.ascii is None else app.ascii,
+        keymap=settings.keys,
+        notifications=app.notifications,
+        bell=app.bell,
+        terminal_notifications=app.terminal_notifications,
+        repo=repo,
+    )
+
+
+def _repository_here() -> str | None:
+    try:
+        here = Path.cwd()
+    except OSError:
+        return None
+    return next((str(folder) for folder in (here, *here.parents) if is_repository(folder)), None)
+
+
+async def loaded(client: LateClient) -> "Foundry":
+    """The client, imported on a thread, so that the app goes on drawing and taking keys."""
+    await asyncio.to_thread(import_client)
+    return client.load()
+
+
+async def _run(target: Target, keep: Path | None, chosen: Options, beside: Beside, ensure: Ensure | None) -> int:
+    store = Store()
+
+    def make() -> "Foundry":
+        from foundry_tui.client.foundry import Foundry
+
+        return Foundry(target, keep=keep, store=store)
+
+    client = LateClient(store, make)
+    # the list stands behind every screen, so its topic is held for as long as the app is open
+    client.hold(TASKS)
+    painted = asyncio.Event()
+    app = FoundryApp(
+        store,
+        client.commands,
+        options=chosen,
+        on_first_paint=painted.set,
+        diagnostics=client.diagnostics,
+        run_backend=None if ensure is None else lambda: ensure(app),
+    )
+
+    async def work() -> None:
+        await painted.wait()
+        gc.freeze()
+        gc.enable()
+        await beside(app, client)
+
+    # what is drawn is written by a thread, which would wait for as long as the next drawing takes
+    sys.setswitchinterval(TURN_SECONDS)
+    # asyncio's own group: importing anyio would put off the first paint
+    with _ended_by_signals(app):
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(work())
+            await app.run_async()
+            working.cancel()
+            with suppress(asyncio.CancelledError):
+                await working
+    return app.return_code or 0
+
+
+@contextmanager
+def _ended_by_signals(app: FoundryApp) -> Iterator[None]:
+    """Leave the app in good order when the process is told to end; it ends without that when that takes too long.
+
+    What hangs may be the loop, over a terminal that takes no more, so the handlers do without it.
+    """
+    loop = asyncio.get_running_loop()
+
+    def told(number: int, _: FrameType | None) -> None:
+        patience = Timer(LEAVE_SECONDS, os._exit, [128 + number])
+        patience.daemon = True
+        patience.start()
+        loop.call_soon_threadsafe(_leave, app, number)
+
+    before = {number: signal.signal(number, told) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(app: FoundryApp, number: int) -> None:
+    if number == signal.SIGHUP:
+        # the terminal is gone: what is drawn from here on goes nowhere
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+    app.exit(return_code=128 + number)

@@ -1,0 +1,22 @@
+"""The way to the first picture of the app: what can go on meanwhile is begun before the app is imported."""
+
+import gc
+
+from foundry_tui.cli.context import Context
+from foundry_tui.cli.startup.terminal import need_terminal
+
+
+def launch(context: Context) -> int:
+    """Open the app; its exit code. Raises `CommandError` where there is no terminal."""
+    need_terminal()
+    # importing makes objects that stay: looking through them again and again is a tenth of the start
+    gc.disable()
+    target, _ = context.target
+
+    from foundry_tui.cli.startup.prefetch import EarlySnapshot
+
+    early = EarlySnapshot(target)
+
+    from foundry_tui.cli.startup.app import run_app
+
+    return run_app(context, early)

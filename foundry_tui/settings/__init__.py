@@ -1,0 +1,1 @@
+"""Settings: config file, environment, flags and keyring."""
