@@ -262,15 +262,15 @@ async def test_what_is_said_after_the_turns_end_is_kept_once_over_a_restart(worl
     os.mkfifo(gate)
     update = '{"sessionUpdate": "tool_call_update", "toolCallId": "t", "status": "completed"}'
     tool = '{"sessionUpdate": "tool_call", "toolCallId": "t", "title": "In the background", "status": "in_progress"}'
-    late_text = f'update {update}|chunk m9 and later|raw noise|request {{"options": []}}'
+    late_text = f'request {{"options": []}}|update {update}|chunk m9 and later|raw noise'
     async with world.provider() as provider:
         late = Late(provider)
         task = await world.with_session(provider, world.task())
         told = await turn(provider, world, task, f"update {tool}\nsay one\nlate {gate} {late_text}")
         assert told.text == "one"
         await anyio.to_thread.run_sync(open_gate, gate)
-        await late.until(4)
-        assert late.texts() == ["and later"]
+        await late.until(5)
+        assert late.texts() == ['outcome: {"outcome": "cancelled"}', "and later"]
         [tool_item] = [word for word in late.items.values() if word.kind is TranscriptKind.TOOL_CALL]
         assert tool_item.item_id == "p1:p1:tool-t"
         assert isinstance(tool_item.body, dict)
