@@ -6,10 +6,9 @@ send updates or a permission request; `write PATH TEXT` changes a file; `wait FI
 FIFO; `call METHOD` sends a request that clients need not know; `die TEXT` ends the process, `fail TEXT` the turn;
 `error JSON` ends it with this error (`fail-unless PATH JSON` while there is no such file), `result JSON` with this
 result, `broken` with one that comes again ever after.
-`chunk ID TEXT` says something under a messageId, `update JSON` sends any update, `request JSON` asks with any params (`request-as-7` with
-this id each time),
-`late FIFO TEXT` says something after the turn's end. `raw TEXT` prints a line as it is ({id} is the prompt's),
-`latin TEXT` one that is no UTF-8; `mute` never answers. Anything else is echoed.
+`chunk ID TEXT` says something under a messageId, `update JSON` sends any update, `request JSON` asks with any params,
+`request-as-7 JSON` with this id each time, `late FIFO TEXT` says something after the turn's end. `raw TEXT` prints a
+line as it is ({id} is the prompt's), `latin TEXT` one that is no UTF-8; `mute` never answers. Anything else is echoed.
 
 What it receives is appended to the file named by ACP_AGENT_LOG, one JSON object a line.
 """

@@ -15,7 +15,15 @@ from backend_stub.agents.sandbox_agent import processes
 from backend_stub.agents.sandbox_agent.handshake import introduce
 from backend_stub.agents.sandbox_agent.late import LateWords
 from backend_stub.agents.sandbox_agent.link import CANCELLED, Exited, Link, NoJson, RefusedError, converted
-from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Message, Unreadable, lost_request, may_answer, message_of
+from backend_stub.agents.sandbox_agent.messages import (
+    Arrival,
+    Gap,
+    Message,
+    Unreadable,
+    lost_request,
+    may_answer,
+    message_of,
+)
 from backend_stub.agents.sandbox_agent.owner import Owner
 from backend_stub.agents.sandbox_agent.server_log import Hearing
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, SessionState, StateFolder
