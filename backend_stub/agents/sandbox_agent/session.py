@@ -15,15 +15,7 @@ from backend_stub.agents.sandbox_agent import processes
 from backend_stub.agents.sandbox_agent.handshake import introduce
 from backend_stub.agents.sandbox_agent.late import LateWords
 from backend_stub.agents.sandbox_agent.link import CANCELLED, Exited, Link, NoJson, RefusedError, converted
-from backend_stub.agents.sandbox_agent.messages import (
-    Arrival,
-    Gap,
-    Message,
-    Unreadable,
-    lost_request,
-    may_answer,
-    message_of,
-)
+from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Message, Unreadable, lost_request, may_answer
 from backend_stub.agents.sandbox_agent.owner import Owner
 from backend_stub.agents.sandbox_agent.server_log import Hearing
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, SessionState, StateFolder
@@ -420,7 +412,7 @@ class Session:
         open_requests = self.state.asking
         self.state.asking = {}
         for number, text in open_requests.items():
-            await self.respond_cancelled(number, message_of(text).request_id)
+            await self.respond_cancelled(number, decode(text, Message).request_id)
         await self.save()
 
     async def between_turns(self, prompt_id: str) -> bool:
