@@ -388,6 +388,23 @@ async def test_a_question_has_all_that_is_to_be_judged(world: World) -> None:
         assert '"optionId": "fine"' in told.text
 
 
+async def test_an_agent_may_use_the_id_of_a_request_again(world: World) -> None:
+    ask = f"request-as-7 {json.dumps(QUESTION)}"
+    unknown = 'raw {"jsonrpc": "2.0", "id": 8, "method": "unheard/of"}'
+    async with world.provider(LocalSettings(policy=Policy.ASK)) as provider:
+        task = await world.with_session(provider, world.task())
+        told, said = Told(), prompt(task, f"{unknown}\n{ask}\n{unknown}\n{ask}\nsay done")
+        async with anyio.create_task_group() as group:
+            await provider.agents.deliver(world.call(task), said, told)
+            group.start_soon(provider.agents.follow, world.call(task), said, told)
+            for count in (1, 2):
+                await told.until(partial(told.has_questions, count))
+                told.answer(list(told.questions)[-1], "fine")
+        assert told.text.count('"optionId": "fine"') == 2
+        assert told.text.endswith("done")
+        assert [answer["message"]["id"] for answer in world.agent_saw("response")] == [8, 7, 8, 7]
+
+
 async def test_a_question_knows_what_was_told_of_its_tool_call_before(world: World) -> None:
     call = {
         "sessionUpdate": "tool_call",

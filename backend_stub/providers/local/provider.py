@@ -233,9 +233,9 @@ class LocalProvider:
             await fill_submodules(worktree, Path(common), call.log, _told(call))
         scratch = self._records.folder(call.task.task_id) / "copied"
         await copy_files(record.repository, worktree, self._settings.copy, scratch, call.log, _told(call))
-        content, trusted = await anyio.to_thread.run_sync(
-            partial(self._trust.admit, call.repo, worktree, trust=call.trust)
-        )
+        # Once it was ready an agent may have worked in it: what a person trusted is what they asked for.
+        trust = call.trust and not record.ready_at
+        content, trusted = await anyio.to_thread.run_sync(partial(self._trust.admit, call.repo, worktree, trust=trust))
         if content is None:
             return ""
         if not trusted:
