@@ -10,13 +10,15 @@ result, `broken` with one that comes again ever after.
 `request-as-7 JSON` with this id each time, `late FIFO TEXT` says something after the turn's end. `raw TEXT` prints a
 line as it is ({id} is the prompt's), `latin TEXT` one that is no UTF-8; `mute` never answers. Anything else is echoed.
 
-What it receives is appended to the file named by ACP_AGENT_LOG, one JSON object a line.
+What it receives is appended to the file named by ACP_AGENT_LOG, one JSON object a line. ACP_AGENT_SLOW is how many
+seconds each step of opening a session takes.
 """
 
 import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import Queue
@@ -112,6 +114,8 @@ class Agent:
             return
         if message["method"] == "session/prompt":
             self.prompt_id = message["id"]
+        else:
+            time.sleep(float(os.environ.get("ACP_AGENT_SLOW", "0")))
         try:
             self.send({"id": message["id"], "result": handler(message.get("params") or {})})
         except FailedError as failure:

@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 from msgspec import UNSET, Raw
 
 from backend_stub.agents.sandbox_agent import processes
-from backend_stub.agents.sandbox_agent.handshake import introduce
+from backend_stub.agents.sandbox_agent.handshake import OPENING_LIMIT, introduce
 from backend_stub.agents.sandbox_agent.late import LateWords
 from backend_stub.agents.sandbox_agent.link import CANCELLED, Exited, Link, NoJson, RefusedError, converted
 from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Message, Unreadable, lost_request, may_answer
@@ -137,7 +137,7 @@ class Session:
         self._awaited = (number, caught_up)
         self._replaying = method == "session/load"
         try:
-            result = await self.link.request(number, method, params)
+            result = await self.link.request(number, method, params, limit=OPENING_LIMIT)
             with anyio.move_on_after(5):
                 await caught_up.wait()
         finally:
