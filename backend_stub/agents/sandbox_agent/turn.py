@@ -207,10 +207,10 @@ class Telling:
 
     async def _ask(self, message: Message, question: Question) -> None:
         chosen = await self._turn.ask(self._translation.key(f"ask-{message.request_id}"), question)
-        await self._answer(message, chosen)
         if self._doubt is not None:
             self._doubt = (self._doubt[0], anyio.current_time())
-            self._session.notify()
+        await self._answer(message, chosen)
+        self._session.notify()
 
     async def _answer(self, message: Message, option_id: str | None) -> None:
         self._session.state.asking.pop(message.request_id, None)
