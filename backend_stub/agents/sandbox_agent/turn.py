@@ -206,10 +206,10 @@ class Telling:
 
     async def _ask(self, number: int, message: Message, question: Question) -> None:
         chosen = await self._turn.ask(self._translation.key(f"ask-{number}"), question)
-        await self._answer(number, message, chosen)
         if self._doubt is not None:
             self._doubt = (self._doubt[0], anyio.current_time())
-            self._session.notify()
+        await self._answer(number, message, chosen)
+        self._session.notify()
 
     async def _answer(self, number: int, message: Message, option_id: str | None) -> None:
         self._session.state.asking.pop(number, None)
