@@ -1,13 +1,13 @@
 """The question whether a repository's own set-up may run in its tasks' sandboxes: it shows all that this would run."""
 
+from collections.abc import Iterable
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import anyio
-from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Button, Static
+from textual.widgets import Static
+from textual.widgets.button import ButtonVariant
 
 from foundry_tui.app.task_actions import QUIET_SECONDS
 from foundry_tui.contract.records import Repo
@@ -25,21 +25,17 @@ SIMULATED = "demo"
 class TrustScreen(ConfirmScreen):
     """Answers True when what is shown is trusted. The focus begins on skipping it."""
 
+    NOTE = "Until then tasks go on without it. Another content is asked about again."
+    YES: ClassVar[ButtonVariant] = "warning"
+
     def __init__(self, repo: Repo, setup: RepoSetup) -> None:
         super().__init__(f"Run the set-up of {repo.label} in its tasks' sandboxes?", yes="Trust it", no="Skip it")
         self._setup = setup
 
-    def compose(self) -> ComposeResult:
-        with Vertical(id="question-box"):
-            yield Static(self._question, id="question", markup=False)
-            with VerticalScroll(id="files"):
-                for file in self._setup.files:
-                    yield Static(visible(file.path), classes="path", markup=False)
-                    yield Static(visible(file.text).rstrip("\n"), classes="text", markup=False)
-            yield Static("Until then tasks go on without it. Another content is asked about again.", id="note")
-            with Horizontal(id="answers"):
-                yield Button(f"{self._no}  {self.key_of('decline')}", id="no", compact=True)
-                yield Button(f"{self._yes}  {self.key_of('confirm')}", id="yes", variant="warning", compact=True)
+    def told(self) -> Iterable[Static]:
+        for file in self._setup.files:
+            yield Static(visible(file.path), classes="path", markup=False)
+            yield Static(visible(file.text).rstrip("\n"), classes="text", markup=False)
 
 
 async def _pause(app: "FoundryApp") -> None:
