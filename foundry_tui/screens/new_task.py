@@ -15,6 +15,7 @@ from textual_autocomplete import DropdownItem, TargetState
 from foundry_tui.actions.context import NEW_TASK
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.creations import CreationState
+from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.base import FoundryDialog, breakpoint_of
@@ -336,7 +337,7 @@ class NewTaskScreen(FoundryDialog[None]):
 
     def _ask_for_trust(self, request: CreateTask) -> None:
         """Ask about a set-up that nobody trusted yet, over whatever is on the screen by then."""
-        from foundry_tui.screens.trust import SIMULATED, ask_for_trust
+        from foundry_tui.screens.trust import ask_for_trust
 
         if (request.provider or next(iter(self._providers), None)) != SIMULATED:
             app = self.foundry
