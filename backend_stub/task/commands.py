@@ -15,8 +15,9 @@ from backend_stub.domain.storage import IdTakenError, Storage
 from backend_stub.organization import wrong_name
 from backend_stub.task.actor import Actors, TaskActor, UnknownTaskError
 from backend_stub.task.naming import check_title
+from backend_stub.task.outcomes import OPEN_STATES, forget_opening, settle_idle
 from backend_stub.task.release import Releasing, cancel_stages
-from backend_stub.task.sessions import OPEN_STATES, Sessions, forget_opening, settle_idle
+from backend_stub.task.sessions import Sessions
 from backend_stub.task.task_change import Draft
 from foundry_tui.contract.ids import is_id
 from foundry_tui.contract.records import (

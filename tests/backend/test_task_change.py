@@ -7,6 +7,7 @@ import msgspec
 
 from backend_stub.domain.storage import Private, TaskState
 from backend_stub.task.task_change import Draft
+from foundry_tui.contract.records import ErrorKind as Kind
 from foundry_tui.contract.records import (
     Permission,
     PermissionState,
@@ -17,7 +18,6 @@ from foundry_tui.contract.records import (
     TaskDetail,
     TaskError,
 )
-from foundry_tui.contract.records import ErrorKind as Kind
 from foundry_tui.contract.status import TaskStatus
 
 THEN, NOW = 1_000, 2_000
