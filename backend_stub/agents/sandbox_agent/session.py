@@ -348,9 +348,10 @@ class Session:
             earlier.settled = True
             # A stream that is read again after a restart begins with what belongs to earlier turns.
             self._floor = max(self._floor, earlier.ended_at)
-        mark = self.state.prompts[prompt_id] = PromptMark(rpc_id=self.state.number())
         while self._inbox or self._late.busy:
             await self._tell_late()
+        # Cut before this, the prompt has no mark, and what was said late is no sign that it was sent.
+        mark = self.state.prompts[prompt_id] = PromptMark(rpc_id=self.state.number())
         self.active = prompt_id
         self._cut = False
         self.stopping_since = None
