@@ -117,15 +117,19 @@ class Sessions:
         for session in state.task.sessions:
             await self.lane.ended(session.session_id)
 
-    async def lost(self, task_id: str, reason: str) -> None:
-        """The agent of a task died by itself."""
+    async def lost(self, task_id: str, session_id: str, reason: str) -> None:
+        """The agent of a session died by itself; a turn of another session goes on."""
+        await self._lose(task_id, reason, session_id)
+
+    async def _lose(self, task_id: str, reason: str, session_id: str | None = None) -> None:
+        """The agent of one session is gone, or those of all: whatever turn it was in fails, and the task with it."""
 
         def lose(draft: Draft) -> None:
             if draft.status not in IN_TURNS:
                 return
             error = TaskError(kind=ErrorKind.AGENT, message=reason, retryable=True, at=draft.now)
             for session in draft.task.sessions:
-                if session.status is SessionStatus.RUNNING:
+                if session.status is SessionStatus.RUNNING and session_id in (None, session.session_id):
                     draft.fail_prompts(session.session_id, frozenset({PromptState.DELIVERED}), error)
                     draft.cancel_permissions(session.session_id)
                     fail_session(draft, session.session_id, error)
@@ -135,7 +139,8 @@ class Sessions:
         actor = self._means.actors.of(task_id)
         await actor.commit(lose)
         for session in (await actor.state()).task.sessions:
-            self.lane.cancel(session.session_id)
+            if session_id in (None, session.session_id):
+                self.lane.cancel(session.session_id)
 
     async def said(self, task_id: str, session_id: str, words: Sequence[LateWord]) -> None:
         """The agent said something outside of any turn: it is kept, however long the storage takes for it."""
@@ -249,7 +254,7 @@ class Sessions:
                 self._attempts[actor.task_id] = attempts + 1
                 return outcome
             if outcome is not None:
-                await self.lost(actor.task_id, outcome.message)
+                await self._lose(actor.task_id, outcome.message)
                 self._unattached.pop(actor.task_id, None)
                 self._attempts.pop(actor.task_id, None)
             return outcome is None
