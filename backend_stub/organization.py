@@ -56,7 +56,9 @@ MAX_NAME = 64
 DISK_THREADS = 8
 """Threads that ask disks at once."""
 DISK_SECONDS = 2.0
-"""How long the disks of all repositories may take to tell what is on them."""
+"""How long a repository's disk may take to tell what is on it."""
+LIST_SECONDS = 0.5
+"""How long the disks of all of them may take together, where the answer can do without."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ class Organization:
         self._clones = clones
         self._trust = trust
         self._limiter = anyio.CapacityLimiter(DISK_THREADS)
+        self._asked: set[str] = set()
+        """Repositories whose disks are asked for the list of all."""
         self._provision = provision
 
     async def create_task(self, request: CreateTask) -> Created:
@@ -118,28 +122,35 @@ class Organization:
             raise wrong_values(("path", "Give either path or remote."))
         field = "path" if request.path is not None else "remote"
         place = request.path if request.path is not None else request.remote or ""
-        found = await anyio.to_thread.run_sync(_find, field, place)
-        if (found.path is None) != (field == "remote"):
-            raise wrong_values((field, f"This is no {'folder' if field == 'path' else 'git URL'}."))
-        return await self._storage.put_repo(await anyio.to_thread.run_sync(self._judged, found))
+        with _answering(place):
+            found = await self._ask_disk(_find, field, place)
+            if (found.path is None) != (field == "remote"):
+                raise wrong_values((field, f"This is no {'folder' if field == 'path' else 'git URL'}."))
+            judged = await self._ask_disk(self._judged, found)
+        return await self._storage.put_repo(judged)
 
     async def repos(self) -> Sequence[Repo]:
         """All repositories, with what their set-up is now; one whose disk does not answer is told as it was known."""
         kept = await self._storage.repos()
-        now = list(kept)
-        with anyio.move_on_after(DISK_SECONDS):
-            for place, repo in enumerate(kept):
-                judged = await self._ask_disk(self._judged, repo)
-                if judged != repo:
-                    now[place], _ = await self._storage.put_repo(judged)
-        return now
+        now = {repo.repo_id: repo for repo in kept}
+
+        async def look(repo: Repo) -> None:
+            judged = await self._ask_disk(self._judged_once, repo)
+            if judged != repo:
+                now[repo.repo_id], _ = await self._storage.put_repo(judged)
+
+        with anyio.move_on_after(LIST_SECONDS):
+            async with anyio.create_task_group() as looks:
+                for repo in kept:
+                    looks.start_soon(look, repo)
+        return list(now.values())
 
     async def setup(self, repo_id: str) -> RepoSetup | None:
         """What the repository's set-up says, to be looked at before it is trusted; None when it is unknown."""
         repo = await self._storage.repo(repo_id)
         if repo is None:
             return None
-        with _answering(repo):
+        with _answering(repo.label):
             return await self._ask_disk(self._trust.whole, repo)
 
     async def trust(self, repo_id: str, request: TrustRepo) -> Repo | None:
@@ -153,7 +164,7 @@ class Organization:
         if repo is None:
             return None
         try:
-            with _answering(repo):
+            with _answering(repo.label):
                 await self._ask_disk(self._trust.give, repo, request.digest)
                 judged = await self._ask_disk(self._judged, repo)
         except NotThatError as error:
@@ -171,10 +182,23 @@ class Organization:
         """In a thread: the repository with what its set-up is now."""
         return replace(repo, trust=self._trust.of(repo))
 
+    def _judged_once(self, repo: Repo) -> Repo:
+        """The same, but the repository as it is where a thread asks its disk already: a dead one takes no second."""
+        if repo.repo_id in self._asked:
+            return repo
+        self._asked.add(repo.repo_id)
+        try:
+            return self._judged(repo)
+        finally:
+            self._asked.discard(repo.repo_id)
+
     async def branches(self, repo_id: str) -> tuple[str, ...] | None:
         """The repository's branches as its files tell them, the default first; None when it is unknown."""
         repo = await self._storage.repo(repo_id)
-        return None if repo is None else (await anyio.to_thread.run_sync(self._known_branches, repo)).sorted()
+        if repo is None:
+            return None
+        with _answering(repo.label):
+            return (await self._ask_disk(self._known_branches, repo)).sorted()
 
     def _known_branches(self, repo: Repo) -> Branches:
         """In a thread: what the repository's folder or clone has; none where there is neither."""
@@ -316,13 +340,13 @@ class Organization:
 
 
 @contextmanager
-def _answering(repo: Repo) -> Iterator[None]:
+def _answering(place: str) -> Iterator[None]:
     """Bound what asks a repository's disk; raises `StorageUnavailableError` when that does not answer."""
     try:
         with anyio.fail_after(DISK_SECONDS):
             yield
     except TimeoutError:
-        raise StorageUnavailableError(f"the disk of {repo.label} does not answer") from None
+        raise StorageUnavailableError(f"the disk of {place} does not answer") from None
 
 
 def _not_kept(error: OSError) -> StorageUnavailableError:

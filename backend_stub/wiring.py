@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
+import anyio.to_thread
 
 from backend_stub.dispatch.calls import Calls
 from backend_stub.dispatch.embedded import Lane
@@ -60,8 +61,12 @@ class Backend:
             version=VERSION,
             pid=os.getpid(),
             started_at=self.started_at,
-            providers={name: provider.state() for name, provider in self.providers.items()},
+            providers=await anyio.to_thread.run_sync(self._states),
         )
+
+    def _states(self) -> dict[str, str]:
+        """In a thread, since providers look at files: what each says of itself."""
+        return {name: provider.state() for name, provider in self.providers.items()}
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ class DemoAgents:
     """See `backend_stub.domain.agent.AgentRuntime`."""
 
     def __init__(self, world: World, script: ScriptFile, play: Play) -> None:
-        self.on_lost: Callable[[str, str], Awaitable[None]] | None = None
+        self.on_lost: Callable[[str, str, str], Awaitable[None]] | None = None
         self.on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None = None
         self._world = world
         self._script = script

@@ -37,8 +37,8 @@ class AgentRuntime(Protocol):
     Calls raise `backend_stub.domain.provider.CallError` (mostly `AgentError`) and may be cancelled at any await.
     """
 
-    on_lost: Callable[[str, str], Awaitable[None]] | None
-    """Told (task_id, reason) when the agent of a ready task died by itself, outside of any call."""
+    on_lost: Callable[[str, str, str], Awaitable[None]] | None
+    """Told (task_id, session_id, reason) when a session's agent died by itself, outside of any call."""
 
     on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None
     """Told (task_id, session_id, items) what an agent says outside of any turn; returns once it is kept."""

@@ -87,9 +87,9 @@ class Opening(Struct, frozen=True):
 class Private(Struct, frozen=True, kw_only=True):
     """What the backend alone knows about a task, kept with its row; `openings` by session_id.
 
-    `attaching` counts the attempts to find the agent again that failed; `resent` are the prompts that go before all
-    others that wait, for they say again what was said before those. `went_on`: a prompt has made a failed task go on,
-    which nobody had asked for otherwise since.
+    `attaching` counts the attempts to find the agent again that failed. `resent` are the ids of prompts that wait and
+    go before all others that do, since they say again what was said before those. `went_on`: a prompt made the failed
+    task go on, so that a retry which comes too late for that has nothing left to do and is no error.
     """
 
     sandbox_wanted: bool = False

@@ -15,8 +15,9 @@ from backend_stub.domain.storage import IdTakenError, Storage
 from backend_stub.organization import wrong_name
 from backend_stub.task.actor import Actors, TaskActor, UnknownTaskError
 from backend_stub.task.naming import check_title
+from backend_stub.task.outcomes import OPEN_STATES, forget_opening, settle_idle
 from backend_stub.task.release import Releasing, cancel_stages
-from backend_stub.task.sessions import OPEN_STATES, Sessions, forget_opening, settle_idle
+from backend_stub.task.sessions import Sessions
 from backend_stub.task.task_change import Draft
 from foundry_tui.contract.ids import is_id
 from foundry_tui.contract.records import (
@@ -111,14 +112,15 @@ class Commands:
         """Go on from the stage that failed; after a failed turn be ready again, with its prompt sent again if asked."""
 
         def retry(draft: Draft) -> None:
-            if draft.private.went_on and draft.status in PROVISIONING | READY:
+            if draft.private.went_on and not request.resend and draft.status in PROVISIONING | READY:
                 # A prompt was there first: what is asked for is under way.
                 draft.set_private(went_on=False)
                 return
             if draft.status is not TaskStatus.ERROR:
                 raise conflict(f"Only a task that failed can be retried; this one {_STANDS[draft.status]}.")
             failed = _failed_prompts(draft) if request.resend else []
-            if request.resend and not failed and _is_ready_but_failed(draft):
+            # One that was to be sent again and waits still is sent now.
+            if request.resend and not (failed or draft.private.resent) and _is_ready_but_failed(draft):
                 raise conflict("No prompt failed that could be sent again; retry without that makes the task ready.")
             _go_on(draft, resend=request.resend or None)
             for prompt in failed:
@@ -430,9 +432,7 @@ def _send_again(draft: Draft, failed: Prompt) -> None:
     """Queue what was said in a failed prompt again, before all that was said since."""
     again = replace(failed, prompt_id=draft.new_id(), state=PromptState.QUEUED, error=None, at=draft.now)
     draft.put_prompt(again)
-    waiting = {each.prompt_id for each in draft.prompts[again.session_id] if each.state is PromptState.QUEUED}
-    resent = tuple(each for each in draft.private.resent if each in waiting)
-    draft.set_private(resent=(*resent, again.prompt_id))
+    draft.set_private(resent=(*draft.private.resent, again.prompt_id))
     draft.record(
         HistoryKind.PROMPT_QUEUED,
         session_id=again.session_id,

@@ -10,7 +10,8 @@ from backend_stub.task.actor import SupersededError, TaskActor
 from backend_stub.task.branches import Branches
 from backend_stub.task.dependencies import Means
 from backend_stub.task.failures import NO_FAILURES, task_error
-from backend_stub.task.sessions import Sessions, become_ready, fail_session, fail_task
+from backend_stub.task.outcomes import become_ready, fail_session, fail_task
+from backend_stub.task.sessions import Sessions
 from backend_stub.task.task_change import Draft
 from foundry_tui.contract.records import (
     HistoryKind,

@@ -100,6 +100,8 @@ class Releasing:
             await self._means.actors.of(task_id).commit(partial(_swept, archive=row.archive))
         except UnknownTaskError:
             await self._means.storage.drop_leftover(task_id)
+            if (provider := self._means.providers.get(row.task.provider)) is not None:
+                provider.forget(task_id)
 
     async def _remove(
         self, task: TaskDetail, repo: Repo, archive: bool, how: Release, log: Callable[[str, str], None]

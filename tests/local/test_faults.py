@@ -37,7 +37,7 @@ class Loss:
         self._event = anyio.Event()
         provider.agents.on_lost = self._hear
 
-    async def _hear(self, task_id: str, reason: str) -> None:
+    async def _hear(self, task_id: str, session_id: str, reason: str) -> None:
         self.heard.append((task_id, reason))
         self._event.set()
 

@@ -1,5 +1,6 @@
 """A sandbox that somebody removed, moved, renamed or switched: said before a prompt goes into nothing, and mended."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -87,10 +88,15 @@ async def test_what_cannot_be_made_again_is_said(git_world: World) -> None:
         assert task.sandbox is not None
         folder = Path(task.sandbox.cwd)
         call = git_world.call(task)
+        git_world.lines.clear()
         assert await provider.find_branch(call) == "fix/it"
+        assert git_world.lines == [], "each prompt asks for it, so no git is run for it"
         assert not await provider.restore_sandbox(call)
         git(folder, "checkout", "--quiet", "--detach")
         assert await provider.find_branch(call) is None
+        git(folder, "symbolic-ref", "HEAD", os.fsdecode(b"refs/heads/caf\xe9"))
+        assert await provider.find_branch(call) is None
+        git(folder, "symbolic-ref", "HEAD", "refs/heads/fix/it")
         # Its .git alone: the files that are there are left as they are.
         (folder / ".git").unlink()
         (folder / "a.txt").write_text("work\n")

@@ -43,7 +43,11 @@ class Late:
     async def until(self, count: int) -> None:
         with anyio.fail_after(LIMIT):
             while len(self.items) < count:
-                await self._changed.wait()
+                await self.again()
+
+    async def again(self) -> None:
+        """Wait until something is heard."""
+        await self._changed.wait()
 
 
 async def failure(world: World, provider: LocalProvider, task: TaskDetail, text: str, prompt_id: str = "p1") -> str:
@@ -480,3 +484,36 @@ async def test_an_unreadable_line_while_a_question_is_open_leaves_the_person_tim
             monkeypatch.setattr("backend_stub.agents.sandbox_agent.turn.DOUBT", LIMIT)
             told.answer(next(iter(told.questions)), "yes")
         assert told.text == "answer: yesdone"
+
+
+async def test_late_words_are_kept_though_the_prompt_that_waits_for_them_is_withdrawn(world: World) -> None:
+    first, second = world.root / "first", world.root / "second"
+    os.mkfifo(first)
+    os.mkfifo(second)
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        heard = Late(provider)
+        hear, begun, kept = provider.agents.on_said, anyio.Event(), anyio.Event()
+        assert hear is not None
+
+        async def slowly(task_id: str, session_id: str, words: Any) -> None:
+            begun.set()
+            await kept.wait()
+            await hear(task_id, session_id, words)
+
+        provider.agents.on_said = slowly
+        await turn(provider, world, task, f"late {first} say one\nlate {second} say two\nsay done")
+        await anyio.to_thread.run_sync(open_gate, first)
+        with anyio.fail_after(LIMIT):
+            await begun.wait()
+        await anyio.to_thread.run_sync(open_gate, second)
+        session = provider.agents._sessions[task.sessions[0].session_id]
+        with anyio.fail_after(LIMIT):
+            while not session._inbox:
+                await session._woken()
+        with anyio.move_on_after(0.2):
+            await provider.agents.deliver(world.call(task), prompt(task, "say more", "p2"), Told())
+        kept.set()
+        with anyio.fail_after(LIMIT):
+            while heard.texts() != ["one two"]:
+                await heard.again()

@@ -117,6 +117,16 @@ def test_a_text_without_end_is_cut() -> None:
     assert item.body.endswith("… 5 more characters")
 
 
+def test_a_text_without_end_takes_no_memory_without_end() -> None:
+    translation = Translation(prompt_id="p")
+    for _ in range(8):
+        [item] = apply(translation, chunk("x" * (TEXT_LIMIT // 4)))
+    assert sum(map(len, translation.parts)) == TEXT_LIMIT
+    assert item.body == "x" * TEXT_LIMIT + f"\n… {TEXT_LIMIT} more characters"
+    translation.end_message()
+    assert [item.body for item in apply(translation, chunk("new"))] == ["new"]
+
+
 ONCE = PermissionOption(option_id="1", name="Allow", kind="allow_once")
 ALWAYS = PermissionOption(option_id="2", name="Always", kind="allow_always")
 REJECT = PermissionOption(option_id="3", name="Reject", kind="reject_once")

@@ -54,7 +54,7 @@ class Files(Protocol):
 class SandboxAgentRuntime:
     """Agents behind one sandbox-agent server a task. Needs a task group, given by `use`, before any other call."""
 
-    on_lost: Callable[[str, str], Awaitable[None]] | None = None
+    on_lost: Callable[[str, str, str], Awaitable[None]] | None = None
     on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None = None
     files: Files | None = None
     """Told when a turn has ended; a turn that is followed ends only when what it did to the files is known."""
@@ -417,7 +417,7 @@ class SandboxAgentRuntime:
         with anyio.move_on_after(LOSS_LIMIT, shield=True):
             if self.on_lost is not None:
                 try:
-                    await self.on_lost(task_id, reason)
+                    await self.on_lost(task_id, session.state.session_id, reason)
                 except Exception:  # whoever is told must not end the other sessions' streams
                     logger.exception("the loss of the agent of task %s could not be told", task_id)
             await session.end()

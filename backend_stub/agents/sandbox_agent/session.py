@@ -22,7 +22,6 @@ from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, Prompt
 from backend_stub.agents.sandbox_agent.stream import Stream
 from backend_stub.agents.sandbox_agent.updates import Item, Translation
 from backend_stub.domain.provider import AgentError
-from foundry_tui.contract.codec import decode
 
 RECEIPT_GRACE = 0.25
 """Seconds in which a prompt that was handed over may still be refused before it counts as received."""
@@ -159,8 +158,8 @@ class Session:
     async def save(self) -> None:
         """Write down what must survive a restart."""
         async with self._saving:
-            copy = decode(msgspec.json.encode(self.state), SessionState)
-            await anyio.to_thread.run_sync(self._folder.save_session, copy)
+            document = msgspec.json.encode(self.state)
+            await anyio.to_thread.run_sync(self._folder.save_session, self.state.session_id, document)
 
     # The stream
 
@@ -281,7 +280,12 @@ class Session:
     async def _tell_late(self) -> None:
         given = list(self._inbox)
         self._inbox.clear()
-        await self._late.tell(given)
+        try:
+            await self._late.tell(given)
+        except anyio.get_cancelled_exc_class():
+            # Cut before it was kept: it is told again, as the same items.
+            self._inbox.extendleft(reversed(given))
+            raise
 
     async def tell_rest(self) -> None:
         """Keep what was said last, before the agent is ended."""
@@ -344,9 +348,10 @@ class Session:
             earlier.settled = True
             # A stream that is read again after a restart begins with what belongs to earlier turns.
             self._floor = max(self._floor, earlier.ended_at)
-        mark = self.state.prompts[prompt_id] = PromptMark(rpc_id=self.state.number())
         while self._inbox or self._late.busy:
             await self._tell_late()
+        # Cut before this, the prompt has no mark, and what was said late is no sign that it was sent.
+        mark = self.state.prompts[prompt_id] = PromptMark(rpc_id=self.state.number())
         self.active = prompt_id
         self._cut = False
         self.stopping_since = None

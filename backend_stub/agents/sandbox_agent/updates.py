@@ -124,7 +124,8 @@ class Translation(Struct, kw_only=True):
     """The turn of one prompt so far: what is still growing, and the tool calls, which are updated by id.
 
     Keys are counted from the start of the turn, so that the same stream read again gives the same keys. What the agent
-    says after the turn's end goes on in the same way, until the next turn. `unreadable` counts what could not be read.
+    says after the turn's end goes on in the same way, until the next turn. `parts` are the text that grows, `beyond` how
+    many characters of it are too many to be kept; `unreadable` counts what could not be read.
     """
 
     prompt_id: str
@@ -133,6 +134,7 @@ class Translation(Struct, kw_only=True):
     growing: str = ""
     message_id: str | None = None
     parts: list[str] = []
+    beyond: int = 0
     tools: dict[str, ToolCallBody] = {}
     inputs: dict[str, ToolInput] = {}
     unreadable: int = 0
@@ -167,7 +169,7 @@ class Translation(Struct, kw_only=True):
 
     def end_message(self) -> None:
         """What is said from now on is another message."""
-        self.growing, self.parts, self.message_id = "", [], None
+        self.growing, self.parts, self.beyond, self.message_id = "", [], 0, None
 
     def apply(self, update: Update) -> Item | None:
         """The item that this update makes or changes, or None when it concerns no transcript."""
@@ -201,8 +203,11 @@ class Translation(Struct, kw_only=True):
             self.growing = kind
             self.count += 1
         self.message_id = update.message_id or self.message_id
-        self.parts = ["".join(self.parts) + text] if len(self.parts) > 64 else [*self.parts, text]
-        return Item(self.key(f"{kind}-{self.count}"), kind, cut("".join(self.parts)))
+        whole = "".join((*self.parts, text))
+        self.beyond += max(0, len(whole) - TEXT_LIMIT)
+        kept = whole[:TEXT_LIMIT]
+        self.parts = [kept] if self.beyond or len(self.parts) > 64 else [*self.parts, text]
+        return Item(self.key(f"{kind}-{self.count}"), kind, _with_rest(kept, self.beyond))
 
     def _tool(self, update: Update) -> Item:
         body = self.tools.get(update.tool_call_id, ToolCallBody(title="Tool call"))
@@ -283,9 +288,11 @@ def excerpt(text: str) -> str:
 
 def cut(text: str) -> str:
     """The text, or its beginning and a word about the rest."""
-    if len(text) <= TEXT_LIMIT:
-        return text
-    return f"{text[:TEXT_LIMIT]}\n… {len(text) - TEXT_LIMIT} more characters"
+    return _with_rest(text[:TEXT_LIMIT], max(0, len(text) - TEXT_LIMIT))
+
+
+def _with_rest(text: str, beyond: int) -> str:
+    return f"{text}\n… {beyond} more characters" if beyond else text
 
 
 def _words_of(raw: Raw) -> str:

@@ -71,8 +71,10 @@ class LocalProvider:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Read the agents' streams and compute changes until cancelled; agents go on when this ends."""
-        for record in await anyio.to_thread.run_sync(lambda: list(self._records.all())):
+        for record, losses in await anyio.to_thread.run_sync(lambda: list(self._records.all_with_losses())):
             self._note(record)
+            if losses is not None:
+                self.changes.know(record.task_id, losses)
         try:
             async with anyio.create_task_group() as group:
                 self._group = group

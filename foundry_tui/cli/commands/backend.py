@@ -173,6 +173,7 @@ def status(context: Context, listen: str | None, as_json: bool) -> None:
             "running": True,
             "pid": health.pid,
             "status": health.status,
+            **({"reason": health.reason} if health.reason is not None else {}),
             "version": health.version,
             "started_at": health.started_at,
             "providers": health.providers,
