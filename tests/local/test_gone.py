@@ -1,5 +1,6 @@
 """A sandbox that somebody removed, moved, renamed or switched: said before a prompt goes into nothing, and mended."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -78,6 +79,19 @@ def test_the_branch_of_a_task_is_the_one_that_git_has(backend: BackendProcess, w
     backend.post(f"/v1/tasks/{task_id}/kill", {"force": True, "delete_branch": True})
     backend.wait_task(task_id, "killed")
     assert git(world.repository, "branch", "--format=%(refname:short)").split() == ["aside", "main"]
+
+
+def test_branches_whose_names_are_no_utf_8_are_worked_from_and_shown(backend: BackendProcess, world: World) -> None:
+    odd = os.fsdecode(b"feat/\xe9t\xe9")
+    git(world.repository, "switch", "--quiet", "-c", odd)
+    task_id = create(backend, world, "say done")
+    task = is_idle(backend, task_id)
+    assert task["status"] == "idle", task["error"]
+    folder = Path(task["sandbox"]["cwd"])
+    assert git(folder, "log", "-1", "--format=%s").strip() == "second"
+    git(folder, "switch", "--quiet", "-c", f"{odd}-2")
+    say(backend, task, "say hello", "p2")
+    assert is_idle(backend, task_id, prompts=2)["branch"] == "feat/�t�-2"
 
 
 @pytest.mark.anyio

@@ -117,6 +117,8 @@ class Worktrees:
             environment={"GIT_DIR": git_dir},
         )
         branch = head.text.strip().removeprefix("refs/heads/") or None
+        if branch is not None and not _is_text(branch):
+            return branch.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         if branch not in (None, record.branch) and not await self._commit(common, f"refs/heads/{record.branch}", told):
             renamed = msgspec.structs.replace(record, branch=branch, git_dir=git_dir)
             await anyio.to_thread.run_sync(self._records.save, renamed)
@@ -317,7 +319,7 @@ class Worktrees:
         for name in (remote, local) if plan.cloned else (local, remote):
             commit = await self._commit(common, name, told)
             if commit:
-                return name, commit
+                return name if _is_text(name) else commit, commit
         # In the folder that was named, which has a HEAD of its own where it is a linked worktree.
         commit = await self._commit(plan.repository, plan.base, told)
         if commit:
@@ -447,6 +449,11 @@ def _is_ours(path: Path, common: str | None) -> bool:
             retryable=False,
         )
     return True
+
+
+def _is_text(name: str) -> bool:
+    """Whether git's name of something is UTF-8, as records are."""
+    return not any("\udc80" <= letter <= "\udcff" for letter in name)
 
 
 def _exists(path: Path) -> bool:
