@@ -81,6 +81,19 @@ def test_the_branch_of_a_task_is_the_one_that_git_has(backend: BackendProcess, w
     assert git(world.repository, "branch", "--format=%(refname:short)").split() == ["aside", "main"]
 
 
+def test_branches_whose_names_are_no_utf_8_are_worked_from_and_shown(backend: BackendProcess, world: World) -> None:
+    odd = os.fsdecode(b"feat/\xe9t\xe9")
+    git(world.repository, "switch", "--quiet", "-c", odd)
+    task_id = create(backend, world, "say done")
+    task = is_idle(backend, task_id)
+    assert task["status"] == "idle", task["error"]
+    folder = Path(task["sandbox"]["cwd"])
+    assert git(folder, "log", "-1", "--format=%s").strip() == "second"
+    git(folder, "switch", "--quiet", "-c", f"{odd}-2")
+    say(backend, task, "say hello", "p2")
+    assert is_idle(backend, task_id, prompts=2)["branch"] == "feat/�t�-2"
+
+
 @pytest.mark.anyio
 async def test_what_cannot_be_made_again_is_said(git_world: World) -> None:
     async with git_world.provider() as provider:

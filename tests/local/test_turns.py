@@ -12,6 +12,7 @@ import pytest
 
 from backend_stub.agents.sandbox_agent import processes
 from backend_stub.agents.sandbox_agent.policy import Policy
+from backend_stub.agents.sandbox_agent.turn import MOST_QUESTIONS
 from backend_stub.domain.agent import LateWord
 from backend_stub.domain.provider import AgentError
 from backend_stub.providers.local import LocalProvider, LocalSettings
@@ -412,6 +413,35 @@ async def test_an_agent_may_use_the_id_of_a_request_again(world: World) -> None:
         assert told.text.count('"optionId": "fine"') == 2
         assert told.text.endswith("done")
         assert [answer["message"]["id"] for answer in world.agent_saw("response")] == [8, 7, 8, 7]
+
+
+async def test_of_questions_without_end_those_that_a_person_can_judge_are_asked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend_stub.agents.sandbox_agent.turn.QUESTIONS_LIMIT", 100_000)
+
+    def raw(number: int, words: str) -> str:
+        params = {**QUESTION, "toolCall": {"title": words}}
+        request = {"jsonrpc": "2.0", "id": number, "method": "session/request_permission", "params": params}
+        return f"raw {json.dumps(request)}"
+
+    huge = raw(999, "x" * 100_000)
+    many = "\n".join(raw(number, f"question {number}") for number in range(MOST_QUESTIONS + 20))
+    async with world.provider(LocalSettings(policy=Policy.ASK)) as provider:
+        task = await world.with_session(provider, world.task())
+        told, said = Told(), prompt(task, f"{huge}\n{many}\nask execute Run make?\nsay done")
+        async with anyio.create_task_group() as group:
+            await provider.agents.deliver(world.call(task), said, told)
+            group.start_soon(provider.agents.follow, world.call(task), said, told)
+            await told.until(partial(told.has_questions, MOST_QUESTIONS))
+            await told.until(lambda: told.text.endswith("done"))
+            for key in list(told.questions):
+                told.answer(key, "fine")
+        assert len(told.questions) == MOST_QUESTIONS
+        assert told.text == "answer: cancelleddone"
+        [notice] = told.of(TranscriptKind.NOTICE)
+        assert notice.startswith("22 more questions of the agent were answered with cancelled")
+        assert len(world.agent_saw("response")) >= 22
 
 
 async def test_a_question_knows_what_was_told_of_its_tool_call_before(world: World) -> None:

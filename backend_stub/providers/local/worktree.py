@@ -108,13 +108,15 @@ class Worktrees:
                 f"The .git of the worktree {record.worktree} is gone. Retry writes it again.", retryable=False
             )
         branch = await self._branch(record, git_dir, told)
+        if branch is not None and not is_text(branch):
+            return branch.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         if branch not in (None, record.branch) and not await self._commit(common, f"refs/heads/{record.branch}", told):
             renamed = msgspec.structs.replace(record, branch=branch, git_dir=git_dir)
             await anyio.to_thread.run_sync(self._records.save, renamed)
         return branch
 
     async def _branch(self, record: Record, git_dir: str, told: Told) -> str | None:
-        """The branch that HEAD names, None for no branch and for one whose name is no text.
+        """The branch that HEAD names, with surrogates where its name is no text; None for no branch.
 
         Read without git, which is asked only where refs are kept in a table.
         """
@@ -130,7 +132,7 @@ class Worktrees:
                 environment={"GIT_DIR": git_dir},
             )
             ref = head.text.strip()
-        return ref.removeprefix("refs/heads/") if ref and is_text(ref) else None
+        return ref.removeprefix("refs/heads/") if ref else None
 
     async def restore(self, record: Record, told: Told) -> Record | None:
         """Make the worktree again if it is gone, as its index or else its branch has it; None when it is there.
@@ -327,7 +329,7 @@ class Worktrees:
         for name in (remote, local) if plan.cloned else (local, remote):
             commit = await self._commit(common, name, told)
             if commit:
-                return name, commit
+                return name if is_text(name) else commit, commit
         # In the folder that was named, which has a HEAD of its own where it is a linked worktree.
         commit = await self._commit(plan.repository, plan.base, told)
         if commit:
