@@ -30,6 +30,8 @@ FOLDED_OUTPUT = 4
 """Lines of a tool's output, and of a thought, that are shown while entries are folded."""
 FOLDED_DIFF = 16
 """Lines of one file's diff that are shown while entries are folded."""
+FOLDED_NOTE = 1
+"""Lines of why a prompt's turn failed that are shown while entries are folded; the last failure has a card too."""
 
 DIFF_GUTTER = 7
 """Cells of a diff's line before its text: number and mark."""
@@ -177,7 +179,8 @@ class Drawer:
             head.append(f"  {glyph} {entry.note}", style)
         else:
             head = Text("You", palette.accent + Style(bold=True))
-        for line in self._wrap(head, self.width - 2) + self._wrap(Text(text, palette.text), self.width - 2):
+        told = self._fold(self._wrap(head, self.width - 2), FOLDED_NOTE)
+        for line in told + self._wrap(Text(text, palette.text), self.width - 2):
             padded = Strip([bar, *line]).adjust_cell_length(self.width, palette.prompt)
             lines.append(list(padded.apply_style(_background(palette.prompt))))
         return lines
