@@ -17,6 +17,7 @@ from backend_stub.domain.agent import LateWord
 from backend_stub.domain.provider import AgentError
 from backend_stub.providers.local import LocalProvider, LocalSettings
 from foundry_tui.contract.records import TaskDetail, TranscriptKind
+from foundry_tui.view.questions import Line, heading_of, lines_of
 from tests.local.test_faults import Loss
 from tests.local.world import LIMIT, Told, World, open_gate, prompt, turn
 
@@ -442,6 +443,50 @@ async def test_of_questions_without_end_those_that_a_person_can_judge_are_asked(
         [notice] = told.of(TranscriptKind.NOTICE)
         assert notice.startswith("22 more questions of the agent were answered with cancelled")
         assert len(world.agent_saw("response")) >= 22
+
+
+async def test_what_is_long_is_shown_once(world: World) -> None:
+    """As one agent asks: the script as the title, as a shell's argument, among the text, and in more of its input."""
+    script = "cd shop\n" + "".join(f"echo '{n}'\n" for n in range(300)) + "rm -rf /srv"
+    call = {
+        "title": script,
+        "kind": "execute",
+        "rawInput": {
+            "command": ["/bin/bash", "-lc", script],
+            "parsed_cmd": [{"cmd": script}],
+            "cwd": "/x",
+        },
+        "content": [{"type": "content", "content": {"type": "text", "text": f"Amendment: /bin/bash\n{script}\nok?"}}],
+    }
+    edit = {
+        "kind": "edit",
+        "rawInput": {"changes": {"a.py": {"content": "one\ntwo\n"}}},
+        "content": [{"type": "diff", "path": "a.py", "newText": "one\ntwo\n"}],
+    }
+    asked = []
+    async with world.provider(LocalSettings(policy=Policy.ASK)) as provider:
+        task = await world.with_session(provider, world.task())
+        assert task.sandbox is not None
+        edit["title"] = f"Edit {task.sandbox.cwd}/a.py"
+        for number, each in enumerate((call, edit)):
+            ask = {"toolCall": {"toolCallId": "t", **each}, "options": [{"optionId": "y", "kind": "allow_once"}]}
+            told, said = Told(), prompt(task, f"request {json.dumps(ask)}\nsay done", f"p{number}")
+            async with anyio.create_task_group() as group:
+                await provider.agents.deliver(world.call(task), said, told)
+                group.start_soon(provider.agents.follow, world.call(task), said, told)
+                await told.until(lambda told=told: told.questions)  # type: ignore[misc]
+                [(key, question)] = told.questions.items()
+                told.answer(key, "y")
+            asked.append(question)
+    shown = "Amendment: /bin/bash\n(as shown)\nok?"
+    rest = {"cwd: /x", 'parsed_cmd: [{"cmd":"(as shown)"}]'}
+    assert asked[0].text is not None
+    text, _, last = asked[0].text.rpartition("\n\n")
+    assert (text, set(last.split("\n"))) == (f"{script}\n\n{shown}", rest)
+    assert heading_of(asked[0]) == "cd shop …"
+    assert asked[1].title == "Edit a.py"
+    assert asked[1].text == 'changes: {"a.py":{"content":"(as shown)"}}'
+    assert [line for line, _ in lines_of(asked[1])] == [Line.FILE, Line.ADDED, Line.ADDED, Line.TEXT]
 
 
 async def test_a_question_knows_what_was_told_of_its_tool_call_before(world: World) -> None:

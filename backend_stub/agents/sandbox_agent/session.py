@@ -39,6 +39,7 @@ LOOK_EVERY = 1.0
 """Seconds between two looks at the end of the server's log, while something is expected of the agent."""
 UNHEARD_GRACE = 1.0
 """Seconds in which the stream says itself why an agent is not heard any more: it has exited."""
+from foundry_tui.contract.codec import decode
 
 logger = logging.getLogger(__name__)
 

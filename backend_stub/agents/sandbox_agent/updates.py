@@ -90,6 +90,8 @@ _CHUNKS = {
 _OUTPUTS = ("formatted_output", "aggregated_output", "output", "stdout", "text")
 """Where agents put the text of a tool's raw output, which the protocol leaves to them."""
 _ENDED = ("completed", "failed")
+_ON_FILES = ("read", "edit", "delete", "move")
+"""ACP's kinds of tool calls whose title is a word and a path, and no command."""
 _KINDS = frozenset({*_CHUNKS, "tool_call", "tool_call_update", "plan"})
 """The updates that concern a transcript; all others may have any shape."""
 _block = msgspec.json.Decoder(Block)
@@ -213,7 +215,7 @@ class Translation(Struct, kw_only=True):
         body = self.tools.get(update.tool_call_id, ToolCallBody(title="Tool call"))
         changes: dict[str, object] = {}
         if update.title is not None:
-            changes["title"] = update.title
+            changes["title"] = self.titled(update.title, update.kind or body.kind)
         if update.kind is not None:
             changes["kind"] = update.kind
         if update.status is not None:
@@ -261,6 +263,10 @@ class Translation(Struct, kw_only=True):
     def working(self) -> bool:
         """Whether a tool is at work, so that silence says nothing."""
         return any(tool.status not in _ENDED for tool in self.tools.values())
+
+    def titled(self, title: str, kind: str) -> str:
+        """A tool call's title; that of work on a file names it as seen from where the agent works."""
+        return title.replace(f"{self.cwd}/", "") if self.cwd and kind in _ON_FILES else title
 
     def relative(self, path: str) -> str:
         """The path as seen from where the agent works."""
