@@ -10,8 +10,10 @@ from textual.binding import Binding, BindingType
 
 from foundry_tui.actions.context import (
     APP,
+    CONFIRM,
     DIAGNOSTICS,
     HELP,
+    KILL,
     TASK,
     TASKS,
     Context,
@@ -260,7 +262,7 @@ _TASK_SCREEN: Sequence[Action] = (
 )
 
 _DIAG = frozenset({DIAGNOSTICS})
-_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM})
+_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL})
 
 _READING: Sequence[Action] = (
     Action("line_up", "up,k", "up", "One line up.", "Move", _R, palette=False),

@@ -44,9 +44,8 @@ class KillScreen(ConfirmScreen):
                 self._is_bare = True
                 note = f"Its branch {harmless(self._about.branch)} has no commit of its own."
                 label = f"Kill with branch  {self.key_of('confirm_with_branch')}"
-                answers = self.query_one("#answers")
-                await self.query_one("#question-box").mount(Static(note, id="note", markup=False), before=answers)
-                await answers.mount(Button(label, id="with-branch", variant="error", compact=True))
+                await self.query_one("#told").mount(Static(note, markup=False))
+                await self.query_one("#answers").mount(Button(label, id="with-branch", variant="error", compact=True))
 
     @on(Button.Pressed, "#with-branch")
     def action_confirm_with_branch(self) -> None:
