@@ -58,7 +58,7 @@ def show(context: Context, as_json: bool) -> None:
         for key, name, value, origin in rows:
             say_row((name, _shown(value), origin, key.env))
         for name, each in loaded.settings.agents.items():
-            origin = loaded.origins.get("agents", loaded.file)
+            origin = loaded.origins.get("agents", str(loaded.file))
             say_row((f"agents.{name}", shlex.join(each.command), origin, CONFIGURED))
         for action, names in loaded.settings.keys.items():
             say_row((f"keys.{action}", names, loaded.file, ""))
