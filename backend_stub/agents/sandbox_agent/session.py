@@ -22,6 +22,7 @@ from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, Prompt
 from backend_stub.agents.sandbox_agent.stream import Stream
 from backend_stub.agents.sandbox_agent.updates import Item, Translation
 from backend_stub.domain.provider import AgentError
+from foundry_tui.contract.codec import decode
 
 RECEIPT_GRACE = 0.25
 """Seconds in which a prompt that was handed over may still be refused before it counts as received."""
@@ -39,7 +40,6 @@ LOOK_EVERY = 1.0
 """Seconds between two looks at the end of the server's log, while something is expected of the agent."""
 UNHEARD_GRACE = 1.0
 """Seconds in which the stream says itself why an agent is not heard any more: it has exited."""
-from foundry_tui.contract.codec import decode
 
 logger = logging.getLogger(__name__)
 
