@@ -19,8 +19,8 @@ from starlette.types import ASGIApp
 
 from backend_stub.domain import privacy
 from backend_stub.domain.clock import Chance
-from backend_stub.domain.settings import SettingError, Settings, read_settings
-from backend_stub.domain.storage import StorageError, StorageUnavailableError
+from backend_stub.domain.errors import DatabaseUnusableError, SettingError, StartError, StorageUnavailableError
+from backend_stub.domain.settings import Settings, read_settings
 from backend_stub.providers.available import make_providers
 from backend_stub.providers.demo_script import ScriptError
 from backend_stub.repository.clones import Clones
@@ -32,7 +32,7 @@ from backend_stub.server.log import keep_secret, set_up_logging
 from backend_stub.server.protocol import HEAD_LIMIT, Protocol
 from backend_stub.server.routes import make_app
 from backend_stub.server.strangers import Strangers
-from backend_stub.storage.folder import Holder, OwnedFolder, StartError, owned_folder
+from backend_stub.storage.folder import Holder, OwnedFolder, owned_folder
 from backend_stub.storage.sqlite import open_storage
 from backend_stub.wiring import run_backend
 from foundry_tui.contract.codec import encode
@@ -127,7 +127,7 @@ def main() -> int:
                 return anyio.run(_serve, folder, endpoint, settings, token if tcp else None)
             finally:
                 endpoint.remove()
-    except (StartError, StorageError, StorageUnavailableError) as error:
+    except (StartError, DatabaseUnusableError, StorageUnavailableError) as error:
         print(harmless(f"foundry backend: {error}", lines=True), file=sys.stderr)  # noqa: T201
         return 1
     except (SettingError, ScriptError) as error:

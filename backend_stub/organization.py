@@ -14,19 +14,19 @@ import anyio.to_thread
 from msgspec.structs import replace
 
 from backend_stub.domain.clock import Chance
-from backend_stub.domain.problems import RefusedError, conflict, wrong_values
-from backend_stub.domain.provider import Provider
-from backend_stub.domain.settings import Settings
-from backend_stub.domain.storage import (
+from backend_stub.domain.errors import (
     BranchTakenError,
-    Change,
     IdTakenError,
-    Private,
-    Storage,
+    RefusedError,
     StorageUnavailableError,
     TaskExistsError,
     TaskPrunedError,
+    conflict,
+    wrong_values,
 )
+from backend_stub.domain.provider import Provider
+from backend_stub.domain.settings import Settings
+from backend_stub.domain.storage import Change, Private, Storage
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.files import MachineFaultError
 from backend_stub.repository.location import NotARepositoryError, find_repository, is_repo_id

@@ -11,16 +11,17 @@ import anyio
 from backend_stub.dispatch.calls import Calls
 from backend_stub.dispatch.embedded import Lane
 from backend_stub.domain.clock import Chance
+from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, UnknownTaskError
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
-from backend_stub.domain.storage import Event, StaleRevisionError, Storage, StorageUnavailableError
+from backend_stub.domain.storage import Event, Storage
 from backend_stub.organization import Organization
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.trust import Trust
 from backend_stub.server.hub import Hub
 from backend_stub.server.metrics import Metrics
 from backend_stub.server.streams import Streams
-from backend_stub.task.actor import Actors, TaskActor, UnknownTaskError
+from backend_stub.task.actor import Actors, TaskActor
 from backend_stub.task.commands import Commands
 from backend_stub.task.dependencies import Means
 from backend_stub.task.provision import Provisioning

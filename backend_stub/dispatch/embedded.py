@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 import anyio
 
 from backend_stub.domain.clock import Chance
-from backend_stub.domain.storage import StaleRevisionError, StorageUnavailableError
+from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, TaskMovedError
 from backend_stub.server.log import Sparing
-from backend_stub.task.actor import SupersededError, UnknownTaskError
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +152,7 @@ class Lane:
         try:
             with run.scope:
                 at = await self._run(key)
-        except (SupersededError, UnknownTaskError):
+        except TaskMovedError:
             logger.debug("%s %s was superseded", self._name, key)
         except (StorageUnavailableError, StaleRevisionError) as error:
             self._log.warning("%s %s goes on later: %s", self._name, key, error)

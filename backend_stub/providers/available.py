@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from backend_stub.domain.clock import Chance
+from backend_stub.domain.errors import SettingError
 from backend_stub.domain.provider import Provider
-from backend_stub.domain.settings import SettingError, Settings
+from backend_stub.domain.settings import Settings
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.providers.demo_script import ScriptError, script_file
 from backend_stub.providers.local.provider import LocalProvider

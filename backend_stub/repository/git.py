@@ -16,7 +16,7 @@ import anyio
 from anyio.abc import ByteReceiveStream, Process
 
 from backend_stub.domain import privacy
-from backend_stub.domain.provider import GitError
+from backend_stub.domain.errors import GitError
 from backend_stub.repository.location import NotARepositoryError, find_folders
 from backend_stub.repository.refs import split_refs
 from backend_stub.task.naming import near_branches

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from backend_stub.domain.errors import BackendError
 from backend_stub.repository.files import MachineFaultError, inside_of, mode_of, read_text, symbolic_ref, told_apart
 from foundry_tui.contract.records import Repo
 
@@ -24,7 +25,7 @@ _CREDENTIALS = (
 )
 
 
-class NotARepositoryError(Exception):
+class NotARepositoryError(BackendError):
     """What was given is no repository; the message is one sentence or two that say what to do, without secrets."""
 
     def __init__(self, message: str) -> None:

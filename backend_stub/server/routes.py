@@ -11,8 +11,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from backend_stub.domain.problems import TITLES, RefusedError, not_found, wrong_values
-from backend_stub.domain.storage import StaleRevisionError, StorageUnavailableError
+from backend_stub.domain.errors import (
+    TITLES,
+    RefusedError,
+    StaleRevisionError,
+    StorageUnavailableError,
+    not_found,
+    wrong_values,
+)
 from backend_stub.server.metrics import Metrics
 from backend_stub.server.patches import patch_answer
 from backend_stub.server.protocol import CUT, WHY

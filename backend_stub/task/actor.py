@@ -9,7 +9,8 @@ from weakref import WeakValueDictionary
 import anyio
 
 from backend_stub.domain.clock import Chance
-from backend_stub.domain.storage import ItemKey, StaleRevisionError, Storage, StorageUnavailableError, TaskState
+from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, UnknownTaskError
+from backend_stub.domain.storage import ItemKey, Storage, TaskState
 from backend_stub.task.task_change import MAX_LINES, Draft
 from foundry_tui.contract.status import STAGE_OF_STATUS, StageName
 
@@ -17,14 +18,6 @@ T = TypeVar("T")
 
 KEPT_ACTORS = 1_024
 """Actors held in memory; the rows of others are read again when needed."""
-
-
-class UnknownTaskError(Exception):
-    """There is no task of this id."""
-
-
-class SupersededError(Exception):
-    """The task has moved on meanwhile (killed, archived, closed …); the outcome is void."""
 
 
 class TaskActor:

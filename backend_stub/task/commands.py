@@ -7,13 +7,22 @@ import anyio
 from msgspec.structs import replace
 
 from backend_stub.dispatch.embedded import Lane
+from backend_stub.domain.call import Call
 from backend_stub.domain.clock import Chance
-from backend_stub.domain.problems import RefusedError, conflict, not_found, wrong_values
-from backend_stub.domain.provider import Call, CallError, Provider
+from backend_stub.domain.errors import (
+    CallError,
+    IdTakenError,
+    RefusedError,
+    UnknownTaskError,
+    conflict,
+    not_found,
+    wrong_values,
+)
+from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import MAX_QUEUED_PROMPTS, MAX_QUEUED_TEXT
-from backend_stub.domain.storage import IdTakenError, Storage
+from backend_stub.domain.storage import Storage
 from backend_stub.organization import wrong_name
-from backend_stub.task.actor import Actors, TaskActor, UnknownTaskError
+from backend_stub.task.actor import Actors, TaskActor
 from backend_stub.task.naming import check_title
 from backend_stub.task.release import Releasing, cancel_stages
 from backend_stub.task.sessions import OPEN_STATES, Sessions, forget_opening, settle_idle

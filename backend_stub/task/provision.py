@@ -4,9 +4,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from backend_stub.domain.provider import Call, Provider, ProviderError
-from backend_stub.domain.storage import BranchTakenError, TaskState
-from backend_stub.task.actor import SupersededError, TaskActor
+from backend_stub.domain.call import Call
+from backend_stub.domain.errors import BranchTakenError, ProviderError, SupersededError
+from backend_stub.domain.provider import Provider
+from backend_stub.domain.storage import TaskState
+from backend_stub.task.actor import TaskActor
 from backend_stub.task.branches import Branches
 from backend_stub.task.dependencies import Means
 from backend_stub.task.failures import NO_FAILURES, task_error

@@ -5,9 +5,11 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from backend_stub.dispatch.embedded import Lane
-from backend_stub.domain.provider import Call, CallError, Release
+from backend_stub.domain.call import Call
+from backend_stub.domain.errors import CallError, SupersededError, UnknownTaskError
+from backend_stub.domain.provider import Release
 from backend_stub.domain.storage import LeftoverRow, TaskState
-from backend_stub.task.actor import SupersededError, TaskActor, UnknownTaskError
+from backend_stub.task.actor import TaskActor
 from backend_stub.task.dependencies import Means
 from backend_stub.task.failures import NO_FAILURES, task_error
 from backend_stub.task.sessions import Sessions

@@ -11,13 +11,22 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec.structs import replace
 
-from backend_stub.dispatch.calls import CallTimedOutError
 from backend_stub.dispatch.embedded import Lane
 from backend_stub.domain.agent import LateWord
-from backend_stub.domain.provider import AgentError, Call, CallError, Provider
-from backend_stub.domain.storage import Opening, StaleRevisionError, StorageUnavailableError, TaskState
+from backend_stub.domain.call import Call
+from backend_stub.domain.errors import (
+    AgentError,
+    CallError,
+    CallTimedOutError,
+    StaleRevisionError,
+    StorageUnavailableError,
+    SupersededError,
+    UnknownTaskError,
+)
+from backend_stub.domain.provider import Provider
+from backend_stub.domain.storage import Opening, TaskState
 from backend_stub.providers.machine import is_machine_fault
-from backend_stub.task.actor import SupersededError, TaskActor, UnknownTaskError
+from backend_stub.task.actor import TaskActor
 from backend_stub.task.dependencies import Means
 from backend_stub.task.failures import NO_FAILURES, passes, task_error
 from backend_stub.task.task_change import Draft, running_sessions

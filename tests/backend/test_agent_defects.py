@@ -8,7 +8,9 @@ import pytest
 
 from backend_stub.agents.demo import DemoAgents
 from backend_stub.domain.agent import Turn
-from backend_stub.domain.provider import AgentError, Call, Release
+from backend_stub.domain.call import Call
+from backend_stub.domain.errors import AgentError
+from backend_stub.domain.provider import Release
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.task.sessions import ATTACHING
 from backend_stub.wiring import Backend

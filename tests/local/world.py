@@ -14,7 +14,8 @@ import anyio
 import msgspec
 
 from backend_stub.agents.sandbox_agent import processes
-from backend_stub.domain.provider import Call, Release
+from backend_stub.domain.call import Call
+from backend_stub.domain.provider import Release
 from backend_stub.providers.local import LocalProvider, LocalSettings
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import (

@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 from backend_stub.agents.sandbox_agent.complaints import RpcError
 from backend_stub.agents.sandbox_agent.messages import Message, Unreadable, read_message
 from backend_stub.agents.sandbox_agent.server import Server
-from backend_stub.domain.provider import AgentError
+from backend_stub.domain.errors import AgentError
 from backend_stub.providers.machine import is_machine_fault
 from foundry_tui.contract.codec import decode
 

@@ -19,7 +19,8 @@ from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SessionState
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.agents.sandbox_agent.updates import Item
 from backend_stub.domain.agent import LateWord, Turn
-from backend_stub.domain.provider import AgentError, Call
+from backend_stub.domain.call import Call
+from backend_stub.domain.errors import AgentError
 from backend_stub.providers.machine import is_machine_fault
 from foundry_tui.contract.agents import SANDBOX_AGENT, AgentCommand, find_sandbox_agent
 from foundry_tui.contract.records import Prompt, SessionStatus, SessionSummary, TranscriptKind

@@ -21,7 +21,7 @@ from backend_stub.agents.sandbox_agent.server_log import Hearing
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, SessionState, StateFolder
 from backend_stub.agents.sandbox_agent.stream import Stream
 from backend_stub.agents.sandbox_agent.updates import Item, Translation
-from backend_stub.domain.provider import AgentError
+from backend_stub.domain.errors import AgentError
 from foundry_tui.contract.codec import decode
 
 RECEIPT_GRACE = 0.25

@@ -18,7 +18,7 @@ from backend_stub.agents.sandbox_agent.questions import question_of, unasked
 from backend_stub.agents.sandbox_agent.session import STOP_GRACE, Session
 from backend_stub.agents.sandbox_agent.updates import Item, Translation, excerpt
 from backend_stub.domain.agent import Turn
-from backend_stub.domain.provider import AgentError
+from backend_stub.domain.errors import AgentError
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.records import Question, TranscriptKind
 

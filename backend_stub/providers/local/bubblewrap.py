@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from backend_stub.agents.sandbox_agent.state import LAUNCHERS
-from backend_stub.domain.provider import ProviderError
+from backend_stub.domain.errors import ProviderError
 from foundry_tui.contract.agents import SANDBOX_AGENT, data_home
 
 AGENT_FOLDERS = (
