@@ -18,12 +18,11 @@ from backend_stub.domain.errors import (
     not_found,
     wrong_values,
 )
+from backend_stub.domain.names import check_name, check_title
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import MAX_QUEUED_PROMPTS, MAX_QUEUED_TEXT
 from backend_stub.domain.storage import Storage
-from backend_stub.organization import wrong_name
 from backend_stub.task.actor import Actors, TaskActor
-from backend_stub.task.naming import check_title
 from backend_stub.task.release import Releasing, cancel_stages
 from backend_stub.task.sessions import OPEN_STATES, Sessions, forget_opening, settle_idle
 from backend_stub.task.task_change import Draft
@@ -216,7 +215,7 @@ class Commands:
         if request.session_id is not None and not is_id(request.session_id):
             raise wrong_values(("session_id", "A session_id is 1 to 128 letters, digits, dots, dashes or underscores."))
         for field, value in (("agent", request.agent), ("name", request.name)):
-            if value is not None and (why := wrong_name(f"The {field}", value)):
+            if value is not None and (why := check_name(f"The {field}", value)):
                 raise wrong_values((field, why))
         session_id = request.session_id or self._chance.new_id()
         holder = await self._storage.task_of_session(session_id)

@@ -37,8 +37,8 @@ from backend_stub.repository.git import Command, Told, branches_near, branches_o
 from backend_stub.repository.location import find_folders
 from backend_stub.repository.setup_files import SETUP, SetupFiles
 from backend_stub.repository.trust import Trust
-from backend_stub.task.naming import near_branches
 from foundry_tui.contract.agents import how_to_get_an_agent, installed_agents
+from foundry_tui.contract.branches import near_branches
 from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
 
