@@ -17,18 +17,18 @@ import anyio
 import uvicorn
 from starlette.types import ASGIApp
 
-from backend_stub.domain import privacy
+from backend_stub.demo.script import ScriptError
 from backend_stub.domain.clock import Chance
 from backend_stub.domain.errors import DatabaseUnusableError, SettingError, StartError, StorageUnavailableError
 from backend_stub.domain.settings import Settings, read_settings
+from backend_stub.log import keep_secret, set_up_logging
+from backend_stub.machine import privacy
 from backend_stub.providers.available import make_providers
-from backend_stub.providers.demo_script import ScriptError
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.trust import Trust
 from backend_stub.server.guard import Guard
 from backend_stub.server.hub import Hub
 from backend_stub.server.listening import Endpoint, Reach, open_endpoint, read_token
-from backend_stub.server.log import keep_secret, set_up_logging
 from backend_stub.server.protocol import HEAD_LIMIT, Protocol
 from backend_stub.server.routes import make_app
 from backend_stub.server.strangers import Strangers

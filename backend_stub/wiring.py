@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import anyio
 
-from backend_stub.dispatch.calls import Calls
 from backend_stub.dispatch.embedded import Lane
 from backend_stub.domain.clock import Chance
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, UnknownTaskError
@@ -22,6 +21,7 @@ from backend_stub.server.hub import Hub
 from backend_stub.server.metrics import Metrics
 from backend_stub.server.streams import Streams
 from backend_stub.task.actor import Actors, TaskActor
+from backend_stub.task.calls import Calls
 from backend_stub.task.commands import Commands
 from backend_stub.task.dependencies import Means
 from backend_stub.task.provision import Provisioning

@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 
+from backend_stub.demo.script import ScriptError, ScriptFile, Step, TurnScript
+from backend_stub.demo.world import World
 from backend_stub.domain.agent import LateWord, Turn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
-from backend_stub.providers.demo_script import ScriptError, ScriptFile, Step, TurnScript
-from backend_stub.providers.demo_world import World
 from foundry_tui.contract.records import PermissionOption, Prompt, Question, SessionSummary, TranscriptKind
 
 Play = Callable[[str, Call, Callable[[], None]], Awaitable[None]]

@@ -12,7 +12,7 @@ import anyio
 
 from backend_stub.domain.clock import Chance
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, TaskMovedError
-from backend_stub.server.log import Sparing
+from backend_stub.log import Sparing
 
 logger = logging.getLogger(__name__)
 

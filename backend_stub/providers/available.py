@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from backend_stub.demo.script import ScriptError, script_file
 from backend_stub.domain.clock import Chance
 from backend_stub.domain.errors import SettingError
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
 from backend_stub.providers.demo import DemoProvider
-from backend_stub.providers.demo_script import ScriptError, script_file
 from backend_stub.providers.local.provider import LocalProvider
 from backend_stub.providers.local.settings import LocalSettings
 
@@ -23,7 +23,7 @@ def make_providers(
     """The providers by name, the default first: the one set, else `local` where an agent can be run, else `demo`.
 
     `wrong_script` is told when the demo script says what cannot be, now or later.
-    Raises `backend_stub.providers.demo_script.ScriptError` for a wrong demo script, `SettingError` for a default
+    Raises `backend_stub.demo.script.ScriptError` for a wrong demo script, `SettingError` for a default
     provider that there is none of.
     """
     script = script_file(environ, wrong_script)

@@ -10,12 +10,12 @@ import anyio
 from anyio.abc import TaskStatus
 
 from backend_stub.agents.demo import DemoAgents
+from backend_stub.demo.script import CallScript, ScriptError, ScriptFile
+from backend_stub.demo.world import World
 from backend_stub.domain.call import Call
 from backend_stub.domain.clock import Chance
 from backend_stub.domain.errors import ProviderError
 from backend_stub.domain.provider import Existing, Release, SandboxMade
-from backend_stub.providers.demo_script import CallScript, ScriptError, ScriptFile
-from backend_stub.providers.demo_world import World
 from backend_stub.repository.git import branches_near
 from foundry_tui.contract.records import FileDiff, FileEdit, Sandbox, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import Diff

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from backend_stub.dispatch.calls import Calls
 from backend_stub.domain.clock import Chance
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
 from backend_stub.domain.storage import Storage
 from backend_stub.task.actor import Actors
+from backend_stub.task.calls import Calls
 
 
 @dataclass(frozen=True)

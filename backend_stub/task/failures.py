@@ -9,7 +9,7 @@ from backend_stub.domain.errors import (
     StorageUnavailableError,
     TaskMovedError,
 )
-from backend_stub.providers.machine import is_machine_fault
+from backend_stub.machine.faults import is_machine_fault
 from foundry_tui.contract.records import ErrorKind, TaskError
 from foundry_tui.contract.status import StageName
 

@@ -25,7 +25,7 @@ from backend_stub.domain.errors import (
 )
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.storage import Opening, TaskState
-from backend_stub.providers.machine import is_machine_fault
+from backend_stub.machine.faults import is_machine_fault
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.dependencies import Means
 from backend_stub.task.failures import NO_FAILURES, passes, task_error

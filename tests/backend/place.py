@@ -7,11 +7,11 @@ from pathlib import Path
 
 import anyio
 
+from backend_stub.demo.script import ScriptError, ScriptFile
 from backend_stub.domain.clock import Chance, wall_clock
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import DEFAULT_TIMEOUT_MS, Settings
 from backend_stub.providers.demo import DemoProvider
-from backend_stub.providers.demo_script import ScriptError, ScriptFile
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.trust import Trust
 from backend_stub.storage.sqlite import open_storage

@@ -10,10 +10,10 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from backend_stub.agents.sandbox_agent import processes
 from backend_stub.agents.sandbox_agent.policy import Policy
 from backend_stub.domain.agent import LateWord
 from backend_stub.domain.errors import AgentError
+from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider, LocalSettings
 from foundry_tui.contract.records import TaskDetail, TranscriptKind
 from tests.local.test_faults import Loss

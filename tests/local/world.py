@@ -13,9 +13,9 @@ from typing import Any
 import anyio
 import msgspec
 
-from backend_stub.agents.sandbox_agent import processes
 from backend_stub.domain.call import Call
 from backend_stub.domain.provider import Release
+from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider, LocalSettings
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import (

@@ -13,7 +13,7 @@ from backend_stub.agents.sandbox_agent.complaints import RpcError
 from backend_stub.agents.sandbox_agent.messages import Message, Unreadable, read_message
 from backend_stub.agents.sandbox_agent.server import Server
 from backend_stub.domain.errors import AgentError
-from backend_stub.providers.machine import is_machine_fault
+from backend_stub.machine.faults import is_machine_fault
 from foundry_tui.contract.codec import decode
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from backend_stub.agents.sandbox_agent import launcher, processes, server
+from backend_stub.agents.sandbox_agent import launcher, server
 from backend_stub.agents.sandbox_agent.link import Link
 from backend_stub.agents.sandbox_agent.policy import Policy
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
@@ -21,7 +21,8 @@ from backend_stub.agents.sandbox_agent.updates import Item
 from backend_stub.domain.agent import LateWord, Turn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
-from backend_stub.providers.machine import is_machine_fault
+from backend_stub.machine import processes
+from backend_stub.machine.faults import is_machine_fault
 from foundry_tui.contract.agents import SANDBOX_AGENT, AgentCommand, find_sandbox_agent
 from foundry_tui.contract.records import Prompt, SessionStatus, SessionSummary, TranscriptKind
 

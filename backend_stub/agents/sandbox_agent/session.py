@@ -11,7 +11,6 @@ import msgspec
 from anyio.abc import TaskGroup
 from msgspec import UNSET, Raw
 
-from backend_stub.agents.sandbox_agent import processes
 from backend_stub.agents.sandbox_agent.handshake import introduce
 from backend_stub.agents.sandbox_agent.late import LateWords
 from backend_stub.agents.sandbox_agent.link import CANCELLED, Exited, Link, NoJson, RefusedError, converted
@@ -22,6 +21,7 @@ from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, Prompt
 from backend_stub.agents.sandbox_agent.stream import Stream
 from backend_stub.agents.sandbox_agent.updates import Item, Translation
 from backend_stub.domain.errors import AgentError
+from backend_stub.machine import processes
 from foundry_tui.contract.codec import decode
 
 RECEIPT_GRACE = 0.25

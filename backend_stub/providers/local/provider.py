@@ -18,10 +18,10 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET
-from backend_stub.domain import privacy
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import CallError, GitError, ProviderError
 from backend_stub.domain.provider import Existing, Release, SandboxMade
+from backend_stub.machine import privacy
 from backend_stub.providers.local.bubblewrap import wrapped
 from backend_stub.providers.local.changes import Changes
 from backend_stub.providers.local.comparison import write_patch

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
+from backend_stub.demo.script import ScriptFile
 from backend_stub.domain.clock import Chance
-from backend_stub.providers.demo_script import ScriptFile
 from foundry_tui.contract.codec import decode, encode
 
 
