@@ -1,4 +1,4 @@
-"""Puts the backend together: storage, actors, lanes of work, providers, and what the server needs of them."""
+"""Puts the backend together: storage, actors, dispatcher, providers, and what the server needs of them."""
 
 import asyncio
 import os
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import anyio
 
-from backend_stub.dispatch.embedded import Lane
+from backend_stub.dispatch.embedded import EmbeddedDispatcher
 from backend_stub.domain.clock import Chance
+from backend_stub.domain.dispatch import Queue
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, UnknownTaskError
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
@@ -49,7 +50,7 @@ class Backend:
     streams: Streams
     hub: Hub
     metrics: Metrics
-    provisioning: Lane
+    provisioning: Queue
     providers: dict[str, Provider]
     started_at: int
 
@@ -83,10 +84,11 @@ async def run_backend(
             tasks.start_soon(_flush, actor)
 
         actors = Actors(storage, chance, flush_soon)
-        means = Means(storage, actors, Calls(tasks), providers, settings, chance)
+        dispatcher = EmbeddedDispatcher(chance)
+        means = Means(storage, actors, Calls(tasks), dispatcher, providers, settings, chance)
         sessions = Sessions(means, tasks)
         provision = Provisioning(means, sessions)
-        provisioning = Lane("provision", provision.provision, chance, settings.max_provisioning)
+        provisioning = dispatcher.queue("provision", provision.provision, settings.max_provisioning)
         metrics = Metrics(hub, provisioning)
 
         def committed(events: Sequence[Event], seconds: float) -> None:
@@ -103,8 +105,7 @@ async def run_backend(
             provider.agents.on_said = sessions.said
         for provider in providers.values():
             await tasks.start(provider.run)
-        for lane in (provisioning, release.lane, release.sweeping, sessions.lane, sessions.attaching):
-            tasks.start_soon(lane.serve)
+        tasks.start_soon(dispatcher.serve)
         tasks.start_soon(_beat, storage, provisioning)
         now = chance.now()
         downtime = max(0, now - (storage.last_alive or now))
@@ -112,7 +113,7 @@ async def run_backend(
             provision.interrupted(task_id, downtime)
             provisioning.wake(task_id)
         for task_id in await storage.having(RELEASING):
-            release.lane.wake(task_id)
+            release.queue.wake(task_id)
         await release.sweep_all()
         await sessions.restarted()
         yield Backend(
@@ -130,10 +131,10 @@ async def run_backend(
     await actors.flush()
 
 
-async def _beat(storage: Storage, lane: Lane) -> None:
+async def _beat(storage: Storage, queue: Queue) -> None:
     """Show that somebody works, also through stages in which nothing is committed; idle, nothing wakes."""
     while True:
-        await lane.busy()
+        await queue.busy()
         storage.beat()
         await anyio.sleep(BEAT_SECONDS)
 

@@ -1,16 +1,16 @@
-"""Dispatching in this process: lanes of work by key, woken not polled, one at a time for a key, bounded in number."""
+"""A dispatcher in this process: it forgets everything when the process ends, so a start wakes what is unfinished."""
 
 import heapq
 import itertools
 import logging
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import anyio
 
 from backend_stub.domain.clock import Chance
+from backend_stub.domain.dispatch import Run
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, TaskMovedError
 from backend_stub.log import Sparing
 
@@ -33,17 +33,16 @@ class _Run:
 
 
 class Lane:
-    """Runs `run(key)` for every key that is woken, first come first served.
+    """One queue: runs `run(key)` for every key that is woken, first come first served.
 
-    `run` returns when to wake the key again (milliseconds since the epoch), or None. At least once, one at a time for a
-    key, at most `limit` at once; a key that waits for its time holds no place. What hangs must not keep the others
-    waiting: a run that goes on for more than `patience` seconds holds no place, until there are `MOST_BESIDE` as many.
+    See `backend_stub.domain.dispatch`. Runs that have used up their `patience` hold no place until there are
+    `MOST_BESIDE` times the limit of them.
     """
 
     def __init__(
         self,
         name: str,
-        run: Callable[[str], Awaitable[int | None]],
+        run: Run,
         chance: Chance,
         limit: float = math.inf,
         patience: float = math.inf,
@@ -170,3 +169,21 @@ class Lane:
             self.wake(key)
         elif at is not None and not run.scope.cancel_called:
             self.wake(key, at)
+
+
+class EmbeddedDispatcher:
+    """See `backend_stub.domain.dispatch.Dispatcher`; each queue is a lane of its own."""
+
+    def __init__(self, chance: Chance) -> None:
+        self._chance = chance
+        self._lanes: list[Lane] = []
+
+    def queue(self, name: str, run: Run, limit: float = math.inf, patience: float = math.inf) -> Lane:
+        lane = Lane(name, run, self._chance, limit, patience)
+        self._lanes.append(lane)
+        return lane
+
+    async def serve(self) -> None:
+        async with anyio.create_task_group() as tasks:
+            for lane in self._lanes:
+                tasks.start_soon(lane.serve)

@@ -6,9 +6,9 @@ from typing import BinaryIO, TypeVar
 import anyio
 from msgspec.structs import replace
 
-from backend_stub.dispatch.embedded import Lane
 from backend_stub.domain.call import Call
 from backend_stub.domain.clock import Chance
+from backend_stub.domain.dispatch import Queue
 from backend_stub.domain.errors import (
     CallError,
     IdTakenError,
@@ -77,7 +77,7 @@ class Commands:
         storage: Storage,
         actors: Actors,
         sessions: Sessions,
-        provisioning: Lane,
+        provisioning: Queue,
         release: Releasing,
         providers: dict[str, Provider],
         chance: Chance,
@@ -182,7 +182,7 @@ class Commands:
         self._release.cut(await actor.state())
         for permission in task.permissions:
             self._sessions.settled(permission.permission_id)
-        self._release.lane.wake(task_id)
+        self._release.queue.wake(task_id)
         return await self.task(task_id)
 
     async def write_patch(self, task: TaskDetail, into: BinaryIO) -> None:
@@ -246,7 +246,7 @@ class Commands:
             session = await self._commit(task_id, add)
         except IdTakenError:
             raise conflict("This session_id belongs to another task.") from None
-        self._sessions.lane.wake(session_id)
+        self._sessions.queue.wake(session_id)
         return session
 
     async def close_session(self, session_id: str) -> SessionSummary:
@@ -334,7 +334,7 @@ class Commands:
         except IdTakenError:
             raise conflict("This prompt_id belongs to another session.") from None
         self._provisioning.wake(task_id)
-        self._sessions.lane.wake(session_id)
+        self._sessions.queue.wake(session_id)
         return prompt
 
     async def answer(self, permission_id: str, request: AnswerPermission) -> Permission:

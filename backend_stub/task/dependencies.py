@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from backend_stub.domain.clock import Chance
+from backend_stub.domain.dispatch import Dispatcher
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
 from backend_stub.domain.storage import Storage
@@ -17,6 +18,7 @@ class Means:
     storage: Storage
     actors: Actors
     calls: Calls
+    dispatcher: Dispatcher
     providers: dict[str, Provider]
     settings: Settings
     chance: Chance

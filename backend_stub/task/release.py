@@ -4,8 +4,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from backend_stub.dispatch.embedded import Lane
 from backend_stub.domain.call import Call
+from backend_stub.domain.dispatch import Queue
 from backend_stub.domain.errors import CallError, SupersededError, UnknownTaskError
 from backend_stub.domain.provider import Release
 from backend_stub.domain.storage import LeftoverRow, TaskState
@@ -30,14 +30,14 @@ DOING = {"release_sandbox": "releasing the sandbox", "destroy_sandbox": "destroy
 
 
 class Releasing:
-    """Releases on a lane of its own, and removes at a start what earlier releases left behind on another."""
+    """Releases in a queue of its own; what earlier releases left behind is removed at a start, in another."""
 
-    def __init__(self, means: Means, sessions: Sessions, provisioning: Lane) -> None:
+    def __init__(self, means: Means, sessions: Sessions, provisioning: Queue) -> None:
         self._means = means
         self._sessions = sessions
         self._provisioning = provisioning
-        self.lane = Lane("release", self._release, means.chance, RELEASES, PATIENCE)
-        self.sweeping = Lane("sweep", self._sweep, means.chance, SWEEPS, PATIENCE)
+        self.queue = means.dispatcher.queue("release", self._release, RELEASES, PATIENCE)
+        self.sweeping = means.dispatcher.queue("sweep", self._sweep, SWEEPS, PATIENCE)
         means.calls.on_late_end = self.sweeping.wake
 
     def cut(self, state: TaskState) -> None:

@@ -11,7 +11,6 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec.structs import replace
 
-from backend_stub.dispatch.embedded import Lane
 from backend_stub.domain.agent import LateWord
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import (
@@ -70,8 +69,8 @@ class Sessions:
         self._delivering: dict[str, str] = {}
         self._attempts: dict[str, int] = {}
         """Attempts that failed of this machine, by task_id (finding the agent again) or prompt_id."""
-        self.lane = Lane("session", self._converse, means.chance)
-        self.attaching = Lane("attach", self._attach_again, means.chance, ATTACHING)
+        self.queue = means.dispatcher.queue("session", self._converse)
+        self.attaching = means.dispatcher.queue("attach", self._attach_again, ATTACHING)
 
     async def restarted(self) -> None:
         """After a restart: find the agents again of all tasks that are ready or have a turn, and go on with those."""
@@ -84,7 +83,7 @@ class Sessions:
         """The task is ready: go on with every session that is open, and tell the agent which were closed meanwhile."""
         for session in (await actor.state()).task.sessions:
             if session.status is not SessionStatus.CLOSED or session.session_id in self._to_close:
-                self.lane.wake(session.session_id)
+                self.queue.wake(session.session_id)
 
     def delivering(self, session_id: str) -> str | None:
         """The prompt that is being handed over in this session, if any."""
@@ -97,8 +96,8 @@ class Sessions:
     def stop(self, session_id: str) -> None:
         """A turn was stopped in the task's rows: cut it here, and tell the agent."""
         self._to_stop.add(session_id)
-        self.lane.cancel(session_id)
-        self.lane.wake(session_id)
+        self.queue.cancel(session_id)
+        self.queue.wake(session_id)
 
     def close(self, session_id: str) -> None:
         """A session was closed in the task's rows: cut what runs, and tell the agent."""
@@ -108,7 +107,7 @@ class Sessions:
     def cancel_task(self, state: TaskState) -> None:
         """The task is being released: cut every conversation."""
         for session in state.task.sessions:
-            self.lane.cancel(session.session_id)
+            self.queue.cancel(session.session_id)
         self.attaching.cancel(state.task.task_id)
         self._unattached.pop(state.task.task_id, None)
 
@@ -116,7 +115,7 @@ class Sessions:
         """Wait until no conversation of the task runs any more."""
         await self.attaching.ended(state.task.task_id)
         for session in state.task.sessions:
-            await self.lane.ended(session.session_id)
+            await self.queue.ended(session.session_id)
 
     async def lost(self, task_id: str, reason: str) -> None:
         """The agent of a task died by itself."""
@@ -136,7 +135,7 @@ class Sessions:
         actor = self._means.actors.of(task_id)
         await actor.commit(lose)
         for session in (await actor.state()).task.sessions:
-            self.lane.cancel(session.session_id)
+            self.queue.cancel(session.session_id)
 
     async def said(self, task_id: str, session_id: str, words: Sequence[LateWord]) -> None:
         """The agent said something outside of any turn: it is kept, however long the storage takes for it."""
