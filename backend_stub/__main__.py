@@ -18,7 +18,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from backend_stub.demo.script import ScriptError
-from backend_stub.domain.clock import Chance
+from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import DatabaseUnusableError, SettingError, StartError, StorageUnavailableError
 from backend_stub.domain.settings import Settings, read_settings
 from backend_stub.log import keep_secret, set_up_logging
@@ -136,7 +136,7 @@ def main() -> int:
 
 
 async def _serve(folder: OwnedFolder, endpoint: Endpoint, settings: Settings, token: str | None) -> int:
-    chance = Chance()
+    runtime = Runtime()
     server: Server | None = None
 
     def wrong_script(error: ScriptError) -> None:
@@ -146,17 +146,17 @@ async def _serve(folder: OwnedFolder, endpoint: Endpoint, settings: Settings, to
             server.handle_exit(signal.SIGTERM, None)
 
     try:
-        providers = make_providers(folder.path, os.environ, settings, chance, wrong_script)
+        providers = make_providers(folder.path, os.environ, settings, runtime, wrong_script)
     except OSError as error:
         raise StartError(
             f"the data folder {folder.path} cannot be used ({error.filename}: {error.strerror})"
         ) from error
-    storage = open_storage(folder.path, chance.now)
+    storage = open_storage(folder.path, runtime.now)
     try:
         clones, trust = Clones(folder.path), Trust(folder.path)
-        async with run_backend(storage, providers, settings, chance, clones, trust) as backend:
+        async with run_backend(storage, providers, settings, runtime, clones, trust) as backend:
             strangers = Strangers(resource.getrlimit(resource.RLIMIT_NOFILE)[0]) if token is not None else None
-            app = Guard(make_app(backend), token, endpoint.hosts, chance.new_id, strangers)
+            app = Guard(make_app(backend), token, endpoint.hosts, runtime.new_id, strangers)
             server = Server(app, backend.hub, endpoint.tls, strangers)
             for wanted in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(wanted, server.handle_exit)

@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 from msgspec.structs import replace
 
-from backend_stub.domain.clock import Chance
+from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import (
     BranchTakenError,
     IdTakenError,
@@ -73,7 +73,7 @@ class Organization:
         storage: Storage,
         providers: dict[str, Provider],
         settings: Settings,
-        chance: Chance,
+        runtime: Runtime,
         clones: Clones,
         trust: Trust,
         provision: Callable[[str], None],
@@ -81,7 +81,7 @@ class Organization:
         self._storage = storage
         self._providers = providers
         self._settings = settings
-        self._chance = chance
+        self._runtime = runtime
         self._clones = clones
         self._trust = trust
         self._limiter = anyio.CapacityLimiter(DISK_THREADS)
@@ -255,11 +255,11 @@ class Organization:
                 raise _not_kept(error) from error
         repo = self._judged(repo)
         provider = self._providers[request.provider or next(iter(self._providers))]
-        now = self._chance.now()
-        task_id = request.task_id or self._chance.new_id()
+        now = self._runtime.now()
+        task_id = request.task_id or self._runtime.new_id()
         agent = request.agent or provider.default_agent()
         session = SessionSummary(
-            session_id=request.session_id or self._chance.new_id(),
+            session_id=request.session_id or self._runtime.new_id(),
             task_id=task_id,
             name=agent,
             agent=agent,
@@ -269,7 +269,7 @@ class Organization:
             revision=1,
         )
         prompt = Prompt(
-            prompt_id=self._chance.new_id(),
+            prompt_id=self._runtime.new_id(),
             session_id=session.session_id,
             text=request.prompt,
             state=PromptState.QUEUED,

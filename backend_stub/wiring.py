@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import anyio
 
 from backend_stub.dispatch.embedded import EmbeddedDispatcher
-from backend_stub.domain.clock import Chance
+from backend_stub.domain.clock import Runtime
 from backend_stub.domain.dispatch import Queue
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, UnknownTaskError
 from backend_stub.domain.provider import Provider
@@ -71,7 +71,7 @@ async def run_backend(
     storage: Storage,
     providers: dict[str, Provider],
     settings: Settings,
-    chance: Chance,
+    runtime: Runtime,
     clones: Clones,
     trust: Trust,
 ) -> AsyncIterator[Backend]:
@@ -83,9 +83,9 @@ async def run_backend(
         def flush_soon(actor: TaskActor) -> None:
             tasks.start_soon(_flush, actor)
 
-        actors = Actors(storage, chance, flush_soon)
-        dispatcher = EmbeddedDispatcher(chance)
-        means = Means(storage, actors, Calls(tasks), dispatcher, providers, settings, chance)
+        actors = Actors(storage, runtime, flush_soon)
+        dispatcher = EmbeddedDispatcher(runtime)
+        means = Means(storage, actors, Calls(tasks), dispatcher, providers, settings, runtime)
         sessions = Sessions(means, tasks)
         provision = Provisioning(means, sessions)
         provisioning = dispatcher.queue("provision", provision.provision, settings.max_provisioning)
@@ -98,8 +98,8 @@ async def run_backend(
 
         storage.on_commit = committed
         release = Releasing(means, sessions, provisioning)
-        organization = Organization(storage, providers, settings, chance, clones, trust, provisioning.wake)
-        commands = Commands(storage, actors, sessions, provisioning, release, providers, chance)
+        organization = Organization(storage, providers, settings, runtime, clones, trust, provisioning.wake)
+        commands = Commands(storage, actors, sessions, provisioning, release, providers, runtime)
         for provider in providers.values():
             provider.agents.on_lost = sessions.lost
             provider.agents.on_said = sessions.said
@@ -107,7 +107,7 @@ async def run_backend(
             await tasks.start(provider.run)
         tasks.start_soon(dispatcher.serve)
         tasks.start_soon(_beat, storage, provisioning)
-        now = chance.now()
+        now = runtime.now()
         downtime = max(0, now - (storage.last_alive or now))
         for task_id in await storage.having(PROVISIONING):
             provision.interrupted(task_id, downtime)
@@ -120,12 +120,12 @@ async def run_backend(
             storage=storage,
             organization=organization,
             commands=commands,
-            streams=Streams(storage, hub, chance.now),
+            streams=Streams(storage, hub, runtime.now),
             hub=hub,
             metrics=metrics,
             provisioning=provisioning,
             providers=providers,
-            started_at=chance.now(),
+            started_at=runtime.now(),
         )
         tasks.cancel_scope.cancel()
     await actors.flush()

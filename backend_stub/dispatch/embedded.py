@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from backend_stub.domain.clock import Chance
+from backend_stub.domain.clock import Runtime
 from backend_stub.domain.dispatch import Run
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, TaskMovedError
 from backend_stub.log import Sparing
@@ -43,14 +43,14 @@ class Lane:
         self,
         name: str,
         run: Run,
-        chance: Chance,
+        runtime: Runtime,
         limit: float = math.inf,
         patience: float = math.inf,
     ) -> None:
         self._name = name
         self._log = Sparing(logger)
         self._run = run
-        self._chance = chance
+        self._runtime = runtime
         self._limit = limit
         self._patience = patience
         self._ready: deque[str] = deque()
@@ -74,7 +74,7 @@ class Lane:
 
     def wake(self, key: str, at: int | None = None) -> None:
         """Run the key soon, or at a time in milliseconds since the epoch; an earlier wake-up of the key is kept."""
-        wait = 0 if at is None else min(at - self._chance.now(), LONGEST_WAIT_MS)
+        wait = 0 if at is None else min(at - self._runtime.now(), LONGEST_WAIT_MS)
         if wait > 0:
             number = next(self._order)
             self._due[key] = number
@@ -155,10 +155,10 @@ class Lane:
             logger.debug("%s %s was superseded", self._name, key)
         except (StorageUnavailableError, StaleRevisionError) as error:
             self._log.warning("%s %s goes on later: %s", self._name, key, error)
-            at = self._chance.now() + AFTER_FAULT_MS
+            at = self._runtime.now() + AFTER_FAULT_MS
         except Exception:
             logger.exception("%s %s failed, and goes on later", self._name, key)
-            at = self._chance.now() + AFTER_FAULT_MS
+            at = self._runtime.now() + AFTER_FAULT_MS
         finally:
             del self._running[key]
             if not self._running:
@@ -174,12 +174,12 @@ class Lane:
 class EmbeddedDispatcher:
     """See `backend_stub.domain.dispatch.Dispatcher`; each queue is a lane of its own."""
 
-    def __init__(self, chance: Chance) -> None:
-        self._chance = chance
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._lanes: list[Lane] = []
 
     def queue(self, name: str, run: Run, limit: float = math.inf, patience: float = math.inf) -> Lane:
-        lane = Lane(name, run, self._chance, limit, patience)
+        lane = Lane(name, run, self._runtime, limit, patience)
         self._lanes.append(lane)
         return lane
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from backend_stub.demo.script import ScriptError, script_file
-from backend_stub.domain.clock import Chance
+from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import SettingError
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
@@ -17,7 +17,7 @@ def make_providers(
     folder: Path,
     environ: Mapping[str, str],
     settings: Settings,
-    chance: Chance,
+    runtime: Runtime,
     wrong_script: Callable[[ScriptError], None],
 ) -> dict[str, Provider]:
     """The providers by name, the default first: the one set, else `local` where an agent can be run, else `demo`.
@@ -29,7 +29,7 @@ def make_providers(
     script = script_file(environ, wrong_script)
     script.read()
     local = LocalProvider(folder, LocalSettings.from_environ(environ), environ)
-    providers: dict[str, Provider] = {"demo": DemoProvider(folder / "demo", script, chance), "local": local}
+    providers: dict[str, Provider] = {"demo": DemoProvider(folder / "demo", script, runtime), "local": local}
     if local.state() == "ready":
         providers = dict(reversed(providers.items()))
     if settings.provider is not None and settings.provider not in providers:

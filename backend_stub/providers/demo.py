@@ -13,7 +13,7 @@ from backend_stub.agents.demo import DemoAgents
 from backend_stub.demo.script import CallScript, ScriptError, ScriptFile
 from backend_stub.demo.world import World
 from backend_stub.domain.call import Call
-from backend_stub.domain.clock import Chance
+from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import ProviderError
 from backend_stub.domain.provider import Existing, Release, SandboxMade
 from backend_stub.repository.git import branches_near
@@ -26,11 +26,11 @@ class DemoProvider:
 
     name = "demo"
 
-    def __init__(self, folder: Path, script: ScriptFile, chance: Chance) -> None:
+    def __init__(self, folder: Path, script: ScriptFile, runtime: Runtime) -> None:
         self._sandboxes = folder / "sandboxes"
         self._script = script
-        self._chance = chance
-        self._world = World(folder / "world.jsonl", script, chance)
+        self._runtime = runtime
+        self._world = World(folder / "world.jsonl", script, runtime)
         self.agents = DemoAgents(self._world, script, self._play)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -65,7 +65,7 @@ class DemoProvider:
             self._world.effect("resume_sandbox" if resumed else "create_sandbox", task_id, sandbox_id=task_id)
 
         await self._play("create_sandbox", call, make)
-        sandbox = Sandbox(sandbox_id=task_id, cwd=str(self._cwd(task_id)), created_at=self._chance.now())
+        sandbox = Sandbox(sandbox_id=task_id, cwd=str(self._cwd(task_id)), created_at=self._runtime.now())
         return SandboxMade(sandbox, resumed)
 
     async def find_branch(self, call: Call) -> str | None:
@@ -97,7 +97,7 @@ class DemoProvider:
         under_way = any(session.status is SessionStatus.RUNNING for session in task.sessions)
         ended = self._world.calls[task.task_id, "turn"] - under_way
         edits = [edit for step in steps for edit in step.edits] if ended > 0 else []
-        return Diff(files=tuple(_file_diff(edit) for edit in edits), computed_at=self._chance.now())
+        return Diff(files=tuple(_file_diff(edit) for edit in edits), computed_at=self._runtime.now())
 
     async def write_patch(self, call: Call, into: BinaryIO) -> bool:
         diff = self.diff(call.task)

@@ -7,7 +7,7 @@ import anyio
 from msgspec.structs import replace
 
 from backend_stub.domain.call import Call
-from backend_stub.domain.clock import Chance
+from backend_stub.domain.clock import Runtime
 from backend_stub.domain.dispatch import Queue
 from backend_stub.domain.errors import (
     CallError,
@@ -80,7 +80,7 @@ class Commands:
         provisioning: Queue,
         release: Releasing,
         providers: dict[str, Provider],
-        chance: Chance,
+        runtime: Runtime,
     ) -> None:
         self._storage = storage
         self._actors = actors
@@ -88,7 +88,7 @@ class Commands:
         self._provisioning = provisioning
         self._release = release
         self._providers = providers
-        self._chance = chance
+        self._runtime = runtime
 
     async def task(self, task_id: str) -> TaskDetail:
         """The task with the end of its history."""
@@ -217,7 +217,7 @@ class Commands:
         for field, value in (("agent", request.agent), ("name", request.name)):
             if value is not None and (why := check_name(f"The {field}", value)):
                 raise wrong_values((field, why))
-        session_id = request.session_id or self._chance.new_id()
+        session_id = request.session_id or self._runtime.new_id()
         holder = await self._storage.task_of_session(session_id)
         if holder not in (None, task_id):
             raise conflict("This session_id belongs to another task.")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from backend_stub.domain.clock import Chance
+from backend_stub.domain.clock import Runtime
 from backend_stub.domain.dispatch import Dispatcher
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
@@ -21,4 +21,4 @@ class Means:
     dispatcher: Dispatcher
     providers: dict[str, Provider]
     settings: Settings
-    chance: Chance
+    runtime: Runtime

@@ -56,7 +56,7 @@ class Releasing:
         await self._provisioning.ended(task_id)
         await self._sessions.ended(state)
         waits_until = private.next_attempt_at
-        if not self._means.settings.is_due(waits_until, private.release_attempt, self._means.chance.now()):
+        if not self._means.settings.is_due(waits_until, private.release_attempt, self._means.runtime.now()):
             return waits_until
         if not private.sandbox_wanted:
             await actor.commit(partial(_end, leftover=None, touched=False))
@@ -74,7 +74,7 @@ class Releasing:
             return await self._fail(actor, failure, archive, attempt, how, repo)
         if still_made:
             why = "a call that ignores being cancelled still runs, and may make it again"
-            error = TaskError(kind=ErrorKind.INTERNAL, message=why, retryable=True, at=self._means.chance.now())
+            error = TaskError(kind=ErrorKind.INTERNAL, message=why, retryable=True, at=self._means.runtime.now())
             await actor.commit(partial(_give_up, error=error, repo=repo, how=how))
             if not self._means.calls.abandoned(task_id):
                 self.sweeping.wake(task_id)
@@ -120,9 +120,9 @@ class Releasing:
         self, actor: TaskActor, failure: Exception, archive: bool, attempt: int, how: Release, repo: Repo
     ) -> int | None:
         name = "release_sandbox" if archive else "destroy_sandbox"
-        error = task_error(failure, DOING[name], self._means.settings.timeout_ms[name], self._means.chance.now())
+        error = task_error(failure, DOING[name], self._means.settings.timeout_ms[name], self._means.runtime.now())
         if error.retryable and attempt < self._means.settings.attempts:
-            next_at = self._means.chance.now() + self._means.settings.backoff(attempt, self._means.chance.jitter())
+            next_at = self._means.runtime.now() + self._means.settings.backoff(attempt, self._means.runtime.jitter())
 
             def again(draft: Draft) -> int:
                 draft.set_private(release_attempt=attempt, next_attempt_at=next_at)

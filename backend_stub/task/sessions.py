@@ -155,7 +155,7 @@ class Sessions:
             except UnknownTaskError:
                 return
             except (StorageUnavailableError, StaleRevisionError):
-                await anyio.sleep(self._means.settings.backoff(attempt, self._means.chance.jitter()) / 1000)
+                await anyio.sleep(self._means.settings.backoff(attempt, self._means.runtime.jitter()) / 1000)
             else:
                 return
 
@@ -216,14 +216,14 @@ class Sessions:
             if passes(failure, attempts + 1, self._means.settings.attempts):
                 logger.warning("the agent of task %s is looked for again later: %s", actor.task_id, failure)
                 return self._again_at(attempts + 1)
-            return task_error(failure, "finding the agent again", timeout, self._means.chance.now())
+            return task_error(failure, "finding the agent again", timeout, self._means.runtime.now())
         self._unattached.pop(actor.task_id, None)
         self._attempts.pop(actor.task_id, None)
         return None
 
     def _again_at(self, attempts: int) -> int:
         """When what has failed so often is tried again."""
-        return self._means.chance.now() + self._means.settings.backoff(attempts, self._means.chance.jitter())
+        return self._means.runtime.now() + self._means.settings.backoff(attempts, self._means.runtime.jitter())
 
     async def _attach_again(self, task_id: str) -> int | None:
         actor = self._means.actors.of(task_id)
@@ -312,7 +312,7 @@ class Sessions:
         """One attempt to open a session that was asked for beside the first; when the next is due, if one follows."""
         settings = self._means.settings
         before = (await actor.state()).private.openings.get(session_id, Opening())
-        if not settings.is_due(before.next_at, before.attempts, self._means.chance.now()):
+        if not settings.is_due(before.next_at, before.attempts, self._means.runtime.now()):
             return before.next_at
 
         def wanted(draft: Draft) -> None:
@@ -328,12 +328,12 @@ class Sessions:
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not hold the session for ever
-            error = task_error(failure, "opening the session", timeout, self._means.chance.now())
+            error = task_error(failure, "opening the session", timeout, self._means.runtime.now())
             attempts = before.attempts + 1
 
             def fail(draft: Draft) -> int | None:
                 if error.retryable and attempts < settings.attempts:
-                    next_at = draft.now + settings.backoff(attempts, self._means.chance.jitter())
+                    next_at = draft.now + settings.backoff(attempts, self._means.runtime.jitter())
                     draft.set_private(
                         openings={**draft.private.openings, session_id: Opening(attempts, next_at)},
                     )
@@ -376,7 +376,7 @@ class Sessions:
                 attempts = self._attempts[prompt.prompt_id] = self._attempts.get(prompt.prompt_id, 0) + 1
                 logger.warning("prompt %s goes on later: %s", prompt.prompt_id, failure)
                 return self._again_at(attempts)
-            error = task_error(failure, "handing the prompt over", timeout, self._means.chance.now())
+            error = task_error(failure, "handing the prompt over", timeout, self._means.runtime.now())
             error = replace(error, kind=ErrorKind.AGENT)
             await actor.commit(turn.ending(partial(_fail_turn, prompt=prompt, error=error)))
         self._attempts.pop(prompt.prompt_id, None)

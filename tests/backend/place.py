@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 
 from backend_stub.demo.script import ScriptError, ScriptFile
-from backend_stub.domain.clock import Chance, wall_clock
+from backend_stub.domain.clock import Runtime, wall_clock
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import DEFAULT_TIMEOUT_MS, Settings
 from backend_stub.providers.demo import DemoProvider
@@ -43,11 +43,11 @@ class Place:
     jitter: Callable[[], float] = lambda: 1.0
 
     @property
-    def chance(self) -> Chance:
-        return Chance(now=self.clock.now, jitter=self.jitter)
+    def runtime(self) -> Runtime:
+        return Runtime(now=self.clock.now, jitter=self.jitter)
 
     def provider(self, kind: type[DemoProvider] = DemoProvider) -> DemoProvider:
-        return kind(self.folder / "demo", ScriptFile(self.script, wrong), self.chance)
+        return kind(self.folder / "demo", ScriptFile(self.script, wrong), self.runtime)
 
     @asynccontextmanager
     async def backend(self, provider: Provider, settings: Settings) -> AsyncIterator[Backend]:
@@ -57,7 +57,7 @@ class Place:
                 clones = Clones(self.folder)
                 trust = Trust(self.folder)
                 providers = {provider.name: provider}
-                async with run_backend(storage, providers, settings, self.chance, clones, trust) as backend:
+                async with run_backend(storage, providers, settings, self.runtime, clones, trust) as backend:
                     try:
                         yield backend
                     finally:
