@@ -3,14 +3,18 @@
 import errno
 import os
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import anyio
 import msgspec
 from msgspec import Struct
 
-from backend_stub.demo.script import ScriptFile
+from backend_stub.demo.script import CallScript, ScriptError, ScriptFile
+from backend_stub.domain.call import Call
 from backend_stub.domain.clock import Runtime
+from backend_stub.domain.errors import ProviderError
 from foundry_tui.contract.codec import decode, encode
 
 
@@ -80,6 +84,27 @@ class World:
                 at=self._runtime.now(),
             )
         )
+
+    async def play(self, name: str, call: Call, effect: Callable[[], None]) -> None:
+        """One call as the script has it; the effect happens half-way. Raises `ProviderError`."""
+        try:
+            script: CallScript = (await self._script.for_call()).call(name, call.task.prompt)
+        except ScriptError as error:
+            raise ProviderError(str(error)) from error
+        number = self.call(name, call.task.task_id)
+        for line in script.log:
+            call.log(line)
+        strikes = script.strikes(number)
+        if strikes and script.fail is not None:
+            await anyio.sleep(script.ms / 1000)
+            raise ProviderError(script.fail, retryable=script.retryable)
+        if strikes and script.hang == "before":
+            await anyio.sleep_forever()
+        await anyio.sleep(script.ms / 2000)
+        effect()
+        if strikes and script.hang == "after":
+            await anyio.sleep_forever()
+        await anyio.sleep(script.ms / 2000)
 
     def turn_of(self, prompt_id: str) -> tuple[int, float]:
         """The number of the turn that has this prompt, and the seconds since it began; one that is not known begins."""

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from backend_stub.demo.script import ScriptError, script_file
+from backend_stub.agents.demo import DemoAgents
+from backend_stub.demo.script import ScriptError, ScriptFile, script_file
+from backend_stub.demo.world import World
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import SettingError
 from backend_stub.domain.provider import Provider
@@ -29,10 +31,16 @@ def make_providers(
     script = script_file(environ, wrong_script)
     script.read()
     local = LocalProvider(folder, LocalSettings.from_environ(environ), environ)
-    providers: dict[str, Provider] = {"demo": DemoProvider(folder / "demo", script, runtime), "local": local}
+    providers: dict[str, Provider] = {"demo": demo_provider(folder / "demo", script, runtime), "local": local}
     if local.state() == "ready":
         providers = dict(reversed(providers.items()))
     if settings.provider is not None and settings.provider not in providers:
         known = ", ".join(sorted(providers))
         raise SettingError(f"FOUNDRY_PROVIDER is {settings.provider!r}, but there is only {known}")
     return dict(sorted(providers.items(), key=lambda item: item[0] != settings.provider))
+
+
+def demo_provider(folder: Path, script: ScriptFile, runtime: Runtime) -> DemoProvider:
+    """The demo's sandboxes and agents, which share one world; its journal is kept in `folder`."""
+    world = World(folder / "world.jsonl", script, runtime)
+    return DemoProvider(folder, world, script, runtime, DemoAgents(world, script))

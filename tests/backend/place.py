@@ -7,7 +7,9 @@ from pathlib import Path
 
 import anyio
 
+from backend_stub.agents.demo import DemoAgents
 from backend_stub.demo.script import ScriptError, ScriptFile
+from backend_stub.demo.world import World
 from backend_stub.domain.clock import Runtime, wall_clock
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import DEFAULT_TIMEOUT_MS, Settings
@@ -47,7 +49,9 @@ class Place:
         return Runtime(now=self.clock.now, jitter=self.jitter)
 
     def provider(self, kind: type[DemoProvider] = DemoProvider) -> DemoProvider:
-        return kind(self.folder / "demo", ScriptFile(self.script, wrong), self.runtime)
+        folder, script = self.folder / "demo", ScriptFile(self.script, wrong)
+        world = World(folder / "world.jsonl", script, self.runtime)
+        return kind(folder, world, script, self.runtime, DemoAgents(world, script))
 
     @asynccontextmanager
     async def backend(self, provider: Provider, settings: Settings) -> AsyncIterator[Backend]:

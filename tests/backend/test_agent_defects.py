@@ -80,7 +80,7 @@ class OddProvider(DemoProvider):
 def odd(place: Place) -> OddProvider:
     provider = place.provider(OddProvider)
     assert isinstance(provider, OddProvider)
-    provider.agents = Odd(provider._world, provider._script, provider._play)
+    provider.agents = Odd(provider._world, provider._script)
     provider.agents.did, provider.agents.closed, provider.agents.stopped = [], anyio.Event(), []
     return provider
 
