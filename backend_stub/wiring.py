@@ -1,26 +1,41 @@
-"""Puts the backend together: storage, actors, dispatcher, providers, and what the server needs of them."""
+"""Puts the backend together. The only module that knows which storage, dispatcher, providers and agents there are."""
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from pathlib import Path
 
 import anyio
 
+from backend_stub.agents.demo import DemoAgents
+from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
+from backend_stub.demo.script import ScriptFile, script_file
+from backend_stub.demo.world import World
 from backend_stub.dispatch.embedded import EmbeddedDispatcher
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.dispatch import Queue
-from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, UnknownTaskError
+from backend_stub.domain.errors import (
+    SettingError,
+    StaleRevisionError,
+    StartError,
+    StorageUnavailableError,
+    UnknownTaskError,
+)
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
 from backend_stub.domain.storage import Event, Storage
 from backend_stub.organization import Organization
+from backend_stub.providers.demo import DemoProvider
+from backend_stub.providers.local import LocalProvider, LocalSettings
+from backend_stub.providers.local.bubblewrap import wrapped
+from backend_stub.providers.local.record import Records
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.trust import Trust
+from backend_stub.server.backend import Backend
 from backend_stub.server.hub import Hub
 from backend_stub.server.metrics import Metrics
 from backend_stub.server.streams import Streams
+from backend_stub.storage.sqlite import open_storage
 from backend_stub.task.actor import Actors, TaskActor
 from backend_stub.task.calls import Calls
 from backend_stub.task.commands import Commands
@@ -28,9 +43,7 @@ from backend_stub.task.dependencies import Means
 from backend_stub.task.provision import Provisioning
 from backend_stub.task.release import Releasing
 from backend_stub.task.sessions import Sessions
-from foundry_tui.contract.records import Health
 from foundry_tui.contract.status import PROVISIONING, RELEASING
-from foundry_tui.contract.versions import VERSION
 
 FLUSH_SECONDS = 0.05
 """How long stage log lines are gathered."""
@@ -40,30 +53,28 @@ BEAT_SECONDS = 0.25
 """How closely a start can tell how long nobody worked."""
 
 
-@dataclass(frozen=True)
-class Backend:
-    """The parts that the server calls."""
+@asynccontextmanager
+async def open_backend(
+    folder: Path,
+    environ: Mapping[str, str],
+    settings: Settings,
+    runtime: Runtime,
+    wrong_script: Callable[[SettingError], None],
+) -> AsyncIterator[Backend]:
+    """A working backend over what is in this data folder; see `make_providers` and `run_backend`.
 
-    storage: Storage
-    organization: Organization
-    commands: Commands
-    streams: Streams
-    hub: Hub
-    metrics: Metrics
-    provisioning: Queue
-    providers: dict[str, Provider]
-    started_at: int
-
-    async def health(self) -> Health:
-        fault = await self.storage.fault()
-        return Health(
-            status="ok" if fault is None else fault.state,
-            reason=None if fault is None else f"{fault.reason}.",
-            version=VERSION,
-            pid=os.getpid(),
-            started_at=self.started_at,
-            providers={name: provider.state() for name, provider in self.providers.items()},
-        )
+    Raises `StartError`, `SettingError`, `DatabaseUnusableError`.
+    """
+    try:
+        providers = make_providers(folder, environ, settings, runtime, wrong_script)
+    except OSError as error:
+        raise StartError(f"the data folder {folder} cannot be used ({error.filename}: {error.strerror})") from error
+    storage = open_storage(folder, runtime.now)
+    try:
+        async with run_backend(storage, providers, settings, runtime, Clones(folder), Trust(folder)) as backend:
+            yield backend
+    finally:
+        await storage.close()
 
 
 @asynccontextmanager
@@ -152,3 +163,50 @@ async def _flush(actor: TaskActor) -> None:
             wait = FLUSH_AGAIN_SECONDS
         else:
             return
+
+
+def make_providers(
+    folder: Path,
+    environ: Mapping[str, str],
+    settings: Settings,
+    runtime: Runtime,
+    wrong_script: Callable[[SettingError], None],
+) -> dict[str, Provider]:
+    """The providers by name, the default first: the one set, else `local` where an agent can be run, else `demo`.
+
+    `wrong_script` is told when the demo script says what cannot be, now or later.
+    Raises `SettingError` for a wrong demo script or setting, or a default provider that there is none of.
+    """
+    script = script_file(environ, wrong_script)
+    script.read()
+    local = local_provider(folder, LocalSettings.from_environ(environ), environ)
+    providers: dict[str, Provider] = {"demo": demo_provider(folder / "demo", script, runtime), "local": local}
+    if local.state() == "ready":
+        providers = dict(reversed(providers.items()))
+    if settings.provider is not None and settings.provider not in providers:
+        known = ", ".join(sorted(providers))
+        raise SettingError(f"FOUNDRY_PROVIDER is {settings.provider!r}, but there is only {known}")
+    return dict(sorted(providers.items(), key=lambda item: item[0] != settings.provider))
+
+
+def demo_provider(folder: Path, script: ScriptFile, runtime: Runtime) -> DemoProvider:
+    """The demo's sandboxes and agents, which share one world; its journal is kept in `folder`."""
+    world = World(folder / "world.jsonl", script, runtime)
+    return DemoProvider(folder, world, script, runtime, DemoAgents(world, script))
+
+
+def local_provider(folder: Path, settings: LocalSettings, environ: Mapping[str, str]) -> LocalProvider:
+    """Sandboxes in the data folder, with sandbox-agent servers in them."""
+
+    def under_bubblewrap(argv: Sequence[str], cwd: Path, readable: Path) -> Sequence[str]:
+        return wrapped(argv, cwd, folder, settings.writable, environ, (readable,))
+
+    agents = SandboxAgentRuntime(
+        folder,
+        Records(folder).agent_folder,
+        environ=environ,
+        policy=settings.policy,
+        configured=settings.agents,
+        wrap=under_bubblewrap if settings.bubblewrap else None,
+    )
+    return LocalProvider(folder, settings, environ, agents)

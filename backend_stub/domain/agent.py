@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 from backend_stub.domain.call import Call
@@ -27,6 +28,29 @@ class LateWord:
     item_id: str
     kind: TranscriptKind
     body: str | dict[str, Any]
+
+
+class Policy(StrEnum):
+    """Which permission requests are answered without asking a person.
+
+    `ask`: none; `reads`: looking at files is allowed; `all`: everything is allowed.
+    """
+
+    ASK = "ask"
+    READS = "reads"
+    ALL = "all"
+
+
+class Files(Protocol):
+    """Who looks after what changes in the sandboxes."""
+
+    def refresh(self, task_id: str) -> None:
+        """Files of this task may have changed; returns at once."""
+        ...
+
+    async def computed(self, task_id: str) -> None:
+        """Wait, but not for long, until it is known what did."""
+        ...
 
 
 class AgentRuntime(Protocol):

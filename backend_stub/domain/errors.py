@@ -2,7 +2,7 @@
 
     BackendError
     ├── StartError                  the backend cannot start; the message says what to do (exit status 1)
-    ├── SettingError                a setting has a value that cannot be (exit status 2)
+    ├── SettingError                a setting, or the demo's script, says what cannot be (exit status 2)
     ├── RefusedError                a request cannot be done; carries the problem that HTTP answers with
     ├── CallError                   a call to a provider or an agent failed; carries what a task shows of it
     │   ├── ProviderError             the sandbox
@@ -21,8 +21,8 @@
         ├── IdTakenError              the id of a session or a prompt belongs to another task
         └── BranchTakenError          another task holds the branch
 
-`backend_stub.repository` and the demo's script derive errors of their own from `BackendError`. They do not reach the
-server: whoever calls them turns them into one of these.
+What `backend_stub.repository` raises of its own derives from `BackendError` and does not reach the server: whoever
+calls it turns that into one of these.
 """
 
 from collections.abc import Sequence

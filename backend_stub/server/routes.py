@@ -19,12 +19,12 @@ from backend_stub.domain.errors import (
     not_found,
     wrong_values,
 )
+from backend_stub.server.backend import Backend
 from backend_stub.server.metrics import Metrics
 from backend_stub.server.patches import patch_answer
 from backend_stub.server.protocol import CUT, WHY
 from backend_stub.server.requests import Nothing, number, read_body
 from backend_stub.server.streams import in_slices
-from backend_stub.wiring import Backend
 from foundry_tui.contract import requests as bodies
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import Topic, TopicKind

@@ -8,16 +8,18 @@ from pathlib import Path
 import anyio
 
 from backend_stub.agents.demo import DemoAgents
-from backend_stub.demo.script import ScriptError, ScriptFile
+from backend_stub.demo.script import ScriptFile
 from backend_stub.demo.world import World
 from backend_stub.domain.clock import Runtime, wall_clock
+from backend_stub.domain.errors import SettingError
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import DEFAULT_TIMEOUT_MS, Settings
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.trust import Trust
+from backend_stub.server.backend import Backend
 from backend_stub.storage.sqlite import open_storage
-from backend_stub.wiring import Backend, run_backend
+from backend_stub.wiring import run_backend
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.requests import CreateTask
@@ -79,7 +81,7 @@ class Place:
         return (await backend.organization.create_task(request)).task.task_id
 
 
-def wrong(error: ScriptError) -> None:
+def wrong(error: SettingError) -> None:
     raise error
 
 

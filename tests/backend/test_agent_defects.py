@@ -12,8 +12,8 @@ from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.provider import Release
 from backend_stub.providers.demo import DemoProvider
+from backend_stub.server.backend import Backend
 from backend_stub.task.sessions import ATTACHING
-from backend_stub.wiring import Backend
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import (

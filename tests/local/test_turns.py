@@ -10,8 +10,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from backend_stub.agents.sandbox_agent.policy import Policy
-from backend_stub.domain.agent import LateWord
+from backend_stub.domain.agent import LateWord, Policy
 from backend_stub.domain.errors import AgentError
 from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider, LocalSettings
