@@ -69,6 +69,10 @@ class RefusedError(AgentError):
         self.status = status
 
 
+class UnsentError(AgentError):
+    """The prompt did not reach the agent, so another one may have it."""
+
+
 _Trace = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 _problem = msgspec.json.Decoder(_Problem)

@@ -10,9 +10,9 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from backend_stub.agents.sandbox_agent import launcher, server
-from backend_stub.agents.sandbox_agent.link import Link
+from backend_stub.agents.sandbox_agent.link import Link, UnsentError
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
-from backend_stub.agents.sandbox_agent.session import Session, UntakenError
+from backend_stub.agents.sandbox_agent.session import Session
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SessionState, StateFolder
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.agents.sandbox_agent.updates import Item
@@ -149,7 +149,7 @@ class SandboxAgentRuntime:
             session = await self._renew(call, session)
         try:
             await session.hand_over(prompt.prompt_id, prompt.text)
-        except UntakenError as refusal:
+        except UnsentError as refusal:
             if is_machine_fault(refusal):
                 raise
             # The agent had died unseen: once more, with a new one.
