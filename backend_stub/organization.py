@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,26 +12,27 @@ import anyio
 import anyio.to_thread
 from msgspec.structs import replace
 
-from backend_stub.domain.clock import Chance
-from backend_stub.domain.problems import RefusedError, conflict, wrong_values
-from backend_stub.domain.provider import Provider
-from backend_stub.domain.settings import Settings
-from backend_stub.domain.storage import (
+from backend_stub.domain.clock import Runtime
+from backend_stub.domain.errors import (
     BranchTakenError,
-    Change,
     IdTakenError,
-    Private,
-    Storage,
+    RefusedError,
     StorageUnavailableError,
     TaskExistsError,
     TaskPrunedError,
+    conflict,
+    wrong_values,
 )
+from backend_stub.domain.names import check_name, check_title
+from backend_stub.domain.provider import Provider
+from backend_stub.domain.settings import Settings
+from backend_stub.domain.storage import Change, Private, Storage
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.files import MachineFaultError
 from backend_stub.repository.location import NotARepositoryError, find_repository, is_repo_id
 from backend_stub.repository.refs import NO_BRANCHES, Branches, known_branches
 from backend_stub.repository.trust import NotThatError, Trust
-from backend_stub.task.naming import check_branch, check_title, conflicting_branch
+from foundry_tui.contract.branches import check_branch, conflicting_branch
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.ids import is_id, is_task_id
 from foundry_tui.contract.records import (
@@ -51,8 +51,6 @@ from foundry_tui.contract.status import STAGES, TaskStatus
 
 T = TypeVar("T")
 
-MAX_NAME = 64
-"""Characters of an agent's or a session's name."""
 DISK_THREADS = 8
 """Threads that ask disks at once."""
 DISK_SECONDS = 2.0
@@ -77,7 +75,7 @@ class Organization:
         storage: Storage,
         providers: dict[str, Provider],
         settings: Settings,
-        chance: Chance,
+        runtime: Runtime,
         clones: Clones,
         trust: Trust,
         provision: Callable[[str], None],
@@ -85,7 +83,7 @@ class Organization:
         self._storage = storage
         self._providers = providers
         self._settings = settings
-        self._chance = chance
+        self._runtime = runtime
         self._clones = clones
         self._trust = trust
         self._limiter = anyio.CapacityLimiter(DISK_THREADS)
@@ -229,7 +227,7 @@ class Organization:
         for field, branch in (("branch", request.branch), ("base_branch", request.base_branch)):
             if branch is not None and (why := check_branch(branch)):
                 wrong.append((field, why))
-        if request.agent is not None and (why := wrong_name("An agent's name", request.agent)):
+        if request.agent is not None and (why := check_name("An agent's name", request.agent)):
             wrong.append(("agent", why))
         if request.provider is not None and request.provider not in self._providers:
             known = ", ".join(sorted(self._providers))
@@ -281,11 +279,11 @@ class Organization:
                 raise _not_kept(error) from error
         repo = self._judged(repo)
         provider = self._providers[request.provider or next(iter(self._providers))]
-        now = self._chance.now()
-        task_id = request.task_id or self._chance.new_id()
+        now = self._runtime.now()
+        task_id = request.task_id or self._runtime.new_id()
         agent = request.agent or provider.default_agent()
         session = SessionSummary(
-            session_id=request.session_id or self._chance.new_id(),
+            session_id=request.session_id or self._runtime.new_id(),
             task_id=task_id,
             name=agent,
             agent=agent,
@@ -295,7 +293,7 @@ class Organization:
             revision=1,
         )
         prompt = Prompt(
-            prompt_id=self._chance.new_id(),
+            prompt_id=self._runtime.new_id(),
             session_id=session.session_id,
             text=request.prompt,
             state=PromptState.QUEUED,
@@ -351,15 +349,6 @@ def _answering(place: str) -> Iterator[None]:
 
 def _not_kept(error: OSError) -> StorageUnavailableError:
     return StorageUnavailableError(f"what is trusted cannot be kept in the data folder: {error.strerror or error}")
-
-
-def wrong_name(what: str, name: str) -> str | None:
-    """What is wrong with the name of an agent or a session."""
-    if not name.strip():
-        return f"{what} cannot be blank."
-    if len(name) > MAX_NAME or any(unicodedata.category(char) in ("Cc", "Zl", "Zp") for char in name):
-        return f"{what} is one line of at most {MAX_NAME} characters."
-    return None
 
 
 def _find(field: str, place: str) -> Repo:

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from backend_stub.domain.errors import BackendError
 from backend_stub.repository.files import (
     TABLE_HEAD,
     MachineFaultError,
@@ -32,7 +33,7 @@ _CREDENTIALS = (
 )
 
 
-class NotARepositoryError(Exception):
+class NotARepositoryError(BackendError):
     """What was given is no repository; the message is one sentence or two that say what to do, without secrets."""
 
     def __init__(self, message: str) -> None:

@@ -8,7 +8,7 @@ import sys
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from backend_stub.domain.problems import TITLES
+from backend_stub.domain.errors import TITLES
 from backend_stub.server.strangers import SECONDS as STRANGER_SECONDS
 from backend_stub.server.strangers import Strangers
 from foundry_tui.contract.codec import encode

@@ -4,8 +4,8 @@ from itertools import chain
 
 from msgspec.structs import replace
 
+from backend_stub.domain.errors import SupersededError
 from backend_stub.domain.storage import TaskState
-from backend_stub.task.actor import SupersededError
 from backend_stub.task.task_change import Draft, running_sessions
 from foundry_tui.contract.records import HistoryKind, Prompt, PromptState, SessionStatus, TaskError, TranscriptKind
 from foundry_tui.contract.status import PROVISIONING, READY, TaskStatus

@@ -11,13 +11,20 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec.structs import replace
 
-from backend_stub.dispatch.calls import CallTimedOutError
-from backend_stub.dispatch.embedded import Lane
 from backend_stub.domain.agent import LateWord
-from backend_stub.domain.provider import AgentError, Call, CallError, Provider
-from backend_stub.domain.storage import Opening, StaleRevisionError, StorageUnavailableError, TaskState
-from backend_stub.providers.machine import is_machine_fault
-from backend_stub.task.actor import TaskActor, UnknownTaskError
+from backend_stub.domain.call import Call
+from backend_stub.domain.errors import (
+    AgentError,
+    CallError,
+    CallTimedOutError,
+    StaleRevisionError,
+    StorageUnavailableError,
+    UnknownTaskError,
+)
+from backend_stub.domain.provider import Provider
+from backend_stub.domain.storage import Opening, TaskState
+from backend_stub.machine.faults import is_machine_fault
+from backend_stub.task.actor import TaskActor
 from backend_stub.task.dependencies import Means
 from backend_stub.task.failures import NO_FAILURES, passes, task_error
 from backend_stub.task.outcomes import (
@@ -69,8 +76,8 @@ class Sessions:
         self._delivering: dict[str, str] = {}
         self._attempts: dict[str, int] = {}
         """Attempts that failed of this machine, by task_id (finding the agent again) or prompt_id."""
-        self.lane = Lane("session", self._converse, means.chance)
-        self.attaching = Lane("attach", self._attach_again, means.chance, ATTACHING)
+        self.queue = means.dispatcher.queue("session", self._converse)
+        self.attaching = means.dispatcher.queue("attach", self._attach_again, ATTACHING)
 
     async def restarted(self) -> None:
         """After a restart: find the agents again of all tasks that are ready or have a turn, and go on with those."""
@@ -83,7 +90,7 @@ class Sessions:
         """The task is ready: go on with every session that is open, and tell the agent which were closed meanwhile."""
         for session in (await actor.state()).task.sessions:
             if session.status is not SessionStatus.CLOSED or session.session_id in self._to_close:
-                self.lane.wake(session.session_id)
+                self.queue.wake(session.session_id)
 
     def delivering(self, session_id: str) -> str | None:
         """The prompt that is being handed over in this session, if any."""
@@ -96,8 +103,8 @@ class Sessions:
     def stop(self, session_id: str) -> None:
         """A turn was stopped in the task's rows: cut it here, and tell the agent."""
         self._to_stop.add(session_id)
-        self.lane.cancel(session_id)
-        self.lane.wake(session_id)
+        self.queue.cancel(session_id)
+        self.queue.wake(session_id)
 
     def close(self, session_id: str) -> None:
         """A session was closed in the task's rows: cut what runs, and tell the agent."""
@@ -107,7 +114,7 @@ class Sessions:
     def cancel_task(self, state: TaskState) -> None:
         """The task is being released: cut every conversation."""
         for session in state.task.sessions:
-            self.lane.cancel(session.session_id)
+            self.queue.cancel(session.session_id)
         self.attaching.cancel(state.task.task_id)
         self._unattached.pop(state.task.task_id, None)
 
@@ -115,7 +122,7 @@ class Sessions:
         """Wait until no conversation of the task runs any more."""
         await self.attaching.ended(state.task.task_id)
         for session in state.task.sessions:
-            await self.lane.ended(session.session_id)
+            await self.queue.ended(session.session_id)
 
     async def lost(self, task_id: str, session_id: str, reason: str) -> None:
         """The agent of a session died by itself; a turn of another session goes on."""
@@ -140,7 +147,7 @@ class Sessions:
         await actor.commit(lose)
         for session in (await actor.state()).task.sessions:
             if session_id in (None, session.session_id):
-                self.lane.cancel(session.session_id)
+                self.queue.cancel(session.session_id)
 
     async def said(self, task_id: str, session_id: str, words: Sequence[LateWord]) -> None:
         """The agent said something outside of any turn: it is kept, however long the storage takes for it."""
@@ -160,7 +167,7 @@ class Sessions:
             except UnknownTaskError:
                 return
             except (StorageUnavailableError, StaleRevisionError):
-                await anyio.sleep(self._means.settings.backoff(attempt, self._means.chance.jitter()) / 1000)
+                await anyio.sleep(self._means.settings.backoff(attempt, self._means.runtime.jitter()) / 1000)
             else:
                 return
 
@@ -221,14 +228,14 @@ class Sessions:
             if passes(failure, attempts + 1, self._means.settings.attempts):
                 logger.warning("the agent of task %s is looked for again later: %s", actor.task_id, failure)
                 return self._again_at(attempts + 1)
-            return task_error(failure, "finding the agent again", timeout, self._means.chance.now())
+            return task_error(failure, "finding the agent again", timeout, self._means.runtime.now())
         self._unattached.pop(actor.task_id, None)
         self._attempts.pop(actor.task_id, None)
         return None
 
     def _again_at(self, attempts: int) -> int:
         """When what has failed so often is tried again."""
-        return self._means.chance.now() + self._means.settings.backoff(attempts, self._means.chance.jitter())
+        return self._means.runtime.now() + self._means.settings.backoff(attempts, self._means.runtime.jitter())
 
     async def _attach_again(self, task_id: str) -> int | None:
         actor = self._means.actors.of(task_id)
@@ -317,7 +324,7 @@ class Sessions:
         """One attempt to open a session that was asked for beside the first; when the next is due, if one follows."""
         settings = self._means.settings
         before = (await actor.state()).private.openings.get(session_id, Opening())
-        if not settings.is_due(before.next_at, before.attempts, self._means.chance.now()):
+        if not settings.is_due(before.next_at, before.attempts, self._means.runtime.now()):
             return before.next_at
 
         def wanted(draft: Draft) -> None:
@@ -333,12 +340,12 @@ class Sessions:
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not hold the session for ever
-            error = task_error(failure, "opening the session", timeout, self._means.chance.now())
+            error = task_error(failure, "opening the session", timeout, self._means.runtime.now())
             attempts = before.attempts + 1
 
             def fail(draft: Draft) -> int | None:
                 if error.retryable and attempts < settings.attempts:
-                    next_at = draft.now + settings.backoff(attempts, self._means.chance.jitter())
+                    next_at = draft.now + settings.backoff(attempts, self._means.runtime.jitter())
                     draft.set_private(
                         openings={**draft.private.openings, session_id: Opening(attempts, next_at)},
                     )
@@ -381,7 +388,7 @@ class Sessions:
                 attempts = self._attempts[prompt.prompt_id] = self._attempts.get(prompt.prompt_id, 0) + 1
                 logger.warning("prompt %s goes on later: %s", prompt.prompt_id, failure)
                 return self._again_at(attempts)
-            error = task_error(failure, "handing the prompt over", timeout, self._means.chance.now())
+            error = task_error(failure, "handing the prompt over", timeout, self._means.runtime.now())
             error = replace(error, kind=ErrorKind.AGENT)
             await actor.commit(turn.ending(partial(fail_turn, prompt=prompt, error=error)))
         self._attempts.pop(prompt.prompt_id, None)

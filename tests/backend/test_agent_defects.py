@@ -8,10 +8,12 @@ import pytest
 
 from backend_stub.agents.demo import DemoAgents
 from backend_stub.domain.agent import Turn
-from backend_stub.domain.provider import AgentError, Call, Release
+from backend_stub.domain.call import Call
+from backend_stub.domain.errors import AgentError
+from backend_stub.domain.provider import Release
 from backend_stub.providers.demo import DemoProvider
+from backend_stub.server.backend import Backend
 from backend_stub.task.sessions import ATTACHING
-from backend_stub.wiring import Backend
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import (
@@ -78,7 +80,7 @@ class OddProvider(DemoProvider):
 def odd(place: Place) -> OddProvider:
     provider = place.provider(OddProvider)
     assert isinstance(provider, OddProvider)
-    provider.agents = Odd(provider._world, provider._script, provider._play)
+    provider.agents = Odd(provider._world, provider._script)
     provider.agents.did, provider.agents.closed, provider.agents.stopped = [], anyio.Event(), []
     return provider
 

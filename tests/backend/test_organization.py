@@ -9,9 +9,9 @@ import anyio
 import pytest
 
 from backend_stub import organization
-from backend_stub.domain.clock import Chance
+from backend_stub.domain.clock import Runtime
+from backend_stub.domain.errors import StorageUnavailableError
 from backend_stub.domain.settings import Settings
-from backend_stub.domain.storage import StorageUnavailableError
 from backend_stub.organization import Organization
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.trust import Trust
@@ -47,12 +47,12 @@ class DeadDisk(Trust):
 
 @asynccontextmanager
 async def world(folder: Path) -> AsyncIterator[tuple[Organization, DeadDisk]]:
-    storage, disk, chance = open_storage(folder), DeadDisk(folder), Chance()
+    storage, disk, runtime = open_storage(folder), DeadDisk(folder), Runtime()
     for label in ("dead", "living", "other"):
         path = str(make_repository(folder / label))
         await storage.put_repo(Repo(repo_id=f"repo-{label}", label=label, path=path))
     try:
-        yield Organization(storage, {}, Settings(), chance, Clones(folder), disk, lambda task_id: None), disk
+        yield Organization(storage, {}, Settings(), runtime, Clones(folder), disk, lambda task_id: None), disk
     finally:
         disk.woken.set()
         await storage.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from backend_stub.server.log import LOG_BYTES
+from backend_stub.log import LOG_BYTES
 from foundry_tui.process.backend import wait_for_exit
 from tests.cli.terminal import terminal
 from tests.cli.world import FOUNDRY, Cli, serve, until

@@ -10,10 +10,10 @@ import anyio.to_thread
 import msgspec
 import pytest
 
-from backend_stub.agents.sandbox_agent import processes
 from backend_stub.agents.sandbox_agent.link import Link
-from backend_stub.agents.sandbox_agent.policy import Policy
-from backend_stub.domain.provider import AgentError
+from backend_stub.domain.agent import Policy
+from backend_stub.domain.errors import AgentError
+from backend_stub.machine import processes
 from backend_stub.providers.local import LocalSettings
 from foundry_tui.contract.records import TranscriptKind
 from tests.local.world import LIMIT, Told, World, open_gate, prompt, turn

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from backend_stub.agents.sandbox_agent import processes
-from backend_stub.domain.provider import ProviderError
+from backend_stub.domain.errors import ProviderError
+from backend_stub.machine import processes
 from tests.backend.process import BackendProcess
 from tests.local.test_backend import Json, backend, create, is_idle, say, texts
 from tests.local.world import World, git

@@ -10,11 +10,11 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from backend_stub.agents.sandbox_agent import processes
-from backend_stub.agents.sandbox_agent.policy import Policy
+from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
 from backend_stub.agents.sandbox_agent.turn import MOST_QUESTIONS
-from backend_stub.domain.agent import LateWord
-from backend_stub.domain.provider import AgentError
+from backend_stub.domain.agent import LateWord, Policy
+from backend_stub.domain.errors import AgentError
+from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider, LocalSettings
 from foundry_tui.contract.records import TaskDetail, TranscriptKind
 from foundry_tui.view.questions import Line, heading_of, lines_of
@@ -582,6 +582,7 @@ async def test_late_words_are_kept_though_the_prompt_that_waits_for_them_is_with
         with anyio.fail_after(LIMIT):
             await begun.wait()
         await anyio.to_thread.run_sync(open_gate, second)
+        assert isinstance(provider.agents, SandboxAgentRuntime)
         session = provider.agents._sessions[task.sessions[0].session_id]
         with anyio.fail_after(LIMIT):
             while not session._inbox:

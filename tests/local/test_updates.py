@@ -3,8 +3,9 @@
 import msgspec
 import pytest
 
-from backend_stub.agents.sandbox_agent.policy import Policy, decide
+from backend_stub.agents.sandbox_agent.policy import decide
 from backend_stub.agents.sandbox_agent.updates import TEXT_LIMIT, Item, Translation, Update
+from backend_stub.domain.agent import Policy
 from foundry_tui.contract.records import PermissionOption, ToolCallBody, TranscriptKind
 
 

@@ -8,7 +8,8 @@ import anyio
 import msgspec
 import pytest
 
-from backend_stub.domain.provider import GitError, ProviderError, Release
+from backend_stub.domain.errors import GitError, ProviderError
+from backend_stub.domain.provider import Release
 from backend_stub.providers.local.record import Made, Record, Records
 from foundry_tui.contract.records import Repo, TaskDetail
 from tests.local.world import World, git

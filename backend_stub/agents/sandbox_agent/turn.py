@@ -13,12 +13,12 @@ from msgspec import Struct
 from backend_stub.agents.sandbox_agent.complaints import About, understood
 from backend_stub.agents.sandbox_agent.link import CANCELLED
 from backend_stub.agents.sandbox_agent.messages import ABSENT, Arrival, Message, Unreadable, message_of
-from backend_stub.agents.sandbox_agent.policy import Policy, decide
+from backend_stub.agents.sandbox_agent.policy import decide
 from backend_stub.agents.sandbox_agent.questions import question_of, unasked
 from backend_stub.agents.sandbox_agent.session import STOP_GRACE, Session
 from backend_stub.agents.sandbox_agent.updates import Item, Translation, excerpt
-from backend_stub.domain.agent import Turn
-from backend_stub.domain.provider import AgentError
+from backend_stub.domain.agent import Policy, Turn
+from backend_stub.domain.errors import AgentError
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.records import Question, TranscriptKind
 

@@ -10,7 +10,7 @@ import anyio.to_thread
 from anyio.abc import TaskStatus
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from backend_stub.domain.provider import CallError
+from backend_stub.domain.errors import CallError
 from backend_stub.providers.local.comparison import diff_of
 from backend_stub.providers.local.losses import losses_of
 from backend_stub.providers.local.recent import RecentDiffs

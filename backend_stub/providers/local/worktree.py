@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from backend_stub.domain.provider import GitError, ProviderError
+from backend_stub.domain.errors import GitError, ProviderError
 from backend_stub.providers.local.record import Made, Record, Records
 from backend_stub.repository.files import TABLE_HEAD, inside_of, mode_of, read_text, symbolic_ref
 from backend_stub.repository.git import TREE_TIMEOUT, Told, run_git
