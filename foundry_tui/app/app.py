@@ -21,7 +21,7 @@ from textual.screen import ModalScreen, Screen
 from foundry_tui.actions import table as actions
 from foundry_tui.actions.context import APP, Context
 from foundry_tui.actions.model import Action
-from foundry_tui.app import themes
+from foundry_tui.app import textual_compat, themes
 from foundry_tui.app.notifications import Herald, toasts
 from foundry_tui.app.task_actions import TaskActions
 from foundry_tui.client.changes import Changes
@@ -130,7 +130,7 @@ class FoundryApp(TaskActions):
         self._run_backend = run_backend
         self.sessions_asked = {}
         self._to_ask = deque()
-        self.trust_asked: set[str] = set()
+        self._trust_asked: set[str] = set()
         self._live = asyncio.Event()
         self.looked_at: str | None = None
         """The task whose screen was on top last, until the list has its cursor there."""
@@ -143,24 +143,16 @@ class FoundryApp(TaskActions):
         for theme in themes.OURS:
             self.register_theme(theme)
         wanted = themes.COLOURLESS if colourless else self.options.theme
-        self._begin_with(wanted if wanted in self.available_themes else themes.DEFAULT)
+        textual_compat.begin_with_theme(self, wanted if wanted in self.available_themes else themes.DEFAULT)
         self._on_first_paint = on_first_paint
         self._unlisten: Callable[[], None] = lambda: None
         self._desk = NewsDesk()
         self._desk_open = False
         self._in_front = True
         self._herald = Herald(
-            self._write, self.bell, bell=self.options.bell, terminal=self.options.terminal_notifications
+            self._write_to_terminal, self.bell, bell=self.options.bell, terminal=self.options.terminal_notifications
         )
         self.set_keymap(dict(self.options.keymap))
-
-    def _begin_with(self, theme: str) -> None:
-        """Take a theme before anything is drawn; set as usual, it would have all styles read and applied twice."""
-        self.set_reactive(FoundryApp.theme, theme)
-        dark = self.current_theme.dark
-        self.update_classes({f"-theme-{theme}": True, "-dark-mode": dark, "-light-mode": not dark}, update=False)
-        self._refresh_truecolor_filter(self.ansi_theme)
-        self.stylesheet.set_variables(self.get_css_variables())
 
     def get_css_variables(self) -> dict[str, str]:
         variables = super().get_css_variables()
@@ -351,13 +343,7 @@ class FoundryApp(TaskActions):
         await self.run_action(f"{namespace}.{action_id}")
         self.context_changed()
 
-    async def _check_bindings(self, key: str, priority: bool = False) -> bool:
-        done = await super()._check_bindings(key, priority)
-        if not done and not priority:
-            self._tell_no_use(key)
-        return done
-
-    def _tell_no_use(self, key: str) -> None:
+    def key_unused(self, key: str) -> None:
         """A key that does nothing says so, and why, unless one writes."""
         screen = self.screen
         if key == "ctrl+c":
@@ -406,6 +392,20 @@ class FoundryApp(TaskActions):
         from foundry_tui.screens.new_task import NewTaskScreen
 
         self.push_screen(NewTaskScreen(repo, draft))
+
+    def ask_for_trust(self, request: "CreateTask") -> None:
+        """Ask about a set-up that nobody trusted yet, over whatever is on the screen by then."""
+        from foundry_tui.app.trust import ask_for_trust
+
+        self.run_worker(ask_for_trust(self, request, self._trust_asked), group="trust", exit_on_error=False)
+
+    has_binding = staticmethod(textual_compat.has_binding)
+    draw_unseen = staticmethod(textual_compat.draw_unseen)
+    show_at_once = staticmethod(textual_compat.show_at_once)
+
+    async def compose_unseen(self, screen: Screen[Any]) -> None:
+        """Mount a screen that is not shown yet."""
+        await textual_compat.compose_unseen(self, screen)
 
     def action_new_task(self) -> None:
         self.open_new_task(self.options.repo)
@@ -496,7 +496,5 @@ class FoundryApp(TaskActions):
         """Say something in passing, as it stands: none of it is markup."""
         super().notify(message, **{**options, "markup": False})
 
-    def _write(self, sequence: str) -> None:
-        if self._driver is not None:
-            self._driver.write(sequence)
-            self._driver.flush()
+    def _write_to_terminal(self, sequence: str) -> None:
+        textual_compat.write_to_terminal(self, sequence)

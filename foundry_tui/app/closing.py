@@ -4,11 +4,12 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from textual.app import App
 from textual.timer import Timer
 
+from foundry_tui.app.textual_compat import UnusedKeys
 
-class ClosingApp(App[None]):
+
+class ClosingApp(UnusedKeys):
     """Its timers, and all that is wrapped in `while_open`, do nothing once its screens are gone."""
 
     def while_open(self, callback: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,6 +14,7 @@ from textual.timer import Timer
 
 from foundry_tui.actions.context import failed_in_turn, has_ended, has_failed, is_living
 from foundry_tui.app.key_order import KeysInOrder
+from foundry_tui.app.textual_compat import replace_notification
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
@@ -310,14 +311,9 @@ class TaskActions(KeysInOrder):
 
     def reply(self, words: str, title: str = "", *, severity: SeverityLevel = "information") -> None:
         """Say what came of a key, in place of what came of the key before; nothing if that is being said."""
-        last = self._reply
-        if last is not None and last in self._notifications:
-            if not last.has_expired and (last.message, last.title) == (words, title):
-                return
-            self._unnotify(last, refresh=False)
-        self._reply = Notification(words, title, severity, timeout=3, markup=False)
-        self._notifications.add(self._reply)
-        self._refresh_notifications()
+        reply = Notification(words, title, severity, timeout=3, markup=False)
+        if replace_notification(self, self._reply, reply):
+            self._reply = reply
 
     def copy(self, text: str) -> None:
         """Put this on the clipboard, and say so."""

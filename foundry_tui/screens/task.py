@@ -101,7 +101,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
         self._unsent = Unsent(commands.drafts, self.task_id)
         self.panes = TaskPanes(self, self.key_of)
         # All is said before anything is laid out, so that the first picture is the whole one and made once.
-        self.add_class(breakpoint_of(BREAKPOINTS, app.size.width))
+        self.add_class(breakpoint_of(BREAKPOINTS, self.app.size.width))
         self._show_all()
         # Few containers: each of them is drawn whole under what it holds.
         yield self._header
@@ -483,7 +483,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
             self.panes.close()
             self._show_session()
         else:
-            await self.foundry.pop_screen()
+            await self.app.pop_screen()
 
     async def toggle_pane(self, name: str) -> None:
         self.set_focus(None)
