@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.app import App
+from textual.notifications import SeverityLevel
 
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.shell import Shell
@@ -34,6 +35,12 @@ class Host(Shell, Protocol):
 
     def open_new_task(self, repo: str | None = None, draft: CreateTask | None = None) -> None:
         """Open the new-task dialog, for a repository, or filled in from an earlier request."""
+
+    def ask_in_a_pause(self, ask: Callable[[], object]) -> None:
+        """Have `ask` open a dialog that nobody waits for, as soon as no other is open and nothing is being typed."""
+
+    def reply(self, words: str, title: str = "", *, severity: SeverityLevel = "information") -> None:
+        """Say what came of a key, in place of what came of the key before; nothing if that is being said."""
 
     def while_open(self, callback: Callable[..., Any]) -> Callable[..., Any]:
         """`callback` as long as there is a screen, and nothing (None) afterwards."""

@@ -1,36 +1,18 @@
-"""Asking whether the set-up of a repository may run, after a task was created in it."""
-
-from time import monotonic
-
-import anyio
-from textual.screen import ModalScreen
+"""Asking whether the set-up of a repository may run, after a task was created in it or where one wants to see it."""
 
 from foundry_tui.app.host import Host
-from foundry_tui.app.task_actions import QUIET_SECONDS
-from foundry_tui.contract.requests import CreateTask
-from foundry_tui.screens.base import FoundryScreen
+from foundry_tui.contract.requests import CreateTask, RepoSetup
 from foundry_tui.screens.trust import TrustScreen
 
 
-async def _pause(host: Host) -> None:
-    """Wait until nothing is written and no dialog is open: what is typed for another screen must not answer this."""
-    while True:
-        screen, quiet = host.app.screen, monotonic() - host.typed_at
-        busy = isinstance(screen, ModalScreen) or (isinstance(screen, FoundryScreen) and screen.writing)
-        if not busy and quiet >= QUIET_SECONDS:
-            return
-        await anyio.sleep(QUIET_SECONDS if busy else QUIET_SECONDS - quiet)
-
-
 async def ask_for_trust(host: Host, request: CreateTask, asked: set[str]) -> None:
-    """Ask about the set-up of the repository that a task was just created in, once for each content.
+    """Ask about the set-up of the repository that a task was just created in, once for each content; `asked` is kept.
 
-    `asked` has the digests that were asked about, and is kept. The task has gone on meanwhile. Nothing is asked where
-    the backend cannot be asked.
+    The task has gone on meanwhile. Nothing is asked where the backend cannot be asked.
     """
     from foundry_tui.client.api import ApiProblem, Unreachable
 
-    commands, app = host.commands, host.app
+    commands = host.commands
     try:
         is_path = request.repo.startswith("/")
         repo = await commands.add_repo(path=request.repo if is_path else None, remote=None if is_path else request.repo)
@@ -42,15 +24,49 @@ async def ask_for_trust(host: Host, request: CreateTask, asked: set[str]) -> Non
     if setup.digest is None or setup.trusted:
         return
     asked.add(setup.digest)
-    await _pause(host)
-    if setup.problem is not None:
-        app.notify(f"{repo.label}'s set-up is skipped: {setup.problem}", severity="warning")
-    elif await app.push_screen_wait(TrustScreen(repo, setup)):
-        try:
-            await commands.trust(repo.repo_id, setup.digest)
-        except (ApiProblem, Unreachable) as error:
-            app.notify(f"not trusted: {error}", severity="error")
-        else:
-            app.notify("Trusted: new tasks run it. This one began without; run it in its shell if it is needed.")
+    _ask(host, repo.repo_id, repo.label, setup.digest, setup)
+
+
+async def look_at_setup(host: Host, repo_id: str, label: str) -> None:
+    """Show what the set-up of a repository would run, to be trusted, or say why there is nothing to be asked."""
+    from foundry_tui.client.api import ApiProblem, Unreachable
+
+    try:
+        setup = await host.commands.repo_setup(repo_id)
+    except (ApiProblem, Unreachable) as error:
+        host.app.notify(f"The set-up of {label} cannot be looked at: {error}", severity="error")
+        return
+    if setup.digest is None:
+        host.reply(
+            f"{label} has nothing that wants trust: no setup, teardown, mcp.json or rules in its .foundry folder."
+        )
+    elif setup.trusted:
+        host.reply(f"The set-up of {label} is trusted as it is now.")
     else:
-        app.notify(f"Skipped. To trust it later: foundry trust {repo.repo_id}")
+        _ask(host, repo_id, label, setup.digest, setup)
+
+
+def _ask(host: Host, repo_id: str, label: str, digest: str, setup: RepoSetup) -> None:
+    """Ask as soon as nothing is being typed, and have the backend trust this very content if the answer is yes."""
+
+    def answered(agreed: bool | None) -> None:
+        if agreed:
+            host.app.run_worker(_trust(host, repo_id, digest), group="trust", exit_on_error=False)
+        else:
+            host.app.notify(f"Skipped. To trust it later: “Trust set-up” in the palette, or foundry trust {repo_id}")
+
+    if setup.problem is not None:
+        host.app.notify(f"{label}'s set-up is skipped: {setup.problem}", severity="warning")
+    else:
+        host.ask_in_a_pause(lambda: host.app.push_screen(TrustScreen(label, setup), answered))
+
+
+async def _trust(host: Host, repo_id: str, digest: str) -> None:
+    from foundry_tui.client.api import ApiProblem, Unreachable
+
+    try:
+        await host.commands.trust(repo_id, digest)
+    except (ApiProblem, Unreachable) as error:
+        host.app.notify(f"Not trusted: {error}", severity="error")
+    else:
+        host.app.notify("Trusted: new tasks run it. One that began without it can run it in its shell.")

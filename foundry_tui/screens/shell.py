@@ -31,6 +31,10 @@ class ScreenOptions(Protocol):
     def repo(self) -> str | None:
         """The repository of the folder that the app was started in: a path."""
 
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """Agents that the config names, for our own backend."""
+
 
 class Shell(Protocol):
     """The app as its screens see it."""

@@ -10,11 +10,9 @@ from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.repositories import repository_of
 from foundry_tui.client.blocking import Link, RefusedError, UnreachableError, segment
+from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.records import Repo, TaskDetail
 from foundry_tui.contract.requests import AddRepo, RepoList, RepoSetup, TrustRepo
-
-SIMULATED = "demo"
-"""The provider that runs nothing of a repository."""
 
 
 @click.command()
