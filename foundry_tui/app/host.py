@@ -1,6 +1,6 @@
 """The app as its own parts see it: what screens see, and what these do on it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.app import App
@@ -36,11 +36,8 @@ class Host(Shell, Protocol):
     def open_new_task(self, repo: str | None = None, draft: CreateTask | None = None) -> None:
         """Open the new-task dialog, for a repository, or filled in from an earlier request."""
 
-    def ask_in_a_pause(self, ask: Callable[[], object]) -> None:
-        """Have `ask` open a dialog that nobody waits for, as soon as no other is open and nothing is being typed."""
+    def show_setup(self, task: "TaskSummary") -> None:
+        """Show what the set-up of a task's repository would run, to be trusted, or say why there is nothing to ask."""
 
     def reply(self, words: str, title: str = "", *, severity: SeverityLevel = "information") -> None:
         """Say what came of a key, in place of what came of the key before; nothing if that is being said."""
-
-    def while_open(self, callback: Callable[..., Any]) -> Callable[..., Any]:
-        """`callback` as long as there is a screen, and nothing (None) afterwards."""

@@ -138,7 +138,7 @@ async def test_a_first_start_says_that_the_backend_is_starting() -> None:
     app, commands = an_app(make_store([], freshness=AWAY), backend)
     async with app.run_test(size=(100, 30)) as pilot:
         on = Stage(app, pilot, app.store, commands, FixedClock(NOW))
-        starting = app.run_worker(app.start_backend())
+        starting = app.run_worker(app.backend.start())
         await pilot.pause()
         assert "Starting the backend…" in text_of(on)
         assert "starting" in text_of(on).splitlines()[0]
@@ -159,7 +159,7 @@ async def test_a_backend_that_could_not_be_started_is_not_said_to_be_starting() 
     backend.run = lambda: False  # type: ignore[method-assign]
     app, commands = an_app(make_store([], freshness=AWAY), backend)
     async with app.run_test(size=(100, 30)) as pilot:
-        await app.start_backend()
+        await app.backend.start()
         await pilot.pause()
         assert "Cannot reach the backend" in text_of(Stage(app, pilot, app.store, commands, FixedClock(NOW)))
         assert commands.calls == []

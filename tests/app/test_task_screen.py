@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from textual.strip import Strip
 from textual.widgets import Input
 
-from foundry_tui.app import task_actions
+from foundry_tui.app import questions
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind
@@ -789,7 +789,7 @@ def refuse_kill(on: Stage) -> None:
 
 
 async def test_a_kill_that_would_lose_work_names_it_and_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_actions, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(questions, "QUIET_SECONDS", 0)
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
         refuse_kill(on)
         await on.pilot.pause()
@@ -806,8 +806,8 @@ async def test_a_kill_that_would_lose_work_names_it_and_asks_again(monkeypatch: 
 async def test_a_question_that_waited_long_is_asked_with_what_would_be_lost_by_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(task_actions, "QUIET_SECONDS", 0)
-    monkeypatch.setattr(task_actions, "TRUE_SECONDS", 0)
+    monkeypatch.setattr(questions, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(questions, "TRUE_SECONDS", 0)
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
         refuse_kill(on)
         await on.pilot.pause()
@@ -816,7 +816,7 @@ async def test_a_question_that_waited_long_is_asked_with_what_would_be_lost_by_t
 
 
 async def test_a_task_that_ended_meanwhile_is_not_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_actions, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(questions, "QUIET_SECONDS", 0)
     async with opened(scenes.status_scene(TaskStatus.KILLED)) as on:
         refuse_kill(on)
         await on.pilot.pause()
@@ -828,7 +828,7 @@ async def test_what_is_typed_when_a_question_comes_by_itself_is_no_answer_to_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
-        monkeypatch.setattr(task_actions, "QUIET_SECONDS", 60)
+        monkeypatch.setattr(questions, "QUIET_SECONDS", 60)
         await on.press("y")
         refuse_kill(on)
         await on.press("y")
@@ -837,7 +837,7 @@ async def test_what_is_typed_when_a_question_comes_by_itself_is_no_answer_to_it(
 
 
 async def test_a_question_that_comes_by_itself_waits_until_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_actions, "QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(questions, "QUIET_SECONDS", 0.01)
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
         await on.press("i", *"try")
         refuse_kill(on)

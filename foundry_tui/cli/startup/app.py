@@ -51,7 +51,7 @@ def run_app(context: Context, early: EarlySnapshot) -> int:
         async with anyio.create_task_group() as group:
             await group.start(foundry.run)
             group.start_soon(tell, str(target), foundry.diagnostics)
-            await app.start_backend()
+            await app.backend.start()
 
     def ensure(app: FoundryApp) -> bool:
         from foundry_tui.process import backend as daemon
