@@ -69,7 +69,7 @@ def bindings(screen: str) -> list[BindingType]:
     return [
         Binding(
             action.keys,
-            f"app.act('{action.id}')",
+            f"app.press('{action.id}')",
             action.label,
             tooltip=action.help,
             id=action.id,

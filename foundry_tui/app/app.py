@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
+from textual.actions import SkipAction
 from textual.app import SystemCommand
 from textual.command import Provider
 from textual.geometry import Size
@@ -317,21 +318,26 @@ class FoundryApp(textual_compat.UnusedKeys):
         """The keys of an action as they are configured."""
         return actions.keys_of(action, self.options.keymap)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "act":
-            return actions.find(str(parameters[0])).applies(self.context())
-        return super().check_action(action, parameters)
+    async def action_press(self, action_id: str) -> None:
+        """Do the action of a key; one that does not apply now leaves the key to the next action that has it."""
+        action, context = actions.find(action_id), self.context()
+        if not action.applies(context):
+            raise SkipAction
+        await self._act(action, context)
 
     async def action_act(self, action_id: str) -> None:
-        """Do an action of the table, on the screen or else on the app, or say why it cannot be done."""
-        action = actions.find(action_id)
-        why = action.why_not(self.context())
+        """Do an action of the table, or say why it cannot be done."""
+        await self._act(actions.find(action_id), self.context())
+
+    async def _act(self, action: Action, context: Context) -> None:
+        """The field in which one writes does it, or the screen, or the app."""
+        why = action.why_not(context)
         if why is not None:
             self._tell_not_now(action, why)
             return
-        field = self.focused if self.context().field in action.screens else None
+        field = self.focused if context.field in action.screens else None
         owners = (field, self.screen, self.task_actions, self)
-        do = next(found for owner in owners if (found := getattr(owner, f"action_{action_id}", None)) is not None)
+        do = next(found for owner in owners if (found := getattr(owner, f"action_{action.id}", None)) is not None)
         if isawaitable(done := do()):
             await done
         self.context_changed()

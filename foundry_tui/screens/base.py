@@ -13,6 +13,7 @@ from textual.widget import Widget
 from foundry_tui.actions import table as actions
 from foundry_tui.actions.context import Context
 from foundry_tui.actions.model import Action
+from foundry_tui.contract.records import TaskSummary
 from foundry_tui.view.keys import key_label
 from foundry_tui.widgets.bars import ActionBar
 
@@ -105,6 +106,10 @@ class FoundryScreen(ClosedOnce[ResultT]):
                 for action, keys in shown
             ]
         )
+
+    def shows_actions_on(self, task: TaskSummary | None) -> bool:
+        """Whether the footer was last filled for this task, as after a key that went to it."""
+        return self._acted_on is not None and self._acted_on[0].task is task
 
     def on_descendant_focus(self) -> None:
         self.show_actions()

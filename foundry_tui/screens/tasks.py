@@ -165,7 +165,8 @@ class TasksScreen(AwayScreen[object]):
     @on(TaskList.Highlighted)
     def _highlighted(self) -> None:
         self._show_peek()
-        self.show_actions()
+        if not self.shows_actions_on(self._list.current):
+            self.show_actions()
 
     @on(TaskList.Chosen)
     def _chosen(self, message: TaskList.Chosen) -> None:
