@@ -336,7 +336,8 @@ class FoundryApp(textual_compat.UnusedKeys):
             self._tell_not_now(action, why)
             return
         field = self.focused if context.field in action.screens else None
-        owners = (field, self.screen, self.task_actions, self)
+        parts = self.screen.parts if isinstance(self.screen, FoundryScreen) else ()
+        owners = (field, self.screen, *parts, self.task_actions, self)
         do = next(found for owner in owners if (found := getattr(owner, f"action_{action.id}", None)) is not None)
         if isawaitable(done := do()):
             await done

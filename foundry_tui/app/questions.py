@@ -48,6 +48,11 @@ class Questions:
         self._to_ask: deque[Callable[[], object]] = deque()
         """What opens the questions that came by themselves and wait for a moment in which they take nobody's keys."""
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a question that came by itself waits for its moment."""
+        return bool(self._to_ask)
+
     def ask(self, question: str, losses: Sequence[str], yes: str, then: Callable[[], None]) -> None:
         """Ask before something is destroyed, and do it if the answer is yes."""
         from foundry_tui.screens.confirm import ConfirmScreen

@@ -47,6 +47,11 @@ class FoundryScreen(ClosedOnce[ResultT]):
 
     AUTO_FOCUS = ""
 
+    PARTS: ClassVar[tuple[type, ...]] = ()
+    """What does actions of this screen beside itself: classes of objects with a method `action_<id>` for each."""
+    parts: tuple[object, ...] = ()
+    """One object of each of these."""
+
     _acted_on: tuple[Context, Widget | None, bool] | None = None
     """What the footer was last filled for. Its actions look at nothing else, so that it would be the same again."""
 

@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 from textual.widgets import Input
 
-from foundry_tui.app.app import FoundryApp, Options
+from foundry_tui.app.app import FoundryApp
+from foundry_tui.app.options import Options
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, Topic, TopicKind

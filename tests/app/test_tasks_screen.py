@@ -3,7 +3,7 @@
 import pytest
 from textual.widgets import Input
 
-from foundry_tui.app.app import Options
+from foundry_tui.app.options import Options
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.problems import Problem

@@ -12,7 +12,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 import foundry_tui
-from foundry_tui.app.app import FoundryApp, Options
+from foundry_tui.app.app import FoundryApp
+from foundry_tui.app.options import Options
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.contract.status import TaskStatus
 from tests.app.harness import FakeCommands

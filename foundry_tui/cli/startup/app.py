@@ -13,7 +13,8 @@ from threading import Timer
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from foundry_tui.app.app import FoundryApp, Options
+from foundry_tui.app.app import FoundryApp
+from foundry_tui.app.options import Options
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.locale import is_utf8
 from foundry_tui.cli.repositories import is_repository
