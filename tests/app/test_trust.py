@@ -133,6 +133,20 @@ async def test_it_waits_for_a_pause() -> None:
         assert not any(call[0] == "trust" for call in on.commands.calls)
 
 
+async def test_what_is_not_in_view_is_told_and_scrolled_to_with_keys() -> None:
+    async with created(a_setup(), size=(60, 20)) as on:
+        assert "more lines: pgdn" in text_of(on)
+        assert "echo 39" not in text_of(on)
+        await on.press("pagedown")
+        assert "echo 2" in text_of(on)
+        await on.press("G")
+        assert "That is all of it; pgup goes back" in text_of(on)
+        assert ".foundry/mcp.json" in text_of(on)
+        await on.press("g")
+        assert "#!/bin/sh" in text_of(on)
+        assert asks(on)
+
+
 @pytest.mark.parametrize("size", [(60, 20), (120, 40)])
 async def test_it_fits(size: tuple[int, int]) -> None:
     async with created(a_setup(), size=size) as on:
