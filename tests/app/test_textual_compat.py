@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
 import pytest
 from textual.app import App
+from textual.binding import BindingType
 from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Key
 from textual.screen import Screen
@@ -97,7 +99,7 @@ def test_every_private_name_is_told_of() -> None:
 
 def test_no_other_module_touches_one() -> None:
     found = [
-        f"{path.relative_to(ROOT)}:{node.lineno}"
+        f"{path.relative_to(ROOT)}: {ast.unparse(node)}"
         for path in ROOT.rglob("*.py")
         if path != COMPAT and "textual" in path.read_text()
         for node in ast.walk(ast.parse(path.read_text()))
@@ -126,7 +128,7 @@ def test_no_class_of_ours_has_a_private_name_of_its_base() -> None:
 
 
 class _Listening(App[None]):
-    BINDINGS = (("a", "bound", "Bound"),)
+    BINDINGS: ClassVar[list[BindingType]] = [("a", "bound", "Bound")]
 
     def __init__(self) -> None:
         super().__init__()
@@ -153,7 +155,7 @@ async def test_a_key_that_did_nothing_is_told_of() -> None:
     unused: list[str] = []
 
     class Telling(textual_compat.UnusedKeys):
-        BINDINGS = (("a", "bound", "Bound"),)
+        BINDINGS: ClassVar[list[BindingType]] = [("a", "bound", "Bound")]
 
         def action_bound(self) -> None:
             pass
