@@ -22,6 +22,9 @@ from foundry_tui.actions.context import (
     TASKS,
     TITLE,
     Context,
+)
+from foundry_tui.actions.model import Action
+from foundry_tui.actions.rules import (
     failed_in_turn,
     has_ended,
     has_failed,
@@ -34,13 +37,6 @@ from foundry_tui.actions.context import (
     needs_real,
     needs_task,
     needs_waiting,
-    why_no_release,
-    why_no_resend,
-    why_no_retry,
-    why_no_way_back,
-)
-from foundry_tui.actions.model import Action
-from foundry_tui.actions.rules import (
     offers,
     option_name,
     why_no_answer,
@@ -49,7 +45,11 @@ from foundry_tui.actions.rules import (
     why_no_new_session,
     why_no_other_session,
     why_no_path,
+    why_no_release,
+    why_no_resend,
+    why_no_retry,
     why_no_stop,
+    why_no_way_back,
     why_no_writing,
 )
 

@@ -8,7 +8,7 @@ from time import monotonic
 from msgspec import Struct
 from textual.screen import ModalScreen
 
-from foundry_tui.actions.context import is_living
+from foundry_tui.actions.rules import is_living
 from foundry_tui.app.host import Host
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.contract.records import TaskSummary

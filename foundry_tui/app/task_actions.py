@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 
-from foundry_tui.actions.context import failed_in_turn, has_ended, has_failed, is_living
+from foundry_tui.actions.rules import failed_in_turn, has_ended, has_failed, is_living
 from foundry_tui.app.archiving import UNDO_SECONDS, Archiving
 from foundry_tui.app.host import Host
 from foundry_tui.app.questions import Questions, quantity

@@ -10,7 +10,8 @@ from textual.containers import Vertical
 from textual.timer import Timer
 
 from foundry_tui.actions import table as actions
-from foundry_tui.actions.context import TASK, Context, failed_in_turn
+from foundry_tui.actions.context import TASK, Context
+from foundry_tui.actions.rules import failed_in_turn
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.creations import CreationState
 from foundry_tui.client.freshness import Freshness
