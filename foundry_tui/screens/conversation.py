@@ -5,10 +5,10 @@ from foundry_tui.contract.records import SessionStatus
 from foundry_tui.screens.task_in_view import TaskInView
 from foundry_tui.view.clock import LastHeard
 from foundry_tui.view.glyphs import glyph_set
-from foundry_tui.view.task_faces import face_of, open_permissions, turn_words
+from foundry_tui.view.task_notices import face_of, open_permissions, turn_words
 from foundry_tui.widgets.composer import PLACEHOLDERS, Composer
-from foundry_tui.widgets.faces import FaceView, TurnLine
 from foundry_tui.widgets.permission import PermissionRequest
+from foundry_tui.widgets.task_notices import FaceView, TurnLine
 from foundry_tui.widgets.transcript import Transcript
 
 

@@ -30,16 +30,16 @@ from foundry_tui.screens.task_panes import PANES, TaskPanes
 from foundry_tui.view.clock import FRAMES_A_SECOND, LastHeard
 from foundry_tui.view.labels import creation_word
 from foundry_tui.view.stepper import failure, steps
-from foundry_tui.view.task_faces import chosen_session, open_permissions, refusal
+from foundry_tui.view.task_notices import chosen_session, open_permissions, refusal
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.details import Details
-from foundry_tui.widgets.faces import FailureCard, Keys
 from foundry_tui.widgets.permission import PermissionRequest
 from foundry_tui.widgets.session_tabs import SessionTabs
 from foundry_tui.widgets.spinning import Spinning
 from foundry_tui.widgets.stepper import Stepper
 from foundry_tui.widgets.task_header import TaskHeader
+from foundry_tui.widgets.task_notices import FailureCard, Keys
 from foundry_tui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -62,11 +62,9 @@ class TaskScreen(ScrollActions, AheadScreen[None], AwayScreen[None]):
     PARTS = (TaskPanes, SandboxActions, SessionActions)
     CSS_PATH: ClassVar[list[str | PurePath]] = [
         "task.tcss",
-        *(
-            f"../widgets/{name}.tcss"
-            for name in ("task_header", "stepper", "session_tabs", "transcript", "composer", "permission", "faces")
-        ),
-        *(f"../widgets/{name}.tcss" for name in ("details", "history", "stage_log", "changes")),
+        *(f"../widgets/{name}.tcss" for name in ("task_header", "stepper", "session_tabs", "transcript", "composer")),
+        *(f"../widgets/{name}.tcss" for name in ("permission", "task_notices", "details", "history")),
+        *(f"../widgets/{name}.tcss" for name in ("stage_log", "changes")),
     ]
     HORIZONTAL_BREAKPOINTS = BREAKPOINTS
 

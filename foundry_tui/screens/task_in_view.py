@@ -8,7 +8,7 @@ from foundry_tui.actions.context import Context
 from foundry_tui.client.freshness import Freshness
 from foundry_tui.contract.records import SessionSummary, TaskSummary
 from foundry_tui.screens.shell import Shell
-from foundry_tui.widgets.faces import Keys
+from foundry_tui.widgets.task_notices import Keys
 
 if TYPE_CHECKING:
     from foundry_tui.client.creations import Creation

@@ -15,10 +15,10 @@ from foundry_tui.view.history import local_clock
 from foundry_tui.view.stepper import silent_failure
 from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.details import Details
-from foundry_tui.widgets.faces import FailureCard
 from foundry_tui.widgets.history import HistoryView
 from foundry_tui.widgets.session_tabs import ViewTab
 from foundry_tui.widgets.stage_log import StageLog
+from foundry_tui.widgets.task_notices import FailureCard
 
 T = TypeVar("T")
 

@@ -13,10 +13,10 @@ from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, Topic, TopicKind
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.view.clock import FixedClock
-from foundry_tui.widgets.faces import TurnLine
 from foundry_tui.widgets.stepper import Stepper
 from foundry_tui.widgets.task_header import TaskHeader
 from foundry_tui.widgets.task_list import TaskList
+from foundry_tui.widgets.task_notices import TurnLine
 from tests.app import task_scenes as scenes
 from tests.app.factories import NOW, SECOND, make_task
 from tests.app.harness import LIVE, FakeCommands, Stage, make_store, stage

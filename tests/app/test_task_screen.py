@@ -39,13 +39,13 @@ from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.composer import PLACEHOLDERS, Composer
 from foundry_tui.widgets.details import Details
-from foundry_tui.widgets.faces import FaceView, FailureCard, TurnLine
 from foundry_tui.widgets.history import HistoryView
 from foundry_tui.widgets.permission import PermissionRequest
 from foundry_tui.widgets.session_tabs import SessionTabs
 from foundry_tui.widgets.stage_log import StageLog
 from foundry_tui.widgets.stepper import Stepper
 from foundry_tui.widgets.task_header import TaskHeader
+from foundry_tui.widgets.task_notices import FaceView, FailureCard, TurnLine
 from foundry_tui.widgets.transcript import Transcript
 from foundry_tui.widgets.transcript_strips import Drawer
 from tests.app import task_scenes as scenes
