@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from foundry_tui.client.private_files import make_folder
 from foundry_tui.contract.agents import SANDBOX_AGENT, VARIABLE
-from foundry_tui.settings.private import make_folder
 
 VERSION = "0.4.2"
 NPM_TIMEOUT = 300.0

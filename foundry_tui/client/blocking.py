@@ -250,7 +250,7 @@ class Link:
         if self._trust is None:
             from foundry_tui.client.tls import trust
 
-            self._trust = trust(self.target)
+            self._trust = trust(self.target.ca_file, pinned=self.target.pinned)
         return http.client.HTTPSConnection(host, port, timeout=timeout, context=self._trust)
 
     def _lost(self, error: Exception, *, sent: bool) -> UnreachableError:

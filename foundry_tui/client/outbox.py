@@ -16,10 +16,10 @@ import msgspec
 from msgspec import Struct
 
 from foundry_tui.client.creations import AskedSession, Creation
+from foundry_tui.client.private_files import make_folder, open_file
 from foundry_tui.contract import codec
 from foundry_tui.contract.records import Prompt
 from foundry_tui.contract.requests import CreateTask
-from foundry_tui.settings.private import make_folder, open_file
 
 if sys.platform != "win32":
     import fcntl

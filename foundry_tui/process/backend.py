@@ -19,11 +19,11 @@ from typing import NamedTuple
 
 from foundry_tui.client.blocking import Link, RefusedError, StrangeAnswerError, UnreachableError
 from foundry_tui.client.connection import Target
+from foundry_tui.client.private_files import APP, make_folder, open_file
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.variables import fingerprints
 from foundry_tui.contract.versions import VERSION, is_older
 from foundry_tui.settings import config
-from foundry_tui.settings.private import make_folder, open_file
 
 START_SECONDS = 60.0
 """How long a backend may take from its start to its ready line (migrations included)."""
@@ -320,7 +320,7 @@ def prepare(how: Plan) -> None:
     """Make the folders that the backend needs. Raises `DaemonError` that names the one that cannot be."""
     if how.target.uds is not None:
         folder = Path(how.target.uds).parent
-        if folder.name == config.APP:
+        if folder.name == APP:
             make_private(folder)
         else:
             _make(folder)

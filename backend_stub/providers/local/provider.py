@@ -99,7 +99,7 @@ class LocalProvider:
         binary = self.agents.binary()
         if binary is None:
             return f"sandbox-agent is not installed: {HOW_TO_GET}"
-        if not installed_agents(self._environ):
+        if not installed_agents(self._environ, shutil.which):
             return f"no coding agent is installed: {how_to_get_an_agent(binary)}"
         if self._settings.bubblewrap and shutil.which("bwrap", path=self._environ.get("PATH")) is None:
             return "bubblewrap is configured but not installed: install the package bubblewrap, or set it off"
@@ -108,7 +108,7 @@ class LocalProvider:
     def default_agent(self) -> str:
         if self._settings.agent:
             return self._settings.agent
-        return next(iter(installed_agents(self._environ)), "claude")
+        return next(iter(installed_agents(self._environ, shutil.which)), "claude")
 
     # Stages
 

@@ -149,12 +149,12 @@ def _folder(name: str, folder: Path) -> Check:
 
 def _agents(data_dir: Path, environ: Mapping[str, str]) -> Iterator[Check]:
     """What the provider local needs beside git, as a backend with this environment finds it."""
-    binary = find_sandbox_agent(data_dir, environ)
+    binary = find_sandbox_agent(data_dir, environ, shutil.which)
     if binary is None:
         yield Check(name=SANDBOX_AGENT, state="note", found="not found", fix="foundry agent install")
     else:
         yield Check(name=SANDBOX_AGENT, state="ok", found=f"{binary.path} ({binary.source})")
-    agents = list(installed_agents(environ))
+    agents = list(installed_agents(environ, shutil.which))
     if agents:
         yield Check(name="agents", state="ok", found=", ".join(agents))
     else:

@@ -1,0 +1,9 @@
+"""What is wrong with a setting, said where the person finds it."""
+
+
+class ConfigError(Exception):
+    """A setting is wrong; the message names where it stands (file and line, variable or flag) and what it may be."""
+
+
+class FileError(ConfigError):
+    """A file that a setting names cannot be used."""
