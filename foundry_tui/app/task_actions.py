@@ -15,6 +15,7 @@ from textual.timer import Timer
 from foundry_tui.actions.context import failed_in_turn, has_ended, has_failed, is_living
 from foundry_tui.app.key_order import KeysInOrder
 from foundry_tui.client.commands import CommandProblem
+from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.base import FoundryScreen
@@ -171,12 +172,11 @@ class TaskActions(KeysInOrder):
 
     def _have_looked_at(self, tasks: Sequence[TaskSummary]) -> None:
         """Have the backend look at these worktrees, so that it knows what would be lost by the time it is asked to."""
-        from foundry_tui.client.api import ApiProblem, Unreachable
 
         async def look() -> None:
             for task in tasks:
                 # Who asks for the changes has them computed anew. That fails where there is nothing to be lost.
-                with suppress(ApiProblem, Unreachable):
+                with suppress(RequestError):
                     await self.commands.diff(task.task_id)
 
         self.run_worker(look(), group="look")

@@ -6,12 +6,13 @@ from click.shell_completion import CompletionItem
 from foundry_tui.cli.context import Context, match, task_path
 from foundry_tui.cli.output import printable
 from foundry_tui.cli.problems import CommandError
-from foundry_tui.client.blocking import Link, RefusedError, UnreachableError
+from foundry_tui.client.blocking import Link
+from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.records import PermissionState, TaskDetail
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.settings.errors import ConfigError
 
-_AWAY = (UnreachableError, RefusedError, ConfigError)
+_AWAY = (RequestError, ConfigError)
 
 
 def task_candidates(ctx: click.Context, incomplete: str) -> list[CompletionItem]:

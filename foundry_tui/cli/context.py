@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from foundry_tui.cli import problems
 from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.client.connection import Target
+from foundry_tui.client.errors import ProblemError
 from foundry_tui.settings import config
 
 if TYPE_CHECKING:
@@ -107,36 +108,31 @@ class Context:
 
     def on_task(self, given: str, method: str, path: str, body: object = None) -> "TaskDetail":
         """A call on a task that answers with it; raises `NoTaskError` where the backend knows none."""
-        from foundry_tui.client.blocking import RefusedError
         from foundry_tui.contract.records import TaskDetail
 
         try:
             return self.link.call(method, path, TaskDetail, body=body)
-        except RefusedError as error:
+        except ProblemError as error:
             if error.problem.status == 404:
                 raise NoTaskError(given) from None
             raise
 
     def read(self, path: str, type_: type[T], given: str | None = None) -> tuple[bytes, T]:
         """The JSON of a GET as the backend wrote it, and its record; a 404 means that there is no task `given`."""
-        from foundry_tui.client.blocking import RefusedError
-
         try:
             return self.link.read("GET", path, type_)
-        except RefusedError as error:
+        except ProblemError as error:
             if error.problem.status == 404 and given is not None:
                 raise NoTaskError(given) from None
             raise
 
     def patch(self, task_id: str, given: str) -> bytes:
         """The task's patch as git makes it; a 404 means that there is no task `given`."""
-        from foundry_tui.client.blocking import RefusedError
-
         try:
             # It is made while we wait, and a large worktree takes its time.
             query = {"format": "patch"}
             return self.link.send("GET", task_path(task_id, "/diff"), query=query, timeout=PATCH_SECONDS)[1]
-        except RefusedError as error:
+        except ProblemError as error:
             if error.problem.status == 404:
                 raise NoTaskError(given) from None
             raise

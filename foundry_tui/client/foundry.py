@@ -11,12 +11,13 @@ import anyio
 from anyio.abc import TaskStatus
 from msgspec.structs import replace
 
-from foundry_tui.client.api import Api, ApiProblem, Unreachable
+from foundry_tui.client.api import Api
 from foundry_tui.client.changes import Changes
 from foundry_tui.client.commands import CommandProblem, Drafts
 from foundry_tui.client.connection import Target, make_http
 from foundry_tui.client.creations import AskedSession, CreationState
 from foundry_tui.client.delivery import PATIENCE, Courier
+from foundry_tui.client.errors import ProblemError, RequestError
 from foundry_tui.client.outbox import KeptCommand, Outbox
 from foundry_tui.client.statistics import Diagnostics
 from foundry_tui.client.store import Store, wall_ms
@@ -297,7 +298,7 @@ class Foundry:
                         call, done=done, patience=patience, maybe_done=again and subject is None
                     )
                     delivered = True
-                except (ApiProblem, Unreachable) as error:
+                except RequestError as error:
                     self._report(action, error, task_id, session_id)
             if failed is not None and not delivered:
                 failed()
@@ -335,7 +336,7 @@ class Foundry:
             try:
                 # Kept until the backend has it, however long that takes: a prompt is never lost.
                 accepted = await self._courier.deliver(lambda: self.api.prompt(session_id, request), patience=math.inf)
-            except (ApiProblem, Unreachable) as error:
+            except RequestError as error:
                 reason = TaskError(kind=ErrorKind.INTERNAL, message=str(error), retryable=True, at=self.store.now_ms())
                 refused = replace(prompt, state=PromptState.FAILED, error=reason)
                 self.store.put_prompt(refused)
@@ -367,8 +368,8 @@ class Foundry:
             try:
                 put_off = partial(self.store.put_off, task_id)
                 await self._courier.deliver(create, patience=math.inf, needed=owed, put_off=put_off)
-            except (ApiProblem, Unreachable) as error:
-                if isinstance(error, ApiProblem) and owed():
+            except RequestError as error:
+                if isinstance(error, ProblemError) and owed():
                     self.store.refused(task_id, error.problem)
                     self.outbox.put_creation(self.store.creations[task_id])
                     self._report("create", error, task_id, None)
@@ -424,11 +425,9 @@ class Foundry:
         self.discard_creation(task_id)
         return True
 
-    def _report(
-        self, action: str, error: ApiProblem | Unreachable, task_id: str | None, session_id: str | None
-    ) -> None:
+    def _report(self, action: str, error: RequestError, task_id: str | None, session_id: str | None) -> None:
         if self.on_problem is not None:
-            problem = error.problem if isinstance(error, ApiProblem) else None
+            problem = error.problem if isinstance(error, ProblemError) else None
             self.on_problem(
                 CommandProblem(
                     action=action, message=str(error), task_id=task_id, session_id=session_id, problem=problem

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from foundry_tui.client.blocking import Link, RefusedError, StrangeAnswerError, UnreachableError
+from foundry_tui.client.blocking import Link
 from foundry_tui.client.connection import Target
+from foundry_tui.client.errors import FoundryError, ProblemError, RequestError, StrangeAnswerError, UnreachableError
 from foundry_tui.client.private_files import APP, make_folder, open_file
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.variables import fingerprints
@@ -39,13 +40,8 @@ _FOR_BACKEND = ("FOUNDRY_MAX_PROVISIONING", "FOUNDRY_DEMO_SCRIPT")
 """Variables that only the backend reads and no section of the config file has."""
 
 
-class DaemonError(Exception):
-    """The backend could not be started or stopped; `hint` says what to do next."""
-
-    def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+class DaemonError(FoundryError):
+    """The backend could not be started or stopped."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +147,7 @@ def find(target: Target) -> Health | None:
     """What the backend says of itself, or None when nothing listens there.
 
     Raises `UnreachableError` when something listens and does not answer (`StrangeAnswerError`: not as a backend of
-    our protocol), `RefusedError` when it does not want us (token).
+    our protocol), `ProblemError` when it does not want us (token).
     """
     try:
         return Link(target).call("GET", "/v1/health", Health, timeout=HEALTH_SECONDS)
@@ -159,7 +155,7 @@ def find(target: Target) -> Health | None:
         if error.absent:
             return None
         raise
-    except RefusedError as error:
+    except ProblemError as error:
         if error.problem.status not in (404, 405):
             raise
         raise StrangeAnswerError(
@@ -197,7 +193,7 @@ def start(how: Plan, *, patience: float = STOP_SECONDS) -> Running:
         _spawn(how)
         try:
             health = find(how.target)
-        except (UnreachableError, RefusedError) as error:
+        except RequestError as error:
             raise DaemonError(f"the backend was started, but does not answer: {error}", hint=_see(how)) from None
         if health is None:
             raise DaemonError(f"the backend was started, but left {how.target} again", hint=_see(how))
@@ -217,7 +213,7 @@ def _find(how: Plan, *, patient: bool = False, patience: float = STOP_SECONDS) -
         if not patient:
             _await_end(how, patience)
         return None
-    except RefusedError as error:
+    except ProblemError as error:
         hint = "set FOUNDRY_TOKEN_FILE" if error.problem.status in (401, 403) else _see(how)
         raise DaemonError(f"the backend at {how.target} refuses us: {error}", hint=hint) from None
 
@@ -272,7 +268,7 @@ def stop(how: Plan) -> int | None:
     with _locked(how):
         try:
             health = find(how.target)
-        except (UnreachableError, RefusedError) as error:
+        except RequestError as error:
             pid = listener(how.target)
             if pid is None:
                 raise DaemonError(f"the backend at {how.target} cannot be stopped from here: {error}") from None

@@ -10,6 +10,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from foundry_tui.app.task_actions import QUIET_SECONDS
+from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.records import Repo
 from foundry_tui.contract.requests import CreateTask, RepoSetup
 from foundry_tui.screens.base import FoundryScreen
@@ -62,8 +63,6 @@ async def ask_for_trust(app: "FoundryApp", request: CreateTask, asked: set[str])
 
     The task has gone on meanwhile. Nothing is asked where the backend cannot be asked.
     """
-    from foundry_tui.client.api import ApiProblem, Unreachable
-
     commands = app.commands
     try:
         is_path = request.repo.startswith("/")
@@ -71,7 +70,7 @@ async def ask_for_trust(app: "FoundryApp", request: CreateTask, asked: set[str])
         if repo.trust is None or repo.trust.trusted or repo.trust.digest in asked:
             return
         setup = await commands.repo_setup(repo.repo_id)
-    except (ApiProblem, Unreachable):
+    except RequestError:
         return
     if setup.digest is None or setup.trusted:
         return
@@ -82,7 +81,7 @@ async def ask_for_trust(app: "FoundryApp", request: CreateTask, asked: set[str])
     elif await app.push_screen_wait(TrustScreen(repo, setup)):
         try:
             await commands.trust(repo.repo_id, setup.digest)
-        except (ApiProblem, Unreachable) as error:
+        except RequestError as error:
             app.notify(f"not trusted: {error}", severity="error")
         else:
             app.notify("Trusted: new tasks run it. This one began without; run it in its shell if it is needed.")

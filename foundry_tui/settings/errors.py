@@ -1,7 +1,9 @@
 """What is wrong with a setting, said where the person finds it."""
 
+from foundry_tui.client.errors import FoundryError
 
-class ConfigError(Exception):
+
+class ConfigError(FoundryError):
     """A setting is wrong; the message names where it stands (file and line, variable or flag) and what it may be."""
 
 

@@ -12,7 +12,8 @@ from foundry_tui.cli.parameters import AnswerOption, json_option, pass_context, 
 from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.prompts import prompt_text
 from foundry_tui.cli.questions import open_questions
-from foundry_tui.client.blocking import RefusedError, segment
+from foundry_tui.client.blocking import segment
+from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract import codec
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import Permission, Prompt, SessionStatus, TaskDetail
@@ -52,7 +53,7 @@ def prompt(
     body = CreatePrompt(prompt_id=uuid7(), text=said)
     try:
         kept = context.link.call("POST", f"/v1/sessions/{segment(session_id)}/prompts", Prompt, body=body)
-    except RefusedError as error:
+    except ProblemError as error:
         if error.problem.status == 404:
             raise CommandError(f"no session {session_id!r}", hint=_see(task)) from None
         raise
@@ -202,7 +203,7 @@ def _release(context: Context, task: str, how: str, request: ReleaseTask, *, ask
                 question = f"Its branch {printable(detail.branch or '')} has no commit of its own. Delete it too?"
                 request = replace(request, delete_branch=click.confirm(question, err=True))
         _command(context, task, task_id, f"/{how}", request)
-    except RefusedError as error:
+    except ProblemError as error:
         lost = error.problem.would_lose
         if error.problem.status != 409 or not lost:
             raise
@@ -262,7 +263,7 @@ def prune(context: Context, task: str, yes: bool, as_json: bool) -> None:
         _ask(f"Remove the task {task} for good, with its history, log and transcript?")
     try:
         status, _ = context.link.send("DELETE", task_path(task_id))
-    except RefusedError as error:
+    except ProblemError as error:
         if error.problem.status == 404:
             raise NoTaskError(task) from None
         if error.problem.status == 409:
@@ -285,7 +286,7 @@ def prune(context: Context, task: str, yes: bool, as_json: bool) -> None:
 def _command(context: Context, given: str, task_id: str, path: str, body: object) -> None:
     try:
         context.link.send("POST", task_path(task_id, path), body=body)
-    except RefusedError as error:
+    except ProblemError as error:
         if error.problem.status == 404:
             raise NoTaskError(given) from None
         raise

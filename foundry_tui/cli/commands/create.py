@@ -16,7 +16,7 @@ from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.prompts import check_text, prompt_text
 from foundry_tui.cli.questions import record_of
 from foundry_tui.cli.repositories import repository_of
-from foundry_tui.client.blocking import RefusedError, StrangeAnswerError, UnreachableError
+from foundry_tui.client.errors import RequestError, StrangeAnswerError, UnreachableError
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.requests import CreateTask
@@ -130,7 +130,7 @@ def _announce(task: TaskDetail) -> None:
 def _latest(context: Context, task_id: str) -> TaskDetail | None:
     try:
         return context.link.call("GET", task_path(task_id), TaskDetail)
-    except (UnreachableError, RefusedError):
+    except RequestError:
         return None
 
 

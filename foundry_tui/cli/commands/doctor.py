@@ -17,7 +17,8 @@ from foundry_tui.cli.context import Context
 from foundry_tui.cli.locale import is_utf8
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
 from foundry_tui.cli.parameters import json_option, pass_context
-from foundry_tui.client.blocking import Link, RefusedError, UnreachableError
+from foundry_tui.client.blocking import Link
+from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract.agents import SANDBOX_AGENT, find_sandbox_agent, how_to_get_an_agent, installed_agents
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.requests import TasksSnapshot
@@ -189,7 +190,7 @@ def _backend(context: Context, how: daemon.Plan) -> Iterator[Check]:
     target, own = context.target
     try:
         health = daemon.find(target)
-    except RefusedError as error:
+    except ProblemError as error:
         yield Check(name="backend", state="wrong", found=f"{target} refuses us: {error}", fix="set FOUNDRY_TOKEN_FILE")
         return
     except UnreachableError as error:

@@ -12,7 +12,8 @@ from foundry_tui.cli.follow.words import going_on, iso_time
 from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import TaskRef, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError, NoTaskError
-from foundry_tui.client.blocking import Link, RefusedError
+from foundry_tui.client.blocking import Link
+from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import HistoryEvent, LogLine, TaskDetail
@@ -60,7 +61,7 @@ def _history(link: Link, task_id: str | None, given: str | None) -> Iterator[His
     while True:
         try:
             page = link.call("GET", path, HistoryPage, query={"after": after, "limit": PAGE}).events
-        except RefusedError as error:
+        except ProblemError as error:
             if error.problem.status == 404 and given is not None:
                 raise NoTaskError(given) from None
             raise
@@ -93,7 +94,7 @@ def logs(context: Context, task: str, stage: str | None, follow: bool, as_json: 
             _follow(context.link, task_id, stage, as_json=as_json)
             return
         lines = list(_lines(context.link, task_id, stage))
-    except RefusedError as error:
+    except ProblemError as error:
         # a log topic of an unknown task is a wrong value, not an unknown route
         if error.problem.status == 404 or (error.problem.status == 422 and follow):
             raise NoTaskError(task) from None

@@ -9,7 +9,8 @@ from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json,
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.repositories import repository_of
-from foundry_tui.client.blocking import Link, RefusedError, UnreachableError, segment
+from foundry_tui.client.blocking import Link, segment
+from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.records import Repo, TaskDetail
 from foundry_tui.contract.requests import AddRepo, RepoList, RepoSetup, TrustRepo
 
@@ -58,7 +59,7 @@ def tell_of_skipped(context: Context, task: TaskDetail) -> None:
     """Say on standard error that the new task will go without its repository's set-up, where that is so."""
     if task.provider == SIMULATED:
         return
-    with suppress(UnreachableError, RefusedError):
+    with suppress(RequestError):
         setup = context.link.call("GET", _route(task.repo_id, "setup"), RepoSetup)
         if setup.digest is not None and not setup.trusted:
             files = ", ".join(file.path for file in setup.files)

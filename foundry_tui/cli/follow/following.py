@@ -15,7 +15,8 @@ from foundry_tui.cli.follow.words import event_words, going_on, iso_time, standi
 from foundry_tui.cli.output import for_terminal, printable, say_json, say_row, tell, write
 from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.questions import open_questions, record_of, told
-from foundry_tui.client.blocking import Link, RefusedError
+from foundry_tui.client.blocking import Link
+from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import HistoryEvent, TaskDetail
@@ -179,7 +180,7 @@ def follow(
                 exit_code=problems.INTERRUPTED,
                 hint=f"follow it again: foundry watch {task_id}",
             ) from None
-        except RefusedError as error:
+        except ProblemError as error:
             if error.problem.status == 404:
                 raise NoTaskError(named or task_id) from None
             raise

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import msgspec
 
 from foundry_tui.cli.follow.sse import Event, parse
-from foundry_tui.client.blocking import LARGEST, PIECE, Link, RefusedError, StrangeAnswerError, UnreachableError
+from foundry_tui.client.blocking import LARGEST, PIECE, Link
+from foundry_tui.client.errors import ProblemError, StrangeAnswerError, UnreachableError
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import SILENCE_LIMIT, EventName, Topic
 
@@ -67,7 +68,7 @@ class Feed:
     def next(self, timeout: float | None = None) -> Signal | None:
         """The next thing that happened, or None when nothing did within `timeout` seconds.
 
-        Raises `RefusedError` when the backend refuses a topic, `UnreachableError` when it was never reached.
+        Raises `ProblemError` when the backend refuses a topic, `UnreachableError` when it was never reached.
         """
         left = max(0.0, self._until - time.monotonic()) if self._unheard else None
         waits = [wait for wait in (timeout, left) if wait is not None]
@@ -113,7 +114,7 @@ class Feed:
                 if isinstance(error, StrangeAnswerError):
                     # asked for again from here it would be as strange: the next connection begins with a snapshot
                     last_id = ""
-            except RefusedError as error:
+            except ProblemError as error:
                 if not reached or error.problem.status < 500:
                     raise
                 reason = str(error)

@@ -92,13 +92,14 @@ def _ask_socket(path: str) -> bytes | bytearray | Silence:
 
 
 def _ask(target: "Target") -> bytes | Silence:
-    from foundry_tui.client.blocking import Link, RefusedError, UnreachableError
+    from foundry_tui.client.blocking import Link
+    from foundry_tui.client.errors import ProblemError, UnreachableError
 
     try:
         return Link(target).send("GET", "/v1/tasks", timeout=ANSWER_SECONDS)[1]
     except UnreachableError as error:
         return Silence.OFF if error.absent else Silence.NO_ANSWER if error.silent else Silence.STRANGE
-    except RefusedError:
+    except ProblemError:
         return Silence.REFUSED
 
 
