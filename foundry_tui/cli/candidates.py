@@ -6,7 +6,7 @@ from click.shell_completion import CompletionItem
 from foundry_tui.cli.context import Context, match, task_path
 from foundry_tui.cli.output import printable
 from foundry_tui.cli.problems import CommandError
-from foundry_tui.client.blocking import Link
+from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.records import PermissionState, TaskDetail
 from foundry_tui.contract.requests import TasksSnapshot
@@ -18,7 +18,7 @@ _AWAY = (RequestError, ConfigError)
 def task_candidates(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Ids and branches that begin like this. A backend that does not run is not started for it."""
     try:
-        tasks = _link(ctx).call("GET", "/v1/tasks", TasksSnapshot, timeout=1.0).tasks
+        tasks = _client(ctx).call("GET", "/v1/tasks", TasksSnapshot, timeout=1.0).tasks
     except _AWAY:
         return []
     from foundry_tui.view.labels import STATUS_WORDS
@@ -36,9 +36,9 @@ def task_candidates(ctx: click.Context, incomplete: str) -> list[CompletionItem]
 def answer_candidates(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Ids that begin like this, of the answers to what the agent of the task before them asks."""
     try:
-        link = _link(ctx)
-        tasks = link.call("GET", "/v1/tasks", TasksSnapshot, timeout=1.0).tasks
-        task = link.call("GET", task_path(match(ctx.params["task"], tasks).task_id), TaskDetail, timeout=1.0)
+        client = _client(ctx)
+        tasks = client.call("GET", "/v1/tasks", TasksSnapshot, timeout=1.0).tasks
+        task = client.call("GET", task_path(match(ctx.params["task"], tasks).task_id), TaskDetail, timeout=1.0)
     except (*_AWAY, CommandError):
         return []
     return [
@@ -50,6 +50,6 @@ def answer_candidates(ctx: click.Context, incomplete: str) -> list[CompletionIte
     ]
 
 
-def _link(ctx: click.Context) -> Link:
+def _client(ctx: click.Context) -> BlockingClient:
     """To the backend that is meant, which is not started for it."""
-    return Link((ctx.find_object(Context) or Context({})).target[0])
+    return BlockingClient((ctx.find_object(Context) or Context({})).target[0])

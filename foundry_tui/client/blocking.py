@@ -46,7 +46,7 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-class Link:
+class BlockingClient:
     """A backend to send requests to. Each request has a connection of its own."""
 
     def __init__(self, target: Target, *, hint: str = "", patience: float | None = None) -> None:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from foundry_tui.client.api import LARGEST_ANSWER, body_of, problem_of, reason_of
 from foundry_tui.client.backoff import wait_after
 from foundry_tui.client.connection import CONNECT_TIMEOUT
-from foundry_tui.client.link import LinkChange, LinkState
+from foundry_tui.client.connection_state import ConnectionChange, ConnectionState
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import SILENCE_LIMIT, EventName, Topic, TopicKind, parse_event_id
 from foundry_tui.contract.problems import Problem
@@ -68,8 +68,8 @@ class _Bounded:
 class EventStream:
     """The stream of `topic`.
 
-    `cursor` gives the event id to resume from at each connection. `on_link` is told of every change of the connection,
-    `on_open` just before each attempt. Only the end of the topic, or being cancelled, ends `run`.
+    `cursor` gives the event id to resume from at each connection. `on_change` is told of every change of the
+    connection, `on_open` just before each attempt. Only the end of the topic, or being cancelled, ends `run`.
     """
 
     def __init__(
@@ -79,15 +79,15 @@ class EventStream:
         *,
         cursor: Callable[[], str | None] | None = None,
         on_open: Callable[[], None] | None = None,
-        on_link: Callable[[LinkChange], None] | None = None,
+        on_change: Callable[[ConnectionChange], None] | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self.topic = topic
-        self.state = LinkState.CLOSED
+        self.state = ConnectionState.CLOSED
         self._http = http
         self._cursor = cursor
         self._on_open = on_open
-        self._on_link = on_link
+        self._on_change = on_change
         self._rng = rng or random.Random()
         self._wake: anyio.Event | None = None
         self._last_id: str | None = None
@@ -105,16 +105,16 @@ class EventStream:
         """Hand every event to `receive` until the topic is gone; reconnects by itself for as long as it takes."""
         failures = 0
         while True:
-            self._tell(LinkChange(state=LinkState.CONNECTING, failures=failures))
+            self._tell(ConnectionChange(state=ConnectionState.CONNECTING, failures=failures))
             live_since = math.inf
             removed = False
 
             def take(event: StreamEvent) -> None:
                 nonlocal removed, live_since
                 removed = removed or (event.name is EventName.TASK_REMOVED and self.topic.kind is not TopicKind.TASKS)
-                if self.state is not LinkState.LIVE and event.name in (EventName.SNAPSHOT, EventName.RESUMED):
+                if self.state is not ConnectionState.LIVE and event.name in (EventName.SNAPSHOT, EventName.RESUMED):
                     live_since = anyio.current_time()
-                    self._tell(LinkChange(state=LinkState.LIVE))
+                    self._tell(ConnectionChange(state=ConnectionState.LIVE))
                 receive(event)
 
             try:
@@ -124,7 +124,7 @@ class EventStream:
                 lost = error
             heard_ago = anyio.current_time() - self._heard_at
             if removed or self._names_nothing(lost.problem):
-                self._tell(LinkChange(state=LinkState.GONE, reason=lost.reason, problem=lost.problem))
+                self._tell(ConnectionChange(state=ConnectionState.GONE, reason=lost.reason, problem=lost.problem))
                 return
             # A stream that dies at once has proved nothing, so that the waits go on growing.
             failures = 1 if anyio.current_time() - live_since >= PROVEN_AFTER else failures + 1
@@ -134,8 +134,8 @@ class EventStream:
         wait = max(wait_after(failures, self._rng), lost.wait)
         self._wake = anyio.Event()
         self._tell(
-            LinkChange(
-                state=LinkState.RETRYING,
+            ConnectionChange(
+                state=ConnectionState.RETRYING,
                 reason=lost.reason,
                 retry_in=wait,
                 heard_ago=heard_ago,
@@ -175,8 +175,10 @@ class EventStream:
             await anyio.sleep_until(heard_at + QUIET_AFTER)
             if self._heard_at != heard_at:
                 continue
-            if self.state is LinkState.LIVE:
-                self._tell(LinkChange(state=LinkState.QUIET, reason="nothing heard in time", heard_ago=QUIET_AFTER))
+            if self.state is ConnectionState.LIVE:
+                self._tell(
+                    ConnectionChange(state=ConnectionState.QUIET, reason="nothing heard in time", heard_ago=QUIET_AFTER)
+                )
             await anyio.sleep_until(heard_at + SILENCE_LIMIT)
             if self._heard_at == heard_at:
                 self._silent = True
@@ -208,8 +210,8 @@ class EventStream:
                 decoded = self._decode(event, arrived - counted)
                 counted = arrived
                 self._heard_at = anyio.current_time()
-                if self.state is LinkState.QUIET:
-                    self._tell(LinkChange(state=LinkState.LIVE))
+                if self.state is ConnectionState.QUIET:
+                    self._tell(ConnectionChange(state=ConnectionState.LIVE))
                 if decoded is not None:
                     take(decoded)
 
@@ -242,22 +244,22 @@ class EventStream:
             return False
         return problem.status in (404, 410, 422)
 
-    def _tell(self, change: LinkChange) -> None:
+    def _tell(self, change: ConnectionChange) -> None:
         self.state = change.state
-        if self._on_link is not None:
-            self._on_link(change)
+        if self._on_change is not None:
+            self._on_change(change)
 
 
 @asynccontextmanager
 async def open_events(
-    http: httpx.AsyncClient, topic: Topic, *, on_link: Callable[[LinkChange], None] | None = None
+    http: httpx.AsyncClient, topic: Topic, *, on_change: Callable[[ConnectionChange], None] | None = None
 ) -> AsyncIterator[AsyncIterator[StreamEvent]]:
     """The events of a topic to iterate over, reconnecting by itself; the iteration ends when the topic is gone.
 
     `async with open_events(http, topic) as events: async for event in events: …`
     """
     send, receive = anyio.create_memory_object_stream[StreamEvent](math.inf)
-    stream = EventStream(http, topic, on_link=on_link)
+    stream = EventStream(http, topic, on_change=on_change)
 
     async def pump() -> None:
         with send:

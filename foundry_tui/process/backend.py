@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from foundry_tui.client.blocking import Link
+from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.client.connection import Target
 from foundry_tui.client.errors import FoundryError, ProblemError, RequestError, StrangeAnswerError, UnreachableError
 from foundry_tui.client.private_files import APP, make_folder, open_file
@@ -150,7 +150,7 @@ def find(target: Target) -> Health | None:
     our protocol), `ProblemError` when it does not want us (token).
     """
     try:
-        return Link(target).call("GET", "/v1/health", Health, timeout=HEALTH_SECONDS)
+        return BlockingClient(target).call("GET", "/v1/health", Health, timeout=HEALTH_SECONDS)
     except UnreachableError as error:
         if error.absent:
             return None

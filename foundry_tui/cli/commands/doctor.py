@@ -17,7 +17,7 @@ from foundry_tui.cli.context import Context
 from foundry_tui.cli.locale import is_utf8
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
 from foundry_tui.cli.parameters import json_option, pass_context
-from foundry_tui.client.blocking import Link
+from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract.agents import SANDBOX_AGENT, find_sandbox_agent, how_to_get_an_agent, installed_agents
 from foundry_tui.contract.records import Health
@@ -224,7 +224,7 @@ def _backend(context: Context, how: daemon.Plan) -> Iterator[Check]:
         )
     for name, state in sorted(health.providers.items()):
         yield Check(name=f"provider {name}", state="ok" if state == "ready" else "note", found=state)
-    tasks = Link(target).call("GET", "/v1/tasks", TasksSnapshot).tasks
+    tasks = BlockingClient(target).call("GET", "/v1/tasks", TasksSnapshot).tasks
     errors = sum(task.error is not None for task in tasks)
     yield Check(name="tasks", state="ok", found=f"{len(tasks)}, {errors} of them with an error")
     if own:

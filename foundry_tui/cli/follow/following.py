@@ -15,7 +15,7 @@ from foundry_tui.cli.follow.words import event_words, going_on, iso_time, standi
 from foundry_tui.cli.output import for_terminal, printable, say_json, say_row, tell, write
 from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.questions import open_questions, record_of, told
-from foundry_tui.client.blocking import Link
+from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind
@@ -130,7 +130,7 @@ def display(*, as_json: bool, follow: bool) -> Display:
 
 
 def follow(
-    link: Link,
+    client: BlockingClient,
     task_id: str,
     goal: TaskStatus | StageName | None,
     show: Display,
@@ -151,7 +151,7 @@ def follow(
     verdict = Verdict(goal, since=since, through_questions=through_questions)
     watcher = _Watcher(verdict, show, since, through_questions=through_questions)
     until = None if timeout is None else clock() + timeout
-    with Feed(link, [Topic(TopicKind.TASK, task_id)], reached=reached) as feed:
+    with Feed(client, [Topic(TopicKind.TASK, task_id)], reached=reached) as feed:
         try:
             while True:
                 ends = [end for end in (until, watcher.closes_at) if end is not None]

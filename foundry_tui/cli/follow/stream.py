@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from foundry_tui.cli.follow.sse import Event, parse
-from foundry_tui.client.blocking import LARGEST, PIECE, Link
+from foundry_tui.client.blocking import LARGEST, PIECE, BlockingClient
 from foundry_tui.client.errors import ProblemError, StrangeAnswerError, UnreachableError
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import SILENCE_LIMIT, EventName, Topic
@@ -46,13 +46,13 @@ class Feed:
     A backend that is not there, or is none of ours, ends it; one that was `reached` before is waited for.
     """
 
-    def __init__(self, link: Link, topics: Sequence[Topic], *, reached: bool = False) -> None:
-        self._link = link
+    def __init__(self, client: BlockingClient, topics: Sequence[Topic], *, reached: bool = False) -> None:
+        self._client = client
         self._topics = topics
         self._reached = reached
         self._unheard = set() if reached else set(topics)
         """Topics of which nothing has come yet."""
-        self._until = time.monotonic() + link.patience
+        self._until = time.monotonic() + client.patience
         self._queue: SimpleQueue[Signal | Exception] = SimpleQueue()
         self._closing = threading.Event()
         self._open: dict[Topic, http.client.HTTPConnection] = {}
@@ -76,7 +76,7 @@ class Feed:
             got = self._queue.get(timeout=min(waits) if waits else None)
         except Empty:
             if self._unheard and time.monotonic() >= self._until:
-                raise self._link.silent(self._link.patience) from None
+                raise self._client.silent(self._client.patience) from None
             return None
         if isinstance(got, Exception):
             raise got
@@ -106,7 +106,7 @@ class Feed:
                         return
                 reason = "the backend ended the stream"
                 if not reached:
-                    raise self._link.strange("with a stream that ended at once")
+                    raise self._client.strange("with a stream that ended at once")
             except UnreachableError as error:
                 if not reached:
                     raise
@@ -129,14 +129,14 @@ class Feed:
         if last_id:
             headers["Last-Event-ID"] = last_id
         # a stream that is silent for longer than the backend promises is dead
-        connection, response = self._link.open(
+        connection, response = self._client.open(
             "GET", "/v1/events", query={"topic": str(topic)}, headers=headers, timeout=SILENCE_LIMIT + 5
         )
         try:
             if response.status != 200:
-                raise self._link.refusal(response, response.read(PIECE))
+                raise self._client.refusal(response, response.read(PIECE))
             if response.headers.get_content_type() != "text/event-stream":
-                raise self._link.strange(f"with {response.headers.get_content_type()} where events were asked for")
+                raise self._client.strange(f"with {response.headers.get_content_type()} where events were asked for")
             for event in parse(iter(partial(response.readline, LARGEST), b""), topic):
                 self._check(event)
                 yield event
@@ -152,4 +152,4 @@ class Feed:
         try:
             codec.decode(event.data, codec.event_type(event.topic.kind, event.name) if known else object)
         except msgspec.DecodeError as error:
-            raise self._link.strange(f"with an event ({event.name}) that cannot be read: {error}") from None
+            raise self._client.strange(f"with an event ({event.name}) that cannot be read: {error}") from None

@@ -55,13 +55,13 @@ class EarlySnapshot:
 
     def _read(self) -> None:
         try:
-            with closing(self._connect()) as link:
-                link.settimeout(ANSWER_SECONDS)
+            with closing(self._connect()) as connection:
+                connection.settimeout(ANSWER_SECONDS)
                 token = f"Authorization: Bearer {self._target.token}\r\n" if self._target.token else ""
                 host = urlsplit(self._target.base_url).netloc
                 # version 1.0 asks for an answer that is not cut into chunks
-                link.sendall(f"GET /v1/events?topic=tasks HTTP/1.0\r\nHost: {host}\r\n{token}\r\n".encode())
-                with link.makefile("rb") as answer:
+                connection.sendall(f"GET /v1/events?topic=tasks HTTP/1.0\r\nHost: {host}\r\n{token}\r\n".encode())
+                with connection.makefile("rb") as answer:
                     if b" 200 " not in answer.readline(1000):
                         return
                     while answer.readline(10_000).strip():
@@ -72,14 +72,14 @@ class EarlySnapshot:
 
     def _connect(self) -> socket.socket:
         if self._target.uds is not None:
-            link = socket.socket(socket.AF_UNIX)
-            link.settimeout(ANSWER_SECONDS)
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(ANSWER_SECONDS)
             try:
-                link.connect(self._target.uds)
+                connection.connect(self._target.uds)
             except OSError:
-                link.close()
+                connection.close()
                 raise
-            return link
+            return connection
         url = urlsplit(self._target.base_url)
         if url.scheme != "http" or url.path:
             raise ConnectionError("only the client speaks TLS")

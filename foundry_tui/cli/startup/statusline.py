@@ -72,15 +72,15 @@ def read_counts(settings: config.Settings) -> dict[str, int] | Silence:
 def _ask_socket(path: str) -> bytes | bytearray | Silence:
     """The snapshot, asked for by hand: an HTTP library takes as long to load as all the rest."""
     until = monotonic() + ANSWER_SECONDS
-    with socket.socket(socket.AF_UNIX) as link:
-        link.settimeout(ANSWER_SECONDS)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(ANSWER_SECONDS)
         answer = bytearray()
         try:
-            link.connect(path)
-            link.sendall(_REQUEST)
-            while piece := link.recv(65_536):
+            connection.connect(path)
+            connection.sendall(_REQUEST)
+            while piece := connection.recv(65_536):
                 answer += piece
-                link.settimeout(max(0.001, until - monotonic()))
+                connection.settimeout(max(0.001, until - monotonic()))
         except (TimeoutError, BlockingIOError):
             return Silence.NO_ANSWER
         except (FileNotFoundError, ConnectionRefusedError):
@@ -92,11 +92,11 @@ def _ask_socket(path: str) -> bytes | bytearray | Silence:
 
 
 def _ask(target: "Target") -> bytes | Silence:
-    from foundry_tui.client.blocking import Link
+    from foundry_tui.client.blocking import BlockingClient
     from foundry_tui.client.errors import ProblemError, UnreachableError
 
     try:
-        return Link(target).send("GET", "/v1/tasks", timeout=ANSWER_SECONDS)[1]
+        return BlockingClient(target).send("GET", "/v1/tasks", timeout=ANSWER_SECONDS)[1]
     except UnreachableError as error:
         return Silence.OFF if error.absent else Silence.NO_ANSWER if error.silent else Silence.STRANGE
     except ProblemError:
