@@ -4,26 +4,24 @@ import math
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import cast
 
 import anyio
 import httpx
 import msgspec
-from httpx_sse import EventSource, ServerSentEvent, SSEError
 from msgspec import Struct
 
-from foundry_tui.client.api import LARGEST_ANSWER, body_of, problem_of, reason_of
-from foundry_tui.client.backoff import wait_after
+from foundry_tui.client.api import body_of, problem_of, reason_of
+from foundry_tui.client.backoff import failures_after, wait_after
 from foundry_tui.client.connection import CONNECT_TIMEOUT
 from foundry_tui.client.connection_state import ConnectionChange, ConnectionState
+from foundry_tui.client.errors import StrangeAnswerError
+from foundry_tui.client.sse import EventReader, ServerSentEvent
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import SILENCE_LIMIT, EventName, Topic, TopicKind, parse_event_id
 from foundry_tui.contract.problems import Problem
 
 QUIET_AFTER = 12.0
 """Seconds of silence after which a stream is doubted: the backend pings after 10."""
-PROVEN_AFTER = 5.0
-"""Seconds that a stream has to be live before its end counts as the first failure and not as one more."""
 
 _EVENT_NAMES = {str(name): name for name in EventName}
 
@@ -47,22 +45,6 @@ class _Lost(Exception):  # noqa: N818
         self.reached = reached
         self.problem = problem
         self.wait = wait
-
-
-class _Bounded:
-    """The part of a response that events are read from, which gives up on one that has no end."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self.headers = response.headers
-        self._response = response
-
-    async def aiter_text(self) -> AsyncIterator[str]:
-        since_line_end = 0
-        async for text in self._response.aiter_text():
-            since_line_end = len(text) if "\n" in text else since_line_end + len(text)
-            if since_line_end > LARGEST_ANSWER:
-                raise _Lost(f"an event of more than {LARGEST_ANSWER >> 20} MiB came")
-            yield text
 
 
 class EventStream:
@@ -126,8 +108,7 @@ class EventStream:
             if removed or self._names_nothing(lost.problem):
                 self._tell(ConnectionChange(state=ConnectionState.GONE, reason=lost.reason, problem=lost.problem))
                 return
-            # A stream that dies at once has proved nothing, so that the waits go on growing.
-            failures = 1 if anyio.current_time() - live_since >= PROVEN_AFTER else failures + 1
+            failures = failures_after(failures, anyio.current_time() - live_since)
             await self._pause(lost, failures, heard_ago)
 
     async def _pause(self, lost: _Lost, failures: int, heard_ago: float) -> None:
@@ -157,7 +138,9 @@ class EventStream:
             lost = None
             try:
                 await self._read(take)
-            except (httpx.HTTPError, SSEError) as error:
+            except StrangeAnswerError as error:
+                lost = _Lost(error.message)
+            except httpx.HTTPError as error:
                 reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
                 lost = _Lost(reason_of(error), reached=reached)
             except _Lost as error:
@@ -203,20 +186,23 @@ class EventStream:
                 wait = _seconds(response.headers.get("Retry-After"))
                 problem = problem_of(response.status_code, body)
                 raise _Lost(problem.detail or problem.title, problem=problem, wait=wait)
-            response.encoding = "utf-8"
-            counted = 0
-            async for event in EventSource(cast("httpx.Response", _Bounded(response))).aiter_sse():
-                arrived = response.num_bytes_downloaded
-                decoded = self._decode(event, arrived - counted)
-                counted = arrived
-                self._heard_at = anyio.current_time()
-                if self.state is ConnectionState.QUIET:
-                    self._tell(ConnectionChange(state=ConnectionState.LIVE))
-                if decoded is not None:
-                    take(decoded)
+            media = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            if media != "text/event-stream":
+                raise _Lost(f"the backend answered with {media or 'nothing'} where events were asked for")
+            reader, counted = EventReader(), 0
+            async for piece in response.aiter_bytes():
+                for event in reader.feed(piece):
+                    arrived = response.num_bytes_downloaded
+                    decoded = self._decode(event, arrived - counted)
+                    counted = arrived
+                    self._heard_at = anyio.current_time()
+                    if self.state is ConnectionState.QUIET:
+                        self._tell(ConnectionChange(state=ConnectionState.LIVE))
+                    if decoded is not None:
+                        take(decoded)
 
     def _decode(self, event: ServerSentEvent, size: int) -> StreamEvent | None:
-        name = _EVENT_NAMES.get(event.event)
+        name = _EVENT_NAMES.get(event.name)
         if name is None:
             # A newer backend may say more than this client understands.
             return None

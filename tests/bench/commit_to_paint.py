@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from foundry_tui.cli.follow.sse import Event
-from foundry_tui.cli.follow.stream import Feed
+from foundry_tui.cli.follow.stream import Event, Feed
 from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.client.connection import Target
 from foundry_tui.contract import codec

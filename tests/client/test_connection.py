@@ -120,7 +120,8 @@ def test_no_proxy_of_the_environment_stands_between_this_machine_and_itself(monk
         ("foundry_tui.client.store", "httpx"),
         ("foundry_tui.client.store", "anyio"),
         ("foundry_tui.client.commands", "httpx"),
-        ("foundry_tui.client.api", "httpx_sse"),
+        ("foundry_tui.client.foundry", "httpx_sse"),
+        ("foundry_tui.client.sse", "httpx"),
         ("foundry_tui.client.foundry", "textual"),
     ],
 )

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import anyio
 import httpx
 
+from foundry_tui.client.backoff import PROVEN_AFTER
 from foundry_tui.client.connection import Target, make_http
 from foundry_tui.client.connection_state import ConnectionChange, ConnectionState
 from foundry_tui.client.freshness import STALE_AFTER, FreshnessState
 from foundry_tui.client.store import Store
-from foundry_tui.client.stream import PROVEN_AFTER, EventStream, StreamEvent, open_events
+from foundry_tui.client.stream import EventStream, StreamEvent, open_events
 from foundry_tui.client.subscriptions import IDLE_KEPT, Subscriptions
 from foundry_tui.contract.events import SILENCE_LIMIT, TASKS, EventName
 from foundry_tui.contract.records import summary_of

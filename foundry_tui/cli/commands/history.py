@@ -6,8 +6,7 @@ import click
 
 from foundry_tui.cli import problems
 from foundry_tui.cli.context import Context, task_path
-from foundry_tui.cli.follow.sse import Event
-from foundry_tui.cli.follow.stream import Feed, Lost
+from foundry_tui.cli.follow.stream import Event, Feed, Lost
 from foundry_tui.cli.follow.words import going_on, iso_time
 from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import TaskRef, json_option, pass_context, task_argument

@@ -8,8 +8,7 @@ from typing import Protocol
 import msgspec
 
 from foundry_tui.cli import problems
-from foundry_tui.cli.follow.sse import Event
-from foundry_tui.cli.follow.stream import Back, Feed, Lost
+from foundry_tui.cli.follow.stream import Back, Event, Feed, Lost
 from foundry_tui.cli.follow.waiting import Verdict
 from foundry_tui.cli.follow.words import event_words, going_on, iso_time, standing
 from foundry_tui.cli.output import for_terminal, printable, say_json, say_row, tell, write

@@ -6,13 +6,13 @@ The client resumes from it, so it is the only one; a backend that does not answe
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
 from contextlib import closing
-from functools import partial
+from io import BufferedReader
 from urllib.parse import urlsplit
 
-from foundry_tui.cli.follow.sse import Event, parse
 from foundry_tui.client.connection import Target
+from foundry_tui.client.errors import StrangeAnswerError
+from foundry_tui.client.sse import EventReader, ServerSentEvent
 from foundry_tui.client.store import Store
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import TASKS, EventName, parse_event_id
@@ -21,8 +21,8 @@ from foundry_tui.contract.requests import TasksSnapshot
 ANSWER_SECONDS = 0.7
 PATIENCE = 2.0
 """Seconds for which the client waits for it."""
-LONGEST_LINE = 1 << 28
-"""Bytes: a snapshot is one line; a longer one is left to the client to judge."""
+PIECE = 1 << 16
+"""Bytes that are read at once."""
 
 
 class EarlySnapshot:
@@ -30,7 +30,7 @@ class EarlySnapshot:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._event: Event | None = None
+        self._event: ServerSentEvent | None = None
         self._thread = threading.Thread(target=self._read, name="early snapshot", daemon=True)
         self._thread.start()
 
@@ -66,8 +66,8 @@ class EarlySnapshot:
                         return
                     while answer.readline(10_000).strip():
                         pass
-                    self._event = _first_snapshot(iter(partial(answer.readline, LONGEST_LINE), b""))
-        except OSError:
+                    self._event = _first_snapshot(answer)
+        except (OSError, StrangeAnswerError):
             return
 
     def _connect(self) -> socket.socket:
@@ -86,7 +86,10 @@ class EarlySnapshot:
         return socket.create_connection((url.hostname, url.port or 80), ANSWER_SECONDS)
 
 
-def _first_snapshot(lines: Iterator[bytes]) -> Event | None:
-    for event in parse(lines, TASKS):
-        return event if event.name is EventName.SNAPSHOT and event.id else None
+def _first_snapshot(answer: BufferedReader) -> ServerSentEvent | None:
+    """The first event, if it is a snapshot that can be resumed from; raises as `EventReader.feed` does."""
+    reader = EventReader()
+    while piece := answer.read1(PIECE):
+        for event in reader.feed(piece):
+            return event if event.name == EventName.SNAPSHOT and event.id else None
     return None
