@@ -1,4 +1,9 @@
-"""The one line of `foundry statusline`: printed many times a minute, so nothing is loaded or started for it."""
+"""The one line of `foundry statusline`: printed many times a minute, so nothing is loaded or started for it.
+
+A fast path around the blocking client, for the rows "foundry statusline" of `python -m tests.bench commands`: on our
+own socket the request is written by hand, since importing Python's HTTP client takes nearly half as long as all the
+rest. A backend on TCP is asked by the blocking client.
+"""
 
 import socket
 import sys
@@ -70,7 +75,7 @@ def read_counts(settings: config.Settings) -> dict[str, int] | Silence:
 
 
 def _ask_socket(path: str) -> bytes | bytearray | Silence:
-    """The snapshot, asked for by hand: an HTTP library takes as long to load as all the rest."""
+    """The snapshot as the backend on this Unix socket writes it, head and time-outs read by hand."""
     until = monotonic() + ANSWER_SECONDS
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(ANSWER_SECONDS)
