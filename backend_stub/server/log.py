@@ -110,4 +110,4 @@ def set_up_logging(file: Path | None) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)
     # What it warns of are requests that nobody can understand; the refusal has a line of its own.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    logging.getLogger("uvicorn.error").addFilter(lambda record: record.levelno != logging.WARNING)

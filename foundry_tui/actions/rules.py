@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from foundry_tui.actions.context import Context, needs_real
+from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.records import SessionStatus, TaskDetail
 from foundry_tui.contract.status import ENDED, RELEASING
 from foundry_tui.process.editors import why_no_editor
@@ -62,7 +63,7 @@ def why_no_folder(context: Context) -> str | None:
     if missing or not isinstance(task, TaskDetail) or task.sandbox is None:
         return missing
     if not Path(task.sandbox.cwd).is_dir():
-        return "the provider demo makes no folder" if task.provider == "demo" else "its folder is gone or elsewhere"
+        return "the provider demo makes no folder" if task.provider == SIMULATED else "its folder is gone or elsewhere"
     return why_no_editor()
 
 

@@ -269,7 +269,7 @@ _TASK_SCREEN: Sequence[Action] = (
 )
 
 _DIAG = frozenset({DIAGNOSTICS})
-_R = frozenset({TASK, HELP, DIAGNOSTICS})
+_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM})
 
 _READING: Sequence[Action] = (
     Action("line_up", "up,k", "up", "One line up.", "Move", _R, palette=False),
@@ -417,6 +417,15 @@ _SHARED: Sequence[Action] = (
         why_not=lambda context: None if context.task and context.task.branch else "it has no branch yet",
     ),
     Action("copy_id", "Y", "copy id", "Copy the task's id.", "Tasks", _TT, why_not=needs_task),
+    Action(
+        "trust_setup",
+        "",
+        "trust set-up",
+        "See what the set-up of this task's repository would run, and trust it.",
+        "Tasks",
+        _TT,
+        why_not=needs_one_real,
+    ),
 )
 
 _HELP: Sequence[Action] = (

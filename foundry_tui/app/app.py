@@ -73,6 +73,8 @@ class Options(Struct, frozen=True, kw_only=True):
     """Send OSC 9 or OSC 777 with a notification."""
     repo: str | None = None
     """The repository of the folder that the app was started in: a path, first in the new-task dialog."""
+    agents: tuple[str, ...] = ()
+    """Agents that the config names, for our own backend."""
     lasting: bool = True
     """The backend goes on when the app is left."""
 

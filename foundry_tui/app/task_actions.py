@@ -71,8 +71,8 @@ class TaskActions(KeysInOrder):
     _undo: Undo | None = None
     _reply: Notification | None = None
     """What was said last about a key."""
-    _to_ask: deque[Refused]
-    """Questions that came by themselves and wait for a moment in which they take nobody's keys."""
+    _to_ask: deque[Callable[[], object]]
+    """What opens the questions that came by themselves and wait for a moment in which they take nobody's keys."""
 
     def context(self) -> "Context":
         """What actions would act on now."""
@@ -194,6 +194,14 @@ class TaskActions(KeysInOrder):
             what = "Its history, log and transcript" if len(tasks) == 1 else "Their histories, logs and transcripts"
             self.ask(f"Remove {quantity(tasks)} for good?", [f"{what} will be gone."], "Remove", prune)
 
+    def action_trust_setup(self) -> None:
+        from foundry_tui.screens.trust import look_at_setup
+
+        task = self.context().task
+        if task is not None:
+            look = look_at_setup(self, task.repo_id, task.repo_label)
+            self.run_worker(look, group="trust", exit_on_error=False)
+
     def action_discard(self) -> None:
         for task in self.context().targets:
             if task.task_id in self.store.creations:
@@ -253,34 +261,44 @@ class TaskActions(KeysInOrder):
 
         self.push_screen(ConfirmScreen(question, losses, yes), answered)
 
-    def _ask_by_itself(self, refused: Refused) -> None:
-        """Ask what nobody waits for: what is typed now is meant for something else, and may say yes."""
-        self._to_ask.append(refused)
+    def _was_refused(self, refused: Refused) -> None:
+        """Ask whether to do it all the same."""
         if self._occupied:
             self.notify(
                 "Work would be lost. You are asked about it once you have left the field or the dialog.",
                 title=self._question(refused),
                 severity="warning",
             )
-        if len(self._to_ask) == 1:
-            self._ask_in_a_pause()
+        self.ask_in_a_pause(partial(self._ask_all_the_same, refused))
 
-    def _ask_in_a_pause(self) -> None:
+    def _ask_all_the_same(self, refused: Refused) -> None:
+        task = self.store.tasks.get(refused.task_id)
+        if task is None or not is_living(task):
+            return
+        if monotonic() - refused.at < TRUE_SECONDS:
+            yes = f"{refused.action.capitalize()} all the same"
+            then = partial(self._release, refused, force=True)
+            self.ask(f"{self._question(refused)} This would be lost:", refused.losses, yes, then)
+        else:
+            self._release(refused, force=False)
+
+    def ask_in_a_pause(self, ask: Callable[[], object]) -> None:
+        """Have `ask` open a dialog that nobody waits for, as soon as no other is open and nothing is being typed.
+
+        What is typed now is meant for something else, and may say yes.
+        """
+        self._to_ask.append(ask)
+        if len(self._to_ask) == 1:
+            self._ask_next()
+
+    def _ask_next(self) -> None:
         quiet = monotonic() - self.typed_at
         if self._occupied or quiet < QUIET_SECONDS:
-            self.set_timer(QUIET_SECONDS - quiet if quiet < QUIET_SECONDS else QUIET_SECONDS, self._ask_in_a_pause)
+            self.set_timer(QUIET_SECONDS - quiet if quiet < QUIET_SECONDS else QUIET_SECONDS, self._ask_next)
             return
-        refused = self._to_ask.popleft()
-        task = self.store.tasks.get(refused.task_id)
-        if task is not None and is_living(task):
-            if monotonic() - refused.at < TRUE_SECONDS:
-                yes = f"{refused.action.capitalize()} all the same"
-                then = partial(self._release, refused, force=True)
-                self.ask(f"{self._question(refused)} This would be lost:", refused.losses, yes, then)
-            else:
-                self._release(refused, force=False)
+        self._to_ask.popleft()()
         if self._to_ask:
-            self.set_timer(QUIET_SECONDS, self._ask_in_a_pause)
+            self.set_timer(QUIET_SECONDS, self._ask_next)
 
     def _question(self, refused: Refused) -> str:
         task = self.store.tasks.get(refused.task_id)
@@ -302,7 +320,7 @@ class TaskActions(KeysInOrder):
         losses = problem.problem.would_lose if problem.problem is not None else ()
         task_id = problem.task_id
         if losses and task_id is not None and problem.action in ("archive", "kill"):
-            self._ask_by_itself(Refused(problem.action, task_id, losses, monotonic()))
+            self._was_refused(Refused(problem.action, task_id, losses, monotonic()))
             return
         if problem.action == "add_session" and task_id is not None and task_id in self.sessions_asked:
             self.commands.drafts.put(draft_key(task_id), self.sessions_asked.pop(task_id))

@@ -62,7 +62,7 @@ class NewSessionScreen(FoundryDialog[Wanted]):
         return draft_key(self._about.task_id)
 
     def _agents(self) -> list[str]:
-        return known_agents(self.foundry.store.tasks.values())
+        return known_agents(self.foundry.store.tasks.values(), self.foundry.options.agents)
 
     def _candidates(self, _: TargetState) -> list[DropdownItem]:
         return [DropdownItem(agent) for agent in self._agents()]

@@ -16,7 +16,7 @@ from foundry_tui.actions.context import NEW_TASK
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.creations import CreationState
 from foundry_tui.client.errors import RequestError
-from foundry_tui.contract.records import TaskSummary
+from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.base import FoundryDialog, breakpoint_of
 from foundry_tui.screens.editor import edit, lend_terminal
@@ -188,7 +188,7 @@ class NewTaskScreen(FoundryDialog[None]):
             "title": title_remark(values["title"]),
             "branch": branch_remark(values["branch"], taken_branches(place.repo, branches, store.tasks.values())),
             "base_branch": base_remark(values["base_branch"], branches),
-            "agent": agent_remark(values["agent"], known_agents(self._tasks())),
+            "agent": agent_remark(values["agent"], self._agents()),
             "provider": provider_remark(values["provider"], self._providers),
         }
         refused = {name: remark for name, (value, remark) in self._refused_values.items() if values[name] == value}
@@ -269,13 +269,13 @@ class NewTaskScreen(FoundryDialog[None]):
         return [DropdownItem(name) for name in self._branches.get(repo.repo_id, ())] if repo is not None else []
 
     def _agent_candidates(self, _: TargetState) -> list[DropdownItem]:
-        return [DropdownItem(name) for name in known_agents(self._tasks())]
+        return [DropdownItem(name) for name in self._agents()]
 
     def _provider_candidates(self, _: TargetState) -> list[DropdownItem]:
         return [DropdownItem(name) for name in self._providers]
 
-    def _tasks(self) -> list[TaskSummary]:
-        return list(self.foundry.store.tasks.values())
+    def _agents(self) -> list[str]:
+        return known_agents(self.foundry.store.tasks.values(), self.foundry.options.agents)
 
     # News.
 
@@ -333,7 +333,7 @@ class NewTaskScreen(FoundryDialog[None]):
 
     def _ask_for_trust(self, request: CreateTask) -> None:
         """Ask about a set-up that nobody trusted yet, over whatever is on the screen by then."""
-        from foundry_tui.screens.trust import SIMULATED, ask_for_trust
+        from foundry_tui.screens.trust import ask_for_trust
 
         if (request.provider or next(iter(self._providers), None)) != SIMULATED:
             app = self.foundry

@@ -1,64 +1,38 @@
 """The question whether a repository's own set-up may run in its tasks' sandboxes: it shows all that this would run."""
 
-from time import monotonic
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
 
-import anyio
-from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
-from textual.widgets import Button, Static
+from textual.widgets import Static
+from textual.widgets.button import ButtonVariant
 
-from foundry_tui.app.task_actions import QUIET_SECONDS
 from foundry_tui.client.errors import RequestError
-from foundry_tui.contract.records import Repo
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.requests import CreateTask, RepoSetup
-from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.confirm import ConfirmScreen
 
 if TYPE_CHECKING:
-    from foundry_tui.app.app import FoundryApp
-
-SIMULATED = "demo"
-"""The provider that runs nothing of a repository."""
+    from foundry_tui.app.task_actions import TaskActions
 
 
 class TrustScreen(ConfirmScreen):
     """Answers True when what is shown is trusted. The focus begins on skipping it."""
 
-    def __init__(self, repo: Repo, setup: RepoSetup) -> None:
-        super().__init__(f"Run the set-up of {repo.label} in its tasks' sandboxes?", yes="Trust it", no="Skip it")
+    NOTE = "Until then tasks go on without it. Another content is asked about again."
+    YES: ClassVar[ButtonVariant] = "warning"
+
+    def __init__(self, label: str, setup: RepoSetup) -> None:
+        """`label` is the repository's."""
+        super().__init__(f"Run the set-up of {label} in its tasks' sandboxes?", yes="Trust it", no="Skip it")
         self._setup = setup
 
-    def compose(self) -> ComposeResult:
-        with Vertical(id="question-box"):
-            yield Static(self._question, id="question", markup=False)
-            with VerticalScroll(id="files"):
-                for file in self._setup.files:
-                    yield Static(visible(file.path), classes="path", markup=False)
-                    yield Static(visible(file.text).rstrip("\n"), classes="text", markup=False)
-            yield Static("Until then tasks go on without it. Another content is asked about again.", id="note")
-            with Horizontal(id="answers"):
-                yield Button(f"{self._no}  {self.key_of('decline')}", id="no", compact=True)
-                yield Button(f"{self._yes}  {self.key_of('confirm')}", id="yes", variant="warning", compact=True)
+    def told(self) -> Iterable[Static]:
+        for file in self._setup.files:
+            yield Static(harmless(file.path), classes="path", markup=False)
+            yield Static(harmless(file.text.expandtabs(4), lines=True).rstrip("\n"), classes="text", markup=False)
 
 
-async def _pause(app: "FoundryApp") -> None:
-    """Wait until nothing is written and no dialog is open: what is typed for another screen must not answer this."""
-    while True:
-        screen, quiet = app.screen, monotonic() - app.typed_at
-        busy = isinstance(screen, ModalScreen) or (isinstance(screen, FoundryScreen) and screen.writing)
-        if not busy and quiet >= QUIET_SECONDS:
-            return
-        await anyio.sleep(QUIET_SECONDS if busy else QUIET_SECONDS - quiet)
-
-
-def visible(text: str) -> str:
-    """A file's text with all that a terminal would obey, or that would be read in another order, made `�`."""
-    return "".join(each if each == "\n" or each.isprintable() else "�" for each in text.expandtabs(4))
-
-
-async def ask_for_trust(app: "FoundryApp", request: CreateTask, asked: set[str]) -> None:
+async def ask_for_trust(app: "TaskActions", request: CreateTask, asked: set[str]) -> None:
     """Ask about the set-up of the repository that a task was just created in, once for each content; `asked` is kept.
 
     The task has gone on meanwhile. Nothing is asked where the backend cannot be asked.
@@ -75,15 +49,45 @@ async def ask_for_trust(app: "FoundryApp", request: CreateTask, asked: set[str])
     if setup.digest is None or setup.trusted:
         return
     asked.add(setup.digest)
-    await _pause(app)
-    if setup.problem is not None:
-        app.notify(f"{repo.label}'s set-up is skipped: {setup.problem}", severity="warning")
-    elif await app.push_screen_wait(TrustScreen(repo, setup)):
-        try:
-            await commands.trust(repo.repo_id, setup.digest)
-        except RequestError as error:
-            app.notify(f"not trusted: {error}", severity="error")
-        else:
-            app.notify("Trusted: new tasks run it. This one began without; run it in its shell if it is needed.")
+    _ask(app, repo.repo_id, repo.label, setup.digest, setup)
+
+
+async def look_at_setup(app: "TaskActions", repo_id: str, label: str) -> None:
+    """Show what the set-up of a repository would run, to be trusted, or say why there is nothing to be asked."""
+    try:
+        setup = await app.commands.repo_setup(repo_id)
+    except RequestError as error:
+        app.notify(f"The set-up of {label} cannot be looked at: {error}", severity="error")
+        return
+    if setup.digest is None:
+        app.reply(
+            f"{label} has nothing that wants trust: no setup, teardown, mcp.json or rules in its .foundry folder."
+        )
+    elif setup.trusted:
+        app.reply(f"The set-up of {label} is trusted as it is now.")
     else:
-        app.notify(f"Skipped. To trust it later: foundry trust {repo.repo_id}")
+        _ask(app, repo_id, label, setup.digest, setup)
+
+
+def _ask(app: "TaskActions", repo_id: str, label: str, digest: str, setup: RepoSetup) -> None:
+    """Ask as soon as nothing is being typed, and have the backend trust this very content if the answer is yes."""
+
+    def answered(agreed: bool | None) -> None:
+        if agreed:
+            app.run_worker(_trust(app, repo_id, digest), group="trust", exit_on_error=False)
+        else:
+            app.notify(f"Skipped. To trust it later: “Trust set-up” in the palette, or foundry trust {repo_id}")
+
+    if setup.problem is not None:
+        app.notify(f"{label}'s set-up is skipped: {setup.problem}", severity="warning")
+    else:
+        app.ask_in_a_pause(lambda: app.push_screen(TrustScreen(label, setup), answered))
+
+
+async def _trust(app: "TaskActions", repo_id: str, digest: str) -> None:
+    try:
+        await app.commands.trust(repo_id, digest)
+    except RequestError as error:
+        app.notify(f"Not trusted: {error}", severity="error")
+    else:
+        app.notify("Trusted: new tasks run it. One that began without it can run it in its shell.")

@@ -114,10 +114,10 @@ def base_remark(base: str, existing: Collection[str]) -> Remark:
     return Remark("no branch of this name is known")
 
 
-def known_agents(tasks: Iterable[TaskSummary]) -> list[str]:
-    """The agents that are offered: those that tasks had, then those that everybody knows."""
+def known_agents(tasks: Iterable[TaskSummary], configured: Iterable[str]) -> list[str]:
+    """The agents that are offered: those that tasks had, those of the config, then those that everybody knows."""
     had = sorted({task.agent for task in tasks if task.agent})
-    return [*had, *(agent for agent in AGENTS if agent not in had)]
+    return list(dict.fromkeys((*had, *configured, *AGENTS)))
 
 
 def agent_remark(agent: str, known: Sequence[str]) -> Remark:

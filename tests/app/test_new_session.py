@@ -6,10 +6,14 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.widgets import Input
 
+from foundry_tui.app.app import Options
+from foundry_tui.cli.startup import app as startup
 from foundry_tui.client.commands import CommandProblem
+from foundry_tui.contract.agents import AgentCommand
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.new_session import NewSessionScreen
 from foundry_tui.screens.task import TaskScreen
+from foundry_tui.settings.config import Backend, Settings
 from foundry_tui.view.new_session import LONGEST, session_remarks
 from foundry_tui.widgets.bars import ActionBar
 from tests.app.harness import Call, Stage, stage
@@ -20,9 +24,9 @@ pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def opened(status: TaskStatus = TaskStatus.IDLE) -> AsyncIterator[Stage]:
+async def opened(status: TaskStatus = TaskStatus.IDLE, options: Options | None = None) -> AsyncIterator[Stage]:
     """The app on the screen of a task."""
-    async with stage(status_scene(status)) as on:
+    async with stage(status_scene(status), options=options) as on:
         on.app.open_task(TASK)
         await on.pilot.pause()
         yield on
@@ -53,6 +57,18 @@ async def test_the_default_name_follows_the_agent() -> None:
         await on.press("t", "tab", *"gemini")
         assert on.app.screen.query_one("#name", Input).placeholder == "gemini 2"
         assert "no task has had this agent yet" in text_of(on)
+
+
+async def test_an_agent_of_the_config_is_known_and_offered() -> None:
+    settings = Settings(agents={"my-own": AgentCommand(command=("my-own",))})
+    async with opened(options=startup.options(settings, None)) as on:
+        await on.press("t", "tab", *"my-o")
+        assert "my-own" in text_of(on)
+        await on.press("down", "enter")
+        assert on.app.screen.query_one("#agent", Input).value == "my-own"
+        assert "no task has had this agent yet" not in text_of(on)
+    elsewhere = Settings(agents=settings.agents, backend=Backend(address="127.0.0.1:1"))
+    assert startup.options(elsewhere, None).agents == ()
 
 
 async def test_what_is_wrong_is_said_beside_its_field_and_not_sent() -> None:

@@ -49,10 +49,14 @@ def a_store(*repos: Repo) -> Store:
 
 @asynccontextmanager
 async def dialog(
-    store: Store | None = None, *, repo: str | None = "/src/shop", size: tuple[int, int] = (100, 34)
+    store: Store | None = None,
+    *,
+    repo: str | None = "/src/shop",
+    size: tuple[int, int] = (100, 34),
+    agents: tuple[str, ...] = (),
 ) -> AsyncIterator[Stage]:
-    """The app with the dialog open."""
-    options = Options(bell=False, terminal_notifications=False, repo=repo)
+    """The app with the dialog open; `agents` are those of the config."""
+    options = Options(bell=False, terminal_notifications=False, repo=repo, agents=agents)
     async with stage(store or a_store(), size=size, options=options) as on:
         await on.press("n")
         yield on
@@ -182,6 +186,17 @@ async def test_agents_and_providers_are_offered_and_the_default_is_named() -> No
         the_dialog(on).query_one("#agent").focus()
         await on.press("down")
         assert "opencode" in text_of(on)
+
+
+async def test_an_agent_of_the_config_is_no_unknown_one() -> None:
+    async with dialog(agents=("my-own",)) as on:
+        await on.press("ctrl+o")
+        put(on, "agent", "my-own")
+        await on.pilot.pause()
+        assert "no task has had this agent yet" not in text_of(on)
+        put(on, "agent", "my-")
+        await on.pilot.pause()
+        assert "claude, my-own" in text_of(on)
 
 
 async def test_an_unknown_agent_is_questioned_and_an_unknown_provider_refused_beside_its_field() -> None:

@@ -447,9 +447,25 @@ async def test_what_would_be_lost_is_named_before_it_is_forced() -> None:
         s.commands.fail(CommandProblem(action="kill", message="no", task_id=task_id(1), problem=problem))
         await s.pilot.pause()
         assert isinstance(s.app.screen, ConfirmScreen)
-        assert "a.py, uncommitted" in str(s.app.screen.query_one("#losses").render())
+        assert "a.py, uncommitted" in text_of(s)
         await s.press("y")
         assert calls(s) == [("kill", task_id(1), True, False)]
+
+
+async def test_losses_that_do_not_fit_are_told_and_scrolled_to_with_keys() -> None:
+    from foundry_tui.client.commands import CommandProblem
+
+    losses = tuple(f"{each} uncommitted files in the submodule vendor/{each}" for each in range(30))
+    async with stage(some_tasks(), size=(60, 20)) as s:
+        problem = Problem(status=409, title="Conflict", detail="work would be lost", would_lose=losses)
+        s.commands.fail(CommandProblem(action="kill", message="no", task_id=task_id(1), problem=problem))
+        await s.quiet()
+        assert "more lines: pgdn" in text_of(s)
+        assert "Keep it" in text_of(s) and "Kill all the same" in text_of(s)
+        await s.press("end")
+        assert "vendor/29" in text_of(s)
+        await s.press("n")
+        assert calls(s) == []
 
 
 async def test_an_ended_task_is_removed_for_good_with_the_same_key() -> None:

@@ -46,7 +46,7 @@ async def create(on: Stage) -> None:
 
 async def settled(on: Stage) -> None:
     """Wait until it is asked, or clear that nothing is."""
-    while not asks(on) and any(worker.group == "trust" for worker in on.app.workers):
+    while not asks(on) and (on.app._to_ask or any(worker.group == "trust" for worker in on.app.workers)):
         await on.pilot.pause(0.1)
     await on.quiet()
 
@@ -61,7 +61,7 @@ async def test_all_of_it_is_shown_and_trusted_with_a_key() -> None:
         shown = "\n".join(str(each.content) for each in on.app.screen.query(Static))
         assert "echo 39" in shown
         assert ".foundry/mcp.json" in shown
-        assert "�[8m # hidden �" in shown
+        assert "␛[8m # hidden �" in shown
         await on.press("y")
         assert ("trust", "repo-shop", DIGEST) in on.commands.calls
         assert not asks(on)
@@ -75,6 +75,29 @@ async def test_skipping_asks_no_more_about_this_content() -> None:
         await on.press("escape")
         await create(on)
         assert not asks(on)
+
+
+async def test_what_was_skipped_can_be_trusted_from_the_palette() -> None:
+    async with created(a_setup()) as on:
+        await on.press("escape", "escape", "ctrl+p")
+        await on.press(*"trust set", "enter")
+        await settled(on)
+        assert asks(on)
+        await on.press("y")
+        await settled(on)
+        assert ("trust", "repo-shop", DIGEST) in on.commands.calls
+
+
+@pytest.mark.parametrize(
+    ("setup", "said"), [(RepoSetup(), "has nothing that wants trust"), (a_setup(trusted=True), "is trusted as it is")]
+)
+async def test_who_asks_hears_why_there_is_nothing_to_trust(setup: RepoSetup, said: str) -> None:
+    async with created(setup) as on:
+        await on.press("escape")
+        await on.app.action_act("trust_setup")
+        await settled(on)
+        assert not asks(on)
+        assert any(said in each.message for each in on.app._notifications)
 
 
 @pytest.mark.parametrize("setup", [RepoSetup(), a_setup(trusted=True)])
@@ -108,6 +131,20 @@ async def test_it_waits_for_a_pause() -> None:
         await on.pilot.pause(1.2)
         assert isinstance(on.app.screen, NewTaskScreen)
         assert not any(call[0] == "trust" for call in on.commands.calls)
+
+
+async def test_what_is_not_in_view_is_told_and_scrolled_to_with_keys() -> None:
+    async with created(a_setup(), size=(60, 20)) as on:
+        assert "more lines: pgdn" in text_of(on)
+        assert "echo 39" not in text_of(on)
+        await on.press("pagedown")
+        assert "echo 2" in text_of(on)
+        await on.press("G")
+        assert "That is all of it; pgup goes back" in text_of(on)
+        assert ".foundry/mcp.json" in text_of(on)
+        await on.press("g")
+        assert "#!/bin/sh" in text_of(on)
+        assert asks(on)
 
 
 @pytest.mark.parametrize("size", [(60, 20), (120, 40)])

@@ -77,6 +77,16 @@ def test_variables_that_a_running_backend_does_not_take_are_said(cli: Cli) -> No
     assert cli("create", "x", "--provider", "demo", environ=changed, code=0).err == ""
 
 
+def test_an_agent_of_the_config_that_the_running_backend_does_not_know_is_said(cli: Cli) -> None:
+    cli("list", code=0)
+    file = cli.folder / "config/foundry/config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text('[agents.mine]\ncommand = ["my-agent"]\n')
+    assert "FOUNDRY_AGENTS is not taken" in cli("create", "x", code=0).err
+    cli("backend", "stop", code=0)
+    assert cli("create", "x", code=0).err == ""
+
+
 def test_another_data_folder_is_not_taken_either(cli: Cli, tmp_path: Path) -> None:
     cli("list", code=0)
     said = cli("create", "x", environ={"FOUNDRY_DATA_DIR": str(tmp_path / "other")}, code=0).err

@@ -80,6 +80,19 @@ def test_create_waits_no_longer_than_until_it_asks(shared: Cli) -> None:
     assert "Run make?" in followed.err and "foundry answer" in followed.err
 
 
+def test_a_terminal_that_follows_shows_the_question_and_goes_on(shared: Cli) -> None:
+    step = {"permission": "Run it?", "text": SCRIPT, "options": OPTIONS}
+    shared.set_script({"tasks": [{"match": "follow me", "turn": {"steps": [step]}}]})
+    with terminal(shared, "create", "follow me", "--follow") as followed:
+        followed.read_until("No, never")
+        assert "cd shop" in followed.drawn and "rm -rf /srv" in followed.drawn
+        followed.read_until("asks you")
+        task_id = followed.drawn.split()[0]
+        shared("answer", task_id, "deny", code=0)
+        assert followed.wait() == 0
+    assert followed.drawn.count("rm -rf /srv") == 1
+
+
 @pytest.mark.slow
 def test_show_cuts_nothing_on_a_terminal(shared: Cli) -> None:
     said = "a long prompt " + "word " * 200 + "\n" * 3 + "its end"

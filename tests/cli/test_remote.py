@@ -162,10 +162,8 @@ def test_a_certificate_that_is_not_trusted_is_exit_6_and_says_why(cli: Cli, plac
         assert "as its certificate does" in misnamed.err
         plain = cli("list", environ={**token, "FOUNDRY_BACKEND": address}, code=6)
         assert f"https://{address}" in plain.err
-        assert (
-            cli("statusline", environ={**token, "FOUNDRY_BACKEND": address}, code=0).out
-            == "foundry answers strangely\n"
-        )
+        line = cli("statusline", environ={**token, "FOUNDRY_BACKEND": address}, code=0)
+        assert line.out == "foundry answers strangely\n"
     old = place.certificate("localhost", not_after=datetime(2020, 1, 2, tzinfo=UTC))
     with serving(cli, place, "--tls-cert", str(old)) as address:
         backend = f"https://localhost:{address.rpartition(':')[2]}"

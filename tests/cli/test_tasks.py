@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from foundry_tui.contract.ids import is_task_id
+from tests.backend.git_world import make_repository
 from tests.cli.terminal import terminal
 from tests.cli.world import Cli
 
@@ -100,8 +101,8 @@ def test_a_legal_branch_is_kept_literally(shared: Cli) -> None:
     assert shared.create("x", "--branch", "$(id)")["branch"] == "$(id)"
 
 
-def test_list_in_a_pipe_has_no_header_the_whole_id_first_and_one_raw_status(shared: Cli) -> None:
-    task = shared.create("a prompt", "--agent", "tab\there")
+def test_list_in_a_pipe_has_no_header_the_whole_id_first_and_one_raw_status(shared: Cli, tmp_path: Path) -> None:
+    task = shared.create("a prompt", "--repo", str(make_repository(tmp_path / "tab\there")))
     rows = shared("list", code=0).rows
     row = next(row for row in rows if row[0] == task["task_id"])
     assert row[1] == "idle"

@@ -140,7 +140,7 @@ def test_a_failure_is_told_after_the_lines_that_led_to_it_while_they_are_followe
 
 
 def test_a_backend_that_dies_and_comes_back_is_waited_for(cli: Cli) -> None:
-    cli.set_script({"default": {"create_sandbox": {"ms": 60_000}}})
+    cli.set_script({"default": {"create_sandbox": {"ms": 120_000}}})
     task_id = cli("create", "survive me", "--wait", "init_create_sandbox", "--json", code=0).json["task_id"]
     watching = cli.popen("watch", task_id, "--for", "idle")
     assert watching.stdout is not None

@@ -133,7 +133,7 @@ def test_a_failure_for_good_says_what_failed(backend: BackendProcess, stage: str
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_hang_is_a_retryable_timeout_and_its_effect_stays(stopped: BackendProcess, when: str) -> None:
-    stopped.environment["FOUNDRY_STAGE_TIMEOUT_MS"] = "150"
+    stopped.environment["FOUNDRY_STAGE_TIMEOUT_MS_CREATE_SANDBOX"] = "1500"
     stopped.environment["FOUNDRY_STAGE_BACKOFF_MS"] = "0"
     stopped.set_script({"default": {"create_sandbox": {"hang": when, "times": 1}}})
     stopped.start()
@@ -213,7 +213,7 @@ def test_a_ready_task_is_attached_again_after_a_restart(backend: BackendProcess)
 
 @pytest.mark.parametrize("call", ["destroy_sandbox", "release_sandbox"])
 def test_what_cannot_be_removed_is_left_over_and_removed_at_the_next_start(stopped: BackendProcess, call: str) -> None:
-    stopped.environment["FOUNDRY_STAGE_TIMEOUT_MS"] = "100"
+    stopped.environment[f"FOUNDRY_STAGE_TIMEOUT_MS_{call.upper()}"] = "100"
     stopped.set_script({"default": {call: {"hang": "before"}}})
     stopped.start()
     task_id = stopped.create()["task_id"]
@@ -226,6 +226,7 @@ def test_what_cannot_be_removed_is_left_over_and_removed_at_the_next_start(stopp
     assert len(stopped.effects(call=call)) == 3
     assert "sandbox.leftover" in stopped.kinds(task_id)
     assert stopped.stop() == 0
+    stopped.environment.clear()
     stopped.set_script({})
     stopped.start()
     clean = stopped.wait_task(task_id, lambda task: not task["leftovers"])

@@ -7,16 +7,18 @@ FIFO; `call METHOD` sends a request that clients need not know; `die TEXT` ends 
 `error JSON` ends it with this error (`fail-unless PATH JSON` while there is no such file), `result JSON` with this
 result, `broken` with one that comes again ever after.
 `chunk ID TEXT` says something under a messageId, `update JSON` sends any update, `request JSON` asks with any params,
-`late FIFO TEXT` says something after the turn's end. `raw TEXT` prints a line as it is ({id} is the prompt's),
-`latin TEXT` one that is no UTF-8; `mute` never answers. Anything else is echoed.
+`request-as-7 JSON` with this id each time, `late FIFO TEXT` says something after the turn's end. `raw TEXT` prints a
+line as it is ({id} is the prompt's), `latin TEXT` one that is no UTF-8; `mute` never answers. Anything else is echoed.
 
-What it receives is appended to the file named by ACP_AGENT_LOG, one JSON object a line.
+What it receives is appended to the file named by ACP_AGENT_LOG, one JSON object a line. ACP_AGENT_SLOW is how many
+seconds each step of opening a session takes.
 """
 
 import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import Queue
@@ -64,9 +66,10 @@ class Agent:
             sys.stdout.buffer.write(line + b"\n")
             sys.stdout.buffer.flush()
 
-    def request(self, method: str, params: Message) -> Message:
-        self.next_id += 1
-        id_ = self.next_id
+    def request(self, method: str, params: Message, id_: int | None = None) -> Message:
+        if id_ is None:
+            self.next_id += 1
+            id_ = self.next_id
         answers: Queue[Message] = Queue()
         self.waiting[id_] = answers
         self.send({"id": id_, "method": method, "params": params})
@@ -89,7 +92,7 @@ class Agent:
             method = message.get("method")
             if method is None:
                 self.note("response", message=message)
-                self.waiting.pop(message["id"]).put(message)
+                self.waiting.pop(message["id"], Queue()).put(message)
             elif "id" in message:
                 self.note(method, params=message.get("params"))
                 threading.Thread(target=self.answer, args=(message,), daemon=True).start()
@@ -111,6 +114,8 @@ class Agent:
             return
         if message["method"] == "session/prompt":
             self.prompt_id = message["id"]
+        else:
+            time.sleep(float(os.environ.get("ACP_AGENT_SLOW", "0")))
         try:
             self.send({"id": message["id"], "result": handler(message.get("params") or {})})
         except FailedError as failure:
@@ -269,8 +274,9 @@ class Agent:
             self.update(session, "agent_message_chunk", messageId=message_id, content={"type": "text", "text": text})
         elif verb == "update":
             self.send({"method": "session/update", "params": {"sessionId": session, "update": json.loads(rest)}})
-        elif verb == "request":
-            answer = self.request("session/request_permission", {"sessionId": session, **json.loads(rest)})
+        elif verb in ("request", "request-as-7"):
+            id_ = 7 if verb == "request-as-7" else None
+            answer = self.request("session/request_permission", {"sessionId": session, **json.loads(rest)}, id_)
             said = json.dumps((answer.get("result") or {}).get("outcome"))
             self.update(session, "agent_message_chunk", content={"type": "text", "text": f"outcome: {said}"})
         elif verb == "late":

@@ -1,6 +1,7 @@
 """The runtime with the real sandbox-agent server and a scripted agent: sessions, turns, permissions, stopping."""
 
 import os
+import signal
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 from backend_stub.agents.sandbox_agent import processes
+from backend_stub.agents.sandbox_agent.link import Link
 from backend_stub.agents.sandbox_agent.policy import Policy
 from backend_stub.domain.provider import AgentError
 from backend_stub.providers.local import LocalSettings
@@ -54,6 +56,18 @@ async def test_when_a_turn_is_over_it_is_known_what_it_changed(world: World) -> 
         with pytest.raises(AgentError, match="no luck"):
             await turn(provider, world, task, "write 4.txt x\nfail no luck", "p4")
         assert "4 uncommitted files" in provider.would_lose(task, delete_branch=False)[0]
+
+
+async def test_an_agent_may_open_its_session_as_slowly_as_the_stage_allows(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(Link.request.__kwdefaults__, "limit", 0.2)
+    world.environ |= {"ACP_AGENT_SLOW": "0.5", "ACP_AGENT_LOADS": "1"}
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        os.kill(world.agent_pids()[0], signal.SIGKILL)
+        assert (await turn(provider, world, task, "say hi")).text == "hi"
+        assert [len(world.agent_saw(f"session/{what}")) for what in ("new", "load")] == [1, 1]
 
 
 async def test_a_prompt_is_handed_over_once(world: World) -> None:

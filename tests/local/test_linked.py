@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,6 +41,9 @@ async def test_a_sandbox_outlives_the_linked_worktree_that_it_was_made_from(git_
         git(git_world.repository, "worktree", "remove", "--force", str(linked))
         call = git_world.call(task, repo)
         assert await provider.find_branch(call) == "fix/it"
+        shutil.rmtree(folder)
+        assert await provider.restore_sandbox(call)
+        assert (folder / "a.txt").exists()
         (folder / "new.txt").write_text("x")
         provider.changes.refresh(task.task_id)
         await provider.changes.settled()

@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 
 from backend_stub.domain.provider import CallError, Release
@@ -65,10 +67,11 @@ async def test_ignored_files_count_once_somebody_worked_on_them(git_world: World
     (git_world.repository / ".env").write_text("KEY=1\n")
     (git_world.repository / ".local").write_text("KEY=2\n")
     async with git_world.provider() as provider:
-        task = await git_world.with_sandbox(provider, git_world.task())
+        task = git_world.task()
+        made = await provider.create_sandbox(git_world.call(task, trust=True))
+        task = msgspec.structs.replace(task, sandbox=made.sandbox)
         folder = folder_of(task)
-        if not (folder / "build" / "deep" / "a").exists():
-            pytest.skip("the set-up of this repository was not run")
+        assert (folder / "build" / "deep" / "a").exists()
         assert (folder / ".env").exists()
         assert await lost(provider, task) == []
         (folder / "__pycache__").mkdir()
@@ -106,12 +109,12 @@ async def test_commits_and_changes_in_submodules_are_named(git_world: World) -> 
     git(library, *ALLOW, "submodule", "--quiet", "add", str(inner), "deep")
     git(library, "commit", "--quiet", "--all", "--message=deep")
     git(git_world.repository, *ALLOW, "submodule", "--quiet", "add", str(library), "some/lib")
+    git(git_world.repository, *ALLOW, "submodule", "--quiet", "update", "--init", "--recursive")
     git(git_world.repository, "commit", "--quiet", "--message=library")
     git(git_world.repository, "config", "submodule.some/lib.ignore", "all")
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
         folder = folder_of(task)
-        git(folder, *ALLOW, "submodule", "--quiet", "update", "--init", "--recursive")
         assert await lost(provider, task) == []
         (folder / "some/lib/a.txt").write_text("changed\n")
         (folder / "some/lib/.env").write_text("ignored\n")
@@ -134,6 +137,61 @@ async def test_commits_and_changes_in_submodules_are_named(git_world: World) -> 
         assert restored
         git(folder, *ALLOW, "submodule", "--quiet", "update", "--init")
         assert (folder / "some/lib/work.txt").exists()
+
+
+async def test_changes_in_submodules_of_submodules_are_named(git_world: World) -> None:
+    inner = make_repository(git_world.root / "inner")
+    library = make_repository(git_world.root / "library")
+    git(library, *ALLOW, "submodule", "--quiet", "add", str(inner), "deep")
+    git(library, "commit", "--quiet", "--all", "--message=deep")
+    git(git_world.repository, *ALLOW, "submodule", "--quiet", "add", str(library), "lib")
+    git(git_world.repository, *ALLOW, "submodule", "--quiet", "update", "--init", "--recursive")
+    git(git_world.repository, "commit", "--quiet", "--message=library")
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        deep = folder_of(task) / "lib" / "deep"
+        (deep / "a.txt").write_text("changed\n")
+        (deep / "new.txt").write_text("new\n")
+        assert await lost(provider, task) == ["2 uncommitted files: a.txt, new.txt, in the submodule lib/deep"]
+        (deep / "new.txt").unlink()
+        git(deep, "stash")
+        assert await lost(provider, task) == ["2 unpushed commits, in the submodule lib/deep"]
+
+
+@pytest.mark.parametrize("flag", ["--skip-worktree", "--assume-unchanged"])
+async def test_a_file_that_git_was_told_to_overlook_is_named(git_world: World, flag: str) -> None:
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        git(folder_of(task), "update-index", flag, "a.txt", "b.txt")
+        assert await lost(provider, task) == []
+        (folder_of(task) / "a.txt").write_text("for this machine only\n")
+        assert await lost(provider, task) == ["1 uncommitted file: a.txt"]
+
+
+async def test_what_an_unfinished_rebase_put_aside_is_named(git_world: World) -> None:
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        folder = folder_of(task)
+        git(folder, "checkout", "--quiet", "-b", "other", "HEAD~1")
+        commit(folder, "b.txt")
+        git(folder, "checkout", "--quiet", "fix/it")
+        (folder / "b.txt").write_text("ours\n")
+        git(folder, "commit", "--quiet", "--all", "--message=ours")
+        (folder / "a.txt").write_text("not committed yet\n")
+        with pytest.raises(subprocess.CalledProcessError):
+            git(folder, "rebase", "--autostash", "other")
+        git(folder, "checkout", "--ours", "b.txt")
+        git(folder, "add", "--all")
+        assert "changes that git put aside for a rebase or merge that is not finished" in await lost(provider, task)
+
+
+async def test_a_commit_that_only_this_worktree_knows_by_a_name_is_named(git_world: World) -> None:
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        commit(folder_of(task), "work.txt")
+        git(folder_of(task), "update-ref", "refs/worktree/before", "HEAD")
+        git(folder_of(task), "reset", "--quiet", "--hard", "HEAD~1")
+        assert await lost(provider, task) == ["1 commit on no branch"]
 
 
 @pytest.mark.parametrize("ignored", [False, True])

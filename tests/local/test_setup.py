@@ -1,6 +1,7 @@
 """A repository's own set-up: run once it is trusted, ended when it has ended, and said in words when it cannot be."""
 
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -50,6 +51,24 @@ async def test_the_repositorys_set_up_is_run_and_logged(git_world: World) -> Non
         (folder / "where").unlink()
         await provider.create_sandbox(git_world.call(task))
         assert not (folder / "where").exists()
+
+
+async def test_a_set_up_that_the_agent_wrote_is_not_run_when_the_worktree_is_made_again(git_world: World) -> None:
+    with_setup(git_world, "#!/bin/sh\necho asked for\n")
+    async with git_world.provider() as provider:
+        task = git_world.task()
+        made = await provider.create_sandbox(git_world.call(task, trust=True))
+        folder = Path(made.sandbox.cwd)
+        (folder / ".foundry" / "setup").write_text("#!/bin/sh\necho nobody saw this\n")
+        git(folder, "commit", "--quiet", "--all", "--message=another set-up")
+        shutil.rmtree(folder)
+        assert await provider.restore_sandbox(git_world.call(task, trust=True))
+        assert (folder / ".foundry" / "setup").exists()
+        assert "nobody saw this" not in git_world.lines
+        assert git_world.logged("skipped")
+        task = git_world.task("fix/other", base_branch="fix/it")
+        await provider.create_sandbox(git_world.call(task))
+        assert "nobody saw this" not in git_world.lines
 
 
 async def test_a_set_up_that_nobody_trusts_is_skipped_and_said(git_world: World) -> None:

@@ -242,7 +242,10 @@ async def test_an_agent_that_says_what_is_no_utf8_between_turns_takes_the_next_p
         task = await world.with_session(provider, world.task())
         await turn(provider, world, task, f"late {gate} latin caf\xe9\nsay one")
         await anyio.to_thread.run_sync(open_gate, gate)
-        await anyio.sleep(0.2)
+        log = world.data / "sandboxes" / task.task_id / "agent/server.log"
+        with anyio.fail_after(LIMIT):
+            while "stdout: stream ended" not in log.read_text():
+                await anyio.sleep(0.01)
         assert (await turn(provider, world, task, "say two", "p2")).text == "two"
 
 
@@ -308,7 +311,7 @@ async def test_what_is_said_after_a_stop_is_kept(world: World) -> None:
     async with world.provider() as provider:
         late = Late(provider)
         task = await world.with_session(provider, world.task())
-        told, said = Told(), prompt(task, f"say working\nlate {gate} say cleaning up\npause")
+        told, said = Told(), prompt(task, f"say working\nlate {gate} chunk m9 cleaning up\npause")
         async with anyio.create_task_group() as group:
             await provider.agents.deliver(world.call(task), said, told)
             group.start_soon(provider.agents.follow, world.call(task), said, told)
@@ -329,7 +332,9 @@ async def test_what_is_late_is_not_lost_to_the_next_prompt(world: World) -> None
         await turn(provider, world, task, f"late {gate} say later\nsay one")
         await anyio.to_thread.run_sync(open_gate, gate)
         told = await turn(provider, world, task, "say two", "p2")
-        assert [*late.texts(), *told.text.split("|")] in (["later", "two"], ["later two"])
+        if "later" not in told.text:
+            await late.until(1)
+        assert [*late.texts(), *told.text.split("|")] in (["later", "two"], ["later two"], ["two later"])
 
 
 async def test_another_message_id_is_another_message(world: World) -> None:
@@ -386,6 +391,23 @@ async def test_a_question_has_all_that_is_to_be_judged(world: World) -> None:
             ("odd", "odd", "other"),
         ]
         assert '"optionId": "fine"' in told.text
+
+
+async def test_an_agent_may_use_the_id_of_a_request_again(world: World) -> None:
+    ask = f"request-as-7 {json.dumps(QUESTION)}"
+    unknown = 'raw {"jsonrpc": "2.0", "id": 8, "method": "unheard/of"}'
+    async with world.provider(LocalSettings(policy=Policy.ASK)) as provider:
+        task = await world.with_session(provider, world.task())
+        told, said = Told(), prompt(task, f"{unknown}\n{ask}\n{unknown}\n{ask}\nsay done")
+        async with anyio.create_task_group() as group:
+            await provider.agents.deliver(world.call(task), said, told)
+            group.start_soon(provider.agents.follow, world.call(task), said, told)
+            for count in (1, 2):
+                await told.until(partial(told.has_questions, count))
+                told.answer(list(told.questions)[-1], "fine")
+        assert told.text.count('"optionId": "fine"') == 2
+        assert told.text.endswith("done")
+        assert [answer["message"]["id"] for answer in world.agent_saw("response")] == [8, 7, 8, 7]
 
 
 async def test_a_question_knows_what_was_told_of_its_tool_call_before(world: World) -> None:
@@ -455,5 +477,6 @@ async def test_an_unreadable_line_while_a_question_is_open_leaves_the_person_tim
             await anyio.to_thread.run_sync(open_gate, gate)
             await told.until(lambda: told.of(TranscriptKind.NOTICE))
             await anyio.sleep(0.5)
+            monkeypatch.setattr("backend_stub.agents.sandbox_agent.turn.DOUBT", LIMIT)
             told.answer(next(iter(told.questions)), "yes")
         assert told.text == "answer: yesdone"

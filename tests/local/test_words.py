@@ -117,7 +117,19 @@ def test_the_reason_is_found_and_what_to_do_is_said(
     assert sentence(agent, code, message, data) == said
 
 
-@pytest.mark.parametrize("raw", [b"5", b'"gone"', b"[1]", b"true", b'{"code": "x", "message": 3}', b"{}"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"5",
+        b'"gone"',
+        b"[1]",
+        b"true",
+        b'{"code": "x", "message": 3}',
+        b"{}",
+        b'{"code": "--5"}',
+        b'{"code": "\\u00b2"}',
+    ],
+)
 def test_an_error_of_any_shape_has_words(raw: bytes) -> None:
     assert understood(rpc_error(Raw(raw)), "pi", []).words
 

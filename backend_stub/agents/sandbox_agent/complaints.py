@@ -50,6 +50,7 @@ _AFTER = {"retry_after": 1.0, "retryAfter": 1.0, "retry-after": 1.0, "retry_afte
 _ADDED = "agentStderr"
 """What sandbox-agent adds to the data of an error: everything that the agent printed so far."""
 _SAYS_NOTHING = frozenset({"", "error", "internal error", "server error", "unknown error", "request failed"})
+_NUMBER = re.compile(r"-?[0-9]{1,9}")
 _PREFIX = re.compile(r"(?i)^(?:internal|server) error: (?=\S)")
 
 _STATUS = re.compile(
@@ -122,9 +123,7 @@ def rpc_error(raw: Raw) -> RpcError:
         return RpcError(message=value if isinstance(value, str) else "", data=None if isinstance(value, str) else value)
     code, message = value.get("code"), value.get("message")
     return RpcError(
-        code=int(code)
-        if isinstance(code, int | float) or (isinstance(code, str) and code.lstrip("-").isdigit())
-        else 0,
+        code=int(code) if isinstance(code, int | float) or (isinstance(code, str) and _NUMBER.fullmatch(code)) else 0,
         message=message if isinstance(message, str) else _said(message),
         data=value.get("data"),
     )

@@ -15,6 +15,9 @@ logger = logging.getLogger(__name__)
 
 PROTOCOL_VERSION = 1
 CLIENT = {"name": "foundry", "version": "1"}
+OPENING_LIMIT = 1800.0
+"""Seconds that an agent may take for each step of opening a session; the stage's own time-out is what ends it sooner:
+some agents need a minute to start, and as long to load a conversation."""
 
 
 class _Capabilities(Struct, rename="camel"):
@@ -47,6 +50,7 @@ async def introduce(
                 "clientInfo": CLIENT,
             },
             agent=state.runs_as or state.agent,
+            limit=OPENING_LIMIT,
         )
         said = converted(result, _Initialized)
         state.can_load = said.agent_capabilities is not None and bool(said.agent_capabilities.load_session)

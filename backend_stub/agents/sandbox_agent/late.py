@@ -20,8 +20,8 @@ class Keeper(Protocol):
         """The agent said this after the turn of that prompt; returns once it is kept."""
         ...
 
-    async def respond_cancelled(self, request_id: str) -> None:
-        """Answer a question of the agent with `cancelled`."""
+    async def respond_cancelled(self, number: int, request_id: str) -> None:
+        """Answer a question of the agent, which came as the event of this number, with `cancelled`."""
         ...
 
     async def save(self) -> None:
@@ -72,8 +72,8 @@ class LateWords:
                 message = arrival.message
                 item = translation.take(arrival)
                 if isinstance(message, Message) and message.method == "session/request_permission":
-                    item = unasked(message, translation, "no turn was in progress")
-                    await self._keeper.respond_cancelled(message.request_id)
+                    item = unasked(arrival.number, message, translation, "no turn was in progress")
+                    await self._keeper.respond_cancelled(arrival.number, message.request_id)
                 taken = taken or item is not None
                 if item is not None and arrival.number > self._told:
                     items[item.key] = item

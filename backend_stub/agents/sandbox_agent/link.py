@@ -24,7 +24,7 @@ CANCELLED: dict[str, Any] = {"outcome": {"outcome": "cancelled"}}
 BUSY_WAIT = 1.0
 """Seconds to wait while this machine has no room for a connection."""
 _REPLY_LIMIT = 60.0
-"""Seconds that an agent may take to answer anything but a prompt."""
+"""Seconds that an agent may take to answer anything but a prompt and what opens a session."""
 
 
 def converted(raw: Raw, type_: type[T]) -> T:

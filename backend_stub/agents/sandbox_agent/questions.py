@@ -60,14 +60,14 @@ def question_of(message: Message, translation: Translation) -> Question:
     )
 
 
-def unasked(message: Message, translation: Translation, why: str) -> Item:
-    """The notice of a question that nobody could be asked."""
+def unasked(number: int, message: Message, translation: Translation, why: str) -> Item:
+    """The notice of a question that nobody could be asked; `number` is that of the event it came as."""
     try:
         title = question_of(message, translation).title
     except (msgspec.DecodeError, RecursionError):
         title = bytes(message.params).decode(errors="replace")
     text = f"The agent asked: {excerpt(title)}. It was answered with cancelled, because {why}."
-    return Item(translation.key(f"unasked-{message.request_id}"), TranscriptKind.NOTICE, text)
+    return Item(translation.key(f"unasked-{number}"), TranscriptKind.NOTICE, text)
 
 
 def _readable(raw: Raw) -> PermissionOption | None:

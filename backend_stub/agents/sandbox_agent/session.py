@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 from msgspec import UNSET, Raw
 
 from backend_stub.agents.sandbox_agent import processes
-from backend_stub.agents.sandbox_agent.handshake import introduce
+from backend_stub.agents.sandbox_agent.handshake import OPENING_LIMIT, introduce
 from backend_stub.agents.sandbox_agent.late import LateWords
 from backend_stub.agents.sandbox_agent.link import CANCELLED, Exited, Link, NoJson, RefusedError, converted
 from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Message, Unreadable, lost_request, may_answer
@@ -137,7 +137,7 @@ class Session:
         self._awaited = (number, caught_up)
         self._replaying = method == "session/load"
         try:
-            result = await self.link.request(number, method, params)
+            result = await self.link.request(number, method, params, limit=OPENING_LIMIT)
             with anyio.move_on_after(5):
                 await caught_up.wait()
         finally:
@@ -202,18 +202,18 @@ class Session:
             if not message.request_id:
                 self._arrive(Arrival(number, Unreadable(bytes(message.params).decode(), "a question without an id")))
             elif self.stopping_since is not None:
-                await self.respond_cancelled(message.request_id)
+                await self.respond_cancelled(number, message.request_id)
             else:
                 self._arrive(Arrival(number, message))
-        elif message.request_id and message.request_id not in self.state.answered:
-            self.state.answered.append(message.request_id)
+        elif message.request_id and number not in self.state.answered:
+            self.state.answered.append(number)
             await self._quietly(self.link.refuse(message))
         return not self.gone()
 
     async def _take_unreadable(self, number: int, message: Unreadable) -> None:
         request_id = lost_request(message.text)
         if request_id is not None:
-            await self.respond_cancelled(request_id)
+            await self.respond_cancelled(number, request_id)
         mark = self._mark()
         last = mark is not None and self.stopping_since is None and may_answer(message.text, mark.rpc_id)
         self._arrive_last(number, message) if last else self._arrive(Arrival(number, message))
@@ -247,10 +247,10 @@ class Session:
             self._inbox.append(arrival)
             self.notify()
 
-    async def respond_cancelled(self, request_id: str) -> None:
-        """Answer a question of the agent with `cancelled`, unless it has its answer."""
-        if request_id not in self.state.answered:
-            self.state.answered.append(request_id)
+    async def respond_cancelled(self, number: int, request_id: str) -> None:
+        """See `Keeper`; nothing happens to one that has its answer."""
+        if number not in self.state.answered:
+            self.state.answered.append(number)
             await self._quietly(self.link.respond(request_id, CANCELLED))
 
     async def _watch_log(self) -> None:
@@ -409,10 +409,10 @@ class Session:
             self.stopping_since = anyio.current_time()
         self.notify()
         await self._quietly(self.link.notify("session/cancel", {"sessionId": self.state.acp_session}))
-        open_requests = list(self.state.asking)
+        open_requests = self.state.asking
         self.state.asking = {}
-        for request_id in open_requests:
-            await self.respond_cancelled(request_id)
+        for number, text in open_requests.items():
+            await self.respond_cancelled(number, decode(text, Message).request_id)
         await self.save()
 
     async def between_turns(self, prompt_id: str) -> bool:

@@ -63,8 +63,9 @@ class SessionState(Struct, kw_only=True):
     `runs_as` is the agent's name for sandbox-agent. `life` names the server it was opened in and `server_id` its place
     there; `seen` is the id of the last event of the stream that is accounted for in `translation`. `agent_pid` is 0
     where it is not known, `number_in_log` counts the agents that the server's log tells of. `asking` holds the agent's
-    open requests as they came. `spent` says that the agent's last turn failed for a reason that only another process
-    mends.
+    open requests as they came, `answered` says which have their answer, both by the number of their event in the
+    stream: an agent may use the id of a request again once it has the answer. `spent` says that the agent's last turn
+    failed for a reason that only another process mends.
     """
 
     session_id: str
@@ -83,8 +84,8 @@ class SessionState(Struct, kw_only=True):
     next_id: int = 1
     seen: int = 0
     prompts: dict[str, PromptMark] = {}
-    asking: dict[str, str] = {}
-    answered: list[str] = []
+    asking: dict[int, str] = {}
+    answered: list[int] = []
     notices: list[str] = []
     auth_methods: tuple[AuthMethod, ...] = ()
     translation: Translation | None = None

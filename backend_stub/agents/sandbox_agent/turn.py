@@ -74,8 +74,8 @@ class Telling:
         self._session.following = True
         try:
             async with anyio.create_task_group() as asks:
-                for text in list(self._session.state.asking.values()):
-                    await self._permission(message_of(text), asks)
+                for number, text in list(self._session.state.asking.items()):
+                    await self._permission(number, message_of(text), asks)
                 try:
                     while not await self._tell(asks):
                         await self._checkpoint()
@@ -133,12 +133,11 @@ class Telling:
                 self._doubt = (message, anyio.current_time())
             elif isinstance(message, Message):
                 self._doubt = None
-                if message.method == "session/request_permission" and message.request_id not in {
-                    *self._session.state.answered,
-                    *self._session.state.asking,
-                }:
+                state = self._session.state
+                told_before = arrival.number in state.asking or arrival.number in state.answered
+                if message.method == "session/request_permission" and not told_before:
                     await self._flush(items)
-                    await self._permission(message, asks)
+                    await self._permission(arrival.number, message, asks)
         await self._flush(items)
         return False
 
@@ -180,44 +179,44 @@ class Telling:
 
     # Permissions
 
-    async def _permission(self, message: Message, asks: TaskGroup) -> None:
+    async def _permission(self, number: int, message: Message, asks: TaskGroup) -> None:
         if self._session.stopping_since is not None:
-            await self._answer(message, None)
+            await self._answer(number, message, None)
             return
         try:
             question = question_of(message, self._translation)
         except (msgspec.DecodeError, RecursionError) as error:
-            await self._cancel_unasked(message, f"the question cannot be read ({error})")
+            await self._cancel_unasked(number, message, f"the question cannot be read ({error})")
             return
         if not question.options:
-            await self._cancel_unasked(message, "it offers no answer that can be read")
+            await self._cancel_unasked(number, message, "it offers no answer that can be read")
             return
         chosen = decide(self._policy, question.tool_kind or "other", question.options)
         if chosen is not None:
             self._log(f"allowed by policy ({self._policy}): {question.title}")
-            await self._answer(message, chosen)
+            await self._answer(number, message, chosen)
             return
-        self._session.state.asking[message.request_id] = msgspec.json.encode(message).decode()
-        asks.start_soon(self._ask, message, question)
+        self._session.state.asking[number] = msgspec.json.encode(message).decode()
+        asks.start_soon(self._ask, number, message, question)
 
-    async def _cancel_unasked(self, message: Message, why: str) -> None:
-        notice = unasked(message, self._translation, why)
+    async def _cancel_unasked(self, number: int, message: Message, why: str) -> None:
+        notice = unasked(number, message, self._translation, why)
         await self._turn.say(notice.key, notice.kind, notice.body)
-        await self._answer(message, None)
+        await self._answer(number, message, None)
 
-    async def _ask(self, message: Message, question: Question) -> None:
-        chosen = await self._turn.ask(self._translation.key(f"ask-{message.request_id}"), question)
-        await self._answer(message, chosen)
+    async def _ask(self, number: int, message: Message, question: Question) -> None:
+        chosen = await self._turn.ask(self._translation.key(f"ask-{number}"), question)
         if self._doubt is not None:
             self._doubt = (self._doubt[0], anyio.current_time())
-            self._session.notify()
+        await self._answer(number, message, chosen)
+        self._session.notify()
 
-    async def _answer(self, message: Message, option_id: str | None) -> None:
-        self._session.state.asking.pop(message.request_id, None)
+    async def _answer(self, number: int, message: Message, option_id: str | None) -> None:
+        self._session.state.asking.pop(number, None)
         answered = self._session.state.answered
-        if message.request_id in answered:
+        if number in answered:
             return
-        answered.append(message.request_id)
+        answered.append(number)
         outcome = CANCELLED if option_id is None else {"outcome": {"outcome": "selected", "optionId": option_id}}
         with contextlib.suppress(AgentError):
             # An agent that cannot be told is lost, which its stream says.

@@ -2,14 +2,14 @@
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import anyio.to_thread
 
 from backend_stub.providers.local.record import Losses, Made, Record
 from backend_stub.providers.local.worktree import commits_lost, common_of, git_dir_of
-from backend_stub.repository.files import read_text
+from backend_stub.repository.files import mode_of, read_text
 from backend_stub.repository.git import Told, run_git
 
 GIT_LIMIT = 60.0
@@ -21,6 +21,7 @@ MOST_ENTRIES = 500_000
 _CACHE_TAG = "CACHEDIR.TAG"
 """A folder with this file says itself that it can be made again (https://bford.info/cachedir)."""
 _CACHES = frozenset({"__pycache__"})
+_AUTOSTASHES = ("rebase-merge/autostash", "rebase-apply/autostash", "MERGE_AUTOSTASH")
 
 
 async def losses_of(record: Record, told: Told | None = None) -> Losses:
@@ -39,13 +40,14 @@ async def losses_of(record: Record, told: Told | None = None) -> Losses:
         return Losses(branch=record.branch, commits=await commits_lost(common, record.branch, told=told))
     here: list[str] = []
     folder, since = Path(record.worktree), record.ready_at or record.created_at * 1_000_000
-    links: list[str] = []
+    filled: dict[str, Path] = {}
     if there:
         here += await _files_lost(folder, git_dir, since, told)
-        links = await _links(folder, git_dir, told)
-    for name, place in (await anyio.to_thread.run_sync(_submodules, folder, git_dir, links)).items():
-        lost = [*await _unpushed(place, told)]
-        if name in links:
+        filled = await _filled(folder, git_dir, told)
+    here += await anyio.to_thread.run_sync(_put_aside, git_dir)
+    for name, place in (await anyio.to_thread.run_sync(_submodules, git_dir, filled)).items():
+        lost = [*await _unpushed(place, told), *await anyio.to_thread.run_sync(_put_aside, str(place))]
+        if name in filled:
             lost += await _files_lost(folder / name, str(place), since, told)
         here += [f"{what}, in the submodule {_shown(name)}" for what in lost]
     common = record.common or str(Path(git_dir).parent.parent)
@@ -73,6 +75,9 @@ async def _files_lost(folder: Path, git_dir: str, since: int, told: Told | None)
     # Git does not look into other repositories, and calls them by their folder.
     files = [name for code, name in entries if code not in ("!!", "??")]
     untracked = [name for code, name in entries if code == "??" and not name.endswith("/")]
+    # What git was told not to look at (`update-index --skip-worktree`, `--assume-unchanged`).
+    listed = await _listed(folder, git_dir, told, "-v")
+    untracked += [name for tag, name in listed if tag[0] == "S" or tag[0].islower()]
     files += await anyio.to_thread.run_sync(
         lambda: [name for name in untracked if _is_newer(os.path.join(folder, name), since)]
     )
@@ -157,22 +162,50 @@ def _repository_around(path: str, folder: Path) -> str | None:
     return None
 
 
-async def _links(folder: Path, git_dir: str, told: Told | None) -> list[str]:
-    """The submodules of the worktree that are filled, whether `.gitmodules` knows them or not."""
-    listed = await run_git(
-        str(folder), "ls-files", "--stage", "-z", "--", told=told, timeout=GIT_LIMIT, environment={"GIT_DIR": git_dir}
-    )
-    names = [entry.partition("\t")[2] for entry in listed.text.split("\0") if entry.startswith("160000 ")]
-    return await anyio.to_thread.run_sync(lambda: [name for name in names if (folder / name / ".git").exists()])
-
-
-def _submodules(folder: Path, git_dir: str, links: Sequence[str]) -> dict[str, Path]:
-    """The git folders of submodules: of those that are filled by their place, of others by the name git keeps."""
+async def _filled(folder: Path, git_dir: str, told: Told | None) -> dict[str, Path]:
+    """The submodules below a work tree that are filled, whether `.gitmodules` knows them or not, and theirs: by their
+    place in it, where git keeps each.
+    """
     found: dict[str, Path] = {}
-    for name in links:
-        inside = folder / name / ".git"
-        pointer = (read_text(inside) or "").removeprefix("gitdir:").strip()
-        found[name] = Path(os.path.realpath(folder / name / pointer)) if pointer else inside
+    for tag, name in await _listed(folder, git_dir, told):
+        place = await anyio.to_thread.run_sync(_git_folder_of, folder / name) if tag.startswith("160000 ") else None
+        if place is not None:
+            found[name] = place
+            deeper = await _filled(folder / name, str(place), told)
+            found |= {f"{name}/{below}": inside for below, inside in deeper.items()}
+    return found
+
+
+async def _listed(folder: Path, git_dir: str, told: Told | None, *options: str) -> list[tuple[str, str]]:
+    """What git has in the index of a work tree: what it says of each file, and the file's name."""
+    listed = await run_git(
+        str(folder),
+        "ls-files",
+        "--stage",
+        "-z",
+        *options,
+        "--",
+        told=told,
+        timeout=GIT_LIMIT,
+        environment={"GIT_DIR": git_dir, "GIT_WORK_TREE": str(folder)},
+    )
+    return [(tag, name) for tag, _, name in (entry.partition("\t") for entry in listed.text.split("\0")) if name]
+
+
+def _git_folder_of(submodule: Path) -> Path | None:
+    """Where git keeps what it knows of a submodule; None where it is not filled, or reached by a link only."""
+    inside = submodule / ".git"
+    if not inside.exists() or os.path.realpath(submodule) != os.path.join(
+        os.path.realpath(submodule.parent), submodule.name
+    ):
+        return None
+    pointer = (read_text(inside) or "").removeprefix("gitdir:").strip()
+    return Path(os.path.realpath(submodule / pointer)) if pointer else inside
+
+
+def _submodules(git_dir: str, filled: Mapping[str, Path]) -> dict[str, Path]:
+    """The git folders of submodules: of those that are filled by their place, of others by the name git keeps."""
+    found = dict(filled)
     modules = os.path.join(git_dir, "modules")
     for where, folders, names in os.walk(modules):
         if "HEAD" in names and "objects" in folders:
@@ -180,6 +213,13 @@ def _submodules(folder: Path, git_dir: str, links: Sequence[str]) -> dict[str, P
                 found[os.path.relpath(where, modules).replace(f"{os.sep}modules{os.sep}", os.sep)] = Path(where)
             folders[:] = [name for name in folders if name == "modules"]
     return found
+
+
+def _put_aside(git_dir: str) -> list[str]:
+    """Changes that an unfinished rebase or merge is to bring back (`--autostash`): no branch and no file has them."""
+    if any(mode_of(os.path.join(git_dir, name)) is not None for name in _AUTOSTASHES):
+        return ["changes that git put aside for a rebase or merge that is not finished"]
+    return []
 
 
 async def _unpushed(place: Path, told: Told | None) -> list[str]:
@@ -192,7 +232,7 @@ async def _unpushed(place: Path, told: Told | None) -> list[str]:
         "HEAD",
         "--branches",
         "--tags",
-        "--glob=refs/stash",
+        "refs/stash",
         "--not",
         "--remotes",
         # Where it was set up, which a remote may have under no name.
@@ -217,12 +257,13 @@ def _first_commits(git_dir: Path) -> list[str]:
 
 
 async def _on_no_branch(record: Record, common: str, git_dir: str, told: Told | None) -> list[str]:
-    """Commits that are checked out and that no branch has."""
+    """Commits that only this worktree has by a name: checked out without a branch, or under `refs/worktree`."""
     head = (read_text(f"{git_dir}/HEAD") or "").strip()
-    if not head or head.startswith("ref:"):
-        return []
-    arguments = ("rev-list", "--count", head, "--not", record.base_commit, "--branches", "--remotes", "--tags", "--")
-    counted = await run_git(common, *arguments, told=told, timeout=GIT_LIMIT, bare=True)
+    only_here = ("--glob=refs/worktree", *(() if not head or head.startswith("ref:") else ("HEAD",)))
+    arguments = ("rev-list", "--count", *only_here, "--not", record.base_commit, "--branches", "--remotes", "--tags")
+    counted = await run_git(
+        common, *arguments, "--", told=told, timeout=GIT_LIMIT, bare=True, environment={"GIT_DIR": git_dir}
+    )
     commits = int(counted.text.strip() or "0")
     return [f"{commits} {'commit' if commits == 1 else 'commits'} on no branch"] if commits else []
 

@@ -29,10 +29,9 @@ from backend_stub.providers.local.record import Made, Record, Records
 from backend_stub.providers.local.settings import LocalSettings
 from backend_stub.providers.local.setup import run_setup
 from backend_stub.providers.local.submodules import fill_submodules
-from backend_stub.providers.local.worktree import Plan, Worktrees
+from backend_stub.providers.local.worktree import Plan, Worktrees, common_of
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.git import Command, Told, branches_near, branches_of_remote, run_git
-from backend_stub.repository.location import find_folders
 from backend_stub.repository.setup_files import SETUP, SetupFiles
 from backend_stub.repository.trust import Trust
 from backend_stub.task.naming import near_branches
@@ -227,15 +226,16 @@ class LocalProvider:
     async def _prepare(self, call: Call, record: Record) -> str:
         """Fill submodules, copy files and run the set-up, if it is trusted; what a person should know of it."""
         worktree = Path(record.worktree)
-        common = (await anyio.to_thread.run_sync(find_folders, record.repository)).common
+        # The folder that was named may be gone by now, if it was itself a linked worktree.
+        common = await anyio.to_thread.run_sync(common_of, record) or record.repository
         if await anyio.to_thread.run_sync(os.path.lexists, worktree / ".gitmodules"):
             call.detail("filling submodules")
             await fill_submodules(worktree, Path(common), call.log, _told(call))
         scratch = self._records.folder(call.task.task_id) / "copied"
         await copy_files(record.repository, worktree, self._settings.copy, scratch, call.log, _told(call))
-        content, trusted = await anyio.to_thread.run_sync(
-            partial(self._trust.admit, call.repo, worktree, trust=call.trust)
-        )
+        # Once it was ready an agent may have worked in it: what a person trusted is what they asked for.
+        trust = call.trust and not record.ready_at
+        content, trusted = await anyio.to_thread.run_sync(partial(self._trust.admit, call.repo, worktree, trust=trust))
         if content is None:
             return ""
         if not trusted:

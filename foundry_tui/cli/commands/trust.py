@@ -11,11 +11,9 @@ from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.repositories import repository_of
 from foundry_tui.client.blocking import BlockingClient, segment
 from foundry_tui.client.errors import RequestError
+from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.records import Repo, TaskDetail
 from foundry_tui.contract.requests import AddRepo, RepoList, RepoSetup, TrustRepo
-
-SIMULATED = "demo"
-"""The provider that runs nothing of a repository."""
 
 
 @click.command()

@@ -38,8 +38,8 @@ def watch(
     it; --through-questions waits on.
 
     On a terminal it draws the stages as they go; in a pipe it prints one line an event (time, kind, words,
-    tab-separated); with --json one object an event: {"event", "id", "data"}, a
-    question that ended it last. Ctrl+c leaves the task running.
+    tab-separated); with --json one object an event: {"event", "id", "data"}, and last a question that ended it.
+    Ctrl+c leaves the task running.
 
     \b
     Examples:

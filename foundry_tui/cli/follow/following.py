@@ -11,7 +11,7 @@ from foundry_tui.cli import problems
 from foundry_tui.cli.follow.stream import Back, Event, Feed, Lost
 from foundry_tui.cli.follow.waiting import Verdict
 from foundry_tui.cli.follow.words import event_words, going_on, iso_time, standing
-from foundry_tui.cli.output import for_terminal, printable, say_json, say_row, tell, write
+from foundry_tui.cli.output import for_terminal, printable, say, say_json, say_row, tell, write
 from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.questions import open_questions, record_of, told
 from foundry_tui.client.blocking import BlockingClient
@@ -98,6 +98,16 @@ class Live(Silent):
 
     def state(self, task: TaskDetail) -> None:
         self._task = task
+        self._draw()
+
+    def asked(self, task: TaskDetail) -> None:
+        """The questions stay on the terminal, whole; the stages go on below."""
+        if self._drawn:
+            write(f"\x1b[{self._drawn}A\r\x1b[0J".encode())
+            self._drawn = 0
+        for line in told(task):
+            say(line)
+        say()
         self._draw()
 
     def beat(self) -> None:

@@ -106,6 +106,7 @@ def options(settings: config.Settings, repo: str | None) -> Options:
         bell=app.bell,
         terminal_notifications=app.terminal_notifications,
         repo=repo,
+        agents=tuple(settings.agents) if settings.backend.address is None else (),
     )
 
 
