@@ -7,6 +7,7 @@ from foundry_tui.actions.rules import failed_in_turn, has_ended, has_failed, is_
 from foundry_tui.app.archiving import UNDO_SECONDS, Archiving
 from foundry_tui.app.host import Host
 from foundry_tui.app.questions import Questions, quantity
+from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.view.labels import retry_words
@@ -81,12 +82,11 @@ class TaskActions:
 
     def _have_looked_at(self, tasks: Sequence[TaskSummary]) -> None:
         """Have the backend look at these worktrees, so that it knows what would be lost by the time it is asked to."""
-        from foundry_tui.client.api import ApiProblem, Unreachable
 
         async def look() -> None:
             for task in tasks:
                 # Who asks for the changes has them computed anew. That fails where there is nothing to be lost.
-                with suppress(ApiProblem, Unreachable):
+                with suppress(RequestError):
                     await self._host.commands.diff(task.task_id)
 
         self._host.app.run_worker(look(), group="look")

@@ -1,6 +1,7 @@
 """The agent runtime of sandboxes on this machine: servers and sessions kept by task, found again after a restart."""
 
 import logging
+import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -94,13 +95,13 @@ class SandboxAgentRuntime:
         binary = self.binary()
         if binary is None:
             return f"sandbox-agent is not installed: {HOW_TO_GET}"
-        if not installed_agents(self._environ):
+        if not installed_agents(self._environ, shutil.which):
             return f"no coding agent is installed: {how_to_get_an_agent(binary)}"
         return "ready"
 
     def binary(self) -> Path | None:
         """The sandbox-agent binary, if there is one; looks at a few files."""
-        found = find_sandbox_agent(self._data_dir, self._environ)
+        found = find_sandbox_agent(self._data_dir, self._environ, shutil.which)
         return None if found is None else found.path
 
     # The protocol of agents

@@ -101,7 +101,7 @@ class LocalProvider:
     def default_agent(self) -> str:
         if self._settings.agent:
             return self._settings.agent
-        return next(iter(installed_agents(self._environ)), "claude")
+        return next(iter(installed_agents(self._environ, shutil.which)), "claude")
 
     # Stages
 
