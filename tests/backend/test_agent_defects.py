@@ -25,7 +25,7 @@ from foundry_tui.contract.requests import CreatePrompt, CreateSession, ReleaseTa
 from foundry_tui.contract.status import TaskStatus
 from tests.backend.place import Place, has_status, settings, until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
 
 
 class Odd(DemoAgents):
