@@ -17,7 +17,7 @@ from foundry_tui.contract.agents import AGENTS, CONFIGURED, AgentCommand, instal
 from foundry_tui.contract.records import SessionStatus, SessionSummary
 from tests.local.world import AGENT, Told, World, prompt, turn
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
+pytestmark = pytest.mark.anyio
 
 HOSTILE = "it's $(touch made) `touch made` \"\\ \n ü"
 

@@ -12,7 +12,7 @@ from backend_stub.providers.local import LocalProvider
 from foundry_tui.contract.records import TaskDetail
 from tests.local.world import LIMIT, World, git, make_repository
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
+pytestmark = pytest.mark.anyio
 
 ALLOW = ("-c", "protocol.file.allow=always")
 
