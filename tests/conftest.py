@@ -33,12 +33,16 @@ SLOW_MODULES = frozenset(
         "backend/test_faults.py",
         "backend/test_limits.py",
         "backend/test_pulse.py",
+        "backend/test_sessions.py",
         "backend/test_storage_faults.py",
         "cli/test_asking.py",
         "cli/test_backend.py",
         "cli/test_demo.py",
+        "cli/test_finding.py",
         "cli/test_keyring.py",
         "cli/test_leaving.py",
+        "cli/test_limits.py",
+        "cli/test_no_room.py",
         "cli/test_promises.py",
         "cli/test_remote.py",
         "cli/test_sandbox.py",
@@ -88,6 +92,7 @@ def anyio_backend() -> str:
 MAY_BLOCK = {
     "logging/__init__.py": {"emit", "flush"},
     "tests/backend/place.py": {"backend", "provider"},
+    "tests/local/world.py": {"provider"},
     "backend_stub/providers/demo.py": {"_play"},
     "backend_stub/providers/demo_script.py": {"for_call"},
     "backend_stub/providers/demo_world.py": {"call", "effect"},
@@ -96,9 +101,9 @@ MAY_BLOCK = {
 dies, a backend is put together before it serves, and the demo provider's world is files of a few lines."""
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _nothing_blocks() -> Iterator[None]:
-    """Whatever of ours blocks an event loop raises `blockbuster.BlockingError` there."""
+@pytest.fixture(scope="module")
+def nothing_blocks() -> Iterator[None]:
+    """Whatever of ours blocks an event loop raises `blockbuster.BlockingError` there, in all tests of the module."""
     with blockbuster_ctx(["foundry_tui", "backend_stub"]) as blocking:
         for function in blocking.functions.values():
             for file, functions in MAY_BLOCK.items():

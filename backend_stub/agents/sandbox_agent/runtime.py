@@ -256,7 +256,7 @@ class SandboxAgentRuntime:
             return found
         task_id = call.task.task_id
         folder = self._state_folder(task_id)
-        binary = self.binary()
+        binary = await anyio.to_thread.run_sync(self.binary)
         if binary is None:
             raise AgentError(f"sandbox-agent is not installed: {HOW_TO_GET}", retryable=False)
         cwd = Path(_cwd(call))

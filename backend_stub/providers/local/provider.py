@@ -271,7 +271,7 @@ class LocalProvider:
     async def _keep_patch(self, call: Call, record: Record) -> None:
         """Keep what the task changed, for reading after its worktree is gone."""
         try:
-            with self._records.patch_to_keep(record.task_id) as file:
+            async with self._records.patch_to_keep(record.task_id) as file:
                 await write_patch(record, file)
         except (CallError, OSError) as error:
             call.log(f"the task's patch is not kept: {error}")

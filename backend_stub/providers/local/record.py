@@ -2,12 +2,14 @@
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+import anyio
+import anyio.to_thread
 import msgspec
 from msgspec import Struct
 
@@ -159,14 +161,14 @@ class Records:
         """The diff that was kept."""
         return self._kept(task_id, DIFF, Diff)
 
-    @contextmanager
-    def patch_to_keep(self, task_id: str) -> Iterator[BinaryIO]:
+    @asynccontextmanager
+    async def patch_to_keep(self, task_id: str) -> AsyncIterator[BinaryIO]:
         """A file for the task's patch, which is kept if nothing is raised."""
         folder = self.folder(task_id)
         new = folder / f"{PATCH}.new"
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             yield file
-        new.replace(folder / PATCH)
+        await anyio.to_thread.run_sync(new.replace, folder / PATCH)
 
     def copy_patch(self, task_id: str, into: BinaryIO) -> bool:
         """Write the patch that was kept, if one was."""
