@@ -143,6 +143,11 @@ class Session:
             self._replaying = False
         return result
 
+    @property
+    def has_answered(self) -> bool:
+        """Whether the agent has ended the last turn itself."""
+        return self._over
+
     def gone(self) -> bool:
         """Whether the agent is lost."""
         return self.lost is not None

@@ -124,8 +124,8 @@ class Translation(Struct, kw_only=True):
     """The turn of one prompt so far: what is still growing, and the tool calls, which are updated by id.
 
     Keys are counted from the start of the turn, so that the same stream read again gives the same keys. What the agent
-    says after the turn's end goes on in the same way, until the next turn. `parts` are the text that grows, `beyond` how
-    many characters of it are too many to be kept; `unreadable` counts what could not be read.
+    says after the turn's end goes on in the same way, until the next turn. `parts` are the text that grows, `beyond`
+    counts the characters of it that are too many to be kept, `unreadable` what could not be read.
     """
 
     prompt_id: str
