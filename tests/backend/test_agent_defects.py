@@ -9,7 +9,7 @@ import pytest
 from backend_stub.agents.demo import DemoAgents
 from backend_stub.domain.agent import Turn
 from backend_stub.domain.call import Call
-from backend_stub.domain.errors import AgentError
+from backend_stub.domain.errors import AgentError, ProviderError
 from backend_stub.domain.provider import Release
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.server.backend import Backend
@@ -71,8 +71,16 @@ class Odd(DemoAgents):
 
 class OddProvider(DemoProvider):
     agents: Odd
+    stays = False
+    """Whether sandboxes cannot be destroyed."""
+    forgotten: list[str]
+
+    def forget(self, task_id: str) -> None:
+        self.forgotten.append(task_id)
 
     async def destroy_sandbox(self, call: Call, how: Release) -> None:
+        if self.stays:
+            raise ProviderError("it stays", retryable=False)
         await super().destroy_sandbox(call, how)
         self.agents.did.append(("destroyed", call.task.task_id))
 
@@ -82,6 +90,7 @@ def odd(place: Place) -> OddProvider:
     assert isinstance(provider, OddProvider)
     provider.agents = Odd(provider._world, provider._script)
     provider.agents.did, provider.agents.closed, provider.agents.stopped = [], anyio.Event(), []
+    provider.forgotten = []
     return provider
 
 
@@ -342,6 +351,24 @@ async def test_what_a_lost_agent_asked_is_asked_no_more(place: Place) -> None:
         lost = await until(backend, task_id, has_status(TaskStatus.ERROR))
         assert lost.needs_input == 0
         assert [each.state for each in lost.permissions] == ["cancelled"]
+
+
+async def test_what_is_kept_of_a_pruned_task_goes_with_what_it_left_behind(place: Place) -> None:
+    provider = odd(place)
+    provider.stays = True
+    async with place.backend(provider, settings()) as backend:
+        task_id = await place.create(backend)
+        await until(backend, task_id, has_status(TaskStatus.IDLE))
+        await backend.commands.end(task_id, ReleaseTask(force=True), archive=False)
+        assert (await until(backend, task_id, has_status(TaskStatus.KILLED))).leftovers
+        await backend.commands.prune(task_id)
+    provider.forgotten.clear()
+    provider.stays = False
+    async with place.backend(provider, settings()) as backend:
+        with anyio.fail_after(5):
+            while await backend.storage.leftovers() or not provider.forgotten:
+                await anyio.sleep(0.01)
+    assert provider.forgotten == [task_id]
 
 
 async def test_a_lost_agent_ends_no_turn_of_another(place: Place) -> None:

@@ -1,5 +1,6 @@
 """A turn always ends, and says why: errors of any shape, what cannot be read, streams that stop, late words."""
 
+import contextlib
 import json
 import os
 import signal
@@ -593,3 +594,25 @@ async def test_late_words_are_kept_though_the_prompt_that_waits_for_them_is_with
         with anyio.fail_after(LIMIT):
             while heard.texts() != ["one two"]:
                 await heard.again()
+
+
+class Looks:
+    """Counts how often the files of a sandbox are to be compared."""
+
+    count = 0
+
+    def refresh(self, task_id: str) -> None:
+        self.count += 1
+
+    async def computed(self, task_id: str) -> None:
+        """It is known at once."""
+
+
+@pytest.mark.parametrize("ends", ["say done", "fail no luck", "say hm\ndie for good"])
+async def test_what_a_turn_changed_is_looked_at_once(world: World, ends: str) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        looks = provider.agents.files = Looks()
+        with contextlib.suppress(AgentError):
+            await turn(provider, world, task, ends)
+        assert looks.count == 1

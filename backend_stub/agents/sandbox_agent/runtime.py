@@ -191,7 +191,8 @@ class SandboxAgentRuntime:
     async def _turn_ended(self, session: Session, prompt_id: str, task_id: str, error: str | None = None) -> None:
         await session.end_turn(prompt_id, error)
         if self.files is not None:
-            if error is not None:
+            if not session.over:
+                # Nobody has said yet that the turn is over.
                 self.files.refresh(task_id)
             await self.files.computed(task_id)
         if self._group is not None:

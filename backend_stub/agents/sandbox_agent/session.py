@@ -2,7 +2,8 @@
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import anyio
@@ -73,7 +74,8 @@ class Session:
         self._awaited: tuple[int, anyio.Event] | None = None
         self._refused: AgentError | None = None
         self._floor = 0
-        self._over = False
+        self.over = False
+        """Whether the agent has ended the last turn itself."""
         self._cut = False
         self._sign_due = anyio.current_time() + LISTEN_WAIT + EVIDENCE_WAIT
         self._mourned = False
@@ -205,7 +207,8 @@ class Session:
                 self._arrive(Arrival(number, message))
         elif message.request_id and number not in self.state.answered:
             self.state.answered.append(number)
-            await self._quietly(self.link.refuse(message))
+            with suppress(AgentError):
+                await self.link.refuse(message)
         return not self.gone()
 
     async def _take_unreadable(self, number: int, message: Unreadable) -> None:
@@ -231,10 +234,10 @@ class Session:
 
     def _mark(self) -> PromptMark | None:
         """How far the prompt has come whose answer is still to come."""
-        return None if self._over else self.state.prompts.get(self.active or "")
+        return None if self.over else self.state.prompts.get(self.active or "")
 
     def _arrive_last(self, number: int, message: Message | Unreadable) -> None:
-        self._over = True
+        self.over = True
         if (mark := self.state.prompts.get(self.active or "")) is not None:
             mark.ended_at = number
         self._arrive(Arrival(number, message, last=True))
@@ -249,7 +252,9 @@ class Session:
         """See `Keeper`; nothing happens to one that has its answer."""
         if number not in self.state.answered:
             self.state.answered.append(number)
-            await self._quietly(self.link.respond(request_id, CANCELLED))
+            with suppress(AgentError):
+                # That it did not reach the agent shows on the stream.
+                await self.link.respond(request_id, CANCELLED)
 
     async def _watch_log(self) -> None:
         """Lose the agent when the server has stopped reading what it prints, which only the server's log says."""
@@ -259,7 +264,7 @@ class Session:
             await anyio.sleep(LOOK_EVERY)
             if await self._hearing.is_lost():
                 await anyio.sleep(UNHEARD_GRACE)
-                if not (self.gone() or self._over):
+                if not (self.gone() or self.over):
                     await self._lose(
                         f"sandbox-agent cannot read any more what {self.state.agent} says, after a line that was no "
                         "UTF-8 text or as its output was closed; look at what it did, then send the prompt again"
@@ -295,13 +300,6 @@ class Session:
         """See `Keeper`."""
         await self._owner.said(self, prompt_id, items)
 
-    async def _quietly(self, sent: Awaitable[None]) -> None:
-        """Await an answer to the agent; that it did not reach it shows on the stream."""
-        try:
-            await sent
-        except AgentError:
-            return
-
     async def _lose_agent(self, code: int | None) -> None:
         said = await anyio.to_thread.run_sync(self.link.server.last_output)
         how = f"exit code {code}" if code is not None else "by a signal"
@@ -312,7 +310,7 @@ class Session:
         self.notify()
         if self._opening is not None:
             self._opening.cancel()
-        elif not self._mourned and (self.active is None or self._over):
+        elif not self._mourned and (self.active is None or self.over):
             await self.tell_rest()
             await self._owner.lost(self, reason)
 
@@ -355,7 +353,7 @@ class Session:
         self._cut = False
         self.stopping_since = None
         self._refused = None
-        self._over = False
+        self.over = False
         self.state.seen = self._stream.position
         self._late.forget()
         self.state.asking = {}
@@ -407,12 +405,12 @@ class Session:
         """
         self._cut = self.active is not None and not self.following
         self.notify()
-        if self.active is None or self._over or self.gone():
+        if self.active is None or self.over or self.gone():
             return
         if self.stopping_since is None:
             self.stopping_since = anyio.current_time()
         self.notify()
-        await self._quietly(self.link.notify("session/cancel", {"sessionId": self.state.acp_session}))
+        await self.cancel()
         open_requests = self.state.asking
         self.state.asking = {}
         for number, text in open_requests.items():
@@ -430,9 +428,9 @@ class Session:
             await self.stop()
         since = self.stopping_since or anyio.current_time()
         with anyio.move_on_after(max(0.0, since + STOP_GRACE - anyio.current_time())):
-            while not self._over and not self.gone():
+            while not self.over and not self.gone():
                 await self._woken()
-        return self._over or self.gone()
+        return self.over or self.gone()
 
     async def arrivals(self, limit: float | None) -> list[Arrival]:
         """What has arrived for the turn, at least one thing, or nothing after `limit` seconds or when stopped.
@@ -458,7 +456,8 @@ class Session:
 
     async def cancel(self) -> None:
         """Have the agent end what it is doing for a turn that is told no further."""
-        await self._quietly(self.link.notify("session/cancel", {"sessionId": self.state.acp_session}))
+        with suppress(AgentError):
+            await self.link.notify("session/cancel", {"sessionId": self.state.acp_session})
 
     async def _woken(self) -> None:
         """Wait until something has changed; whoever waits looks for himself at what."""

@@ -127,7 +127,7 @@ class Translation(Struct, kw_only=True):
 
     Keys are counted from the start of the turn, so that the same stream read again gives the same keys. What the agent
     says after the turn's end goes on in the same way, until the next turn. `parts` are the text that grows, `beyond`
-    how many characters of it are too many to be kept; `unreadable` counts what could not be read.
+    counts the characters of it that are too many to be kept, `unreadable` what could not be read.
     """
 
     prompt_id: str
