@@ -73,6 +73,7 @@ class Draft:
         """Which have changed, and whether by nothing but a mark of reading."""
         self._prompts: dict[str, Prompt] = {}
         self._items: dict[tuple[str, str], TranscriptItem] = {}
+        self._added: Counter[str] = Counter()
         self._permissions: list[Permission] = []
         self._lines: list[LogLine] = []
 
@@ -179,8 +180,8 @@ class Draft:
         keys = self._keys[session_id]
         new = self.new_keys.setdefault(session_id, {})
         known = new.get(item_id) or keys.get(item_id)
-        added = sum(1 for each in new if each not in keys)
-        index = known.index if known else len(keys) + added
+        index = known.index if known else len(keys) + self._added[session_id]
+        self._added[session_id] += known is None
         pending = self._items.get((session_id, item_id))
         revision = pending.revision if pending else (known.revision + 1 if known else 1)
         new[item_id] = ItemKey(index, revision)
