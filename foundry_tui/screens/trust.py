@@ -14,7 +14,7 @@ from foundry_tui.screens.confirm import ConfirmScreen
 class TrustScreen(ConfirmScreen):
     """Answers True when what is shown is trusted. The focus begins on skipping it."""
 
-    NOTE = "Until then tasks go on without it. Another content is asked about again."
+    NOTE = "Until then tasks go on without it. Changed content is asked about again."
     YES: ClassVar[ButtonVariant] = "warning"
 
     def __init__(self, label: str, setup: RepoSetup) -> None:

@@ -97,6 +97,8 @@ def test_every_command_has_help_with_examples(cli: Cli, command: str) -> None:
     text = cli(command, "--help", code=0).out
     assert "Usage: foundry" in text
     assert "Examples:" in text or "Commands:" in text
+    _, _, commands = text.partition("\nCommands:")
+    assert "..." not in commands, "what a command does is not cut"
 
 
 def test_help_lists_all_commands_and_exit_codes(cli: Cli) -> None:

@@ -24,10 +24,10 @@ def agent() -> None:
 @json_option
 @pass_context
 def install(context: Context, as_json: bool) -> None:
-    """Install the pinned sandbox-agent binary from npm into the data folder, checking its hash.
+    """Install the sandbox-agent binary in the data folder.
 
-    No code of the package is run while installing. The agents themselves (claude, codex, …) are installed and logged in
-    by you; `foundry agent list` shows which are found.
+    It comes from npm, in the one version whose hash is known; no code of the package is run while installing. The
+    agents themselves (claude, codex, …) are installed and logged in by you; `foundry agent list` shows which are found.
 
     \b
     Examples:
@@ -47,7 +47,7 @@ def install(context: Context, as_json: bool) -> None:
 @json_option
 @pass_context
 def list_agents(context: Context, as_json: bool) -> None:
-    """List sandbox-agent and the coding agents that it speaks to, and where each is.
+    """List sandbox-agent and the coding agents, and where each is.
 
     In a pipe, one a line, tab-separated: name, `installed` or `missing`, path.
 

@@ -229,7 +229,9 @@ def _print_fact(name: str, value: object) -> None:
 @json_option
 @pass_context
 def unit(context: Context, manager: str, as_json: bool) -> None:
-    """Print a systemd user unit or a launchd plist that runs the backend from login on.
+    """Print what has systemd or launchd run the backend.
+
+    It is a user unit or a plist, and the backend runs from login on.
 
     \b
     Examples:

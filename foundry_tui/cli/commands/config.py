@@ -23,7 +23,7 @@ def config_group() -> None:
 @json_option
 @pass_context
 def show(context: Context, as_json: bool) -> None:
-    """Show every setting: its value, where that comes from, and what it means.
+    """Show every setting, its value and where it comes from.
 
     In a pipe, one setting a line, tab-separated: name, value, where from, variable.
 
@@ -103,7 +103,9 @@ def path(as_json: bool) -> None:
 @config_group.command()
 @json_option
 def init(as_json: bool) -> None:
-    """Write a config file in which every setting stands explained and commented out. One that exists is kept.
+    """Write a config file that explains every setting.
+
+    All of them are commented out. A file that exists is kept.
 
     \b
     Examples:
