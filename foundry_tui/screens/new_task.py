@@ -15,6 +15,7 @@ from textual_autocomplete import DropdownItem, TargetState
 from foundry_tui.actions.context import NEW_TASK
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.creations import CreationState
+from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.base import FoundryDialog, breakpoint_of
@@ -221,20 +222,16 @@ class NewTaskScreen(FoundryDialog[None]):
 
     async def _fetch_branches(self, repo_id: str) -> None:
         """Ask for the branches of a repository, for completion and for the check; without an answer there are none."""
-        from foundry_tui.client.api import ApiProblem, Unreachable
-
         try:
             self._branches[repo_id] = tuple(await self.foundry.commands.branches(repo_id))
-        except (ApiProblem, Unreachable):
+        except RequestError:
             self._asked_branches.discard(repo_id)
             return
         self._judge_all()
 
     async def _fetch_providers(self) -> None:
         """Ask which providers there are, the default one first; without an answer any is taken for good."""
-        from foundry_tui.client.api import ApiProblem, Unreachable
-
-        with suppress(ApiProblem, Unreachable):
+        with suppress(RequestError):
             self._providers = (await self.foundry.commands.health()).providers
             self.query_one("#provider", Input).placeholder = provider_hint(self._providers)
             self._judge_all()
@@ -332,15 +329,12 @@ class NewTaskScreen(FoundryDialog[None]):
         if self._another:
             self._begin_another(task_id)
         else:
-            app.switch_screen(self._task_screen(task_id))
+            self.app.switch_screen(self._task_screen(task_id))
 
     def _ask_for_trust(self, request: CreateTask) -> None:
         """Ask about a set-up that nobody trusted yet, over whatever is on the screen by then."""
-        from foundry_tui.screens.trust import ask_for_trust
-
         if (request.provider or next(iter(self._providers), None)) != SIMULATED:
-            app = self.foundry
-            app.run_worker(ask_for_trust(app, request, app.trust_asked), group="trust", exit_on_error=False)
+            self.foundry.ask_for_trust(request)
 
     async def _make_ready(self) -> None:
         """Draw the screen of a task like the one to come while its prompt is written, so that it stands at once."""

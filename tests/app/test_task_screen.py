@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from textual.strip import Strip
 from textual.widgets import Input
 
-from foundry_tui.app import task_actions
+from foundry_tui.app import questions
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind
@@ -39,13 +39,13 @@ from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.composer import PLACEHOLDERS, Composer
 from foundry_tui.widgets.details import Details
-from foundry_tui.widgets.faces import FaceView, FailureCard, TurnLine
 from foundry_tui.widgets.history import HistoryView
 from foundry_tui.widgets.permission import PermissionRequest
 from foundry_tui.widgets.session_tabs import SessionTabs
 from foundry_tui.widgets.stage_log import StageLog
 from foundry_tui.widgets.stepper import Stepper
 from foundry_tui.widgets.task_header import TaskHeader
+from foundry_tui.widgets.task_notices import FaceView, FailureCard, TurnLine
 from foundry_tui.widgets.transcript import Transcript
 from foundry_tui.widgets.transcript_strips import Drawer
 from tests.app import task_scenes as scenes
@@ -598,6 +598,26 @@ async def test_a_turn_that_a_person_stopped_is_not_called_failed() -> None:
         assert "failed" not in text_of(on, Transcript)
 
 
+async def test_why_a_prompt_failed_and_a_script_as_a_title_are_folded_until_they_are_wanted() -> None:
+    why = "the agent ended. " + "Its last words. " * 30 + "The end of them."
+    failed = TaskError(kind=ErrorKind.AGENT, message=why, retryable=True, at=NOW)
+    session = scenes.a_session()
+    title = "cat > out <<X\n" + "".join(f"line {n}\n" for n in range(300)) + "rm -rf /srv"
+    call = scenes.item(1, TranscriptKind.TOOL_CALL, {"title": title, "kind": "execute", "status": "completed"})
+    prompts = (replace(session.prompts[0], state=PromptState.FAILED, error=failed),)
+    transcript = (session.transcript[0], call)
+    store = scenes.store_with(scenes.a_task(), replace(session, prompts=prompts, transcript=transcript))
+    async with opened(store) as on:
+        shown = words_of(on, Transcript)
+        assert "failed: the agent ended." in shown and "them." not in shown
+        assert "cat > out <<X execute" in shown and "done" in shown and "more lines" in shown
+        assert "rm -rf /srv" not in shown
+        await on.press("o", "end")
+        assert "rm -rf /srv" in words_of(on, Transcript)
+        await on.press("home")
+        assert "The end of them." in words_of(on, Transcript).replace("▌ ", "")
+
+
 @pytest.mark.parametrize(
     ("scene", "said"),
     [
@@ -780,7 +800,7 @@ async def test_killing_asks_first_and_names_what_is_lost() -> None:
 
 
 async def test_a_kill_offers_the_branch_that_has_no_commit_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_actions, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(questions, "QUIET_SECONDS", 0)
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
         on.commands.diffs[TASK] = Diff(files=(), computed_at=1, commits=0)
         await on.press("x")
@@ -815,7 +835,7 @@ def refuse_kill(on: Stage) -> None:
 
 
 async def test_a_kill_that_would_lose_work_names_it_and_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_actions, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(questions, "QUIET_SECONDS", 0)
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
         refuse_kill(on)
         await on.pilot.pause()
@@ -832,8 +852,8 @@ async def test_a_kill_that_would_lose_work_names_it_and_asks_again(monkeypatch: 
 async def test_a_question_that_waited_long_is_asked_with_what_would_be_lost_by_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(task_actions, "QUIET_SECONDS", 0)
-    monkeypatch.setattr(task_actions, "TRUE_SECONDS", 0)
+    monkeypatch.setattr(questions, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(questions, "TRUE_SECONDS", 0)
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
         refuse_kill(on)
         await on.pilot.pause()
@@ -842,7 +862,7 @@ async def test_a_question_that_waited_long_is_asked_with_what_would_be_lost_by_t
 
 
 async def test_a_task_that_ended_meanwhile_is_not_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_actions, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(questions, "QUIET_SECONDS", 0)
     async with opened(scenes.status_scene(TaskStatus.KILLED)) as on:
         refuse_kill(on)
         await on.pilot.pause()
@@ -854,7 +874,7 @@ async def test_what_is_typed_when_a_question_comes_by_itself_is_no_answer_to_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
-        monkeypatch.setattr(task_actions, "QUIET_SECONDS", 60)
+        monkeypatch.setattr(questions, "QUIET_SECONDS", 60)
         await on.press("y")
         refuse_kill(on)
         await on.press("y")
@@ -863,7 +883,7 @@ async def test_what_is_typed_when_a_question_comes_by_itself_is_no_answer_to_it(
 
 
 async def test_a_question_that_comes_by_itself_waits_until_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_actions, "QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(questions, "QUIET_SECONDS", 0.01)
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
         await on.press("i", *"try")
         refuse_kill(on)
