@@ -1,8 +1,9 @@
 """Diffs as lines to show: from a patch, or from the old and the new text of a file."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from functools import lru_cache
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -25,12 +26,16 @@ class DiffLine(Struct, frozen=True):
     number: int | None = None
 
 
-def edit_lines(old: str | None, new: str, *, context: int = 2) -> list[DiffLine]:
-    """The difference between two texts of a file; `old` None means that the file is new."""
+@lru_cache(maxsize=64)
+def edit_lines(old: str | None, new: str, *, context: int = 2) -> Sequence[DiffLine]:
+    """The difference between two texts of a file; `old` None means that the file is new.
+
+    The last ones are remembered: a question is drawn anew with each change of its task, and long files take long.
+    """
     if old is None:
-        return [DiffLine(DiffMark.ADDED, text, number) for number, text in enumerate(_lines(new), 1)]
+        return tuple(DiffLine(DiffMark.ADDED, text, number) for number, text in enumerate(_lines(new), 1))
     unified = difflib.unified_diff(_lines(old), _lines(new), lineterm="", n=context)
-    return list(_numbered(unified))
+    return tuple(_numbered(unified))
 
 
 def _lines(text: str) -> list[str]:
@@ -88,7 +93,7 @@ def _positions(header: str) -> tuple[int, int]:
     return numbers[0], numbers[1]
 
 
-def counts(lines: list[DiffLine]) -> tuple[int, int]:
+def counts(lines: Sequence[DiffLine]) -> tuple[int, int]:
     """How many lines were added and removed."""
     added = sum(line.mark is DiffMark.ADDED for line in lines)
     removed = sum(line.mark is DiffMark.REMOVED for line in lines)

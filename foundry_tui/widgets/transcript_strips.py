@@ -236,7 +236,9 @@ class Drawer:
         lines += self._quoted(body.content.strip("\n") if body.content.strip() else "", palette.dim)
         return lines + self._edits(diffs)
 
-    def _edits(self, diffs: Sequence[tuple[FileEdit, list[DiffLine]]], *, whole: bool = False) -> list[list[Segment]]:
+    def _edits(
+        self, diffs: Sequence[tuple[FileEdit, Sequence[DiffLine]]], *, whole: bool = False
+    ) -> list[list[Segment]]:
         """Diffs, their lines cut at the width, or `whole` on as many rows as they need."""
         palette, width = self.palette, self.width - 4
         lines: list[list[Segment]] = []

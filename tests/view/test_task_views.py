@@ -197,6 +197,12 @@ def test_an_edit_as_a_diff() -> None:
     assert [line.mark for line in edit_lines(None, "new\n")] == [DiffMark.ADDED]
 
 
+def test_a_question_that_is_drawn_again_is_not_compared_again() -> None:
+    old, new = "".join(f"{n}\n" for n in range(3_000)), "".join(f"{n}\n" for n in range(1, 3_000))
+    first = edit_lines(old, new)
+    assert edit_lines(old, new) is first
+
+
 def test_a_patch_begins_with_its_first_hunk() -> None:
     patch = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -7 +9,2 @@ f\n-old\n+new\n+more\n\\ No newline at end of file\n"
     assert [(line.mark, line.number) for line in patch_lines(patch)] == [
