@@ -50,6 +50,8 @@ class Questions:
         self._host = host
         self._to_ask: deque[Callable[[], object]] = deque()
         """What opens the questions that came by themselves and wait for a moment in which they take nobody's keys."""
+        self.branches_too: set[str] = set()
+        """The tasks, by id, whose branch was to be deleted when they were killed."""
 
     @property
     def waiting(self) -> bool:
@@ -111,8 +113,11 @@ class Questions:
 
     def _release(self, refused: Refused, *, force: bool) -> None:
         """Ask for it again; without `force` the answer tells what would be lost by now."""
-        command = self._host.commands.kill if refused.action == "kill" else self._host.commands.archive
-        command(refused.task_id, force=force)
+        task_id = refused.task_id
+        if refused.action == "kill":
+            self._host.commands.kill(task_id, force=force, delete_branch=task_id in self.branches_too)
+        else:
+            self._host.commands.archive(task_id, force=force)
 
     @property
     def _occupied(self) -> bool:

@@ -1,6 +1,6 @@
 """What can be done to tasks from any screen: retry, archive with a moment to undo, kill, remove, copy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -75,12 +75,26 @@ class TaskActions:
                 self._host.commands.kill(task.task_id)
             self._host.unmark(targets)
 
-        if tasks:
+        if len(tasks) == 1:
+            self._ask_to_kill(tasks[0], lambda: self._host.unmark(targets))
+        elif tasks:
             self._have_looked_at(tasks)
-            sandboxes = "Its sandbox is" if len(tasks) == 1 else "Their sandboxes are"
-            self._questions.ask(
-                f"Kill {quantity(tasks)}?", [f"{sandboxes} destroyed; what was said stays readable."], "Kill", kill
-            )
+            losses = ["Their sandboxes are destroyed; what was said stays readable."]
+            self._questions.ask(f"Kill {quantity(tasks)}?", losses, "Kill", kill)
+
+    def _ask_to_kill(self, task: TaskSummary, then: Callable[[], None]) -> None:
+        from foundry_tui.screens.kill import KillScreen
+
+        def answered(agreed: bool | None) -> None:
+            if agreed:
+                if screen.with_branch:
+                    self._questions.branches_too.add(task.task_id)
+                self._host.commands.kill(task.task_id, delete_branch=screen.with_branch)
+                then()
+
+        losses = ["Its sandbox is destroyed; what was said stays readable."]
+        screen = KillScreen(f"Kill {quantity([task])}?", losses, task)
+        self._host.app.push_screen(screen, answered)
 
     def _have_looked_at(self, tasks: Sequence[TaskSummary]) -> None:
         """Have the backend look at these worktrees, so that it knows what would be lost by the time it is asked to."""

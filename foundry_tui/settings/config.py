@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from foundry_tui.client.connection import Target
-from foundry_tui.contract.agents import CONFIGURED, AgentCommand, AgentName
+from foundry_tui.contract.agents import CONFIGURED, AgentCommand, AgentName, configured_agents
 from foundry_tui.contract.sockets import socket_path_problem
 from foundry_tui.settings.private import APP as APP
 
@@ -260,6 +260,8 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] =
     text = _read(file)
     if text is not None:
         found, key_map, agents = _from_file(file, text)
+    if environ.get(CONFIGURED):
+        agents = _agents_of(environ)
     for key in KEYS:
         value = environ.get(key.env)
         if value:
@@ -275,6 +277,8 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] =
     }
     settings = msgspec.convert({**sections, "keys": key_map, "agents": agents}, Settings)
     origins = {f"{section}.{name}": origin.where for (section, name), origin in found.items()}
+    if environ.get(CONFIGURED):
+        origins["agents"] = CONFIGURED
     return Loaded(settings, file, text is not None, origins)
 
 
@@ -344,6 +348,9 @@ def _from_file(file: Path, text: str) -> tuple[dict[tuple[str, str], Origin], di
     return found, key_map, agents
 
 
+_EXAMPLE = '{"gemini": {"command": ["gemini", "--experimental-acp"]}}'
+
+
 def _agent(where: str, name: str, value: object) -> AgentCommand:
     try:
         return msgspec.convert({name: value}, dict[AgentName, AgentCommand])[name]
@@ -351,6 +358,13 @@ def _agent(where: str, name: str, value: object) -> AgentCommand:
         reason = str(error).partition(" - at ")[0]
         example = 'command = ["gemini", "--experimental-acp"]'
         raise ConfigError(f"{where}: agents.{name}: {reason}; write [agents.{name}] with {example}") from None
+
+
+def _agents_of(environ: Mapping[str, str]) -> dict[str, AgentCommand]:
+    try:
+        return dict(configured_agents(environ))
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{CONFIGURED}: {error}; it takes agents as JSON, such as {_EXAMPLE}") from None
 
 
 def _at(file: Path, text: str, section: str, name: str | None = None) -> str:

@@ -19,6 +19,7 @@ from foundry_tui.actions.context import (
     DIAGNOSTICS,
     FILTER,
     HELP,
+    KILL,
     NEW_SESSION,
     NEW_TASK,
     RENAME,
@@ -39,6 +40,7 @@ from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.diagnostics import DiagnosticsScreen
 from foundry_tui.screens.help import HelpScreen
+from foundry_tui.screens.kill import KillScreen
 from foundry_tui.screens.new_session import NewSessionScreen
 from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.rename import RenameScreen
@@ -60,6 +62,7 @@ SCREENS = {
     NEW_TASK: NewTaskScreen,
     NEW_SESSION: NewSessionScreen,
     CONFIRM: ConfirmScreen,
+    KILL: KillScreen,
     RENAME: RenameScreen,
     HELP: HelpScreen,
     DIAGNOSTICS: DiagnosticsScreen,

@@ -779,6 +779,32 @@ async def test_killing_asks_first_and_names_what_is_lost() -> None:
         assert on.commands.calls[-1] == ("kill", TASK, False, False)
 
 
+async def test_a_kill_offers_the_branch_that_has_no_commit_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(questions, "QUIET_SECONDS", 0)
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        on.commands.diffs[TASK] = Diff(files=(), computed_at=1, commits=0)
+        await on.press("x")
+        await on.quiet()
+        assert "has no commit of its own" in text_of(on) and "Kill with branch" in text_of(on)
+        await on.press("b")
+        assert on.commands.calls[-1] == ("kill", TASK, False, True)
+        refuse_kill(on)
+        await on.pilot.pause()
+        await on.press("y")
+        assert on.commands.calls[-1] == ("kill", TASK, True, True), "what was asked for stands"
+
+
+async def test_a_branch_with_commits_is_not_offered() -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        on.commands.diffs[TASK] = Diff(files=(), computed_at=1, commits=1)
+        await on.press("x")
+        await on.quiet()
+        assert "Kill with branch" not in text_of(on)
+        await on.press("b")
+        assert not [call for call in on.commands.calls if call[0] == "kill"]
+        assert is_on(on, ConfirmScreen)
+
+
 LOST = ("2 uncommitted files: a.py, b.py", "1 unpushed commit")
 
 

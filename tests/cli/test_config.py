@@ -93,6 +93,16 @@ def test_keys_of_the_file_reach_the_app(tmp_path: Path) -> None:
     assert config.load({}, env(tmp_path)).settings.keys == {"new_task": "ctrl+n"}
 
 
+def test_agents_of_the_variable_go_before_those_of_the_file(tmp_path: Path) -> None:
+    write(tmp_path, '[agents.gemini]\ncommand = ["gemini"]\n')
+    environ = env(tmp_path, FOUNDRY_AGENTS='{"own": {"command": ["own"]}}')
+    loaded = config.load(environ=environ)
+    assert list(loaded.settings.agents) == ["own"]
+    assert loaded.origins["agents"] == "FOUNDRY_AGENTS"
+    with pytest.raises(config.ConfigError, match="FOUNDRY_AGENTS: "):
+        config.load(environ={**environ, "FOUNDRY_AGENTS": "gemini"})
+
+
 def test_agents_of_the_file_reach_the_backend(tmp_path: Path) -> None:
     write(tmp_path, '[agents.gemini]\ncommand = ["gemini", "--experimental-acp"]\nenv = { KEY = "x" }\n')
     settings = config.load({}, env(tmp_path)).settings

@@ -9,6 +9,7 @@ from foundry_tui.cli.context import Context
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.problems import CommandError
+from foundry_tui.contract.agents import CONFIGURED
 from foundry_tui.settings import config
 from foundry_tui.settings.private import make_folder, open_file
 
@@ -57,7 +58,8 @@ def show(context: Context, as_json: bool) -> None:
         for key, name, value, origin in rows:
             say_row((name, _shown(value), origin, key.env))
         for name, each in loaded.settings.agents.items():
-            say_row((f"agents.{name}", shlex.join(each.command), loaded.file, ""))
+            origin = loaded.origins.get("agents", str(loaded.file))
+            say_row((f"agents.{name}", shlex.join(each.command), origin, CONFIGURED))
         for action, names in loaded.settings.keys.items():
             say_row((f"keys.{action}", names, loaded.file, ""))
         return
