@@ -1,4 +1,4 @@
-"""The gallery: the real app in each of its states, drawn into `screenshots/`; run `python -m tests.gallery`.
+"""The gallery: the real app in each of its states, drawn into `screenshots/`; run `python -m tests.gallery [NAME…]`.
 
 Clock and frame stand still and the worlds are made by hand, so the same code always draws the same pictures.
 """
@@ -218,12 +218,12 @@ def tidy(svg: str) -> str:
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
 
 
-def draw_all() -> dict[str, str]:
-    """All pictures by their names."""
+def draw_all(wanted: Sequence[str] = ()) -> dict[str, str]:
+    """Pictures by their names: those wanted, or all."""
     # Times of day are drawn too.
     os.environ["TZ"] = "UTC"
     time.tzset()
-    return {shot.name: asyncio.run(draw(shot)) for shot in SHOTS}
+    return {shot.name: asyncio.run(draw(shot)) for shot in SHOTS if not wanted or shot.name in wanted}
 
 
 def captions() -> str:
@@ -256,13 +256,15 @@ def is_drawn_from(picture: Path, svg: str) -> bool:
     return picture.is_file() and stamp_of(picture.read_bytes()) == digest_of(svg)
 
 
-def main() -> int:
+def main(wanted: Sequence[str]) -> int:
     FOLDER.mkdir(exist_ok=True)
-    pictures = draw_all()
+    pictures, names = draw_all(wanted), {shot.name for shot in SHOTS}
     for stale in (*FOLDER.glob("*.svg"), *FOLDER.glob("*.png")):
-        if stale.stem not in pictures:
+        if stale.stem not in names:
             stale.unlink()
     for shot in SHOTS:
+        if shot.name not in pictures:
+            continue
         svg, path = pictures[shot.name], FOLDER / f"{shot.name}.svg"
         changed = not path.exists() or path.read_text() != svg
         path.write_text(svg)
@@ -275,4 +277,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -50,7 +50,7 @@ class Questions:
         self._host = host
         self._to_ask: deque[Callable[[], object]] = deque()
         """What opens the questions that came by themselves and wait for a moment in which they take nobody's keys."""
-        self.branches_too: set[str] = set()
+        self._branches_too: set[str] = set()
         """The tasks, by id, whose branch was to be deleted when they were killed."""
 
     @property
@@ -67,6 +67,21 @@ class Questions:
                 then()
 
         self._host.app.push_screen(ConfirmScreen(question, losses, yes), answered)
+
+    def ask_to_kill(self, task: TaskSummary, then: Callable[[], None]) -> None:
+        """Ask before this task is killed, with its branch if that is wanted too; `then` is called once it is."""
+        from foundry_tui.screens.kill import KillScreen
+
+        def answered(agreed: bool | None) -> None:
+            if agreed:
+                if screen.with_branch:
+                    self._branches_too.add(task.task_id)
+                self._host.commands.kill(task.task_id, delete_branch=screen.with_branch)
+                then()
+
+        losses = ["Its sandbox is destroyed; what was said stays readable."]
+        screen = KillScreen(f"Kill {quantity([task])}?", losses, task)
+        self._host.app.push_screen(screen, answered)
 
     def _was_refused(self, refused: Refused) -> None:
         """Ask whether to do it all the same."""
@@ -115,7 +130,7 @@ class Questions:
         """Ask for it again; without `force` the answer tells what would be lost by now."""
         task_id = refused.task_id
         if refused.action == "kill":
-            self._host.commands.kill(task_id, force=force, delete_branch=task_id in self.branches_too)
+            self._host.commands.kill(task_id, force=force, delete_branch=task_id in self._branches_too)
         else:
             self._host.commands.archive(task_id, force=force)
 

@@ -1,12 +1,13 @@
 """What can be done to tasks from any screen: retry, archive with a moment to undo, kill, remove, copy."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from foundry_tui.actions.rules import failed_in_turn, has_ended, has_failed, is_living
 from foundry_tui.app.archiving import UNDO_SECONDS, Archiving
 from foundry_tui.app.questions import Questions, quantity
+from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.view.labels import retry_words
@@ -76,34 +77,19 @@ class TaskActions:
             self._host.unmark(targets)
 
         if len(tasks) == 1:
-            self._ask_to_kill(tasks[0], lambda: self._host.unmark(targets))
+            self._questions.ask_to_kill(tasks[0], lambda: self._host.unmark(targets))
         elif tasks:
             self._have_looked_at(tasks)
             losses = ["Their sandboxes are destroyed; what was said stays readable."]
             self._questions.ask(f"Kill {quantity(tasks)}?", losses, "Kill", kill)
 
-    def _ask_to_kill(self, task: TaskSummary, then: Callable[[], None]) -> None:
-        from foundry_tui.screens.kill import KillScreen
-
-        def answered(agreed: bool | None) -> None:
-            if agreed:
-                if screen.with_branch:
-                    self._questions.branches_too.add(task.task_id)
-                self._host.commands.kill(task.task_id, delete_branch=screen.with_branch)
-                then()
-
-        losses = ["Its sandbox is destroyed; what was said stays readable."]
-        screen = KillScreen(f"Kill {quantity([task])}?", losses, task)
-        self._host.app.push_screen(screen, answered)
-
     def _have_looked_at(self, tasks: Sequence[TaskSummary]) -> None:
         """Have the backend look at these worktrees, so that it knows what would be lost by the time it is asked to."""
-        from foundry_tui.client.api import ApiProblem, Unreachable
 
         async def look() -> None:
             for task in tasks:
                 # Who asks for the changes has them computed anew. That fails where there is nothing to be lost.
-                with suppress(ApiProblem, Unreachable):
+                with suppress(RequestError):
                     await self._host.commands.diff(task.task_id)
 
         self._host.app.run_worker(look(), group="look")

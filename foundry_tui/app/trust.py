@@ -2,6 +2,7 @@
 
 from foundry_tui.app.host import Host
 from foundry_tui.app.questions import Questions
+from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.requests import CreateTask, RepoSetup
 from foundry_tui.screens.trust import TrustScreen
 
@@ -11,8 +12,6 @@ async def ask_for_trust(host: Host, questions: Questions, request: CreateTask, a
 
     The task has gone on meanwhile. Nothing is asked where the backend cannot be asked.
     """
-    from foundry_tui.client.api import ApiProblem, Unreachable
-
     commands = host.commands
     try:
         is_path = request.repo.startswith("/")
@@ -20,7 +19,7 @@ async def ask_for_trust(host: Host, questions: Questions, request: CreateTask, a
         if repo.trust is None or repo.trust.trusted or repo.trust.digest in asked:
             return
         setup = await commands.repo_setup(repo.repo_id)
-    except (ApiProblem, Unreachable):
+    except RequestError:
         return
     if setup.digest is None or setup.trusted:
         return
@@ -30,11 +29,9 @@ async def ask_for_trust(host: Host, questions: Questions, request: CreateTask, a
 
 async def look_at_setup(host: Host, questions: Questions, repo_id: str, label: str) -> None:
     """Show what the set-up of a repository would run, to be trusted, or say why there is nothing to be asked."""
-    from foundry_tui.client.api import ApiProblem, Unreachable
-
     try:
         setup = await host.commands.repo_setup(repo_id)
-    except (ApiProblem, Unreachable) as error:
+    except RequestError as error:
         host.app.notify(f"The set-up of {label} cannot be looked at: {error}", severity="error")
         return
     if setup.digest is None:
@@ -63,11 +60,9 @@ def _ask(host: Host, questions: Questions, repo_id: str, label: str, digest: str
 
 
 async def _trust(host: Host, repo_id: str, digest: str) -> None:
-    from foundry_tui.client.api import ApiProblem, Unreachable
-
     try:
         await host.commands.trust(repo_id, digest)
-    except (ApiProblem, Unreachable) as error:
+    except RequestError as error:
         host.app.notify(f"Not trusted: {error}", severity="error")
     else:
         host.app.notify("Trusted: new tasks run it. One that began without it can run it in its shell.")

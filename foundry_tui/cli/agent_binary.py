@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from foundry_tui.client.errors import FoundryError
+from foundry_tui.client.private_files import make_folder
 from foundry_tui.contract.agents import SANDBOX_AGENT, VARIABLE
-from foundry_tui.settings.private import make_folder
 
 VERSION = "0.4.2"
 NPM_TIMEOUT = 300.0
@@ -55,13 +56,8 @@ PACKAGES: Mapping[tuple[str, str], Package] = {
 """By system and machine, as `platform_key` gives them."""
 
 
-class InstallError(Exception):
-    """The binary could not be installed; the message says why, `hint` what to do."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+class InstallError(FoundryError):
+    """The binary could not be installed."""
 
 
 def platform_key() -> tuple[str, str]:
@@ -79,7 +75,7 @@ def install(data_dir: Path, *, npm: str = "npm", tell: Callable[[str], None] = l
     package = PACKAGES.get(key)
     if package is None:
         raise InstallError(
-            f"there is no {SANDBOX_AGENT} for {key[0]} on {key[1]}", f"build one, and name it in {VARIABLE}"
+            f"there is no {SANDBOX_AGENT} for {key[0]} on {key[1]}", hint=f"build one, and name it in {VARIABLE}"
         )
     target = data_dir / "bin" / SANDBOX_AGENT
     if target.is_file() and sha256(target) == package.binary:
@@ -87,7 +83,9 @@ def install(data_dir: Path, *, npm: str = "npm", tell: Callable[[str], None] = l
         return target
     program = shutil.which(npm)
     if program is None:
-        raise InstallError("npm is not installed", f"install Node.js, or put {SANDBOX_AGENT} {VERSION} on the PATH")
+        raise InstallError(
+            "npm is not installed", hint=f"install Node.js, or put {SANDBOX_AGENT} {VERSION} on the PATH"
+        )
     with tempfile.TemporaryDirectory(prefix="foundry-agent-") as folder:
         archive = _download(program, package, Path(folder), tell)
         if integrity(archive) != package.integrity:
@@ -122,11 +120,15 @@ def _download(npm: str, package: Package, folder: Path, tell: Callable[[str], No
             stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired:
-        raise InstallError(f"npm took longer than {NPM_TIMEOUT:.0f} s", "check the network, then try again") from None
+        raise InstallError(
+            f"npm took longer than {NPM_TIMEOUT:.0f} s", hint="check the network, then try again"
+        ) from None
     archives = list(folder.glob("*.tgz"))
     if done.returncode != 0 or len(archives) != 1:
         said = _npm_words(done.stdout) or done.stderr.strip().splitlines()[-1:]
-        raise InstallError(f"npm could not get {package.name}@{VERSION}: {''.join(said)}", "check the network and npm")
+        raise InstallError(
+            f"npm could not get {package.name}@{VERSION}: {''.join(said)}", hint="check the network and npm"
+        )
     return archives[0]
 
 

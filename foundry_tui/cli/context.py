@@ -1,4 +1,4 @@
-"""What every command is given: the settings, read when asked for, and a link to the backend, started when needed."""
+"""What every command is given: the settings, read when asked for, and a client of the backend, started when needed."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, TypeVar
 from foundry_tui.cli import problems
 from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.client.connection import Target
+from foundry_tui.client.errors import ProblemError
 from foundry_tui.settings import config
 
 if TYPE_CHECKING:
-    from foundry_tui.client.blocking import Link
+    from foundry_tui.client.blocking import BlockingClient
     from foundry_tui.contract.records import TaskDetail, TaskSummary
 
 PATCH_SECONDS = 150.0
@@ -47,17 +48,18 @@ class Context:
         return config.target(self.settings)
 
     @cached_property
-    def link(self) -> "Link":
-        """A link to the backend; our own is started when none runs.
+    def client(self) -> "BlockingClient":
+        """A client of the backend; our own is started when none runs.
 
         Raises `CommandError` with exit code 6 when it cannot be started.
         """
-        from foundry_tui.client.blocking import OWN_SECONDS, Link
+        from foundry_tui.client.blocking import OWN_SECONDS, BlockingClient
 
         target, own = self.target
         if not own:
             where = self.loaded.origins.get("backend.address", "FOUNDRY_BACKEND")
-            return Link(target, hint=f"{where} names it, so it is not started from here: start it there, or unset that")
+            hint = f"{where} names it, so it is not started from here: start it there, or unset that"
+            return BlockingClient(target, hint=hint)
         from foundry_tui.process import backend as daemon
 
         try:
@@ -69,11 +71,11 @@ class Context:
 
             tell(f"foundry: {running.news}")
         self._untaken = running.untaken
-        return Link(target, patience=OWN_SECONDS)
+        return BlockingClient(target, patience=OWN_SECONDS)
 
     def tell_untaken(self) -> None:
         """Say on standard error which variables that are set here the running backend does not take."""
-        self.link  # noqa: B018 - finds the backend
+        self.client  # noqa: B018 - finds the backend
         if self._untaken:
             from foundry_tui.cli.output import tell
             from foundry_tui.process import backend as daemon
@@ -98,7 +100,7 @@ class Context:
 
         if is_task_id(given):
             return given
-        return match(given, self.link.call("GET", "/v1/tasks", TasksSnapshot).tasks).task_id
+        return match(given, self.client.call("GET", "/v1/tasks", TasksSnapshot).tasks).task_id
 
     def task(self, given: str) -> "TaskDetail":
         """The task that is meant, whole; raises as `task_id` does."""
@@ -107,36 +109,31 @@ class Context:
 
     def on_task(self, given: str, method: str, path: str, body: object = None) -> "TaskDetail":
         """A call on a task that answers with it; raises `NoTaskError` where the backend knows none."""
-        from foundry_tui.client.blocking import RefusedError
         from foundry_tui.contract.records import TaskDetail
 
         try:
-            return self.link.call(method, path, TaskDetail, body=body)
-        except RefusedError as error:
+            return self.client.call(method, path, TaskDetail, body=body)
+        except ProblemError as error:
             if error.problem.status == 404:
                 raise NoTaskError(given) from None
             raise
 
     def read(self, path: str, type_: type[T], given: str | None = None) -> tuple[bytes, T]:
         """The JSON of a GET as the backend wrote it, and its record; a 404 means that there is no task `given`."""
-        from foundry_tui.client.blocking import RefusedError
-
         try:
-            return self.link.read("GET", path, type_)
-        except RefusedError as error:
+            return self.client.read("GET", path, type_)
+        except ProblemError as error:
             if error.problem.status == 404 and given is not None:
                 raise NoTaskError(given) from None
             raise
 
     def patch(self, task_id: str, given: str) -> bytes:
         """The task's patch as git makes it; a 404 means that there is no task `given`."""
-        from foundry_tui.client.blocking import RefusedError
-
         try:
             # It is made while we wait, and a large worktree takes its time.
             query = {"format": "patch"}
-            return self.link.send("GET", task_path(task_id, "/diff"), query=query, timeout=PATCH_SECONDS)[1]
-        except RefusedError as error:
+            return self.client.send("GET", task_path(task_id, "/diff"), query=query, timeout=PATCH_SECONDS)[1]
+        except ProblemError as error:
             if error.problem.status == 404:
                 raise NoTaskError(given) from None
             raise

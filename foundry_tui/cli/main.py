@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import click
 
-    from foundry_tui.client.blocking import RefusedError
+    from foundry_tui.client.errors import ProblemError
 
 
 def main() -> int:
@@ -90,7 +90,7 @@ def _command() -> int:
     import click
 
     from foundry_tui.cli.table import foundry
-    from foundry_tui.client.blocking import RefusedError, UnreachableError
+    from foundry_tui.client.errors import ProblemError, UnreachableError
 
     try:
         result = foundry.main(prog_name="foundry", standalone_mode=False)
@@ -106,14 +106,14 @@ def _command() -> int:
     except SystemExit:
         # click's word for a reader that went away
         raise BrokenPipeError from None
-    except RefusedError as refused:
+    except ProblemError as refused:
         return _refused(refused)
     except UnreachableError as error:
         return _say(error.message, error.hint or "see how it is: foundry backend status", problems.UNREACHABLE)
     return result if isinstance(result, int) else problems.DONE
 
 
-def _refused(refused: "RefusedError") -> int:
+def _refused(refused: "ProblemError") -> int:
     problem = refused.problem
     lines = [problem.detail or problem.title]
     lines += [f"  {error.field}: {error.message}" for error in problem.errors if error.message not in lines[0]]

@@ -78,9 +78,9 @@ class TaskRef(click.ParamType[str]):
         return str(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from foundry_tui.cli.commands.completion import complete_tasks
+        from foundry_tui.cli.candidates import task_candidates
 
-        return complete_tasks(ctx, incomplete)
+        return task_candidates(ctx, incomplete)
 
 
 class AnswerOption(click.ParamType[str]):
@@ -92,9 +92,9 @@ class AnswerOption(click.ParamType[str]):
         return str(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from foundry_tui.cli.commands.completion import complete_answers
+        from foundry_tui.cli.candidates import answer_candidates
 
-        return complete_answers(ctx, incomplete)
+        return answer_candidates(ctx, incomplete)
 
 
 task_argument = click.argument("task", metavar="ID", type=TaskRef())

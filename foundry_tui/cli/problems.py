@@ -1,5 +1,7 @@
 """How a command fails: exit codes, and the error that carries one with words that say what to do next."""
 
+from foundry_tui.client.errors import FoundryError
+
 DONE = 0
 FAILED = 1
 USAGE = 2
@@ -11,14 +13,12 @@ ASKS = 7
 INTERRUPTED = 130
 
 
-class CommandError(Exception):
-    """A command ends here: `message` goes to stderr, `hint` says what to do next, `exit_code` to the caller."""
+class CommandError(FoundryError):
+    """A command ends here: its words go to stderr, `exit_code` to the caller."""
 
     def __init__(self, message: str, *, exit_code: int = FAILED, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
+        super().__init__(message, hint=hint)
         self.exit_code = exit_code
-        self.hint = hint
 
 
 class NoTaskError(CommandError):

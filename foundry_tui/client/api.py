@@ -7,6 +7,7 @@ import anyio
 import httpx
 import msgspec
 
+from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract import codec
 from foundry_tui.contract.problems import LARGEST_BODY, Problem, too_large
 from foundry_tui.contract.records import Health, Permission, Prompt, Repo, SessionDetail, SessionSummary, TaskDetail
@@ -35,25 +36,6 @@ WHOLE_ANSWER = 60.0
 """Seconds that an answer may take to its end."""
 LARGEST_ANSWER = 1 << 28
 """Bytes of an answer, or of one event, that are read before it is given up."""
-
-
-class ApiProblem(Exception):  # noqa: N818
-    """The backend answered, and refused; `problem.status` is the HTTP status."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.detail or problem.title)
-        self.problem = problem
-
-
-class Unreachable(Exception):  # noqa: N818
-    """No answer came: nobody listens, or the connection was lost on the way.
-
-    `maybe_done` is False when the request cannot have reached the backend, True when it may have been carried out.
-    """
-
-    def __init__(self, message: str, *, maybe_done: bool) -> None:
-        super().__init__(message)
-        self.maybe_done = maybe_done
 
 
 async def body_of(answer: httpx.Response) -> bytes:
@@ -94,7 +76,7 @@ def reason_of(error: Exception) -> str:
 class Api:
     """The calls of the contract over an HTTP client.
 
-    Every method raises `ApiProblem` when the backend refuses and `Unreachable` when no answer came.
+    Every method raises `ProblemError` when the backend refuses and `UnreachableError` when no answer came.
     """
 
     def __init__(self, http: httpx.AsyncClient) -> None:
@@ -201,7 +183,7 @@ class Api:
                 title="Unreadable answer",
                 detail=f"The backend's answer to {method} {path} is not: {error}.",
             )
-            raise ApiProblem(problem) from error
+            raise ProblemError(problem) from error
 
     async def _send(
         self, method: str, path: str, body: msgspec.Struct | None = None, params: dict[str, str] | None = None
@@ -214,13 +196,13 @@ class Api:
                 async with self.http.stream(method, path, params=params, content=content, headers=headers) as answer:
                     document = await body_of(answer)
         except TimeoutError as error:
-            raise Unreachable("the backend did not answer in time", maybe_done=True) from error
+            raise UnreachableError("the backend did not answer in time", sent=True) from error
         except httpx.HTTPError as error:
             untouched = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-            raise Unreachable(reason_of(error), maybe_done=not untouched) from error
+            raise UnreachableError(reason_of(error), sent=not untouched) from error
         if answer.is_success:
             return document
-        raise ApiProblem(problem_of(answer.status_code, document))
+        raise ProblemError(problem_of(answer.status_code, document))
 
 
 def _document(body: msgspec.Struct) -> bytes:
@@ -228,9 +210,9 @@ def _document(body: msgspec.Struct) -> bytes:
         document = codec.encode(body)
     except UnicodeEncodeError as error:
         detail = f"This cannot be sent, because it is no text: {error.object.encode('utf-8', 'replace').decode()}"
-        raise ApiProblem(Problem(status=422, title="No text", detail=detail)) from error
+        raise ProblemError(Problem(status=422, title="No text", detail=detail)) from error
     if len(document) > LARGEST_BODY:
-        raise ApiProblem(too_large(len(document)))
+        raise ProblemError(too_large(len(document)))
     return document
 
 

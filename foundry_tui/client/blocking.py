@@ -15,43 +15,14 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from foundry_tui.client.connection import Target
+from foundry_tui.client.errors import ProblemError, StrangeAnswerError, UnreachableError
 from foundry_tui.contract import codec
-from foundry_tui.contract.problems import LARGEST_BODY, Problem, too_large
+from foundry_tui.contract.problems import LARGEST_BODY, too_large
 
 if TYPE_CHECKING:
     import ssl
 
 T = TypeVar("T")
-
-
-class UnreachableError(Exception):
-    """The backend cannot be reached; `hint` says what to do.
-
-    `sent`: the request may have arrived all the same. `absent`: nothing listens there. `silent`: it was waited for
-    in vain.
-    """
-
-    def __init__(
-        self, message: str, *, hint: str = "", sent: bool = False, absent: bool = False, silent: bool = False
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-        self.sent = sent
-        self.absent = absent
-        self.silent = silent
-
-
-class StrangeAnswerError(UnreachableError):
-    """Something answers, and not as a backend of our protocol does."""
-
-
-class RefusedError(Exception):
-    """The backend answered with a problem."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.detail or problem.title)
-        self.problem = problem
 
 
 ANSWER_SECONDS = 4.0
@@ -75,7 +46,7 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-class Link:
+class BlockingClient:
     """A backend to send requests to. Each request has a connection of its own."""
 
     def __init__(self, target: Target, *, hint: str = "", patience: float | None = None) -> None:
@@ -99,7 +70,7 @@ class Link:
     ) -> T:
         """Send `body` as JSON and decode the answer; `timeout` is the seconds to wait for it.
 
-        Raises `RefusedError` for an error answer and `UnreachableError` when there is none.
+        Raises `ProblemError` for an error answer and `UnreachableError` when there is none.
         """
         return self.read(method, path, type_, body=body, query=query, timeout=timeout)[1]
 
@@ -204,7 +175,7 @@ class Link:
         if body is not None:
             document = body if isinstance(body, bytes) else codec.encode(body)
             if len(document) > LARGEST_BODY:
-                raise RefusedError(too_large(len(document)))
+                raise ProblemError(too_large(len(document)))
             fields["Content-Type"] = "application/json"
         sent = False
         try:
@@ -220,11 +191,11 @@ class Link:
             connection.close()
             raise
 
-    def refusal(self, response: http.client.HTTPResponse, answer: bytes) -> RefusedError | StrangeAnswerError:
+    def refusal(self, response: http.client.HTTPResponse, answer: bytes) -> ProblemError | StrangeAnswerError:
         """What an answer that is none of the good ones means: a refusal, if it is a problem as our backends tell it."""
         problem = codec.decode_problem(answer)
         if problem is not None and response.status >= 400:
-            return RefusedError(problem)
+            return ProblemError(problem)
         return self.strange(f"{response.status} {response.reason}".rstrip())
 
     def strange(self, answered: str) -> StrangeAnswerError:
@@ -250,7 +221,7 @@ class Link:
         if self._trust is None:
             from foundry_tui.client.tls import trust
 
-            self._trust = trust(self.target)
+            self._trust = trust(self.target.ca_file, pinned=self.target.pinned)
         return http.client.HTTPSConnection(host, port, timeout=timeout, context=self._trust)
 
     def _lost(self, error: Exception, *, sent: bool) -> UnreachableError:

@@ -42,7 +42,7 @@ class Commands(Protocol):
     """Everything that changes something returns at once: the store shows it, the backend's answer settles it.
 
     Failures reach `on_problem`. The methods that read (`diff`, `branches`, `history`, `add_repo`) wait for the
-    backend, raise `ApiProblem` or `Unreachable` of `client.api`, and belong in workers.
+    backend, raise `RequestError`, and belong in workers.
     """
 
     on_problem: Callable[[CommandProblem], None] | None

@@ -84,7 +84,7 @@ def make_http(
     if target.is_tls:
         from foundry_tui.client.tls import trust
 
-        verify = trust(target)
+        verify = trust(target.ca_file, pinned=target.pinned)
     # Each stream holds a connection for as long as it is on screen, so there is no bound on their number.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=4)
     if transport is None and target.uds is not None:

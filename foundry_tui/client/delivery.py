@@ -8,8 +8,8 @@ from typing import TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
-from foundry_tui.client.api import ApiProblem, Unreachable
 from foundry_tui.client.backoff import wait_after
+from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract.problems import Problem
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class Courier:
 
         None when `needed` says that no answer is owed any more, or when a repetition is refused with a status in
         `done`, which shows that an earlier attempt got through; `maybe_done`: there was one. `put_off` is told of each
-        answer that says no more than "not now". Raises `ApiProblem` and, in the end, `Unreachable`.
+        answer that says no more than "not now". Raises `ProblemError` and, in the end, `UnreachableError`.
         """
         deadline = anyio.current_time() + patience
         failures = 0
@@ -92,11 +92,11 @@ class Courier:
             again = self._again
             try:
                 return await call()
-            except Unreachable as error:
-                maybe_done = maybe_done or error.maybe_done
+            except UnreachableError as error:
+                maybe_done = maybe_done or error.sent
                 if anyio.current_time() >= deadline:
                     raise
-            except ApiProblem as error:
+            except ProblemError as error:
                 if maybe_done and error.problem.status in done:
                     return None
                 if error.problem.status not in _PASSING or anyio.current_time() >= deadline:

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +11,16 @@ import anyio
 from anyio.abc import TaskStatus
 from msgspec.structs import replace
 
-from foundry_tui.client.api import Api, ApiProblem, Unreachable
+from foundry_tui.client import kept_commands as kept
+from foundry_tui.client.api import Api
 from foundry_tui.client.changes import Changes
 from foundry_tui.client.commands import CommandProblem, Drafts
 from foundry_tui.client.connection import Target, make_http
 from foundry_tui.client.creations import AskedSession, CreationState
 from foundry_tui.client.delivery import PATIENCE, Courier
-from foundry_tui.client.outbox import KeptCommand, Outbox
+from foundry_tui.client.errors import ProblemError, RequestError
+from foundry_tui.client.kept_commands import KeptCommand
+from foundry_tui.client.outbox import Outbox
 from foundry_tui.client.saving import Saver
 from foundry_tui.client.statistics import Diagnostics
 from foundry_tui.client.store import Store, wall_ms
@@ -160,20 +163,21 @@ class Foundry:
             self.retry_creation(task_id)
             return
         call = partial(self.api.retry, task_id, RetryTask(resend=True) if resend else None)
-        keep: dict[str, bool | str] = {"resend": True} if resend else {}
+        keep = kept.Retry(task_id, kept.RetryOptions(resend))
         self._command("retry", call, task_id, lane="life", done=frozenset({409}), keep=keep)
 
     def archive(self, task_id: str, force: bool = False) -> None:
         if self._discard_refused(task_id):
             return
         call = partial(self.api.archive, task_id, ReleaseTask(force=force))
-        self._command("archive", call, task_id, lane="life", keep={"force": force})
+        self._command("archive", call, task_id, lane="life", keep=kept.Archive(task_id, kept.ArchiveOptions(force)))
 
     def kill(self, task_id: str, force: bool = False, delete_branch: bool = False) -> None:
         if self._discard_refused(task_id):
             return
         call = partial(self.api.kill, task_id, ReleaseTask(force=force, delete_branch=delete_branch))
-        self._command("kill", call, task_id, lane="life", keep={"force": force, "delete_branch": delete_branch})
+        keep = kept.Kill(task_id, kept.KillOptions(force, delete_branch))
+        self._command("kill", call, task_id, lane="life", keep=keep)
 
     def prune(self, task_id: str) -> None:
         if self._discard_refused(task_id):
@@ -184,11 +188,12 @@ class Foundry:
             await self.api.prune(task_id)
             self.store.pruned(task_id, life)
 
-        self._command("prune", prune, task_id, lane="life", keep={})
+        self._command("prune", prune, task_id, lane="life", keep=kept.Prune(task_id))
 
     def rename(self, task_id: str, title: str) -> None:
         token = self.store.edit(task_id, title=title)
-        self._patch("rename", task_id, PatchTask(title=title), token, keep={"title": title})
+        keep = kept.Rename(task_id, kept.RenameOptions(title))
+        self._patch("rename", task_id, PatchTask(title=title), token, keep=keep)
 
     def mark(self, task_id: str, unread: bool) -> None:
         self._patch("mark", task_id, PatchTask(unread=unread), self.store.edit(task_id, unread=unread))
@@ -242,8 +247,8 @@ class Foundry:
         async def answer() -> None:
             await self.api.answer(permission_id, request)
 
-        done, keep = frozenset({409}), {"option_id": option_id}
-        self._command("answer", answer, None, done=done, patience=math.inf, keep=keep, subject=permission_id)
+        keep = kept.Answer(permission_id, kept.AnswerOptions(option_id))
+        self._command("answer", answer, None, done=frozenset({409}), patience=math.inf, keep=keep)
 
     async def branches(self, repo_id: str) -> Sequence[str]:
         return (await self.api.branches(repo_id)).branches
@@ -276,17 +281,16 @@ class Foundry:
         done: frozenset[int] = frozenset(),
         patience: float = PATIENCE,
         failed: Callable[[], None] | None = None,
-        keep: Mapping[str, bool | str] | None = None,
-        subject: str | None = None,
+        keep: KeptCommand | None = None,
     ) -> None:
-        """`keep`: it outlives the app until it is answered or told to have failed; its arguments beside the task, or
-        beside the `subject` where it is about no task: a refusal of that is told also in a later run of the app."""
-        about, again = subject or task_id, False
-        kept = None if keep is None or about is None else KeptCommand(action, about, dict(keep))
-        if kept is not None:
-            # Asked for in an earlier run of the app, it may be done; on a task that is gone nothing is left to do.
-            again, done = subject is None and kept.key in self.outbox.commands, done | {404}
-            self.outbox.put_command(kept)
+        """`keep` outlives the app until it is answered or told to have failed."""
+        again = False
+        if keep is not None:
+            # Asked for in an earlier run of the app, it may be done, but an answer's refusal is told also then; on a
+            # task that is gone nothing is left to do.
+            again = keep.key in self.outbox.commands and not isinstance(keep, kept.Answer)
+            done |= {404}
+            self.outbox.put_command(keep)
 
         async def job() -> None:
             delivered = False
@@ -294,12 +298,12 @@ class Foundry:
                 try:
                     await self._courier.deliver(call, done=done, patience=patience, maybe_done=again)
                     delivered = True
-                except (ApiProblem, Unreachable) as error:
+                except RequestError as error:
                     self._report(action, error, task_id, session_id)
             if failed is not None and not delivered:
                 failed()
-            if kept is not None:
-                self.outbox.drop_command(kept)
+            if keep is not None:
+                self.outbox.drop_command(keep)
 
         self._courier.send(job, None if lane is None else f"{lane}:{task_id}")
 
@@ -308,7 +312,7 @@ class Foundry:
         self._command(action, call, task_id, session_id=session_id)
 
     def _patch(
-        self, action: str, task_id: str, request: PatchTask, token: int, keep: dict[str, bool | str] | None = None
+        self, action: str, task_id: str, request: PatchTask, token: int, keep: KeptCommand | None = None
     ) -> None:
         async def patch() -> None:
             life = self.store.life
@@ -332,7 +336,7 @@ class Foundry:
             try:
                 # Kept until the backend has it, however long that takes: a prompt is never lost.
                 accepted = await self._courier.deliver(lambda: self.api.prompt(session_id, request), patience=math.inf)
-            except (ApiProblem, Unreachable) as error:
+            except RequestError as error:
                 reason = TaskError(kind=ErrorKind.INTERNAL, message=str(error), retryable=True, at=self.store.now_ms())
                 refused = replace(prompt, state=PromptState.FAILED, error=reason)
                 self.store.put_prompt(refused)
@@ -364,8 +368,8 @@ class Foundry:
             try:
                 put_off = partial(self.store.put_off, task_id)
                 await self._courier.deliver(create, patience=math.inf, needed=owed, put_off=put_off)
-            except (ApiProblem, Unreachable) as error:
-                if isinstance(error, ApiProblem) and owed():
+            except RequestError as error:
+                if isinstance(error, ProblemError) and owed():
                     self.store.refused(task_id, error.problem)
                     self.outbox.put_creation(self.store.creations[task_id])
                     self._report("create", error, task_id, None)
@@ -421,11 +425,9 @@ class Foundry:
         self.discard_creation(task_id)
         return True
 
-    def _report(
-        self, action: str, error: ApiProblem | Unreachable, task_id: str | None, session_id: str | None
-    ) -> None:
+    def _report(self, action: str, error: RequestError, task_id: str | None, session_id: str | None) -> None:
         if self.on_problem is not None:
-            problem = error.problem if isinstance(error, ApiProblem) else None
+            problem = error.problem if isinstance(error, ProblemError) else None
             self.on_problem(
                 CommandProblem(
                     action=action, message=str(error), task_id=task_id, session_id=session_id, problem=problem
@@ -444,14 +446,26 @@ class Foundry:
         for session in list(self.outbox.sessions.values()):
             self._settle_session(session)
         for command in list(self.outbox.commands.values()):
-            try:
-                getattr(self, command.method)(command.task_id, **command.options)
-            except (AttributeError, TypeError):
-                self.outbox.put_aside(command)
+            self._ask_again(command)
         for prompt in list(self.outbox.prompts.values()):
             self.store.put_prompt(prompt)
             if prompt.state is PromptState.QUEUED:
                 self._deliver_prompt(prompt)
+
+    def _ask_again(self, command: KeptCommand) -> None:
+        match command:
+            case kept.Retry():
+                self.retry(command.task_id, command.options.resend)
+            case kept.Archive():
+                self.archive(command.task_id, command.options.force)
+            case kept.Kill():
+                self.kill(command.task_id, command.options.force, command.options.delete_branch)
+            case kept.Prune():
+                self.prune(command.task_id)
+            case kept.Rename():
+                self.rename(command.task_id, command.options.title)
+            case kept.Answer():
+                self.answer(command.task_id, command.options.option_id)
 
     def _forget_settled(self, changes: Changes) -> None:
         for task_id in changes.creations:

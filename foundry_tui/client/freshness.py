@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from foundry_tui.client.link import Link, LinkState
+from foundry_tui.client.connection_state import Connection, ConnectionState
 
 STALE_AFTER = 10.0
 """Seconds without a connection after which what is shown is called stale and no longer about to be mended."""
@@ -12,9 +12,9 @@ OFFLINE_AFTER = 2
 """Attempts in a row that nobody answered after which the backend is called offline."""
 
 _AT_REST = {
-    LinkState.CLOSED: "not on screen",
-    LinkState.GONE: "removed",
-    LinkState.WAITING: "not created yet",
+    ConnectionState.CLOSED: "not on screen",
+    ConnectionState.GONE: "removed",
+    ConnectionState.WAITING: "not created yet",
 }
 
 
@@ -51,22 +51,22 @@ class Freshness(Struct, frozen=True):
         return now if self.is_live else min(now, self.since)
 
 
-def judge(link: Link) -> Freshness:
+def judge(connection: Connection) -> Freshness:
     """How far a topic can be trusted, given its connection.
 
     Only an open connection that is caught up and heard from in time is live; whatever waits or tries is not.
     """
-    state, since = link.state, link.since
-    if state is LinkState.LIVE:
+    state, since = connection.state, connection.since
+    if state is ConnectionState.LIVE:
         return Freshness(FreshnessState.LIVE, since)
-    if state is LinkState.QUIET:
-        return Freshness(FreshnessState.STALE, link.confirmed or since, reason=link.reason)
+    if state is ConnectionState.QUIET:
+        return Freshness(FreshnessState.STALE, connection.confirmed or since, reason=connection.reason)
     if state in _AT_REST:
-        return Freshness(FreshnessState.STALE, link.confirmed or since, reason=_AT_REST[state])
-    lost_since = since if link.lost_since is None else link.lost_since
-    if link.unanswered >= OFFLINE_AFTER:
-        return Freshness(FreshnessState.OFFLINE, lost_since, link.retry_at, link.reason)
-    if link.overdue:
-        confirmed = lost_since if link.confirmed is None else link.confirmed
-        return Freshness(FreshnessState.STALE, confirmed, link.retry_at, link.reason)
-    return Freshness(FreshnessState.RECONNECTING, lost_since, link.retry_at, link.reason)
+        return Freshness(FreshnessState.STALE, connection.confirmed or since, reason=_AT_REST[state])
+    lost_since = since if connection.lost_since is None else connection.lost_since
+    if connection.unanswered >= OFFLINE_AFTER:
+        return Freshness(FreshnessState.OFFLINE, lost_since, connection.retry_at, connection.reason)
+    if connection.overdue:
+        confirmed = lost_since if connection.confirmed is None else connection.confirmed
+        return Freshness(FreshnessState.STALE, confirmed, connection.retry_at, connection.reason)
+    return Freshness(FreshnessState.RECONNECTING, lost_since, connection.retry_at, connection.reason)

@@ -11,42 +11,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from foundry_tui.client.creations import AskedSession, Creation
+from foundry_tui.client.kept_commands import KeptCommand
+from foundry_tui.client.private_files import make_folder, open_file
 from foundry_tui.contract import codec
 from foundry_tui.contract.records import Prompt
 from foundry_tui.contract.requests import CreateTask
-from foundry_tui.settings.private import make_folder, open_file
 
 if sys.platform != "win32":
     import fcntl
-
-
-KEPT_ACTIONS = frozenset({"retry", "archive", "kill", "prune", "rename", "answer"})
-"""What a kept command may do."""
-
-
-class KeptCommand(Struct, frozen=True):
-    """A command on a task: the name of its method, the task (of an answer: the question), its other arguments."""
-
-    action: str
-    task_id: str
-    options: dict[str, bool | str] = {}
-
-    @property
-    def method(self) -> str:
-        """The method of `Foundry` that does it; raises `AttributeError` for what is none of these."""
-        if self.action not in KEPT_ACTIONS:
-            raise AttributeError(self.action)
-        return self.action
-
-    @property
-    def key(self) -> str:
-        """What it is kept under, in the place of one before."""
-        return f"{self.action}:{self.task_id}"
 
 
 Delta = dict[tuple[str, str], Creation | AskedSession | KeptCommand | Prompt | CreateTask | None]
@@ -66,7 +44,7 @@ class _Contents(Struct, kw_only=True):
 
 _File = dict[str, msgspec.Raw | dict[str, msgspec.Raw]]
 """The file as it is: the entries of each of our parts, and the parts of other versions."""
-_PARTS: dict[str, type[Struct]] = {
+_PARTS: dict[str, Any] = {
     "creations": Creation,
     "sessions": AskedSession,
     "commands": KeptCommand,
@@ -107,11 +85,6 @@ class Outbox:
         things = "1 thing that was" if len(parts) == 1 else f"{len(parts)} things that were"
         where = ", ".join(dict.fromkeys(parts))
         return f"{things} kept by another version ({where}) cannot be read by this one: left in {self.path}, not done."
-
-    def put_aside(self, command: KeptCommand) -> None:
-        """Nobody here knows how to do this command: it stays in the file as it is, for who does."""
-        del self._contents.commands[command.key]
-        self._contents.foreign.append("commands")
 
     @property
     def creations(self) -> dict[str, Creation]:

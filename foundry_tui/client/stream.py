@@ -4,26 +4,24 @@ import math
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import cast
 
 import anyio
 import httpx
 import msgspec
-from httpx_sse import EventSource, ServerSentEvent, SSEError
 from msgspec import Struct
 
-from foundry_tui.client.api import LARGEST_ANSWER, body_of, problem_of, reason_of
-from foundry_tui.client.backoff import wait_after
+from foundry_tui.client.api import body_of, problem_of, reason_of
+from foundry_tui.client.backoff import failures_after, wait_after
 from foundry_tui.client.connection import CONNECT_TIMEOUT
-from foundry_tui.client.link import LinkChange, LinkState
+from foundry_tui.client.connection_state import ConnectionChange, ConnectionState
+from foundry_tui.client.errors import StrangeAnswerError
+from foundry_tui.client.sse import EventReader, ServerSentEvent
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import SILENCE_LIMIT, EventName, Topic, TopicKind, parse_event_id
 from foundry_tui.contract.problems import Problem
 
 QUIET_AFTER = 12.0
 """Seconds of silence after which a stream is doubted: the backend pings after 10."""
-PROVEN_AFTER = 5.0
-"""Seconds that a stream has to be live before its end counts as the first failure and not as one more."""
 
 _EVENT_NAMES = {str(name): name for name in EventName}
 
@@ -49,27 +47,11 @@ class _Lost(Exception):  # noqa: N818
         self.wait = wait
 
 
-class _Bounded:
-    """The part of a response that events are read from, which gives up on one that has no end."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self.headers = response.headers
-        self._response = response
-
-    async def aiter_text(self) -> AsyncIterator[str]:
-        since_line_end = 0
-        async for text in self._response.aiter_text():
-            since_line_end = len(text) if "\n" in text else since_line_end + len(text)
-            if since_line_end > LARGEST_ANSWER:
-                raise _Lost(f"an event of more than {LARGEST_ANSWER >> 20} MiB came")
-            yield text
-
-
 class EventStream:
     """The stream of `topic`.
 
-    `cursor` gives the event id to resume from at each connection. `on_link` is told of every change of the connection,
-    `on_open` just before each attempt. Only the end of the topic, or being cancelled, ends `run`.
+    `cursor` gives the event id to resume from at each connection. `on_change` is told of every change of the
+    connection, `on_open` just before each attempt. Only the end of the topic, or being cancelled, ends `run`.
     """
 
     def __init__(
@@ -79,15 +61,15 @@ class EventStream:
         *,
         cursor: Callable[[], str | None] | None = None,
         on_open: Callable[[], None] | None = None,
-        on_link: Callable[[LinkChange], None] | None = None,
+        on_change: Callable[[ConnectionChange], None] | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self.topic = topic
-        self.state = LinkState.CLOSED
+        self.state = ConnectionState.CLOSED
         self._http = http
         self._cursor = cursor
         self._on_open = on_open
-        self._on_link = on_link
+        self._on_change = on_change
         self._rng = rng or random.Random()
         self._wake: anyio.Event | None = None
         self._last_id: str | None = None
@@ -105,16 +87,16 @@ class EventStream:
         """Hand every event to `receive` until the topic is gone; reconnects by itself for as long as it takes."""
         failures = 0
         while True:
-            self._tell(LinkChange(state=LinkState.CONNECTING, failures=failures))
+            self._tell(ConnectionChange(state=ConnectionState.CONNECTING, failures=failures))
             live_since = math.inf
             removed = False
 
             def take(event: StreamEvent) -> None:
                 nonlocal removed, live_since
                 removed = removed or (event.name is EventName.TASK_REMOVED and self.topic.kind is not TopicKind.TASKS)
-                if self.state is not LinkState.LIVE and event.name in (EventName.SNAPSHOT, EventName.RESUMED):
+                if self.state is not ConnectionState.LIVE and event.name in (EventName.SNAPSHOT, EventName.RESUMED):
                     live_since = anyio.current_time()
-                    self._tell(LinkChange(state=LinkState.LIVE))
+                    self._tell(ConnectionChange(state=ConnectionState.LIVE))
                 receive(event)
 
             try:
@@ -124,18 +106,17 @@ class EventStream:
                 lost = error
             heard_ago = anyio.current_time() - self._heard_at
             if removed or self._names_nothing(lost.problem):
-                self._tell(LinkChange(state=LinkState.GONE, reason=lost.reason, problem=lost.problem))
+                self._tell(ConnectionChange(state=ConnectionState.GONE, reason=lost.reason, problem=lost.problem))
                 return
-            # A stream that dies at once has proved nothing, so that the waits go on growing.
-            failures = 1 if anyio.current_time() - live_since >= PROVEN_AFTER else failures + 1
+            failures = failures_after(failures, anyio.current_time() - live_since)
             await self._pause(lost, failures, heard_ago)
 
     async def _pause(self, lost: _Lost, failures: int, heard_ago: float) -> None:
         wait = max(wait_after(failures, self._rng), lost.wait)
         self._wake = anyio.Event()
         self._tell(
-            LinkChange(
-                state=LinkState.RETRYING,
+            ConnectionChange(
+                state=ConnectionState.RETRYING,
                 reason=lost.reason,
                 retry_in=wait,
                 heard_ago=heard_ago,
@@ -157,7 +138,9 @@ class EventStream:
             lost = None
             try:
                 await self._read(take)
-            except (httpx.HTTPError, SSEError) as error:
+            except StrangeAnswerError as error:
+                lost = _Lost(error.message)
+            except httpx.HTTPError as error:
                 reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
                 lost = _Lost(reason_of(error), reached=reached)
             except _Lost as error:
@@ -175,8 +158,10 @@ class EventStream:
             await anyio.sleep_until(heard_at + QUIET_AFTER)
             if self._heard_at != heard_at:
                 continue
-            if self.state is LinkState.LIVE:
-                self._tell(LinkChange(state=LinkState.QUIET, reason="nothing heard in time", heard_ago=QUIET_AFTER))
+            if self.state is ConnectionState.LIVE:
+                self._tell(
+                    ConnectionChange(state=ConnectionState.QUIET, reason="nothing heard in time", heard_ago=QUIET_AFTER)
+                )
             await anyio.sleep_until(heard_at + SILENCE_LIMIT)
             if self._heard_at == heard_at:
                 self._silent = True
@@ -201,20 +186,23 @@ class EventStream:
                 wait = _seconds(response.headers.get("Retry-After"))
                 problem = problem_of(response.status_code, body)
                 raise _Lost(problem.detail or problem.title, problem=problem, wait=wait)
-            response.encoding = "utf-8"
-            counted = 0
-            async for event in EventSource(cast("httpx.Response", _Bounded(response))).aiter_sse():
-                arrived = response.num_bytes_downloaded
-                decoded = self._decode(event, arrived - counted)
-                counted = arrived
-                self._heard_at = anyio.current_time()
-                if self.state is LinkState.QUIET:
-                    self._tell(LinkChange(state=LinkState.LIVE))
-                if decoded is not None:
-                    take(decoded)
+            media = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            if media != "text/event-stream":
+                raise _Lost(f"the backend answered with {media or 'nothing'} where events were asked for")
+            reader, counted = EventReader(), 0
+            async for piece in response.aiter_bytes():
+                for event in reader.feed(piece):
+                    arrived = response.num_bytes_downloaded
+                    decoded = self._decode(event, arrived - counted)
+                    counted = arrived
+                    self._heard_at = anyio.current_time()
+                    if self.state is ConnectionState.QUIET:
+                        self._tell(ConnectionChange(state=ConnectionState.LIVE))
+                    if decoded is not None:
+                        take(decoded)
 
     def _decode(self, event: ServerSentEvent, size: int) -> StreamEvent | None:
-        name = _EVENT_NAMES.get(event.event)
+        name = _EVENT_NAMES.get(event.name)
         if name is None:
             # A newer backend may say more than this client understands.
             return None
@@ -242,22 +230,22 @@ class EventStream:
             return False
         return problem.status in (404, 410, 422)
 
-    def _tell(self, change: LinkChange) -> None:
+    def _tell(self, change: ConnectionChange) -> None:
         self.state = change.state
-        if self._on_link is not None:
-            self._on_link(change)
+        if self._on_change is not None:
+            self._on_change(change)
 
 
 @asynccontextmanager
 async def open_events(
-    http: httpx.AsyncClient, topic: Topic, *, on_link: Callable[[LinkChange], None] | None = None
+    http: httpx.AsyncClient, topic: Topic, *, on_change: Callable[[ConnectionChange], None] | None = None
 ) -> AsyncIterator[AsyncIterator[StreamEvent]]:
     """The events of a topic to iterate over, reconnecting by itself; the iteration ends when the topic is gone.
 
     `async with open_events(http, topic) as events: async for event in events: …`
     """
     send, receive = anyio.create_memory_object_stream[StreamEvent](math.inf)
-    stream = EventStream(http, topic, on_link=on_link)
+    stream = EventStream(http, topic, on_change=on_change)
 
     async def pump() -> None:
         with send:

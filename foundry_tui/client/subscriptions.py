@@ -9,8 +9,8 @@ import httpx
 from anyio.abc import TaskGroup, TaskStatus
 
 from foundry_tui.client.changes import Changes
+from foundry_tui.client.connection_state import Connection, ConnectionChange, ConnectionState
 from foundry_tui.client.freshness import STALE_AFTER, judge
-from foundry_tui.client.link import Link, LinkChange, LinkState
 from foundry_tui.client.statistics import ConnectionEvent, TopicDiagnostics
 from foundry_tui.client.store import Store
 from foundry_tui.client.stream import EventStream, StreamEvent
@@ -30,7 +30,7 @@ class _Subscription:
     def __init__(self, topic: Topic, now: int) -> None:
         self.topic = topic
         self.listeners = 0
-        self.link = Link(since=now)
+        self.connection = Connection(since=now)
         self.stream: EventStream | None = None
         self.scope: anyio.CancelScope | None = None
         self.grace: anyio.CancelScope | None = None
@@ -108,7 +108,7 @@ class Subscriptions:
         for subscription in self._subscriptions.values():
             if subscription.stream is not None:
                 subscription.stream.reconnect_now()
-            elif subscription.listeners and subscription.link.state is LinkState.GONE:
+            elif subscription.listeners and subscription.connection.state is ConnectionState.GONE:
                 self._serve_soon(subscription)
 
     def nudge(self) -> None:
@@ -126,13 +126,13 @@ class Subscriptions:
                 TopicDiagnostics(
                     topic=str(topic),
                     listeners=subscription.listeners,
-                    link=str(subscription.link.state),
+                    link=str(subscription.connection.state),
                     freshness=self._store.freshness(topic),
                     last_refresh=counter.last_refresh,
                     refreshed_at=counter.refreshed_at,
                     position=self._store.cursor(topic),
                     connections=counter.connections,
-                    reconnects=subscription.link.reconnects,
+                    reconnects=subscription.connection.reconnects,
                     snapshots=counter.snapshots,
                     events_applied=counter.applied,
                     dropped_stale=counter.stale,
@@ -185,15 +185,15 @@ class Subscriptions:
             subscription.serving = False
             subscription.scope = None
             subscription.stream = None
-        if subscription.link.state is not LinkState.GONE:
-            self._link(subscription, LinkChange(state=LinkState.CLOSED))
+        if subscription.connection.state is not ConnectionState.GONE:
+            self._connection_changed(subscription, ConnectionChange(state=ConnectionState.CLOSED))
         if not subscription.wanted:
             self._forget_oldest()
 
     async def _wait_ready(self, subscription: _Subscription) -> None:
         if not self._store.is_expected(subscription.topic):
             return
-        self._link(subscription, LinkChange(state=LinkState.WAITING))
+        self._connection_changed(subscription, ConnectionChange(state=ConnectionState.WAITING))
         subscription.ready = anyio.Event()
         try:
             await subscription.ready.wait()
@@ -211,7 +211,7 @@ class Subscriptions:
             topic,
             cursor=lambda: store.cursor(topic),
             on_open=lambda: store.open(topic),
-            on_link=lambda change: self._link(subscription, change),
+            on_change=lambda change: self._connection_changed(subscription, change),
             rng=self._rng,
         )
         try:
@@ -219,24 +219,26 @@ class Subscriptions:
         finally:
             subscription.stream = None
 
-    def _link(self, subscription: _Subscription, change: LinkChange) -> None:
+    def _connection_changed(self, subscription: _Subscription, change: ConnectionChange) -> None:
         now = self._store.now_ms()
-        became_live = change.state is LinkState.LIVE and subscription.link.state is LinkState.CONNECTING
-        subscription.link.change(change, now)
+        became_live = (
+            change.state is ConnectionState.LIVE and subscription.connection.state is ConnectionState.CONNECTING
+        )
+        subscription.connection.change(change, now)
         detail = change.reason or ""
         if change.retry_in is not None:
             detail = f"{detail}; trying again in {change.retry_in:.2f} s"
         self._log.append(ConnectionEvent(at=now, topic=str(subscription.topic), kind=str(change.state), detail=detail))
-        if change.state is LinkState.GONE:
+        if change.state is ConnectionState.GONE:
             self._store.absent(subscription.topic)
-        self._store.set_freshness(subscription.topic, judge(subscription.link))
+        self._store.set_freshness(subscription.topic, judge(subscription.connection))
         self._time_loss(subscription)
         if became_live:
             self._backend_answers(subscription)
 
     def _time_loss(self, subscription: _Subscription) -> None:
         """Have a connection called overdue when its time comes, unless it stands by then."""
-        lost = subscription.link.lost_since is not None
+        lost = subscription.connection.lost_since is not None
         if lost and subscription.waiting is None and self._group is not None:
             subscription.waiting = anyio.CancelScope()
             self._group.start_soon(self._wait_overdue, subscription, subscription.waiting)
@@ -248,13 +250,13 @@ class Subscriptions:
         with scope:
             await anyio.sleep(STALE_AFTER)
             if subscription.waiting is scope:
-                subscription.link.overdue = True
-                self._store.set_freshness(subscription.topic, judge(subscription.link))
+                subscription.connection.overdue = True
+                self._store.set_freshness(subscription.topic, judge(subscription.connection))
 
     def _backend_answers(self, subscription: _Subscription) -> None:
         """One topic got through: those that nobody answered need not wait any longer."""
         for other in self._subscriptions.values():
-            if other is not subscription and other.stream is not None and not other.link.reached:
+            if other is not subscription and other.stream is not None and not other.connection.reached:
                 other.stream.reconnect_now()
         if self.on_live is not None:
             self.on_live()
@@ -266,7 +268,11 @@ class Subscriptions:
 
     def _serve_returned(self, task_ids: frozenset[str]) -> None:
         """A backend restored from a copy can bring tasks back, and their sessions with them."""
-        gone = [one for one in self._subscriptions.values() if one.listeners and one.link.state is LinkState.GONE]
+        gone = [
+            one
+            for one in self._subscriptions.values()
+            if one.listeners and one.connection.state is ConnectionState.GONE
+        ]
         if gone:
             tasks = [self._store.tasks[task_id] for task_id in task_ids & self._store.tasks.keys()]
             known = {task.task_id for task in tasks} | {one.session_id for task in tasks for one in task.sessions}

@@ -2,10 +2,7 @@
 
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from foundry_tui.client.connection import Target
+from typing import NamedTuple
 
 _END = "-----END CERTIFICATE-----"
 _HINTS = {
@@ -17,15 +14,16 @@ _HINTS = {
 _UNKNOWN_SIGNER = "name the file of whoever signed it with --ca-file (FOUNDRY_CA_FILE)"
 
 
-def trust(target: "Target") -> ssl.SSLContext:
-    """What a connection to `target` trusts: the system's authorities, or those of the file that it names instead.
+def trust(ca_file: str | None, *, pinned: bool) -> ssl.SSLContext:
+    """What a connection trusts: the system's authorities, or the certificates in `ca_file` instead.
 
-    Raises `OSError` (`ssl.SSLError` is one) when that file holds no certificate.
+    `pinned`: the first of them is the backend's own, whatever its name. Raises `OSError` (`ssl.SSLError` is one) when
+    that file holds no certificate.
     """
-    if target.ca_file is None:
+    if ca_file is None:
         return ssl.create_default_context()
-    certificates = Path(target.ca_file).read_text("ascii", "replace")
-    if target.pinned:
+    certificates = Path(ca_file).read_text("ascii", "replace")
+    if pinned:
         # our own backend shows this very certificate, whatever names stand in it
         certificates = certificates[: certificates.find(_END) + len(_END)]
     try:
@@ -34,7 +32,7 @@ def trust(target: "Target") -> ssl.SSLContext:
         raise ssl.SSLError("it holds no certificate") from None
     # what a person names is trusted as it is, by every Python alike: 3.13 would refuse much that openssl makes
     context.verify_flags = (context.verify_flags | ssl.VERIFY_X509_PARTIAL_CHAIN) & ~ssl.VERIFY_X509_STRICT
-    context.check_hostname = not target.pinned
+    context.check_hostname = not pinned
     return context
 
 

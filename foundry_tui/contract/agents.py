@@ -1,11 +1,13 @@
-"""The agents that both sides know by name, and where they and sandbox-agent, which runs them, are on this machine."""
+"""The agents that both sides know by name, and where they and sandbox-agent, which runs them, are looked for.
+
+Nothing here looks at a file: whoever asks passes `shutil.which`, so that both sides go by the same rules.
+"""
 
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Protocol
 
 from msgspec import Meta, Struct
 
@@ -19,6 +21,12 @@ CONFIGURED = "FOUNDRY_AGENTS"
 AgentName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 _Word = Annotated[str, Meta(pattern=r"^[^\x00]*$")]
 _Variable = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class Which(Protocol):
+    """Finds a program, as `shutil.which` does: a name on the `path`, or a path itself; None where none can be run."""
+
+    def __call__(self, cmd: str, *, path: str) -> str | None: ...
 
 
 class AgentCommand(Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,10 +43,10 @@ class AgentCommand(Struct, frozen=True, forbid_unknown_fields=True):
         if not program or ("/" in program and not program.startswith(("/", "~/"))):
             raise ValueError(f"the command begins with {program!r}, not with a name on the PATH or an absolute path")
 
-    def program(self, environ: Mapping[str, str]) -> Path | None:
-        """The program that is run, if it is there; looks at some files."""
+    def program(self, environ: Mapping[str, str], which: Which) -> Path | None:
+        """The program that is run, if it is there."""
         path = self.env.get("PATH", environ.get("PATH", os.defpath))
-        found = shutil.which(str(Path(self.command[0]).expanduser()), path=path)
+        found = which(str(Path(self.command[0]).expanduser()), path=path)
         return None if found is None else Path(found)
 
 
@@ -67,27 +75,25 @@ class Binary(NamedTuple):
     source: str
 
 
-def find_sandbox_agent(data_dir: Path, environ: Mapping[str, str]) -> Binary | None:
+def find_sandbox_agent(data_dir: Path, environ: Mapping[str, str], which: Which) -> Binary | None:
     """The binary that the variable names, else the one in the data folder, else the one on the PATH.
 
     A named binary that is not there is None: something else must not take its place unseen.
     """
     named = environ.get(VARIABLE)
-    on_path = shutil.which(SANDBOX_AGENT, path=environ.get("PATH", os.defpath))
+    path = environ.get("PATH", os.defpath)
     if named:
-        places = [Binary(Path(named).expanduser(), VARIABLE)]
+        places = {VARIABLE: str(Path(named).expanduser().absolute())}
     else:
-        places = [Binary(data_dir / "bin" / SANDBOX_AGENT, "data folder")]
-        if on_path:
-            places.append(Binary(Path(on_path), "PATH"))
-    for path, source in places:
-        if path.is_file() and os.access(path, os.X_OK):
-            return Binary(path.absolute(), source)
+        places = {"data folder": str((data_dir / "bin" / SANDBOX_AGENT).absolute()), "PATH": SANDBOX_AGENT}
+    for source, place in places.items():
+        if (found := which(place, path=path)) is not None:
+            return Binary(Path(found).absolute(), source)
     return None
 
 
-def installed_agents(environ: Mapping[str, str]) -> Mapping[str, Path]:
-    """The launchers of the agents that sandbox-agent would find on this machine, without starting anything.
+def installed_agents(environ: Mapping[str, str], which: Which) -> Mapping[str, Path]:
+    """The launchers of the agents that sandbox-agent would find where `which` looks, without starting anything.
 
     Launchers and programs may be on the PATH or in sandbox-agent's own data folder. Those of the config come last;
     raises `msgspec.DecodeError` when the variable that holds them cannot be read.
@@ -96,8 +102,8 @@ def installed_agents(environ: Mapping[str, str]) -> Mapping[str, Path]:
     path = environ.get("PATH", os.defpath)
 
     def find(place: Path, name: str) -> Path | None:
-        on_path = shutil.which(name, path=path)
-        return place if place.exists() else Path(on_path) if on_path else None
+        found = which(str(place), path=path) or which(name, path=path)
+        return None if found is None else Path(found)
 
     found: dict[str, Path] = {}
     for agent, needs in AGENTS.items():
@@ -107,7 +113,7 @@ def installed_agents(environ: Mapping[str, str]) -> Mapping[str, Path]:
             found[agent] = launcher
     for name, each in configured_agents(environ).items():
         found.pop(name, None)
-        program = each.program(environ)
+        program = each.program(environ, which)
         if program is not None:
             found[name] = program
     return found

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from foundry_tui.settings.private import open_file
+from foundry_tui.client.private_files import open_file
 
 STOP_SECONDS = 3.0
 

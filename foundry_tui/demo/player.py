@@ -4,8 +4,9 @@ import random
 
 import anyio
 
-from foundry_tui.client.api import Api, ApiProblem, Unreachable
+from foundry_tui.client.api import Api
 from foundry_tui.client.connection import make_http
+from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.requests import CreateSession, CreateTask, ReleaseTask
 from foundry_tui.demo.story import Act
@@ -31,9 +32,9 @@ class Player:
                 await anyio.sleep_until(begun + act.at)
                 try:
                     await self._do(api, act)
-                except ApiProblem as problem:
+                except ProblemError as problem:
                     self.refused.append(str(problem))
-                except Unreachable:
+                except UnreachableError:
                     return
 
     async def _do(self, api: Api, act: Act) -> None:

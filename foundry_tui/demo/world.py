@@ -10,10 +10,11 @@ from pathlib import Path
 import msgspec
 
 from foundry_tui.client.connection import Target
+from foundry_tui.client.errors import FoundryError
+from foundry_tui.client.private_files import make_folder, open_file
 from foundry_tui.contract.sockets import socket_path_problem
 from foundry_tui.demo import story as demo_story
 from foundry_tui.demo.story import Story
-from foundry_tui.settings.private import make_folder, open_file
 
 START_SECONDS = 30.0
 LEAVE_SECONDS = 8.0
@@ -30,8 +31,8 @@ _FILES: dict[str, dict[str, str]] = {
 _BRANCHES = {"shop": ("develop", "fix/coupons"), "website": ("preview",), "billing": ()}
 
 
-class DemoError(Exception):
-    """The demo's world could not be made; the message says why."""
+class DemoError(FoundryError):
+    """The demo's world could not be made."""
 
 
 class World:

@@ -17,14 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from foundry_tui.client.blocking import Link, RefusedError, StrangeAnswerError, UnreachableError
+from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.client.connection import Target
+from foundry_tui.client.errors import FoundryError, ProblemError, RequestError, StrangeAnswerError, UnreachableError
+from foundry_tui.client.private_files import APP, make_folder, open_file
 from foundry_tui.contract.agents import CONFIGURED
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.variables import fingerprints
 from foundry_tui.contract.versions import VERSION, is_older
 from foundry_tui.settings import config
-from foundry_tui.settings.private import make_folder, open_file
 
 START_SECONDS = 60.0
 """How long a backend may take from its start to its ready line (migrations included)."""
@@ -40,13 +41,8 @@ _FOR_BACKEND = ("FOUNDRY_MAX_PROVISIONING", "FOUNDRY_DEMO_SCRIPT", CONFIGURED)
 """Variables that the backend reads and that are no key of the sections `provision` and `local`."""
 
 
-class DaemonError(Exception):
-    """The backend could not be started or stopped; `hint` says what to do next."""
-
-    def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+class DaemonError(FoundryError):
+    """The backend could not be started or stopped."""
 
 
 @dataclass(frozen=True)
@@ -152,15 +148,15 @@ def find(target: Target) -> Health | None:
     """What the backend says of itself, or None when nothing listens there.
 
     Raises `UnreachableError` when something listens and does not answer (`StrangeAnswerError`: not as a backend of
-    our protocol), `RefusedError` when it does not want us (token).
+    our protocol), `ProblemError` when it does not want us (token).
     """
     try:
-        return Link(target).call("GET", "/v1/health", Health, timeout=HEALTH_SECONDS)
+        return BlockingClient(target).call("GET", "/v1/health", Health, timeout=HEALTH_SECONDS)
     except UnreachableError as error:
         if error.absent:
             return None
         raise
-    except RefusedError as error:
+    except ProblemError as error:
         if error.problem.status not in (404, 405):
             raise
         raise StrangeAnswerError(
@@ -198,7 +194,7 @@ def start(how: Plan, *, patience: float = STOP_SECONDS) -> Running:
         _spawn(how)
         try:
             health = find(how.target)
-        except (UnreachableError, RefusedError) as error:
+        except RequestError as error:
             raise DaemonError(f"the backend was started, but does not answer: {error}", hint=_see(how)) from None
         if health is None:
             raise DaemonError(f"the backend was started, but left {how.target} again", hint=_see(how))
@@ -218,7 +214,7 @@ def _find(how: Plan, *, patient: bool = False, patience: float = STOP_SECONDS) -
         if not patient:
             _await_end(how, patience)
         return None
-    except RefusedError as error:
+    except ProblemError as error:
         hint = "set FOUNDRY_TOKEN_FILE" if error.problem.status in (401, 403) else _see(how)
         raise DaemonError(f"the backend at {how.target} refuses us: {error}", hint=hint) from None
 
@@ -273,7 +269,7 @@ def stop(how: Plan) -> int | None:
     with _locked(how):
         try:
             health = find(how.target)
-        except (UnreachableError, RefusedError) as error:
+        except RequestError as error:
             pid = listener(how.target)
             if pid is None:
                 raise DaemonError(f"the backend at {how.target} cannot be stopped from here: {error}") from None
@@ -321,7 +317,7 @@ def prepare(how: Plan) -> None:
     """Make the folders that the backend needs. Raises `DaemonError` that names the one that cannot be."""
     if how.target.uds is not None:
         folder = Path(how.target.uds).parent
-        if folder.name == config.APP:
+        if folder.name == APP:
             make_private(folder)
         else:
             _make(folder)

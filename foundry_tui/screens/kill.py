@@ -9,6 +9,7 @@ from textual.widgets import Button, Static
 
 from foundry_tui.actions.context import KILL, Context
 from foundry_tui.actions.table import bindings
+from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.screens.confirm import ConfirmScreen
@@ -34,10 +35,8 @@ class KillScreen(ConfirmScreen):
 
     async def _look(self) -> None:
         """Have the backend look at the worktree: so it also knows what would be lost by the time it is asked to."""
-        from foundry_tui.client.api import ApiProblem, Unreachable
-
         # That fails where there is nothing to be lost.
-        with suppress(ApiProblem, Unreachable):
+        with suppress(RequestError):
             found = await self.foundry.commands.diff(self._about.task_id)
             # A commit that is made meanwhile keeps the branch: the backend refuses then.
             if found.commits == 0 and self._about.branch:

@@ -15,6 +15,7 @@ from textual_autocomplete import DropdownItem, TargetState
 from foundry_tui.actions.context import NEW_TASK
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.creations import CreationState
+from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.base import FoundryDialog, breakpoint_of
@@ -221,20 +222,16 @@ class NewTaskScreen(FoundryDialog[None]):
 
     async def _fetch_branches(self, repo_id: str) -> None:
         """Ask for the branches of a repository, for completion and for the check; without an answer there are none."""
-        from foundry_tui.client.api import ApiProblem, Unreachable
-
         try:
             self._branches[repo_id] = tuple(await self.foundry.commands.branches(repo_id))
-        except (ApiProblem, Unreachable):
+        except RequestError:
             self._asked_branches.discard(repo_id)
             return
         self._judge_all()
 
     async def _fetch_providers(self) -> None:
         """Ask which providers there are, the default one first; without an answer any is taken for good."""
-        from foundry_tui.client.api import ApiProblem, Unreachable
-
-        with suppress(ApiProblem, Unreachable):
+        with suppress(RequestError):
             self._providers = (await self.foundry.commands.health()).providers
             self.query_one("#provider", Input).placeholder = provider_hint(self._providers)
             self._judge_all()

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from textual.widget import Widget
 
+from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract.records import TaskDetail, TaskSummary
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import ENDED, PROVISIONING, TaskStatus
@@ -181,12 +182,10 @@ class TaskPanes:
 
     async def _ask(self, call: Awaitable[T], what: str) -> T | None:
         """Wait for an answer of the backend; a refusal is said, and answered with None."""
-        from foundry_tui.client.api import ApiProblem, Unreachable
-
         try:
             return await call
-        except ApiProblem as refusal:
+        except ProblemError as refusal:
             self._task.screen.notify(f"Could not {what}: {refusal.problem.detail}", severity="warning")
-        except Unreachable:
+        except UnreachableError:
             self._task.screen.notify(f"Could not {what}: the backend does not answer", severity="warning")
         return None

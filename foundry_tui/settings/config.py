@@ -16,9 +16,12 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from foundry_tui.client.connection import Target
+from foundry_tui.client.private_files import APP
 from foundry_tui.contract.agents import CONFIGURED, AgentCommand, AgentName, configured_agents
 from foundry_tui.contract.sockets import socket_path_problem
-from foundry_tui.settings.private import APP as APP
+from foundry_tui.settings.errors import ConfigError as ConfigError
+from foundry_tui.settings.errors import FileError as FileError
+from foundry_tui.settings.token import read_token
 
 SOCKET_NAME = "backend.sock"
 LOCK_NAME = "lock"
@@ -29,14 +32,6 @@ LOOK_SECONDS = 1.0
 Text = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Milliseconds = Annotated[int, Meta(ge=0, le=1_000_000_000)]
-
-
-class ConfigError(Exception):
-    """A setting is wrong; the message names where it stands (file and line, variable or flag) and what it may be."""
-
-
-class FileError(ConfigError):
-    """A file that a setting names cannot be used."""
 
 
 class Backend(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -489,7 +484,7 @@ def _check_trust(place: Target) -> None:
     from foundry_tui.client.tls import trust
 
     try:
-        trust(place)
+        trust(place.ca_file, pinned=place.pinned)
     except OSError as error:
         raise FileError(f"the certificate {place.ca_file} cannot be used: {error.strerror or error}") from None
 
@@ -499,26 +494,7 @@ def _token(backend: Backend) -> str | None:
         from foundry_tui.settings.keyring import read_token as from_keyring
 
         return from_keyring(backend.token_keyring)
-    return read_token(backend.token_file)
-
-
-def read_token(file: str | None) -> str | None:
-    """The token in the file, or None without a file; raises `ConfigError` when it cannot be read or is empty."""
-    if file is None:
-        return None
-    path = absolute(file)
-    try:
-        token = path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"the token file {path} cannot be read: {error}") from None
-    if not is_token(token):
-        raise FileError(f"the token file {path} holds no token: put the backend's token into it, on one line")
-    return token
-
-
-def is_token(text: str) -> bool:
-    """Whether the text can be sent as a token."""
-    return bool(text) and text.isascii() and text.isprintable() and " " not in text
+    return None if backend.token_file is None else read_token(absolute(backend.token_file))
 
 
 def without_address(settings: Settings) -> Settings:

@@ -598,6 +598,26 @@ async def test_a_turn_that_a_person_stopped_is_not_called_failed() -> None:
         assert "failed" not in text_of(on, Transcript)
 
 
+async def test_why_a_prompt_failed_and_a_script_as_a_title_are_folded_until_they_are_wanted() -> None:
+    why = "the agent ended. " + "Its last words. " * 30 + "The end of them."
+    failed = TaskError(kind=ErrorKind.AGENT, message=why, retryable=True, at=NOW)
+    session = scenes.a_session()
+    title = "cat > out <<X\n" + "".join(f"line {n}\n" for n in range(300)) + "rm -rf /srv"
+    call = scenes.item(1, TranscriptKind.TOOL_CALL, {"title": title, "kind": "execute", "status": "completed"})
+    prompts = (replace(session.prompts[0], state=PromptState.FAILED, error=failed),)
+    transcript = (session.transcript[0], call)
+    store = scenes.store_with(scenes.a_task(), replace(session, prompts=prompts, transcript=transcript))
+    async with opened(store) as on:
+        shown = words_of(on, Transcript)
+        assert "failed: the agent ended." in shown and "them." not in shown
+        assert "cat > out <<X execute" in shown and "done" in shown and "more lines" in shown
+        assert "rm -rf /srv" not in shown
+        await on.press("o", "end")
+        assert "rm -rf /srv" in words_of(on, Transcript)
+        await on.press("home")
+        assert "The end of them." in words_of(on, Transcript).replace("▌ ", "")
+
+
 @pytest.mark.parametrize(
     ("scene", "said"),
     [

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from foundry_tui.cli.follow.sse import Event
-from foundry_tui.cli.follow.stream import Feed
-from foundry_tui.client.blocking import Link
+from foundry_tui.cli.follow.stream import Event, Feed
+from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.client.connection import Target
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import TASKS, EventName
@@ -42,9 +41,9 @@ _STEPPER_SAYS = {str(stage): (STEP_NAMES[stage], "running") for stage in STAGES}
 class Listener:
     """A bare client of the list, which tells what of the time is the machine's and the backend's."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, client: BlockingClient) -> None:
         self._heard: dict[tuple[str, str], float] = {}
-        self._link = link
+        self._client = client
         threading.Thread(target=self._listen, daemon=True).start()
 
     def heard_at(self, task_id: str, stage: str) -> float:
@@ -52,7 +51,7 @@ class Listener:
         return self._heard[task_id, stage]
 
     def _listen(self) -> None:
-        with Feed(self._link, [TASKS]) as feed:
+        with Feed(self._client, [TASKS]) as feed:
             while True:
                 signal = feed.next()
                 if isinstance(signal, Event) and signal.name is EventName.TASK:
@@ -72,10 +71,10 @@ class Taken(NamedTuple):
 class Watch:
     """The app on a backend in which one task after the other is prepared."""
 
-    def __init__(self, terminal: Terminal, link: Link, repository: Path) -> None:
-        self._listener = Listener(link)
+    def __init__(self, terminal: Terminal, client: BlockingClient, repository: Path) -> None:
+        self._listener = Listener(client)
         self._terminal = terminal
-        self._link = link
+        self._client = client
         self._repository = repository
         self._tasks = COUNT
 
@@ -84,7 +83,7 @@ class Watch:
         terminal = self._terminal
         terminal.forget()
         body = {"repo": str(self._repository), "prompt": "Fix the login redirect"}
-        task_id = self._link.call("POST", "/v1/tasks", TaskDetail, body=body).task_id
+        task_id = self._client.call("POST", "/v1/tasks", TaskDetail, body=body).task_id
         self._tasks += 1
         terminal.wait_for(f"{self._tasks:,} ready")
         return self._taken(task_id, _ROW_SAYS)
@@ -101,7 +100,7 @@ class Watch:
         terminal.press(SAVE)
         self._tasks += 1
         terminal.wait_for("ready in")
-        known = self._link.call("GET", "/v1/tasks", TasksSnapshot).tasks
+        known = self._client.call("GET", "/v1/tasks", TasksSnapshot).tasks
         taken = self._taken(max(task.task_id for task in known), _STEPPER_SAYS)
         terminal.forget()
         terminal.press(ESCAPE)
@@ -109,7 +108,7 @@ class Watch:
         return taken
 
     def _taken(self, task_id: str, says: Mapping[str, tuple[str, ...]]) -> list[Taken]:
-        events = self._link.call("GET", f"/v1/tasks/{task_id}/history", HistoryPage).events
+        events = self._client.call("GET", f"/v1/tasks/{task_id}/history", HistoryPage).events
         begun = {str(event.payload["stage"]): event.at for event in events if event.kind is HistoryKind.STAGE_STARTED}
         return [
             Taken(
@@ -142,7 +141,7 @@ def run() -> list[Figure]:
         with Terminal([foundry()], env, cwd=folder / "shop", columns=150, rows=50) as terminal:
             terminal.wait_for(f"{COUNT:,} tasks")
             terminal.watch(1)
-            watch = Watch(terminal, Link(Target.parse(address)), folder / "shop")
+            watch = Watch(terminal, BlockingClient(Target.parse(address)), folder / "shop")
             in_list = [taken for _ in range(ROUNDS) for taken in watch.in_list()]
             # Each screen is imported when it is opened first.
             watch.on_task()

@@ -7,6 +7,7 @@ import pytest
 from foundry_tui.contract.agents import AgentCommand, configured_agents
 from foundry_tui.settings import config
 from foundry_tui.settings.config import ConfigError
+from foundry_tui.settings.token import read_token
 
 
 def env(folder: Path, **more: str) -> dict[str, str]:
@@ -163,12 +164,12 @@ def test_a_token_file_without_a_token_is_refused(tmp_path: Path, content: str) -
     file = tmp_path / "token"
     file.write_text(content)
     with pytest.raises(ConfigError, match="holds no token"):
-        config.read_token(str(file))
+        read_token(file)
 
 
 def test_a_token_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nope cannot be read"):
-        config.read_token(str(tmp_path / "nope"))
+        read_token(tmp_path / "nope")
 
 
 def test_what_the_backend_is_told_by_its_environment(tmp_path: Path) -> None:

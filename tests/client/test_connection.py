@@ -7,8 +7,9 @@ import anyio
 import httpx
 import pytest
 
-from foundry_tui.client.api import Api, ApiProblem, Unreachable
+from foundry_tui.client.api import Api
 from foundry_tui.client.connection import Target, make_http
+from foundry_tui.client.errors import ProblemError, RequestError, UnreachableError
 from foundry_tui.contract.requests import CreateTask
 from tests.client.loop import simulate
 from tests.client.transport import Backend
@@ -57,13 +58,13 @@ class Answer(httpx.AsyncBaseTransport):
         return self.answer
 
 
-def failure(answer: httpx.Response | httpx.HTTPError) -> ApiProblem | Unreachable:
-    async def main() -> ApiProblem | Unreachable:
+def failure(answer: httpx.Response | httpx.HTTPError) -> RequestError:
+    async def main() -> RequestError:
         async with make_http(Target("http://localhost"), Answer(answer)) as http:
-            with pytest.raises((ApiProblem, Unreachable)) as caught:
+            with pytest.raises((ProblemError, UnreachableError)) as caught:
                 await Api(http).create(CreateTask(repo="/r", prompt="p"))
             found = caught.value
-            assert isinstance(found, ApiProblem | Unreachable)
+            assert isinstance(found, RequestError)
             return found
 
     return simulate(main)
@@ -71,18 +72,18 @@ def failure(answer: httpx.Response | httpx.HTTPError) -> ApiProblem | Unreachabl
 
 def test_a_refusal_is_told_from_no_answer() -> None:
     refused = failure(httpx.Response(422, json={"status": 422, "title": "Wrong", "detail": "no such branch"}))
-    assert isinstance(refused, ApiProblem)
+    assert isinstance(refused, ProblemError)
     assert str(refused) == "no such branch"
     page = failure(httpx.Response(502, content=b"<html>Bad gateway"))
-    assert isinstance(page, ApiProblem)
+    assert isinstance(page, ProblemError)
     assert page.problem.status == 502
     nonsense = failure(httpx.Response(201, content=b"{}"))
-    assert isinstance(nonsense, ApiProblem)
+    assert isinstance(nonsense, ProblemError)
     nobody, lost = failure(httpx.ConnectError("")), failure(httpx.ReadError(""))
-    assert isinstance(nobody, Unreachable)
-    assert isinstance(lost, Unreachable)
-    assert not nobody.maybe_done
-    assert lost.maybe_done
+    assert isinstance(nobody, UnreachableError)
+    assert isinstance(lost, UnreachableError)
+    assert not nobody.sent
+    assert lost.sent
     assert str(nobody)
     assert str(lost)
 
@@ -92,7 +93,7 @@ def test_an_id_is_one_part_of_a_path_whatever_a_person_typed() -> None:
 
     async def main() -> None:
         async with make_http(Target("http://localhost"), transport) as http:
-            with pytest.raises(ApiProblem):
+            with pytest.raises(ProblemError):
                 await Api(http).task("../repos?x=#é")
 
     simulate(main)
@@ -105,7 +106,7 @@ def test_no_proxy_of_the_environment_stands_between_this_machine_and_itself(monk
 
     async def main() -> None:
         async with make_http(Target.parse("127.0.0.1:1")) as http:
-            with pytest.raises(Unreachable, match="nobody answers"):
+            with pytest.raises(UnreachableError, match="nobody answers"):
                 await Api(http).health()
 
     anyio.run(main)
@@ -119,7 +120,8 @@ def test_no_proxy_of_the_environment_stands_between_this_machine_and_itself(monk
         ("foundry_tui.client.store", "httpx"),
         ("foundry_tui.client.store", "anyio"),
         ("foundry_tui.client.commands", "httpx"),
-        ("foundry_tui.client.api", "httpx_sse"),
+        ("foundry_tui.client.foundry", "httpx_sse"),
+        ("foundry_tui.client.sse", "httpx"),
         ("foundry_tui.client.foundry", "textual"),
     ],
 )

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from foundry_tui.client.creations import Creation, CreationState
-from foundry_tui.client.outbox import KeptCommand, Outbox
+from foundry_tui.client.kept_commands import Retry
+from foundry_tui.client.outbox import Outbox
 from foundry_tui.contract.requests import CreateTask
 from tests.client.test_creations import App, with_app
 from tests.client.transport import until
@@ -105,7 +106,7 @@ def test_a_path_that_is_no_text_spoils_nothing_of_another_version(tmp_path: Path
     folder = b"/caf\xe9".decode("utf-8", "surrogateescape")
     outbox = Outbox(keep)
     outbox.put(folder, CreateTask(repo=folder, prompt="half a thought"))
-    outbox.put_command(KeptCommand("retry", "task-1"))
+    outbox.put_command(Retry("task-1"))
     outbox.write(outbox.take())
     after = kept(keep)
     assert after["letters"] == NEWER["letters"]

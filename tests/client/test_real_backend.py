@@ -19,9 +19,9 @@ import foundry_tui.client.stream
 from foundry_tui.client.api import Api
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.client.connection import Target, make_http
+from foundry_tui.client.connection_state import ConnectionState
 from foundry_tui.client.foundry import Foundry
 from foundry_tui.client.freshness import FreshnessState
-from foundry_tui.client.link import LinkState
 from foundry_tui.client.replicas import HISTORY_WINDOW
 from foundry_tui.contract.events import TASKS, Topic, TopicKind
 from foundry_tui.contract.requests import CreateTask
@@ -186,11 +186,11 @@ async def test_through_a_proxy_that_breaks_everything(
 
             def look() -> None:
                 for topic in foundry.subscriptions.topics():
-                    if topic.link == LinkState.WAITING:
+                    if topic.link == ConnectionState.WAITING:
                         # Nothing of it can be known yet; it is as fresh as the list.
                         continue
                     live = topic.freshness.state is FreshnessState.LIVE
-                    if live and (topic.link != LinkState.LIVE or topic.freshness.retry_at is not None):
+                    if live and (topic.link != ConnectionState.LIVE or topic.freshness.retry_at is not None):
                         lies.append(f"{topic.topic} claims live while {topic.link}")
 
             while sum(proxy.faults.values()) < FAULT_COUNT:
@@ -222,7 +222,7 @@ async def test_through_a_proxy_that_breaks_everything(
             foundry.reconnect()
             monkeypatch.undo()
             with anyio.fail_after(40):
-                while any(topic.link != LinkState.LIVE for topic in foundry.subscriptions.topics()):
+                while any(topic.link != ConnectionState.LIVE for topic in foundry.subscriptions.topics()):
                     await anyio.sleep(0.05)
             await converge(foundry, api)
             assert not [problem for problem in problems if problem.problem is not None], problems

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import anyio
 import httpx
 
+from foundry_tui.client.backoff import PROVEN_AFTER
 from foundry_tui.client.connection import Target, make_http
+from foundry_tui.client.connection_state import ConnectionChange, ConnectionState
 from foundry_tui.client.freshness import STALE_AFTER, FreshnessState
-from foundry_tui.client.link import LinkChange, LinkState
 from foundry_tui.client.store import Store
-from foundry_tui.client.stream import PROVEN_AFTER, EventStream, StreamEvent, open_events
+from foundry_tui.client.stream import EventStream, StreamEvent, open_events
 from foundry_tui.client.subscriptions import IDLE_KEPT, Subscriptions
 from foundry_tui.contract.events import SILENCE_LIMIT, TASKS, EventName
 from foundry_tui.contract.records import summary_of
@@ -254,13 +255,13 @@ def test_rule_6_waits_double_to_15_s_with_full_jitter() -> None:
         backend = Backend()
         backend.down = True
 
-        def told(change: LinkChange) -> None:
+        def told(change: ConnectionChange) -> None:
             if change.retry_in is not None:
                 waits.append(change.retry_in)
 
         async with make_http(Target("http://localhost"), backend) as http:
             for seed in range(200):
-                stream = EventStream(http, TASKS, on_link=told, rng=random.Random(seed))
+                stream = EventStream(http, TASKS, on_change=told, rng=random.Random(seed))
                 with anyio.move_on_after(60):
                     await stream.run(lambda event: None)
                 attempts.append(len(waits) - sum(attempts))
@@ -338,7 +339,7 @@ def test_rule_6_status_never_claims_live_while_a_retry_is_pending() -> None:
 
         def look(*_: object) -> None:
             link = client.subscriptions.topics()[0]
-            if link.freshness.state is FreshnessState.LIVE and link.link != LinkState.LIVE:
+            if link.freshness.state is FreshnessState.LIVE and link.link != ConnectionState.LIVE:
                 wrong.append(link.link)
             if link.freshness.retry_at is not None and link.freshness.state is FreshnessState.LIVE:
                 wrong.append("retry pending")
@@ -484,7 +485,7 @@ def test_a_stream_that_fell_silent_is_stale_until_another_one_stands() -> None:
 
 
 def test_rule_6_waits_double_too_when_each_attempt_takes_seconds_to_fail() -> None:
-    changes: list[LinkChange] = []
+    changes: list[ConnectionChange] = []
 
     class Blackhole(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -494,10 +495,10 @@ def test_rule_6_waits_double_too_when_each_attempt_takes_seconds_to_fail() -> No
     async def main() -> None:
         async with make_http(Target("http://localhost"), Blackhole()) as http:
             with anyio.move_on_after(120):
-                await EventStream(http, TASKS, on_link=changes.append).run(lambda event: None)
+                await EventStream(http, TASKS, on_change=changes.append).run(lambda event: None)
 
     simulate(main)
-    failures = [change.failures for change in changes if change.state is LinkState.RETRYING]
+    failures = [change.failures for change in changes if change.state is ConnectionState.RETRYING]
     assert failures == list(range(1, len(failures) + 1))
 
 

@@ -10,8 +10,7 @@ import msgspec
 import pytest
 
 from backend_stub.agents.sandbox_agent.server import OWN_VARIABLES
-from backend_stub.domain.provider import AgentError
-from backend_stub.domain.settings import SettingError
+from backend_stub.domain.errors import AgentError, SettingError
 from backend_stub.providers.local import LocalSettings
 from foundry_tui.contract.agents import AGENTS, CONFIGURED, AgentCommand, installed_agents
 from foundry_tui.contract.records import SessionStatus, SessionSummary
@@ -117,7 +116,7 @@ def test_a_command_of_the_config_counts_as_installed_where_its_program_is(tmp_pa
     own = {"command": [agent_in(tmp_path / "b")]}
     told = {"own": own, "codex": own, "away": {"command": ["no-such-agent"]}}
     environ = {"PATH": "", "HOME": str(tmp_path), CONFIGURED: msgspec.json.encode(told).decode()}
-    assert list(installed_agents(environ)) == ["own", "codex"]
+    assert list(installed_agents(environ, shutil.which)) == ["own", "codex"]
 
 
 @pytest.mark.parametrize(

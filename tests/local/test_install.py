@@ -1,6 +1,7 @@
 """Installing the pinned binary: the ordinary npm client, and a hash that must be right."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ def test_the_installed_binary_is_the_pinned_one(sandbox_agent: Path, tmp_path: P
     (folder / SANDBOX_AGENT).write_bytes(sandbox_agent.read_bytes())
     (folder / SANDBOX_AGENT).chmod(0o700)
     assert agent_binary.install(tmp_path, npm="no-such-program") == folder / SANDBOX_AGENT
-    found = find_sandbox_agent(tmp_path, {"PATH": ""})
+    found = find_sandbox_agent(tmp_path, {"PATH": ""}, shutil.which)
     assert found == Binary(folder / SANDBOX_AGENT, "data folder")
     assert agent_binary.is_pinned(found.path)
 
@@ -51,7 +52,7 @@ def test_a_binary_that_was_tampered_with_is_replaced_or_called_so(tmp_path: Path
     path.parent.mkdir()
     path.write_text("#!/bin/sh\n")
     path.chmod(0o755)
-    found = find_sandbox_agent(tmp_path, {"PATH": ""})
+    found = find_sandbox_agent(tmp_path, {"PATH": ""}, shutil.which)
     assert found is not None
     assert not agent_binary.is_pinned(found.path)
     with pytest.raises(InstallError):
@@ -62,9 +63,9 @@ def test_a_named_binary_goes_before_all_and_is_not_replaced_unseen(tmp_path: Pat
     named = tmp_path / "mine"
     named.write_text("#!/bin/sh\n")
     environ = {"PATH": os.environ["PATH"], VARIABLE: str(named)}
-    assert find_sandbox_agent(tmp_path, environ) is None
+    assert find_sandbox_agent(tmp_path, environ, shutil.which) is None
     named.chmod(0o755)
-    found = find_sandbox_agent(tmp_path, environ)
+    found = find_sandbox_agent(tmp_path, environ, shutil.which)
     assert found is not None
     assert (found.path, found.source) == (named, VARIABLE)
 
@@ -90,4 +91,4 @@ def test_agents_are_found_where_sandbox_agent_looks(tmp_path: Path, files: list[
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("#!/bin/sh\n")
         path.chmod(0o755)
-    assert set(installed_agents(environ)) == found
+    assert set(installed_agents(environ, shutil.which)) == found

@@ -6,11 +6,12 @@ command. The launcher gives the command the person's own environment back.
 
 import os
 import shlex
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from backend_stub.agents.sandbox_agent.server import OWN_VARIABLES
-from backend_stub.domain.provider import AgentError
+from backend_stub.domain.errors import AgentError
 from foundry_tui.contract.agents import AGENTS, AgentCommand, installed_agents
 
 
@@ -25,14 +26,14 @@ def lend_name(agent: str, command: AgentCommand, launchers: Path, environ: Mappi
 
     Raises `AgentError` when the command is not there, or all names are taken. Blocks for some small files.
     """
-    program = command.program(environ)
+    program = command.program(environ, shutil.which)
     if program is None:
         raise AgentError(
             f"the agent {agent} cannot be run: there is no {command.command[0]}; install it, or correct the command "
             f"of [agents.{agent}] in the config file",
             retryable=False,
         )
-    taken = installed_agents(environ)
+    taken = installed_agents(environ, shutil.which)
     free = [(name, needs.launcher) for name, needs in AGENTS.items() if needs.program is None and name not in taken]
     if not free:
         raise AgentError(

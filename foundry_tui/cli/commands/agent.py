@@ -1,6 +1,7 @@
 """`foundry agent`: getting the sandbox-agent binary, and seeing which coding agents are there."""
 
 import os
+import shutil
 from pathlib import Path
 
 import click
@@ -54,9 +55,9 @@ def list_agents(context: Context, as_json: bool) -> None:
     Examples:
       foundry agent list
     """
-    found = find_sandbox_agent(_data_dir(context), os.environ)
+    found = find_sandbox_agent(_data_dir(context), os.environ, shutil.which)
     pinned = found is not None and agent_binary.is_pinned(found.path)
-    installed = installed_agents({**os.environ, **config.as_environ(context.settings)})
+    installed = installed_agents({**os.environ, **config.as_environ(context.settings)}, shutil.which)
     agents = {name: installed.get(name) for name in (*AGENTS, *context.settings.agents)}
     if as_json:
         say_json(

@@ -14,7 +14,7 @@ from foundry_tui.cli.context import Context
 from foundry_tui.cli.output import clock_time, is_terminal, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.problems import CommandError
-from foundry_tui.client.blocking import RefusedError, UnreachableError
+from foundry_tui.client.errors import RequestError
 from foundry_tui.process import backend as daemon
 from foundry_tui.settings import config
 
@@ -166,13 +166,14 @@ def status(context: Context, listen: str | None, as_json: bool) -> None:
     trouble = ""
     try:
         health = daemon.find(how.target)
-    except (UnreachableError, RefusedError) as error:
+    except RequestError as error:
         health, trouble = None, str(error)
     if health is not None:
         facts |= {
             "running": True,
             "pid": health.pid,
             "status": health.status,
+            **({"reason": health.reason} if health.reason is not None else {}),
             "version": health.version,
             "started_at": health.started_at,
             "providers": health.providers,

@@ -12,7 +12,8 @@ from foundry_tui.cli.parameters import AnswerOption, json_option, pass_context, 
 from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.prompts import prompt_text
 from foundry_tui.cli.questions import open_questions
-from foundry_tui.client.blocking import RefusedError, segment
+from foundry_tui.client.blocking import segment
+from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract import codec
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import Permission, Prompt, SessionStatus, TaskDetail
@@ -51,8 +52,8 @@ def prompt(
     session_id = session or _open_session(context.task(task), task)
     body = CreatePrompt(prompt_id=uuid7(), text=said)
     try:
-        kept = context.link.call("POST", f"/v1/sessions/{segment(session_id)}/prompts", Prompt, body=body)
-    except RefusedError as error:
+        kept = context.client.call("POST", f"/v1/sessions/{segment(session_id)}/prompts", Prompt, body=body)
+    except ProblemError as error:
         if error.problem.status == 404:
             raise CommandError(f"no session {session_id!r}", hint=_see(task)) from None
         raise
@@ -101,7 +102,7 @@ def answer(context: Context, task: str, option: str, permission: str | None, as_
         why = f"has no option that means {option}" if option in WORDS else f"has no option {option!r}"
         raise CommandError(f"{asked.title!r} {why}", hint=f"there is: {known}")
     path = f"/v1/permissions/{segment(asked.permission_id)}"
-    answered = context.link.call("POST", path, Permission, body=AnswerPermission(option_id=chosen.option_id))
+    answered = context.client.call("POST", path, Permission, body=AnswerPermission(option_id=chosen.option_id))
     if as_json:
         say_json(answered)
     elif is_terminal():
@@ -202,7 +203,7 @@ def _release(context: Context, task: str, how: str, request: ReleaseTask, *, ask
                 question = f"Its branch {printable(detail.branch or '')} has no commit of its own. Delete it too?"
                 request = replace(request, delete_branch=click.confirm(question, err=True))
         _command(context, task, task_id, f"/{how}", request)
-    except RefusedError as error:
+    except ProblemError as error:
         lost = error.problem.would_lose
         if error.problem.status != 409 or not lost:
             raise
@@ -261,8 +262,8 @@ def prune(context: Context, task: str, yes: bool, as_json: bool) -> None:
     if not yes and may_ask() and context.on_task(task, "GET", task_path(task_id)).status in ENDED:
         _ask(f"Remove the task {task} for good, with its history, log and transcript?")
     try:
-        status, _ = context.link.send("DELETE", task_path(task_id))
-    except RefusedError as error:
+        status, _ = context.client.send("DELETE", task_path(task_id))
+    except ProblemError as error:
         if error.problem.status == 404:
             raise NoTaskError(task) from None
         if error.problem.status == 409:
@@ -273,7 +274,7 @@ def prune(context: Context, task: str, yes: bool, as_json: bool) -> None:
             ) from None
         raise
     if status != 204:
-        raise context.link.strange(f"{status} where 204 was to come")
+        raise context.client.strange(f"{status} where 204 was to come")
     if as_json:
         say_json({"task_id": task_id, "pruned": True})
     elif is_terminal():
@@ -284,8 +285,8 @@ def prune(context: Context, task: str, yes: bool, as_json: bool) -> None:
 
 def _command(context: Context, given: str, task_id: str, path: str, body: object) -> None:
     try:
-        context.link.send("POST", task_path(task_id, path), body=body)
-    except RefusedError as error:
+        context.client.send("POST", task_path(task_id, path), body=body)
+    except ProblemError as error:
         if error.problem.status == 404:
             raise NoTaskError(given) from None
         raise

@@ -9,9 +9,9 @@ from foundry_tui.cli.context import Context
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.problems import CommandError
+from foundry_tui.client.private_files import make_folder, open_file
 from foundry_tui.contract.agents import CONFIGURED
 from foundry_tui.settings import config
-from foundry_tui.settings.private import make_folder, open_file
 
 
 @click.group("config")

@@ -16,7 +16,7 @@ from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.prompts import check_text, prompt_text
 from foundry_tui.cli.questions import record_of
 from foundry_tui.cli.repositories import repository_of
-from foundry_tui.client.blocking import RefusedError, StrangeAnswerError, UnreachableError
+from foundry_tui.client.errors import RequestError, StrangeAnswerError, UnreachableError
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.requests import CreateTask
@@ -101,7 +101,7 @@ def create(
     show = following.display(as_json=as_json, follow=follow)
     left = None if until is None else max(0.001, until - time.monotonic())
     code, last = following.follow(
-        context.link,
+        context.client,
         task.task_id,
         goal,
         show,
@@ -129,8 +129,8 @@ def _announce(task: TaskDetail) -> None:
 
 def _latest(context: Context, task_id: str) -> TaskDetail | None:
     try:
-        return context.link.call("GET", task_path(task_id), TaskDetail)
-    except (UnreachableError, RefusedError):
+        return context.client.call("GET", task_path(task_id), TaskDetail)
+    except RequestError:
         return None
 
 
@@ -139,13 +139,13 @@ def send(context: Context, request: CreateTask, timeout: float | None) -> TaskDe
 
     Raises `CommandError` (unreachable) that names the id when it stays unknown.
     """
-    link = context.link
-    patience = link.patience if timeout is None else min(link.patience, timeout)
+    client = context.client
+    patience = client.patience if timeout is None else min(client.patience, timeout)
     until = time.monotonic() + patience
     wait, lost = 0.25, False
     while True:
         try:
-            return link.call("POST", "/v1/tasks", TaskDetail, body=request)
+            return client.call("POST", "/v1/tasks", TaskDetail, body=request)
         except UnreachableError as error:
             if not error.sent and not lost:
                 raise

@@ -17,7 +17,8 @@ from foundry_tui.cli.context import Context
 from foundry_tui.cli.locale import is_utf8
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
 from foundry_tui.cli.parameters import json_option, pass_context
-from foundry_tui.client.blocking import Link, RefusedError, UnreachableError
+from foundry_tui.client.blocking import BlockingClient
+from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract.agents import SANDBOX_AGENT, find_sandbox_agent, how_to_get_an_agent, installed_agents
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.requests import TasksSnapshot
@@ -149,12 +150,12 @@ def _folder(name: str, folder: Path) -> Check:
 
 def _agents(data_dir: Path, environ: Mapping[str, str]) -> Iterator[Check]:
     """What the provider local needs beside git, as a backend with this environment finds it."""
-    binary = find_sandbox_agent(data_dir, environ)
+    binary = find_sandbox_agent(data_dir, environ, shutil.which)
     if binary is None:
         yield Check(name=SANDBOX_AGENT, state="note", found="not found", fix="foundry agent install")
     else:
         yield Check(name=SANDBOX_AGENT, state="ok", found=f"{binary.path} ({binary.source})")
-    agents = list(installed_agents(environ))
+    agents = list(installed_agents(environ, shutil.which))
     if agents:
         yield Check(name="agents", state="ok", found=", ".join(agents))
     else:
@@ -189,7 +190,7 @@ def _backend(context: Context, how: daemon.Plan) -> Iterator[Check]:
     target, own = context.target
     try:
         health = daemon.find(target)
-    except RefusedError as error:
+    except ProblemError as error:
         yield Check(name="backend", state="wrong", found=f"{target} refuses us: {error}", fix="set FOUNDRY_TOKEN_FILE")
         return
     except UnreachableError as error:
@@ -217,13 +218,19 @@ def _backend(context: Context, how: daemon.Plan) -> Iterator[Check]:
         )
         return
     yield _version(health, target)
+    if health.reason is not None:
+        yield Check(name="storage", state="wrong", found=health.status, fix=health.reason)
     if own and (untaken := daemon.untaken(how, health)):
         yield Check(
             name="settings", state="note", found=daemon.not_taken(untaken).partition("; ")[0], fix=daemon.RESTART
         )
     for name, state in sorted(health.providers.items()):
         yield Check(name=f"provider {name}", state="ok" if state == "ready" else "note", found=state)
-    tasks = Link(target).call("GET", "/v1/tasks", TasksSnapshot).tasks
+    try:
+        tasks = BlockingClient(target).call("GET", "/v1/tasks", TasksSnapshot).tasks
+    except ProblemError as error:
+        yield Check(name="tasks", state="wrong", found=f"they cannot be read: {error}")
+        return
     errors = sum(task.error is not None for task in tasks)
     yield Check(name="tasks", state="ok", found=f"{len(tasks)}, {errors} of them with an error")
     if own:

@@ -6,13 +6,13 @@ import click
 
 from foundry_tui.cli import problems
 from foundry_tui.cli.context import Context, task_path
-from foundry_tui.cli.follow.sse import Event
-from foundry_tui.cli.follow.stream import Feed, Lost
+from foundry_tui.cli.follow.stream import Event, Feed, Lost
 from foundry_tui.cli.follow.words import going_on, iso_time
 from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import TaskRef, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError, NoTaskError
-from foundry_tui.client.blocking import Link, RefusedError
+from foundry_tui.client.blocking import BlockingClient
+from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import HistoryEvent, LogLine, TaskDetail
@@ -39,7 +39,7 @@ def history(context: Context, task: str | None, as_json: bool) -> None:
     task_id = context.task_id(task) if task is not None else None
     from foundry_tui.view.history import details, sentence
 
-    events = list(_history(context.link, task_id, task))
+    events = list(_history(context.client, task_id, task))
     if as_json:
         say_json(HistoryPage(events=tuple(events)))
         return
@@ -54,13 +54,13 @@ def history(context: Context, task: str | None, as_json: bool) -> None:
             say_row((event.seq, iso_time(event.at), event.task_id, event.kind, payload))
 
 
-def _history(link: Link, task_id: str | None, given: str | None) -> Iterator[HistoryEvent]:
+def _history(client: BlockingClient, task_id: str | None, given: str | None) -> Iterator[HistoryEvent]:
     path = "/v1/history" if task_id is None else task_path(task_id, "/history")
     after = 0
     while True:
         try:
-            page = link.call("GET", path, HistoryPage, query={"after": after, "limit": PAGE}).events
-        except RefusedError as error:
+            page = client.call("GET", path, HistoryPage, query={"after": after, "limit": PAGE}).events
+        except ProblemError as error:
             if error.problem.status == 404 and given is not None:
                 raise NoTaskError(given) from None
             raise
@@ -90,10 +90,10 @@ def logs(context: Context, task: str, stage: str | None, follow: bool, as_json: 
     task_id = context.task_id(task)
     try:
         if follow:
-            _follow(context.link, task_id, stage, as_json=as_json)
+            _follow(context.client, task_id, stage, as_json=as_json)
             return
-        lines = list(_lines(context.link, task_id, stage))
-    except RefusedError as error:
+        lines = list(_lines(context.client, task_id, stage))
+    except ProblemError as error:
         # a log topic of an unknown task is a wrong value, not an unknown route
         if error.problem.status == 404 or (error.problem.status == 422 and follow):
             raise NoTaskError(task) from None
@@ -116,9 +116,9 @@ def _tell_failure(task: TaskDetail, stage: str | None) -> None:
         tell(f"  {going_on(task)}")
 
 
-def _lines(link: Link, task_id: str, stage: str | None, after: int | None = None) -> Iterator[LogLine]:
+def _lines(client: BlockingClient, task_id: str, stage: str | None, after: int | None = None) -> Iterator[LogLine]:
     while True:
-        page = link.call("GET", task_path(task_id, "/log"), LogPage, query={"stage": stage, "after": after}).lines
+        page = client.call("GET", task_path(task_id, "/log"), LogPage, query={"stage": stage, "after": after}).lines
         yield from page
         if not page:
             return
@@ -137,11 +137,11 @@ def _print(line: LogLine, *, as_json: bool) -> None:
         say_row((line.index, iso_time(line.at), line.stage, line.text))
 
 
-def _follow(link: Link, task_id: str, stage: str | None, *, as_json: bool) -> None:
+def _follow(client: BlockingClient, task_id: str, stage: str | None, *, as_json: bool) -> None:
     """Print lines as they come, and after them each failure, until the task is archived, killed or pruned."""
     seen: int | None = None
     failed_at: int | None = None
-    with Feed(link, [Topic(TopicKind.LOG, task_id), Topic(TopicKind.TASK, task_id)]) as feed:
+    with Feed(client, [Topic(TopicKind.LOG, task_id), Topic(TopicKind.TASK, task_id)]) as feed:
         try:
             while True:
                 got = feed.next()
@@ -156,7 +156,7 @@ def _follow(link: Link, task_id: str, stage: str | None, *, as_json: bool) -> No
                 ended = task is not None and task.status in ENDED
                 if fails or ended:
                     # the two topics are two connections: ask for what this one may not have brought yet
-                    lines = tuple(_lines(link, task_id, None, seen))
+                    lines = tuple(_lines(client, task_id, None, seen))
                 for line in lines:
                     if seen is None or line.index > seen:
                         seen = line.index

@@ -53,9 +53,9 @@ def status(context: Context, as_json: bool) -> None:
     from foundry_tui.cli.probe import look
     from foundry_tui.cli.startup.running import running_apps
 
-    link = context.link
-    health = link.call("GET", "/v1/health", Health)
-    snapshot = link.call("GET", "/v1/tasks", TasksSnapshot)
+    client = context.client
+    health = client.call("GET", "/v1/health", Health)
+    snapshot = client.call("GET", "/v1/tasks", TasksSnapshot)
     numbers = dict.fromkeys(TaskStatus, 0) | Counter(task.status for task in snapshot.tasks)
     seen = look(context.target[0])
     apps = list(running_apps())

@@ -9,7 +9,8 @@ from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json,
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.repositories import repository_of
-from foundry_tui.client.blocking import Link, RefusedError, UnreachableError, segment
+from foundry_tui.client.blocking import BlockingClient, segment
+from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.records import Repo, TaskDetail
 from foundry_tui.contract.requests import AddRepo, RepoList, RepoSetup, TrustRepo
@@ -32,8 +33,8 @@ def trust(context: Context, path: str, show: bool, as_json: bool) -> None:
       foundry trust
       foundry trust ~/src/shop
     """
-    repo = _repository(context.link, repository_of(path))
-    setup = context.link.call("GET", _route(repo.repo_id, "setup"), RepoSetup)
+    repo = _repository(context.client, repository_of(path))
+    setup = context.client.call("GET", _route(repo.repo_id, "setup"), RepoSetup)
     if show:
         _show(setup, as_json=as_json)
         return
@@ -41,7 +42,7 @@ def trust(context: Context, path: str, show: bool, as_json: bool) -> None:
         raise CommandError(
             f"{repo.label} has nothing that wants trust: no setup, teardown, mcp.json or rules in its .foundry folder"
         )
-    told = context.link.call("POST", _route(repo.repo_id, "trust"), Repo, body=TrustRepo(digest=setup.digest))
+    told = context.client.call("POST", _route(repo.repo_id, "trust"), Repo, body=TrustRepo(digest=setup.digest))
     if as_json:
         say_json(told)
     elif is_terminal():
@@ -56,21 +57,21 @@ def tell_of_skipped(context: Context, task: TaskDetail) -> None:
     """Say on standard error that the new task will go without its repository's set-up, where that is so."""
     if task.provider == SIMULATED:
         return
-    with suppress(UnreachableError, RefusedError):
-        setup = context.link.call("GET", _route(task.repo_id, "setup"), RepoSetup)
+    with suppress(RequestError):
+        setup = context.client.call("GET", _route(task.repo_id, "setup"), RepoSetup)
         if setup.digest is not None and not setup.trusted:
             files = ", ".join(file.path for file in setup.files)
             why = setup.problem or f"not trusted; see it with foundry trust --show, then: foundry trust {task.repo_id}"
             tell(f"foundry: {files} of {task.repo_label} will be skipped: {why}")
 
 
-def _repository(link: Link, place: str) -> Repo:
-    known = link.call("GET", "/v1/repos", RepoList).repos
+def _repository(client: BlockingClient, place: str) -> Repo:
+    known = client.call("GET", "/v1/repos", RepoList).repos
     for repo in known:
         if place == repo.repo_id:
             return repo
     body = AddRepo(path=place) if place.startswith("/") else AddRepo(remote=place)
-    return link.call("POST", "/v1/repos", Repo, body=body)
+    return client.call("POST", "/v1/repos", Repo, body=body)
 
 
 def _route(repo_id: str, rest: str) -> str:

@@ -50,7 +50,7 @@ def watch(
     task_id = context.task_id(task)
     show = following.display(as_json=as_json, follow=True)
     code, last = following.follow(
-        context.link,
+        context.client,
         task_id,
         goal,
         show,

@@ -8,14 +8,14 @@ from typing import Protocol
 import msgspec
 
 from foundry_tui.cli import problems
-from foundry_tui.cli.follow.sse import Event
-from foundry_tui.cli.follow.stream import Back, Feed, Lost
+from foundry_tui.cli.follow.stream import Back, Event, Feed, Lost
 from foundry_tui.cli.follow.waiting import Verdict
 from foundry_tui.cli.follow.words import event_words, going_on, iso_time, standing
 from foundry_tui.cli.output import for_terminal, printable, say, say_json, say_row, tell, write
 from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.questions import open_questions, record_of, told
-from foundry_tui.client.blocking import Link, RefusedError
+from foundry_tui.client.blocking import BlockingClient
+from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import HistoryEvent, TaskDetail
@@ -139,7 +139,7 @@ def display(*, as_json: bool, follow: bool) -> Display:
 
 
 def follow(
-    link: Link,
+    client: BlockingClient,
     task_id: str,
     goal: TaskStatus | StageName | None,
     show: Display,
@@ -160,7 +160,7 @@ def follow(
     verdict = Verdict(goal, since=since, through_questions=through_questions)
     watcher = _Watcher(verdict, show, since, through_questions=through_questions)
     until = None if timeout is None else clock() + timeout
-    with Feed(link, [Topic(TopicKind.TASK, task_id)], reached=reached) as feed:
+    with Feed(client, [Topic(TopicKind.TASK, task_id)], reached=reached) as feed:
         try:
             while True:
                 ends = [end for end in (until, watcher.closes_at) if end is not None]
@@ -189,7 +189,7 @@ def follow(
                 exit_code=problems.INTERRUPTED,
                 hint=f"follow it again: foundry watch {task_id}",
             ) from None
-        except RefusedError as error:
+        except ProblemError as error:
             if error.problem.status == 404:
                 raise NoTaskError(named or task_id) from None
             raise

@@ -4,23 +4,31 @@ Waiting on a queue leaves the main thread free for a display that ticks, for tim
 """
 
 import http.client
+import math
 import random
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from functools import partial
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 import msgspec
 
-from foundry_tui.cli.follow.sse import Event, parse
-from foundry_tui.client.blocking import LARGEST, PIECE, Link, RefusedError, StrangeAnswerError, UnreachableError
+from foundry_tui.client.backoff import failures_after, wait_after
+from foundry_tui.client.blocking import PIECE, BlockingClient
+from foundry_tui.client.errors import ProblemError, StrangeAnswerError, UnreachableError
+from foundry_tui.client.sse import EventReader
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import SILENCE_LIMIT, EventName, Topic
 
-FIRST_WAIT = 0.25
-LONGEST_WAIT = 5.0
+
+class Event(NamedTuple):
+    """One event of a topic as it came; `data` is its JSON. `id` is empty where the backend gave none."""
+
+    topic: Topic
+    name: EventName
+    id: str
+    data: bytes
 
 
 class Lost(NamedTuple):
@@ -45,15 +53,16 @@ class Feed:
     A backend that is not there, or is none of ours, ends it; one that was `reached` before is waited for.
     """
 
-    def __init__(self, link: Link, topics: Sequence[Topic], *, reached: bool = False) -> None:
-        self._link = link
+    def __init__(self, client: BlockingClient, topics: Sequence[Topic], *, reached: bool = False) -> None:
+        self._client = client
         self._topics = topics
         self._reached = reached
         self._unheard = set() if reached else set(topics)
         """Topics of which nothing has come yet."""
-        self._until = time.monotonic() + link.patience
+        self._until = time.monotonic() + client.patience
         self._queue: SimpleQueue[Signal | Exception] = SimpleQueue()
         self._closing = threading.Event()
+        self._rng = random.Random()
         self._open: dict[Topic, http.client.HTTPConnection] = {}
 
     def __enter__(self) -> "Feed":
@@ -67,7 +76,7 @@ class Feed:
     def next(self, timeout: float | None = None) -> Signal | None:
         """The next thing that happened, or None when nothing did within `timeout` seconds.
 
-        Raises `RefusedError` when the backend refuses a topic, `UnreachableError` when it was never reached.
+        Raises `ProblemError` when the backend refuses a topic, `UnreachableError` when it was never reached.
         """
         left = max(0.0, self._until - time.monotonic()) if self._unheard else None
         waits = [wait for wait in (timeout, left) if wait is not None]
@@ -75,7 +84,7 @@ class Feed:
             got = self._queue.get(timeout=min(waits) if waits else None)
         except Empty:
             if self._unheard and time.monotonic() >= self._until:
-                raise self._link.silent(self._link.patience) from None
+                raise self._client.silent(self._client.patience) from None
             return None
         if isinstance(got, Exception):
             raise got
@@ -89,23 +98,22 @@ class Feed:
             self._queue.put(error)
 
     def _reconnect(self, topic: Topic) -> None:
-        last_id, wait, away, reached = "", FIRST_WAIT, False, self._reached
+        last_id, failures, away, reached = "", 0, False, self._reached
         while not self._closing.is_set():
-            reason = ""
+            reason, live_since = "", math.inf
             try:
                 for event in self._connect(topic, last_id):
                     last_id = event.id or last_id
+                    live_since = min(live_since, time.monotonic())
                     if away:
                         self._queue.put(Back(topic))
                     away, reached = False, True
-                    if event.name not in (EventName.SNAPSHOT, EventName.RESUMED):
-                        wait = FIRST_WAIT
                     self._queue.put(event)
                     if event.name is EventName.TASK_REMOVED:
                         return
                 reason = "the backend ended the stream"
                 if not reached:
-                    raise self._link.strange("with a stream that ended at once")
+                    raise self._client.strange("with a stream that ended at once")
             except UnreachableError as error:
                 if not reached:
                     raise
@@ -113,32 +121,36 @@ class Feed:
                 if isinstance(error, StrangeAnswerError):
                     # asked for again from here it would be as strange: the next connection begins with a snapshot
                     last_id = ""
-            except RefusedError as error:
+            except ProblemError as error:
                 if not reached or error.problem.status < 500:
                     raise
                 reason = str(error)
             if not away:
                 away = True
                 self._queue.put(Lost(topic, reason))
-            self._closing.wait(random.uniform(0, wait))
-            wait = min(wait * 2, LONGEST_WAIT)
+            failures = failures_after(failures, time.monotonic() - live_since)
+            self._closing.wait(wait_after(failures, self._rng))
 
     def _connect(self, topic: Topic, last_id: str) -> Iterator[Event]:
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if last_id:
             headers["Last-Event-ID"] = last_id
         # a stream that is silent for longer than the backend promises is dead
-        connection, response = self._link.open(
+        connection, response = self._client.open(
             "GET", "/v1/events", query={"topic": str(topic)}, headers=headers, timeout=SILENCE_LIMIT + 5
         )
         try:
             if response.status != 200:
-                raise self._link.refusal(response, response.read(PIECE))
+                raise self._client.refusal(response, response.read(PIECE))
             if response.headers.get_content_type() != "text/event-stream":
-                raise self._link.strange(f"with {response.headers.get_content_type()} where events were asked for")
-            for event in parse(iter(partial(response.readline, LARGEST), b""), topic):
-                self._check(event)
-                yield event
+                raise self._client.strange(f"with {response.headers.get_content_type()} where events were asked for")
+            reader = EventReader()
+            for piece in _pieces(response):
+                for found in reader.feed(piece):
+                    if found.name:
+                        event = Event(topic, EventName(found.name), found.id, found.data)
+                        self._check(event)
+                        yield event
         except (OSError, http.client.HTTPException) as error:
             raise UnreachableError(f"the stream broke: {error or type(error).__name__}", sent=True) from None
         finally:
@@ -151,4 +163,13 @@ class Feed:
         try:
             codec.decode(event.data, codec.event_type(event.topic.kind, event.name) if known else object)
         except msgspec.DecodeError as error:
-            raise self._link.strange(f"with an event ({event.name}) that cannot be read: {error}") from None
+            raise self._client.strange(f"with an event ({event.name}) that cannot be read: {error}") from None
+
+
+def _pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """What comes of an answer, as it comes; one that is cut is over."""
+    try:
+        while piece := response.read1(PIECE):
+            yield piece
+    except http.client.IncompleteRead:
+        return

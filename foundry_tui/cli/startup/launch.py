@@ -1,4 +1,7 @@
-"""The way to the first picture of the app: what can go on meanwhile is begun before the app is imported."""
+"""The way to the first picture of the app: what can go on meanwhile is begun before the app is imported.
+
+For the rows of `python -m tests.bench first_content`.
+"""
 
 import gc
 

@@ -55,11 +55,11 @@ async def tell(backend: str, diagnostics: Callable[[], Diagnostics]) -> None:
 def running_apps() -> Iterator[RunningApp]:
     """The user's running apps; one that does not answer is left out, and the socket of a dead one is removed."""
     for path in sorted(config.runtime_dir().glob("app-*.sock")):
-        with socket.socket(socket.AF_UNIX) as link:
-            link.settimeout(ANSWER_SECONDS)
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(ANSWER_SECONDS)
             try:
-                link.connect(str(path))
-                with link.makefile("rb") as answer:
+                connection.connect(str(path))
+                with connection.makefile("rb") as answer:
                     yield msgspec.json.decode(answer.read(), type=RunningApp)  # noqa: TID251  # one thread
             except ConnectionRefusedError:
                 path.unlink(missing_ok=True)

@@ -1,4 +1,9 @@
-"""The one line of `foundry statusline`: printed many times a minute, so nothing is loaded or started for it."""
+"""The one line of `foundry statusline`: printed many times a minute, so nothing is loaded or started for it.
+
+A fast path around the blocking client, for the rows "foundry statusline" of `python -m tests.bench commands`: on our
+own socket the request is written by hand, since importing Python's HTTP client takes nearly half as long as all the
+rest. A backend on TCP is asked by the blocking client.
+"""
 
 import socket
 import sys
@@ -70,17 +75,17 @@ def read_counts(settings: config.Settings) -> dict[str, int] | Silence:
 
 
 def _ask_socket(path: str) -> bytes | bytearray | Silence:
-    """The snapshot, asked for by hand: an HTTP library takes as long to load as all the rest."""
+    """The snapshot as the backend on this Unix socket writes it, head and time-outs read by hand."""
     until = monotonic() + ANSWER_SECONDS
-    with socket.socket(socket.AF_UNIX) as link:
-        link.settimeout(ANSWER_SECONDS)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(ANSWER_SECONDS)
         answer = bytearray()
         try:
-            link.connect(path)
-            link.sendall(_REQUEST)
-            while piece := link.recv(65_536):
+            connection.connect(path)
+            connection.sendall(_REQUEST)
+            while piece := connection.recv(65_536):
                 answer += piece
-                link.settimeout(max(0.001, until - monotonic()))
+                connection.settimeout(max(0.001, until - monotonic()))
         except (TimeoutError, BlockingIOError):
             return Silence.NO_ANSWER
         except (FileNotFoundError, ConnectionRefusedError):
@@ -92,13 +97,14 @@ def _ask_socket(path: str) -> bytes | bytearray | Silence:
 
 
 def _ask(target: "Target") -> bytes | Silence:
-    from foundry_tui.client.blocking import Link, RefusedError, UnreachableError
+    from foundry_tui.client.blocking import BlockingClient
+    from foundry_tui.client.errors import ProblemError, UnreachableError
 
     try:
-        return Link(target).send("GET", "/v1/tasks", timeout=ANSWER_SECONDS)[1]
+        return BlockingClient(target).send("GET", "/v1/tasks", timeout=ANSWER_SECONDS)[1]
     except UnreachableError as error:
         return Silence.OFF if error.absent else Silence.NO_ANSWER if error.silent else Silence.STRANGE
-    except RefusedError:
+    except ProblemError:
         return Silence.REFUSED
 
 

@@ -1,0 +1,76 @@
+"""Commands on a task that outlive the app until the backend has answered them, one type an action.
+
+Their form is that of the outbox's file. One that this version does not know whole, action or option, is none of these:
+decoding it fails, and it stays in the file for who does.
+"""
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+
+class _Options(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a command says beside its task."""
+
+
+class RetryOptions(_Options, frozen=True):
+    resend: bool = False
+
+
+class ArchiveOptions(_Options, frozen=True):
+    force: bool = False
+
+
+class KillOptions(_Options, frozen=True):
+    force: bool = False
+    delete_branch: bool = False
+
+
+class PruneOptions(_Options, frozen=True):
+    pass
+
+
+class RenameOptions(_Options, frozen=True):
+    title: str
+
+
+class AnswerOptions(_Options, frozen=True):
+    option_id: str
+
+
+class _Kept(Struct, frozen=True, forbid_unknown_fields=True, tag_field="action"):
+    task_id: str
+
+    @property
+    def key(self) -> str:
+        """What it is kept under, in the place of one before."""
+        return f"{type(self).__struct_config__.tag}:{self.task_id}"
+
+
+class Retry(_Kept, frozen=True, tag="retry"):
+    options: RetryOptions = RetryOptions()
+
+
+class Archive(_Kept, frozen=True, tag="archive"):
+    options: ArchiveOptions = ArchiveOptions()
+
+
+class Kill(_Kept, frozen=True, tag="kill"):
+    options: KillOptions = KillOptions()
+
+
+class Prune(_Kept, frozen=True, tag="prune"):
+    options: PruneOptions = PruneOptions()
+
+
+class Rename(_Kept, frozen=True, tag="rename"):
+    options: RenameOptions
+
+
+class Answer(_Kept, frozen=True, tag="answer"):
+    """An answer to an agent's question; `task_id` is the question's id."""
+
+    options: AnswerOptions
+
+
+KeptCommand: TypeAlias = Retry | Archive | Kill | Prune | Rename | Answer

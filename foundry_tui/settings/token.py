@@ -1,0 +1,21 @@
+"""The token that a backend on TCP asks for, as a file has it."""
+
+from pathlib import Path
+
+from foundry_tui.settings.errors import FileError
+
+
+def read_token(path: Path) -> str:
+    """The token in the file; raises `FileError` when it cannot be read or holds none."""
+    try:
+        token = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"the token file {path} cannot be read: {error}") from None
+    if not is_token(token):
+        raise FileError(f"the token file {path} holds no token: put the backend's token into it, on one line")
+    return token
+
+
+def is_token(text: str) -> bool:
+    """Whether the text can be sent as a token."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
