@@ -1,12 +1,15 @@
 """Archiving with a moment in which it can be taken back."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from textual.timer import Timer
 
-from foundry_tui.app.host import Host
 from foundry_tui.contract.records import TaskSummary
+
+if TYPE_CHECKING:
+    from foundry_tui.app.host import Host
 
 UNDO_SECONDS = 5.0
 """How long an archiving can be taken back before it is asked of the backend."""
@@ -22,7 +25,7 @@ class Undo(Struct, frozen=True):
 class Archiving:
     """The tasks that will be archived in a moment."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: "Host") -> None:
         self._host = host
         self._undo: Undo | None = None
 

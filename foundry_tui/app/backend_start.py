@@ -3,8 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from foundry_tui.app.host import Host
+if TYPE_CHECKING:
+    from foundry_tui.app.host import Host
+
 
 ANSWER_SECONDS = 5.0
 """How long a backend that was started is said to be starting while the list does not hear from it."""
@@ -13,7 +16,7 @@ ANSWER_SECONDS = 5.0
 class BackendStart:
     """Whether our backend is being started, and why it cannot be."""
 
-    def __init__(self, host: Host, run: Callable[[], bool] | None, changed: Callable[[], None]) -> None:
+    def __init__(self, host: "Host", run: Callable[[], bool] | None, changed: Callable[[], None]) -> None:
         """`run` has our backend run, blocks until it does, and says whether it does; None where it is another's.
 
         `changed` is called when `starting` is another.

@@ -1,18 +1,22 @@
 """Telling of tasks that are not in view: with toasts, and through the terminal."""
 
+from typing import TYPE_CHECKING
+
 from textual.screen import Screen
 
-from foundry_tui.app.host import Host
 from foundry_tui.app.notifications import Herald, toasts
 from foundry_tui.client.changes import Changes
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.view.news import NewsDesk
 
+if TYPE_CHECKING:
+    from foundry_tui.app.host import Host
+
 
 class NewsTeller:
     """Finds out what is new from what changed in the store, and tells of what nobody sees."""
 
-    def __init__(self, host: Host, herald: Herald, *, telling: bool) -> None:
+    def __init__(self, host: "Host", herald: Herald, *, telling: bool) -> None:
         self._host = host
         self._herald = herald
         self._desk = NewsDesk()

@@ -4,17 +4,20 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from textual.screen import ModalScreen
 
 from foundry_tui.actions.rules import is_living
-from foundry_tui.app.host import Host
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.view.labels import title_of
 from foundry_tui.view.new_session import draft_key
+
+if TYPE_CHECKING:
+    from foundry_tui.app.host import Host
 
 QUIET_SECONDS = 0.7
 """How long nothing was typed when a question comes by itself, so that the next key is meant for it."""
@@ -43,7 +46,7 @@ class Refused(Struct, frozen=True):
 class Questions:
     """Asks them, one after the other."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: "Host") -> None:
         self._host = host
         self._to_ask: deque[Callable[[], object]] = deque()
         """What opens the questions that came by themselves and wait for a moment in which they take nobody's keys."""

@@ -2,21 +2,24 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from foundry_tui.actions.rules import failed_in_turn, has_ended, has_failed, is_living
 from foundry_tui.app.archiving import UNDO_SECONDS, Archiving
-from foundry_tui.app.host import Host
 from foundry_tui.app.questions import Questions, quantity
 from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.view.labels import retry_words
 
+if TYPE_CHECKING:
+    from foundry_tui.app.host import Host
+
 
 class TaskActions:
     """The actions of the table on the tasks of the current context: `action_<id>` for each."""
 
-    def __init__(self, host: Host, questions: Questions, archiving: Archiving) -> None:
+    def __init__(self, host: "Host", questions: Questions, archiving: Archiving) -> None:
         self._host = host
         self._questions = questions
         self._archiving = archiving
