@@ -17,24 +17,19 @@ import anyio
 import uvicorn
 from starlette.types import ASGIApp
 
-from backend_stub.domain import privacy
-from backend_stub.domain.clock import Chance
-from backend_stub.domain.settings import SettingError, Settings, read_settings
-from backend_stub.domain.storage import StorageError, StorageUnavailableError
-from backend_stub.providers.available import make_providers
-from backend_stub.providers.demo_script import ScriptError
-from backend_stub.repository.clones import Clones
-from backend_stub.repository.trust import Trust
+from backend_stub.domain.clock import Runtime
+from backend_stub.domain.errors import DatabaseUnusableError, SettingError, StartError, StorageUnavailableError
+from backend_stub.domain.settings import Settings, read_settings
+from backend_stub.log import keep_secret, set_up_logging
+from backend_stub.machine import privacy
+from backend_stub.machine.data_folder import Holder, OwnedFolder, owned_folder
 from backend_stub.server.guard import Guard
 from backend_stub.server.hub import Hub
 from backend_stub.server.listening import Endpoint, Reach, open_endpoint, read_token
-from backend_stub.server.log import keep_secret, set_up_logging
 from backend_stub.server.protocol import HEAD_LIMIT, Protocol
 from backend_stub.server.routes import make_app
 from backend_stub.server.strangers import Strangers
-from backend_stub.storage.folder import Holder, OwnedFolder, StartError, owned_folder
-from backend_stub.storage.sqlite import open_storage
-from backend_stub.wiring import run_backend
+from backend_stub.wiring import open_backend
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.variables import fingerprints
@@ -127,36 +122,28 @@ def main() -> int:
                 return anyio.run(_serve, folder, endpoint, settings, token if tcp else None)
             finally:
                 endpoint.remove()
-    except (StartError, StorageError, StorageUnavailableError) as error:
+    except (StartError, DatabaseUnusableError, StorageUnavailableError) as error:
         print(harmless(f"foundry backend: {error}", lines=True), file=sys.stderr)  # noqa: T201
         return 1
-    except (SettingError, ScriptError) as error:
+    except SettingError as error:
         print(harmless(f"foundry backend: {error}", lines=True), file=sys.stderr)  # noqa: T201
         return 2
 
 
 async def _serve(folder: OwnedFolder, endpoint: Endpoint, settings: Settings, token: str | None) -> int:
-    chance = Chance()
+    runtime = Runtime()
     server: Server | None = None
 
-    def wrong_script(error: ScriptError) -> None:
+    def wrong_script(error: SettingError) -> None:
         if server is not None and not server.should_exit:
             print(harmless(f"foundry backend: {error}", lines=True), file=sys.stderr)  # noqa: T201
             server.exit_code = 2
             server.handle_exit(signal.SIGTERM, None)
 
     try:
-        providers = make_providers(folder.path, os.environ, settings, chance, wrong_script)
-    except OSError as error:
-        raise StartError(
-            f"the data folder {folder.path} cannot be used ({error.filename}: {error.strerror})"
-        ) from error
-    storage = open_storage(folder.path, chance.now)
-    try:
-        clones, trust = Clones(folder.path), Trust(folder.path)
-        async with run_backend(storage, providers, settings, chance, clones, trust) as backend:
+        async with open_backend(folder.path, os.environ, settings, runtime, wrong_script) as backend:
             strangers = Strangers(resource.getrlimit(resource.RLIMIT_NOFILE)[0]) if token is not None else None
-            app = Guard(make_app(backend), token, endpoint.hosts, chance.new_id, strangers)
+            app = Guard(make_app(backend), token, endpoint.hosts, runtime.new_id, strangers)
             server = Server(app, backend.hub, endpoint.tls, strangers)
             for wanted in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(wanted, server.handle_exit)
@@ -174,8 +161,6 @@ async def _serve(folder: OwnedFolder, endpoint: Endpoint, settings: Settings, to
         if unavailable is None or others is not None:
             raise
         raise StorageUnavailableError(str(_first(unavailable))) from group
-    finally:
-        await storage.close()
 
 
 def _first(group: ExceptionGroup[StorageUnavailableError]) -> StorageUnavailableError:

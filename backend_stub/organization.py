@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,26 +12,27 @@ import anyio
 import anyio.to_thread
 from msgspec.structs import replace
 
-from backend_stub.domain.clock import Chance
-from backend_stub.domain.problems import RefusedError, conflict, wrong_values
-from backend_stub.domain.provider import Provider
-from backend_stub.domain.settings import Settings
-from backend_stub.domain.storage import (
+from backend_stub.domain.clock import Runtime
+from backend_stub.domain.errors import (
     BranchTakenError,
-    Change,
     IdTakenError,
-    Private,
-    Storage,
+    RefusedError,
     StorageUnavailableError,
     TaskExistsError,
     TaskPrunedError,
+    conflict,
+    wrong_values,
 )
+from backend_stub.domain.names import check_name, check_title
+from backend_stub.domain.provider import Provider
+from backend_stub.domain.settings import Settings
+from backend_stub.domain.storage import Change, Private, Storage
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.files import MachineFaultError
 from backend_stub.repository.location import NotARepositoryError, find_repository, is_repo_id
 from backend_stub.repository.refs import NO_BRANCHES, Branches, known_branches
 from backend_stub.repository.trust import NotThatError, Trust
-from backend_stub.task.naming import check_branch, check_title, conflicting_branch
+from foundry_tui.contract.branches import check_branch, conflicting_branch
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.ids import is_id, is_task_id
 from foundry_tui.contract.records import (
@@ -51,12 +51,12 @@ from foundry_tui.contract.status import STAGES, TaskStatus
 
 T = TypeVar("T")
 
-MAX_NAME = 64
-"""Characters of an agent's or a session's name."""
 DISK_THREADS = 8
 """Threads that ask disks at once."""
 DISK_SECONDS = 2.0
-"""How long the disks of all repositories may take to tell what is on them."""
+"""How long a repository's disk may take to tell what is on it."""
+LIST_SECONDS = 0.5
+"""How long the disks of all of them may take together, where the answer can do without."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Organization:
         storage: Storage,
         providers: dict[str, Provider],
         settings: Settings,
-        chance: Chance,
+        runtime: Runtime,
         clones: Clones,
         trust: Trust,
         provision: Callable[[str], None],
@@ -83,10 +83,12 @@ class Organization:
         self._storage = storage
         self._providers = providers
         self._settings = settings
-        self._chance = chance
+        self._runtime = runtime
         self._clones = clones
         self._trust = trust
         self._limiter = anyio.CapacityLimiter(DISK_THREADS)
+        self._asked: set[str] = set()
+        """Repositories whose disks are asked for the list of all."""
         self._provision = provision
 
     async def create_task(self, request: CreateTask) -> Created:
@@ -118,28 +120,35 @@ class Organization:
             raise wrong_values(("path", "Give either path or remote."))
         field = "path" if request.path is not None else "remote"
         place = request.path if request.path is not None else request.remote or ""
-        found = await anyio.to_thread.run_sync(_find, field, place)
-        if (found.path is None) != (field == "remote"):
-            raise wrong_values((field, f"This is no {'folder' if field == 'path' else 'git URL'}."))
-        return await self._storage.put_repo(await anyio.to_thread.run_sync(self._judged, found))
+        with _answering(place):
+            found = await self._ask_disk(_find, field, place)
+            if (found.path is None) != (field == "remote"):
+                raise wrong_values((field, f"This is no {'folder' if field == 'path' else 'git URL'}."))
+            judged = await self._ask_disk(self._judged, found)
+        return await self._storage.put_repo(judged)
 
     async def repos(self) -> Sequence[Repo]:
         """All repositories, with what their set-up is now; one whose disk does not answer is told as it was known."""
         kept = await self._storage.repos()
-        now = list(kept)
-        with anyio.move_on_after(DISK_SECONDS):
-            for place, repo in enumerate(kept):
-                judged = await self._ask_disk(self._judged, repo)
-                if judged != repo:
-                    now[place], _ = await self._storage.put_repo(judged)
-        return now
+        now = {repo.repo_id: repo for repo in kept}
+
+        async def look(repo: Repo) -> None:
+            judged = await self._ask_disk(self._judged_once, repo)
+            if judged != repo:
+                now[repo.repo_id], _ = await self._storage.put_repo(judged)
+
+        with anyio.move_on_after(LIST_SECONDS):
+            async with anyio.create_task_group() as looks:
+                for repo in kept:
+                    looks.start_soon(look, repo)
+        return list(now.values())
 
     async def setup(self, repo_id: str) -> RepoSetup | None:
         """What the repository's set-up says, to be looked at before it is trusted; None when it is unknown."""
         repo = await self._storage.repo(repo_id)
         if repo is None:
             return None
-        with _answering(repo):
+        with _answering(repo.label):
             return await self._ask_disk(self._trust.whole, repo)
 
     async def trust(self, repo_id: str, request: TrustRepo) -> Repo | None:
@@ -153,7 +162,7 @@ class Organization:
         if repo is None:
             return None
         try:
-            with _answering(repo):
+            with _answering(repo.label):
                 await self._ask_disk(self._trust.give, repo, request.digest)
                 judged = await self._ask_disk(self._judged, repo)
         except NotThatError as error:
@@ -171,10 +180,23 @@ class Organization:
         """In a thread: the repository with what its set-up is now."""
         return replace(repo, trust=self._trust.of(repo))
 
+    def _judged_once(self, repo: Repo) -> Repo:
+        """The same, but the repository as it is where a thread asks its disk already: a dead one takes no second."""
+        if repo.repo_id in self._asked:
+            return repo
+        self._asked.add(repo.repo_id)
+        try:
+            return self._judged(repo)
+        finally:
+            self._asked.discard(repo.repo_id)
+
     async def branches(self, repo_id: str) -> tuple[str, ...] | None:
         """The repository's branches as its files tell them, the default first; None when it is unknown."""
         repo = await self._storage.repo(repo_id)
-        return None if repo is None else (await anyio.to_thread.run_sync(self._known_branches, repo)).sorted()
+        if repo is None:
+            return None
+        with _answering(repo.label):
+            return (await self._ask_disk(self._known_branches, repo)).sorted()
 
     def _known_branches(self, repo: Repo) -> Branches:
         """In a thread: what the repository's folder or clone has; none where there is neither."""
@@ -205,7 +227,7 @@ class Organization:
         for field, branch in (("branch", request.branch), ("base_branch", request.base_branch)):
             if branch is not None and (why := check_branch(branch)):
                 wrong.append((field, why))
-        if request.agent is not None and (why := wrong_name("An agent's name", request.agent)):
+        if request.agent is not None and (why := check_name("An agent's name", request.agent)):
             wrong.append(("agent", why))
         if request.provider is not None and request.provider not in self._providers:
             known = ", ".join(sorted(self._providers))
@@ -257,11 +279,11 @@ class Organization:
                 raise _not_kept(error) from error
         repo = self._judged(repo)
         provider = self._providers[request.provider or next(iter(self._providers))]
-        now = self._chance.now()
-        task_id = request.task_id or self._chance.new_id()
+        now = self._runtime.now()
+        task_id = request.task_id or self._runtime.new_id()
         agent = request.agent or provider.default_agent()
         session = SessionSummary(
-            session_id=request.session_id or self._chance.new_id(),
+            session_id=request.session_id or self._runtime.new_id(),
             task_id=task_id,
             name=agent,
             agent=agent,
@@ -271,7 +293,7 @@ class Organization:
             revision=1,
         )
         prompt = Prompt(
-            prompt_id=self._chance.new_id(),
+            prompt_id=self._runtime.new_id(),
             session_id=session.session_id,
             text=request.prompt,
             state=PromptState.QUEUED,
@@ -316,26 +338,17 @@ class Organization:
 
 
 @contextmanager
-def _answering(repo: Repo) -> Iterator[None]:
+def _answering(place: str) -> Iterator[None]:
     """Bound what asks a repository's disk; raises `StorageUnavailableError` when that does not answer."""
     try:
         with anyio.fail_after(DISK_SECONDS):
             yield
     except TimeoutError:
-        raise StorageUnavailableError(f"the disk of {repo.label} does not answer") from None
+        raise StorageUnavailableError(f"the disk of {place} does not answer") from None
 
 
 def _not_kept(error: OSError) -> StorageUnavailableError:
     return StorageUnavailableError(f"what is trusted cannot be kept in the data folder: {error.strerror or error}")
-
-
-def wrong_name(what: str, name: str) -> str | None:
-    """What is wrong with the name of an agent or a session."""
-    if not name.strip():
-        return f"{what} cannot be blank."
-    if len(name) > MAX_NAME or any(unicodedata.category(char) in ("Cc", "Zl", "Zp") for char in name):
-        return f"{what} is one line of at most {MAX_NAME} characters."
-    return None
 
 
 def _find(field: str, place: str) -> Repo:

@@ -1,34 +1,50 @@
-"""Puts the backend together: storage, actors, lanes of work, providers, and what the server needs of them."""
+"""Puts the backend together. The only module that knows which storage, dispatcher, providers and agents there are."""
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from pathlib import Path
 
 import anyio
+import anyio.to_thread
 
-from backend_stub.dispatch.calls import Calls
-from backend_stub.dispatch.embedded import Lane
-from backend_stub.domain.clock import Chance
+from backend_stub.agents.demo import DemoAgents
+from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
+from backend_stub.demo.script import ScriptFile, script_file
+from backend_stub.demo.world import World
+from backend_stub.dispatch.embedded import EmbeddedDispatcher
+from backend_stub.domain.clock import Runtime
+from backend_stub.domain.dispatch import Queue
+from backend_stub.domain.errors import (
+    SettingError,
+    StaleRevisionError,
+    StartError,
+    StorageUnavailableError,
+    UnknownTaskError,
+)
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
-from backend_stub.domain.storage import Event, StaleRevisionError, Storage, StorageUnavailableError
+from backend_stub.domain.storage import Event, Storage
 from backend_stub.organization import Organization
+from backend_stub.providers.demo import DemoProvider
+from backend_stub.providers.local import LocalProvider, LocalSettings
+from backend_stub.providers.local.bubblewrap import wrapped
+from backend_stub.providers.local.record import Records
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.trust import Trust
+from backend_stub.server.backend import Backend
 from backend_stub.server.hub import Hub
 from backend_stub.server.metrics import Metrics
 from backend_stub.server.streams import Streams
-from backend_stub.task.actor import Actors, TaskActor, UnknownTaskError
+from backend_stub.storage.sqlite import open_storage
+from backend_stub.task.actor import Actors, TaskActor
+from backend_stub.task.calls import Calls
 from backend_stub.task.commands import Commands
 from backend_stub.task.dependencies import Means
 from backend_stub.task.provision import Provisioning
 from backend_stub.task.release import Releasing
 from backend_stub.task.sessions import Sessions
-from foundry_tui.contract.records import Health
 from foundry_tui.contract.status import PROVISIONING, RELEASING
-from foundry_tui.contract.versions import VERSION
 
 FLUSH_SECONDS = 0.05
 """How long stage log lines are gathered."""
@@ -38,30 +54,28 @@ BEAT_SECONDS = 0.25
 """How closely a start can tell how long nobody worked."""
 
 
-@dataclass(frozen=True)
-class Backend:
-    """The parts that the server calls."""
+@asynccontextmanager
+async def open_backend(
+    folder: Path,
+    environ: Mapping[str, str],
+    settings: Settings,
+    runtime: Runtime,
+    wrong_script: Callable[[SettingError], None],
+) -> AsyncIterator[Backend]:
+    """A working backend over what is in this data folder; see `make_providers` and `run_backend`.
 
-    storage: Storage
-    organization: Organization
-    commands: Commands
-    streams: Streams
-    hub: Hub
-    metrics: Metrics
-    provisioning: Lane
-    providers: dict[str, Provider]
-    started_at: int
-
-    async def health(self) -> Health:
-        fault = await self.storage.fault()
-        return Health(
-            status="ok" if fault is None else fault.state,
-            reason=None if fault is None else f"{fault.reason}.",
-            version=VERSION,
-            pid=os.getpid(),
-            started_at=self.started_at,
-            providers={name: provider.state() for name, provider in self.providers.items()},
-        )
+    Raises `StartError`, `SettingError`, `DatabaseUnusableError`.
+    """
+    try:
+        providers = make_providers(folder, environ, settings, runtime, wrong_script)
+    except OSError as error:
+        raise StartError(f"the data folder {folder} cannot be used ({error.filename}: {error.strerror})") from error
+    storage = open_storage(folder, runtime.now)
+    try:
+        async with run_backend(storage, providers, settings, runtime, Clones(folder), Trust(folder)) as backend:
+            yield backend
+    finally:
+        await storage.close()
 
 
 @asynccontextmanager
@@ -69,7 +83,7 @@ async def run_backend(
     storage: Storage,
     providers: dict[str, Provider],
     settings: Settings,
-    chance: Chance,
+    runtime: Runtime,
     clones: Clones,
     trust: Trust,
 ) -> AsyncIterator[Backend]:
@@ -81,11 +95,12 @@ async def run_backend(
         def flush_soon(actor: TaskActor) -> None:
             tasks.start_soon(_flush, actor)
 
-        actors = Actors(storage, chance, flush_soon)
-        means = Means(storage, actors, Calls(tasks), providers, settings, chance)
+        actors = Actors(storage, runtime, flush_soon)
+        dispatcher = EmbeddedDispatcher(runtime)
+        means = Means(storage, actors, Calls(tasks), dispatcher, providers, settings, runtime)
         sessions = Sessions(means, tasks)
         provision = Provisioning(means, sessions)
-        provisioning = Lane("provision", provision.provision, chance, settings.max_provisioning)
+        provisioning = dispatcher.queue("provision", provision.provision, settings.max_provisioning)
         metrics = Metrics(hub, provisioning)
 
         def committed(events: Sequence[Event], seconds: float) -> None:
@@ -95,44 +110,43 @@ async def run_backend(
 
         storage.on_commit = committed
         release = Releasing(means, sessions, provisioning)
-        organization = Organization(storage, providers, settings, chance, clones, trust, provisioning.wake)
-        commands = Commands(storage, actors, sessions, provisioning, release, providers, chance)
+        organization = Organization(storage, providers, settings, runtime, clones, trust, provisioning.wake)
+        commands = Commands(storage, actors, sessions, provisioning, release, providers, runtime)
         for provider in providers.values():
             provider.agents.on_lost = sessions.lost
             provider.agents.on_said = sessions.said
         for provider in providers.values():
             await tasks.start(provider.run)
-        for lane in (provisioning, release.lane, release.sweeping, sessions.lane, sessions.attaching):
-            tasks.start_soon(lane.serve)
+        tasks.start_soon(dispatcher.serve)
         tasks.start_soon(_beat, storage, provisioning)
-        now = chance.now()
+        now = runtime.now()
         downtime = max(0, now - (storage.last_alive or now))
         for task_id in await storage.having(PROVISIONING):
             provision.interrupted(task_id, downtime)
             provisioning.wake(task_id)
         for task_id in await storage.having(RELEASING):
-            release.lane.wake(task_id)
+            release.queue.wake(task_id)
         await release.sweep_all()
         await sessions.restarted()
         yield Backend(
             storage=storage,
             organization=organization,
             commands=commands,
-            streams=Streams(storage, hub, chance.now),
+            streams=Streams(storage, hub, runtime.now),
             hub=hub,
             metrics=metrics,
             provisioning=provisioning,
             providers=providers,
-            started_at=chance.now(),
+            started_at=runtime.now(),
         )
         tasks.cancel_scope.cancel()
     await actors.flush()
 
 
-async def _beat(storage: Storage, lane: Lane) -> None:
+async def _beat(storage: Storage, queue: Queue) -> None:
     """Show that somebody works, also through stages in which nothing is committed; idle, nothing wakes."""
     while True:
-        await lane.busy()
+        await queue.busy()
         storage.beat()
         await anyio.sleep(BEAT_SECONDS)
 
@@ -150,3 +164,50 @@ async def _flush(actor: TaskActor) -> None:
             wait = FLUSH_AGAIN_SECONDS
         else:
             return
+
+
+def make_providers(
+    folder: Path,
+    environ: Mapping[str, str],
+    settings: Settings,
+    runtime: Runtime,
+    wrong_script: Callable[[SettingError], None],
+) -> dict[str, Provider]:
+    """The providers by name, the default first: the one set, else `local` where an agent can be run, else `demo`.
+
+    `wrong_script` is told when the demo script says what cannot be, now or later.
+    Raises `SettingError` for a wrong demo script or setting, or a default provider that there is none of.
+    """
+    script = script_file(environ, wrong_script)
+    script.read()
+    local = local_provider(folder, LocalSettings.from_environ(environ), environ)
+    providers: dict[str, Provider] = {"demo": demo_provider(folder / "demo", script, runtime), "local": local}
+    if local.state() == "ready":
+        providers = dict(reversed(providers.items()))
+    if settings.provider is not None and settings.provider not in providers:
+        known = ", ".join(sorted(providers))
+        raise SettingError(f"FOUNDRY_PROVIDER is {settings.provider!r}, but there is only {known}")
+    return dict(sorted(providers.items(), key=lambda item: item[0] != settings.provider))
+
+
+def demo_provider(folder: Path, script: ScriptFile, runtime: Runtime) -> DemoProvider:
+    """The demo's sandboxes and agents, which share one world; its journal is kept in `folder`."""
+    world = World(folder / "world.jsonl", script, runtime)
+    return DemoProvider(folder, world, script, runtime, DemoAgents(world, script))
+
+
+def local_provider(folder: Path, settings: LocalSettings, environ: Mapping[str, str]) -> LocalProvider:
+    """Sandboxes in the data folder, with sandbox-agent servers in them."""
+
+    def under_bubblewrap(argv: Sequence[str], cwd: Path, readable: Path) -> Sequence[str]:
+        return wrapped(argv, cwd, folder, settings.writable, environ, (readable,))
+
+    agents = SandboxAgentRuntime(
+        folder,
+        Records(folder).agent_folder,
+        environ=environ,
+        policy=settings.policy,
+        configured=settings.agents,
+        wrap=under_bubblewrap if settings.bubblewrap else None,
+    )
+    return LocalProvider(folder, settings, environ, agents)

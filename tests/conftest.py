@@ -3,11 +3,12 @@
 import compileall
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
+from blockbuster import blockbuster_ctx
 from hypothesis import settings
 
 # A run in the background of a shell ignores ctrl+c, and so would every process that a test starts.
@@ -82,6 +83,27 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+MAY_BLOCK = {
+    "logging/__init__.py": {"emit", "flush"},
+    "tests/backend/place.py": {"backend", "provider"},
+    "backend_stub/providers/demo.py": {"_play"},
+    "backend_stub/providers/demo_script.py": {"for_call"},
+    "backend_stub/providers/demo_world.py": {"call", "effect"},
+}
+"""Functions in an event loop that may wait for the disk all the same: what is logged is to be there when the process
+dies, a backend is put together before it serves, and the demo provider's world is files of a few lines."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_blocks() -> Iterator[None]:
+    """Whatever of ours blocks an event loop raises `blockbuster.BlockingError` there."""
+    with blockbuster_ctx(["foundry_tui", "backend_stub"]) as blocking:
+        for function in blocking.functions.values():
+            for file, functions in MAY_BLOCK.items():
+                function.can_block_in(file, functions)
+        yield
 
 
 @pytest.fixture

@@ -4,13 +4,12 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 
+from backend_stub.demo.script import ScriptError, ScriptFile, Step, TurnScript
+from backend_stub.demo.world import World
 from backend_stub.domain.agent import LateWord, Turn
-from backend_stub.domain.provider import AgentError, Call
-from backend_stub.providers.demo_script import ScriptError, ScriptFile, Step, TurnScript
-from backend_stub.providers.demo_world import World
+from backend_stub.domain.call import Call
+from backend_stub.domain.errors import AgentError
 from foundry_tui.contract.records import PermissionOption, Prompt, Question, SessionSummary, TranscriptKind
-
-Play = Callable[[str, Call, Callable[[], None]], Awaitable[None]]
 
 OPTIONS = (
     PermissionOption(option_id="allow", name="Allow", kind="allow_once"),
@@ -23,12 +22,11 @@ CHUNK_SECONDS = 0.06
 class DemoAgents:
     """See `backend_stub.domain.agent.AgentRuntime`."""
 
-    def __init__(self, world: World, script: ScriptFile, play: Play) -> None:
-        self.on_lost: Callable[[str, str], Awaitable[None]] | None = None
+    def __init__(self, world: World, script: ScriptFile) -> None:
+        self.on_lost: Callable[[str, str, str], Awaitable[None]] | None = None
         self.on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None = None
         self._world = world
         self._script = script
-        self._play = play
 
     async def ensure_agent(self, call: Call) -> None:
         task_id = call.task.task_id
@@ -37,14 +35,14 @@ class DemoAgents:
             if task_id not in self._world.agents:
                 self._world.effect("start_agent", task_id, sandbox_id=task_id)
 
-        await self._play("ensure_agent", call, start)
+        await self._world.play("ensure_agent", call, start)
 
     async def create_session(self, call: Call, session: SessionSummary) -> None:
         def create() -> None:
             if session.session_id not in self._world.sessions:
                 self._world.effect("create_session", call.task.task_id, session_id=session.session_id)
 
-        await self._play("create_session", call, create)
+        await self._world.play("create_session", call, create)
 
     async def attach(self, call: Call) -> None:
         self._world.call("attach", call.task.task_id)

@@ -1,1 +1,1 @@
-"""Who runs what, when: `embedded` in this process; `calls` keeps calls to the outside from holding anybody."""
+"""Who runs what, when: `embedded` runs it in this process."""

@@ -1,19 +1,18 @@
-"""Dispatching in this process: lanes of work by key, woken not polled, one at a time for a key, bounded in number."""
+"""A dispatcher in this process: it forgets everything when the process ends, so a start wakes what is unfinished."""
 
 import heapq
 import itertools
 import logging
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import anyio
 
-from backend_stub.domain.clock import Chance
-from backend_stub.domain.storage import StaleRevisionError, StorageUnavailableError
-from backend_stub.server.log import Sparing
-from backend_stub.task.actor import SupersededError, UnknownTaskError
+from backend_stub.domain.clock import Runtime
+from backend_stub.domain.dispatch import Run
+from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, TaskMovedError
+from backend_stub.log import Sparing
 
 logger = logging.getLogger(__name__)
 
@@ -34,25 +33,24 @@ class _Run:
 
 
 class Lane:
-    """Runs `run(key)` for every key that is woken, first come first served.
+    """One queue: runs `run(key)` for every key that is woken, first come first served.
 
-    `run` returns when to wake the key again (milliseconds since the epoch), or None. At least once, one at a time for a
-    key, at most `limit` at once; a key that waits for its time holds no place. What hangs must not keep the others
-    waiting: a run that goes on for more than `patience` seconds holds no place, until there are `MOST_BESIDE` as many.
+    See `backend_stub.domain.dispatch`. Runs that have used up their `patience` hold no place until there are
+    `MOST_BESIDE` times the limit of them.
     """
 
     def __init__(
         self,
         name: str,
-        run: Callable[[str], Awaitable[int | None]],
-        chance: Chance,
+        run: Run,
+        runtime: Runtime,
         limit: float = math.inf,
         patience: float = math.inf,
     ) -> None:
         self._name = name
         self._log = Sparing(logger)
         self._run = run
-        self._chance = chance
+        self._runtime = runtime
         self._limit = limit
         self._patience = patience
         self._ready: deque[str] = deque()
@@ -76,7 +74,7 @@ class Lane:
 
     def wake(self, key: str, at: int | None = None) -> None:
         """Run the key soon, or at a time in milliseconds since the epoch; an earlier wake-up of the key is kept."""
-        wait = 0 if at is None else min(at - self._chance.now(), LONGEST_WAIT_MS)
+        wait = 0 if at is None else min(at - self._runtime.now(), LONGEST_WAIT_MS)
         if wait > 0:
             number = next(self._order)
             self._due[key] = number
@@ -153,14 +151,14 @@ class Lane:
         try:
             with run.scope:
                 at = await self._run(key)
-        except (SupersededError, UnknownTaskError):
+        except TaskMovedError:
             logger.debug("%s %s was superseded", self._name, key)
         except (StorageUnavailableError, StaleRevisionError) as error:
             self._log.warning("%s %s goes on later: %s", self._name, key, error)
-            at = self._chance.now() + AFTER_FAULT_MS
+            at = self._runtime.now() + AFTER_FAULT_MS
         except Exception:
             logger.exception("%s %s failed, and goes on later", self._name, key)
-            at = self._chance.now() + AFTER_FAULT_MS
+            at = self._runtime.now() + AFTER_FAULT_MS
         finally:
             del self._running[key]
             if not self._running:
@@ -171,3 +169,21 @@ class Lane:
             self.wake(key)
         elif at is not None and not run.scope.cancel_called:
             self.wake(key, at)
+
+
+class EmbeddedDispatcher:
+    """See `backend_stub.domain.dispatch.Dispatcher`; each queue is a lane of its own."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._lanes: list[Lane] = []
+
+    def queue(self, name: str, run: Run, limit: float = math.inf, patience: float = math.inf) -> Lane:
+        lane = Lane(name, run, self._runtime, limit, patience)
+        self._lanes.append(lane)
+        return lane
+
+    async def serve(self) -> None:
+        async with anyio.create_task_group() as tasks:
+            for lane in self._lanes:
+                tasks.start_soon(lane.serve)

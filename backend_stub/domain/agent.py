@@ -2,12 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from enum import StrEnum
+from typing import Any, Protocol
 
+from backend_stub.domain.call import Call
 from foundry_tui.contract.records import Prompt, Question, SessionSummary, TranscriptKind
-
-if TYPE_CHECKING:
-    from backend_stub.domain.provider import Call
 
 
 class Turn(Protocol):
@@ -31,42 +30,65 @@ class LateWord:
     body: str | dict[str, Any]
 
 
+class Policy(StrEnum):
+    """Which permission requests are answered without asking a person.
+
+    `ask`: none; `reads`: looking at files is allowed; `all`: everything is allowed.
+    """
+
+    ASK = "ask"
+    READS = "reads"
+    ALL = "all"
+
+
+class Files(Protocol):
+    """Who looks after what changes in the sandboxes."""
+
+    def refresh(self, task_id: str) -> None:
+        """Files of this task may have changed; returns at once."""
+        ...
+
+    async def computed(self, task_id: str) -> None:
+        """Wait, but not for long, until it is known what did."""
+        ...
+
+
 class AgentRuntime(Protocol):
     """Installs, starts and talks to agents. Idempotent by task id, session_id and prompt_id.
 
-    Calls raise `backend_stub.domain.provider.CallError` (mostly `AgentError`) and may be cancelled at any await.
+    Calls raise `backend_stub.domain.errors.CallError` (mostly `AgentError`) and may be cancelled at any await.
     """
 
-    on_lost: Callable[[str, str], Awaitable[None]] | None
-    """Told (task_id, reason) when the agent of a ready task died by itself, outside of any call."""
+    on_lost: Callable[[str, str, str], Awaitable[None]] | None
+    """Told (task_id, session_id, reason) when a session's agent died by itself, outside of any call."""
 
     on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None
     """Told (task_id, session_id, items) what an agent says outside of any turn; returns once it is kept."""
 
-    async def ensure_agent(self, call: "Call") -> None:
+    async def ensure_agent(self, call: Call) -> None:
         """Install and start the agent runtime in the task's sandbox."""
         ...
 
-    async def create_session(self, call: "Call", session: SessionSummary) -> None:
+    async def create_session(self, call: Call, session: SessionSummary) -> None:
         """Open the session, or find it."""
         ...
 
-    async def attach(self, call: "Call") -> None:
+    async def attach(self, call: Call) -> None:
         """After a restart of the backend: find the running agent of a ready task again, or start it anew."""
         ...
 
-    async def deliver(self, call: "Call", prompt: Prompt, turn: Turn) -> None:
+    async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         """Hand the prompt over; returns once the agent has it. A prompt that it has is not handed over again."""
         ...
 
-    async def follow(self, call: "Call", prompt: Prompt, turn: Turn) -> None:
+    async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         """Tell the turn of a delivered prompt until it ends; returns at its end, also if that was before a restart."""
         ...
 
-    async def stop(self, call: "Call", session_id: str) -> None:
+    async def stop(self, call: Call, session_id: str) -> None:
         """Tell the agent to end the turn that runs in this session; nothing running is success."""
         ...
 
-    async def close_session(self, call: "Call", session_id: str) -> None:
+    async def close_session(self, call: Call, session_id: str) -> None:
         """The session was closed; nothing open is success."""
         ...

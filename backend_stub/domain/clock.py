@@ -14,8 +14,8 @@ def wall_clock() -> int:
 
 
 @dataclass(frozen=True)
-class Chance:
-    """Where new ids, the time of day and jitter come from."""
+class Runtime:
+    """Where the time of day, new ids and jitter come from."""
 
     now: Callable[[], int] = wall_clock
     new_id: Callable[[], str] = uuid7

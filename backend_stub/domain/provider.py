@@ -1,4 +1,4 @@
-"""What a provider of sandboxes promises, what it is given, and how it fails."""
+"""What a provider of sandboxes promises."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -8,50 +8,9 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
 from backend_stub.domain.agent import AgentRuntime
-from foundry_tui.contract.records import ErrorKind, Repo, Sandbox, TaskDetail
+from backend_stub.domain.call import Call
+from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
-
-
-class CallError(Exception):
-    """A call to a provider or an agent failed; the message is what a person can act on."""
-
-    kind = ErrorKind.PROVIDER
-
-    def __init__(self, message: str, *, retryable: bool = True) -> None:
-        super().__init__(message)
-        self.message = message
-        self.retryable = retryable
-
-
-class ProviderError(CallError):
-    """The sandbox could not be made, found, released or destroyed."""
-
-
-class AgentError(CallError):
-    """The agent could not be installed, started or reached, or its turn failed."""
-
-    kind = ErrorKind.AGENT
-
-
-class GitError(CallError):
-    """git refused."""
-
-    kind = ErrorKind.GIT
-
-
-@dataclass(frozen=True)
-class Call:
-    """What every call is given: the task as it stands, its repository, and where to tell what happens.
-
-    `log` keeps a line on the task's stage log; `detail` says in a few words what is being done now. Both return
-    at once and may be called from the event loop only. `trust`: whoever made the task trusts the set-up that it gets.
-    """
-
-    task: TaskDetail
-    repo: Repo
-    log: Callable[[str], None]
-    detail: Callable[[str], None]
-    trust: bool = False
 
 
 @dataclass(frozen=True)

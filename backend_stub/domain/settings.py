@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from backend_stub.domain.errors import SettingError
+
 DEFAULT_TIMEOUT_MS = {
     "ensure_name": 30_000,
     "create_sandbox": 180_000,
@@ -21,10 +23,6 @@ MAX_QUEUED_PROMPTS = 100
 """Prompts that wait in one session at most."""
 MAX_QUEUED_TEXT = 4 * 1024 * 1024
 """Characters that these may have together."""
-
-
-class SettingError(Exception):
-    """A setting has a value that cannot be; the message names it."""
 
 
 @dataclass(frozen=True)

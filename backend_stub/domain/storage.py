@@ -27,14 +27,6 @@ from foundry_tui.contract.records import (
 from foundry_tui.contract.status import TaskStatus
 
 
-class StorageError(Exception):
-    """The storage cannot be opened; the message names the path and says what to do."""
-
-
-class StorageUnavailableError(Exception):
-    """A change could not be committed (disk full, locked …); nothing of it was written, trying again may help."""
-
-
 class Fault(Struct, frozen=True):
     """What ails a storage; `state` is `unavailable` (no change can be kept) or `damaged` (some of it cannot be read).
 
@@ -43,38 +35,6 @@ class Fault(Struct, frozen=True):
 
     state: Literal["unavailable", "damaged"]
     reason: str
-
-
-class StaleRevisionError(Exception):
-    """The task was changed by somebody else since it was read; nothing was written."""
-
-
-class TaskExistsError(Exception):
-    """A task of this id exists; `request` is the digest of the request that made it."""
-
-    def __init__(self, request: bytes) -> None:
-        super().__init__("a task of this id exists")
-        self.request = request
-
-
-class TaskPrunedError(Exception):
-    """A task of this id existed and was pruned."""
-
-
-class IdTakenError(Exception):
-    """The id of a session or a prompt belongs to another task."""
-
-    def __init__(self, field: str, id_: str) -> None:
-        super().__init__(f"{field} {id_} is in use already")
-        self.field = field
-
-
-class BranchTakenError(Exception):
-    """Another task of this repository holds the branch."""
-
-    def __init__(self, branch: str) -> None:
-        super().__init__(f"another task holds the branch {branch}")
-        self.branch = branch
 
 
 class Opening(Struct, frozen=True):
@@ -87,9 +47,9 @@ class Opening(Struct, frozen=True):
 class Private(Struct, frozen=True, kw_only=True):
     """What the backend alone knows about a task, kept with its row; `openings` by session_id.
 
-    `attaching` counts the attempts to find the agent again that failed; `resent` are the prompts that go before all
-    others that wait, for they say again what was said before those. `went_on`: a prompt has made a failed task go on,
-    which nobody had asked for otherwise since.
+    `attaching` counts the attempts to find the agent again that failed. `resent` are the ids of prompts that wait and
+    go before all others that do, since they say again what was said before those. `went_on`: a prompt made the failed
+    task go on, so that a retry which comes too late for that has nothing left to do and is no error.
     """
 
     sandbox_wanted: bool = False

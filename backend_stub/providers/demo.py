@@ -2,34 +2,35 @@
 
 import difflib
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import anyio
 from anyio.abc import TaskStatus
 
-from backend_stub.agents.demo import DemoAgents
-from backend_stub.domain.clock import Chance
-from backend_stub.domain.provider import Call, Existing, ProviderError, Release, SandboxMade
-from backend_stub.providers.demo_script import CallScript, ScriptError, ScriptFile
-from backend_stub.providers.demo_world import World
+from backend_stub.demo.script import ScriptError, ScriptFile
+from backend_stub.demo.world import World
+from backend_stub.domain.agent import AgentRuntime
+from backend_stub.domain.call import Call
+from backend_stub.domain.clock import Runtime
+from backend_stub.domain.provider import Existing, Release, SandboxMade
 from backend_stub.repository.git import branches_near
 from foundry_tui.contract.records import FileDiff, FileEdit, Sandbox, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import Diff
 
 
 class DemoProvider:
-    """See `backend_stub.domain.provider.Provider`; `folder` is where the world's journal and the sandboxes are kept."""
+    """See `backend_stub.domain.provider.Provider`; the sandboxes are kept in `folder`."""
 
     name = "demo"
 
-    def __init__(self, folder: Path, script: ScriptFile, chance: Chance) -> None:
+    def __init__(self, folder: Path, world: World, script: ScriptFile, runtime: Runtime, agents: AgentRuntime) -> None:
         self._sandboxes = folder / "sandboxes"
+        self._world = world
         self._script = script
-        self._chance = chance
-        self._world = World(folder / "world.jsonl", script, chance)
-        self.agents = DemoAgents(self._world, script, self._play)
+        self._runtime = runtime
+        self.agents = agents
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         task_status.started()
@@ -41,7 +42,7 @@ class DemoProvider:
         return "demo"
 
     async def ensure_name(self, call: Call) -> Existing:
-        await self._play("ensure_name", call, lambda: None)
+        await self._world.play("ensure_name", call, lambda: None)
         place = call.repo.path
         call.detail("comparing branches")
 
@@ -62,8 +63,8 @@ class DemoProvider:
             self._cwd(task_id).mkdir(parents=True, exist_ok=True)
             self._world.effect("resume_sandbox" if resumed else "create_sandbox", task_id, sandbox_id=task_id)
 
-        await self._play("create_sandbox", call, make)
-        sandbox = Sandbox(sandbox_id=task_id, cwd=str(self._cwd(task_id)), created_at=self._chance.now())
+        await self._world.play("create_sandbox", call, make)
+        sandbox = Sandbox(sandbox_id=task_id, cwd=str(self._cwd(task_id)), created_at=self._runtime.now())
         return SandboxMade(sandbox, resumed)
 
     async def find_branch(self, call: Call) -> str | None:
@@ -73,10 +74,10 @@ class DemoProvider:
         return False
 
     async def release_sandbox(self, call: Call, how: Release) -> None:
-        await self._play("release_sandbox", call, lambda: self._remove("release_sandbox", call))
+        await self._world.play("release_sandbox", call, lambda: self._remove("release_sandbox", call))
 
     async def destroy_sandbox(self, call: Call, how: Release) -> None:
-        await self._play("destroy_sandbox", call, lambda: self._remove("destroy_sandbox", call))
+        await self._world.play("destroy_sandbox", call, lambda: self._remove("destroy_sandbox", call))
 
     def would_lose(self, task: TaskDetail, *, delete_branch: bool) -> Sequence[str]:
         try:
@@ -95,7 +96,7 @@ class DemoProvider:
         under_way = any(session.status is SessionStatus.RUNNING for session in task.sessions)
         ended = self._world.calls[task.task_id, "turn"] - under_way
         edits = [edit for step in steps for edit in step.edits] if ended > 0 else []
-        return Diff(files=tuple(_file_diff(edit) for edit in edits), computed_at=self._chance.now())
+        return Diff(files=tuple(_file_diff(edit) for edit in edits), computed_at=self._runtime.now())
 
     async def write_patch(self, call: Call, into: BinaryIO) -> bool:
         diff = self.diff(call.task)
@@ -114,27 +115,6 @@ class DemoProvider:
         shutil.rmtree(self._cwd(task_id), ignore_errors=True)
         if task_id in self._world.sandboxes:
             self._world.effect(name, task_id, sandbox_id=task_id)
-
-    async def _play(self, name: str, call: Call, effect: Callable[[], None]) -> None:
-        """One call as the script has it; the effect happens half-way."""
-        try:
-            script: CallScript = (await self._script.for_call()).call(name, call.task.prompt)
-        except ScriptError as error:
-            raise ProviderError(str(error)) from error
-        number = self._world.call(name, call.task.task_id)
-        for line in script.log:
-            call.log(line)
-        strikes = script.strikes(number)
-        if strikes and script.fail is not None:
-            await anyio.sleep(script.ms / 1000)
-            raise ProviderError(script.fail, retryable=script.retryable)
-        if strikes and script.hang == "before":
-            await anyio.sleep_forever()
-        await anyio.sleep(script.ms / 2000)
-        effect()
-        if strikes and script.hang == "after":
-            await anyio.sleep_forever()
-        await anyio.sleep(script.ms / 2000)
 
 
 def _file_diff(edit: FileEdit) -> FileDiff:

@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from backend_stub.domain import privacy
+from backend_stub.machine import privacy
 from backend_stub.repository.git import TREE_TIMEOUT, Told, run_git
 from foundry_tui.contract.records import Repo
 

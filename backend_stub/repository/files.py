@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from os import PathLike
 
 _SMALL = 64 * 1024
+TABLE_HEAD = "refs/heads/.invalid"
+"""What HEAD points to where refs are kept in a table: a name that no branch can have."""
 # Without O_NONBLOCK a named pipe of that name would hold the reader for ever.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
 

@@ -15,11 +15,11 @@ from pathlib import PurePath
 import anyio
 from anyio.abc import ByteReceiveStream, Process
 
-from backend_stub.domain import privacy
-from backend_stub.domain.provider import GitError
+from backend_stub.domain.errors import GitError
+from backend_stub.machine import privacy
 from backend_stub.repository.location import NotARepositoryError, find_folders
 from backend_stub.repository.refs import split_refs
-from backend_stub.task.naming import near_branches
+from foundry_tui.contract.branches import near_branches
 
 Told = Callable[["Command"], None]
 """Told of every command that was run; must return at once."""

@@ -8,7 +8,16 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from backend_stub.repository.files import MachineFaultError, inside_of, mode_of, read_text, symbolic_ref, told_apart
+from backend_stub.domain.errors import BackendError
+from backend_stub.repository.files import (
+    TABLE_HEAD,
+    MachineFaultError,
+    inside_of,
+    mode_of,
+    read_text,
+    symbolic_ref,
+    told_apart,
+)
 from foundry_tui.contract.records import Repo
 
 _SCHEMES = {"https": 443, "http": 80, "ssh": 22, "git": 9418, "file": None}
@@ -24,7 +33,7 @@ _CREDENTIALS = (
 )
 
 
-class NotARepositoryError(Exception):
+class NotARepositoryError(BackendError):
     """What was given is no repository; the message is one sentence or two that say what to do, without secrets."""
 
     def __init__(self, message: str) -> None:
@@ -61,7 +70,7 @@ def find_repository(place: str) -> Repo:
         return find_remote(text)
     folders = find_folders(text)
     top = folders.top
-    if not _is_utf8(top):
+    if not is_text(top):
         raise NotARepositoryError("The folder's real name is not UTF-8, so it cannot be told. Rename it.")
     return Repo(
         repo_id=_id_of(top),
@@ -144,18 +153,17 @@ def default_branch(folders: Folders) -> str | None:
     if origin is not None and origin.startswith("refs/remotes/origin/"):
         return origin.removeprefix("refs/remotes/origin/")
     head = _told_ref(folders.head)
-    # Where refs are kept in a table, HEAD points to a name that no branch can have.
-    if head is not None and head.startswith("refs/heads/") and head != "refs/heads/.invalid":
+    if head is not None and head.startswith("refs/heads/") and head != TABLE_HEAD:
         return head.removeprefix("refs/heads/")
     return None
 
 
 def _told_ref(text: str | None) -> str | None:
     ref = symbolic_ref(text)
-    return ref if ref is not None and _is_utf8(ref) else None
+    return ref if ref is not None and is_text(ref) else None
 
 
-def _is_utf8(name: str) -> bool:
+def is_text(name: str) -> bool:
     """Whether a name that came from the disk can stand in JSON."""
     try:
         name.encode()

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
 
+from backend_stub.domain.errors import BackendError
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # Without O_NONBLOCK a named pipe of that name would hold the reader for ever.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-class UnusableError(Exception):
+class UnusableError(BackendError):
     """What has this name is no plain file or folder, or is too large; the message says so as `is a symbolic link`."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from backend_stub.repository.files import MachineFaultError, read_text, told_apart
 from backend_stub.repository.location import Folders, default_branch, find_folders
-from backend_stub.task.naming import check_branch
+from foundry_tui.contract.branches import check_branch
 
 _REMOTE = re.compile(r'^[ \t]*\[remote[ \t]+"((?:[^"\\\n]|\\.)*)"[ \t]*\]', re.MULTILINE | re.IGNORECASE)
 _PACKED = re.compile(r"^[0-9a-f]{40,64} (refs/(?:heads|remotes)/[^\r\n]+)", re.MULTILINE)

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from backend_stub.domain.errors import BackendError
 from backend_stub.repository.location import NotARepositoryError, find_folders
 from backend_stub.repository.setup_files import SetupFiles, read_setup_files
 from foundry_tui.contract.codec import decode
@@ -29,7 +30,7 @@ _LOCK = threading.Lock()
 """Of all that is kept: one process owns a data folder, and several of its parts read and write this."""
 
 
-class NotThatError(Exception):
+class NotThatError(BackendError):
     """What was to be trusted is not what is there, or cannot be trusted; the message is a sentence for people."""
 
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus, urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from backend_stub.domain.problems import TITLES, RefusedError
+from backend_stub.domain.errors import TITLES, RefusedError
 from backend_stub.server.protocol import CUT, HEAD_LIMIT, HEAD_TOO_LARGE, KNOWN, WHY
 from backend_stub.server.strangers import Strangers
 from foundry_tui.contract.codec import encode

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend_stub.server.log import Sparing
-from backend_stub.storage.folder import StartError
+from backend_stub.domain.errors import StartError
+from backend_stub.log import Sparing
 from foundry_tui.contract.sockets import socket_path_problem
 
 logger = logging.getLogger(__name__)

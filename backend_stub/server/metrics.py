@@ -9,7 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from backend_stub.dispatch.embedded import Lane
+from backend_stub.domain.dispatch import Queue
 from backend_stub.domain.storage import Event
 from backend_stub.server.hub import Hub
 from foundry_tui.contract.events import EventName
@@ -27,7 +27,7 @@ class Metrics(Collector):
 
     content_type = CONTENT_TYPE_LATEST
 
-    def __init__(self, hub: Hub, provisioning: Lane) -> None:
+    def __init__(self, hub: Hub, provisioning: Queue) -> None:
         self._registry = CollectorRegistry()
         self._creates = Histogram(
             "foundry_create_seconds", "Time from a create to its durable answer.", registry=self._registry

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import anyio.to_thread
 from starlette.responses import Response, StreamingResponse
 
-from backend_stub.domain.problems import RefusedError
+from backend_stub.domain.errors import RefusedError
 from backend_stub.task.commands import Commands
 from foundry_tui.contract.records import TaskDetail
 

@@ -8,7 +8,7 @@ import sys
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from backend_stub.domain.problems import TITLES
+from backend_stub.domain.errors import TITLES
 from backend_stub.server.strangers import SECONDS as STRANGER_SECONDS
 from backend_stub.server.strangers import Strangers
 from foundry_tui.contract.codec import encode
@@ -18,10 +18,13 @@ from foundry_tui.contract.problems import PROBLEM_TYPE, Problem
 logger = logging.getLogger(__name__)
 
 HEAD_LIMIT = 64 * 1024
-HEAD_TOO_LARGE = f"A request's line and headers can have at most {HEAD_LIMIT} bytes."
+HEAD_LINES = 200
+"""Lines of a head: each costs time, also of a stranger's."""
+HEAD_TOO_LARGE = f"A request's line and headers can have at most {HEAD_LIMIT} bytes and {HEAD_LINES} lines."
 REQUEST_SECONDS = 60.0
 """Time from the first byte of a request to its last, and of a connection on which nothing is asked."""
 _FOLDED = re.compile(rb"\n[ \t]")
+_BLANK_LINE = re.compile(rb"\n\r?\n")
 _HEAD = b"HTTP/1.1 "
 """How each head begins, and no body: that is JSON, text, or a chunk's length."""
 
@@ -90,6 +93,9 @@ class Requests(h11.Connection):
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         head = self.trailing_data[0] if self.their_state is h11.IDLE else b""
+        end = _BLANK_LINE.search(head)
+        if head.count(b"\n", 0, end.start() if end else len(head)) > HEAD_LINES:
+            raise h11.RemoteProtocolError("the head has too many lines", error_status_hint=431)
         event = super().next_event()
         if isinstance(event, h11.Request):
             self._chunks = self._bytes = 0

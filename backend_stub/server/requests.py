@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 from starlette.requests import Request
 
-from backend_stub.domain.problems import RefusedError, wrong_values
+from backend_stub.domain.errors import RefusedError, wrong_values
 from foundry_tui.contract.codec import check_depth, convert, decode
 
 T = TypeVar("T", bound=msgspec.Struct)

@@ -11,14 +11,20 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from backend_stub.domain.problems import TITLES, RefusedError, not_found, wrong_values
-from backend_stub.domain.storage import StaleRevisionError, StorageUnavailableError
+from backend_stub.domain.errors import (
+    TITLES,
+    RefusedError,
+    StaleRevisionError,
+    StorageUnavailableError,
+    not_found,
+    wrong_values,
+)
+from backend_stub.server.backend import Backend
 from backend_stub.server.metrics import Metrics
 from backend_stub.server.patches import patch_answer
 from backend_stub.server.protocol import CUT, WHY
 from backend_stub.server.requests import Nothing, number, read_body
 from backend_stub.server.streams import in_slices
-from backend_stub.wiring import Backend
 from foundry_tui.contract import requests as bodies
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import Topic, TopicKind

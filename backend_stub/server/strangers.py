@@ -4,7 +4,7 @@ import logging
 from collections import OrderedDict
 from typing import Protocol
 
-from backend_stub.server.log import Sparing
+from backend_stub.log import Sparing
 
 MOST = 256
 """Connections of strangers at once, at most, and no more than a `SHARE` of the descriptors."""

@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
-from backend_stub.domain.storage import StorageError
+from backend_stub.domain.errors import DatabaseUnusableError
 from backend_stub.storage import schema
 
 LOCK_WAIT_MS = 2_000
@@ -33,12 +33,12 @@ def migrate(path: Path, connection: sqlite3.Connection) -> None:
     """Bring the schema forward in one transaction, keeping a copy of what was there."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > schema.VERSION:
-        raise StorageError(
+        raise DatabaseUnusableError(
             f"the database {path} has schema version {version}, but this program knows only {schema.VERSION}: "
             "upgrade foundry, or use another data folder"
         )
     if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise StorageError(f"the database {path} belongs to another program: use another data folder")
+        raise DatabaseUnusableError(f"the database {path} belongs to another program: use another data folder")
     if version == schema.VERSION:
         return
     if version > 0:

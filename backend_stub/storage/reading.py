@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from backend_stub.domain.storage import Event, ItemKey, LeftoverRow, Missed, Private, TaskState, with_list
-from backend_stub.task.naming import near_branches
+from foundry_tui.contract.branches import near_branches
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import EventName, TaskRemoved, Topic, TopicKind
 from foundry_tui.contract.records import HistoryEvent, LogLine, Prompt, PromptState, Repo, SessionSummary, TaskDetail

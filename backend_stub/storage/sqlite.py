@@ -22,17 +22,8 @@ import anyio.to_thread
 import msgspec
 
 from backend_stub.domain.clock import wall_clock
-from backend_stub.domain.storage import (
-    Change,
-    Event,
-    Fault,
-    ItemKey,
-    LeftoverRow,
-    Missed,
-    StorageError,
-    StorageUnavailableError,
-    TaskState,
-)
+from backend_stub.domain.errors import DatabaseUnusableError, StorageUnavailableError
+from backend_stub.domain.storage import Change, Event, Fault, ItemKey, LeftoverRow, Missed, TaskState
 from backend_stub.storage import reading, writing
 from backend_stub.storage.files import DatabaseFiles
 from backend_stub.storage.opening import check_writable, connect, is_damage, migrate, why_not
@@ -446,14 +437,14 @@ def _afresh(waiting: _Waiting) -> _Waiting:
 def open_storage(folder: Path, now: Callable[[], int] = wall_clock) -> SqliteStorage:
     """The storage in `folder`, made or migrated if need be; call it inside an event loop.
 
-    `now` is the time of day in milliseconds. Raises `StorageError` with a sentence that names the path when the file
-    cannot be used.
+    `now` is the time of day in milliseconds. Raises `DatabaseUnusableError` with a sentence that names the path when
+    the file cannot be used.
     """
     path = folder / FILE_NAME
     try:
         pulse = Pulse(folder)
         if pulse.last() is not None and path.exists() and not path.stat().st_size:
-            raise StorageError(
+            raise DatabaseUnusableError(
                 f"the database {path} is damaged (it is empty): restore a copy, or remove the file to start empty"
             )
         connection = connect(path, make=True)
@@ -465,13 +456,13 @@ def open_storage(folder: Path, now: Callable[[], int] = wall_clock) -> SqliteSto
             database = _begin_life(connection)
         return SqliteStorage(path, connection, database, seq, pulse, now)
     except OSError as error:
-        raise StorageError(
+        raise DatabaseUnusableError(
             f"the data folder {folder} cannot be written ({error.strerror}): check its owner and permissions"
         ) from error
     except sqlite3.DatabaseError as error:
-        raise StorageError(why_not(path, error)) from error
+        raise DatabaseUnusableError(why_not(path, error)) from error
     except (KeyError, ValueError) as error:
-        raise StorageError(
+        raise DatabaseUnusableError(
             f"the database {path} is damaged (its meta table lacks {error}): restore a copy, or move the file away"
         ) from error
 

@@ -5,15 +5,14 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from backend_stub.domain.storage import (
+from backend_stub.domain.errors import (
     BranchTakenError,
-    Change,
-    Event,
     IdTakenError,
     StaleRevisionError,
     TaskExistsError,
     TaskPrunedError,
 )
+from backend_stub.domain.storage import Change, Event
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import EventName, TaskRemoved
 from foundry_tui.contract.records import HistoryEvent, HistoryKind, Record, Repo, SessionState, TaskDetail, summary_of

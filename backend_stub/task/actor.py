@@ -8,8 +8,9 @@ from weakref import WeakValueDictionary
 
 import anyio
 
-from backend_stub.domain.clock import Chance
-from backend_stub.domain.storage import ItemKey, StaleRevisionError, Storage, StorageUnavailableError, TaskState
+from backend_stub.domain.clock import Runtime
+from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, UnknownTaskError
+from backend_stub.domain.storage import ItemKey, Storage, TaskState
 from backend_stub.task.task_change import MAX_LINES, Draft
 from foundry_tui.contract.status import STAGE_OF_STATUS, StageName
 
@@ -19,21 +20,13 @@ KEPT_ACTORS = 1_024
 """Actors held in memory; the rows of others are read again when needed."""
 
 
-class UnknownTaskError(Exception):
-    """There is no task of this id."""
-
-
-class SupersededError(Exception):
-    """The task has moved on meanwhile (killed, archived, closed …); the outcome is void."""
-
-
 class TaskActor:
     """Holds one task's rows and changes them, one commit at a time."""
 
-    def __init__(self, task_id: str, storage: Storage, chance: Chance, flush_soon: Callable[["TaskActor"], None]):
+    def __init__(self, task_id: str, storage: Storage, runtime: Runtime, flush_soon: Callable[["TaskActor"], None]):
         self.task_id = task_id
         self._storage = storage
-        self._chance = chance
+        self._runtime = runtime
         self._flush_soon = flush_soon
         self._lock = anyio.Lock()
         self._state: TaskState | None = None
@@ -78,7 +71,7 @@ class TaskActor:
         # A file's name can hold what is no text, which no log can be told in.
         text = text.encode("utf-8", "backslashreplace").decode()
         lines = text.removesuffix("\n").split("\n")
-        self._lines.extend((stage, line.removesuffix("\r"), self._chance.now()) for line in lines)
+        self._lines.extend((stage, line.removesuffix("\r"), self._runtime.now()) for line in lines)
         del self._lines[:-MAX_LINES]
         self._ask_for_flush()
 
@@ -102,7 +95,7 @@ class TaskActor:
         await self._load()
         if self._state is None:
             raise UnknownTaskError(self.task_id)
-        draft = Draft(self._state, self._chance.now(), self._chance.new_id, self._items)
+        draft = Draft(self._state, self._runtime.now(), self._runtime.new_id, self._items)
         lines, detail = self._lines, self._detail
         self._lines, self._detail = [], None
         try:
@@ -142,9 +135,9 @@ class TaskActor:
 class Actors:
     """The actors of all tasks, made when first asked for: never two of one task, `KEPT_ACTORS` idle ones at most."""
 
-    def __init__(self, storage: Storage, chance: Chance, flush_soon: Callable[[TaskActor], None]) -> None:
+    def __init__(self, storage: Storage, runtime: Runtime, flush_soon: Callable[[TaskActor], None]) -> None:
         self._storage = storage
-        self._chance = chance
+        self._runtime = runtime
         self._flush_soon = flush_soon
         self._recent: OrderedDict[str, TaskActor] = OrderedDict()
         self._alive: WeakValueDictionary[str, TaskActor] = WeakValueDictionary()
@@ -153,7 +146,7 @@ class Actors:
         """The task's actor; whether there is such a task shows when its rows are read."""
         actor = self._alive.get(task_id)
         if actor is None:
-            actor = self._alive[task_id] = TaskActor(task_id, self._storage, self._chance, self._flush_soon)
+            actor = self._alive[task_id] = TaskActor(task_id, self._storage, self._runtime, self._flush_soon)
         self._recent[task_id] = actor
         self._recent.move_to_end(task_id)
         if len(self._recent) > KEPT_ACTORS:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
-from backend_stub.domain.provider import Existing, GitError
+from backend_stub.domain.errors import GitError
+from backend_stub.domain.provider import Existing
 from backend_stub.domain.storage import Storage
-from backend_stub.task.naming import branch_from, conflicting_branch, free_branch, kind_from, title_from
+from backend_stub.task.naming import branch_from, free_branch, kind_from, title_from
+from foundry_tui.contract.branches import conflicting_branch
 from foundry_tui.contract.records import TaskDetail
 
 

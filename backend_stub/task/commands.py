@@ -6,17 +6,26 @@ from typing import BinaryIO, TypeVar
 import anyio
 from msgspec.structs import replace
 
-from backend_stub.dispatch.embedded import Lane
-from backend_stub.domain.clock import Chance
-from backend_stub.domain.problems import RefusedError, conflict, not_found, wrong_values
-from backend_stub.domain.provider import Call, CallError, Provider
+from backend_stub.domain.call import Call
+from backend_stub.domain.clock import Runtime
+from backend_stub.domain.dispatch import Queue
+from backend_stub.domain.errors import (
+    CallError,
+    IdTakenError,
+    RefusedError,
+    UnknownTaskError,
+    conflict,
+    not_found,
+    wrong_values,
+)
+from backend_stub.domain.names import check_name, check_title
+from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import MAX_QUEUED_PROMPTS, MAX_QUEUED_TEXT
-from backend_stub.domain.storage import IdTakenError, Storage
-from backend_stub.organization import wrong_name
-from backend_stub.task.actor import Actors, TaskActor, UnknownTaskError
-from backend_stub.task.naming import check_title
+from backend_stub.domain.storage import Storage
+from backend_stub.task.actor import Actors, TaskActor
+from backend_stub.task.outcomes import OPEN_STATES, forget_opening, settle_idle
 from backend_stub.task.release import Releasing, cancel_stages
-from backend_stub.task.sessions import OPEN_STATES, Sessions, forget_opening, settle_idle
+from backend_stub.task.sessions import Sessions
 from backend_stub.task.task_change import Draft
 from foundry_tui.contract.ids import is_id
 from foundry_tui.contract.records import (
@@ -69,10 +78,10 @@ class Commands:
         storage: Storage,
         actors: Actors,
         sessions: Sessions,
-        provisioning: Lane,
+        provisioning: Queue,
         release: Releasing,
         providers: dict[str, Provider],
-        chance: Chance,
+        runtime: Runtime,
     ) -> None:
         self._storage = storage
         self._actors = actors
@@ -80,7 +89,7 @@ class Commands:
         self._provisioning = provisioning
         self._release = release
         self._providers = providers
-        self._chance = chance
+        self._runtime = runtime
 
     async def task(self, task_id: str) -> TaskDetail:
         """The task with the end of its history."""
@@ -111,14 +120,15 @@ class Commands:
         """Go on from the stage that failed; after a failed turn be ready again, with its prompt sent again if asked."""
 
         def retry(draft: Draft) -> None:
-            if draft.private.went_on and draft.status in PROVISIONING | READY:
+            if draft.private.went_on and not request.resend and draft.status in PROVISIONING | READY:
                 # A prompt was there first: what is asked for is under way.
                 draft.set_private(went_on=False)
                 return
             if draft.status is not TaskStatus.ERROR:
                 raise conflict(f"Only a task that failed can be retried; this one {_STANDS[draft.status]}.")
             failed = _failed_prompts(draft) if request.resend else []
-            if request.resend and not failed and _is_ready_but_failed(draft):
+            # One that was to be sent again and waits still is sent now.
+            if request.resend and not (failed or draft.private.resent) and _is_ready_but_failed(draft):
                 raise conflict("No prompt failed that could be sent again; retry without that makes the task ready.")
             _go_on(draft, resend=request.resend or None)
             for prompt in failed:
@@ -174,7 +184,7 @@ class Commands:
         self._release.cut(await actor.state())
         for permission in task.permissions:
             self._sessions.settled(permission.permission_id)
-        self._release.lane.wake(task_id)
+        self._release.queue.wake(task_id)
         return await self.task(task_id)
 
     async def write_patch(self, task: TaskDetail, into: BinaryIO) -> None:
@@ -207,9 +217,9 @@ class Commands:
         if request.session_id is not None and not is_id(request.session_id):
             raise wrong_values(("session_id", "A session_id is 1 to 128 letters, digits, dots, dashes or underscores."))
         for field, value in (("agent", request.agent), ("name", request.name)):
-            if value is not None and (why := wrong_name(f"The {field}", value)):
+            if value is not None and (why := check_name(f"The {field}", value)):
                 raise wrong_values((field, why))
-        session_id = request.session_id or self._chance.new_id()
+        session_id = request.session_id or self._runtime.new_id()
         holder = await self._storage.task_of_session(session_id)
         if holder not in (None, task_id):
             raise conflict("This session_id belongs to another task.")
@@ -238,7 +248,7 @@ class Commands:
             session = await self._commit(task_id, add)
         except IdTakenError:
             raise conflict("This session_id belongs to another task.") from None
-        self._sessions.lane.wake(session_id)
+        self._sessions.queue.wake(session_id)
         return session
 
     async def close_session(self, session_id: str) -> SessionSummary:
@@ -326,7 +336,7 @@ class Commands:
         except IdTakenError:
             raise conflict("This prompt_id belongs to another session.") from None
         self._provisioning.wake(task_id)
-        self._sessions.lane.wake(session_id)
+        self._sessions.queue.wake(session_id)
         return prompt
 
     async def answer(self, permission_id: str, request: AnswerPermission) -> Permission:
@@ -430,9 +440,7 @@ def _send_again(draft: Draft, failed: Prompt) -> None:
     """Queue what was said in a failed prompt again, before all that was said since."""
     again = replace(failed, prompt_id=draft.new_id(), state=PromptState.QUEUED, error=None, at=draft.now)
     draft.put_prompt(again)
-    waiting = {each.prompt_id for each in draft.prompts[again.session_id] if each.state is PromptState.QUEUED}
-    resent = tuple(each for each in draft.private.resent if each in waiting)
-    draft.set_private(resent=(*resent, again.prompt_id))
+    draft.set_private(resent=(*draft.private.resent, again.prompt_id))
     draft.record(
         HistoryKind.PROMPT_QUEUED,
         session_id=again.session_id,

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from backend_stub.dispatch.calls import Calls
-from backend_stub.domain.clock import Chance
+from backend_stub.domain.clock import Runtime
+from backend_stub.domain.dispatch import Dispatcher
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
 from backend_stub.domain.storage import Storage
 from backend_stub.task.actor import Actors
+from backend_stub.task.calls import Calls
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Means:
     storage: Storage
     actors: Actors
     calls: Calls
+    dispatcher: Dispatcher
     providers: dict[str, Provider]
     settings: Settings
-    chance: Chance
+    runtime: Runtime

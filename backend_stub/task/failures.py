@@ -2,17 +2,20 @@
 
 import logging
 
-from backend_stub.dispatch.calls import CallTimedOutError
-from backend_stub.domain.provider import CallError
-from backend_stub.domain.storage import StaleRevisionError, StorageUnavailableError
-from backend_stub.providers.machine import is_machine_fault
-from backend_stub.task.actor import SupersededError, UnknownTaskError
+from backend_stub.domain.errors import (
+    CallError,
+    CallTimedOutError,
+    StaleRevisionError,
+    StorageUnavailableError,
+    TaskMovedError,
+)
+from backend_stub.machine.faults import is_machine_fault
 from foundry_tui.contract.records import ErrorKind, TaskError
 from foundry_tui.contract.status import StageName
 
 logger = logging.getLogger(__name__)
 
-NO_FAILURES = (StorageUnavailableError, StaleRevisionError, SupersededError, UnknownTaskError)
+NO_FAILURES = (StorageUnavailableError, StaleRevisionError, TaskMovedError)
 """What ends a run without a failure of the task: the dispatcher runs it again, or it has nothing more to do."""
 
 

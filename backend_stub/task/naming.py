@@ -1,17 +1,17 @@
-"""What a task is called: its title and branch from its prompt, and what is wrong with names that a person chose.
+"""What a task is called: its title and its branch, from its prompt.
 
 Pure functions: no clock, no disk, no git.
 """
 
 import re
 import unicodedata
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from enum import StrEnum
 
 from anyascii import anyascii
 
-from foundry_tui.contract.control_characters import first_control
-from foundry_tui.contract.requests import CHOSEN_TITLE_LIMIT
+from backend_stub.domain.names import INVISIBLE
+from foundry_tui.contract.branches import conflicting_branch, fold_branch
 
 TITLE_LIMIT = 72
 """Characters of a title made from a prompt."""
@@ -25,8 +25,6 @@ _ASKED_AT_ONCE = 16
 
 _LINES_READ = 200
 _LINE_READ = 2_000
-_COMPONENT_BYTES = 250
-_NAME_BYTES = 1_000
 
 
 class Kind(StrEnum):
@@ -146,9 +144,6 @@ _PREPOSITIONS = _words(
 
 _PREFIX = re.compile(r"\s*([A-Za-z][A-Za-z-]{0,20})\s*(?:[(\[（][^()\[\]（）]{0,60}[)\]）])?\s*!?\s*[:：]\s*")
 _LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
-_INVISIBLE = re.compile(
-    r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
-)
 _BLANKS = re.compile(r"\s+")
 _MARK = re.compile(r"(?:#{1,6}(?=\s)|>+|[-*+•‣–—](?=\s)|\d{1,3}[.)](?=\s)|\[[ xX]?\](?=\s))\s*")
 _LINK = re.compile(r"!?\[([^\[\]]{1,300})\]\([^()\s]{0,500}(?:\s[^()]{0,100})?\)")
@@ -206,33 +201,6 @@ def branch_from(text: str, kind: Kind, task_id: str) -> str:
     return f"{kind}/{_cut_at_dash(slug, BRANCH_LIMIT - len(kind) - 1)}"
 
 
-def conflicting_branch(name: str, taken: Iterable[str]) -> str | None:
-    """The taken branch that `name` cannot stand beside in one repository, or None.
-
-    That is the same name, the same but for case or Unicode composition (one file on many file systems), or one
-    that is a folder of the other (`a` and `a/b`).
-    """
-    wanted = _fold(name)
-    folders = set(_parents(wanted))
-    for other in taken:
-        folded = _fold(other)
-        if folded == wanted or folded in folders or folded.startswith(wanted + "/"):
-            return other
-    return None
-
-
-def near_branches(names: Collection[str], branches: Iterable[str]) -> list[str]:
-    """Those of the branches that one of these names cannot stand beside; see `conflicting_branch`."""
-    wanted = {_fold(name) for name in names}
-    folders = {parent for name in wanted for parent in _parents(name)}
-    found = []
-    for branch in branches:
-        folded = _fold(branch)
-        if folded in wanted or folded in folders or any(parent in wanted for parent in _parents(folded)):
-            found.append(branch)
-    return found
-
-
 def free_branch(wanted: str) -> Generator[Sequence[str], Collection[str], str]:
     """`wanted`, or `wanted-2`, `wanted-3` … the first that conflicts with no branch where few are taken.
 
@@ -247,7 +215,7 @@ def free_branch(wanted: str) -> Generator[Sequence[str], Collection[str], str]:
         return wanted
     base = wanted
     for slash in [place for place, char in enumerate(wanted) if char == "/"]:
-        if _fold(base[:slash]) in {_fold(branch) for branch in found}:
+        if fold_branch(base[:slash]) in {fold_branch(branch) for branch in found}:
             base = f"{base[:slash]}-{base[slash + 1 :]}"
             found = yield [base]
     taken, numbers = 0, [*range(1, 10), *(2**power for power in range(4, 21))]
@@ -271,78 +239,12 @@ def _numbered(base: str, number: int) -> str:
     return _cut_at_dash(base, BRANCH_LIMIT - len(suffix)) + suffix
 
 
-def check_branch(name: str) -> str | None:
-    """What is wrong with a branch name by git's rules (`git check-ref-format --branch`), or None.
-
-    Beyond those rules, a name that no file system can hold is refused too. `$(id)` is legal: names never meet a
-    shell.
-    """
-    if not name:
-        return "A branch name cannot be empty."
-    try:
-        size = len(name.encode())
-    except UnicodeEncodeError:
-        return "A branch name must be valid Unicode text."
-    if name == "HEAD":
-        return "A branch cannot be called HEAD: git uses that name itself."
-    if name.startswith("-"):
-        return "A branch name cannot begin with a dash."
-    for char in name:
-        if char < " " or char == "\x7f":
-            return "A branch name cannot contain control characters, tabs or line breaks."
-        if char == " ":
-            return "A branch name cannot contain spaces; use dashes."
-        if char in "~^:?*[\\":
-            return f"A branch name cannot contain {char}"
-    return _wrong_sequence(name) or _wrong_component(name, size)
-
-
-def check_title(title: str) -> str | None:
-    """What is wrong with a title that a person chose, or None.
-
-    It is kept as it came.
-    """
-    if found := first_control(title):
-        return f"A title cannot contain line breaks, tabs or control characters; this one has {found}."
-    if not _INVISIBLE.sub("", title).strip():
-        return "A title cannot be blank."
-    if len(title) > CHOSEN_TITLE_LIMIT:
-        return f"A title can have at most {CHOSEN_TITLE_LIMIT} characters; this one has {len(title)}."
-    return None
-
-
-def _wrong_sequence(name: str) -> str | None:
-    if ".." in name:
-        return "A branch name cannot contain two dots in a row."
-    if "@{" in name:
-        return "A branch name cannot contain @{"
-    if name.startswith("/") or name.endswith("/") or "//" in name:
-        return "A branch name cannot begin or end with a slash or have two in a row."
-    if name.endswith("."):
-        return "A branch name cannot end with a dot."
-    return None
-
-
-def _wrong_component(name: str, size: int) -> str | None:
-    for part in name.split("/"):
-        if part.startswith("."):
-            return "No part of a branch name can begin with a dot."
-        if part.endswith(".lock"):
-            return "No part of a branch name can end with .lock"
-        # git writes `<part>.lock` beside it, and file names end at 255 bytes.
-        if len(part.encode()) > _COMPONENT_BYTES:
-            return f"No part of a branch name can be longer than {_COMPONENT_BYTES} bytes."
-    if size > _NAME_BYTES:
-        return f"A branch name can have at most {_NAME_BYTES} bytes."
-    return None
-
-
 def _plain_lines(prompt: str) -> Iterator[str]:
     """Non-blank lines without marks and fences; bounded, so that a prompt of a megabyte costs no more than a page."""
     read = 0
     for match in _LINE.finditer(prompt, 0, _LINES_READ * _LINE_READ):
         raw = match.group()[:_LINE_READ]
-        line = _BLANKS.sub(" ", _INVISIBLE.sub("", _BLANKS.sub(" ", raw))).strip()
+        line = _BLANKS.sub(" ", INVISIBLE.sub("", _BLANKS.sub(" ", raw))).strip()
         if not line:
             continue
         read += 1
@@ -483,14 +385,3 @@ def _cut_at_dash(name: str, limit: int) -> str:
     if len(cut) < limit // 2:
         cut = name[:limit]
     return cut.rstrip("-./")
-
-
-def _fold(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
-
-
-def _parents(name: str) -> Iterator[str]:
-    place = name.find("/")
-    while place > 0:
-        yield name[:place]
-        place = name.find("/", place + 1)

@@ -4,13 +4,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from backend_stub.domain.provider import Call, Provider, ProviderError
-from backend_stub.domain.storage import BranchTakenError, TaskState
-from backend_stub.task.actor import SupersededError, TaskActor
+from backend_stub.domain.call import Call
+from backend_stub.domain.errors import BranchTakenError, ProviderError, SupersededError
+from backend_stub.domain.provider import Provider
+from backend_stub.domain.storage import TaskState
+from backend_stub.task.actor import TaskActor
 from backend_stub.task.branches import Branches
 from backend_stub.task.dependencies import Means
 from backend_stub.task.failures import NO_FAILURES, task_error
-from backend_stub.task.sessions import Sessions, become_ready, fail_session, fail_task
+from backend_stub.task.outcomes import become_ready, fail_session, fail_task
+from backend_stub.task.sessions import Sessions
 from backend_stub.task.task_change import Draft
 from foundry_tui.contract.records import (
     HistoryKind,
@@ -75,7 +78,7 @@ class Provisioning:
             waits_until = state.private.next_attempt_at
             stages = state.task.stages
             attempt = next((stage.attempt for stage in stages if stage.state is not StageState.DONE), 0)
-            if not self._means.settings.is_due(waits_until, attempt, self._means.chance.now()):
+            if not self._means.settings.is_due(waits_until, attempt, self._means.runtime.now()):
                 return waits_until
             step = await self._enter(actor, state)
             if step is None:
@@ -147,7 +150,7 @@ class Provisioning:
             StageName.ENSURE_AGENT: partial(_ensure_agent, provider, call),
             StageName.CREATE_SESSION: partial(self._create_session, provider, call, actor),
         }
-        remaining = max(0.0, (step.deadline_at - self._means.chance.now()) / 1000)
+        remaining = max(0.0, (step.deadline_at - self._means.runtime.now()) / 1000)
         try:
             apply = await self._means.calls.within(remaining, actor.task_id, runs[step.stage])
             return await self._complete(actor, step, apply)
@@ -200,7 +203,7 @@ class Provisioning:
         return await actor.commit(fail)
 
     def _back_off(self, draft: Draft, step: _Next, error: TaskError) -> int:
-        next_at = draft.now + self._means.settings.backoff(step.attempt, self._means.chance.jitter())
+        next_at = draft.now + self._means.settings.backoff(step.attempt, self._means.runtime.jitter())
         draft.set_stage(
             step.stage,
             error=error,
@@ -260,7 +263,7 @@ class Provisioning:
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of a provider must not lose the task
-            return False, task_error(failure, DOING[stage], timeout, self._means.chance.now())
+            return False, task_error(failure, DOING[stage], timeout, self._means.runtime.now())
 
     async def _ensure_name(self, provider: Provider, call: Call) -> Apply:
         name = await self._branches.settle(call.task, await provider.ensure_name(call))

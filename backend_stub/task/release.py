@@ -4,10 +4,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from backend_stub.dispatch.embedded import Lane
-from backend_stub.domain.provider import Call, CallError, Release
+from backend_stub.domain.call import Call
+from backend_stub.domain.dispatch import Queue
+from backend_stub.domain.errors import CallError, SupersededError, UnknownTaskError
+from backend_stub.domain.provider import Release
 from backend_stub.domain.storage import LeftoverRow, TaskState
-from backend_stub.task.actor import SupersededError, TaskActor, UnknownTaskError
+from backend_stub.task.actor import TaskActor
 from backend_stub.task.dependencies import Means
 from backend_stub.task.failures import NO_FAILURES, task_error
 from backend_stub.task.sessions import Sessions
@@ -28,14 +30,14 @@ DOING = {"release_sandbox": "releasing the sandbox", "destroy_sandbox": "destroy
 
 
 class Releasing:
-    """Releases on a lane of its own, and removes at a start what earlier releases left behind on another."""
+    """Releases in a queue of its own; what earlier releases left behind is removed at a start, in another."""
 
-    def __init__(self, means: Means, sessions: Sessions, provisioning: Lane) -> None:
+    def __init__(self, means: Means, sessions: Sessions, provisioning: Queue) -> None:
         self._means = means
         self._sessions = sessions
         self._provisioning = provisioning
-        self.lane = Lane("release", self._release, means.chance, RELEASES, PATIENCE)
-        self.sweeping = Lane("sweep", self._sweep, means.chance, SWEEPS, PATIENCE)
+        self.queue = means.dispatcher.queue("release", self._release, RELEASES, PATIENCE)
+        self.sweeping = means.dispatcher.queue("sweep", self._sweep, SWEEPS, PATIENCE)
         means.calls.on_late_end = self.sweeping.wake
 
     def cut(self, state: TaskState) -> None:
@@ -54,7 +56,7 @@ class Releasing:
         await self._provisioning.ended(task_id)
         await self._sessions.ended(state)
         waits_until = private.next_attempt_at
-        if not self._means.settings.is_due(waits_until, private.release_attempt, self._means.chance.now()):
+        if not self._means.settings.is_due(waits_until, private.release_attempt, self._means.runtime.now()):
             return waits_until
         if not private.sandbox_wanted:
             await actor.commit(partial(_end, leftover=None, touched=False))
@@ -72,7 +74,7 @@ class Releasing:
             return await self._fail(actor, failure, archive, attempt, how, repo)
         if still_made:
             why = "a call that ignores being cancelled still runs, and may make it again"
-            error = TaskError(kind=ErrorKind.INTERNAL, message=why, retryable=True, at=self._means.chance.now())
+            error = TaskError(kind=ErrorKind.INTERNAL, message=why, retryable=True, at=self._means.runtime.now())
             await actor.commit(partial(_give_up, error=error, repo=repo, how=how))
             if not self._means.calls.abandoned(task_id):
                 self.sweeping.wake(task_id)
@@ -100,6 +102,8 @@ class Releasing:
             await self._means.actors.of(task_id).commit(partial(_swept, archive=row.archive))
         except UnknownTaskError:
             await self._means.storage.drop_leftover(task_id)
+            if (provider := self._means.providers.get(row.task.provider)) is not None:
+                provider.forget(task_id)
 
     async def _remove(
         self, task: TaskDetail, repo: Repo, archive: bool, how: Release, log: Callable[[str, str], None]
@@ -118,9 +122,9 @@ class Releasing:
         self, actor: TaskActor, failure: Exception, archive: bool, attempt: int, how: Release, repo: Repo
     ) -> int | None:
         name = "release_sandbox" if archive else "destroy_sandbox"
-        error = task_error(failure, DOING[name], self._means.settings.timeout_ms[name], self._means.chance.now())
+        error = task_error(failure, DOING[name], self._means.settings.timeout_ms[name], self._means.runtime.now())
         if error.retryable and attempt < self._means.settings.attempts:
-            next_at = self._means.chance.now() + self._means.settings.backoff(attempt, self._means.chance.jitter())
+            next_at = self._means.runtime.now() + self._means.settings.backoff(attempt, self._means.runtime.jitter())
 
             def again(draft: Draft) -> int:
                 draft.set_private(release_attempt=attempt, next_attempt_at=next_at)

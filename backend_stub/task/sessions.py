@@ -5,22 +5,42 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import chain, count
+from itertools import count
 
 import anyio
 from anyio.abc import TaskGroup
 from msgspec.structs import replace
 
-from backend_stub.dispatch.calls import CallTimedOutError
-from backend_stub.dispatch.embedded import Lane
 from backend_stub.domain.agent import LateWord
-from backend_stub.domain.provider import AgentError, Call, CallError, Provider
-from backend_stub.domain.storage import Opening, StaleRevisionError, StorageUnavailableError, TaskState
-from backend_stub.providers.machine import is_machine_fault
-from backend_stub.task.actor import SupersededError, TaskActor, UnknownTaskError
+from backend_stub.domain.call import Call
+from backend_stub.domain.errors import (
+    AgentError,
+    CallError,
+    CallTimedOutError,
+    StaleRevisionError,
+    StorageUnavailableError,
+    UnknownTaskError,
+)
+from backend_stub.domain.provider import Provider
+from backend_stub.domain.storage import Opening, TaskState
+from backend_stub.machine.faults import is_machine_fault
+from backend_stub.task.actor import TaskActor
 from backend_stub.task.dependencies import Means
 from backend_stub.task.failures import NO_FAILURES, passes, task_error
-from backend_stub.task.task_change import Draft, running_sessions
+from backend_stub.task.outcomes import (
+    IN_TURNS,
+    become_ready,
+    begin_queued,
+    begin_turn,
+    end_turn,
+    fail_session,
+    fail_task,
+    fail_turn,
+    forget_opening,
+    next_prompt,
+    put_on,
+)
+from backend_stub.task.task_change import Draft
 from backend_stub.task.turn import Answers, LiveTurn
 from foundry_tui.contract.records import (
     ErrorKind,
@@ -32,7 +52,6 @@ from foundry_tui.contract.records import (
     StageState,
     TaskDetail,
     TaskError,
-    TranscriptKind,
 )
 from foundry_tui.contract.status import PROVISIONING, READY, StageName, TaskStatus
 
@@ -42,10 +61,6 @@ ATTACHING = 16
 """Tasks that are found again at once after a restart."""
 TELLING = 10
 """Seconds that an agent has to take the news that a turn was stopped or a session closed."""
-
-_TURNS = READY | PROVISIONING | {TaskStatus.ERROR}
-"""What the task may be while a turn is in progress."""
-OPEN_STATES = frozenset({PromptState.QUEUED, PromptState.DELIVERED})
 
 
 class Sessions:
@@ -61,8 +76,8 @@ class Sessions:
         self._delivering: dict[str, str] = {}
         self._attempts: dict[str, int] = {}
         """Attempts that failed of this machine, by task_id (finding the agent again) or prompt_id."""
-        self.lane = Lane("session", self._converse, means.chance)
-        self.attaching = Lane("attach", self._attach_again, means.chance, ATTACHING)
+        self.queue = means.dispatcher.queue("session", self._converse)
+        self.attaching = means.dispatcher.queue("attach", self._attach_again, ATTACHING)
 
     async def restarted(self) -> None:
         """After a restart: find the agents again of all tasks that are ready or have a turn, and go on with those."""
@@ -75,7 +90,7 @@ class Sessions:
         """The task is ready: go on with every session that is open, and tell the agent which were closed meanwhile."""
         for session in (await actor.state()).task.sessions:
             if session.status is not SessionStatus.CLOSED or session.session_id in self._to_close:
-                self.lane.wake(session.session_id)
+                self.queue.wake(session.session_id)
 
     def delivering(self, session_id: str) -> str | None:
         """The prompt that is being handed over in this session, if any."""
@@ -88,8 +103,8 @@ class Sessions:
     def stop(self, session_id: str) -> None:
         """A turn was stopped in the task's rows: cut it here, and tell the agent."""
         self._to_stop.add(session_id)
-        self.lane.cancel(session_id)
-        self.lane.wake(session_id)
+        self.queue.cancel(session_id)
+        self.queue.wake(session_id)
 
     def close(self, session_id: str) -> None:
         """A session was closed in the task's rows: cut what runs, and tell the agent."""
@@ -99,7 +114,7 @@ class Sessions:
     def cancel_task(self, state: TaskState) -> None:
         """The task is being released: cut every conversation."""
         for session in state.task.sessions:
-            self.lane.cancel(session.session_id)
+            self.queue.cancel(session.session_id)
         self.attaching.cancel(state.task.task_id)
         self._unattached.pop(state.task.task_id, None)
 
@@ -107,17 +122,21 @@ class Sessions:
         """Wait until no conversation of the task runs any more."""
         await self.attaching.ended(state.task.task_id)
         for session in state.task.sessions:
-            await self.lane.ended(session.session_id)
+            await self.queue.ended(session.session_id)
 
-    async def lost(self, task_id: str, reason: str) -> None:
-        """The agent of a task died by itself."""
+    async def lost(self, task_id: str, session_id: str, reason: str) -> None:
+        """The agent of a session died by itself; a turn of another session goes on."""
+        await self._lose(task_id, reason, session_id)
+
+    async def _lose(self, task_id: str, reason: str, session_id: str | None = None) -> None:
+        """The agent of one session is gone, or those of all: whatever turn it was in fails, and the task with it."""
 
         def lose(draft: Draft) -> None:
-            if draft.status not in _TURNS:
+            if draft.status not in IN_TURNS:
                 return
             error = TaskError(kind=ErrorKind.AGENT, message=reason, retryable=True, at=draft.now)
             for session in draft.task.sessions:
-                if session.status is SessionStatus.RUNNING:
+                if session.status is SessionStatus.RUNNING and session_id in (None, session.session_id):
                     draft.fail_prompts(session.session_id, frozenset({PromptState.DELIVERED}), error)
                     draft.cancel_permissions(session.session_id)
                     fail_session(draft, session.session_id, error)
@@ -127,7 +146,8 @@ class Sessions:
         actor = self._means.actors.of(task_id)
         await actor.commit(lose)
         for session in (await actor.state()).task.sessions:
-            self.lane.cancel(session.session_id)
+            if session_id in (None, session.session_id):
+                self.queue.cancel(session.session_id)
 
     async def said(self, task_id: str, session_id: str, words: Sequence[LateWord]) -> None:
         """The agent said something outside of any turn: it is kept, however long the storage takes for it."""
@@ -147,7 +167,7 @@ class Sessions:
             except UnknownTaskError:
                 return
             except (StorageUnavailableError, StaleRevisionError):
-                await anyio.sleep(self._means.settings.backoff(attempt, self._means.chance.jitter()) / 1000)
+                await anyio.sleep(self._means.settings.backoff(attempt, self._means.runtime.jitter()) / 1000)
             else:
                 return
 
@@ -208,14 +228,14 @@ class Sessions:
             if passes(failure, attempts + 1, self._means.settings.attempts):
                 logger.warning("the agent of task %s is looked for again later: %s", actor.task_id, failure)
                 return self._again_at(attempts + 1)
-            return task_error(failure, "finding the agent again", timeout, self._means.chance.now())
+            return task_error(failure, "finding the agent again", timeout, self._means.runtime.now())
         self._unattached.pop(actor.task_id, None)
         self._attempts.pop(actor.task_id, None)
         return None
 
     def _again_at(self, attempts: int) -> int:
         """When what has failed so often is tried again."""
-        return self._means.chance.now() + self._means.settings.backoff(attempts, self._means.chance.jitter())
+        return self._means.runtime.now() + self._means.settings.backoff(attempts, self._means.runtime.jitter())
 
     async def _attach_again(self, task_id: str) -> int | None:
         actor = self._means.actors.of(task_id)
@@ -241,7 +261,7 @@ class Sessions:
                 self._attempts[actor.task_id] = attempts + 1
                 return outcome
             if outcome is not None:
-                await self.lost(actor.task_id, outcome.message)
+                await self._lose(actor.task_id, outcome.message)
                 self._unattached.pop(actor.task_id, None)
                 self._attempts.pop(actor.task_id, None)
             return outcome is None
@@ -304,7 +324,7 @@ class Sessions:
         """One attempt to open a session that was asked for beside the first; when the next is due, if one follows."""
         settings = self._means.settings
         before = (await actor.state()).private.openings.get(session_id, Opening())
-        if not settings.is_due(before.next_at, before.attempts, self._means.chance.now()):
+        if not settings.is_due(before.next_at, before.attempts, self._means.runtime.now()):
             return before.next_at
 
         def wanted(draft: Draft) -> None:
@@ -320,12 +340,12 @@ class Sessions:
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not hold the session for ever
-            error = task_error(failure, "opening the session", timeout, self._means.chance.now())
+            error = task_error(failure, "opening the session", timeout, self._means.runtime.now())
             attempts = before.attempts + 1
 
             def fail(draft: Draft) -> int | None:
                 if error.retryable and attempts < settings.attempts:
-                    next_at = draft.now + settings.backoff(attempts, self._means.chance.jitter())
+                    next_at = draft.now + settings.backoff(attempts, self._means.runtime.jitter())
                     draft.set_private(
                         openings={**draft.private.openings, session_id: Opening(attempts, next_at)},
                     )
@@ -354,13 +374,13 @@ class Sessions:
                     await self._means.calls.within(timeout / 1000, actor.task_id, delivering)
                 finally:
                     self._delivering.pop(prompt.session_id, None)
-                await actor.commit(partial(_begin_queued, prompt=prompt))
+                await actor.commit(partial(begin_queued, prompt=prompt))
             turn.begin()
             await self._means.calls.within(math.inf, actor.task_id, partial(provider.agents.follow, call, prompt, turn))
             # What became of the sandbox in a turn that ended well is said before the next one.
             with suppress(CallError, CallTimedOutError):
                 await self._find_branch(actor, provider, call)
-            await actor.commit(turn.ending(partial(_end_turn, prompt=prompt)))
+            await actor.commit(turn.ending(partial(end_turn, prompt=prompt)))
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not lose the task
@@ -368,9 +388,9 @@ class Sessions:
                 attempts = self._attempts[prompt.prompt_id] = self._attempts.get(prompt.prompt_id, 0) + 1
                 logger.warning("prompt %s goes on later: %s", prompt.prompt_id, failure)
                 return self._again_at(attempts)
-            error = task_error(failure, "handing the prompt over", timeout, self._means.chance.now())
+            error = task_error(failure, "handing the prompt over", timeout, self._means.runtime.now())
             error = replace(error, kind=ErrorKind.AGENT)
-            await actor.commit(turn.ending(partial(_fail_turn, prompt=prompt, error=error)))
+            await actor.commit(turn.ending(partial(fail_turn, prompt=prompt, error=error)))
         self._attempts.pop(prompt.prompt_id, None)
         return None
 
@@ -379,7 +399,7 @@ class Sessions:
         timeout = self._means.settings.timeout_ms[StageName.CREATE_SESSION]
         branch = await self._means.calls.within(timeout / 1000, actor.task_id, partial(provider.find_branch, call))
         if branch is not None and branch != call.task.branch:
-            await actor.commit(partial(_put_on, branch=branch))
+            await actor.commit(partial(put_on, branch=branch))
 
     def _turn(self, actor: TaskActor, prompt: Prompt) -> LiveTurn:
         return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers)
@@ -397,102 +417,6 @@ class Sessions:
         if repo is None:
             raise LookupError(f"the repository {task.repo_id} of task {task.task_id} is unknown")
         return Call(task=task, repo=repo, log=partial(actor.log, "turn"), detail=lambda text: None)
-
-
-def next_prompt(state: TaskState, session_id: str) -> Prompt | None:
-    """The prompt to go on with: the one whose turn was cut, else one that is sent again, else the oldest that waits."""
-    waiting = [each for each in state.prompts.get(session_id, ()) if each.state in OPEN_STATES]
-    begun = (each for each in waiting if each.state is PromptState.DELIVERED)
-    resent = (each for each in waiting if each.prompt_id in state.private.resent)
-    return next(chain(begun, resent, waiting), None)
-
-
-def begin_turn(draft: Draft, prompt: Prompt) -> None:
-    """The agent has the prompt: its turn is in progress."""
-    draft.put_prompt(replace(prompt, state=PromptState.DELIVERED))
-    draft.say(prompt.session_id, prompt.prompt_id, TranscriptKind.PROMPT, prompt.text)
-    draft.record(HistoryKind.PROMPT_DELIVERED, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
-    draft.set_session(prompt.session_id, status=SessionStatus.RUNNING)
-    if draft.status is not TaskStatus.RUNNING:
-        draft.move(TaskStatus.RUNNING)
-        draft.record(HistoryKind.TASK_RUNNING)
-
-
-def settle_idle(draft: Draft) -> None:
-    """No turn is in progress any more, unless another session has one."""
-    if draft.status is TaskStatus.RUNNING and not running_sessions(draft.task):
-        become_ready(draft)
-
-
-def fail_session(draft: Draft, session_id: str, error: TaskError) -> None:
-    """The session cannot go on; a closed one stays closed."""
-    if draft.session(session_id).status is not SessionStatus.CLOSED:
-        draft.set_session(session_id, status=SessionStatus.ERROR, error=error)
-        draft.record(HistoryKind.SESSION_FAILED, session_id=session_id, message=error.message)
-
-
-def fail_task(draft: Draft, error: TaskError) -> None:
-    """The task stops on a failure."""
-    draft.set(error=error, unread=True)
-    draft.move(TaskStatus.ERROR)
-    draft.record(
-        HistoryKind.TASK_ERROR, stage=error.stage, kind=error.kind, message=error.message, retryable=error.retryable
-    )
-
-
-def become_ready(draft: Draft) -> None:
-    """Provisioning ends with nothing to hand over: idle, unless a turn went on meanwhile."""
-    if running_sessions(draft.task):
-        draft.move(TaskStatus.RUNNING)
-        draft.record(HistoryKind.TASK_RUNNING)
-    else:
-        draft.move(TaskStatus.IDLE)
-        draft.record(HistoryKind.TASK_IDLE)
-
-
-def forget_opening(draft: Draft, session_id: str) -> None:
-    """The session is opened, or will not be: the next time it is, attempts are counted anew."""
-    if session_id in draft.private.openings:
-        others = {other: opening for other, opening in draft.private.openings.items() if other != session_id}
-        draft.set_private(openings=others)
-
-
-def _begin_queued(draft: Draft, prompt: Prompt) -> None:
-    held = draft.prompt(prompt.session_id, prompt.prompt_id)
-    if held is None or held.state is not PromptState.QUEUED or draft.status not in READY:
-        raise SupersededError
-    begin_turn(draft, held)
-
-
-def _put_on(draft: Draft, branch: str) -> None:
-    if draft.status in _TURNS and draft.task.branch != branch:
-        draft.set(branch=branch)
-        draft.record(HistoryKind.TASK_NAMED, title=draft.task.title, branch=branch)
-
-
-def _end_turn(draft: Draft, prompt: Prompt) -> None:
-    held = draft.prompt(prompt.session_id, prompt.prompt_id)
-    if held is None or held.state is not PromptState.DELIVERED:
-        raise SupersededError
-    draft.put_prompt(replace(held, state=PromptState.ANSWERED))
-    draft.record(HistoryKind.PROMPT_ANSWERED, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
-    draft.cancel_permissions(prompt.session_id)
-    draft.set_session(prompt.session_id, status=SessionStatus.READY, unread=True)
-    draft.set(unread=True)
-    settle_idle(draft)
-
-
-def _fail_turn(draft: Draft, prompt: Prompt, error: TaskError) -> None:
-    held = draft.prompt(prompt.session_id, prompt.prompt_id)
-    # What waits in a task that failed meanwhile waits on, until that is tried again.
-    open_states = OPEN_STATES if draft.status in READY else {PromptState.DELIVERED}
-    if held is None or held.state not in open_states or draft.status not in _TURNS:
-        raise SupersededError
-    draft.fail_prompt(held, error)
-    draft.cancel_permissions(prompt.session_id)
-    fail_session(draft, prompt.session_id, error)
-    if draft.status in READY:
-        fail_task(draft, error)
 
 
 def _goes_on(task: TaskDetail, session: SessionSummary) -> bool:

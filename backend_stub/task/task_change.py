@@ -1,7 +1,7 @@
 """A change of one task in the making: pure, checked against the state machine, sealed into one commit."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -34,7 +34,9 @@ MAX_LINES = 5_000
 MAX_LINE = 4_000
 """Characters kept of a stage log line."""
 KEPT_PERMISSIONS = 50
-"""Permissions of one session kept in a task's record; open ones are always kept."""
+"""Permissions of one session that have ended and are kept in a task's record."""
+_MARKS = {"unread"}
+"""The fields that are marks of reading."""
 
 
 class Draft:
@@ -49,7 +51,6 @@ class Draft:
     ) -> None:
         self.now = now
         self.new_id = new_id
-        self.task: TaskDetail = state.task
         self.private: Private = state.private
         self.prompts: dict[str, tuple[Prompt, ...]] = dict(state.prompts)
         self.hold_branch: str | None = None
@@ -58,28 +59,45 @@ class Draft:
         self.leftover_gone = False
         self.new_keys: dict[str, dict[str, ItemKey]] = {}
         self._before = state
+        self._task = state.task
+        self._held: dict[str, SessionSummary] = {}
+        """The task's sessions by id; empty until one of them is asked for. While they are `_ahead`, the task's record
+        does not have what has changed in them: it is made once, however many do."""
+        self._ahead = False
+        self._marks_only = True
+        """Whether nothing but marks of reading has changed so far."""
         self._keys = item_keys or {}
         self._log_count = state.log_count
         self._history: list[tuple[HistoryKind, dict[str, object]]] = []
-        self._sessions: set[str] = set()
+        self._sessions: dict[str, bool] = {}
+        """Which have changed, and whether by nothing but a mark of reading."""
         self._prompts: dict[str, Prompt] = {}
         self._items: dict[tuple[str, str], TranscriptItem] = {}
         self._permissions: list[Permission] = []
         self._lines: list[LogLine] = []
 
     @property
+    def task(self) -> TaskDetail:
+        if self._ahead:
+            self._task = replace(self._task, sessions=tuple(self._held.values()))
+            self._ahead = False
+        return self._task
+
+    @property
     def status(self) -> TaskStatus:
-        return self.task.status
+        return self._task.status
 
     def set(self, **fields: Any) -> None:
         """Change fields of the task's record."""
-        self.task = replace(self.task, **fields)
+        self._marks_only = self._marks_only and fields.keys() <= _MARKS
+        self._task = replace(self._task, **fields)
 
     def set_private(self, **fields: Any) -> None:
         self.private = replace(self.private, **fields)
 
     def record(self, event: HistoryKind, /, **payload: object) -> None:
         """Leave a history event; what is None is left out of its payload."""
+        self._marks_only = False
         self._history.append((event, {name: value for name, value in payload.items() if value is not None}))
 
     def move(self, status: TaskStatus) -> None:
@@ -96,24 +114,29 @@ class Draft:
 
     def session(self, session_id: str) -> SessionSummary:
         """Raises `KeyError` when the task has no such session."""
-        for session in self.task.sessions:
-            if session.session_id == session_id:
-                return session
-        raise KeyError(session_id)
+        return self._by_id[session_id]
 
     def add_session(self, session: SessionSummary) -> None:
-        self.set(sessions=(*self.task.sessions, session))
-        self._sessions.add(session.session_id)
+        self._by_id[session.session_id] = session
+        self._ahead = True
+        self._changed(session.session_id)
 
     def set_session(self, session_id: str, **fields: Any) -> None:
-        self._sessions.add(session_id)
-        if fields:
-            self.set(
-                sessions=tuple(
-                    replace(session, **fields) if session.session_id == session_id else session
-                    for session in self.task.sessions
-                )
-            )
+        """Change fields of a session; raises `KeyError`."""
+        self._by_id[session_id] = replace(self._by_id[session_id], **fields)
+        self._ahead = True
+        self._changed(session_id, marks_only=fields.keys() <= _MARKS)
+
+    @property
+    def _by_id(self) -> dict[str, SessionSummary]:
+        if not self._held:
+            self._held = {session.session_id: session for session in self._task.sessions}
+        return self._held
+
+    def _changed(self, session_id: str, *, marks_only: bool = False) -> None:
+        """Note a change of a session or of its prompts."""
+        self._sessions[session_id] = self._sessions.get(session_id, True) and marks_only
+        self._marks_only = self._marks_only and marks_only
 
     def prompt(self, session_id: str, prompt_id: str) -> Prompt | None:
         held = self.prompts.get(session_id, ())
@@ -121,14 +144,19 @@ class Draft:
         return None if place is None else held[place]
 
     def put_prompt(self, prompt: Prompt) -> None:
-        """Add a prompt at the end of its session's, or replace the one of its id."""
+        """Add a prompt at the end of its session's, or replace the one of its id.
+
+        One that waits no more does not go before others any more either.
+        """
         held = self.prompts.get(prompt.session_id, ())
         place = _last_place(held, prompt.prompt_id)
         if place is None:
             place = len(held)
         self.prompts[prompt.session_id] = (*held[:place], prompt, *held[place + 1 :])
         self._prompts[prompt.prompt_id] = prompt
-        self._sessions.add(prompt.session_id)
+        self._changed(prompt.session_id)
+        if prompt.state is not PromptState.QUEUED and prompt.prompt_id in self.private.resent:
+            self.set_private(resent=tuple(each for each in self.private.resent if each != prompt.prompt_id))
 
     def fail_prompts(self, session_id: str, states: frozenset[PromptState], error: TaskError) -> None:
         """Mark the session's prompts that are in one of these states as failed."""
@@ -147,6 +175,7 @@ class Draft:
 
     def say(self, session_id: str, item_id: str, kind: TranscriptKind, body: str | dict[str, Any]) -> None:
         """Add a transcript item, or replace the body of the one of this id."""
+        self._marks_only = False
         keys = self._keys[session_id]
         new = self.new_keys.setdefault(session_id, {})
         known = new.get(item_id) or keys.get(item_id)
@@ -179,21 +208,26 @@ class Draft:
         self.say(permission.session_id, item_id, TranscriptKind.PERMISSION, body)
 
     def answer_permission(self, permission_id: str, option_id: str) -> None:
-        self._end_permission(permission_id, state=PermissionState.ANSWERED, answer=option_id)
+        self._end_permissions({permission_id}, state=PermissionState.ANSWERED, answer=option_id)
         self.record(HistoryKind.PERMISSION_ANSWERED, permission_id=permission_id, option_id=option_id)
 
     def cancel_permissions(self, session_id: str | None = None) -> None:
         """Cancel what is open, of one session or of all."""
-        for permission in self.task.permissions:
-            if permission.state is PermissionState.OPEN and session_id in (None, permission.session_id):
-                self._end_permission(permission.permission_id, state=PermissionState.CANCELLED)
-                self.record(HistoryKind.PERMISSION_CANCELLED, permission_id=permission.permission_id)
+        ended = [
+            each.permission_id
+            for each in self.task.permissions
+            if each.state is PermissionState.OPEN and session_id in (None, each.session_id)
+        ]
+        if ended:
+            self._end_permissions(set(ended), state=PermissionState.CANCELLED)
+        for permission_id in ended:
+            self.record(HistoryKind.PERMISSION_CANCELLED, permission_id=permission_id)
 
-    def _end_permission(self, permission_id: str, **fields: Any) -> None:
+    def _end_permissions(self, permission_ids: Collection[str], **fields: Any) -> None:
         """Permissions end here: what was to be judged stays in the transcript alone."""
         self.set(
             permissions=tuple(
-                replace(each, text=None, edits=(), **fields) if each.permission_id == permission_id else each
+                replace(each, text=None, edits=(), **fields) if each.permission_id in permission_ids else each
                 for each in self.task.permissions
             )
         )
@@ -206,14 +240,13 @@ class Draft:
 
     def seal(self) -> tuple[Change, TaskState] | None:
         """The commit and the state after it; None when there is nothing to write."""
-        for session_id in self._sessions:
+        for session_id, marks_only in self._sessions.items():
             session = self.session(session_id)
-            new = session.revision == 0
-            self.set_session(
-                session_id,
-                revision=session.revision + 1,
-                updated_at=session.updated_at if new else self.now,
+            as_it_was = session.revision == 0 or marks_only
+            self._held[session_id] = replace(
+                session, revision=session.revision + 1, updated_at=session.updated_at if as_it_was else self.now
             )
+            self._ahead = True
         changed = self.task is not self._before.task
         if changed:
             self._derive()
@@ -246,7 +279,7 @@ class Draft:
             (each for each in task.stages if each.name is stage_name and each.state is StageState.RUNNING), None
         )
         open_requests = [each for each in task.permissions if each.state is PermissionState.OPEN]
-        self.task = replace(
+        self._task = replace(
             task,
             stage=None
             if at_work is None
@@ -260,7 +293,7 @@ class Draft:
             stages_done=sum(stage.state is StageState.DONE for stage in task.stages),
             needs_input=len(open_requests),
             permissions=_kept(task.permissions),
-            updated_at=self.now,
+            updated_at=task.updated_at if self._marks_only else self.now,
             revision=self._before.task.revision + 1,
         )
 
@@ -277,14 +310,17 @@ def _last_place(prompts: Sequence[Prompt], prompt_id: str) -> int | None:
 
 
 def _kept(permissions: Sequence[Permission]) -> tuple[Permission, ...]:
-    """Those that are open, and the last of each session: what one asks takes no answer from another's turn."""
+    """Those that are open, and of each session those that ended last: what one asks takes no answer from another's
+    turn.
+    """
     if len(permissions) <= KEPT_PERMISSIONS:
         return tuple(permissions)
-    later: Counter[str] = Counter()
+    ended: Counter[str] = Counter()
     kept = []
     for each in reversed(permissions):
-        later[each.session_id] += 1
-        if later[each.session_id] <= KEPT_PERMISSIONS or each.state is PermissionState.OPEN:
+        if each.state is not PermissionState.OPEN:
+            ended[each.session_id] += 1
+        if each.state is PermissionState.OPEN or ended[each.session_id] <= KEPT_PERMISSIONS:
             kept.append(each)
     return tuple(reversed(kept))
 

@@ -7,8 +7,8 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from backend_stub.domain.storage import StaleRevisionError, StorageUnavailableError
-from backend_stub.task.actor import SupersededError, TaskActor, UnknownTaskError
+from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, SupersededError, TaskMovedError
+from backend_stub.task.actor import TaskActor
 from backend_stub.task.task_change import Draft
 from foundry_tui.contract.records import (
     Permission,
@@ -138,7 +138,7 @@ class LiveTurn:
 
         try:
             await self._actor.commit(flush)
-        except (SupersededError, UnknownTaskError):
+        except TaskMovedError:
             self._told.clear()
         except (StorageUnavailableError, StaleRevisionError):
             self._told = told | self._told

@@ -10,6 +10,7 @@ TASK = "task"
 NEW_TASK = "new_task"
 NEW_SESSION = "new_session"
 CONFIRM = "confirm"
+KILL = "kill"
 RENAME = "rename"
 HELP = "help"
 DIAGNOSTICS = "diagnostics"
@@ -47,6 +48,8 @@ class Context(Struct, frozen=True, kw_only=True):
     session: SessionSummary | None = None
     why_no_start: str | None = "it has not gone away"
     """Why the backend cannot be started from here."""
+    bare_branch: bool = False
+    """The task's branch has no commit of its own, so that it can go with the task."""
     permission: Permission | None = None
     """The open request that would be answered."""
 

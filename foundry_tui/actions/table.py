@@ -10,17 +10,12 @@ from textual.binding import Binding, BindingType
 
 from foundry_tui.actions.context import (
     APP,
-    COMPOSER,
     CONFIRM,
     DIAGNOSTICS,
-    FILTER,
     HELP,
-    NEW_SESSION,
-    NEW_TASK,
-    RENAME,
+    KILL,
     TASK,
     TASKS,
-    TITLE,
     Context,
     failed_in_turn,
     has_ended,
@@ -39,6 +34,7 @@ from foundry_tui.actions.context import (
     why_no_retry,
     why_no_way_back,
 )
+from foundry_tui.actions.dialogs import DIALOGS, FIELDS
 from foundry_tui.actions.model import Action
 from foundry_tui.actions.rules import (
     offers,
@@ -198,9 +194,6 @@ _TASKS_SCREEN: Sequence[Action] = (
 )
 
 _K = frozenset({TASK})
-_N = frozenset({NEW_TASK})
-_S = frozenset({NEW_SESSION})
-_C = frozenset({CONFIRM})
 
 _TASK_SCREEN: Sequence[Action] = (
     Action("write", "i,enter", "write", "Write to the agent.", "Session", _K, why_not=why_no_writing, footer=2),
@@ -269,7 +262,7 @@ _TASK_SCREEN: Sequence[Action] = (
 )
 
 _DIAG = frozenset({DIAGNOSTICS})
-_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM})
+_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL})
 
 _READING: Sequence[Action] = (
     Action("line_up", "up,k", "up", "One line up.", "Move", _R, palette=False),
@@ -280,49 +273,6 @@ _READING: Sequence[Action] = (
     Action("to_end", "end,G,greater_than_sign", "bottom", "To the end, and follow it.", "Move", _R, palette=False),
     Action("columns_left", "left", "left", "The columns to the left of those shown.", "Move", _DIAG, palette=False),
     Action("columns_right", "right", "right", "The columns to the right of those shown.", "Move", _DIAG, palette=False),
-)
-
-_W = frozenset({COMPOSER})
-
-_FIELDS: Sequence[Action] = (
-    Action("send", "enter,ctrl+enter,ctrl+s", "send", "Send what is written to the agent.", "Writing", _W, footer=1),
-    Action("newline", "ctrl+j,shift+enter,alt+enter", "new line", "Begin a new line.", "Writing", _W, footer=1),
-    Action("earlier_prompt", "ctrl+up", "earlier prompt", "The prompt sent before, to send again.", "Writing", _W),
-    Action(
-        "later_prompt", "ctrl+down", "later prompt", "The prompt sent after, and back to what is new.", "Writing", _W
-    ),
-    Action(
-        "keep_filter",
-        "enter",
-        "to the list",
-        "Keep the filter and go to the list.",
-        "Writing",
-        frozenset({FILTER}),
-        footer=1,
-    ),
-    Action("save_title", "enter,ctrl+s", "save", "Give the task this title.", "Writing", frozenset({TITLE}), footer=1),
-)
-
-_DIALOGS: Sequence[Action] = (
-    Action("create", "ctrl+s,ctrl+enter", "create", "Create the task.", "New task", _N, footer=1),
-    Action("line_break", "ctrl+j", "new line", "Begin a new line, as enter does.", "New task", _N, palette=False),
-    Action("open_editor", "ctrl+e", "editor", "Write the prompt in $EDITOR.", "New task", _N, footer=3, priority=True),
-    Action("toggle_options", "ctrl+o", "options", "Title, branch, agent, provider.", "New task", _N, footer=4),
-    Action("toggle_another", "ctrl+t", "another", "Stay open to create another.", "New task", _N, footer=5),
-    Action(
-        "open_session",
-        "enter,ctrl+s,ctrl+enter",
-        "open",
-        "Open the session; what is left empty is as it says.",
-        "New session",
-        _S,
-        footer=1,
-    ),
-    Action("close_dialog", "escape", "close", "Close and keep what was written.", "Dialog", _N | _S, footer=2),
-    Action("keep_title", "escape", "cancel", "Leave the title as it is.", "Dialog", frozenset({RENAME}), footer=2),
-    Action("confirm", "y", "yes", "Do it.", "Question", _C, footer=1),
-    Action("decline", "n,escape", "no", "Do nothing.", "Question", _C, footer=2),
-    Action("other_answer", "left,right", "other", "Go to the other answer.", "Question", _C, palette=False),
 )
 
 _SHARED: Sequence[Action] = (
@@ -428,19 +378,6 @@ _SHARED: Sequence[Action] = (
     ),
 )
 
-_HELP: Sequence[Action] = (
-    Action(
-        "close",
-        "escape,q,question_mark,f1",
-        "close",
-        "Close this page.",
-        "App",
-        frozenset({HELP}),
-        footer=1,
-        palette=False,
-    ),
-)
-
 _EVERYWHERE: Sequence[Action] = (
     Action("new_task", "n", "new task", "Hand a new task to an agent.", "Tasks", _A, footer=3),
     Action(
@@ -502,13 +439,12 @@ _EVERYWHERE: Sequence[Action] = (
 )
 
 ACTIONS: tuple[Action, ...] = (
-    *_FIELDS,
+    *FIELDS,
     *_TASKS_SCREEN,
     *_TASK_SCREEN,
     *_READING,
-    *_DIALOGS,
+    *DIALOGS,
     *_SHARED,
-    *_HELP,
     *_EVERYWHERE,
 )
 """Every action there is; rows of one screen stand together."""

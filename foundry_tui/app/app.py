@@ -132,6 +132,7 @@ class FoundryApp(TaskActions):
         self._run_backend = run_backend
         self.sessions_asked = {}
         self._to_ask = deque()
+        self._branches_too = set()
         self.trust_asked: set[str] = set()
         self._live = asyncio.Event()
         self.looked_at: str | None = None

@@ -71,6 +71,8 @@ class TaskActions(KeysInOrder):
     _undo: Undo | None = None
     _reply: Notification | None = None
     """What was said last about a key."""
+    _branches_too: set[str]
+    """The tasks, by id, whose branch was to be deleted when they were killed."""
     _to_ask: deque[Callable[[], object]]
     """What opens the questions that came by themselves and wait for a moment in which they take nobody's keys."""
 
@@ -163,12 +165,26 @@ class TaskActions(KeysInOrder):
                 self.commands.kill(task.task_id)
             self.unmark(targets)
 
-        if tasks:
+        if len(tasks) == 1:
+            self._ask_to_kill(tasks[0], lambda: self.unmark(targets))
+        elif tasks:
             self._have_looked_at(tasks)
-            sandboxes = "Its sandbox is" if len(tasks) == 1 else "Their sandboxes are"
-            self.ask(
-                f"Kill {quantity(tasks)}?", [f"{sandboxes} destroyed; what was said stays readable."], "Kill", kill
-            )
+            losses = ["Their sandboxes are destroyed; what was said stays readable."]
+            self.ask(f"Kill {quantity(tasks)}?", losses, "Kill", kill)
+
+    def _ask_to_kill(self, task: TaskSummary, then: Callable[[], None]) -> None:
+        from foundry_tui.screens.kill import KillScreen
+
+        def answered(agreed: bool | None) -> None:
+            if agreed:
+                if screen.with_branch:
+                    self._branches_too.add(task.task_id)
+                self.commands.kill(task.task_id, delete_branch=screen.with_branch)
+                then()
+
+        losses = ["Its sandbox is destroyed; what was said stays readable."]
+        screen = KillScreen(f"Kill {quantity([task])}?", losses, task)
+        self.push_screen(screen, answered)
 
     def _have_looked_at(self, tasks: Sequence[TaskSummary]) -> None:
         """Have the backend look at these worktrees, so that it knows what would be lost by the time it is asked to."""
@@ -306,8 +322,11 @@ class TaskActions(KeysInOrder):
 
     def _release(self, refused: Refused, *, force: bool) -> None:
         """Ask for it again; without `force` the answer tells what would be lost by now."""
-        command = self.commands.kill if refused.action == "kill" else self.commands.archive
-        command(refused.task_id, force=force)
+        task_id = refused.task_id
+        if refused.action == "kill":
+            self.commands.kill(task_id, force=force, delete_branch=task_id in self._branches_too)
+        else:
+            self.commands.archive(task_id, force=force)
 
     @property
     def _occupied(self) -> bool:

@@ -6,7 +6,7 @@ import msgspec
 
 from foundry_tui.cli.output import paint, printable
 from foundry_tui.contract.records import Permission, PermissionState, TaskDetail
-from foundry_tui.view.questions import WORDS, Line, lines_of, option_of
+from foundry_tui.view.questions import WORDS, Line, heading_of, lines_of, option_of
 
 _PAINTS = {Line.PATH: "cyan", Line.FILE: "bold", Line.HUNK: "cyan", Line.ADDED: "green", Line.REMOVED: "red"}
 
@@ -37,7 +37,7 @@ def record_of(task: TaskDetail) -> dict[str, object] | None:
 def told(task: TaskDetail) -> Iterator[str]:
     """The lines of all open questions, nothing cut, each option with the command that chooses it; painted."""
     for number, question in enumerate(open_questions(task)):
-        yield f"{paint('asks     ', 'yellow')}{paint(printable(question.title), 'bold')}"
+        yield f"{paint('asks     ', 'yellow')}{paint(printable(heading_of(question)), 'bold')}"
         for line, text in lines_of(question):
             shown = printable(text.expandtabs(4))
             yield f"         {paint(shown, _PAINTS[line]) if line in _PAINTS else shown}"

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import anyio
@@ -21,10 +22,16 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class Courier:
-    """Runs commands inside the task group that `start` was given; what is sent before that waits for it."""
+    """Runs commands inside the task group that `start` was given; what is sent before that waits for it.
 
-    def __init__(self, rng: random.Random | None = None) -> None:
+    `before` is awaited before each of them.
+    """
+
+    def __init__(
+        self, rng: random.Random | None = None, *, before: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self.unsettled = 0
+        self._before = before
         self._rng = rng or random.Random()
         self._group: TaskGroup | None = None
         self._backlog: list[Callable[[], Awaitable[None]]] = []
@@ -51,6 +58,8 @@ class Courier:
                 return
             self._lanes[lane] = [job]
             job = self._lane(lane)
+        else:
+            job = partial(self._do, job)
         if self._group is None:
             self._backlog.append(job)
         else:
@@ -104,12 +113,17 @@ class Courier:
             jobs = self._lanes[lane]
             try:
                 while jobs:
-                    await jobs[0]()
+                    await self._do(jobs[0])
                     jobs.pop(0)
             finally:
                 del self._lanes[lane]
 
         return run
+
+    async def _do(self, job: Callable[[], Awaitable[None]]) -> None:
+        if self._before is not None:
+            await self._before()
+        await job()
 
     async def _run(self, job: Callable[[], Awaitable[None]]) -> None:
         self.unsettled += 1

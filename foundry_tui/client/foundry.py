@@ -21,6 +21,7 @@ from foundry_tui.client.delivery import PATIENCE, Courier
 from foundry_tui.client.errors import ProblemError, RequestError
 from foundry_tui.client.kept_commands import KeptCommand
 from foundry_tui.client.outbox import Outbox
+from foundry_tui.client.saving import Saver
 from foundry_tui.client.statistics import Diagnostics
 from foundry_tui.client.store import Store, wall_ms
 from foundry_tui.client.subscriptions import GRACE, Subscriptions
@@ -54,8 +55,6 @@ if TYPE_CHECKING:
 
 FRAME = 0.05
 """Seconds between two flushes at least."""
-MOMENT = 0.25
-"""Seconds of typing that are saved together: as much as a crash can lose."""
 HISTORY_PAGE = 500
 """History events asked for at a time."""
 
@@ -87,13 +86,13 @@ class Foundry:
         self.health, self.diff = self.api.health, self.api.diff
         self.outbox = Outbox(keep)
         self.drafts: Drafts = self.outbox
-        self._courier = Courier(rng)
+        self._saver = Saver(self.outbox, self._cannot_keep)
+        # Nothing is sent before it is kept.
+        self._courier = Courier(rng, before=self._saver.saved if keep is not None else None)
         live = self._courier.try_now
         self.subscriptions = Subscriptions(self.store, self.http, rng=rng, grace=grace, on_live=live)
         self._new_id = new_id
         self._work = anyio.Event()
-        self._unsaved, self._pressing = anyio.Event(), anyio.Event()
-        self.outbox.on_change = self._outbox_changed
         self._last_flush = -math.inf
         self._settled: dict[str, anyio.Event] = {}
         self.store.on_dirty = lambda: self._work.set()
@@ -107,7 +106,7 @@ class Foundry:
                 await group.start(self.subscriptions.run)
                 self._courier.start(group)
                 group.start_soon(self._keep_flushing)
-                group.start_soon(self._keep_saving)
+                group.start_soon(self._saver.run)
                 task_status.started()
                 if (said := self.outbox.remarks) and self.on_problem is not None:
                     self.on_problem(CommandProblem(action="keep", message=said))
@@ -115,7 +114,7 @@ class Foundry:
         finally:
             self._courier.stop()
             stop()
-            self._save_now()
+            self._saver.save_now()
 
     def diagnostics(self) -> Diagnostics:
         """What is known of every connection, frozen."""
@@ -435,7 +434,7 @@ class Foundry:
                 )
             )
 
-    # Settling what the last run of the app left, and keeping what this one leaves.
+    # Settling what the last run of the app left.
 
     def _restore(self) -> None:
         for creation in list(self.outbox.creations.values()):
@@ -484,36 +483,6 @@ class Foundry:
                 # The first flush tells no more than that a connection begins; the list is not to wait behind it.
                 self._last_flush = anyio.current_time()
             self.store.flush()
-
-    def _outbox_changed(self, can_wait: bool) -> None:
-        self._unsaved.set()
-        if not can_wait:
-            self._pressing.set()
-
-    async def _keep_saving(self) -> None:
-        while True:
-            await self._unsaved.wait()
-            with anyio.move_on_after(MOMENT):
-                await self._pressing.wait()
-            self._unsaved, self._pressing = anyio.Event(), anyio.Event()
-            delta = self.outbox.take()
-            written = False
-            try:
-                await anyio.to_thread.run_sync(self.outbox.write, delta)
-                written = True
-            except OSError as error:
-                self._cannot_keep(error)
-            finally:
-                # Also when cancelled: a thread that was not begun has written nothing.
-                if not written:
-                    self.outbox.give_back(delta)
-
-    def _save_now(self) -> None:
-        # The app is leaving: a moment of blocking is better than a lost draft.
-        try:
-            self.outbox.write(self.outbox.take())
-        except OSError as error:
-            self._cannot_keep(error)
 
     def _cannot_keep(self, error: OSError) -> None:
         if self.on_problem is not None:

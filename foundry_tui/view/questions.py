@@ -30,10 +30,22 @@ _LINES = {
 }
 
 
+def heading_of(asked: Asked) -> str:
+    """The title; of one that has several lines, which the text has too, the first."""
+    title = asked.title.strip()
+    first, *others = title.split("\n", 1)
+    return f"{first} …" if others and title in (asked.text or "") else asked.title
+
+
 def text_of(asked: Asked) -> str:
     """What would be run or done, where that is more than the title says already."""
     text = (asked.text or "").strip("\n")
-    return "" if text.strip() == asked.title.strip() else text
+    return "" if text.strip() == heading_of(asked).strip() else text
+
+
+def edits_first(asked: Asked) -> bool:
+    """Whether the changes stand above the text: it is what would be run, or else only what is said of the changes."""
+    return bool(asked.edits) and asked.tool_kind != "execute"
 
 
 def paths_of(asked: Asked) -> tuple[str, ...]:
@@ -46,9 +58,18 @@ def lines_of(asked: Asked) -> Iterator[tuple[Line, str]]:
     """All that is asked beside the title, a line at a time; lines of a diff begin with their mark."""
     for path in paths_of(asked):
         yield Line.PATH, path
+    parts = (_changes(asked), _text(asked)) if edits_first(asked) else (_text(asked), _changes(asked))
+    for part in parts:
+        yield from part
+
+
+def _text(asked: Asked) -> Iterator[tuple[Line, str]]:
     if text := text_of(asked):
         for line in text.split("\n"):
             yield Line.TEXT, line
+
+
+def _changes(asked: Asked) -> Iterator[tuple[Line, str]]:
     for edit in asked.edits:
         yield Line.FILE, f"{edit.path}{'  (new file)' if edit.old is None else ''}"
         for part in edit_lines(edit.old, edit.new):

@@ -11,7 +11,7 @@ from foundry_tui.view.cells import plain
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.labels import UNSENT, glyph_of, state_text, title_of
-from foundry_tui.view.questions import Line, lines_of
+from foundry_tui.view.questions import Line, heading_of, lines_of
 from foundry_tui.view.rows import Role, state_role
 from foundry_tui.view.stepper import failure, steps
 from foundry_tui.widgets.stepper import Stepper
@@ -109,7 +109,7 @@ class Peek(VerticalScroll, can_focus=False):
         if isinstance(task, TaskDetail):
             for permission in task.permissions:
                 if permission.state is PermissionState.OPEN:
-                    parts.append((f"\n{self._glyphs.asks} {plain(permission.title)}\n", "bold $text-warning"))
+                    parts.append((f"\n{self._glyphs.asks} {plain(heading_of(permission))}\n", "bold $text-warning"))
                     parts += [(f"  {plain(text)}\n", _ASKED[line]) for line, text in lines_of(permission)]
                     choices = ", ".join(option.name for option in permission.options)
                     parts.append((f"  {plain(choices)}\n", "$text-faint"))

@@ -16,6 +16,7 @@ from textual.strip import Strip
 
 from foundry_tui.contract.records import Permission, PermissionOption
 from foundry_tui.view.glyphs import glyph_set
+from foundry_tui.view.questions import heading_of
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import tone
 from foundry_tui.widgets.text_lines import joined, segments_of, spread, strip_of, wrapped
@@ -158,7 +159,7 @@ class PermissionRequest(Drawn, can_focus=True):
         key = (permission, width, self.app.theme)
         if key != self._content_key:
             drawer = Drawer(max(10, width - 3), palette_of(self, self._ascii), unfolded=True)
-            title = wrapped(Text(permission.title, tone(self, "permission--title")), max(10, width - 24))
+            title = wrapped(Text(heading_of(permission), tone(self, "permission--title")), max(10, width - 24))
             self._content = [*(segments_of(line) for line in title), *drawer.asked(permission)]
             self._content_key = key
         return self._content
@@ -243,7 +244,7 @@ class PermissionRequest(Drawn, can_focus=True):
             place = f"{self._top + 1}-{self._top + shown} of {lines}"
             told.append(Text(place if below > 0 else f"{place}, {up} goes back", dim))
         if hidden_options > 0:
-            told.append(Text(f"{hidden_options} more rows of answers: tab, arrows", loud))
+            told.append(Text(f"{hidden_options} more row{'s' * (hidden_options != 1)} of answers: tab", loud))
         if self._first:
             told.append(Text(f"{self._first}, then the digit", dim))
         return Text.assemble("   ", joined(told, f" {self._glyphs.separator} ", dim))

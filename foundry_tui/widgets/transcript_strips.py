@@ -21,7 +21,7 @@ from foundry_tui.contract.records import FileEdit, PermissionBody, PlanBody, Too
 from foundry_tui.view.cells import fit
 from foundry_tui.view.diffs import DiffLine, DiffMark, counts, edit_lines
 from foundry_tui.view.glyphs import UNKNOWN
-from foundry_tui.view.questions import Asked, paths_of, text_of
+from foundry_tui.view.questions import Asked, edits_first, heading_of, paths_of, text_of
 from foundry_tui.view.transcript import Body, Entry, Standing, blocks
 from foundry_tui.widgets.styles import tone
 from foundry_tui.widgets.text_lines import segments_of, visible
@@ -30,6 +30,8 @@ FOLDED_OUTPUT = 4
 """Lines of a tool's output, and of a thought, that are shown while entries are folded."""
 FOLDED_DIFF = 16
 """Lines of one file's diff that are shown while entries are folded."""
+FOLDED_NOTE = 1
+"""Lines of why a prompt's turn failed that are shown while entries are folded; the last failure has a card too."""
 
 DIFF_GUTTER = 7
 """Cells of a diff's line before its text: number and mark."""
@@ -177,7 +179,8 @@ class Drawer:
             head.append(f"  {glyph} {entry.note}", style)
         else:
             head = Text("You", palette.accent + Style(bold=True))
-        for line in self._wrap(head, self.width - 2) + self._wrap(Text(text, palette.text), self.width - 2):
+        told = self._fold(self._wrap(head, self.width - 2), FOLDED_NOTE)
+        for line in told + self._wrap(Text(text, palette.text), self.width - 2):
             padded = Strip([bar, *line]).adjust_cell_length(self.width, palette.prompt)
             lines.append(list(padded.apply_style(_background(palette.prompt))))
         return lines
@@ -215,7 +218,8 @@ class Drawer:
         palette, marks = self.palette, self._marks
         state = _TOOL_WORDS.get(body.status, body.status)
         glyph, style = self._standing(entry, marks.active, palette.success)
-        head = Text.assemble((body.title or body.kind, palette.text + Style(bold=True)))
+        first, *others = (body.title.strip() or body.kind).split("\n", 1)
+        head = Text.assemble((first, palette.text + Style(bold=True)))
         if body.kind and body.kind != "other":
             head.append(f"  {body.kind}", palette.dim)
         diffs = [(edit, edit_lines(edit.old, edit.new)) for edit in body.edits]
@@ -225,11 +229,11 @@ class Drawer:
             head.append(f" -{removed}", palette.failure)
         head.append(f"  {glyph} {state}", style)
         lines = self._hung(f"{marks.tool} ", palette.accent, self._wrap(head, self.width - 2))
-        if body.content.strip():
-            shown = self._wrap(Text(body.content.strip("\n"), palette.dim), self.width - 4)
+        for rest in others:
             lines += self._hung(
-                "  │ " if not palette.ascii else "  | ", palette.dim, self._fold(shown, FOLDED_OUTPUT), True
+                "  ", palette.text, self._fold(self._wrap(Text(rest, palette.text), self.width - 2), FOLDED_OUTPUT)
             )
+        lines += self._quoted(body.content.strip("\n") if body.content.strip() else "", palette.dim)
         return lines + self._edits(diffs)
 
     def _edits(self, diffs: Sequence[tuple[FileEdit, list[DiffLine]]], *, whole: bool = False) -> list[list[Segment]]:
@@ -256,12 +260,14 @@ class Drawer:
         lines: list[list[Segment]] = []
         for path in paths_of(asked):
             lines += self._hung("  at ", palette.dim, self._wrap(Text(path, palette.accent), self.width - 5))
-        if text := text_of(asked):
-            shown = self._wrap(Text(text, palette.text), self.width - 4)
-            lines += self._hung(
-                "  │ " if not palette.ascii else "  | ", palette.dim, self._fold(shown, FOLDED_OUTPUT), True
-            )
-        return lines + self._edits([(edit, edit_lines(edit.old, edit.new)) for edit in asked.edits], whole=True)
+        edits = self._edits([(edit, edit_lines(edit.old, edit.new)) for edit in asked.edits], whole=True)
+        text = self._quoted(text_of(asked), palette.text)
+        return lines + (edits + text if edits_first(asked) else text + edits)
+
+    def _quoted(self, text: str, style: Style) -> list[list[Segment]]:
+        """A text behind a rule at its left, folded where it is long; no line for none."""
+        shown = self._fold(self._wrap(Text(text, style), self.width - 4), FOLDED_OUTPUT) if text else []
+        return self._hung("  │ " if not self.palette.ascii else "  | ", self.palette.dim, shown, True)
 
     def diff_line(self, mark: DiffMark, text: str, number: int | None, width: int) -> list[Segment]:
         """One line of a diff in `width` cells: padded, or cut with an ellipsis."""
@@ -295,7 +301,7 @@ class Drawer:
     def _permission(self, entry: Entry, body: PermissionBody) -> list[list[Segment]]:
         palette = self.palette
         _, style = self._standing(entry, self._marks.open, palette.success)
-        text = Text.assemble((body.title, palette.text + Style(bold=True)))
+        text = Text.assemble((heading_of(body), palette.text + Style(bold=True)))
         if entry.note:
             text.append(f"  → {entry.note}" if not palette.ascii else f"  -> {entry.note}", style)
         lines = self._hung(f"{self._marks.ask} ", palette.warning, self._wrap(text, self.width - 2))

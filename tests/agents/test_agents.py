@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from backend_stub.agents.sandbox_agent import processes
 from backend_stub.agents.sandbox_agent.runtime import REMEMBERS
+from backend_stub.machine import processes
 from tests.agents.model import Cut, Fail, Hang, Say
 from tests.agents.world import AgentWorld
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backend_stub.agents.sandbox_agent import processes
 from backend_stub.agents.sandbox_agent.state import StateFolder
+from backend_stub.machine import processes
 from foundry_tui.contract.agents import SANDBOX_AGENT
 from foundry_tui.contract.ids import uuid7
 from tests.agents.catalogue import Agent

@@ -19,6 +19,7 @@ from foundry_tui.actions.context import (
     DIAGNOSTICS,
     FILTER,
     HELP,
+    KILL,
     NEW_SESSION,
     NEW_TASK,
     RENAME,
@@ -36,6 +37,7 @@ from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.diagnostics import DiagnosticsScreen
 from foundry_tui.screens.help import HelpScreen
+from foundry_tui.screens.kill import KillScreen
 from foundry_tui.screens.new_session import NewSessionScreen
 from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.rename import RenameScreen
@@ -57,6 +59,7 @@ SCREENS = {
     NEW_TASK: NewTaskScreen,
     NEW_SESSION: NewSessionScreen,
     CONFIRM: ConfirmScreen,
+    KILL: KillScreen,
     RENAME: RenameScreen,
     HELP: HelpScreen,
     DIAGNOSTICS: DiagnosticsScreen,

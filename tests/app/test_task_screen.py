@@ -598,6 +598,26 @@ async def test_a_turn_that_a_person_stopped_is_not_called_failed() -> None:
         assert "failed" not in text_of(on, Transcript)
 
 
+async def test_why_a_prompt_failed_and_a_script_as_a_title_are_folded_until_they_are_wanted() -> None:
+    why = "the agent ended. " + "Its last words. " * 30 + "The end of them."
+    failed = TaskError(kind=ErrorKind.AGENT, message=why, retryable=True, at=NOW)
+    session = scenes.a_session()
+    title = "cat > out <<X\n" + "".join(f"line {n}\n" for n in range(300)) + "rm -rf /srv"
+    call = scenes.item(1, TranscriptKind.TOOL_CALL, {"title": title, "kind": "execute", "status": "completed"})
+    prompts = (replace(session.prompts[0], state=PromptState.FAILED, error=failed),)
+    transcript = (session.transcript[0], call)
+    store = scenes.store_with(scenes.a_task(), replace(session, prompts=prompts, transcript=transcript))
+    async with opened(store) as on:
+        shown = words_of(on, Transcript)
+        assert "failed: the agent ended." in shown and "them." not in shown
+        assert "cat > out <<X execute" in shown and "done" in shown and "more lines" in shown
+        assert "rm -rf /srv" not in shown
+        await on.press("o", "end")
+        assert "rm -rf /srv" in words_of(on, Transcript)
+        await on.press("home")
+        assert "The end of them." in words_of(on, Transcript).replace("▌ ", "")
+
+
 @pytest.mark.parametrize(
     ("scene", "said"),
     [
@@ -777,6 +797,32 @@ async def test_killing_asks_first_and_names_what_is_lost() -> None:
         assert not [call for call in on.commands.calls if call[0] == "kill"]
         await on.press("x", "y")
         assert on.commands.calls[-1] == ("kill", TASK, False, False)
+
+
+async def test_a_kill_offers_the_branch_that_has_no_commit_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_actions, "QUIET_SECONDS", 0)
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        on.commands.diffs[TASK] = Diff(files=(), computed_at=1, commits=0)
+        await on.press("x")
+        await on.quiet()
+        assert "has no commit of its own" in text_of(on) and "Kill with branch" in text_of(on)
+        await on.press("b")
+        assert on.commands.calls[-1] == ("kill", TASK, False, True)
+        refuse_kill(on)
+        await on.pilot.pause()
+        await on.press("y")
+        assert on.commands.calls[-1] == ("kill", TASK, True, True), "what was asked for stands"
+
+
+async def test_a_branch_with_commits_is_not_offered() -> None:
+    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
+        on.commands.diffs[TASK] = Diff(files=(), computed_at=1, commits=1)
+        await on.press("x")
+        await on.quiet()
+        assert "Kill with branch" not in text_of(on)
+        await on.press("b")
+        assert not [call for call in on.commands.calls if call[0] == "kill"]
+        assert is_on(on, ConfirmScreen)
 
 
 LOST = ("2 uncommitted files: a.py, b.py", "1 unpushed commit")

@@ -7,15 +7,19 @@ from pathlib import Path
 
 import anyio
 
-from backend_stub.domain.clock import Chance, wall_clock
+from backend_stub.agents.demo import DemoAgents
+from backend_stub.demo.script import ScriptFile
+from backend_stub.demo.world import World
+from backend_stub.domain.clock import Runtime, wall_clock
+from backend_stub.domain.errors import SettingError
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import DEFAULT_TIMEOUT_MS, Settings
 from backend_stub.providers.demo import DemoProvider
-from backend_stub.providers.demo_script import ScriptError, ScriptFile
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.trust import Trust
+from backend_stub.server.backend import Backend
 from backend_stub.storage.sqlite import open_storage
-from backend_stub.wiring import Backend, run_backend
+from backend_stub.wiring import run_backend
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.requests import CreateTask
@@ -43,11 +47,13 @@ class Place:
     jitter: Callable[[], float] = lambda: 1.0
 
     @property
-    def chance(self) -> Chance:
-        return Chance(now=self.clock.now, jitter=self.jitter)
+    def runtime(self) -> Runtime:
+        return Runtime(now=self.clock.now, jitter=self.jitter)
 
     def provider(self, kind: type[DemoProvider] = DemoProvider) -> DemoProvider:
-        return kind(self.folder / "demo", ScriptFile(self.script, wrong), self.chance)
+        folder, script = self.folder / "demo", ScriptFile(self.script, wrong)
+        world = World(folder / "world.jsonl", script, self.runtime)
+        return kind(folder, world, script, self.runtime, DemoAgents(world, script))
 
     @asynccontextmanager
     async def backend(self, provider: Provider, settings: Settings) -> AsyncIterator[Backend]:
@@ -57,7 +63,7 @@ class Place:
                 clones = Clones(self.folder)
                 trust = Trust(self.folder)
                 providers = {provider.name: provider}
-                async with run_backend(storage, providers, settings, self.chance, clones, trust) as backend:
+                async with run_backend(storage, providers, settings, self.runtime, clones, trust) as backend:
                     try:
                         yield backend
                     finally:
@@ -75,7 +81,7 @@ class Place:
         return (await backend.organization.create_task(request)).task.task_id
 
 
-def wrong(error: ScriptError) -> None:
+def wrong(error: SettingError) -> None:
     raise error
 
 

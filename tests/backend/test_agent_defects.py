@@ -8,10 +8,12 @@ import pytest
 
 from backend_stub.agents.demo import DemoAgents
 from backend_stub.domain.agent import Turn
-from backend_stub.domain.provider import AgentError, Call, Release
+from backend_stub.domain.call import Call
+from backend_stub.domain.errors import AgentError
+from backend_stub.domain.provider import Release
 from backend_stub.providers.demo import DemoProvider
+from backend_stub.server.backend import Backend
 from backend_stub.task.sessions import ATTACHING
-from backend_stub.wiring import Backend
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import (
@@ -21,7 +23,7 @@ from foundry_tui.contract.records import (
     SessionStatus,
     SessionSummary,
 )
-from foundry_tui.contract.requests import CreatePrompt, CreateSession, ReleaseTask
+from foundry_tui.contract.requests import AnswerPermission, CreatePrompt, CreateSession, ReleaseTask
 from foundry_tui.contract.status import TaskStatus
 from tests.backend.place import Place, has_status, settings, until
 
@@ -78,7 +80,7 @@ class OddProvider(DemoProvider):
 def odd(place: Place) -> OddProvider:
     provider = place.provider(OddProvider)
     assert isinstance(provider, OddProvider)
-    provider.agents = Odd(provider._world, provider._script, provider._play)
+    provider.agents = Odd(provider._world, provider._script)
     provider.agents.did, provider.agents.closed, provider.agents.stopped = [], anyio.Event(), []
     return provider
 
@@ -334,12 +336,32 @@ async def test_what_a_lost_agent_asked_is_asked_no_more(place: Place) -> None:
     provider = odd(place)
     async with place.backend(provider, settings()) as backend:
         task_id = await place.create(backend)
-        await until(backend, task_id, lambda task: task.needs_input == 1)
+        task = await until(backend, task_id, lambda task: task.needs_input == 1)
         assert provider.agents.on_lost is not None
-        await provider.agents.on_lost(task_id, "it crashed")
+        await provider.agents.on_lost(task_id, task.sessions[0].session_id, "it crashed")
         lost = await until(backend, task_id, has_status(TaskStatus.ERROR))
         assert lost.needs_input == 0
         assert [each.state for each in lost.permissions] == ["cancelled"]
+
+
+async def test_a_lost_agent_ends_no_turn_of_another(place: Place) -> None:
+    place.script = place.folder / "script.json"
+    place.script.write_bytes(encode({"default": {"turn": {"permission": "Run make?"}}}))
+    provider = odd(place)
+    async with place.backend(provider, settings()) as backend:
+        task_id = await place.create(backend)
+        task = await until(backend, task_id, lambda task: task.needs_input == 1)
+        other = (await backend.commands.add_session(task_id, CreateSession())).session_id
+        await session_of(backend, other, lambda each: each.status is SessionStatus.READY)
+        assert provider.agents.on_lost is not None
+        await provider.agents.on_lost(task_id, other, "it crashed")
+        failed = await until(backend, task_id, has_status(TaskStatus.ERROR))
+        assert failed.needs_input == 1
+        await backend.commands.answer(failed.permissions[0].permission_id, AnswerPermission(option_id="allow"))
+        first = await session_of(
+            backend, task.sessions[0].session_id, lambda each: each.prompts[0].state != "delivered"
+        )
+        assert [each.state for each in first.prompts] == ["answered"]
 
 
 async def test_an_agent_is_told_of_a_session_that_was_closed_while_it_was_opened(place: Place) -> None:

@@ -4,7 +4,8 @@ import anyio
 import pytest
 from msgspec import structs
 
-from backend_stub.domain.provider import Call, Existing, Release, SandboxMade
+from backend_stub.domain.call import Call
+from backend_stub.domain.provider import Existing, Release, SandboxMade
 from backend_stub.domain.storage import Change
 from backend_stub.providers.demo import DemoProvider
 from foundry_tui.contract.codec import encode

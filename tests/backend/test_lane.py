@@ -7,14 +7,14 @@ import anyio
 import pytest
 
 from backend_stub.dispatch.embedded import MOST_BESIDE, Lane
-from backend_stub.domain.clock import Chance
+from backend_stub.domain.clock import Runtime
 
 pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
 async def serving(run: Callable[[str], Awaitable[int | None]], limit: float, patience: float) -> AsyncIterator[Lane]:
-    lane = Lane("test", run, Chance(), limit, patience)
+    lane = Lane("test", run, Runtime(), limit, patience)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lane.serve)
         yield lane

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from backend_stub.server.log import SPARING_SECONDS, JsonLines, Sparing
+from backend_stub.log import SPARING_SECONDS, JsonLines, Sparing
 
 HOSTILE = "a\nb\r\x1b]52;c;x\x07\x00\x7f\x85\x9b31m\u2028\u2029\u202eevil\u2066\ufeffß 猫"
 

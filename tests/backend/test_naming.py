@@ -10,19 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backend_stub.task.naming import (
-    BRANCH_LIMIT,
-    TITLE_LIMIT,
-    Kind,
-    branch_from,
-    check_branch,
-    check_title,
-    conflicting_branch,
-    free_branch,
-    kind_from,
-    near_branches,
-    title_from,
-)
+from backend_stub.domain.names import check_title
+from backend_stub.task.naming import BRANCH_LIMIT, TITLE_LIMIT, Kind, branch_from, free_branch, kind_from, title_from
+from foundry_tui.contract.branches import check_branch, conflicting_branch, near_branches
 from foundry_tui.contract.requests import CHOSEN_TITLE_LIMIT
 
 TASK_ID = "0199a1b2-0000-7abc-8def-0123456789ab"

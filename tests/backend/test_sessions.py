@@ -432,7 +432,8 @@ def test_a_prompt_after_a_failed_turn_is_answered_with_nothing_else_asked_for(ba
     wait_prompts(backend, session_id, "failed", "answered")
     assert backend.wait_task(task["task_id"], "idle")["error"] is None
     assert Effects(backend).delivered(task["task_id"])[1:] == [later]
-    # Whoever asked for a retry as well has what was asked for; there is no second one.
+    # Whoever asked for a retry as well has what was asked for; there is no second one, and nothing is sent again.
+    backend.post(f"/v1/tasks/{task['task_id']}/retry", {"resend": True}, status=409)
     backend.post(f"/v1/tasks/{task['task_id']}/retry")
     backend.post(f"/v1/tasks/{task['task_id']}/retry", status=409)
     assert backend.kinds(task["task_id"]).count("provision.retry_requested") == 1

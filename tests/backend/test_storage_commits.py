@@ -11,15 +11,8 @@ import anyio
 import pytest
 from msgspec import structs
 
-from backend_stub.domain.storage import (
-    Change,
-    Event,
-    Private,
-    StaleRevisionError,
-    StorageUnavailableError,
-    TaskExistsError,
-    TaskPrunedError,
-)
+from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, TaskExistsError, TaskPrunedError
+from backend_stub.domain.storage import Change, Event, Private
 from backend_stub.storage.sqlite import SqliteStorage, open_storage
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.events import TASKS, Topic, TopicKind

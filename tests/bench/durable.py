@@ -16,10 +16,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from backend_stub.__main__ import Server
+from backend_stub.log import set_up_logging
 from backend_stub.server.guard import Guard
 from backend_stub.server.hub import Hub
 from backend_stub.server.listening import Endpoint, Reach, open_endpoint
-from backend_stub.server.log import set_up_logging
 from backend_stub.storage.opening import connect
 from foundry_tui.contract.ids import uuid7
 

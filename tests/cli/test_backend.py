@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from backend_stub.server.log import LOG_BYTES
+from backend_stub.log import LOG_BYTES
 from foundry_tui.process.backend import wait_for_exit
 from tests.cli.terminal import terminal
 from tests.cli.world import FOUNDRY, Cli, serve, until
@@ -38,6 +38,20 @@ def test_ten_apps_at_the_same_moment_start_one_backend(cli: Cli) -> None:
         for shown in apps:
             shown.type(b"\x11")
         assert [shown.wait() for shown in apps] == [0] * 10
+
+
+def test_what_ails_the_database_is_said_with_what_to_do(cli: Cli) -> None:
+    cli("list", code=0)
+    database = cli.log.with_name("foundry.db")
+    database.rename(database.with_name("elsewhere"))
+    status = cli("backend", "status", "--json", code=0).json
+    assert status["status"] == "unavailable"
+    assert f"{database} cannot be found any more" in status["reason"]
+    assert "put that very file back" in cli("backend", "status", code=0).out
+    checks = {check["name"]: check for check in cli("doctor", "--json", code=1).json["checks"]}
+    assert (checks["storage"]["state"], checks["storage"]["fix"]) == ("wrong", status["reason"])
+    database.with_name("elsewhere").rename(database)
+    assert "reason" not in cli("backend", "status", "--json", code=0).json
 
 
 def backends_on(cli: Cli) -> list[str]:

@@ -11,7 +11,7 @@ import anyio
 import msgspec
 import pytest
 
-from backend_stub.providers.demo_script import Script
+from backend_stub.demo.script import Script
 from foundry_tui.client.connection import Target
 from foundry_tui.demo import story as demo_story
 from foundry_tui.demo.proxy import Line

@@ -1,11 +1,13 @@
 """A creation through every ending, and the other commands: shown at once, settled by the answer, never lost."""
 
 import itertools
+import json
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio
+import httpx
 import msgspec
 
 from foundry_tui.client.commands import CommandProblem, Commands
@@ -642,6 +644,34 @@ def test_a_file_that_cannot_be_written_is_said_and_stops_nothing(tmp_path: Path)
         await until(app.up_to_date)
 
     with_app(test, keep=tmp_path / "file" / "outbox.json")
+
+
+def test_what_is_sent_is_in_the_file_before(tmp_path: Path) -> None:
+    """So no answer to a question, nor anything else that was asked for, is lost with the app, whenever it ends."""
+    keep = tmp_path / "outbox.json"
+    found: dict[str, list[str]] = {}
+
+    class Looking(Backend):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if request.method == "POST" and request.url.path not in found:
+                kept = json.loads(keep.read_bytes()) if keep.exists() else {}
+                found[request.url.path] = [key for part in kept.values() if isinstance(part, dict) for key in part]
+            return await super().handle_async_request(request)
+
+    async def test(app: App) -> None:
+        app.backend.world.create(_with_ids(1))
+        await until(app.up_to_date)
+        app.commands.answer("permission-1", "allow")
+        prompt_id = app.commands.prompt("session-1", "go on")
+        task_id = app.commands.create(REQUEST)
+        app.commands.archive("task-1")
+        await anyio.sleep(5)
+        assert "answer:permission-1" in found["/v1/permissions/permission-1"]
+        assert prompt_id in found["/v1/sessions/session-1/prompts"]
+        assert task_id in found["/v1/tasks"]
+        assert "archive:task-1" in found["/v1/tasks/task-1/archive"]
+
+    with_app(test, Looking(), keep=keep)
 
 
 def test_text_that_no_file_and_no_wire_can_carry_is_refused_and_stops_nothing(tmp_path: Path) -> None:

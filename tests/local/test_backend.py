@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from backend_stub.agents.sandbox_agent import processes
+from backend_stub.machine import processes
 from tests.backend.process import BackendProcess
 from tests.cli.terminal import terminal
 from tests.cli.world import Cli

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from backend_stub.agents.sandbox_agent import processes
+from backend_stub.machine import processes
 from backend_stub.providers.local import LocalSettings
 from backend_stub.providers.local.bubblewrap import wrapped
 from tests.local.world import World, git, turn

@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from backend_stub.domain.provider import GitError
+from backend_stub.domain.errors import GitError
 from foundry_tui.contract.records import Repo, TaskDetail
 from tests.backend.process import BackendProcess, Json, json_of
 from tests.local.world import World, git

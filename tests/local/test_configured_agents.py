@@ -10,8 +10,7 @@ import msgspec
 import pytest
 
 from backend_stub.agents.sandbox_agent.server import OWN_VARIABLES
-from backend_stub.domain.provider import AgentError
-from backend_stub.domain.settings import SettingError
+from backend_stub.domain.errors import AgentError, SettingError
 from backend_stub.providers.local import LocalSettings
 from foundry_tui.contract.agents import AGENTS, CONFIGURED, AgentCommand, installed_agents
 from foundry_tui.contract.records import SessionStatus, SessionSummary

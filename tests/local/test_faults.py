@@ -9,9 +9,10 @@ import anyio.to_thread
 import msgspec
 import pytest
 
-from backend_stub.agents.sandbox_agent import processes
 from backend_stub.agents.sandbox_agent.state import ServerState
-from backend_stub.domain.provider import AgentError, Release
+from backend_stub.domain.errors import AgentError
+from backend_stub.domain.provider import Release
+from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider
 from foundry_tui.contract.records import TaskDetail, TranscriptKind
 from tests.local.world import LIMIT, Told, World, open_gate, prompt, turn
@@ -37,7 +38,7 @@ class Loss:
         self._event = anyio.Event()
         provider.agents.on_lost = self._hear
 
-    async def _hear(self, task_id: str, reason: str) -> None:
+    async def _hear(self, task_id: str, session_id: str, reason: str) -> None:
         self.heard.append((task_id, reason))
         self._event.set()
 

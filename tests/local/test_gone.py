@@ -1,12 +1,13 @@
 """A sandbox that somebody removed, moved, renamed or switched: said before a prompt goes into nothing, and mended."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from backend_stub.agents.sandbox_agent import processes
-from backend_stub.domain.provider import ProviderError
+from backend_stub.domain.errors import ProviderError
+from backend_stub.machine import processes
 from tests.backend.process import BackendProcess
 from tests.local.test_backend import Json, backend, create, is_idle, say, texts
 from tests.local.world import World, git
@@ -80,6 +81,19 @@ def test_the_branch_of_a_task_is_the_one_that_git_has(backend: BackendProcess, w
     assert git(world.repository, "branch", "--format=%(refname:short)").split() == ["aside", "main"]
 
 
+def test_branches_whose_names_are_no_utf_8_are_worked_from_and_shown(backend: BackendProcess, world: World) -> None:
+    odd = os.fsdecode(b"feat/\xe9t\xe9")
+    git(world.repository, "switch", "--quiet", "-c", odd)
+    task_id = create(backend, world, "say done")
+    task = is_idle(backend, task_id)
+    assert task["status"] == "idle", task["error"]
+    folder = Path(task["sandbox"]["cwd"])
+    assert git(folder, "log", "-1", "--format=%s").strip() == "second"
+    git(folder, "switch", "--quiet", "-c", f"{odd}-2")
+    say(backend, task, "say hello", "p2")
+    assert is_idle(backend, task_id, prompts=2)["branch"] == "feat/�t�-2"
+
+
 @pytest.mark.anyio
 async def test_what_cannot_be_made_again_is_said(git_world: World) -> None:
     async with git_world.provider() as provider:
@@ -87,10 +101,15 @@ async def test_what_cannot_be_made_again_is_said(git_world: World) -> None:
         assert task.sandbox is not None
         folder = Path(task.sandbox.cwd)
         call = git_world.call(task)
+        git_world.lines.clear()
         assert await provider.find_branch(call) == "fix/it"
+        assert git_world.lines == [], "each prompt asks for it, so no git is run for it"
         assert not await provider.restore_sandbox(call)
         git(folder, "checkout", "--quiet", "--detach")
         assert await provider.find_branch(call) is None
+        git(folder, "symbolic-ref", "HEAD", os.fsdecode(b"refs/heads/caf\xe9"))
+        assert await provider.find_branch(call) is None
+        git(folder, "symbolic-ref", "HEAD", "refs/heads/fix/it")
         # Its .git alone: the files that are there are left as they are.
         (folder / ".git").unlink()
         (folder / "a.txt").write_text("work\n")

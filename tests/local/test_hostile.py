@@ -10,7 +10,8 @@ import anyio
 import anyio.abc
 import pytest
 
-from backend_stub.domain.provider import CallError, GitError, ProviderError, Release
+from backend_stub.domain.errors import CallError, GitError, ProviderError
+from backend_stub.domain.provider import Release
 from backend_stub.providers.local import LocalProvider
 from foundry_tui.contract.records import Repo, TaskDetail
 from tests.local.world import LIMIT, World, ended, git, make_repository

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from backend_stub.agents.sandbox_agent import processes
+from backend_stub.machine import processes
 from tests.backend.process import BackendProcess
 from tests.local.test_backend import Json
 from tests.local.world import World, git

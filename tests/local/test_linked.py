@@ -10,7 +10,8 @@ import anyio
 import msgspec
 import pytest
 
-from backend_stub.domain.provider import CallError, GitError, Release
+from backend_stub.domain.errors import CallError, GitError
+from backend_stub.domain.provider import Release
 from backend_stub.repository import files
 from backend_stub.repository.git import branches_near, explain, run_git
 from backend_stub.repository.location import NotARepositoryError, find_folders, find_repository

@@ -9,7 +9,8 @@ import anyio
 import msgspec
 import pytest
 
-from backend_stub.domain.provider import CallError, Release
+from backend_stub.domain.errors import CallError
+from backend_stub.domain.provider import Release
 from backend_stub.providers.local import LocalProvider
 from foundry_tui.contract.records import TaskDetail
 from tests.local.world import LIMIT, World, git, make_repository

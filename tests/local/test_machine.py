@@ -6,8 +6,8 @@ import anyio
 import httpx
 import pytest
 
-from backend_stub.domain.provider import AgentError
-from backend_stub.providers.machine import is_machine_fault
+from backend_stub.domain.errors import AgentError
+from backend_stub.machine.faults import is_machine_fault
 from foundry_tui.contract.records import TranscriptKind
 from tests.local.world import Told, World, prompt, turn
 

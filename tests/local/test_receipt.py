@@ -46,7 +46,9 @@ class SlowLink:
 def resumed(link: SlowLink, folder: Path, group: TaskGroup) -> Session:
     """The session in which a prompt, p, was being sent. Nobody is told anything here: the agent lives, no turn ends."""
     state = SessionState(session_id="s", agent="pi", next_id=4, seen=7, prompts={"p": PromptMark(rpc_id=3)})
-    return Session.resumed(cast("Link", link), state, StateFolder(folder), group, cast("Owner", None), alive=True)
+    return Session.resumed(
+        cast("Link", link), state, StateFolder(folder), group, cast("Owner[Session]", None), alive=True
+    )
 
 
 @pytest.mark.parametrize(("said", "sent"), [((WORD,), 0), ((), 1)], ids=["the agent has it", "it never arrived"])

@@ -2,8 +2,9 @@
 
 import pytest
 
-from backend_stub.agents.sandbox_agent.policy import Policy
-from backend_stub.domain.settings import DEFAULT_TIMEOUT_MS, SettingError, read_settings
+from backend_stub.domain.agent import Policy
+from backend_stub.domain.errors import SettingError
+from backend_stub.domain.settings import DEFAULT_TIMEOUT_MS, read_settings
 from backend_stub.providers.local import LocalSettings
 
 

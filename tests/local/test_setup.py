@@ -9,8 +9,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from backend_stub.agents.sandbox_agent.processes import MARK
-from backend_stub.domain.provider import ProviderError
+from backend_stub.domain.errors import ProviderError
+from backend_stub.machine.processes import MARK
 from backend_stub.providers.local import LocalSettings
 from backend_stub.repository.trust import NotThatError, Trust
 from foundry_tui.contract.records import TaskDetail

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backend_stub.domain.provider import GitError
+from backend_stub.domain.errors import GitError
 from backend_stub.providers.local import LocalProvider
 from tests.local.world import World, git, make_repository
 

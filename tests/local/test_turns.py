@@ -10,12 +10,14 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from backend_stub.agents.sandbox_agent import processes
-from backend_stub.agents.sandbox_agent.policy import Policy
-from backend_stub.domain.agent import LateWord
-from backend_stub.domain.provider import AgentError
+from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
+from backend_stub.agents.sandbox_agent.turn import MOST_QUESTIONS
+from backend_stub.domain.agent import LateWord, Policy
+from backend_stub.domain.errors import AgentError
+from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider, LocalSettings
 from foundry_tui.contract.records import TaskDetail, TranscriptKind
+from foundry_tui.view.questions import Line, heading_of, lines_of
 from tests.local.test_faults import Loss
 from tests.local.world import LIMIT, Told, World, open_gate, prompt, turn
 
@@ -43,7 +45,11 @@ class Late:
     async def until(self, count: int) -> None:
         with anyio.fail_after(LIMIT):
             while len(self.items) < count:
-                await self._changed.wait()
+                await self.again()
+
+    async def again(self) -> None:
+        """Wait until something is heard."""
+        await self._changed.wait()
 
 
 async def failure(world: World, provider: LocalProvider, task: TaskDetail, text: str, prompt_id: str = "p1") -> str:
@@ -410,6 +416,79 @@ async def test_an_agent_may_use_the_id_of_a_request_again(world: World) -> None:
         assert [answer["message"]["id"] for answer in world.agent_saw("response")] == [8, 7, 8, 7]
 
 
+async def test_of_questions_without_end_those_that_a_person_can_judge_are_asked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend_stub.agents.sandbox_agent.turn.QUESTIONS_LIMIT", 100_000)
+
+    def raw(number: int, words: str) -> str:
+        params = {**QUESTION, "toolCall": {"title": words}}
+        request = {"jsonrpc": "2.0", "id": number, "method": "session/request_permission", "params": params}
+        return f"raw {json.dumps(request)}"
+
+    huge = raw(999, "x" * 100_000)
+    many = "\n".join(raw(number, f"question {number}") for number in range(MOST_QUESTIONS + 20))
+    async with world.provider(LocalSettings(policy=Policy.ASK)) as provider:
+        task = await world.with_session(provider, world.task())
+        told, said = Told(), prompt(task, f"{huge}\n{many}\nask execute Run make?\nsay done")
+        async with anyio.create_task_group() as group:
+            await provider.agents.deliver(world.call(task), said, told)
+            group.start_soon(provider.agents.follow, world.call(task), said, told)
+            await told.until(partial(told.has_questions, MOST_QUESTIONS))
+            await told.until(lambda: told.text.endswith("done"))
+            for key in list(told.questions):
+                told.answer(key, "fine")
+        assert len(told.questions) == MOST_QUESTIONS
+        assert told.text == "answer: cancelleddone"
+        [notice] = told.of(TranscriptKind.NOTICE)
+        assert notice.startswith("22 more questions of the agent were answered with cancelled")
+        assert len(world.agent_saw("response")) >= 22
+
+
+async def test_what_is_long_is_shown_once(world: World) -> None:
+    """As one agent asks: the script as the title, as a shell's argument, among the text, and in more of its input."""
+    script = "cd shop\n" + "".join(f"echo '{n}'\n" for n in range(300)) + "rm -rf /srv"
+    call = {
+        "title": script,
+        "kind": "execute",
+        "rawInput": {
+            "command": ["/bin/bash", "-lc", script],
+            "parsed_cmd": [{"cmd": script}],
+            "cwd": "/x",
+        },
+        "content": [{"type": "content", "content": {"type": "text", "text": f"Amendment: /bin/bash\n{script}\nok?"}}],
+    }
+    edit = {
+        "kind": "edit",
+        "rawInput": {"changes": {"a.py": {"content": "one\ntwo\n"}}},
+        "content": [{"type": "diff", "path": "a.py", "newText": "one\ntwo\n"}],
+    }
+    asked = []
+    async with world.provider(LocalSettings(policy=Policy.ASK)) as provider:
+        task = await world.with_session(provider, world.task())
+        assert task.sandbox is not None
+        edit["title"] = f"Edit {task.sandbox.cwd}/a.py"
+        for number, each in enumerate((call, edit)):
+            ask = {"toolCall": {"toolCallId": "t", **each}, "options": [{"optionId": "y", "kind": "allow_once"}]}
+            told, said = Told(), prompt(task, f"request {json.dumps(ask)}\nsay done", f"p{number}")
+            async with anyio.create_task_group() as group:
+                await provider.agents.deliver(world.call(task), said, told)
+                group.start_soon(provider.agents.follow, world.call(task), said, told)
+                await told.until(lambda told=told: told.questions)  # type: ignore[misc]
+                [(key, question)] = told.questions.items()
+                told.answer(key, "y")
+            asked.append(question)
+    shown = "Amendment: /bin/bash\n(as shown)\nok?"
+    rest = {"cwd: /x", 'parsed_cmd: [{"cmd":"(as shown)"}]'}
+    assert asked[0].text is not None
+    text, _, last = asked[0].text.rpartition("\n\n")
+    assert (text, set(last.split("\n"))) == (f"{script}\n\n{shown}", rest)
+    assert heading_of(asked[0]) == "cd shop …"
+    assert asked[1].title == "Edit a.py"
+    assert asked[1].text == 'changes: {"a.py":{"content":"(as shown)"}}'
+    assert [line for line, _ in lines_of(asked[1])] == [Line.FILE, Line.ADDED, Line.ADDED, Line.TEXT]
+
+
 async def test_a_question_knows_what_was_told_of_its_tool_call_before(world: World) -> None:
     call = {
         "sessionUpdate": "tool_call",
@@ -480,3 +559,37 @@ async def test_an_unreadable_line_while_a_question_is_open_leaves_the_person_tim
             monkeypatch.setattr("backend_stub.agents.sandbox_agent.turn.DOUBT", LIMIT)
             told.answer(next(iter(told.questions)), "yes")
         assert told.text == "answer: yesdone"
+
+
+async def test_late_words_are_kept_though_the_prompt_that_waits_for_them_is_withdrawn(world: World) -> None:
+    first, second = world.root / "first", world.root / "second"
+    os.mkfifo(first)
+    os.mkfifo(second)
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        heard = Late(provider)
+        hear, begun, kept = provider.agents.on_said, anyio.Event(), anyio.Event()
+        assert hear is not None
+
+        async def slowly(task_id: str, session_id: str, words: Any) -> None:
+            begun.set()
+            await kept.wait()
+            await hear(task_id, session_id, words)
+
+        provider.agents.on_said = slowly
+        await turn(provider, world, task, f"late {first} say one\nlate {second} say two\nsay done")
+        await anyio.to_thread.run_sync(open_gate, first)
+        with anyio.fail_after(LIMIT):
+            await begun.wait()
+        await anyio.to_thread.run_sync(open_gate, second)
+        assert isinstance(provider.agents, SandboxAgentRuntime)
+        session = provider.agents._sessions[task.sessions[0].session_id]
+        with anyio.fail_after(LIMIT):
+            while not session._inbox:
+                await session._woken()
+        with anyio.move_on_after(0.2):
+            await provider.agents.deliver(world.call(task), prompt(task, "say more", "p2"), Told())
+        kept.set()
+        with anyio.fail_after(LIMIT):
+            while heard.texts() != ["one two"]:
+                await heard.again()

@@ -3,8 +3,9 @@
 import msgspec
 import pytest
 
-from backend_stub.agents.sandbox_agent.policy import Policy, decide
+from backend_stub.agents.sandbox_agent.policy import decide
 from backend_stub.agents.sandbox_agent.updates import TEXT_LIMIT, Item, Translation, Update
+from backend_stub.domain.agent import Policy
 from foundry_tui.contract.records import PermissionOption, ToolCallBody, TranscriptKind
 
 
@@ -115,6 +116,16 @@ def test_a_text_without_end_is_cut() -> None:
     [item] = apply(Translation(prompt_id="p"), chunk("x" * (TEXT_LIMIT + 5)))
     assert isinstance(item.body, str)
     assert item.body.endswith("… 5 more characters")
+
+
+def test_a_text_without_end_takes_no_memory_without_end() -> None:
+    translation = Translation(prompt_id="p")
+    for _ in range(8):
+        [item] = apply(translation, chunk("x" * (TEXT_LIMIT // 4)))
+    assert sum(map(len, translation.parts)) == TEXT_LIMIT
+    assert item.body == "x" * TEXT_LIMIT + f"\n… {TEXT_LIMIT} more characters"
+    translation.end_message()
+    assert [item.body for item in apply(translation, chunk("new"))] == ["new"]
 
 
 ONCE = PermissionOption(option_id="1", name="Allow", kind="allow_once")

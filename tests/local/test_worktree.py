@@ -8,7 +8,8 @@ import anyio
 import msgspec
 import pytest
 
-from backend_stub.domain.provider import GitError, ProviderError, Release
+from backend_stub.domain.errors import GitError, ProviderError
+from backend_stub.domain.provider import Release
 from backend_stub.providers.local.record import Made, Record, Records
 from foundry_tui.contract.records import Repo, TaskDetail
 from tests.local.world import World, git
@@ -199,6 +200,20 @@ async def test_what_was_left_half_made_is_completed(git_world: World, stage: str
         assert git(folder, "status", "--porcelain") == ""
         assert record_of(git_world, task).made is Made.READY
         assert git(git_world.repository, "worktree", "list", "--porcelain").count("worktree ") == 2
+
+
+async def test_the_record_stays_as_long_as_anything_of_the_worktree_is_left(git_world: World) -> None:
+    task = git_world.task()
+    async with git_world.provider() as provider:
+        await provider.create_sandbox(git_world.call(task))
+    records, folder = Records(git_world.data), worktree(git_world, task)
+    folder.rename(records.removed(task.task_id))
+    with pytest.raises(OSError, match="not empty"):
+        records.forget(task.task_id)
+    assert records.load(task.task_id) is not None
+    async with git_world.provider() as provider:
+        await provider.destroy_sandbox(git_world.call(task), Release(force=True))
+    assert not records.folder(task.task_id).exists()
 
 
 async def test_a_branch_that_somebody_made_meanwhile_is_not_taken_over(git_world: World) -> None:

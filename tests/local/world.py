@@ -13,9 +13,11 @@ from typing import Any
 import anyio
 import msgspec
 
-from backend_stub.agents.sandbox_agent import processes
-from backend_stub.domain.provider import Call, Release
+from backend_stub.domain.call import Call
+from backend_stub.domain.provider import Release
+from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider, LocalSettings
+from backend_stub.wiring import local_provider
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import (
     Prompt,
@@ -99,7 +101,7 @@ class World:
     @asynccontextmanager
     async def provider(self, settings: LocalSettings | None = None) -> AsyncIterator[LocalProvider]:
         """A provider that runs; leaving is what the end of the backend is to it."""
-        provider = LocalProvider(self.data, settings or LocalSettings(), self.environ)
+        provider = local_provider(self.data, settings or LocalSettings(), self.environ)
         async with anyio.create_task_group() as group:
             await group.start(provider.run)
             yield provider

@@ -9,7 +9,7 @@ from msgspec import Raw, Struct
 from backend_stub.agents.sandbox_agent.complaints import About, auth_methods, understood
 from backend_stub.agents.sandbox_agent.link import AnsweredError, Link, converted
 from backend_stub.agents.sandbox_agent.state import SessionState
-from backend_stub.domain.provider import AgentError
+from backend_stub.domain.errors import AgentError
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from backend_stub.agents.sandbox_agent.server import OWN_VARIABLES
-from backend_stub.domain.provider import AgentError
+from backend_stub.domain.errors import AgentError
 from foundry_tui.contract.agents import AGENTS, AgentCommand, installed_agents
 
 

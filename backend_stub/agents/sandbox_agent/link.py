@@ -12,8 +12,8 @@ from msgspec import Raw, Struct
 from backend_stub.agents.sandbox_agent.complaints import RpcError
 from backend_stub.agents.sandbox_agent.messages import Message, Unreadable, read_message
 from backend_stub.agents.sandbox_agent.server import Server
-from backend_stub.domain.provider import AgentError
-from backend_stub.providers.machine import is_machine_fault
+from backend_stub.domain.errors import AgentError
+from backend_stub.machine.faults import is_machine_fault
 from foundry_tui.contract.codec import decode
 
 T = TypeVar("T")
@@ -67,6 +67,10 @@ class RefusedError(AgentError):
     def __init__(self, message: str, status: int, *, retryable: bool = True) -> None:
         super().__init__(message, retryable=retryable)
         self.status = status
+
+
+class UnsentError(AgentError):
+    """The prompt did not reach the agent, so another one may have it."""
 
 
 _Trace = Callable[[str, dict[str, Any]], Awaitable[None]]

@@ -1,18 +1,9 @@
 """Which permission requests are answered without asking a person."""
 
 from collections.abc import Sequence
-from enum import StrEnum
 
+from backend_stub.domain.agent import Policy
 from foundry_tui.contract.records import PermissionOption
-
-
-class Policy(StrEnum):
-    """`ask`: a person answers everything; `reads`: looking at files is allowed; `all`: everything is allowed."""
-
-    ASK = "ask"
-    READS = "reads"
-    ALL = "all"
-
 
 READING = frozenset({"read", "search", "think"})
 """ACP's kinds of tool calls that change nothing and fetch nothing."""

@@ -1,6 +1,7 @@
 """From an agent's `session/request_permission` to the question that a person judges, whole."""
 
 import shlex
+from pathlib import PurePosixPath
 from typing import Any
 
 import msgspec
@@ -11,6 +12,11 @@ from backend_stub.agents.sandbox_agent.updates import NOTHING, Item, Translation
 from foundry_tui.contract.records import FileEdit, PermissionOption, Question, TranscriptKind
 
 UNTITLED = "The agent asks for permission"
+SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "fish"})
+SHOWN = "(as shown)"
+"""Stands for a text that the question has already."""
+LONG = 80
+"""Characters of a line from which it is not said twice; what has several lines never is."""
 
 
 class _Option(Struct, rename="camel"):
@@ -50,10 +56,11 @@ def question_of(message: Message, translation: Translation) -> Question:
     if known is not None:
         texts = texts or [known.content] * bool(known.content)
         edits = edits or list(known.edits)
+    kind = call.kind or (known.kind if known else "other")
     return Question(
-        title=call.title or (known.title if known else UNTITLED),
+        title=translation.titled(call.title, kind) if call.title else known.title if known else UNTITLED,
         options=tuple(option for raw in request.options if (option := _readable(raw)) is not None),
-        tool_kind=call.kind or (known.kind if known else "other"),
+        tool_kind=kind,
         text=_text(called_with.raw, texts, edits) or None,
         edits=tuple(edits),
         paths=called_with.paths,
@@ -80,30 +87,51 @@ def _readable(raw: Raw) -> PermissionOption | None:
 
 
 def _text(called_with: str, texts: list[str], edits: list[FileEdit]) -> str:
-    """The command, what the agent says of it, and whatever else the tool is called with that these do not show."""
+    """The command, what the agent says of it, and whatever else the tool is called with that these do not show.
+
+    What is long stands in it, or in `edits`, once: where it comes again, a word refers to it.
+    """
     value: Any = msgspec.json.decode(called_with) if called_with else None  # noqa: TID251  # the tool's own words
     command, rest = "", value
+    known = [text for edit in edits for text in (edit.new, edit.old or "")]
     if isinstance(value, dict):
-        command = _command(value.get("command")) or _command(value.get("cmd"))
-        shown = {command, *texts, *(edit.new for edit in edits), *(edit.old or "" for edit in edits)}
+        name = next((name for name in ("command", "cmd") if _command(value.get(name))), "")
+        command = _command(value.get(name))
+        known.append(command)
+        shown = {*texts, *known}
         rest = {
-            name: each
-            for name, each in value.items()
-            if not (name in ("command", "cmd") and command) and not (isinstance(each, str) and each in shown)
+            key: each for key, each in value.items() if key != name and not (isinstance(each, str) and each in shown)
         }
-    parts = [command, *(text for text in texts if text != command)]
+    parts = [command, *(_once(text, known) for text in texts if text != command)]
+    known += texts
     if isinstance(rest, dict):
-        parts.append("\n".join(f"{name}: {_plain(each)}" for name, each in rest.items()))
+        parts.append("\n".join(f"{name}: {_plain(_once(each, known))}" for name, each in rest.items()))
     elif rest is not None:
-        parts.append(_plain(rest))
+        parts.append(_plain(_once(rest, known)))
     return "\n\n".join(part for part in parts if part)
 
 
+def _once(value: Any, known: list[str]) -> Any:
+    """The value, with what is known and long left out of its texts."""
+    if isinstance(value, str):
+        for text in sorted((each for each in known if len(each) > LONG or "\n" in each.strip()), key=len, reverse=True):
+            value = value.replace(text, SHOWN)
+        return value
+    if isinstance(value, list):
+        return [_once(each, known) for each in value]
+    if isinstance(value, dict):
+        return {name: _once(each, known) for name, each in value.items()}
+    return value
+
+
 def _command(value: object) -> str:
-    """A command as one would type it."""
+    """A command as one would type it: of a script that a shell is given, the script."""
     if isinstance(value, str):
         return value
     if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        shell, *arguments = value
+        if PurePosixPath(shell).name in SHELLS and len(arguments) == 2 and arguments[0] in ("-c", "-lc"):
+            return str(arguments[1])
         return shlex.join(value)
     return ""
 

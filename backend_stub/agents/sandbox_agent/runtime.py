@@ -5,24 +5,30 @@ import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from backend_stub.agents.sandbox_agent import launcher, processes, server
-from backend_stub.agents.sandbox_agent.link import Link
-from backend_stub.agents.sandbox_agent.policy import Policy
+from backend_stub.agents.sandbox_agent import launcher, server
+from backend_stub.agents.sandbox_agent.link import Link, UnsentError
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
-from backend_stub.agents.sandbox_agent.session import Session, UntakenError
+from backend_stub.agents.sandbox_agent.session import Session
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SessionState, StateFolder
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.agents.sandbox_agent.updates import Item
-from backend_stub.domain.agent import LateWord, Turn
-from backend_stub.domain.provider import AgentError, Call
-from backend_stub.providers.machine import is_machine_fault
-from foundry_tui.contract.agents import SANDBOX_AGENT, AgentCommand, find_sandbox_agent
+from backend_stub.domain.agent import Files, LateWord, Policy, Turn
+from backend_stub.domain.call import Call
+from backend_stub.domain.errors import AgentError
+from backend_stub.machine import processes
+from backend_stub.machine.faults import is_machine_fault
+from foundry_tui.contract.agents import (
+    SANDBOX_AGENT,
+    AgentCommand,
+    find_sandbox_agent,
+    how_to_get_an_agent,
+    installed_agents,
+)
 from foundry_tui.contract.records import Prompt, SessionStatus, SessionSummary, TranscriptKind
 
 logger = logging.getLogger(__name__)
@@ -36,26 +42,14 @@ REMEMBERS = "The agent was started anew and has read the conversation so far."
 FORGOT = "The agent was started anew; it does not remember the conversation so far."
 LOST_TURN = "the agent went away in this turn while nobody was listening; look at what it did, and ask it again"
 
-Wrap = Callable[[Sequence[str], Path], Sequence[str]]
-"""Turns the command of a server into the one that is run; the path is where the agent works."""
-
-
-class Files(Protocol):
-    """Who looks after what changes in the sandboxes."""
-
-    def refresh(self, task_id: str) -> None:
-        """Files of this task may have changed; returns at once."""
-        ...
-
-    async def computed(self, task_id: str) -> None:
-        """Wait, but not for long, until it is known what did."""
-        ...
+Wrap = Callable[[Sequence[str], Path, Path], Sequence[str]]
+"""Turns the command of a server into the one that is run; given where the agent works, and a folder that it reads."""
 
 
 class SandboxAgentRuntime:
     """Agents behind one sandbox-agent server a task. Needs a task group, given by `use`, before any other call."""
 
-    on_lost: Callable[[str, str], Awaitable[None]] | None = None
+    on_lost: Callable[[str, str, str], Awaitable[None]] | None = None
     on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None = None
     files: Files | None = None
     """Told when a turn has ended; a turn that is followed ends only when what it did to the files is known."""
@@ -95,6 +89,15 @@ class SandboxAgentRuntime:
             await running.close()
         self._sessions.clear()
         self._servers.clear()
+
+    def state(self) -> str:
+        """`ready`, or what is missing and how to get it."""
+        binary = self.binary()
+        if binary is None:
+            return f"sandbox-agent is not installed: {HOW_TO_GET}"
+        if not installed_agents(self._environ, shutil.which):
+            return f"no coding agent is installed: {how_to_get_an_agent(binary)}"
+        return "ready"
 
     def binary(self) -> Path | None:
         """The sandbox-agent binary, if there is one; looks at a few files."""
@@ -147,7 +150,7 @@ class SandboxAgentRuntime:
             session = await self._renew(call, session)
         try:
             await session.hand_over(prompt.prompt_id, prompt.text)
-        except UntakenError as refusal:
+        except UnsentError as refusal:
             if is_machine_fault(refusal):
                 raise
             # The agent had died unseen: once more, with a new one.
@@ -267,7 +270,7 @@ class SandboxAgentRuntime:
             sandbox_id=task_id,
             cwd=cwd,
             environ=environ,
-            wrap=(lambda argv: wrap(argv, cwd)) if wrap else (lambda argv: argv),
+            wrap=(lambda argv: wrap(argv, cwd, folder.launchers)) if wrap else (lambda argv: argv),
             log=call.log,
         )
         self._used.add(task_id)
@@ -418,7 +421,7 @@ class SandboxAgentRuntime:
         with anyio.move_on_after(LOSS_LIMIT, shield=True):
             if self.on_lost is not None:
                 try:
-                    await self.on_lost(task_id, reason)
+                    await self.on_lost(task_id, session.state.session_id, reason)
                 except Exception:  # whoever is told must not end the other sessions' streams
                     logger.exception("the loss of the agent of task %s could not be told", task_id)
             await session.end()

@@ -14,11 +14,11 @@ import anyio.to_thread
 import httpx
 import msgspec
 
-from backend_stub.agents.sandbox_agent import processes
 from backend_stub.agents.sandbox_agent.server_log import ServerLog
 from backend_stub.agents.sandbox_agent.state import ServerState, StateFolder
-from backend_stub.domain.provider import AgentError
-from backend_stub.providers.machine import is_machine_fault
+from backend_stub.domain.errors import AgentError
+from backend_stub.machine import processes
+from backend_stub.machine.faults import is_machine_fault
 from foundry_tui.contract.agents import SANDBOX_AGENT, VARIABLE
 from foundry_tui.contract.codec import decode
 

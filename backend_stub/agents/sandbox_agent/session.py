@@ -3,7 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Awaitable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 import anyio.to_thread
@@ -11,17 +11,17 @@ import msgspec
 from anyio.abc import TaskGroup
 from msgspec import UNSET, Raw
 
-from backend_stub.agents.sandbox_agent import processes
 from backend_stub.agents.sandbox_agent.handshake import OPENING_LIMIT, introduce
 from backend_stub.agents.sandbox_agent.late import LateWords
-from backend_stub.agents.sandbox_agent.link import CANCELLED, Exited, Link, NoJson, RefusedError, converted
+from backend_stub.agents.sandbox_agent.link import CANCELLED, Exited, Link, NoJson, RefusedError, UnsentError, converted
 from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Message, Unreadable, lost_request, may_answer
 from backend_stub.agents.sandbox_agent.owner import Owner
 from backend_stub.agents.sandbox_agent.server_log import Hearing
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, SessionState, StateFolder
 from backend_stub.agents.sandbox_agent.stream import Stream
 from backend_stub.agents.sandbox_agent.updates import Item, Translation
-from backend_stub.domain.provider import AgentError
+from backend_stub.domain.errors import AgentError
+from backend_stub.machine import processes
 from foundry_tui.contract.codec import decode
 
 RECEIPT_GRACE = 0.25
@@ -43,15 +43,13 @@ UNHEARD_GRACE = 1.0
 
 logger = logging.getLogger(__name__)
 
-
-class UntakenError(AgentError):
-    """The prompt did not reach the agent, so another one may have it."""
+_Owner: TypeAlias = "Owner[Session]"
 
 
 class Session:
     """Owns the stream of one agent process. `pump` runs in the runtime's task group as long as the session is live."""
 
-    def __init__(self, link: Link, state: SessionState, folder: StateFolder, group: TaskGroup, owner: Owner) -> None:
+    def __init__(self, link: Link, state: SessionState, folder: StateFolder, group: TaskGroup, owner: _Owner) -> None:
         self.link = link
         self.state = state
         self.active: str | None = None
@@ -84,7 +82,7 @@ class Session:
 
     @classmethod
     def resumed(
-        cls, link: Link, state: SessionState, folder: StateFolder, group: TaskGroup, owner: Owner, *, alive: bool
+        cls, link: Link, state: SessionState, folder: StateFolder, group: TaskGroup, owner: _Owner, *, alive: bool
     ) -> "Session":
         """A session that lives on in a server that was found again; its stream goes on behind what was seen.
 
@@ -159,8 +157,8 @@ class Session:
     async def save(self) -> None:
         """Write down what must survive a restart."""
         async with self._saving:
-            copy = decode(msgspec.json.encode(self.state), SessionState)
-            await anyio.to_thread.run_sync(self._folder.save_session, copy)
+            document = msgspec.json.encode(self.state)
+            await anyio.to_thread.run_sync(self._folder.save_session, self.state.session_id, document)
 
     # The stream
 
@@ -281,7 +279,12 @@ class Session:
     async def _tell_late(self) -> None:
         given = list(self._inbox)
         self._inbox.clear()
-        await self._late.tell(given)
+        try:
+            await self._late.tell(given)
+        except anyio.get_cancelled_exc_class():
+            # Cut before it was kept: it is told again, as the same items.
+            self._inbox.extendleft(reversed(given))
+            raise
 
     async def tell_rest(self) -> None:
         """Keep what was said last, before the agent is ended."""
@@ -323,7 +326,7 @@ class Session:
     async def hand_over(self, prompt_id: str, text: str) -> None:
         """Send a prompt unless the agent has it; returns once it has.
 
-        Raises `UntakenError` when it did not reach the agent, `AgentError` when the agent died of it.
+        Raises `UnsentError` when it did not reach the agent, `AgentError` when the agent died of it.
         """
         mark = self.state.prompts.get(prompt_id)
         if mark is not None and mark.phase == SENDING:
@@ -336,17 +339,18 @@ class Session:
         if self.has(prompt_id):
             return
         if await self._hearing.is_lost():
-            raise UntakenError(f"what {self.state.agent} says cannot be read any more")
+            raise UnsentError(f"what {self.state.agent} says cannot be read any more")
         if self.lost is not None:
-            raise UntakenError(self.lost.message)
+            raise UnsentError(self.lost.message)
         for earlier in self.state.prompts.values():
             earlier.phase = ENDED
             earlier.settled = True
             # A stream that is read again after a restart begins with what belongs to earlier turns.
             self._floor = max(self._floor, earlier.ended_at)
-        mark = self.state.prompts[prompt_id] = PromptMark(rpc_id=self.state.number())
         while self._inbox or self._late.busy:
             await self._tell_late()
+        # Cut before this, the prompt has no mark, and what was said late is no sign that it was sent.
+        mark = self.state.prompts[prompt_id] = PromptMark(rpc_id=self.state.number())
         self.active = prompt_id
         self._cut = False
         self.stopping_since = None
@@ -379,7 +383,7 @@ class Session:
             await self.save()
             if self._refused is None:
                 raise failure
-            raise UntakenError(failure.message, retryable=failure.retryable) from failure
+            raise UnsentError(failure.message, retryable=failure.retryable) from failure
 
     async def _send(self, mark: PromptMark, text: str, handed: anyio.Event) -> None:
         params = {"sessionId": self.state.acp_session, "prompt": [{"type": "text", "text": text}]}

@@ -119,7 +119,7 @@ class StateFolder:
         return _load(self.folder / "server.json", ServerState)
 
     def save_server(self, state: ServerState) -> None:
-        self._save("server.json", state)
+        self._save("server.json", msgspec.json.encode(state))
 
     def forget_server(self) -> None:
         (self.folder / "server.json").unlink(missing_ok=True)
@@ -127,19 +127,20 @@ class StateFolder:
     def load_session(self, session_id: str) -> SessionState | None:
         return _load(self.folder / f"session-{session_id}.json", SessionState)
 
-    def save_session(self, state: SessionState) -> None:
-        self._save(f"session-{state.session_id}.json", state)
+    def save_session(self, session_id: str, document: bytes) -> None:
+        """Keep a `SessionState`, given as JSON: the state itself may change while a thread writes it."""
+        self._save(f"session-{session_id}.json", document)
 
     def forget_session(self, session_id: str) -> None:
         (self.folder / f"session-{session_id}.json").unlink(missing_ok=True)
 
-    def _save(self, name: str, state: Struct) -> None:
+    def _save(self, name: str, document: bytes) -> None:
         """Replace a file whole, so that a kill leaves the old or the new one."""
         self.make()
         path = self.folder / f"{name}.new"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(state))
+            file.write(document)
         path.replace(self.folder / name)
 
 

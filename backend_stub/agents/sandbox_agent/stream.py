@@ -7,10 +7,10 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from backend_stub.agents.sandbox_agent import processes
 from backend_stub.agents.sandbox_agent.link import BUSY_WAIT, Link, RefusedError
 from backend_stub.agents.sandbox_agent.messages import Gap, Message, Unreadable
-from backend_stub.providers.machine import is_machine_fault
+from backend_stub.machine import processes
+from backend_stub.machine.faults import is_machine_fault
 
 RECONNECTS = 20
 

@@ -13,12 +13,12 @@ from msgspec import Struct
 from backend_stub.agents.sandbox_agent.complaints import About, understood
 from backend_stub.agents.sandbox_agent.link import CANCELLED
 from backend_stub.agents.sandbox_agent.messages import ABSENT, Arrival, Message, Unreadable, message_of
-from backend_stub.agents.sandbox_agent.policy import Policy, decide
+from backend_stub.agents.sandbox_agent.policy import decide
 from backend_stub.agents.sandbox_agent.questions import question_of, unasked
 from backend_stub.agents.sandbox_agent.session import STOP_GRACE, Session
 from backend_stub.agents.sandbox_agent.updates import Item, Translation, excerpt
-from backend_stub.domain.agent import Turn
-from backend_stub.domain.provider import AgentError
+from backend_stub.domain.agent import Policy, Turn
+from backend_stub.domain.errors import AgentError
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.records import Question, TranscriptKind
 
@@ -30,6 +30,10 @@ NOISE_DOUBT = 60.0
 """The same after a line that was no JSON at all: mostly it is a word of a program that took our stream for a log."""
 AT_WORK = 10
 """How many times as long a tool may be at work in silence."""
+MOST_QUESTIONS = 100
+"""Questions of one turn that are open at once; an agent that asks more of them in one breath is not heard."""
+QUESTIONS_LIMIT = 4 * 1024 * 1024
+"""Characters of all of these together, as they came."""
 _ENDED_WELL = ("end_turn", "cancelled")
 _STOP_REASONS = {
     "max_tokens": "The agent stopped: its model's token limit was reached.",
@@ -68,6 +72,7 @@ class Telling:
         self._failure: AgentError | None = None
         self._arrived: deque[Arrival] = deque()
         self._doubt: tuple[Unreadable, float] | None = None
+        self._unheard = 0
 
     async def run(self) -> None:
         """Tell until the turn ends. Raises `AgentError` when it fails, `UnstoppableError` when it cannot be stopped."""
@@ -196,8 +201,25 @@ class Telling:
             self._log(f"allowed by policy ({self._policy}): {question.title}")
             await self._answer(number, message, chosen)
             return
-        self._session.state.asking[number] = msgspec.json.encode(message).decode()
+        if not self._keep_asking(number, msgspec.json.encode(message).decode()):
+            self._unheard += 1
+            text = (
+                f"{self._unheard} more {'question' if self._unheard == 1 else 'questions'} of the agent were answered "
+                "with cancelled, because more were open at once than a person can judge."
+            )
+            await self._turn.say(self._translation.key("unheard"), TranscriptKind.NOTICE, text)
+            await self._answer(number, message, None)
+            return
         asks.start_soon(self._ask, number, message, question)
+
+    def _keep_asking(self, number: int, text: str) -> bool:
+        """Count the question among those that are open; False when there is no room for it."""
+        asking = self._session.state.asking
+        others = [each for other, each in asking.items() if other != number]
+        if len(others) >= MOST_QUESTIONS or sum(map(len, others)) + len(text) > QUESTIONS_LIMIT:
+            return False
+        asking[number] = text
+        return True
 
     async def _cancel_unasked(self, number: int, message: Message, why: str) -> None:
         notice = unasked(number, message, self._translation, why)

@@ -90,6 +90,8 @@ _CHUNKS = {
 _OUTPUTS = ("formatted_output", "aggregated_output", "output", "stdout", "text")
 """Where agents put the text of a tool's raw output, which the protocol leaves to them."""
 _ENDED = ("completed", "failed")
+_ON_FILES = ("read", "edit", "delete", "move")
+"""ACP's kinds of tool calls whose title is a word and a path, and no command."""
 _KINDS = frozenset({*_CHUNKS, "tool_call", "tool_call_update", "plan"})
 """The updates that concern a transcript; all others may have any shape."""
 _block = msgspec.json.Decoder(Block)
@@ -124,7 +126,8 @@ class Translation(Struct, kw_only=True):
     """The turn of one prompt so far: what is still growing, and the tool calls, which are updated by id.
 
     Keys are counted from the start of the turn, so that the same stream read again gives the same keys. What the agent
-    says after the turn's end goes on in the same way, until the next turn. `unreadable` counts what could not be read.
+    says after the turn's end goes on in the same way, until the next turn. `parts` are the text that grows, `beyond`
+    how many characters of it are too many to be kept; `unreadable` counts what could not be read.
     """
 
     prompt_id: str
@@ -133,6 +136,7 @@ class Translation(Struct, kw_only=True):
     growing: str = ""
     message_id: str | None = None
     parts: list[str] = []
+    beyond: int = 0
     tools: dict[str, ToolCallBody] = {}
     inputs: dict[str, ToolInput] = {}
     unreadable: int = 0
@@ -167,7 +171,7 @@ class Translation(Struct, kw_only=True):
 
     def end_message(self) -> None:
         """What is said from now on is another message."""
-        self.growing, self.parts, self.message_id = "", [], None
+        self.growing, self.parts, self.beyond, self.message_id = "", [], 0, None
 
     def apply(self, update: Update) -> Item | None:
         """The item that this update makes or changes, or None when it concerns no transcript."""
@@ -201,14 +205,17 @@ class Translation(Struct, kw_only=True):
             self.growing = kind
             self.count += 1
         self.message_id = update.message_id or self.message_id
-        self.parts = ["".join(self.parts) + text] if len(self.parts) > 64 else [*self.parts, text]
-        return Item(self.key(f"{kind}-{self.count}"), kind, cut("".join(self.parts)))
+        whole = "".join((*self.parts, text))
+        self.beyond += max(0, len(whole) - TEXT_LIMIT)
+        kept = whole[:TEXT_LIMIT]
+        self.parts = [kept] if self.beyond or len(self.parts) > 64 else [*self.parts, text]
+        return Item(self.key(f"{kind}-{self.count}"), kind, _with_rest(kept, self.beyond))
 
     def _tool(self, update: Update) -> Item:
         body = self.tools.get(update.tool_call_id, ToolCallBody(title="Tool call"))
         changes: dict[str, object] = {}
         if update.title is not None:
-            changes["title"] = update.title
+            changes["title"] = self.titled(update.title, update.kind or body.kind)
         if update.kind is not None:
             changes["kind"] = update.kind
         if update.status is not None:
@@ -257,6 +264,10 @@ class Translation(Struct, kw_only=True):
         """Whether a tool is at work, so that silence says nothing."""
         return any(tool.status not in _ENDED for tool in self.tools.values())
 
+    def titled(self, title: str, kind: str) -> str:
+        """A tool call's title; that of work on a file names it as seen from where the agent works."""
+        return title.replace(f"{self.cwd}/", "") if self.cwd and kind in _ON_FILES else title
+
     def relative(self, path: str) -> str:
         """The path as seen from where the agent works."""
         pure = PurePosixPath(path)
@@ -283,9 +294,11 @@ def excerpt(text: str) -> str:
 
 def cut(text: str) -> str:
     """The text, or its beginning and a word about the rest."""
-    if len(text) <= TEXT_LIMIT:
-        return text
-    return f"{text[:TEXT_LIMIT]}\n… {len(text) - TEXT_LIMIT} more characters"
+    return _with_rest(text[:TEXT_LIMIT], max(0, len(text) - TEXT_LIMIT))
+
+
+def _with_rest(text: str, beyond: int) -> str:
+    return f"{text}\n… {beyond} more characters" if beyond else text
 
 
 def _words_of(raw: Raw) -> str:

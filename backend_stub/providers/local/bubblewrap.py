@@ -4,8 +4,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from backend_stub.agents.sandbox_agent.state import LAUNCHERS
-from backend_stub.domain.provider import ProviderError
+from backend_stub.domain.errors import ProviderError
 from foundry_tui.contract.agents import SANDBOX_AGENT, data_home
 
 AGENT_FOLDERS = (
@@ -19,10 +18,16 @@ SECRET_FOLDERS = (".ssh", ".gnupg", ".aws")
 
 
 def wrapped(
-    argv: Sequence[str], cwd: Path, data_dir: Path, writable: Sequence[str], environ: Mapping[str, str]
+    argv: Sequence[str],
+    cwd: Path,
+    data_dir: Path,
+    writable: Sequence[str],
+    environ: Mapping[str, str],
+    readable: Sequence[Path] = (),
 ) -> Sequence[str]:
     """`argv` under bubblewrap. The network is shared, since agents need their models; processes are not.
 
+    `readable`: what it needs to read in the data folder, which is hidden from it.
     It does not die with the backend, which finds it again after a restart; killing its group ends all that is in it.
     """
     program = shutil.which("bwrap", path=environ.get("PATH"))
@@ -30,7 +35,6 @@ def wrapped(
         raise ProviderError("bubblewrap is configured but not installed", retryable=False)
     home = Path(environ.get("HOME", "/")).expanduser()
     hidden = [place for place in (data_dir, *(home / name for name in SECRET_FOLDERS)) if place.is_dir()]
-    readable = [data_dir / "bin", Path(argv[0]), *cwd.parents[1].glob(f"agent/{LAUNCHERS}")]
     places = [
         cwd,
         _git_folder(cwd),
@@ -40,7 +44,12 @@ def wrapped(
     ]
     mounts = [
         *(part for place in hidden for part in ("--tmpfs", str(place))),
-        *(part for place in readable if place.exists() for part in ("--ro-bind", str(place), str(place))),
+        *(
+            part
+            for place in (data_dir / "bin", Path(argv[0]), *readable)
+            if place.exists()
+            for part in ("--ro-bind", str(place), str(place))
+        ),
         *(part for place in places if place.exists() for part in ("--bind", str(place), str(place))),
     ]
     return [

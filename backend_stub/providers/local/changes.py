@@ -10,7 +10,7 @@ import anyio.to_thread
 from anyio.abc import TaskStatus
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from backend_stub.domain.provider import CallError
+from backend_stub.domain.errors import CallError
 from backend_stub.providers.local.comparison import diff_of
 from backend_stub.providers.local.losses import losses_of
 from backend_stub.providers.local.recent import RecentDiffs
@@ -43,9 +43,7 @@ class Changes:
         self._step = anyio.Event()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Compute what is asked for until cancelled, beginning with what an earlier run knew."""
-        self._losses = {**await anyio.to_thread.run_sync(self._records.known_losses), **self._losses}
-        task_status.started()
+        """Compute what is asked for until cancelled."""
         send, receive = anyio.create_memory_object_stream[str](float("inf"))
         self._jobs = send
         async with send, receive, anyio.create_task_group() as group:
@@ -53,6 +51,7 @@ class Changes:
                 group.start_soon(self._work, receive.clone())
             for task_id in tuple(self._waiting):
                 send.send_nowait(task_id)
+            task_status.started()
 
     async def _work(self, jobs: MemoryObjectReceiveStream[str]) -> None:
         async with jobs:
@@ -92,6 +91,10 @@ class Changes:
         with anyio.move_on_after(PATIENCE):
             while task_id in self._waiting or task_id in self._busy:
                 await self._step.wait()
+
+    def know(self, task_id: str, losses: Losses) -> None:
+        """What an earlier run knew; what was computed since counts more."""
+        self._losses.setdefault(task_id, losses)
 
     def losses(self, task_id: str) -> Losses:
         """What removing would lose, as last computed."""

@@ -18,7 +18,7 @@ from typing import BinaryIO
 import anyio
 import anyio.to_thread
 
-from backend_stub.domain.provider import GitError
+from backend_stub.domain.errors import GitError
 from backend_stub.providers.local.record import COMPARING, Record
 from backend_stub.providers.local.worktree import git_dir_of
 from backend_stub.repository.git import run_git

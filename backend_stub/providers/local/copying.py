@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import anyio.to_thread
 
-from backend_stub.domain.provider import GitError
+from backend_stub.domain.errors import GitError
 from backend_stub.repository.git import TREE_TIMEOUT, Told, run_git
 from backend_stub.repository.nofollow import UnusableError, file_in, folder_below
 from backend_stub.repository.setup_files import read_list

@@ -16,11 +16,11 @@ import anyio.to_thread
 import msgspec
 from anyio.abc import TaskGroup, TaskStatus
 
-from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
-from backend_stub.agents.sandbox_agent.server import HOW_TO_GET
-from backend_stub.domain import privacy
-from backend_stub.domain.provider import Call, CallError, Existing, GitError, ProviderError, Release, SandboxMade
-from backend_stub.providers.local.bubblewrap import wrapped
+from backend_stub.domain.call import Call
+from backend_stub.domain.errors import CallError, GitError, ProviderError
+from backend_stub.domain.provider import Existing, Release, SandboxMade
+from backend_stub.machine import privacy
+from backend_stub.providers.local.agents import LocalAgents
 from backend_stub.providers.local.changes import Changes
 from backend_stub.providers.local.comparison import write_patch
 from backend_stub.providers.local.copying import copy_files
@@ -34,8 +34,8 @@ from backend_stub.repository.clones import Clones
 from backend_stub.repository.git import Command, Told, branches_near, branches_of_remote, run_git
 from backend_stub.repository.setup_files import SETUP, SetupFiles
 from backend_stub.repository.trust import Trust
-from backend_stub.task.naming import near_branches
-from foundry_tui.contract.agents import how_to_get_an_agent, installed_agents
+from foundry_tui.contract.agents import installed_agents
+from foundry_tui.contract.branches import near_branches
 from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
 
@@ -47,23 +47,17 @@ class LocalProvider:
 
     name = "local"
 
-    def __init__(self, data_dir: Path, settings: LocalSettings, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, data_dir: Path, settings: LocalSettings, environ: Mapping[str, str], agents: LocalAgents
+    ) -> None:
         self._settings = settings
         self._environ = environ
-        self._data_dir = data_dir
         self._records = Records(data_dir)
         self._worktrees = Worktrees(self._records)
         self._clones = Clones(data_dir)
         self._trust = Trust(data_dir)
         self.changes = Changes(self._records)
-        self.agents = SandboxAgentRuntime(
-            data_dir,
-            self._records.agent_folder,
-            environ=environ,
-            policy=settings.policy,
-            configured=settings.agents,
-            wrap=self._wrap if settings.bubblewrap else None,
-        )
+        self.agents = agents
         self.agents.files = self.changes
         self._group: TaskGroup | None = None
         self._made_from: dict[str, dict[str, str]] = {}
@@ -71,8 +65,10 @@ class LocalProvider:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Read the agents' streams and compute changes until cancelled; agents go on when this ends."""
-        for record in await anyio.to_thread.run_sync(lambda: list(self._records.all())):
+        for record, losses in await anyio.to_thread.run_sync(lambda: list(self._records.all_with_losses())):
             self._note(record)
+            if losses is not None:
+                self.changes.know(record.task_id, losses)
         try:
             async with anyio.create_task_group() as group:
                 self._group = group
@@ -95,11 +91,9 @@ class LocalProvider:
     def state(self) -> str:
         if shutil.which("git", path=self._environ.get("PATH")) is None:
             return "git is not installed: install it with your package manager"
-        binary = self.agents.binary()
-        if binary is None:
-            return f"sandbox-agent is not installed: {HOW_TO_GET}"
-        if not installed_agents(self._environ, shutil.which):
-            return f"no coding agent is installed: {how_to_get_an_agent(binary)}"
+        agents = self.agents.state()
+        if agents != "ready":
+            return agents
         if self._settings.bubblewrap and shutil.which("bwrap", path=self._environ.get("PATH")) is None:
             return "bubblewrap is configured but not installed: install the package bubblewrap, or set it off"
         return "ready"
@@ -379,9 +373,6 @@ class LocalProvider:
             return await anyio.to_thread.run_sync(self._records.load, call.task.task_id)
         except ValueError:
             return None
-
-    def _wrap(self, argv: Sequence[str], cwd: Path) -> Sequence[str]:
-        return wrapped(argv, cwd, self._data_dir, self._settings.writable, self._environ)
 
 
 @contextmanager

@@ -129,12 +129,16 @@ class Records:
         return mark.stat().st_mtime_ns
 
     def forget(self, task_id: str) -> None:
-        """Remove the task's folder without its worktree, which must be gone; the record goes last."""
+        """Remove the task's folder without its worktree, of which nothing may be left; the record goes last.
+
+        Raises `OSError` when something is.
+        """
         folder = self.folder(task_id)
         if folder.is_symlink():
             raise OSError(f"{folder} is a symbolic link")
-        if (folder / "work").exists():
-            (folder / "work").rmdir()
+        for place in (folder / "work", self.removed(task_id)):
+            if place.exists():
+                place.rmdir()
         shutil.rmtree(folder / "agent", ignore_errors=True)
         shutil.rmtree(folder / COMPARING, ignore_errors=True)
         for name in (LOSSES, DIFF, PATCH, RECORD):
@@ -146,11 +150,6 @@ class Records:
     def save_losses(self, task_id: str, losses: Losses) -> None:
         """Keep what removing would lose as it is known now, for the next run of the backend."""
         self._keep(task_id, LOSSES, losses)
-
-    def known_losses(self) -> dict[str, Losses]:
-        """What was kept, by task."""
-        kept = ((record.task_id, self._kept(record.task_id, LOSSES, Losses)) for record in self.all())
-        return {task_id: losses for task_id, losses in kept if losses is not None}
 
     def save_diff(self, task_id: str, diff: Diff) -> None:
         """Keep the diff for the next run of the backend, and for when the worktree is gone."""
@@ -199,3 +198,8 @@ class Records:
                 record = self.load(folder.name)
                 if record is not None:
                     yield record
+
+    def all_with_losses(self) -> Iterator[tuple[Record, Losses | None]]:
+        """The same, each with what was known to be lost with its worktree; None where that is gone or nothing is."""
+        for record in self.all():
+            yield record, None if record.made is Made.RELEASED else self._kept(record.task_id, LOSSES, Losses)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from backend_stub.agents.sandbox_agent.policy import Policy
-from backend_stub.domain.settings import SettingError, number
+from backend_stub.domain.agent import Policy
+from backend_stub.domain.errors import SettingError
+from backend_stub.domain.settings import number
 from foundry_tui.contract.agents import CONFIGURED, AgentCommand, configured_agents
 
 

@@ -11,9 +11,9 @@ import anyio
 import anyio.to_thread
 from anyio.abc import Process
 
-from backend_stub.agents.sandbox_agent.processes import MARK, end_marked
-from backend_stub.domain import privacy
-from backend_stub.domain.provider import ProviderError
+from backend_stub.domain.errors import ProviderError
+from backend_stub.machine import privacy
+from backend_stub.machine.processes import MARK, end_marked
 from backend_stub.repository.setup_files import SETUP
 
 _LINE_LIMIT = 4000

@@ -15,7 +15,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from backend_stub.domain.provider import GitError
+from backend_stub.domain.errors import GitError
 from backend_stub.repository.git import TREE_TIMEOUT, Told, explain, run_git
 from backend_stub.repository.nofollow import UnusableError
 from backend_stub.repository.setup_files import FOLDER, read_list

@@ -12,11 +12,11 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from backend_stub.domain.provider import GitError, ProviderError
+from backend_stub.domain.errors import GitError, ProviderError
 from backend_stub.providers.local.record import Made, Record, Records
-from backend_stub.repository.files import inside_of, mode_of, read_text
+from backend_stub.repository.files import TABLE_HEAD, inside_of, mode_of, read_text, symbolic_ref
 from backend_stub.repository.git import TREE_TIMEOUT, Told, run_git
-from backend_stub.repository.location import NotARepositoryError, find_folders
+from backend_stub.repository.location import NotARepositoryError, find_folders, is_text
 
 COUNT_LIMIT = 60.0
 
@@ -107,20 +107,32 @@ class Worktrees:
             raise ProviderError(
                 f"The .git of the worktree {record.worktree} is gone. Retry writes it again.", retryable=False
             )
-        head = await run_git(
-            record.worktree,
-            "symbolic-ref",
-            "-q",
-            "HEAD",
-            told=told,
-            accept=(0, 1),
-            environment={"GIT_DIR": git_dir},
-        )
-        branch = head.text.strip().removeprefix("refs/heads/") or None
+        branch = await self._branch(record, git_dir, told)
+        if branch is not None and not is_text(branch):
+            return branch.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         if branch not in (None, record.branch) and not await self._commit(common, f"refs/heads/{record.branch}", told):
             renamed = msgspec.structs.replace(record, branch=branch, git_dir=git_dir)
             await anyio.to_thread.run_sync(self._records.save, renamed)
         return branch
+
+    async def _branch(self, record: Record, git_dir: str, told: Told) -> str | None:
+        """The branch that HEAD names, with surrogates where its name is no text; None for no branch.
+
+        Read without git, which is asked only where refs are kept in a table.
+        """
+        ref = symbolic_ref(await anyio.to_thread.run_sync(read_text, f"{git_dir}/HEAD"))
+        if ref == TABLE_HEAD:
+            head = await run_git(
+                record.worktree,
+                "symbolic-ref",
+                "-q",
+                "HEAD",
+                told=told,
+                accept=(0, 1),
+                environment={"GIT_DIR": git_dir},
+            )
+            ref = head.text.strip()
+        return ref.removeprefix("refs/heads/") if ref else None
 
     async def restore(self, record: Record, told: Told) -> Record | None:
         """Make the worktree again if it is gone, as its index or else its branch has it; None when it is there.
@@ -317,7 +329,7 @@ class Worktrees:
         for name in (remote, local) if plan.cloned else (local, remote):
             commit = await self._commit(common, name, told)
             if commit:
-                return name, commit
+                return name if is_text(name) else commit, commit
         # In the folder that was named, which has a HEAD of its own where it is a linked worktree.
         commit = await self._commit(plan.repository, plan.base, told)
         if commit:

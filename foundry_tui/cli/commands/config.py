@@ -10,7 +10,9 @@ from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json,
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.client.private_files import make_folder, open_file
+from foundry_tui.contract.agents import CONFIGURED
 from foundry_tui.settings import config
+from foundry_tui.settings.paths import config_file
 
 
 @click.group("config")
@@ -57,7 +59,8 @@ def show(context: Context, as_json: bool) -> None:
         for key, name, value, origin in rows:
             say_row((name, _shown(value), origin, key.env))
         for name, each in loaded.settings.agents.items():
-            say_row((f"agents.{name}", shlex.join(each.command), loaded.file, ""))
+            origin = loaded.origins.get("agents", str(loaded.file))
+            say_row((f"agents.{name}", shlex.join(each.command), origin, CONFIGURED))
         for action, names in loaded.settings.keys.items():
             say_row((f"keys.{action}", names, loaded.file, ""))
         return
@@ -91,7 +94,7 @@ def path(as_json: bool) -> None:
     Examples:
       $EDITOR "$(foundry config path)"
     """
-    file = config.config_file()
+    file = config_file()
     if as_json:
         say_json({"file": str(file), "exists": file.exists()})
     else:
@@ -107,7 +110,7 @@ def init(as_json: bool) -> None:
     Examples:
       foundry config init
     """
-    file = config.config_file()
+    file = config_file()
     try:
         make_folder(file.parent)
         with os.fdopen(open_file(file, os.O_WRONLY | os.O_EXCL), "w", encoding="utf-8") as new:

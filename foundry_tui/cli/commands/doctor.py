@@ -218,13 +218,19 @@ def _backend(context: Context, how: daemon.Plan) -> Iterator[Check]:
         )
         return
     yield _version(health, target)
+    if health.reason is not None:
+        yield Check(name="storage", state="wrong", found=health.status, fix=health.reason)
     if own and (untaken := daemon.untaken(how, health)):
         yield Check(
             name="settings", state="note", found=daemon.not_taken(untaken).partition("; ")[0], fix=daemon.RESTART
         )
     for name, state in sorted(health.providers.items()):
         yield Check(name=f"provider {name}", state="ok" if state == "ready" else "note", found=state)
-    tasks = BlockingClient(target).call("GET", "/v1/tasks", TasksSnapshot).tasks
+    try:
+        tasks = BlockingClient(target).call("GET", "/v1/tasks", TasksSnapshot).tasks
+    except ProblemError as error:
+        yield Check(name="tasks", state="wrong", found=f"they cannot be read: {error}")
+        return
     errors = sum(task.error is not None for task in tasks)
     yield Check(name="tasks", state="ok", found=f"{len(tasks)}, {errors} of them with an error")
     if own:

@@ -3,14 +3,18 @@
 import errno
 import os
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import anyio
 import msgspec
 from msgspec import Struct
 
-from backend_stub.domain.clock import Chance
-from backend_stub.providers.demo_script import ScriptFile
+from backend_stub.demo.script import CallScript, ScriptError, ScriptFile
+from backend_stub.domain.call import Call
+from backend_stub.domain.clock import Runtime
+from backend_stub.domain.errors import ProviderError
 from foundry_tui.contract.codec import decode, encode
 
 
@@ -40,10 +44,10 @@ class World:
     when the world is opened again.
     """
 
-    def __init__(self, path: Path, script: ScriptFile, chance: Chance) -> None:
+    def __init__(self, path: Path, script: ScriptFile, runtime: Runtime) -> None:
         self._path = path
         self._script = script
-        self._chance = chance
+        self._runtime = runtime
         self.calls: Counter[tuple[str, str]] = Counter()
         self.sandboxes: set[str] = set()
         self.agents: set[str] = set()
@@ -57,7 +61,7 @@ class World:
 
     def call(self, name: str, task_id: str, session_id: str | None = None, prompt_id: str | None = None) -> int:
         """Note that a call begins; its number among the task's calls of this name, from 1."""
-        self._note(Line(call=name, task_id=task_id, session_id=session_id, prompt_id=prompt_id, at=self._chance.now()))
+        self._note(Line(call=name, task_id=task_id, session_id=session_id, prompt_id=prompt_id, at=self._runtime.now()))
         return self.calls[task_id, name]
 
     def effect(
@@ -77,13 +81,34 @@ class World:
                 sandbox_id=sandbox_id,
                 session_id=session_id,
                 prompt_id=prompt_id,
-                at=self._chance.now(),
+                at=self._runtime.now(),
             )
         )
 
+    async def play(self, name: str, call: Call, effect: Callable[[], None]) -> None:
+        """One call as the script has it; the effect happens half-way. Raises `ProviderError`."""
+        try:
+            script: CallScript = (await self._script.for_call()).call(name, call.task.prompt)
+        except ScriptError as error:
+            raise ProviderError(str(error)) from error
+        number = self.call(name, call.task.task_id)
+        for line in script.log:
+            call.log(line)
+        strikes = script.strikes(number)
+        if strikes and script.fail is not None:
+            await anyio.sleep(script.ms / 1000)
+            raise ProviderError(script.fail, retryable=script.retryable)
+        if strikes and script.hang == "before":
+            await anyio.sleep_forever()
+        await anyio.sleep(script.ms / 2000)
+        effect()
+        if strikes and script.hang == "after":
+            await anyio.sleep_forever()
+        await anyio.sleep(script.ms / 2000)
+
     def turn_of(self, prompt_id: str) -> tuple[int, float]:
         """The number of the turn that has this prompt, and the seconds since it began; one that is not known begins."""
-        now = self._chance.now()
+        now = self._runtime.now()
         begun = self.prompts.get(prompt_id) or Begun(1, now)
         return begun.number, max(0, now - begun.at) / 1000
 

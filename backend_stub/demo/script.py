@@ -8,6 +8,7 @@ import anyio
 import msgspec
 from msgspec import Struct
 
+from backend_stub.domain.errors import SettingError
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.records import FileEdit, PermissionOption
 
@@ -15,7 +16,7 @@ SCRIPT_VARIABLE = "FOUNDRY_DEMO_SCRIPT"
 DEFAULT_MS = 20
 
 
-class ScriptError(Exception):
+class ScriptError(SettingError):
     """The script cannot be read or says something that cannot be; the message names the file."""
 
 

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from backend_stub.domain import privacy
-from backend_stub.providers.machine import is_machine_fault
+from backend_stub.machine import privacy
+from backend_stub.machine.faults import is_machine_fault
 
 MARK = "FOUNDRY_SANDBOX_ID"
 """Environment variable that every process of a sandbox inherits, by which stray ones are known as ours."""

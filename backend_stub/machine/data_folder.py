@@ -9,13 +9,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from backend_stub.domain.errors import StartError
 from foundry_tui.contract.codec import decode
 
 LOCK_NAME = "lock"
-
-
-class StartError(Exception):
-    """The backend cannot start; the message is one sentence that names the path and says what to do."""
 
 
 class Holder(Struct, frozen=True):

@@ -8,14 +8,12 @@ from typing import Generic, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
+from backend_stub.domain.errors import CallTimedOutError
+
 T = TypeVar("T")
 
 GRACE = 1.0
 """Seconds that a cancelled call has to end before it is abandoned."""
-
-
-class CallTimedOutError(Exception):
-    """The call did not end within its time."""
 
 
 @dataclass

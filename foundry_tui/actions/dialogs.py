@@ -1,0 +1,85 @@
+"""The rows of the table of actions that belong to dialogs, and to the fields in which one writes."""
+
+from collections.abc import Sequence
+
+from foundry_tui.actions.context import (
+    COMPOSER,
+    CONFIRM,
+    FILTER,
+    HELP,
+    KILL,
+    NEW_SESSION,
+    NEW_TASK,
+    RENAME,
+    TITLE,
+)
+from foundry_tui.actions.model import Action
+
+_W = frozenset({COMPOSER})
+
+FIELDS: Sequence[Action] = (
+    Action("send", "enter,ctrl+enter,ctrl+s", "send", "Send what is written to the agent.", "Writing", _W, footer=1),
+    Action("newline", "ctrl+j,shift+enter,alt+enter", "new line", "Begin a new line.", "Writing", _W, footer=1),
+    Action("earlier_prompt", "ctrl+up", "earlier prompt", "The prompt sent before, to send again.", "Writing", _W),
+    Action(
+        "later_prompt", "ctrl+down", "later prompt", "The prompt sent after, and back to what is new.", "Writing", _W
+    ),
+    Action(
+        "keep_filter",
+        "enter",
+        "to the list",
+        "Keep the filter and go to the list.",
+        "Writing",
+        frozenset({FILTER}),
+        footer=1,
+    ),
+    Action("save_title", "enter,ctrl+s", "save", "Give the task this title.", "Writing", frozenset({TITLE}), footer=1),
+)
+"""What can be done in the fields in which one writes."""
+
+_N = frozenset({NEW_TASK})
+_S = frozenset({NEW_SESSION})
+_Q = frozenset({CONFIRM, KILL})
+
+DIALOGS: Sequence[Action] = (
+    Action("create", "ctrl+s,ctrl+enter", "create", "Create the task.", "New task", _N, footer=1),
+    Action("line_break", "ctrl+j", "new line", "Begin a new line, as enter does.", "New task", _N, palette=False),
+    Action("open_editor", "ctrl+e", "editor", "Write the prompt in $EDITOR.", "New task", _N, footer=3, priority=True),
+    Action("toggle_options", "ctrl+o", "options", "Title, branch, agent, provider.", "New task", _N, footer=4),
+    Action("toggle_another", "ctrl+t", "another", "Stay open to create another.", "New task", _N, footer=5),
+    Action(
+        "open_session",
+        "enter,ctrl+s,ctrl+enter",
+        "open",
+        "Open the session; what is left empty is as it says.",
+        "New session",
+        _S,
+        footer=1,
+    ),
+    Action("close_dialog", "escape", "close", "Close and keep what was written.", "Dialog", _N | _S, footer=2),
+    Action("keep_title", "escape", "cancel", "Leave the title as it is.", "Dialog", frozenset({RENAME}), footer=2),
+    Action("confirm", "y", "yes", "Do it.", "Question", _Q, footer=1),
+    Action("decline", "n,escape", "no", "Do nothing.", "Question", _Q, footer=2),
+    Action("other_answer", "left,right", "other", "Go to the other answer.", "Question", _Q, palette=False),
+    Action(
+        "confirm_with_branch",
+        "b",
+        "with branch",
+        "Do it, and delete the branch, which has no commit of its own.",
+        "Question",
+        frozenset({KILL}),
+        applies=lambda context: context.bare_branch,
+        footer=3,
+    ),
+    Action(
+        "close",
+        "escape,q,question_mark,f1",
+        "close",
+        "Close this page.",
+        "App",
+        frozenset({HELP}),
+        footer=1,
+        palette=False,
+    ),
+)
+"""What can be done in dialogs, and on the page of keys."""

@@ -1,0 +1,148 @@
+"""What a change of a task makes of its records: cheap however many they are, and only what has changed is new."""
+
+import sys
+from collections.abc import Callable
+
+import msgspec
+
+from backend_stub.domain.storage import Private, TaskState
+from backend_stub.task.task_change import Draft
+from foundry_tui.contract.records import ErrorKind as Kind
+from foundry_tui.contract.records import (
+    Permission,
+    PermissionState,
+    Prompt,
+    PromptState,
+    SessionStatus,
+    SessionSummary,
+    TaskDetail,
+    TaskError,
+)
+from foundry_tui.contract.status import TaskStatus
+
+THEN, NOW = 1_000, 2_000
+
+
+def state(sessions: int = 1, **private: object) -> TaskState:
+    """An idle task as it was written at `THEN`; each session has a prompt that waits."""
+    names = [f"s{number}" for number in range(sessions)]
+    task = TaskDetail(
+        task_id="t",
+        repo_id="r",
+        repo_label="r",
+        prompt="do it",
+        agent="demo",
+        provider="demo",
+        status=TaskStatus.IDLE,
+        status_since=THEN,
+        created_at=THEN,
+        updated_at=THEN,
+        revision=7,
+        unread=True,
+        sessions=tuple(
+            SessionSummary(
+                session_id=name,
+                task_id="t",
+                name=name,
+                agent="demo",
+                status=SessionStatus.READY,
+                created_at=THEN,
+                updated_at=THEN,
+                revision=3,
+                unread=True,
+            )
+            for name in names
+        ),
+    )
+    prompts = {
+        name: (Prompt(prompt_id=f"p-{name}", session_id=name, text="x", state=PromptState.QUEUED, at=THEN),)
+        for name in names
+    }
+    return TaskState(task, Private(**private), prompts, 0)  # type: ignore[arg-type]  # fields by name
+
+
+def draft_of(before: TaskState) -> Draft:
+    return Draft(before, NOW, lambda: "new")
+
+
+def calls_of(work: Callable[[], object]) -> int:
+    """How many functions, and steps of generators, the work enters."""
+    count = 0
+
+    def entered(frame: object, event: str, argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(entered)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_closing_all_sessions_costs_in_proportion_to_how_many_they_are() -> None:
+    error = TaskError(kind=Kind.CANCELLED, message="over", retryable=False, at=NOW)
+
+    def close_all(before: TaskState) -> None:
+        draft = draft_of(before)
+        for session in draft.task.sessions:
+            draft.fail_prompts(session.session_id, frozenset({PromptState.QUEUED}), error)
+            draft.set_session(session.session_id, status=SessionStatus.CLOSED)
+        draft.move(TaskStatus.KILLING)
+        sealed = draft.seal()
+        assert sealed is not None
+        assert {session.status for session in sealed[1].task.sessions} == {SessionStatus.CLOSED}
+
+    few, many = state(50), state(200)
+    assert calls_of(lambda: close_all(many)) < 5 * calls_of(lambda: close_all(few))
+
+
+def test_a_mark_of_reading_is_a_change_of_nothing_else() -> None:
+    draft = draft_of(state(2))
+    draft.set(unread=False)
+    draft.set_session("s1", unread=False)
+    sealed = draft.seal()
+    assert sealed is not None
+    task = sealed[1].task
+    assert (task.revision, task.updated_at, task.unread) == (8, THEN, False)
+    assert [(each.revision, each.updated_at, each.unread) for each in task.sessions] == [
+        (3, THEN, True),
+        (4, THEN, False),
+    ]
+
+
+def test_what_is_done_beside_a_mark_of_reading_counts() -> None:
+    draft = draft_of(state(2))
+    draft.set_session("s0", unread=False)
+    draft.set_session("s1", status=SessionStatus.RUNNING, unread=True)
+    sealed = draft.seal()
+    assert sealed is not None
+    assert sealed[1].task.updated_at == NOW
+    assert [each.updated_at for each in sealed[1].task.sessions] == [THEN, NOW]
+
+
+def test_a_prompt_that_waits_no_more_goes_before_no_others() -> None:
+    draft = draft_of(state(2, resent=("p-s0", "p-s1")))
+    draft.put_prompt(msgspec.structs.replace(draft.prompts["s0"][0], state=PromptState.DELIVERED))
+    assert draft.private.resent == ("p-s1",)
+
+
+def test_the_last_fifty_questions_that_have_ended_are_kept_beside_those_that_are_open() -> None:
+    asked = [
+        Permission(
+            permission_id=f"q{number}",
+            task_id="t",
+            session_id="s0",
+            title="?",
+            options=(),
+            state=PermissionState.ANSWERED if number < 60 else PermissionState.OPEN,
+            at=THEN,
+        )
+        for number in range(63)
+    ]
+    draft = draft_of(state())
+    draft.set(permissions=tuple(asked))
+    sealed = draft.seal()
+    assert sealed is not None
+    assert [each.permission_id for each in sealed[1].task.permissions] == [f"q{number}" for number in range(10, 63)]
