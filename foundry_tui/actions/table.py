@@ -17,6 +17,10 @@ from foundry_tui.actions.context import (
     TASK,
     TASKS,
     Context,
+)
+from foundry_tui.actions.dialogs import DIALOGS, FIELDS
+from foundry_tui.actions.model import Action
+from foundry_tui.actions.rules import (
     failed_in_turn,
     has_ended,
     has_failed,
@@ -29,14 +33,6 @@ from foundry_tui.actions.context import (
     needs_real,
     needs_task,
     needs_waiting,
-    why_no_release,
-    why_no_resend,
-    why_no_retry,
-    why_no_way_back,
-)
-from foundry_tui.actions.dialogs import DIALOGS, FIELDS
-from foundry_tui.actions.model import Action
-from foundry_tui.actions.rules import (
     offers,
     option_name,
     why_no_answer,
@@ -45,7 +41,11 @@ from foundry_tui.actions.rules import (
     why_no_new_session,
     why_no_other_session,
     why_no_path,
+    why_no_release,
+    why_no_resend,
+    why_no_retry,
     why_no_stop,
+    why_no_way_back,
     why_no_writing,
 )
 
@@ -65,7 +65,7 @@ def bindings(screen: str) -> list[BindingType]:
     return [
         Binding(
             action.keys,
-            f"app.act('{action.id}')",
+            f"app.press('{action.id}')",
             action.label,
             tooltip=action.help,
             id=action.id,

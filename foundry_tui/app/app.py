@@ -1,28 +1,35 @@
 """The shell: it holds the store and the commands, opens screens, runs actions and passes on what changed."""
 
-import asyncio
 import os
 import signal
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial, wraps
+from inspect import isawaitable
 from pathlib import Path, PurePath
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from msgspec import Struct
 from textual import events
+from textual.actions import SkipAction
 from textual.app import SystemCommand
 from textual.command import Provider
 from textual.geometry import Size
 from textual.message import Message
+from textual.notifications import Notification, SeverityLevel
 from textual.screen import ModalScreen, Screen
+from textual.timer import Timer
 
 from foundry_tui.actions import table as actions
 from foundry_tui.actions.context import APP, Context
 from foundry_tui.actions.model import Action
-from foundry_tui.app import themes
-from foundry_tui.app.notifications import Herald, toasts
+from foundry_tui.app import textual_compat, themes
+from foundry_tui.app.archiving import Archiving
+from foundry_tui.app.backend_start import BackendStart
+from foundry_tui.app.key_order import KeyOrder
+from foundry_tui.app.news import NewsTeller
+from foundry_tui.app.notifications import Herald
+from foundry_tui.app.options import Options
+from foundry_tui.app.questions import Questions
 from foundry_tui.app.task_actions import TaskActions
 from foundry_tui.client.changes import Changes
 from foundry_tui.contract.events import TASKS
@@ -32,7 +39,6 @@ from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.clock import Clock, SystemClock
 from foundry_tui.view.glyphs import Glyphs, glyph_set
 from foundry_tui.view.keys import key_label
-from foundry_tui.view.news import NewsDesk
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.control_filter import CONTROL_FILTER
 
@@ -50,33 +56,8 @@ if TYPE_CHECKING:
 BREAKPOINTS = [(0, "-narrow"), (80, "-medium"), (110, "-wide")]
 """Style classes of screens, by columns."""
 
-ANSWER_SECONDS = 5.0
-"""How long a backend that was started is said to be starting while the list does not hear from it."""
-
 LEAST = Size(16, 4)
 """Columns and rows that are drawn at least, whatever the terminal has."""
-
-
-class Options(Struct, frozen=True, kw_only=True):
-    """What the configuration and the command line decide about the app."""
-
-    theme: str = themes.DEFAULT
-    ascii: bool = False
-    """Draw with ASCII characters only."""
-    keymap: Mapping[str, str] = MappingProxyType({})
-    """Action id → keys, comma between, as Textual names them."""
-    notifications: bool = True
-    """Tell of tasks that are not in view when they become ready, fail or ask."""
-    bell: bool = True
-    """Ring the terminal's bell with a notification."""
-    terminal_notifications: bool = True
-    """Send OSC 9 or OSC 777 with a notification."""
-    repo: str | None = None
-    """The repository of the folder that the app was started in: a path, first in the new-task dialog."""
-    agents: tuple[str, ...] = ()
-    """Agents that the config names, for our own backend."""
-    lasting: bool = True
-    """The backend goes on when the app is left."""
 
 
 def _everything() -> type[Provider]:
@@ -85,8 +66,12 @@ def _everything() -> type[Provider]:
     return Everything
 
 
-class FoundryApp(TaskActions):
-    """The app. Screens receive `store` and `commands` and nothing else of the client."""
+class FoundryApp(textual_compat.UnusedKeys):
+    """The app: it owns its parts, opens screens, and passes on what changed. Screens see it as a `Shell`.
+
+    Its screens close before it does. What comes by itself in between, through its timers or what is wrapped in
+    `while_open`, does nothing.
+    """
 
     TITLE = "Foundry"
     BINDINGS = actions.bindings(APP)
@@ -129,41 +114,29 @@ class FoundryApp(TaskActions):
         self.options = options or Options()
         self.glyphs: Glyphs = glyph_set(self.options.ascii)
         self.diagnostics = diagnostics
-        self._run_backend = run_backend
-        self.sessions_asked = {}
-        self._to_ask = deque()
-        self._branches_too = set()
-        self.trust_asked: set[str] = set()
-        self._live = asyncio.Event()
+        self.sessions_asked: dict[str, CreateTask] = {}
+        self._trust_asked: set[str] = set()
         self.looked_at: str | None = None
         """The task whose screen was on top last, until the list has its cursor there."""
-        self.starting = False
-        """Whether our own backend is being started, or found to run."""
-        self.notifying = self.options.notifications
         # Textual would turn colours into greys; with the terminal's own colours it leaves them out.
         colourless = "NO_COLOR" in os.environ
         super().__init__(ansi_color=True if colourless else None)
         for theme in themes.OURS:
             self.register_theme(theme)
         wanted = themes.COLOURLESS if colourless else self.options.theme
-        self._begin_with(wanted if wanted in self.available_themes else themes.DEFAULT)
+        textual_compat.begin_with_theme(self, wanted if wanted in self.available_themes else themes.DEFAULT)
         self._on_first_paint = on_first_paint
         self._unlisten: Callable[[], None] = lambda: None
-        self._desk = NewsDesk()
-        self._desk_open = False
-        self._in_front = True
-        self._herald = Herald(
-            self._write, self.bell, bell=self.options.bell, terminal=self.options.terminal_notifications
-        )
+        self._reply: Notification | None = None
+        self._keys = KeyOrder(self, super().on_event, self.while_open)
+        self.questions = Questions(self)
+        self.archiving = Archiving(self)
+        self.task_actions = TaskActions(self, self.questions, self.archiving)
+        self.backend = BackendStart(self, run_backend, lambda: self._store_changed(Changes(freshness=True)))
+        write, told = partial(textual_compat.write_to_terminal, self), self.options
+        herald = Herald(write, self.bell, bell=told.bell, terminal=told.terminal_notifications)
+        self.news = NewsTeller(self, herald, telling=told.notifications)
         self.set_keymap(dict(self.options.keymap))
-
-    def _begin_with(self, theme: str) -> None:
-        """Take a theme before anything is drawn; set as usual, it would have all styles read and applied twice."""
-        self.set_reactive(FoundryApp.theme, theme)
-        dark = self.current_theme.dark
-        self.update_classes({f"-theme-{theme}": True, "-dark-mode": dark, "-light-mode": not dark}, update=False)
-        self._refresh_truecolor_filter(self.ansi_theme)
-        self.stylesheet.set_variables(self.get_css_variables())
 
     def get_css_variables(self) -> dict[str, str]:
         variables = super().get_css_variables()
@@ -194,8 +167,8 @@ class FoundryApp(TaskActions):
 
     def on_mount(self) -> None:
         self._unlisten = self.store.listen(self._store_changed)
-        self.commands.on_problem = self.while_open(self.tell_problem)
-        self._open_desk()
+        self.commands.on_problem = self.while_open(self.questions.tell_problem)
+        self.news.open()
         self.set_interval(1, self._tick)
         if self._on_first_paint is not None:
             self.call_after_refresh(self._on_first_paint)
@@ -207,7 +180,7 @@ class FoundryApp(TaskActions):
         super().exit(result, return_code, message)
 
     def on_unmount(self) -> None:
-        self._archive_pending_now()
+        self.archiving.finish()
         self._unlisten()
 
     @property
@@ -229,29 +202,10 @@ class FoundryApp(TaskActions):
                 # It has drawn itself from the store as it was: it hears of this once it stands.
                 screen.call_later(screen.on_store_changed, changes)
         if changes.tasks and self.screen_stack:
-            self._read_news(changes)
+            self.news.read(changes)
         if self.store.freshness().is_live:
-            self._live.set()
+            self.backend.heard()
         self.context_changed()
-
-    def _open_desk(self) -> None:
-        if self.loaded:
-            self._desk_open = True
-            self._desk.open(self.store.tasks.values())
-
-    def _read_news(self, changes: Changes) -> None:
-        if not self._desk_open:
-            self._open_desk()
-            return
-        news = self._desk.read(sorted(changes.tasks), self.store.tasks)
-        if not self.notifying or not news:
-            return
-        screen = self.screen
-        looking = screen.shows_task if isinstance(screen, FoundryScreen) else lambda _: False
-        unseen = [item for item in news if not looking(item.task.task_id)]
-        for text, severity in toasts(unseen):
-            self.notify(text, severity=severity)
-        self._herald.tell(news if not self._in_front else unseen)
 
     def _tick(self) -> None:
         for screen in self._screens():
@@ -263,10 +217,10 @@ class FoundryApp(TaskActions):
         return [screen for screen in self.screen_stack if isinstance(screen, FoundryScreen)]
 
     def on_app_focus(self, _: events.AppFocus) -> None:
-        self._in_front = True
+        self.news.in_front = True
 
     def on_app_blur(self, _: events.AppBlur) -> None:
-        self._in_front = False
+        self.news.in_front = False
 
     async def on_event(self, event: events.Event) -> None:
         # In even less room Textual fails to wrap texts; the terminal shows what it has room for.
@@ -276,7 +230,35 @@ class FoundryApp(TaskActions):
         # Textual would begin to select text in a widget that it has just removed and not yet painted over.
         if isinstance(event, events.MouseDown) and self._is_gone_at(event.x, event.y):
             return
-        await super().on_event(event)
+        if isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded:
+            await self._keys.take(event)
+        else:
+            await super().on_event(event)
+
+    @property
+    def typing(self) -> bool:
+        """Whether something that was typed has not come to its end."""
+        return self.is_running and self._keys.typing
+
+    @property
+    def typed_at(self) -> float:
+        """When something was typed last, by the monotonic clock, in seconds."""
+        return self._keys.typed_at
+
+    def while_open(self, callback: Callable[..., Any]) -> Callable[..., Any]:
+        """`callback` as long as there is a screen, and nothing (None) afterwards."""
+
+        @wraps(callback)
+        def call(*arguments: Any) -> Any:
+            return callback(*arguments) if self.screen_stack else None
+
+        return call
+
+    def set_timer(self, delay: float, callback: Callable[..., Any] | None = None, **options: Any) -> Timer:
+        return super().set_timer(delay, callback and self.while_open(callback), **options)
+
+    def set_interval(self, interval: float, callback: Callable[..., Any] | None = None, **options: Any) -> Timer:
+        return super().set_interval(interval, callback and self.while_open(callback), **options)
 
     def _is_gone_at(self, x: int, y: int) -> bool:
         widget, _ = self.screen.get_widget_and_offset_at(x, y)
@@ -336,31 +318,32 @@ class FoundryApp(TaskActions):
         """The keys of an action as they are configured."""
         return actions.keys_of(action, self.options.keymap)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "act":
-            return actions.find(str(parameters[0])).applies(self.context())
-        return super().check_action(action, parameters)
+    async def action_press(self, action_id: str) -> None:
+        """Do the action of a key; one that does not apply now leaves the key to the next action that has it."""
+        action, context = actions.find(action_id), self.context()
+        if not action.applies(context):
+            raise SkipAction
+        await self._act(action, context)
 
     async def action_act(self, action_id: str) -> None:
-        """Do an action of the table, on the screen or else on the app, or say why it cannot be done."""
-        action = actions.find(action_id)
-        why = action.why_not(self.context())
+        """Do an action of the table, or say why it cannot be done."""
+        await self._act(actions.find(action_id), self.context())
+
+    async def _act(self, action: Action, context: Context) -> None:
+        """The field in which one writes does it, or the screen, or the app."""
+        why = action.why_not(context)
         if why is not None:
             self._tell_not_now(action, why)
             return
-        of_field = self.context().field in action.screens
-        owners = (("focused", self.focused if of_field else None), ("screen", self.screen), ("app", self))
-        namespace = next(name for name, owner in owners if hasattr(owner, f"action_{action_id}"))
-        await self.run_action(f"{namespace}.{action_id}")
+        field = self.focused if context.field in action.screens else None
+        parts = self.screen.parts if isinstance(self.screen, FoundryScreen) else ()
+        owners = (field, self.screen, *parts, self.task_actions, self)
+        do = next(found for owner in owners if (found := getattr(owner, f"action_{action.id}", None)) is not None)
+        if isawaitable(done := do()):
+            await done
         self.context_changed()
 
-    async def _check_bindings(self, key: str, priority: bool = False) -> bool:
-        done = await super()._check_bindings(key, priority)
-        if not done and not priority:
-            self._tell_no_use(key)
-        return done
-
-    def _tell_no_use(self, key: str) -> None:
+    def key_unused(self, key: str) -> None:
         """A key that does nothing says so, and why, unless one writes."""
         screen = self.screen
         if key == "ctrl+c":
@@ -410,6 +393,28 @@ class FoundryApp(TaskActions):
 
         self.push_screen(NewTaskScreen(repo, draft))
 
+    def ask_for_trust(self, request: "CreateTask") -> None:
+        """Ask about a set-up that nobody trusted yet, over whatever is on the screen by then."""
+        from foundry_tui.app.trust import ask_for_trust
+
+        ask = ask_for_trust(self, self.questions, request, self._trust_asked)
+        self.run_worker(ask, group="trust", exit_on_error=False)
+
+    def show_setup(self, task: TaskSummary) -> None:
+        """Show what the set-up of a task's repository would run, to be trusted, or say why there is nothing to ask."""
+        from foundry_tui.app.trust import look_at_setup
+
+        look = look_at_setup(self, self.questions, task.repo_id, task.repo_label)
+        self.run_worker(look, group="trust", exit_on_error=False)
+
+    has_binding = staticmethod(textual_compat.has_binding)
+    draw_unseen = staticmethod(textual_compat.draw_unseen)
+    show_at_once = staticmethod(textual_compat.show_at_once)
+
+    async def compose_unseen(self, screen: Screen[Any]) -> None:
+        """Mount a screen that is not shown yet."""
+        await textual_compat.compose_unseen(self, screen)
+
     def action_new_task(self) -> None:
         self.open_new_task(self.options.repo)
 
@@ -444,40 +449,23 @@ class FoundryApp(TaskActions):
         self.commands.reconnect()
 
     @property
+    def starting(self) -> bool:
+        return self.backend.starting
+
+    @property
     def why_no_start(self) -> str | None:
-        """Why the backend cannot be started from here now, as a sentence without its full stop."""
-        if self._run_backend is None:
-            return "this backend is not ours to start"
-        if self.starting:
-            return "it is being started"
-        return "it has not gone away" if self.store.freshness().is_live else None
-
-    async def start_backend(self) -> None:
-        """Have our own backend run; until it does, screens say that it is starting."""
-        run = self._run_backend
-        if run is None or self.starting:
-            return
-        from anyio import to_thread
-
-        self._note_starting(True)
-        try:
-            # Who leaves meanwhile does not wait for it.
-            if await to_thread.run_sync(run, abandon_on_cancel=True):
-                self._live.clear()
-                self.commands.reconnect()
-                if not self.store.freshness().is_live:
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(ANSWER_SECONDS):
-                            await self._live.wait()
-        finally:
-            self._note_starting(False)
-
-    def _note_starting(self, starting: bool) -> None:
-        self.starting = starting
-        self._store_changed(Changes(freshness=True))
+        return self.backend.why_not
 
     def action_start_backend(self) -> None:
-        self.run_worker(self.start_backend(), group="backend")
+        self.run_worker(self.backend.start(), group="backend")
+
+    @property
+    def undoable(self) -> bool:
+        return bool(self.archiving.task_ids)
+
+    @property
+    def leaving(self) -> frozenset[str]:
+        return self.archiving.task_ids
 
     def action_toggle_theme(self) -> None:
         self.choose_theme(themes.opposite(self.theme))
@@ -488,8 +476,8 @@ class FoundryApp(TaskActions):
         self.reply(f'To keep it, say theme = "{name}" in the file that `foundry config path` names.', f"Theme {name}")
 
     def action_toggle_notifications(self) -> None:
-        self.notifying = not self.notifying
-        self.reply(f"Notifications are {'on' if self.notifying else 'off'}.")
+        self.news.telling = not self.news.telling
+        self.reply(f"Notifications are {'on' if self.news.telling else 'off'}.")
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """None of Textual's own: the table of actions has all there is."""
@@ -499,7 +487,13 @@ class FoundryApp(TaskActions):
         """Say something in passing, as it stands: none of it is markup."""
         super().notify(message, **{**options, "markup": False})
 
-    def _write(self, sequence: str) -> None:
-        if self._driver is not None:
-            self._driver.write(sequence)
-            self._driver.flush()
+    def reply(self, words: str, title: str = "", *, severity: SeverityLevel = "information") -> None:
+        """Say what came of a key, in place of what came of the key before; nothing if that is being said."""
+        reply = Notification(words, title, severity, timeout=3, markup=False)
+        if textual_compat.replace_notification(self, self._reply, reply):
+            self._reply = reply
+
+    def copy(self, text: str) -> None:
+        """Put this on the clipboard, and say so."""
+        self.copy_to_clipboard(text)
+        self.reply(f"Copied {text}")

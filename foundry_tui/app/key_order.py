@@ -5,23 +5,32 @@ there, and those behind one that moves the focus, or opens a dialog, would be lo
 """
 
 from collections import deque
+from collections.abc import Awaitable, Callable
 from time import monotonic
+from typing import Any
 
 from textual import events
+from textual.app import App
 from textual.message_pump import MessagePump
 from textual.widget import Widget
-
-from foundry_tui.app.closing import ClosingApp
 
 ROUNDS = 2
 """What a widget tells about a key goes the key's way behind it: all is over when the way was gone once more."""
 
 
-class KeysInOrder(ClosingApp):
-    """An app that keeps back what is typed until all that comes of the keys before it is over."""
+class KeyOrder:
+    """Keeps back what is typed until all that comes of the keys before it is over."""
 
-    def __init__(self, *, ansi_color: bool | None = None) -> None:
-        super().__init__(ansi_color=ansi_color)
+    def __init__(
+        self,
+        app: App[Any],
+        deliver: Callable[[events.Event], Awaitable[None]],
+        while_open: Callable[[Callable[..., Any]], Callable[..., Any]],
+    ) -> None:
+        """`deliver` gives an event to who takes keys now; `while_open` makes a function do nothing without a screen."""
+        self._app = app
+        self._deliver = deliver
+        self._while_open = while_open
         self._typed: deque[events.Key | events.Paste] = deque()
         self.typed_at = 0.0
         """When something was typed last, by the monotonic clock, in seconds."""
@@ -34,28 +43,26 @@ class KeysInOrder(ClosingApp):
     @property
     def typing(self) -> bool:
         """Whether something that was typed has not come to its end."""
-        return self.is_running and (bool(self._typed) or self._following)
+        return bool(self._typed) or self._following
 
-    async def on_event(self, event: events.Event) -> None:
-        if isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded:
-            self._typed.append(event)
-            self.typed_at = monotonic()
-            if not self._following:
-                await self._hand_over()
-        else:
-            await super().on_event(event)
+    async def take(self, event: events.Key | events.Paste) -> None:
+        """Deliver what was typed now, or as soon as it is certain who takes it."""
+        self._typed.append(event)
+        self.typed_at = monotonic()
+        if not self._following:
+            await self._hand_over()
 
     async def _hand_over(self) -> None:
         """Hand over what was typed, as far as it is certain who takes it."""
         self._following = False
-        while self._typed and self.screen_stack:
-            place = self.focused or self.screen
+        while self._typed and self._app.screen_stack:
+            place = self._app.focused or self._app.screen
             text = _is_text(self._typed[0], place)
             if place is not (self._written if text else self._settled):
                 self._follow(place, ROUNDS)
                 return
             self._settled = None
-            await super().on_event(self._typed.popleft())
+            await self._deliver(self._typed.popleft())
             if not text:
                 self._written = None
                 self._follow(place, ROUNDS)
@@ -64,19 +71,19 @@ class KeysInOrder(ClosingApp):
     def _follow(self, place: Widget, rounds: int) -> None:
         """Go the way of a key that this place takes: through the queues of messages from it up to the app's."""
         self._following = True
-        self.while_open(self._step)(deque([*place.ancestors_with_self, self] * rounds), place)
+        self._while_open(self._step)(deque([*place.ancestors_with_self, self._app] * rounds), place)
 
     def _step(self, way: deque[MessagePump], place: Widget) -> None:
         """Stand behind all that is in the next queue; a widget that is being removed has none any more."""
         while way:
-            if way.popleft().call_later(self.while_open(self._step), way, place):
+            if way.popleft().call_later(self._while_open(self._step), way, place):
                 return
-        now = self.focused or self.screen
+        now = self._app.focused or self._app.screen
         if now is not place:
             self._follow(now, 1)
             return
         self._settled = self._written = place
-        self.call_later(self._hand_over)
+        self._app.call_later(self._hand_over)
 
 
 def _is_text(event: events.Key | events.Paste, place: Widget) -> bool:

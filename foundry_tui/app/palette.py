@@ -1,14 +1,19 @@
 """What the command palette finds: every action that applies here, every task, every theme."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, cast
+from typing import Any, ClassVar, Protocol, cast
 
+from textual.binding import Binding, BindingType
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.fuzzy import Matcher
+from textual.screen import Screen
 
+from foundry_tui.actions.context import Context
+from foundry_tui.actions.model import Action
+from foundry_tui.app.host import Host
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.screens.base import ClosedOnce
 from foundry_tui.view.cells import plain
@@ -16,9 +21,6 @@ from foundry_tui.view.filter import Term, entry_of, matching, parse
 from foundry_tui.view.groups import Grouping, Sorting, sort_key
 from foundry_tui.view.keys import key_label
 from foundry_tui.view.labels import STATUS_WORDS, title_of
-
-if TYPE_CHECKING:
-    from foundry_tui.app.app import FoundryApp
 
 TASKS_FOUND = 30
 """Tasks that one search brings at most; more letters bring the others."""
@@ -31,22 +33,41 @@ TASKS_OFFERED = 5
 class Palette(CommandPalette, ClosedOnce[None]):
     """Textual's, which moves by pages through its list also where that has no room to have lines."""
 
-    def _action_command_list(self, action: str) -> None:
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("pagedown", "page('page_down')", "Next page", show=False),
+        Binding("pageup", "page('page_up')", "Previous page", show=False),
+    ]
+
+    async def action_page(self, way: str) -> None:
+        """Move by a page: `page_down` or `page_up`."""
         if self.query_one(CommandList).scrollable_content_region:
-            super()._action_command_list(action)
+            await self.run_action(f"command_list('{way}')")
+
+
+class PaletteHost(Host, Protocol):
+    """The app as the palette sees it."""
+
+    @property
+    def available_themes(self) -> Mapping[str, object]:
+        """All themes, by name."""
+
+    def choose_theme(self, name: str) -> None:
+        """Take a theme until the app is left, and say how to keep it."""
+
+    def context_of(self, screen: Screen[Any]) -> Context:
+        """What actions would act on if this screen were on top."""
+
+    def actions_of(self, screen: Screen[Any]) -> list[Action]:
+        """The actions that apply while this screen is on top."""
 
 
 class Everything(Provider):
     """One provider, so that what is offered before anything is typed has an order: actions, tasks, themes."""
 
     @property
-    def foundry(self) -> "FoundryApp":
-        """The app, by its own type."""
-        from foundry_tui.app.app import FoundryApp
-
-        app = self.app
-        assert isinstance(app, FoundryApp)
-        return app
+    def foundry(self) -> PaletteHost:
+        """The app, as the palette sees it."""
+        return cast("PaletteHost", self.app)
 
     async def discover(self) -> Hits:
         for name, told, run in self._actions():

@@ -4,11 +4,12 @@ import os
 import select
 import signal
 from collections.abc import Callable
-from io import TextIOWrapper
 from threading import Thread
-from typing import Any, cast
+from typing import Any
 
 from textual.drivers.linux_driver import LinuxDriver
+
+from foundry_tui.app.textual_compat import forget_writer, is_writing, wrap_terminal
 
 
 class TerminalDriver(LinuxDriver):
@@ -21,23 +22,24 @@ class TerminalDriver(LinuxDriver):
     def __init__(self, app: Any, **settings: Any) -> None:
         super().__init__(app, **settings)
         self._is_gone = False
-        self._file = cast("TextIOWrapper", _Written(self._file, self._gone))
+        self._host = app
+        wrap_terminal(self, lambda file: _Written(file, self._gone))
         Thread(target=self._watch, name="terminal-watch", daemon=True).start()
 
     def write(self, data: str) -> None:
-        if self._writer_thread is not None:
+        if is_writing(self):
             super().write(data)
 
     def close(self) -> None:
         super().close()
-        self._writer_thread = None
+        forget_writer(self)
 
     def resume_application_mode(self) -> None:
         # A process that was stopped from outside and goes on is told so too, though it has lent nothing.
-        if self._writer_thread is not None:
+        if is_writing(self):
             self.suspend_application_mode()
         super().resume_application_mode()
-        self._app.call_later(self._app.refresh, layout=True)
+        self._host.call_later(self._host.refresh, layout=True)
 
     def run_input_thread(self) -> None:
         try:

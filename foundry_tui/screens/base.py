@@ -1,7 +1,7 @@
 """What every screen of ours has in common: its name, its context for actions, and news from the store."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from msgspec.structs import replace
 from textual import events
@@ -13,12 +13,13 @@ from textual.widget import Widget
 from foundry_tui.actions import table as actions
 from foundry_tui.actions.context import Context
 from foundry_tui.actions.model import Action
+from foundry_tui.contract.records import TaskSummary
 from foundry_tui.view.keys import key_label
 from foundry_tui.widgets.bars import ActionBar
 
 if TYPE_CHECKING:
-    from foundry_tui.app.app import FoundryApp
     from foundry_tui.client.changes import Changes
+    from foundry_tui.screens.shell import Shell
 
 ResultT = TypeVar("ResultT")
 
@@ -46,17 +47,18 @@ class FoundryScreen(ClosedOnce[ResultT]):
 
     AUTO_FOCUS = ""
 
+    PARTS: ClassVar[tuple[type, ...]] = ()
+    """What does actions of this screen beside itself: classes of objects with a method `action_<id>` for each."""
+    parts: tuple[object, ...] = ()
+    """One object of each of these."""
+
     _acted_on: tuple[Context, Widget | None, bool] | None = None
     """What the footer was last filled for. Its actions look at nothing else, so that it would be the same again."""
 
     @property
-    def foundry(self) -> "FoundryApp":
-        """The app, by its own type."""
-        from foundry_tui.app.app import FoundryApp
-
-        app = self.app
-        assert isinstance(app, FoundryApp)
-        return app
+    def foundry(self) -> "Shell":
+        """The app, as screens see it."""
+        return cast("Shell", self.app)
 
     def context(self) -> Context:
         """What the actions of this screen would act on now."""
@@ -90,7 +92,7 @@ class FoundryScreen(ClosedOnce[ResultT]):
             return True
         if written.check_consume_key(key, key_to_character(REPLACED_KEYS.get(key, key))):
             return False
-        return action.priority or key not in written._bindings.key_to_bindings
+        return action.priority or not self.foundry.has_binding(written, key)
 
     def show_actions(self) -> None:
         """Fill the footer with what can be done now."""
@@ -109,6 +111,10 @@ class FoundryScreen(ClosedOnce[ResultT]):
                 for action, keys in shown
             ]
         )
+
+    def shows_actions_on(self, task: TaskSummary | None) -> bool:
+        """Whether the footer was last filled for this task, as after a key that went to it."""
+        return self._acted_on is not None and self._acted_on[0].task is task
 
     def on_descendant_focus(self) -> None:
         self.show_actions()

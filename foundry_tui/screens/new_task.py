@@ -329,15 +329,12 @@ class NewTaskScreen(FoundryDialog[None]):
         if self._another:
             self._begin_another(task_id)
         else:
-            app.switch_screen(self._task_screen(task_id))
+            self.app.switch_screen(self._task_screen(task_id))
 
     def _ask_for_trust(self, request: CreateTask) -> None:
         """Ask about a set-up that nobody trusted yet, over whatever is on the screen by then."""
-        from foundry_tui.screens.trust import ask_for_trust
-
         if (request.provider or next(iter(self._providers), None)) != SIMULATED:
-            app = self.foundry
-            app.run_worker(ask_for_trust(app, request, app.trust_asked), group="trust", exit_on_error=False)
+            self.foundry.ask_for_trust(request)
 
     async def _make_ready(self) -> None:
         """Draw the screen of a task like the one to come while its prompt is written, so that it stands at once."""

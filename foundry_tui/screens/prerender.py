@@ -12,24 +12,18 @@ class AheadScreen(FoundryScreen[ResultT]):
 
     async def draw_ahead(self) -> None:
         """Do all that, where nobody sees it. What changes until it is shown is drawn then, and nothing else."""
-        app = self.app
-        app._load_screen_css(self)
-        _, mounted = app._get_screen(self)
-        await mounted
+        await self.foundry.compose_unseen(self)
         self.show_actions()
         self._draw_unseen()
         # Widgets take their new sizes in messages, and some are then drawn otherwise.
         self.call_after_refresh(self._draw_unseen)
 
     def _draw_unseen(self) -> None:
-        self._refresh_layout(self.app.size)
-        self._compositor.render_strips()
+        self.foundry.draw_unseen(self)
         self._drawn_ahead = True
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         if self._drawn_ahead and self.size == self.app.size:
             self._drawn_ahead = False
             event.refresh_styles = False
-            # Textual waits for its next frame with a screen that stands already.
-            self._dirty_widgets.add(self)
-            self._refresh_layout(self.size)
+            self.foundry.show_at_once(self)

@@ -2,41 +2,39 @@
 
 from functools import partial
 
-from foundry_tui.contract.records import Sandbox, TaskDetail, TaskSummary
+from foundry_tui.contract.records import Sandbox, TaskDetail
 from foundry_tui.process.editors import editor_command, is_windowed
-from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.editor import EditorFailed, lend_terminal, open_folder
+from foundry_tui.screens.task_in_view import TaskInView
 
 
-class SandboxActions(FoundryScreen[None]):
+class SandboxActions:
     """The actions on the task's sandbox."""
 
-    @property
-    def record(self) -> TaskSummary | None:
-        """The task as far as it is known."""
-        raise NotImplementedError
+    def __init__(self, task: TaskInView) -> None:
+        self._task = task
 
     @property
     def _sandbox(self) -> Sandbox | None:
-        task = self.record
+        task = self._task.record
         return task.sandbox if isinstance(task, TaskDetail) else None
 
     def action_copy_path(self) -> None:
         if (sandbox := self._sandbox) is not None:
-            self.foundry.copy(sandbox.cwd)
+            self._task.foundry.copy(sandbox.cwd)
 
     def action_open_sandbox(self) -> None:
         if (sandbox := self._sandbox) is not None:
-            self.run_worker(self._open(sandbox.cwd), group="editor", exclusive=True)
+            self._task.screen.run_worker(self._open(sandbox.cwd), group="editor", exclusive=True)
 
     async def _open(self, folder: str) -> None:
         command = editor_command()
         if not is_windowed(command):
-            await lend_terminal(self, partial(open_folder, folder))
+            await lend_terminal(self._task.screen, partial(open_folder, folder))
             return
         try:
             await open_folder(folder)
         except EditorFailed as failure:
-            self.notify(str(failure), severity="error")
+            self._task.screen.notify(str(failure), severity="error")
         else:
-            self.notify(f"Opened in {command[0]}", timeout=2)
+            self._task.screen.notify(f"Opened in {command[0]}", timeout=2)

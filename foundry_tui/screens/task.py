@@ -10,35 +10,36 @@ from textual.containers import Vertical
 from textual.timer import Timer
 
 from foundry_tui.actions import table as actions
-from foundry_tui.actions.context import TASK, Context, failed_in_turn
-from foundry_tui.actions.rules import why_no_writing
+from foundry_tui.actions.context import TASK, Context
+from foundry_tui.actions.rules import failed_in_turn
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.creations import CreationState
 from foundry_tui.client.freshness import Freshness
 from foundry_tui.contract.events import Topic, TopicKind
-from foundry_tui.contract.records import PromptState, SessionStatus, SessionSummary, TaskDetail, TaskSummary
+from foundry_tui.contract.records import PromptState, SessionSummary, TaskDetail, TaskSummary
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.screens.base import breakpoint_of
+from foundry_tui.screens.conversation import Conversation
 from foundry_tui.screens.offline_banner import AwayScreen, freshness_of
+from foundry_tui.screens.prerender import AheadScreen
 from foundry_tui.screens.sandbox_actions import SandboxActions
 from foundry_tui.screens.scrolling import ScrollActions, Scrolled
 from foundry_tui.screens.session_actions import SessionActions
 from foundry_tui.screens.task_holds import Holds, Unsent
-from foundry_tui.screens.task_panes import PANES, PaneActions, TaskPanes
+from foundry_tui.screens.task_panes import PANES, TaskPanes
 from foundry_tui.view.clock import FRAMES_A_SECOND, LastHeard
-from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.labels import creation_word
 from foundry_tui.view.stepper import failure, steps
-from foundry_tui.view.task_faces import chosen_session, face_of, open_permissions, refusal, turn_words
+from foundry_tui.view.task_notices import chosen_session, open_permissions, refusal
 from foundry_tui.widgets.bars import ActionBar
-from foundry_tui.widgets.composer import PLACEHOLDERS, Composer
+from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.details import Details
-from foundry_tui.widgets.faces import FaceView, FailureCard, Keys, TurnLine
 from foundry_tui.widgets.permission import PermissionRequest
 from foundry_tui.widgets.session_tabs import SessionTabs
 from foundry_tui.widgets.spinning import Spinning
 from foundry_tui.widgets.stepper import Stepper
 from foundry_tui.widgets.task_header import TaskHeader
+from foundry_tui.widgets.task_notices import FailureCard, Keys
 from foundry_tui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -52,19 +53,18 @@ BREAKPOINTS = [(0, "-narrow"), (80, "-medium"), (WIDE, "-wide")]
 """Style classes of the screen, by columns."""
 
 
-class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, AwayScreen[None]):
+class TaskScreen(ScrollActions, AheadScreen[None], AwayScreen[None]):
     """One task. While it is open it holds the task's topic, the visible session's, and the log's while that shows."""
 
     SCREEN_NAME = TASK
     AWAY_ABOVE = "#side"
     BINDINGS = bindings(TASK)
+    PARTS = (TaskPanes, SandboxActions, SessionActions)
     CSS_PATH: ClassVar[list[str | PurePath]] = [
         "task.tcss",
-        *(
-            f"../widgets/{name}.tcss"
-            for name in ("task_header", "stepper", "session_tabs", "transcript", "composer", "permission", "faces")
-        ),
-        *(f"../widgets/{name}.tcss" for name in ("details", "history", "stage_log", "changes")),
+        *(f"../widgets/{name}.tcss" for name in ("task_header", "stepper", "session_tabs", "transcript", "composer")),
+        *(f"../widgets/{name}.tcss" for name in ("permission", "task_notices", "details", "history")),
+        *(f"../widgets/{name}.tcss" for name in ("stage_log", "changes")),
     ]
     HORIZONTAL_BREAKPOINTS = BREAKPOINTS
 
@@ -76,7 +76,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
         self._session_id: str | None = None
         self._wanted: str | None = None
         self._spinner: Timer | None = None
-        self._stands = self._writable = self._refused = False
+        self._stands = self._refused = False
         self._last: TaskSummary | None = None
 
     # What stands on the screen.
@@ -84,35 +84,32 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
     def compose(self) -> ComposeResult:
         app = self.foundry
         clock, plain = app.clock, app.options.ascii
-        heard = self._heard = LastHeard(clock, self._freshness)
+        heard = self._heard = LastHeard(clock, self.freshness)
         self._header = TaskHeader(clock, heard, ascii_only=plain)
         self._stepper = Stepper(heard, ascii_only=plain)
         self._details = Details(clock, self.key_of)
         self._tabs = SessionTabs(heard, PANES, ascii_only=plain)
         self._card = FailureCard(ascii_only=plain)
-        self._transcript = Transcript(ascii_only=plain)
-        self._face = FaceView()
-        self._turn = TurnLine(heard, ascii_only=plain)
-        self._request = PermissionRequest(ascii_only=plain)
-        self._composer = Composer()
+        self._talk = Conversation(self, heard)
         self._side = Vertical(self._stepper, self._details, id="side")
         commands = app.commands
         self._holds = Holds(commands)
         self._unsent = Unsent(commands.drafts, self.task_id)
-        self.panes = TaskPanes(self, self.key_of)
+        self.panes = TaskPanes(self)
+        self.parts = (self.panes, SandboxActions(self), SessionActions(self))
         # All is said before anything is laid out, so that the first picture is the whole one and made once.
-        self.add_class(breakpoint_of(BREAKPOINTS, app.size.width))
+        self.add_class(breakpoint_of(BREAKPOINTS, self.app.size.width))
         self._show_all()
         # Few containers: each of them is drawn whole under what it holds.
         yield self._header
         yield self._side
         yield self._tabs
         yield self._card
-        yield self._transcript
-        yield self._face
-        yield self._turn
-        yield self._request
-        yield self._composer
+        yield self._talk.transcript
+        yield self._talk.face
+        yield self._talk.turn
+        yield self._talk.request
+        yield self._talk.composer
         yield ActionBar()
 
     def on_mount(self) -> None:
@@ -122,7 +119,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
         self._stands = True
         self._show_header(self.record)
         self._show_turn()
-        self.watch(self._transcript, "scroll_y", self._scrolled, init=False)
+        self.watch(self._talk.transcript, "scroll_y", self._scrolled, init=False)
 
     def open(self, task_id: str) -> None:
         """Show this task in place of the one that stood in for it."""
@@ -202,8 +199,8 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
         self._stepper.tick()
         self._details.tick()
         self._show_turn()
-        if self._face.display:
-            self._show_face()
+        if self._talk.face.display:
+            self._talk.show_face()
 
     def on_screen_resume(self, _: events.ScreenResume) -> None:
         self.foundry.looked_at = self.task_id
@@ -224,7 +221,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
             widget.spin()
 
     def _spinning(self) -> tuple[Spinning, ...]:
-        return (self._header, self._stepper, self._tabs, self._turn)
+        return (self._header, self._stepper, self._tabs, self._talk.turn)
 
     def _show_all(self) -> None:
         task = self.record
@@ -248,7 +245,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
         elif self.panes.current != "log":
             self._holds.release(self._log_topic)
 
-    def _freshness(self) -> Freshness:
+    def freshness(self) -> Freshness:
         """How far what is shown can be trusted; of one that is only asked for, as far as the list."""
         if self.creation is not None or self._stand_in is not None:
             return self.foundry.store.freshness()
@@ -272,7 +269,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
         if task is None:
             return
         context = self.context()
-        unsent = context.pending and not self._freshness().is_live
+        unsent = context.pending and not self.freshness().is_live
         found = steps(task, pending=context.pending, unsent=unsent, refused=context.refused)
         provisioning = task.status in PROVISIONING or (task.status is TaskStatus.ERROR and task.stages_done < 4)
         self._stepper.show(found, compact=not provisioning and not context.refused and self.app.size.width < WIDE)
@@ -280,10 +277,10 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
     def _show_failure(self) -> None:
         task, creation = self.record, self.creation
         if creation is not None and creation.state is CreationState.REFUSED:
-            self._card.show(refusal(creation.problem), self._keys("retry", "edit_again", "discard"))
+            self._card.show(refusal(creation.problem), self.keys("retry", "edit_again", "discard"))
         elif task is not None and (found := failure(task, self.store.log(self.task_id))) is not None:
             again = ("resend", "retry") if failed_in_turn(task) else ("retry",)
-            self._card.show(found, self._keys(*again, "edit_again", "kill", "show_log"))
+            self._card.show(found, self.keys(*again, "edit_again", "kill", "show_log"))
         else:
             self._card.show(None)
 
@@ -309,86 +306,27 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
                 # They are kept in the creation, but nobody has queued them.
                 prompts = tuple(replace(prompt, state=PromptState.FAILED) for prompt in prompts)
             permissions = task.permissions if isinstance(task, TaskDetail) else ()
-            self._transcript.show(store.transcript(session.session_id), prompts, permissions)
-            self._composer.remember(tuple(prompt.text for prompt in prompts))
-        self._show_permission()
-        self._show_face()
+            self._talk.transcript.show(store.transcript(session.session_id), prompts, permissions)
+            self._talk.composer.remember(tuple(prompt.text for prompt in prompts))
+        self._talk.show_permission()
+        self._talk.show_face()
         self._show_turn()
 
-    def _show_permission(self) -> None:
-        task, session = self.record, self.session
-        asked = open_permissions(task, session.session_id if session else None) if task is not None else ()
-        first = asked[0] if asked else None
-        elsewhere = ""
-        if first is not None and task is not None and (session is None or first.session_id != session.session_id):
-            elsewhere = next((s.name for s in task.sessions if s.session_id == first.session_id), "another session")
-        had_focus = self._request.has_focus
-        leave = self.key_of("back") if self._composer.has_focus else ""
-        keys = (self.key_of("question_down"), self.key_of("question_up"))
-        self._request.show(first, more=max(0, len(asked) - 1), session=elsewhere, first=leave, keys=keys)
-        if had_focus and first is None:
-            self.set_focus(None)
-
     def _show_turn(self) -> None:
-        task, session = self.record, self.session
-        if task is None or self.store.gone(self.task_id):
-            self._turn.show("", "plain", "")
-            self.give_place()
-            return
-        context = self.context()
-        words = turn_words(
-            task,
-            session,
-            glyph_set(self.foundry.options.ascii),
-            self._heard.now_ms(),
-            pending=context.pending,
-            asks=context.permission is not None,
-            live=self._freshness().is_live,
-            put_off=self.creation.problem if self.creation is not None else None,
-        )
-        text = words.text if not context.refused else ""
-        below = 0 if self._transcript.following else self._transcript.lines_below
-        if below:
-            hint = f"{below:,} line{'s' * (below != 1)} below: {self.key_of('to_end')} for the newest"
-            text = f"{text} {self.foundry.glyphs.separator} {hint}" if text else hint
-        self._turn.show(text, words.tone, words.glyph)
-        self.give_place()
+        self._talk.show_turn()
         if self._spinner is not None:
             # What is not heard of any more does not look busy.
-            moving = self._freshness().is_live and any(widget.moving for widget in self._spinning())
+            moving = self.freshness().is_live and any(widget.moving for widget in self._spinning())
             (self._spinner.resume if moving else self._spinner.pause)()
-
-    def _show_face(self) -> None:
-        app, task, session = self.foundry, self.record, self.session
-        store, known, said = self.store, False, False
-        if session is not None:
-            detail = store.session(session.session_id)
-            known = detail is not None
-            said = bool(store.transcript(session.session_id)) or (detail is not None and bool(detail.prompts))
-        face = face_of(
-            task,
-            session,
-            self._freshness(),
-            glyph_set(app.options.ascii),
-            app.clock.now_ms(),
-            gone=store.gone(self.task_id),
-            known=known,
-            said=said,
-            starting=app.starting,
-        )
-        self._face.show(face, self._keys(*face.actions) if face is not None else ())
-        self._writable = why_no_writing(self.context()) is None
-        if session is not None:
-            self._composer.placeholder = PLACEHOLDERS.get(session.status, PLACEHOLDERS[SessionStatus.READY])
 
     def give_place(self) -> None:
         """Give the place to the conversation, or to the view that is open in its stead."""
-        talking = not self.panes.current
-        self._face.display = talking and self._face.face is not None
-        self._transcript.display = talking and self._face.face is None
-        self._turn.display = talking and bool(self._turn.words)
-        self._request.display = talking and self._request.permission is not None
-        self._composer.display = talking and self._writable
+        self._talk.give_place()
+
+    @property
+    def pane(self) -> str:
+        """The name of the view that is open; empty for the conversation."""
+        return self.panes.current
 
     # Sessions and topics.
 
@@ -411,18 +349,18 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
             return
         if self._session_id is not None:
             self._holds.release(Topic(TopicKind.SESSION, self._session_id))
-            self._transcript.show(())
+            self._talk.transcript.show(())
         self._session_id = wanted
         if wanted is not None and self._stand_in is None:
             self._holds.hold(Topic(TopicKind.SESSION, wanted))
             self._restore_unsent(wanted)
-            self._transcript.move_to_end()
+            self._talk.transcript.move_to_end()
 
     def _restore_unsent(self, session_id: str) -> None:
         text = self._unsent.text(session_id)
-        if text != self._composer.text:
-            self._composer.load_text(text)
-            self._composer.move_cursor(self._composer.document.end)
+        if text != self._talk.composer.text:
+            self._talk.composer.load_text(text)
+            self._talk.composer.move_cursor(self._talk.composer.document.end)
 
     def choose_session(self, session_id: str) -> None:
         """Show another session of the task."""
@@ -433,15 +371,35 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
 
     # Messages of the widgets.
 
+    @on(SessionTabs.SessionChosen)
+    def _session_chosen(self, message: SessionTabs.SessionChosen) -> None:
+        self.choose_session(message.session_id)
+
+    @on(SessionTabs.NewSession)
+    async def _new_session_clicked(self) -> None:
+        await self.foundry.action_act("new_session")
+
+    @on(SessionTabs.ViewChosen)
+    async def _view_chosen(self, message: SessionTabs.ViewChosen) -> None:
+        await self.foundry.action_act(f"show_{message.view}")
+
+    @on(Details.CopyAsked)
+    async def _copy_asked(self, message: Details.CopyAsked) -> None:
+        await self.foundry.action_act(message.action)
+
+    @on(PermissionRequest.Answered)
+    def _answer(self, message: PermissionRequest.Answered) -> None:
+        self.foundry.commands.answer(message.permission_id, message.option_id)
+
     @on(Composer.Changed)
     def keep_written(self) -> None:
         if self._session_id is not None:
-            self._unsent.write(self._session_id, self._composer.text)
+            self._unsent.write(self._session_id, self._talk.composer.text)
 
     @on(events.DescendantFocus)
     @on(events.DescendantBlur)
     def _focus_moved(self) -> None:
-        self._show_permission()
+        self._talk.show_permission()
 
     @on(Composer.Sent)
     def _send(self, message: Composer.Sent) -> None:
@@ -450,8 +408,8 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
             return
         self._unsent.write(session.session_id, "")
         self.foundry.commands.prompt(session.session_id, message.text)
-        self._composer.load_text("")
-        self._transcript.move_to_end()
+        self._talk.composer.load_text("")
+        self._talk.transcript.move_to_end()
 
     @on(TaskHeader.Renamed)
     def _rename(self, message: TaskHeader.Renamed) -> None:
@@ -462,7 +420,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
         self._show_turn()
 
     def _scrolled(self) -> None:
-        if not self._transcript.following:
+        if not self._talk.transcript.following:
             self._show_turn()
 
     def on_resize(self) -> None:
@@ -473,7 +431,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
     def action_write(self) -> None:
         self.panes.close()
         self._show_session()
-        self._composer.focus()
+        self._talk.composer.focus()
 
     async def action_back(self) -> None:
         """Out of the title, the composer or the view that is open; then out of the screen."""
@@ -483,7 +441,7 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
             self.panes.close()
             self._show_session()
         else:
-            await self.foundry.pop_screen()
+            await self.app.pop_screen()
 
     async def toggle_pane(self, name: str) -> None:
         self.set_focus(None)
@@ -495,7 +453,8 @@ class TaskScreen(ScrollActions, PaneActions, SandboxActions, SessionActions, Awa
 
     @property
     def scrolled(self) -> Scrolled:
-        return self.panes.scrolled or self._transcript
+        return self.panes.scrolled or self._talk.transcript
 
-    def _keys(self, *action_ids: str) -> Keys:
+    def keys(self, *action_ids: str) -> Keys:
+        """The first key and the words of these actions."""
         return tuple((self.key_of(action_id), actions.find(action_id).label) for action_id in action_ids)

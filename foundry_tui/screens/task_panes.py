@@ -1,29 +1,25 @@
 """The views of a task beside its conversation: history, stage log, changes, details; made when first opened."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
-from textual import on
 from textual.widget import Widget
 
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract.records import TaskDetail, TaskSummary
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import ENDED, PROVISIONING, TaskStatus
-from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.scrolling import Scrolled
+from foundry_tui.screens.task_in_view import TaskInView
 from foundry_tui.view.history import local_clock
 from foundry_tui.view.stepper import silent_failure
 from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.details import Details
-from foundry_tui.widgets.faces import FailureCard
 from foundry_tui.widgets.history import HistoryView
-from foundry_tui.widgets.session_tabs import SessionTabs, ViewTab
+from foundry_tui.widgets.session_tabs import ViewTab
 from foundry_tui.widgets.stage_log import StageLog
-
-if TYPE_CHECKING:
-    from foundry_tui.screens.task import TaskScreen
+from foundry_tui.widgets.task_notices import FailureCard
 
 T = TypeVar("T")
 
@@ -42,12 +38,10 @@ HISTORY_WINDOW = 200
 
 
 class TaskPanes:
-    """Which view is open on a task screen, and what it shows."""
+    """Which view is open on a task screen, what it shows, and the actions that open one or close it."""
 
-    def __init__(self, screen: "TaskScreen", key_of: Callable[[str], str]) -> None:
-        """The screen's `give_place` has the conversation give its place to the open view."""
-        self._screen = screen
-        self._key_of = key_of
+    def __init__(self, task: TaskInView) -> None:
+        self._task = task
         self._made: dict[str, Widget] = {}
         self._asked_for_history = False
         self._diff_of: tuple[str, TaskStatus] | None = None
@@ -66,11 +60,24 @@ class TaskPanes:
             self.close()
             return
         if name not in self._made:
+            screen = self._task.screen
             self._made[name] = self._make(name)
-            await self._screen.mount(self._made[name], after=self._screen.query_one(FailureCard))
+            await screen.mount(self._made[name], after=screen.query_one(FailureCard))
         self._open(name)
         self._diff_of = None
-        self.show(self._screen.record)
+        self.show(self._task.record)
+
+    async def action_show_history(self) -> None:
+        await self._task.toggle_pane("history")
+
+    async def action_show_log(self) -> None:
+        await self._task.toggle_pane("log")
+
+    async def action_show_changes(self) -> None:
+        await self._task.toggle_pane("changes")
+
+    async def action_show_details(self) -> None:
+        await self._task.toggle_pane("details")
 
     def close(self) -> None:
         """Go back to the conversation."""
@@ -79,10 +86,10 @@ class TaskPanes:
 
     def _open(self, name: str) -> None:
         self.current = name
-        self._screen.hold_log(name == "log")
+        self._task.hold_log(name == "log")
         if name != "changes":
-            self._screen.workers.cancel_group(self._screen, "diff")
-        self._screen.give_place()
+            self._task.screen.workers.cancel_group(self._task.screen, "diff")
+        self._task.give_place()
         for other, view in self._made.items():
             view.display = other == name
 
@@ -93,7 +100,7 @@ class TaskPanes:
             return StageLog(local_clock())
         if name == "changes":
             return ChangesView()
-        return Details(self._screen.foundry.clock, self._key_of, id="details-pane")
+        return Details(self._task.foundry.clock, self._task.key_of, id="details-pane")
 
     def show(self, task: TaskSummary | None) -> None:
         """Show the task in the open view."""
@@ -115,11 +122,11 @@ class TaskPanes:
         view.show(task.history)
         if len(task.history) >= HISTORY_WINDOW and not self._asked_for_history:
             self._asked_for_history = True
-            self._screen.run_worker(self._fetch_history(view), group="history", exclusive=True)
+            self._task.screen.run_worker(self._fetch_history(view), group="history", exclusive=True)
 
     async def _fetch_history(self, view: HistoryView) -> None:
         """The events from before the window; the store keeps them for later."""
-        events = await self._ask(self._screen.foundry.commands.history(self._screen.task_id), "read the history")
+        events = await self._ask(self._task.foundry.commands.history(self._task.task_id), "read the history")
         if events is not None:
             view.show(events)
 
@@ -127,10 +134,10 @@ class TaskPanes:
         """Show the stage log, if it is open."""
         view = self._made.get(self.current)
         if isinstance(view, StageLog):
-            task = self._screen.record
+            task = self._task.record
             working = task is not None and task.status in PROVISIONING
             empty = "Nothing was printed yet." if working else "Nothing was printed."
-            log = self._screen.store.log(self._screen.task_id)
+            log = self._task.store.log(self._task.task_id)
             view.show(log, empty=empty, end=silent_failure(task, log))
 
     def _show_changes(self, view: ChangesView, task: TaskSummary | None) -> None:
@@ -144,7 +151,7 @@ class TaskPanes:
             if self._diff_of is None:
                 view.show((), "Looking for changes")
             self._diff_of = state
-            self._screen.run_worker(self._fetch_changes(view), group="diff", exclusive=True)
+            self._task.screen.run_worker(self._fetch_changes(view), group="diff", exclusive=True)
 
     async def _fetch_changes(self, view: ChangesView) -> None:
         """The changes as the backend knows them now; asked for again when the task's status changes."""
@@ -167,46 +174,18 @@ class TaskPanes:
             view.show(diff.files, "No file was changed." if known else "Changes are not known yet.")
 
     def _is_over(self) -> bool:
-        task = self._screen.record
+        task = self._task.record
         return task is not None and task.status in ENDED
 
     async def _diff(self) -> Diff | None:
-        return await self._ask(self._screen.foundry.commands.diff(self._screen.task_id), "read the changes")
+        return await self._ask(self._task.foundry.commands.diff(self._task.task_id), "read the changes")
 
     async def _ask(self, call: Awaitable[T], what: str) -> T | None:
         """Wait for an answer of the backend; a refusal is said, and answered with None."""
         try:
             return await call
         except ProblemError as refusal:
-            self._screen.notify(f"Could not {what}: {refusal.problem.detail}", severity="warning")
+            self._task.screen.notify(f"Could not {what}: {refusal.problem.detail}", severity="warning")
         except UnreachableError:
-            self._screen.notify(f"Could not {what}: the backend does not answer", severity="warning")
+            self._task.screen.notify(f"Could not {what}: the backend does not answer", severity="warning")
         return None
-
-
-class PaneActions(FoundryScreen[None]):
-    """The actions that open a view, or go back to the conversation, and what is clicked in one."""
-
-    @on(SessionTabs.ViewChosen)
-    async def _view_chosen(self, message: SessionTabs.ViewChosen) -> None:
-        await self.foundry.action_act(f"show_{message.view}")
-
-    @on(Details.CopyAsked)
-    async def _copy_asked(self, message: Details.CopyAsked) -> None:
-        await self.foundry.action_act(message.action)
-
-    async def toggle_pane(self, name: str) -> None:
-        """Open the view of this name, or close it."""
-        raise NotImplementedError
-
-    async def action_show_history(self) -> None:
-        await self.toggle_pane("history")
-
-    async def action_show_log(self) -> None:
-        await self.toggle_pane("log")
-
-    async def action_show_changes(self) -> None:
-        await self.toggle_pane("changes")
-
-    async def action_show_details(self) -> None:
-        await self.toggle_pane("details")

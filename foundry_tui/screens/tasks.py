@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from textual.widgets import Input
 
     from foundry_tui.client.changes import Changes
-    from foundry_tui.widgets.empty_state import Face
+    from foundry_tui.widgets.empty_state import EmptyList
     from foundry_tui.widgets.filter_row import FilterRow
     from foundry_tui.widgets.peek import Peek
 
@@ -57,7 +57,7 @@ class TasksScreen(AwayScreen[object]):
         super().__init__()
         self._filter: FilterRow | None = None
         self._peek: Peek | None = None
-        self._face: Face | None = None
+        self._face: EmptyList | None = None
         self._release_peek: Callable[[], None] | None = None
         self._peek_timer: Timer | None = None
 
@@ -165,7 +165,8 @@ class TasksScreen(AwayScreen[object]):
     @on(TaskList.Highlighted)
     def _highlighted(self) -> None:
         self._show_peek()
-        self.show_actions()
+        if not self.shows_actions_on(self._list.current):
+            self.show_actions()
 
     @on(TaskList.Chosen)
     def _chosen(self, message: TaskList.Chosen) -> None:
@@ -225,9 +226,9 @@ class TasksScreen(AwayScreen[object]):
         if not empty:
             return
         if self._face is None:
-            from foundry_tui.widgets.empty_state import Face
+            from foundry_tui.widgets.empty_state import EmptyList
 
-            self._face = Face(id="face")
+            self._face = EmptyList(id="face")
             self.query_one("#body").mount(self._face, after=self._list)
         face = self._face
         key = self.key_of

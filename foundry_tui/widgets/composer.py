@@ -32,7 +32,7 @@ class Composer(TextArea):
         """The session's earlier prompts, oldest first, for ctrl+up."""
         self._earlier = earlier
 
-    async def _on_key(self, event: events.Key) -> None:
+    async def on_key(self, event: events.Key) -> None:
         # TextArea would take enter for itself before bindings are looked at.
         if event.key == "enter":
             event.prevent_default()

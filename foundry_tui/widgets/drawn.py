@@ -1,15 +1,11 @@
 """The base of widgets that draw their own lines."""
 
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 from rich.style import Style
-from textual._styles_cache import StylesCache
-from textual.color import Color
-from textual.css.styles import StylesBase
-from textual.geometry import Region, Size, Spacing
+from textual.geometry import Region
 from textual.strip import Strip
+from textual.style import Style as TextualStyle
 from textual.widget import Widget
 
 
@@ -34,36 +30,24 @@ class Drawn(Widget):
         self.refresh(Region(0, y, self.size.width, 1))
 
 
-class _AsTheyAre(StylesCache):
-    """Takes lines as they come, for what has no border, outline, tint, hatch, opacity or padding but at the top.
+class Undecorated(Drawn):
+    """One whose lines are all there is of it, but for a padding at the top: no border, outline, tint or opacity.
 
     Textual takes each line apart for these. So a line that the widget kept stays the same strip, which knows already
     what filters make of it.
     """
 
-    def render_line(
-        self,
-        styles: StylesBase,
-        y: int,
-        size: Size,
-        content_size: Size,
-        padding: Spacing,
-        base_background: Color,
-        background: Color,
-        render_content_line: Callable[[int], Strip],
-        *others: Any,
-    ) -> Strip:
-        if y < padding.top or y >= padding.top + content_size.height:
-            return super().render_line(
-                styles, y, size, content_size, padding, base_background, background, render_content_line, *others
-            )
-        inner, _ = self.get_inner_outer(base_background, background)
-        return render_content_line(y - padding.top).adjust_cell_length(size.width, inner.rich_style)
-
-
-class Undecorated(Drawn):
-    """One whose lines are all there is of it, but for a padding at the top."""
-
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._styles_cache = _AsTheyAre()
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self.base = self.rich_style
+        width, top, height = self.region.width, self.styles.padding.top, self.content_region.height
+        around, background = self.background_colors
+        behind = TextualStyle(background=around + background).rich_style
+        filters = self.get_line_filters()
+        strips = []
+        for y in crop.line_range:
+            inside = top <= y < top + height
+            strip = self.render_line(y - top).adjust_cell_length(width, behind) if inside else blank(width, behind)
+            for each in filters:
+                strip = strip.apply_filter(each, background)
+            strips.append(strip)
+        return strips if crop.column_span == (0, width) else [strip.crop(*crop.column_span) for strip in strips]

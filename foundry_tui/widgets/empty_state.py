@@ -9,11 +9,18 @@ Hint = tuple[str, str]
 """A key as people write it, and what it does."""
 
 
-class Face(Static):
+class EmptyList(Static):
     """A few centred lines: a glyph, a headline, a sentence, and keys."""
 
     DEFAULT_CSS = """
-    Face { width: 1fr; height: 1fr; content-align: center middle; text-align: center; color: $text-soft; padding: 1 4; }
+    EmptyList {
+        width: 1fr;
+        height: 1fr;
+        content-align: center middle;
+        text-align: center;
+        color: $text-soft;
+        padding: 1 4;
+    }
     """
 
     def show_face(

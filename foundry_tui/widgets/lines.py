@@ -49,6 +49,7 @@ class Lines(Drawn, ScrollView, can_focus=False, inherit_bindings=False):
         self._wants_end = follow
         self._settling = False
         self._shown = 0
+        self._drawn_size = Size()
 
     @property
     def following(self) -> bool:
@@ -93,7 +94,11 @@ class Lines(Drawn, ScrollView, can_focus=False, inherit_bindings=False):
         size = Size(max(0, self.lines_width), count)
         if size != self.virtual_size:
             self.set_reactive(Widget.virtual_size, size)
-            self._scroll_update(size)
+            height = self.container_size.height
+            self.show_vertical_scrollbar = self.vertical_scrollbar.display = count > height
+            self.vertical_scrollbar.window_virtual_size = count
+            self.vertical_scrollbar.window_size = height
+            self.scroll_y = self.validate_scroll_y(self.scroll_y)
 
     def _jump(self, line: float) -> None:
         if line != self.scroll_y:
@@ -115,12 +120,12 @@ class Lines(Drawn, ScrollView, can_focus=False, inherit_bindings=False):
             self._follow = following
             self.post_message(self.FollowChanged(self, following))
 
-    def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:
+    def render_lines(self, crop: Region) -> list[Strip]:
         # A resize event comes only after the new size was drawn once: too late for lines that depend on the width.
-        changed = super()._size_updated(size, virtual_size, container_size, layout)
-        if changed and size:
+        if self.size != self._drawn_size:
+            self._drawn_size = self.size
             self.resized()
-        return changed
+        return super().render_lines(crop)
 
     def resized(self) -> None:
         """The view has another size now."""

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from textual._xterm_parser import XTermParser
 from textual.pilot import Pilot
 
-from foundry_tui.app.app import FoundryApp, Options
+from foundry_tui.app.app import FoundryApp
+from foundry_tui.app.options import Options
 from foundry_tui.client.commands import CommandProblem, Drafts
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store

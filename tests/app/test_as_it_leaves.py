@@ -38,7 +38,7 @@ def a_problem_comes(scene: Stage) -> None:
 
 
 def the_backend_was_started(scene: Stage) -> None:
-    scene.app._note_starting(False)
+    scene.app.backend.note(starting=False)
 
 
 COMES: tuple[Callable[[Stage], None], ...] = (timers_go_off, news_come, a_problem_comes, the_backend_was_started)

@@ -6,16 +6,17 @@ import pytest
 from msgspec.structs import replace
 from textual.widgets import Input
 
-from foundry_tui.app.app import FoundryApp, Options
+from foundry_tui.app.app import FoundryApp
+from foundry_tui.app.options import Options
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, Topic, TopicKind
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.view.clock import FixedClock
-from foundry_tui.widgets.faces import TurnLine
 from foundry_tui.widgets.stepper import Stepper
 from foundry_tui.widgets.task_header import TaskHeader
 from foundry_tui.widgets.task_list import TaskList
+from foundry_tui.widgets.task_notices import TurnLine
 from tests.app import task_scenes as scenes
 from tests.app.factories import NOW, SECOND, make_task
 from tests.app.harness import LIVE, FakeCommands, Stage, make_store, stage
@@ -138,7 +139,7 @@ async def test_a_first_start_says_that_the_backend_is_starting() -> None:
     app, commands = an_app(make_store([], freshness=AWAY), backend)
     async with app.run_test(size=(100, 30)) as pilot:
         on = Stage(app, pilot, app.store, commands, FixedClock(NOW))
-        starting = app.run_worker(app.start_backend())
+        starting = app.run_worker(app.backend.start())
         await pilot.pause()
         assert "Starting the backend…" in text_of(on)
         assert "starting" in text_of(on).splitlines()[0]
@@ -159,7 +160,7 @@ async def test_a_backend_that_could_not_be_started_is_not_said_to_be_starting() 
     backend.run = lambda: False  # type: ignore[method-assign]
     app, commands = an_app(make_store([], freshness=AWAY), backend)
     async with app.run_test(size=(100, 30)) as pilot:
-        await app.start_backend()
+        await app.backend.start()
         await pilot.pause()
         assert "Cannot reach the backend" in text_of(Stage(app, pilot, app.store, commands, FixedClock(NOW)))
         assert commands.calls == []

@@ -3,7 +3,7 @@
 import pytest
 from textual.widgets import Static, TextArea
 
-from foundry_tui.app.app import Options
+from foundry_tui.app.options import Options
 from foundry_tui.client.store import Store
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.confirm import ConfirmScreen

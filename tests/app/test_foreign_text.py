@@ -16,7 +16,8 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
 
-from foundry_tui.app.app import FoundryApp, Options
+from foundry_tui.app.app import FoundryApp
+from foundry_tui.app.options import Options
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import Topic

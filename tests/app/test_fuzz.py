@@ -13,7 +13,7 @@ from time import monotonic
 import pytest
 from textual.app import App
 
-from foundry_tui.app.app import Options
+from foundry_tui.app.options import Options
 from tests.app.fuzz_steps import Scene, Step, play, steps_of
 from tests.app.fuzz_world import World
 from tests.app.harness import Stage, make_app

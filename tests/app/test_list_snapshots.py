@@ -7,7 +7,8 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from foundry_tui.app.app import FoundryApp, Options
+from foundry_tui.app.app import FoundryApp
+from foundry_tui.app.options import Options
 from foundry_tui.client.store import Store
 from tests.app.factories import NOW
 from tests.app.harness import make_app, make_store

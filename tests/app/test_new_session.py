@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.widgets import Input
 
-from foundry_tui.app.app import Options
+from foundry_tui.app.options import Options
 from foundry_tui.cli.startup import app as startup
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.contract.agents import AgentCommand

@@ -14,7 +14,7 @@ from textual.geometry import Region
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
-from foundry_tui.app.app import Options
+from foundry_tui.app.options import Options
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName
 from foundry_tui.contract.problems import FieldError, Problem

@@ -28,12 +28,15 @@ from foundry_tui.actions.context import (
     TITLE,
     Context,
 )
-from foundry_tui.app import themes
-from foundry_tui.app.app import FoundryApp, Options
+from foundry_tui.app import textual_compat, themes
+from foundry_tui.app.app import FoundryApp
+from foundry_tui.app.options import Options
+from foundry_tui.app.task_actions import TaskActions
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency, RefreshReason, TopicDiagnostics
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.diagnostics import DiagnosticsScreen
 from foundry_tui.screens.help import HelpScreen
@@ -91,7 +94,8 @@ def test_every_action_is_done_by_its_screen_or_the_app() -> None:
     for action in actions.ACTIONS:
         for screen in action.screens:
             owner = SCREENS[screen]
-            done = hasattr(owner, f"action_{action.id}") or hasattr(FoundryApp, f"action_{action.id}")
+            parts = owner.PARTS if issubclass(owner, FoundryScreen) else ()
+            done = any(hasattr(each, f"action_{action.id}") for each in (owner, *parts, TaskActions, FoundryApp))
             assert done, f"{action.id} on {screen}"
 
 
@@ -332,7 +336,7 @@ async def test_the_highlighted_choice_is_told_without_a_background(
 def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the app wrote to the terminal beside its picture; `bell` for a ring."""
     seen: list[str] = []
-    monkeypatch.setattr(FoundryApp, "_write", lambda _, sequence: seen.append(sequence))
+    monkeypatch.setattr(textual_compat, "write_to_terminal", lambda _, sequence: seen.append(sequence))
     monkeypatch.setattr(FoundryApp, "bell", lambda _: seen.append("bell"))
     return seen
 

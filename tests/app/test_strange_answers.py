@@ -3,7 +3,8 @@
 import anyio
 import pytest
 
-from foundry_tui.app.app import FoundryApp, Options
+from foundry_tui.app.app import FoundryApp
+from foundry_tui.app.options import Options
 from foundry_tui.cli.startup.prefetch import EarlySnapshot
 from foundry_tui.client.connection import Target
 from foundry_tui.client.creations import CreationState

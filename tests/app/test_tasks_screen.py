@@ -3,7 +3,7 @@
 import pytest
 from textual.widgets import Input
 
-from foundry_tui.app.app import Options
+from foundry_tui.app.options import Options
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.problems import Problem
@@ -12,7 +12,7 @@ from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.groups import Heading
 from foundry_tui.widgets.bars import ActionBar, TopBar
-from foundry_tui.widgets.empty_state import Face
+from foundry_tui.widgets.empty_state import EmptyList
 from foundry_tui.widgets.peek import Peek
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, SECOND, make_detail, make_task, task_id
@@ -71,7 +71,7 @@ def footer(s: Stage) -> str:
 
 
 def face(s: Stage) -> str:
-    return str(s.app.screen_stack[0].query_one(Face).render())
+    return str(s.app.screen_stack[0].query_one(EmptyList).render())
 
 
 def calls(s: Stage) -> list[tuple[object, ...]]:
@@ -326,7 +326,7 @@ async def test_no_match_says_so_and_how_to_get_back() -> None:
         await s.press("slash", *"zzzz")
         assert "No task matches" in face(s) and "esc" in face(s)
         await s.press("escape")
-        assert not s.app.screen.query_one(Face).display
+        assert not s.app.screen.query_one(EmptyList).display
 
 
 async def test_a_task_that_comes_to_match_appears() -> None:
@@ -647,7 +647,7 @@ async def test_an_empty_list_teaches_the_first_key() -> None:
         assert "No tasks yet" in face(s) and "n  create your first task" in face(s)
         put(s.store, make_task(1))
         await s.flush()
-        assert not s.app.screen.query_one(Face).display
+        assert not s.app.screen.query_one(EmptyList).display
         assert cursor(s).startswith("Fix the login redirect")
 
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.widgets import Static
 
-from foundry_tui.app.app import Options
+from foundry_tui.app.options import Options
 from foundry_tui.contract.requests import RepoSetup, SetupFile
 from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.trust import TrustScreen
@@ -46,7 +46,7 @@ async def create(on: Stage) -> None:
 
 async def settled(on: Stage) -> None:
     """Wait until it is asked, or clear that nothing is."""
-    while not asks(on) and (on.app._to_ask or any(worker.group == "trust" for worker in on.app.workers)):
+    while not asks(on) and (on.app.questions.waiting or any(worker.group == "trust" for worker in on.app.workers)):
         await on.pilot.pause(0.1)
     await on.quiet()
 

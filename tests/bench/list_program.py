@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from textual.app import App, ComposeResult
 from textual.widgets import DataTable, Static
 
-from foundry_tui.app.app import FoundryApp, Options
+from foundry_tui.app.app import FoundryApp
+from foundry_tui.app.options import Options
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName
 from foundry_tui.contract.records import TaskSummary

@@ -12,7 +12,9 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 import foundry_tui
-from foundry_tui.app.app import FoundryApp, Options
+from foundry_tui.app.app import FoundryApp
+from foundry_tui.app.options import Options
+from foundry_tui.app.textual_compat import write_to_terminal
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.contract.status import TaskStatus
 from tests.app.harness import FakeCommands
@@ -44,7 +46,7 @@ class Marking(FoundryApp, inherit_css=False):
         super()._display(screen, renderable)
         if renderable is not None and screen is not self._painted:
             self._painted = screen
-            self._write(mark(type(screen).__name__))
+            write_to_terminal(self, mark(type(screen).__name__))
 
 
 class Creating(FakeCommands):

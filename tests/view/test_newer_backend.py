@@ -30,7 +30,7 @@ from foundry_tui.view.groups import Group, group_of
 from foundry_tui.view.history import details, sentence
 from foundry_tui.view.labels import glyph_of, state_text
 from foundry_tui.view.stepper import StepState, failure, steps
-from foundry_tui.view.task_faces import turn_words
+from foundry_tui.view.task_notices import turn_words
 from foundry_tui.view.transcript import Standing, entry_of, entry_of_prompt
 from tests.app.factories import NOW, make_detail, make_session
 from tests.app.task_scenes import a_permission

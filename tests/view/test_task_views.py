@@ -28,7 +28,7 @@ from foundry_tui.view.history import details, sentence
 from foundry_tui.view.line_index import LineIndex
 from foundry_tui.view.new_task import is_url
 from foundry_tui.view.stepper import StepState, failure, spent_text, steps
-from foundry_tui.view.task_faces import chosen_session, face_of
+from foundry_tui.view.task_notices import chosen_session, face_of
 from foundry_tui.view.transcript import blocks, entry_of, first_difference, prompts_by_item
 from tests.app.factories import NOW, SECOND, make_detail, make_error, make_session, make_task
 from tests.app.harness import LIVE

@@ -13,7 +13,8 @@ from threading import Timer
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from foundry_tui.app.app import FoundryApp, Options
+from foundry_tui.app.app import FoundryApp
+from foundry_tui.app.options import Options
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.locale import is_utf8
 from foundry_tui.cli.repositories import is_repository
@@ -52,7 +53,7 @@ def run_app(context: Context, early: EarlySnapshot) -> int:
         async with anyio.create_task_group() as group:
             await group.start(foundry.run)
             group.start_soon(tell, str(target), foundry.diagnostics)
-            await app.start_backend()
+            await app.backend.start()
 
     def ensure(app: FoundryApp) -> bool:
         from foundry_tui.process import backend as daemon

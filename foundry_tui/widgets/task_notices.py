@@ -1,4 +1,4 @@
-"""What stands in place of a conversation, or above it, when there is something else to say: faces, cards, one line."""
+"""What the task screen says apart from the conversation: why there is none, why a stage failed, what goes on now."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from textual.widget import Widget
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.stepper import Failure
-from foundry_tui.view.task_faces import Face
+from foundry_tui.view.task_notices import Face
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import tone
 from foundry_tui.widgets.text_lines import strip_of, wrapped

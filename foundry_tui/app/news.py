@@ -1,0 +1,47 @@
+"""Telling of tasks that are not in view: with toasts, and through the terminal."""
+
+from textual.screen import Screen
+
+from foundry_tui.app.host import Host
+from foundry_tui.app.notifications import Herald, toasts
+from foundry_tui.client.changes import Changes
+from foundry_tui.screens.base import FoundryScreen
+from foundry_tui.view.news import NewsDesk
+
+
+class NewsTeller:
+    """Finds out what is new from what changed in the store, and tells of what nobody sees."""
+
+    def __init__(self, host: Host, herald: Herald, *, telling: bool) -> None:
+        self._host = host
+        self._herald = herald
+        self._desk = NewsDesk()
+        self._is_open = False
+        self.telling = telling
+        """Whether it tells anything."""
+        self.in_front = True
+        """Whether the terminal has the focus."""
+
+    def open(self) -> None:
+        """Take note of the tasks that there are, once the backend has told of them: these are no news."""
+        if self._host.loaded:
+            self._is_open = True
+            self._desk.open(self._host.store.tasks.values())
+
+    def read(self, changes: Changes) -> None:
+        """Tell what is new in these changes."""
+        if not self._is_open:
+            self.open()
+            return
+        news = self._desk.read(sorted(changes.tasks), self._host.store.tasks)
+        if not self.telling or not news:
+            return
+        app = self._host.app
+        unseen = [item for item in news if not _shows(app.screen, item.task.task_id)]
+        for text, severity in toasts(unseen):
+            app.notify(text, severity=severity)
+        self._herald.tell(news if not self.in_front else unseen)
+
+
+def _shows(screen: Screen[object], task_id: str) -> bool:
+    return isinstance(screen, FoundryScreen) and screen.shows_task(task_id)

@@ -1,0 +1,30 @@
+"""What the configuration and the command line decide about the app."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from msgspec import Struct
+
+from foundry_tui.app import themes
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """What the configuration and the command line decide about the app."""
+
+    theme: str = themes.DEFAULT
+    ascii: bool = False
+    """Draw with ASCII characters only."""
+    keymap: Mapping[str, str] = MappingProxyType({})
+    """Action id → keys, comma between, as Textual names them."""
+    notifications: bool = True
+    """Tell of tasks that are not in view when they become ready, fail or ask."""
+    bell: bool = True
+    """Ring the terminal's bell with a notification."""
+    terminal_notifications: bool = True
+    """Send OSC 9 or OSC 777 with a notification."""
+    repo: str | None = None
+    """The repository of the folder that the app was started in: a path, first in the new-task dialog."""
+    agents: tuple[str, ...] = ()
+    """Agents that the config names, for our own backend."""
+    lasting: bool = True
+    """The backend goes on when the app is left."""

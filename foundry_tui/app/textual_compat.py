@@ -1,0 +1,108 @@
+"""The private names of Textual that the app cannot do without. No other module touches one.
+
+Each says why it is needed. `tests/app/test_textual_compat.py` tells when one can go: it fails when Textual has the name
+no more, and when the public way does the same.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from textual.app import App
+from textual.driver import Driver
+from textual.notifications import Notification
+from textual.screen import Screen
+from textual.widget import Widget
+
+
+class UnusedKeys(App[None]):
+    """An app that hears of each key for which no binding did anything.
+
+    Textual tells nobody: `App.on_key` is called before it looks at its bindings, and nothing is called after that.
+    """
+
+    def key_unused(self, key: str) -> None:
+        """This key came to its end, and did nothing."""
+
+    async def _check_bindings(self, key: str, priority: bool = False) -> bool:
+        done = await super()._check_bindings(key, priority)
+        if not done and not priority:
+            self.key_unused(key)
+        return done
+
+
+def begin_with_theme(app: App[Any], name: str) -> None:
+    """Take a theme before anything is drawn.
+
+    Setting `App.theme` has all style sheets read and applied at once, and again when the app starts.
+    """
+    app.set_reactive(App.theme, name)
+    dark = app.current_theme.dark
+    app.update_classes({f"-theme-{name}": True, "-dark-mode": dark, "-light-mode": not dark}, update=False)
+    app._refresh_truecolor_filter(app.ansi_theme)
+    app.stylesheet.set_variables(app.get_css_variables())
+
+
+def write_to_terminal(app: App[Any], sequence: str) -> None:
+    """Write an escape sequence between two pictures, if the app has a terminal.
+
+    `App.bell` and `App.copy_to_clipboard` write two sequences; there is no method that writes others.
+    """
+    if app._driver is not None:
+        app._driver.write(sequence)
+        app._driver.flush()
+
+
+def replace_notification(app: App[Any], last: Notification | None, following: Notification) -> bool:
+    """Show a notification in place of an earlier one; whether it is: not while the same words are still shown.
+
+    `App.clear_notifications` takes away all of them, `App.notify` does not tell which one it made.
+    """
+    if last is not None and last in app._notifications:
+        if not last.has_expired and (last.message, last.title) == (following.message, following.title):
+            return False
+        app._unnotify(last, refresh=False)
+    app._notifications.add(following)
+    app._refresh_notifications()
+    return True
+
+
+def has_binding(widget: Widget, key: str) -> bool:
+    """Whether a widget does something of its own with this key, as keys are configured.
+
+    `Screen.active_bindings` says so too, but asks for each key of the screen whether its action can be done now.
+    """
+    return key in widget._bindings.key_to_bindings
+
+
+async def compose_unseen(app: App[Any], screen: Screen[Any]) -> None:
+    """Mount a screen under no other, with its styles: `App.push_screen` would show it."""
+    app._load_screen_css(screen)
+    _, mounted = app._get_screen(screen)
+    await mounted
+
+
+def draw_unseen(screen: Screen[Any]) -> None:
+    """Lay a screen out and draw its lines, so that showing it draws only what has changed by then."""
+    screen._refresh_layout(screen.app.size)
+    screen._compositor.render_strips()
+
+
+def show_at_once(screen: Screen[Any]) -> None:
+    """Show a screen that was drawn unseen without waiting for the next frame, as Textual does."""
+    screen._dirty_widgets.add(screen)
+    screen._refresh_layout(screen.size)
+
+
+def is_writing(driver: Driver) -> bool:
+    """Whether the driver's thread writes, so that `write` neither fails nor waits for ever."""
+    return getattr(driver, "_writer_thread", None) is not None
+
+
+def forget_writer(driver: Any) -> None:
+    """Have `write` hand nothing to a thread that has ended: `LinuxDriver.close` ends it and keeps it."""
+    driver._writer_thread = None
+
+
+def wrap_terminal(driver: Any, wrap: Callable[[Any], Any]) -> None:
+    """Have a driver write to a wrapper of its terminal; `LinuxDriver` takes no file from its caller."""
+    driver._file = wrap(driver._file)

@@ -1,0 +1,102 @@
+"""What was said in the visible session of a task, what goes on there, what is asked, and where one writes."""
+
+from foundry_tui.actions.rules import why_no_writing
+from foundry_tui.contract.records import SessionStatus
+from foundry_tui.screens.task_in_view import TaskInView
+from foundry_tui.view.clock import LastHeard
+from foundry_tui.view.glyphs import glyph_set
+from foundry_tui.view.task_notices import face_of, open_permissions, turn_words
+from foundry_tui.widgets.composer import PLACEHOLDERS, Composer
+from foundry_tui.widgets.permission import PermissionRequest
+from foundry_tui.widgets.task_notices import FaceView, TurnLine
+from foundry_tui.widgets.transcript import Transcript
+
+
+class Conversation:
+    """The widgets of the conversation, from the top to the bottom of the screen, and what they show."""
+
+    def __init__(self, task: TaskInView, heard: LastHeard) -> None:
+        """`heard` is the clock of what moves: it stands while nothing is heard of the task."""
+        ascii_only = task.foundry.options.ascii
+        self._task = task
+        self._heard = heard
+        self._writable = False
+        self.transcript = Transcript(ascii_only=ascii_only)
+        self.face = FaceView()
+        self.turn = TurnLine(heard, ascii_only=ascii_only)
+        self.request = PermissionRequest(ascii_only=ascii_only)
+        self.composer = Composer()
+
+    def show_permission(self) -> None:
+        """Show the question that the visible session asks, or another session of the task."""
+        task, session = self._task.record, self._task.session
+        asked = open_permissions(task, session.session_id if session else None) if task is not None else ()
+        first = asked[0] if asked else None
+        elsewhere = ""
+        if first is not None and task is not None and (session is None or first.session_id != session.session_id):
+            elsewhere = next((s.name for s in task.sessions if s.session_id == first.session_id), "another session")
+        had_focus = self.request.has_focus
+        leave = self._task.key_of("back") if self.composer.has_focus else ""
+        keys = (self._task.key_of("question_down"), self._task.key_of("question_up"))
+        self.request.show(first, more=max(0, len(asked) - 1), session=elsewhere, first=leave, keys=keys)
+        if had_focus and first is None:
+            self._task.screen.set_focus(None)
+
+    def show_turn(self) -> None:
+        """Say what goes on in the visible session, and how much of it is not in sight."""
+        task, session = self._task.record, self._task.session
+        if task is None or self._task.store.gone(self._task.task_id):
+            self.turn.show("", "plain", "")
+            self.give_place()
+            return
+        context = self._task.context()
+        words = turn_words(
+            task,
+            session,
+            glyph_set(self._task.foundry.options.ascii),
+            self._heard.now_ms(),
+            pending=context.pending,
+            asks=context.permission is not None,
+            live=self._task.freshness().is_live,
+            put_off=self._task.creation.problem if self._task.creation is not None else None,
+        )
+        text = words.text if not context.refused else ""
+        below = 0 if self.transcript.following else self.transcript.lines_below
+        if below:
+            hint = f"{below:,} line{'s' * (below != 1)} below: {self._task.key_of('to_end')} for the newest"
+            text = f"{text} {self._task.foundry.glyphs.separator} {hint}" if text else hint
+        self.turn.show(text, words.tone, words.glyph)
+        self.give_place()
+
+    def show_face(self) -> None:
+        """Say why there is no conversation to show, if there is none."""
+        app, task, session = self._task.foundry, self._task.record, self._task.session
+        store, known, said = self._task.store, False, False
+        if session is not None:
+            detail = store.session(session.session_id)
+            known = detail is not None
+            said = bool(store.transcript(session.session_id)) or (detail is not None and bool(detail.prompts))
+        face = face_of(
+            task,
+            session,
+            self._task.freshness(),
+            glyph_set(app.options.ascii),
+            app.clock.now_ms(),
+            gone=store.gone(self._task.task_id),
+            known=known,
+            said=said,
+            starting=app.starting,
+        )
+        self.face.show(face, self._task.keys(*face.actions) if face is not None else ())
+        self._writable = why_no_writing(self._task.context()) is None
+        if session is not None:
+            self.composer.placeholder = PLACEHOLDERS.get(session.status, PLACEHOLDERS[SessionStatus.READY])
+
+    def give_place(self) -> None:
+        """Give the place to the conversation, or to the view that is open in its stead."""
+        talking = not self._task.pane
+        self.face.display = talking and self.face.face is not None
+        self.transcript.display = talking and self.face.face is None
+        self.turn.display = talking and bool(self.turn.words)
+        self.request.display = talking and self.request.permission is not None
+        self.composer.display = talking and self._writable

@@ -1,0 +1,168 @@
+"""Private names of Textual stand in one module, and each of them only as long as there is no public way."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import textwrap
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import ClassVar
+
+import pytest
+from textual.app import App
+from textual.binding import BindingType
+from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Key
+from textual.screen import Screen
+from textual.widget import Widget
+
+import foundry_tui
+from foundry_tui.app import textual_compat
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(foundry_tui.__file__).parent
+COMPAT = Path(textual_compat.__file__)
+
+
+def _parameters(function: Callable[..., object]) -> set[str]:
+    return set(inspect.signature(function).parameters)
+
+
+NAMES: dict[str, tuple[type, Callable[[], bool]]] = {
+    "_check_bindings": (App, lambda: True),  # see `test_only_the_private_way_tells_of_a_key_that_did_nothing`
+    "_refresh_truecolor_filter": (App, lambda: "theme" not in _parameters(App.__init__)),
+    "_driver": (App, lambda: not hasattr(App, "write")),
+    "_notifications": (App, lambda: inspect.signature(App.notify).return_annotation in (None, "None")),
+    "_unnotify": (App, lambda: not hasattr(App, "remove_notification")),
+    "_refresh_notifications": (App, lambda: not hasattr(App, "remove_notification")),
+    "_load_screen_css": (App, lambda: "show" not in _parameters(App.push_screen)),
+    "_get_screen": (App, lambda: "show" not in _parameters(App.push_screen)),
+    "_bindings": (Widget, lambda: not hasattr(Widget, "bindings")),
+    "_refresh_layout": (Screen, lambda: not hasattr(Screen, "refresh_layout")),
+    "_compositor": (Screen, lambda: not hasattr(Screen, "compositor")),
+    "_dirty_widgets": (Screen, lambda: not hasattr(Screen, "dirty_widgets")),
+    "_writer_thread": (LinuxDriver, lambda: not hasattr(LinuxDriver, "is_writing")),
+    "_file": (LinuxDriver, lambda: "file" not in _parameters(LinuxDriver.__init__)),
+}
+"""Each private name: the class of Textual that has it, and whether the app still needs it."""
+
+
+@cache
+def _names_of(cls: type) -> frozenset[str]:
+    """The names with one underscore that a class defines, or sets or reads of itself."""
+    found = set()
+    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(cls)))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+            found.add(node.attr)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.add(node.name)
+    return frozenset(name for name in found if _is_private(name))
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__") and name != "_"
+
+
+def _theirs(cls: type) -> set[str]:
+    """The private names that a class has from Textual."""
+    return {name for base in cls.__mro__ if base.__module__.startswith("textual.") for name in _names_of(base)}
+
+
+def _modules() -> Iterator[ModuleType]:
+    for package in ("app", "screens", "widgets"):
+        for found in pkgutil.iter_modules([str(ROOT / package)]):
+            yield importlib.import_module(f"foundry_tui.{package}.{found.name}")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_textual_still_has_the_name(name: str) -> None:
+    owner = NAMES[name][0]
+    assert name in _theirs(owner), f"{owner.__name__}.{name} is gone: textual_compat needs another way"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_there_is_still_no_public_way(name: str) -> None:
+    owner, is_needed = NAMES[name]
+    assert is_needed(), f"Textual has a public way now: take {owner.__name__}.{name} out of textual_compat"
+
+
+def test_every_private_name_is_told_of() -> None:
+    used = {node.attr for node in ast.walk(ast.parse(COMPAT.read_text())) if isinstance(node, ast.Attribute)}
+    text = COMPAT.read_text()
+    assert {name for name in used if _is_private(name)} | {"_writer_thread"} == set(NAMES)
+    assert all(name in text for name in NAMES)
+
+
+def test_no_other_module_touches_one() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {ast.unparse(node)}"
+        for path in ROOT.rglob("*.py")
+        if path != COMPAT and "textual" in path.read_text()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if _reaches_into_another(node)
+    ]
+    assert found == []
+
+
+def _reaches_into_another(node: ast.AST) -> bool:
+    if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("textual."):
+        return any(_is_private(part) for part in [*str(node.module).split("."), *(name.name for name in node.names)])
+    itself = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+    return isinstance(node, ast.Attribute) and _is_private(node.attr) and not itself
+
+
+def test_no_class_of_ours_has_a_private_name_of_its_base() -> None:
+    found = {
+        f"{cls.__module__}.{cls.__name__}": shared
+        for module in _modules()
+        if module is not textual_compat
+        for cls in vars(module).values()
+        if isinstance(cls, type) and cls.__module__ == module.__name__
+        if (shared := _names_of(cls) & _theirs(cls))
+    }
+    assert found == {}
+
+
+class _Listening(App[None]):
+    BINDINGS: ClassVar[list[BindingType]] = [("a", "bound", "Bound")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[str] = []
+        self.done: list[str] = []
+
+    def action_bound(self) -> None:
+        self.done.append("a")
+
+    def on_key(self, event: Key) -> None:
+        self.heard.append(event.key)
+
+
+async def test_only_the_private_way_tells_of_a_key_that_did_nothing() -> None:
+    app = _Listening()
+    async with app.run_test() as pilot:
+        await pilot.press("a", "b")
+
+    # The public handler hears of both keys, before a binding is looked for.
+    assert (app.done, app.heard) == (["a"], ["a", "b"])
+
+
+async def test_a_key_that_did_nothing_is_told_of() -> None:
+    unused: list[str] = []
+
+    class Telling(textual_compat.UnusedKeys):
+        BINDINGS: ClassVar[list[BindingType]] = [("a", "bound", "Bound")]
+
+        def action_bound(self) -> None:
+            pass
+
+        def key_unused(self, key: str) -> None:
+            unused.append(key)
+
+    async with Telling().run_test() as pilot:
+        await pilot.press("a", "b")
+    assert unused == ["b"]
