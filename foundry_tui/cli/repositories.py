@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from foundry_tui.cli.problems import CommandError
-from foundry_tui.settings.config import absolute
+from foundry_tui.settings.paths import absolute
 
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://\S+|(?:[\w.-]+@)?[\w.-]+:(?!/?$)\S+")
 

@@ -26,6 +26,7 @@ from foundry_tui.contract.records import Health
 from foundry_tui.contract.variables import fingerprints
 from foundry_tui.contract.versions import VERSION, is_older
 from foundry_tui.settings import config
+from foundry_tui.settings.paths import absolute
 
 START_SECONDS = 60.0
 """How long a backend may take from its start to its ready line (migrations included)."""
@@ -114,7 +115,7 @@ def plan(settings: config.Settings, environ: Mapping[str, str] = os.environ) -> 
 
 
 def _path(given: str | None) -> Path | None:
-    return config.absolute(given) if given else None
+    return absolute(given) if given else None
 
 
 class Running(NamedTuple):

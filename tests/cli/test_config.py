@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from foundry_tui.contract.agents import AgentCommand, configured_agents
-from foundry_tui.settings import config
+from foundry_tui.settings import config, paths
 from foundry_tui.settings.config import ConfigError
 from foundry_tui.settings.token import read_token
 
@@ -127,12 +127,12 @@ def test_each_example_of_the_table_is_a_value_that_it_takes(tmp_path: Path) -> N
 
 
 def test_the_runtime_folder_is_the_users(tmp_path: Path) -> None:
-    assert config.runtime_dir(env(tmp_path)) == tmp_path / "r" / "foundry"
-    assert config.default_data_dir(env(tmp_path)) == tmp_path / "d" / "foundry"
+    assert paths.runtime_dir(env(tmp_path)) == tmp_path / "r" / "foundry"
+    assert paths.default_data_dir(env(tmp_path)) == tmp_path / "d" / "foundry"
 
 
 def test_a_relative_xdg_folder_is_ignored(tmp_path: Path) -> None:
-    assert config.config_file({"XDG_CONFIG_HOME": "here", "HOME": str(tmp_path)}).is_absolute()
+    assert paths.config_file({"XDG_CONFIG_HOME": "here", "HOME": str(tmp_path)}).is_absolute()
 
 
 def test_our_own_backend_is_on_a_socket_of_the_runtime_folder(tmp_path: Path) -> None:

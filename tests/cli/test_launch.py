@@ -16,7 +16,7 @@ from foundry_tui.client.connection import Target
 from foundry_tui.client.foundry import Foundry
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, Topic, TopicKind
-from foundry_tui.settings import config
+from foundry_tui.settings import paths
 from tests.cli.world import Cli
 
 pytestmark = pytest.mark.anyio
@@ -53,7 +53,7 @@ def test_what_was_asked_of_one_backend_is_not_kept_for_another() -> None:
     files = [kept_for(Target.parse(address), own=False) for address in addresses]
     files.append(kept_for(Target.parse(addresses[0]), own=True))
     assert len(set(files)) == len(files)
-    assert {file.parent for file in files} == {config.state_dir()}
+    assert {file.parent for file in files} == {paths.state_dir()}
     assert kept_for(Target.parse(addresses[0], token="secret"), own=False) == files[0]
 
 

@@ -17,6 +17,7 @@ from foundry_tui.cli.problems import CommandError
 from foundry_tui.client.errors import RequestError
 from foundry_tui.process import backend as daemon
 from foundry_tui.settings import config
+from foundry_tui.settings.paths import config_file
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -243,7 +244,7 @@ def unit(context: Context, manager: str, as_json: bool) -> None:
     how = daemon.plan(context.settings)
     program = Path(sys.argv[0]).resolve()
     words = [str(program), "backend", "serve"] if program.name == "foundry" else how.arguments()
-    text = (systemd_unit if manager == "systemd" else launchd_plist)(words, config.config_file())
+    text = (systemd_unit if manager == "systemd" else launchd_plist)(words, config_file())
     if as_json:
         say_json({"manager": manager, "unit": text})
     else:

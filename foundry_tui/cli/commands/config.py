@@ -12,6 +12,7 @@ from foundry_tui.cli.problems import CommandError
 from foundry_tui.client.private_files import make_folder, open_file
 from foundry_tui.contract.agents import CONFIGURED
 from foundry_tui.settings import config
+from foundry_tui.settings.paths import config_file
 
 
 @click.group("config")
@@ -93,7 +94,7 @@ def path(as_json: bool) -> None:
     Examples:
       $EDITOR "$(foundry config path)"
     """
-    file = config.config_file()
+    file = config_file()
     if as_json:
         say_json({"file": str(file), "exists": file.exists()})
     else:
@@ -111,7 +112,7 @@ def init(as_json: bool) -> None:
     Examples:
       foundry config init
     """
-    file = config.config_file()
+    file = config_file()
     try:
         make_folder(file.parent)
         with os.fdopen(open_file(file, os.O_WRONLY | os.O_EXCL), "w", encoding="utf-8") as new:

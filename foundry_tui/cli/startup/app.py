@@ -24,6 +24,7 @@ from foundry_tui.client.connection import Target
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS
 from foundry_tui.settings import config
+from foundry_tui.settings.paths import state_dir
 
 if TYPE_CHECKING:
     from foundry_tui.client.foundry import Foundry
@@ -82,7 +83,7 @@ def kept_for(target: Target, own: bool) -> Path:
     What was asked of one is not to be done by another.
     """
     name = "" if own else "-" + re.sub(r"[^\w.]+", "-", str(target)).strip("-")
-    return config.state_dir() / f"app{name}.json"
+    return state_dir() / f"app{name}.json"
 
 
 def run_beside(

@@ -12,6 +12,7 @@ from msgspec import Struct
 from foundry_tui.client.statistics import Diagnostics
 from foundry_tui.process import backend as daemon
 from foundry_tui.settings import config
+from foundry_tui.settings.paths import runtime_dir
 
 ANSWER_SECONDS = 2.0
 
@@ -37,7 +38,7 @@ async def tell(backend: str, diagnostics: Callable[[], Diagnostics]) -> None:
         writer.close()
 
     try:
-        folder = config.runtime_dir()
+        folder = runtime_dir()
         daemon.make_private(folder)
         path = folder / f"app-{os.getpid()}.sock"
         path.unlink(missing_ok=True)
@@ -54,7 +55,7 @@ async def tell(backend: str, diagnostics: Callable[[], Diagnostics]) -> None:
 
 def running_apps() -> Iterator[RunningApp]:
     """The user's running apps; one that does not answer is left out, and the socket of a dead one is removed."""
-    for path in sorted(config.runtime_dir().glob("app-*.sock")):
+    for path in sorted(runtime_dir().glob("app-*.sock")):
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(ANSWER_SECONDS)
             try:
