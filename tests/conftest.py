@@ -94,8 +94,8 @@ MAY_BLOCK = {
     "tests/backend/place.py": {"backend", "provider"},
     "tests/local/world.py": {"provider"},
     "backend_stub/providers/demo.py": {"_play"},
-    "backend_stub/providers/demo_script.py": {"for_call"},
-    "backend_stub/providers/demo_world.py": {"call", "effect"},
+    "backend_stub/demo/script.py": {"for_call"},
+    "backend_stub/demo/world.py": {"call", "effect"},
 }
 """Functions in an event loop that may wait for the disk all the same: what is logged is to be there when the process
 dies, a backend is put together before it serves, and the demo provider's world is files of a few lines."""
