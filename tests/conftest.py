@@ -93,7 +93,7 @@ MAY_BLOCK = {
     "logging/__init__.py": {"emit", "flush"},
     "tests/backend/place.py": {"backend", "provider"},
     "tests/local/world.py": {"provider"},
-    "backend_stub/providers/demo.py": {"_play"},
+    "backend_stub/providers/demo.py": {"make", "_remove"},
     "backend_stub/demo/script.py": {"for_call"},
     "backend_stub/demo/world.py": {"call", "effect"},
 }

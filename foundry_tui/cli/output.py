@@ -72,8 +72,8 @@ def say(text: str = "") -> None:
 
 def tell(text: str) -> None:
     """A line on standard error, beside what the command is asked for."""
-    sys.stderr.flush()
     with suppress(OSError, ValueError):
+        sys.stderr.flush()
         sys.stderr.buffer.write(for_terminal(f"{text}\n", colours=sys.stderr.isatty()))
         sys.stderr.buffer.flush()
 

@@ -1,6 +1,7 @@
 """The base of widgets that draw their own lines."""
 
 from functools import lru_cache
+from typing import Self
 
 from rich.style import Style
 from textual.geometry import Region
@@ -34,8 +35,29 @@ class Undecorated(Drawn):
     """One whose lines are all there is of it, but for a padding at the top: no border, outline, tint or opacity.
 
     Textual takes each line apart for these. So a line that the widget kept stays the same strip, which knows already
-    what filters make of it.
+    what filters make of it; and of the lines that are seen, only those are drawn again that were to be refreshed.
     """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._seen_lines: dict[int, Strip] = {}
+        """The lines as they were drawn last, by their place in the widget."""
+        self._seen_as: tuple[object, ...] = ()
+        """What all of them were drawn for: sizes, colours and filters."""
+
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        if regions:
+            top = self.styles.padding.top
+            for region in regions:
+                for y in region.line_range:
+                    self._seen_lines.pop(y + top, None)
+        elif repaint:
+            self._seen_lines.clear()
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def notify_style_update(self) -> None:
+        self._seen_lines.clear()
+        super().notify_style_update()
 
     def render_lines(self, crop: Region) -> list[Strip]:
         self.base = self.rich_style
@@ -43,11 +65,18 @@ class Undecorated(Drawn):
         around, background = self.background_colors
         behind = TextualStyle(background=around + background).rich_style
         filters = self.get_line_filters()
+        seen_as = (width, top, height, self.base, behind, background, *map(id, filters))
+        if seen_as != self._seen_as:
+            self._seen_lines.clear()
+            self._seen_as = seen_as
         strips = []
         for y in crop.line_range:
-            inside = top <= y < top + height
-            strip = self.render_line(y - top).adjust_cell_length(width, behind) if inside else blank(width, behind)
-            for each in filters:
-                strip = strip.apply_filter(each, background)
+            strip = self._seen_lines.get(y)
+            if strip is None:
+                inside = top <= y < top + height
+                strip = self.render_line(y - top).adjust_cell_length(width, behind) if inside else blank(width, behind)
+                for each in filters:
+                    strip = strip.apply_filter(each, background)
+                self._seen_lines[y] = strip
             strips.append(strip)
         return strips if crop.column_span == (0, width) else [strip.crop(*crop.column_span) for strip in strips]

@@ -110,4 +110,5 @@ def test_local_is_ready_only_with_an_agent(cli: Cli) -> None:
     launchers = cli.folder / "data/sandbox-agent/bin/agent_processes"
     launchers.mkdir(parents=True)
     (launchers / "pi-acp").write_text("#!/bin/sh\n")
+    (launchers / "pi-acp").chmod(0o755)
     assert cli("backend", "status", "--json", code=0).json["providers"]["local"] == "ready"

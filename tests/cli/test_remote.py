@@ -219,7 +219,7 @@ def test_a_stream_over_tls_ends_in_good_order_when_it_stops(cli: Cli, place: Pla
         assert b"snapshot" in next(pieces)
         process.send_signal(signal.SIGTERM)
         # one that was cut would raise
-        assert list(pieces) == []
+        assert b"".join(pieces).strip() == b""
     process.communicate(timeout=10)
     assert process.returncode == 0
 
