@@ -40,9 +40,9 @@ from backend_stub.storage.sqlite import open_storage
 from backend_stub.task.actor import Actors, TaskActor
 from backend_stub.task.calls import Calls
 from backend_stub.task.commands import Commands
-from backend_stub.task.dependencies import Means
 from backend_stub.task.provision import Provisioning
 from backend_stub.task.release import Releasing
+from backend_stub.task.services import Services
 from backend_stub.task.sessions import Sessions
 from foundry_tui.contract.status import PROVISIONING, RELEASING
 
@@ -97,9 +97,9 @@ async def run_backend(
 
         actors = Actors(storage, runtime, flush_soon)
         dispatcher = EmbeddedDispatcher(runtime)
-        means = Means(storage, actors, Calls(tasks), dispatcher, providers, settings, runtime)
-        sessions = Sessions(means, tasks)
-        provision = Provisioning(means, sessions)
+        services = Services(storage, actors, Calls(tasks), dispatcher, providers, settings, runtime)
+        sessions = Sessions(services, tasks)
+        provision = Provisioning(services, sessions)
         provisioning = dispatcher.queue("provision", provision.provision, settings.max_provisioning)
         metrics = Metrics(hub, provisioning)
 
@@ -109,7 +109,7 @@ async def run_backend(
             loop.call_soon(metrics.committed, events, seconds)
 
         storage.on_commit = committed
-        release = Releasing(means, sessions, provisioning)
+        release = Releasing(services, sessions, provisioning)
         organization = Organization(storage, providers, settings, runtime, clones, trust, provisioning.wake)
         commands = Commands(storage, actors, sessions, provisioning, release, providers, runtime)
         for provider in providers.values():

@@ -11,7 +11,7 @@ import anyio
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, UnknownTaskError
 from backend_stub.domain.storage import ItemKey, Storage, TaskState
-from backend_stub.task.task_change import MAX_LINES, Draft
+from backend_stub.task.task_change import MAX_LINES, TaskChange
 from foundry_tui.contract.status import STAGE_OF_STATUS, StageName
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ class TaskActor:
             keys = await self._storage.item_keys(session_id)
             self._items.setdefault(session_id, keys)
 
-    async def commit(self, decide: Callable[[Draft], T]) -> T:
+    async def commit(self, decide: Callable[[TaskChange], T]) -> T:
         """Let `decide` change a draft of the task, commit it durably, and give back what it returned.
 
         What `decide` raises is raised and nothing is written; so with `StorageUnavailableError`.
@@ -91,11 +91,11 @@ class TaskActor:
         """Whether nothing would be lost if this actor were dropped and its rows read again."""
         return not (self._lines or self._detail or self._lock.locked())
 
-    async def _attempt(self, decide: Callable[[Draft], T]) -> T:
+    async def _attempt(self, decide: Callable[[TaskChange], T]) -> T:
         await self._load()
         if self._state is None:
             raise UnknownTaskError(self.task_id)
-        draft = Draft(self._state, self._runtime.now(), self._runtime.new_id, self._items)
+        draft = TaskChange(self._state, self._runtime.now(), self._runtime.new_id, self._items)
         lines, detail = self._lines, self._detail
         self._lines, self._detail = [], None
         try:

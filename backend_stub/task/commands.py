@@ -26,7 +26,7 @@ from backend_stub.task.actor import Actors, TaskActor
 from backend_stub.task.outcomes import OPEN_STATES, forget_opening, settle_idle
 from backend_stub.task.release import Releasing, cancel_stages
 from backend_stub.task.sessions import Sessions
-from backend_stub.task.task_change import Draft
+from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.ids import is_id
 from foundry_tui.contract.records import (
     ErrorKind,
@@ -102,7 +102,7 @@ class Commands:
         if request.title is not None and (why := check_title(request.title)):
             raise wrong_values(("title", why))
 
-        def patch(draft: Draft) -> None:
+        def patch(draft: TaskChange) -> None:
             if request.title is not None and request.title != draft.task.title:
                 draft.record(HistoryKind.TASK_RENAMED, title=request.title, before=draft.task.title)
                 draft.set(title=request.title)
@@ -119,7 +119,7 @@ class Commands:
     async def retry(self, task_id: str, request: RetryTask = RETRY) -> TaskDetail:
         """Go on from the stage that failed; after a failed turn be ready again, with its prompt sent again if asked."""
 
-        def retry(draft: Draft) -> None:
+        def retry(draft: TaskChange) -> None:
             if draft.private.went_on and not request.resend and draft.status in PROVISIONING | READY:
                 # A prompt was there first: what is asked for is under way.
                 draft.set_private(went_on=False)
@@ -153,7 +153,7 @@ class Commands:
                 f"This would lose {'; '.join(would_lose)}. Say force to do it all the same.", would_lose=would_lose
             )
 
-        def end(draft: Draft) -> None:
+        def end(draft: TaskChange) -> None:
             if draft.status in ENDED | RELEASING:
                 return
             error = TaskError(
@@ -224,7 +224,7 @@ class Commands:
         if holder not in (None, task_id):
             raise conflict("This session_id belongs to another task.")
 
-        def add(draft: Draft) -> SessionSummary:
+        def add(draft: TaskChange) -> SessionSummary:
             for session in draft.task.sessions:
                 if session.session_id == session_id:
                     return session
@@ -252,7 +252,7 @@ class Commands:
         return session
 
     async def close_session(self, session_id: str) -> SessionSummary:
-        def close(draft: Draft) -> None:
+        def close(draft: TaskChange) -> None:
             error = TaskError(
                 kind=ErrorKind.CANCELLED, message="The session was closed.", retryable=False, at=draft.now
             )
@@ -270,7 +270,7 @@ class Commands:
         task_id = await self._task_of(session_id)
         delivering = self._sessions.delivering(session_id)
 
-        def stop(draft: Draft) -> bool:
+        def stop(draft: TaskChange) -> bool:
             running = draft.session(session_id).status is SessionStatus.RUNNING
             if not running and delivering is None:
                 return False
@@ -299,7 +299,7 @@ class Commands:
             raise wrong_values(("text", "Say something: the prompt is empty."))
         task_id = await self._task_of(session_id)
 
-        def queue(draft: Draft) -> Prompt:
+        def queue(draft: TaskChange) -> Prompt:
             held = draft.prompt(session_id, request.prompt_id)
             if held is not None:
                 return held
@@ -344,7 +344,7 @@ class Commands:
         if task_id is None:
             raise not_found(f"permission request {permission_id}")
 
-        def answer(draft: Draft) -> Permission:
+        def answer(draft: TaskChange) -> Permission:
             held = _permission(draft, permission_id)
             if held is None or held.state is not PermissionState.OPEN:
                 raise conflict("This permission request is no longer open.")
@@ -358,7 +358,7 @@ class Commands:
         self._sessions.settled(permission_id)
         return permission
 
-    async def _commit(self, task_id: str, decide: Callable[[Draft], T]) -> T:
+    async def _commit(self, task_id: str, decide: Callable[[TaskChange], T]) -> T:
         try:
             return await self._actors.of(task_id).commit(decide)
         except UnknownTaskError:
@@ -381,12 +381,12 @@ class Commands:
         return next(session for session in task.sessions if session.session_id == session_id)
 
 
-def _refuse_ended(draft: Draft) -> None:
+def _refuse_ended(draft: TaskChange) -> None:
     if draft.status in ENDED | RELEASING:
         raise conflict(f"The task {_STANDS[draft.status]}; create a new one.")
 
 
-def _close(draft: Draft, session: SessionSummary, error: TaskError) -> None:
+def _close(draft: TaskChange, session: SessionSummary, error: TaskError) -> None:
     if session.status is SessionStatus.CLOSED:
         return
     draft.fail_prompts(session.session_id, OPEN_STATES, error)
@@ -395,12 +395,12 @@ def _close(draft: Draft, session: SessionSummary, error: TaskError) -> None:
     draft.record(HistoryKind.SESSION_CLOSED, session_id=session.session_id)
 
 
-def _is_ready_but_failed(draft: Draft) -> bool:
+def _is_ready_but_failed(draft: TaskChange) -> bool:
     """Whether the task was prepared to the end and failed later: in a turn, or as its agent was lost."""
     return draft.status is TaskStatus.ERROR and all(stage.state is StageState.DONE for stage in draft.task.stages)
 
 
-def _go_on(draft: Draft, resend: bool | None = None) -> None:
+def _go_on(draft: TaskChange, resend: bool | None = None) -> None:
     """Queue a failed task again, to go on where it stands."""
     stage = draft.task.error.stage if draft.task.error else None
     for each in draft.task.stages:
@@ -425,7 +425,7 @@ def _go_on(draft: Draft, resend: bool | None = None) -> None:
     draft.record(HistoryKind.PROVISION_QUEUED)
 
 
-def _failed_prompts(draft: Draft) -> list[Prompt]:
+def _failed_prompts(draft: TaskChange) -> list[Prompt]:
     """Of each session that stands on a failure the last prompt, if its turn failed or it could not be handed over."""
     found = []
     for session in draft.task.sessions:
@@ -436,7 +436,7 @@ def _failed_prompts(draft: Draft) -> list[Prompt]:
     return found
 
 
-def _send_again(draft: Draft, failed: Prompt) -> None:
+def _send_again(draft: TaskChange, failed: Prompt) -> None:
     """Queue what was said in a failed prompt again, before all that was said since."""
     again = replace(failed, prompt_id=draft.new_id(), state=PromptState.QUEUED, error=None, at=draft.now)
     draft.put_prompt(again)
@@ -455,5 +455,5 @@ def _after_retry(session: SessionSummary) -> SessionStatus:
     return SessionStatus.PENDING_PROVISION if never_opened else SessionStatus.READY
 
 
-def _permission(draft: Draft, permission_id: str) -> Permission | None:
+def _permission(draft: TaskChange, permission_id: str) -> Permission | None:
     return next((each for each in draft.task.permissions if each.permission_id == permission_id), None)

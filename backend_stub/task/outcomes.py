@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from backend_stub.domain.errors import SupersededError
 from backend_stub.domain.storage import TaskState
-from backend_stub.task.task_change import Draft, running_sessions
+from backend_stub.task.task_change import TaskChange, running_sessions
 from foundry_tui.contract.records import HistoryKind, Prompt, PromptState, SessionStatus, TaskError, TranscriptKind
 from foundry_tui.contract.status import PROVISIONING, READY, TaskStatus
 
@@ -23,7 +23,7 @@ def next_prompt(state: TaskState, session_id: str) -> Prompt | None:
     return next(chain(begun, resent, waiting), None)
 
 
-def begin_turn(draft: Draft, prompt: Prompt) -> None:
+def begin_turn(draft: TaskChange, prompt: Prompt) -> None:
     """The agent has the prompt: its turn is in progress."""
     draft.put_prompt(replace(prompt, state=PromptState.DELIVERED))
     draft.say(prompt.session_id, prompt.prompt_id, TranscriptKind.PROMPT, prompt.text)
@@ -34,20 +34,20 @@ def begin_turn(draft: Draft, prompt: Prompt) -> None:
         draft.record(HistoryKind.TASK_RUNNING)
 
 
-def settle_idle(draft: Draft) -> None:
+def settle_idle(draft: TaskChange) -> None:
     """No turn is in progress any more, unless another session has one."""
     if draft.status is TaskStatus.RUNNING and not running_sessions(draft.task):
         become_ready(draft)
 
 
-def fail_session(draft: Draft, session_id: str, error: TaskError) -> None:
+def fail_session(draft: TaskChange, session_id: str, error: TaskError) -> None:
     """The session cannot go on; a closed one stays closed."""
     if draft.session(session_id).status is not SessionStatus.CLOSED:
         draft.set_session(session_id, status=SessionStatus.ERROR, error=error)
         draft.record(HistoryKind.SESSION_FAILED, session_id=session_id, message=error.message)
 
 
-def fail_task(draft: Draft, error: TaskError) -> None:
+def fail_task(draft: TaskChange, error: TaskError) -> None:
     """The task stops on a failure."""
     draft.set(error=error, unread=True)
     draft.move(TaskStatus.ERROR)
@@ -56,7 +56,7 @@ def fail_task(draft: Draft, error: TaskError) -> None:
     )
 
 
-def become_ready(draft: Draft) -> None:
+def become_ready(draft: TaskChange) -> None:
     """Provisioning ends with nothing to hand over: idle, unless a turn went on meanwhile."""
     if running_sessions(draft.task):
         draft.move(TaskStatus.RUNNING)
@@ -66,14 +66,14 @@ def become_ready(draft: Draft) -> None:
         draft.record(HistoryKind.TASK_IDLE)
 
 
-def forget_opening(draft: Draft, session_id: str) -> None:
+def forget_opening(draft: TaskChange, session_id: str) -> None:
     """The session is opened, or will not be: the next time it is, attempts are counted anew."""
     if session_id in draft.private.openings:
         others = {other: opening for other, opening in draft.private.openings.items() if other != session_id}
         draft.set_private(openings=others)
 
 
-def begin_queued(draft: Draft, prompt: Prompt) -> None:
+def begin_queued(draft: TaskChange, prompt: Prompt) -> None:
     """The same of a prompt that waited; raises `SupersededError` when it is not to be begun any more."""
     held = draft.prompt(prompt.session_id, prompt.prompt_id)
     if held is None or held.state is not PromptState.QUEUED or draft.status not in READY:
@@ -81,14 +81,14 @@ def begin_queued(draft: Draft, prompt: Prompt) -> None:
     begin_turn(draft, held)
 
 
-def put_on(draft: Draft, branch: str) -> None:
+def put_on(draft: TaskChange, branch: str) -> None:
     """The sandbox is on another branch by now."""
     if draft.status in IN_TURNS and draft.task.branch != branch:
         draft.set(branch=branch)
         draft.record(HistoryKind.TASK_NAMED, title=draft.task.title, branch=branch)
 
 
-def end_turn(draft: Draft, prompt: Prompt) -> None:
+def end_turn(draft: TaskChange, prompt: Prompt) -> None:
     """The turn has ended well; raises `SupersededError` when it was stopped or failed before."""
     held = draft.prompt(prompt.session_id, prompt.prompt_id)
     if held is None or held.state is not PromptState.DELIVERED:
@@ -101,7 +101,7 @@ def end_turn(draft: Draft, prompt: Prompt) -> None:
     settle_idle(draft)
 
 
-def fail_turn(draft: Draft, prompt: Prompt, error: TaskError) -> None:
+def fail_turn(draft: TaskChange, prompt: Prompt, error: TaskError) -> None:
     """The turn, or the handing over of its prompt, has failed; raises `SupersededError` as `end_turn` does."""
     held = draft.prompt(prompt.session_id, prompt.prompt_id)
     # What waits in a task that failed meanwhile waits on, until that is tried again.

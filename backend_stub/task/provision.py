@@ -10,11 +10,11 @@ from backend_stub.domain.provider import Provider
 from backend_stub.domain.storage import TaskState
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.branches import Branches
-from backend_stub.task.dependencies import Means
 from backend_stub.task.failures import NO_FAILURES, task_error
 from backend_stub.task.outcomes import become_ready, fail_session, fail_task
+from backend_stub.task.services import Services
 from backend_stub.task.sessions import Sessions
-from backend_stub.task.task_change import Draft
+from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.records import (
     HistoryKind,
     SessionStatus,
@@ -39,7 +39,7 @@ DOING = {
     StageName.CREATE_SESSION: "opening the session",
 }
 
-Apply = Callable[[Draft], None]
+Apply = Callable[[TaskChange], None]
 """What the outcome of a stage changes in the task, beside marking the stage done."""
 
 
@@ -55,10 +55,10 @@ class _Next:
 class Provisioning:
     """Runs `provision(task_id)` for the dispatcher; safe to run again after a kill at any point."""
 
-    def __init__(self, means: Means, sessions: Sessions) -> None:
-        self._means = means
+    def __init__(self, services: Services, sessions: Sessions) -> None:
+        self._services = services
         self._sessions = sessions
-        self._branches = Branches(means.storage)
+        self._branches = Branches(services.storage)
         self._interrupted: dict[str, int] = {}
 
     def interrupted(self, task_id: str, downtime: int) -> None:
@@ -70,7 +70,7 @@ class Provisioning:
 
     async def provision(self, task_id: str) -> int | None:
         """Go on with the task until it is ready, failed, or has to wait; when to come back, if it has to."""
-        actor = self._means.actors.of(task_id)
+        actor = self._services.actors.of(task_id)
         while True:
             state = await actor.state()
             if state.task.status not in PROVISIONING:
@@ -78,7 +78,7 @@ class Provisioning:
             waits_until = state.private.next_attempt_at
             stages = state.task.stages
             attempt = next((stage.attempt for stage in stages if stage.state is not StageState.DONE), 0)
-            if not self._means.settings.is_due(waits_until, attempt, self._means.runtime.now()):
+            if not self._services.settings.is_due(waits_until, attempt, self._services.runtime.now()):
                 return waits_until
             step = await self._enter(actor, state)
             if step is None:
@@ -97,7 +97,7 @@ class Provisioning:
                 return step
         return None
 
-    def _walk(self, stage: StageName, target: StageName | None, draft: Draft) -> _Next | None:
+    def _walk(self, stage: StageName, target: StageName | None, draft: TaskChange) -> _Next | None:
         _expect(draft)
         downtime = self._interrupted.get(draft.task.task_id)
         if downtime is not None:
@@ -109,10 +109,10 @@ class Provisioning:
         _pass_by(stage, draft)
         return None
 
-    def _begin(self, stage: StageName, draft: Draft) -> _Next:
+    def _begin(self, stage: StageName, draft: TaskChange) -> _Next:
         """Begin an attempt, or go on with one that a restart cut: same number, same deadline if that is still ahead."""
         record = draft.stage(stage)
-        timeout = self._means.settings.timeout_ms[stage]
+        timeout = self._services.settings.timeout_ms[stage]
         if (
             draft.status is STATUS_OF_STAGE[stage]
             and record.state is StageState.RUNNING
@@ -131,8 +131,8 @@ class Provisioning:
         """Run one attempt and commit its outcome; when to try again, if that is what follows."""
         state = await actor.state()
         task = state.task
-        provider = self._means.providers.get(task.provider)
-        repo = await self._means.storage.repo(task.repo_id)
+        provider = self._services.providers.get(task.provider)
+        repo = await self._services.storage.repo(task.repo_id)
         if provider is None or repo is None:
             missing = f"provider {task.provider}" if provider is None else f"repository {task.repo_label}"
             error = ProviderError(f"the {missing} is not available in this backend", retryable=False)
@@ -150,9 +150,9 @@ class Provisioning:
             StageName.ENSURE_AGENT: partial(_ensure_agent, provider, call),
             StageName.CREATE_SESSION: partial(self._create_session, provider, call, actor),
         }
-        remaining = max(0.0, (step.deadline_at - self._means.runtime.now()) / 1000)
+        remaining = max(0.0, (step.deadline_at - self._services.runtime.now()) / 1000)
         try:
-            apply = await self._means.calls.within(remaining, actor.task_id, runs[step.stage])
+            apply = await self._services.calls.within(remaining, actor.task_id, runs[step.stage])
             return await self._complete(actor, step, apply)
         except NO_FAILURES:
             raise
@@ -162,7 +162,7 @@ class Provisioning:
     async def _complete(self, actor: TaskActor, step: _Next, apply: Apply) -> int | None:
         """Mark the stage done and go on to the next in the same commit, so that no kill falls between them."""
 
-        def complete(draft: Draft) -> None:
+        def complete(draft: TaskChange) -> None:
             record = _expect_running(draft, step)
             draft.set_stage(
                 step.stage, state=StageState.DONE, finished_at=draft.now, deadline_at=None, detail=None, error=None
@@ -178,7 +178,7 @@ class Provisioning:
             if following < len(STAGES):
                 stage = STAGES[following]
                 if draft.stage(stage).state is not StageState.DONE:
-                    _start_stage(draft, stage, 1, self._means.settings.timeout_ms[stage])
+                    _start_stage(draft, stage, 1, self._services.settings.timeout_ms[stage])
 
         try:
             await actor.commit(complete)
@@ -190,9 +190,9 @@ class Provisioning:
         return None
 
     async def _fail(self, actor: TaskActor, step: _Next, failure: Exception) -> int | None:
-        timeout = self._means.settings.timeout_ms[step.stage]
+        timeout = self._services.settings.timeout_ms[step.stage]
 
-        def fail(draft: Draft) -> int | None:
+        def fail(draft: TaskChange) -> int | None:
             record = _expect_running(draft, step)
             error = task_error(failure, DOING[step.stage], timeout, draft.now, step.stage)
             if error.retryable and step.attempt < record.max_attempts:
@@ -202,8 +202,8 @@ class Provisioning:
 
         return await actor.commit(fail)
 
-    def _back_off(self, draft: Draft, step: _Next, error: TaskError) -> int:
-        next_at = draft.now + self._means.settings.backoff(step.attempt, self._means.runtime.jitter())
+    def _back_off(self, draft: TaskChange, step: _Next, error: TaskError) -> int:
+        next_at = draft.now + self._services.settings.backoff(step.attempt, self._services.runtime.jitter())
         draft.set_stage(
             step.stage,
             error=error,
@@ -229,7 +229,7 @@ class Provisioning:
         restored, error = await self._restore(actor)
         outcome = error or await self._sessions.attach(actor, attempts)
 
-        def finish(draft: Draft) -> None:
+        def finish(draft: TaskChange) -> None:
             _expect(draft)
             sandbox = draft.task.sandbox
             if restored and sandbox is not None:
@@ -251,24 +251,24 @@ class Provisioning:
     async def _restore(self, actor: TaskActor) -> tuple[bool, TaskError | None]:
         """Whether the sandbox had to be made again, and why that cannot be."""
         task = (await actor.state()).task
-        provider, repo = self._means.providers.get(task.provider), await self._means.storage.repo(task.repo_id)
+        provider, repo = self._services.providers.get(task.provider), await self._services.storage.repo(task.repo_id)
         if provider is None or repo is None:
             return False, None
         stage = StageName.CREATE_SANDBOX
         call = Call(task=task, repo=repo, log=partial(actor.log, stage), detail=lambda text: None)
-        timeout = self._means.settings.timeout_ms[stage]
+        timeout = self._services.settings.timeout_ms[stage]
         restoring = partial(provider.restore_sandbox, call)
         try:
-            return await self._means.calls.within(timeout / 1000, actor.task_id, restoring), None
+            return await self._services.calls.within(timeout / 1000, actor.task_id, restoring), None
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of a provider must not lose the task
-            return False, task_error(failure, DOING[stage], timeout, self._means.runtime.now())
+            return False, task_error(failure, DOING[stage], timeout, self._services.runtime.now())
 
     async def _ensure_name(self, provider: Provider, call: Call) -> Apply:
         name = await self._branches.settle(call.task, await provider.ensure_name(call))
 
-        def apply(draft: Draft) -> None:
+        def apply(draft: TaskChange) -> None:
             draft.set(title=draft.task.title or name.title, branch=name.branch)
             draft.hold_branch = name.branch
             draft.record(HistoryKind.TASK_NAMED, title=draft.task.title, branch=name.branch)
@@ -279,11 +279,11 @@ class Provisioning:
         made = await provider.create_sandbox(call)
         first = call.task.sessions[0].session_id
         if made.repo is not None:
-            await self._means.storage.put_repo(made.repo)
+            await self._services.storage.put_repo(made.repo)
         if made.notice:
             await actor.load_items(first)
 
-        def apply(draft: Draft) -> None:
+        def apply(draft: TaskChange) -> None:
             draft.set(sandbox=made.sandbox)
             draft.record(
                 HistoryKind.SANDBOX_RESUMED if made.resumed else HistoryKind.SANDBOX_CREATED,
@@ -304,19 +304,19 @@ class Provisioning:
 async def _ensure_agent(provider: Provider, call: Call) -> Apply:
     await provider.agents.ensure_agent(call)
 
-    def apply(draft: Draft) -> None:
+    def apply(draft: TaskChange) -> None:
         draft.record(HistoryKind.AGENT_READY, agent=draft.task.agent)
 
     return apply
 
 
-def _expect(draft: Draft) -> None:
+def _expect(draft: TaskChange) -> None:
     """Raise `SupersededError` unless the task is still being provisioned."""
     if draft.status not in PROVISIONING:
         raise SupersededError
 
 
-def _expect_running(draft: Draft, step: _Next) -> StageRecord:
+def _expect_running(draft: TaskChange, step: _Next) -> StageRecord:
     """The record of the stage; raises `SupersededError` unless this very attempt of it is running."""
     record = draft.stage(step.stage)
     if (
@@ -328,7 +328,7 @@ def _expect_running(draft: Draft, step: _Next) -> StageRecord:
     return record
 
 
-def _start_stage(draft: Draft, stage: StageName, attempt: int, timeout_ms: int) -> None:
+def _start_stage(draft: TaskChange, stage: StageName, attempt: int, timeout_ms: int) -> None:
     draft.move(STATUS_OF_STAGE[stage])
     draft.set_private(next_attempt_at=None)
     draft.set_stage(
@@ -349,7 +349,7 @@ def _start_stage(draft: Draft, stage: StageName, attempt: int, timeout_ms: int) 
     draft.record(HistoryKind.STAGE_STARTED, stage=stage, attempt=attempt, max_attempts=draft.stage(stage).max_attempts)
 
 
-def _pass_by(stage: StageName, draft: Draft) -> None:
+def _pass_by(stage: StageName, draft: TaskChange) -> None:
     """Pass the status of a stage that is done already, on the way to the one that is not."""
     if draft.status is TaskStatus.QUEUED or (
         draft.status in STAGE_OF_STATUS and STAGES.index(STAGE_OF_STATUS[draft.status]) < STAGES.index(stage)
@@ -358,7 +358,7 @@ def _pass_by(stage: StageName, draft: Draft) -> None:
         draft.record(HistoryKind.PROVISION_RESUMED, stage=stage, status=draft.status, done=True)
 
 
-def _fail_stage(draft: Draft, step: _Next, error: TaskError) -> None:
+def _fail_stage(draft: TaskChange, step: _Next, error: TaskError) -> None:
     draft.set_stage(
         step.stage, state=StageState.FAILED, finished_at=draft.now, deadline_at=None, detail=None, error=error
     )

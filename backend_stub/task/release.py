@@ -10,10 +10,10 @@ from backend_stub.domain.errors import CallError, SupersededError, UnknownTaskEr
 from backend_stub.domain.provider import Release
 from backend_stub.domain.storage import LeftoverRow, TaskState
 from backend_stub.task.actor import TaskActor
-from backend_stub.task.dependencies import Means
 from backend_stub.task.failures import NO_FAILURES, task_error
+from backend_stub.task.services import Services
 from backend_stub.task.sessions import Sessions
-from backend_stub.task.task_change import Draft
+from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.records import ErrorKind, HistoryKind, Leftover, Repo, StageState, TaskDetail, TaskError
 from foundry_tui.contract.status import RELEASING, TaskStatus
 
@@ -32,13 +32,13 @@ DOING = {"release_sandbox": "releasing the sandbox", "destroy_sandbox": "destroy
 class Releasing:
     """Releases in a queue of its own; what earlier releases left behind is removed at a start, in another."""
 
-    def __init__(self, means: Means, sessions: Sessions, provisioning: Queue) -> None:
-        self._means = means
+    def __init__(self, services: Services, sessions: Sessions, provisioning: Queue) -> None:
+        self._services = services
         self._sessions = sessions
         self._provisioning = provisioning
-        self.queue = means.dispatcher.queue("release", self._release, RELEASES, PATIENCE)
-        self.sweeping = means.dispatcher.queue("sweep", self._sweep, SWEEPS, PATIENCE)
-        means.calls.on_late_end = self.sweeping.wake
+        self.queue = services.dispatcher.queue("release", self._release, RELEASES, PATIENCE)
+        self.sweeping = services.dispatcher.queue("sweep", self._sweep, SWEEPS, PATIENCE)
+        services.calls.on_late_end = self.sweeping.wake
 
     def cut(self, state: TaskState) -> None:
         """Cancel whatever runs for the task."""
@@ -47,7 +47,7 @@ class Releasing:
 
     async def _release(self, task_id: str) -> int | None:
         """One attempt to release or destroy; when to try again, if that is what follows."""
-        actor = self._means.actors.of(task_id)
+        actor = self._services.actors.of(task_id)
         state = await actor.state()
         task, private = state.task, state.private
         if task.status not in RELEASING:
@@ -56,7 +56,7 @@ class Releasing:
         await self._provisioning.ended(task_id)
         await self._sessions.ended(state)
         waits_until = private.next_attempt_at
-        if not self._means.settings.is_due(waits_until, private.release_attempt, self._means.runtime.now()):
+        if not self._services.settings.is_due(waits_until, private.release_attempt, self._services.runtime.now()):
             return waits_until
         if not private.sandbox_wanted:
             await actor.commit(partial(_end, leftover=None, touched=False))
@@ -65,7 +65,7 @@ class Releasing:
         repo = await self._repo(task)
         attempt = private.release_attempt + 1
         how = Release(force=private.release_force, delete_branch=private.release_delete_branch)
-        still_made = self._means.calls.abandoned(task_id)
+        still_made = self._services.calls.abandoned(task_id)
         try:
             await self._remove(task, repo, archive, how, actor.log)
         except NO_FAILURES:
@@ -74,9 +74,9 @@ class Releasing:
             return await self._fail(actor, failure, archive, attempt, how, repo)
         if still_made:
             why = "a call that ignores being cancelled still runs, and may make it again"
-            error = TaskError(kind=ErrorKind.INTERNAL, message=why, retryable=True, at=self._means.runtime.now())
+            error = TaskError(kind=ErrorKind.INTERNAL, message=why, retryable=True, at=self._services.runtime.now())
             await actor.commit(partial(_give_up, error=error, repo=repo, how=how))
-            if not self._means.calls.abandoned(task_id):
+            if not self._services.calls.abandoned(task_id):
                 self.sweeping.wake(task_id)
         else:
             await actor.commit(partial(_end, leftover=None, touched=True))
@@ -84,12 +84,12 @@ class Releasing:
 
     async def sweep_all(self) -> None:
         """Try again to remove what releases left behind."""
-        for row in await self._means.storage.leftovers():
+        for row in await self._services.storage.leftovers():
             self.sweeping.wake(row.task.task_id)
 
     async def _sweep(self, task_id: str) -> None:
         """Try once more to remove what was left behind of a task; what cannot be removed stays listed."""
-        row = next((each for each in await self._means.storage.leftovers() if each.task.task_id == task_id), None)
+        row = next((each for each in await self._services.storage.leftovers() if each.task.task_id == task_id), None)
         if row is None:
             return
         how = Release(force=row.force, delete_branch=row.delete_branch)
@@ -99,16 +99,16 @@ class Releasing:
             logger.warning("what was left behind of task %s still cannot be removed: %r", task_id, failure)
             return
         try:
-            await self._means.actors.of(task_id).commit(partial(_swept, archive=row.archive))
+            await self._services.actors.of(task_id).commit(partial(_swept, archive=row.archive))
         except UnknownTaskError:
-            await self._means.storage.drop_leftover(task_id)
-            if (provider := self._means.providers.get(row.task.provider)) is not None:
+            await self._services.storage.drop_leftover(task_id)
+            if (provider := self._services.providers.get(row.task.provider)) is not None:
                 provider.forget(task_id)
 
     async def _remove(
         self, task: TaskDetail, repo: Repo, archive: bool, how: Release, log: Callable[[str, str], None]
     ) -> None:
-        provider = self._means.providers.get(task.provider)
+        provider = self._services.providers.get(task.provider)
         if provider is None:
             raise CallError(f"the provider {task.provider} is not available in this backend", retryable=False)
         name = "release_sandbox" if archive else "destroy_sandbox"
@@ -116,17 +116,21 @@ class Releasing:
         remove: Callable[[Call, Release], Awaitable[None]] = (
             provider.release_sandbox if archive else provider.destroy_sandbox
         )
-        await self._means.calls.within(self._means.settings.timeout_ms[name] / 1000, None, partial(remove, call, how))
+        await self._services.calls.within(
+            self._services.settings.timeout_ms[name] / 1000, None, partial(remove, call, how)
+        )
 
     async def _fail(
         self, actor: TaskActor, failure: Exception, archive: bool, attempt: int, how: Release, repo: Repo
     ) -> int | None:
         name = "release_sandbox" if archive else "destroy_sandbox"
-        error = task_error(failure, DOING[name], self._means.settings.timeout_ms[name], self._means.runtime.now())
-        if error.retryable and attempt < self._means.settings.attempts:
-            next_at = self._means.runtime.now() + self._means.settings.backoff(attempt, self._means.runtime.jitter())
+        error = task_error(failure, DOING[name], self._services.settings.timeout_ms[name], self._services.runtime.now())
+        if error.retryable and attempt < self._services.settings.attempts:
+            next_at = self._services.runtime.now() + self._services.settings.backoff(
+                attempt, self._services.runtime.jitter()
+            )
 
-            def again(draft: Draft) -> int:
+            def again(draft: TaskChange) -> int:
                 draft.set_private(release_attempt=attempt, next_attempt_at=next_at)
                 return next_at
 
@@ -136,11 +140,11 @@ class Releasing:
         return None
 
     async def _repo(self, task: TaskDetail) -> Repo:
-        repo = await self._means.storage.repo(task.repo_id)
+        repo = await self._services.storage.repo(task.repo_id)
         return repo or Repo(repo_id=task.repo_id, label=task.repo_label)
 
 
-def _give_up(draft: Draft, error: TaskError, repo: Repo, how: Release) -> None:
+def _give_up(draft: TaskChange, error: TaskError, repo: Repo, how: Release) -> None:
     """End the task, and keep what is left behind to be removed later."""
     archive = draft.status is TaskStatus.ARCHIVING
     draft.leftover = LeftoverRow(
@@ -149,7 +153,7 @@ def _give_up(draft: Draft, error: TaskError, repo: Repo, how: Release) -> None:
     _end(draft, leftover=error, touched=True)
 
 
-def _end(draft: Draft, leftover: TaskError | None, touched: bool) -> None:
+def _end(draft: TaskChange, leftover: TaskError | None, touched: bool) -> None:
     if draft.status not in RELEASING:
         raise SupersededError
     archive = draft.status is TaskStatus.ARCHIVING
@@ -166,13 +170,13 @@ def _end(draft: Draft, leftover: TaskError | None, touched: bool) -> None:
     draft.record(HistoryKind.TASK_ARCHIVED if archive else HistoryKind.TASK_KILLED)
 
 
-def _swept(draft: Draft, archive: bool) -> None:
+def _swept(draft: TaskChange, archive: bool) -> None:
     draft.set(leftovers=())
     draft.leftover_gone = True
     draft.record(HistoryKind.SANDBOX_RELEASED if archive else HistoryKind.SANDBOX_DESTROYED)
 
 
-def cancel_stages(draft: Draft) -> None:
+def cancel_stages(draft: TaskChange) -> None:
     """Mark the stage that runs as cancelled."""
     for stage in draft.task.stages:
         if stage.state is StageState.RUNNING:

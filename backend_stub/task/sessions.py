@@ -25,7 +25,6 @@ from backend_stub.domain.provider import Provider
 from backend_stub.domain.storage import Opening, TaskState
 from backend_stub.machine.faults import is_machine_fault
 from backend_stub.task.actor import TaskActor
-from backend_stub.task.dependencies import Means
 from backend_stub.task.failures import NO_FAILURES, passes, task_error
 from backend_stub.task.outcomes import (
     IN_TURNS,
@@ -40,7 +39,8 @@ from backend_stub.task.outcomes import (
     next_prompt,
     put_on,
 )
-from backend_stub.task.task_change import Draft
+from backend_stub.task.services import Services
+from backend_stub.task.task_change import TaskChange
 from backend_stub.task.turn import Answers, LiveTurn
 from foundry_tui.contract.records import (
     ErrorKind,
@@ -66,8 +66,8 @@ TELLING = 10
 class Sessions:
     """Runs one conversation a session for the dispatcher; the task's rows say where each stands."""
 
-    def __init__(self, means: Means, tasks: TaskGroup) -> None:
-        self._means = means
+    def __init__(self, services: Services, tasks: TaskGroup) -> None:
+        self._services = services
         self._tasks = tasks
         self._answers = Answers()
         self._unattached: dict[str, anyio.Lock] = {}
@@ -76,12 +76,12 @@ class Sessions:
         self._delivering: dict[str, str] = {}
         self._attempts: dict[str, int] = {}
         """Attempts that failed of this machine, by task_id (finding the agent again) or prompt_id."""
-        self.queue = means.dispatcher.queue("session", self._converse)
-        self.attaching = means.dispatcher.queue("attach", self._attach_again, ATTACHING)
+        self.queue = services.dispatcher.queue("session", self._converse)
+        self.attaching = services.dispatcher.queue("attach", self._attach_again, ATTACHING)
 
     async def restarted(self) -> None:
         """After a restart: find the agents again of all tasks that are ready or have a turn, and go on with those."""
-        storage = self._means.storage
+        storage = self._services.storage
         for task_id in (*await storage.having(READY), *await storage.in_turn(TaskStatus.ERROR)):
             self._unattached[task_id] = anyio.Lock()
             self.attaching.wake(task_id)
@@ -131,7 +131,7 @@ class Sessions:
     async def _lose(self, task_id: str, reason: str, session_id: str | None = None) -> None:
         """The agent of one session is gone, or those of all: whatever turn it was in fails, and the task with it."""
 
-        def lose(draft: Draft) -> None:
+        def lose(draft: TaskChange) -> None:
             if draft.status not in IN_TURNS:
                 return
             error = TaskError(kind=ErrorKind.AGENT, message=reason, retryable=True, at=draft.now)
@@ -143,7 +143,7 @@ class Sessions:
             if draft.status in READY:
                 fail_task(draft, error)
 
-        actor = self._means.actors.of(task_id)
+        actor = self._services.actors.of(task_id)
         await actor.commit(lose)
         for session in (await actor.state()).task.sessions:
             if session_id in (None, session.session_id):
@@ -152,14 +152,14 @@ class Sessions:
     async def said(self, task_id: str, session_id: str, words: Sequence[LateWord]) -> None:
         """The agent said something outside of any turn: it is kept, however long the storage takes for it."""
 
-        def say(draft: Draft) -> None:
+        def say(draft: TaskChange) -> None:
             for word in words:
                 draft.say(session_id, word.item_id, word.kind, word.body)
             if draft.status in READY:
                 draft.set_session(session_id, unread=True)
                 draft.set(unread=True)
 
-        actor = self._means.actors.of(task_id)
+        actor = self._services.actors.of(task_id)
         for attempt in count(1):
             try:
                 await actor.load_items(session_id)
@@ -167,7 +167,7 @@ class Sessions:
             except UnknownTaskError:
                 return
             except (StorageUnavailableError, StaleRevisionError):
-                await anyio.sleep(self._means.settings.backoff(attempt, self._means.runtime.jitter()) / 1000)
+                await anyio.sleep(self._services.settings.backoff(attempt, self._services.runtime.jitter()) / 1000)
             else:
                 return
 
@@ -179,7 +179,7 @@ class Sessions:
             return
         await provider.agents.create_session(call, session)
 
-        def ready(draft: Draft) -> None:
+        def ready(draft: TaskChange) -> None:
             held = draft.session(session_id)
             if held.status is SessionStatus.PENDING_CREATE and draft.status in PROVISIONING | READY:
                 draft.set_session(session_id, status=SessionStatus.READY, error=None)
@@ -190,7 +190,7 @@ class Sessions:
 
     async def hand_over(
         self, actor: TaskActor, provider: Provider, call: Call, session_id: str
-    ) -> Callable[[Draft], None]:
+    ) -> Callable[[TaskChange], None]:
         """Hand the task's prompt over unless that happened before; what that changes in the task."""
         state = await actor.state()
         prompts = state.prompts.get(session_id, ())
@@ -203,7 +203,7 @@ class Sessions:
         turn = self._turn(actor, prompt)
         await provider.agents.deliver(call, prompt, turn)
 
-        def delivered(draft: Draft) -> None:
+        def delivered(draft: TaskChange) -> None:
             held = draft.prompt(session_id, prompt.prompt_id)
             if held is None or held.state is not PromptState.QUEUED:
                 become_ready(draft)
@@ -217,28 +217,28 @@ class Sessions:
 
         Raises nothing but what is no failure. `attempts` is how often that has failed before.
         """
-        timeout = self._means.settings.timeout_ms[StageName.CREATE_SESSION]
+        timeout = self._services.settings.timeout_ms[StageName.CREATE_SESSION]
         try:
             provider = await self._provider(actor)
             call = await self._call(actor)
-            await self._means.calls.within(timeout / 1000, actor.task_id, partial(provider.agents.attach, call))
+            await self._services.calls.within(timeout / 1000, actor.task_id, partial(provider.agents.attach, call))
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not hold the task for ever
-            if passes(failure, attempts + 1, self._means.settings.attempts):
+            if passes(failure, attempts + 1, self._services.settings.attempts):
                 logger.warning("the agent of task %s is looked for again later: %s", actor.task_id, failure)
                 return self._again_at(attempts + 1)
-            return task_error(failure, "finding the agent again", timeout, self._means.runtime.now())
+            return task_error(failure, "finding the agent again", timeout, self._services.runtime.now())
         self._unattached.pop(actor.task_id, None)
         self._attempts.pop(actor.task_id, None)
         return None
 
     def _again_at(self, attempts: int) -> int:
         """When what has failed so often is tried again."""
-        return self._means.runtime.now() + self._means.settings.backoff(attempts, self._means.runtime.jitter())
+        return self._services.runtime.now() + self._services.settings.backoff(attempts, self._services.runtime.jitter())
 
     async def _attach_again(self, task_id: str) -> int | None:
-        actor = self._means.actors.of(task_id)
+        actor = self._services.actors.of(task_id)
         task = (await actor.state()).task
         if not any(_goes_on(task, session) for session in task.sessions):
             return None
@@ -268,10 +268,10 @@ class Sessions:
 
     async def _converse(self, session_id: str) -> int | None:
         """Go on with one session until it has nothing to do."""
-        task_id = await self._means.storage.task_of_session(session_id)
+        task_id = await self._services.storage.task_of_session(session_id)
         if task_id is None:
             return None
-        actor = self._means.actors.of(task_id)
+        actor = self._services.actors.of(task_id)
         await actor.load_items(session_id)
         while True:
             state = await actor.state()
@@ -314,7 +314,7 @@ class Sessions:
             if session_id in wanted:
                 wanted.discard(session_id)
                 try:
-                    await self._means.calls.within(TELLING, actor.task_id, partial(tell, call, session_id))
+                    await self._services.calls.within(TELLING, actor.task_id, partial(tell, call, session_id))
                 except NO_FAILURES:
                     raise
                 except Exception as failure:  # noqa: BLE001  # nor does a defect of the agent
@@ -322,12 +322,12 @@ class Sessions:
 
     async def _open_late(self, actor: TaskActor, provider: Provider, session_id: str) -> int | None:
         """One attempt to open a session that was asked for beside the first; when the next is due, if one follows."""
-        settings = self._means.settings
+        settings = self._services.settings
         before = (await actor.state()).private.openings.get(session_id, Opening())
-        if not settings.is_due(before.next_at, before.attempts, self._means.runtime.now()):
+        if not settings.is_due(before.next_at, before.attempts, self._services.runtime.now()):
             return before.next_at
 
-        def wanted(draft: Draft) -> None:
+        def wanted(draft: TaskChange) -> None:
             if draft.session(session_id).status is SessionStatus.PENDING_PROVISION:
                 draft.set_session(session_id, status=SessionStatus.PENDING_CREATE)
 
@@ -336,16 +336,16 @@ class Sessions:
         call = await self._call(actor)
         try:
             opening = partial(self.open, actor, provider, call, session_id)
-            await self._means.calls.within(timeout / 1000, actor.task_id, opening)
+            await self._services.calls.within(timeout / 1000, actor.task_id, opening)
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not hold the session for ever
-            error = task_error(failure, "opening the session", timeout, self._means.runtime.now())
+            error = task_error(failure, "opening the session", timeout, self._services.runtime.now())
             attempts = before.attempts + 1
 
-            def fail(draft: Draft) -> int | None:
+            def fail(draft: TaskChange) -> int | None:
                 if error.retryable and attempts < settings.attempts:
-                    next_at = draft.now + settings.backoff(attempts, self._means.runtime.jitter())
+                    next_at = draft.now + settings.backoff(attempts, self._services.runtime.jitter())
                     draft.set_private(
                         openings={**draft.private.openings, session_id: Opening(attempts, next_at)},
                     )
@@ -364,19 +364,21 @@ class Sessions:
         """
         turn = self._turn(actor, prompt)
         call = await self._call(actor)
-        timeout = self._means.settings.timeout_ms[StageName.CREATE_SESSION]
+        timeout = self._services.settings.timeout_ms[StageName.CREATE_SESSION]
         try:
             if prompt.state is PromptState.QUEUED:
                 await self._find_branch(actor, provider, call)
                 self._delivering[prompt.session_id] = prompt.prompt_id
                 try:
                     delivering = partial(provider.agents.deliver, call, prompt, turn)
-                    await self._means.calls.within(timeout / 1000, actor.task_id, delivering)
+                    await self._services.calls.within(timeout / 1000, actor.task_id, delivering)
                 finally:
                     self._delivering.pop(prompt.session_id, None)
                 await actor.commit(partial(begin_queued, prompt=prompt))
             turn.begin()
-            await self._means.calls.within(math.inf, actor.task_id, partial(provider.agents.follow, call, prompt, turn))
+            await self._services.calls.within(
+                math.inf, actor.task_id, partial(provider.agents.follow, call, prompt, turn)
+            )
             # What became of the sandbox in a turn that ended well is said before the next one.
             with suppress(CallError, CallTimedOutError):
                 await self._find_branch(actor, provider, call)
@@ -388,7 +390,7 @@ class Sessions:
                 attempts = self._attempts[prompt.prompt_id] = self._attempts.get(prompt.prompt_id, 0) + 1
                 logger.warning("prompt %s goes on later: %s", prompt.prompt_id, failure)
                 return self._again_at(attempts)
-            error = task_error(failure, "handing the prompt over", timeout, self._means.runtime.now())
+            error = task_error(failure, "handing the prompt over", timeout, self._services.runtime.now())
             error = replace(error, kind=ErrorKind.AGENT)
             await actor.commit(turn.ending(partial(fail_turn, prompt=prompt, error=error)))
         self._attempts.pop(prompt.prompt_id, None)
@@ -396,8 +398,8 @@ class Sessions:
 
     async def _find_branch(self, actor: TaskActor, provider: Provider, call: Call) -> None:
         """Have the task show the branch that git has; raises `CallError` when there is no sandbox to work in."""
-        timeout = self._means.settings.timeout_ms[StageName.CREATE_SESSION]
-        branch = await self._means.calls.within(timeout / 1000, actor.task_id, partial(provider.find_branch, call))
+        timeout = self._services.settings.timeout_ms[StageName.CREATE_SESSION]
+        branch = await self._services.calls.within(timeout / 1000, actor.task_id, partial(provider.find_branch, call))
         if branch is not None and branch != call.task.branch:
             await actor.commit(partial(put_on, branch=branch))
 
@@ -406,14 +408,14 @@ class Sessions:
 
     async def _provider(self, actor: TaskActor) -> Provider:
         task = (await actor.state()).task
-        provider = self._means.providers.get(task.provider)
+        provider = self._services.providers.get(task.provider)
         if provider is None:
             raise AgentError(f"the provider {task.provider} is not available in this backend", retryable=False)
         return provider
 
     async def _call(self, actor: TaskActor) -> Call:
         task = (await actor.state()).task
-        repo = await self._means.storage.repo(task.repo_id)
+        repo = await self._services.storage.repo(task.repo_id)
         if repo is None:
             raise LookupError(f"the repository {task.repo_id} of task {task.task_id} is unknown")
         return Call(task=task, repo=repo, log=partial(actor.log, "turn"), detail=lambda text: None)

@@ -39,7 +39,7 @@ _MARKS = {"unread"}
 """The fields that are marks of reading."""
 
 
-class Draft:
+class TaskChange:
     """The task as a change would leave it. `seal` gives the commit, or None when nothing was changed."""
 
     def __init__(

@@ -9,7 +9,7 @@ from anyio.abc import TaskGroup
 
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, SupersededError, TaskMovedError
 from backend_stub.task.actor import TaskActor
-from backend_stub.task.task_change import Draft
+from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.records import (
     Permission,
     PermissionState,
@@ -63,7 +63,7 @@ class LiveTurn:
         digest = hashlib.sha256(f"{self._prompt_id}\0{key}".encode()).hexdigest()
         permission_id = f"perm-{digest[:24]}"
 
-        def opened(draft: Draft) -> Permission:
+        def opened(draft: TaskChange) -> Permission:
             self._expect(draft)
             for permission in draft.task.permissions:
                 if permission.permission_id == permission_id:
@@ -90,10 +90,10 @@ class LiveTurn:
             permission = next(each for each in held if each.permission_id == permission_id)
         return permission.answer
 
-    def ending(self, end: Callable[[Draft], None]) -> Callable[[Draft], None]:
+    def ending(self, end: Callable[[TaskChange], None]) -> Callable[[TaskChange], None]:
         """A change that tells what is left to tell and then ends the turn, be it that it failed."""
 
-        def decide(draft: Draft) -> None:
+        def decide(draft: TaskChange) -> None:
             if self._has_begun(draft):
                 self._tell(draft)
             end(draft)
@@ -105,17 +105,17 @@ class LiveTurn:
         # No prompt_id has a colon, so that none is the id of what another's turn told.
         return f"{self._prompt_id}:{key}"
 
-    def _expect(self, draft: Draft) -> None:
+    def _expect(self, draft: TaskChange) -> None:
         prompt = draft.prompt(self._session_id, self._prompt_id)
         if prompt is None or prompt.state is not PromptState.DELIVERED:
             raise SupersededError
 
-    def _has_begun(self, draft: Draft) -> bool:
+    def _has_begun(self, draft: TaskChange) -> bool:
         """Whether the turn's prompt is in the transcript, so that what the agent said may follow it."""
         prompt = draft.prompt(self._session_id, self._prompt_id)
         return self._begun and prompt is not None and prompt.state is not PromptState.QUEUED
 
-    def _tell(self, draft: Draft) -> None:
+    def _tell(self, draft: TaskChange) -> None:
         for item_id, (kind, body) in self._told.items():
             draft.say(self._session_id, item_id, kind, body)
 
@@ -129,7 +129,7 @@ class LiveTurn:
         self._flushing = False
         told = dict(self._told)
 
-        def flush(draft: Draft) -> None:
+        def flush(draft: TaskChange) -> None:
             # A turn that was stopped meanwhile keeps what had been said in it.
             if not self._has_begun(draft):
                 raise SupersededError

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from backend_stub.domain.storage import Private, TaskState
-from backend_stub.task.task_change import Draft
+from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.records import ErrorKind as Kind
 from foundry_tui.contract.records import (
     Permission,
@@ -61,8 +61,8 @@ def state(sessions: int = 1, **private: object) -> TaskState:
     return TaskState(task, Private(**private), prompts, 0)  # type: ignore[arg-type]  # fields by name
 
 
-def draft_of(before: TaskState) -> Draft:
-    return Draft(before, NOW, lambda: "new")
+def draft_of(before: TaskState) -> TaskChange:
+    return TaskChange(before, NOW, lambda: "new")
 
 
 def calls_of(work: Callable[[], object]) -> int:

@@ -12,7 +12,7 @@ from backend_stub.task.calls import Calls
 
 
 @dataclass(frozen=True)
-class Means:
+class Services:
     """`providers` by name; `calls` runs what is asked of them."""
 
     storage: Storage
