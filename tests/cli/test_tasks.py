@@ -240,7 +240,7 @@ def test_an_agent_that_asks_is_answered_with_one_of_its_options(shared: Cli, ask
     assert words == "open Run make? (allow, deny)"
     wrong = shared("answer", task_id, "perhaps", code=1)
     assert "no option 'perhaps'" in wrong.err
-    assert "there is: allow, deny" in wrong.err
+    assert "there is: allow (allow once), deny (reject once)" in wrong.err
     assert "does not ask that now" in shared("answer", task_id, "allow", "--permission", "another", code=1).err
     answered = shared("answer", task_id, "deny", "--permission", permission, code=0)
     assert answered.rows == [[permission, "answered", "deny"]]

@@ -30,7 +30,7 @@ def test_a_set_up_is_shown_trusted_and_run(with_setup: Cli) -> None:
     assert ".foundry/setup of repo will be skipped: not trusted" in created.err
     assert ".foundry/setup of repo skipped" in log(cli, created.out.strip())
     shown = cli("trust", "--show", code=0)
-    assert shown.out == ".foundry/setup\tuntrusted\n#!/bin/sh\necho  ]0;owned  > ran\n"
+    assert shown.out == ".foundry/setup\tuntrusted\n#!/bin/sh\necho ␛]0;owned␇ > ran\n"
     assert cli("trust", "--show", "--json", code=0).json["files"][0]["text"] == SCRIPT
     assert cli("trust", code=0).out == ".foundry/setup\ttrusted\n"
     assert cli("trust", "--json", code=0).json["trust"]["trusted"] is True
