@@ -142,7 +142,7 @@ def test_what_cannot_be_an_agent_is_refused(told: str) -> None:
 @pytest.mark.usefixtures("bubblewrap")
 async def test_a_command_of_the_config_works_under_bubblewrap(world: World) -> None:
     command = AgentCommand(command=(agent_in(world.root / "b"),))
-    settings = LocalSettings(bubblewrap=True, writable=(str(world.root),), agents={"own": command})
+    settings = LocalSettings(bubblewrap=True, writable=(str(world.root), sys.prefix), agents={"own": command})
     async with world.provider(settings) as provider:
         task = await world.with_session(provider, world.task(agent="own"))
         assert (await turn(provider, world, task, "say hi")).text == "hi"
