@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from foundry_tui.process.backend import wait_for_exit
+from tests.cli.command_line import Cli
 from tests.cli.terminal import Terminal, own_terminal, terminal
-from tests.cli.world import Cli
 
 pytestmark = pytest.mark.slow
 

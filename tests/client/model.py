@@ -19,7 +19,7 @@ from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import Prompt, PromptState, SessionStatus, SessionSummary, TaskSummary, summary_of
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.contract.status import ENDED, MOVES, TaskStatus
-from tests.client.world import Event, Refused, World, detail_of, log_topic, session_topic, task_topic
+from tests.client.fake_backend import Event, FakeBackend, Refused, detail_of, log_topic, session_topic, task_topic
 
 PICK = st.integers(min_value=0, max_value=10_000)
 
@@ -60,7 +60,7 @@ class StoreModel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World()
+        self.world = FakeBackend()
         self.world.listeners.append(self._committed)
         self.rng = random.Random(0)
         self.clock = 5_000_000
@@ -71,7 +71,7 @@ class StoreModel(RuleBasedStateMachine):
         self.held: set[Topic] = {TASKS}
         self.requests: list[Request] = []
         self.answers: list[tuple[Request, Callable[[], object]]] = []
-        self.backup: World | None = None
+        self.backup: FakeBackend | None = None
         self.made: set[str] = set()
         self.ever: list[str] = []
         self.removed: set[str] = set()

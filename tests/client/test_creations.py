@@ -19,9 +19,9 @@ from foundry_tui.contract.events import TASKS
 from foundry_tui.contract.records import PromptState, summary_of
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.contract.status import TaskStatus
+from tests.client.fake_backend import FakeBackend, session_topic, task_topic
 from tests.client.loop import simulate
 from tests.client.transport import Backend, until
-from tests.client.world import World, session_topic, task_topic
 
 REQUEST = CreateTask(repo="/repo", prompt="Mend it")
 
@@ -328,7 +328,7 @@ def test_a_kept_command_on_a_task_that_is_gone_by_then_is_no_problem(tmp_path: P
 
     with_app(before, backend, keep)
     backend.down = False
-    backend.replace_world(World())
+    backend.replace_world(FakeBackend())
     with_app(after, backend, keep)
 
 
@@ -699,14 +699,14 @@ def test_two_apps_do_not_erase_what_the_other_keeps(tmp_path: Path) -> None:
     keep = tmp_path / "outbox.json"
 
     async def main() -> None:
-        first, second = App(Backend(World()), keep), App(Backend(World()), keep)
+        first, second = App(Backend(FakeBackend()), keep), App(Backend(FakeBackend()), keep)
         async with anyio.create_task_group() as group:
             for app, repo in ((first, "/one"), (second, "/two")):
                 await group.start(app.foundry.run)
                 app.commands.drafts.put(repo, CreateTask(repo=repo, prompt=f"of {repo}"))
                 await anyio.sleep(1)
             group.cancel_scope.cancel()
-        third = App(Backend(World()), keep)
+        third = App(Backend(FakeBackend()), keep)
         assert third.commands.drafts.get("/one") is not None
         assert third.commands.drafts.get("/two") is not None
         await third.foundry.http.aclose()

@@ -8,14 +8,15 @@ import pytest
 from backend_stub.machine import processes
 from backend_stub.providers.local import LocalSettings
 from backend_stub.providers.local.bubblewrap import wrapped
-from tests.local.world import World, git, turn
+from tests.git import git
+from tests.local.world import LocalWorld, turn
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.usefixtures("bubblewrap")
-async def test_an_agent_works_under_bubblewrap_and_is_found_again(world: World) -> None:
-    settings = LocalSettings(bubblewrap=True, writable=(str(world.root),))
+async def test_an_agent_works_under_bubblewrap_and_is_found_again(world: LocalWorld) -> None:
+    settings = LocalSettings(bubblewrap=True, writable=(str(world.folder),))
     async with world.provider(settings) as provider:
         task = await world.with_session(provider, world.task())
         assert (await turn(provider, world, task, "edit new.txt hello\nsay one")).text == "one"
@@ -30,7 +31,7 @@ async def test_an_agent_works_under_bubblewrap_and_is_found_again(world: World) 
 
 
 @pytest.mark.usefixtures("bubblewrap")
-async def test_what_is_writable_and_what_is_hidden(git_world: World) -> None:
+async def test_what_is_writable_and_what_is_hidden(git_world: LocalWorld) -> None:
     (git_world.home / ".ssh").mkdir()
     (git_world.home / ".ssh" / "id").write_text("secret")
     (git_world.data / "database").parent.mkdir(parents=True, exist_ok=True)

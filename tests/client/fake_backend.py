@@ -49,7 +49,7 @@ from foundry_tui.contract.requests import (
 )
 from foundry_tui.contract.status import ENDED, MOVES, STAGES, TaskStatus
 
-__all__ = ["Event", "Refused", "World", "detail_of", "task_topic"]
+__all__ = ["Event", "FakeBackend", "Refused", "detail_of", "task_topic"]
 
 HISTORY_WINDOW = 200
 
@@ -94,7 +94,7 @@ def detail_of(task: TaskDetail, history: Iterable[HistoryEvent]) -> TaskDetail:
 
 
 @dataclass
-class World:
+class FakeBackend:
     """What is committed, and the log of events that streams are fed from.
 
     `listeners` are called with each event as it is committed; up to `known_from` the log was forgotten.
@@ -115,7 +115,7 @@ class World:
     log: list[Event] = field(default_factory=list)
     listeners: list[Callable[[Event], None]] = field(default_factory=list)
 
-    def copy(self) -> "World":
+    def copy(self) -> "FakeBackend":
         """The database as a backup has it."""
         return copy_of(
             self,

@@ -39,8 +39,8 @@ from foundry_tui.contract.status import LOG_STAGES, MOVES, StageName, TaskStatus
 from foundry_tui.view.clock import FixedClock
 from tests.app.factories import NOW, SECOND, make_detail, make_error, make_repo, make_session, task_id
 from tests.app.harness import FakeCommands
+from tests.app.list_scenes import REPOS
 from tests.app.task_scenes import a_history, a_permission, a_transcript
-from tests.app.worlds import REPOS
 
 TEXTS = (
     "",
@@ -118,7 +118,7 @@ def _fields(type_: type[TaskSummary] | type[SessionSummary], record: Any) -> dic
     return {name: getattr(record, name) for name in type_.__struct_fields__}
 
 
-class World:
+class RandomBackend:
     """The backend and its line to the app. Every change takes numbers that mean something however the world stands."""
 
     def __init__(self) -> None:
