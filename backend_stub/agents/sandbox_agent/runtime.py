@@ -207,7 +207,7 @@ class SandboxAgentRuntime:
         session = self._sessions.pop(session_id, None)
         if session is not None:
             await session.end()
-        self._state_folder(call.task.task_id).forget_session(session_id)
+        await anyio.to_thread.run_sync(self._state_folder(call.task.task_id).forget_session, session_id)
 
     # For the provider
 
@@ -220,7 +220,7 @@ class SandboxAgentRuntime:
                 self._sessions.pop(session.state.session_id, None)
             running = self._servers.pop(task_id, None)
             if running is None:
-                state = self._state_folder(task_id).load_server()
+                state = await anyio.to_thread.run_sync(self._state_folder(task_id).load_server)
                 if state is None:
                     await anyio.to_thread.run_sync(processes.end_marked, task_id)
                     return
@@ -264,7 +264,7 @@ class SandboxAgentRuntime:
         wrap = self._wrap
         environ = self._environ
         if self._configured:
-            environ = {**environ, "PATH": launcher.path_with(folder.launchers, environ)}
+            environ = {**environ, "PATH": await anyio.to_thread.run_sync(launcher.path_with, folder.launchers, environ)}
         self._servers[task_id] = await server.start(
             binary,
             folder,
@@ -299,7 +299,8 @@ class SandboxAgentRuntime:
                 f"there is no agent {agent!r}; there are {names}, and each [agents.NAME] of the config file",
                 retryable=False,
             )
-        how = f"`{self.binary() or SANDBOX_AGENT} install-agent {agent}` gets it"
+        binary = await anyio.to_thread.run_sync(self.binary) or SANDBOX_AGENT
+        how = f"`{binary} install-agent {agent}` gets it"
         raise AgentError(f"the agent {agent} is not installed: {how}, `foundry agent list` shows all", retryable=False)
 
     # Sessions
@@ -326,7 +327,7 @@ class SandboxAgentRuntime:
             await held.tell_rest()
             await held.end()
         folder = self._state_folder(call.task.task_id)
-        state = folder.load_session(summary.session_id)
+        state = await anyio.to_thread.run_sync(folder.load_session, summary.session_id)
         if state is not None and state.life == running.life and state.acp_session and held is None:
             found = await self._find_session(call, running, folder, state)
             if found is not None:
