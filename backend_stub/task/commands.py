@@ -272,16 +272,16 @@ class Commands:
 
         def stop(draft: TaskChange) -> bool:
             running = draft.session(session_id).status is SessionStatus.RUNNING
-            if not running and delivering is None:
+            held = None if delivering is None else draft.prompt(session_id, delivering)
+            on_its_way = held if held is not None and held.state is PromptState.QUEUED else None
+            if not running and on_its_way is None:
                 return False
             error = TaskError(kind=ErrorKind.CANCELLED, message="The turn was stopped.", retryable=False, at=draft.now)
             draft.record(HistoryKind.SESSION_STOPPED, session_id=session_id)
             draft.cancel_permissions(session_id)
             draft.fail_prompts(session_id, frozenset({PromptState.DELIVERED}), error)
-            if delivering is not None:
-                held = draft.prompt(session_id, delivering)
-                if held is not None and held.state is PromptState.QUEUED:
-                    draft.fail_prompt(held, error)
+            if on_its_way is not None:
+                draft.fail_prompt(on_its_way, error)
             if running:
                 draft.set_session(session_id, status=SessionStatus.READY)
                 settle_idle(draft)

@@ -339,9 +339,9 @@ class Session:
         return mark is not None and mark.phase != SENDING
 
     async def hand_over(self, prompt_id: str, text: str) -> None:
-        """Send a prompt unless the agent has it; returns once it has.
+        """Send a prompt unless the agent has it; returns once it has, be it that the agent has died of it.
 
-        Raises `UnsentError` when it did not reach the agent, `AgentError` when the agent died of it.
+        Raises `UnsentError` when it did not reach the agent.
         """
         mark = self.state.prompts.get(prompt_id)
         if mark is not None and mark.phase == SENDING:
@@ -391,14 +391,12 @@ class Session:
             with anyio.move_on_after(REFUSAL_WAIT):
                 while self._refused is None:
                     await self._woken()
-        failure = self.failure()
-        if failure is not None and not self._inbox:
+        refused = self._refused
+        if refused is not None and not self._inbox:
             del self.state.prompts[prompt_id]
             self.active = None
             await self.save()
-            if self._refused is None:
-                raise failure
-            raise UnsentError(failure.message, retryable=failure.retryable) from failure
+            raise UnsentError(refused.message, retryable=refused.retryable) from refused
 
     async def _send(self, mark: PromptMark, text: str, handed: anyio.Event) -> None:
         params = {"sessionId": self.state.acp_session, "prompt": [{"type": "text", "text": text}]}
