@@ -391,12 +391,12 @@ class Session:
             with anyio.move_on_after(REFUSAL_WAIT):
                 while self._refused is None:
                     await self._woken()
-        refused = self._refused
-        if refused is not None and not self._inbox:
+        failure = self.failure()
+        if failure is not None and failure is not self.lost and not self._inbox:
             del self.state.prompts[prompt_id]
             self.active = None
             await self.save()
-            raise UnsentError(refused.message, retryable=refused.retryable) from refused
+            raise UnsentError(failure.message, retryable=failure.retryable) from failure
 
     async def _send(self, mark: PromptMark, text: str, handed: anyio.Event) -> None:
         params = {"sessionId": self.state.acp_session, "prompt": [{"type": "text", "text": text}]}
