@@ -242,10 +242,7 @@ class Commands:
         delivering = self._sessions.delivering(session_id)
 
         def stop(draft: TaskChange) -> bool:
-            if draft.session(session_id).status is not SessionStatus.RUNNING and delivering is None:
-                return False
-            draft.stop_turn(session_id, delivering)
-            return True
+            return draft.stop_turn(session_id, delivering)
 
         if await self._commit(task_id, stop):
             self._sessions.stop(session_id)

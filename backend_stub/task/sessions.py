@@ -185,9 +185,16 @@ class Sessions:
         prompt = prompts[0]
         await actor.load_items(session_id)
         turn = self._turn(actor, prompt)
-        await provider.agents.deliver(call, prompt, turn)
+        self._delivering[session_id] = prompt.prompt_id
+        try:
+            await provider.agents.deliver(call, prompt, turn)
+        except BaseException:
+            self._delivering.pop(session_id, None)
+            raise
 
         def delivered(draft: TaskChange) -> None:
+            # Until now a stop had to find the prompt: only from here on the session is known to have a turn.
+            self._delivering.pop(session_id, None)
             held = draft.prompt(session_id, prompt.prompt_id)
             if held is None or held.state is not PromptState.QUEUED:
                 draft.become_ready()

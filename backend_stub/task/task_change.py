@@ -370,19 +370,27 @@ class TaskChange:
         self.mark_unread(True)
         self.settle()
 
-    def stop_turn(self, session_id: str, delivering: str | None) -> None:
-        """A person stopped the turn in progress, or the prompt that is being handed over (`delivering`, its id)."""
+    def stop_turn(self, session_id: str, delivering: str | None) -> bool:
+        """A person stops the turn in progress, or the prompt that is being handed over (`delivering`, its id).
+
+        False when there is neither.
+        """
+        session = self.session(session_id)
+        running = session.status is SessionStatus.RUNNING
+        held = None if delivering is None else self.prompt(session_id, delivering)
+        on_its_way = held if held is not None and held.state is PromptState.QUEUED else None
+        if not running and on_its_way is None:
+            return False
         error = TaskError(kind=ErrorKind.CANCELLED, message="The turn was stopped.", retryable=False, at=self.now)
         self.record(HistoryKind.SESSION_STOPPED, session_id=session_id)
         self.cancel_questions(session_id)
         self.fail_prompts(session_id, frozenset({PromptState.DELIVERED}), error)
-        held = None if delivering is None else self.prompt(session_id, delivering)
-        if held is not None and held.state is PromptState.QUEUED:
-            self.fail_prompt(held, error)
-        session = self.session(session_id)
-        if session.status is SessionStatus.RUNNING:
+        if on_its_way is not None:
+            self.fail_prompt(on_its_way, error)
+        if running:
             self._rows.put_session(replace(session, status=SessionStatus.READY))
             self.settle()
+        return True
 
     def fail_turn(self, prompt: Prompt, error: TaskError) -> None:
         """The turn, or the handing over of its prompt, has failed, and with it a task that was ready."""

@@ -19,6 +19,7 @@ from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import (
     HistoryKind,
     Prompt,
+    PromptState,
     SessionDetail,
     SessionStatus,
     SessionSummary,
@@ -40,6 +41,7 @@ class Odd(DemoAgents):
     delivering: Callable[[], Awaitable[None]] | None = None
     following: Callable[[Prompt], Awaitable[None]] | None = None
     stopped: list[str]
+    told_to_stop: anyio.Event
 
     async def attach(self, call: Call) -> None:
         if self.attaching is not None:
@@ -63,6 +65,7 @@ class Odd(DemoAgents):
 
     async def stop(self, call: Call, session_id: str) -> None:
         self.stopped.append(session_id)
+        self.told_to_stop.set()
 
     async def close_session(self, call: Call, session_id: str) -> None:
         self.did.append(("closed", session_id))
@@ -90,7 +93,7 @@ def odd(place: InProcess) -> OddProvider:
     assert isinstance(provider, OddProvider)
     provider.agents = Odd(provider._world, provider._script)
     provider.agents.did, provider.agents.closed, provider.agents.stopped = [], anyio.Event(), []
-    provider.forgotten = []
+    provider.agents.told_to_stop, provider.forgotten = anyio.Event(), []
     return provider
 
 
@@ -337,6 +340,31 @@ async def test_the_agent_is_told_to_stop_also_in_a_task_that_failed(place: InPro
         await provider.agents.closed.wait()
         assert provider.agents.stopped[0] == two
         assert provider.agents.did == [("closed", two)]
+
+
+async def test_the_first_prompt_is_stopped_while_it_is_handed_over(place: InProcess) -> None:
+    provider = odd(place)
+    given, goes_on = anyio.Event(), anyio.Event()
+
+    async def wait() -> None:
+        given.set()
+        await goes_on.wait()
+
+    provider.agents.delivering = wait
+    async with place.backend(provider, settings()) as backend:
+        task_id = await place.create(backend)
+        await given.wait()
+        session_id = (await backend.commands.task(task_id)).sessions[0].session_id
+        await backend.commands.stop(session_id)
+        goes_on.set()
+        await until(backend, task_id, has_status(TaskStatus.IDLE))
+        await provider.agents.told_to_stop.wait()
+        session = await session_of(backend, session_id, lambda session: True)
+        assert [prompt.state for prompt in session.prompts] == [PromptState.FAILED]
+        assert provider.agents.stopped == [session_id]
+        await backend.commands.stop(session_id)
+        kinds = [event.kind for event in (await backend.commands.task(task_id)).history]
+        assert kinds.count(HistoryKind.SESSION_STOPPED) == 1, "there was nothing left to stop"
 
 
 async def test_what_a_lost_agent_asked_is_asked_no_more(place: InProcess) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import anyio
 import msgspec
-from tests.client.fake_backend import session_topic
 
 from foundry_tui.client.creations import CreationState
 from tests.client.app import REQUEST, App, with_app, with_ids
+from tests.client.fake_backend import session_topic
 from tests.client.loop import simulate
 from tests.client.transport import Backend, until
 

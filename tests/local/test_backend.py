@@ -144,14 +144,16 @@ def test_a_backend_killed_in_each_stage_goes_on(backend: BackendProcess, world: 
     assert git(world.repository, "worktree", "list", "--porcelain").count("worktree ") == 2
 
 
+@pytest.mark.parametrize("says", ["say hm\n", ""], ids=["after a word", "at once"])
 def test_an_agent_that_dies_puts_the_task_in_error_and_retry_mends_it(
-    backend: BackendProcess, world: LocalWorld
+    backend: BackendProcess, world: LocalWorld, says: str
 ) -> None:
-    task_id = create(backend, world, "say hm\ndie out of luck")
+    task_id = create(backend, world, f"{says}die out of luck")
     task = backend.wait_task(task_id, "error")
     assert task["error"]["kind"] == "agent"
     assert task["error"].get("stage") is None
     assert "fatal: out of luck" in task["error"]["message"]
+    assert len(world.agent_saw("session/prompt")) == 1, "what an agent died of was given to another one"
     backend.post(f"/v1/tasks/{task_id}/retry")
     task = backend.wait_task(task_id, "idle")
     say(backend, task, "say better", "p2")

@@ -75,7 +75,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.usefixtures("bubblewrap")
-async def test_nothing_can_be_planted_that_the_persons_own_git_would_run(git_world: World) -> None:
+async def test_nothing_can_be_planted_that_the_persons_own_git_would_run(git_world: LocalWorld) -> None:
     common = git_world.repository / ".git"
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
@@ -106,7 +106,7 @@ nothing to commit, working tree clean"
 
 
 @pytest.mark.usefixtures("bubblewrap")
-async def test_git_works_under_bubblewrap_beside_a_person_who_packs_and_configures(git_world: World) -> None:
+async def test_git_works_under_bubblewrap_beside_a_person_who_packs_and_configures(git_world: LocalWorld) -> None:
     repository = git_world.repository
     git(repository, "pack-refs", "--all")
     async with git_world.provider() as provider:

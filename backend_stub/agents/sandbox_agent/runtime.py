@@ -11,10 +11,10 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from backend_stub.agents.sandbox_agent import launcher, server
-from backend_stub.agents.sandbox_agent.link import Link, UnsentError
+from backend_stub.agents.sandbox_agent.connection import AgentConnection, UnsentError
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
 from backend_stub.agents.sandbox_agent.session import Session
-from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SessionState, StateFolder
+from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, StateFolder, StoredSession
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.agents.sandbox_agent.updates import Item
 from backend_stub.domain.agent import Files, LateWord, Policy, Turn
@@ -215,7 +215,7 @@ class SandboxAgentRuntime:
         """End everything that runs for a task; nothing running is success."""
         task_id = call.task.task_id
         async with self._lock(task_id):
-            for session in [held for held in self._sessions.values() if held.link.server.sandbox_id == task_id]:
+            for session in [held for held in self._sessions.values() if held.connection.server.sandbox_id == task_id]:
                 session.close()
                 self._sessions.pop(session.state.session_id, None)
             running = self._servers.pop(task_id, None)
@@ -280,7 +280,7 @@ class SandboxAgentRuntime:
     def _drop_server(self, task_id: str) -> None:
         held = self._servers.pop(task_id)
         for session in list(self._sessions.values()):
-            if session.link.server is held:
+            if session.connection.server is held:
                 self._forget(session)
 
     async def _name_for(self, running: Server, agent: str) -> str:
@@ -335,23 +335,23 @@ class SandboxAgentRuntime:
         return await self._open(call, running, folder, summary, state)
 
     async def _find_session(
-        self, call: Call, running: Server, folder: StateFolder, state: SessionState
+        self, call: Call, running: Server, folder: StateFolder, state: StoredSession
     ) -> Session | None:
-        link = Link(running, state.server_id)
+        connection = AgentConnection(running, state.server_id)
         if state.server_id not in await running.places():
             return None
         alive = True
         if all(mark.phase == ENDED for mark in state.prompts.values()):
             try:
                 # Changes nothing, and tells a dead agent from a silent one.
-                await link.notify("session/cancel", {"sessionId": state.acp_session})
+                await connection.notify("session/cancel", {"sessionId": state.acp_session})
             except AgentError as error:
                 if is_machine_fault(error):
                     raise
                 alive = False
         if not alive and all(mark.told for mark in state.prompts.values()):
             return None
-        session = Session.resumed(link, state, folder, self._task_group(), self, alive=alive)
+        session = Session.resumed(connection, state, folder, self._task_group(), self, alive=alive)
         self._sessions[state.session_id] = session
         call.log(f"found session {state.session_id} with {state.agent} again")
         return session
@@ -362,10 +362,10 @@ class SandboxAgentRuntime:
         running: Server,
         folder: StateFolder,
         summary: SessionSummary,
-        state: SessionState | None,
+        state: StoredSession | None,
     ) -> Session:
         again = state is not None and bool(state.acp_session)
-        state = state or SessionState(session_id=summary.session_id, agent=summary.agent)
+        state = state or StoredSession(session_id=summary.session_id, agent=summary.agent)
         # What was never acknowledged may be handed to the new agent; what was is lost with the old one.
         state.prompts = {id_: mark for id_, mark in state.prompts.items() if mark.phase != SENDING}
         for mark in state.prompts.values():
@@ -383,8 +383,8 @@ class SandboxAgentRuntime:
         state.translation = None
         state.asking = {}
         state.runs_as = await self._name_for(running, summary.agent)
-        link = Link(running, state.server_id)
-        session = Session(link, state, folder, self._task_group(), self)
+        connection = AgentConnection(running, state.server_id)
+        session = Session(connection, state, folder, self._task_group(), self)
         try:
             remembers = await session.open(_cwd(call))
         except BaseException:
@@ -417,7 +417,7 @@ class SandboxAgentRuntime:
         state.notices = []
 
     async def lost(self, session: Session, reason: str) -> None:
-        task_id = session.link.server.sandbox_id
+        task_id = session.connection.server.sandbox_id
         self._forget(session)
         # Whoever reads the stream is cancelled by being forgotten.
         with anyio.move_on_after(LOSS_LIMIT, shield=True):
@@ -431,11 +431,11 @@ class SandboxAgentRuntime:
     async def said(self, session: Session, prompt_id: str, items: Sequence[Item]) -> None:
         if self.on_said is not None:
             late = [LateWord(f"{prompt_id}:{item.key}", item.kind, item.body) for item in items]
-            await self.on_said(session.link.server.sandbox_id, session.state.session_id, late)
+            await self.on_said(session.connection.server.sandbox_id, session.state.session_id, late)
 
     def turn_over(self, session: Session) -> None:
         if self.files is not None:
-            self.files.refresh(session.link.server.sandbox_id)
+            self.files.refresh(session.connection.server.sandbox_id)
 
     async def _settle(self, session: Session) -> None:
         await anyio.sleep(SETTLE)

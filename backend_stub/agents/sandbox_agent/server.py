@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from backend_stub.agents.sandbox_agent.server_log import ServerLog
-from backend_stub.agents.sandbox_agent.state import ServerState, StateFolder
+from backend_stub.agents.sandbox_agent.state import StateFolder, StoredServer
 from backend_stub.domain.errors import AgentError
 from backend_stub.machine import processes
 from backend_stub.machine.faults import is_machine_fault
@@ -67,7 +67,7 @@ class _PlaceList(msgspec.Struct, frozen=True):
 class Server:
     """A running server; `client` speaks to it with its token."""
 
-    def __init__(self, state: ServerState, folder: StateFolder, sandbox_id: str) -> None:
+    def __init__(self, state: StoredServer, folder: StateFolder, sandbox_id: str) -> None:
         self.state = state
         self.folder = folder
         self.sandbox_id = sandbox_id
@@ -226,10 +226,10 @@ async def _launch(
     port: int,
     token: str,
 ) -> Server:
-    def run() -> ServerState:
+    def run() -> StoredServer:
         folder.make()
         pid = processes.spawn(argv(), environ=variables, cwd=cwd, log=folder.log)
-        state = ServerState(pid=pid, started=processes.start_mark(pid) or "", port=port, token=token)
+        state = StoredServer(pid=pid, started=processes.start_mark(pid) or "", port=port, token=token)
         folder.save_server(state)
         return state
 
