@@ -1,14 +1,13 @@
 """The agent's question: all that it asks, and its options, answered where it is asked.
 
-A digit, a click, or the arrows and enter answer. What does not fit scrolls, with keys and wheel, and says so. Nothing is
-allowed before its end was in view: the key that would allow it scrolls on instead.
+A digit, a click, or the arrows and enter answer. What does not fit scrolls, with keys and wheel, and says so. Nothing
+is allowed before its end was in view: the key that would allow it scrolls on instead.
 """
 
 from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
@@ -20,7 +19,7 @@ from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.questions import heading_of
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import tone
-from foundry_tui.widgets.text_lines import joined, segments_of, spread, strip_of, wrapped
+from foundry_tui.widgets.text_lines import Text, joined, segments_of, spread, strip_of, wrapped
 from foundry_tui.widgets.transcript_strips import Drawer, palette_of
 
 DIGITS = 9
