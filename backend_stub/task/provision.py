@@ -260,7 +260,7 @@ class Provisioning:
 
 async def _ensure_agent(provider: Provider, call: Call) -> Apply:
     await provider.agents.ensure_agent(call)
-    return TaskChange.get_agent
+    return lambda draft: draft.record(HistoryKind.AGENT_READY, agent=draft.task.agent)
 
 
 def _expect(draft: TaskChange) -> None:
