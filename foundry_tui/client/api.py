@@ -7,6 +7,7 @@ import anyio
 import httpx
 import msgspec
 
+from foundry_tui.client.connection import LARGEST_ANSWER
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract import codec
 from foundry_tui.contract.problems import LARGEST_BODY, Problem, too_large
@@ -34,8 +35,6 @@ T = TypeVar("T")
 
 WHOLE_ANSWER = 60.0
 """Seconds that an answer may take to its end."""
-LARGEST_ANSWER = 1 << 28
-"""Bytes of an answer, or of one event, that are read before it is given up."""
 
 
 async def body_of(answer: httpx.Response) -> bytes:

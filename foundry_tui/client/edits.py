@@ -43,7 +43,7 @@ def lay_over(task: T, edits: Iterable[Edit]) -> T:
     return task
 
 
-def merge_prompts(known: tuple[Prompt, ...], asked: Iterable[Prompt]) -> tuple[Prompt, ...]:
+def merge_prompts(known: tuple[Prompt, ...], pending: Iterable[Prompt]) -> tuple[Prompt, ...]:
     """The backend's prompts, then those that it does not know yet."""
     ids = {prompt.prompt_id for prompt in known}
-    return known + tuple(prompt for prompt in asked if prompt.prompt_id not in ids)
+    return known + tuple(prompt for prompt in pending if prompt.prompt_id not in ids)

@@ -12,7 +12,7 @@ from foundry_tui.contract.records import Prompt, SessionState, SessionSummary, T
 T = TypeVar("T", bound=TaskSummary)
 
 
-class Asked:
+class PendingChanges:
     """The user's side of the store; it knows nothing of streams.
 
     `creations` are unconfirmed. `made` are all creations of this run of the app, which stand in for a task's detail
@@ -110,10 +110,10 @@ class Asked:
     def drop_prompt(self, session_id: str, prompt_id: str) -> bool:
         """Keep a prompt no longer; the answer is whether there was one."""
         self.accepted.pop(prompt_id, None)
-        asked = self.prompts.get(session_id)
-        if asked is None or asked.pop(prompt_id, None) is None:
+        pending = self.prompts.get(session_id)
+        if pending is None or pending.pop(prompt_id, None) is None:
             return False
-        if not asked:
+        if not pending:
             del self.prompts[session_id]
         return True
 
