@@ -73,17 +73,17 @@ def test_for_a_task_watched_from_now_on_its_past_does_not_count() -> None:
 
 
 def test_what_came_while_the_connection_was_lost_counts() -> None:
-    verdict = WaitCondition(S.RUNNING, since=None)
-    assert verdict.of_snapshot(make_detail(status=S.ENSURE_AGENT), 5) is None
+    condition = WaitCondition(S.RUNNING, since=None)
+    assert condition.of_snapshot(make_detail(status=S.ENSURE_AGENT), 5) is None
     later = replace(make_detail(status=S.ERROR), history=(happened(7, K.TASK_RUNNING), happened(8, K.TASK_ERROR)))
-    assert verdict.of_snapshot(later, 9) == DONE
+    assert condition.of_snapshot(later, 9) == DONE
 
 
 def test_the_first_event_that_decides_wins() -> None:
-    verdict = WaitCondition(StageName.CREATE_SANDBOX, since=0)
-    assert verdict.of_event(happened(1, K.STAGE_STARTED, stage="ensure_name")) is None
-    assert verdict.of_event(happened(2, K.STAGE_RETRYING, stage="ensure_name")) is None
-    assert verdict.of_event(happened(3, K.STAGE_STARTED, stage="create_sandbox")) == DONE
+    condition = WaitCondition(StageName.CREATE_SANDBOX, since=0)
+    assert condition.of_event(happened(1, K.STAGE_STARTED, stage="ensure_name")) is None
+    assert condition.of_event(happened(2, K.STAGE_RETRYING, stage="ensure_name")) is None
+    assert condition.of_event(happened(3, K.STAGE_STARTED, stage="create_sandbox")) == DONE
     assert WaitCondition(StageName.ENSURE_AGENT, since=0).of_event(happened(4, K.TASK_ERROR)) == TASK_ERROR
 
 

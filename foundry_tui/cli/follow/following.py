@@ -1,4 +1,4 @@
-"""Following a task until the waiting is over, and the ways to show it meanwhile: silent, lines, JSON lines, a live display."""
+"""Following a task until the waiting is over, and how it is shown meanwhile: silent, lines, JSON lines, live stages."""
 
 import sys
 import time
