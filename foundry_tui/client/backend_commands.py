@@ -11,6 +11,7 @@ from foundry_tui.client.api import Api
 from foundry_tui.client.commands import CommandProblem, Drafts
 from foundry_tui.client.creations import CreationState, RequestedSession
 from foundry_tui.client.delivery import Delivery
+from foundry_tui.client.errors import RequestError
 from foundry_tui.client.kept_commands import KeptCommand
 from foundry_tui.client.outbox import Outbox
 from foundry_tui.client.settlement import Settlement
@@ -22,6 +23,7 @@ from foundry_tui.contract.requests import (
     AnswerPermission,
     CreateSession,
     CreateTask,
+    EditPrompt,
     PatchTask,
     ReleaseTask,
     RetryTask,
@@ -90,14 +92,16 @@ class BackendCommands:
             return
         call = partial(self._api.retry, task_id, RetryTask(resend=True) if resend else None)
         keep = kept.Retry(task_id, kept.RetryOptions(resend))
-        self._settlement.settle_command("retry", call, task_id, lane="life", done=frozenset({409}), keep=keep)
+        self._settlement.settle_command(
+            "retry", call, task_id, lane=f"life:{task_id}", done=frozenset({409}), keep=keep
+        )
 
     def archive(self, task_id: str, force: bool = False) -> None:
         if self._discard_refused(task_id):
             return
         call = partial(self._api.archive, task_id, ReleaseTask(force=force))
         self._settlement.settle_command(
-            "archive", call, task_id, lane="life", keep=kept.Archive(task_id, kept.ArchiveOptions(force))
+            "archive", call, task_id, lane=f"life:{task_id}", keep=kept.Archive(task_id, kept.ArchiveOptions(force))
         )
 
     def kill(self, task_id: str, force: bool = False, delete_branch: bool = False) -> None:
@@ -105,7 +109,7 @@ class BackendCommands:
             return
         call = partial(self._api.kill, task_id, ReleaseTask(force=force, delete_branch=delete_branch))
         keep = kept.Kill(task_id, kept.KillOptions(force, delete_branch))
-        self._settlement.settle_command("kill", call, task_id, lane="life", keep=keep)
+        self._settlement.settle_command("kill", call, task_id, lane=f"life:{task_id}", keep=keep)
 
     def prune(self, task_id: str) -> None:
         if self._discard_refused(task_id):
@@ -116,7 +120,7 @@ class BackendCommands:
             await self._api.prune(task_id)
             self._store.pruned(task_id, life)
 
-        self._settlement.settle_command("prune", prune, task_id, lane="life", keep=kept.Prune(task_id))
+        self._settlement.settle_command("prune", prune, task_id, lane=f"life:{task_id}", keep=kept.Prune(task_id))
 
     def rename(self, task_id: str, title: str) -> None:
         token = self._store.edit(task_id, title=title)
@@ -157,13 +161,7 @@ class BackendCommands:
         self._session_command("stop", session_id, lambda: self._api.stop(session_id))
 
     def prompt(self, session_id: str, text: str) -> str:
-        prompt = Prompt(
-            prompt_id=self._new_id(),
-            session_id=session_id,
-            text=text,
-            state=PromptState.QUEUED,
-            at=self._store.now_ms(),
-        )
+        prompt = self._new_prompt(session_id, text)
         self._outbox.put_prompt(prompt)
         self._store.put_prompt(prompt)
         self._settlement.settle_prompt(prompt)
@@ -172,6 +170,30 @@ class BackendCommands:
     def discard_prompt(self, session_id: str, prompt_id: str) -> None:
         self._store.drop_prompt(session_id, prompt_id)
         self._outbox.drop_prompt(prompt_id)
+
+    def edit_prompt(self, session_id: str, prompt_id: str, text: str) -> None:
+        unsent = self._settlement.unsent_prompt(prompt_id)
+        if unsent is not None:
+            edited = replace(unsent, text=text)
+            self._outbox.put_prompt(edited)
+            self._store.put_prompt(edited)
+            return
+        keep = kept.EditPrompt(prompt_id, kept.EditPromptOptions(session_id, text))
+        call = partial(self._api.edit_prompt, session_id, prompt_id, EditPrompt(text=text))
+
+        def refused(error: RequestError) -> None:
+            # What was written is not lost with the prompt that it was meant for.
+            self._settlement.keep_refused(self._new_prompt(session_id, text), error)
+
+        self._settlement.settle_prompt_change(session_id, prompt_id, text, call, keep, refused)
+
+    def withdraw_prompt(self, session_id: str, prompt_id: str) -> None:
+        if self._settlement.unsent_prompt(prompt_id) is not None:
+            self.discard_prompt(session_id, prompt_id)
+            return
+        keep = kept.WithdrawPrompt(prompt_id, kept.WithdrawPromptOptions(session_id))
+        call = partial(self._api.withdraw_prompt, session_id, prompt_id)
+        self._settlement.settle_prompt_change(session_id, prompt_id, None, call, keep)
 
     def answer(self, permission_id: str, option_id: str) -> None:
         request = AnswerPermission(option_id=option_id)
@@ -202,6 +224,15 @@ class BackendCommands:
         self._store.add_repo(repo)
         return repo
 
+    def _new_prompt(self, session_id: str, text: str) -> Prompt:
+        return Prompt(
+            prompt_id=self._new_id(),
+            session_id=session_id,
+            text=text,
+            state=PromptState.QUEUED,
+            at=self._store.now_ms(),
+        )
+
     def _session_command(self, action: str, session_id: str, call: Callable[[], Awaitable[object]]) -> None:
         task_id = self._store.task_of_session(session_id)
         self._settlement.settle_command(action, call, task_id, session_id=session_id)
@@ -214,8 +245,10 @@ class BackendCommands:
             self._store.answered(await self._api.patch(task_id, request), life)
             self._store.settle(task_id, token)
 
-        failed = partial(self._store.settle, task_id, token)
-        self._settlement.settle_command(action, patch, task_id, lane="edit", failed=failed, keep=keep)
+        def failed(_: RequestError | None) -> None:
+            self._store.settle(task_id, token)
+
+        self._settlement.settle_command(action, patch, task_id, lane=f"edit:{task_id}", failed=failed, keep=keep)
 
     def _discard_refused(self, task_id: str) -> bool:
         """A refused creation has nothing to release: dropping it is all there is to do."""

@@ -41,12 +41,12 @@ class Persistence:
                 settlement.expect(creation.task_id)
         for session in list(self._outbox.sessions.values()):
             settlement.settle_session(session)
-        for command in list(self._outbox.commands.values()):
-            _ask_again(command, commands)
         for prompt in list(self._outbox.prompts.values()):
             store.put_prompt(prompt)
             if prompt.state is PromptState.QUEUED:
-                settlement.settle_prompt(prompt)
+                settlement.settle_prompt(prompt, maybe_sent=True)
+        for command in list(self._outbox.commands.values()):
+            _ask_again(command, commands)
 
     async def run(self) -> None:
         """Save until cancelled, and say first what of the file could not be read."""
@@ -109,3 +109,7 @@ def _ask_again(command: kept.KeptCommand, commands: "Commands") -> None:
             commands.rename(command.task_id, command.options.title)
         case kept.Answer():
             commands.answer(command.task_id, command.options.option_id)
+        case kept.EditPrompt():
+            commands.edit_prompt(command.options.session_id, command.task_id, command.options.text)
+        case kept.WithdrawPrompt():
+            commands.withdraw_prompt(command.options.session_id, command.task_id)

@@ -13,7 +13,7 @@ from foundry_tui.client.changes import Changes
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.client.creations import CreationState, RequestedSession
 from foundry_tui.client.delivery import PATIENCE, Delivery
-from foundry_tui.client.errors import ProblemError, RequestError
+from foundry_tui.client.errors import ProblemError, RequestError, UnreachableError
 from foundry_tui.client.kept_commands import Answer, KeptCommand
 from foundry_tui.client.outbox import Outbox
 from foundry_tui.client.store import Store
@@ -40,6 +40,8 @@ class Settlement:
         self._report = report
         self._expected: dict[str, anyio.Event] = {}
         """Tasks and sessions, by id, that the backend has not confirmed; each event is set when that is settled."""
+        self._unsent: set[str] = set()
+        """Prompts, by id, that cannot have reached the backend yet."""
         self._waiting: Counter[str] = Counter()
         """How many commands wait for each of them."""
 
@@ -94,17 +96,40 @@ class Settlement:
             self._store.session_made(token, await self._api.add_session(task_id, session.request), life)
             self._end(session_id)
 
-        def failed() -> None:
+        def failed(_: RequestError | None) -> None:
             self._store.settle(task_id, token)
             self._end(session_id)
 
-        self.settle_command("add_session", add, task_id, lane="sessions", patience=math.inf, failed=failed)
+        self.settle_command("add_session", add, task_id, lane=f"sessions:{task_id}", patience=math.inf, failed=failed)
 
-    def settle_prompt(self, prompt: Prompt) -> None:
-        """Hand over a prompt, however long that takes, after those of its session before it. Refused, it is kept."""
+    def unsent_prompt(self, prompt_id: str) -> Prompt | None:
+        """The prompt as it is in the outbox, if it cannot have reached the backend yet."""
+        return self._outbox.prompts.get(prompt_id) if prompt_id in self._unsent else None
+
+    def settle_prompt(self, prompt: Prompt, *, maybe_sent: bool = False) -> None:
+        """Hand over a prompt, however long that takes, after those of its session before it. Refused, it is kept.
+
+        It goes as it is in the outbox by then, or not at all when it is there no longer. `maybe_sent`: an earlier run
+        of the app may have sent it.
+        """
         session_id, prompt_id = prompt.session_id, prompt.prompt_id
         task_id = self._store.task_of_session(session_id)
-        request = CreatePrompt(prompt_id=prompt_id, text=prompt.text)
+        if not maybe_sent:
+            self._unsent.add(prompt_id)
+
+        def wanted() -> bool:
+            return prompt_id in self._outbox.prompts
+
+        async def send() -> Prompt:
+            unsent = prompt_id in self._unsent
+            self._unsent.discard(prompt_id)
+            request = CreatePrompt(prompt_id=prompt_id, text=self._outbox.prompts[prompt_id].text)
+            try:
+                return await self._api.prompt(session_id, request)
+            except UnreachableError as error:
+                if unsent and not error.sent:
+                    self._unsent.add(prompt_id)
+                raise
 
         async def job() -> None:
             if not await self._is_real(task_id, session_id):
@@ -113,14 +138,9 @@ class Settlement:
                 return
             life = self._store.life
             try:
-                accepted = await self._delivery.deliver(
-                    lambda: self._api.prompt(session_id, request), patience=math.inf
-                )
+                accepted = await self._delivery.deliver(send, patience=math.inf, needed=wanted)
             except RequestError as error:
-                reason = TaskError(kind=ErrorKind.INTERNAL, message=str(error), retryable=True, at=self._store.now_ms())
-                refused = replace(prompt, state=PromptState.FAILED, error=reason)
-                self._store.put_prompt(refused)
-                self._outbox.put_prompt(refused)
+                self.keep_refused(self._outbox.prompts.get(prompt_id, prompt), error)
                 self._tell("prompt", error, task_id, session_id)
                 return
             if accepted is not None:
@@ -128,6 +148,61 @@ class Settlement:
             self._outbox.drop_prompt(prompt_id)
 
         self._delivery.send(job, f"prompts:{session_id}")
+
+    def settle_prompt_change(
+        self,
+        session_id: str,
+        prompt_id: str,
+        text: str | None,
+        call: Callable[[], Awaitable[Prompt]],
+        keep: KeptCommand,
+        refused: Callable[[RequestError], None] | None = None,
+    ) -> None:
+        """Show another text of a queued prompt (None: it is withdrawn), and have `call` ask for it.
+
+        Handed over however long that takes, after what was asked of the session's prompts before. `refused` is told
+        why it was not done.
+        """
+        token = self._store.change_prompt(session_id, prompt_id, text)
+
+        async def change() -> None:
+            life = self._store.life
+            try:
+                await call()
+            except ProblemError as error:
+                if error.problem.status != 409 or not await self._has_changed(session_id, prompt_id, text):
+                    raise
+            self._store.settle_prompt_change(session_id, token, life)
+
+        def failed(error: RequestError | None) -> None:
+            self._store.settle_prompt_change(session_id, token, None)
+            if refused is not None and error is not None:
+                refused(error)
+
+        task_id = self._store.task_of_session(session_id)
+        self.settle_command(
+            keep.action,
+            change,
+            task_id,
+            session_id=session_id,
+            lane=f"prompts:{session_id}",
+            patience=math.inf,
+            failed=failed,
+            keep=keep,
+        )
+
+    async def _has_changed(self, session_id: str, prompt_id: str, text: str | None) -> bool:
+        """Whether an earlier attempt got through whose answer was lost: the prompt is then as it was asked to be."""
+        session = await self._api.session(session_id)
+        found = [prompt for prompt in session.prompts if prompt.prompt_id == prompt_id]
+        return any(one.state is PromptState.WITHDRAWN if text is None else one.text == text for one in found)
+
+    def keep_refused(self, prompt: Prompt, error: RequestError) -> None:
+        """Show and keep a prompt as failed, with the reason, until it is discarded."""
+        reason = TaskError(kind=ErrorKind.INTERNAL, message=str(error), retryable=True, at=self._store.now_ms())
+        kept = replace(prompt, state=PromptState.FAILED, error=reason)
+        self._store.put_prompt(kept)
+        self._outbox.put_prompt(kept)
 
     def settle_command(
         self,
@@ -139,12 +214,13 @@ class Settlement:
         lane: str | None = None,
         done: frozenset[int] = frozenset(),
         patience: float = PATIENCE,
-        failed: Callable[[], None] | None = None,
+        failed: Callable[[RequestError | None], None] | None = None,
         keep: KeptCommand | None = None,
     ) -> None:
-        """Have `call` carried out, after those of the same task's `lane` before it.
+        """Have `call` carried out, after those of its `lane` before it.
 
-        `done` and `patience` are those of `Delivery.deliver`; `failed` is called when it was not carried out. `keep`
+        `done` and `patience` are those of `Delivery.deliver`; `failed` is called when it was not carried out, with the
+        error if there was one. `keep`
         outlives the app until the command is answered or told to have failed.
         """
         again = False
@@ -156,19 +232,20 @@ class Settlement:
             self._outbox.put_command(keep)
 
         async def job() -> None:
-            delivered = False
+            delivered, refusal = False, None
             if await self._is_real(task_id, session_id):
                 try:
                     await self._delivery.deliver(call, done=done, patience=patience, maybe_done=again)
                     delivered = True
                 except RequestError as error:
+                    refusal = error
                     self._tell(action, error, task_id, session_id)
             if failed is not None and not delivered:
-                failed()
+                failed(refusal)
             if keep is not None:
                 self._outbox.drop_command(keep)
 
-        self._delivery.send(job, None if lane is None else f"{lane}:{task_id}")
+        self._delivery.send(job, lane)
 
     def creations_changed(self, changes: Changes) -> None:
         """A listener of the store: creations that it holds no longer are settled."""

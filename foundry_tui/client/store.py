@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from foundry_tui.client.changes import Changes, Dirt
 from foundry_tui.client.creations import Creation, CreationState, session_of, task_of
-from foundry_tui.client.edits import merge_prompts
+from foundry_tui.client.edits import change_prompts, merge_prompts
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.list_replica import FOR_EVER, TasksReplica
 from foundry_tui.client.pending_changes import PendingChanges
@@ -120,8 +120,10 @@ class Store:
             known = self._expected_session(session_id)
         if known is None:
             return None
-        pending = self._pending.prompts.get(session_id)
-        return replace(known, prompts=merge_prompts(known.prompts, pending.values())) if pending else known
+        pending, changes = self._pending.prompts.get(session_id), self._pending.prompt_changes.get(session_id)
+        if pending:
+            known = replace(known, prompts=merge_prompts(known.prompts, pending.values()))
+        return replace(known, prompts=change_prompts(known.prompts, changes)) if changes else known
 
     def transcript(self, session_id: str) -> Sequence[TranscriptItem]:
         """The conversation in the order of `index`, without gaps. It grows in place: keep no reference to it."""
@@ -181,7 +183,7 @@ class Store:
             # What is shown of a task made here may still stand on its summary alone.
             dirt.details.add(task_id)
             dirt.sessions.add(self._pending.made[task_id].session_id)
-        for session_id in dirt.sessions & self._pending.prompts.keys():
+        for session_id in dirt.sessions & (self._pending.prompts.keys() | self._pending.prompt_changes.keys()):
             session = self._find(TopicKind.SESSION, session_id, SessionReplica)
             if session is not None and session.state is not None:
                 self._pending.drop_known_prompts(session.state)
@@ -376,6 +378,19 @@ class Store:
         """Show a prompt no longer, unless the backend has it."""
         if self._pending.drop_prompt(session_id, prompt_id):
             self._dirty().sessions.add(session_id)
+
+    def change_prompt(self, session_id: str, prompt_id: str, text: str | None) -> int:
+        """Show another text of a queued prompt (None: it is withdrawn); the answer is the token of the change."""
+        session = self.session(session_id)
+        prompts = () if session is None else session.prompts
+        shown = {prompt.text for prompt in prompts if prompt.prompt_id == prompt_id}
+        self._dirty().sessions.add(session_id)
+        return self._pending.change_prompt(session_id, prompt_id, text, shown)
+
+    def settle_prompt_change(self, session_id: str, token: int, life: int | None) -> None:
+        """The backend made the change in this `life`: it is shown until the session's record has it. None: not made."""
+        self._pending.settle_prompt_change(session_id, token, made=life == self.life)
+        self._dirty().sessions.add(session_id)
 
     def is_expected(self, topic: Topic) -> bool:
         """Whether the topic is about something that the user asked for and the backend is not known to have."""

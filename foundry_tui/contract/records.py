@@ -52,6 +52,7 @@ class PromptState(OpenEnum):
     DELIVERED = "delivered"
     ANSWERED = "answered"
     FAILED = "failed"
+    WITHDRAWN = "withdrawn"
 
 
 class QuestionKind(OpenEnum):
