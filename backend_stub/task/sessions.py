@@ -186,16 +186,9 @@ class Sessions:
             return TaskChange.become_ready
         await actor.load_items(session_id)
         turn = self._turn(actor, prompt)
-        self._delivering[session_id] = prompt.prompt_id
-        try:
-            await provider.agents.deliver(call, prompt, turn)
-        except BaseException:
-            self._delivering.pop(session_id, None)
-            raise
+        await provider.agents.deliver(call, prompt, turn)
 
         def delivered(draft: TaskChange) -> None:
-            # Until now a stop had to find the prompt: only from here on the session is known to have a turn.
-            self._delivering.pop(session_id, None)
             held = draft.prompt(session_id, prompt.prompt_id)
             if held is None or held.state is not PromptState.QUEUED:
                 draft.become_ready()
