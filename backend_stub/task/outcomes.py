@@ -82,9 +82,10 @@ def begin_queued(draft: TaskChange, prompt: Prompt) -> None:
 
 
 def put_on(draft: TaskChange, branch: str) -> None:
-    """The sandbox is on another branch by now."""
+    """The sandbox is on another branch by now, which git has: that keeps others off, and the old name may be free."""
     if draft.status in IN_TURNS and draft.task.branch != branch:
         draft.set(branch=branch)
+        draft.free_branch = True
         draft.record(HistoryKind.TASK_NAMED, title=draft.task.title, branch=branch)
 
 
