@@ -80,10 +80,14 @@ class TaskChange:
         """The task gets its title, unless it has one, and its branch, which no other task may have from now on."""
         self._rows.hold_branch = branch
         self._rows.put_task(replace(self.task, title=self.task.title or title))
-        self.switch_branch(branch)
+        self._put_on(branch)
 
     def switch_branch(self, branch: str) -> None:
-        """The task's work is on this branch."""
+        """The sandbox is on another branch by now, which git has: that keeps others off, and the old name is free."""
+        self._rows.free_branch = True
+        self._put_on(branch)
+
+    def _put_on(self, branch: str) -> None:
         self._rows.put_task(replace(self.task, branch=branch))
         self.record(HistoryKind.TASK_NAMED, title=self.task.title, branch=branch)
 

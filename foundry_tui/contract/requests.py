@@ -81,12 +81,6 @@ class EditPrompt(Request, frozen=True, kw_only=True):
     text: str
 
 
-class EditPrompt(Request, frozen=True, kw_only=True):
-    """`PATCH /v1/sessions/{id}/prompts/{prompt_id}`: the text of a prompt that is still queued."""
-
-    text: str
-
-
 class AnswerPermission(Request, frozen=True, kw_only=True):
     """`POST /v1/permissions/{id}`."""
 
