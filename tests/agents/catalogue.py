@@ -19,7 +19,8 @@ class Agent(NamedTuple):
 
     `files` and `environ` set it up for a model at a URL. `write` and `run` are calls of its own tools, for a file (by
     its absolute path) and for a command. `login` is the command with which a person logs in. `configured` is the
-    command that makes it an agent where sandbox-agent does not know it.
+    command that makes it an agent where sandbox-agent does not know it. `minutes`: it names the file of a conversation
+    by the minute, and writes over one that it loads in the minute in which it began it.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Agent(NamedTuple):
     run: Callable[[str], Call]
     login: str
     configured: tuple[str, ...] = ()
+    minutes: bool = False
 
 
 _MACHINE = f"{sys.platform}-{'arm64' if os.uname().machine in ('arm64', 'aarch64') else 'x64'}"
@@ -138,6 +140,7 @@ AGENTS: Mapping[str, Agent] = {
             write=lambda path, text: Call("write_file", {"file_path": str(path), "content": text}),
             run=lambda command: Call("run_shell_command", {"command": command, "description": "Runs a command"}),
             login="gemini",
+            minutes=True,
         ),
     )
 }
