@@ -84,6 +84,7 @@ class Routes:
             ("POST", "/v1/sessions/{session_id}/stop", self.stop),
             ("POST", "/v1/sessions/{session_id}/prompts", self.prompt),
             ("POST", "/v1/permissions/{permission_id}", self.answer),
+            ("GET", "/v1/agents", self.agents),
             ("GET", "/v1/repos", self.list_repos),
             ("POST", "/v1/repos", self.add_repo),
             ("GET", "/v1/repos/{repo_id}/branches", self.branches),
@@ -196,6 +197,9 @@ class Routes:
     async def answer(self, request: Request) -> Response:
         body = await read_body(request, bodies.AnswerPermission)
         return json_answer(await self._backend.commands.answer(request.path_params["permission_id"], body))
+
+    async def agents(self, request: Request) -> Response:
+        return json_answer(bodies.AgentList(agents=await self._backend.agents.all()))
 
     async def list_repos(self, request: Request) -> Response:
         return json_answer({"repos": await self._backend.organization.repos()})

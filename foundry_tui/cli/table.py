@@ -35,7 +35,7 @@ COMMANDS: dict[str, _Row] = {
     "trust": _Row("trust", "trust", "Let a repository's own set-up run in its tasks' sandboxes."),
     "status": _Row("status", "status", "Say how the backend and the tasks are doing."),
     "statusline": _Row("statusline", "statusline", "Print one short line for tmux or a shell prompt."),
-    "agent": _Row("agent", "agent", "Install and list the coding agents that tasks can use."),
+    "agent": _Row("agent", "agent", "List, install and log in to the coding agents that tasks can use."),
     "backend": _Row("backend", "backend", "Run, start, stop and explain the backend process."),
     "doctor": _Row("doctor", "doctor", "Check everything that Foundry needs."),
     "config": _Row("config", "config_group", "Show, locate and begin the config file."),
