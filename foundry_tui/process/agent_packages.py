@@ -109,6 +109,11 @@ def install(name: str, data_dir: Path, *, tell: Callable[[str], None] = lambda _
     return done
 
 
+def lock_of(name: str) -> str:
+    """npm's lock of this package, as JSON."""
+    return resources.files(__package__).joinpath("agent_locks", f"{name}.json").read_text()
+
+
 def _npm(package: Package) -> str:
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or (package.needs_node and node is None):
@@ -165,7 +170,7 @@ def _get(npm: str, name: str, package: Package, link: Path) -> None:
 
 
 def _fill(npm: str, name: str, package: Package, new: Path) -> None:
-    lock = resources.files(__package__).joinpath("agent_locks", f"{name}.json").read_text()
+    lock = lock_of(name)
     (new / "package-lock.json").write_text(lock)
     (new / "package.json").write_text(json.dumps({"name": name, "private": True, **json.loads(lock)["packages"][""]}))
     options = ("--ignore-scripts", "--include=optional", "--no-global", "--no-audit", "--no-fund", "--loglevel=warn")

@@ -3,13 +3,12 @@
 import json
 import os
 import sys
-from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from foundry_tui.contract.agents import INSTALLABLE, installed_programs
-from foundry_tui.process.agent_packages import PACKAGES, InstallError, install, is_installed, machine
+from foundry_tui.process.agent_packages import PACKAGES, InstallError, install, is_installed, lock_of, machine
 from tests.cli.terminal import terminal
 from tests.cli.world import Cli
 
@@ -51,7 +50,7 @@ def gives(monkeypatch: pytest.MonkeyPatch, name: str, **more: object) -> None:
 
 @pytest.mark.parametrize("name", PACKAGES)
 def test_every_package_is_pinned_with_its_hash_and_no_registry(name: str) -> None:
-    lock = resources.files("foundry_tui.process").joinpath("agent_locks", f"{name}.json").read_text()
+    lock = lock_of(name)
     assert "://" not in lock
     root, *others = json.loads(lock)["packages"].values()
     assert others
@@ -130,7 +129,8 @@ def test_what_it_needs_is_said(tmp_path: Path, npm: Path, monkeypatch: pytest.Mo
     assert "Node.js 20" in caught.value.hint
 
 
-def test_the_list_is_the_backends_and_says_what_to_do(cli: Cli, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_the_list_is_the_backends_and_says_what_to_do(cli: Cli) -> None:
     cli.environ["PATH"] = "/usr/bin:/bin"
     cli.environ["FOUNDRY_SANDBOX_AGENT"] = "/bin/true"
     rows = {row[0]: row[1:] for row in cli("agent", "list", code=0).rows if row[1] == "local"}
