@@ -11,6 +11,8 @@ import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
 
+from tests.world import folders_of
+
 # A run in the background of a shell ignores ctrl+c, and so would every process that a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -105,10 +107,10 @@ def anyio_backend() -> str:
 
 MAY_BLOCK = {
     "logging/__init__.py": {"emit", "flush"},
-    "tests/backend/place.py": {"backend", "provider"},
+    "tests/backend/in_process.py": {"backend", "provider"},
     "tests/local/world.py": {"provider"},
     "backend_stub/providers/demo.py": {"make", "_remove"},
-    "backend_stub/demo/script.py": {"for_call"},
+    "backend_stub/demo/script.py": {"for_call", "read"},
     "backend_stub/demo/world.py": {"call", "effect"},
 }
 """Functions in an event loop that may wait for the disk all the same: what is logged is to be there when the process
@@ -153,12 +155,8 @@ def _clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("FOUNDRY_", "GIT_")) or name in ("NO_COLOR", "TEXTUAL_THEME", "TMUX"):
             monkeypatch.delenv(name)
-    home = tmp_path / "home"
-    home.mkdir()
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    (tmp_path / "home").mkdir()
+    for name, folder in folders_of(tmp_path).items():
+        monkeypatch.setenv(name, folder)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
     (tmp_path / "run").mkdir(mode=0o700)

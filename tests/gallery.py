@@ -24,7 +24,7 @@ from foundry_tui.contract.status import TaskStatus
 from tests.app import task_scenes
 from tests.app.factories import NOW, SECOND
 from tests.app.harness import make_app, make_store
-from tests.app.worlds import AWAY, every_state, many, store_of, store_of_every_state
+from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state
 from tests.png_stamp import digest_of, stamp_of, stamped
 
 FOLDER = Path(__file__).parent.parent / "screenshots"

@@ -11,7 +11,8 @@ import anyio
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, UnknownTaskError
 from backend_stub.domain.storage import ItemKey, Storage, TaskState
-from backend_stub.task.task_change import MAX_LINES, TaskChange
+from backend_stub.task.rows import MAX_LINES
+from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.status import STAGE_OF_STATUS, StageName
 
 T = TypeVar("T")
@@ -102,7 +103,7 @@ class TaskActor:
             for stage, text, at in lines:
                 draft.log(stage, text, at)
             if detail is not None and STAGE_OF_STATUS.get(draft.status) is detail[0]:
-                draft.set_stage(detail[0], detail=detail[1])
+                draft.tell_stage(*detail)
             result = decide(draft)
             sealed = draft.seal()
             if sealed is not None:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import BinaryIO, TypeVar
 
 import anyio
-from msgspec.structs import replace
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.clock import Runtime
@@ -24,24 +23,22 @@ from backend_stub.domain.settings import MAX_QUEUED_PROMPTS, MAX_QUEUED_TEXT
 from backend_stub.domain.storage import Storage
 from backend_stub.known_agents import KnownAgents
 from backend_stub.task.actor import Actors, TaskActor
-from backend_stub.task.outcomes import OPEN_STATES, forget_opening, settle_idle
-from backend_stub.task.release import Releasing, cancel_stages
+from backend_stub.task.release import Releasing
 from backend_stub.task.sessions import Sessions
 from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.ids import is_id
 from foundry_tui.contract.records import (
     ErrorKind,
-    HistoryKind,
     Permission,
     PermissionState,
     Prompt,
     PromptState,
     SessionStatus,
     SessionSummary,
-    StageState,
     TaskDetail,
     TaskError,
 )
+from foundry_tui.contract.replace import replace
 from foundry_tui.contract.requests import (
     AnswerPermission,
     CreatePrompt,
@@ -50,7 +47,7 @@ from foundry_tui.contract.requests import (
     ReleaseTask,
     RetryTask,
 )
-from foundry_tui.contract.status import ENDED, PROVISIONING, READY, RELEASING, StageName, TaskStatus
+from foundry_tui.contract.status import ENDED, PROVISIONING, READY, RELEASING, TaskStatus
 
 T = TypeVar("T")
 
@@ -107,14 +104,12 @@ class Commands:
 
         def patch(draft: TaskChange) -> None:
             if request.title is not None and request.title != draft.task.title:
-                draft.record(HistoryKind.TASK_RENAMED, title=request.title, before=draft.task.title)
-                draft.set(title=request.title)
-            if request.unread is not None and request.unread is not draft.task.unread:
-                draft.set(unread=request.unread)
+                draft.rename(request.title)
+            if request.unread is not None:
+                draft.mark_unread(request.unread)
             if request.unread is False:
                 for session in draft.task.sessions:
-                    if session.unread:
-                        draft.set_session(session.session_id, unread=False)
+                    draft.mark_session_unread(session.session_id, False)
 
         await self._commit(task_id, patch)
         return await self.task(task_id)
@@ -125,7 +120,7 @@ class Commands:
         def retry(draft: TaskChange) -> None:
             if draft.private.went_on and not request.resend and draft.status in PROVISIONING | READY:
                 # A prompt was there first: what is asked for is under way.
-                draft.set_private(went_on=False)
+                draft.forgive_retry()
                 return
             if draft.status is not TaskStatus.ERROR:
                 raise conflict(f"Only a task that failed can be retried; this one {_STANDS[draft.status]}.")
@@ -133,9 +128,9 @@ class Commands:
             # One that was to be sent again and waits still is sent now.
             if request.resend and not (failed or draft.private.resent) and _is_ready_but_failed(draft):
                 raise conflict("No prompt failed that could be sent again; retry without that makes the task ready.")
-            _go_on(draft, resend=request.resend or None)
+            draft.go_on(resend=request.resend)
             for prompt in failed:
-                _send_again(draft, prompt)
+                draft.queue_prompt(prompt.session_id, draft.new_id(), prompt.text, again=prompt.prompt_id)
 
         await self._commit(task_id, retry)
         self._provisioning.wake(task_id)
@@ -157,31 +152,8 @@ class Commands:
             )
 
         def end(draft: TaskChange) -> None:
-            if draft.status in ENDED | RELEASING:
-                return
-            error = TaskError(
-                kind=ErrorKind.CANCELLED,
-                message=f"The task was {'archived' if archive else 'killed'}.",
-                retryable=False,
-                at=draft.now,
-            )
-            draft.record(
-                HistoryKind.ARCHIVE_REQUESTED if archive else HistoryKind.KILL_REQUESTED,
-                force=request.force or None,
-                delete_branch=request.delete_branch or None,
-            )
-            cancel_stages(draft)
-            draft.cancel_permissions()
-            for session in draft.task.sessions:
-                _close(draft, session, error)
-            draft.set_private(
-                next_attempt_at=None,
-                release_attempt=0,
-                release_force=request.force,
-                release_delete_branch=request.delete_branch,
-            )
-            draft.set(unread=False)
-            draft.move(TaskStatus.ARCHIVING if archive else TaskStatus.KILLING)
+            if draft.status not in ENDED | RELEASING:
+                draft.begin_release(archive=archive, force=request.force, delete_branch=request.delete_branch)
 
         await self._commit(task_id, end)
         self._release.cut(await actor.state())
@@ -247,8 +219,7 @@ class Commands:
                 updated_at=draft.now,
                 revision=0,
             )
-            draft.add_session(session)
-            draft.record(HistoryKind.SESSION_REQUESTED, session_id=session_id, name=session.name)
+            draft.request_session(session)
             return replace(session, revision=1)
 
         try:
@@ -263,9 +234,9 @@ class Commands:
             error = TaskError(
                 kind=ErrorKind.CANCELLED, message="The session was closed.", retryable=False, at=draft.now
             )
-            draft.cancel_permissions(session_id)
-            _close(draft, draft.session(session_id), error)
-            settle_idle(draft)
+            draft.cancel_questions(session_id)
+            draft.close_session(session_id, error)
+            draft.settle()
 
         task_id = await self._task_of(session_id)
         await self._commit(task_id, close)
@@ -278,21 +249,7 @@ class Commands:
         delivering = self._sessions.delivering(session_id)
 
         def stop(draft: TaskChange) -> bool:
-            running = draft.session(session_id).status is SessionStatus.RUNNING
-            if not running and delivering is None:
-                return False
-            error = TaskError(kind=ErrorKind.CANCELLED, message="The turn was stopped.", retryable=False, at=draft.now)
-            draft.record(HistoryKind.SESSION_STOPPED, session_id=session_id)
-            draft.cancel_permissions(session_id)
-            draft.fail_prompts(session_id, frozenset({PromptState.DELIVERED}), error)
-            if delivering is not None:
-                held = draft.prompt(session_id, delivering)
-                if held is not None and held.state is PromptState.QUEUED:
-                    draft.fail_prompt(held, error)
-            if running:
-                draft.set_session(session_id, status=SessionStatus.READY)
-                settle_idle(draft)
-            return True
+            return draft.stop_turn(session_id, delivering)
 
         if await self._commit(task_id, stop):
             self._sessions.stop(session_id)
@@ -313,29 +270,19 @@ class Commands:
             _refuse_ended(draft)
             if draft.session(session_id).status is SessionStatus.CLOSED:
                 raise conflict("The session is closed; open another one.")
-            waiting = [each for each in draft.prompts.get(session_id, ()) if each.state is PromptState.QUEUED]
+            waiting = [each for each in draft.prompts(session_id) if each.state is PromptState.QUEUED]
             if len(waiting) >= MAX_QUEUED_PROMPTS:
                 raise conflict(
                     f"{MAX_QUEUED_PROMPTS} prompts wait in this session already; let some be answered first."
                 )
             if waiting and sum(len(each.text) for each in waiting) + len(request.text) > MAX_QUEUED_TEXT:
                 raise conflict("The prompts that wait in this session are too long together; let some be answered.")
-            prompt = Prompt(
-                prompt_id=request.prompt_id,
-                session_id=session_id,
-                text=request.text,
-                state=PromptState.QUEUED,
-                at=draft.now,
-            )
-            draft.put_prompt(prompt)
-            session = draft.session(session_id)
-            if session.status is SessionStatus.ERROR and draft.status in READY:
-                draft.set_session(session_id, status=_after_retry(session), error=None)
-            draft.record(HistoryKind.PROMPT_QUEUED, session_id=session_id, prompt_id=prompt.prompt_id)
+            if draft.status in READY:
+                draft.revive_session(session_id)
+            prompt = draft.queue_prompt(session_id, request.prompt_id, request.text)
             if _is_ready_but_failed(draft):
                 # Nothing is to be prepared again: whoever says more wants the conversation to go on.
-                _go_on(draft)
-                draft.set_private(went_on=True)
+                draft.go_on(for_prompt=True)
             return prompt
 
         try:
@@ -352,13 +299,13 @@ class Commands:
             raise not_found(f"permission request {permission_id}")
 
         def answer(draft: TaskChange) -> Permission:
-            held = _permission(draft, permission_id)
+            held = draft.question(permission_id)
             if held is None or held.state is not PermissionState.OPEN:
                 raise conflict("This permission request is no longer open.")
             if request.option_id not in [option.option_id for option in held.options]:
                 options = ", ".join(option.option_id for option in held.options)
                 raise wrong_values(("option_id", f"Choose one of {options}."))
-            draft.answer_permission(permission_id, request.option_id)
+            draft.answer_question(permission_id, request.option_id)
             return replace(held, state=PermissionState.ANSWERED, answer=request.option_id)
 
         permission = await self._commit(task_id, answer)
@@ -393,74 +340,17 @@ def _refuse_ended(draft: TaskChange) -> None:
         raise conflict(f"The task {_STANDS[draft.status]}; create a new one.")
 
 
-def _close(draft: TaskChange, session: SessionSummary, error: TaskError) -> None:
-    if session.status is SessionStatus.CLOSED:
-        return
-    draft.fail_prompts(session.session_id, OPEN_STATES, error)
-    draft.set_session(session.session_id, status=SessionStatus.CLOSED, error=None)
-    forget_opening(draft, session.session_id)
-    draft.record(HistoryKind.SESSION_CLOSED, session_id=session.session_id)
-
-
 def _is_ready_but_failed(draft: TaskChange) -> bool:
     """Whether the task was prepared to the end and failed later: in a turn, or as its agent was lost."""
-    return draft.status is TaskStatus.ERROR and all(stage.state is StageState.DONE for stage in draft.task.stages)
-
-
-def _go_on(draft: TaskChange, resend: bool | None = None) -> None:
-    """Queue a failed task again, to go on where it stands."""
-    stage = draft.task.error.stage if draft.task.error else None
-    for each in draft.task.stages:
-        if each.state is not StageState.DONE:
-            draft.set_stage(
-                each.name,
-                state=StageState.PENDING,
-                attempt=0,
-                started_at=None,
-                finished_at=None,
-                deadline_at=None,
-                detail=None,
-                error=None,
-            )
-    for session in draft.task.sessions:
-        if session.status is SessionStatus.ERROR:
-            draft.set_session(session.session_id, status=_after_retry(session), error=None)
-    draft.set(error=None)
-    draft.set_private(next_attempt_at=None, attaching=0, went_on=False)
-    draft.record(HistoryKind.RETRY_REQUESTED, stage=stage, resend=resend)
-    draft.move(TaskStatus.QUEUED)
-    draft.record(HistoryKind.PROVISION_QUEUED)
+    return draft.status is TaskStatus.ERROR and draft.is_prepared()
 
 
 def _failed_prompts(draft: TaskChange) -> list[Prompt]:
     """Of each session that stands on a failure the last prompt, if its turn failed or it could not be handed over."""
     found = []
     for session in draft.task.sessions:
-        done = [each for each in draft.prompts.get(session.session_id, ()) if each.state is not PromptState.QUEUED]
+        done = [each for each in draft.prompts(session.session_id) if each.state is not PromptState.QUEUED]
         last = done[-1] if done else None
         if session.status is SessionStatus.ERROR and last is not None and last.state is PromptState.FAILED:
             found.append(last)
     return found
-
-
-def _send_again(draft: TaskChange, failed: Prompt) -> None:
-    """Queue what was said in a failed prompt again, before all that was said since."""
-    again = replace(failed, prompt_id=draft.new_id(), state=PromptState.QUEUED, error=None, at=draft.now)
-    draft.put_prompt(again)
-    draft.set_private(resent=(*draft.private.resent, again.prompt_id))
-    draft.record(
-        HistoryKind.PROMPT_QUEUED,
-        session_id=again.session_id,
-        prompt_id=again.prompt_id,
-        again=failed.prompt_id,
-    )
-
-
-def _after_retry(session: SessionSummary) -> SessionStatus:
-    """A session that could not be opened is opened again; one whose turn failed is ready."""
-    never_opened = session.error is not None and session.error.stage is StageName.CREATE_SESSION
-    return SessionStatus.PENDING_PROVISION if never_opened else SessionStatus.READY
-
-
-def _permission(draft: TaskChange, permission_id: str) -> Permission | None:
-    return next((each for each in draft.task.permissions if each.permission_id == permission_id), None)

@@ -11,13 +11,10 @@ from backend_stub.domain.storage import TaskState
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.branches import Branches
 from backend_stub.task.failures import NO_FAILURES, task_error
-from backend_stub.task.outcomes import become_ready, fail_session, fail_task
 from backend_stub.task.services import Services
 from backend_stub.task.sessions import Sessions
 from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.records import (
-    HistoryKind,
-    SessionStatus,
     StageRecord,
     StageState,
     TaskError,
@@ -25,11 +22,9 @@ from foundry_tui.contract.records import (
 )
 from foundry_tui.contract.status import (
     PROVISIONING,
-    STAGE_OF_STATUS,
     STAGES,
     STATUS_OF_STAGE,
     StageName,
-    TaskStatus,
 )
 
 DOING = {
@@ -101,12 +96,10 @@ class Provisioning:
         _expect(draft)
         downtime = self._interrupted.get(draft.task.task_id)
         if downtime is not None:
-            if target is not None and (deadline := draft.stage(target).deadline_at) is not None:
-                draft.set_stage(target, deadline_at=deadline + downtime)
-            draft.record(HistoryKind.PROVISION_RESUMED, stage=target, status=draft.status)
+            draft.resume_provisioning(target, downtime)
         if stage is target:
             return self._begin(stage, draft)
-        _pass_by(stage, draft)
+        draft.pass_stage(stage)
         return None
 
     def _begin(self, stage: StageName, draft: TaskChange) -> _Next:
@@ -122,9 +115,9 @@ class Provisioning:
             deadline = record.deadline_at or 0
             if not draft.now < deadline <= draft.now + timeout:
                 deadline = draft.now + timeout
-                draft.set_stage(stage, deadline_at=deadline)
+                draft.extend_stage(stage, deadline)
             return _Next(stage, record.attempt, deadline)
-        _start_stage(draft, stage, record.attempt + 1, timeout)
+        draft.begin_stage(stage, record.attempt + 1, timeout)
         return _Next(stage, record.attempt + 1, draft.now + timeout)
 
     async def _attempt(self, actor: TaskActor, step: _Next) -> int | None:
@@ -163,22 +156,14 @@ class Provisioning:
         """Mark the stage done and go on to the next in the same commit, so that no kill falls between them."""
 
         def complete(draft: TaskChange) -> None:
-            record = _expect_running(draft, step)
-            draft.set_stage(
-                step.stage, state=StageState.DONE, finished_at=draft.now, deadline_at=None, detail=None, error=None
-            )
+            _expect_running(draft, step)
             apply(draft)
-            draft.record(
-                HistoryKind.STAGE_COMPLETED,
-                stage=step.stage,
-                attempt=step.attempt,
-                ms=draft.now - (record.started_at or draft.now),
-            )
+            draft.complete_stage(step.stage)
             following = STAGES.index(step.stage) + 1
             if following < len(STAGES):
                 stage = STAGES[following]
                 if draft.stage(stage).state is not StageState.DONE:
-                    _start_stage(draft, stage, 1, self._services.settings.timeout_ms[stage])
+                    draft.begin_stage(stage, 1, self._services.settings.timeout_ms[stage])
 
         try:
             await actor.commit(complete)
@@ -195,32 +180,14 @@ class Provisioning:
         def fail(draft: TaskChange) -> int | None:
             record = _expect_running(draft, step)
             error = task_error(failure, DOING[step.stage], timeout, draft.now, step.stage)
-            if error.retryable and step.attempt < record.max_attempts:
-                return self._back_off(draft, step, error)
-            _fail_stage(draft, step, error)
-            return None
+            if not error.retryable or step.attempt >= record.max_attempts:
+                draft.fail_stage(step.stage, error)
+                return None
+            wait = self._services.settings.backoff(step.attempt, self._services.runtime.jitter())
+            draft.retry_stage(step.stage, error, draft.now + wait)
+            return draft.now + wait
 
         return await actor.commit(fail)
-
-    def _back_off(self, draft: TaskChange, step: _Next, error: TaskError) -> int:
-        next_at = draft.now + self._services.settings.backoff(step.attempt, self._services.runtime.jitter())
-        draft.set_stage(
-            step.stage,
-            error=error,
-            finished_at=draft.now,
-            deadline_at=None,
-            detail=f"attempt {step.attempt} failed, trying again: {error.message}",
-        )
-        draft.set_private(next_attempt_at=next_at)
-        draft.record(
-            HistoryKind.STAGE_RETRYING,
-            stage=step.stage,
-            attempt=step.attempt,
-            kind=error.kind,
-            message=error.message,
-            next_at=next_at,
-        )
-        return next_at
 
     async def _finish_again(self, actor: TaskActor, attempts: int) -> int | None:
         """All stages were done before: find the sandbox and the agent again and be ready, or fail for the reason that
@@ -233,15 +200,15 @@ class Provisioning:
             _expect(draft)
             sandbox = draft.task.sandbox
             if restored and sandbox is not None:
-                draft.record(HistoryKind.SANDBOX_CREATED, sandbox_id=sandbox.sandbox_id, cwd=sandbox.cwd)
+                draft.get_sandbox(sandbox)
             if isinstance(outcome, int):
-                draft.set_private(attaching=attempts + 1, next_attempt_at=outcome)
+                draft.find_agent_later(attempts + 1, outcome)
                 return
-            draft.set_private(attaching=0, next_attempt_at=None)
+            draft.end_finding_agent()
             if outcome is None:
-                become_ready(draft)
+                draft.become_ready()
             else:
-                fail_task(draft, outcome)
+                draft.fail(outcome)
 
         await actor.commit(finish)
         if outcome is None:
@@ -268,12 +235,7 @@ class Provisioning:
     async def _ensure_name(self, provider: Provider, call: Call) -> Apply:
         name = await self._branches.settle(call.task, await provider.ensure_name(call))
 
-        def apply(draft: TaskChange) -> None:
-            draft.set(title=draft.task.title or name.title, branch=name.branch)
-            draft.hold_branch = name.branch
-            draft.record(HistoryKind.TASK_NAMED, title=draft.task.title, branch=name.branch)
-
-        return apply
+        return lambda draft: draft.settle_name(name.title, name.branch)
 
     async def _create_sandbox(self, provider: Provider, call: Call, actor: TaskActor) -> Apply:
         made = await provider.create_sandbox(call)
@@ -284,12 +246,7 @@ class Provisioning:
             await actor.load_items(first)
 
         def apply(draft: TaskChange) -> None:
-            draft.set(sandbox=made.sandbox)
-            draft.record(
-                HistoryKind.SANDBOX_RESUMED if made.resumed else HistoryKind.SANDBOX_CREATED,
-                sandbox_id=made.sandbox.sandbox_id,
-                cwd=made.sandbox.cwd,
-            )
+            draft.get_sandbox(made.sandbox, resumed=made.resumed)
             if made.notice:
                 draft.say(first, f"{first}:setup", TranscriptKind.NOTICE, made.notice)
 
@@ -303,11 +260,7 @@ class Provisioning:
 
 async def _ensure_agent(provider: Provider, call: Call) -> Apply:
     await provider.agents.ensure_agent(call)
-
-    def apply(draft: TaskChange) -> None:
-        draft.record(HistoryKind.AGENT_READY, agent=draft.task.agent)
-
-    return apply
+    return TaskChange.get_agent
 
 
 def _expect(draft: TaskChange) -> None:
@@ -326,45 +279,3 @@ def _expect_running(draft: TaskChange, step: _Next) -> StageRecord:
     ):
         raise SupersededError
     return record
-
-
-def _start_stage(draft: TaskChange, stage: StageName, attempt: int, timeout_ms: int) -> None:
-    draft.move(STATUS_OF_STAGE[stage])
-    draft.set_private(next_attempt_at=None)
-    draft.set_stage(
-        stage,
-        state=StageState.RUNNING,
-        attempt=attempt,
-        started_at=draft.now,
-        finished_at=None,
-        deadline_at=draft.now + timeout_ms,
-        detail=None,
-    )
-    if stage is StageName.CREATE_SESSION:
-        first = draft.task.sessions[0]
-        if first.status in (SessionStatus.PENDING_PROVISION, SessionStatus.ERROR):
-            draft.set_session(first.session_id, status=SessionStatus.PENDING_CREATE, error=None)
-    if stage is StageName.CREATE_SANDBOX:
-        draft.set_private(sandbox_wanted=True)
-    draft.record(HistoryKind.STAGE_STARTED, stage=stage, attempt=attempt, max_attempts=draft.stage(stage).max_attempts)
-
-
-def _pass_by(stage: StageName, draft: TaskChange) -> None:
-    """Pass the status of a stage that is done already, on the way to the one that is not."""
-    if draft.status is TaskStatus.QUEUED or (
-        draft.status in STAGE_OF_STATUS and STAGES.index(STAGE_OF_STATUS[draft.status]) < STAGES.index(stage)
-    ):
-        draft.move(STATUS_OF_STAGE[stage])
-        draft.record(HistoryKind.PROVISION_RESUMED, stage=stage, status=draft.status, done=True)
-
-
-def _fail_stage(draft: TaskChange, step: _Next, error: TaskError) -> None:
-    draft.set_stage(
-        step.stage, state=StageState.FAILED, finished_at=draft.now, deadline_at=None, detail=None, error=error
-    )
-    draft.record(
-        HistoryKind.STAGE_FAILED, stage=step.stage, attempt=step.attempt, kind=error.kind, message=error.message
-    )
-    if step.stage is StageName.CREATE_SESSION:
-        fail_session(draft, draft.task.sessions[0].session_id, error)
-    fail_task(draft, error)

@@ -14,7 +14,7 @@ from backend_stub.task.failures import NO_FAILURES, task_error
 from backend_stub.task.services import Services
 from backend_stub.task.sessions import Sessions
 from backend_stub.task.task_change import TaskChange
-from foundry_tui.contract.records import ErrorKind, HistoryKind, Leftover, Repo, StageState, TaskDetail, TaskError
+from foundry_tui.contract.records import ErrorKind, Repo, TaskDetail, TaskError
 from foundry_tui.contract.status import RELEASING, TaskStatus
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Releasing:
         if not self._services.settings.is_due(waits_until, private.release_attempt, self._services.runtime.now()):
             return waits_until
         if not private.sandbox_wanted:
-            await actor.commit(partial(_end, leftover=None, touched=False))
+            await actor.commit(partial(_end, removed=False))
             return None
         archive = task.status is TaskStatus.ARCHIVING
         repo = await self._repo(task)
@@ -79,7 +79,7 @@ class Releasing:
             if not self._services.calls.abandoned(task_id):
                 self.sweeping.wake(task_id)
         else:
-            await actor.commit(partial(_end, leftover=None, touched=True))
+            await actor.commit(partial(_end, removed=True))
         return None
 
     async def sweep_all(self) -> None:
@@ -99,7 +99,7 @@ class Releasing:
             logger.warning("what was left behind of task %s still cannot be removed: %r", task_id, failure)
             return
         try:
-            await self._services.actors.of(task_id).commit(partial(_swept, archive=row.archive))
+            await self._services.actors.of(task_id).commit(lambda draft: draft.remove_leftovers(archive=row.archive))
         except UnknownTaskError:
             await self._services.storage.drop_leftover(task_id)
             if (provider := self._services.providers.get(row.task.provider)) is not None:
@@ -130,12 +130,8 @@ class Releasing:
                 attempt, self._services.runtime.jitter()
             )
 
-            def again(draft: TaskChange) -> int:
-                draft.set_private(release_attempt=attempt, next_attempt_at=next_at)
-                return next_at
-
-            return await actor.commit(again)
-
+            await actor.commit(lambda draft: draft.release_later(attempt, next_at))
+            return next_at
         await actor.commit(partial(_give_up, error=error, repo=repo, how=how))
         return None
 
@@ -146,40 +142,22 @@ class Releasing:
 
 def _give_up(draft: TaskChange, error: TaskError, repo: Repo, how: Release) -> None:
     """End the task, and keep what is left behind to be removed later."""
+    _expect(draft)
     archive = draft.status is TaskStatus.ARCHIVING
-    draft.leftover = LeftoverRow(
-        task=draft.task, repo=repo, archive=archive, force=how.force, delete_branch=how.delete_branch
-    )
-    _end(draft, leftover=error, touched=True)
+    row = LeftoverRow(task=draft.task, repo=repo, archive=archive, force=how.force, delete_branch=how.delete_branch)
+    draft.leave_behind(row, error.message)
+    draft.end()
 
 
-def _end(draft: TaskChange, leftover: TaskError | None, touched: bool) -> None:
+def _end(draft: TaskChange, removed: bool) -> None:
+    """End the task; `removed`: there was, or may have been, a sandbox."""
+    _expect(draft)
+    if removed:
+        draft.remove_sandbox(archive=draft.status is TaskStatus.ARCHIVING)
+    draft.end()
+
+
+def _expect(draft: TaskChange) -> None:
+    """Raise `SupersededError` unless the task is still being released."""
     if draft.status not in RELEASING:
         raise SupersededError
-    archive = draft.status is TaskStatus.ARCHIVING
-    sandbox = draft.task.sandbox
-    what = f"sandbox {sandbox.sandbox_id} in {sandbox.cwd}" if sandbox else f"sandbox of task {draft.task.task_id}"
-    if leftover is not None:
-        draft.set(leftovers=(*draft.task.leftovers, Leftover(what=what, why=leftover.message, at=draft.now)))
-        draft.record(HistoryKind.SANDBOX_LEFTOVER, what=what, why=leftover.message)
-    elif touched:
-        draft.record(HistoryKind.SANDBOX_RELEASED if archive else HistoryKind.SANDBOX_DESTROYED)
-    draft.set_private(next_attempt_at=None)
-    draft.free_branch = not archive or draft.private.release_delete_branch
-    draft.move(TaskStatus.ARCHIVED if archive else TaskStatus.KILLED)
-    draft.record(HistoryKind.TASK_ARCHIVED if archive else HistoryKind.TASK_KILLED)
-
-
-def _swept(draft: TaskChange, archive: bool) -> None:
-    draft.set(leftovers=())
-    draft.leftover_gone = True
-    draft.record(HistoryKind.SANDBOX_RELEASED if archive else HistoryKind.SANDBOX_DESTROYED)
-
-
-def cancel_stages(draft: TaskChange) -> None:
-    """Mark the stage that runs as cancelled."""
-    for stage in draft.task.stages:
-        if stage.state is StageState.RUNNING:
-            draft.set_stage(
-                stage.name, state=StageState.CANCELLED, finished_at=draft.now, deadline_at=None, detail=None
-            )

@@ -9,7 +9,6 @@ from itertools import count
 
 import anyio
 from anyio.abc import TaskGroup
-from msgspec.structs import replace
 
 from backend_stub.domain.agent import LateWord
 from backend_stub.domain.call import Call
@@ -26,25 +25,11 @@ from backend_stub.domain.storage import Opening, TaskState
 from backend_stub.machine.faults import is_machine_fault
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.failures import NO_FAILURES, passes, task_error
-from backend_stub.task.outcomes import (
-    IN_TURNS,
-    become_ready,
-    begin_queued,
-    begin_turn,
-    end_turn,
-    fail_session,
-    fail_task,
-    fail_turn,
-    forget_opening,
-    next_prompt,
-    put_on,
-)
 from backend_stub.task.services import Services
 from backend_stub.task.task_change import TaskChange
-from backend_stub.task.turn import Answers, LiveTurn
+from backend_stub.task.turn import IN_TURNS, Answers, LiveTurn, begin_turn, end_turn, fail_turn, next_prompt
 from foundry_tui.contract.records import (
     ErrorKind,
-    HistoryKind,
     Prompt,
     PromptState,
     SessionStatus,
@@ -53,6 +38,7 @@ from foundry_tui.contract.records import (
     TaskDetail,
     TaskError,
 )
+from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import PROVISIONING, READY, StageName, TaskStatus
 
 logger = logging.getLogger(__name__)
@@ -138,10 +124,10 @@ class Sessions:
             for session in draft.task.sessions:
                 if session.status is SessionStatus.RUNNING and session_id in (None, session.session_id):
                     draft.fail_prompts(session.session_id, frozenset({PromptState.DELIVERED}), error)
-                    draft.cancel_permissions(session.session_id)
-                    fail_session(draft, session.session_id, error)
+                    draft.cancel_questions(session.session_id)
+                    draft.fail_session(session.session_id, error)
             if draft.status in READY:
-                fail_task(draft, error)
+                draft.fail(error)
 
         actor = self._services.actors.of(task_id)
         await actor.commit(lose)
@@ -156,8 +142,8 @@ class Sessions:
             for word in words:
                 draft.say(session_id, word.item_id, word.kind, word.body)
             if draft.status in READY:
-                draft.set_session(session_id, unread=True)
-                draft.set(unread=True)
+                draft.mark_session_unread(session_id, True)
+                draft.mark_unread(True)
 
         actor = self._services.actors.of(task_id)
         for attempt in count(1):
@@ -182,9 +168,7 @@ class Sessions:
         def ready(draft: TaskChange) -> None:
             held = draft.session(session_id)
             if held.status is SessionStatus.PENDING_CREATE and draft.status in PROVISIONING | READY:
-                draft.set_session(session_id, status=SessionStatus.READY, error=None)
-                forget_opening(draft, session_id)
-                draft.record(HistoryKind.SESSION_READY, session_id=session_id)
+                draft.open_session(session_id)
 
         await actor.commit(ready)
 
@@ -197,18 +181,25 @@ class Sessions:
         before = any(prompt.state is not PromptState.QUEUED for prompt in prompts)
         session = _session(state, session_id)
         if before or not prompts or session is None or session.status is SessionStatus.CLOSED:
-            return become_ready
+            return TaskChange.become_ready
         prompt = prompts[0]
         await actor.load_items(session_id)
         turn = self._turn(actor, prompt)
-        await provider.agents.deliver(call, prompt, turn)
+        self._delivering[session_id] = prompt.prompt_id
+        try:
+            await provider.agents.deliver(call, prompt, turn)
+        except BaseException:
+            self._delivering.pop(session_id, None)
+            raise
 
         def delivered(draft: TaskChange) -> None:
+            # Until now a stop had to find the prompt: only from here on the session is known to have a turn.
+            self._delivering.pop(session_id, None)
             held = draft.prompt(session_id, prompt.prompt_id)
             if held is None or held.state is not PromptState.QUEUED:
-                become_ready(draft)
+                draft.become_ready()
             else:
-                begin_turn(draft, held)
+                draft.begin_turn(held)
 
         return delivered
 
@@ -327,11 +318,7 @@ class Sessions:
         if not settings.is_due(before.next_at, before.attempts, self._services.runtime.now()):
             return before.next_at
 
-        def wanted(draft: TaskChange) -> None:
-            if draft.session(session_id).status is SessionStatus.PENDING_PROVISION:
-                draft.set_session(session_id, status=SessionStatus.PENDING_CREATE)
-
-        await actor.commit(wanted)
+        await actor.commit(lambda draft: draft.begin_opening(session_id))
         timeout = settings.timeout_ms[StageName.CREATE_SESSION]
         call = await self._call(actor)
         try:
@@ -346,12 +333,9 @@ class Sessions:
             def fail(draft: TaskChange) -> int | None:
                 if error.retryable and attempts < settings.attempts:
                     next_at = draft.now + settings.backoff(attempts, self._services.runtime.jitter())
-                    draft.set_private(
-                        openings={**draft.private.openings, session_id: Opening(attempts, next_at)},
-                    )
+                    draft.open_later(session_id, attempts, next_at)
                     return next_at
-                forget_opening(draft, session_id)
-                fail_session(draft, session_id, replace(error, stage=StageName.CREATE_SESSION))
+                draft.fail_session(session_id, replace(error, stage=StageName.CREATE_SESSION))
                 return None
 
             return await actor.commit(fail)
@@ -374,7 +358,7 @@ class Sessions:
                     await self._services.calls.within(timeout / 1000, actor.task_id, delivering)
                 finally:
                     self._delivering.pop(prompt.session_id, None)
-                await actor.commit(partial(begin_queued, prompt=prompt))
+                await actor.commit(partial(begin_turn, prompt=prompt))
             turn.begin()
             await self._services.calls.within(
                 math.inf, actor.task_id, partial(provider.agents.follow, call, prompt, turn)
@@ -401,7 +385,12 @@ class Sessions:
         timeout = self._services.settings.timeout_ms[StageName.CREATE_SESSION]
         branch = await self._services.calls.within(timeout / 1000, actor.task_id, partial(provider.find_branch, call))
         if branch is not None and branch != call.task.branch:
-            await actor.commit(partial(put_on, branch=branch))
+
+            def switch(draft: TaskChange) -> None:
+                if draft.status in IN_TURNS and draft.task.branch != branch:
+                    draft.switch_branch(branch)
+
+            await actor.commit(switch)
 
     def _turn(self, actor: TaskActor, prompt: Prompt) -> LiveTurn:
         return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers)

@@ -1,24 +1,70 @@
-"""One turn as the agent tells it: transcript items gathered for 50 ms, permission requests that wait for a person."""
+"""One turn: which prompt is the next, what the agent tells of it, and what its end makes of the task.
+
+What is told is gathered for 50 ms; a question waits for a person.
+"""
 
 import hashlib
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, SupersededError, TaskMovedError
+from backend_stub.domain.storage import TaskState
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.records import (
     Permission,
     PermissionState,
+    Prompt,
     PromptState,
     Question,
+    TaskError,
     TranscriptKind,
 )
+from foundry_tui.contract.status import PROVISIONING, READY, TaskStatus
 
 GATHER_SECONDS = 0.05
+IN_TURNS = READY | PROVISIONING | {TaskStatus.ERROR}
+"""What the task may be while a turn is in progress."""
+OPEN_STATES = frozenset({PromptState.QUEUED, PromptState.DELIVERED})
+"""The states of a prompt that is not done with."""
+
+
+def next_prompt(state: TaskState, session_id: str) -> Prompt | None:
+    """The prompt to go on with: the one whose turn was cut, else one that is sent again, else the oldest that waits."""
+    waiting = [each for each in state.prompts.get(session_id, ()) if each.state in OPEN_STATES]
+    begun = (each for each in waiting if each.state is PromptState.DELIVERED)
+    resent = (each for each in waiting if each.prompt_id in state.private.resent)
+    return next(chain(begun, resent, waiting), None)
+
+
+def begin_turn(draft: TaskChange, prompt: Prompt) -> None:
+    """The agent has the prompt; raises `SupersededError` when it waits no more, or its task is not ready."""
+    held = draft.prompt(prompt.session_id, prompt.prompt_id)
+    if held is None or held.state is not PromptState.QUEUED or draft.status not in READY:
+        raise SupersededError
+    draft.begin_turn(held)
+
+
+def end_turn(draft: TaskChange, prompt: Prompt) -> None:
+    """The turn has ended well; raises `SupersededError` when it was stopped or failed before."""
+    held = draft.prompt(prompt.session_id, prompt.prompt_id)
+    if held is None or held.state is not PromptState.DELIVERED:
+        raise SupersededError
+    draft.end_turn(held)
+
+
+def fail_turn(draft: TaskChange, prompt: Prompt, error: TaskError) -> None:
+    """The turn, or the handing over of its prompt, has failed; raises `SupersededError` as `end_turn` does."""
+    held = draft.prompt(prompt.session_id, prompt.prompt_id)
+    # What waits in a task that failed meanwhile waits on, until that is tried again.
+    open_states = OPEN_STATES if draft.status in READY else {PromptState.DELIVERED}
+    if held is None or held.state not in open_states or draft.status not in IN_TURNS:
+        raise SupersededError
+    draft.fail_turn(held, error)
 
 
 class Answers:
@@ -65,9 +111,8 @@ class LiveTurn:
 
         def opened(draft: TaskChange) -> Permission:
             self._expect(draft)
-            for permission in draft.task.permissions:
-                if permission.permission_id == permission_id:
-                    return permission
+            if (held := draft.question(permission_id)) is not None:
+                return held
             self._tell(draft)
             self._told.clear()
             permission = Permission(
@@ -78,7 +123,7 @@ class LiveTurn:
                 state=PermissionState.OPEN,
                 at=draft.now,
             )
-            draft.open_permission(permission, self._item_id(key))
+            draft.open_question(permission, self._item_id(key))
             return permission
 
         event = self._answers.event(permission_id)

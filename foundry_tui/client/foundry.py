@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -95,6 +96,7 @@ class Foundry:
         self._work = anyio.Event()
         self._last_flush = -math.inf
         self._settled: dict[str, anyio.Event] = {}
+        self._waiting: Counter[str] = Counter()
         self.store.on_dirty = lambda: self._work.set()
         self._restore()
 
@@ -115,6 +117,17 @@ class Foundry:
             self._courier.stop()
             stop()
             self._saver.save_now()
+
+    async def hand_over(self, seconds: float) -> None:
+        """Wait until nothing is on its way to the backend any more, for so many seconds and for one that may answer."""
+        with anyio.move_on_after(seconds):
+            while self._on_the_way() and self.subscriptions.may_answer():
+                await self._courier.one_more_ends()
+
+    def _on_the_way(self) -> bool:
+        """Whether a command is unsettled that does not wait for a task that the backend has refused."""
+        refused = [one.task_id for one in self.store.creations.values() if one.state is CreationState.REFUSED]
+        return self._courier.unsettled > sum(self._waiting[task_id] for task_id in refused)
 
     def diagnostics(self) -> Diagnostics:
         """What is known of every connection, frozen."""
@@ -412,7 +425,11 @@ class Foundry:
         for id_ in (task_id, session_id):
             settled = self._settled.get(id_ or "")
             if settled is not None:
-                await settled.wait()
+                self._waiting[id_ or ""] += 1
+                try:
+                    await settled.wait()
+                finally:
+                    self._waiting[id_ or ""] -= 1
                 if id_ == task_id and task_id not in self.store.tasks:
                     return False
         return True

@@ -44,7 +44,12 @@ class _Kept(Struct, frozen=True, forbid_unknown_fields=True, tag_field="action")
     @property
     def key(self) -> str:
         """What it is kept under, in the place of one before."""
-        return f"{type(self).__struct_config__.tag}:{self.task_id}"
+        return f"{self.action}:{self.task_id}"
+
+    @property
+    def action(self) -> str:
+        """Its tag, which is the name of the method that asks for it."""
+        return str(type(self).__struct_config__.tag)
 
 
 class Retry(_Kept, frozen=True, tag="retry"):

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -16,11 +17,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from foundry_tui.client.creations import AskedSession, Creation
+from foundry_tui.client.creations import AskedSession, Creation, CreationState
 from foundry_tui.client.kept_commands import KeptCommand
 from foundry_tui.client.private_files import make_folder, open_file
 from foundry_tui.contract import codec
-from foundry_tui.contract.records import Prompt
+from foundry_tui.contract.records import Prompt, PromptState
 from foundry_tui.contract.requests import CreateTask
 
 if sys.platform != "win32":
@@ -105,6 +106,25 @@ class Outbox:
     def prompts(self) -> dict[str, Prompt]:
         """Prompts that the backend has not accepted or has refused (`failed`), by prompt_id; to be read only."""
         return self._contents.prompts
+
+    def unanswered(self) -> Counter[str]:
+        """How many things of each kind the backend owes an answer to: `task`, `session`, `prompt`, a command's action.
+
+        What it has refused is not among them, nor what belongs to a task that it has refused.
+        """
+        refused = {one.task_id: one for one in self.creations.values() if one.state is CreationState.REFUSED}
+        tasks = [task_id for task_id in self.creations if task_id not in refused]
+        sessions = [one for one in self.sessions.values() if one.summary.task_id not in refused]
+        nowhere = {one.session_id for one in refused.values()} | self.sessions.keys() - {
+            one.summary.session_id for one in sessions
+        }
+        prompts = [
+            one for one in self.prompts.values() if one.state is PromptState.QUEUED and one.session_id not in nowhere
+        ]
+        commands = [one for one in self.commands.values() if one.task_id not in refused]
+        found = Counter(task=len(tasks), session=len(sessions), prompt=len(prompts))
+        found.update(one.action for one in commands)
+        return +found
 
     def put_creation(self, creation: Creation) -> None:
         self._contents.creations[creation.task_id] = creation

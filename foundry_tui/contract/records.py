@@ -52,6 +52,7 @@ class PromptState(OpenEnum):
     DELIVERED = "delivered"
     ANSWERED = "answered"
     FAILED = "failed"
+    WITHDRAWN = "withdrawn"
 
 
 class QuestionKind(OpenEnum):
@@ -102,6 +103,8 @@ class HistoryKind(OpenEnum):
     PROMPT_DELIVERED = "prompt.delivered"
     PROMPT_ANSWERED = "prompt.answered"
     PROMPT_FAILED = "prompt.failed"
+    PROMPT_EDITED = "prompt.edited"
+    PROMPT_WITHDRAWN = "prompt.withdrawn"
     PERMISSION_OPENED = "permission.opened"
     PERMISSION_ANSWERED = "permission.answered"
     PERMISSION_CANCELLED = "permission.cancelled"

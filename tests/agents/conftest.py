@@ -11,7 +11,7 @@ import pytest
 from tests.agents.catalogue import AGENTS, Agent
 from tests.agents.install import install_sandbox_agent, is_installed
 from tests.agents.model import model_on_loopback
-from tests.agents.world import AgentWorld, open_world
+from tests.agents.task import AgentTask, open_world
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +34,7 @@ def agent(request: pytest.FixtureRequest) -> Agent:
 
 
 @pytest.fixture
-def world(agent: Agent, tmp_path: Path, sandbox_agent: Path) -> Iterator[AgentWorld]:
+def world(agent: Agent, tmp_path: Path, sandbox_agent: Path) -> Iterator[AgentTask]:
     """The agent with a model that does as it is told."""
     with model_on_loopback() as model, open_world(tmp_path, agent, sandbox_agent, model) as world:
         yield world

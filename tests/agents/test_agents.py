@@ -12,14 +12,14 @@ import pytest
 from backend_stub.agents.sandbox_agent.runtime import REMEMBERS
 from backend_stub.machine import processes
 from tests.agents.model import Cut, Fail, Hang, Say
-from tests.agents.world import AgentWorld
+from tests.agents.task import AgentTask
 
 pytestmark = [pytest.mark.agents, pytest.mark.timeout(900)]
 
 Tell = Callable[[str], None]
 
 
-def test_it_answers(world: AgentWorld) -> None:
+def test_it_answers(world: AgentTask) -> None:
     world.model.does(Say("Hello from the model."))
     world.begin("say hello")
     task = world.ended()
@@ -28,7 +28,7 @@ def test_it_answers(world: AgentWorld) -> None:
     world.follow_up()
 
 
-def test_a_file_is_written_and_shown_in_the_diff(world: AgentWorld) -> None:
+def test_a_file_is_written_and_shown_in_the_diff(world: AgentTask) -> None:
     world.model.does(world.agent.write(world.cwd / "made.txt", "one\ntwo\n"), Say("It is written."))
     world.begin("make a file")
     question = world.question()
@@ -40,14 +40,14 @@ def test_a_file_is_written_and_shown_in_the_diff(world: AgentWorld) -> None:
     assert task["status"] == "idle", task.get("error")
     assert world.answers()[-1].endswith("It is written.")
     assert (world.cwd / "made.txt").read_text() == "one\ntwo\n"
-    patch = world.foundry("diff", world.task_id)
+    patch = world.backend.foundry("diff", world.task_id, code=0).out
     assert "+++ b/made.txt" in patch
     assert "+one\n+two\n" in patch
     world.follow_up()
 
 
 @pytest.mark.parametrize("allowed", [True, False], ids=["allowed", "denied"])
-def test_permission_is_asked_and_answered(world: AgentWorld, allowed: bool) -> None:
+def test_permission_is_asked_and_answered(world: AgentTask, allowed: bool) -> None:
     command = f"printf x > {world.cwd}/by-command.txt"
     world.model.does(world.agent.run(command), Say("That was it."))
     world.begin("run a command")
@@ -62,7 +62,7 @@ def test_permission_is_asked_and_answered(world: AgentWorld, allowed: bool) -> N
 
 
 @pytest.mark.parametrize("status", [401, 429, 500])
-def test_a_turn_that_the_model_fails_says_why(world: AgentWorld, status: int, tell: Tell) -> None:
+def test_a_turn_that_the_model_fails_says_why(world: AgentTask, status: int, tell: Tell) -> None:
     world.model.does(Fail(status))
     world.begin("try it")
     task = world.ended()
@@ -79,7 +79,7 @@ def test_a_turn_that_the_model_fails_says_why(world: AgentWorld, status: int, te
     world.follow_up()
 
 
-def test_an_answer_that_is_cut_ends_its_turn(world: AgentWorld, tell: Tell) -> None:
+def test_an_answer_that_is_cut_ends_its_turn(world: AgentTask, tell: Tell) -> None:
     world.model.does(Cut("It begins well."))
     world.begin("try it")
     task = world.ended()
@@ -87,7 +87,7 @@ def test_an_answer_that_is_cut_ends_its_turn(world: AgentWorld, tell: Tell) -> N
     world.follow_up()
 
 
-def test_a_turn_that_hangs_can_be_stopped(world: AgentWorld) -> None:
+def test_a_turn_that_hangs_can_be_stopped(world: AgentTask) -> None:
     world.model.does(Hang())
     world.begin("think for ever")
     world.model.wait_until_it_hangs()
@@ -97,7 +97,7 @@ def test_a_turn_that_hangs_can_be_stopped(world: AgentWorld) -> None:
     world.follow_up()
 
 
-def test_an_agent_that_is_killed_fails_its_turn(world: AgentWorld, tell: Tell) -> None:
+def test_an_agent_that_is_killed_fails_its_turn(world: AgentTask, tell: Tell) -> None:
     world.model.does(Hang())
     world.begin("think for ever")
     world.model.wait_until_it_hangs()
@@ -110,7 +110,7 @@ def test_an_agent_that_is_killed_fails_its_turn(world: AgentWorld, tell: Tell) -
     world.follow_up()
 
 
-def test_an_agent_whose_own_process_is_killed_fails_its_turn(world: AgentWorld, tell: Tell) -> None:
+def test_an_agent_whose_own_process_is_killed_fails_its_turn(world: AgentTask, tell: Tell) -> None:
     world.model.does(Hang())
     world.begin("think for ever")
     world.model.wait_until_it_hangs()
@@ -125,7 +125,7 @@ def test_an_agent_whose_own_process_is_killed_fails_its_turn(world: AgentWorld, 
     world.follow_up()
 
 
-def test_a_turn_goes_on_over_a_killed_backend(world: AgentWorld) -> None:
+def test_a_turn_goes_on_over_a_killed_backend(world: AgentTask) -> None:
     world.model.does(Hang("It took a while."))
     world.begin("take your time")
     world.model.wait_until_it_hangs()
@@ -139,7 +139,7 @@ def test_a_turn_goes_on_over_a_killed_backend(world: AgentWorld) -> None:
     world.follow_up()
 
 
-def test_an_agent_that_went_with_its_backend_comes_back_and_has_read_the_conversation(world: AgentWorld) -> None:
+def test_an_agent_that_went_with_its_backend_comes_back_and_has_read_the_conversation(world: AgentTask) -> None:
     world.model.does(Say("Hello from the model."))
     world.begin("say hello")
     world.ended()
@@ -151,7 +151,7 @@ def test_an_agent_that_went_with_its_backend_comes_back_and_has_read_the_convers
     assert sum("Hello from the model." in text for text in world.answers()) == 1
 
 
-def test_a_question_is_answered_over_a_killed_backend(world: AgentWorld) -> None:
+def test_a_question_is_answered_over_a_killed_backend(world: AgentTask) -> None:
     world.model.does(world.agent.run(f"printf x > {world.cwd}/by-command.txt"), Say("That was it."))
     world.begin("run a command")
     world.question()

@@ -16,7 +16,7 @@ from foundry_tui.screens.task import TaskScreen
 from foundry_tui.view.order import TaskOrder
 from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.task_list import TaskList
-from tests.app.fuzz_world import TEXTS, World
+from tests.app.fuzz_backend import TEXTS, RandomBackend
 from tests.app.harness import Stage
 from tests.app.looking import check_drawn
 
@@ -34,7 +34,7 @@ class Scene(Struct):
     """The app that is played with, and the world around it."""
 
     stage: Stage
-    world: World
+    world: RandomBackend
 
 
 class Step(Struct, frozen=True):
@@ -161,7 +161,7 @@ class Pass(Step, frozen=True):
 
 
 class Change(Step, frozen=True):
-    """Something happens at the backend; a method of `World`."""
+    """Something happens at the backend; a method of `RandomBackend`."""
 
     what: str
     numbers: tuple[int, ...] = ()
@@ -187,7 +187,7 @@ _CHANGES = {
     1: ("say_freshness", "create", "remove", "settle_creation", "settle_creation"),
     2: ("move", "move", "move", "rename", "add_session", "ask", "say", "say", "print", "note", "fail"),
 }
-"""Methods of `World` by how many numbers they take, as often as they are to come."""
+"""Methods of `RandomBackend` by how many numbers they take, as often as they are to come."""
 
 
 def _place(rng: Random) -> int:

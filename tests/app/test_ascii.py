@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.app import task_scenes
-from tests.app.worlds import store_of_every_state
+from tests.app.list_scenes import store_of_every_state
 from tests.gallery import NARROW, SHOTS, Shot, draw
 
 pytestmark = pytest.mark.anyio

@@ -14,8 +14,8 @@ import pytest
 from textual.app import App
 
 from foundry_tui.app.options import Options
+from tests.app.fuzz_backend import RandomBackend
 from tests.app.fuzz_steps import Scene, Step, play, steps_of
-from tests.app.fuzz_world import World
 from tests.app.harness import Stage, make_app
 
 SEED = int(os.environ.get("FOUNDRY_TEST_SEED", "20261125"))
@@ -27,7 +27,7 @@ SHORTENING_SECONDS = 60
 
 async def replay(steps: Sequence[Step]) -> None:
     """Do these steps, one after the other, to an app of their own; what fails has the number of its step as a note."""
-    world = World()
+    world = RandomBackend()
     world.connect()
     world.store.flush()
     options = Options(bell=False, terminal_notifications=False)

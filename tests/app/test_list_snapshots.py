@@ -12,7 +12,7 @@ from foundry_tui.app.options import Options
 from foundry_tui.client.store import Store
 from tests.app.factories import NOW
 from tests.app.harness import make_app, make_store
-from tests.app.worlds import AWAY, every_state, store_of, store_of_every_state
+from tests.app.list_scenes import AWAY, every_state, store_of, store_of_every_state
 
 WIDE, NARROW = (120, 34), (60, 34)
 

@@ -52,7 +52,7 @@ from foundry_tui.widgets.task_header import TitleInput
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, make_detail, make_task, task_id
 from tests.app.harness import LIVE, Stage, make_store, put, put_detail, stage
-from tests.app.worlds import store_of_every_state
+from tests.app.list_scenes import store_of_every_state
 
 pytestmark = pytest.mark.anyio
 

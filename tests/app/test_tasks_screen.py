@@ -17,8 +17,8 @@ from foundry_tui.widgets.peek import Peek
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, SECOND, make_detail, make_task, task_id
 from tests.app.harness import OFFLINE, Stage, make_store, put, put_detail, remove, stage
+from tests.app.list_scenes import many, store_of_every_state
 from tests.app.looking import check_drawn, text_of
-from tests.app.worlds import many, store_of_every_state
 
 pytestmark = pytest.mark.anyio
 

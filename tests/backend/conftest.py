@@ -5,31 +5,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.backend.place import Place
+from tests.backend.in_process import InProcess
 from tests.backend.process import BackendProcess
 
 
 @pytest.fixture
-def backend(tmp_path: Path) -> Iterator[BackendProcess]:
+def backend(backend_stopped: BackendProcess) -> BackendProcess:
     """A running backend with an empty data folder and a script that a test may replace."""
-    process = BackendProcess(tmp_path)
-    try:
-        yield process.start()
-    finally:
-        process.close()
+    return backend_stopped.start()
 
 
 @pytest.fixture
 def backend_stopped(tmp_path: Path) -> Iterator[BackendProcess]:
     """A backend that the test starts itself, after setting its environment, options or script."""
-    process = BackendProcess(tmp_path)
-    try:
+    with BackendProcess(tmp_path) as process:
         yield process
-    finally:
-        process.close()
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path) -> Iterator[InProcess]:
     """Where a backend in the test's own process stands."""
-    return Place(tmp_path)
+    with InProcess(tmp_path) as world:
+        yield world

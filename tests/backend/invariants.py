@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from foundry_tui.contract.status import STAGES
-from tests.backend.process import BackendProcess, Json
+from tests.backend.process import BackendProcess
+from tests.world import Json
 
 ONCE = ("create_sandbox", "start_agent", "create_session", "deliver_prompt")
 """Effects that a world shows once for each thing made, however often the backend was killed."""

@@ -1,38 +1,31 @@
 """A real backend process to test from outside: started, asked over its socket, killed, started again."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 from httpx_sse import ServerSentEvent, connect_sse
 
 from foundry_tui.contract.ids import uuid7
-from tests.backend.git_world import make_repository
-
-Json = dict[str, Any]
+from tests.world import Json, World
 
 
-class BackendProcess:
-    """One data folder and the backend on it. `script` is what FOUNDRY_DEMO_SCRIPT says; `effects` what happened."""
+class BackendProcess(World):
+    """A world whose backend is a process that the test starts; `foundry` asks it too."""
 
-    def __init__(self, folder: Path, *, environment: dict[str, str] | None = None, options: tuple[str, ...] = ()):
-        self.folder = folder
-        self.data = folder / "data"
-        # Unix sockets have short paths only, whatever folder the test runs in.
-        self._short = tempfile.TemporaryDirectory(prefix="fdry-")
-        self.socket = Path(self._short.name) / "s"
-        self.script_path = folder / "script.json"
-        self.effects_path = folder / "effects.jsonl"
-        self.environment = environment or {}
+    def __init__(
+        self, folder: Path, environ: Mapping[str, str] | None = None, *, options: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(folder, environ)
+        self.socket = self.runtime / "s"
+        self.environ["FOUNDRY_BACKEND"] = f"unix:{self.socket}"
         self.options = options
         self.prefix: tuple[str, ...] = ()
         """Words before the command, of a program that becomes the backend."""
@@ -41,18 +34,10 @@ class BackendProcess:
         """Seconds that a stream may be silent, and a task may not become as is waited for."""
         self.process: subprocess.Popen[str] | None = None
         self.errors = folder / "backend.err"
-        self.set_script({})
         transport = httpx.HTTPTransport(uds=str(self.socket), retries=0)
         self.http = httpx.Client(transport=transport, base_url="http://foundry", timeout=30)
 
-    def set_script(self, script: Json) -> None:
-        """Replace the script atomically; the effects log is always on."""
-        text = json.dumps({"effects_log": str(self.effects_path), **script})
-        new = self.script_path.with_suffix(".new")
-        new.write_text(text)
-        new.replace(self.script_path)
-
-    def start(self) -> "BackendProcess":
+    def start(self) -> Self:
         """Start and wait for the line that says it is ready."""
         process = self.spawn()
         assert process.stdout is not None
@@ -63,20 +48,13 @@ class BackendProcess:
 
     def spawn(self) -> subprocess.Popen[str]:
         """Start without waiting for anything."""
-        environment = {
-            **os.environ,
-            "FOUNDRY_PROVIDER": "demo",
-            "FOUNDRY_DEMO_SCRIPT": str(self.script_path),
-            "FOUNDRY_STAGE_BACKOFF_MS": "10",
-            **self.environment,
-        }
         with self.errors.open("a") as errors:
             self.process = subprocess.Popen(
                 [
                     *(*self.prefix, *self.program, "--data-dir", str(self.data)),
                     *("--listen", f"unix:{self.socket}", *self.options),
                 ],
-                env=environment,
+                env=self.environ,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 stdin=subprocess.DEVNULL,
@@ -100,18 +78,11 @@ class BackendProcess:
         if self.process is not None and self.process.poll() is None:
             self.kill()
         self.http.close()
-        self._short.cleanup()
-
-    def repository(self, name: str = "repo") -> Path:
-        """A git repository with a commit, made once."""
-        path = self.folder / name
-        if not path.exists():
-            make_repository(path)
-        return path
+        super().close()
 
     def create(self, prompt: str = "fix the login redirect", **fields: Any) -> Json:
         """Create a task; the answer must be 201."""
-        body = {"repo": str(self.repository()), "prompt": prompt, "task_id": uuid7(), **fields}
+        body = {"repo": str(self.repository), "prompt": prompt, "task_id": uuid7(), **fields}
         answer = self.http.post("/v1/tasks", json=body)
         assert answer.status_code == 201, answer.text
         return json_of(answer)
@@ -178,13 +149,6 @@ class BackendProcess:
     def kinds(self, task_id: str) -> list[str]:
         """The kinds of the task's history, in order."""
         return [event["kind"] for event in self.get(f"/v1/tasks/{task_id}/history")["events"]]
-
-    def effects(self, **wanted: str) -> list[Json]:
-        """The lines of the effects log that have these values."""
-        if not self.effects_path.exists():
-            return []
-        lines = [json.loads(line) for line in self.effects_path.read_text().splitlines()]
-        return [line for line in lines if all(line.get(key) == value for key, value in wanted.items())]
 
     def _reap(self) -> int:
         assert self.process is not None

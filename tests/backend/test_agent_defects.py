@@ -14,18 +14,19 @@ from backend_stub.domain.provider import Release
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.server.backend import Backend
 from backend_stub.task.sessions import ATTACHING
-from foundry_tui.contract.codec import decode, encode
+from foundry_tui.contract.codec import decode
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import (
     HistoryKind,
     Prompt,
+    PromptState,
     SessionDetail,
     SessionStatus,
     SessionSummary,
 )
 from foundry_tui.contract.requests import AnswerPermission, CreatePrompt, CreateSession, ReleaseTask
 from foundry_tui.contract.status import TaskStatus
-from tests.backend.place import Place, has_status, settings, until
+from tests.backend.in_process import InProcess, has_status, settings, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
 
@@ -40,6 +41,7 @@ class Odd(DemoAgents):
     delivering: Callable[[], Awaitable[None]] | None = None
     following: Callable[[Prompt], Awaitable[None]] | None = None
     stopped: list[str]
+    told_to_stop: anyio.Event
 
     async def attach(self, call: Call) -> None:
         if self.attaching is not None:
@@ -63,6 +65,7 @@ class Odd(DemoAgents):
 
     async def stop(self, call: Call, session_id: str) -> None:
         self.stopped.append(session_id)
+        self.told_to_stop.set()
 
     async def close_session(self, call: Call, session_id: str) -> None:
         self.did.append(("closed", session_id))
@@ -85,12 +88,12 @@ class OddProvider(DemoProvider):
         self.agents.did.append(("destroyed", call.task.task_id))
 
 
-def odd(place: Place) -> OddProvider:
+def odd(place: InProcess) -> OddProvider:
     provider = place.provider(OddProvider)
     assert isinstance(provider, OddProvider)
     provider.agents = Odd(provider._world, provider._script)
     provider.agents.did, provider.agents.closed, provider.agents.stopped = [], anyio.Event(), []
-    provider.forgotten = []
+    provider.agents.told_to_stop, provider.forgotten = anyio.Event(), []
     return provider
 
 
@@ -110,7 +113,7 @@ async def divide() -> None:
     raise ZeroDivisionError("division by zero")
 
 
-async def test_a_defect_in_finding_an_agent_again_is_an_error_and_no_loop(place: Place) -> None:
+async def test_a_defect_in_finding_an_agent_again_is_an_error_and_no_loop(place: InProcess) -> None:
     async with place.backend(odd(place), settings()) as backend:
         task_id = await place.create(backend)
         await until(backend, task_id, has_status(TaskStatus.IDLE))
@@ -141,7 +144,7 @@ async def test_a_defect_in_finding_an_agent_again_is_an_error_and_no_loop(place:
     ],
     ids=["descriptors", "disk", "memory", "threads"],
 )
-async def test_a_fault_of_this_machine_fails_no_task_that_is_ready(place: Place, fault: Exception) -> None:
+async def test_a_fault_of_this_machine_fails_no_task_that_is_ready(place: InProcess, fault: Exception) -> None:
     async with place.backend(odd(place), settings()) as backend:
         task_id = await place.create(backend)
         await until(backend, task_id, has_status(TaskStatus.IDLE))
@@ -175,7 +178,7 @@ async def test_a_fault_of_this_machine_fails_no_task_that_is_ready(place: Place,
         assert HistoryKind.TASK_ERROR not in [each.kind for each in task.history]
 
 
-async def test_after_a_restart_no_more_agents_are_looked_for_at_once_than_there_are_places(place: Place) -> None:
+async def test_after_a_restart_no_more_agents_are_looked_for_at_once_than_there_are_places(place: InProcess) -> None:
     number = ATTACHING + 8
     async with place.backend(odd(place), settings()) as backend:
         task_ids = [await place.create(backend) for _ in range(number)]
@@ -210,7 +213,7 @@ async def test_after_a_restart_no_more_agents_are_looked_for_at_once_than_there_
     assert most == ATTACHING
 
 
-async def test_a_defect_in_opening_a_further_session_fails_that_session(place: Place) -> None:
+async def test_a_defect_in_opening_a_further_session_fails_that_session(place: InProcess) -> None:
     provider = odd(place)
     async with place.backend(provider, settings()) as backend:
         task_id = await place.create(backend)
@@ -227,7 +230,7 @@ async def test_a_defect_in_opening_a_further_session_fails_that_session(place: P
         assert (await backend.commands.task(task_id)).status is TaskStatus.IDLE
 
 
-async def test_attempts_to_open_a_further_session_are_counted_over_restarts(place: Place) -> None:
+async def test_attempts_to_open_a_further_session_are_counted_over_restarts(place: InProcess) -> None:
     attempts, tried = 3, anyio.Event()
     patient = settings(attempts=attempts, backoff_ms=60_000)
     made = 0
@@ -268,7 +271,7 @@ async def _is_noted(backend: Backend, task_id: str, made: int, attempts: int) ->
     return [each.attempts for each in state.private.openings.values()] == ([made] if made < attempts else [])
 
 
-async def test_a_prompt_to_a_session_that_could_not_be_opened_opens_it_again(place: Place) -> None:
+async def test_a_prompt_to_a_session_that_could_not_be_opened_opens_it_again(place: InProcess) -> None:
     provider = odd(place)
     async with place.backend(provider, settings()) as backend:
         task_id = await place.create(backend)
@@ -288,7 +291,7 @@ async def test_a_prompt_to_a_session_that_could_not_be_opened_opens_it_again(pla
         assert done.error is None
 
 
-async def beside_a_failed_turn(place: Place, backend: Backend, agents: Odd, fails: anyio.Event) -> tuple[str, str]:
+async def beside_a_failed_turn(place: InProcess, backend: Backend, agents: Odd, fails: anyio.Event) -> tuple[str, str]:
     """A task that one turn has failed, and the session of another turn in it, which fails once `fails` is set."""
 
     async def follow(prompt: Prompt) -> None:
@@ -309,7 +312,7 @@ async def beside_a_failed_turn(place: Place, backend: Backend, agents: Odd, fail
     return task_id, two
 
 
-async def test_a_turn_that_fails_while_its_task_is_tried_again_is_told(place: Place) -> None:
+async def test_a_turn_that_fails_while_its_task_is_tried_again_is_told(place: InProcess) -> None:
     provider, fails, looked = odd(place), anyio.Event(), anyio.Event()
 
     async def look() -> None:
@@ -327,7 +330,7 @@ async def test_a_turn_that_fails_while_its_task_is_tried_again_is_told(place: Pl
         assert (await backend.commands.task(task_id)).status is TaskStatus.CREATE_SESSION
 
 
-async def test_the_agent_is_told_to_stop_also_in_a_task_that_failed(place: Place) -> None:
+async def test_the_agent_is_told_to_stop_also_in_a_task_that_failed(place: InProcess) -> None:
     provider = odd(place)
     async with place.backend(provider, settings()) as backend:
         _, two = await beside_a_failed_turn(place, backend, provider.agents, anyio.Event())
@@ -339,9 +342,33 @@ async def test_the_agent_is_told_to_stop_also_in_a_task_that_failed(place: Place
         assert provider.agents.did == [("closed", two)]
 
 
-async def test_what_a_lost_agent_asked_is_asked_no_more(place: Place) -> None:
-    place.script = place.folder / "script.json"
-    place.script.write_bytes(encode({"default": {"turn": {"permission": "Run make?"}}}))
+async def test_the_first_prompt_is_stopped_while_it_is_handed_over(place: InProcess) -> None:
+    provider = odd(place)
+    given, goes_on = anyio.Event(), anyio.Event()
+
+    async def wait() -> None:
+        given.set()
+        await goes_on.wait()
+
+    provider.agents.delivering = wait
+    async with place.backend(provider, settings()) as backend:
+        task_id = await place.create(backend)
+        await given.wait()
+        session_id = (await backend.commands.task(task_id)).sessions[0].session_id
+        await backend.commands.stop(session_id)
+        goes_on.set()
+        await until(backend, task_id, has_status(TaskStatus.IDLE))
+        await provider.agents.told_to_stop.wait()
+        session = await session_of(backend, session_id, lambda session: True)
+        assert [prompt.state for prompt in session.prompts] == [PromptState.FAILED]
+        assert provider.agents.stopped == [session_id]
+        await backend.commands.stop(session_id)
+        kinds = [event.kind for event in (await backend.commands.task(task_id)).history]
+        assert kinds.count(HistoryKind.SESSION_STOPPED) == 1, "there was nothing left to stop"
+
+
+async def test_what_a_lost_agent_asked_is_asked_no_more(place: InProcess) -> None:
+    place.set_script({"default": {"turn": {"permission": "Run make?"}}})
     provider = odd(place)
     async with place.backend(provider, settings()) as backend:
         task_id = await place.create(backend)
@@ -353,7 +380,7 @@ async def test_what_a_lost_agent_asked_is_asked_no_more(place: Place) -> None:
         assert [each.state for each in lost.permissions] == ["cancelled"]
 
 
-async def test_what_is_kept_of_a_pruned_task_goes_with_what_it_left_behind(place: Place) -> None:
+async def test_what_is_kept_of_a_pruned_task_goes_with_what_it_left_behind(place: InProcess) -> None:
     provider = odd(place)
     provider.stays = True
     async with place.backend(provider, settings()) as backend:
@@ -371,9 +398,8 @@ async def test_what_is_kept_of_a_pruned_task_goes_with_what_it_left_behind(place
     assert provider.forgotten == [task_id]
 
 
-async def test_a_lost_agent_ends_no_turn_of_another(place: Place) -> None:
-    place.script = place.folder / "script.json"
-    place.script.write_bytes(encode({"default": {"turn": {"permission": "Run make?"}}}))
+async def test_a_lost_agent_ends_no_turn_of_another(place: InProcess) -> None:
+    place.set_script({"default": {"turn": {"permission": "Run make?"}}})
     provider = odd(place)
     async with place.backend(provider, settings()) as backend:
         task_id = await place.create(backend)
@@ -391,7 +417,7 @@ async def test_a_lost_agent_ends_no_turn_of_another(place: Place) -> None:
         assert [each.state for each in first.prompts] == ["answered"]
 
 
-async def test_an_agent_is_told_of_a_session_that_was_closed_while_it_was_opened(place: Place) -> None:
+async def test_an_agent_is_told_of_a_session_that_was_closed_while_it_was_opened(place: InProcess) -> None:
     provider = odd(place)
     opening, goes_on = anyio.Event(), anyio.Event()
 
@@ -412,7 +438,7 @@ async def test_an_agent_is_told_of_a_session_that_was_closed_while_it_was_opened
         assert provider.agents.did == [("closed", session.session_id)]
 
 
-async def test_a_kill_waits_for_an_agent_that_is_being_found_again(place: Place) -> None:
+async def test_a_kill_waits_for_an_agent_that_is_being_found_again(place: InProcess) -> None:
     async with place.backend(odd(place), settings()) as backend:
         task_id = await place.create(backend)
         await until(backend, task_id, has_status(TaskStatus.IDLE))

@@ -7,7 +7,8 @@ import subprocess
 import pytest
 
 from foundry_tui.contract.ids import uuid7
-from foundry_tui.contract.status import MOVES, TaskStatus
+from foundry_tui.contract.moves import TASK_MOVES
+from foundry_tui.contract.status import TaskStatus
 from tests.backend.process import BackendProcess, json_of
 
 LIFE = [
@@ -78,11 +79,11 @@ def test_every_move_is_legal_and_no_revision_is_skipped(backend: BackendProcess)
                 break
     assert [revision for revision, _ in seen] == list(range(1, len(seen) + 1))
     for (_, before), (_, after) in itertools.pairwise(seen):
-        assert after == before or TaskStatus(after) in MOVES[TaskStatus(before)]
+        assert after == before or TaskStatus(after) in TASK_MOVES[TaskStatus(before)]
 
 
 def test_creating_again_with_the_same_request_gives_the_same_task(backend: BackendProcess) -> None:
-    body = {"repo": str(backend.repository()), "prompt": "add a page", "task_id": uuid7()}
+    body = {"repo": str(backend.repository), "prompt": "add a page", "task_id": uuid7()}
     first = backend.http.post("/v1/tasks", json=body)
     again = backend.http.post("/v1/tasks", json=dict(reversed(body.items())))
     other = backend.http.post("/v1/tasks", json={**body, "prompt": "add two pages"})
@@ -92,14 +93,14 @@ def test_creating_again_with_the_same_request_gives_the_same_task(backend: Backe
 
 
 def test_two_tasks_of_one_prompt_get_two_branches(backend: BackendProcess) -> None:
-    subprocess.run(["git", "branch", "fix/fix-the-login-redirect-2"], cwd=backend.repository(), check=True)
+    subprocess.run(["git", "branch", "fix/fix-the-login-redirect-2"], cwd=backend.repository, check=True)
     tasks = [backend.wait_task(backend.create()["task_id"], "idle") for _ in range(2)]
     assert [task["branch"] for task in tasks] == ["fix/fix-the-login-redirect", "fix/fix-the-login-redirect-3"]
 
 
 @pytest.mark.parametrize("branch", ["-x", "bad..name", "a b"])
 def test_a_branch_that_git_refuses_is_refused(backend: BackendProcess, branch: str) -> None:
-    body = {"repo": str(backend.repository()), "prompt": "x", "branch": branch}
+    body = {"repo": str(backend.repository), "prompt": "x", "branch": branch}
     answer = backend.http.post("/v1/tasks", json=body)
     assert answer.status_code == 422
     assert [error["field"] for error in json_of(answer)["errors"]] == ["branch"]

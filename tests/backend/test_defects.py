@@ -8,12 +8,11 @@ from backend_stub.domain.call import Call
 from backend_stub.domain.provider import Existing, Release, SandboxMade
 from backend_stub.domain.storage import Change
 from backend_stub.providers.demo import DemoProvider
-from foundry_tui.contract.codec import encode
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import ErrorKind, HistoryKind
 from foundry_tui.contract.requests import ReleaseTask
 from foundry_tui.contract.status import TaskStatus
-from tests.backend.place import Place, has_status, settings, until
+from tests.backend.in_process import InProcess, has_status, settings, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
 
@@ -44,7 +43,7 @@ class Broken(DemoProvider):
 
 @pytest.mark.parametrize("archive", [False, True])
 async def test_a_stage_that_ignores_cancellation_holds_nobody_up_and_leaves_nothing(
-    place: Place, archive: bool
+    place: InProcess, archive: bool
 ) -> None:
     provider = place.provider(Stubborn)
     assert isinstance(provider, Stubborn)
@@ -63,7 +62,7 @@ async def test_a_stage_that_ignores_cancellation_holds_nobody_up_and_leaves_noth
         assert await backend.storage.leftovers() == []
 
 
-async def test_what_ignored_cancellation_is_removed_at_the_next_start_too(place: Place) -> None:
+async def test_what_ignored_cancellation_is_removed_at_the_next_start_too(place: InProcess) -> None:
     provider = place.provider(Stubborn)
     assert isinstance(provider, Stubborn)
     provider.let = anyio.Event()
@@ -80,7 +79,7 @@ async def test_what_ignored_cancellation_is_removed_at_the_next_start_too(place:
         assert task.status is TaskStatus.KILLED
 
 
-async def test_a_stage_that_ignores_its_time_out_fails_all_the_same(place: Place) -> None:
+async def test_a_stage_that_ignores_its_time_out_fails_all_the_same(place: InProcess) -> None:
     provider = place.provider(Stubborn)
     assert isinstance(provider, Stubborn)
     provider.let = anyio.Event()
@@ -96,7 +95,7 @@ async def test_a_stage_that_ignores_its_time_out_fails_all_the_same(place: Place
         assert HistoryKind.SANDBOX_CREATED in [event.kind for event in done.history] or done.sandbox is not None
 
 
-async def test_a_defect_of_a_provider_is_said_and_costs_no_task(place: Place) -> None:
+async def test_a_defect_of_a_provider_is_said_and_costs_no_task(place: InProcess) -> None:
     async with place.backend(place.provider(Broken), settings()) as backend:
         task_id = await place.create(backend)
         task = await until(backend, task_id, has_status(TaskStatus.ERROR))
@@ -114,7 +113,7 @@ async def test_a_defect_of_a_provider_is_said_and_costs_no_task(place: Place) ->
         await until(backend, task_id, lambda task: not task.leftovers)
 
 
-async def test_a_task_of_a_provider_that_is_gone_says_so(place: Place) -> None:
+async def test_a_task_of_a_provider_that_is_gone_says_so(place: InProcess) -> None:
     stubborn = place.provider(Stubborn)
     assert isinstance(stubborn, Stubborn)
     stubborn.let = anyio.Event()
@@ -134,9 +133,8 @@ async def test_a_task_of_a_provider_that_is_gone_says_so(place: Place) -> None:
         assert "not available" in killed.leftovers[0].why
 
 
-async def test_a_clock_set_back_holds_up_neither_back_off_nor_deadline(place: Place) -> None:
-    place.script = place.folder / "script.json"
-    place.script.write_bytes(encode({"default": {"create_sandbox": {"fail": "no room", "times": 1}}}))
+async def test_a_clock_set_back_holds_up_neither_back_off_nor_deadline(place: InProcess) -> None:
+    place.set_script({"default": {"create_sandbox": {"fail": "no room", "times": 1}}})
     async with place.backend(place.provider(), settings(backoff_ms=60_000)) as backend:
         task_id = await place.create(backend)
         await until(backend, task_id, lambda task: task.history[-1].kind is HistoryKind.STAGE_RETRYING)
@@ -149,9 +147,8 @@ async def test_a_clock_set_back_holds_up_neither_back_off_nor_deadline(place: Pl
     assert done.stages[1].finished_at is not None
 
 
-async def test_a_clock_set_back_by_little_makes_no_wait_longer(place: Place) -> None:
-    place.script = place.folder / "script.json"
-    place.script.write_bytes(encode({"default": {"create_sandbox": {"fail": "no room", "times": 1}}}))
+async def test_a_clock_set_back_by_little_makes_no_wait_longer(place: InProcess) -> None:
+    place.set_script({"default": {"create_sandbox": {"fail": "no room", "times": 1}}})
     async with place.backend(place.provider(), settings(backoff_ms=200)) as backend:
         task_id = await place.create(backend)
         await until(backend, task_id, lambda task: task.history[-1].kind is HistoryKind.STAGE_RETRYING)
@@ -159,9 +156,8 @@ async def test_a_clock_set_back_by_little_makes_no_wait_longer(place: Place) -> 
         await until(backend, task_id, has_status(TaskStatus.IDLE))
 
 
-async def test_a_clock_set_forward_ends_no_attempt_that_a_restart_cut(place: Place) -> None:
-    place.script = place.folder / "script.json"
-    place.script.write_bytes(encode({"default": {"create_sandbox": {"hang": "before", "times": 1}}}))
+async def test_a_clock_set_forward_ends_no_attempt_that_a_restart_cut(place: InProcess) -> None:
+    place.set_script({"default": {"create_sandbox": {"hang": "before", "times": 1}}})
     async with place.backend(place.provider(), settings(timeout_ms=5_000)) as backend:
         task_id = await place.create(backend)
         await until(backend, task_id, has_status(TaskStatus.CREATE_SANDBOX))
@@ -172,9 +168,8 @@ async def test_a_clock_set_forward_ends_no_attempt_that_a_restart_cut(place: Pla
     assert HistoryKind.STAGE_RETRYING not in [event.kind for event in done.history]
 
 
-async def test_time_in_which_nobody_worked_does_not_count_against_a_stage(place: Place) -> None:
-    place.script = place.folder / "script.json"
-    place.script.write_bytes(encode({"default": {"create_sandbox": {"hang": "before"}}}))
+async def test_time_in_which_nobody_worked_does_not_count_against_a_stage(place: InProcess) -> None:
+    place.set_script({"default": {"create_sandbox": {"hang": "before"}}})
     timeout, down = 60_000, 59_000
     async with place.backend(place.provider(), settings(timeout)) as backend:
         task_id = await place.create(backend)
@@ -190,9 +185,8 @@ async def test_time_in_which_nobody_worked_does_not_count_against_a_stage(place:
     assert before.deadline_at + down - 5_000 <= after.deadline_at <= before.deadline_at + down + 5_000
 
 
-async def test_a_turn_goes_on_though_its_task_was_changed_by_somebody_else_in_the_midst(place: Place) -> None:
-    place.script = place.folder / "script.json"
-    place.script.write_text('{"default": {"turn": {"ms": 400, "reply": "Done."}}}')
+async def test_a_turn_goes_on_though_its_task_was_changed_by_somebody_else_in_the_midst(place: InProcess) -> None:
+    place.set_script({"default": {"turn": {"ms": 400, "reply": "Done."}}})
     provider = place.provider()
     async with place.backend(provider, settings()) as backend:
         task_id = await place.create(backend)

@@ -52,7 +52,7 @@ def test_a_read_only_mount_is_named_and_left_as_it_was(backend: BackendProcess, 
 
 def test_a_disk_that_fills_up_is_answered_503_and_work_goes_on_once_there_is_room(backend: BackendProcess) -> None:
     backend.prefix = mounted(SMALL, backend.data)
-    backend.environment = {"FOUNDRY_STAGE_ATTEMPTS": "1000"}
+    backend.environ |= {"FOUNDRY_STAGE_ATTEMPTS": "1000"}
     backend.set_script({"tasks": [{"match": "in the midst", "create_sandbox": {"ms": 700}}]})
     backend.start()
     assert backend.process is not None
@@ -66,7 +66,7 @@ def test_a_disk_that_fills_up_is_answered_503_and_work_goes_on_once_there_is_roo
         while room.f_bavail:
             file.write(b"\0" * min(room.f_bavail * room.f_bsize, 65_536))
             room = os.statvfs(ballast.parent)
-    body = {"repo": str(backend.repository()), "prompt": "x" * 500_000}
+    body = {"repo": str(backend.repository), "prompt": "x" * 500_000}
     refused = [backend.http.post("/v1/tasks", json=body) for _ in range(3)]
     assert {answer.status_code for answer in refused} == {503}
     assert all(str(backend.data) in answer.json()["detail"] for answer in refused)

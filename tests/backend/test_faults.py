@@ -11,7 +11,8 @@ import pytest
 
 from foundry_tui.contract.status import STAGES, StageName
 from tests.backend.invariants import Effects, check_history, check_no_stage_again
-from tests.backend.process import BackendProcess, Json
+from tests.backend.process import BackendProcess
+from tests.world import Json
 
 ATTEMPTS = 3
 TIMEOUT_MS = 1_500
@@ -43,7 +44,7 @@ FAULTS = [
 
 @pytest.fixture
 def faulty(backend_stopped: BackendProcess) -> Iterator[BackendProcess]:
-    backend_stopped.environment = {
+    backend_stopped.environ |= {
         "FOUNDRY_STAGE_TIMEOUT_MS": str(TIMEOUT_MS),
         "FOUNDRY_STAGE_ATTEMPTS": str(ATTEMPTS),
         "FOUNDRY_STAGE_BACKOFF_MS": "20",
@@ -156,7 +157,7 @@ def test_a_cut_attempt_keeps_its_number_and_its_beginning(backend_stopped: Backe
 
 
 def test_a_time_out_counts_over_restarts_but_not_what_lies_between(tmp_path: Path) -> None:
-    backend = BackendProcess(tmp_path, environment={"FOUNDRY_STAGE_TIMEOUT_MS": "2500", "FOUNDRY_STAGE_ATTEMPTS": "1"})
+    backend = BackendProcess(tmp_path, environ={"FOUNDRY_STAGE_TIMEOUT_MS": "2500", "FOUNDRY_STAGE_ATTEMPTS": "1"})
     try:
         backend.start()
         backend.set_script({"default": {"ensure_agent": {"hang": "after"}}})
@@ -179,7 +180,7 @@ def test_a_time_out_counts_over_restarts_but_not_what_lies_between(tmp_path: Pat
 def test_the_wait_between_attempts_is_the_one_that_is_set_then_twice_that_and_so_on(
     backend_stopped: BackendProcess,
 ) -> None:
-    backend_stopped.environment = {"FOUNDRY_STAGE_ATTEMPTS": "4", "FOUNDRY_STAGE_BACKOFF_MS": "50"}
+    backend_stopped.environ |= {"FOUNDRY_STAGE_ATTEMPTS": "4", "FOUNDRY_STAGE_BACKOFF_MS": "50"}
     backend_stopped.start()
     backend_stopped.set_script({"default": {"create_sandbox": {"ms": 0, "fail": "no room"}}})
     task_id = backend_stopped.create()["task_id"]

@@ -15,7 +15,8 @@ import pytest
 
 from foundry_tui.contract.ids import uuid7
 from tests.backend.invariants import Effects, check_history, check_no_stage_again, check_resumed
-from tests.backend.process import BackendProcess, Json
+from tests.backend.process import BackendProcess
+from tests.world import Json
 
 # httpcore leaves the socket open when nobody listens on its path any more.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
@@ -118,7 +119,7 @@ class Storm:
             self.acts.insert(place, lambda: self._end(plan))
 
     def _create(self, plan: Plan) -> None:
-        body = {"repo": str(self.backend.repository()), "prompt": f"Fix it, {plan.kind}", "task_id": plan.task_id}
+        body = {"repo": str(self.backend.repository), "prompt": f"Fix it, {plan.kind}", "task_id": plan.task_id}
         self._post("/v1/tasks", {**body, "session_id": plan.session_id})
         plan.answered = True
 
@@ -243,7 +244,7 @@ def check_transcripts(backend: BackendProcess, task: Json) -> None:
 
 def storm(folder: Path, seed: int, tasks: int, kills: int) -> None:
     environment = {"FOUNDRY_STAGE_TIMEOUT_MS": "3000", "FOUNDRY_STAGE_BACKOFF_MS": "20"}
-    backend = BackendProcess(folder, environment=environment, options=("--max-provisioning", "16"))
+    backend = BackendProcess(folder, environ=environment, options=("--max-provisioning", "16"))
     backend.set_script(SCRIPT)
     try:
         tried = Storm(backend, seed, tasks, kills)

@@ -63,7 +63,7 @@ def test_no_more_than_allowed_are_provisioned_and_the_oldest_first(
 def test_a_task_that_waits_for_its_next_attempt_takes_no_place(backend_stopped: BackendProcess) -> None:
     backend = backend_stopped
     backend.options = ("--max-provisioning", "2")
-    backend.environment = {"FOUNDRY_STAGE_BACKOFF_MS": "60000", "FOUNDRY_STAGE_ATTEMPTS": "100"}
+    backend.environ |= {"FOUNDRY_STAGE_BACKOFF_MS": "60000", "FOUNDRY_STAGE_ATTEMPTS": "100"}
     backend.set_script({"tasks": [{"match": "no room", "create_sandbox": {"ms": 0, "fail": "no room"}}]})
     backend.start()
     failing = [backend.create(f"no room for {number}")["task_id"] for number in range(4)]
@@ -80,7 +80,7 @@ def test_a_task_that_waits_for_its_next_attempt_takes_no_place(backend_stopped: 
 def test_those_that_fail_again_and_again_keep_nobody_out(backend_stopped: BackendProcess) -> None:
     backend = backend_stopped
     backend.options = ("--max-provisioning", "1")
-    backend.environment = {"FOUNDRY_STAGE_BACKOFF_MS": "0", "FOUNDRY_STAGE_ATTEMPTS": "1000000"}
+    backend.environ |= {"FOUNDRY_STAGE_BACKOFF_MS": "0", "FOUNDRY_STAGE_ATTEMPTS": "1000000"}
     backend.set_script({"tasks": [{"match": "no room", "create_sandbox": {"ms": 0, "fail": "no room"}}]})
     backend.start()
     failing = [backend.create(f"no room for {number}")["task_id"] for number in range(3)]

@@ -19,7 +19,7 @@ from backend_stub.repository.trust import Trust
 from backend_stub.storage.sqlite import open_storage
 from foundry_tui.contract.records import Repo, RepoTrust
 from foundry_tui.contract.requests import AddRepo
-from tests.backend.git_world import make_repository
+from tests.git import make_repository
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from backend_stub.storage.pulse import TOUCHED
-from tests.backend.process import BackendProcess, Json
+from tests.backend.process import BackendProcess
+from tests.world import Json
 
 
 def first_event(backend: BackendProcess, last_event_id: str | None = None) -> tuple[str, str, Json]:

@@ -10,7 +10,7 @@ import pytest
 from backend_stub.domain.errors import GitError
 from backend_stub.repository.git import Command, branches, explain, run_git
 from backend_stub.repository.refs import known_branches
-from tests.backend.git_world import git, make_repository
+from tests.git import git, make_repository
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend_stub.repository.location import NotARepositoryError, find_folders, find_repository, is_remote, is_repo_id
-from tests.backend.git_world import git, make_repository
+from tests.git import git, make_repository
 
 
 @pytest.fixture

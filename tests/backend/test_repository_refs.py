@@ -7,7 +7,7 @@ import pytest
 
 from backend_stub.repository.location import find_folders
 from backend_stub.repository.refs import Branches, known_branches, remote_names, split_refs
-from tests.backend.git_world import git, make_repository
+from tests.git import git, make_repository
 
 
 @pytest.fixture

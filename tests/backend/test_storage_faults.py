@@ -33,7 +33,7 @@ def cannot_start(data: Path, listen: str) -> str:
 
 
 def body(backend: BackendProcess) -> dict[str, str]:
-    return {"repo": str(backend.repository()), "prompt": "fix it", "task_id": uuid7()}
+    return {"repo": str(backend.repository), "prompt": "fix it", "task_id": uuid7()}
 
 
 def test_a_locked_database_is_answered_503_until_it_is_free(backend: BackendProcess) -> None:

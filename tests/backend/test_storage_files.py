@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from foundry_tui.contract.ids import uuid7
-from tests.backend.process import BackendProcess, Json
+from tests.backend.process import BackendProcess
+from tests.world import Json
 
 Undo = Callable[[], object]
 
@@ -100,7 +101,7 @@ KEEPS = {rename_database, rename_log, move_folder, replace_by_a_copy, unlink_log
 
 
 def asking(backend: BackendProcess) -> Json:
-    return {"repo": str(backend.repository()), "prompt": "fix it", "task_id": uuid7()}
+    return {"repo": str(backend.repository), "prompt": "fix it", "task_id": uuid7()}
 
 
 def refused(backend: BackendProcess, method: str, path: str, body: Json) -> str:

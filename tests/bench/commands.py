@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench.figure import Figure, against_floor, against_limit, fastest_half
-from tests.cli.world import FOUNDRY, Cli
+from tests.cli.command_line import Cli
+from tests.world import FOUNDRY
 
 ROUNDS = 15
 TASKS = 20
@@ -26,15 +27,15 @@ def run() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         cli = Cli(Path(folder))
         try:
-            off = [seconds_of([FOUNDRY, "statusline"], cli.environ, cli.repo) for _ in range(ROUNDS)]
+            off = [seconds_of([FOUNDRY, "statusline"], cli.environ, cli.repository) for _ in range(ROUNDS)]
             for number in range(TASKS):
                 cli.create(f"task {number}")
             floors, lists, lines = [], [], []
             # by turns, so that whatever else the machine does falls on all of them
             for _ in range(ROUNDS):
-                floors.append(seconds_of([sys.executable, "-c", "import httpx"], cli.environ, cli.repo))
-                lists.append(seconds_of([FOUNDRY, "list"], cli.environ, cli.repo))
-                lines.append(seconds_of([FOUNDRY, "statusline"], cli.environ, cli.repo))
+                floors.append(seconds_of([sys.executable, "-c", "import httpx"], cli.environ, cli.repository))
+                lists.append(seconds_of([FOUNDRY, "list"], cli.environ, cli.repository))
+                lines.append(seconds_of([FOUNDRY, "statusline"], cli.environ, cli.repository))
         finally:
             cli.close()
     floor = fastest_half(floors) * 1000

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.status import STAGES
-from tests.backend.git_world import make_repository
-from tests.backend.process import BackendProcess, Json
+from tests.backend.process import BackendProcess
 from tests.bench.figure import Figure, against_floor
+from tests.git import make_repository
+from tests.world import Json
 
 ROUNDS = 5
 ALONE = 200

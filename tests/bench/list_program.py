@@ -21,7 +21,7 @@ from foundry_tui.contract.events import TASKS, EventName
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import TaskStatus
 from tests.app.harness import FakeCommands, make_store
-from tests.app.worlds import many
+from tests.app.list_scenes import many
 
 FRAME = 0.05
 

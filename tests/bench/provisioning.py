@@ -15,8 +15,9 @@ import httpx
 from backend_stub.storage.sqlite import FILE_NAME
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.status import STAGES
-from tests.backend.process import BackendProcess, Json
+from tests.backend.process import BackendProcess
 from tests.bench.figure import Figure, against_floor, against_limit, fastest_half
+from tests.world import Json
 
 FEW, MANY = 100, 100_000
 TASKS = 20

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from foundry_tui.contract.records import HistoryKind
 from foundry_tui.contract.status import STAGES, StageName, TaskStatus
-from tests.backend.process import BackendProcess, Json
+from tests.backend.process import BackendProcess
 from tests.bench.figure import Figure, against_limit, fastest_half
+from tests.world import Json
 
 ROUNDS = 3
 TASKS = 1_000

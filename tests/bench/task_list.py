@@ -8,7 +8,7 @@ import time
 from foundry_tui.cli.startup.terminal import FRAMES_A_SECOND
 from foundry_tui.view.filter import load
 from foundry_tui.view.order import TaskOrder
-from tests.app.worlds import many
+from tests.app.list_scenes import many
 from tests.bench.figure import Figure, against_floor, against_limit
 from tests.bench.terminal import Terminal
 

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from tests.cli.world import FOUNDRY, Cli
+from tests.cli.command_line import Cli
+from tests.world import FOUNDRY
 
 
 class Terminal:
@@ -96,7 +97,7 @@ def _terminal(
         stdout=slave,
         stderr=slave,
         env={**cli.environ, "COLORTERM": "truecolor", **environ},
-        cwd=cli.repo,
+        cwd=cli.repository,
         start_new_session=True,
         preexec_fn=begin,
     )

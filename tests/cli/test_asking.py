@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cli.command_line import Cli
 from tests.cli.terminal import Terminal, terminal
-from tests.cli.world import Cli
 
 pytestmark = pytest.mark.slow
 

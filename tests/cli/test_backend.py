@@ -12,8 +12,9 @@ import pytest
 
 from backend_stub.log import LOG_BYTES
 from foundry_tui.process.backend import wait_for_exit
+from tests.cli.command_line import Cli, serve, until
 from tests.cli.terminal import terminal
-from tests.cli.world import FOUNDRY, Cli, serve, until
+from tests.world import FOUNDRY
 
 
 def test_ten_at_the_same_moment_start_one_backend(cli: Cli) -> None:
@@ -106,7 +107,7 @@ def test_options_of_serve_reach_the_backend(cli: Cli, tmp_path: Path) -> None:
     words = ("--data-dir", "relative", "--listen", f"unix:{listen}", "--max-provisioning", "2")
     process, line = serve(cli, *words)
     assert line["listening"] == f"unix:{listen}"
-    assert (cli.repo / "relative").is_dir()
+    assert (cli.repository / "relative").is_dir()
     assert cli("list", environ={"FOUNDRY_BACKEND": f"unix:{listen}"}, code=0).out == ""
     assert cli("backend", "stop", "--listen", f"unix:{listen}", "--json", code=0).json["pid"] == process.pid
     process.communicate(timeout=10)

@@ -17,8 +17,8 @@ from foundry_tui.demo import story as demo_story
 from foundry_tui.demo.proxy import Line
 from foundry_tui.demo.world import World
 from foundry_tui.process.backend import listener, wait_for_exit
+from tests.cli.command_line import Cli
 from tests.cli.terminal import terminal
-from tests.cli.world import Cli
 
 
 def test_the_same_seed_tells_the_same_story() -> None:

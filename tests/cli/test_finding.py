@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.world import Cli, serve
+from tests.cli.command_line import Cli, serve
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.backend.git_world import make_repository
+from tests.cli.command_line import Cli
 from tests.cli.terminal import Terminal, terminal
-from tests.cli.world import Cli
+from tests.git import make_repository
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cli.world import Cli
+from tests.cli.command_line import Cli
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from foundry_tui.cli.table import COMMANDS
-from tests.cli.world import Cli
+from tests.cli.command_line import Cli
 
 HEAVY = ("textual", "rich", "httpx", "asyncio", "anyio", "starlette", "uvicorn", "keyring")
 
@@ -24,7 +24,7 @@ def loaded(cli: Cli, *words: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", _RUN.format(words=words)],
         env=cli.environ,
-        cwd=cli.repo,
+        cwd=cli.repository,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

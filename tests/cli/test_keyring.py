@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.world import Cli, serve
+from tests.cli.command_line import Cli, serve
 
 FILE_KEYRING = "keyrings.alt.file.PlaintextKeyring"
 NO_KEYRING = "keyring.backends.fail.Keyring"

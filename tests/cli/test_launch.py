@@ -17,7 +17,7 @@ from foundry_tui.client.foundry import Foundry
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, Topic, TopicKind
 from foundry_tui.settings import paths
-from tests.cli.world import Cli
+from tests.cli.command_line import Cli
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ import pytest
 from foundry_tui.contract.problems import LARGEST_BODY
 from foundry_tui.contract.requests import CHOSEN_TITLE_LIMIT
 from foundry_tui.view.new_task import LARGEST_PROMPT, prompt_remark, title_remark
-from tests.cli.world import Cli
+from tests.cli.command_line import Cli
 
 LIMIT = f"{LARGEST_BODY:,}"
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.world import FOUNDRY, Cli
+from tests.cli.command_line import Cli
+from tests.world import FOUNDRY
 
 FULL = Path("/dev/full")
 COMMANDS = (
@@ -61,7 +62,7 @@ def run(cli: Cli, line: str, redirection: str) -> subprocess.CompletedProcess[st
     """A command behind a redirection of the shell."""
     words = ["sh", "-c", f'"$0" "$@" {redirection}', str(FOUNDRY), *line.split()]
     return subprocess.run(
-        words, env=cli.environ, cwd=cli.repo, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+        words, env=cli.environ, cwd=cli.repository, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
     )
 
 
@@ -85,7 +86,7 @@ def test_a_reader_that_went_away_is_no_news(shared: Cli, task_id: str, line: str
         done = subprocess.run(
             [FOUNDRY, *line.format(id=task_id).split()],
             env=shared.environ,
-            cwd=shared.repo,
+            cwd=shared.repository,
             stdin=subprocess.DEVNULL,
             stdout=nowhere,
             stderr=subprocess.PIPE,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.backend.git_world import git
+from tests.cli.command_line import Cli
 from tests.cli.terminal import terminal
-from tests.cli.world import Cli
+from tests.git import git
 
 
 @pytest.fixture
@@ -37,12 +37,12 @@ def use(cli: Cli) -> str:
     """Have Foundry write everything that it writes; the sandbox of a task of the provider local."""
     cli("config", "init", code=0)
     cli.create("with the demo")
-    (cli.repo / ".foundry").mkdir(exist_ok=True)
-    (cli.repo / ".foundry/setup").write_text("#!/bin/sh\necho x > made\n")
-    (cli.repo / ".foundry/setup").chmod(0o755)
-    git(cli.repo, "add", "--all")
-    git(cli.repo, "commit", "-q", "-m", "setup")
-    for place in (str(cli.repo), cli.repo.as_uri()):
+    (cli.repository / ".foundry").mkdir(exist_ok=True)
+    (cli.repository / ".foundry/setup").write_text("#!/bin/sh\necho x > made\n")
+    (cli.repository / ".foundry/setup").chmod(0o755)
+    git(cli.repository, "add", "--all")
+    git(cli.repository, "commit", "-q", "-m", "setup")
+    for place in (str(cli.repository), cli.repository.as_uri()):
         words = ("--repo", place, "--provider", "local", "--trust", "--json")
         made = cli("create", "with git", *words, code=0).json["task_id"]
         cli("watch", made, "--for", "ensure_agent", "--timeout", "60")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.world import FOUNDRY, Cli, Json, serve
+from tests.cli.command_line import Cli, serve
+from tests.world import FOUNDRY, Json
 
 ON_A_TASK = (
     *("show", "watch", "history", "logs", "prompt", "answer"),

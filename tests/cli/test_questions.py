@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from tests.cli.command_line import Cli
 from tests.cli.terminal import terminal
-from tests.cli.world import Cli, Json
+from tests.world import Json
 
 SCRIPT = "\n".join(["cd shop", *(f"echo {n}" for n in range(2, 40)), "rm -rf /srv"])
 OPTIONS = [

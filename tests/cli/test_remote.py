@@ -21,7 +21,7 @@ from foundry_tui.client.freshness import FreshnessState
 from foundry_tui.client.store import Store
 from foundry_tui.client.tls import trust
 from foundry_tui.contract.events import TASKS
-from tests.cli.world import Cli, serve
+from tests.cli.command_line import Cli, serve
 
 TOKEN = "quite-5ecret"
 NAME = "foundry.example.org"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.command_line import Cli
 from tests.cli.terminal import terminal
-from tests.cli.world import Cli
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_diff_prints_patches_that_git_takes(cli: Cli, made: tuple[str, Path]) ->
     # a diff is computed behind the request: what is there now may be the one before the file
     while "+hello" not in patch.out:
         patch = cli("diff", task_id)
-    subprocess.run(["git", "apply", "--check"], cwd=cli.repo, input=patch.out, text=True, check=True)
+    subprocess.run(["git", "apply", "--check"], cwd=cli.repository, input=patch.out, text=True, check=True)
     assert cli("diff", task_id, "--stat", code=0).rows == [["?", "new file.txt", "1", "0"]]
     assert cli("diff", task_id, "--json", code=0).json["files"][0]["added"] == 1
 

@@ -8,7 +8,8 @@ import pytest
 
 from foundry_tui.cli.table import COMMANDS
 from foundry_tui.settings.config import KEYS
-from tests.cli.world import FOUNDRY, Cli
+from tests.cli.command_line import Cli
+from tests.world import FOUNDRY
 
 
 def test_init_writes_what_load_takes_and_keeps_what_is_there(cli: Cli) -> None:
@@ -125,7 +126,12 @@ def test_a_reader_that_goes_away_is_no_error(cli: Cli) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
-        [FOUNDRY, "config", "show"], env=cli.environ, stdout=writer, stderr=subprocess.PIPE, cwd=cli.repo, timeout=30
+        [FOUNDRY, "config", "show"],
+        env=cli.environ,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        cwd=cli.repository,
+        timeout=30,
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, b"")

@@ -10,7 +10,8 @@ import pytest
 
 from foundry_tui.client.statistics import Diagnostics
 from tests.bench.terminal import Terminal
-from tests.cli.world import FOUNDRY, Cli, Json
+from tests.cli.command_line import Cli
+from tests.world import FOUNDRY, Json
 
 SHAPE = {field.encode_name for field in msgspec.structs.fields(Diagnostics)}
 
@@ -18,7 +19,7 @@ SHAPE = {field.encode_name for field in msgspec.structs.fields(Diagnostics)}
 @contextmanager
 def app(cli: Cli) -> Iterator[Terminal]:
     """The app in a terminal, its list filled."""
-    with Terminal([str(FOUNDRY)], cli.environ, cwd=cli.repo, rows=30) as terminal:
+    with Terminal([str(FOUNDRY)], cli.environ, cwd=cli.repository, rows=30) as terminal:
         terminal.wait_for("live")
         yield terminal
 

@@ -10,9 +10,9 @@ from foundry_tui.cli import main
 from foundry_tui.cli.startup import statusline as line
 from foundry_tui.client import blocking as wire
 from foundry_tui.process import backend as daemon
-from tests.backend.git_world import make_repository
+from tests.cli.command_line import Cli
 from tests.cli.strange import ANSWERS, TASK, answer, answering
-from tests.cli.world import Cli
+from tests.git import make_repository
 
 ID = TASK["task_id"]
 COMMANDS: tuple[tuple[object, ...], ...] = (

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.command_line import Cli
 from tests.cli.terminal import own_terminal
-from tests.cli.world import Cli
 
 pytestmark = pytest.mark.slow
 

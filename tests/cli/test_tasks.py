@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from foundry_tui.contract.ids import is_task_id
-from tests.backend.git_world import make_repository
+from tests.cli.command_line import Cli
 from tests.cli.terminal import terminal
-from tests.cli.world import Cli
+from tests.git import make_repository
 
 NO_TASK = "0193a2b4-0000-7000-8000-000000000001"
 

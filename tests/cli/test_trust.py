@@ -2,20 +2,20 @@
 
 import pytest
 
-from tests.backend.git_world import git
+from tests.cli.command_line import Cli
 from tests.cli.terminal import terminal
-from tests.cli.world import Cli
+from tests.git import git
 
 SCRIPT = "#!/bin/sh\necho \x1b]0;owned\x07 > ran\n"
 
 
 @pytest.fixture
 def with_setup(cli: Cli) -> Cli:
-    (cli.repo / ".foundry").mkdir()
-    (cli.repo / ".foundry/setup").write_text(SCRIPT)
-    (cli.repo / ".foundry/setup").chmod(0o755)
-    git(cli.repo, "add", "--all")
-    git(cli.repo, "commit", "-q", "-m", "setup")
+    (cli.repository / ".foundry").mkdir()
+    (cli.repository / ".foundry/setup").write_text(SCRIPT)
+    (cli.repository / ".foundry/setup").chmod(0o755)
+    git(cli.repository, "add", "--all")
+    git(cli.repository, "commit", "-q", "-m", "setup")
     return cli
 
 
@@ -52,8 +52,8 @@ def test_the_demo_runs_nothing_and_says_nothing(with_setup: Cli) -> None:
 def test_what_cannot_be_trusted_is_said(cli: Cli) -> None:
     done = cli("trust", code=1)
     assert "has nothing that wants trust" in done.err
-    (cli.repo / ".foundry").mkdir()
-    (cli.repo / ".foundry/setup").symlink_to("/bin/sh")
+    (cli.repository / ".foundry").mkdir()
+    (cli.repository / ".foundry/setup").symlink_to("/bin/sh")
     assert "is a symbolic link" in cli("trust", code=1).err
     assert cli("trust", "/nowhere", code=1).err
     assert cli("trust", str(cli.folder), code=1).err

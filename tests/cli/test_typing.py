@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
+from tests.cli.command_line import Cli
 from tests.cli.terminal import terminal
-from tests.cli.world import Cli
 
 
 @pytest.mark.slow

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from foundry_tui.contract.versions import VERSION, is_older
+from tests.cli.command_line import Cli
 from tests.cli.terminal import terminal
-from tests.cli.world import Cli
 
 ROOT = Path(__file__).parents[2]
 

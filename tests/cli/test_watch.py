@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.world import Cli
+from tests.cli.command_line import Cli
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,6 @@
 import asyncio
 import os
 import random
-import subprocess
-import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +23,7 @@ from foundry_tui.client.replicas import HISTORY_WINDOW
 from foundry_tui.contract.events import TASKS, Topic, TopicKind
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.contract.status import TaskStatus
+from tests.backend.process import BackendProcess
 from tests.client.proxy import FAULTS, FaultProxy
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -44,59 +42,11 @@ SCRIPT = {
 }
 
 
-class Process:
-    """A backend process on a socket of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.socket = folder / "b.sock"
-        self.process: subprocess.Popen[bytes] | None = None
-        (folder / "script.json").write_bytes(msgspec.json.encode(SCRIPT))
-
-    def start(self) -> None:
-        """Start it and wait for its ready line."""
-        command = [sys.executable, "-m", "backend_stub", "--data-dir", str(self.folder / "data")]
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, "--listen", f"unix:{self.socket}"],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env={
-                    **os.environ,
-                    "FOUNDRY_DEMO_SCRIPT": str(self.folder / "script.json"),
-                    "FOUNDRY_PROVIDER": "demo",
-                },
-            )
-        assert self.process.stdout is not None
-        assert self.process.stdout.readline(), (self.folder / "log").read_text()
-
-    def kill(self) -> None:
-        """SIGKILL it."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            assert self.process.stdout is not None
-            self.process.stdout.close()
-            self.process = None
-
-
 @pytest.fixture
-def backend() -> Iterator[Process]:
-    # A socket's path has to be short, which pytest's own folders are not.
-    with tempfile.TemporaryDirectory(prefix="fdy") as folder:
-        process = Process(Path(folder))
-        process.start()
-        yield process
-        process.kill()
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Path:
-    folder = tmp_path / "repo"
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
-    subprocess.run([*git, "init", "-q", "-b", "main", str(folder)], check=True)
-    subprocess.run([*git, "-C", str(folder), "commit", "-q", "--allow-empty", "-m", "first"], check=True)
-    return folder
+def backend(tmp_path: Path) -> Iterator[BackendProcess]:
+    with BackendProcess(tmp_path) as process:
+        process.set_script(SCRIPT)
+        yield process.start()
 
 
 @pytest.fixture(autouse=True)
@@ -163,8 +113,7 @@ async def converge(foundry: Foundry, api: Api, seconds: float = 40) -> None:
 
 
 async def test_through_a_proxy_that_breaks_everything(
-    backend: Process,
-    repo: Path,
+    backend: BackendProcess,
     monkeypatch: pytest.MonkeyPatch,
     tell: Callable[[str], None],
 ) -> None:
@@ -173,7 +122,7 @@ async def test_through_a_proxy_that_breaks_everything(
     monkeypatch.setattr(foundry_tui.client.stream, "QUIET_AFTER", 1.0)
     monkeypatch.setattr(foundry_tui.client.stream, "SILENCE_LIMIT", 1.5)
     rng = random.Random(SEED)
-    proxy = FaultProxy(backend.folder / "p.sock", backend.socket, SEED)
+    proxy = FaultProxy(backend.runtime / "p.sock", backend.socket, SEED)
     problems: list[CommandProblem] = []
     lies: list[str] = []
     async with make_http(Target.parse(f"unix:{backend.socket}")) as direct, anyio.create_task_group() as group:
@@ -195,7 +144,9 @@ async def test_through_a_proxy_that_breaks_everything(
 
             while sum(proxy.faults.values()) < FAULT_COUNT:
                 if len(made) < 12 and rng.random() < 0.3:
-                    request = CreateTask(repo=str(repo), prompt=f"Task {len(made)} é 日本", provider="demo")
+                    request = CreateTask(
+                        repo=str(backend.repository), prompt=f"Task {len(made)} é 日本", provider="demo"
+                    )
                     task_id = foundry.create(request)
                     made.append(task_id)
                     if len(made) <= 3:
@@ -246,18 +197,22 @@ async def test_through_a_proxy_that_breaks_everything(
     assert not lies
 
 
-async def test_a_backend_killed_and_started_again_is_followed(backend: Process, repo: Path) -> None:
+async def test_a_backend_killed_and_started_again_is_followed(backend: BackendProcess) -> None:
     async with make_http(Target.parse(f"unix:{backend.socket}")) as direct:
         api = Api(direct)
         async with running(Target.parse(f"unix:{backend.socket}")) as foundry:
             foundry.hold(TASKS)
             made = []
             for turn in range(4):
-                made.append(foundry.create(CreateTask(repo=str(repo), prompt=f"Task {turn}", provider="demo")))
+                made.append(
+                    foundry.create(CreateTask(repo=str(backend.repository), prompt=f"Task {turn}", provider="demo"))
+                )
                 foundry.hold(Topic(TopicKind.TASK, made[-1]))
                 await anyio.sleep(0.1 * turn)
                 await anyio.to_thread.run_sync(backend.kill)
-                made.append(foundry.create(CreateTask(repo=str(repo), prompt=f"Away {turn}", provider="demo")))
+                made.append(
+                    foundry.create(CreateTask(repo=str(backend.repository), prompt=f"Away {turn}", provider="demo"))
+                )
                 await anyio.sleep(0.3)
                 assert foundry.store.freshness().state is not FreshnessState.LIVE
                 await anyio.to_thread.run_sync(backend.start)

@@ -14,7 +14,7 @@ from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.records import PromptState, SessionStatus, TaskSummary, summary_of
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.contract.status import TaskStatus
-from tests.client.world import Event, World, log_topic, session_topic, task_topic
+from tests.client.fake_backend import Event, FakeBackend, log_topic, session_topic, task_topic
 
 REQUEST = CreateTask(repo="/repo", prompt="Mend it", task_id="task-1", session_id="session-1")
 
@@ -24,7 +24,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.now = 50_000
-        self.world = World()
+        self.world = FakeBackend()
         self.store = Store(lambda: self.now)
         self.waiting: list[Event] = []
         self.world.listeners.append(self.waiting.append)
@@ -85,7 +85,7 @@ def test_nothing_that_comes_late_stays_of_a_removed_task_when_it_returns(
     wire.give(removal, *late)
     assert wire.store.detail(task_id) is None
     assert not wire.store.log(task_id)
-    wire.world = World()
+    wire.world = FakeBackend()
     wire.task()
     wire.world.seq = removal.seq + 5
     wire.connect(topic)
@@ -274,7 +274,7 @@ def test_rule_2_another_database_starts_the_topic_afresh(wire: Wire) -> None:
     wire.connect()
     wire.world.rename(task_id, "lost")
     wire.deliver()
-    wire.world = World(database="other", seq=500)
+    wire.world = FakeBackend(database="other", seq=500)
     wire.connect()
     assert wire.shown() == {}
     assert not wire.store.gone(task_id), "what another database removed is not what this one removed"

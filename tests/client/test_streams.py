@@ -18,9 +18,9 @@ from foundry_tui.contract.events import SILENCE_LIMIT, TASKS, EventName
 from foundry_tui.contract.records import summary_of
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.contract.status import TaskStatus
+from tests.client.fake_backend import FakeBackend, log_topic, session_topic, task_topic
 from tests.client.loop import simulate
 from tests.client.transport import Backend, frame, until
-from tests.client.world import World, log_topic, session_topic, task_topic
 
 REQUEST = CreateTask(repo="/repo", prompt="Mend it", task_id="task-1", session_id="session-1")
 
@@ -643,7 +643,7 @@ def events_of(script: Script, count: int, seconds: float = 100) -> list[StreamEv
 
 def wire_of(*texts: str) -> list[bytes]:
     """A snapshot, then a task for each title."""
-    world = World()
+    world = FakeBackend()
     sent = [frame(world.snapshot(TASKS))]
     world.listeners.append(lambda event: sent.append(frame(event)) if event.topic == TASKS else None)
     for number, text in enumerate(texts):

@@ -12,7 +12,7 @@ from foundry_tui.contract import codec
 from foundry_tui.contract.events import PING_AFTER, EventName, Ping, Topic, TopicKind
 from foundry_tui.contract.requests import CreatePrompt, CreateSession, CreateTask, PatchTask, RepoList
 from foundry_tui.contract.status import TaskStatus
-from tests.client.world import Event, Refused, World
+from tests.client.fake_backend import Event, FakeBackend, Refused
 
 
 @dataclass
@@ -59,8 +59,8 @@ class Backend(httpx.AsyncBaseTransport):
     call takes. `die_at_once`: streams end right after their first event. `mute`: streams stay open and say nothing.
     """
 
-    def __init__(self, world: World | None = None, rng: random.Random | None = None) -> None:
-        self.world = world or World()
+    def __init__(self, world: FakeBackend | None = None, rng: random.Random | None = None) -> None:
+        self.world = world or FakeBackend()
         self.world.listeners.append(self._committed)
         self.rng = rng
         self.down = False
@@ -89,7 +89,7 @@ class Backend(httpx.AsyncBaseTransport):
         """The process dies and comes back: streams break, what was committed stays."""
         self.cut_all()
 
-    def replace_world(self, world: World) -> None:
+    def replace_world(self, world: FakeBackend) -> None:
         """The database is another one from now on."""
         self.world.listeners.clear()
         self.world = world

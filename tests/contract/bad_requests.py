@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from foundry_tui.contract.status import STAGES
-from tests.backend.process import Json
+from tests.world import Json
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class BadRequest:
 
 
 @dataclass(frozen=True)
-class World:
+class Known:
     """What a backend holds that requests can be right about."""
 
     repo: str
@@ -87,9 +87,9 @@ NO_NUMBER = st.one_of(
 TOKENS = st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=1, max_size=8)
 
 
-def bad_requests(world: World) -> SearchStrategy[BadRequest]:
+def bad_requests(known: Known) -> SearchStrategy[BadRequest]:
     """All sorts of them, mixed."""
-    routes = _routes(world)
+    routes = _routes(known)
     with_body = st.sampled_from(routes)
     return st.one_of(
         with_body.flatmap(_no_json),
@@ -97,16 +97,16 @@ def bad_requests(world: World) -> SearchStrategy[BadRequest]:
         with_body.flatmap(_unknown_field),
         with_body.filter(lambda route: bool(route.wrong)).flatmap(_wrong_field),
         with_body.filter(lambda route: bool(_required(route))).flatmap(_missing_field),
-        _unknown_ids(world, routes),
-        _wrong_methods(world, routes),
+        _unknown_ids(known, routes),
+        _wrong_methods(known, routes),
         _unknown_routes(),
-        _wrong_queries(world),
-        _wrong_moments(world),
+        _wrong_queries(known),
+        _wrong_moments(known),
         with_body.flatmap(_from_a_web_page),
     )
 
 
-def _routes(world: World) -> list[Route]:
+def _routes(known: Known) -> list[Route]:
     create: dict[str, SearchStrategy[object]] = {
         "repo": NO_TEXT | NO_REPOSITORY,
         "prompt": NO_TEXT | BLANK,
@@ -120,9 +120,9 @@ def _routes(world: World) -> list[Route]:
         "trust": NO_SWITCH,
     }
     release: dict[str, SearchStrategy[object]] = {"force": NO_SWITCH, "delete_branch": NO_SWITCH}
-    task, session = f"/v1/tasks/{world.task_id}", f"/v1/sessions/{world.session_id}"
+    task, session = f"/v1/tasks/{known.task_id}", f"/v1/sessions/{known.session_id}"
     return [
-        Route("POST", "/v1/tasks", {"repo": world.repo, "prompt": "x"}, create),
+        Route("POST", "/v1/tasks", {"repo": known.repo, "prompt": "x"}, create),
         Route("PATCH", task, {}, {"title": NO_TEXT | NO_TITLE, "unread": NO_SWITCH}),
         Route("POST", f"{task}/archive", {}, release),
         Route("POST", f"{task}/kill", {}, release),
@@ -142,12 +142,12 @@ def _routes(world: World) -> list[Route]:
         Route("POST", f"{session}/stop", {}, {}),
         Route(
             "POST",
-            f"/v1/permissions/{world.permission_id}",
+            f"/v1/permissions/{known.permission_id}",
             {"option_id": "allow"},
             {"option_id": NO_TEXT | TEXT.filter(lambda text: text not in ("allow", "deny"))},
         ),
-        Route("POST", "/v1/repos", {"path": world.repo}, {"path": NO_TEXT | NO_REPOSITORY, "remote": NO_TEXT}),
-        Route("POST", f"/v1/repos/{world.repo_id}/trust", {"digest": "0" * 64}, {"digest": NO_TEXT | TEXT}),
+        Route("POST", "/v1/repos", {"path": known.repo}, {"path": NO_TEXT | NO_REPOSITORY, "remote": NO_TEXT}),
+        Route("POST", f"/v1/repos/{known.repo_id}/trust", {"digest": "0" * 64}, {"digest": NO_TEXT | TEXT}),
     ]
 
 
@@ -203,39 +203,39 @@ def _missing_field(route: Route) -> SearchStrategy[BadRequest]:
     )
 
 
-def _unknown_ids(world: World, routes: list[Route]) -> SearchStrategy[BadRequest]:
+def _unknown_ids(known: Known, routes: list[Route]) -> SearchStrategy[BadRequest]:
     templates = [(route.method, route.path, route.right) for route in routes] + [
         (method, path, {})
         for method, path in (
-            ("GET", f"/v1/tasks/{world.task_id}"),
-            ("DELETE", f"/v1/tasks/{world.task_id}"),
-            ("GET", f"/v1/tasks/{world.task_id}/history"),
-            ("GET", f"/v1/tasks/{world.task_id}/log"),
-            ("GET", f"/v1/tasks/{world.task_id}/diff"),
-            ("GET", f"/v1/sessions/{world.session_id}"),
-            ("DELETE", f"/v1/sessions/{world.session_id}"),
-            ("GET", f"/v1/repos/{world.repo_id}/branches"),
-            ("GET", f"/v1/repos/{world.repo_id}/setup"),
+            ("GET", f"/v1/tasks/{known.task_id}"),
+            ("DELETE", f"/v1/tasks/{known.task_id}"),
+            ("GET", f"/v1/tasks/{known.task_id}/history"),
+            ("GET", f"/v1/tasks/{known.task_id}/log"),
+            ("GET", f"/v1/tasks/{known.task_id}/diff"),
+            ("GET", f"/v1/sessions/{known.session_id}"),
+            ("DELETE", f"/v1/sessions/{known.session_id}"),
+            ("GET", f"/v1/repos/{known.repo_id}/branches"),
+            ("GET", f"/v1/repos/{known.repo_id}/setup"),
         )
     ]
-    known = world.ids
-    with_id = [each for each in templates if any(id_ in each[1] for id_ in known)]
-    id_ = st.one_of(TEXT, st.uuids().map(str)).filter(lambda text: text not in known and text not in ("", ".", ".."))
+    ids = known.ids
+    with_id = [each for each in templates if any(id_ in each[1] for id_ in ids)]
+    id_ = st.one_of(TEXT, st.uuids().map(str)).filter(lambda text: text not in ids and text not in ("", ".", ".."))
     return st.tuples(st.sampled_from(with_id), id_).map(
         lambda chosen: BadRequest(
             chosen[0][0],
-            _replaced(chosen[0][1], known, quote(chosen[1], safe="")),
+            _replaced(chosen[0][1], ids, quote(chosen[1], safe="")),
             "unknown id",
             json.dumps(chosen[0][2]).encode() if chosen[0][0] in ("POST", "PATCH") else b"",
         )
     )
 
 
-def _replaced(path: str, known: frozenset[str], id_: str) -> str:
-    return "/".join(id_ if part in known else part for part in path.split("/"))
+def _replaced(path: str, ids: frozenset[str], id_: str) -> str:
+    return "/".join(id_ if part in ids else part for part in path.split("/"))
 
 
-def _wrong_methods(world: World, routes: list[Route]) -> SearchStrategy[BadRequest]:
+def _wrong_methods(known: Known, routes: list[Route]) -> SearchStrategy[BadRequest]:
     paths = [route.path for route in routes] + ["/v1/health", "/v1/metrics", "/v1/history", "/v1/events"]
     right = {"GET", "HEAD", "POST", "PATCH", "DELETE", "CONNECT"}
     method = TOKENS.filter(lambda each: each not in right) | st.sampled_from(["PUT", "OPTIONS", "TRACE"])
@@ -252,35 +252,35 @@ def _unknown_routes() -> SearchStrategy[BadRequest]:
     )
 
 
-def _wrong_queries(world: World) -> SearchStrategy[BadRequest]:
+def _wrong_queries(known: Known) -> SearchStrategy[BadRequest]:
     places = [
         *(("/v1/history", name) for name in ("after", "limit")),
-        *((f"/v1/tasks/{world.task_id}/history", name) for name in ("after", "limit")),
-        (f"/v1/tasks/{world.task_id}/log", "after"),
+        *((f"/v1/tasks/{known.task_id}/history", name) for name in ("after", "limit")),
+        (f"/v1/tasks/{known.task_id}/log", "after"),
     ]
     numbers = st.tuples(st.sampled_from(places), NO_NUMBER).map(
         lambda each: BadRequest("GET", f"{each[0][0]}?{each[0][1]}={quote(each[1], safe='')}", "no number")
     )
     topic = st.tuples(st.sampled_from(["", "task:", "session:", "log:", "tasks:", "x:"]), TEXT).map("".join)
-    topics = topic.filter(lambda text: text != "tasks" and text.partition(":")[2] not in world.ids).map(
+    topics = topic.filter(lambda text: text != "tasks" and text.partition(":")[2] not in known.ids).map(
         lambda text: BadRequest("GET", f"/v1/events?topic={quote(text, safe='')}", "no topic")
     )
     # A text drawn at random may be a stage by chance: drawn texts come from the program's own words too.
     stages = TEXT.filter(lambda text: bool(text) and text not in LOG_STAGES).map(
-        lambda text: BadRequest("GET", f"/v1/tasks/{world.task_id}/log?stage={quote(text, safe='')}", "no stage")
+        lambda text: BadRequest("GET", f"/v1/tasks/{known.task_id}/log?stage={quote(text, safe='')}", "no stage")
     )
     return numbers | topics | stages
 
 
-def _wrong_moments(world: World) -> SearchStrategy[BadRequest]:
+def _wrong_moments(known: Known) -> SearchStrategy[BadRequest]:
     prompt = json.dumps({"prompt_id": "late", "text": "more"}).encode()
     return st.sampled_from(
         [
-            BadRequest("POST", f"/v1/tasks/{world.task_id}/retry", "not failed"),
-            BadRequest("DELETE", f"/v1/tasks/{world.task_id}", "not ended"),
-            BadRequest("POST", f"/v1/tasks/{world.ended_task_id}/retry", "ended"),
-            BadRequest("POST", f"/v1/tasks/{world.ended_task_id}/sessions", "ended"),
-            BadRequest("POST", f"/v1/sessions/{world.ended_session_id}/prompts", "ended", prompt),
+            BadRequest("POST", f"/v1/tasks/{known.task_id}/retry", "not failed"),
+            BadRequest("DELETE", f"/v1/tasks/{known.task_id}", "not ended"),
+            BadRequest("POST", f"/v1/tasks/{known.ended_task_id}/retry", "ended"),
+            BadRequest("POST", f"/v1/tasks/{known.ended_task_id}/sessions", "ended"),
+            BadRequest("POST", f"/v1/sessions/{known.ended_session_id}/prompts", "ended", prompt),
         ]
     )
 

@@ -3,7 +3,8 @@
 import httpx
 import pytest
 
-from tests.backend.process import BackendProcess, Json, json_of
+from tests.backend.process import BackendProcess, json_of
+from tests.world import Json
 
 
 def _fields(names: str) -> frozenset[str]:
@@ -111,7 +112,7 @@ def _check_common(task: Json) -> None:
 
 def creating(shared: BackendProcess, **fields: object) -> Json:
     """A body for `POST /v1/tasks`; fields that are `...` are left out."""
-    body = {"repo": str(shared.repository()), "prompt": "add a page", **fields}
+    body = {"repo": str(shared.repository), "prompt": "add a page", **fields}
     return {name: value for name, value in body.items() if value is not ...}
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 
 from tests.backend.process import BackendProcess
-from tests.contract.bad_requests import BadRequest, World, bad_requests
+from tests.contract.bad_requests import BadRequest, Known, bad_requests
 from tests.contract.checks import refused
 
 REQUESTS = 2_500
@@ -15,13 +15,13 @@ REQUESTS = 2_500
 
 @pytest.mark.slow
 def test_bad_requests_are_refused_and_change_nothing(backend: BackendProcess, tell: Callable[[str], None]) -> None:
-    world = _world(backend)
+    known = _known(backend)
     before = backend.http.get("/v1/tasks").content
     told = backend.http.get("/v1/history").content
     seen: Counter[str] = Counter()
 
     @settings(max_examples=REQUESTS, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    @given(bad_requests(world))
+    @given(bad_requests(known))
     def attack(request: BadRequest) -> None:
         note(str(request))
         answer = backend.http.request(
@@ -40,7 +40,7 @@ def test_bad_requests_are_refused_and_change_nothing(backend: BackendProcess, te
     assert seen.total() >= 2_000
 
 
-def _world(backend: BackendProcess) -> World:
+def _known(backend: BackendProcess) -> Known:
     """A task that waits for a permission and one that was killed; nothing moves any more."""
     backend.set_script({"tasks": [{"match": "ask", "turn": {"permission": "Run make?"}}]})
     task = backend.create("ask first")
@@ -49,8 +49,8 @@ def _world(backend: BackendProcess) -> World:
     backend.post(f"/v1/tasks/{ended['task_id']}/kill")
     backend.wait_task(ended["task_id"], "killed")
     asking = backend.wait_task(task["task_id"], lambda each: bool(each["needs_input"]))
-    return World(
-        repo=str(backend.repository()),
+    return Known(
+        repo=str(backend.repository),
         task_id=task["task_id"],
         session_id=task["sessions"][0]["session_id"],
         ended_task_id=ended["task_id"],

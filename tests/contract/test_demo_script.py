@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.backend.process import BackendProcess, Json
+from tests.backend.process import BackendProcess
 from tests.contract.checks import STAGES, failed_start, only
+from tests.world import Json
 
 CALLS = {*STAGES, "destroy_sandbox", "release_sandbox", "turn", "attach"}
 EFFECTS = {
@@ -66,7 +67,7 @@ def test_a_script_that_turns_wrong_ends_the_backend_with_2_and_loses_nothing(bac
 
 
 def test_without_a_script_a_stage_takes_20_ms_and_succeeds(stopped: BackendProcess) -> None:
-    stopped.environment["FOUNDRY_DEMO_SCRIPT"] = ""
+    stopped.environ["FOUNDRY_DEMO_SCRIPT"] = ""
     stopped.start()
     task_id = stopped.create()["task_id"]
     done = stopped.wait_task(task_id, "idle")
@@ -133,8 +134,8 @@ def test_a_failure_for_good_says_what_failed(backend: BackendProcess, stage: str
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_hang_is_a_retryable_timeout_and_its_effect_stays(stopped: BackendProcess, when: str) -> None:
-    stopped.environment["FOUNDRY_STAGE_TIMEOUT_MS_CREATE_SANDBOX"] = "1500"
-    stopped.environment["FOUNDRY_STAGE_BACKOFF_MS"] = "0"
+    stopped.environ["FOUNDRY_STAGE_TIMEOUT_MS_CREATE_SANDBOX"] = "1500"
+    stopped.environ["FOUNDRY_STAGE_BACKOFF_MS"] = "0"
     stopped.set_script({"default": {"create_sandbox": {"hang": when, "times": 1}}})
     stopped.start()
     task_id = stopped.create()["task_id"]
@@ -213,7 +214,7 @@ def test_a_ready_task_is_attached_again_after_a_restart(backend: BackendProcess)
 
 @pytest.mark.parametrize("call", ["destroy_sandbox", "release_sandbox"])
 def test_what_cannot_be_removed_is_left_over_and_removed_at_the_next_start(stopped: BackendProcess, call: str) -> None:
-    stopped.environment[f"FOUNDRY_STAGE_TIMEOUT_MS_{call.upper()}"] = "100"
+    stopped.environ[f"FOUNDRY_STAGE_TIMEOUT_MS_{call.upper()}"] = "100"
     stopped.set_script({"default": {call: {"hang": "before"}}})
     stopped.start()
     task_id = stopped.create()["task_id"]
@@ -226,7 +227,7 @@ def test_what_cannot_be_removed_is_left_over_and_removed_at_the_next_start(stopp
     assert len(stopped.effects(call=call)) == 3
     assert "sandbox.leftover" in stopped.kinds(task_id)
     assert stopped.stop() == 0
-    stopped.environment.clear()
+    del stopped.environ[f"FOUNDRY_STAGE_TIMEOUT_MS_{call.upper()}"]
     stopped.set_script({})
     stopped.start()
     clean = stopped.wait_task(task_id, lambda task: not task["leftovers"])
@@ -235,7 +236,7 @@ def test_what_cannot_be_removed_is_left_over_and_removed_at_the_next_start(stopp
 
 
 def test_the_default_provider_is_what_the_environment_says(stopped: BackendProcess) -> None:
-    stopped.environment["FOUNDRY_PROVIDER"] = "nobody"
+    stopped.environ["FOUNDRY_PROVIDER"] = "nobody"
     code, errors = failed_start(stopped)
     assert code == 2
     assert "nobody" in errors
@@ -244,7 +245,7 @@ def test_the_default_provider_is_what_the_environment_says(stopped: BackendProce
 
 @pytest.mark.parametrize("value", ["0", "-1", "x", "1.5", "1" + "0" * 40])
 def test_a_setting_that_cannot_be_ends_the_start_with_2(stopped: BackendProcess, value: str) -> None:
-    stopped.environment["FOUNDRY_STAGE_ATTEMPTS"] = value
+    stopped.environ["FOUNDRY_STAGE_ATTEMPTS"] = value
     code, errors = failed_start(stopped)
     assert code == 2
     assert "FOUNDRY_STAGE_ATTEMPTS" in errors

@@ -11,8 +11,9 @@ import pytest
 from httpx_sse import ServerSentEvent
 
 from foundry_tui.contract.ids import uuid7
-from tests.backend.process import BackendProcess, Json
+from tests.backend.process import BackendProcess
 from tests.contract.checks import LOG_LINE, REPO, SESSION, TRANSCRIPT_ITEM, check_detail, check_summary, only, refused
+from tests.world import Json
 
 EVENT_NAMES = {
     "tasks": {"snapshot", "resumed", "task", "task_removed", "repo", "ping"},

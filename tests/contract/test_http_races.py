@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 
 from foundry_tui.contract.ids import uuid7
-from tests.backend.process import BackendProcess, Json
+from tests.backend.process import BackendProcess
 from tests.contract.checks import creating, refused
+from tests.world import Json
 
 AT_ONCE = 16
 Ask = tuple[str, str, Json | None]

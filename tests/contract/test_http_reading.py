@@ -7,8 +7,9 @@ from contextlib import suppress
 import pytest
 
 from foundry_tui.contract.ids import uuid7
-from tests.backend.process import BackendProcess, Json
+from tests.backend.process import BackendProcess
 from tests.contract.checks import HISTORY_EVENT, STAGES, only, refused
+from tests.world import Json
 
 NUMBERS = ["x", "-5", "1.0", "1e3", "+1", " 1", "%D9%A1", "9" * 30, "9007199254740993"]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.backend.git_world import make_repository
 from tests.backend.process import BackendProcess, json_of
 from tests.contract.checks import REPO, creating, only, refused
+from tests.git import make_repository
 
 
 def _git(folder: Path, *arguments: str) -> None:

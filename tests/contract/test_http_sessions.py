@@ -6,8 +6,9 @@ import json
 import pytest
 
 from foundry_tui.contract.ids import uuid7
-from tests.backend.process import BackendProcess, Json, json_of
+from tests.backend.process import BackendProcess, json_of
 from tests.contract.checks import PERMISSION, PROMPT, SESSION, TRANSCRIPT_ITEM, check_session, only, refused
+from tests.world import Json
 
 
 def _wait_session(backend: BackendProcess, session_id: str, **wanted: object) -> Json:

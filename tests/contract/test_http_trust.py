@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from foundry_tui.contract.ids import uuid7
-from tests.backend.git_world import git, make_repository
-from tests.backend.process import BackendProcess, Json, json_of
+from tests.backend.process import BackendProcess, json_of
 from tests.contract.checks import REPO, creating, only, refused
+from tests.git import git, make_repository
+from tests.world import Json
 
 Trust = dict[str, Any]
 

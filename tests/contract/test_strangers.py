@@ -11,9 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.backend.git_world import make_repository
-from tests.backend.process import BackendProcess, Json
+from tests.backend.process import BackendProcess
 from tests.contract.checks import creating, refused
+from tests.git import make_repository
+from tests.world import Json
 
 TOKEN = "tok-" + "5ecret" * 6
 ROUTES = [

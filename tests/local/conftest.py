@@ -10,12 +10,8 @@ import pytest
 
 from foundry_tui.cli import agent_binary
 from foundry_tui.contract.agents import VARIABLE
-from tests.local.world import World
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+from tests.backend.process import BackendProcess
+from tests.local.world import LocalWorld
 
 
 @pytest.fixture(scope="session")
@@ -33,17 +29,33 @@ def sandbox_agent(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def git_world(tmp_path: Path) -> World:
+def git_world(tmp_path: Path) -> Iterator[LocalWorld]:
     """A world without agents."""
-    return World(tmp_path)
+    with LocalWorld(tmp_path) as world:
+        yield world
 
 
 @pytest.fixture
-def world(tmp_path: Path, sandbox_agent: Path) -> Iterator[World]:
+def world(tmp_path: Path, sandbox_agent: Path) -> Iterator[LocalWorld]:
     """A world in which the scripted agent can be run by the real server."""
-    world = World(tmp_path, sandbox_agent)
-    yield world
-    world.close()
+    with LocalWorld(tmp_path, sandbox_agent) as world:
+        yield world
+
+
+@pytest.fixture
+def backend(world: LocalWorld) -> Iterator[BackendProcess]:
+    """A backend process in the world with agents."""
+    with BackendProcess(world.folder, world.environ) as backend:
+        backend.start()
+        yield backend
+        world.tasks += [task["task_id"] for task in backend.get("/v1/tasks")["tasks"]]
+
+
+@pytest.fixture
+def git_backend(git_world: LocalWorld) -> Iterator[BackendProcess]:
+    """A backend process in the world without agents."""
+    with BackendProcess(git_world.folder, git_world.environ) as backend:
+        yield backend.start()
 
 
 @pytest.fixture

@@ -10,18 +10,18 @@ import anyio.to_thread
 import msgspec
 import pytest
 
-from backend_stub.agents.sandbox_agent.link import Link
+from backend_stub.agents.sandbox_agent.connection import AgentConnection
 from backend_stub.domain.agent import Policy
 from backend_stub.domain.errors import AgentError
 from backend_stub.machine import processes
 from backend_stub.providers.local import LocalSettings
 from foundry_tui.contract.records import TranscriptKind
-from tests.local.world import LIMIT, Told, World, open_gate, prompt, turn
+from tests.local.world import LIMIT, LocalWorld, Told, open_gate, prompt, turn
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_turn_becomes_a_transcript(world: World) -> None:
+async def test_a_turn_becomes_a_transcript(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         told = await turn(
@@ -42,7 +42,7 @@ async def test_a_turn_becomes_a_transcript(world: World) -> None:
         assert [entry["content"] for entry in told.of(TranscriptKind.PLAN)[0]["entries"]] == ["one", "two"]
 
 
-async def test_when_a_turn_is_over_it_is_known_what_it_changed(world: World) -> None:
+async def test_when_a_turn_is_over_it_is_known_what_it_changed(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         for number in range(1, 4):
@@ -59,9 +59,9 @@ async def test_when_a_turn_is_over_it_is_known_what_it_changed(world: World) -> 
 
 
 async def test_an_agent_may_open_its_session_as_slowly_as_the_stage_allows(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: LocalWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Link.request, "__kwdefaults__", {"agent": None, "limit": 0.2})
+    monkeypatch.setattr(AgentConnection.request, "__kwdefaults__", {"agent": None, "limit": 0.2})
     world.environ |= {"ACP_AGENT_SLOW": "0.5", "ACP_AGENT_LOADS": "1"}
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
@@ -70,7 +70,7 @@ async def test_an_agent_may_open_its_session_as_slowly_as_the_stage_allows(
         assert [len(world.agent_saw(f"session/{what}")) for what in ("new", "load")] == [1, 1]
 
 
-async def test_a_prompt_is_handed_over_once(world: World) -> None:
+async def test_a_prompt_is_handed_over_once(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         told = Told()
@@ -84,7 +84,7 @@ async def test_a_prompt_is_handed_over_once(world: World) -> None:
         assert len(world.agent_saw("session/prompt")) == 1
 
 
-async def test_stages_again_change_nothing(world: World) -> None:
+async def test_stages_again_change_nothing(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         await world.with_session(provider, task)
@@ -93,7 +93,7 @@ async def test_stages_again_change_nothing(world: World) -> None:
         assert len(world.agent_saw("session/new")) == 1
 
 
-async def test_sessions_side_by_side(world: World) -> None:
+async def test_sessions_side_by_side(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task(sessions=2))
         told = [Told(), Told()]
@@ -106,7 +106,7 @@ async def test_sessions_side_by_side(world: World) -> None:
         assert [each.text for each in told] == [f"from {number} {numbers}" for number in (0, 1)]
 
 
-async def test_a_permission_is_asked_and_answered(world: World) -> None:
+async def test_a_permission_is_asked_and_answered(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         told, said = Told(), prompt(task, "ask execute Run make?\nsay done")
@@ -124,7 +124,7 @@ async def test_a_permission_is_asked_and_answered(world: World) -> None:
         assert told.text == "answer: nodone"
 
 
-async def test_a_permission_request_that_is_cancelled_is_answered_so(world: World) -> None:
+async def test_a_permission_request_that_is_cancelled_is_answered_so(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         told, said = Told(), prompt(task, "ask execute Run make?")
@@ -140,7 +140,7 @@ async def test_a_permission_request_that_is_cancelled_is_answered_so(world: Worl
     ("policy", "asked"),
     [(Policy.ASK, ["Read a.txt", "Run make"]), (Policy.READS, ["Run make"]), (Policy.ALL, [])],
 )
-async def test_a_policy_answers_in_place_of_a_person(world: World, policy: Policy, asked: list[str]) -> None:
+async def test_a_policy_answers_in_place_of_a_person(world: LocalWorld, policy: Policy, asked: list[str]) -> None:
     async with world.provider(LocalSettings(policy=policy)) as provider:
         task = await world.with_session(provider, world.task())
         told, said = Told(), prompt(task, "ask read Read a.txt\nask execute Run make")
@@ -156,14 +156,14 @@ async def test_a_policy_answers_in_place_of_a_person(world: World, policy: Polic
         assert len(told.questions) == len(asked)
 
 
-async def test_an_unknown_request_of_the_agent_is_refused(world: World) -> None:
+async def test_an_unknown_request_of_the_agent_is_refused(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         told = await turn(provider, world, task, "call fs/write_text_file")
         assert told.text == "fs/write_text_file: -32601"
 
 
-async def test_stop_ends_the_turn(world: World) -> None:
+async def test_stop_ends_the_turn(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         told, said = Told(), prompt(task, "say working\npause\nsay never")
@@ -177,7 +177,7 @@ async def test_stop_ends_the_turn(world: World) -> None:
         assert (await turn(provider, world, task, "say again", "p2")).text == "again"
 
 
-async def test_stop_answers_open_requests_with_cancelled(world: World) -> None:
+async def test_stop_answers_open_requests_with_cancelled(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         told, said = Told(), prompt(task, "ask execute Run make?\nsay never")
@@ -191,10 +191,10 @@ async def test_stop_answers_open_requests_with_cancelled(world: World) -> None:
         assert "never" not in told.text
 
 
-async def test_an_agent_that_does_not_stop_is_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_agent_that_does_not_stop_is_ended(world: LocalWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backend_stub.agents.sandbox_agent.turn.STOP_GRACE", 0.1)
     monkeypatch.setattr("backend_stub.agents.sandbox_agent.session.STOP_GRACE", 0.1)
-    gate = world.root / "gate"
+    gate = world.folder / "gate"
     os.mkfifo(gate)
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
@@ -212,10 +212,10 @@ async def test_an_agent_that_does_not_stop_is_ended(world: World, monkeypatch: p
 
 @pytest.mark.parametrize("obedient", [True, False])
 async def test_a_turn_that_is_stopped_and_not_followed_any_more_is_over_before_the_next(
-    world: World, monkeypatch: pytest.MonkeyPatch, obedient: bool
+    world: LocalWorld, monkeypatch: pytest.MonkeyPatch, obedient: bool
 ) -> None:
     monkeypatch.setattr("backend_stub.agents.sandbox_agent.session.STOP_GRACE", LIMIT if obedient else 0.1)
-    gate = world.root / "gate"
+    gate = world.folder / "gate"
     os.mkfifo(gate)
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
@@ -232,7 +232,7 @@ async def test_a_turn_that_is_stopped_and_not_followed_any_more_is_over_before_t
         assert len(world.agent_saw("session/cancel")) == 1
 
 
-async def test_a_request_that_was_open_when_its_turn_was_cut_is_answered_with_cancelled(world: World) -> None:
+async def test_a_request_that_was_open_when_its_turn_was_cut_is_answered_with_cancelled(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         told, said = Told(), prompt(task, "ask execute Run make?\nsay never")
@@ -247,7 +247,7 @@ async def test_a_request_that_was_open_when_its_turn_was_cut_is_answered_with_ca
         assert response["message"]["result"] == {"outcome": {"outcome": "cancelled"}}
 
 
-async def test_a_turn_that_fails_says_why(world: World) -> None:
+async def test_a_turn_that_fails_says_why(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         with pytest.raises(AgentError, match="the model is away"):
@@ -255,8 +255,8 @@ async def test_a_turn_that_fails_says_why(world: World) -> None:
         assert (await turn(provider, world, task, "say again", "p2")).text == "again"
 
 
-async def test_a_long_silence_is_no_failure(world: World) -> None:
-    gate = world.root / "gate"
+async def test_a_long_silence_is_no_failure(world: LocalWorld) -> None:
+    gate = world.folder / "gate"
     os.mkfifo(gate)
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
@@ -269,7 +269,7 @@ async def test_a_long_silence_is_no_failure(world: World) -> None:
         assert told.text == "done"
 
 
-async def test_a_burst_that_the_ring_holds_arrives_whole(world: World) -> None:
+async def test_a_burst_that_the_ring_holds_arrives_whole(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         told = await turn(provider, world, task, "flood 900")
@@ -277,7 +277,7 @@ async def test_a_burst_that_the_ring_holds_arrives_whole(world: World) -> None:
         assert told.of(TranscriptKind.NOTICE) == []
 
 
-async def test_of_a_burst_beyond_the_ring_what_is_lost_is_counted(world: World) -> None:
+async def test_of_a_burst_beyond_the_ring_what_is_lost_is_counted(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         told = await turn(provider, world, task, "flood 6000")
@@ -287,7 +287,7 @@ async def test_of_a_burst_beyond_the_ring_what_is_lost_is_counted(world: World) 
         assert len(numbers) + lost == 6000
 
 
-async def test_a_closed_session_leaves_no_process(world: World) -> None:
+async def test_a_closed_session_leaves_no_process(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         await provider.agents.close_session(world.call(task), task.sessions[0].session_id)
@@ -295,7 +295,7 @@ async def test_a_closed_session_leaves_no_process(world: World) -> None:
         assert not any(processes.start_mark(pid) for pid in world.agent_pids())
 
 
-async def test_an_agent_that_is_not_installed(world: World) -> None:
+async def test_an_agent_that_is_not_installed(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_sandbox(provider, world.task(agent="codex"))
         with pytest.raises(AgentError, match="codex is not installed") as caught:
@@ -306,9 +306,9 @@ async def test_an_agent_that_is_not_installed(world: World) -> None:
             await provider.agents.ensure_agent(world.call(task))
 
 
-async def test_without_the_binary_the_error_says_how_to_get_it(git_world: World) -> None:
+async def test_without_the_binary_the_error_says_how_to_get_it(git_world: LocalWorld) -> None:
     git_world.environ["PATH"] = "/usr/bin:/bin"
-    git_world.environ["FOUNDRY_SANDBOX_AGENT"] = str(git_world.root / "nowhere")
+    git_world.environ["FOUNDRY_SANDBOX_AGENT"] = str(git_world.folder / "nowhere")
     async with git_world.provider() as provider:
         assert "foundry agent install" in provider.state()
         task = await git_world.with_sandbox(provider, git_world.task())
@@ -317,7 +317,7 @@ async def test_without_the_binary_the_error_says_how_to_get_it(git_world: World)
         assert not caught.value.retryable
 
 
-async def test_the_token_is_nowhere_to_be_seen(world: World) -> None:
+async def test_the_token_is_nowhere_to_be_seen(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         state = world.data / "sandboxes" / task.task_id / "agent/server.json"

@@ -4,9 +4,7 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +12,14 @@ import pytest
 
 from backend_stub.machine import processes
 from tests.backend.process import BackendProcess
+from tests.cli.command_line import Cli
 from tests.cli.terminal import terminal
-from tests.cli.world import Cli
-from tests.local.world import LIMIT, World, git, open_gate
-
-Json = dict[str, Any]
-FOUNDRY = Path(sys.executable).parent / "foundry"
+from tests.git import git
+from tests.local.world import LIMIT, LocalWorld, open_gate
+from tests.world import FOUNDRY, Json
 
 
-@pytest.fixture
-def backend(world: World) -> Iterator[BackendProcess]:
-    environment = {**world.environ, "FOUNDRY_PROVIDER": "local", "FOUNDRY_AGENT": "pi", "XDG_DATA_HOME": ""}
-    backend = BackendProcess(world.root, environment=environment)
-    backend.start()
-    yield backend
-    world.tasks += [task["task_id"] for task in backend.get("/v1/tasks")["tasks"]]
-    backend.close()
-
-
-def create(backend: BackendProcess, world: World, text: str, **fields: Any) -> str:
+def create(backend: BackendProcess, world: LocalWorld, text: str, **fields: Any) -> str:
     """A task in the world's repository; its id."""
     return str(backend.create(text, repo=str(world.repository), **fields)["task_id"])
 
@@ -45,20 +32,6 @@ def texts(backend: BackendProcess, task: Json, kind: str = "message") -> list[st
 def say(backend: BackendProcess, task: Json, text: str, prompt_id: str) -> None:
     path = f"/v1/sessions/{task['sessions'][0]['session_id']}/prompts"
     backend.post(path, {"prompt_id": prompt_id, "text": text})
-
-
-def foundry(backend: BackendProcess, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """The command line, asked of this backend."""
-    done = subprocess.run(
-        [FOUNDRY, *arguments],
-        env={**os.environ, **backend.environment, "FOUNDRY_BACKEND": f"unix:{backend.socket}"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == code, done.stderr
-    return done
 
 
 def diff(backend: BackendProcess, task_id: str) -> list[Json]:
@@ -80,7 +53,7 @@ def is_idle(backend: BackendProcess, task_id: str, prompts: int = 1) -> Json:
     )
 
 
-def test_a_task_from_create_to_diff_to_kill(backend: BackendProcess, world: World) -> None:
+def test_a_task_from_create_to_diff_to_kill(backend: BackendProcess, world: LocalWorld) -> None:
     task_id = create(backend, world, "edit new.txt hello\nsay I fixed it")
     task = is_idle(backend, task_id)
     assert texts(backend, task) == ["I fixed it"]
@@ -103,27 +76,29 @@ def test_a_task_from_create_to_diff_to_kill(backend: BackendProcess, world: Worl
     assert git(world.repository, "branch", "--format=%(refname:short)").split() == ["main"]
 
 
-def test_what_was_written_a_moment_ago_is_in_the_diff_and_asked_about(backend: BackendProcess, world: World) -> None:
+def test_what_was_written_a_moment_ago_is_in_the_diff_and_asked_about(
+    backend: BackendProcess, world: LocalWorld
+) -> None:
     task_id = create(backend, world, "say done")
     folder = Path(is_idle(backend, task_id)["sandbox"]["cwd"])
     (folder / "by hand.txt").write_text("x\n")
-    assert "+++ b/by hand.txt" in foundry(backend, "diff", task_id).stdout
+    assert "+++ b/by hand.txt" in backend.foundry("diff", task_id, code=0).out
     backend.kill()
     backend.start()
-    assert "+++ b/by hand.txt" in foundry(backend, "diff", task_id).stdout
+    assert "+++ b/by hand.txt" in backend.foundry("diff", task_id, code=0).out
     (folder / "later.txt").write_text("x\n")
-    refused = foundry(backend, "kill", task_id, code=1)
-    assert "2 uncommitted files: by hand.txt, later.txt" in refused.stderr
+    refused = backend.foundry("kill", task_id, code=1)
+    assert "2 uncommitted files: by hand.txt, later.txt" in refused.err
     assert (folder / "later.txt").exists()
-    foundry(backend, "archive", task_id, "--force")
+    backend.foundry("archive", task_id, "--force", code=0)
     backend.wait_task(task_id, "archived")
     assert not folder.exists()
     backend.kill()
     backend.start()
-    assert "+++ b/later.txt" in foundry(backend, "diff", task_id).stdout
+    assert "+++ b/later.txt" in backend.foundry("diff", task_id, code=0).out
 
 
-def test_a_permission_is_answered_over_a_killed_backend(backend: BackendProcess, world: World) -> None:
+def test_a_permission_is_answered_over_a_killed_backend(backend: BackendProcess, world: LocalWorld) -> None:
     task_id = create(backend, world, "ask execute Run make?\nsay done")
     task = backend.wait_task(task_id, lambda task: task["needs_input"] == 1)
     backend.kill()
@@ -136,8 +111,8 @@ def test_a_permission_is_answered_over_a_killed_backend(backend: BackendProcess,
     assert len(world.agent_saw("response")) == 1
 
 
-def test_a_turn_goes_on_over_killed_backends(backend: BackendProcess, world: World) -> None:
-    gate = world.root / "gate"
+def test_a_turn_goes_on_over_killed_backends(backend: BackendProcess, world: LocalWorld) -> None:
+    gate = world.folder / "gate"
     os.mkfifo(gate)
     text = f"say one\nwait {gate}\nsay two\ntool make\nwait {gate}\nsay three"
     task_id = create(backend, world, text)
@@ -158,7 +133,7 @@ def test_a_turn_goes_on_over_killed_backends(backend: BackendProcess, world: Wor
 @pytest.mark.parametrize(
     "stage", ["init_ensure_name", "init_create_sandbox", "init_ensure_agent", "init_create_session"]
 )
-def test_a_backend_killed_in_each_stage_goes_on(backend: BackendProcess, world: World, stage: str) -> None:
+def test_a_backend_killed_in_each_stage_goes_on(backend: BackendProcess, world: LocalWorld, stage: str) -> None:
     task_id = create(backend, world, "say hello")
     backend.wait_task(task_id, lambda task: task["status"] == stage or task["stages_done"] == 4)
     backend.kill()
@@ -169,12 +144,16 @@ def test_a_backend_killed_in_each_stage_goes_on(backend: BackendProcess, world: 
     assert git(world.repository, "worktree", "list", "--porcelain").count("worktree ") == 2
 
 
-def test_an_agent_that_dies_puts_the_task_in_error_and_retry_mends_it(backend: BackendProcess, world: World) -> None:
-    task_id = create(backend, world, "say hm\ndie out of luck")
+@pytest.mark.parametrize("says", ["say hm\n", ""], ids=["after a word", "at once"])
+def test_an_agent_that_dies_puts_the_task_in_error_and_retry_mends_it(
+    backend: BackendProcess, world: LocalWorld, says: str
+) -> None:
+    task_id = create(backend, world, f"{says}die out of luck")
     task = backend.wait_task(task_id, "error")
     assert task["error"]["kind"] == "agent"
     assert task["error"].get("stage") is None
     assert "fatal: out of luck" in task["error"]["message"]
+    assert len(world.agent_saw("session/prompt")) == 1, "what an agent died of was given to another one"
     backend.post(f"/v1/tasks/{task_id}/retry")
     task = backend.wait_task(task_id, "idle")
     say(backend, task, "say better", "p2")
@@ -183,15 +162,17 @@ def test_an_agent_that_dies_puts_the_task_in_error_and_retry_mends_it(backend: B
     assert "does not remember" in texts(backend, task, "notice")[0]
 
 
-def test_an_agent_that_dies_while_idle_puts_the_task_in_error(backend: BackendProcess, world: World) -> None:
+def test_an_agent_that_dies_while_idle_puts_the_task_in_error(backend: BackendProcess, world: LocalWorld) -> None:
     task_id = create(backend, world, "say hello")
     is_idle(backend, task_id)
     os.kill(world.agent_pids()[0], signal.SIGKILL)
     assert "the agent pi ended" in backend.wait_task(task_id, "error")["error"]["message"]
 
 
-def test_a_failed_turn_says_why_and_is_sent_again_or_followed_by_another(backend: BackendProcess, world: World) -> None:
-    door = world.root / "door"
+def test_a_failed_turn_says_why_and_is_sent_again_or_followed_by_another(
+    backend: BackendProcess, world: LocalWorld
+) -> None:
+    door = world.folder / "door"
     failing = json.dumps({"code": -32603, "message": "Internal error", "data": {"details": "last status: 401"}})
     task_id = create(backend, world, f"say words to keep\nfail-unless {door} {failing}\nsay done")
     task = backend.wait_task(task_id, "error")
@@ -209,22 +190,22 @@ def test_a_failed_turn_says_why_and_is_sent_again_or_followed_by_another(backend
     assert texts(backend, is_idle(backend, task_id, 2))[-1] == "just works"
 
 
-def test_a_login_that_is_wanted_ends_the_stage_at_once(backend: BackendProcess, world: World) -> None:
+def test_a_login_that_is_wanted_ends_the_stage_at_once(backend: BackendProcess, world: LocalWorld) -> None:
     backend.kill()
-    backend.environment |= {"ACP_AGENT_LOGIN": str(world.root / "door"), "FOUNDRY_STAGE_ATTEMPTS": "3"}
+    backend.environ |= {"ACP_AGENT_LOGIN": str(world.folder / "door"), "FOUNDRY_STAGE_ATTEMPTS": "3"}
     backend.start()
     task_id = create(backend, world, "say hello")
     task = backend.wait_task(task_id, "error")
     assert task["error"]["stage"] == "create_session"
     assert "pi wants a login" in task["error"]["message"]
     assert (task["error"]["retryable"], task["stages"][3]["attempt"]) == (False, 1)
-    (world.root / "door").touch()
+    (world.folder / "door").touch()
     backend.post(f"/v1/tasks/{task_id}/retry")
     assert texts(backend, is_idle(backend, task_id)) == ["hello"]
 
 
-def test_what_is_said_after_the_turn_is_in_the_transcript(backend: BackendProcess, world: World) -> None:
-    gate = world.root / "gate"
+def test_what_is_said_after_the_turn_is_in_the_transcript(backend: BackendProcess, world: LocalWorld) -> None:
+    gate = world.folder / "gate"
     os.mkfifo(gate)
     task_id = create(backend, world, f"late {gate} say and later\nsay first")
     task = is_idle(backend, task_id)
@@ -235,7 +216,7 @@ def test_what_is_said_after_the_turn_is_in_the_transcript(backend: BackendProces
         time.sleep(0.05)
 
 
-def test_stop_ends_the_turn_and_the_next_prompt_is_taken(backend: BackendProcess, world: World) -> None:
+def test_stop_ends_the_turn_and_the_next_prompt_is_taken(backend: BackendProcess, world: LocalWorld) -> None:
     task_id = create(backend, world, "say working\npause\nsay never")
     task = backend.wait_task(task_id, "running")
     backend.post(f"/v1/sessions/{task['sessions'][0]['session_id']}/stop")
@@ -247,7 +228,7 @@ def test_stop_ends_the_turn_and_the_next_prompt_is_taken(backend: BackendProcess
     assert len(world.agent_saw("session/cancel")) == 1
 
 
-def test_killing_a_running_task_leaves_nothing(backend: BackendProcess, world: World) -> None:
+def test_killing_a_running_task_leaves_nothing(backend: BackendProcess, world: LocalWorld) -> None:
     task_id = create(backend, world, "pause")
     backend.wait_task(task_id, "running")
     backend.post(f"/v1/tasks/{task_id}/kill", {"force": True})
@@ -256,19 +237,18 @@ def test_killing_a_running_task_leaves_nothing(backend: BackendProcess, world: W
     assert git(world.repository, "worktree", "list", "--porcelain").count("worktree ") == 1
 
 
-def test_a_set_up_and_a_hanging_remote_have_their_time_whatever_a_stage_has(world: World) -> None:
+def test_a_set_up_and_a_hanging_remote_have_their_time_whatever_a_stage_has(world: LocalWorld) -> None:
     (world.repository / ".foundry").mkdir()
     (world.repository / ".foundry/setup").write_text("#!/bin/sh\nsleep 2\n")
     (world.repository / ".foundry/setup").chmod(0o755)
     git(world.repository, "add", "--all")
     git(world.repository, "commit", "--quiet", "--message=set-up")
     git(world.repository, "remote", "add", "origin", "git@example.org:code.git")
-    hangs = world.root / "ssh"
+    hangs = world.folder / "ssh"
     hangs.write_text("#!/bin/sh\nexec sleep 1000\n")
     hangs.chmod(0o755)
     environment = {
         **world.environ,
-        "FOUNDRY_PROVIDER": "local",
         "FOUNDRY_STAGE_TIMEOUT_MS": "1500",
         # The fetch may take half of it; the other half is for what comes after, on a machine that has much to do.
         "FOUNDRY_STAGE_TIMEOUT_MS_ENSURE_NAME": "6000",
@@ -276,7 +256,7 @@ def test_a_set_up_and_a_hanging_remote_have_their_time_whatever_a_stage_has(worl
         "FOUNDRY_SETUP_TIMEOUT_MS": "20000",
         "GIT_SSH_COMMAND": str(hangs),
     }
-    backend = BackendProcess(world.root, environment=environment)
+    backend = BackendProcess(world.folder, environment)
     backend.start()
     try:
         task_id = create(backend, world, "say hello", agent="pi", trust=True)
@@ -289,7 +269,7 @@ def test_a_set_up_and_a_hanging_remote_have_their_time_whatever_a_stage_has(worl
         backend.close()
 
 
-def test_a_patch_in_a_pipe_is_whole_and_says_why_there_is_none(backend: BackendProcess, world: World) -> None:
+def test_a_patch_in_a_pipe_is_whole_and_says_why_there_is_none(backend: BackendProcess, world: LocalWorld) -> None:
     task_id = create(backend, world, "say done")
     folder = Path(is_idle(backend, task_id)["sandbox"]["cwd"])
     (folder / "long.txt").write_bytes("café\r\n".encode("latin-1") * 80_000)
@@ -299,13 +279,13 @@ def test_a_patch_in_a_pipe_is_whole_and_says_why_there_is_none(backend: BackendP
     assert answer.content.count(b"\n+caf\xe9\r") == 80_000
     done = subprocess.run(
         [FOUNDRY, "diff", task_id],
-        env={**os.environ, **backend.environment, "FOUNDRY_BACKEND": f"unix:{backend.socket}"},
+        env=backend.environ,
         capture_output=True,
         check=True,
         timeout=60,
     )
     assert done.stdout == answer.content
-    assert "?\tlong.txt\t80000\t0\n?\tpicture.bin\t-\t-\n" in foundry(backend, "diff", task_id, "--stat").stdout
+    assert "?\tlong.txt\t80000\t0\n?\tpicture.bin\t-\t-\n" in backend.foundry("diff", task_id, "--stat", code=0).out
     files = {file["path"]: file for file in diff(backend, task_id)}
     assert files["long.txt"]["cut"]
     assert files["picture.bin"]["added"] is None
@@ -313,17 +293,17 @@ def test_a_patch_in_a_pipe_is_whole_and_says_why_there_is_none(backend: BackendP
     assert backend.http.get(f"/v1/tasks/{task_id}/diff", params={"format": "html"}).status_code == 422
     backend.post(f"/v1/tasks/{task_id}/kill", {"force": True})
     backend.wait_task(task_id, "killed")
-    assert "no sandbox" in foundry(backend, "diff", task_id, code=1).stderr
+    assert "no sandbox" in backend.foundry("diff", task_id, code=1).err
 
 
 @pytest.mark.parametrize("answer", [b"y\n", b"n\n"])
 def test_killing_offers_to_delete_a_branch_without_commits(
-    backend: BackendProcess, world: World, tmp_path: Path, answer: bytes
+    backend: BackendProcess, world: LocalWorld, tmp_path: Path, answer: bytes
 ) -> None:
     task_id = create(backend, world, "say done", branch="fix/empty")
     folder = Path(is_idle(backend, task_id)["sandbox"]["cwd"])
     asker = Cli(tmp_path / "person")
-    asker.environ |= {**backend.environment, "FOUNDRY_BACKEND": f"unix:{backend.socket}"}
+    asker.environ |= backend.environ
     with terminal(asker, "kill", task_id) as shown:
         shown.read_until("Its branch fix/empty has no commit of its own. Delete it too? [y/N]")
         shown.type(answer)

@@ -8,12 +8,13 @@ import pytest
 from backend_stub.domain.provider import Release
 from backend_stub.providers.local import LocalProvider, changes, comparison
 from foundry_tui.contract.records import FileDiff, TaskDetail
-from tests.local.world import LIMIT, World, git
+from tests.git import git
+from tests.local.world import LIMIT, LocalWorld
 
 pytestmark = pytest.mark.anyio
 
 
-async def computed(world: World, provider: LocalProvider, task: TaskDetail) -> dict[str, FileDiff]:
+async def computed(world: LocalWorld, provider: LocalProvider, task: TaskDetail) -> dict[str, FileDiff]:
     provider.changes.refresh(task.task_id)
     with anyio.fail_after(LIMIT):
         await provider.changes.settled()
@@ -22,7 +23,7 @@ async def computed(world: World, provider: LocalProvider, task: TaskDetail) -> d
     return {file.path: file for file in diff.files}
 
 
-async def test_the_diff_has_every_kind_of_change(git_world: World) -> None:
+async def test_the_diff_has_every_kind_of_change(git_world: LocalWorld) -> None:
     git_world.repository.joinpath("gone.txt").write_text("x\ny\n")
     git_world.repository.joinpath("moved.txt").write_text("\n".join(map(str, range(20))))
     git_world.repository.joinpath("picture.bin").write_bytes(b"\0\1")
@@ -54,7 +55,7 @@ async def test_the_diff_has_every_kind_of_change(git_world: World) -> None:
         assert all(file.patch.startswith("diff --git ") for file in files.values())
 
 
-async def test_what_others_did_and_was_merged_is_no_change_of_the_task(git_world: World) -> None:
+async def test_what_others_did_and_was_merged_is_no_change_of_the_task(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
         assert task.sandbox is not None
@@ -69,7 +70,7 @@ async def test_what_others_did_and_was_merged_is_no_change_of_the_task(git_world
         assert list(await computed(git_world, provider, task)) == ["ours.txt"]
 
 
-async def test_the_users_diff_configuration_changes_nothing(git_world: World) -> None:
+async def test_the_users_diff_configuration_changes_nothing(git_world: LocalWorld) -> None:
     for name, value in (("noprefix", "true"), ("mnemonicPrefix", "true"), ("external", "false"), ("renames", "false")):
         git(git_world.repository, "config", f"diff.{name}", value)
     git(git_world.repository, "config", "color.ui", "always")
@@ -82,9 +83,9 @@ async def test_the_users_diff_configuration_changes_nothing(git_world: World) ->
         assert "\x1b" not in file.patch
 
 
-async def test_losses_are_uncommitted_files_and_unpushed_commits(git_world: World) -> None:
-    remote = git_world.root / "remote.git"
-    git(git_world.root, "init", "--quiet", "--bare", str(remote))
+async def test_losses_are_uncommitted_files_and_unpushed_commits(git_world: LocalWorld) -> None:
+    remote = git_world.folder / "remote.git"
+    git(git_world.folder, "init", "--quiet", "--bare", str(remote))
     git(git_world.repository, "remote", "add", "origin", str(remote))
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
@@ -106,7 +107,7 @@ async def test_losses_are_uncommitted_files_and_unpushed_commits(git_world: Worl
         assert list(provider.would_lose(task, delete_branch=True)) == []
 
 
-async def test_losses_are_known_again_after_a_restart(git_world: World) -> None:
+async def test_losses_are_known_again_after_a_restart(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
         assert task.sandbox is not None
@@ -119,7 +120,7 @@ async def test_losses_are_known_again_after_a_restart(git_world: World) -> None:
     assert not (git_world.data / "sandboxes" / task.task_id).exists()
 
 
-async def test_a_request_starts_nothing_that_it_waits_for(git_world: World) -> None:
+async def test_a_request_starts_nothing_that_it_waits_for(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
         await provider.changes.settled()
@@ -133,7 +134,7 @@ async def test_a_request_starts_nothing_that_it_waits_for(git_world: World) -> N
         assert [file.path for file in after.files] == ["new.txt"]
 
 
-async def test_what_changes_during_a_computation_is_computed_too(git_world: World) -> None:
+async def test_what_changes_during_a_computation_is_computed_too(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
         assert task.sandbox is not None
@@ -146,13 +147,13 @@ async def test_what_changes_during_a_computation_is_computed_too(git_world: Worl
         assert list(provider.would_lose(task, delete_branch=True)) == ["1 uncommitted file: late.txt"]
 
 
-async def test_a_task_without_a_sandbox_has_no_diff(git_world: World) -> None:
+async def test_a_task_without_a_sandbox_has_no_diff(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         assert provider.diff(git_world.task()) is None
         assert list(provider.would_lose(git_world.task(), delete_branch=True)) == []
 
 
-async def test_the_last_diff_of_an_archived_task_is_kept_over_restarts(git_world: World) -> None:
+async def test_the_last_diff_of_an_archived_task_is_kept_over_restarts(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
         assert task.sandbox is not None
@@ -169,7 +170,7 @@ async def test_the_last_diff_of_an_archived_task_is_kept_over_restarts(git_world
         assert provider.changes.diff(task.task_id) is None
 
 
-async def test_a_pruned_task_whose_work_was_kept_keeps_it(git_world: World) -> None:
+async def test_a_pruned_task_whose_work_was_kept_keeps_it(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
         assert task.sandbox is not None
@@ -182,7 +183,7 @@ async def test_a_pruned_task_whose_work_was_kept_keeps_it(git_world: World) -> N
 
 
 async def test_diffs_take_bounded_memory_and_what_was_let_go_comes_back(
-    git_world: World, monkeypatch: pytest.MonkeyPatch
+    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(changes, "DIFFS_LIMIT", 2_500)
     async with git_world.provider() as provider:
@@ -218,7 +219,7 @@ async def test_diffs_take_bounded_memory_and_what_was_let_go_comes_back(
 
 
 async def test_new_files_share_what_the_patches_of_a_task_may_take(
-    git_world: World, monkeypatch: pytest.MonkeyPatch
+    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(comparison, "PATCHES_LIMIT", 3_000)
     async with git_world.provider() as provider:

@@ -14,7 +14,7 @@ from backend_stub.domain.errors import AgentError, SettingError
 from backend_stub.providers.local import LocalSettings
 from foundry_tui.contract.agents import AGENTS, CONFIGURED, AgentCommand, installed_agents
 from foundry_tui.contract.records import SessionStatus, SessionSummary
-from tests.local.world import AGENT, Told, World, prompt, turn
+from tests.local.world import AGENT, LocalWorld, Told, prompt, turn
 
 pytestmark = pytest.mark.anyio
 
@@ -40,8 +40,8 @@ def agent_in(folder: Path) -> str:
     return str(program)
 
 
-async def test_a_command_of_the_config_is_an_agent_in_the_persons_own_environment(world: World) -> None:
-    command = AgentCommand(command=(agent_in(world.root / "b"), HOSTILE), env={"MORE": HOSTILE})
+async def test_a_command_of_the_config_is_an_agent_in_the_persons_own_environment(world: LocalWorld) -> None:
+    command = AgentCommand(command=(agent_in(world.folder / "b"), HOSTILE), env={"MORE": HOSTILE})
     world.environ |= {"RUST_LOG": "mine", "FOUNDRY_SECRET": "x"}
     async with world.provider(LocalSettings(agents={"own": command})) as provider:
         task = await world.with_session(provider, world.task(agent="own"))
@@ -60,9 +60,9 @@ async def test_a_command_of_the_config_is_an_agent_in_the_persons_own_environmen
         assert launcher.stat().st_mode & 0o077 == 0
 
 
-async def test_agents_of_the_config_and_known_ones_work_side_by_side(world: World) -> None:
-    own = AgentCommand(command=(agent_in(world.root / "b"), "one"))
-    other = AgentCommand(command=(agent_in(world.root / "b"), "other"))
+async def test_agents_of_the_config_and_known_ones_work_side_by_side(world: LocalWorld) -> None:
+    own = AgentCommand(command=(agent_in(world.folder / "b"), "one"))
+    other = AgentCommand(command=(agent_in(world.folder / "b"), "other"))
     async with world.provider(LocalSettings(agents={"own": own, "other": other})) as provider:
         task = await world.with_session(provider, world.task(agent="own"))
         more = [
@@ -91,7 +91,7 @@ async def test_agents_of_the_config_and_known_ones_work_side_by_side(world: Worl
         assert ends[2].endswith("pi-acp")
 
 
-async def test_a_command_that_is_not_there_is_named(world: World) -> None:
+async def test_a_command_that_is_not_there_is_named(world: LocalWorld) -> None:
     settings = LocalSettings(agents={"own": AgentCommand(command=("no-such-agent",))})
     async with world.provider(settings) as provider:
         task = await world.with_sandbox(provider, world.task(agent="own"))
@@ -100,8 +100,8 @@ async def test_a_command_that_is_not_there_is_named(world: World) -> None:
         assert not caught.value.retryable
 
 
-async def test_where_all_names_are_taken_it_is_said(world: World) -> None:
-    folder = world.root / "b"
+async def test_where_all_names_are_taken_it_is_said(world: LocalWorld) -> None:
+    folder = world.folder / "b"
     settings = LocalSettings(agents={"own": AgentCommand(command=(agent_in(folder),))})
     for needs in AGENTS.values():
         shutil.copy(AGENT, folder / needs.launcher)
@@ -140,9 +140,9 @@ def test_what_cannot_be_an_agent_is_refused(told: str) -> None:
 
 
 @pytest.mark.usefixtures("bubblewrap")
-async def test_a_command_of_the_config_works_under_bubblewrap(world: World) -> None:
-    command = AgentCommand(command=(agent_in(world.root / "b"),))
-    settings = LocalSettings(bubblewrap=True, writable=(str(world.root), sys.prefix), agents={"own": command})
+async def test_a_command_of_the_config_works_under_bubblewrap(world: LocalWorld) -> None:
+    command = AgentCommand(command=(agent_in(world.folder / "b"),))
+    settings = LocalSettings(bubblewrap=True, writable=(str(world.folder), sys.prefix), agents={"own": command})
     async with world.provider(settings) as provider:
         task = await world.with_session(provider, world.task(agent="own"))
         assert (await turn(provider, world, task, "say hi")).text == "hi"

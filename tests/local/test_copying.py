@@ -6,28 +6,29 @@ from pathlib import Path
 import pytest
 
 from backend_stub.providers.local import LocalSettings
-from tests.local.world import World, git
+from tests.git import git
+from tests.local.world import LocalWorld
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
 
 
-def with_list(world: World, text: str) -> None:
+def with_list(world: LocalWorld, text: str) -> None:
     (world.repository / ".foundry").mkdir(exist_ok=True)
     (world.repository / ".foundry" / "copy").write_text(text)
     commit(world)
 
 
-def commit(world: World) -> None:
+def commit(world: LocalWorld) -> None:
     git(world.repository, "add", ".foundry")
     git(world.repository, "commit", "--quiet", "--message=copy")
 
 
-async def sandbox(world: World, *names: str) -> Path:
+async def sandbox(world: LocalWorld, *names: str) -> Path:
     async with world.provider(LocalSettings(copy=names)) as provider:
         return Path((await provider.create_sandbox(world.call(world.task()))).sandbox.cwd)
 
 
-async def test_listed_files_are_copied(git_world: World) -> None:
+async def test_listed_files_are_copied(git_world: LocalWorld) -> None:
     (git_world.repository / ".env").write_text("SECRET=1\n")
     (git_world.repository / ".env").chmod(0o600)
     (git_world.repository / "conf").mkdir(mode=0o750)
@@ -41,10 +42,10 @@ async def test_listed_files_are_copied(git_world: World) -> None:
     assert git_world.logged("copy missing: not there")
     assert git_world.logged("copy a.txt: there already")
     assert git_world.logged("copied 2 files, 1 KiB")
-    assert git(folder, "status", "--porcelain", "--ignored") == "?? conf/\n!! .env\n"
+    assert git(folder, "status", "--porcelain", "--ignored") == "?? conf/\n!! .env"
 
 
-async def test_patterns_and_folders_are_those_of_gitignore(git_world: World) -> None:
+async def test_patterns_and_folders_are_those_of_gitignore(git_world: LocalWorld) -> None:
     for name in ("certs/dev.pem", "certs/dev.key", "certs/ca/root.pem", "deep/er/.env.local", ".env.test", "node/x.js"):
         place = git_world.repository / name
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -62,15 +63,15 @@ async def test_patterns_and_folders_are_those_of_gitignore(git_world: World) -> 
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/hostname", ".git/config", "!../secret"])
-async def test_no_file_from_outside_the_repository_is_copied(git_world: World, name: str) -> None:
-    (git_world.root / "secret").write_text("x")
+async def test_no_file_from_outside_the_repository_is_copied(git_world: LocalWorld, name: str) -> None:
+    (git_world.folder / "secret").write_text("x")
     folder = await sandbox(git_world, name)
     assert sorted(path.name for path in folder.iterdir()) == [".git", ".gitignore", "a.txt", "b.txt"]
     assert git_world.logged("refused, since it leads out") or git_world.logged("etc/hostname: not there")
 
 
-async def test_no_link_is_followed_on_the_way_in_or_out(git_world: World) -> None:
-    outside = git_world.root / "outside"
+async def test_no_link_is_followed_on_the_way_in_or_out(git_world: LocalWorld) -> None:
+    outside = git_world.folder / "outside"
     outside.mkdir()
     (outside / "secret").write_text("x")
     (git_world.repository / "link").symlink_to(outside / "secret")
@@ -91,8 +92,8 @@ async def test_no_link_is_followed_on_the_way_in_or_out(git_world: World) -> Non
 
 
 @pytest.mark.parametrize("target", ["/proc/self/environ", "/dev/zero", "../../secret"])
-async def test_a_list_that_is_a_link_is_not_read(git_world: World, target: str) -> None:
-    (git_world.root / "secret").write_text("first line of the secret")
+async def test_a_list_that_is_a_link_is_not_read(git_world: LocalWorld, target: str) -> None:
+    (git_world.folder / "secret").write_text("first line of the secret")
     (git_world.repository / ".foundry").mkdir()
     (git_world.repository / ".foundry" / "copy").symlink_to(target)
     commit(git_world)
@@ -102,13 +103,13 @@ async def test_a_list_that_is_a_link_is_not_read(git_world: World, target: str) 
     assert not git_world.logged("first line")
 
 
-async def test_a_list_that_is_too_long_is_not_read(git_world: World) -> None:
+async def test_a_list_that_is_too_long_is_not_read(git_world: LocalWorld) -> None:
     with_list(git_world, "x\n" * 40_000)
     await sandbox(git_world)
     assert git_world.logged(".foundry/copy cannot be used: it is larger than 64 KiB")
 
 
-async def test_a_file_too_large_is_said(git_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_too_large_is_said(git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backend_stub.providers.local.copying.MOST_BYTES", 1 << 20)
     (git_world.repository / ".env").write_bytes(b"x" * ((1 << 20) + 1))
     folder = await sandbox(git_world, ".env")
@@ -116,7 +117,7 @@ async def test_a_file_too_large_is_said(git_world: World, monkeypatch: pytest.Mo
     assert git_world.logged("copy .env: not copied: all together would be more than 1 MiB")
 
 
-async def test_a_repository_in_it_is_not_copied(git_world: World) -> None:
+async def test_a_repository_in_it_is_not_copied(git_world: LocalWorld) -> None:
     git(git_world.repository, "init", "--quiet", "inner")
     (git_world.repository / "inner" / "x").write_text("x")
     folder = await sandbox(git_world, "inner")
@@ -124,15 +125,15 @@ async def test_a_repository_in_it_is_not_copied(git_world: World) -> None:
     assert git_world.logged("copy inner/: not copied: it is a repository of its own")
 
 
-async def test_a_bare_repository_has_nothing_to_copy(git_world: World) -> None:
-    git(git_world.root, "clone", "--quiet", "--bare", str(git_world.repository), str(git_world.root / "bare.git"))
-    git_world.repository = git_world.root / "bare.git"
+async def test_a_bare_repository_has_nothing_to_copy(git_world: LocalWorld) -> None:
+    git(git_world.folder, "clone", "--quiet", "--bare", str(git_world.repository), str(git_world.folder / "bare.git"))
+    git_world.repository = git_world.folder / "bare.git"
     folder = await sandbox(git_world, ".env")
     assert (folder / "a.txt").exists()
     assert git_world.logged("nothing is copied: ")
 
 
-async def test_a_name_that_is_no_text(git_world: World) -> None:
+async def test_a_name_that_is_no_text(git_world: LocalWorld) -> None:
     name = os.fsdecode(b"local-\xe9.ini")
     (git_world.repository / name).write_text("x")
     folder = await sandbox(git_world, "local-*")

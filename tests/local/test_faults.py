@@ -9,23 +9,23 @@ import anyio.to_thread
 import msgspec
 import pytest
 
-from backend_stub.agents.sandbox_agent.state import ServerState
+from backend_stub.agents.sandbox_agent.state import StoredServer
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.provider import Release
 from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider
 from foundry_tui.contract.records import TaskDetail, TranscriptKind
-from tests.local.world import LIMIT, Told, World, open_gate, prompt, turn
+from tests.local.world import LIMIT, LocalWorld, Told, open_gate, prompt, turn
 
 pytestmark = pytest.mark.anyio
 
 
-def server_of(world: World, task: TaskDetail) -> ServerState:
+def server_of(world: LocalWorld, task: TaskDetail) -> StoredServer:
     path = world.data / "sandboxes" / task.task_id / "agent/server.json"
-    return msgspec.json.decode(path.read_bytes(), type=ServerState)
+    return msgspec.json.decode(path.read_bytes(), type=StoredServer)
 
 
-def end_server(world: World, task: TaskDetail) -> None:
+def end_server(world: LocalWorld, task: TaskDetail) -> None:
     """Kill the server's group, as a crash or a reboot would."""
     os.killpg(server_of(world, task).pid, signal.SIGKILL)
 
@@ -51,7 +51,7 @@ class Loss:
 # The agent
 
 
-async def test_an_agent_that_dies_in_a_turn_fails_it_with_its_last_words(world: World) -> None:
+async def test_an_agent_that_dies_in_a_turn_fails_it_with_its_last_words(world: LocalWorld) -> None:
     async with world.provider() as provider:
         loss = Loss(provider)
         task = await world.with_session(provider, world.task())
@@ -60,7 +60,7 @@ async def test_an_agent_that_dies_in_a_turn_fails_it_with_its_last_words(world: 
         assert loss.heard == []
 
 
-async def test_after_an_agent_died_the_next_prompt_gets_a_new_one(world: World) -> None:
+async def test_after_an_agent_died_the_next_prompt_gets_a_new_one(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         with pytest.raises(AgentError):
@@ -72,7 +72,7 @@ async def test_after_an_agent_died_the_next_prompt_gets_a_new_one(world: World) 
         assert len(world.agent_saw("session/prompt")) == 2
 
 
-async def test_an_agent_killed_while_idle_is_told_of(world: World) -> None:
+async def test_an_agent_killed_while_idle_is_told_of(world: LocalWorld) -> None:
     async with world.provider() as provider:
         loss = Loss(provider)
         task = await world.with_session(provider, world.task())
@@ -82,7 +82,7 @@ async def test_an_agent_killed_while_idle_is_told_of(world: World) -> None:
         assert "the agent pi ended" in reason
 
 
-async def test_an_agent_that_dies_while_its_session_is_opened(world: World) -> None:
+async def test_an_agent_that_dies_while_its_session_is_opened(world: LocalWorld) -> None:
     world.environ["ACP_AGENT_NEW"] = "die"
     async with world.provider() as provider:
         task = await world.with_sandbox(provider, world.task())
@@ -95,7 +95,7 @@ async def test_an_agent_that_dies_while_its_session_is_opened(world: World) -> N
 # The server
 
 
-async def test_a_server_killed_in_a_turn_fails_it(world: World) -> None:
+async def test_a_server_killed_in_a_turn_fails_it(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         told, said = Told(), prompt(task, "say working\npause")
@@ -119,7 +119,7 @@ async def _kill_when(told: Told, kill: object) -> None:
     kill()
 
 
-async def test_a_server_killed_while_idle_is_told_of_and_started_anew(world: World) -> None:
+async def test_a_server_killed_while_idle_is_told_of_and_started_anew(world: LocalWorld) -> None:
     async with world.provider() as provider:
         loss = Loss(provider)
         task = await world.with_session(provider, world.task())
@@ -131,7 +131,7 @@ async def test_a_server_killed_while_idle_is_told_of_and_started_anew(world: Wor
         assert (await turn(provider, world, task, "say hello")).text == "hello"
 
 
-async def test_a_server_killed_between_the_stages(world: World) -> None:
+async def test_a_server_killed_between_the_stages(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_sandbox(provider, world.task())
         await provider.agents.ensure_agent(world.call(task))
@@ -143,7 +143,7 @@ async def test_a_server_killed_between_the_stages(world: World) -> None:
 # The backend
 
 
-async def test_after_a_restart_the_server_is_found_again(world: World) -> None:
+async def test_after_a_restart_the_server_is_found_again(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         await turn(provider, world, task, "say one")
@@ -158,7 +158,7 @@ async def test_after_a_restart_the_server_is_found_again(world: World) -> None:
     assert len(world.agent_saw("session/new")) == 1
 
 
-async def test_a_restart_in_each_stage(world: World) -> None:
+async def test_a_restart_in_each_stage(world: LocalWorld) -> None:
     task = world.task()
     for stages in range(1, 4):
         async with world.provider() as provider:
@@ -174,8 +174,8 @@ async def test_a_restart_in_each_stage(world: World) -> None:
 
 
 @pytest.mark.parametrize("waits", [True, False], ids=["goes on after it", "ended during it"])
-async def test_a_turn_goes_on_over_a_restart(world: World, waits: bool) -> None:
-    gate = world.root / "gate"
+async def test_a_turn_goes_on_over_a_restart(world: LocalWorld, waits: bool) -> None:
+    gate = world.folder / "gate"
     os.mkfifo(gate)
     told = Told()
     async with world.provider() as provider:
@@ -200,7 +200,7 @@ async def test_a_turn_goes_on_over_a_restart(world: World, waits: bool) -> None:
     assert len(world.agent_saw("session/prompt")) == 1
 
 
-async def test_a_permission_request_survives_a_restart(world: World) -> None:
+async def test_a_permission_request_survives_a_restart(world: LocalWorld) -> None:
     told = Told()
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
@@ -229,10 +229,10 @@ async def test_a_permission_request_survives_a_restart(world: World) -> None:
     assert len(world.agent_saw("response")) == 1
 
 
-async def test_what_the_ring_lost_while_nobody_listened_is_said(world: World) -> None:
-    gate, told = world.root / "gate", Told()
+async def test_what_the_ring_lost_while_nobody_listened_is_said(world: LocalWorld) -> None:
+    gate, told = world.folder / "gate", Told()
     os.mkfifo(gate)
-    done = world.root / "done"
+    done = world.folder / "done"
     os.mkfifo(done)
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
@@ -254,7 +254,7 @@ async def test_what_the_ring_lost_while_nobody_listened_is_said(world: World) ->
     assert told.text.endswith("1498 1499")
 
 
-async def test_an_agent_that_dies_while_the_backend_is_down(world: World) -> None:
+async def test_an_agent_that_dies_while_the_backend_is_down(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         await turn(provider, world, task, "say one")
@@ -268,7 +268,7 @@ async def test_an_agent_that_dies_while_the_backend_is_down(world: World) -> Non
         assert loss.heard == []
 
 
-async def test_a_turn_whose_server_died_while_the_backend_was_down_fails(world: World) -> None:
+async def test_a_turn_whose_server_died_while_the_backend_was_down_fails(world: LocalWorld) -> None:
     told = Told()
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
@@ -289,7 +289,7 @@ async def test_a_turn_whose_server_died_while_the_backend_was_down_fails(world: 
 
 
 @pytest.mark.parametrize("gone", ["agent", "server"])
-async def test_a_turn_that_ended_as_the_backend_did_is_told_again_or_fails(world: World, gone: str) -> None:
+async def test_a_turn_that_ended_as_the_backend_did_is_told_again_or_fails(world: LocalWorld, gone: str) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         said = prompt(task, "say all of it")
@@ -313,7 +313,7 @@ async def test_a_turn_that_ended_as_the_backend_did_is_told_again_or_fails(world
     assert len(world.agent_saw("session/prompt")) == 2
 
 
-async def test_after_a_reboot_agents_are_started_when_they_are_asked(world: World) -> None:
+async def test_after_a_reboot_agents_are_started_when_they_are_asked(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         await turn(provider, world, task, "say one")
@@ -327,7 +327,7 @@ async def test_after_a_reboot_agents_are_started_when_they_are_asked(world: Worl
         assert "does not remember" in told.of(TranscriptKind.NOTICE)[0]
 
 
-async def test_a_reused_pid_is_left_alone(world: World) -> None:
+async def test_a_reused_pid_is_left_alone(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
     state = server_of(world, task)
@@ -340,8 +340,8 @@ async def test_a_reused_pid_is_left_alone(world: World) -> None:
         assert (await turn(provider, world, task, "say alive")).text == "alive"
 
 
-async def test_killing_a_task_leaves_no_process(world: World) -> None:
-    gate = world.root / "gate"
+async def test_killing_a_task_leaves_no_process(world: LocalWorld) -> None:
+    gate = world.folder / "gate"
     os.mkfifo(gate)
     async with world.provider() as provider:
         loss = Loss(provider)
@@ -357,7 +357,7 @@ async def test_killing_a_task_leaves_no_process(world: World) -> None:
         assert not (world.data / "sandboxes" / task.task_id).exists()
 
 
-async def test_killing_after_a_restart_ends_what_was_left_running(world: World) -> None:
+async def test_killing_after_a_restart_ends_what_was_left_running(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
     pids = [server_of(world, task).pid, *world.agent_pids()]

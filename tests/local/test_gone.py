@@ -9,17 +9,17 @@ import pytest
 from backend_stub.domain.errors import ProviderError
 from backend_stub.machine import processes
 from tests.backend.process import BackendProcess
-from tests.local.test_backend import Json, backend, create, is_idle, say, texts
-from tests.local.world import World, git
-
-__all__ = ["backend"]
+from tests.git import git
+from tests.local.test_backend import create, is_idle, say, texts
+from tests.local.world import LocalWorld
+from tests.world import Json
 
 
 def failed(backend: BackendProcess, task_id: str) -> Json:
     return backend.wait_task(task_id, "error")
 
 
-def test_a_worktree_that_was_removed_is_said_and_made_again(backend: BackendProcess, world: World) -> None:
+def test_a_worktree_that_was_removed_is_said_and_made_again(backend: BackendProcess, world: LocalWorld) -> None:
     task_id = create(backend, world, "write kept.txt yes")
     task = is_idle(backend, task_id)
     folder = Path(task["sandbox"]["cwd"])
@@ -47,11 +47,11 @@ def test_a_worktree_that_was_removed_is_said_and_made_again(backend: BackendProc
     assert texts(backend, task)[-1].endswith("back again")
 
 
-def test_a_worktree_that_was_moved_is_not_made_twice(backend: BackendProcess, world: World) -> None:
+def test_a_worktree_that_was_moved_is_not_made_twice(backend: BackendProcess, world: LocalWorld) -> None:
     task_id = create(backend, world, "say done")
     task = is_idle(backend, task_id)
     folder = Path(task["sandbox"]["cwd"])
-    place = world.root / "elsewhere"
+    place = world.folder / "elsewhere"
     git(world.repository, "worktree", "move", str(folder), str(place))
     say(backend, task, "say hello", "p2")
     assert f"was moved to {place}" in failed(backend, task_id)["error"]["message"]
@@ -64,7 +64,7 @@ def test_a_worktree_that_was_moved_is_not_made_twice(backend: BackendProcess, wo
     backend.wait_task(task_id, "idle")
 
 
-def test_the_branch_of_a_task_is_the_one_that_git_has(backend: BackendProcess, world: World) -> None:
+def test_the_branch_of_a_task_is_the_one_that_git_has(backend: BackendProcess, world: LocalWorld) -> None:
     task_id = create(backend, world, "say done", branch="fix/before")
     task = is_idle(backend, task_id)
     folder = Path(task["sandbox"]["cwd"])
@@ -81,7 +81,9 @@ def test_the_branch_of_a_task_is_the_one_that_git_has(backend: BackendProcess, w
     assert git(world.repository, "branch", "--format=%(refname:short)").split() == ["aside", "main"]
 
 
-def test_branches_whose_names_are_no_utf_8_are_worked_from_and_shown(backend: BackendProcess, world: World) -> None:
+def test_branches_whose_names_are_no_utf_8_are_worked_from_and_shown(
+    backend: BackendProcess, world: LocalWorld
+) -> None:
     odd = os.fsdecode(b"feat/\xe9t\xe9")
     git(world.repository, "switch", "--quiet", "-c", odd)
     task_id = create(backend, world, "say done")
@@ -95,7 +97,7 @@ def test_branches_whose_names_are_no_utf_8_are_worked_from_and_shown(backend: Ba
 
 
 @pytest.mark.anyio
-async def test_what_cannot_be_made_again_is_said(git_world: World) -> None:
+async def test_what_cannot_be_made_again_is_said(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
         assert task.sandbox is not None

@@ -14,13 +14,14 @@ from backend_stub.domain.errors import CallError, GitError, ProviderError
 from backend_stub.domain.provider import Release
 from backend_stub.providers.local import LocalProvider
 from foundry_tui.contract.records import Repo, TaskDetail
-from tests.local.world import LIMIT, World, ended, git, make_repository
+from tests.git import git, make_code
+from tests.local.world import LIMIT, LocalWorld, ended
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def provider(git_world: World) -> AsyncIterator[LocalProvider]:
+async def provider(git_world: LocalWorld) -> AsyncIterator[LocalProvider]:
     async with git_world.provider() as provider:
         yield provider
 
@@ -40,7 +41,7 @@ def files_below(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-async def refused(world: World, provider: LocalProvider, task: TaskDetail, *, force: bool = True) -> str:
+async def refused(world: LocalWorld, provider: LocalProvider, task: TaskDetail, *, force: bool = True) -> str:
     """Why this task's sandbox is not removed."""
     with pytest.raises(CallError) as caught:
         await world.kill(provider, task, force=force)
@@ -60,7 +61,7 @@ def executable(path: Path, script: str) -> Path:
 @pytest.mark.parametrize("registered", [True, False], ids=["registered", "pruned"])
 @pytest.mark.parametrize("what", ["repository", "worktree of another", "linked above"])
 async def test_what_the_user_put_in_its_place_is_never_removed(
-    git_world: World, provider: LocalProvider, what: str, registered: bool
+    git_world: LocalWorld, provider: LocalProvider, what: str, registered: bool
 ) -> None:
     task = await git_world.with_sandbox(provider, git_world.task())
     folder = folder_of(task)
@@ -68,13 +69,13 @@ async def test_what_the_user_put_in_its_place_is_never_removed(
     if not registered:
         git(git_world.repository, "worktree", "prune")
     if what == "linked above":
-        theirs = make_repository(git_world.root / "theirs" / "code")
+        theirs = make_code(git_world.folder / "theirs" / "code")
         folder.parent.rmdir()
         folder.parent.symlink_to(theirs.parent)
     elif what == "repository":
-        theirs = make_repository(folder)
+        theirs = make_code(folder)
     else:
-        other = make_repository(git_world.root / "other")
+        other = make_code(git_world.folder / "other")
         git(other, "worktree", "add", "--quiet", "-b", "x", str(folder))
         theirs = folder
     before = files_below(theirs)
@@ -84,9 +85,9 @@ async def test_what_the_user_put_in_its_place_is_never_removed(
     assert files_below(theirs) == before
 
 
-async def test_a_moved_worktree_stays_with_who_moved_it(git_world: World, provider: LocalProvider) -> None:
+async def test_a_moved_worktree_stays_with_who_moved_it(git_world: LocalWorld, provider: LocalProvider) -> None:
     task = await git_world.with_sandbox(provider, git_world.task())
-    moved = git_world.root / "moved"
+    moved = git_world.folder / "moved"
     git(git_world.repository, "worktree", "move", str(folder_of(task)), str(moved))
     with pytest.raises(GitError, match=f"checked out in another worktree, {moved}"):
         await provider.create_sandbox(git_world.call(task))
@@ -96,7 +97,7 @@ async def test_a_moved_worktree_stays_with_who_moved_it(git_world: World, provid
     assert git(moved, "branch", "--show-current").strip() == "fix/it"
 
 
-async def test_a_locked_worktree_is_kept_unless_forced(git_world: World, provider: LocalProvider) -> None:
+async def test_a_locked_worktree_is_kept_unless_forced(git_world: LocalWorld, provider: LocalProvider) -> None:
     task = await git_world.with_sandbox(provider, git_world.task())
     git(git_world.repository, "worktree", "lock", "--reason=mine\nof course", str(folder_of(task)))
     assert "git worktree unlock" in await refused(git_world, provider, task, force=False)
@@ -105,9 +106,9 @@ async def test_a_locked_worktree_is_kept_unless_forced(git_world: World, provide
     assert not folder_of(task).exists()
 
 
-async def test_links_in_a_worktree_are_removed_and_not_followed(git_world: World, provider: LocalProvider) -> None:
+async def test_links_in_a_worktree_are_removed_and_not_followed(git_world: LocalWorld, provider: LocalProvider) -> None:
     task = await git_world.with_sandbox(provider, git_world.task())
-    victim = git_world.root / "victim"
+    victim = git_world.folder / "victim"
     (victim / "sub").mkdir(parents=True)
     (victim / "sub" / "precious.txt").write_text("theirs")
     victim.chmod(stat.S_IRUSR | stat.S_IXUSR)
@@ -119,7 +120,7 @@ async def test_links_in_a_worktree_are_removed_and_not_followed(git_world: World
     assert stat.S_IMODE(victim.stat().st_mode) == stat.S_IRUSR | stat.S_IXUSR
 
 
-async def test_a_removal_that_was_cut_is_gone_on_with(git_world: World, provider: LocalProvider) -> None:
+async def test_a_removal_that_was_cut_is_gone_on_with(git_world: LocalWorld, provider: LocalProvider) -> None:
     task = await git_world.with_sandbox(provider, git_world.task())
     folder = folder_of(task)
     removed = folder.parent.parent / "removed"
@@ -127,22 +128,22 @@ async def test_a_removal_that_was_cut_is_gone_on_with(git_world: World, provider
     (removed / "a.txt").unlink()
     await git_world.kill(provider, task, force=False)
     assert not removed.parent.exists()
-    assert git(git_world.repository, "worktree", "list").count("\n") == 1
+    assert len(git(git_world.repository, "worktree", "list").splitlines()) == 1
 
 
-async def test_a_worktree_without_its_git_file_goes_when_forced(git_world: World, provider: LocalProvider) -> None:
+async def test_a_worktree_without_its_git_file_goes_when_forced(git_world: LocalWorld, provider: LocalProvider) -> None:
     task = await git_world.with_sandbox(provider, git_world.task())
     (folder_of(task) / ".git").unlink()
     (folder_of(task) / "new.txt").write_text("x")
     assert "1 uncommitted file: new.txt" in await refused(git_world, provider, task, force=False)
     await git_world.kill(provider, task)
-    assert git(git_world.repository, "worktree", "list").count("\n") == 1
+    assert len(git(git_world.repository, "worktree", "list").splitlines()) == 1
 
 
 # What would be lost
 
 
-async def test_commits_on_no_branch_are_work_too(git_world: World, provider: LocalProvider) -> None:
+async def test_commits_on_no_branch_are_work_too(git_world: LocalWorld, provider: LocalProvider) -> None:
     task = await git_world.with_sandbox(provider, git_world.task())
     git(folder_of(task), "checkout", "--quiet", "--detach")
     commit(folder_of(task), "detached.txt")
@@ -150,7 +151,7 @@ async def test_commits_on_no_branch_are_work_too(git_world: World, provider: Loc
     assert "1 commit on no branch" in said
 
 
-async def test_commits_on_the_branch_are_lost_with_it_only(git_world: World, provider: LocalProvider) -> None:
+async def test_commits_on_the_branch_are_lost_with_it_only(git_world: LocalWorld, provider: LocalProvider) -> None:
     task = await git_world.with_sandbox(provider, git_world.task())
     commit(folder_of(task), "work.txt")
     git(folder_of(task), "checkout", "--quiet", "-b", "aside", "main")
@@ -161,7 +162,9 @@ async def test_commits_on_the_branch_are_lost_with_it_only(git_world: World, pro
     assert git(git_world.repository, "log", "--format=%s", "main..fix/it").strip() == "work.txt"
 
 
-async def test_a_branch_with_unpushed_commits_outlives_its_worktree(git_world: World, provider: LocalProvider) -> None:
+async def test_a_branch_with_unpushed_commits_outlives_its_worktree(
+    git_world: LocalWorld, provider: LocalProvider
+) -> None:
     task = await git_world.with_sandbox(provider, git_world.task())
     commit(folder_of(task), "work.txt")
     git(git_world.repository, "worktree", "remove", str(folder_of(task)))
@@ -172,11 +175,11 @@ async def test_a_branch_with_unpushed_commits_outlives_its_worktree(git_world: W
 
 
 async def test_a_branch_of_that_name_in_another_repository_is_not_ours(
-    git_world: World, provider: LocalProvider
+    git_world: LocalWorld, provider: LocalProvider
 ) -> None:
     task = await git_world.with_sandbox(provider, git_world.task())
     shutil.rmtree(git_world.repository)
-    make_repository(git_world.repository)
+    make_code(git_world.repository)
     (git_world.repository / "other.txt").write_text("x")
     git(git_world.repository, "checkout", "--quiet", "--orphan", "fix/it")
     git(git_world.repository, "commit", "--quiet", "--all", "--message=theirs")
@@ -187,7 +190,7 @@ async def test_a_branch_of_that_name_in_another_repository_is_not_ours(
     assert not folder_of(task).exists()
 
 
-async def test_a_branch_checked_out_elsewhere_is_kept_and_said(git_world: World, provider: LocalProvider) -> None:
+async def test_a_branch_checked_out_elsewhere_is_kept_and_said(git_world: LocalWorld, provider: LocalProvider) -> None:
     task = await git_world.with_sandbox(provider, git_world.task())
     git(folder_of(task), "checkout", "--quiet", "--detach")
     git(git_world.repository, "checkout", "--quiet", "fix/it")
@@ -198,7 +201,7 @@ async def test_a_branch_checked_out_elsewhere_is_kept_and_said(git_world: World,
 
 @pytest.mark.parametrize("gone", ["folder", "inside"])
 async def test_a_worktree_whose_repository_is_gone_is_kept_unless_forced(
-    git_world: World, provider: LocalProvider, gone: str
+    git_world: LocalWorld, provider: LocalProvider, gone: str
 ) -> None:
     task = await git_world.with_sandbox(provider, git_world.task())
     shutil.rmtree(git_world.repository if gone == "folder" else git_world.repository / ".git")
@@ -209,8 +212,8 @@ async def test_a_worktree_whose_repository_is_gone_is_kept_unless_forced(
     assert not folder_of(task).exists()
 
 
-async def test_submodules(git_world: World, provider: LocalProvider) -> None:
-    library = make_repository(git_world.root / "library")
+async def test_submodules(git_world: LocalWorld, provider: LocalProvider) -> None:
+    library = make_code(git_world.folder / "library")
     allow = ("-c", "protocol.file.allow=always")
     git(git_world.repository, *allow, "submodule", "--quiet", "add", str(library), "lib")
     git(git_world.repository, "commit", "--quiet", "--message=library")
@@ -228,25 +231,25 @@ async def test_submodules(git_world: World, provider: LocalProvider) -> None:
 # Repositories
 
 
-async def making_fails(world: World, provider: LocalProvider, repo: Repo | None = None) -> CallError:
+async def making_fails(world: LocalWorld, provider: LocalProvider, repo: Repo | None = None) -> CallError:
     with pytest.raises(CallError) as caught:
         await provider.create_sandbox(world.call(world.task(), repo))
     return caught.value
 
 
 @pytest.mark.parametrize("kind", ["bare", "shallow", "detached", "linked worktree", "unicode"])
-async def test_a_whole_life_in_an_uncommon_repository(git_world: World, kind: str) -> None:
-    place = git_world.root / ("ein Ort 名 'x'" if kind == "unicode" else "place")
+async def test_a_whole_life_in_an_uncommon_repository(git_world: LocalWorld, kind: str) -> None:
+    place = git_world.folder / ("ein Ort 名 'x'" if kind == "unicode" else "place")
     if kind == "linked worktree":
         git(git_world.repository, "worktree", "add", "--quiet", "-b", "mine", str(place))
     else:
         options = {"bare": ("--bare",), "shallow": ("--depth=1",)}.get(kind, ())
-        git(git_world.root, "clone", "--quiet", *options, git_world.repository.as_uri(), str(place))
+        git(git_world.folder, "clone", "--quiet", *options, git_world.repository.as_uri(), str(place))
     if kind == "detached":
         git(place, "checkout", "--quiet", "--detach", "HEAD~1")
         git(place, "remote", "set-head", "origin", "--delete")
     if kind == "unicode":
-        git_world.data = git_world.root / "Daten 名 $(x)"
+        git_world.data = git_world.folder / "Daten 名 $(x)"
     repo = Repo(repo_id="r9", label="place", path=str(place), default_branch=None if kind == "detached" else "main")
     async with git_world.provider() as provider:
         task = git_world.task()
@@ -268,12 +271,12 @@ async def test_a_whole_life_in_an_uncommon_repository(git_world: World, kind: st
         assert not folder.exists()
 
 
-async def test_hooks_of_the_repository_are_not_run(git_world: World, provider: LocalProvider) -> None:
-    ran = git_world.root / "ran"
-    for folder in (git_world.repository / ".git/hooks", git_world.root / "hooks"):
+async def test_hooks_of_the_repository_are_not_run(git_world: LocalWorld, provider: LocalProvider) -> None:
+    ran = git_world.folder / "ran"
+    for folder in (git_world.repository / ".git/hooks", git_world.folder / "hooks"):
         for hook in ("post-checkout", "reference-transaction", "pre-commit", "post-index-change"):
             executable(folder / hook, f"echo {hook} >> '{ran}'; exec sleep 1000")
-    for hooks in (None, git_world.root / "hooks"):
+    for hooks in (None, git_world.folder / "hooks"):
         if hooks is not None:
             git(git_world.repository, "config", "core.hooksPath", str(hooks))
         with anyio.fail_after(LIMIT):
@@ -282,7 +285,7 @@ async def test_hooks_of_the_repository_are_not_run(git_world: World, provider: L
     assert not ran.exists()
 
 
-async def test_a_filter_that_fails_is_said(git_world: World, provider: LocalProvider) -> None:
+async def test_a_filter_that_fails_is_said(git_world: LocalWorld, provider: LocalProvider) -> None:
     with_filter(git_world, "exit 1")
     failure = await making_fails(git_world, provider)
     assert "A filter that the repository wants" in failure.message
@@ -290,9 +293,9 @@ async def test_a_filter_that_fails_is_said(git_world: World, provider: LocalProv
 
 
 async def test_a_filter_that_hangs_is_ended_and_what_it_left_is_completed(
-    git_world: World, provider: LocalProvider
+    git_world: LocalWorld, provider: LocalProvider
 ) -> None:
-    started = git_world.root / "started"
+    started = git_world.folder / "started"
     with_filter(git_world, f"echo $$ > '{started}'; exec sleep 1000")
     task = git_world.task()
     async with anyio.create_task_group() as group:
@@ -307,8 +310,8 @@ async def test_a_filter_that_hangs_is_ended_and_what_it_left_is_completed(
     assert (Path(made.sandbox.cwd) / "big.bin").read_text() == "pointer\n"
 
 
-def with_filter(world: World, script: str) -> None:
-    smudge = executable(world.root / "smudge", script)
+def with_filter(world: LocalWorld, script: str) -> None:
+    smudge = executable(world.folder / "smudge", script)
     (world.repository / ".gitattributes").write_text("*.bin filter=lfs\n")
     (world.repository / "big.bin").write_text("pointer\n")
     git(world.repository, "add", "--all")
@@ -318,7 +321,7 @@ def with_filter(world: World, script: str) -> None:
 
 
 async def test_a_repository_of_another_user_is_said(
-    git_world: World, provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
+    git_world: LocalWorld, provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     failure = await making_fails(git_world, provider)
@@ -326,7 +329,9 @@ async def test_a_repository_of_another_user_is_said(
     assert not failure.retryable
 
 
-async def test_a_repository_that_is_being_worked_on_by_another_git(git_world: World, provider: LocalProvider) -> None:
+async def test_a_repository_that_is_being_worked_on_by_another_git(
+    git_world: LocalWorld, provider: LocalProvider
+) -> None:
     (git_world.repository / ".git/refs/heads/fix").mkdir()
     (git_world.repository / ".git/refs/heads/fix/it.lock").touch()
     failure = await making_fails(git_world, provider)
@@ -353,9 +358,9 @@ async def refusing_server() -> AsyncIterator[str]:
         group.cancel_scope.cancel()
 
 
-async def test_no_prompt_of_a_remote_is_waited_for(git_world: World, provider: LocalProvider) -> None:
-    asked = git_world.root / "asked"
-    askpass = executable(git_world.root / "askpass", f"echo \"$1\" >> '{asked}'; sleep 1000")
+async def test_no_prompt_of_a_remote_is_waited_for(git_world: LocalWorld, provider: LocalProvider) -> None:
+    asked = git_world.folder / "asked"
+    askpass = executable(git_world.folder / "askpass", f"echo \"$1\" >> '{asked}'; sleep 1000")
     git(git_world.repository, "config", "core.askPass", str(askpass))
     async with refusing_server() as url:
         git(git_world.repository, "remote", "add", "origin", f"{url}/code.git")

@@ -10,8 +10,9 @@ import pytest
 
 from backend_stub.machine import processes
 from tests.backend.process import BackendProcess
-from tests.local.test_backend import Json
-from tests.local.world import World, git
+from tests.git import git
+from tests.local.world import LocalWorld
+from tests.world import Json
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +33,7 @@ def answer(backend: BackendProcess, task: Json) -> None:
             backend.http.post(f"/v1/permissions/{permission['permission_id']}", json={"option_id": "yes"})
 
 
-def kill_something(backend: BackendProcess, world: World, chance: random.Random) -> None:
+def kill_something(backend: BackendProcess, world: LocalWorld, chance: random.Random) -> None:
     what, agents = chance.random(), world.living_agents()
     if what < 0.6:
         backend.kill()
@@ -79,10 +80,9 @@ def check(session: Json, handed: Counter[tuple[int, str]]) -> Counter[str]:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_kills_at_random_moments(world: World, seed: int) -> None:
+def test_kills_at_random_moments(world: LocalWorld, seed: int) -> None:
     chance = random.Random(seed)
-    environment = {**world.environ, "FOUNDRY_PROVIDER": "local", "FOUNDRY_AGENT": "pi", "XDG_DATA_HOME": ""}
-    backend = BackendProcess(world.root, environment=environment)
+    backend = BackendProcess(world.folder, world.environ)
     backend.start()
     try:
         tasks = []
@@ -121,7 +121,7 @@ def test_kills_at_random_moments(world: World, seed: int) -> None:
         for task in tasks:
             backend.wait_task(task["task_id"], "killed")
         assert world.living_agents() == []
-        assert git(world.repository, "worktree", "list").count("\n") == 1
+        assert len(git(world.repository, "worktree", "list").splitlines()) == 1
         assert git(world.repository, "branch", "--format=%(refname:short)").split() == ["main"]
         assert list((world.data / "sandboxes").iterdir()) == []
         print(f"{TASKS} tasks, {KILLS} kills, prompts: {dict(ended)}")

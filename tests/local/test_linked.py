@@ -18,7 +18,8 @@ from backend_stub.repository.location import NotARepositoryError, find_folders, 
 from backend_stub.storage.sqlite import open_storage
 from backend_stub.task.branches import Branches, Name
 from foundry_tui.contract.records import Repo, TaskDetail
-from tests.local.world import LIMIT, World, git, make_repository
+from tests.git import git, make_code
+from tests.local.world import LIMIT, LocalWorld
 
 pytestmark = pytest.mark.anyio
 
@@ -32,8 +33,8 @@ def folder_of(task: TaskDetail) -> Path:
     return Path(task.sandbox.cwd)
 
 
-async def test_a_sandbox_outlives_the_linked_worktree_that_it_was_made_from(git_world: World) -> None:
-    linked = git_world.root / "linked"
+async def test_a_sandbox_outlives_the_linked_worktree_that_it_was_made_from(git_world: LocalWorld) -> None:
+    linked = git_world.folder / "linked"
     git(git_world.repository, "worktree", "add", "--quiet", "-b", "mine", str(linked))
     async with git_world.provider() as provider:
         task, repo = git_world.task(), repo_at(linked)
@@ -55,10 +56,10 @@ async def test_a_sandbox_outlives_the_linked_worktree_that_it_was_made_from(git_
         await provider.destroy_sandbox(call, Release(delete_branch=True))
         assert not folder.exists()
         assert git(git_world.repository, "branch", "--list", "fix/it") == ""
-        assert git(git_world.repository, "worktree", "list").count("\n") == 1
+        assert len(git(git_world.repository, "worktree", "list").splitlines()) == 1
 
 
-async def test_the_end_of_a_sandbox_that_others_were_made_from_is_warned_of(git_world: World) -> None:
+async def test_the_end_of_a_sandbox_that_others_were_made_from_is_warned_of(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         parent = await git_world.with_sandbox(provider, git_world.task("feat/parent"))
         repo = repo_at(folder_of(parent))
@@ -75,11 +76,11 @@ async def test_the_end_of_a_sandbox_that_others_were_made_from_is_warned_of(git_
         assert not Path(made.sandbox.cwd).exists()
         with anyio.fail_after(LIMIT):
             await provider.changes.settled()
-    assert git(git_world.repository, "worktree", "list").count("\n") == 1
+    assert len(git(git_world.repository, "worktree", "list").splitlines()) == 1
 
 
-async def test_a_bare_repository_among_the_files_of_another_is_not_used(git_world: World) -> None:
-    witness, program = git_world.root / "witness", git_world.root / "program"
+async def test_a_bare_repository_among_the_files_of_another_is_not_used(git_world: LocalWorld) -> None:
+    witness, program = git_world.folder / "witness", git_world.folder / "program"
     program.write_text(f"#!/bin/sh\ntouch {witness}\n")
     program.chmod(0o755)
     planted = git_world.repository / "fixtures" / "planted"
@@ -95,15 +96,15 @@ async def test_a_bare_repository_among_the_files_of_another_is_not_used(git_worl
         await run_git(str(planted), "fetch", "origin")
     assert not witness.exists()
     # One in a folder of its own is what it always was.
-    own = git_world.root / "own.git"
-    git(git_world.root, "clone", "--quiet", "--bare", str(git_world.repository), str(own))
+    own = git_world.folder / "own.git"
+    git(git_world.folder, "clone", "--quiet", "--bare", str(git_world.repository), str(own))
     assert find_repository(str(own)).path == str(own)
     assert find_folders(str(git_world.repository / ".git")).top == str(git_world.repository)
 
 
 @pytest.mark.parametrize("fault", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO])
 async def test_a_fault_of_the_machine_makes_no_repository_damaged(
-    git_world: World, monkeypatch: pytest.MonkeyPatch, fault: int
+    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch, fault: int
 ) -> None:
     open_ = os.open
 
@@ -134,27 +135,27 @@ async def test_a_fault_of_the_machine_makes_no_repository_damaged(
         "fatal: Out of memory, malloc failed (tried to allocate 8 bytes)",
     ],
 )
-async def test_what_git_says_of_the_machine_is_no_damage(git_world: World, said: str) -> None:
+async def test_what_git_says_of_the_machine_is_no_damage(git_world: LocalWorld, said: str) -> None:
     error = explain(["status"], str(git_world.repository), 128, said)
     assert error.retryable
     assert "reason of this machine" in error.message
     assert "damaged" not in error.message
 
 
-async def test_a_repository_that_git_could_not_read_is_still_one(git_world: World) -> None:
+async def test_a_repository_that_git_could_not_read_is_still_one(git_world: LocalWorld) -> None:
     said = "fatal: not a git repository (or any of the parent directories): .git"
     assert explain(["status"], str(git_world.repository), 128, said).retryable
-    gone = explain(["status"], str(git_world.root / "home"), 128, said)
+    gone = explain(["status"], str(git_world.folder / "home"), 128, said)
     assert not gone.retryable
     assert "no git repository any more" in gone.message
 
 
-async def test_branches_that_collide_are_found_among_many(git_world: World) -> None:
-    clone = git_world.root / "clone"
+async def test_branches_that_collide_are_found_among_many(git_world: LocalWorld) -> None:
+    clone = git_world.folder / "clone"
     names = ("fix/a", "fix/a-2", "Fix/B", "fix/c/d", "feat", "other", "fix/abc")
     for name in names:
         git(git_world.repository, "branch", name)
-    git(git_world.root, "clone", "--quiet", "--origin", "team/up", str(git_world.repository), str(clone))
+    git(git_world.folder, "clone", "--quiet", "--origin", "team/up", str(git_world.repository), str(clone))
     git(clone, "branch", "local")
     for folder in (git_world.repository, clone):
         place = str(folder)
@@ -165,11 +166,11 @@ async def test_branches_that_collide_are_found_among_many(git_world: World) -> N
         assert await branches_near(place, ["feat/x/y"]) == {"feat"}
         assert await branches_near(place, ["fix/é"]) == set()
         assert await branches_near(place, ["new/x"]) == set()
-    make_repository(git_world.root / "plain")
-    assert await branches_near(str(git_world.root / "plain"), ["main"]) == {"main"}
+    make_code(git_world.folder / "plain")
+    assert await branches_near(str(git_world.folder / "plain"), ["main"]) == {"main"}
 
 
-async def test_many_tasks_of_one_wish_get_branches_of_their_own_at_once(git_world: World, tmp_path: Path) -> None:
+async def test_many_tasks_of_one_wish_get_branches_of_their_own_at_once(git_world: LocalWorld, tmp_path: Path) -> None:
     for name in ("feat/a", "feat/a-2", "Feat/A-3"):
         git(git_world.repository, "branch", name)
 

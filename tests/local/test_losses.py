@@ -13,7 +13,8 @@ from backend_stub.domain.errors import CallError
 from backend_stub.domain.provider import Release
 from backend_stub.providers.local import LocalProvider
 from foundry_tui.contract.records import TaskDetail
-from tests.local.world import LIMIT, World, git, make_repository
+from tests.git import git, make_code
+from tests.local.world import LIMIT, LocalWorld
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +39,7 @@ async def lost(provider: LocalProvider, task: TaskDetail, *, delete_branch: bool
     return list(provider.would_lose(task, delete_branch=delete_branch))
 
 
-async def test_commits_are_lost_with_the_branch_only_and_where_no_other_has_them(git_world: World) -> None:
+async def test_commits_are_lost_with_the_branch_only_and_where_no_other_has_them(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
         commit(folder_of(task), "work.txt")
@@ -50,14 +51,14 @@ async def test_commits_are_lost_with_the_branch_only_and_where_no_other_has_them
         assert git(git_world.repository, "log", "-1", "--format=%s", "fix/it").strip() == "work.txt"
 
 
-async def test_archiving_deletes_the_branch_when_that_is_asked_for(git_world: World) -> None:
+async def test_archiving_deletes_the_branch_when_that_is_asked_for(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
         await provider.release_sandbox(git_world.call(task), Release(delete_branch=True))
         assert git(git_world.repository, "branch", "--list", "fix/it") == ""
 
 
-async def test_ignored_files_count_once_somebody_worked_on_them(git_world: World) -> None:
+async def test_ignored_files_count_once_somebody_worked_on_them(git_world: LocalWorld) -> None:
     (git_world.repository / ".gitignore").write_text(".env\n.local\nbuild/\n.cache/\n__pycache__/\n")
     (git_world.repository / ".foundry").mkdir()
     (git_world.repository / ".foundry" / "copy").write_text(".env\n.local\n")
@@ -93,9 +94,9 @@ async def test_ignored_files_count_once_somebody_worked_on_them(git_world: World
         assert (folder / ".env").exists()
 
 
-async def test_a_file_that_is_linked_from_a_store_again_is_not_new(git_world: World) -> None:
+async def test_a_file_that_is_linked_from_a_store_again_is_not_new(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
-        store = git_world.root / "store"
+        store = git_world.folder / "store"
         store.write_text("package")
         task = git_world.task()
         task = await git_world.with_sandbox(provider, task)
@@ -104,9 +105,9 @@ async def test_a_file_that_is_linked_from_a_store_again_is_not_new(git_world: Wo
         assert await lost(provider, task) == []
 
 
-async def test_commits_and_changes_in_submodules_are_named(git_world: World) -> None:
-    inner = make_repository(git_world.root / "inner")
-    library = make_repository(git_world.root / "library")
+async def test_commits_and_changes_in_submodules_are_named(git_world: LocalWorld) -> None:
+    inner = make_code(git_world.folder / "inner")
+    library = make_code(git_world.folder / "library")
     git(library, *ALLOW, "submodule", "--quiet", "add", str(inner), "deep")
     git(library, "commit", "--quiet", "--all", "--message=deep")
     git(git_world.repository, *ALLOW, "submodule", "--quiet", "add", str(library), "some/lib")
@@ -140,9 +141,9 @@ async def test_commits_and_changes_in_submodules_are_named(git_world: World) -> 
         assert (folder / "some/lib/work.txt").exists()
 
 
-async def test_changes_in_submodules_of_submodules_are_named(git_world: World) -> None:
-    inner = make_repository(git_world.root / "inner")
-    library = make_repository(git_world.root / "library")
+async def test_changes_in_submodules_of_submodules_are_named(git_world: LocalWorld) -> None:
+    inner = make_code(git_world.folder / "inner")
+    library = make_code(git_world.folder / "library")
     git(library, *ALLOW, "submodule", "--quiet", "add", str(inner), "deep")
     git(library, "commit", "--quiet", "--all", "--message=deep")
     git(git_world.repository, *ALLOW, "submodule", "--quiet", "add", str(library), "lib")
@@ -160,7 +161,7 @@ async def test_changes_in_submodules_of_submodules_are_named(git_world: World) -
 
 
 @pytest.mark.parametrize("flag", ["--skip-worktree", "--assume-unchanged"])
-async def test_a_file_that_git_was_told_to_overlook_is_named(git_world: World, flag: str) -> None:
+async def test_a_file_that_git_was_told_to_overlook_is_named(git_world: LocalWorld, flag: str) -> None:
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
         git(folder_of(task), "update-index", flag, "a.txt", "b.txt")
@@ -169,7 +170,7 @@ async def test_a_file_that_git_was_told_to_overlook_is_named(git_world: World, f
         assert await lost(provider, task) == ["1 uncommitted file: a.txt"]
 
 
-async def test_what_an_unfinished_rebase_put_aside_is_named(git_world: World) -> None:
+async def test_what_an_unfinished_rebase_put_aside_is_named(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
         folder = folder_of(task)
@@ -186,7 +187,7 @@ async def test_what_an_unfinished_rebase_put_aside_is_named(git_world: World) ->
         assert "changes that git put aside for a rebase or merge that is not finished" in await lost(provider, task)
 
 
-async def test_a_commit_that_only_this_worktree_knows_by_a_name_is_named(git_world: World) -> None:
+async def test_a_commit_that_only_this_worktree_knows_by_a_name_is_named(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
         commit(folder_of(task), "work.txt")
@@ -196,27 +197,27 @@ async def test_a_commit_that_only_this_worktree_knows_by_a_name_is_named(git_wor
 
 
 @pytest.mark.parametrize("ignored", [False, True])
-async def test_a_repository_inside_that_was_worked_in_is_named(git_world: World, ignored: bool) -> None:
+async def test_a_repository_inside_that_was_worked_in_is_named(git_world: LocalWorld, ignored: bool) -> None:
     if ignored:
         (git_world.repository / ".gitignore").write_text("nested/\n")
         git(git_world.repository, "commit", "--quiet", "--all", "--message=ignore")
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
-        make_repository(folder_of(task) / "nested")
+        make_code(folder_of(task) / "nested")
         assert await lost(provider, task) == ["what is in nested/, which is a repository of its own"]
 
 
-async def test_a_repository_inside_that_was_committed_as_a_link_is_looked_at(git_world: World) -> None:
+async def test_a_repository_inside_that_was_committed_as_a_link_is_looked_at(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
-        make_repository(folder_of(task) / "nested")
+        make_code(folder_of(task) / "nested")
         commit(folder_of(task), "with nested")
         assert await lost(provider, task) == ["2 unpushed commits, in the submodule nested"]
 
 
-async def test_looking_runs_nothing_of_a_repository_that_the_agent_made(git_world: World) -> None:
-    witness = git_world.root / "witness"
-    program = git_world.root / "program"
+async def test_looking_runs_nothing_of_a_repository_that_the_agent_made(git_world: LocalWorld) -> None:
+    witness = git_world.folder / "witness"
+    program = git_world.folder / "program"
     program.write_text(f"#!/bin/sh\ntouch {witness}\n")
     program.chmod(0o755)
     async with git_world.provider() as provider:
@@ -227,7 +228,7 @@ async def test_looking_runs_nothing_of_a_repository_that_the_agent_made(git_worl
         git(folder, "init", "--quiet", "--bare", ".")
         for name in ("core.fsmonitor", "core.sshCommand", "diff.external", "core.pager", "core.hooksPath"):
             git(folder, f"--git-dir={folder}", "config", name, str(program))
-        nested = make_repository(folder / "nested")
+        nested = make_code(folder / "nested")
         git(nested, "config", "core.fsmonitor", str(program))
         git(nested, "config", "filter.x.clean", str(program))
         (nested / ".gitattributes").write_text("* filter=x\n")

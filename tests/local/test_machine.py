@@ -9,7 +9,7 @@ import pytest
 from backend_stub.domain.errors import AgentError
 from backend_stub.machine.faults import is_machine_fault
 from foundry_tui.contract.records import TranscriptKind
-from tests.local.world import Told, World, prompt, turn
+from tests.local.world import LocalWorld, Told, prompt, turn
 
 pytestmark = pytest.mark.anyio
 
@@ -31,14 +31,14 @@ class Full(httpx.AsyncBaseTransport):
         await self.inner.aclose()
 
 
-def fill(world: World, provider: object, times: int) -> Full:
+def fill(world: LocalWorld, provider: object, times: int) -> Full:
     """Let the next requests to the task's server fail."""
     [server] = provider.agents._servers.values()  # type: ignore[attr-defined]  # there is no other way to its client
     server.client._transport = full = Full(server.client._transport, times)
     return full
 
 
-async def test_an_agent_that_cannot_be_reached_for_want_of_descriptors_is_not_replaced(world: World) -> None:
+async def test_an_agent_that_cannot_be_reached_for_want_of_descriptors_is_not_replaced(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         fill(world, provider, 1)
@@ -56,8 +56,10 @@ async def test_an_agent_that_cannot_be_reached_for_want_of_descriptors_is_not_re
         assert len(world.agent_saw("start")) == 1
 
 
-async def test_an_answer_reaches_the_agent_once_there_is_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backend_stub.agents.sandbox_agent.link.BUSY_WAIT", 0.01)
+async def test_an_answer_reaches_the_agent_once_there_is_room(
+    world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend_stub.agents.sandbox_agent.connection.BUSY_WAIT", 0.01)
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         told, said = Told(), prompt(task, "ask execute Run make?\nsay done")

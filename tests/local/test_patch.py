@@ -11,7 +11,8 @@ import pytest
 
 from backend_stub.providers.local import LocalProvider
 from foundry_tui.contract.records import TaskDetail
-from tests.local.world import World, git
+from tests.git import git
+from tests.local.world import LocalWorld
 
 pytestmark = pytest.mark.anyio
 
@@ -80,17 +81,17 @@ def snapshot(folder: Path) -> dict[bytes, tuple[str, bytes]]:
     return found
 
 
-async def patch_of(world: World, provider: LocalProvider, task: TaskDetail) -> bytes:
+async def patch_of(world: LocalWorld, provider: LocalProvider, task: TaskDetail) -> bytes:
     with tempfile.TemporaryFile() as file:
         assert await provider.write_patch(world.call(task), file)
         file.seek(0)
         return file.read()
 
 
-def applied(world: World, patch: bytes, base: str) -> Path:
+def applied(world: LocalWorld, patch: bytes, base: str) -> Path:
     """A copy of the base, away from the repository and its configuration, with the patch applied to it."""
-    copy = world.root / f"applied-{len(list(world.root.iterdir()))}"
-    git(world.root, "clone", "--quiet", "--no-checkout", str(world.repository), str(copy))
+    copy = world.folder / f"applied-{len(list(world.folder.iterdir()))}"
+    git(world.folder, "clone", "--quiet", "--no-checkout", str(world.repository), str(copy))
     git(copy, "checkout", "--quiet", "--detach", base)
     if patch:
         done = subprocess.run(
@@ -98,7 +99,7 @@ def applied(world: World, patch: bytes, base: str) -> Path:
             cwd=copy,
             input=patch,
             capture_output=True,
-            env={"PATH": os.environ["PATH"], "HOME": str(world.root / "nobody"), "GIT_CONFIG_NOSYSTEM": "1"},
+            env={"PATH": os.environ["PATH"], "HOME": str(world.folder / "nobody"), "GIT_CONFIG_NOSYSTEM": "1"},
         )
         assert done.returncode == 0, done.stderr.decode(errors="replace")
     return copy
@@ -139,7 +140,7 @@ def change(chance: random.Random, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(25))
-async def test_a_hostile_tree_comes_out_equal_to_the_byte(git_world: World, seed: int) -> None:
+async def test_a_hostile_tree_comes_out_equal_to_the_byte(git_world: LocalWorld, seed: int) -> None:
     chance = random.Random(seed)
     for name in chance.sample(NAMES, 9):
         write(git_world.repository, name, chance.choice(CONTENTS))
@@ -170,7 +171,7 @@ async def test_a_hostile_tree_comes_out_equal_to_the_byte(git_world: World, seed
         assert snapshot(applied(git_world, patch, base)) == snapshot(folder)
 
 
-async def test_much_is_never_cut(git_world: World) -> None:
+async def test_much_is_never_cut(git_world: LocalWorld) -> None:
     base = git(git_world.repository, "rev-parse", "HEAD").strip()
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
@@ -194,7 +195,7 @@ async def test_much_is_never_cut(git_world: World) -> None:
         assert (files["a.txt"].added, files["a.txt"].removed, files["a.txt"].cut) == (1, 2, True)
 
 
-async def test_a_file_that_became_a_link_and_one_with_conflicts(git_world: World) -> None:
+async def test_a_file_that_became_a_link_and_one_with_conflicts(git_world: LocalWorld) -> None:
     base = git(git_world.repository, "rev-parse", "HEAD").strip()
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
@@ -216,7 +217,7 @@ async def test_a_file_that_became_a_link_and_one_with_conflicts(git_world: World
         assert snapshot(applied(git_world, patch, base)) == snapshot(folder)
 
 
-async def test_the_patch_of_an_archived_task_is_kept_whole(git_world: World) -> None:
+async def test_the_patch_of_an_archived_task_is_kept_whole(git_world: LocalWorld) -> None:
     from backend_stub.domain.provider import Release
 
     base = git(git_world.repository, "rev-parse", "HEAD").strip()

@@ -6,11 +6,11 @@ import pytest
 
 from foundry_tui.cli.sandboxes import clones, held, orphans, room
 from foundry_tui.contract.records import Repo
-from tests.local.world import World
+from tests.local.world import LocalWorld
 
 
 @pytest.mark.anyio
-async def test_sandboxes_and_what_belongs_to_no_task(git_world: World) -> None:
+async def test_sandboxes_and_what_belongs_to_no_task(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         tasks = [git_world.task(f"fix/{number}") for number in range(2)]
         for task in tasks:
@@ -27,7 +27,7 @@ async def test_sandboxes_and_what_belongs_to_no_task(git_world: World) -> None:
 
 
 @pytest.mark.anyio
-async def test_clones_and_the_room_they_take(git_world: World) -> None:
+async def test_clones_and_the_room_they_take(git_world: LocalWorld) -> None:
     repo = Repo(repo_id="r3", label="code", remote=git_world.repository.as_uri())
     async with git_world.provider() as provider:
         await provider.create_sandbox(git_world.call(git_world.task("fix/it"), repo))

@@ -14,16 +14,17 @@ from backend_stub.machine.processes import MARK
 from backend_stub.providers.local import LocalSettings
 from backend_stub.repository.trust import NotThatError, Trust
 from foundry_tui.contract.records import TaskDetail
-from tests.local.world import World, ended, git
+from tests.git import git
+from tests.local.world import LocalWorld, ended
 
 pytestmark = pytest.mark.anyio
 
 
-def worktree(world: World, task: TaskDetail) -> Path:
+def worktree(world: LocalWorld, task: TaskDetail) -> Path:
     return world.data / "sandboxes" / task.task_id / "work" / "code"
 
 
-def with_setup(world: World, script: str | bytes, *, executable: bool = True) -> None:
+def with_setup(world: LocalWorld, script: str | bytes, *, executable: bool = True) -> None:
     folder = world.repository / ".foundry"
     folder.mkdir(exist_ok=True)
     (folder / "setup").write_bytes(script if isinstance(script, bytes) else script.encode())
@@ -32,7 +33,7 @@ def with_setup(world: World, script: str | bytes, *, executable: bool = True) ->
     git(world.repository, "commit", "--quiet", "--message=setup")
 
 
-async def test_the_repositorys_set_up_is_run_and_logged(git_world: World) -> None:
+async def test_the_repositorys_set_up_is_run_and_logged(git_world: LocalWorld) -> None:
     with_setup(
         git_world,
         "#!/bin/sh\necho making ready\necho oops >&2\npwd > where\n"
@@ -53,7 +54,7 @@ async def test_the_repositorys_set_up_is_run_and_logged(git_world: World) -> Non
         assert not (folder / "where").exists()
 
 
-async def test_a_set_up_that_the_agent_wrote_is_not_run_when_the_worktree_is_made_again(git_world: World) -> None:
+async def test_a_set_up_that_the_agent_wrote_is_not_run_when_the_worktree_is_made_again(git_world: LocalWorld) -> None:
     with_setup(git_world, "#!/bin/sh\necho asked for\n")
     async with git_world.provider() as provider:
         task = git_world.task()
@@ -71,7 +72,7 @@ async def test_a_set_up_that_the_agent_wrote_is_not_run_when_the_worktree_is_mad
         assert "nobody saw this" not in git_world.lines
 
 
-async def test_a_set_up_that_nobody_trusts_is_skipped_and_said(git_world: World) -> None:
+async def test_a_set_up_that_nobody_trusts_is_skipped_and_said(git_world: LocalWorld) -> None:
     with_setup(git_world, "#!/bin/sh\ntouch ran\n")
     async with git_world.provider() as provider:
         task = git_world.task()
@@ -87,7 +88,7 @@ async def test_a_set_up_that_nobody_trusts_is_skipped_and_said(git_world: World)
         assert (Path(later.sandbox.cwd) / "ran").exists()
 
 
-async def test_trust_is_of_one_content(git_world: World) -> None:
+async def test_trust_is_of_one_content(git_world: LocalWorld) -> None:
     with_setup(git_world, "#!/bin/sh\ntouch ran\n")
     async with git_world.provider() as provider:
         await provider.create_sandbox(git_world.call(git_world.task("fix/one"), trust=True))
@@ -99,20 +100,20 @@ async def test_trust_is_of_one_content(git_world: World) -> None:
         assert (Path(again.sandbox.cwd) / "ran").exists()
 
 
-async def test_trust_is_of_one_repository_and_all_its_worktrees(git_world: World) -> None:
+async def test_trust_is_of_one_repository_and_all_its_worktrees(git_world: LocalWorld) -> None:
     with_setup(git_world, "#!/bin/sh\ntouch ran\n")
-    git(git_world.repository, "worktree", "add", "--quiet", "-b", "mine", str(git_world.root / "linked"))
-    git(git_world.root, "clone", "--quiet", str(git_world.repository), str(git_world.root / "copy"))
+    git(git_world.repository, "worktree", "add", "--quiet", "-b", "mine", str(git_world.folder / "linked"))
+    git(git_world.folder, "clone", "--quiet", str(git_world.repository), str(git_world.folder / "copy"))
     trust, repo = Trust(git_world.data), git_world.repo()
     trust.give_now(repo)
     for name, trusted in (("linked", True), ("copy", False)):
-        other = type(repo)(repo_id=name, label=name, path=str(git_world.root / name))
+        other = type(repo)(repo_id=name, label=name, path=str(git_world.folder / name))
         told = trust.of(other)
         assert told is not None
         assert told.trusted is trusted
 
 
-async def test_what_a_task_got_is_what_is_judged_and_shown(git_world: World) -> None:
+async def test_what_a_task_got_is_what_is_judged_and_shown(git_world: LocalWorld) -> None:
     """The person's own folder has another content than the branch that the task starts from."""
     with_setup(git_world, "#!/bin/sh\ntouch ran\n")
     trust = Trust(git_world.data)
@@ -135,8 +136,8 @@ async def test_what_a_task_got_is_what_is_judged_and_shown(git_world: World) -> 
 
 
 @pytest.mark.parametrize("where", ["setup", "folder"])
-async def test_a_link_is_trusted_by_nobody(git_world: World, where: str) -> None:
-    outside = git_world.root / "outside"
+async def test_a_link_is_trusted_by_nobody(git_world: LocalWorld, where: str) -> None:
+    outside = git_world.folder / "outside"
     outside.mkdir()
     (outside / "setup").write_text("#!/bin/sh\ntouch ran\n")
     (outside / "setup").chmod(0o755)
@@ -159,7 +160,7 @@ async def test_a_link_is_trusted_by_nobody(git_world: World, where: str) -> None
 
 
 @pytest.mark.parametrize("kind", ["fifo", "endless", "large"])
-async def test_what_is_no_small_plain_file_hangs_nobody(git_world: World, kind: str) -> None:
+async def test_what_is_no_small_plain_file_hangs_nobody(git_world: LocalWorld, kind: str) -> None:
     folder = git_world.repository / ".foundry"
     folder.mkdir()
     if kind == "fifo":
@@ -173,7 +174,7 @@ async def test_what_is_no_small_plain_file_hangs_nobody(git_world: World, kind: 
     assert not told.trusted
 
 
-async def test_it_has_ended_when_the_script_has(git_world: World) -> None:
+async def test_it_has_ended_when_the_script_has(git_world: LocalWorld) -> None:
     with_setup(git_world, "#!/bin/sh\nsleep 1000 &\necho $! > child\necho done\n")
     async with git_world.provider() as provider:
         task = git_world.task()
@@ -186,7 +187,7 @@ async def test_it_has_ended_when_the_script_has(git_world: World) -> None:
         await ended(child)
 
 
-async def test_a_set_up_that_fails_says_its_last_words_and_is_run_again(git_world: World) -> None:
+async def test_a_set_up_that_fails_says_its_last_words_and_is_run_again(git_world: LocalWorld) -> None:
     with_setup(git_world, "#!/bin/sh\nif [ ! -e again ]; then touch again; echo no disk; exit 7; fi\n")
     async with git_world.provider() as provider:
         task = git_world.task()
@@ -195,7 +196,7 @@ async def test_a_set_up_that_fails_says_its_last_words_and_is_run_again(git_worl
         assert (await provider.create_sandbox(git_world.call(task))).resumed
 
 
-async def test_a_set_up_that_takes_too_long_is_ended_with_its_children(git_world: World) -> None:
+async def test_a_set_up_that_takes_too_long_is_ended_with_its_children(git_world: LocalWorld) -> None:
     with_setup(git_world, "#!/bin/sh\nsleep 1000 &\necho $! > child\nwait\n")
     async with git_world.provider(LocalSettings(setup_timeout=0.5)) as provider:
         task = git_world.task()
@@ -205,7 +206,7 @@ async def test_a_set_up_that_takes_too_long_is_ended_with_its_children(git_world
         await ended(int((worktree(git_world, task) / "child").read_text()))
 
 
-async def test_a_set_up_that_a_killed_backend_left_running_is_ended_first(git_world: World) -> None:
+async def test_a_set_up_that_a_killed_backend_left_running_is_ended_first(git_world: LocalWorld) -> None:
     with_setup(git_world, "#!/bin/sh\necho making ready\n")
     async with git_world.provider() as provider:
         task = git_world.task()
@@ -228,7 +229,7 @@ async def test_a_set_up_that_a_killed_backend_left_running_is_ended_first(git_wo
     ],
 )
 async def test_a_set_up_that_cannot_be_run_says_why(
-    git_world: World, script: str | bytes, executable: bool, words: str
+    git_world: LocalWorld, script: str | bytes, executable: bool, words: str
 ) -> None:
     with_setup(git_world, script, executable=executable)
     async with git_world.provider() as provider:

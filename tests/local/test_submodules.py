@@ -8,7 +8,8 @@ import pytest
 
 from backend_stub.domain.errors import GitError
 from backend_stub.providers.local import LocalProvider
-from tests.local.world import World, git, make_repository
+from tests.git import git, make_code
+from tests.local.world import LocalWorld
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
 
@@ -24,10 +25,10 @@ def allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def library(git_world: World) -> Path:
+def library(git_world: LocalWorld) -> Path:
     """A repository that has another as its submodule, and is one of the world's."""
-    inner = make_repository(git_world.root / "inner")
-    library = make_repository(git_world.root / "library")
+    inner = make_code(git_world.folder / "inner")
+    library = make_code(git_world.folder / "library")
     git(library, *ALLOW, "submodule", "--quiet", "add", str(inner), "deep/inner")
     git(library, "commit", "--quiet", "--message=inner")
     git(git_world.repository, *ALLOW, "submodule", "--quiet", "add", "--name", "odd name 名", str(library), "lib")
@@ -36,15 +37,15 @@ def library(git_world: World) -> Path:
     return library
 
 
-async def sandbox(world: World, provider: LocalProvider, branch: str = "fix/it") -> Path:
+async def sandbox(world: LocalWorld, provider: LocalProvider, branch: str = "fix/it") -> Path:
     return Path((await provider.create_sandbox(world.call(world.task(branch)))).sandbox.cwd)
 
 
-async def test_they_are_filled_from_the_repository_itself(git_world: World, library: Path) -> None:
+async def test_they_are_filled_from_the_repository_itself(git_world: LocalWorld, library: Path) -> None:
     config = (git_world.repository / ".git/config").read_text()
-    gone = git_world.root / "gone"
+    gone = git_world.folder / "gone"
     library.rename(gone)
-    (git_world.root / "inner").rename(git_world.root / "inner gone")
+    (git_world.folder / "inner").rename(git_world.folder / "inner gone")
     async with git_world.provider() as provider:
         folder = await sandbox(git_world, provider)
         assert (folder / "lib/a.txt").read_text() == "one\ntwo\n"
@@ -60,8 +61,8 @@ async def test_they_are_filled_from_the_repository_itself(git_world: World, libr
         assert git(git_world.repository, "status", "--porcelain") == ""
 
 
-async def test_git_takes_none_from_a_path_unless_allowed(git_world: World, library: Path) -> None:
-    (git_world.repository / ".git/modules").rename(git_world.root / "modules")
+async def test_git_takes_none_from_a_path_unless_allowed(git_world: LocalWorld, library: Path) -> None:
+    (git_world.repository / ".git/modules").rename(git_world.folder / "modules")
     async with git_world.provider() as provider:
         with pytest.raises(
             GitError, match=r"the submodule lib cannot be filled: git does not take.*'file' not allowed"
@@ -70,9 +71,9 @@ async def test_git_takes_none_from_a_path_unless_allowed(git_world: World, libra
 
 
 @pytest.mark.usefixtures("allowed")
-async def test_one_that_only_its_url_has_is_cloned_from_there(git_world: World, library: Path) -> None:
+async def test_one_that_only_its_url_has_is_cloned_from_there(git_world: LocalWorld, library: Path) -> None:
     git(git_world.repository, "submodule", "--quiet", "deinit", "--all", "--force")
-    (git_world.repository / ".git/modules").rename(git_world.root / "modules")
+    (git_world.repository / ".git/modules").rename(git_world.folder / "modules")
     async with git_world.provider() as provider:
         folder = await sandbox(git_world, provider)
         assert (folder / "lib/deep/inner/a.txt").exists()
@@ -80,7 +81,7 @@ async def test_one_that_only_its_url_has_is_cloned_from_there(git_world: World, 
 
 
 @pytest.mark.usefixtures("allowed")
-async def test_a_commit_that_the_repository_lacks_comes_by_url(git_world: World, library: Path) -> None:
+async def test_a_commit_that_the_repository_lacks_comes_by_url(git_world: LocalWorld, library: Path) -> None:
     (library / "new.txt").write_text("new\n")
     git(library, "add", "--all")
     git(library, "commit", "--quiet", "--message=new")
@@ -94,7 +95,7 @@ async def test_a_commit_that_the_repository_lacks_comes_by_url(git_world: World,
 
 
 @pytest.mark.usefixtures("allowed")
-async def test_a_commit_that_nobody_has_is_said(git_world: World, library: Path) -> None:
+async def test_a_commit_that_nobody_has_is_said(git_world: LocalWorld, library: Path) -> None:
     git(git_world.repository, "update-index", "--cacheinfo", f"160000,{'1' * 40},lib")
     git(git_world.repository, "commit", "--quiet", "--message=nowhere")
     async with git_world.provider() as provider:
@@ -102,7 +103,7 @@ async def test_a_commit_that_nobody_has_is_said(git_world: World, library: Path)
             await sandbox(git_world, provider)
 
 
-async def test_a_repository_can_leave_them_empty(git_world: World, library: Path) -> None:
+async def test_a_repository_can_leave_them_empty(git_world: LocalWorld, library: Path) -> None:
     (git_world.repository / ".foundry").mkdir()
     (git_world.repository / ".foundry/submodules").write_text("off\n")
     git(git_world.repository, "add", ".foundry")
@@ -113,12 +114,12 @@ async def test_a_repository_can_leave_them_empty(git_world: World, library: Path
         assert git_world.logged("submodules are left empty: .foundry/submodules says off")
 
 
-async def test_names_that_lead_elsewhere_are_followed_nowhere(git_world: World, library: Path) -> None:
+async def test_names_that_lead_elsewhere_are_followed_nowhere(git_world: LocalWorld, library: Path) -> None:
     """What a commit says of its submodules is not to be believed."""
     modules = git_world.repository / ".gitmodules"
-    victim = make_repository(git_world.root / "victim")
+    victim = make_code(git_world.folder / "victim")
     for name in ("../../../victim/.git", "x/../../../../victim/.git"):
-        modules.write_text(f'[submodule "{name}"]\n\tpath = lib\n\turl = ext::sh -c "touch {git_world.root}/harm"\n')
+        modules.write_text(f'[submodule "{name}"]\n\tpath = lib\n\turl = ext::sh -c "touch {git_world.folder}/harm"\n')
         git(git_world.repository, "commit", "--quiet", "--all", "--message=evil")
         async with git_world.provider() as provider:
             folder = await sandbox(git_world, provider, f"fix/{len(name)}")
@@ -129,11 +130,11 @@ async def test_names_that_lead_elsewhere_are_followed_nowhere(git_world: World, 
     async with git_world.provider() as provider:
         with contextlib.suppress(GitError):
             await sandbox(git_world, provider, "fix/last")
-    assert not any(git_world.root.rglob("harm"))
+    assert not any(git_world.folder.rglob("harm"))
     assert git(victim, "status", "--porcelain") == ""
 
 
-async def test_a_sandbox_with_submodules_lives_and_dies(git_world: World, library: Path) -> None:
+async def test_a_sandbox_with_submodules_lives_and_dies(git_world: LocalWorld, library: Path) -> None:
     async with git_world.provider() as provider:
         task = git_world.task()
         first = await provider.create_sandbox(git_world.call(task))

@@ -20,7 +20,7 @@ from backend_stub.providers.local import LocalProvider, LocalSettings
 from foundry_tui.contract.records import TaskDetail, TranscriptKind
 from foundry_tui.view.questions import Line, heading_of, lines_of
 from tests.local.test_faults import Loss
-from tests.local.world import LIMIT, Told, World, open_gate, prompt, turn
+from tests.local.world import LIMIT, LocalWorld, Told, open_gate, prompt, turn
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +53,9 @@ class Late:
         await self._changed.wait()
 
 
-async def failure(world: World, provider: LocalProvider, task: TaskDetail, text: str, prompt_id: str = "p1") -> str:
+async def failure(
+    world: LocalWorld, provider: LocalProvider, task: TaskDetail, text: str, prompt_id: str = "p1"
+) -> str:
     """Why this turn failed."""
     with pytest.raises(AgentError) as caught:
         await turn(provider, world, task, text, prompt_id)
@@ -68,7 +70,7 @@ async def failure(world: World, provider: LocalProvider, task: TaskDetail, text:
     [None, True, 5, "why it failed", ["why it failed"], {"message": "why it failed"}, {"details": "why it failed"}],
     ids=["null", "true", "number", "text", "list", "message", "details"],
 )
-async def test_an_error_with_any_data_ends_the_turn_and_says_why(world: World, data: object) -> None:
+async def test_an_error_with_any_data_ends_the_turn_and_says_why(world: LocalWorld, data: object) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         error = json.dumps({"code": -32603, "message": "Internal error", "data": data})
@@ -79,20 +81,20 @@ async def test_an_error_with_any_data_ends_the_turn_and_says_why(world: World, d
 
 
 @pytest.mark.parametrize("result", ["null", "[]", '{"stopReason": 5}'])
-async def test_a_result_that_cannot_be_read_fails_the_turn(world: World, result: str) -> None:
+async def test_a_result_that_cannot_be_read_fails_the_turn(world: LocalWorld, result: str) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         assert "cannot be read" in await failure(world, provider, task, f"say hm\nresult {result}")
 
 
-async def test_a_stop_for_an_unknown_reason_is_said(world: World) -> None:
+async def test_a_stop_for_an_unknown_reason_is_said(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         told = await turn(provider, world, task, 'say hm\nresult {"stopReason": "went_fishing", "usage": {}}')
         assert told.of(TranscriptKind.NOTICE) == ["The agent stopped for a reason of its own: went_fishing."]
 
 
-async def test_an_agent_whose_inside_died_gets_a_new_process(world: World) -> None:
+async def test_an_agent_whose_inside_died_gets_a_new_process(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         assert "process exited" in await failure(world, provider, task, "broken")
@@ -105,7 +107,7 @@ async def test_an_agent_whose_inside_died_gets_a_new_process(world: World) -> No
         assert len(world.agent_saw("start")) == 3
 
 
-async def test_what_the_models_provider_refuses_leaves_the_agent_as_it_is(world: World) -> None:
+async def test_what_the_models_provider_refuses_leaves_the_agent_as_it_is(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         error = (
@@ -119,8 +121,8 @@ async def test_what_the_models_provider_refuses_leaves_the_agent_as_it_is(world:
         assert len(world.agent_saw("start")) == 1
 
 
-async def test_a_login_that_is_wanted_is_not_tried_again_and_keeps_the_conversation(world: World) -> None:
-    door = world.root / "logged in"
+async def test_a_login_that_is_wanted_is_not_tried_again_and_keeps_the_conversation(world: LocalWorld) -> None:
+    door = world.folder / "logged in"
     world.environ["ACP_AGENT_LOGIN"] = str(door)
     world.environ["ACP_AGENT_LOADS"] = "1"
     world.environ["ACP_AGENT_AUTH"] = '[{"id": "key", "name": "Use an API key", "description": null}, "odd"]'
@@ -162,7 +164,7 @@ async def test_a_login_that_is_wanted_is_not_tried_again_and_keeps_the_conversat
     ],
     ids=["lone surrogate", "cut", "batch", "no id", "id null"],
 )
-async def test_an_answer_that_cannot_be_read_fails_the_turn(world: World, line: str) -> None:
+async def test_an_answer_that_cannot_be_read_fails_the_turn(world: LocalWorld, line: str) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         message = await failure(world, provider, task, f"say hm\nraw {line}\nmute")
@@ -170,14 +172,14 @@ async def test_an_answer_that_cannot_be_read_fails_the_turn(world: World, line: 
         assert (await turn(provider, world, task, "say again", "p2")).text == "again"
 
 
-async def test_an_answer_whose_id_became_a_text_is_the_answer(world: World) -> None:
+async def test_an_answer_whose_id_became_a_text_is_the_answer(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         line = 'raw {"jsonrpc": "2.0", "id": "{id}", "result": {"stopReason": "end_turn"}}'
         assert (await turn(provider, world, task, f"say hm\n{line}\nmute")).text == "hm"
 
 
-async def test_what_cannot_be_read_is_counted_and_the_turn_goes_on(world: World) -> None:
+async def test_what_cannot_be_read_is_counted_and_the_turn_goes_on(world: LocalWorld) -> None:
     lines = [
         "raw npm WARN deprecated",
         "raw [1, 2]",
@@ -197,7 +199,7 @@ async def test_what_cannot_be_read_is_counted_and_the_turn_goes_on(world: World)
         assert told.text == "one|two"
 
 
-async def test_updates_of_kinds_and_fields_that_we_do_not_know_are_no_fault(world: World) -> None:
+async def test_updates_of_kinds_and_fields_that_we_do_not_know_are_no_fault(world: LocalWorld) -> None:
     lines = [
         'update {"sessionUpdate": "usage_update", "used": 1, "content": {"odd": 1}, "title": 5, "status": []}',
         'update {"sessionUpdate": "brand_new", "entries": 5}',
@@ -217,7 +219,7 @@ async def test_updates_of_kinds_and_fields_that_we_do_not_know_are_no_fault(worl
 
 @pytest.mark.parametrize("line", ["raw [1, 2]", "raw hello there"], ids=["no object", "no JSON"])
 async def test_silence_after_something_unreadable_ends_the_turn(
-    world: World, monkeypatch: pytest.MonkeyPatch, line: str
+    world: LocalWorld, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
     monkeypatch.setattr("backend_stub.agents.sandbox_agent.turn.DOUBT", 0.2)
     monkeypatch.setattr("backend_stub.agents.sandbox_agent.turn.NOISE_DOUBT", 0.2)
@@ -226,7 +228,7 @@ async def test_silence_after_something_unreadable_ends_the_turn(
         assert "cannot be read" in await failure(world, provider, task, f"say hm\n{line}\nmute")
 
 
-async def test_an_agent_that_says_what_is_no_utf8_fails_its_turn_and_gets_a_new_process(world: World) -> None:
+async def test_an_agent_that_says_what_is_no_utf8_fails_its_turn_and_gets_a_new_process(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task(sessions=2))
         other, told = prompt(task, "pause\nsay unharmed", "p0", session=1), Told()
@@ -242,8 +244,8 @@ async def test_an_agent_that_says_what_is_no_utf8_fails_its_turn_and_gets_a_new_
             await provider.agents.stop(world.call(task), other.session_id)
 
 
-async def test_an_agent_that_says_what_is_no_utf8_between_turns_takes_the_next_prompt(world: World) -> None:
-    gate = world.root / "gate"
+async def test_an_agent_that_says_what_is_no_utf8_between_turns_takes_the_next_prompt(world: LocalWorld) -> None:
+    gate = world.folder / "gate"
     os.mkfifo(gate)
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
@@ -256,7 +258,7 @@ async def test_an_agent_that_says_what_is_no_utf8_between_turns_takes_the_next_p
         assert (await turn(provider, world, task, "say two", "p2")).text == "two"
 
 
-async def test_an_agent_that_says_what_is_no_utf8_opens_no_session(world: World) -> None:
+async def test_an_agent_that_says_what_is_no_utf8_opens_no_session(world: LocalWorld) -> None:
     world.environ["ACP_AGENT_NEW"] = "latin"
     async with world.provider() as provider:
         task = await world.with_sandbox(provider, world.task())
@@ -267,8 +269,8 @@ async def test_an_agent_that_says_what_is_no_utf8_opens_no_session(world: World)
 # Late words
 
 
-async def test_what_is_said_after_the_turns_end_is_kept_once_over_a_restart(world: World) -> None:
-    gate = world.root / "gate"
+async def test_what_is_said_after_the_turns_end_is_kept_once_over_a_restart(world: LocalWorld) -> None:
+    gate = world.folder / "gate"
     os.mkfifo(gate)
     update = '{"sessionUpdate": "tool_call_update", "toolCallId": "t", "status": "completed"}'
     tool = '{"sessionUpdate": "tool_call", "toolCallId": "t", "title": "In the background", "status": "in_progress"}'
@@ -299,7 +301,7 @@ async def test_what_is_said_after_the_turns_end_is_kept_once_over_a_restart(worl
         assert again.items == {}
 
 
-async def test_what_is_said_before_the_first_turn_is_kept_and_what_was_replayed_is_not(world: World) -> None:
+async def test_what_is_said_before_the_first_turn_is_kept_and_what_was_replayed_is_not(world: LocalWorld) -> None:
     world.environ |= {"ACP_AGENT_LOADS": "1", "ACP_AGENT_NEW": "greets"}
     async with world.provider() as provider:
         late, loss = Late(provider), Loss(provider)
@@ -312,8 +314,8 @@ async def test_what_is_said_before_the_first_turn_is_kept_and_what_was_replayed_
         assert late.texts() == ["welcome"]
 
 
-async def test_what_is_said_after_a_stop_is_kept(world: World) -> None:
-    gate = world.root / "gate"
+async def test_what_is_said_after_a_stop_is_kept(world: LocalWorld) -> None:
+    gate = world.folder / "gate"
     os.mkfifo(gate)
     async with world.provider() as provider:
         late = Late(provider)
@@ -330,8 +332,8 @@ async def test_what_is_said_after_a_stop_is_kept(world: World) -> None:
         assert late.texts()[-1] == "cleaning up"
 
 
-async def test_what_is_late_is_not_lost_to_the_next_prompt(world: World) -> None:
-    gate = world.root / "gate"
+async def test_what_is_late_is_not_lost_to_the_next_prompt(world: LocalWorld) -> None:
+    gate = world.folder / "gate"
     os.mkfifo(gate)
     async with world.provider() as provider:
         late = Late(provider)
@@ -344,7 +346,7 @@ async def test_what_is_late_is_not_lost_to_the_next_prompt(world: World) -> None
         assert [*late.texts(), *told.text.split("|")] in (["later", "two"], ["later two"], ["two later"])
 
 
-async def test_another_message_id_is_another_message(world: World) -> None:
+async def test_another_message_id_is_another_message(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         told = await turn(
@@ -378,7 +380,7 @@ QUESTION = {
 }
 
 
-async def test_a_question_has_all_that_is_to_be_judged(world: World) -> None:
+async def test_a_question_has_all_that_is_to_be_judged(world: LocalWorld) -> None:
     async with world.provider(LocalSettings(policy=Policy.ASK)) as provider:
         task = await world.with_session(provider, world.task())
         told, said = Told(), prompt(task, f"request {json.dumps(QUESTION)}\nsay done")
@@ -400,7 +402,7 @@ async def test_a_question_has_all_that_is_to_be_judged(world: World) -> None:
         assert '"optionId": "fine"' in told.text
 
 
-async def test_an_agent_may_use_the_id_of_a_request_again(world: World) -> None:
+async def test_an_agent_may_use_the_id_of_a_request_again(world: LocalWorld) -> None:
     ask = f"request-as-7 {json.dumps(QUESTION)}"
     unknown = 'raw {"jsonrpc": "2.0", "id": 8, "method": "unheard/of"}'
     async with world.provider(LocalSettings(policy=Policy.ASK)) as provider:
@@ -418,7 +420,7 @@ async def test_an_agent_may_use_the_id_of_a_request_again(world: World) -> None:
 
 
 async def test_of_questions_without_end_those_that_a_person_can_judge_are_asked(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: LocalWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backend_stub.agents.sandbox_agent.turn.QUESTIONS_LIMIT", 100_000)
 
@@ -446,7 +448,7 @@ async def test_of_questions_without_end_those_that_a_person_can_judge_are_asked(
         assert len(world.agent_saw("response")) >= 22
 
 
-async def test_what_is_long_is_shown_once(world: World) -> None:
+async def test_what_is_long_is_shown_once(world: LocalWorld) -> None:
     """As one agent asks: the script as the title, as a shell's argument, among the text, and in more of its input."""
     script = "cd shop\n" + "".join(f"echo '{n}'\n" for n in range(300)) + "rm -rf /srv"
     call = {
@@ -490,7 +492,7 @@ async def test_what_is_long_is_shown_once(world: World) -> None:
     assert [line for line, _ in lines_of(asked[1])] == [Line.FILE, Line.ADDED, Line.ADDED, Line.TEXT]
 
 
-async def test_a_question_knows_what_was_told_of_its_tool_call_before(world: World) -> None:
+async def test_a_question_knows_what_was_told_of_its_tool_call_before(world: LocalWorld) -> None:
     call = {
         "sessionUpdate": "tool_call",
         "toolCallId": "t",
@@ -521,7 +523,7 @@ async def test_a_question_knows_what_was_told_of_its_tool_call_before(world: Wor
         ({"toolCall": 5, "options": [{"optionId": "y"}], "note": "Run make?"}, "the question cannot be read"),
     ],
 )
-async def test_a_question_that_nobody_can_answer_is_said_so(world: World, ask: dict[str, Any], why: str) -> None:
+async def test_a_question_that_nobody_can_answer_is_said_so(world: LocalWorld, ask: dict[str, Any], why: str) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         told = await turn(provider, world, task, f"request {json.dumps(ask)}\nsay done")
@@ -532,7 +534,7 @@ async def test_a_question_that_nobody_can_answer_is_said_so(world: World, ask: d
         assert told.text.endswith("done")
 
 
-async def test_a_question_that_is_lost_is_answered_with_cancelled_and_said(world: World) -> None:
+async def test_a_question_that_is_lost_is_answered_with_cancelled_and_said(world: LocalWorld) -> None:
     line = '{"jsonrpc": "2.0", "id": 1001, "method": "session/request_permission", "params": {"title": "\\ud800"}}'
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
@@ -542,10 +544,10 @@ async def test_a_question_that_is_lost_is_answered_with_cancelled_and_said(world
 
 
 async def test_an_unreadable_line_while_a_question_is_open_leaves_the_person_time(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: LocalWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backend_stub.agents.sandbox_agent.turn.DOUBT", 0.2)
-    gate = world.root / "gate"
+    gate = world.folder / "gate"
     os.mkfifo(gate)
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
@@ -562,8 +564,8 @@ async def test_an_unreadable_line_while_a_question_is_open_leaves_the_person_tim
         assert told.text == "answer: yesdone"
 
 
-async def test_late_words_are_kept_though_the_prompt_that_waits_for_them_is_withdrawn(world: World) -> None:
-    first, second = world.root / "first", world.root / "second"
+async def test_late_words_are_kept_though_the_prompt_that_waits_for_them_is_withdrawn(world: LocalWorld) -> None:
+    first, second = world.folder / "first", world.folder / "second"
     os.mkfifo(first)
     os.mkfifo(second)
     async with world.provider() as provider:
@@ -609,7 +611,7 @@ class Looks:
 
 
 @pytest.mark.parametrize("ends", ["say done", "fail no luck", "say hm\ndie for good"])
-async def test_what_a_turn_changed_is_looked_at_once(world: World, ends: str) -> None:
+async def test_what_a_turn_changed_is_looked_at_once(world: LocalWorld, ends: str) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         looks = provider.agents.files = Looks()

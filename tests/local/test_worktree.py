@@ -12,26 +12,27 @@ from backend_stub.domain.errors import GitError, ProviderError
 from backend_stub.domain.provider import Release
 from backend_stub.providers.local.record import Made, Record, Records
 from foundry_tui.contract.records import Repo, TaskDetail
-from tests.local.world import World, git
+from tests.git import git
+from tests.local.world import LocalWorld
 
 pytestmark = pytest.mark.anyio
 
 
-def worktree(world: World, task: TaskDetail) -> Path:
+def worktree(world: LocalWorld, task: TaskDetail) -> Path:
     return world.data / "sandboxes" / task.task_id / "work" / "code"
 
 
-def record_of(world: World, task: TaskDetail) -> Record:
+def record_of(world: LocalWorld, task: TaskDetail) -> Record:
     record = Records(world.data).load(task.task_id)
     assert record is not None
     return record
 
 
-def branches(world: World) -> list[str]:
+def branches(world: LocalWorld) -> list[str]:
     return git(world.repository, "branch", "--format=%(refname:short)").split()
 
 
-async def test_a_sandbox_is_a_worktree_on_a_new_branch(git_world: World) -> None:
+async def test_a_sandbox_is_a_worktree_on_a_new_branch(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task = git_world.task("fix/login")
         made = await provider.create_sandbox(git_world.call(task))
@@ -45,7 +46,7 @@ async def test_a_sandbox_is_a_worktree_on_a_new_branch(git_world: World) -> None
         assert any("worktree add" in line and "exit 0" in line and " ms" in line for line in git_world.lines)
 
 
-async def test_it_starts_from_the_base_branch(git_world: World) -> None:
+async def test_it_starts_from_the_base_branch(git_world: LocalWorld) -> None:
     git(git_world.repository, "branch", "old", "HEAD~1")
     async with git_world.provider() as provider:
         task = git_world.task(base_branch="old")
@@ -53,9 +54,9 @@ async def test_it_starts_from_the_base_branch(git_world: World) -> None:
         assert not (Path(made.sandbox.cwd) / "b.txt").exists()
 
 
-async def test_it_starts_from_a_branch_that_only_the_remote_has(git_world: World) -> None:
-    clone = git_world.root / "clone"
-    git(git_world.root, "clone", "--quiet", str(git_world.repository), str(clone))
+async def test_it_starts_from_a_branch_that_only_the_remote_has(git_world: LocalWorld) -> None:
+    clone = git_world.folder / "clone"
+    git(git_world.folder, "clone", "--quiet", str(git_world.repository), str(clone))
     git(git_world.repository, "branch", "theirs", "HEAD~1")
     repo = Repo(repo_id="r2", label="clone", path=str(clone), default_branch="main")
     async with git_world.provider() as provider:
@@ -65,8 +66,8 @@ async def test_it_starts_from_a_branch_that_only_the_remote_has(git_world: World
         assert not (Path(made.sandbox.cwd) / "b.txt").exists()
 
 
-async def test_a_remote_out_of_reach_does_not_fail_the_name(git_world: World) -> None:
-    git(git_world.repository, "remote", "add", "origin", str(git_world.root / "nowhere"))
+async def test_a_remote_out_of_reach_does_not_fail_the_name(git_world: LocalWorld) -> None:
+    git(git_world.repository, "remote", "add", "origin", str(git_world.folder / "nowhere"))
     async with git_world.provider() as provider:
         await provider.ensure_name(git_world.call(git_world.task()))
     assert git_world.logged("fetching failed, going on")
@@ -81,7 +82,7 @@ async def test_a_remote_out_of_reach_does_not_fail_the_name(git_world: World) ->
     ],
 )
 async def test_what_git_cannot_do_is_said_and_leaves_nothing(
-    git_world: World, branch: str, base: str | None, reason: str
+    git_world: LocalWorld, branch: str, base: str | None, reason: str
 ) -> None:
     git(git_world.repository, "branch", "taken")
     async with git_world.provider() as provider:
@@ -93,8 +94,8 @@ async def test_what_git_cannot_do_is_said_and_leaves_nothing(
         assert not worktree(git_world, task).exists()
 
 
-async def test_a_repository_without_a_commit(git_world: World) -> None:
-    empty = git_world.root / "empty"
+async def test_a_repository_without_a_commit(git_world: LocalWorld) -> None:
+    empty = git_world.folder / "empty"
     empty.mkdir()
     git(empty, "init", "--quiet", "--initial-branch=main")
     repo = Repo(repo_id="r4", label="empty", path=str(empty), default_branch="main")
@@ -103,18 +104,18 @@ async def test_a_repository_without_a_commit(git_world: World) -> None:
             await provider.create_sandbox(git_world.call(git_world.task(), repo))
 
 
-async def test_a_branch_name_never_meets_a_shell(git_world: World) -> None:
+async def test_a_branch_name_never_meets_a_shell(git_world: LocalWorld) -> None:
     name = "fix/$(touch${IFS}pwned);`x`'\"&|"
     async with git_world.provider() as provider:
         task = git_world.task(name)
         made = await provider.create_sandbox(git_world.call(task))
         assert git(Path(made.sandbox.cwd), "branch", "--show-current").strip() == name
-        assert not list(git_world.root.rglob("pwned"))
+        assert not list(git_world.folder.rglob("pwned"))
         await provider.destroy_sandbox(git_world.call(task), Release(delete_branch=True))
         assert branches(git_world) == ["main"]
 
 
-async def test_a_second_time_adopts_it_with_what_is_in_it(git_world: World) -> None:
+async def test_a_second_time_adopts_it_with_what_is_in_it(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task = git_world.task()
         first = await provider.create_sandbox(git_world.call(task))
@@ -126,7 +127,7 @@ async def test_a_second_time_adopts_it_with_what_is_in_it(git_world: World) -> N
     assert (Path(again.sandbox.cwd) / "work.txt").read_text() == "mine"
 
 
-async def test_somebody_elses_folder_is_refused_and_left(git_world: World) -> None:
+async def test_somebody_elses_folder_is_refused_and_left(git_world: LocalWorld) -> None:
     task = git_world.task()
     folder = worktree(git_world, task)
     folder.mkdir(parents=True)
@@ -140,8 +141,8 @@ async def test_somebody_elses_folder_is_refused_and_left(git_world: World) -> No
     assert branches(git_world) == ["main"]
 
 
-async def test_a_record_that_leads_elsewhere_is_no_proof(git_world: World) -> None:
-    victim = git_world.root / "victim"
+async def test_a_record_that_leads_elsewhere_is_no_proof(git_world: LocalWorld) -> None:
+    victim = git_world.folder / "victim"
     victim.mkdir()
     (victim / "precious.txt").write_text("theirs")
     async with git_world.provider() as provider:
@@ -157,8 +158,8 @@ async def test_a_record_that_leads_elsewhere_is_no_proof(git_world: World) -> No
     assert git_world.data.exists()
 
 
-async def test_a_link_in_the_place_of_the_worktree_is_not_followed(git_world: World) -> None:
-    victim = git_world.root / "victim"
+async def test_a_link_in_the_place_of_the_worktree_is_not_followed(git_world: LocalWorld) -> None:
+    victim = git_world.folder / "victim"
     victim.mkdir()
     (victim / "precious.txt").write_text("theirs")
     async with git_world.provider() as provider:
@@ -175,7 +176,7 @@ HALF_MADE = ["record", "branch", "folder", "locked", "no setup"]
 
 
 @pytest.mark.parametrize("stage", HALF_MADE)
-async def test_what_was_left_half_made_is_completed(git_world: World, stage: str) -> None:
+async def test_what_was_left_half_made_is_completed(git_world: LocalWorld, stage: str) -> None:
     task = git_world.task()
     folder = worktree(git_world, task)
     async with git_world.provider() as provider:
@@ -202,7 +203,7 @@ async def test_what_was_left_half_made_is_completed(git_world: World, stage: str
         assert git(git_world.repository, "worktree", "list", "--porcelain").count("worktree ") == 2
 
 
-async def test_the_record_stays_as_long_as_anything_of_the_worktree_is_left(git_world: World) -> None:
+async def test_the_record_stays_as_long_as_anything_of_the_worktree_is_left(git_world: LocalWorld) -> None:
     task = git_world.task()
     async with git_world.provider() as provider:
         await provider.create_sandbox(git_world.call(task))
@@ -216,7 +217,7 @@ async def test_the_record_stays_as_long_as_anything_of_the_worktree_is_left(git_
     assert not records.folder(task.task_id).exists()
 
 
-async def test_a_branch_that_somebody_made_meanwhile_is_not_taken_over(git_world: World) -> None:
+async def test_a_branch_that_somebody_made_meanwhile_is_not_taken_over(git_world: LocalWorld) -> None:
     task = git_world.task()
     async with git_world.provider() as provider:
         await provider.create_sandbox(git_world.call(task))
@@ -227,7 +228,7 @@ async def test_a_branch_that_somebody_made_meanwhile_is_not_taken_over(git_world
             await provider.create_sandbox(git_world.call(task))
 
 
-async def test_a_worktree_that_vanished_comes_back_on_its_branch(git_world: World) -> None:
+async def test_a_worktree_that_vanished_comes_back_on_its_branch(git_world: LocalWorld) -> None:
     task = git_world.task()
     async with git_world.provider() as provider:
         made = await provider.create_sandbox(git_world.call(task))
@@ -240,7 +241,7 @@ async def test_a_worktree_that_vanished_comes_back_on_its_branch(git_world: Worl
         assert (folder / "a.txt").read_text() == "changed\n"
 
 
-async def test_many_at_once_in_one_repository(git_world: World) -> None:
+async def test_many_at_once_in_one_repository(git_world: LocalWorld) -> None:
     tasks = [git_world.task(f"fix/{number}") for number in range(12)]
     async with git_world.provider() as provider, anyio.create_task_group() as group:
         for task in tasks:
@@ -254,7 +255,7 @@ async def test_many_at_once_in_one_repository(git_world: World) -> None:
 # Letting go
 
 
-async def test_archive_keeps_the_branch_and_kill_removes_it_when_asked(git_world: World) -> None:
+async def test_archive_keeps_the_branch_and_kill_removes_it_when_asked(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         kept, gone = git_world.task("kept"), git_world.task("gone")
         for task in (kept, gone):
@@ -263,13 +264,13 @@ async def test_archive_keeps_the_branch_and_kill_removes_it_when_asked(git_world
             await provider.release_sandbox(git_world.call(kept), Release())
             await provider.destroy_sandbox(git_world.call(gone), Release(delete_branch=True))
         assert branches(git_world) == ["kept", "main"]
-        assert git(git_world.repository, "worktree", "list").count("\n") == 1
+        assert len(git(git_world.repository, "worktree", "list").splitlines()) == 1
         assert not (git_world.data / "sandboxes" / gone.task_id).exists()
         assert not worktree(git_world, kept).exists()
 
 
 @pytest.mark.parametrize("call", ["release", "destroy"])
-async def test_work_is_kept_unless_forced(git_world: World, call: str) -> None:
+async def test_work_is_kept_unless_forced(git_world: LocalWorld, call: str) -> None:
     async with git_world.provider() as provider:
         task = git_world.task()
         made = await provider.create_sandbox(git_world.call(task))
@@ -283,7 +284,7 @@ async def test_work_is_kept_unless_forced(git_world: World, call: str) -> None:
         assert "fix/it" in branches(git_world)
 
 
-async def test_what_git_cannot_remove_is_removed_when_forced(git_world: World) -> None:
+async def test_what_git_cannot_remove_is_removed_when_forced(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task = git_world.task()
         made = await provider.create_sandbox(git_world.call(task))
@@ -295,7 +296,7 @@ async def test_what_git_cannot_remove_is_removed_when_forced(git_world: World) -
         assert not Path(made.sandbox.cwd).exists()
 
 
-async def test_killing_works_when_the_repository_is_gone(git_world: World) -> None:
+async def test_killing_works_when_the_repository_is_gone(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task = git_world.task()
         await provider.create_sandbox(git_world.call(task))
@@ -304,13 +305,13 @@ async def test_killing_works_when_the_repository_is_gone(git_world: World) -> No
         assert not (git_world.data / "sandboxes" / task.task_id).exists()
 
 
-async def test_nothing_to_destroy_is_success(git_world: World) -> None:
+async def test_nothing_to_destroy_is_success(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         await provider.destroy_sandbox(git_world.call(git_world.task()), Release())
         await provider.release_sandbox(git_world.call(git_world.task()), Release())
 
 
-async def test_what_the_disk_refuses_is_said(git_world: World) -> None:
+async def test_what_the_disk_refuses_is_said(git_world: LocalWorld) -> None:
     git_world.data.mkdir()
     (git_world.data / "sandboxes").write_text("a file in the place of the folder")
     async with git_world.provider() as provider:

@@ -1,12 +1,12 @@
-"""A small world on disk: a repository, a home folder with the scripted agent, a data folder; and who calls."""
+"""A world with a scripted agent, which the real sandbox-agent server runs, and who calls the local provider in it."""
 
 import contextlib
 import json
 import os
-import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,73 +30,42 @@ from foundry_tui.contract.records import (
     TranscriptKind,
 )
 from foundry_tui.contract.status import TaskStatus
+from tests.git import make_code
+from tests.world import World
 
 LIMIT = 30.0
 """Seconds after which something that is waited for counts as never coming."""
 AGENT = Path(__file__).with_name("acp_agent.py")
 
 
-def git(folder: Path, *arguments: str) -> str:
-    """Run git in a test's repository, deaf to the user's configuration."""
-    done = subprocess.run(
-        ["git", *arguments],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-        text=True,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_AUTHOR_NAME": "A",
-            "GIT_AUTHOR_EMAIL": "a@example.org",
-            "GIT_COMMITTER_NAME": "A",
-            "GIT_COMMITTER_EMAIL": "a@example.org",
-        },
-    )
-    return done.stdout
+class LocalWorld(World):
+    """Everything that a test of the local provider needs: a scripted agent in it, and who calls the provider."""
 
-
-def make_repository(folder: Path) -> Path:
-    """A repository with two commits on `main`."""
-    folder.mkdir(parents=True)
-    git(folder, "init", "--quiet", "--initial-branch=main")
-    (folder / "a.txt").write_text("one\ntwo\n")
-    (folder / ".gitignore").write_text(".env\n")
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message=first")
-    (folder / "b.txt").write_text("b\n")
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message=second")
-    return folder
-
-
-class World:
-    """Everything that a test of the local provider needs; `close` ends what its tasks left running."""
-
-    def __init__(self, root: Path, binary: Path | None = None) -> None:
-        self.root = root
-        self.repository = make_repository(root / "code")
-        self.data = root / "data"
-        self.home = root / "home"
-        self.agent_log = root / "agent.jsonl"
-        launchers = self.home / ".local/share/sandbox-agent/bin/agent_processes"
+    def __init__(self, folder: Path, binary: Path | None = None) -> None:
+        self.agent_log = folder / "agent.jsonl"
+        super().__init__(
+            folder, {"FOUNDRY_PROVIDER": "local", "FOUNDRY_AGENT": "pi", "ACP_AGENT_LOG": str(self.agent_log)}
+        )
+        if binary is not None:
+            self.environ["FOUNDRY_SANDBOX_AGENT"] = str(binary)
+        launchers = folder / "data/sandbox-agent/bin/agent_processes"
         launchers.mkdir(parents=True)
         launcher = launchers / "pi-acp"
         launcher.write_bytes(AGENT.read_bytes())
         launcher.chmod(0o755)
-        self.environ = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.home),
-            "ACP_AGENT_LOG": str(self.agent_log),
-            **({"FOUNDRY_SANDBOX_AGENT": str(binary)} if binary else {}),
-        }
         self.lines: list[str] = []
         self.tasks: list[str] = []
 
+    @cached_property
+    def repository(self) -> Path:
+        """A git repository with two commits of files, made when it is first asked for."""
+        return make_code(self.folder / "code")
+
     def close(self) -> None:
+        """End what the tasks left running."""
         for task_id in self.tasks:
             processes.end_marked(task_id)
+        super().close()
 
     @asynccontextmanager
     async def provider(self, settings: LocalSettings | None = None) -> AsyncIterator[LocalProvider]:
@@ -241,7 +210,7 @@ class Told:
         self._changed = anyio.Event()
 
 
-async def turn(provider: LocalProvider, world: World, task: TaskDetail, text: str, prompt_id: str = "p1") -> Told:
+async def turn(provider: LocalProvider, world: LocalWorld, task: TaskDetail, text: str, prompt_id: str = "p1") -> Told:
     """One whole turn: the prompt handed over and its turn followed to the end."""
     told = Told()
     said = prompt(task, text, prompt_id)

@@ -7,8 +7,8 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from backend_stub.agents.sandbox_agent.complaints import About, auth_methods, understood
-from backend_stub.agents.sandbox_agent.link import AnsweredError, Link, converted
-from backend_stub.agents.sandbox_agent.state import SessionState
+from backend_stub.agents.sandbox_agent.connection import AgentConnection, AnsweredError, converted
+from backend_stub.agents.sandbox_agent.state import StoredSession
 from backend_stub.domain.errors import AgentError
 
 logger = logging.getLogger(__name__)
@@ -34,14 +34,14 @@ class _NewSession(Struct, rename="camel"):
 
 
 async def introduce(
-    link: Link, state: SessionState, cwd: str, ask: Callable[[str, dict[str, Any]], Awaitable[Raw]]
+    connection: AgentConnection, state: StoredSession, cwd: str, ask: Callable[[str, dict[str, Any]], Awaitable[Raw]]
 ) -> bool:
     """Start the agent process and a session in it; whether it remembers the conversation before.
 
     `ask` makes a request whose answer comes after all that is replayed. Raises `AgentError`.
     """
     try:
-        result = await link.request(
+        result = await connection.request(
             state.number(),
             "initialize",
             {
@@ -71,7 +71,7 @@ async def introduce(
     return False
 
 
-def _in_words(error: AnsweredError, state: SessionState) -> AgentError:
+def _in_words(error: AnsweredError, state: StoredSession) -> AgentError:
     """Why the agent opens no session; what only a person can change is not tried again."""
     complaint = understood(error.error, state.agent, state.auth_methods, opening=True)
     if complaint.about is About.LOGIN:

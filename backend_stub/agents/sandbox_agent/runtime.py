@@ -10,10 +10,10 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from backend_stub.agents.sandbox_agent import launcher, server
-from backend_stub.agents.sandbox_agent.link import Link, UnsentError
+from backend_stub.agents.sandbox_agent.connection import AgentConnection, UnsentError
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
 from backend_stub.agents.sandbox_agent.session import Session
-from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SessionState, StateFolder
+from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, StateFolder, StoredSession
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.agents.sandbox_agent.updates import Item
 from backend_stub.domain.agent import Files, LateWord, Policy, Turn
@@ -209,7 +209,7 @@ class SandboxAgentRuntime:
         session = self._sessions.pop(session_id, None)
         if session is not None:
             await session.end()
-        self._state_folder(call.task.task_id).forget_session(session_id)
+        await anyio.to_thread.run_sync(self._state_folder(call.task.task_id).forget_session, session_id)
 
     # For the provider
 
@@ -217,12 +217,12 @@ class SandboxAgentRuntime:
         """End everything that runs for a task; nothing running is success."""
         task_id = call.task.task_id
         async with self._lock(task_id):
-            for session in [held for held in self._sessions.values() if held.link.server.sandbox_id == task_id]:
+            for session in [held for held in self._sessions.values() if held.connection.server.sandbox_id == task_id]:
                 session.close()
                 self._sessions.pop(session.state.session_id, None)
             running = self._servers.pop(task_id, None)
             if running is None:
-                state = self._state_folder(task_id).load_server()
+                state = await anyio.to_thread.run_sync(self._state_folder(task_id).load_server)
                 if state is None:
                     await anyio.to_thread.run_sync(processes.end_marked, task_id)
                     return
@@ -264,7 +264,8 @@ class SandboxAgentRuntime:
             raise AgentError(f"sandbox-agent is not installed: {HOW_TO_GET}", retryable=False)
         cwd = Path(_cwd(call))
         wrap = self._wrap
-        environ = {**self._environ, "PATH": launcher.path_with(folder.launchers, self._environ)}
+        path = await anyio.to_thread.run_sync(launcher.path_with, folder.launchers, self._environ)
+        environ = {**self._environ, "PATH": path}
         self._servers[task_id] = await server.start(
             binary,
             folder,
@@ -280,7 +281,7 @@ class SandboxAgentRuntime:
     def _drop_server(self, task_id: str) -> None:
         held = self._servers.pop(task_id)
         for session in list(self._sessions.values()):
-            if session.link.server is held:
+            if session.connection.server is held:
                 self._forget(session)
 
     async def _name_for(self, running: Server, agent: str) -> str:
@@ -300,11 +301,10 @@ class SandboxAgentRuntime:
                 f"there is no agent {agent!r}; there are {names}, and each [agents.NAME] of the config file",
                 retryable=False,
             )
-        how = (
-            how_to_get(agent)
-            if agent in AGENTS
-            else f"`{self.binary() or SANDBOX_AGENT} install-agent {agent}` gets it"
-        )
+        if agent in AGENTS:
+            how = how_to_get(agent)
+        else:
+            how = f"`{await anyio.to_thread.run_sync(self.binary) or SANDBOX_AGENT} install-agent {agent}` gets it"
         raise AgentError(f"the agent {agent} is not installed: {how}; `foundry agent list` shows all", retryable=False)
 
     # Sessions
@@ -331,7 +331,7 @@ class SandboxAgentRuntime:
             await held.tell_rest()
             await held.end()
         folder = self._state_folder(call.task.task_id)
-        state = folder.load_session(summary.session_id)
+        state = await anyio.to_thread.run_sync(folder.load_session, summary.session_id)
         if state is not None and state.life == running.life and state.acp_session and held is None:
             found = await self._find_session(call, running, folder, state)
             if found is not None:
@@ -339,23 +339,23 @@ class SandboxAgentRuntime:
         return await self._open(call, running, folder, summary, state)
 
     async def _find_session(
-        self, call: Call, running: Server, folder: StateFolder, state: SessionState
+        self, call: Call, running: Server, folder: StateFolder, state: StoredSession
     ) -> Session | None:
-        link = Link(running, state.server_id)
+        connection = AgentConnection(running, state.server_id)
         if state.server_id not in await running.places():
             return None
         alive = True
         if all(mark.phase == ENDED for mark in state.prompts.values()):
             try:
                 # Changes nothing, and tells a dead agent from a silent one.
-                await link.notify("session/cancel", {"sessionId": state.acp_session})
+                await connection.notify("session/cancel", {"sessionId": state.acp_session})
             except AgentError as error:
                 if is_machine_fault(error):
                     raise
                 alive = False
         if not alive and all(mark.told for mark in state.prompts.values()):
             return None
-        session = Session.resumed(link, state, folder, self._task_group(), self, alive=alive)
+        session = Session.resumed(connection, state, folder, self._task_group(), self, alive=alive)
         self._sessions[state.session_id] = session
         call.log(f"found session {state.session_id} with {state.agent} again")
         return session
@@ -366,10 +366,10 @@ class SandboxAgentRuntime:
         running: Server,
         folder: StateFolder,
         summary: SessionSummary,
-        state: SessionState | None,
+        state: StoredSession | None,
     ) -> Session:
         again = state is not None and bool(state.acp_session)
-        state = state or SessionState(session_id=summary.session_id, agent=summary.agent)
+        state = state or StoredSession(session_id=summary.session_id, agent=summary.agent)
         # What was never acknowledged may be handed to the new agent; what was is lost with the old one.
         state.prompts = {id_: mark for id_, mark in state.prompts.items() if mark.phase != SENDING}
         for mark in state.prompts.values():
@@ -387,8 +387,8 @@ class SandboxAgentRuntime:
         state.translation = None
         state.asking = {}
         state.runs_as = await self._name_for(running, summary.agent)
-        link = Link(running, state.server_id)
-        session = Session(link, state, folder, self._task_group(), self)
+        connection = AgentConnection(running, state.server_id)
+        session = Session(connection, state, folder, self._task_group(), self)
         try:
             remembers = await session.open(_cwd(call))
         except BaseException:
@@ -421,7 +421,7 @@ class SandboxAgentRuntime:
         state.notices = []
 
     async def lost(self, session: Session, reason: str) -> None:
-        task_id = session.link.server.sandbox_id
+        task_id = session.connection.server.sandbox_id
         self._forget(session)
         # Whoever reads the stream is cancelled by being forgotten.
         with anyio.move_on_after(LOSS_LIMIT, shield=True):
@@ -435,11 +435,11 @@ class SandboxAgentRuntime:
     async def said(self, session: Session, prompt_id: str, items: Sequence[Item]) -> None:
         if self.on_said is not None:
             late = [LateWord(f"{prompt_id}:{item.key}", item.kind, item.body) for item in items]
-            await self.on_said(session.link.server.sandbox_id, session.state.session_id, late)
+            await self.on_said(session.connection.server.sandbox_id, session.state.session_id, late)
 
     def turn_over(self, session: Session) -> None:
         if self.files is not None:
-            self.files.refresh(session.link.server.sandbox_id)
+            self.files.refresh(session.connection.server.sandbox_id)
 
     async def _settle(self, session: Session) -> None:
         await anyio.sleep(SETTLE)

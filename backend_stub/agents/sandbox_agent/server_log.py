@@ -13,7 +13,7 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from backend_stub.agents.sandbox_agent.state import SessionState
+from backend_stub.agents.sandbox_agent.state import StoredSession
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class ServerLog:
 class Hearing:
     """Whether the server still reads what the agent of one session prints."""
 
-    def __init__(self, log: ServerLog, state: SessionState) -> None:
+    def __init__(self, log: ServerLog, state: StoredSession) -> None:
         self._log = log
         self._state = state
         self._before: int | None = None

@@ -12,13 +12,21 @@ import msgspec
 from anyio.abc import TaskGroup
 from msgspec import UNSET, Raw
 
+from backend_stub.agents.sandbox_agent.connection import (
+    CANCELLED,
+    AgentConnection,
+    Exited,
+    NoJson,
+    ServerRefusedError,
+    UnsentError,
+    converted,
+)
 from backend_stub.agents.sandbox_agent.handshake import OPENING_LIMIT, introduce
 from backend_stub.agents.sandbox_agent.late import LateWords
-from backend_stub.agents.sandbox_agent.link import CANCELLED, Exited, Link, NoJson, RefusedError, UnsentError, converted
 from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Message, Unreadable, lost_request, may_answer
 from backend_stub.agents.sandbox_agent.owner import Owner
 from backend_stub.agents.sandbox_agent.server_log import Hearing
-from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, SessionState, StateFolder
+from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, StateFolder, StoredSession
 from backend_stub.agents.sandbox_agent.stream import Stream
 from backend_stub.agents.sandbox_agent.updates import Item, Translation
 from backend_stub.domain.errors import AgentError
@@ -50,13 +58,15 @@ _Owner: TypeAlias = "Owner[Session]"
 class Session:
     """Owns the stream of one agent process. `pump` runs in the runtime's task group as long as the session is live."""
 
-    def __init__(self, link: Link, state: SessionState, folder: StateFolder, group: TaskGroup, owner: _Owner) -> None:
-        self.link = link
+    def __init__(
+        self, connection: AgentConnection, state: StoredSession, folder: StateFolder, group: TaskGroup, owner: _Owner
+    ) -> None:
+        self.connection = connection
         self.state = state
         self.active: str | None = None
         self.lost: AgentError | None = None
         self.stopping_since: float | None = None
-        self._stream = Stream(link, state.seen)
+        self._stream = Stream(connection, state.seen)
         self.following = False
         """Whether somebody tells the turn that runs."""
         self._folder = folder
@@ -70,7 +80,7 @@ class Session:
         self._scope = anyio.CancelScope()
         self._sending = anyio.CancelScope()
         self._opening: anyio.CancelScope | None = None
-        self._hearing = Hearing(link.server.log, state)
+        self._hearing = Hearing(connection.server.log, state)
         self._awaited: tuple[int, anyio.Event] | None = None
         self._refused: AgentError | None = None
         self._floor = 0
@@ -84,13 +94,20 @@ class Session:
 
     @classmethod
     def resumed(
-        cls, link: Link, state: SessionState, folder: StateFolder, group: TaskGroup, owner: _Owner, *, alive: bool
+        cls,
+        connection: AgentConnection,
+        state: StoredSession,
+        folder: StateFolder,
+        group: TaskGroup,
+        owner: _Owner,
+        *,
+        alive: bool,
     ) -> "Session":
         """A session that lives on in a server that was found again; its stream goes on behind what was seen.
 
         Of an agent that is not `alive` only what it said last is left to be told.
         """
-        session = cls(link, state, folder, group, owner)
+        session = cls(connection, state, folder, group, owner)
         session._mourned = not alive
         last = next(reversed(state.prompts.items()), None)
         if last is not None:
@@ -114,14 +131,14 @@ class Session:
         await self._hearing.expect()
         self._opening = anyio.CancelScope()
         self._group.start_soon(self.pump)
-        before = await anyio.to_thread.run_sync(self.link.server.agents_running)
+        before = await anyio.to_thread.run_sync(self.connection.server.agents_running)
         remembers = False
         try:
             with self._opening:
-                remembers = await introduce(self.link, self.state, cwd, self._ask_and_catch_up)
+                remembers = await introduce(self.connection, self.state, cwd, self._ask_and_catch_up)
         finally:
             self._opening = None
-            after = await anyio.to_thread.run_sync(self.link.server.agents_running)
+            after = await anyio.to_thread.run_sync(self.connection.server.agents_running)
             new = {pid: mark for pid, mark in after.items() if before.get(pid) != mark}
             if len(new) == 1:
                 [(self.state.agent_pid, self.state.agent_started)] = new.items()
@@ -137,7 +154,7 @@ class Session:
         self._awaited = (number, caught_up)
         self._replaying = method == "session/load"
         try:
-            result = await self.link.request(number, method, params, limit=OPENING_LIMIT)
+            result = await self.connection.request(number, method, params, limit=OPENING_LIMIT)
             with anyio.move_on_after(5):
                 await caught_up.wait()
         finally:
@@ -208,7 +225,7 @@ class Session:
         elif message.request_id and number not in self.state.answered:
             self.state.answered.append(number)
             with suppress(AgentError):
-                await self.link.refuse(message)
+                await self.connection.refuse(message)
         return not self.gone()
 
     async def _take_unreadable(self, number: int, message: Unreadable) -> None:
@@ -254,7 +271,7 @@ class Session:
             self.state.answered.append(number)
             with suppress(AgentError):
                 # That it did not reach the agent shows on the stream.
-                await self.link.respond(request_id, CANCELLED)
+                await self.connection.respond(request_id, CANCELLED)
 
     async def _watch_log(self) -> None:
         """Lose the agent when the server has stopped reading what it prints, which only the server's log says."""
@@ -301,7 +318,7 @@ class Session:
         await self._owner.said(self, prompt_id, items)
 
     async def _lose_agent(self, code: int | None) -> None:
-        said = await anyio.to_thread.run_sync(self.link.server.last_output)
+        said = await anyio.to_thread.run_sync(self.connection.server.last_output)
         how = f"exit code {code}" if code is not None else "by a signal"
         await self._lose(f"the agent {self.state.agent} ended ({how}). Its last output: {said or 'none'}")
 
@@ -322,9 +339,9 @@ class Session:
         return mark is not None and mark.phase != SENDING
 
     async def hand_over(self, prompt_id: str, text: str) -> None:
-        """Send a prompt unless the agent has it; returns once it has.
+        """Send a prompt unless the agent has it; returns once it has, be it that the agent has died of it.
 
-        Raises `UnsentError` when it did not reach the agent, `AgentError` when the agent died of it.
+        Raises `UnsentError` when it did not reach the agent.
         """
         mark = self.state.prompts.get(prompt_id)
         if mark is not None and mark.phase == SENDING:
@@ -375,12 +392,10 @@ class Session:
                 while self._refused is None:
                     await self._woken()
         failure = self.failure()
-        if failure is not None and not self._inbox:
+        if failure is not None and failure is not self.lost and not self._inbox:
             del self.state.prompts[prompt_id]
             self.active = None
             await self.save()
-            if self._refused is None:
-                raise failure
             raise UnsentError(failure.message, retryable=failure.retryable) from failure
 
     async def _send(self, mark: PromptMark, text: str, handed: anyio.Event) -> None:
@@ -388,8 +403,8 @@ class Session:
         self._sending = anyio.CancelScope()
         with self._sending:
             try:
-                await self.link.prompt(mark.rpc_id, params, handed.set)
-            except RefusedError as refusal:
+                await self.connection.prompt(mark.rpc_id, params, handed.set)
+            except ServerRefusedError as refusal:
                 self._refused = refusal
             except AgentError as error:
                 # Without a word of the server the prompt may be there; the stream will tell. Unsent, it is not.
@@ -457,7 +472,7 @@ class Session:
     async def cancel(self) -> None:
         """Have the agent end what it is doing for a turn that is told no further."""
         with suppress(AgentError):
-            await self.link.notify("session/cancel", {"sessionId": self.state.acp_session})
+            await self.connection.notify("session/cancel", {"sessionId": self.state.acp_session})
 
     async def _woken(self) -> None:
         """Wait until something has changed; whoever waits looks for himself at what."""
@@ -494,7 +509,7 @@ class Session:
     async def end(self) -> None:
         """End the agent process with what it has started."""
         self.close()
-        await self.link.close()
+        await self.connection.close()
         # An agent need not end when its input does.
         if self.state.agent_pid:
             await anyio.to_thread.run_sync(processes.end_tree, self.state.agent_pid, self.state.agent_started)

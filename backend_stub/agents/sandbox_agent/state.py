@@ -24,7 +24,7 @@ SENT = "sent"
 ENDED = "ended"
 
 
-class ServerState(Struct, frozen=True, kw_only=True):
+class StoredServer(Struct, frozen=True, kw_only=True):
     """A server that was started: `started` is the process's start mark, which tells a reused pid."""
 
     pid: int
@@ -57,7 +57,7 @@ class PromptMark(Struct, kw_only=True):
         return self.phase == ENDED and (self.settled or self.error is not None)
 
 
-class SessionState(Struct, kw_only=True):
+class StoredSession(Struct, kw_only=True):
     """A session as the agent knows it.
 
     `runs_as` is the agent's name for sandbox-agent. `life` names the server it was opened in and `server_id` its place
@@ -115,20 +115,20 @@ class StateFolder:
     def make(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def load_server(self) -> ServerState | None:
-        return _load(self.folder / "server.json", ServerState)
+    def load_server(self) -> StoredServer | None:
+        return _load(self.folder / "server.json", StoredServer)
 
-    def save_server(self, state: ServerState) -> None:
+    def save_server(self, state: StoredServer) -> None:
         self._save("server.json", msgspec.json.encode(state))
 
     def forget_server(self) -> None:
         (self.folder / "server.json").unlink(missing_ok=True)
 
-    def load_session(self, session_id: str) -> SessionState | None:
-        return _load(self.folder / f"session-{session_id}.json", SessionState)
+    def load_session(self, session_id: str) -> StoredSession | None:
+        return _load(self.folder / f"session-{session_id}.json", StoredSession)
 
     def save_session(self, session_id: str, document: bytes) -> None:
-        """Keep a `SessionState`, given as JSON: the state itself may change while a thread writes it."""
+        """Keep a `StoredSession`, given as JSON: the state itself may change while a thread writes it."""
         self._save(f"session-{session_id}.json", document)
 
     def forget_session(self, session_id: str) -> None:

@@ -27,6 +27,7 @@ from foundry_tui.settings import config
 from foundry_tui.settings.paths import state_dir
 
 if TYPE_CHECKING:
+    from foundry_tui.client.commands import CommandProblem
     from foundry_tui.client.foundry import Foundry
 
 Beside = Callable[[FoundryApp, LateClient], Awaitable[None]]
@@ -36,6 +37,8 @@ Ensure = Callable[[FoundryApp], bool]
 
 TURN_SECONDS = 0.0005
 """How long a thread of the app computes while another one waits for its turn."""
+HAND_OVER_SECONDS = 2.0
+"""How long what a person asked last may be on its way to the backend, once they have left."""
 LEAVE_SECONDS = 5.0
 """How long leaving in good order may take, once the process was told to end."""
 
@@ -153,16 +156,27 @@ async def _run(target: Target, keep: Path | None, chosen: Options, beside: Besid
         gc.enable()
         await beside(app, client)
 
+    problems: list[CommandProblem] = []
     # what is drawn is written by a thread, which would wait for as long as the next drawing takes
     sys.setswitchinterval(TURN_SECONDS)
     # asyncio's own group: importing anyio would put off the first paint
     with _ended_by_signals(app):
-        async with asyncio.TaskGroup() as group:
-            working = group.create_task(work())
-            await app.run_async()
-            working.cancel()
-            with suppress(asyncio.CancelledError):
-                await working
+        try:
+            async with asyncio.TaskGroup() as group:
+                working = group.create_task(work())
+                await app.run_async()
+                client.on_problem = problems.append
+                if keep is not None and not app.return_code:
+                    await client.hand_over(HAND_OVER_SECONDS)
+                working.cancel()
+                with suppress(asyncio.CancelledError):
+                    await working
+        finally:
+            if keep is not None:
+                from foundry_tui.cli.startup.leaving import tell_what_is_left
+
+                opened = "Foundry is opened" if ensure is not None else f"Foundry is opened on {target}"
+                tell_what_is_left(client.unanswered(), problems, opened)
     return app.return_code or 0
 
 

@@ -4,6 +4,7 @@ For the row "first content" of `python -m tests.bench first_content`: importing 
 of what it is measured against.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
@@ -65,6 +66,15 @@ class LateClient:
                 let_go()
 
         return release
+
+    async def hand_over(self, seconds: float) -> None:
+        """Give the client so many seconds at most to hand over what it was asked; nothing, before it is loaded."""
+        if self._made is not None:
+            await self._made.hand_over(seconds)
+
+    def unanswered(self) -> "Counter[str]":
+        """What the backend owes an answer to, as `Outbox.unanswered` counts it."""
+        return Counter() if self._made is None else self._made.outbox.unanswered()
 
     def diagnostics(self) -> "Diagnostics":
         """What the client knows of its connections; asking loads it."""

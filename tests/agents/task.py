@@ -1,12 +1,9 @@
 """A real agent's world: its home folder, a repository, a model on loopback, a backend, and who asks for work."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from backend_stub.agents.sandbox_agent.state import StateFolder
 from backend_stub.machine import processes
@@ -16,44 +13,27 @@ from tests.agents.catalogue import Agent
 from tests.agents.install import CACHE
 from tests.agents.model import Model, Say
 from tests.backend.process import BackendProcess
-from tests.local.world import make_repository
+from tests.git import make_code
+from tests.world import FOUNDRY, Json
 
-Json = dict[str, Any]
-FOUNDRY = Path(sys.executable).parent / "foundry"
 PATIENCE = 180.0
 """Seconds that nothing may be heard of a task: some agents need a minute to start, some ask a failing model again."""
 ENDED = ("prompt.answered", "prompt.failed")
 
 
-class AgentWorld:
+class AgentTask:
     """One task of one agent. The task's sandbox will be `cwd`, which is known before anything is made."""
 
     def __init__(self, root: Path, agent: Agent, model: Model, environ: dict[str, str]) -> None:
         self.agent = agent
         self.model = model
-        self.repository = make_repository(root / "code")
-        self.backend = BackendProcess(root, environment=environ)
+        self.repository = make_code(root / "code")
+        self.backend = BackendProcess(root, environ)
         self.backend.patience = PATIENCE
         self.backend.program = (str(FOUNDRY), "backend", "serve")
-        self.environ = environ
         self.task_id = uuid7()
         self.cwd = self.backend.data.resolve() / "sandboxes" / self.task_id / "work" / self.repository.name
         self._prompts = 0
-
-    def foundry(self, *arguments: str, code: int = 0) -> str:
-        """What the command line prints of this backend; it must end with this exit code."""
-        done = subprocess.run(
-            [FOUNDRY, *arguments],
-            env={**os.environ, **self.environ, "FOUNDRY_BACKEND": f"unix:{self.backend.socket}"},
-            cwd=self.repository,
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=PATIENCE,
-        )
-        assert done.returncode == code, f"exit {done.returncode}: {done.stderr}{done.stdout}"
-        return done.stdout + done.stderr
 
     def begin(self, text: str) -> None:
         """Create the task."""
@@ -63,7 +43,7 @@ class AgentWorld:
     def say(self, text: str) -> None:
         """Hand the agent a further prompt."""
         self._prompts += 1
-        self.foundry("prompt", self.task_id, text)
+        self.backend.foundry("prompt", self.task_id, text, code=0, timeout=PATIENCE)
 
     def resend(self) -> None:
         """Have the prompt whose turn failed sent again."""
@@ -100,7 +80,7 @@ class AgentWorld:
         """Answer the open question with the option of this kind."""
         question = self.question()
         option = next(option for option in question["options"] if option["kind"] == kind)
-        self.foundry("answer", self.task_id, option["option_id"])
+        self.backend.foundry("answer", self.task_id, option["option_id"], code=0, timeout=PATIENCE)
 
     def answers(self, kind: str = "message") -> list[str]:
         """What the transcript holds of this kind, without blanks around it."""
@@ -133,7 +113,7 @@ class AgentWorld:
 
 
 @contextmanager
-def open_world(root: Path, agent: Agent, sandbox_agent: Path, model: Model) -> Iterator[AgentWorld]:
+def open_world(root: Path, agent: Agent, sandbox_agent: Path, model: Model) -> Iterator[AgentTask]:
     """A world in `root`, whose backend runs."""
     home = root / "home"
     files = dict(agent.files(model.url))
@@ -150,7 +130,7 @@ def open_world(root: Path, agent: Agent, sandbox_agent: Path, model: Model) -> I
         **{f"XDG_{name}_HOME": "" for name in ("DATA", "CONFIG", "STATE", "CACHE")},
         **agent.environ(model.url),
     }
-    world = AgentWorld(root, agent, model, environ)
+    world = AgentTask(root, agent, model, environ)
     try:
         world.backend.data.mkdir(parents=True, exist_ok=True)
         (world.backend.data / "agents").symlink_to(CACHE / "agents")

@@ -1,4 +1,8 @@
-"""The installed command line in a world of its own: run as a user or a script would run it."""
+"""The world that a test stands in: a person's folders, a repository, the demo provider's script, and `foundry`.
+
+Whatever runs in a test stands on one: a backend's process (`tests.backend.process`), a backend in the test's own
+process (`tests.backend.in_process`), the local provider with a scripted agent (`tests.local.world`).
+"""
 
 import json
 import os
@@ -6,16 +10,25 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-from tests.backend.git_world import make_repository
+from tests.git import make_repository
 
 Json = dict[str, Any]
 FOUNDRY = Path(sys.executable).parent / "foundry"
+
+
+def folders_of(folder: Path) -> dict[str, str]:
+    """Variables that name a person's own folders, all of them in this one."""
+    return {
+        "HOME": str(folder / "home"),
+        **{f"XDG_{name.upper()}_HOME": str(folder / name) for name in ("config", "data", "state", "cache")},
+    }
 
 
 @dataclass(frozen=True)
@@ -38,23 +51,25 @@ class Done:
         return [line.split("\t") for line in self.out.splitlines()]
 
 
-class Cli:
-    """Folders of a user's own, a repository to stand in, and `foundry` to call. `script` is the demo provider's."""
+class World:
+    """All of it is in `folder`, but for the sockets. `environ` is the environment of every program that runs in it.
 
-    def __init__(self, folder: Path) -> None:
+    `script` is what FOUNDRY_DEMO_SCRIPT says; `effects` what happened.
+    """
+
+    def __init__(self, folder: Path, environ: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         # Unix sockets have short paths only, whatever folder the test runs in.
         self.runtime = Path(tempfile.mkdtemp(prefix="fdry-"))
-        self.repo = make_repository(folder / "repo")
+        self.home = folder / "home"
+        self.home.mkdir(exist_ok=True)
+        self.data = folder / "data" / "foundry"
+        """Where a backend keeps what it has."""
         self.script_path = folder / "script.json"
-        self.set_script({})
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        self.effects_path = folder / "effects.jsonl"
         self.environ: dict[str, str] = {
-            **kept,
-            "HOME": str(folder / "home"),
-            "XDG_CONFIG_HOME": str(folder / "config"),
-            "XDG_DATA_HOME": str(folder / "data"),
-            "XDG_STATE_HOME": str(folder / "state"),
+            **{name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ},
+            **folders_of(folder),
             "XDG_RUNTIME_DIR": str(self.runtime),
             "FOUNDRY_PROVIDER": "demo",
             "FOUNDRY_DEMO_SCRIPT": str(self.script_path),
@@ -62,24 +77,27 @@ class Cli:
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_NOSYSTEM": "1",
             "TERM": "xterm-256color",
+            **(environ or {}),
         }
-        (folder / "home").mkdir(exist_ok=True)
+        self.set_script({})
 
-    @property
-    def socket(self) -> Path:
-        """Where the default backend listens."""
-        return self.runtime / "foundry" / "backend.sock"
-
-    @property
-    def log(self) -> Path:
-        """Where the default backend logs."""
-        return self.folder / "data" / "foundry" / "backend.log"
+    @cached_property
+    def repository(self) -> Path:
+        """A git repository with a commit, made when it is first asked for."""
+        return make_repository(self.folder / "repo")
 
     def set_script(self, script: Json) -> None:
-        """Replace the demo provider's script atomically."""
+        """Replace the script atomically; the effects log is always on."""
         new = self.script_path.with_suffix(".new")
-        new.write_text(json.dumps(script))
+        new.write_text(json.dumps({"effects_log": str(self.effects_path), **script}))
         new.replace(self.script_path)
+
+    def effects(self, **wanted: str) -> list[Json]:
+        """The lines of the effects log that have these values."""
+        if not self.effects_path.exists():
+            return []
+        lines = [json.loads(line) for line in self.effects_path.read_text().splitlines()]
+        return [line for line in lines if all(line.get(key) == value for key, value in wanted.items())]
 
     def popen(
         self, *words: str, environ: Mapping[str, str] | None = None, cwd: Path | None = None
@@ -88,14 +106,14 @@ class Cli:
         return subprocess.Popen(
             [FOUNDRY, *words],
             env={**self.environ, **(environ or {})},
-            cwd=cwd or self.repo,
+            cwd=cwd or self.repository,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def __call__(
+    def foundry(
         self,
         *words: str,
         stdin: str | bytes = "",
@@ -108,7 +126,7 @@ class Cli:
         done = subprocess.run(
             [FOUNDRY, *words],
             env={**self.environ, **(environ or {})},
-            cwd=cwd or self.repo,
+            cwd=cwd or self.repository,
             input=stdin.encode() if isinstance(stdin, str) else stdin,
             capture_output=True,
             timeout=timeout,
@@ -119,28 +137,14 @@ class Cli:
             assert result.code == code, f"exit {result.code}\n{result.out}\n{result.err}"
         return result
 
-    def create(self, prompt: str = "fix the login redirect", *words: str, wait: str = "idle") -> Json:
-        """A task that has reached a status."""
-        return self("create", prompt, "--wait", wait, "--json", *words, code=0).json
-
     def close(self) -> None:
-        """Stop the backend if one runs, and remove its socket's folder."""
-        self("backend", "stop")
+        """Remove what is not in the test's own folder."""
         shutil.rmtree(self.runtime, ignore_errors=True)
 
+    def __enter__(self) -> Self:
+        return self
 
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait for what nothing tells of, such as a line in a file; fails when it does not come."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.01)
-
-
-def serve(cli: Cli, *words: str) -> tuple[subprocess.Popen[str], Json]:
-    """`foundry backend serve` that is ready, and its line."""
-    process = cli.popen("backend", "serve", *words)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line, process.communicate()[1]
-    return process, json.loads(line)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

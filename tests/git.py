@@ -17,16 +17,30 @@ ENVIRONMENT = {
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git in a folder; its output."""
+    """Run git in a folder; its output without the last line's end."""
     done = subprocess.run(
         ["git", *arguments], cwd=folder, env=ENVIRONMENT, capture_output=True, check=True, stdin=subprocess.DEVNULL
     )
-    return done.stdout.decode().strip()
+    return done.stdout.decode().removesuffix("\n")
 
 
 def make_repository(folder: Path, branch: str = "main") -> Path:
-    """A repository with one commit on `branch`; its real path."""
+    """A repository with one commit on `branch`, which has no files; its real path."""
     folder.mkdir(parents=True)
     git(folder, "init", "-q", "-b", branch)
     git(folder, "commit", "-q", "--allow-empty", "-m", "first")
+    return Path(os.path.realpath(folder))
+
+
+def make_code(folder: Path) -> Path:
+    """A repository with two commits of files on `main`; its real path."""
+    folder.mkdir(parents=True)
+    git(folder, "init", "-q", "-b", "main")
+    (folder / "a.txt").write_text("one\ntwo\n")
+    (folder / ".gitignore").write_text(".env\n")
+    git(folder, "add", "--all")
+    git(folder, "commit", "-q", "-m", "first")
+    (folder / "b.txt").write_text("b\n")
+    git(folder, "add", "--all")
+    git(folder, "commit", "-q", "-m", "second")
     return Path(os.path.realpath(folder))

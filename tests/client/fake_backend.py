@@ -23,6 +23,7 @@ from foundry_tui.contract.events import (
     event_id,
     parse_event_id,
 )
+from foundry_tui.contract.moves import TASK_MOVES
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.records import (
     HistoryEvent,
@@ -47,9 +48,9 @@ from foundry_tui.contract.requests import (
     TaskSnapshot,
     TasksSnapshot,
 )
-from foundry_tui.contract.status import ENDED, MOVES, STAGES, TaskStatus
+from foundry_tui.contract.status import ENDED, STAGES, TaskStatus
 
-__all__ = ["Event", "Refused", "World", "detail_of", "task_topic"]
+__all__ = ["Event", "FakeBackend", "Refused", "detail_of", "task_topic"]
 
 HISTORY_WINDOW = 200
 
@@ -94,7 +95,7 @@ def detail_of(task: TaskDetail, history: Iterable[HistoryEvent]) -> TaskDetail:
 
 
 @dataclass
-class World:
+class FakeBackend:
     """What is committed, and the log of events that streams are fed from.
 
     `listeners` are called with each event as it is committed; up to `known_from` the log was forgotten.
@@ -115,7 +116,7 @@ class World:
     log: list[Event] = field(default_factory=list)
     listeners: list[Callable[[Event], None]] = field(default_factory=list)
 
-    def copy(self) -> "World":
+    def copy(self) -> "FakeBackend":
         """The database as a backup has it."""
         return copy_of(
             self,
@@ -198,7 +199,7 @@ class World:
     def move(self, task_id: str, status: TaskStatus) -> None:
         """Make a legal move of the state machine."""
         task = self._known(task_id)
-        assert status in MOVES[task.status]
+        assert status in TASK_MOVES[task.status]
         self._tick()
         ended = status in ENDED
         for summary in task.sessions if ended else ():

@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 
 from backend_stub.agents.demo import DemoAgents
 from backend_stub.demo.script import ScriptFile
-from backend_stub.demo.world import World
+from backend_stub.demo.world import World as DemoWorld
 from backend_stub.domain.clock import Runtime, wall_clock
 from backend_stub.domain.errors import SettingError
 from backend_stub.domain.provider import Provider
@@ -24,7 +24,7 @@ from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.contract.status import TaskStatus
-from tests.backend.git_world import make_repository
+from tests.world import World
 
 
 @dataclass
@@ -37,33 +37,33 @@ class Clock:
         return wall_clock() + self.step
 
 
-@dataclass
-class Place:
-    """What a backend of these tests stands on."""
+class InProcess(World):
+    """A world whose backend runs in the test's own event loop."""
 
-    folder: Path
-    clock: Clock = field(default_factory=Clock)
-    script: Path | None = None
-    jitter: Callable[[], float] = lambda: 1.0
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.clock = Clock()
+        self.jitter: Callable[[], float] = lambda: 1.0
 
     @property
-    def runtime(self) -> Runtime:
+    def source(self) -> Runtime:
+        """Where the backend has the time of day from."""
         return Runtime(now=self.clock.now, jitter=self.jitter)
 
     def provider(self, kind: type[DemoProvider] = DemoProvider) -> DemoProvider:
-        folder, script = self.folder / "demo", ScriptFile(self.script, wrong)
-        world = World(folder / "world.jsonl", script, self.runtime)
-        return kind(folder, world, script, self.runtime, DemoAgents(world, script))
+        folder, script = self.data / "demo", ScriptFile(self.script_path, wrong)
+        world = DemoWorld(folder / "world.jsonl", script, self.source)
+        return kind(folder, world, script, self.source, DemoAgents(world, script))
 
     @asynccontextmanager
     async def backend(self, provider: Provider, settings: Settings) -> AsyncIterator[Backend]:
-        storage = open_storage(self.folder, self.clock.now)
+        storage = open_storage(self.data, self.clock.now)
         try:
             with anyio.fail_after(20):
-                clones = Clones(self.folder)
-                trust = Trust(self.folder)
+                clones = Clones(self.data)
+                trust = Trust(self.data)
                 providers = {provider.name: provider}
-                async with run_backend(storage, providers, settings, self.runtime, clones, trust) as backend:
+                async with run_backend(storage, providers, settings, self.source, clones, trust) as backend:
                     try:
                         yield backend
                     finally:
@@ -74,10 +74,7 @@ class Place:
             await storage.close()
 
     async def create(self, backend: Backend) -> str:
-        repository = self.folder / "repo"
-        if not repository.exists():
-            make_repository(repository)
-        request = CreateTask(repo=str(repository), prompt="fix the login")
+        request = CreateTask(repo=str(self.repository), prompt="fix the login")
         return (await backend.organization.create_task(request)).task.task_id
 
 
