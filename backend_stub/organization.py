@@ -27,6 +27,7 @@ from backend_stub.domain.names import check_name, check_title
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
 from backend_stub.domain.storage import Change, Private, Storage
+from backend_stub.known_agents import KnownAgents
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.files import MachineFaultError
 from backend_stub.repository.location import NotARepositoryError, find_repository, is_repo_id
@@ -78,6 +79,7 @@ class Organization:
         runtime: Runtime,
         clones: Clones,
         trust: Trust,
+        agents: KnownAgents,
         provision: Callable[[str], None],
     ) -> None:
         self._storage = storage
@@ -86,6 +88,7 @@ class Organization:
         self._runtime = runtime
         self._clones = clones
         self._trust = trust
+        self._agents = agents
         self._limiter = anyio.CapacityLimiter(DISK_THREADS)
         self._asked: set[str] = set()
         """Repositories whose disks are asked for the list of all."""
@@ -99,8 +102,9 @@ class Organization:
         # Requests that say the same are encoded the same: no matter the order of keys, or null for absent.
         digest = hashlib.sha256(encode(request)).digest()
         self._check(request)
+        wrong = await self._agents.why_not(self._provider_of(request).name, request.agent) if request.agent else None
         try:
-            change, history = await self._storage.commit_made(partial(self._first_change, request, digest))
+            change, history = await self._storage.commit_made(partial(self._first_change, request, digest, wrong))
         except TaskExistsError as error:
             if error.request != digest:
                 raise conflict(f"The task {request.task_id} was created by another request; use a new id.") from None
@@ -235,9 +239,14 @@ class Organization:
         if wrong:
             raise wrong_values(*wrong)
 
-    def _look(self, request: CreateTask) -> Repo:
+    def _provider_of(self, request: CreateTask) -> Provider:
+        return self._providers[request.provider or next(iter(self._providers))]
+
+    def _look(self, request: CreateTask, wrong_agent: str | None) -> Repo:
         """The repository of a new task; raises `TaskExistsError` when it is not new."""
         try:
+            if wrong_agent is not None:
+                raise wrong_values(("agent", wrong_agent))
             return self._place(request)
         except RefusedError:
             # What stood in no way when the task was made may do so by now.
@@ -269,16 +278,19 @@ class Organization:
         if taken is not None:
             raise wrong_values(("branch", f"The branch {branch} cannot stand beside the branch {taken}."))
 
-    def _first_change(self, request: CreateTask, digest: bytes) -> Change:
-        """In a thread: what is written of a new task, once its repository has been looked at."""
-        repo = self._look(request)
+    def _first_change(self, request: CreateTask, digest: bytes, wrong_agent: str | None) -> Change:
+        """In a thread: what is written of a new task, once its repository has been looked at.
+
+        `wrong_agent` says why a new task cannot have the agent that it asks for.
+        """
+        repo = self._look(request, wrong_agent)
         if request.trust and (request.task_id is None or self._storage.request_of(request.task_id) is None):
             try:
                 self._trust.give_now(repo)
             except OSError as error:
                 raise _not_kept(error) from error
         repo = self._judged(repo)
-        provider = self._providers[request.provider or next(iter(self._providers))]
+        provider = self._provider_of(request)
         now = self._runtime.now()
         task_id = request.task_id or self._runtime.new_id()
         agent = request.agent or provider.default_agent()

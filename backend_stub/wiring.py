@@ -1,7 +1,7 @@
 """Puts the backend together. The only module that knows which storage, dispatcher, providers and agents there are."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from backend_stub.domain.errors import (
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
 from backend_stub.domain.storage import Event, Storage
+from backend_stub.known_agents import KnownAgents
 from backend_stub.organization import Organization
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.providers.local import LocalProvider, LocalSettings
@@ -110,8 +111,9 @@ async def run_backend(
 
         storage.on_commit = committed
         release = Releasing(services, sessions, provisioning)
-        organization = Organization(storage, providers, settings, runtime, clones, trust, provisioning.wake)
-        commands = Commands(storage, actors, sessions, provisioning, release, providers, runtime)
+        agents = KnownAgents(providers)
+        organization = Organization(storage, providers, settings, runtime, clones, trust, agents, provisioning.wake)
+        commands = Commands(storage, actors, sessions, provisioning, release, providers, agents, runtime)
         for provider in providers.values():
             provider.agents.on_lost = sessions.lost
             provider.agents.on_said = sessions.said
@@ -132,6 +134,7 @@ async def run_backend(
             storage=storage,
             organization=organization,
             commands=commands,
+            agents=agents,
             streams=Streams(storage, hub, runtime.now),
             hub=hub,
             metrics=metrics,
@@ -180,8 +183,12 @@ def make_providers(
     """
     script = script_file(environ, wrong_script)
     script.read()
-    local = local_provider(folder, LocalSettings.from_environ(environ), environ)
-    providers: dict[str, Provider] = {"demo": demo_provider(folder / "demo", script, runtime), "local": local}
+    told = LocalSettings.from_environ(environ)
+    local = local_provider(folder, told, environ)
+    providers: dict[str, Provider] = {
+        "demo": demo_provider(folder / "demo", script, runtime, told.agents),
+        "local": local,
+    }
     if local.state() == "ready":
         providers = dict(reversed(providers.items()))
     if settings.provider is not None and settings.provider not in providers:
@@ -190,10 +197,10 @@ def make_providers(
     return dict(sorted(providers.items(), key=lambda item: item[0] != settings.provider))
 
 
-def demo_provider(folder: Path, script: ScriptFile, runtime: Runtime) -> DemoProvider:
+def demo_provider(folder: Path, script: ScriptFile, runtime: Runtime, configured: Collection[str] = ()) -> DemoProvider:
     """The demo's sandboxes and agents, which share one world; its journal is kept in `folder`."""
     world = World(folder / "world.jsonl", script, runtime)
-    return DemoProvider(folder, world, script, runtime, DemoAgents(world, script))
+    return DemoProvider(folder, world, script, runtime, DemoAgents(world, script), configured)
 
 
 def local_provider(folder: Path, settings: LocalSettings, environ: Mapping[str, str]) -> LocalProvider:

@@ -86,6 +86,7 @@ class Routes:
             ("PATCH", "/v1/sessions/{session_id}/prompts/{prompt_id}", self.edit_prompt),
             ("DELETE", "/v1/sessions/{session_id}/prompts/{prompt_id}", self.withdraw_prompt),
             ("POST", "/v1/permissions/{permission_id}", self.answer),
+            ("GET", "/v1/agents", self.agents),
             ("GET", "/v1/repos", self.list_repos),
             ("POST", "/v1/repos", self.add_repo),
             ("GET", "/v1/repos/{repo_id}/branches", self.branches),
@@ -207,6 +208,9 @@ class Routes:
     async def answer(self, request: Request) -> Response:
         body = await read_body(request, bodies.AnswerPermission)
         return json_answer(await self._backend.commands.answer(request.path_params["permission_id"], body))
+
+    async def agents(self, request: Request) -> Response:
+        return json_answer(bodies.AgentList(agents=await self._backend.agents.all()))
 
     async def list_repos(self, request: Request) -> Response:
         return json_answer({"repos": await self._backend.organization.repos()})

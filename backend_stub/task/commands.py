@@ -21,6 +21,7 @@ from backend_stub.domain.names import check_name, check_title
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import MAX_QUEUED_PROMPTS, MAX_QUEUED_TEXT
 from backend_stub.domain.storage import Storage
+from backend_stub.known_agents import KnownAgents
 from backend_stub.task.actor import Actors, TaskActor
 from backend_stub.task.release import Releasing
 from backend_stub.task.sessions import Sessions
@@ -88,6 +89,7 @@ class Commands:
         provisioning: Queue,
         release: Releasing,
         providers: dict[str, Provider],
+        agents: KnownAgents,
         runtime: Runtime,
     ) -> None:
         self._storage = storage
@@ -96,6 +98,7 @@ class Commands:
         self._provisioning = provisioning
         self._release = release
         self._providers = providers
+        self._agents = agents
         self._runtime = runtime
 
     async def task(self, task_id: str) -> TaskDetail:
@@ -205,6 +208,10 @@ class Commands:
         holder = await self._storage.task_of_session(session_id)
         if holder not in (None, task_id):
             raise conflict("This session_id belongs to another task.")
+        if holder is None and request.agent is not None:
+            provider = (await self._state_of(self._actors.of(task_id))).provider
+            if (why := await self._agents.why_not(provider, request.agent)) is not None:
+                raise wrong_values(("agent", why))
 
         def add(draft: TaskChange) -> SessionSummary:
             for session in draft.task.sessions:

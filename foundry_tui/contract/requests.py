@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from foundry_tui.contract.records import (
+    AgentInfo,
     FileDiff,
     HistoryEvent,
     LogLine,
@@ -163,6 +164,12 @@ class RepoSetup(Record, frozen=True, kw_only=True):
     trusted: bool = False
     problem: str | None = None
     files: tuple[SetupFile, ...] = ()
+
+
+class AgentList(Record, frozen=True, kw_only=True):
+    """`GET /v1/agents`."""
+
+    agents: tuple[AgentInfo, ...]
 
 
 class RepoList(Record, frozen=True, kw_only=True):

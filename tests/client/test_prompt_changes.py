@@ -6,8 +6,8 @@ import anyio
 
 from foundry_tui.contract.records import PromptState
 from tests.client.app import App, with_app, with_ids
-from tests.client.transport import Backend, until
 from tests.client.fake_backend import session_topic
+from tests.client.transport import Backend, until
 
 SESSION = "session-1"
 Shown = list[tuple[str, PromptState]]

@@ -144,7 +144,9 @@ async def test_through_a_proxy_that_breaks_everything(
 
             while sum(proxy.faults.values()) < FAULT_COUNT:
                 if len(made) < 12 and rng.random() < 0.3:
-                    request = CreateTask(repo=str(backend.repository), prompt=f"Task {len(made)} é 日本", provider="demo")
+                    request = CreateTask(
+                        repo=str(backend.repository), prompt=f"Task {len(made)} é 日本", provider="demo"
+                    )
                     task_id = foundry.commands.create(request)
                     made.append(task_id)
                     if len(made) <= 3:
@@ -204,11 +206,19 @@ async def test_a_backend_killed_and_started_again_is_followed(backend: BackendPr
             foundry.commands.hold(TASKS)
             made = []
             for turn in range(4):
-                made.append(foundry.commands.create(CreateTask(repo=str(backend.repository), prompt=f"Task {turn}", provider="demo")))
+                made.append(
+                    foundry.commands.create(
+                        CreateTask(repo=str(backend.repository), prompt=f"Task {turn}", provider="demo")
+                    )
+                )
                 foundry.commands.hold(Topic(TopicKind.TASK, made[-1]))
                 await anyio.sleep(0.1 * turn)
                 await anyio.to_thread.run_sync(backend.kill)
-                made.append(foundry.commands.create(CreateTask(repo=str(backend.repository), prompt=f"Away {turn}", provider="demo")))
+                made.append(
+                    foundry.commands.create(
+                        CreateTask(repo=str(backend.repository), prompt=f"Away {turn}", provider="demo")
+                    )
+                )
                 await anyio.sleep(0.3)
                 assert foundry.store.freshness().state is not FreshnessState.LIVE
                 await anyio.to_thread.run_sync(backend.start)

@@ -3,7 +3,6 @@
 import logging
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import anyio
@@ -23,10 +22,13 @@ from backend_stub.domain.errors import AgentError
 from backend_stub.machine import processes
 from backend_stub.machine.faults import is_machine_fault
 from foundry_tui.contract.agents import (
+    AGENTS,
+    COMMANDS,
+    HOW_TO_GET_ONE,
     SANDBOX_AGENT,
     AgentCommand,
     find_sandbox_agent,
-    how_to_get_an_agent,
+    how_to_get,
     installed_agents,
 )
 from foundry_tui.contract.records import Prompt, SessionStatus, SessionSummary, TranscriptKind
@@ -69,7 +71,7 @@ class SandboxAgentRuntime:
         self._folder_of = folder_of
         self._environ = environ
         self._policy = policy
-        self._configured = configured or {}
+        self._commands = {**COMMANDS, **(configured or {})}
         self._wrap = wrap
         self._group: TaskGroup | None = None
         self._servers: dict[str, Server] = {}
@@ -95,8 +97,8 @@ class SandboxAgentRuntime:
         binary = self.binary()
         if binary is None:
             return f"sandbox-agent is not installed: {HOW_TO_GET}"
-        if not installed_agents(self._environ, shutil.which):
-            return f"no coding agent is installed: {how_to_get_an_agent(binary)}"
+        if not installed_agents(self._data_dir, self._environ, shutil.which):
+            return f"no coding agent is installed: {HOW_TO_GET_ONE}"
         return "ready"
 
     def binary(self) -> Path | None:
@@ -262,9 +264,8 @@ class SandboxAgentRuntime:
             raise AgentError(f"sandbox-agent is not installed: {HOW_TO_GET}", retryable=False)
         cwd = Path(_cwd(call))
         wrap = self._wrap
-        environ = self._environ
-        if self._configured:
-            environ = {**environ, "PATH": await anyio.to_thread.run_sync(launcher.path_with, folder.launchers, environ)}
+        path = await anyio.to_thread.run_sync(launcher.path_with, folder.launchers, self._environ)
+        environ = {**self._environ, "PATH": path}
         self._servers[task_id] = await server.start(
             binary,
             folder,
@@ -285,23 +286,26 @@ class SandboxAgentRuntime:
 
     async def _name_for(self, running: Server, agent: str) -> str:
         """The name by which sandbox-agent starts this agent; raises `AgentError` when it cannot be started."""
-        configured = self._configured.get(agent)
-        if configured is not None:
-            launchers = running.folder.launchers
-            lend = partial(launcher.lend_name, agent, configured, launchers, self._environ)
-            return await anyio.to_thread.run_sync(lend)
+        launchers, places = running.folder.launchers, (self._data_dir, self._environ)
+        command = self._commands.get(agent)
+        if command is not None:
+            return await anyio.to_thread.run_sync(launcher.lend_name, agent, command, launchers, *places)
+        if agent in AGENTS:
+            await anyio.to_thread.run_sync(launcher.show_installed, agent, launchers, *places)
         known = {info.id: info.installed for info in await running.agents()}
         if known.get(agent):
             return agent
         if agent not in known:
-            names = ", ".join(sorted({*known, *self._configured})) or "none"
+            names = ", ".join(sorted({*known, *self._commands})) or "none"
             raise AgentError(
                 f"there is no agent {agent!r}; there are {names}, and each [agents.NAME] of the config file",
                 retryable=False,
             )
-        binary = await anyio.to_thread.run_sync(self.binary) or SANDBOX_AGENT
-        how = f"`{binary} install-agent {agent}` gets it"
-        raise AgentError(f"the agent {agent} is not installed: {how}, `foundry agent list` shows all", retryable=False)
+        if agent in AGENTS:
+            how = how_to_get(agent)
+        else:
+            how = f"`{await anyio.to_thread.run_sync(self.binary) or SANDBOX_AGENT} install-agent {agent}` gets it"
+        raise AgentError(f"the agent {agent} is not installed: {how}; `foundry agent list` shows all", retryable=False)
 
     # Sessions
 

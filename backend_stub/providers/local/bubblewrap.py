@@ -15,7 +15,7 @@ from foundry_tui.contract.agents import SANDBOX_AGENT, data_home
 
 AGENT_FOLDERS = (
     ".claude", ".claude.json", ".codex", ".config/opencode", ".local/share/opencode", ".local/state/opencode",
-    ".config/amp", ".cursor", ".pi", ".cache", ".npm",
+    ".config/amp", ".cursor", ".gemini", ".pi", ".cache", ".npm",
 )  # fmt: skip
 """What known agents write to in the home folder; those that exist are writable."""
 
@@ -62,7 +62,7 @@ def wrapped(
         *(part for place in hidden for part in ("--tmpfs", str(place))),
         *(
             part
-            for place in (data_dir / "bin", Path(argv[0]), *readable)
+            for place in (data_dir / "bin", data_dir / "agents", Path(argv[0]), *readable)
             if place.exists()
             for part in ("--ro-bind", str(place), str(place))
         ),

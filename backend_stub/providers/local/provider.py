@@ -24,6 +24,7 @@ from backend_stub.providers.local.agents import LocalAgents
 from backend_stub.providers.local.changes import Changes
 from backend_stub.providers.local.comparison import write_patch
 from backend_stub.providers.local.copying import copy_files
+from backend_stub.providers.local.known_agents import look_for_agents
 from backend_stub.providers.local.losses import NAMED, losses_of
 from backend_stub.providers.local.record import Made, Record, Records
 from backend_stub.providers.local.settings import LocalSettings
@@ -34,9 +35,9 @@ from backend_stub.repository.clones import Clones
 from backend_stub.repository.git import Command, Told, branches_near, branches_of_remote, run_git
 from backend_stub.repository.setup_files import SETUP, SetupFiles
 from backend_stub.repository.trust import Trust
-from foundry_tui.contract.agents import installed_agents
+from foundry_tui.contract.agents import KNOWN, installed_agents
 from foundry_tui.contract.branches import near_branches
-from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
+from foundry_tui.contract.records import AgentInfo, Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class LocalProvider:
     def __init__(
         self, data_dir: Path, settings: LocalSettings, environ: Mapping[str, str], agents: LocalAgents
     ) -> None:
+        self._data_dir = data_dir
         self._settings = settings
         self._environ = environ
         self._records = Records(data_dir)
@@ -101,7 +103,10 @@ class LocalProvider:
     def default_agent(self) -> str:
         if self._settings.agent:
             return self._settings.agent
-        return next(iter(installed_agents(self._environ, shutil.which)), "claude")
+        return next(iter(installed_agents(self._data_dir, self._environ, shutil.which)), KNOWN[0])
+
+    def agents_here(self) -> Sequence[AgentInfo]:
+        return look_for_agents(self._data_dir, self._environ, self._settings.agents)
 
     # Stages
 

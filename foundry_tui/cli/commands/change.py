@@ -1,4 +1,4 @@
-"""Commands that change a task: prompt, answer, retry, archive, kill, rename, prune."""
+"""Commands that change a task: answer, retry, archive, kill, rename, prune."""
 
 import click
 from msgspec.structs import replace
@@ -10,65 +10,15 @@ from foundry_tui.cli.follow.words import standing
 from foundry_tui.cli.output import is_terminal, may_ask, printable, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import AnswerOption, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError, NoTaskError
-from foundry_tui.cli.prompts import prompt_text
 from foundry_tui.cli.questions import open_questions
 from foundry_tui.client.blocking import segment
 from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract import codec
-from foundry_tui.contract.ids import uuid7
-from foundry_tui.contract.records import Permission, Prompt, SessionStatus, TaskDetail
-from foundry_tui.contract.requests import AnswerPermission, CreatePrompt, Diff, PatchTask, ReleaseTask, RetryTask
+from foundry_tui.contract.records import Permission, TaskDetail
+from foundry_tui.contract.requests import AnswerPermission, Diff, PatchTask, ReleaseTask, RetryTask
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.view.labels import title_of
 from foundry_tui.view.questions import WORDS, option_of
-
-
-@click.command()
-@task_argument
-@click.argument("text", required=False)
-@click.option("-F", "--file", metavar="FILE", help="Take the text from a file; - is standard input.")
-@click.option("--session", metavar="SESSION", help="Session to say it in; the task's first open one if absent.")
-@json_option
-@click.pass_context
-@pass_context
-def prompt(
-    context: Context,
-    ctx: click.Context,
-    task: str,
-    text: str | None,
-    file: str | None,
-    session: str | None,
-    as_json: bool,
-) -> None:
-    """Say something to a task's agent. It is kept at once, and delivered when the agent is ready for it.
-
-    Prints the prompt's id.
-
-    \b
-    Examples:
-      foundry prompt 0193a2b4 "now add a test"
-      git log -1 | foundry prompt fix/login-redirect -F -
-    """
-    said = prompt_text(ctx, text, file)
-    session_id = session or _open_session(context.task(task), task)
-    body = CreatePrompt(prompt_id=uuid7(), text=said)
-    try:
-        kept = context.client.call("POST", f"/v1/sessions/{segment(session_id)}/prompts", Prompt, body=body)
-    except ProblemError as error:
-        if error.problem.status == 404:
-            raise CommandError(f"no session {session_id!r}", hint=_see(task)) from None
-        raise
-    if as_json:
-        say_json(kept)
-    else:
-        say(kept.prompt_id)
-
-
-def _open_session(task: TaskDetail, given: str) -> str:
-    for session in task.sessions:
-        if session.status is not SessionStatus.CLOSED:
-            return session.session_id
-    raise CommandError(f"the task {given} has no open session (it is {standing(task.status)})", hint=_see(given))
 
 
 def _see(given: str) -> str:
