@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.cli.world import Cli
 
 from foundry_tui.contract.agents import INSTALLABLE, installed_programs
 from foundry_tui.process.agent_packages import PACKAGES, InstallError, install, is_installed, lock_of, machine
+from tests.cli.command_line import Cli
 from tests.cli.terminal import terminal
 
 NPM = f"""#!{sys.executable}
