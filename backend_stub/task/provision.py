@@ -15,6 +15,7 @@ from backend_stub.task.services import Services
 from backend_stub.task.sessions import Sessions
 from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.records import (
+    HistoryKind,
     StageRecord,
     StageState,
     TaskError,
