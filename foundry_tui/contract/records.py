@@ -52,6 +52,7 @@ class PromptState(OpenEnum):
     DELIVERED = "delivered"
     ANSWERED = "answered"
     FAILED = "failed"
+    WITHDRAWN = "withdrawn"
 
 
 class QuestionKind(OpenEnum):
@@ -102,6 +103,8 @@ class HistoryKind(OpenEnum):
     PROMPT_DELIVERED = "prompt.delivered"
     PROMPT_ANSWERED = "prompt.answered"
     PROMPT_FAILED = "prompt.failed"
+    PROMPT_EDITED = "prompt.edited"
+    PROMPT_WITHDRAWN = "prompt.withdrawn"
     PERMISSION_OPENED = "permission.opened"
     PERMISSION_ANSWERED = "permission.answered"
     PERMISSION_CANCELLED = "permission.cancelled"
@@ -258,13 +261,17 @@ class SessionSummary(Record, frozen=True, kw_only=True):
 
 
 class Prompt(Record, frozen=True, kw_only=True):
-    """What was said to the agent, kept from the moment it was accepted."""
+    """What was said to the agent, kept from the moment it was accepted.
+
+    One that has `steer` was said into a turn: it went before all that waited.
+    """
 
     prompt_id: str
     session_id: str
     text: str
     state: PromptState
     at: int
+    steer: bool = False
     error: TaskError | None = None
 
 

@@ -23,6 +23,7 @@ from foundry_tui.contract.events import (
     event_id,
     parse_event_id,
 )
+from foundry_tui.contract.moves import TASK_MOVES
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.records import (
     HistoryEvent,
@@ -47,7 +48,7 @@ from foundry_tui.contract.requests import (
     TaskSnapshot,
     TasksSnapshot,
 )
-from foundry_tui.contract.status import ENDED, MOVES, STAGES, TaskStatus
+from foundry_tui.contract.status import ENDED, STAGES, TaskStatus
 
 __all__ = ["Event", "Refused", "World", "detail_of", "task_topic"]
 
@@ -198,7 +199,7 @@ class World:
     def move(self, task_id: str, status: TaskStatus) -> None:
         """Make a legal move of the state machine."""
         task = self._known(task_id)
-        assert status in MOVES[task.status]
+        assert status in TASK_MOVES[task.status]
         self._tick()
         ended = status in ENDED
         for summary in task.sessions if ended else ():

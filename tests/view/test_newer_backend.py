@@ -8,6 +8,7 @@ import pytest
 
 from foundry_tui.cli.follow.waiting import Verdict
 from foundry_tui.contract import codec
+from foundry_tui.contract.moves import IllegalMoveError, check_move
 from foundry_tui.contract.records import (
     ErrorKind,
     HistoryEvent,
@@ -23,7 +24,7 @@ from foundry_tui.contract.records import (
     TranscriptItem,
     TranscriptKind,
 )
-from foundry_tui.contract.status import IllegalMoveError, StageName, TaskStatus, check_move, reached
+from foundry_tui.contract.status import StageName, TaskStatus, reached
 from foundry_tui.view.filter import entry_of as filter_entry
 from foundry_tui.view.glyphs import ASCII, UNICODE
 from foundry_tui.view.groups import Group, group_of
