@@ -103,9 +103,9 @@ async def session_of(backend: Backend, session_id: str, accept: Callable[[Sessio
     """The session once it is as wanted; told by its stream."""
     topic = Topic(TopicKind.SESSION, session_id)
     async for _ in backend.streams.stream(topic, None):
-        snapshot = await backend.storage.snapshot(topic)
+        snapshot = await backend.storage.events.snapshot(topic)
         assert snapshot is not None
-        session = decode(snapshot[1], SessionDetail)
+        session = decode(b"".join(snapshot.pieces), SessionDetail)
         if accept(session):
             return session
     raise AssertionError("the stream ended first")
