@@ -25,7 +25,7 @@ from backend_stub.domain.errors import (
 from backend_stub.domain.names import check_name, check_title
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
-from backend_stub.domain.storage import Change, Private, Storage
+from backend_stub.domain.storage import Change, Private, Reader, Storage
 from backend_stub.known_agents import KnownAgents
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.files import MachineFaultError
@@ -104,7 +104,7 @@ class Organization:
         self._check(request)
         wrong = await self._agents.why_not(self._provider_of(request).name, request.agent) if request.agent else None
         try:
-            change, history = await self._storage.commit_made(partial(self._first_change, request, digest, wrong))
+            change, history = await self._storage.make_and_commit(partial(self._first_change, request, digest, wrong))
         except TaskExistsError as error:
             if error.request != digest:
                 raise conflict(f"The task {request.task_id} was created by another request; use a new id.") from None
@@ -242,23 +242,22 @@ class Organization:
     def _provider_of(self, request: CreateTask) -> Provider:
         return self._providers[request.provider or next(iter(self._providers))]
 
-    def _repository_for(self, request: CreateTask, wrong_agent: str | None) -> Repo:
-        """In a thread: where a new task works; raises `TaskExistsError` when the task exists."""
+    def _repository_for(self, request: CreateTask, wrong_agent: str | None, reader: Reader) -> Repo:
+        """Where a new task works; raises `TaskExistsError` when the task exists."""
         try:
             if wrong_agent is not None:
                 raise wrong_values(("agent", wrong_agent))
-            return self._checked_repository(request)
+            return self._checked_repository(request, reader)
         except RefusedError:
             # The same request may have been good when the task was made: its branch exists by now.
-            known = self._storage.request_of(request.task_id) if request.task_id is not None else None
+            known = reader.request_of(request.task_id) if request.task_id is not None else None
             if known is None:
                 raise
             raise TaskExistsError(known) from None
 
-    def _checked_repository(self, request: CreateTask) -> Repo:
-        """The repository that is named, which has no branch in the way; raises `RefusedError` (422)."""
+    def _checked_repository(self, request: CreateTask, reader: Reader) -> Repo:
         if is_repo_id(request.repo):
-            kept = self._storage.known_repo(request.repo)
+            kept = reader.repo(request.repo)
             if kept is None:
                 raise wrong_values(("repo", f"There is no repository {request.repo}."))
             repo = _find("repo", kept.path) if kept.path is not None else kept
@@ -266,12 +265,12 @@ class Organization:
         else:
             repo = _find("repo", request.repo)
         if request.branch is not None:
-            self._check_branch_free(repo, request.branch, request.task_id)
+            self._check_branch_free(repo, request.branch, request.task_id, reader)
         return repo
 
-    def _check_branch_free(self, repo: Repo, branch: str, task_id: str | None) -> None:
-        # A task does not stand in its own way when its request comes twice at once.
-        if self._storage.branch_holder(repo.repo_id, branch) not in (None, task_id):
+    def _check_branch_free(self, repo: Repo, branch: str, task_id: str | None, reader: Reader) -> None:
+        # The same request, sent twice at once, must not stand in its own way.
+        if reader.branch_holder(repo.repo_id, branch) not in (None, task_id):
             raise wrong_values(("branch", f"Another task has the branch {branch}. Choose another, or leave it out."))
         taken = conflicting_branch(branch, self._known_branches(repo).names)
         if taken == branch:
@@ -279,13 +278,13 @@ class Organization:
         if taken is not None:
             raise wrong_values(("branch", f"The branch {branch} cannot stand beside the branch {taken}."))
 
-    def _first_change(self, request: CreateTask, digest: bytes, wrong_agent: str | None) -> Change:
-        """In a thread, since it reads the disk: the first rows of a new task.
+    def _first_change(self, request: CreateTask, digest: bytes, wrong_agent: str | None, reader: Reader) -> Change:
+        """The first rows of a new task, once its repository has been looked at: that may take its time.
 
         `wrong_agent` says why a new task cannot have the agent that it asks for.
         """
-        repo = self._repository_for(request, wrong_agent)
-        if request.trust and (request.task_id is None or self._storage.request_of(request.task_id) is None):
+        repo = self._repository_for(request, wrong_agent, reader)
+        if request.trust and (request.task_id is None or reader.request_of(request.task_id) is None):
             try:
                 self._trust.give_now(repo)
             except OSError as error:

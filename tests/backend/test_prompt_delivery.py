@@ -16,7 +16,7 @@ from backend_stub.server.backend import Backend
 from foundry_tui.contract.records import HistoryKind, Prompt, PromptState, TaskDetail
 from foundry_tui.contract.requests import CreatePrompt, EditPrompt
 from foundry_tui.contract.status import TaskStatus
-from tests.backend.place import Place, has_status, settings, until
+from tests.backend.in_process import InProcess, has_status, settings, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
 
@@ -60,7 +60,7 @@ class SlowAgents(DemoAgents):
             await self.after.passed()
 
 
-def slow(place: Place, got: list[str]) -> tuple[DemoProvider, SlowAgents]:
+def slow(place: InProcess, got: list[str]) -> tuple[DemoProvider, SlowAgents]:
     provider = place.provider()
     agents = SlowAgents(provider._world, provider._script)
     agents.got = got
@@ -91,7 +91,9 @@ async def first_prompt(backend: Backend, task_id: str) -> Prompt:
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-async def test_a_first_prompt_that_is_being_handed_over_stays_as_it_is_over_a_cut(place: Place, moment: str) -> None:
+async def test_a_first_prompt_that_is_being_handed_over_stays_as_it_is_over_a_cut(
+    place: InProcess, moment: str
+) -> None:
     got: list[str] = []
     provider, agents = slow(place, got)
     gate = Gate()
@@ -113,7 +115,9 @@ async def test_a_first_prompt_that_is_being_handed_over_stays_as_it_is_over_a_cu
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-async def test_a_later_prompt_that_is_being_handed_over_stays_as_it_is_over_a_cut(place: Place, moment: str) -> None:
+async def test_a_later_prompt_that_is_being_handed_over_stays_as_it_is_over_a_cut(
+    place: InProcess, moment: str
+) -> None:
     got: list[str] = []
     provider, agents = slow(place, got)
     async with place.backend(provider, settings()) as backend:
@@ -138,7 +142,7 @@ async def test_a_later_prompt_that_is_being_handed_over_stays_as_it_is_over_a_cu
     assert got == ["fix the login", "and then", OTHER.text]
 
 
-async def test_a_prompt_that_the_agent_may_have_is_ended_by_a_stop(place: Place) -> None:
+async def test_a_prompt_that_the_agent_may_have_is_ended_by_a_stop(place: InProcess) -> None:
     got: list[str] = []
     provider, agents = slow(place, got)
     async with place.backend(provider, settings()) as backend:
@@ -159,7 +163,7 @@ async def test_a_prompt_that_the_agent_may_have_is_ended_by_a_stop(place: Place)
     assert got == ["fix the login", "and then", "and last"]
 
 
-async def test_a_first_prompt_is_stopped_while_it_is_handed_over(place: Place) -> None:
+async def test_a_first_prompt_is_stopped_while_it_is_handed_over(place: InProcess) -> None:
     provider, agents = slow(place, [])
     agents.before = gate = Gate()
     async with place.backend(provider, settings()) as backend:
@@ -175,7 +179,7 @@ async def test_a_first_prompt_is_stopped_while_it_is_handed_over(place: Place) -
         assert HistoryKind.TASK_RUNNING not in kinds
 
 
-async def test_what_could_not_be_handed_over_for_want_of_room_is_ended_by_a_stop(place: Place) -> None:
+async def test_what_could_not_be_handed_over_for_want_of_room_is_ended_by_a_stop(place: InProcess) -> None:
     provider, agents = slow(place, [])
     full = Full()
     async with place.backend(provider, settings(backoff_ms=60_000)) as backend:

@@ -3,9 +3,9 @@
 import pytest
 
 from foundry_tui.contract.ids import uuid7
-from tests.backend.process import BackendProcess
+from tests.backend.process import BackendProcess, json_of
 from tests.contract.checks import creating, only, refused
-from tests.world import Json, json_of
+from tests.world import Json
 
 AGENT = frozenset({"name", "provider", "state", "how"})
 

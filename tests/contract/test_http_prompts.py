@@ -7,8 +7,9 @@ import pytest
 
 from foundry_tui.contract.ids import uuid7
 from tests.backend.invariants import Effects
-from tests.backend.process import BackendProcess, Json, json_of
+from tests.backend.process import BackendProcess, json_of
 from tests.contract.checks import PROMPT, only, refused
+from tests.world import Json
 
 HELD_UP = {"default": {"create_sandbox": {"hang": "before"}}}
 HANGING = {"tasks": [{"match": "hang", "turn": {"hang": "before"}}]}
@@ -123,7 +124,7 @@ def test_the_first_prompt_is_edited_while_its_task_is_prepared(backend: BackendP
     assert (done["prompt"], done["title"]) == ("fix the logout", "Mine")
     assert said(backend, session_id) == ["fix the logout"]
     assert Effects(backend).delivered(task_id) == [prompt_id]
-    body = {"repo": str(backend.repository()), "prompt": "fix the login", "title": "Mine", "task_id": task_id}
+    body = {"repo": str(backend.repository), "prompt": "fix the login", "title": "Mine", "task_id": task_id}
     again = backend.http.post("/v1/tasks", json=body)
     assert (again.status_code, json_of(again)["prompt"]) == (200, "fix the logout"), "it is the same request still"
 
