@@ -481,7 +481,7 @@ async def test_what_was_missed_is_the_last_state_of_what_was_told(place: Place, 
     await lives(storage)
     last = await seq_of(storage)
     await place.until_told(last)
-    told = [(event.seq, event.name, on) for event in place.told if (on := on_topic(event, topic)) is not None]
+    told = [(event.seq, event.name, event.data(topic.kind)) for event in place.told if topic in event.topics()]
     assert told
     for seq in range(last + 1):
         missed = await storage.events.missed(topic, seq)
@@ -494,21 +494,6 @@ async def test_what_was_missed_is_the_last_state_of_what_was_told(place: Place, 
         # Of a task that was pruned nothing is left but that.
         assert got == {key: event for key, event in newest.items() if key != (EventName.TASK, "u")}
     assert await storage.events.missed(topic, last + 1) is None
-
-
-def on_topic(event: Event, topic: Topic) -> bytes | None:
-    """The event's data where the topic tells of it."""
-    kinds = {
-        TopicKind.TASKS: (EventName.TASK, EventName.TASK_REMOVED, EventName.REPO),
-        TopicKind.TASK: (EventName.TASK, EventName.HISTORY),
-        TopicKind.SESSION: (EventName.SESSION, EventName.TRANSCRIPT),
-        TopicKind.LOG: (EventName.LOG,),
-    }
-    id_ = {TopicKind.TASKS: "", TopicKind.SESSION: event.session_id}.get(topic.kind, event.task_id)
-    is_told = event.name in kinds[topic.kind] and id_ == topic.id
-    # That a session is gone is told on its own topic alone.
-    is_told = is_told and not (topic == TASKS and event.session_id)
-    return event.data(topic.kind) if is_told else None
 
 
 def key_of(name: EventName, data: bytes) -> tuple[EventName, object]:
