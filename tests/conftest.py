@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from foundry_tui.cli import agent_binary
 from foundry_tui.contract.agents import VARIABLE
+from tests.backend.process import BackendProcess
 from tests.world import folders_of
 
 # A run in the background of a shell ignores ctrl+c, and so would every process that a test starts.
@@ -164,6 +165,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("counts")
     for line in told:
         terminalreporter.line(line)
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Iterator[BackendProcess]:
+    """A backend that the test starts itself, after setting its environment, options or script."""
+    with BackendProcess(tmp_path) as process:
+        yield process
+
+
+@pytest.fixture
+def backend(stopped: BackendProcess) -> BackendProcess:
+    """A running backend of the test's own, with an empty data folder and a script that it may replace."""
+    return stopped.start()
 
 
 @pytest.fixture(autouse=True)

@@ -347,7 +347,7 @@ async def test_the_first_frame_of_the_dialog_has_the_keys_of_its_field(monkeypat
         return shown
 
     monkeypatch.setattr(ActionBar, "render", noted)
-    async with dialog():
+    async with dialog(every_frame=True):
         assert set(drawn) == {"f1"}
 
 
