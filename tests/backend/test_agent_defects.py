@@ -27,7 +27,7 @@ from foundry_tui.contract.requests import AnswerPermission, CreatePrompt, Create
 from foundry_tui.contract.status import TaskStatus
 from tests.backend.place import Place, has_status, settings, until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
+pytestmark = pytest.mark.anyio
 
 
 class Odd(DemoAgents):

@@ -8,7 +8,7 @@ import pytest
 from backend_stub.providers.local import LocalSettings
 from tests.local.world import World, git
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
+pytestmark = pytest.mark.anyio
 
 
 def with_list(world: World, text: str) -> None:

@@ -10,7 +10,7 @@ from backend_stub.domain.errors import GitError
 from backend_stub.providers.local import LocalProvider
 from tests.local.world import World, git, make_repository
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
+pytestmark = pytest.mark.anyio
 
 ALLOW = ("-c", "protocol.file.allow=always")
 
