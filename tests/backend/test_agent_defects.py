@@ -28,7 +28,7 @@ from foundry_tui.contract.requests import AnswerPermission, CreatePrompt, Create
 from foundry_tui.contract.status import TaskStatus
 from tests.backend.in_process import InProcess, has_status, settings, until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
+pytestmark = pytest.mark.anyio
 
 
 class Odd(DemoAgents):
