@@ -1,6 +1,5 @@
 """A real agent's world: its home folder, a repository, a model on loopback, a backend, and who asks for work."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

@@ -3,8 +3,9 @@
 import pytest
 
 from foundry_tui.contract.ids import uuid7
-from tests.backend.process import BackendProcess, Json, json_of
+from tests.backend.process import BackendProcess, json_of
 from tests.contract.checks import creating, only, refused
+from tests.world import Json
 
 AGENT = frozenset({"name", "provider", "state", "how"})
 

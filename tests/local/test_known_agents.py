@@ -13,7 +13,7 @@ from backend_stub.providers.local.known_agents import look_for_agents
 from backend_stub.providers.local.logins import lacks_login
 from foundry_tui.contract.agents import SANDBOX_AGENT, AgentCommand, find_agent, installed_programs
 from foundry_tui.contract.records import AgentInfo, AgentState
-from tests.local.world import World
+from tests.local.world import LocalWorld
 
 
 @pytest.fixture
@@ -111,7 +111,9 @@ def test_nothing_is_claimed_of_agents_that_are_not_looked_at(tmp_path: Path, age
 
 
 @pytest.mark.anyio
-async def test_a_disk_that_does_not_answer_holds_up_nobody(git_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_disk_that_does_not_answer_holds_up_nobody(
+    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("backend_stub.known_agents.LOOK_SECONDS", 0.05)
     hanging, release = threading.Event(), threading.Event()
     found = [AgentInfo(name="pi", provider="local", state=AgentState.READY)]
