@@ -2,6 +2,7 @@
 
 import compileall
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,6 +12,8 @@ import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
 
+from foundry_tui.cli import agent_binary
+from foundry_tui.contract.agents import VARIABLE
 from tests.world import folders_of
 
 # A run in the background of a shell ignores ctrl+c, and so would every process that a test starts.
@@ -103,6 +106,20 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def sandbox_agent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pinned sandbox-agent: the one that FOUNDRY_SANDBOX_AGENT names, or one fetched with npm for this run."""
+    named = os.environ.get(VARIABLE)
+    if named:
+        return Path(named)
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed, so the sandbox-agent binary cannot be had (or set FOUNDRY_SANDBOX_AGENT)")
+    try:
+        return agent_binary.install(tmp_path_factory.mktemp("agent"))
+    except agent_binary.InstallError as error:
+        pytest.skip(f"the sandbox-agent binary cannot be had: {error}")
 
 
 MAY_BLOCK = {

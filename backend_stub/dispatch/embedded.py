@@ -20,6 +20,7 @@ LONGEST_WAIT_MS = 60_000
 """However the clock was set meanwhile, nothing waits longer than this for its next run."""
 MOST_BESIDE = 4
 """Times the limit of a lane: so many run at once at most, however long they take."""
+NEVER = math.inf, 0
 AFTER_FAULT_MS = 1_000
 """Wait before running again what could not be committed."""
 
@@ -56,7 +57,7 @@ class Lane:
         self._ready: deque[str] = deque()
         self._queued: set[str] = set()
         self._later: list[tuple[float, int, str]] = []
-        self._due: dict[str, int] = {}
+        self._due: dict[str, tuple[float, int]] = {}
         self._order = itertools.count()
         self._running: dict[str, _Run] = {}
         self._changed = anyio.Event()
@@ -76,9 +77,10 @@ class Lane:
         """Run the key soon, or at a time in milliseconds since the epoch; an earlier wake-up of the key is kept."""
         wait = 0 if at is None else min(at - self._runtime.now(), LONGEST_WAIT_MS)
         if wait > 0:
-            number = next(self._order)
-            self._due[key] = number
-            heapq.heappush(self._later, (anyio.current_time() + wait / 1000, number, key))
+            due = anyio.current_time() + wait / 1000, next(self._order)
+            if due < self._due.get(key, NEVER):
+                self._due[key] = due
+                heapq.heappush(self._later, (*due, key))
         elif key in self._running:
             self._running[key].again = True
         elif key not in self._queued:
@@ -134,15 +136,17 @@ class Lane:
         return sum(run.began > since for run in self._running.values())
 
     def _next_place(self) -> float:
-        """When the oldest run that holds a place has held it for long enough."""
+        """When the oldest run that holds a place has held it for long enough; never, if none holds one."""
         since = anyio.current_time() - self._patience
-        return min((run.began for run in self._running.values() if run.began > since), default=since) + self._patience
+        return (
+            min((run.began for run in self._running.values() if run.began > since), default=math.inf) + self._patience
+        )
 
     def _collect_due(self) -> None:
         now = anyio.current_time()
         while self._later and self._later[0][0] <= now:
-            _, number, key = heapq.heappop(self._later)
-            if self._due.get(key) == number:
+            *due, key = heapq.heappop(self._later)
+            if self._due.get(key) == tuple(due):
                 del self._due[key]
                 self.wake(key)
 

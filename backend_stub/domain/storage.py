@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.events import EventName, Topic
@@ -47,9 +47,11 @@ class Opening(Struct, frozen=True):
 class Private(Struct, frozen=True, kw_only=True):
     """What the backend alone knows about a task, kept with its row; `openings` by session_id.
 
-    `attaching` counts the attempts to find the agent again that failed. `resent` are the ids of prompts that wait and
-    go before all others that do, since they say again what was said before those. `went_on`: a prompt made the failed
-    task go on, so that a retry which comes too late for that has nothing left to do and is no error.
+    `attaching` counts the attempts to find the agent again that failed. `first_in_line` are the ids of prompts that
+    wait and go before all others that do: they say again what was said before those, or into the turn that ran.
+    `delivering` are the ids of prompts that are being handed over, or were when the backend was cut: the agent may have
+    them, so they stay as they are. `went_on`: a prompt made the failed task go on, so that a retry which comes too late
+    for that has nothing left to do and is no error.
     """
 
     sandbox_wanted: bool = False
@@ -57,7 +59,8 @@ class Private(Struct, frozen=True, kw_only=True):
     next_attempt_at: int | None = None
     openings: dict[str, Opening] = {}
     attaching: int = 0
-    resent: tuple[str, ...] = ()
+    first_in_line: tuple[str, ...] = field(default=(), name="resent")
+    delivering: tuple[str, ...] = ()
     went_on: bool = False
     release_attempt: int = 0
     release_force: bool = False

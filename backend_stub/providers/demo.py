@@ -87,7 +87,11 @@ class DemoProvider:
         return call.task.branch
 
     async def restore_sandbox(self, call: Call) -> bool:
-        return False
+        folder = anyio.Path(self._cwd(call.task.task_id))
+        if await folder.is_dir():
+            return False
+        await folder.mkdir(parents=True, exist_ok=True)
+        return True
 
     async def release_sandbox(self, call: Call, how: Release) -> None:
         await self._world.play("release_sandbox", call, lambda: self._remove("release_sandbox", call))

@@ -83,6 +83,8 @@ class Routes:
             ("DELETE", "/v1/sessions/{session_id}", self.close_session),
             ("POST", "/v1/sessions/{session_id}/stop", self.stop),
             ("POST", "/v1/sessions/{session_id}/prompts", self.prompt),
+            ("PATCH", "/v1/sessions/{session_id}/prompts/{prompt_id}", self.edit_prompt),
+            ("DELETE", "/v1/sessions/{session_id}/prompts/{prompt_id}", self.withdraw_prompt),
             ("POST", "/v1/permissions/{permission_id}", self.answer),
             ("GET", "/v1/agents", self.agents),
             ("GET", "/v1/repos", self.list_repos),
@@ -193,6 +195,15 @@ class Routes:
     async def prompt(self, request: Request) -> Response:
         body = await read_body(request, bodies.CreatePrompt)
         return json_answer(await self._backend.commands.prompt(request.path_params["session_id"], body), 202)
+
+    async def edit_prompt(self, request: Request) -> Response:
+        body = await read_body(request, bodies.EditPrompt)
+        session_id, prompt_id = request.path_params["session_id"], request.path_params["prompt_id"]
+        return json_answer(await self._backend.commands.edit_prompt(session_id, prompt_id, body))
+
+    async def withdraw_prompt(self, request: Request) -> Response:
+        session_id, prompt_id = request.path_params["session_id"], request.path_params["prompt_id"]
+        return json_answer(await self._backend.commands.withdraw_prompt(session_id, prompt_id))
 
     async def answer(self, request: Request) -> Response:
         body = await read_body(request, bodies.AnswerPermission)

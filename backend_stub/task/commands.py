@@ -1,6 +1,6 @@
 """What people ask of a task that exists: each command is one commit through the task's actor, then a wake-up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import BinaryIO, TypeVar
 
 import anyio
@@ -43,6 +43,7 @@ from foundry_tui.contract.requests import (
     AnswerPermission,
     CreatePrompt,
     CreateSession,
+    EditPrompt,
     PatchTask,
     ReleaseTask,
     RetryTask,
@@ -66,6 +67,15 @@ _STANDS: dict[TaskStatus, str] = {
     TaskStatus.KILLED: "is killed",
 }
 """Where a task stands, as a refusal says it."""
+
+
+_TOO_LATE: dict[PromptState, str] = {
+    PromptState.DELIVERED: "is with the agent",
+    PromptState.ANSWERED: "is answered",
+    PromptState.FAILED: "has failed",
+    PromptState.WITHDRAWN: "is withdrawn",
+}
+"""What became of a prompt that waits no more, as a refusal says it."""
 
 
 class Commands:
@@ -126,7 +136,7 @@ class Commands:
                 raise conflict(f"Only a task that failed can be retried; this one {_STANDS[draft.status]}.")
             failed = _failed_prompts(draft) if request.resend else []
             # One that was to be sent again and waits still is sent now.
-            if request.resend and not (failed or draft.private.resent) and _is_ready_but_failed(draft):
+            if request.resend and not (failed or draft.private.first_in_line) and _is_ready_but_failed(draft):
                 raise conflict("No prompt failed that could be sent again; retry without that makes the task ready.")
             draft.go_on(resend=request.resend)
             for prompt in failed:
@@ -246,12 +256,7 @@ class Commands:
     async def stop(self, session_id: str) -> SessionSummary:
         """Stop the turn that runs, at once; nothing running is no failure."""
         task_id = await self._task_of(session_id)
-        delivering = self._sessions.delivering(session_id)
-
-        def stop(draft: TaskChange) -> bool:
-            return draft.stop_turn(session_id, delivering)
-
-        if await self._commit(task_id, stop):
+        if await self._commit(task_id, lambda draft: draft.stop_turn(session_id)):
             self._sessions.stop(session_id)
         return await self._session(task_id, session_id)
 
@@ -259,14 +264,13 @@ class Commands:
         """Keep a prompt until it can be delivered; one that is known already is given back as it stands."""
         if not is_id(request.prompt_id):
             raise wrong_values(("prompt_id", "A prompt_id is 1 to 128 letters, digits, dots, dashes or underscores."))
-        if not request.text.strip():
-            raise wrong_values(("text", "Say something: the prompt is empty."))
+        _check_text(request.text)
         task_id = await self._task_of(session_id)
 
-        def queue(draft: TaskChange) -> Prompt:
+        def queue(draft: TaskChange) -> tuple[Prompt, bool]:
             held = draft.prompt(session_id, request.prompt_id)
             if held is not None:
-                return held
+                return held, False
             _refuse_ended(draft)
             if draft.session(session_id).status is SessionStatus.CLOSED:
                 raise conflict("The session is closed; open another one.")
@@ -275,23 +279,47 @@ class Commands:
                 raise conflict(
                     f"{MAX_QUEUED_PROMPTS} prompts wait in this session already; let some be answered first."
                 )
-            if waiting and sum(len(each.text) for each in waiting) + len(request.text) > MAX_QUEUED_TEXT:
-                raise conflict("The prompts that wait in this session are too long together; let some be answered.")
+            _check_length(waiting, request.text)
+            stopped = request.steer and draft.stop_turn(session_id)
             if draft.status in READY:
                 draft.revive_session(session_id)
-            prompt = draft.queue_prompt(session_id, request.prompt_id, request.text)
+            prompt = draft.queue_prompt(session_id, request.prompt_id, request.text, steer=request.steer)
             if _is_ready_but_failed(draft):
                 # Nothing is to be prepared again: whoever says more wants the conversation to go on.
                 draft.go_on(for_prompt=True)
-            return prompt
+            return prompt, stopped
 
         try:
-            prompt = await self._commit(task_id, queue)
+            prompt, stopped = await self._commit(task_id, queue)
         except IdTakenError:
             raise conflict("This prompt_id belongs to another session.") from None
+        if stopped:
+            self._sessions.stop(session_id)
         self._provisioning.wake(task_id)
         self._sessions.queue.wake(session_id)
         return prompt
+
+    async def edit_prompt(self, session_id: str, prompt_id: str, request: EditPrompt) -> Prompt:
+        """Give a prompt that waits another text."""
+        _check_text(request.text)
+
+        def edit(draft: TaskChange) -> Prompt:
+            held = _waiting_prompt(draft, session_id, prompt_id)
+            if held.text == request.text:
+                return held
+            others = [each for each in draft.prompts(session_id) if each.state is PromptState.QUEUED]
+            _check_length([each for each in others if each is not held], request.text)
+            return draft.edit_prompt(held, request.text)
+
+        return await self._commit(await self._task_of(session_id), edit)
+
+    async def withdraw_prompt(self, session_id: str, prompt_id: str) -> Prompt:
+        """Take back a prompt that waits."""
+
+        def withdraw(draft: TaskChange) -> Prompt:
+            return draft.withdraw_prompt(_waiting_prompt(draft, session_id, prompt_id))
+
+        return await self._commit(await self._task_of(session_id), withdraw)
 
     async def answer(self, permission_id: str, request: AnswerPermission) -> Permission:
         task_id = await self._storage.task_of_permission(permission_id)
@@ -340,6 +368,29 @@ def _refuse_ended(draft: TaskChange) -> None:
         raise conflict(f"The task {_STANDS[draft.status]}; create a new one.")
 
 
+def _check_text(text: str) -> None:
+    if not text.strip():
+        raise wrong_values(("text", "Say something: the prompt is empty."))
+
+
+def _check_length(waiting: Sequence[Prompt], text: str) -> None:
+    """A prompt may be as long as a request; those that wait beside others are bounded together."""
+    if waiting and sum(len(each.text) for each in waiting) + len(text) > MAX_QUEUED_TEXT:
+        raise conflict("The prompts that wait in this session are too long together; let some be answered.")
+
+
+def _waiting_prompt(draft: TaskChange, session_id: str, prompt_id: str) -> Prompt:
+    """The prompt, which nobody has begun to hand over yet; raises `RefusedError`: 404, or 409 when it is too late."""
+    held = draft.prompt(session_id, prompt_id)
+    if held is None:
+        raise not_found(f"prompt {prompt_id} in session {session_id}")
+    if held.state is not PromptState.QUEUED:
+        raise conflict(f"This prompt {_TOO_LATE[held.state]}: only one that waits can be edited or withdrawn.")
+    if prompt_id in draft.private.delivering:
+        raise conflict("The agent may have this prompt by now: stop the turn, or say more.")
+    return held
+
+
 def _is_ready_but_failed(draft: TaskChange) -> bool:
     """Whether the task was prepared to the end and failed later: in a turn, or as its agent was lost."""
     return draft.status is TaskStatus.ERROR and draft.is_prepared()
@@ -349,8 +400,8 @@ def _failed_prompts(draft: TaskChange) -> list[Prompt]:
     """Of each session that stands on a failure the last prompt, if its turn failed or it could not be handed over."""
     found = []
     for session in draft.task.sessions:
-        done = [each for each in draft.prompts(session.session_id) if each.state is not PromptState.QUEUED]
-        last = done[-1] if done else None
+        never = (PromptState.QUEUED, PromptState.WITHDRAWN)
+        last = next((each for each in reversed(draft.prompts(session.session_id)) if each.state not in never), None)
         if session.status is SessionStatus.ERROR and last is not None and last.state is PromptState.FAILED:
             found.append(last)
     return found

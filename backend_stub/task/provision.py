@@ -15,6 +15,7 @@ from backend_stub.task.services import Services
 from backend_stub.task.sessions import Sessions
 from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.records import (
+    HistoryKind,
     StageRecord,
     StageState,
     TaskError,
@@ -260,7 +261,7 @@ class Provisioning:
 
 async def _ensure_agent(provider: Provider, call: Call) -> Apply:
     await provider.agents.ensure_agent(call)
-    return TaskChange.get_agent
+    return lambda draft: draft.record(HistoryKind.AGENT_READY, agent=draft.task.agent)
 
 
 def _expect(draft: TaskChange) -> None:

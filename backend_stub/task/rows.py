@@ -88,6 +88,10 @@ class TaskRows:
     def stage(self, name: StageName) -> StageRecord:
         return next(stage for stage in self._task.stages if stage.name is name)
 
+    def is_prepared(self) -> bool:
+        """Whether every stage of provisioning is done."""
+        return all(stage.state is StageState.DONE for stage in self._task.stages)
+
     def session(self, session_id: str) -> SessionSummary:
         """Raises `KeyError` when the task has no such session."""
         return self._by_id[session_id]
@@ -100,6 +104,14 @@ class TaskRows:
         held = self.prompts(session_id)
         place = _last_place(held, prompt_id)
         return None if place is None else held[place]
+
+    def delivering(self, session_id: str) -> Prompt | None:
+        """The prompt of this session that waits, and that the agent may have already."""
+        marked = self.private.delivering
+        return next((each for each in self.prompts(session_id) if each.prompt_id in marked), None) if marked else None
+
+    def question(self, permission_id: str) -> Permission | None:
+        return next((each for each in self._task.permissions if each.permission_id == permission_id), None)
 
     # What they are to say
 
@@ -134,10 +146,8 @@ class TaskRows:
         self._prompts[prompt.session_id] = (*held[:place], prompt, *held[place + 1 :])
         self._changed_prompts[prompt.prompt_id] = prompt
         self._note_session(prompt.session_id)
-        if prompt.state is not PromptState.QUEUED and prompt.prompt_id in self.private.resent:
-            # It does not go before others any more either.
-            resent = tuple(each for each in self.private.resent if each != prompt.prompt_id)
-            self.private = replace(self.private, resent=resent)
+        if prompt.state is not PromptState.QUEUED:
+            self._forget_waiting(prompt.prompt_id)
 
     def put_questions(self, questions: Sequence[Permission]) -> None:
         """All questions of the task, new ones at their end."""
@@ -248,6 +258,16 @@ class TaskRows:
         if not self._sessions:
             self._sessions = {session.session_id: session for session in self._task.sessions}
         return self._sessions
+
+    def _forget_waiting(self, prompt_id: str) -> None:
+        """The prompt waits no more: it goes before no others, and is not being handed over."""
+        first, delivering = self.private.first_in_line, self.private.delivering
+        if prompt_id in (*first, *delivering):
+            self.private = replace(
+                self.private,
+                first_in_line=tuple(each for each in first if each != prompt_id),
+                delivering=tuple(each for each in delivering if each != prompt_id),
+            )
 
     def _note_session(self, session_id: str, *, mark: bool = False) -> None:
         """The session, or one of its prompts, has changed."""

@@ -27,7 +27,17 @@ from backend_stub.task.actor import TaskActor
 from backend_stub.task.failures import NO_FAILURES, passes, task_error
 from backend_stub.task.services import Services
 from backend_stub.task.task_change import TaskChange
-from backend_stub.task.turn import IN_TURNS, Answers, LiveTurn, begin_turn, end_turn, fail_turn, next_prompt
+from backend_stub.task.turn import (
+    IN_TURNS,
+    Answers,
+    LiveTurn,
+    begin_delivery,
+    begin_first_delivery,
+    begin_turn,
+    end_turn,
+    fail_turn,
+    next_prompt,
+)
 from foundry_tui.contract.records import (
     ErrorKind,
     Prompt,
@@ -59,7 +69,6 @@ class Sessions:
         self._unattached: dict[str, anyio.Lock] = {}
         self._to_stop: set[str] = set()
         self._to_close: set[str] = set()
-        self._delivering: dict[str, str] = {}
         self._attempts: dict[str, int] = {}
         """Attempts that failed of this machine, by task_id (finding the agent again) or prompt_id."""
         self.queue = services.dispatcher.queue("session", self._converse)
@@ -77,10 +86,6 @@ class Sessions:
         for session in (await actor.state()).task.sessions:
             if session.status is not SessionStatus.CLOSED or session.session_id in self._to_close:
                 self.queue.wake(session.session_id)
-
-    def delivering(self, session_id: str) -> str | None:
-        """The prompt that is being handed over in this session, if any."""
-        return self._delivering.get(session_id)
 
     def settled(self, permission_id: str) -> None:
         """A permission request was answered: the turn that waits goes on."""
@@ -176,25 +181,14 @@ class Sessions:
         self, actor: TaskActor, provider: Provider, call: Call, session_id: str
     ) -> Callable[[TaskChange], None]:
         """Hand the task's prompt over unless that happened before; what that changes in the task."""
-        state = await actor.state()
-        prompts = state.prompts.get(session_id, ())
-        before = any(prompt.state is not PromptState.QUEUED for prompt in prompts)
-        session = _session(state, session_id)
-        if before or not prompts or session is None or session.status is SessionStatus.CLOSED:
+        prompt = await actor.commit(partial(begin_first_delivery, session_id=session_id))
+        if prompt is None:
             return TaskChange.become_ready
-        prompt = prompts[0]
         await actor.load_items(session_id)
         turn = self._turn(actor, prompt)
-        self._delivering[session_id] = prompt.prompt_id
-        try:
-            await provider.agents.deliver(call, prompt, turn)
-        except BaseException:
-            self._delivering.pop(session_id, None)
-            raise
+        await provider.agents.deliver(call, prompt, turn)
 
         def delivered(draft: TaskChange) -> None:
-            # Until now a stop had to find the prompt: only from here on the session is known to have a turn.
-            self._delivering.pop(session_id, None)
             held = draft.prompt(session_id, prompt.prompt_id)
             if held is None or held.state is not PromptState.QUEUED:
                 draft.become_ready()
@@ -352,13 +346,13 @@ class Sessions:
         try:
             if prompt.state is PromptState.QUEUED:
                 await self._find_branch(actor, provider, call)
-                self._delivering[prompt.session_id] = prompt.prompt_id
-                try:
-                    delivering = partial(provider.agents.deliver, call, prompt, turn)
-                    await self._services.calls.within(timeout / 1000, actor.task_id, delivering)
-                finally:
-                    self._delivering.pop(prompt.session_id, None)
-                await actor.commit(partial(begin_turn, prompt=prompt))
+                held = await actor.commit(partial(begin_delivery, prompt=prompt))
+                if held is None:
+                    self._attempts.pop(prompt.prompt_id, None)
+                    return None
+                delivering = partial(provider.agents.deliver, call, held, turn)
+                await self._services.calls.within(timeout / 1000, actor.task_id, delivering)
+                await actor.commit(partial(begin_turn, prompt=held))
             turn.begin()
             await self._services.calls.within(
                 math.inf, actor.task_id, partial(provider.agents.follow, call, prompt, turn)

@@ -46,7 +46,9 @@ class TaskChange:
         self.new_id = new_id
         self._rows = rows = TaskRows(state, now, item_keys or {})
         # What stands is asked of the rows, and what only adds to them goes there at once.
-        self.stage, self.session, self.prompts, self.prompt = rows.stage, rows.session, rows.prompts, rows.prompt
+        self.stage, self.is_prepared = rows.stage, rows.is_prepared
+        self.session, self.question = rows.session, rows.question
+        self.prompts, self.prompt, self.delivering = rows.prompts, rows.prompt, rows.delivering
         self.record, self.say, self.log = rows.record, rows.say, rows.log
         self.seal = rows.seal
 
@@ -67,13 +69,6 @@ class TaskChange:
         """What must be known to go on with the transcript items that were said, by session_id and item_id."""
         return self._rows.new_keys
 
-    def is_prepared(self) -> bool:
-        """Whether every stage of provisioning is done."""
-        return all(stage.state is StageState.DONE for stage in self.task.stages)
-
-    def question(self, permission_id: str) -> Permission | None:
-        return next((each for each in self.task.permissions if each.permission_id == permission_id), None)
-
     # The task
 
     def rename(self, title: str) -> None:
@@ -85,10 +80,14 @@ class TaskChange:
         """The task gets its title, unless it has one, and its branch, which no other task may have from now on."""
         self._rows.hold_branch = branch
         self._rows.put_task(replace(self.task, title=self.task.title or title))
-        self.switch_branch(branch)
+        self._put_on(branch)
 
     def switch_branch(self, branch: str) -> None:
-        """The task's work is on this branch."""
+        """The sandbox is on another branch by now, which git has: that keeps others off, and the old name is free."""
+        self._rows.free_branch = True
+        self._put_on(branch)
+
+    def _put_on(self, branch: str) -> None:
         self._rows.put_task(replace(self.task, branch=branch))
         self.record(HistoryKind.TASK_NAMED, title=self.task.title, branch=branch)
 
@@ -97,10 +96,6 @@ class TaskChange:
         self._rows.put_task(replace(self.task, sandbox=sandbox))
         kind = HistoryKind.SANDBOX_RESUMED if resumed else HistoryKind.SANDBOX_CREATED
         self.record(kind, sandbox_id=sandbox.sandbox_id, cwd=sandbox.cwd)
-
-    def get_agent(self) -> None:
-        """The agent runtime is installed and started."""
-        self.record(HistoryKind.AGENT_READY, agent=self.task.agent)
 
     def mark_unread(self, unread: bool) -> None:
         if unread is not self.task.unread:
@@ -277,13 +272,8 @@ class TaskChange:
     def fail_stage(self, name: StageName, error: TaskError) -> None:
         """The stage failed for good, and the task with it."""
         self._end_attempt(name, StageState.FAILED, error)
-        self.record(
-            HistoryKind.STAGE_FAILED,
-            stage=name,
-            attempt=self.stage(name).attempt,
-            kind=error.kind,
-            message=error.message,
-        )
+        attempt = self.stage(name).attempt
+        self.record(HistoryKind.STAGE_FAILED, stage=name, attempt=attempt, kind=error.kind, message=error.message)
         if name is StageName.CREATE_SESSION:
             self.fail_session(self.task.sessions[0].session_id, error)
         self.fail(error)
@@ -343,14 +333,47 @@ class TaskChange:
 
     # Their prompts and turns
 
-    def queue_prompt(self, session_id: str, prompt_id: str, text: str, *, again: str | None = None) -> Prompt:
-        """A prompt waits for its turn; one that says a failed one `again` (its prompt_id) before all others."""
-        prompt = Prompt(prompt_id=prompt_id, session_id=session_id, text=text, state=PromptState.QUEUED, at=self.now)
+    def queue_prompt(
+        self, session_id: str, prompt_id: str, text: str, *, again: str | None = None, steer: bool = False
+    ) -> Prompt:
+        """A prompt waits for its turn; before all others if it steers, or says a failed one `again` (its prompt_id)."""
+        prompt = Prompt(
+            prompt_id=prompt_id,
+            session_id=session_id,
+            text=text,
+            steer=steer,
+            state=PromptState.QUEUED,
+            at=self.now,
+        )
         self._rows.put_prompt(prompt)
-        if again is not None:
-            self._set_private(replace(self.private, resent=(*self.private.resent, prompt_id)))
-        self.record(HistoryKind.PROMPT_QUEUED, session_id=session_id, prompt_id=prompt_id, again=again)
+        if steer or again is not None:
+            self._set_private(replace(self.private, first_in_line=(*self.private.first_in_line, prompt_id)))
+        self.record(
+            HistoryKind.PROMPT_QUEUED, session_id=session_id, prompt_id=prompt_id, again=again, steer=steer or None
+        )
         return prompt
+
+    def edit_prompt(self, prompt: Prompt, text: str) -> Prompt:
+        """The text of a prompt that waits is another; that of a task's first one is what the task is about."""
+        edited = replace(prompt, text=text)
+        self._rows.put_prompt(edited)
+        first = self.task.sessions[0].session_id
+        if prompt.session_id == first and self.prompts(first)[0].prompt_id == prompt.prompt_id:
+            self._rows.put_task(replace(self.task, prompt=text))
+        self.record(HistoryKind.PROMPT_EDITED, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
+        return edited
+
+    def withdraw_prompt(self, prompt: Prompt) -> Prompt:
+        """A prompt that waits is not to be handed over."""
+        withdrawn = replace(prompt, state=PromptState.WITHDRAWN)
+        self._rows.put_prompt(withdrawn)
+        self.record(HistoryKind.PROMPT_WITHDRAWN, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
+        return withdrawn
+
+    def begin_delivery(self, prompt: Prompt) -> None:
+        """The prompt is about to be handed over: from now on the agent may have it, and it stays as it is."""
+        if prompt.prompt_id not in self.private.delivering:
+            self._set_private(replace(self.private, delivering=(*self.private.delivering, prompt.prompt_id)))
 
     def begin_turn(self, prompt: Prompt) -> None:
         """The agent has the prompt: its turn is in progress."""
@@ -370,24 +393,18 @@ class TaskChange:
         self.mark_unread(True)
         self.settle()
 
-    def stop_turn(self, session_id: str, delivering: str | None) -> bool:
-        """A person stops the turn in progress, or the prompt that is being handed over (`delivering`, its id).
-
-        False when there is neither.
-        """
-        session = self.session(session_id)
-        running = session.status is SessionStatus.RUNNING
-        held = None if delivering is None else self.prompt(session_id, delivering)
-        on_its_way = held if held is not None and held.state is PromptState.QUEUED else None
-        if not running and on_its_way is None:
+    def stop_turn(self, session_id: str) -> bool:
+        """A person stopped the turn in progress, or the handing over of its prompt; whether there was one."""
+        session, delivering = self.session(session_id), self.delivering(session_id)
+        if session.status is not SessionStatus.RUNNING and delivering is None:
             return False
         error = TaskError(kind=ErrorKind.CANCELLED, message="The turn was stopped.", retryable=False, at=self.now)
         self.record(HistoryKind.SESSION_STOPPED, session_id=session_id)
         self.cancel_questions(session_id)
         self.fail_prompts(session_id, frozenset({PromptState.DELIVERED}), error)
-        if on_its_way is not None:
-            self.fail_prompt(on_its_way, error)
-        if running:
+        if delivering is not None:
+            self.fail_prompt(delivering, error)
+        if session.status is SessionStatus.RUNNING:
             self._rows.put_session(replace(session, status=SessionStatus.READY))
             self.settle()
         return True

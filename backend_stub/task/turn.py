@@ -34,11 +34,33 @@ OPEN_STATES = frozenset({PromptState.QUEUED, PromptState.DELIVERED})
 
 
 def next_prompt(state: TaskState, session_id: str) -> Prompt | None:
-    """The prompt to go on with: the one whose turn was cut, else one that is sent again, else the oldest that waits."""
+    """The prompt to go on with: the one whose turn was cut, or its handing over; else the oldest that waits, of those
+    that go before the others if there are any.
+    """
     waiting = [each for each in state.prompts.get(session_id, ()) if each.state in OPEN_STATES]
     begun = (each for each in waiting if each.state is PromptState.DELIVERED)
-    resent = (each for each in waiting if each.prompt_id in state.private.resent)
-    return next(chain(begun, resent, waiting), None)
+    cut = (each for each in waiting if each.prompt_id in state.private.delivering)
+    first = (each for each in waiting if each.prompt_id in state.private.first_in_line)
+    return next(chain(begun, cut, first, waiting), None)
+
+
+def begin_delivery(draft: TaskChange, prompt: Prompt) -> Prompt | None:
+    """The prompt as it is to be handed over; None when it waits no more, or its task is not ready."""
+    held = draft.prompt(prompt.session_id, prompt.prompt_id)
+    if held is None or held.state is not PromptState.QUEUED or draft.status not in READY:
+        return None
+    draft.begin_delivery(held)
+    return held
+
+
+def begin_first_delivery(draft: TaskChange, session_id: str) -> Prompt | None:
+    """The same of the first prompt that waits in a task being prepared; None when one was handed over before."""
+    prompts = draft.prompts(session_id)
+    waiting = [each for each in prompts if each.state is PromptState.QUEUED]
+    if not waiting or any(each.state not in (PromptState.QUEUED, PromptState.WITHDRAWN) for each in prompts):
+        return None
+    draft.begin_delivery(waiting[0])
+    return waiting[0]
 
 
 def begin_turn(draft: TaskChange, prompt: Prompt) -> None:

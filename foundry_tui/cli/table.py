@@ -17,7 +17,7 @@ class _Row(NamedTuple):
 COMMANDS: dict[str, _Row] = {
     "demo": _Row("demo", "demo", "Open the app on a scripted world; nothing is touched or left behind."),
     "create": _Row("create", "create", "Create a task."),
-    "list": _Row("tasks", "list_tasks", "List all tasks."),
+    "list": _Row("tasks", "list_tasks", "List tasks: all, or those of a status, repository or filter."),
     "show": _Row("tasks", "show", "Show one task whole."),
     "watch": _Row("watch", "watch", "Follow a task until it is ready, or reaches a status or stage."),
     "history": _Row("history", "history", "Show what happened to a task, or to all."),

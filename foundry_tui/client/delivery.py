@@ -21,7 +21,7 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that say nothing about the request: the same one may succeed a moment later."""
 
 
-class Courier:
+class Delivery:
     """Runs commands inside the task group that `start` was given; what is sent before that waits for it.
 
     `before` is awaited before each of them.

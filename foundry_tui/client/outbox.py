@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from foundry_tui.client.creations import AskedSession, Creation, CreationState
+from foundry_tui.client.creations import Creation, CreationState, RequestedSession
 from foundry_tui.client.kept_commands import KeptCommand
 from foundry_tui.client.private_files import make_folder, open_file
 from foundry_tui.contract import codec
@@ -28,7 +28,7 @@ if sys.platform != "win32":
     import fcntl
 
 
-Delta = dict[tuple[str, str], Creation | AskedSession | KeptCommand | Prompt | CreateTask | None]
+Delta = dict[tuple[str, str], Creation | RequestedSession | KeptCommand | Prompt | CreateTask | None]
 """Changes of the file: part and key to the new value, or to None where it is dropped."""
 
 
@@ -36,7 +36,7 @@ class _Contents(Struct, kw_only=True):
     """What the file holds of ours. `foreign` names the part of each thing in it that this version cannot read."""
 
     creations: dict[str, Creation] = {}
-    sessions: dict[str, AskedSession] = {}
+    sessions: dict[str, RequestedSession] = {}
     commands: dict[str, KeptCommand] = {}
     prompts: dict[str, Prompt] = {}
     drafts: dict[str, CreateTask] = {}
@@ -47,7 +47,7 @@ _File = dict[str, msgspec.Raw | dict[str, msgspec.Raw]]
 """The file as it is: the entries of each of our parts, and the parts of other versions."""
 _PARTS: dict[str, Any] = {
     "creations": Creation,
-    "sessions": AskedSession,
+    "sessions": RequestedSession,
     "commands": KeptCommand,
     "prompts": Prompt,
     "drafts": CreateTask,
@@ -93,7 +93,7 @@ class Outbox:
         return self._contents.creations
 
     @property
-    def sessions(self) -> dict[str, AskedSession]:
+    def sessions(self) -> dict[str, RequestedSession]:
         """Sessions that the backend has not answered, by session_id; to be read only."""
         return self._contents.sessions
 
@@ -134,7 +134,7 @@ class Outbox:
         if self._contents.creations.pop(task_id, None) is not None:
             self._touch("creations", task_id)
 
-    def put_session(self, session: AskedSession) -> None:
+    def put_session(self, session: RequestedSession) -> None:
         self._contents.sessions[session.summary.session_id] = session
         self._touch("sessions", session.summary.session_id)
 

@@ -190,13 +190,17 @@ class SessionSummary(Record, frozen=True, kw_only=True):
 
 
 class Prompt(Record, frozen=True, kw_only=True):
-    """What was said to the agent, kept from the moment it was accepted."""
+    """What was said to the agent, kept from the moment it was accepted.
+
+    One that has `steer` was said into a turn: it went before all that waited.
+    """
 
     prompt_id: str
     session_id: str
     text: str
     state: PromptState
     at: int
+    steer: bool = False
     error: TaskError | None = None
 
 

@@ -17,7 +17,8 @@ class Agent(NamedTuple):
 
     `files` and `environ` set it up for a model at a URL. `write` and `run` are calls of its own tools, for a file (by
     its absolute path) and for a command. `login` is the command with which a person logs in. `configured` is the
-    command that makes it an agent where sandbox-agent does not know it.
+    command that makes it an agent where sandbox-agent does not know it. `minutes`: it names the file of a conversation
+    by the minute, and writes over one that it loads in the minute in which it began it.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Agent(NamedTuple):
     run: Callable[[str], Call]
     login: str
     configured: tuple[str, ...] = ()
+    minutes: bool = False
 
 
 def _codex_files(url: str) -> Files:
@@ -116,6 +118,7 @@ AGENTS: Mapping[str, Agent] = {
             write=lambda path, text: Call("write_file", {"file_path": str(path), "content": text}),
             run=lambda command: Call("run_shell_command", {"command": command, "description": "Runs a command"}),
             login="foundry agent login gemini",
+            minutes=True,
         ),
     )
 }

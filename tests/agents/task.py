@@ -1,5 +1,6 @@
 """A real agent's world: its home folder, a repository, a model on loopback, a backend, and who asks for work."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,6 +95,11 @@ class AgentTask:
         task = self.ended()
         assert task["status"] == "idle", task.get("error")
         assert self.answers()[-1].endswith("Still here.")
+
+    def let_it_be_kept(self) -> None:
+        """Wait until the agent can load the conversation that it has begun: until the next minute, for one of them."""
+        if self.agent.minutes:
+            time.sleep(60 - time.time() % 60)
 
     def agents(self) -> dict[int, str]:
         """Start marks, by pid, of the processes that sandbox-agent has started for the task."""

@@ -1,12 +1,16 @@
 """An app on a real store that is fed by hand, with commands that are only written down and a clock that stands."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 
+import pytest
 from msgspec.structs import replace
+from textual._compositor import Compositor
+from textual._context import visible_screen_stack
 from textual._xterm_parser import XTermParser
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.options import Options
@@ -113,6 +117,12 @@ class FakeCommands:
 
     def discard_prompt(self, session_id: str, prompt_id: str) -> None:
         self.calls.append(("discard_prompt", session_id, prompt_id))
+
+    def edit_prompt(self, session_id: str, prompt_id: str, text: str) -> None:
+        self.calls.append(("edit_prompt", session_id, prompt_id, text))
+
+    def withdraw_prompt(self, session_id: str, prompt_id: str) -> None:
+        self.calls.append(("withdraw_prompt", session_id, prompt_id))
 
     def answer(self, permission_id: str, option_id: str) -> None:
         self.calls.append(("answer", permission_id, option_id))
@@ -267,14 +277,44 @@ def make_app(
     return app
 
 
+@contextmanager
+def drawn_when_looked_at() -> Iterator[None]:
+    """Frames are laid out as ever, but rendered only when a test looks: most of them nobody sees."""
+    whole = Compositor.render_update
+
+    def render(
+        self: Compositor, full: bool = False, screen_stack: list[Screen[object]] | None = None, simplify: bool = False
+    ) -> object:
+        if full:
+            return whole(self, full, screen_stack, simplify)
+        visible_screen_stack.set(screen_stack or [])
+        self._dirty_regions.clear()
+        return None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Compositor, "render_update", render)
+        yield
+
+
 @asynccontextmanager
 async def stage(
-    store: Store, *, size: tuple[int, int] = (120, 36), options: Options | None = None, notifications: bool = False
+    store: Store,
+    *,
+    size: tuple[int, int] = (120, 36),
+    options: Options | None = None,
+    notifications: bool = False,
+    every_frame: bool = False,
 ) -> AsyncIterator[Stage]:
-    """Run the app on `store` for the length of the block, `size` in columns and rows; `notifications` are drawn too."""
+    """Run the app on `store` for the length of the block, `size` in columns and rows; `notifications` are drawn too.
+
+    `every_frame` is for tests of the drawing itself; the others see what is drawn when they look, and at the end.
+    """
     commands = FakeCommands()
     clock = FixedClock(NOW)
     app = make_app(store, commands=commands, clock=clock, options=options)
-    async with app.run_test(size=size, notifications=notifications) as pilot:
-        await pilot.pause()
-        yield Stage(app, pilot, store, commands, clock)
+    with nullcontext() if every_frame else drawn_when_looked_at():
+        async with app.run_test(size=size, notifications=notifications) as pilot:
+            await pilot.pause()
+            yield Stage(app, pilot, store, commands, clock)
+            if app.screen_stack:
+                app.screen._compositor.render_strips()

@@ -54,10 +54,11 @@ async def dialog(
     repo: str | None = "/src/shop",
     size: tuple[int, int] = (100, 34),
     agents: tuple[str, ...] = (),
+    every_frame: bool = False,
 ) -> AsyncIterator[Stage]:
     """The app with the dialog open; `agents` are those of the config."""
     options = Options(bell=False, terminal_notifications=False, repo=repo, agents=agents)
-    async with stage(store or a_store(), size=size, options=options) as on:
+    async with stage(store or a_store(), size=size, options=options, every_frame=every_frame) as on:
         await on.press("n")
         yield on
 
@@ -109,7 +110,7 @@ async def test_dialog_and_task_change_places_within_one_frame() -> None:
 
 async def test_the_first_frame_of_the_task_is_the_whole_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     store = a_store()
-    async with dialog(store) as on:
+    async with dialog(store, every_frame=True) as on:
         store.create(CreateTask(task_id=task_id(9_001), session_id="s", repo="/src/shop", prompt="fix it"))
         frames: list[tuple[object, str]] = []
 

@@ -50,8 +50,9 @@ async def opened(store: Store, size: tuple[int, int] = (120, 36), **options: Any
         yield on
 
 
-@pytest.mark.parametrize("size", [(160, 44), (80, 24), (60, 20)])
-@pytest.mark.parametrize("key", ["ctrl+d", "wheel"])
+@pytest.mark.parametrize(
+    ("size", "key"), [((160, 44), "ctrl+d"), ((80, 24), "ctrl+d"), ((60, 20), "ctrl+d"), ((160, 44), "wheel")]
+)
 async def test_a_long_command_is_seen_whole_before_it_is_answered(size: tuple[int, int], key: str) -> None:
     async with opened(asking(text=SCRIPT, options=LONG_OPTIONS), size) as on:
         seen: set[str] = set()

@@ -110,7 +110,7 @@ async def test_the_cursor_moves_over_tasks_only() -> None:
 
 
 async def test_a_list_that_is_scrolled_is_drawn_again_where_it_changed() -> None:
-    async with stage(many_tasks(200), size=(100, 24)) as s:
+    async with stage(many_tasks(200), size=(100, 24), every_frame=True) as s:
         await s.press("end")
         for key in ("k", "k", "pageup", "j"):
             await s.press(key)

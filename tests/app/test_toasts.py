@@ -9,8 +9,8 @@ from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.composer import Composer
 from tests.app import task_scenes as scenes
 from tests.app.harness import make_app
+from tests.app.list_scenes import store_of_every_state
 from tests.app.task_scenes import TASK
-from tests.app.worlds import store_of_every_state
 
 pytestmark = pytest.mark.anyio
 

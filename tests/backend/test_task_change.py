@@ -118,9 +118,9 @@ def test_what_is_done_beside_a_mark_of_reading_counts() -> None:
 
 
 def test_a_prompt_that_waits_no_more_goes_before_no_others() -> None:
-    draft = draft_of(state(2, resent=("p-s0", "p-s1")))
+    draft = draft_of(state(2, first_in_line=("p-s0", "p-s1")))
     draft.fail_prompt(draft.prompts("s0")[0], ERROR)
-    assert draft.private.resent == ("p-s1",)
+    assert draft.private.first_in_line == ("p-s1",)
 
 
 def test_the_last_fifty_questions_that_have_ended_are_kept_beside_those_that_are_open() -> None:

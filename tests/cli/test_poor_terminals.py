@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.cli.command_line import Cli
 from tests.cli.terminal import terminal
-from tests.cli.world import Cli
 
 
 @pytest.mark.parametrize("words", [(), ("demo",)], ids=["app", "demo"])

@@ -32,9 +32,9 @@ class App:
             now_ms=lambda: int(anyio.current_time() * 1000),
             rng=random.Random(3),
         )
-        self.foundry.on_problem = self.problems.append
+        self.foundry.commands.on_problem = self.problems.append
         self.store = self.foundry.store
-        self.commands: Commands = self.foundry
+        self.commands: Commands = self.foundry.commands
 
     def up_to_date(self) -> bool:
         true = {task_id: summary_of(task) for task_id, task in self.backend.world.tasks.items()}

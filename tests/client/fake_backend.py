@@ -282,6 +282,22 @@ class FakeBackend:
         self._emit_task(session.task_id, HistoryKind.PROMPT_QUEUED)
         return prompt
 
+    def change_prompt(
+        self, session_id: str, prompt_id: str, *, text: str | None = None, state: PromptState = PromptState.QUEUED
+    ) -> Prompt:
+        """Another text or state for a prompt that is queued."""
+        session = self.sessions[session_id]
+        known = next((prompt for prompt in session.prompts if prompt.prompt_id == prompt_id), None)
+        if known is None:
+            raise Refused(404, "no such prompt")
+        if known.state is not PromptState.QUEUED:
+            raise Refused(409, f"the prompt is {known.state} already")
+        self._tick()
+        changed = replace(known, text=known.text if text is None else text, state=state)
+        prompts = tuple(changed if prompt is known else prompt for prompt in session.prompts)
+        self._change_session(session_id, prompts=prompts)
+        return changed
+
     def say(self, session_id: str, text: str) -> None:
         """A new item of the transcript."""
         self._tick()

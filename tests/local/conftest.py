@@ -1,6 +1,5 @@
-"""Worlds for the tests of the local provider, and the real sandbox-agent binary where it can be had."""
+"""Worlds for the tests of the local provider."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -8,24 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from foundry_tui.cli import agent_binary
-from foundry_tui.contract.agents import VARIABLE
 from tests.backend.process import BackendProcess
 from tests.local.world import LocalWorld
-
-
-@pytest.fixture(scope="session")
-def sandbox_agent(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The pinned sandbox-agent: the one that FOUNDRY_SANDBOX_AGENT names, or one fetched with npm for this run."""
-    named = os.environ.get(VARIABLE)
-    if named:
-        return Path(named)
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed, so the sandbox-agent binary cannot be had (or set FOUNDRY_SANDBOX_AGENT)")
-    try:
-        return agent_binary.install(tmp_path_factory.mktemp("agent"))
-    except agent_binary.InstallError as error:
-        pytest.skip(f"the sandbox-agent binary cannot be had: {error}")
 
 
 @pytest.fixture

@@ -70,29 +70,6 @@ async def test_an_agent_may_open_its_session_as_slowly_as_the_stage_allows(
         assert [len(world.agent_saw(f"session/{what}")) for what in ("new", "load")] == [1, 1]
 
 
-async def test_a_prompt_is_handed_over_once(world: LocalWorld) -> None:
-    async with world.provider() as provider:
-        task = await world.with_session(provider, world.task())
-        told = Told()
-        said = prompt(task, "say hi")
-        for _ in range(3):
-            await provider.agents.deliver(world.call(task), said, told)
-        await provider.agents.follow(world.call(task), said, told)
-        await provider.agents.deliver(world.call(task), said, told)
-        await provider.agents.follow(world.call(task), said, told)
-        assert told.text == "hi"
-        assert len(world.agent_saw("session/prompt")) == 1
-
-
-async def test_stages_again_change_nothing(world: LocalWorld) -> None:
-    async with world.provider() as provider:
-        task = await world.with_session(provider, world.task())
-        await world.with_session(provider, task)
-        await provider.agents.attach(world.call(task))
-        assert len(world.agent_saw("start")) == 1
-        assert len(world.agent_saw("session/new")) == 1
-
-
 async def test_sessions_side_by_side(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task(sessions=2))
@@ -104,36 +81,6 @@ async def test_sessions_side_by_side(world: LocalWorld) -> None:
                 group.start_soon(provider.agents.follow, world.call(task), said, told[number])
         numbers = " ".join(str(number) for number in range(200))
         assert [each.text for each in told] == [f"from {number} {numbers}" for number in (0, 1)]
-
-
-async def test_a_permission_is_asked_and_answered(world: LocalWorld) -> None:
-    async with world.provider() as provider:
-        task = await world.with_session(provider, world.task())
-        told, said = Told(), prompt(task, "ask execute Run make?\nsay done")
-        async with anyio.create_task_group() as group:
-            await provider.agents.deliver(world.call(task), said, told)
-            group.start_soon(provider.agents.follow, world.call(task), said, told)
-            await told.until(lambda: told.questions)
-            [(key, question)] = told.questions.items()
-            assert question.title == "Run make?"
-            assert [(option.option_id, option.kind) for option in question.options] == [
-                ("yes", "allow_once"),
-                ("no", "reject_once"),
-            ]
-            told.answer(key, "no")
-        assert told.text == "answer: nodone"
-
-
-async def test_a_permission_request_that_is_cancelled_is_answered_so(world: LocalWorld) -> None:
-    async with world.provider() as provider:
-        task = await world.with_session(provider, world.task())
-        told, said = Told(), prompt(task, "ask execute Run make?")
-        async with anyio.create_task_group() as group:
-            await provider.agents.deliver(world.call(task), said, told)
-            group.start_soon(provider.agents.follow, world.call(task), said, told)
-            await told.until(lambda: told.questions)
-            told.answer(next(iter(told.questions)), None)
-        assert told.text == "answer: cancelled"
 
 
 @pytest.mark.parametrize(
@@ -245,14 +192,6 @@ async def test_a_request_that_was_open_when_its_turn_was_cut_is_answered_with_ca
         assert (await turn(provider, world, task, "say next", "p2")).text == "next"
         [response] = world.agent_saw("response")
         assert response["message"]["result"] == {"outcome": {"outcome": "cancelled"}}
-
-
-async def test_a_turn_that_fails_says_why(world: LocalWorld) -> None:
-    async with world.provider() as provider:
-        task = await world.with_session(provider, world.task())
-        with pytest.raises(AgentError, match="the model is away"):
-            await turn(provider, world, task, "fail the model is away")
-        assert (await turn(provider, world, task, "say again", "p2")).text == "again"
 
 
 async def test_a_long_silence_is_no_failure(world: LocalWorld) -> None:

@@ -305,6 +305,8 @@ def test_killing_offers_to_delete_a_branch_without_commits(
     asker = Cli(tmp_path / "person")
     asker.environ |= backend.environ
     with terminal(asker, "kill", task_id) as shown:
+        shown.read_until("[y/N]")
+        shown.type(b"y\n")
         shown.read_until("Its branch fix/empty has no commit of its own. Delete it too? [y/N]")
         shown.type(answer)
         assert shown.wait() == 0
@@ -315,6 +317,8 @@ def test_killing_offers_to_delete_a_branch_without_commits(
     other = create(backend, world, "write a.txt new", branch="fix/full")
     git(Path(is_idle(backend, other)["sandbox"]["cwd"]), "commit", "--quiet", "--all", "--message=work")
     with terminal(asker, "kill", other) as shown:
+        shown.read_until("[y/N]")
+        shown.type(b"y\n")
         assert shown.wait() == 0
         assert "Delete it too" not in shown.drawn
     assert "fix/full" in git(world.repository, "branch")

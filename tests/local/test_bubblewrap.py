@@ -136,5 +136,5 @@ async def test_git_works_under_bubblewrap_beside_a_person_who_packs_and_configur
             )
         assert "Somebody\nthree\ncommit " in rest
         assert "planted" not in (repository / ".git" / "config").read_text()
-        assert git(cwd, "log", "-1", "--format=%s") == "three\n"
+        assert git(cwd, "log", "-1", "--format=%s") == "three"
         git(repository, "fsck", "--strict")

@@ -115,18 +115,6 @@ async def test_a_branch_name_never_meets_a_shell(git_world: LocalWorld) -> None:
         assert branches(git_world) == ["main"]
 
 
-async def test_a_second_time_adopts_it_with_what_is_in_it(git_world: LocalWorld) -> None:
-    async with git_world.provider() as provider:
-        task = git_world.task()
-        first = await provider.create_sandbox(git_world.call(task))
-        (Path(first.sandbox.cwd) / "work.txt").write_text("mine")
-    async with git_world.provider() as provider:
-        again = await provider.create_sandbox(git_world.call(task))
-    assert again.resumed
-    assert again.sandbox == first.sandbox
-    assert (Path(again.sandbox.cwd) / "work.txt").read_text() == "mine"
-
-
 async def test_somebody_elses_folder_is_refused_and_left(git_world: LocalWorld) -> None:
     task = git_world.task()
     folder = worktree(git_world, task)
@@ -303,12 +291,6 @@ async def test_killing_works_when_the_repository_is_gone(git_world: LocalWorld) 
         shutil.rmtree(git_world.repository)
         await provider.destroy_sandbox(git_world.call(task), Release(force=True))
         assert not (git_world.data / "sandboxes" / task.task_id).exists()
-
-
-async def test_nothing_to_destroy_is_success(git_world: LocalWorld) -> None:
-    async with git_world.provider() as provider:
-        await provider.destroy_sandbox(git_world.call(git_world.task()), Release())
-        await provider.release_sandbox(git_world.call(git_world.task()), Release())
 
 
 async def test_what_the_disk_refuses_is_said(git_world: LocalWorld) -> None:

@@ -18,8 +18,8 @@ from foundry_tui.app.options import Options
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.locale import is_utf8
 from foundry_tui.cli.repositories import is_repository
-from foundry_tui.cli.startup.lazy_client import LateClient, import_client
-from foundry_tui.cli.startup.prefetch import EarlySnapshot
+from foundry_tui.cli.startup.lazy_client import LazyClient, import_client
+from foundry_tui.cli.startup.prefetch import PrefetchedSnapshot
 from foundry_tui.client.connection import Target
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from foundry_tui.client.commands import CommandProblem
     from foundry_tui.client.foundry import Foundry
 
-Beside = Callable[[FoundryApp, LateClient], Awaitable[None]]
+Beside = Callable[[FoundryApp, LazyClient], Awaitable[None]]
 """What runs beside the app from its first paint on, and is cancelled when the person leaves."""
 Ensure = Callable[[FoundryApp], bool]
 """Has a backend of our own run, and blocks until it does; whether it does: what went wrong is said in the app."""
@@ -43,16 +43,16 @@ LEAVE_SECONDS = 5.0
 """How long leaving in good order may take, once the process was told to end."""
 
 
-def run_app(context: Context, early: EarlySnapshot) -> int:
+def run_app(context: Context, prefetched: PrefetchedSnapshot) -> int:
     """Run the app on the backend that the settings mean; its exit code."""
     target, own = context.target
 
-    async def connect(app: FoundryApp, client: LateClient) -> None:
+    async def connect(app: FoundryApp, client: LazyClient) -> None:
         import anyio
 
         from foundry_tui.cli.startup.running import tell
 
-        foundry, _ = await asyncio.gather(loaded(client), early.apply(client.store))
+        foundry, _ = await asyncio.gather(loaded(client), prefetched.apply(client.store))
         async with anyio.create_task_group() as group:
             await group.start(foundry.run)
             group.start_soon(tell, str(target), foundry.diagnostics)
@@ -123,7 +123,7 @@ def _repository_here() -> str | None:
     return next((str(folder) for folder in (here, *here.parents) if is_repository(folder)), None)
 
 
-async def loaded(client: LateClient) -> "Foundry":
+async def loaded(client: LazyClient) -> "Foundry":
     """The client, imported on a thread, so that the app goes on drawing and taking keys."""
     await asyncio.to_thread(import_client)
     return client.load()
@@ -137,7 +137,7 @@ async def _run(target: Target, keep: Path | None, chosen: Options, beside: Besid
 
         return Foundry(target, keep=keep, store=store)
 
-    client = LateClient(store, make)
+    client = LazyClient(store, make)
     # the list stands behind every screen, so its topic is held for as long as the app is open
     client.hold(TASKS)
     painted = asyncio.Event()

@@ -28,7 +28,7 @@ def import_client() -> None:
     import_module("foundry_tui.client.foundry")
 
 
-class LateClient:
+class LazyClient:
     """Stands for the client as the app's `Commands`. Whatever is asked of it loads it, but for `hold`."""
 
     def __init__(self, store: "Store", make: Callable[[], "Foundry"]) -> None:
@@ -48,16 +48,16 @@ class LateClient:
         """The client, made when first asked for; what is held by then is held there."""
         if self._made is None:
             self._made = self._make()
-            self._made.on_problem = self._tell
+            self._made.commands.on_problem = self._tell
             for token, topic in self._held.items():
-                self._releases[token] = self._made.hold(topic)
+                self._releases[token] = self._made.commands.hold(topic)
             self._held.clear()
         return self._made
 
     def hold(self, topic: "Topic") -> Callable[[], None]:
         """Hold the topic once the client is there."""
         if self._made is not None:
-            return self._made.hold(topic)
+            return self._made.commands.hold(topic)
         token = object()
         self._held[token] = topic
 
@@ -85,4 +85,4 @@ class LateClient:
             self.on_problem(problem)
 
     def __getattr__(self, name: str) -> object:
-        return getattr(self.load(), name)
+        return getattr(self.load().commands, name)

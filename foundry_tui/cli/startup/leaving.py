@@ -8,11 +8,13 @@ from foundry_tui.client.commands import CommandProblem
 
 _THINGS = {"task": "task", "session": "session", "prompt": "prompt", "answer": "answer"}
 _DOINGS = {
-    "retry": "retrying",
-    "archive": "archiving",
-    "kill": "killing",
-    "prune": "removing",
-    "rename": "renaming",
+    "retry": ("retrying", "task"),
+    "archive": ("archiving", "task"),
+    "kill": ("killing", "task"),
+    "prune": ("removing", "task"),
+    "rename": ("renaming", "task"),
+    "edit_prompt": ("editing", "prompt"),
+    "withdraw_prompt": ("withdrawing", "prompt"),
 }
 
 
@@ -32,7 +34,7 @@ def tell_what_is_left(kinds: Counter[str], problems: Sequence[CommandProblem], o
 def unanswered_in_words(kinds: Counter[str]) -> str:
     """`1 prompt, 2 answers, killing 1 task`, of the counts of `Outbox.unanswered`; empty for none."""
     words = [_count(kinds[kind], thing) for kind, thing in _THINGS.items() if kinds[kind]]
-    words += [f"{doing} {_count(kinds[kind], 'task')}" for kind, doing in _DOINGS.items() if kinds[kind]]
+    words += [f"{doing} {_count(kinds[kind], thing)}" for kind, (doing, thing) in _DOINGS.items() if kinds[kind]]
     return ", ".join(words)
 
 
