@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.cli.world import Cli
 
 from foundry_tui.contract.agents import INSTALLABLE, installed_programs
 from foundry_tui.process.agent_packages import PACKAGES, InstallError, install, is_installed, lock_of, machine

@@ -8,6 +8,7 @@ from msgspec import Raw, Struct
 
 from backend_stub.agents.sandbox_agent.complaints import About, auth_methods, understood
 from backend_stub.agents.sandbox_agent.connection import AgentConnection, AnsweredError, converted
+from backend_stub.agents.sandbox_agent.mcp import McpCapabilities, Servers, in_words_of_the_protocol
 from backend_stub.agents.sandbox_agent.state import StoredSession
 from backend_stub.domain.errors import AgentError
 
@@ -22,6 +23,7 @@ some agents need a minute to start, and as long to load a conversation."""
 
 class _Capabilities(Struct, rename="camel"):
     load_session: bool | None = None
+    mcp_capabilities: McpCapabilities = McpCapabilities()
 
 
 class _Initialized(Struct, rename="camel"):
@@ -34,11 +36,16 @@ class _NewSession(Struct, rename="camel"):
 
 
 async def introduce(
-    connection: AgentConnection, state: StoredSession, cwd: str, ask: Callable[[str, dict[str, Any]], Awaitable[Raw]]
+    connection: AgentConnection,
+    state: StoredSession,
+    cwd: str,
+    servers: Servers,
+    ask: Callable[[str, dict[str, Any]], Awaitable[Raw]],
 ) -> bool:
     """Start the agent process and a session in it; whether it remembers the conversation before.
 
-    `ask` makes a request whose answer comes after all that is replayed. Raises `AgentError`.
+    `servers` are the MCP servers that it may use; what it cannot have of them becomes a notice. `ask` makes a request
+    whose answer comes after all that is replayed. Raises `AgentError`.
     """
     try:
         result = await connection.request(
@@ -55,7 +62,10 @@ async def introduce(
         said = converted(result, _Initialized)
         state.can_load = said.agent_capabilities is not None and bool(said.agent_capabilities.load_session)
         state.auth_methods = auth_methods(said.auth_methods)
-        place: dict[str, Any] = {"cwd": cwd, "mcpServers": []}
+        takes = said.agent_capabilities.mcp_capabilities if said.agent_capabilities else McpCapabilities()
+        told, notices = in_words_of_the_protocol(servers, takes, state.agent)
+        state.notices.extend(notices)
+        place: dict[str, Any] = {"cwd": cwd, "mcpServers": told}
         if state.acp_session and state.can_load:
             try:
                 await ask("session/load", {"sessionId": state.acp_session, **place})

@@ -23,6 +23,7 @@ from backend_stub.agents.sandbox_agent.connection import (
 )
 from backend_stub.agents.sandbox_agent.handshake import OPENING_LIMIT, introduce
 from backend_stub.agents.sandbox_agent.late import LateWords
+from backend_stub.agents.sandbox_agent.mcp import NO_SERVERS, Servers
 from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Message, Unreadable, lost_request, may_answer
 from backend_stub.agents.sandbox_agent.owner import Owner
 from backend_stub.agents.sandbox_agent.server_log import Hearing
@@ -122,8 +123,9 @@ class Session:
         group.start_soon(session.pump)
         return session
 
-    async def open(self, cwd: str) -> bool:
-        """Start the agent process and a session in it; whether it remembers the conversation before.
+    async def open(self, cwd: str, servers: Servers = NO_SERVERS) -> bool:
+        """Start the agent process and a session in it, which may use these MCP servers; whether it remembers the
+        conversation before.
 
         Raises `AgentError`.
         """
@@ -135,7 +137,7 @@ class Session:
         remembers = False
         try:
             with self._opening:
-                remembers = await introduce(self.connection, self.state, cwd, self._ask_and_catch_up)
+                remembers = await introduce(self.connection, self.state, cwd, servers, self._ask_and_catch_up)
         finally:
             self._opening = None
             after = await anyio.to_thread.run_sync(self.connection.server.agents_running)
