@@ -22,9 +22,10 @@ from backend_stub.domain.errors import (
     StorageUnavailableError,
     UnknownTaskError,
 )
+from backend_stub.domain.events import Committed
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
-from backend_stub.domain.storage import Event, Storage
+from backend_stub.domain.storage import Storage
 from backend_stub.known_agents import KnownAgents
 from backend_stub.organization import Organization
 from backend_stub.providers.demo import DemoProvider
@@ -89,7 +90,7 @@ async def run_backend(
     trust: Trust,
 ) -> AsyncIterator[Backend]:
     """A working backend over an open storage; unfinished tasks go on at once. Leaving stops all work, to be resumed."""
-    hub = Hub(storage.database)
+    hub = Hub(storage.events.database)
     loop = asyncio.get_running_loop()
     async with anyio.create_task_group() as tasks:
 
@@ -104,12 +105,12 @@ async def run_backend(
         provisioning = dispatcher.queue("provision", provision.provision, settings.max_provisioning)
         metrics = Metrics(hub, provisioning)
 
-        def committed(events: Sequence[Event], seconds: float) -> None:
-            hub.publish(events)
+        def committed(commit: Committed) -> None:
+            hub.publish(commit.events)
             # Whoever waited for the commit goes first.
-            loop.call_soon(metrics.committed, events, seconds)
+            loop.call_soon(metrics.committed, commit)
 
-        storage.on_commit = committed
+        storage.events.listen(committed)
         release = Releasing(services, sessions, provisioning)
         agents = KnownAgents(providers)
         organization = Organization(storage, providers, settings, runtime, clones, trust, agents, provisioning.wake)
@@ -135,7 +136,7 @@ async def run_backend(
             organization=organization,
             commands=commands,
             agents=agents,
-            streams=Streams(storage, hub, runtime.now),
+            streams=Streams(storage.events, hub, runtime.now),
             hub=hub,
             metrics=metrics,
             provisioning=provisioning,

@@ -5,13 +5,11 @@ from collections.abc import Callable, Sequence
 
 import anyio
 
-from backend_stub.domain.storage import Event
-from foundry_tui.contract.events import EventName, Topic, TopicKind, event_id
+from backend_stub.domain.events import Event
+from foundry_tui.contract.events import TASKS, EventName, Topic, TopicKind, event_id
 
 BUFFER_BYTES = 8 * 1024 * 1024
 """What one stream may hold; a client that is slower is disconnected and resumes."""
-
-_TASKS = str(TopicKind.TASKS)
 
 
 def frame(name: EventName, data: bytes, id_: str | None = None) -> bytes:
@@ -72,7 +70,7 @@ class Hub:
 
     def __init__(self, database: str) -> None:
         self._database = database
-        self._open: dict[str, set[Subscriber]] = {}
+        self._open: dict[Topic, set[Subscriber]] = {}
         self.closed = False
         self.sent = 0
 
@@ -83,17 +81,17 @@ class Hub:
 
     def subscribe(self, topic: Topic, cut: Callable[[], None] | None = None) -> Subscriber:
         subscriber = Subscriber(cut)
-        self._open.setdefault(str(topic), set()).add(subscriber)
+        self._open.setdefault(topic, set()).add(subscriber)
         if self.closed:
             subscriber.end()
         return subscriber
 
     def unsubscribe(self, topic: Topic, subscriber: Subscriber) -> None:
-        held = self._open.get(str(topic))
+        held = self._open.get(topic)
         if held is not None:
             held.discard(subscriber)
             if not held:
-                del self._open[str(topic)]
+                del self._open[topic]
 
     def close(self) -> None:
         """End all streams, and each that is opened from now on."""
@@ -104,36 +102,38 @@ class Hub:
 
     def publish(self, events: Sequence[Event]) -> None:
         """Send what was committed to whom it concerns."""
+        if not self._open:
+            return
         for event in events:
             if event.name is EventName.TASK:
-                self._send(_TASKS, event, event.data)
-                self._send(f"{TopicKind.TASK}:{event.task_id}", event, event.detail)
+                self._send(TASKS, event)
+                self._send(Topic(TopicKind.TASK, event.task_id), event)
             elif event.name is EventName.TASK_REMOVED:
                 if event.session_id:
-                    self._end(f"{TopicKind.SESSION}:{event.session_id}", event)
+                    self._end(Topic(TopicKind.SESSION, event.session_id), event)
                 else:
-                    self._send(_TASKS, event, event.data)
-                    self._end(f"{TopicKind.TASK}:{event.task_id}", event)
-                    self._end(f"{TopicKind.LOG}:{event.task_id}", event)
+                    self._send(TASKS, event)
+                    self._end(Topic(TopicKind.TASK, event.task_id), event)
+                    self._end(Topic(TopicKind.LOG, event.task_id), event)
             elif event.name is EventName.REPO:
-                self._send(_TASKS, event, event.data)
+                self._send(TASKS, event)
             elif event.name is EventName.HISTORY:
-                self._send(f"{TopicKind.TASK}:{event.task_id}", event, event.data)
+                self._send(Topic(TopicKind.TASK, event.task_id), event)
             elif event.name is EventName.LOG:
-                self._send(f"{TopicKind.LOG}:{event.task_id}", event, event.data)
+                self._send(Topic(TopicKind.LOG, event.task_id), event)
             else:
-                self._send(f"{TopicKind.SESSION}:{event.session_id}", event, event.data)
+                self._send(Topic(TopicKind.SESSION, event.session_id), event)
 
-    def _end(self, topic: str, event: Event) -> None:
+    def _end(self, topic: Topic, event: Event) -> None:
         """Send the last event of a topic."""
-        self._send(topic, event, event.data)
+        self._send(topic, event)
         for subscriber in self._open.get(topic, ()):
             subscriber.end()
 
-    def _send(self, topic: str, event: Event, data: bytes) -> None:
+    def _send(self, topic: Topic, event: Event) -> None:
         subscribers = self._open.get(topic)
         if subscribers:
-            sent = frame(event.name, event.whole(data), event_id(self._database, event.seq))
+            sent = frame(event.name, event.data(topic.kind), event_id(self._database, event.seq))
             self.sent += len(subscribers)
             for subscriber in subscribers:
                 subscriber.put(event.seq, sent)

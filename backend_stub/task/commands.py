@@ -1,4 +1,4 @@
-"""What people ask of a task that exists: each command is one commit through the task's actor, then a wake-up."""
+"""What people ask of a task that exists. A command is one commit through the task's actor; then work is woken."""
 
 from collections.abc import Callable, Sequence
 from typing import BinaryIO, TypeVar
@@ -56,7 +56,7 @@ RETRY = RetryTask()
 PATCH_SECONDS = 120.0
 """How long a patch may take that somebody waits for."""
 
-_STANDS: dict[TaskStatus, str] = {
+_IS_NOW: dict[TaskStatus, str] = {
     **dict.fromkeys(PROVISIONING, "is being prepared"),
     TaskStatus.RUNNING: "is working",
     TaskStatus.IDLE: "is ready",
@@ -66,7 +66,7 @@ _STANDS: dict[TaskStatus, str] = {
     TaskStatus.KILLING: "is being killed",
     TaskStatus.KILLED: "is killed",
 }
-"""Where a task stands, as a refusal says it."""
+"""What a task of each status is, as it completes a refusal."""
 
 
 _TOO_LATE: dict[PromptState, str] = {
@@ -75,7 +75,7 @@ _TOO_LATE: dict[PromptState, str] = {
     PromptState.FAILED: "has failed",
     PromptState.WITHDRAWN: "is withdrawn",
 }
-"""What became of a prompt that waits no more, as a refusal says it."""
+"""What became of a prompt that waits no more, as it completes a refusal."""
 
 
 class Commands:
@@ -125,17 +125,19 @@ class Commands:
         return await self.task(task_id)
 
     async def retry(self, task_id: str, request: RetryTask = RETRY) -> TaskDetail:
-        """Go on from the stage that failed; after a failed turn be ready again, with its prompt sent again if asked."""
+        """Go on from the stage that failed. After a failed turn the task is ready again; `resend` has its prompt sent
+        again.
+        """
 
         def retry(draft: TaskChange) -> None:
             if draft.private.went_on and not request.resend and draft.status in PROVISIONING | READY:
-                # A prompt was there first: what is asked for is under way.
+                # A prompt has made the task go on already.
                 draft.forgive_retry()
                 return
             if draft.status is not TaskStatus.ERROR:
-                raise conflict(f"Only a task that failed can be retried; this one {_STANDS[draft.status]}.")
+                raise conflict(f"Only a task that failed can be retried; this one {_IS_NOW[draft.status]}.")
             failed = _failed_prompts(draft) if request.resend else []
-            # One that was to be sent again and waits still is sent now.
+            # A prompt of an earlier retry that still waits is sent now.
             if request.resend and not (failed or draft.private.first_in_line) and _is_ready_but_failed(draft):
                 raise conflict("No prompt failed that could be sent again; retry without that makes the task ready.")
             draft.go_on(resend=request.resend)
@@ -147,7 +149,7 @@ class Commands:
         return await self.task(task_id)
 
     async def end(self, task_id: str, request: ReleaseTask, *, archive: bool) -> TaskDetail:
-        """Archive or kill: at any moment, again without effect."""
+        """Archive or kill, at any moment; a task that is being ended, or has ended, is left as it is."""
         actor = self._actors.of(task_id)
         task = await self._state_of(actor)
         if task.status in ENDED | RELEASING:
@@ -166,14 +168,14 @@ class Commands:
                 draft.begin_release(archive=archive, force=request.force, delete_branch=request.delete_branch)
 
         await self._commit(task_id, end)
-        self._release.cut(await actor.state())
+        self._release.cancel_work(await actor.state())
         for permission in task.permissions:
             self._sessions.settled(permission.permission_id)
         self._release.queue.wake(task_id)
         return await self.task(task_id)
 
     async def write_patch(self, task: TaskDetail, into: BinaryIO) -> None:
-        """Write the task's changes as they are now as a patch, whole."""
+        """Write all changes in the task's sandbox, as they are now, as a patch."""
         provider, repo = self._providers.get(task.provider), await self._storage.repo(task.repo_id)
         if provider is None or repo is None:
             raise conflict(f"The provider {task.provider} is not available in this backend.")
@@ -186,12 +188,12 @@ class Commands:
         except CallError as error:
             raise RefusedError(503 if error.retryable else 409, error.message) from None
         if not found:
-            raise conflict(f"There is no patch of a task that {_STANDS[task.status]} and has no sandbox.")
+            raise conflict(f"There is no patch of a task that {_IS_NOW[task.status]} and has no sandbox.")
 
     async def prune(self, task_id: str) -> None:
         task = await self._state_of(self._actors.of(task_id))
         if task.status not in ENDED:
-            raise conflict(f"Only an archived or killed task can be pruned; this one {_STANDS[task.status]}.")
+            raise conflict(f"Only an archived or killed task can be pruned; this one {_IS_NOW[task.status]}.")
         await self._storage.prune(task_id)
         self._actors.forget(task_id)
         provider = self._providers.get(task.provider)
@@ -254,14 +256,14 @@ class Commands:
         return await self._session(task_id, session_id)
 
     async def stop(self, session_id: str) -> SessionSummary:
-        """Stop the turn that runs, at once; nothing running is no failure."""
+        """Stop the turn that runs, at once; it is no failure when none runs."""
         task_id = await self._task_of(session_id)
         if await self._commit(task_id, lambda draft: draft.stop_turn(session_id)):
             self._sessions.stop(session_id)
         return await self._session(task_id, session_id)
 
     async def prompt(self, session_id: str, request: CreatePrompt) -> Prompt:
-        """Keep a prompt until it can be delivered; one that is known already is given back as it stands."""
+        """Keep a prompt until it can be handed over; one that is known already is answered as it is now."""
         if not is_id(request.prompt_id):
             raise wrong_values(("prompt_id", "A prompt_id is 1 to 128 letters, digits, dots, dashes or underscores."))
         _check_text(request.text)
@@ -365,7 +367,7 @@ class Commands:
 
 def _refuse_ended(draft: TaskChange) -> None:
     if draft.status in ENDED | RELEASING:
-        raise conflict(f"The task {_STANDS[draft.status]}; create a new one.")
+        raise conflict(f"The task {_IS_NOW[draft.status]}; create a new one.")
 
 
 def _check_text(text: str) -> None:
@@ -397,7 +399,7 @@ def _is_ready_but_failed(draft: TaskChange) -> bool:
 
 
 def _failed_prompts(draft: TaskChange) -> list[Prompt]:
-    """Of each session that stands on a failure the last prompt, if its turn failed or it could not be handed over."""
+    """Of each failed session the last prompt that did not wait, if its turn failed or it could not be handed over."""
     found = []
     for session in draft.task.sessions:
         never = (PromptState.QUEUED, PromptState.WITHDRAWN)

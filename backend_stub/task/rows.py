@@ -206,7 +206,7 @@ class TaskRows:
             return None
         change = Change(
             at=self.now,
-            expected=self._before.task.revision,
+            expected=self._before.version,
             task=self.task,
             private=self.private,
             history=self._history,
@@ -221,7 +221,7 @@ class TaskRows:
             leftover=self.leftover,
             leftover_gone=self.leftover_gone,
         )
-        return change, TaskState(self.task, self.private, self._prompts, self._log_count)
+        return change, TaskState(self.task, self.private, self._prompts, self._log_count, self._before.version + 1)
 
     def _derive(self) -> None:
         """Fill in what follows from the rest, and raise the revision."""

@@ -90,23 +90,24 @@ def fail_turn(draft: TaskChange, prompt: Prompt, error: TaskError) -> None:
 
 
 class Answers:
-    """Wakes the turns that wait for the answer to a permission request."""
+    """Wakes the turns that wait for the answer to a question."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, anyio.Event] = {}
 
     def settled(self, permission_id: str) -> None:
-        """The request was answered or cancelled."""
+        """The question was answered or cancelled."""
         event = self._waiting.pop(permission_id, None)
         if event is not None:
             event.set()
 
     def event(self, permission_id: str) -> anyio.Event:
+        """What is set when the question is settled next."""
         return self._waiting.setdefault(permission_id, anyio.Event())
 
 
 class LiveTurn:
-    """See `backend_stub.domain.agent.Turn`. What is told before the prompt counts as delivered waits for that."""
+    """See `backend_stub.domain.agent.Turn`. What is told before the prompt counts as delivered waits until it does."""
 
     def __init__(self, actor: TaskActor, session_id: str, prompt_id: str, tasks: TaskGroup, answers: Answers) -> None:
         self._actor = actor
@@ -132,7 +133,7 @@ class LiveTurn:
         permission_id = f"perm-{digest[:24]}"
 
         def opened(draft: TaskChange) -> Permission:
-            self._expect(draft)
+            self._expect_delivered(draft)
             if (held := draft.question(permission_id)) is not None:
                 return held
             self._tell(draft)
@@ -158,7 +159,7 @@ class LiveTurn:
         return permission.answer
 
     def ending(self, end: Callable[[TaskChange], None]) -> Callable[[TaskChange], None]:
-        """A change that tells what is left to tell and then ends the turn, be it that it failed."""
+        """The change that writes what has not been written of the turn, and then does what `end` does."""
 
         def decide(draft: TaskChange) -> None:
             if self._has_begun(draft):
@@ -169,16 +170,17 @@ class LiveTurn:
         return decide
 
     def _item_id(self, key: str) -> str:
-        # No prompt_id has a colon, so that none is the id of what another's turn told.
+        # No prompt_id has a colon in it, so that no item of a turn has the id of a prompt.
         return f"{self._prompt_id}:{key}"
 
-    def _expect(self, draft: TaskChange) -> None:
+    def _expect_delivered(self, draft: TaskChange) -> None:
+        """Raise `SupersededError` unless the turn is in progress."""
         prompt = draft.prompt(self._session_id, self._prompt_id)
         if prompt is None or prompt.state is not PromptState.DELIVERED:
             raise SupersededError
 
     def _has_begun(self, draft: TaskChange) -> bool:
-        """Whether the turn's prompt is in the transcript, so that what the agent said may follow it."""
+        """Whether the turn's prompt is in the transcript already, so that what the agent said comes behind it."""
         prompt = draft.prompt(self._session_id, self._prompt_id)
         return self._begun and prompt is not None and prompt.state is not PromptState.QUEUED
 
@@ -197,7 +199,7 @@ class LiveTurn:
         told = dict(self._told)
 
         def flush(draft: TaskChange) -> None:
-            # A turn that was stopped meanwhile keeps what had been said in it.
+            # What was said until a turn was stopped is written after that too.
             if not self._has_begun(draft):
                 raise SupersededError
             self._tell(draft)

@@ -174,8 +174,76 @@ class Leftover(Record, frozen=True, kw_only=True):
     at: int
 
 
+class OptionType(OpenEnum):
+    """What values an option of a session can have."""
+
+    SELECT = "select"
+    BOOLEAN = "boolean"
+
+
+class OptionChoice(Record, frozen=True, kw_only=True):
+    """One value that an option of a session can have; choices of one `group` belong together."""
+
+    value: str
+    name: str
+    description: str | None = None
+    group: str | None = None
+
+
+class SessionOption(Record, frozen=True, kw_only=True):
+    """Something that an agent lets one choose for a session, as it tells of it.
+
+    `category` says what it is about (mode, model, model_config, thought_level, …). `value` is one of `choices` for a
+    `select`, true or false for a `boolean`. `error` is why the agent refused the value that was asked for last.
+    """
+
+    option_id: str
+    name: str
+    type: OptionType
+    value: str | bool
+    description: str | None = None
+    category: str | None = None
+    choices: tuple[OptionChoice, ...] = ()
+    error: str | None = None
+
+
+class SessionCommand(Record, frozen=True, kw_only=True):
+    """A command of the agent, sent as the prompt `/name …`; `hint` says what may follow the name."""
+
+    name: str
+    description: str = ""
+    hint: str | None = None
+
+
+class Accepts(Record, frozen=True, kw_only=True):
+    """What an agent takes beside text and links: images, sounds and files in prompts, prompts into a running turn."""
+
+    image: bool = False
+    audio: bool = False
+    embedded: bool = False
+    steering: bool = False
+
+
+class Cost(Record, frozen=True, kw_only=True):
+    """What a session has cost so far, in a currency by its ISO 4217 code."""
+
+    amount: float
+    currency: str
+
+
+class Usage(Record, frozen=True, kw_only=True):
+    """How much of the model's context a session has used, in tokens, of how many there are."""
+
+    used: int
+    size: int
+    cost: Cost | None = None
+
+
 class SessionSummary(Record, frozen=True, kw_only=True):
-    """One conversation with an agent; its id is made by the client and never changes."""
+    """One conversation with an agent; its id is made by the client and never changes.
+
+    `model` and `mode` are the names of what is chosen for the options of these categories.
+    """
 
     session_id: str
     task_id: str
@@ -187,6 +255,9 @@ class SessionSummary(Record, frozen=True, kw_only=True):
     revision: int
     unread: bool = False
     error: TaskError | None = None
+    model: str | None = None
+    mode: str | None = None
+    usage: Usage | None = None
 
 
 class Prompt(Record, frozen=True, kw_only=True):
@@ -357,8 +428,14 @@ def summary_of(task: TaskSummary) -> TaskSummary:
 
 
 class SessionState(SessionSummary, frozen=True, kw_only=True):
-    """A session with its prompts: what a `session` event carries on the session's own topic."""
+    """A session with its prompts: what a `session` event carries on the session's own topic.
 
+    `options`, `commands` and `accepts` are what the agent has told of itself, in its order.
+    """
+
+    options: tuple[SessionOption, ...] = ()
+    commands: tuple[SessionCommand, ...] = ()
+    accepts: Accepts = Accepts()
     prompts: tuple[Prompt, ...] = ()
 
 

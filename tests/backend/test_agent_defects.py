@@ -1,13 +1,13 @@
 """Agents that break their promise or are met at a bad moment: nothing hangs, and nothing goes on unseen."""
 
 import errno
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 import pytest
 
 from backend_stub.agents.demo import DemoAgents
-from backend_stub.domain.agent import Turn
+from backend_stub.domain.agent import OptionValue, Turn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError, ProviderError
 from backend_stub.domain.provider import Release
@@ -48,10 +48,12 @@ class Odd(DemoAgents):
             await self.attaching()
         await super().attach(call)
 
-    async def create_session(self, call: Call, session: SessionSummary) -> None:
+    async def create_session(
+        self, call: Call, session: SessionSummary, options: Mapping[str, OptionValue] | None = None
+    ) -> None:
         if self.creating is not None:
             await self.creating(session)
-        await super().create_session(call, session)
+        await super().create_session(call, session, options)
 
     async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         if self.delivering is not None:
@@ -101,9 +103,9 @@ async def session_of(backend: Backend, session_id: str, accept: Callable[[Sessio
     """The session once it is as wanted; told by its stream."""
     topic = Topic(TopicKind.SESSION, session_id)
     async for _ in backend.streams.stream(topic, None):
-        snapshot = await backend.storage.snapshot(topic)
+        snapshot = await backend.storage.events.snapshot(topic)
         assert snapshot is not None
-        session = decode(snapshot[1], SessionDetail)
+        session = decode(b"".join(snapshot.pieces), SessionDetail)
         if accept(session):
             return session
     raise AssertionError("the stream ended first")

@@ -43,11 +43,23 @@ class SlowConnection:
         handed_over()
 
 
+class Nobody:
+    """Hears what the agent offers, and nothing else: it lives, and no turn ends."""
+
+    async def changed(self, session: Session, changes: object) -> None:
+        """Nothing is kept."""
+
+
 def resumed(connection: SlowConnection, folder: Path, group: TaskGroup) -> Session:
-    """The session in which a prompt, p, was being sent. Nobody is told anything here: the agent lives, no turn ends."""
+    """The session in which a prompt, p, was being sent."""
     state = StoredSession(session_id="s", agent="pi", next_id=4, seen=7, prompts={"p": PromptMark(rpc_id=3)})
     return Session.resumed(
-        cast("AgentConnection", connection), state, StateFolder(folder), group, cast("Owner[Session]", None), alive=True
+        cast("AgentConnection", connection),
+        state,
+        StateFolder(folder),
+        group,
+        cast("Owner[Session]", Nobody()),
+        alive=True,
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+import msgspec
 from anyio.abc import TaskGroup
 
 from backend_stub.agents.sandbox_agent import launcher, server
@@ -15,12 +16,14 @@ from backend_stub.agents.sandbox_agent.connection import AgentConnection, Unsent
 from backend_stub.agents.sandbox_agent.mcp import servers_of
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
 from backend_stub.agents.sandbox_agent.session import Session
+from backend_stub.agents.sandbox_agent.setting_up import set_again, set_up
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, StateFolder, StoredSession
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.agents.sandbox_agent.updates import Item
-from backend_stub.domain.agent import Files, LateWord, Policy, Turn
+from backend_stub.domain.agent import Files, LateWord, OptionValue, Policy, SessionChange, Turn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
+from backend_stub.domain.options import with_value
 from backend_stub.machine import processes
 from backend_stub.machine.faults import is_machine_fault
 from foundry_tui.contract.agents import (
@@ -34,7 +37,7 @@ from foundry_tui.contract.agents import (
     installed_agents,
 )
 from foundry_tui.contract.mcp import McpServer
-from foundry_tui.contract.records import Prompt, SessionStatus, SessionSummary, TranscriptKind
+from foundry_tui.contract.records import Prompt, SessionOption, SessionStatus, SessionSummary, TranscriptKind
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +59,7 @@ class SandboxAgentRuntime:
 
     on_lost: Callable[[str, str, str], Awaitable[None]] | None = None
     on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None = None
+    on_changed: Callable[[str, str, Sequence[SessionChange]], Awaitable[None]] | None = None
     files: Files | None = None
     """Told when a turn has ended; a turn that is followed ends only when what it did to the files is known."""
 
@@ -123,10 +127,36 @@ class SandboxAgentRuntime:
             await self._name_for(running, call.task.agent)
             call.log(f"agent {call.task.agent} is installed")
 
-    async def create_session(self, call: Call, session: SessionSummary) -> None:
+    async def create_session(
+        self, call: Call, session: SessionSummary, options: Mapping[str, OptionValue] | None = None
+    ) -> None:
         async with self._lock(call.task.task_id):
             call.detail(f"opening a session with {session.agent}")
-            await self._session(call, session)
+            opened = await self._session(call, session)
+            try:
+                await set_up(opened, options or {})
+            except AgentError:
+                # Nothing is to run in it in another mode than was asked for.
+                self._forget(opened)
+                await opened.end()
+                raise
+            await opened.offering.tell()
+
+    async def set_option(
+        self, call: Call, session_id: str, option_id: str, value: OptionValue
+    ) -> tuple[SessionOption, ...]:
+        session = self._sessions.get(session_id)
+        if session is not None and not session.gone():
+            return await session.offering.set(option_id, value)
+        async with self._lock(call.task.task_id):
+            folder = self._state_folder(call.task.task_id)
+            state = await anyio.to_thread.run_sync(folder.load_session, session_id)
+            if state is None:
+                raise AgentError(f"the session {session_id} was never opened")
+            state.wanted[option_id] = value
+            state.offer.options = with_value(state.offer.options, option_id, value)
+            await anyio.to_thread.run_sync(folder.save_session, session_id, msgspec.json.encode(state))
+            return state.offer.options
 
     async def attach(self, call: Call) -> None:
         """Find the agents of a ready task again.
@@ -410,6 +440,7 @@ class SandboxAgentRuntime:
             raise
         if again:
             state.notices.append(REMEMBERS if remembers else FORGOT)
+            await set_again(session)
         await session.save()
         self._sessions[summary.session_id] = session
         call.log(f"opened a session with {summary.agent}" + (" anew" if again else ""))
@@ -449,6 +480,10 @@ class SandboxAgentRuntime:
         if self.on_said is not None:
             late = [LateWord(f"{prompt_id}:{item.key}", item.kind, item.body) for item in items]
             await self.on_said(session.connection.server.sandbox_id, session.state.session_id, late)
+
+    async def changed(self, session: Session, changes: Sequence[SessionChange]) -> None:
+        if self.on_changed is not None:
+            await self.on_changed(session.connection.server.sandbox_id, session.state.session_id, changes)
 
     def turn_over(self, session: Session) -> None:
         if self.files is not None:

@@ -23,6 +23,10 @@ _LINE = re.compile(
     re.MULTILINE,
 )
 _CHUNK = 1_000_000
+LOOK_EVERY = 1.0
+"""Seconds between two looks at the end of the log, while something is expected of the agent."""
+UNHEARD_GRACE = 1.0
+"""Seconds in which the stream says itself why an agent is not heard any more: it has exited."""
 
 
 @dataclass

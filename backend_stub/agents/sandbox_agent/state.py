@@ -9,7 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from backend_stub.agents.sandbox_agent.complaints import AuthMethod
+from backend_stub.agents.sandbox_agent.offer import Offer
 from backend_stub.agents.sandbox_agent.updates import Translation
+from backend_stub.domain.agent import OptionValue
 from foundry_tui.contract.codec import decode
 
 logger = logging.getLogger(__name__)
@@ -67,7 +69,8 @@ class StoredSession(Struct, kw_only=True):
     where it is not known, `number_in_log` counts the agents that the server's log tells of. `asking` holds the agent's
     open requests as they came, `answered` says which have their answer, both by the number of their event in the
     stream: an agent may use the id of a request again once it has the answer. `spent` says that the agent's last turn
-    failed for a reason that only another process mends.
+    failed for a reason that only another process mends. `offer` is what the agent has told that it offers, `wanted` the
+    values that a person has set options to, by option_id, which every new process of it is to have.
     """
 
     session_id: str
@@ -91,6 +94,8 @@ class StoredSession(Struct, kw_only=True):
     notices: list[str] = []
     auth_methods: tuple[AuthMethod, ...] = ()
     translation: Translation | None = None
+    offer: Offer = msgspec.field(default_factory=Offer)
+    wanted: dict[str, OptionValue] = {}
 
     def number(self) -> int:
         """An id for a request that no other one of this session has."""
