@@ -216,6 +216,7 @@ def local_provider(folder: Path, settings: LocalSettings, environ: Mapping[str, 
         environ=environ,
         policy=settings.policy,
         configured=settings.agents,
+        mcp=settings.mcp,
         wrap=under_bubblewrap if settings.bubblewrap else None,
     )
     return LocalProvider(folder, settings, environ, agents)

@@ -90,7 +90,7 @@ def test_a_newer_version_takes_the_place_and_leaves_what_may_still_run(
 
 
 def test_killed_half_way_it_is_not_there_and_comes_with_the_next_try(cli: Cli, npm: Path) -> None:
-    data = cli.folder / "data/foundry"
+    data = cli.data
     cli.environ |= {"PATH": str(npm), "FOUNDRY_SANDBOX_AGENT": str(npm / "npm")}
     files = [path.format(machine=machine()) for path in PACKAGES["codex"].programs.values()]
     killed = cli("agent", "install", "codex", environ={"FAKE_NPM": json.dumps({"files": files, "dies": True})})
@@ -136,7 +136,7 @@ def test_the_list_is_the_backends_and_says_what_to_do(cli: Cli) -> None:
     rows = {row[0]: row[1:] for row in cli("agent", "list", code=0).rows if row[1] == "local"}
     assert rows["codex"] == ["local", "missing", "foundry agent install codex"]
     for name, path in PACKAGES["opencode"].programs.items():
-        program = installed_programs("opencode", cli.folder / "data/foundry") / name
+        program = installed_programs("opencode", cli.data) / name
         program.parent.mkdir(parents=True)
         program.write_text(f"#!/bin/sh\n# {path}\n")
         program.chmod(0o755)
@@ -152,7 +152,7 @@ def test_the_list_is_the_backends_and_says_what_to_do(cli: Cli) -> None:
 
 
 def test_a_login_is_the_agents_own_in_this_terminal(cli: Cli) -> None:
-    programs = installed_programs("claude", cli.folder / "data/foundry")
+    programs = installed_programs("claude", cli.data)
     programs.mkdir(parents=True)
     (programs / "claude").write_text('#!/bin/sh\necho "login of claude: $*"\nread word && echo "took $word"\n')
     (programs / "claude").chmod(0o755)

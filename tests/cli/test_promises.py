@@ -13,7 +13,7 @@ from tests.world import FOUNDRY, Json
 
 ON_A_TASK = (
     *("show", "watch", "history", "logs", "prompt", "answer"),
-    *("retry", "archive", "kill", "rename", "prune", "attach"),
+    *("retry", "archive", "kill", "rename", "prune", "attach", "transcript", "queue", "stop"),
 )
 ASKING = (
     *((command, "01a2", *(("x",) if command in ("prompt", "answer", "rename") else ())) for command in ON_A_TASK),
@@ -73,6 +73,11 @@ def test_a_missing_argument_is_exit_2(shared: Cli, command: str) -> None:
         (("history",), "events"),
         (("logs", "{id}"), "lines"),
         (("prompt", "{id}", "go on"), "prompt_id"),
+        (("prompt", "{id}", "wait for it", "--wait"), "answer"),
+        (("transcript", "{id}"), "transcript"),
+        (("transcript", "{id}", "--last"), "item_id"),
+        (("queue", "{id}"), "prompts"),
+        (("stop", "{id}"), "stopped"),
         (("rename", "{id}", "renamed"), "task_id"),
         (("status",), "statuses"),
         (("statusline",), "ready"),

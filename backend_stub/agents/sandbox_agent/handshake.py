@@ -8,6 +8,7 @@ from msgspec import Raw, Struct
 
 from backend_stub.agents.sandbox_agent.complaints import About, auth_methods, understood
 from backend_stub.agents.sandbox_agent.connection import AgentConnection, AnsweredError, converted
+from backend_stub.agents.sandbox_agent.mcp import McpCapabilities, Servers, in_words_of_the_protocol
 from backend_stub.agents.sandbox_agent.offer import Offer, accepts_of
 from backend_stub.agents.sandbox_agent.state import StoredSession
 from backend_stub.domain.errors import AgentError
@@ -30,6 +31,7 @@ CAPABILITIES: dict[str, Any] = {
 
 class _Capabilities(Struct, rename="camel"):
     load_session: bool | None = None
+    mcp_capabilities: McpCapabilities | None = None
 
 
 class _Initialized(
@@ -45,11 +47,16 @@ class _NewSession(Struct, rename="camel"):
 
 
 async def introduce(
-    connection: AgentConnection, state: StoredSession, cwd: str, ask: Callable[[str, dict[str, Any]], Awaitable[Raw]]
+    connection: AgentConnection,
+    state: StoredSession,
+    cwd: str,
+    servers: Servers,
+    ask: Callable[[str, dict[str, Any]], Awaitable[Raw]],
 ) -> bool:
     """Start the agent process and a session in it; whether it remembers the conversation before.
 
-    `ask` makes a request whose answer comes after all that is replayed. Raises `AgentError`.
+    `servers` are the MCP servers that it may use; what it cannot have of them becomes a notice. `ask` makes a request
+    whose answer comes after all that is replayed. Raises `AgentError`.
     """
     try:
         result = await connection.request(
@@ -64,10 +71,13 @@ async def introduce(
             limit=OPENING_LIMIT,
         )
         said = converted(result, _Initialized)
-        state.can_load = bool(converted(said.agent_capabilities, _Capabilities).load_session)
+        can = converted(said.agent_capabilities, _Capabilities)
+        state.can_load = bool(can.load_session)
         state.offer = Offer(accepts=accepts_of(said.agent_capabilities, said.meta))
         state.auth_methods = auth_methods(said.auth_methods)
-        place: dict[str, Any] = {"cwd": cwd, "mcpServers": []}
+        told, notices = in_words_of_the_protocol(servers, can.mcp_capabilities or McpCapabilities(), state.agent)
+        state.notices.extend(notices)
+        place: dict[str, Any] = {"cwd": cwd, "mcpServers": told}
         if state.acp_session and state.can_load:
             try:
                 loaded = await ask("session/load", {"sessionId": state.acp_session, **place})

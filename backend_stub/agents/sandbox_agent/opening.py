@@ -8,6 +8,7 @@ from msgspec import Raw
 
 from backend_stub.agents.sandbox_agent.connection import AgentConnection
 from backend_stub.agents.sandbox_agent.handshake import OPENING_LIMIT, introduce
+from backend_stub.agents.sandbox_agent.mcp import Servers
 from backend_stub.agents.sandbox_agent.messages import Message
 from backend_stub.agents.sandbox_agent.state import StoredSession
 
@@ -29,8 +30,8 @@ class Opening:
     def under_way(self) -> bool:
         return self._scope is not None
 
-    async def run(self, cwd: str) -> bool:
-        """Open the session; whether it remembers the conversation before. Returns soon when it is given up.
+    async def run(self, cwd: str, servers: Servers) -> bool:
+        """Open the session, with these MCP servers; whether it remembers the conversation before. Returns soon when it is given up.
 
         Raises `AgentError`.
         """
@@ -39,7 +40,7 @@ class Opening:
         remembers, before = False, await anyio.to_thread.run_sync(server.agents_running)
         try:
             with self._scope:
-                remembers = await introduce(self._connection, state, cwd, self._ask)
+                remembers = await introduce(self._connection, state, cwd, servers, self._ask)
         finally:
             self._scope = None
             after = await anyio.to_thread.run_sync(server.agents_running)

@@ -1,6 +1,7 @@
 """The agent runtime of sandboxes on this machine: servers and sessions kept by task, found again after a restart."""
 
 import logging
+import os
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from anyio.abc import TaskGroup
 
 from backend_stub.agents.sandbox_agent import launcher, server
 from backend_stub.agents.sandbox_agent.connection import AgentConnection, UnsentError
+from backend_stub.agents.sandbox_agent.mcp import servers_of
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
 from backend_stub.agents.sandbox_agent.session import Session
 from backend_stub.agents.sandbox_agent.setting_up import set_again, set_up
@@ -34,6 +36,7 @@ from foundry_tui.contract.agents import (
     how_to_get,
     installed_agents,
 )
+from foundry_tui.contract.mcp import McpServer
 from foundry_tui.contract.records import Prompt, SessionOption, SessionStatus, SessionSummary, TranscriptKind
 
 logger = logging.getLogger(__name__)
@@ -68,14 +71,18 @@ class SandboxAgentRuntime:
         environ: Mapping[str, str],
         policy: Policy = Policy.ASK,
         configured: Mapping[str, AgentCommand] | None = None,
+        mcp: Mapping[str, McpServer] | None = None,
         wrap: Wrap | None = None,
     ) -> None:
-        """`folder_of` says where the files about a task's agents are kept; `configured` are the config's agents."""
+        """`folder_of` says where the files about a task's agents are kept; `configured` are the config's agents,
+        `mcp` its MCP servers.
+        """
         self._data_dir = data_dir
         self._folder_of = folder_of
         self._environ = environ
         self._policy = policy
         self._commands = {**COMMANDS, **(configured or {})}
+        self._mcp = mcp or {}
         self._wrap = wrap
         self._group: TaskGroup | None = None
         self._servers: dict[str, Server] = {}
@@ -242,6 +249,10 @@ class SandboxAgentRuntime:
         await anyio.to_thread.run_sync(self._state_folder(call.task.task_id).forget_session, session_id)
 
     # For the provider
+
+    async def use_mcp(self, task_id: str, trusted_file: bytes | None) -> None:
+        """What the repository's trusted file says of MCP servers; None for nothing."""
+        await anyio.to_thread.run_sync(self._state_folder(task_id).save_mcp, trusted_file)
 
     async def end(self, call: Call) -> None:
         """End everything that runs for a task; nothing running is success."""
@@ -420,7 +431,9 @@ class SandboxAgentRuntime:
         connection = AgentConnection(running, state.server_id)
         session = Session(connection, state, folder, self._task_group(), self)
         try:
-            remembers = await session.open(_cwd(call))
+            path = self._environ.get("PATH", os.defpath)
+            servers = await anyio.to_thread.run_sync(servers_of, self._mcp, folder.mcp_file, path)
+            remembers = await session.open(_cwd(call), servers)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await session.end()

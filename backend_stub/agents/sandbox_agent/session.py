@@ -22,6 +22,7 @@ from backend_stub.agents.sandbox_agent.connection import (
     converted,
 )
 from backend_stub.agents.sandbox_agent.late import LateWords
+from backend_stub.agents.sandbox_agent.mcp import NO_SERVERS, Servers
 from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Message, Unreadable, lost_request, may_answer
 from backend_stub.agents.sandbox_agent.offering import Offering
 from backend_stub.agents.sandbox_agent.opening import Opening
@@ -118,8 +119,9 @@ class Session:
         group.start_soon(session.pump)
         return session
 
-    async def open(self, cwd: str) -> bool:
-        """Start the agent process and a session in it; whether it remembers the conversation before.
+    async def open(self, cwd: str, servers: Servers = NO_SERVERS) -> bool:
+        """Start the agent process and a session in it, which may use these MCP servers; whether it remembers the
+        conversation before.
 
         Raises `AgentError`.
         """
@@ -127,7 +129,7 @@ class Session:
         await self._hearing.expect()
         self._group.start_soon(self.pump)
         try:
-            remembers = await self._opening.run(cwd)
+            remembers = await self._opening.run(cwd, servers)
         finally:
             await self._hearing.is_lost()
         if self.lost is not None:

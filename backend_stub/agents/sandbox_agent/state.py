@@ -21,6 +21,8 @@ T = TypeVar("T", bound=Struct)
 LAUNCHERS = "launchers"
 """Folder of the launchers of agents that the config names."""
 
+MCP_FILE = "mcp.json"
+
 SENDING = "sending"
 SENT = "sent"
 ENDED = "ended"
@@ -117,6 +119,11 @@ class StateFolder:
     def launchers(self) -> Path:
         return self.folder / LAUNCHERS
 
+    @property
+    def mcp_file(self) -> Path:
+        """What the repository's `.foundry/mcp.json` said when it was trusted, if it was."""
+        return self.folder / MCP_FILE
+
     def make(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -138,6 +145,13 @@ class StateFolder:
 
     def forget_session(self, session_id: str) -> None:
         (self.folder / f"session-{session_id}.json").unlink(missing_ok=True)
+
+    def save_mcp(self, document: bytes | None) -> None:
+        """Keep what is trusted of MCP servers, or that nothing is."""
+        if document is None:
+            self.mcp_file.unlink(missing_ok=True)
+        else:
+            self._save(MCP_FILE, document)
 
     def _save(self, name: str, document: bytes) -> None:
         """Replace a file whole, so that a kill leaves the old or the new one."""

@@ -35,6 +35,7 @@ from backend_stub.repository.clones import Clones
 from backend_stub.repository.git import Command, Told, branches_near, branches_of_remote, run_git
 from backend_stub.repository.setup_files import SETUP, SetupFiles
 from backend_stub.repository.trust import Trust
+from foundry_tui.contract import mcp
 from foundry_tui.contract.agents import KNOWN, installed_agents
 from foundry_tui.contract.branches import near_branches
 from foundry_tui.contract.records import AgentInfo, Repo, Sandbox, TaskDetail
@@ -235,10 +236,10 @@ class LocalProvider:
         # Once it was ready an agent may have worked in it: what a person trusted is what they asked for.
         trust = call.trust and not record.ready_at
         content, trusted = await anyio.to_thread.run_sync(partial(self._trust.admit, call.repo, worktree, trust=trust))
-        if content is None:
-            return ""
-        if not trusted:
-            return _skipped(call, content)
+        if content is None or not trusted:
+            await self.agents.use_mcp(record.task_id, None)
+            return "" if content is None else _skipped(call, content)
+        await self.agents.use_mcp(record.task_id, dict(content.files).get(mcp.FILE))
         script = dict(content.files).get(SETUP)
         if script is not None:
             await self._run_setup(call, record, script)

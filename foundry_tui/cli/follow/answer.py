@@ -85,19 +85,17 @@ def _prompt_of(event: Event, prompt: Prompt) -> Prompt:
 
 def _code(prompt: Prompt, task: TaskDetail | None, *, through_questions: bool) -> int | None:
     """The exit code that ends the waiting, or None."""
-    stopped = prompt.error is not None and prompt.error.kind is ErrorKind.CANCELLED
-    if prompt.state is PromptState.ANSWERED:
-        return problems.FAILED if stopped else problems.DONE
-    if prompt.state is PromptState.FAILED:
-        return problems.FAILED if stopped else problems.TASK_ERROR
-    if prompt.state not in (PromptState.QUEUED, PromptState.DELIVERED):
+    if prompt.state in (PromptState.QUEUED, PromptState.DELIVERED):
+        if task is None:
+            return None
+        if task.status is TaskStatus.ERROR and prompt.state is PromptState.QUEUED:
+            return problems.TASK_ERROR
+        asked = any(question.session_id == prompt.session_id for question in open_questions(task))
+        return problems.ASKS if asked and not through_questions else None
+    if prompt.error is not None and prompt.error.kind is ErrorKind.CANCELLED:
         return problems.FAILED
-    if task is None:
-        return None
-    if task.status is TaskStatus.ERROR and prompt.state is PromptState.QUEUED:
-        return problems.TASK_ERROR
-    asked = any(question.session_id == prompt.session_id for question in open_questions(task))
-    return problems.ASKS if asked and not through_questions else None
+    outcomes = {PromptState.ANSWERED: problems.DONE, PromptState.FAILED: problems.TASK_ERROR}
+    return outcomes.get(prompt.state, problems.FAILED)
 
 
 def _answer(client: BlockingClient, prompt: Prompt) -> str | None:
