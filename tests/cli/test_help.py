@@ -6,7 +6,7 @@ from backend_stub.demo.script import CallScript, Scene, Script, Step, TurnScript
 from foundry_tui.cli.commands.help import DEMO_SCRIPT, TOPICS
 from foundry_tui.cli.problems import EXIT_CODES
 from foundry_tui.settings.config import KEYS
-from tests.cli.world import Cli
+from tests.cli.command_line import Cli
 
 
 def test_without_a_topic_it_lists_them(shared: Cli) -> None:
