@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Beside = Callable[[FoundryApp, LazyClient], Awaitable[None]]
 """What runs beside the app from its first paint on, and is cancelled when the person leaves."""
 Ensure = Callable[[FoundryApp], bool]
-"""Has a backend of our own run, and blocks until it does; whether it does: what went wrong is said in the app."""
+"""Starts a backend of our own unless one runs. Blocks until it answers; False when it does not: the app says why."""
 
 TURN_SECONDS = 0.0005
 """How long a thread of the app computes while another one waits for its turn."""
