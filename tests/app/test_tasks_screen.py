@@ -231,7 +231,7 @@ async def test_lines_fill_the_list_with_its_scroll_bar_and_without() -> None:
 
 
 async def test_a_changed_task_is_drawn_again_and_the_others_are_not() -> None:
-    async with stage(some_tasks()) as s:
+    async with stage(some_tasks(), every_frame=True) as s:
         tasks = the_list(s)
         drawn: list[int] = []
         inner = tasks.render_line
