@@ -702,7 +702,7 @@ async def test_ascii_screens_hold_ascii_only() -> None:
 
 
 async def test_nothing_wakes_for_spinners_when_nothing_turns() -> None:
-    async with stage(make_store([make_task(1, S.IDLE)])) as s:
+    async with stage(make_store([make_task(1, S.IDLE)]), every_frame=True) as s:
         s.app.animation_level = "full"
         tasks = the_list(s)
         tasks.turn()
