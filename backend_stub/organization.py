@@ -1,4 +1,4 @@
-"""Creates tasks, and knows repositories: what is checked before a task's life begins."""
+"""Creates tasks, and knows the repositories that they are created in."""
 
 import hashlib
 import re
@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import anyio
 import anyio.to_thread
-from msgspec.structs import replace
 
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import (
@@ -26,7 +25,8 @@ from backend_stub.domain.errors import (
 from backend_stub.domain.names import check_name, check_title
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
-from backend_stub.domain.storage import Change, Private, Storage
+from backend_stub.domain.storage import Change, Private, Reader, Storage
+from backend_stub.known_agents import KnownAgents
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.files import MachineFaultError
 from backend_stub.repository.location import NotARepositoryError, find_repository, is_repo_id
@@ -46,29 +46,30 @@ from foundry_tui.contract.records import (
     StageRecord,
     TaskDetail,
 )
+from foundry_tui.contract.replace import replace
 from foundry_tui.contract.requests import AddRepo, CreateTask, RepoSetup, TrustRepo
 from foundry_tui.contract.status import STAGES, TaskStatus
 
 T = TypeVar("T")
 
 DISK_THREADS = 8
-"""Threads that ask disks at once."""
+"""Threads that read repositories' disks at once."""
 DISK_SECONDS = 2.0
-"""How long a repository's disk may take to tell what is on it."""
+"""How long the disk of one repository may take to be read."""
 LIST_SECONDS = 0.5
-"""How long the disks of all of them may take together, where the answer can do without."""
+"""How long the disks of all repositories may take together when they are listed: what is known is told otherwise."""
 
 
 @dataclass(frozen=True)
 class Created:
-    """A task that exists because of this request (`new`), or that existed by an equal one before."""
+    """The task of a request: created by it (`new`), or by an equal one before."""
 
     task: TaskDetail
     new: bool
 
 
 class Organization:
-    """Tasks and repositories as a whole; what happens inside one task is its actor's."""
+    """All tasks and repositories. What happens to a task once it exists is its actor's."""
 
     def __init__(
         self,
@@ -78,6 +79,7 @@ class Organization:
         runtime: Runtime,
         clones: Clones,
         trust: Trust,
+        agents: KnownAgents,
         provision: Callable[[str], None],
     ) -> None:
         self._storage = storage
@@ -86,9 +88,10 @@ class Organization:
         self._runtime = runtime
         self._clones = clones
         self._trust = trust
-        self._limiter = anyio.CapacityLimiter(DISK_THREADS)
-        self._asked: set[str] = set()
-        """Repositories whose disks are asked for the list of all."""
+        self._agents = agents
+        self._disk_threads = anyio.CapacityLimiter(DISK_THREADS)
+        self._being_listed: set[str] = set()
+        """Ids of the repositories whose disks a thread reads for a list."""
         self._provision = provision
 
     async def create_task(self, request: CreateTask) -> Created:
@@ -99,8 +102,9 @@ class Organization:
         # Requests that say the same are encoded the same: no matter the order of keys, or null for absent.
         digest = hashlib.sha256(encode(request)).digest()
         self._check(request)
+        wrong = await self._agents.why_not(self._provider_of(request).name, request.agent) if request.agent else None
         try:
-            change, history = await self._storage.commit_made(partial(self._first_change, request, digest))
+            change, history = await self._storage.make_and_commit(partial(self._first_change, request, digest, wrong))
         except TaskExistsError as error:
             if error.request != digest:
                 raise conflict(f"The task {request.task_id} was created by another request; use a new id.") from None
@@ -120,41 +124,41 @@ class Organization:
             raise wrong_values(("path", "Give either path or remote."))
         field = "path" if request.path is not None else "remote"
         place = request.path if request.path is not None else request.remote or ""
-        with _answering(place):
-            found = await self._ask_disk(_find, field, place)
+        with _within_disk_seconds(place):
+            found = await self._read_disk(_find, field, place)
             if (found.path is None) != (field == "remote"):
                 raise wrong_values((field, f"This is no {'folder' if field == 'path' else 'git URL'}."))
-            judged = await self._ask_disk(self._judged, found)
-        return await self._storage.put_repo(judged)
+            found = await self._read_disk(self._with_trust, found)
+        return await self._storage.put_repo(found)
 
     async def repos(self) -> Sequence[Repo]:
-        """All repositories, with what their set-up is now; one whose disk does not answer is told as it was known."""
+        """All repositories, with the trust in their set-up as it is now, or as it was if a disk does not answer."""
         kept = await self._storage.repos()
         now = {repo.repo_id: repo for repo in kept}
 
-        async def look(repo: Repo) -> None:
-            judged = await self._ask_disk(self._judged_once, repo)
-            if judged != repo:
-                now[repo.repo_id], _ = await self._storage.put_repo(judged)
+        async def refresh(repo: Repo) -> None:
+            found = await self._read_disk(self._with_trust_unless_read, repo)
+            if found != repo:
+                now[repo.repo_id], _ = await self._storage.put_repo(found)
 
         with anyio.move_on_after(LIST_SECONDS):
-            async with anyio.create_task_group() as looks:
+            async with anyio.create_task_group() as readers:
                 for repo in kept:
-                    looks.start_soon(look, repo)
+                    readers.start_soon(refresh, repo)
         return list(now.values())
 
     async def setup(self, repo_id: str) -> RepoSetup | None:
-        """What the repository's set-up says, to be looked at before it is trusted; None when it is unknown."""
+        """What the repository's set-up says, to be read before it is trusted; None when there is no such repository."""
         repo = await self._storage.repo(repo_id)
         if repo is None:
             return None
-        with _answering(repo.label):
-            return await self._ask_disk(self._trust.whole, repo)
+        with _within_disk_seconds(repo.label):
+            return await self._read_disk(self._trust.whole, repo)
 
     async def trust(self, repo_id: str, request: TrustRepo) -> Repo | None:
-        """The repository, with its set-up trusted; None when it is unknown.
+        """Trust the repository's set-up; None when there is no such repository.
 
-        Raises `RefusedError`: 409 when what is there is not what was looked at.
+        Raises `RefusedError`: 422 for what is no digest, 409 when it is not that of what is there now.
         """
         if not re.fullmatch(r"[0-9a-f]{64}", request.digest):
             raise wrong_values(("digest", "A digest is 64 hexadecimal digits, as in the repository's trust."))
@@ -162,44 +166,44 @@ class Organization:
         if repo is None:
             return None
         try:
-            with _answering(repo.label):
-                await self._ask_disk(self._trust.give, repo, request.digest)
-                judged = await self._ask_disk(self._judged, repo)
+            with _within_disk_seconds(repo.label):
+                await self._read_disk(self._trust.give, repo, request.digest)
+                trusted = await self._read_disk(self._with_trust, repo)
         except NotThatError as error:
             raise conflict(str(error)) from None
         except OSError as error:
             raise _not_kept(error) from error
-        kept, _ = await self._storage.put_repo(judged)
+        kept, _ = await self._storage.put_repo(trusted)
         return kept
 
-    async def _ask_disk(self, ask: Callable[..., T], *arguments: object) -> T:
-        """Ask in a thread, which is left alone with a disk that does not answer: it takes nobody else's place."""
-        return await anyio.to_thread.run_sync(ask, *arguments, abandon_on_cancel=True, limiter=self._limiter)
+    async def _read_disk(self, read: Callable[..., T], *arguments: object) -> T:
+        """Read in a thread of our own few, which is abandoned to a disk that does not answer."""
+        return await anyio.to_thread.run_sync(read, *arguments, abandon_on_cancel=True, limiter=self._disk_threads)
 
-    def _judged(self, repo: Repo) -> Repo:
-        """In a thread: the repository with what its set-up is now."""
+    def _with_trust(self, repo: Repo) -> Repo:
+        """In a thread: the repository with the trust in its set-up as it is now."""
         return replace(repo, trust=self._trust.of(repo))
 
-    def _judged_once(self, repo: Repo) -> Repo:
-        """The same, but the repository as it is where a thread asks its disk already: a dead one takes no second."""
-        if repo.repo_id in self._asked:
+    def _with_trust_unless_read(self, repo: Repo) -> Repo:
+        """The same, or the repository as it is where a thread reads its disk already: a dead disk holds no second."""
+        if repo.repo_id in self._being_listed:
             return repo
-        self._asked.add(repo.repo_id)
+        self._being_listed.add(repo.repo_id)
         try:
-            return self._judged(repo)
+            return self._with_trust(repo)
         finally:
-            self._asked.discard(repo.repo_id)
+            self._being_listed.discard(repo.repo_id)
 
     async def branches(self, repo_id: str) -> tuple[str, ...] | None:
-        """The repository's branches as its files tell them, the default first; None when it is unknown."""
+        """The branches that its files tell of, the default first; None when there is no such repository."""
         repo = await self._storage.repo(repo_id)
         if repo is None:
             return None
-        with _answering(repo.label):
-            return (await self._ask_disk(self._known_branches, repo)).sorted()
+        with _within_disk_seconds(repo.label):
+            return (await self._read_disk(self._known_branches, repo)).sorted()
 
     def _known_branches(self, repo: Repo) -> Branches:
-        """In a thread: what the repository's folder or clone has; none where there is neither."""
+        """In a thread: the branches of the repository's folder or clone; none where there is neither."""
         place = self._clones.place(repo)
         try:
             return known_branches(place) if place is not None else NO_BRANCHES
@@ -235,20 +239,25 @@ class Organization:
         if wrong:
             raise wrong_values(*wrong)
 
-    def _look(self, request: CreateTask) -> Repo:
-        """The repository of a new task; raises `TaskExistsError` when it is not new."""
+    def _provider_of(self, request: CreateTask) -> Provider:
+        return self._providers[request.provider or next(iter(self._providers))]
+
+    def _repository_for(self, request: CreateTask, wrong_agent: str | None, reader: Reader) -> Repo:
+        """Where a new task works; raises `TaskExistsError` when the task exists."""
         try:
-            return self._place(request)
+            if wrong_agent is not None:
+                raise wrong_values(("agent", wrong_agent))
+            return self._checked_repository(request, reader)
         except RefusedError:
-            # What stood in no way when the task was made may do so by now.
-            known = self._storage.request_of(request.task_id) if request.task_id is not None else None
+            # The same request may have been good when the task was made: its branch exists by now.
+            known = reader.request_of(request.task_id) if request.task_id is not None else None
             if known is None:
                 raise
             raise TaskExistsError(known) from None
 
-    def _place(self, request: CreateTask) -> Repo:
+    def _checked_repository(self, request: CreateTask, reader: Reader) -> Repo:
         if is_repo_id(request.repo):
-            kept = self._storage.known_repo(request.repo)
+            kept = reader.repo(request.repo)
             if kept is None:
                 raise wrong_values(("repo", f"There is no repository {request.repo}."))
             repo = _find("repo", kept.path) if kept.path is not None else kept
@@ -256,12 +265,12 @@ class Organization:
         else:
             repo = _find("repo", request.repo)
         if request.branch is not None:
-            self._check_branch_free(repo, request.branch, request.task_id)
+            self._check_branch_free(repo, request.branch, request.task_id, reader)
         return repo
 
-    def _check_branch_free(self, repo: Repo, branch: str, task_id: str | None) -> None:
+    def _check_branch_free(self, repo: Repo, branch: str, task_id: str | None, reader: Reader) -> None:
         # The same request, sent twice at once, must not stand in its own way.
-        if self._storage.branch_holder(repo.repo_id, branch) not in (None, task_id):
+        if reader.branch_holder(repo.repo_id, branch) not in (None, task_id):
             raise wrong_values(("branch", f"Another task has the branch {branch}. Choose another, or leave it out."))
         taken = conflicting_branch(branch, self._known_branches(repo).names)
         if taken == branch:
@@ -269,16 +278,19 @@ class Organization:
         if taken is not None:
             raise wrong_values(("branch", f"The branch {branch} cannot stand beside the branch {taken}."))
 
-    def _first_change(self, request: CreateTask, digest: bytes) -> Change:
-        """In a thread: what is written of a new task, once its repository has been looked at."""
-        repo = self._look(request)
-        if request.trust and (request.task_id is None or self._storage.request_of(request.task_id) is None):
+    def _first_change(self, request: CreateTask, digest: bytes, wrong_agent: str | None, reader: Reader) -> Change:
+        """The first rows of a new task, once its repository has been looked at: that may take its time.
+
+        `wrong_agent` says why a new task cannot have the agent that it asks for.
+        """
+        repo = self._repository_for(request, wrong_agent, reader)
+        if request.trust and (request.task_id is None or reader.request_of(request.task_id) is None):
             try:
                 self._trust.give_now(repo)
             except OSError as error:
                 raise _not_kept(error) from error
-        repo = self._judged(repo)
-        provider = self._providers[request.provider or next(iter(self._providers))]
+        repo = self._with_trust(repo)
+        provider = self._provider_of(request)
         now = self._runtime.now()
         task_id = request.task_id or self._runtime.new_id()
         agent = request.agent or provider.default_agent()
@@ -338,8 +350,8 @@ class Organization:
 
 
 @contextmanager
-def _answering(place: str) -> Iterator[None]:
-    """Bound what asks a repository's disk; raises `StorageUnavailableError` when that does not answer."""
+def _within_disk_seconds(place: str) -> Iterator[None]:
+    """Bound what reads a repository's disk; raises `StorageUnavailableError` when that does not answer in time."""
     try:
         with anyio.fail_after(DISK_SECONDS):
             yield
@@ -352,6 +364,7 @@ def _not_kept(error: OSError) -> StorageUnavailableError:
 
 
 def _find(field: str, place: str) -> Repo:
+    """In a thread: the repository at a path or URL; raises `RefusedError`, which names the request's field."""
     try:
         return find_repository(place)
     except NotARepositoryError as error:

@@ -1,7 +1,7 @@
 """Puts the backend together. The only module that knows which storage, dispatcher, providers and agents there are."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -22,9 +22,11 @@ from backend_stub.domain.errors import (
     StorageUnavailableError,
     UnknownTaskError,
 )
+from backend_stub.domain.events import Committed
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
-from backend_stub.domain.storage import Event, Storage
+from backend_stub.domain.storage import Storage
+from backend_stub.known_agents import KnownAgents
 from backend_stub.organization import Organization
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.providers.local import LocalProvider, LocalSettings
@@ -88,7 +90,7 @@ async def run_backend(
     trust: Trust,
 ) -> AsyncIterator[Backend]:
     """A working backend over an open storage; unfinished tasks go on at once. Leaving stops all work, to be resumed."""
-    hub = Hub(storage.database)
+    hub = Hub(storage.events.database)
     loop = asyncio.get_running_loop()
     async with anyio.create_task_group() as tasks:
 
@@ -103,15 +105,16 @@ async def run_backend(
         provisioning = dispatcher.queue("provision", provision.provision, settings.max_provisioning)
         metrics = Metrics(hub, provisioning)
 
-        def committed(events: Sequence[Event], seconds: float) -> None:
-            hub.publish(events)
+        def committed(commit: Committed) -> None:
+            hub.publish(commit.events)
             # Whoever waited for the commit goes first.
-            loop.call_soon(metrics.committed, events, seconds)
+            loop.call_soon(metrics.committed, commit)
 
-        storage.on_commit = committed
+        storage.events.listen(committed)
         release = Releasing(services, sessions, provisioning)
-        organization = Organization(storage, providers, settings, runtime, clones, trust, provisioning.wake)
-        commands = Commands(storage, actors, sessions, provisioning, release, providers, runtime)
+        agents = KnownAgents(providers)
+        organization = Organization(storage, providers, settings, runtime, clones, trust, agents, provisioning.wake)
+        commands = Commands(storage, actors, sessions, provisioning, release, providers, agents, runtime)
         for provider in providers.values():
             provider.agents.on_lost = sessions.lost
             provider.agents.on_said = sessions.said
@@ -132,7 +135,8 @@ async def run_backend(
             storage=storage,
             organization=organization,
             commands=commands,
-            streams=Streams(storage, hub, runtime.now),
+            agents=agents,
+            streams=Streams(storage.events, hub, runtime.now),
             hub=hub,
             metrics=metrics,
             provisioning=provisioning,
@@ -180,8 +184,12 @@ def make_providers(
     """
     script = script_file(environ, wrong_script)
     script.read()
-    local = local_provider(folder, LocalSettings.from_environ(environ), environ)
-    providers: dict[str, Provider] = {"demo": demo_provider(folder / "demo", script, runtime), "local": local}
+    told = LocalSettings.from_environ(environ)
+    local = local_provider(folder, told, environ)
+    providers: dict[str, Provider] = {
+        "demo": demo_provider(folder / "demo", script, runtime, told.agents),
+        "local": local,
+    }
     if local.state() == "ready":
         providers = dict(reversed(providers.items()))
     if settings.provider is not None and settings.provider not in providers:
@@ -190,10 +198,10 @@ def make_providers(
     return dict(sorted(providers.items(), key=lambda item: item[0] != settings.provider))
 
 
-def demo_provider(folder: Path, script: ScriptFile, runtime: Runtime) -> DemoProvider:
+def demo_provider(folder: Path, script: ScriptFile, runtime: Runtime, configured: Collection[str] = ()) -> DemoProvider:
     """The demo's sandboxes and agents, which share one world; its journal is kept in `folder`."""
     world = World(folder / "world.jsonl", script, runtime)
-    return DemoProvider(folder, world, script, runtime, DemoAgents(world, script))
+    return DemoProvider(folder, world, script, runtime, DemoAgents(world, script), configured)
 
 
 def local_provider(folder: Path, settings: LocalSettings, environ: Mapping[str, str]) -> LocalProvider:
@@ -208,6 +216,7 @@ def local_provider(folder: Path, settings: LocalSettings, environ: Mapping[str, 
         environ=environ,
         policy=settings.policy,
         configured=settings.agents,
+        mcp=settings.mcp,
         wrap=under_bubblewrap if settings.bubblewrap else None,
     )
     return LocalProvider(folder, settings, environ, agents)

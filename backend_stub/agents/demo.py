@@ -1,15 +1,35 @@
 """The demo agent: takes prompts, tells a scripted turn, asks for permission when the script says so."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 import anyio
 
-from backend_stub.demo.script import ScriptError, ScriptFile, Step, TurnScript
+from backend_stub.demo.script import AgentScript, ScriptError, ScriptFile, Step, TurnScript
 from backend_stub.demo.world import World
-from backend_stub.domain.agent import LateWord, Turn
+from backend_stub.domain.agent import (
+    AcceptsChanged,
+    CommandsChanged,
+    LateWord,
+    OptionRefusedError,
+    OptionsChanged,
+    OptionValue,
+    SessionChange,
+    Turn,
+    UsageChanged,
+)
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
-from foundry_tui.contract.records import PermissionOption, Prompt, Question, SessionSummary, TranscriptKind
+from backend_stub.domain.options import settled, with_value
+from foundry_tui.contract.records import (
+    PermissionOption,
+    Prompt,
+    Question,
+    SessionOption,
+    SessionSummary,
+    TranscriptKind,
+    Usage,
+)
 
 OPTIONS = (
     PermissionOption(option_id="allow", name="Allow", kind="allow_once"),
@@ -25,6 +45,9 @@ class DemoAgents:
     def __init__(self, world: World, script: ScriptFile) -> None:
         self.on_lost: Callable[[str, str, str], Awaitable[None]] | None = None
         self.on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None = None
+        self.on_changed: Callable[[str, str, Sequence[SessionChange]], Awaitable[None]] | None = None
+        self._set: dict[str, dict[str, OptionValue]] = {}
+        """What options were set to in this run of the backend, by session_id: whoever sets them keeps that."""
         self._world = world
         self._script = script
 
@@ -37,15 +60,55 @@ class DemoAgents:
 
         await self._world.play("ensure_agent", call, start)
 
-    async def create_session(self, call: Call, session: SessionSummary) -> None:
+    async def create_session(
+        self, call: Call, session: SessionSummary, options: Mapping[str, OptionValue] | None = None
+    ) -> None:
         def create() -> None:
             if session.session_id not in self._world.sessions:
                 self._world.effect("create_session", call.task.task_id, session_id=session.session_id)
 
         await self._world.play("create_session", call, create)
+        offer = await self._offer(call)
+        values, wrong = settled(offer.options, options or {})
+        if wrong is not None:
+            raise AgentError(f"{session.agent} cannot be set up as asked: {wrong}", retryable=False)
+        self._set[session.session_id] = values
+        await self._tell_offer(call, session.session_id)
+
+    async def set_option(
+        self, call: Call, session_id: str, option_id: str, value: OptionValue
+    ) -> tuple[SessionOption, ...]:
+        offer = await self._offer(call)
+        _, wrong = settled(offer.options, {option_id: value})
+        if wrong is not None:
+            raise OptionRefusedError(wrong)
+        if option_id in offer.refuses:
+            raise OptionRefusedError(offer.refuses[option_id])
+        self._set.setdefault(session_id, {})[option_id] = value
+        return self._options(offer, session_id)
 
     async def attach(self, call: Call) -> None:
         self._world.call("attach", call.task.task_id)
+
+    def _options(self, offer: AgentScript, session_id: str) -> tuple[SessionOption, ...]:
+        options = offer.options
+        for option_id, value in self._set.get(session_id, {}).items():
+            options = with_value(options, option_id, value)
+        return options
+
+    async def _offer(self, call: Call) -> AgentScript:
+        """What the script says that the agent offers."""
+        try:
+            return (await self._script.for_call()).agent(call.task.prompt)
+        except ScriptError as error:
+            raise AgentError(str(error)) from error
+
+    async def _tell_offer(self, call: Call, session_id: str) -> None:
+        offer = await self._offer(call)
+        if self.on_changed is not None and offer != AgentScript():
+            options = self._options(offer, session_id)
+            changes = (OptionsChanged(options), CommandsChanged(offer.commands), AcceptsChanged(offer.accepts))
+            await self.on_changed(call.task.task_id, session_id, changes)
 
     async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         if prompt.prompt_id in self._world.prompts:
@@ -66,7 +129,7 @@ class DemoAgents:
             raise AgentError(script.fail, retryable=script.retryable)
         if strikes and script.hang == "before":
             await anyio.sleep_forever()
-        await _Telling(script, turn, begun).tell()
+        await _Telling(script, turn, begun, partial(self._tell_usage, call, prompt.session_id)).tell()
         if strikes and script.hang == "after":
             await anyio.sleep_forever()
 
@@ -75,6 +138,10 @@ class DemoAgents:
 
     async def close_session(self, call: Call, session_id: str) -> None:
         """The demo world keeps closed sessions."""
+
+    async def _tell_usage(self, call: Call, session_id: str, usage: Usage) -> None:
+        if self.on_changed is not None:
+            await self.on_changed(call.task.task_id, session_id, (UsageChanged(usage),))
 
     async def _turn_script(self, call: Call) -> TurnScript:
         try:
@@ -90,8 +157,9 @@ class _Telling:
     once, and nothing that was told before is taken back.
     """
 
-    def __init__(self, script: TurnScript, turn: Turn, begun: float) -> None:
+    def __init__(self, script: TurnScript, turn: Turn, begun: float, use: Callable[[Usage], Awaitable[None]]) -> None:
         self._script = script
+        self._use = use
         self._turn = turn
         self._start = anyio.current_time() - begun
         self._plan: tuple[str, ...] = ()
@@ -139,7 +207,10 @@ class _Telling:
         return not any(option.option_id == answer and option.kind.startswith("reject") for option in options)
 
     async def _tell_step(self, key: str, number: int, step: Step, begin: float, end: float) -> None:
-        if step.thought is not None:
+        if step.usage is not None:
+            await self._reach(end)
+            await self._use(step.usage)
+        elif step.thought is not None:
             await self._tell_text(key, TranscriptKind.THOUGHT, step.thought, begin, end)
         elif step.message is not None:
             await self._tell_text(key, TranscriptKind.MESSAGE, step.message, begin, end)

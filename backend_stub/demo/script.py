@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from backend_stub.domain.errors import SettingError
 from foundry_tui.contract.codec import decode
-from foundry_tui.contract.records import FileEdit, PermissionOption
+from foundry_tui.contract.records import Accepts, FileEdit, PermissionOption, SessionCommand, SessionOption, Usage
 
 SCRIPT_VARIABLE = "FOUNDRY_DEMO_SCRIPT"
 DEFAULT_MS = 20
@@ -46,7 +46,7 @@ class CallScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing that the agent does in a turn: exactly one of `thought`, `plan`, `tool`, `message` and `permission`.
+    """One thing that the agent does in a turn: one of `thought`, `plan`, `tool`, `message`, `permission` and `usage`.
 
     `ms` is how long it takes; steps without share the turn's time. `text` (or `content`) and `edit` or `edits` belong
     to what a tool did and to what a permission is asked for; `paths` and `options` to a permission alone.
@@ -57,6 +57,7 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tool: str | None = None
     message: str | None = None
     permission: str | None = None
+    usage: Usage | None = None
     ms: int | None = None
     kind: str = "other"
     text: str | None = None
@@ -67,8 +68,9 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     options: tuple[PermissionOption, ...] | None = None
 
     def __post_init__(self) -> None:
-        if sum(each is not None for each in (self.thought, self.plan, self.tool, self.message, self.permission)) != 1:
-            raise ValueError("a step is exactly one of thought, plan, tool, message and permission")
+        what = (self.thought, self.plan, self.tool, self.message, self.permission, self.usage)
+        if sum(each is not None for each in what) != 1:
+            raise ValueError("a step is exactly one of thought, plan, tool, message, permission and usage")
         if self.ms is not None and not 0 <= self.ms <= 86_400_000:
             raise ValueError("ms must be between 0 and a day")
         if self.options is not None and not self.options:
@@ -89,6 +91,17 @@ class TurnScript(CallScript, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     steps: tuple[Step, ...] = ()
 
 
+class AgentScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the agent offers, in the words of a session's state; `refuses` has its words by the option that it refuses
+    to set.
+    """
+
+    options: tuple[SessionOption, ...] = ()
+    commands: tuple[SessionCommand, ...] = ()
+    accepts: Accepts = Accepts()
+    refuses: dict[str, str] = {}
+
+
 class Scene(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The calls that a part of the script names."""
 
@@ -100,6 +113,7 @@ class Scene(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     destroy_sandbox: CallScript | None = None
     release_sandbox: CallScript | None = None
     turn: TurnScript | None = None
+    agent: AgentScript | None = None
     would_lose: tuple[str, ...] | None = None
 
 
@@ -107,6 +121,7 @@ class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole script: the first of `tasks` that matches the prompt and names the call counts, else `default`."""
 
     effects_log: str | None = None
+    agent_offers: AgentScript = msgspec.field(name="agent", default=AgentScript())
     default: Scene = Scene()
     tasks: tuple[Scene, ...] = ()
 
@@ -123,6 +138,10 @@ class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def turn(self, prompt: str) -> TurnScript:
         found: TurnScript | None = self._find("turn", prompt)  # type: ignore[assignment]  # Scene's fields by name
         return found or TurnScript()
+
+    def agent(self, prompt: str) -> AgentScript:
+        found: AgentScript | None = self._find("agent", prompt)  # type: ignore[assignment]  # Scene's fields by name
+        return found or self.agent_offers
 
     def would_lose(self, prompt: str) -> tuple[str, ...]:
         found: tuple[str, ...] | None = self._find("would_lose", prompt)  # type: ignore[assignment]  # as above

@@ -138,7 +138,9 @@ class Lane:
     def _next_place(self) -> float:
         """When the oldest run that holds a place has held it for long enough; never, if none holds one."""
         since = anyio.current_time() - self._patience
-        return min((run.began for run in self._running.values() if run.began > since), default=math.inf) + self._patience
+        return (
+            min((run.began for run in self._running.values() if run.began > since), default=math.inf) + self._patience
+        )
 
     def _collect_due(self) -> None:
         now = anyio.current_time()

@@ -1,12 +1,25 @@
 """What an agent runtime promises: agents inside sandboxes, sessions with them, and their turns."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from backend_stub.domain.call import Call
-from foundry_tui.contract.records import Prompt, Question, SessionSummary, TranscriptKind
+from backend_stub.domain.errors import AgentError
+from foundry_tui.contract.records import (
+    Accepts,
+    Prompt,
+    Question,
+    SessionCommand,
+    SessionOption,
+    SessionSummary,
+    TranscriptKind,
+    Usage,
+)
+
+OptionValue: TypeAlias = str | bool
+"""What an option is set to: one of its choices, or true or false."""
 
 
 class Turn(Protocol):
@@ -28,6 +41,45 @@ class LateWord:
     item_id: str
     kind: TranscriptKind
     body: str | dict[str, Any]
+
+
+@dataclass(frozen=True)
+class OptionsChanged:
+    """The agent offers these options, with the values that they have now; the list is complete."""
+
+    options: tuple[SessionOption, ...]
+
+
+@dataclass(frozen=True)
+class CommandsChanged:
+    """The agent has these commands; the list is complete."""
+
+    commands: tuple[SessionCommand, ...]
+
+
+@dataclass(frozen=True)
+class UsageChanged:
+    """The session has used so much."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True)
+class AcceptsChanged:
+    """The agent, which was started, takes these beside text."""
+
+    accepts: Accepts
+
+
+SessionChange: TypeAlias = OptionsChanged | CommandsChanged | UsageChanged | AcceptsChanged
+"""What an agent tells of a session, in a turn or outside of any. The same may be told twice, also after a restart."""
+
+
+class OptionRefusedError(AgentError):
+    """The agent does not set the option to this value; the message is in its words."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retryable=False)
 
 
 class Policy(StrEnum):
@@ -65,12 +117,30 @@ class AgentRuntime(Protocol):
     on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None
     """Told (task_id, session_id, items) what an agent says outside of any turn; returns once it is kept."""
 
+    on_changed: Callable[[str, str, Sequence[SessionChange]], Awaitable[None]] | None
+    """Told (task_id, session_id, changes) what an agent tells of a session; returns once it is kept."""
+
     async def ensure_agent(self, call: Call) -> None:
         """Install and start the agent runtime in the task's sandbox."""
         ...
 
-    async def create_session(self, call: Call, session: SessionSummary) -> None:
-        """Open the session, or find it."""
+    async def create_session(
+        self, call: Call, session: SessionSummary, options: Mapping[str, OptionValue] | None = None
+    ) -> None:
+        """Open the session, or find it, and set `options`, each named by its option_id or its category.
+
+        What the agent offers is told of before this returns. Raises an `AgentError` that is not to be tried again, and
+        lists what is offered, when the agent does not offer or refuses one of them.
+        """
+        ...
+
+    async def set_option(
+        self, call: Call, session_id: str, option_id: str, value: OptionValue
+    ) -> tuple[SessionOption, ...]:
+        """Set an option, also while a turn runs and again whenever the agent is started anew; all options after it.
+
+        Of an agent that does not run the option is set when it does. Raises `OptionRefusedError`.
+        """
         ...
 
     async def attach(self, call: Call) -> None:

@@ -9,7 +9,7 @@ from anyio.abc import TaskStatus
 
 from backend_stub.domain.agent import AgentRuntime
 from backend_stub.domain.call import Call
-from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
+from foundry_tui.contract.records import AgentInfo, Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
 
 
@@ -63,6 +63,10 @@ class Provider(Protocol):
 
     def default_agent(self) -> str:
         """The agent of a task that names none."""
+        ...
+
+    def agents_here(self) -> Sequence[AgentInfo]:
+        """The agents that a task can name, and what is known of each. Looks at files, so call it in a thread."""
         ...
 
     async def ensure_name(self, call: Call) -> Existing:

@@ -1,24 +1,21 @@
-"""What a storage promises: atomic changes, one rising `seq` in commit order, and reads as of a `seq`.
+"""What a storage of tasks promises: changes that are written whole or not at all, and reads of what is committed.
 
-The event log is compacted by construction: every row carries the seq of its last change, so what a client missed is
-whatever rows have a higher one. What happens now is handed to `on_commit` in commit order.
+What it tells of its commits is a port of its own: `backend_stub.domain.events`.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from foundry_tui.contract.codec import encode
-from foundry_tui.contract.events import EventName, Topic
+from backend_stub.domain.events import Events
 from foundry_tui.contract.records import (
     HistoryEvent,
     HistoryKind,
     LogLine,
     Permission,
     Prompt,
-    Record,
     Repo,
     SessionState,
     TaskDetail,
@@ -47,9 +44,11 @@ class Opening(Struct, frozen=True):
 class Private(Struct, frozen=True, kw_only=True):
     """What the backend alone knows about a task, kept with its row; `openings` by session_id.
 
-    `attaching` counts the attempts to find the agent again that failed. `resent` are the ids of prompts that wait and
-    go before all others that do, since they say again what was said before those. `went_on`: a prompt made the failed
-    task go on, so that a retry which comes too late for that has nothing left to do and is no error.
+    `attaching` counts the attempts to find the agent again that failed. `first_in_line` are the ids of prompts that
+    wait and go before all others that do: they say again what was said before those, or into the turn that ran.
+    `delivering` are the ids of prompts that are being handed over, or were when the backend was cut: the agent may have
+    them, so they stay as they are. `went_on`: a prompt made the failed task go on, so that a retry which comes too late
+    for that has nothing left to do and is no error.
     """
 
     sandbox_wanted: bool = False
@@ -57,7 +56,8 @@ class Private(Struct, frozen=True, kw_only=True):
     next_attempt_at: int | None = None
     openings: dict[str, Opening] = {}
     attaching: int = 0
-    resent: tuple[str, ...] = ()
+    first_in_line: tuple[str, ...] = field(default=(), name="resent")
+    delivering: tuple[str, ...] = ()
     went_on: bool = False
     release_attempt: int = 0
     release_force: bool = False
@@ -76,47 +76,30 @@ class LeftoverRow(Struct, frozen=True, kw_only=True):
     delete_branch: bool
 
 
-def with_list(document: bytes, name: str, items: bytes) -> bytes:
-    """JSON of a record with one more field, whose JSON is `items`."""
-    return b'%b,"%b":%b}' % (document[:-1], name.encode(), items)
-
-
-class Event(Struct, frozen=True):
-    """One committed change as streams tell it. `data` is for topic `tasks` and the rest, `detail` for `task:`.
-
-    What is committed now has its `history` too, where it is an event of that. `listed` is what the record has many of,
-    by the field's name: it is made JSON only for those who listen.
-    """
-
-    seq: int
-    name: EventName
-    task_id: str
-    session_id: str
-    data: bytes
-    detail: bytes = b""
-    history: HistoryEvent | None = None
-    listed: tuple[str, Sequence[Record]] | None = None
-
-    def whole(self, document: bytes) -> bytes:
-        """`data` or `detail` with what is listed in it."""
-        return document if self.listed is None else with_list(document, self.listed[0], encode(self.listed[1]))
-
-
 @dataclass(frozen=True)
 class TaskState:
-    """A task's rows as its actor holds them; prompts by session_id, oldest first."""
+    """A task's rows as its actor holds them; prompts by session_id, oldest first.
+
+    `version` rises by one with every change of any of these rows; 0: they are not kept yet.
+    """
 
     task: TaskDetail
     private: Private
     prompts: dict[str, tuple[Prompt, ...]]
     log_count: int
+    version: int = 0
 
 
 @dataclass(frozen=True)
 class Change:
-    """One commit of one task's rows. `expected` is the revision that was read (0: the task is new).
+    """One commit of one task's rows. `expected` is the version that was read (0: the task is new).
 
-    When `task` has that same revision the task's record did not change and makes no event.
+    When `task` has the revision that is kept, the task's record did not change and makes no event. `history` are the
+    kinds and payloads of new events. `sessions` come with all their prompts; `prompts` are those of them that changed.
+    Of the task's log `lines` are added, and those with an index below `drop_lines_below` dropped. A task holds one
+    branch at most: `hold_branch` takes one in place of any other, `free_branch` gives it up.
+
+    Of a new task alone: `request` is the digest of what asked for it, and `repo` its repository.
     """
 
     at: int
@@ -139,14 +122,6 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Missed:
-    """What a client missed: events to send, coalesced, in order of seq; `seq` is where they lead to."""
-
-    seq: int
-    events: Sequence[Event]
-
-
-@dataclass(frozen=True)
 class ItemKey:
     """What must be known of a transcript item to go on with it."""
 
@@ -154,30 +129,50 @@ class ItemKey:
     revision: int
 
 
-class Storage(Protocol):
-    """Durable storage of tasks. Every method may raise `StorageUnavailableError`."""
+class Reader(Protocol):
+    """What is committed, for whoever makes a change.
 
-    database: str
-    """Names this database's life, which ends when an older copy takes its place; no dash in it."""
+    Each answer is true at the moment of the question: the commit itself checks again what must still hold then.
+    Every method may raise `StorageUnavailableError`.
+    """
+
+    def request_of(self, task_id: str) -> bytes | None:
+        """Digest of the request that made the task; None when there is no such task."""
+        ...
+
+    def branch_holder(self, repo_id: str, branch: str) -> str | None:
+        """The task that holds this branch of the repository; None when no task does."""
+        ...
+
+    def repo(self, repo_id: str) -> Repo | None: ...
+
+
+class Storage(Protocol):
+    """Durable storage of tasks. Every asynchronous method may raise `StorageUnavailableError`."""
+
     last_alive: int | None
     """When somebody was last at work on it before it was opened, in milliseconds since the epoch; None: not known."""
-    on_commit: Callable[[Sequence[Event], float], None] | None
-    """Told of what was committed and of the seconds it took: on the event loop, in commit order, before the committing
-    calls return."""
+
+    @property
+    def events(self) -> Events:
+        """What was committed, for streams."""
+        ...
 
     async def commit(self, change: Change) -> Sequence[HistoryEvent]:
         """Write all of it or nothing, durably; the history events with their seqs.
 
-        Raises `StaleRevisionError` (also of a session, a transcript item or a line of the log that is known in this
-        revision or a later one), `BranchTakenError`, `IdTakenError`; for a new task `TaskExistsError`,
-        `TaskPrunedError`.
+        Raises `StaleRevisionError` when the task's rows are not those that were read; also for a session, a transcript
+        item or a line of the log that is there in this revision or a later one. Raises `BranchTakenError`, and
+        `IdTakenError` for an id that belongs to another task or session; for a new task `TaskExistsError` and
+        `TaskPrunedError`. Raises `ValueError` for a task that is given with its history, or a prompt without its
+        session: such a change can never be written.
         """
         ...
 
-    async def commit_made(self, make: Callable[[], Change]) -> tuple[Change, Sequence[HistoryEvent]]:
-        """Commit what `make` makes, in a thread that may look at the disk; what it raises is raised.
+    async def make_and_commit(self, make: Callable[[Reader], Change]) -> tuple[Change, Sequence[HistoryEvent]]:
+        """Call `make`, and commit the change that it returns; see `commit`. What `make` raises is raised.
 
-        The thread hands its change over by itself, so that no change waits for the event loop in between.
+        `make` may take its time, as whoever looks at a disk does: meanwhile everything else goes on.
         """
         ...
 
@@ -193,24 +188,16 @@ class Storage(Protocol):
         ...
 
     async def drop_leftover(self, task_id: str) -> None:
-        """The leftover of a pruned task is removed at last."""
+        """What the task left behind is removed, and no longer to be remembered."""
         ...
 
-    def request_of(self, task_id: str) -> bytes | None:
-        """Digest of the request that made the task, from any thread."""
+    async def load(self, task_id: str) -> TaskState | None:
+        """A task's rows, for its actor; None when there is no such task."""
         ...
 
-    def branch_holder(self, repo_id: str, branch: str) -> str | None:
-        """The task that holds a branch, from any thread."""
+    async def item_keys(self, session_id: str) -> dict[str, ItemKey]:
+        """The session's transcript items by item_id."""
         ...
-
-    def known_repo(self, repo_id: str) -> Repo | None:
-        """A repository, from any thread."""
-        ...
-
-    async def load(self, task_id: str) -> TaskState | None: ...
-
-    async def item_keys(self, session_id: str) -> dict[str, ItemKey]: ...
 
     async def task_of_session(self, session_id: str) -> str | None: ...
 
@@ -236,27 +223,17 @@ class Storage(Protocol):
 
     async def leftovers(self) -> Sequence[LeftoverRow]: ...
 
-    async def history(self, task_id: str | None, after: int, limit: int) -> Sequence[HistoryEvent]: ...
+    async def history(self, task_id: str | None, after: int, limit: int) -> Sequence[HistoryEvent]:
+        """The first `limit` history events after seq `after`, of one task or (None) of all."""
+        ...
 
     async def task(self, task_id: str) -> TaskDetail | None:
         """The task with the end of its history, both as of one moment and never older than what was told of it."""
         ...
 
-    async def lines(self, task_id: str, stage: str | None, after: int, limit: int) -> Sequence[LogLine]: ...
-
-    async def snapshot(self, topic: Topic) -> tuple[int, bytes] | None:
-        """The topic whole as JSON and the seq it stands at; None when there is no such thing."""
+    async def lines(self, task_id: str, stage: str | None, after: int, limit: int) -> Sequence[LogLine]:
+        """The first `limit` lines of the task's log after index `after`, of one stage or (None) of all."""
         ...
-
-    async def tasks_snapshot(self) -> tuple[int, Sequence[bytes]]:
-        """The snapshot of topic `tasks` in pieces: there may be very many, and nobody is to hold still for all."""
-        ...
-
-    async def missed(self, topic: Topic, seq: int) -> Missed | None:
-        """What changed after `seq`; None when that cannot be said (a seq from the future)."""
-        ...
-
-    async def has(self, topic: Topic) -> bool: ...
 
     async def fault(self) -> Fault | None:
         """What ails it now; None when all is well."""
@@ -266,4 +243,6 @@ class Storage(Protocol):
         """Somebody is at work on it, even if nothing is committed."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Commit what waits; what is asked for later raises `StorageUnavailableError`."""
+        ...

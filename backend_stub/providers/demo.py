@@ -16,7 +16,8 @@ from backend_stub.domain.call import Call
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.provider import Existing, Release, SandboxMade
 from backend_stub.repository.git import branches_near
-from foundry_tui.contract.records import FileDiff, FileEdit, Sandbox, SessionStatus, TaskDetail
+from foundry_tui.contract.agents import KNOWN
+from foundry_tui.contract.records import AgentInfo, AgentState, FileDiff, FileEdit, Sandbox, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import Diff
 
 
@@ -25,12 +26,22 @@ class DemoProvider:
 
     name = "demo"
 
-    def __init__(self, folder: Path, world: World, script: ScriptFile, runtime: Runtime, agents: AgentRuntime) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        world: World,
+        script: ScriptFile,
+        runtime: Runtime,
+        agents: AgentRuntime,
+        configured: Collection[str] = (),
+    ) -> None:
+        """`configured` are the names of the config's agents."""
         self._sandboxes = folder / "sandboxes"
         self._world = world
         self._script = script
         self._runtime = runtime
         self.agents = agents
+        self._configured = configured
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         task_status.started()
@@ -40,6 +51,11 @@ class DemoProvider:
 
     def default_agent(self) -> str:
         return "demo"
+
+    def agents_here(self) -> Sequence[AgentInfo]:
+        """It plays every agent that there is elsewhere."""
+        names = dict.fromkeys((self.default_agent(), *KNOWN, *self._configured))
+        return [AgentInfo(name=name, provider=self.name, state=AgentState.READY) for name in names]
 
     async def ensure_name(self, call: Call) -> Existing:
         await self._world.play("ensure_name", call, lambda: None)

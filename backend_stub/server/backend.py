@@ -8,6 +8,7 @@ import anyio.to_thread
 from backend_stub.domain.dispatch import Queue
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.storage import Storage
+from backend_stub.known_agents import KnownAgents
 from backend_stub.organization import Organization
 from backend_stub.server.hub import Hub
 from backend_stub.server.metrics import Metrics
@@ -24,6 +25,7 @@ class Backend:
     storage: Storage
     organization: Organization
     commands: Commands
+    agents: KnownAgents
     streams: Streams
     hub: Hub
     metrics: Metrics

@@ -1,17 +1,18 @@
-"""Hands what was committed to the streams that are open: bounded for each, in commit order, encoded once."""
+"""Hands what was committed to the streams that are open: in the order of the commits, each event encoded once.
+
+What one stream may hold is bounded.
+"""
 
 from collections import deque
 from collections.abc import Callable, Sequence
 
 import anyio
 
-from backend_stub.domain.storage import Event
-from foundry_tui.contract.events import EventName, Topic, TopicKind, event_id
+from backend_stub.domain.events import Event
+from foundry_tui.contract.events import TASKS, EventName, Topic, event_id
 
 BUFFER_BYTES = 8 * 1024 * 1024
 """What one stream may hold; a client that is slower is disconnected and resumes."""
-
-_TASKS = str(TopicKind.TASKS)
 
 
 def frame(name: EventName, data: bytes, id_: str | None = None) -> bytes:
@@ -32,6 +33,7 @@ class Subscriber:
         self.overrun = False
 
     def put(self, seq: int, sent: bytes) -> None:
+        """Hold the frame of the event until it is taken; nothing more is held once it was too much."""
         if self.overrun:
             return
         self._bytes += len(sent)
@@ -72,7 +74,7 @@ class Hub:
 
     def __init__(self, database: str) -> None:
         self._database = database
-        self._open: dict[str, set[Subscriber]] = {}
+        self._open: dict[Topic, set[Subscriber]] = {}
         self.closed = False
         self.sent = 0
 
@@ -82,18 +84,20 @@ class Hub:
         return sum(len(subscribers) for subscribers in self._open.values())
 
     def subscribe(self, topic: Topic, cut: Callable[[], None] | None = None) -> Subscriber:
+        """A new subscriber of what is published of the topic from now on."""
         subscriber = Subscriber(cut)
-        self._open.setdefault(str(topic), set()).add(subscriber)
+        self._open.setdefault(topic, set()).add(subscriber)
         if self.closed:
             subscriber.end()
         return subscriber
 
     def unsubscribe(self, topic: Topic, subscriber: Subscriber) -> None:
-        held = self._open.get(str(topic))
+        """Hand nothing more to the subscriber."""
+        held = self._open.get(topic)
         if held is not None:
             held.discard(subscriber)
             if not held:
-                del self._open[str(topic)]
+                del self._open[topic]
 
     def close(self) -> None:
         """End all streams, and each that is opened from now on."""
@@ -104,36 +108,18 @@ class Hub:
 
     def publish(self, events: Sequence[Event]) -> None:
         """Send what was committed to whom it concerns."""
+        if not self._open:
+            return
         for event in events:
-            if event.name is EventName.TASK:
-                self._send(_TASKS, event, event.data)
-                self._send(f"{TopicKind.TASK}:{event.task_id}", event, event.detail)
-            elif event.name is EventName.TASK_REMOVED:
-                if event.session_id:
-                    self._end(f"{TopicKind.SESSION}:{event.session_id}", event)
-                else:
-                    self._send(_TASKS, event, event.data)
-                    self._end(f"{TopicKind.TASK}:{event.task_id}", event)
-                    self._end(f"{TopicKind.LOG}:{event.task_id}", event)
-            elif event.name is EventName.REPO:
-                self._send(_TASKS, event, event.data)
-            elif event.name is EventName.HISTORY:
-                self._send(f"{TopicKind.TASK}:{event.task_id}", event, event.data)
-            elif event.name is EventName.LOG:
-                self._send(f"{TopicKind.LOG}:{event.task_id}", event, event.data)
-            else:
-                self._send(f"{TopicKind.SESSION}:{event.session_id}", event, event.data)
+            for topic in event.topics():
+                subscribers = self._open.get(topic)
+                if subscribers:
+                    self._send(subscribers, event, topic)
 
-    def _end(self, topic: str, event: Event) -> None:
-        """Send the last event of a topic."""
-        self._send(topic, event, event.data)
-        for subscriber in self._open.get(topic, ()):
-            subscriber.end()
-
-    def _send(self, topic: str, event: Event, data: bytes) -> None:
-        subscribers = self._open.get(topic)
-        if subscribers:
-            sent = frame(event.name, event.whole(data), event_id(self._database, event.seq))
-            self.sent += len(subscribers)
-            for subscriber in subscribers:
-                subscriber.put(event.seq, sent)
+    def _send(self, subscribers: set[Subscriber], event: Event, topic: Topic) -> None:
+        sent = frame(event.name, event.data(topic.kind), event_id(self._database, event.seq))
+        self.sent += len(subscribers)
+        for subscriber in subscribers:
+            subscriber.put(event.seq, sent)
+            if event.name is EventName.TASK_REMOVED and topic != TASKS:
+                subscriber.end()

@@ -1,7 +1,7 @@
 """What the backend counts, as Prometheus text."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 from backend_stub.domain.dispatch import Queue
-from backend_stub.domain.storage import Event
+from backend_stub.domain.events import Committed
 from backend_stub.server.hub import Hub
 from foundry_tui.contract.events import EventName
 from foundry_tui.contract.records import HistoryEvent, HistoryKind
@@ -69,13 +69,15 @@ class Metrics(Collector):
         yield
         self._creates.observe(time.perf_counter() - start)
 
-    def committed(self, events: Sequence[Event], seconds: float) -> None:
-        """Told of each durable commit."""
-        self._commits.observe(seconds)
-        for event in events:
+    def committed(self, commit: Committed) -> None:
+        """Count a durable commit; those of other processes are counted there."""
+        if commit.seconds is None:
+            return
+        self._commits.observe(commit.seconds)
+        for event in commit.events:
             self._events[event.name] += 1
-            if event.history is not None:
-                self._count(event.history)
+            if isinstance(event.record, HistoryEvent):
+                self._count(event.record)
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         """What the registry asks for beside its own metrics."""

@@ -19,12 +19,14 @@ logger = logging.getLogger(__name__)
 
 HEAD_LIMIT = 64 * 1024
 HEAD_LINES = 200
-"""Lines of a head: each costs time, also of a stranger's."""
+"""Lines of a head, and of the trailers behind a body: each costs time, also of a stranger's."""
 HEAD_TOO_LARGE = f"A request's line and headers can have at most {HEAD_LIMIT} bytes and {HEAD_LINES} lines."
 REQUEST_SECONDS = 60.0
 """Time from the first byte of a request to its last, and of a connection on which nothing is asked."""
 _FOLDED = re.compile(rb"\n[ \t]")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
+_LAST_CHUNK = re.compile(rb"(?:\r?\n)?0+(?![0-9A-Fa-f])[^\n]*\n")
+"""The line that ends a body in chunks, with what ends the chunk before it."""
 _HEAD = b"HTTP/1.1 "
 """How each head begins, and no body: that is JSON, text, or a chunk's length."""
 
@@ -90,26 +92,42 @@ class Requests(h11.Connection):
     def __init__(self) -> None:
         super().__init__(h11.SERVER, HEAD_LIMIT)
         self._chunks = self._bytes = 0
+        self._at_chunk = self._in_trailers = False
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        head = self.trailing_data[0] if self.their_state is h11.IDLE else b""
+        head = self._lines_to_come()
         end = _BLANK_LINE.search(head)
         if head.count(b"\n", 0, end.start() if end else len(head)) > HEAD_LINES:
             raise h11.RemoteProtocolError("the head has too many lines", error_status_hint=431)
         event = super().next_event()
         if isinstance(event, h11.Request):
             self._chunks = self._bytes = 0
+            self._in_trailers = False
             names = {name for name, _ in event.headers}
             if b"transfer-encoding" in names and (b"content-length" in names or event.http_version < b"1.1"):
                 raise AmbiguousError("the length of the body is told in two ways")
             if _FOLDED.search(head, 0, len(head) - len(self.trailing_data[0])):
                 raise AmbiguousError("a header goes on in the next line")
+            self._at_chunk = b"transfer-encoding" in names
         elif isinstance(event, h11.Data):
+            self._at_chunk = event.chunk_end
             self._chunks += event.chunk_start
             self._bytes += len(event.data)
             if self._chunks > FREE_CHUNKS + self._bytes // LEAST_CHUNK:
                 raise AmbiguousError("the body comes in chunks that are too small")
         return event
+
+    def _lines_to_come(self) -> bytes:
+        """What the next event is made of as far as it is lines: the head of a request, or what follows its body."""
+        if self.their_state is h11.IDLE:
+            return self.trailing_data[0]
+        if self.their_state is not h11.SEND_BODY or not (self._at_chunk or self._in_trailers):
+            return b""
+        rest = self.trailing_data[0]
+        if not self._in_trailers and (last := _LAST_CHUNK.match(rest)) is not None:
+            rest = rest[last.end() :]
+            self._in_trailers = True
+        return b"\n" + rest if self._in_trailers else b""
 
 
 class Protocol(H11Protocol):

@@ -19,6 +19,7 @@ from backend_stub.domain.errors import (
     not_found,
     wrong_values,
 )
+from backend_stub.domain.events import Snapshot
 from backend_stub.server.backend import Backend
 from backend_stub.server.metrics import Metrics
 from backend_stub.server.patches import patch_answer
@@ -27,7 +28,7 @@ from backend_stub.server.requests import Nothing, number, read_body
 from backend_stub.server.streams import in_slices
 from foundry_tui.contract import requests as bodies
 from foundry_tui.contract.codec import decode, encode
-from foundry_tui.contract.events import Topic, TopicKind
+from foundry_tui.contract.events import TASKS, Topic, TopicKind
 from foundry_tui.contract.problems import PROBLEM_TYPE, Problem
 from foundry_tui.contract.records import SessionDetail
 from foundry_tui.contract.status import LOG_STAGES
@@ -83,7 +84,10 @@ class Routes:
             ("DELETE", "/v1/sessions/{session_id}", self.close_session),
             ("POST", "/v1/sessions/{session_id}/stop", self.stop),
             ("POST", "/v1/sessions/{session_id}/prompts", self.prompt),
+            ("PATCH", "/v1/sessions/{session_id}/prompts/{prompt_id}", self.edit_prompt),
+            ("DELETE", "/v1/sessions/{session_id}/prompts/{prompt_id}", self.withdraw_prompt),
             ("POST", "/v1/permissions/{permission_id}", self.answer),
+            ("GET", "/v1/agents", self.agents),
             ("GET", "/v1/repos", self.list_repos),
             ("POST", "/v1/repos", self.add_repo),
             ("GET", "/v1/repos/{repo_id}/branches", self.branches),
@@ -109,7 +113,7 @@ class Routes:
         return json_answer(created.task, 201 if created.new else 200)
 
     async def list_tasks(self, request: Request) -> Response:
-        _, pieces = await self._backend.storage.tasks_snapshot()
+        pieces = (await self._snapshot(TASKS, "list of tasks")).pieces
         headers = {"content-length": str(sum(map(len, pieces)))}
         return StreamingResponse(in_slices(pieces), headers=headers, media_type="application/json")
 
@@ -177,10 +181,8 @@ class Routes:
 
     async def session(self, request: Request) -> Response:
         session_id = request.path_params["session_id"]
-        snapshot = await self._backend.storage.snapshot(Topic(TopicKind.SESSION, session_id))
-        if snapshot is None:
-            raise not_found(f"session {session_id}")
-        return json_answer(decode(snapshot[1], SessionDetail))
+        snapshot = await self._snapshot(Topic(TopicKind.SESSION, session_id), f"session {session_id}")
+        return json_answer(decode(b"".join(snapshot.pieces), SessionDetail))
 
     async def close_session(self, request: Request) -> Response:
         return json_answer(await self._backend.commands.close_session(request.path_params["session_id"]), 202)
@@ -193,9 +195,21 @@ class Routes:
         body = await read_body(request, bodies.CreatePrompt)
         return json_answer(await self._backend.commands.prompt(request.path_params["session_id"], body), 202)
 
+    async def edit_prompt(self, request: Request) -> Response:
+        body = await read_body(request, bodies.EditPrompt)
+        session_id, prompt_id = request.path_params["session_id"], request.path_params["prompt_id"]
+        return json_answer(await self._backend.commands.edit_prompt(session_id, prompt_id, body))
+
+    async def withdraw_prompt(self, request: Request) -> Response:
+        session_id, prompt_id = request.path_params["session_id"], request.path_params["prompt_id"]
+        return json_answer(await self._backend.commands.withdraw_prompt(session_id, prompt_id))
+
     async def answer(self, request: Request) -> Response:
         body = await read_body(request, bodies.AnswerPermission)
         return json_answer(await self._backend.commands.answer(request.path_params["permission_id"], body))
+
+    async def agents(self, request: Request) -> Response:
+        return json_answer(bodies.AgentList(agents=await self._backend.agents.all()))
 
     async def list_repos(self, request: Request) -> Response:
         return json_answer({"repos": await self._backend.organization.repos()})
@@ -235,7 +249,7 @@ class Routes:
             topic = Topic.parse(text)
         except ValueError as error:
             raise wrong_values(("topic", f"{error}.")) from None
-        if not await self._backend.storage.has(topic):
+        if not await self._backend.storage.events.has(topic):
             if topic.kind is TopicKind.TASK:
                 raise not_found(f"task {topic.id}")
             raise wrong_values(("topic", f"There is nothing under the topic {text}."))
@@ -254,9 +268,15 @@ class Routes:
     async def metrics(self, request: Request) -> Response:
         return Response(self._backend.metrics.exposition(), media_type=Metrics.content_type)
 
+    async def _snapshot(self, topic: Topic, what: str) -> Snapshot:
+        snapshot = await self._backend.storage.events.snapshot(topic)
+        if snapshot is None:
+            raise not_found(what)
+        return snapshot
+
     async def _known_task(self, request: Request) -> str:
         task_id: str = request.path_params["task_id"]
-        if not await self._backend.storage.has(Topic(TopicKind.TASK, task_id)):
+        if not await self._backend.storage.events.has(Topic(TopicKind.TASK, task_id)):
             raise not_found(f"task {task_id}")
         return task_id
 

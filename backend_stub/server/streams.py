@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 import anyio.lowlevel
 
-from backend_stub.domain.storage import Event, Storage
+from backend_stub.domain.events import Events
 from backend_stub.server.hub import Hub, Subscriber, frame
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.events import (
@@ -14,7 +14,6 @@ from foundry_tui.contract.events import (
     Ping,
     Resumed,
     Topic,
-    TopicKind,
     event_id,
     parse_event_id,
 )
@@ -23,8 +22,8 @@ from foundry_tui.contract.events import (
 class Streams:
     """Opens streams of topics."""
 
-    def __init__(self, storage: Storage, hub: Hub, now: Callable[[], int], ping_after: float = PING_AFTER) -> None:
-        self._storage = storage
+    def __init__(self, events: Events, hub: Hub, now: Callable[[], int], ping_after: float = PING_AFTER) -> None:
+        self._events = events
         self._hub = hub
         self._now = now
         self._ping_after = ping_after
@@ -65,34 +64,28 @@ class Streams:
             database, seq = parse_event_id(last_event_id)
         except ValueError:
             return None
-        if database != self._storage.database:
+        if database != self._events.database:
             return None
-        missed = await self._storage.missed(topic, seq)
+        missed = await self._events.missed(topic, seq)
         if missed is None:
             return None
         resumed = frame(EventName.RESUMED, encode(Resumed(seq=seq)), event_id(database, seq))
-        return missed.seq, [resumed, *(self._frame(topic, event) for event in missed.events)]
+        frames = (frame(event.name, event.data, event_id(database, event.seq)) for event in missed.events)
+        return missed.seq, [resumed, *frames]
 
     async def _begin(self, topic: Topic) -> tuple[int, list[bytes]] | None:
-        if topic.kind is TopicKind.TASKS:
-            seq, pieces = await self._storage.tasks_snapshot()
-        else:
-            snapshot = await self._storage.snapshot(topic)
-            if snapshot is None:
-                return None
-            seq, pieces = snapshot[0], [snapshot[1]]
-        head, end = frame(EventName.SNAPSHOT, b"\0", event_id(self._storage.database, seq)).split(b"\0")
-        return seq, [head + pieces[0], *pieces[1:], end]
-
-    def _frame(self, topic: Topic, event: Event) -> bytes:
-        data = event.detail if event.name is EventName.TASK and topic.kind is TopicKind.TASK else event.data
-        return frame(event.name, event.whole(data), event_id(self._storage.database, event.seq))
+        snapshot = await self._events.snapshot(topic)
+        if snapshot is None:
+            return None
+        first, *rest = snapshot.pieces
+        head, end = frame(EventName.SNAPSHOT, b"\0", event_id(self._events.database, snapshot.seq)).split(b"\0")
+        return snapshot.seq, [head + first, *rest, end]
 
     async def _follow(self, subscriber: Subscriber, seq: int) -> AsyncIterator[bytes]:
         while True:
             if not await subscriber.wait(self._ping_after):
                 ping = encode(Ping(seq=seq, at=self._now()))
-                yield frame(EventName.PING, ping, event_id(self._storage.database, seq))
+                yield frame(EventName.PING, ping, event_id(self._events.database, seq))
                 continue
             fresh = [(at, sent) for at, sent in subscriber.take() if at > seq]
             if fresh:

@@ -1,1 +1,1 @@
-"""Where tasks are kept: `base` says what a storage promises, `schema` how it is laid out, `sqlite` is one."""
+"""Where tasks are kept: a folder for each engine that does what `backend_stub.domain.storage` promises."""

@@ -1,4 +1,4 @@
-"""The one writer of a task's rows: every command and every outcome of provisioning goes through `commit`."""
+"""The one writer of a task's rows: every command and every outcome goes through `TaskActor.commit`."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,7 +11,8 @@ import anyio
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, UnknownTaskError
 from backend_stub.domain.storage import ItemKey, Storage, TaskState
-from backend_stub.task.task_change import MAX_LINES, TaskChange
+from backend_stub.task.rows import MAX_LINES
+from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.status import STAGE_OF_STATUS, StageName
 
 T = TypeVar("T")
@@ -47,15 +48,16 @@ class TaskActor:
         return state
 
     async def load_items(self, session_id: str) -> None:
-        """Make the session's transcript known, so that drafts may add to it."""
+        """Read which transcript items the session has, which must be known before one is added."""
         if session_id not in self._items:
             keys = await self._storage.item_keys(session_id)
             self._items.setdefault(session_id, keys)
 
     async def commit(self, decide: Callable[[TaskChange], T]) -> T:
-        """Let `decide` change a draft of the task, commit it durably, and give back what it returned.
+        """Have `decide` change a draft of the task, write that durably in one commit, and return what it returned.
 
-        What `decide` raises is raised and nothing is written; so with `StorageUnavailableError`.
+        When it raises, nothing is written; so too with `StorageUnavailableError`, `StaleRevisionError` (the rows were
+        changed by somebody else, and are read anew the next time) and `UnknownTaskError`.
         """
         async with self._lock:
             try:
@@ -68,7 +70,7 @@ class TaskActor:
     def log(self, stage: str, text: str) -> None:
         """Keep a stage log line with the next commit, which comes within 50 ms."""
         # Only line feeds end a line: other separators that Unicode knows are part of what was printed.
-        # A file's name can hold what is no text, which no log can be told in.
+        # A file's name may have bytes that are no text: the log shows them escaped.
         text = text.encode("utf-8", "backslashreplace").decode()
         lines = text.removesuffix("\n").split("\n")
         self._lines.extend((stage, line.removesuffix("\r"), self._runtime.now()) for line in lines)
@@ -76,7 +78,7 @@ class TaskActor:
         self._ask_for_flush()
 
     def detail(self, stage: StageName, text: str) -> None:
-        """Say what the stage does now, with the next commit, which comes within 50 ms."""
+        """Show what the stage does now, with the next commit, which comes within 50 ms."""
         self._detail = (stage, text)
         self._ask_for_flush()
 
@@ -88,7 +90,7 @@ class TaskActor:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing would be lost if this actor were dropped and its rows read again."""
+        """Whether it may be dropped: nothing waits to be written."""
         return not (self._lines or self._detail or self._lock.locked())
 
     async def _attempt(self, decide: Callable[[TaskChange], T]) -> T:
@@ -102,7 +104,7 @@ class TaskActor:
             for stage, text, at in lines:
                 draft.log(stage, text, at)
             if detail is not None and STAGE_OF_STATUS.get(draft.status) is detail[0]:
-                draft.set_stage(detail[0], detail=detail[1])
+                draft.tell_stage(*detail)
             result = decide(draft)
             sealed = draft.seal()
             if sealed is not None:
@@ -126,7 +128,7 @@ class TaskActor:
     async def _load(self) -> None:
         if self._state is None:
             if self._items_are_stale:
-                # Whoever goes on with a turn counts on them.
+                # A turn that goes on adds to transcripts without loading them again.
                 self._items = {session_id: await self._storage.item_keys(session_id) for session_id in self._items}
                 self._items_are_stale = False
             self._state = await self._storage.load(self.task_id)
@@ -143,7 +145,7 @@ class Actors:
         self._alive: WeakValueDictionary[str, TaskActor] = WeakValueDictionary()
 
     def of(self, task_id: str) -> TaskActor:
-        """The task's actor; whether there is such a task shows when its rows are read."""
+        """The task's actor; that there is no such task shows when its rows are read."""
         actor = self._alive.get(task_id)
         if actor is None:
             actor = self._alive[task_id] = TaskActor(task_id, self._storage, self._runtime, self._flush_soon)

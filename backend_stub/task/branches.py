@@ -1,4 +1,4 @@
-"""Settles a task's title and branch: what was asked for wins, what is taken gets a number."""
+"""Chooses a task's title and branch: what a person asked for stays, and a branch that is taken gets a number."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,22 +20,23 @@ class Name:
     branch: str
 
 
-class Branches:
-    """Compares with the repository's branches and with those that other tasks hold or are about to."""
+class NameChooser:
+    """Chooses branches that neither the repository nor another task has, nor one that is just being given."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._settled: WeakValueDictionary[tuple[str, str], Name] = WeakValueDictionary()
+        self._given: WeakValueDictionary[tuple[str, str], Name] = WeakValueDictionary()
+        """By repo_id and branch, the names that were given and may not be committed yet."""
 
-    async def settle(self, task: TaskDetail, existing: Existing) -> Name:
-        """A name whose branch no other task is given while whoever asked keeps it; to be committed soon.
+    async def choose(self, task: TaskDetail, existing: Existing) -> Name:
+        """A name for the task, to be committed soon: no other task is given its branch as long as the caller keeps it.
 
-        `existing` tells the repository's branches near some names. Raises `GitError` when a branch that a person chose
-        is taken.
+        `existing` tells which branches the repository has that some names cannot stand beside. Raises `GitError` when
+        a branch that a person chose is taken.
         """
         title = task.title or title_from(task.prompt)
         if task.branch is not None:
-            # What a person chose is kept as it is, however long; when it was taken meanwhile, they choose again.
+            # What a person chose is kept as it is, however long.
             in_the_way = conflicting_branch(
                 task.branch, {*await self._held(task, [task.branch]), *await existing([task.branch])}
             )
@@ -51,30 +52,30 @@ class Branches:
         async def held(names: Sequence[str]) -> set[str]:
             others = await self._held(task, names)
             # Many tasks of one prompt would else all try the same branch, and all but one of them in vain.
-            return others | {branch for repo_id, branch in self._settled if repo_id == task.repo_id}
+            return others | {branch for repo_id, branch in self._given if repo_id == task.repo_id}
 
         async def taken(names: Sequence[str]) -> set[str]:
             return {*await existing(names), *await held(names)}
 
-        # To look at rows costs next to nothing, and mostly git has no more than they.
-        name = self._settle(task, title, await _search(wanted, held))
+        # The rows are asked first: that costs next to nothing, and git seldom has a branch that they have not.
+        name = self._give(task, title, await _search(wanted, held))
         if conflicting_branch(name.branch, await existing([name.branch])) is not None:
-            name = self._settle(task, title, await _search(wanted, taken))
+            name = self._give(task, title, await _search(wanted, taken))
         return name
 
-    def _settle(self, task: TaskDetail, title: str, branch: str) -> Name:
+    def _give(self, task: TaskDetail, title: str, branch: str) -> Name:
         name = Name(title=title, branch=branch)
-        self._settled[task.repo_id, branch] = name
+        self._given[task.repo_id, branch] = name
         return name
 
     async def _held(self, task: TaskDetail, names: Sequence[str]) -> set[str]:
-        """The branches near these names that other tasks hold."""
+        """The branches of other tasks that these names cannot stand beside."""
         held = await self._storage.held_branches(task.repo_id, names)
         return {branch for branch, holder in held.items() if holder != task.task_id}
 
 
 async def _search(wanted: str, taken: Existing) -> str:
-    """The first free branch among those that may be taken."""
+    """The first free branch: the one that is wanted, or that with a number. `taken` tells what is in the way."""
     search = free_branch(wanted)
     names = next(search)
     while True:

@@ -1,10 +1,9 @@
-"""What people ask of a task that exists: each command is one commit through the task's actor, then a wake-up."""
+"""What people ask of a task that exists. A command is one commit through the task's actor; then work is woken."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import BinaryIO, TypeVar
 
 import anyio
-from msgspec.structs import replace
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.clock import Runtime
@@ -22,34 +21,34 @@ from backend_stub.domain.names import check_name, check_title
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import MAX_QUEUED_PROMPTS, MAX_QUEUED_TEXT
 from backend_stub.domain.storage import Storage
+from backend_stub.known_agents import KnownAgents
 from backend_stub.task.actor import Actors, TaskActor
-from backend_stub.task.outcomes import OPEN_STATES, forget_opening, settle_idle
-from backend_stub.task.release import Releasing, cancel_stages
+from backend_stub.task.release import Releasing
 from backend_stub.task.sessions import Sessions
 from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.ids import is_id
 from foundry_tui.contract.records import (
     ErrorKind,
-    HistoryKind,
     Permission,
     PermissionState,
     Prompt,
     PromptState,
     SessionStatus,
     SessionSummary,
-    StageState,
     TaskDetail,
     TaskError,
 )
+from foundry_tui.contract.replace import replace
 from foundry_tui.contract.requests import (
     AnswerPermission,
     CreatePrompt,
     CreateSession,
+    EditPrompt,
     PatchTask,
     ReleaseTask,
     RetryTask,
 )
-from foundry_tui.contract.status import ENDED, PROVISIONING, READY, RELEASING, StageName, TaskStatus
+from foundry_tui.contract.status import ENDED, PROVISIONING, READY, RELEASING, TaskStatus
 
 T = TypeVar("T")
 
@@ -57,7 +56,7 @@ RETRY = RetryTask()
 PATCH_SECONDS = 120.0
 """How long a patch may take that somebody waits for."""
 
-_STANDS: dict[TaskStatus, str] = {
+_IS_NOW: dict[TaskStatus, str] = {
     **dict.fromkeys(PROVISIONING, "is being prepared"),
     TaskStatus.RUNNING: "is working",
     TaskStatus.IDLE: "is ready",
@@ -67,7 +66,16 @@ _STANDS: dict[TaskStatus, str] = {
     TaskStatus.KILLING: "is being killed",
     TaskStatus.KILLED: "is killed",
 }
-"""Where a task stands, as a refusal says it."""
+"""What a task of each status is, as it completes a refusal."""
+
+
+_TOO_LATE: dict[PromptState, str] = {
+    PromptState.DELIVERED: "is with the agent",
+    PromptState.ANSWERED: "is answered",
+    PromptState.FAILED: "has failed",
+    PromptState.WITHDRAWN: "is withdrawn",
+}
+"""What became of a prompt that waits no more, as it completes a refusal."""
 
 
 class Commands:
@@ -81,6 +89,7 @@ class Commands:
         provisioning: Queue,
         release: Releasing,
         providers: dict[str, Provider],
+        agents: KnownAgents,
         runtime: Runtime,
     ) -> None:
         self._storage = storage
@@ -89,6 +98,7 @@ class Commands:
         self._provisioning = provisioning
         self._release = release
         self._providers = providers
+        self._agents = agents
         self._runtime = runtime
 
     async def task(self, task_id: str) -> TaskDetail:
@@ -104,42 +114,42 @@ class Commands:
 
         def patch(draft: TaskChange) -> None:
             if request.title is not None and request.title != draft.task.title:
-                draft.record(HistoryKind.TASK_RENAMED, title=request.title, before=draft.task.title)
-                draft.set(title=request.title)
-            if request.unread is not None and request.unread is not draft.task.unread:
-                draft.set(unread=request.unread)
+                draft.rename(request.title)
+            if request.unread is not None:
+                draft.mark_unread(request.unread)
             if request.unread is False:
                 for session in draft.task.sessions:
-                    if session.unread:
-                        draft.set_session(session.session_id, unread=False)
+                    draft.mark_session_unread(session.session_id, False)
 
         await self._commit(task_id, patch)
         return await self.task(task_id)
 
     async def retry(self, task_id: str, request: RetryTask = RETRY) -> TaskDetail:
-        """Go on from the stage that failed; after a failed turn be ready again, with its prompt sent again if asked."""
+        """Go on from the stage that failed. After a failed turn the task is ready again; `resend` has its prompt sent
+        again.
+        """
 
         def retry(draft: TaskChange) -> None:
             if draft.private.went_on and not request.resend and draft.status in PROVISIONING | READY:
-                # A prompt was there first: what is asked for is under way.
-                draft.set_private(went_on=False)
+                # A prompt has made the task go on already.
+                draft.forgive_retry()
                 return
             if draft.status is not TaskStatus.ERROR:
-                raise conflict(f"Only a task that failed can be retried; this one {_STANDS[draft.status]}.")
+                raise conflict(f"Only a task that failed can be retried; this one {_IS_NOW[draft.status]}.")
             failed = _failed_prompts(draft) if request.resend else []
-            # One that was to be sent again and waits still is sent now.
-            if request.resend and not (failed or draft.private.resent) and _is_ready_but_failed(draft):
+            # A prompt of an earlier retry that still waits is sent now.
+            if request.resend and not (failed or draft.private.first_in_line) and _is_ready_but_failed(draft):
                 raise conflict("No prompt failed that could be sent again; retry without that makes the task ready.")
-            _go_on(draft, resend=request.resend or None)
+            draft.go_on(resend=request.resend)
             for prompt in failed:
-                _send_again(draft, prompt)
+                draft.queue_prompt(prompt.session_id, draft.new_id(), prompt.text, again=prompt.prompt_id)
 
         await self._commit(task_id, retry)
         self._provisioning.wake(task_id)
         return await self.task(task_id)
 
     async def end(self, task_id: str, request: ReleaseTask, *, archive: bool) -> TaskDetail:
-        """Archive or kill: at any moment, again without effect."""
+        """Archive or kill, at any moment; a task that is being ended, or has ended, is left as it is."""
         actor = self._actors.of(task_id)
         task = await self._state_of(actor)
         if task.status in ENDED | RELEASING:
@@ -154,41 +164,18 @@ class Commands:
             )
 
         def end(draft: TaskChange) -> None:
-            if draft.status in ENDED | RELEASING:
-                return
-            error = TaskError(
-                kind=ErrorKind.CANCELLED,
-                message=f"The task was {'archived' if archive else 'killed'}.",
-                retryable=False,
-                at=draft.now,
-            )
-            draft.record(
-                HistoryKind.ARCHIVE_REQUESTED if archive else HistoryKind.KILL_REQUESTED,
-                force=request.force or None,
-                delete_branch=request.delete_branch or None,
-            )
-            cancel_stages(draft)
-            draft.cancel_permissions()
-            for session in draft.task.sessions:
-                _close(draft, session, error)
-            draft.set_private(
-                next_attempt_at=None,
-                release_attempt=0,
-                release_force=request.force,
-                release_delete_branch=request.delete_branch,
-            )
-            draft.set(unread=False)
-            draft.move(TaskStatus.ARCHIVING if archive else TaskStatus.KILLING)
+            if draft.status not in ENDED | RELEASING:
+                draft.begin_release(archive=archive, force=request.force, delete_branch=request.delete_branch)
 
         await self._commit(task_id, end)
-        self._release.cut(await actor.state())
+        self._release.cancel_work(await actor.state())
         for permission in task.permissions:
             self._sessions.settled(permission.permission_id)
         self._release.queue.wake(task_id)
         return await self.task(task_id)
 
     async def write_patch(self, task: TaskDetail, into: BinaryIO) -> None:
-        """Write the task's changes as they are now as a patch, whole."""
+        """Write all changes in the task's sandbox, as they are now, as a patch."""
         provider, repo = self._providers.get(task.provider), await self._storage.repo(task.repo_id)
         if provider is None or repo is None:
             raise conflict(f"The provider {task.provider} is not available in this backend.")
@@ -201,12 +188,12 @@ class Commands:
         except CallError as error:
             raise RefusedError(503 if error.retryable else 409, error.message) from None
         if not found:
-            raise conflict(f"There is no patch of a task that {_STANDS[task.status]} and has no sandbox.")
+            raise conflict(f"There is no patch of a task that {_IS_NOW[task.status]} and has no sandbox.")
 
     async def prune(self, task_id: str) -> None:
         task = await self._state_of(self._actors.of(task_id))
         if task.status not in ENDED:
-            raise conflict(f"Only an archived or killed task can be pruned; this one {_STANDS[task.status]}.")
+            raise conflict(f"Only an archived or killed task can be pruned; this one {_IS_NOW[task.status]}.")
         await self._storage.prune(task_id)
         self._actors.forget(task_id)
         provider = self._providers.get(task.provider)
@@ -223,6 +210,10 @@ class Commands:
         holder = await self._storage.task_of_session(session_id)
         if holder not in (None, task_id):
             raise conflict("This session_id belongs to another task.")
+        if holder is None and request.agent is not None:
+            provider = (await self._state_of(self._actors.of(task_id))).provider
+            if (why := await self._agents.why_not(provider, request.agent)) is not None:
+                raise wrong_values(("agent", why))
 
         def add(draft: TaskChange) -> SessionSummary:
             for session in draft.task.sessions:
@@ -240,8 +231,7 @@ class Commands:
                 updated_at=draft.now,
                 revision=0,
             )
-            draft.add_session(session)
-            draft.record(HistoryKind.SESSION_REQUESTED, session_id=session_id, name=session.name)
+            draft.request_session(session)
             return replace(session, revision=1)
 
         try:
@@ -256,9 +246,9 @@ class Commands:
             error = TaskError(
                 kind=ErrorKind.CANCELLED, message="The session was closed.", retryable=False, at=draft.now
             )
-            draft.cancel_permissions(session_id)
-            _close(draft, draft.session(session_id), error)
-            settle_idle(draft)
+            draft.cancel_questions(session_id)
+            draft.close_session(session_id, error)
+            draft.settle()
 
         task_id = await self._task_of(session_id)
         await self._commit(task_id, close)
@@ -266,78 +256,72 @@ class Commands:
         return await self._session(task_id, session_id)
 
     async def stop(self, session_id: str) -> SessionSummary:
-        """Stop the turn that runs, at once; nothing running is no failure."""
+        """Stop the turn that runs, at once; it is no failure when none runs."""
         task_id = await self._task_of(session_id)
-        delivering = self._sessions.delivering(session_id)
-
-        def stop(draft: TaskChange) -> bool:
-            running = draft.session(session_id).status is SessionStatus.RUNNING
-            if not running and delivering is None:
-                return False
-            error = TaskError(kind=ErrorKind.CANCELLED, message="The turn was stopped.", retryable=False, at=draft.now)
-            draft.record(HistoryKind.SESSION_STOPPED, session_id=session_id)
-            draft.cancel_permissions(session_id)
-            draft.fail_prompts(session_id, frozenset({PromptState.DELIVERED}), error)
-            if delivering is not None:
-                held = draft.prompt(session_id, delivering)
-                if held is not None and held.state is PromptState.QUEUED:
-                    draft.fail_prompt(held, error)
-            if running:
-                draft.set_session(session_id, status=SessionStatus.READY)
-                settle_idle(draft)
-            return True
-
-        if await self._commit(task_id, stop):
+        if await self._commit(task_id, lambda draft: draft.stop_turn(session_id)):
             self._sessions.stop(session_id)
         return await self._session(task_id, session_id)
 
     async def prompt(self, session_id: str, request: CreatePrompt) -> Prompt:
-        """Keep a prompt until it can be delivered; one that is known already is given back as it stands."""
+        """Keep a prompt until it can be handed over; one that is known already is answered as it is now."""
         if not is_id(request.prompt_id):
             raise wrong_values(("prompt_id", "A prompt_id is 1 to 128 letters, digits, dots, dashes or underscores."))
-        if not request.text.strip():
-            raise wrong_values(("text", "Say something: the prompt is empty."))
+        _check_text(request.text)
         task_id = await self._task_of(session_id)
 
-        def queue(draft: TaskChange) -> Prompt:
+        def queue(draft: TaskChange) -> tuple[Prompt, bool]:
             held = draft.prompt(session_id, request.prompt_id)
             if held is not None:
-                return held
+                return held, False
             _refuse_ended(draft)
             if draft.session(session_id).status is SessionStatus.CLOSED:
                 raise conflict("The session is closed; open another one.")
-            waiting = [each for each in draft.prompts.get(session_id, ()) if each.state is PromptState.QUEUED]
+            waiting = [each for each in draft.prompts(session_id) if each.state is PromptState.QUEUED]
             if len(waiting) >= MAX_QUEUED_PROMPTS:
                 raise conflict(
                     f"{MAX_QUEUED_PROMPTS} prompts wait in this session already; let some be answered first."
                 )
-            if waiting and sum(len(each.text) for each in waiting) + len(request.text) > MAX_QUEUED_TEXT:
-                raise conflict("The prompts that wait in this session are too long together; let some be answered.")
-            prompt = Prompt(
-                prompt_id=request.prompt_id,
-                session_id=session_id,
-                text=request.text,
-                state=PromptState.QUEUED,
-                at=draft.now,
-            )
-            draft.put_prompt(prompt)
-            session = draft.session(session_id)
-            if session.status is SessionStatus.ERROR and draft.status in READY:
-                draft.set_session(session_id, status=_after_retry(session), error=None)
-            draft.record(HistoryKind.PROMPT_QUEUED, session_id=session_id, prompt_id=prompt.prompt_id)
+            _check_length(waiting, request.text)
+            stopped = request.steer and draft.stop_turn(session_id)
+            if draft.status in READY:
+                draft.revive_session(session_id)
+            prompt = draft.queue_prompt(session_id, request.prompt_id, request.text, steer=request.steer)
             if _is_ready_but_failed(draft):
                 # Nothing is to be prepared again: whoever says more wants the conversation to go on.
-                _go_on(draft)
-                draft.set_private(went_on=True)
-            return prompt
+                draft.go_on(for_prompt=True)
+            return prompt, stopped
 
         try:
-            prompt = await self._commit(task_id, queue)
+            prompt, stopped = await self._commit(task_id, queue)
         except IdTakenError:
             raise conflict("This prompt_id belongs to another session.") from None
+        if stopped:
+            self._sessions.stop(session_id)
         self._provisioning.wake(task_id)
         self._sessions.queue.wake(session_id)
         return prompt
+
+    async def edit_prompt(self, session_id: str, prompt_id: str, request: EditPrompt) -> Prompt:
+        """Give a prompt that waits another text."""
+        _check_text(request.text)
+
+        def edit(draft: TaskChange) -> Prompt:
+            held = _waiting_prompt(draft, session_id, prompt_id)
+            if held.text == request.text:
+                return held
+            others = [each for each in draft.prompts(session_id) if each.state is PromptState.QUEUED]
+            _check_length([each for each in others if each is not held], request.text)
+            return draft.edit_prompt(held, request.text)
+
+        return await self._commit(await self._task_of(session_id), edit)
+
+    async def withdraw_prompt(self, session_id: str, prompt_id: str) -> Prompt:
+        """Take back a prompt that waits."""
+
+        def withdraw(draft: TaskChange) -> Prompt:
+            return draft.withdraw_prompt(_waiting_prompt(draft, session_id, prompt_id))
+
+        return await self._commit(await self._task_of(session_id), withdraw)
 
     async def answer(self, permission_id: str, request: AnswerPermission) -> Permission:
         task_id = await self._storage.task_of_permission(permission_id)
@@ -345,13 +329,13 @@ class Commands:
             raise not_found(f"permission request {permission_id}")
 
         def answer(draft: TaskChange) -> Permission:
-            held = _permission(draft, permission_id)
+            held = draft.question(permission_id)
             if held is None or held.state is not PermissionState.OPEN:
                 raise conflict("This permission request is no longer open.")
             if request.option_id not in [option.option_id for option in held.options]:
                 options = ", ".join(option.option_id for option in held.options)
                 raise wrong_values(("option_id", f"Choose one of {options}."))
-            draft.answer_permission(permission_id, request.option_id)
+            draft.answer_question(permission_id, request.option_id)
             return replace(held, state=PermissionState.ANSWERED, answer=request.option_id)
 
         permission = await self._commit(task_id, answer)
@@ -383,77 +367,43 @@ class Commands:
 
 def _refuse_ended(draft: TaskChange) -> None:
     if draft.status in ENDED | RELEASING:
-        raise conflict(f"The task {_STANDS[draft.status]}; create a new one.")
+        raise conflict(f"The task {_IS_NOW[draft.status]}; create a new one.")
 
 
-def _close(draft: TaskChange, session: SessionSummary, error: TaskError) -> None:
-    if session.status is SessionStatus.CLOSED:
-        return
-    draft.fail_prompts(session.session_id, OPEN_STATES, error)
-    draft.set_session(session.session_id, status=SessionStatus.CLOSED, error=None)
-    forget_opening(draft, session.session_id)
-    draft.record(HistoryKind.SESSION_CLOSED, session_id=session.session_id)
+def _check_text(text: str) -> None:
+    if not text.strip():
+        raise wrong_values(("text", "Say something: the prompt is empty."))
+
+
+def _check_length(waiting: Sequence[Prompt], text: str) -> None:
+    """A prompt may be as long as a request; those that wait beside others are bounded together."""
+    if waiting and sum(len(each.text) for each in waiting) + len(text) > MAX_QUEUED_TEXT:
+        raise conflict("The prompts that wait in this session are too long together; let some be answered.")
+
+
+def _waiting_prompt(draft: TaskChange, session_id: str, prompt_id: str) -> Prompt:
+    """The prompt, which nobody has begun to hand over yet; raises `RefusedError`: 404, or 409 when it is too late."""
+    held = draft.prompt(session_id, prompt_id)
+    if held is None:
+        raise not_found(f"prompt {prompt_id} in session {session_id}")
+    if held.state is not PromptState.QUEUED:
+        raise conflict(f"This prompt {_TOO_LATE[held.state]}: only one that waits can be edited or withdrawn.")
+    if prompt_id in draft.private.delivering:
+        raise conflict("The agent may have this prompt by now: stop the turn, or say more.")
+    return held
 
 
 def _is_ready_but_failed(draft: TaskChange) -> bool:
     """Whether the task was prepared to the end and failed later: in a turn, or as its agent was lost."""
-    return draft.status is TaskStatus.ERROR and all(stage.state is StageState.DONE for stage in draft.task.stages)
-
-
-def _go_on(draft: TaskChange, resend: bool | None = None) -> None:
-    """Queue a failed task again, to go on where it stands."""
-    stage = draft.task.error.stage if draft.task.error else None
-    for each in draft.task.stages:
-        if each.state is not StageState.DONE:
-            draft.set_stage(
-                each.name,
-                state=StageState.PENDING,
-                attempt=0,
-                started_at=None,
-                finished_at=None,
-                deadline_at=None,
-                detail=None,
-                error=None,
-            )
-    for session in draft.task.sessions:
-        if session.status is SessionStatus.ERROR:
-            draft.set_session(session.session_id, status=_after_retry(session), error=None)
-    draft.set(error=None)
-    draft.set_private(next_attempt_at=None, attaching=0, went_on=False)
-    draft.record(HistoryKind.RETRY_REQUESTED, stage=stage, resend=resend)
-    draft.move(TaskStatus.QUEUED)
-    draft.record(HistoryKind.PROVISION_QUEUED)
+    return draft.status is TaskStatus.ERROR and draft.is_prepared()
 
 
 def _failed_prompts(draft: TaskChange) -> list[Prompt]:
-    """Of each session that stands on a failure the last prompt, if its turn failed or it could not be handed over."""
+    """Of each failed session the last prompt that did not wait, if its turn failed or it could not be handed over."""
     found = []
     for session in draft.task.sessions:
-        done = [each for each in draft.prompts.get(session.session_id, ()) if each.state is not PromptState.QUEUED]
-        last = done[-1] if done else None
+        never = (PromptState.QUEUED, PromptState.WITHDRAWN)
+        last = next((each for each in reversed(draft.prompts(session.session_id)) if each.state not in never), None)
         if session.status is SessionStatus.ERROR and last is not None and last.state is PromptState.FAILED:
             found.append(last)
     return found
-
-
-def _send_again(draft: TaskChange, failed: Prompt) -> None:
-    """Queue what was said in a failed prompt again, before all that was said since."""
-    again = replace(failed, prompt_id=draft.new_id(), state=PromptState.QUEUED, error=None, at=draft.now)
-    draft.put_prompt(again)
-    draft.set_private(resent=(*draft.private.resent, again.prompt_id))
-    draft.record(
-        HistoryKind.PROMPT_QUEUED,
-        session_id=again.session_id,
-        prompt_id=again.prompt_id,
-        again=failed.prompt_id,
-    )
-
-
-def _after_retry(session: SessionSummary) -> SessionStatus:
-    """A session that could not be opened is opened again; one whose turn failed is ready."""
-    never_opened = session.error is not None and session.error.stage is StageName.CREATE_SESSION
-    return SessionStatus.PENDING_PROVISION if never_opened else SessionStatus.READY
-
-
-def _permission(draft: TaskChange, permission_id: str) -> Permission | None:
-    return next((each for each in draft.task.permissions if each.permission_id == permission_id), None)

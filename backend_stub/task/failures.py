@@ -1,4 +1,4 @@
-"""From what a call raised to the error that a task shows."""
+"""What follows from an exception of a call: whether it is tried again, and the error that a task shows."""
 
 import logging
 
@@ -16,13 +16,14 @@ from foundry_tui.contract.status import StageName
 logger = logging.getLogger(__name__)
 
 NO_FAILURES = (StorageUnavailableError, StaleRevisionError, TaskMovedError)
-"""What ends a run without a failure of the task: the dispatcher runs it again, or it has nothing more to do."""
+"""What a run ends with though its task has not failed: the dispatcher runs it again, or there is nothing more to do."""
 
 
-def passes(error: Exception, attempts: int, most: int) -> bool:
-    """Whether what failed of this is to be tried again after so many attempts, of which `most` are usual.
+def is_tried_again(error: Exception, attempts: int, most: int) -> bool:
+    """Whether there is another attempt after `attempts` of at most `most`, the last of which failed with this.
 
-    A fault of this machine passes, and says nothing about what was asked for: it is tried again without end.
+    A fault of this machine (no memory, no room on the disk …) passes, and says nothing about the call: such a one is
+    tried again without end.
     """
     if is_machine_fault(error):
         return True

@@ -1,4 +1,4 @@
-"""Provisioning: the four stages, each run until it is done, resumed wherever the task's rows say it stands."""
+"""Provisioning: runs the four stages of a task one after the other, going on wherever the task's rows say it stands."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -9,28 +9,13 @@ from backend_stub.domain.errors import BranchTakenError, ProviderError, Supersed
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.storage import TaskState
 from backend_stub.task.actor import TaskActor
-from backend_stub.task.branches import Branches
+from backend_stub.task.branches import NameChooser
 from backend_stub.task.failures import NO_FAILURES, task_error
-from backend_stub.task.outcomes import become_ready, fail_session, fail_task
 from backend_stub.task.services import Services
 from backend_stub.task.sessions import Sessions
 from backend_stub.task.task_change import TaskChange
-from foundry_tui.contract.records import (
-    HistoryKind,
-    SessionStatus,
-    StageRecord,
-    StageState,
-    TaskError,
-    TranscriptKind,
-)
-from foundry_tui.contract.status import (
-    PROVISIONING,
-    STAGE_OF_STATUS,
-    STAGES,
-    STATUS_OF_STAGE,
-    StageName,
-    TaskStatus,
-)
+from foundry_tui.contract.records import HistoryKind, StageRecord, StageState, TaskError, TranscriptKind
+from foundry_tui.contract.status import PROVISIONING, STAGES, STATUS_OF_STAGE, StageName
 
 DOING = {
     StageName.ENSURE_NAME: "settling the name",
@@ -38,17 +23,18 @@ DOING = {
     StageName.ENSURE_AGENT: "starting the agent",
     StageName.CREATE_SESSION: "opening the session",
 }
+"""What each stage does, as it completes "… did not end within 30 s"."""
 
-Apply = Callable[[TaskChange], None]
-"""What the outcome of a stage changes in the task, beside marking the stage done."""
+Outcome = Callable[[TaskChange], None]
+"""What a stage that was done changes in its task, beside that it is done."""
 
 
 @dataclass(frozen=True)
-class _Next:
-    """The stage to run, in which attempt and until when; `fresh` unless the attempt was begun before."""
+class _Attempt:
+    """One attempt at a stage. `number` counts from 1; `deadline_at` is in milliseconds since the epoch."""
 
     stage: StageName
-    attempt: int
+    number: int
     deadline_at: int
 
 
@@ -58,7 +44,7 @@ class Provisioning:
     def __init__(self, services: Services, sessions: Sessions) -> None:
         self._services = services
         self._sessions = sessions
-        self._branches = Branches(services.storage)
+        self._names = NameChooser(services.storage)
         self._interrupted: dict[str, int] = {}
 
     def interrupted(self, task_id: str, downtime: int) -> None:
@@ -69,7 +55,7 @@ class Provisioning:
         self._interrupted[task_id] = downtime
 
     async def provision(self, task_id: str) -> int | None:
-        """Go on with the task until it is ready, failed, or has to wait; when to come back, if it has to."""
+        """Go on with the task until it is ready, has failed, or has to wait; then the answer is until when."""
         actor = self._services.actors.of(task_id)
         while True:
             state = await actor.state()
@@ -77,40 +63,41 @@ class Provisioning:
                 return None
             waits_until = state.private.next_attempt_at
             stages = state.task.stages
-            attempt = next((stage.attempt for stage in stages if stage.state is not StageState.DONE), 0)
-            if not self._services.settings.is_due(waits_until, attempt, self._services.runtime.now()):
+            tried = next((stage.attempt for stage in stages if stage.state is not StageState.DONE), 0)
+            if not self._services.settings.is_due(waits_until, tried, self._services.runtime.now()):
                 return waits_until
-            step = await self._enter(actor, state)
-            if step is None:
-                return await self._finish_again(actor, state.private.attaching)
-            wake_at = await self._attempt(actor, step)
+            attempt = await self._next_attempt(actor, state)
+            if attempt is None:
+                return await self._become_ready_again(actor, state.private.attaching)
+            wake_at = await self._make(attempt, actor)
             if wake_at is not None:
                 return wake_at
 
-    async def _enter(self, actor: TaskActor, state: TaskState) -> _Next | None:
-        """Walk to the first stage that is not done and mark it running; None when all are done."""
+    async def _next_attempt(self, actor: TaskActor, state: TaskState) -> _Attempt | None:
+        """Begin an attempt at the first stage that is not done; None when all are done."""
         target = next((each.name for each in state.task.stages if each.state is not StageState.DONE), None)
         for stage in STAGES:
-            step = await actor.commit(partial(self._walk, stage, target))
+            attempt = await actor.commit(partial(self._begin_or_pass, stage, target))
             self._interrupted.pop(actor.task_id, None)
-            if step is not None:
-                return step
+            if attempt is not None:
+                return attempt
         return None
 
-    def _walk(self, stage: StageName, target: StageName | None, draft: TaskChange) -> _Next | None:
-        _expect(draft)
+    def _begin_or_pass(self, stage: StageName, target: StageName | None, draft: TaskChange) -> _Attempt | None:
+        """Begin an attempt if this is the stage to run (`target`), else pass it."""
+        _expect_provisioning(draft)
         downtime = self._interrupted.get(draft.task.task_id)
         if downtime is not None:
-            if target is not None and (deadline := draft.stage(target).deadline_at) is not None:
-                draft.set_stage(target, deadline_at=deadline + downtime)
-            draft.record(HistoryKind.PROVISION_RESUMED, stage=target, status=draft.status)
+            draft.resume_provisioning(target, downtime)
         if stage is target:
             return self._begin(stage, draft)
-        _pass_by(stage, draft)
+        draft.pass_stage(stage)
         return None
 
-    def _begin(self, stage: StageName, draft: TaskChange) -> _Next:
-        """Begin an attempt, or go on with one that a restart cut: same number, same deadline if that is still ahead."""
+    def _begin(self, stage: StageName, draft: TaskChange) -> _Attempt:
+        """Begin an attempt, or go on with one that a restart cut: it keeps its number, and its deadline unless that is
+        over.
+        """
         record = draft.stage(stage)
         timeout = self._services.settings.timeout_ms[stage]
         if (
@@ -122,13 +109,13 @@ class Provisioning:
             deadline = record.deadline_at or 0
             if not draft.now < deadline <= draft.now + timeout:
                 deadline = draft.now + timeout
-                draft.set_stage(stage, deadline_at=deadline)
-            return _Next(stage, record.attempt, deadline)
-        _start_stage(draft, stage, record.attempt + 1, timeout)
-        return _Next(stage, record.attempt + 1, draft.now + timeout)
+                draft.extend_stage(stage, deadline)
+            return _Attempt(stage, record.attempt, deadline)
+        draft.begin_stage(stage, record.attempt + 1, timeout)
+        return _Attempt(stage, record.attempt + 1, draft.now + timeout)
 
-    async def _attempt(self, actor: TaskActor, step: _Next) -> int | None:
-        """Run one attempt and commit its outcome; when to try again, if that is what follows."""
+    async def _make(self, attempt: _Attempt, actor: TaskActor) -> int | None:
+        """Run the attempt and commit its outcome; when the next one is due, if one follows."""
         state = await actor.state()
         task = state.task
         provider = self._services.providers.get(task.provider)
@@ -136,112 +123,88 @@ class Provisioning:
         if provider is None or repo is None:
             missing = f"provider {task.provider}" if provider is None else f"repository {task.repo_label}"
             error = ProviderError(f"the {missing} is not available in this backend", retryable=False)
-            return await self._fail(actor, step, error)
+            return await self._fail(attempt, actor, error)
         call = Call(
             task=task,
             repo=repo,
-            log=partial(actor.log, step.stage),
-            detail=partial(actor.detail, step.stage),
+            log=partial(actor.log, attempt.stage),
+            detail=partial(actor.detail, attempt.stage),
             trust=state.private.trust,
         )
-        runs: dict[StageName, Callable[[], Awaitable[Apply]]] = {
+        runs: dict[StageName, Callable[[], Awaitable[Outcome]]] = {
             StageName.ENSURE_NAME: partial(self._ensure_name, provider, call),
             StageName.CREATE_SANDBOX: partial(self._create_sandbox, provider, call, actor),
             StageName.ENSURE_AGENT: partial(_ensure_agent, provider, call),
             StageName.CREATE_SESSION: partial(self._create_session, provider, call, actor),
         }
-        remaining = max(0.0, (step.deadline_at - self._services.runtime.now()) / 1000)
+        remaining = max(0.0, (attempt.deadline_at - self._services.runtime.now()) / 1000)
         try:
-            apply = await self._services.calls.within(remaining, actor.task_id, runs[step.stage])
-            return await self._complete(actor, step, apply)
+            outcome = await self._services.calls.within(remaining, actor.task_id, runs[attempt.stage])
+            return await self._complete(attempt, actor, outcome)
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of a provider must not lose the task
-            return await self._fail(actor, step, failure)
+            return await self._fail(attempt, actor, failure)
 
-    async def _complete(self, actor: TaskActor, step: _Next, apply: Apply) -> int | None:
-        """Mark the stage done and go on to the next in the same commit, so that no kill falls between them."""
+    async def _complete(self, attempt: _Attempt, actor: TaskActor, outcome: Outcome) -> int | None:
+        """Mark the stage done and begin the next in the same commit, so that no kill falls between them."""
 
         def complete(draft: TaskChange) -> None:
-            record = _expect_running(draft, step)
-            draft.set_stage(
-                step.stage, state=StageState.DONE, finished_at=draft.now, deadline_at=None, detail=None, error=None
-            )
-            apply(draft)
-            draft.record(
-                HistoryKind.STAGE_COMPLETED,
-                stage=step.stage,
-                attempt=step.attempt,
-                ms=draft.now - (record.started_at or draft.now),
-            )
-            following = STAGES.index(step.stage) + 1
+            _expect_running(draft, attempt)
+            outcome(draft)
+            draft.complete_stage(attempt.stage)
+            following = STAGES.index(attempt.stage) + 1
             if following < len(STAGES):
                 stage = STAGES[following]
                 if draft.stage(stage).state is not StageState.DONE:
-                    _start_stage(draft, stage, 1, self._services.settings.timeout_ms[stage])
+                    draft.begin_stage(stage, 1, self._services.settings.timeout_ms[stage])
 
         try:
             await actor.commit(complete)
         except BranchTakenError:
-            # Another task took the branch between looking and committing: look again, within the same attempt.
-            return await self._attempt(actor, step)
-        if step.stage is StageName.CREATE_SESSION:
+            # Another task took the branch before this commit: choose again, within the same attempt.
+            return await self._make(attempt, actor)
+        if attempt.stage is StageName.CREATE_SESSION:
             await self._sessions.wake_all(actor)
         return None
 
-    async def _fail(self, actor: TaskActor, step: _Next, failure: Exception) -> int | None:
-        timeout = self._services.settings.timeout_ms[step.stage]
+    async def _fail(self, attempt: _Attempt, actor: TaskActor, failure: Exception) -> int | None:
+        """Commit that the attempt failed; when the next one is due, if one follows."""
+        stage, timeout = attempt.stage, self._services.settings.timeout_ms[attempt.stage]
 
         def fail(draft: TaskChange) -> int | None:
-            record = _expect_running(draft, step)
-            error = task_error(failure, DOING[step.stage], timeout, draft.now, step.stage)
-            if error.retryable and step.attempt < record.max_attempts:
-                return self._back_off(draft, step, error)
-            _fail_stage(draft, step, error)
-            return None
+            record = _expect_running(draft, attempt)
+            error = task_error(failure, DOING[stage], timeout, draft.now, stage)
+            if not error.retryable or attempt.number >= record.max_attempts:
+                draft.fail_stage(stage, error)
+                return None
+            wait = self._services.settings.backoff(attempt.number, self._services.runtime.jitter())
+            draft.retry_stage(stage, error, draft.now + wait)
+            return draft.now + wait
 
         return await actor.commit(fail)
 
-    def _back_off(self, draft: TaskChange, step: _Next, error: TaskError) -> int:
-        next_at = draft.now + self._services.settings.backoff(step.attempt, self._services.runtime.jitter())
-        draft.set_stage(
-            step.stage,
-            error=error,
-            finished_at=draft.now,
-            deadline_at=None,
-            detail=f"attempt {step.attempt} failed, trying again: {error.message}",
-        )
-        draft.set_private(next_attempt_at=next_at)
-        draft.record(
-            HistoryKind.STAGE_RETRYING,
-            stage=step.stage,
-            attempt=step.attempt,
-            kind=error.kind,
-            message=error.message,
-            next_at=next_at,
-        )
-        return next_at
+    async def _become_ready_again(self, actor: TaskActor, attempts: int) -> int | None:
+        """All stages were done before: find the sandbox and the agent again; fail where they are not found.
 
-    async def _finish_again(self, actor: TaskActor, attempts: int) -> int | None:
-        """All stages were done before: find the sandbox and the agent again and be ready, or fail for the reason that
-        they cannot. When to try that again, after so many attempts, if it may go better then.
+        `attempts` have failed so far; when the next one is due, if one follows.
         """
         restored, error = await self._restore(actor)
         outcome = error or await self._sessions.attach(actor, attempts)
 
         def finish(draft: TaskChange) -> None:
-            _expect(draft)
+            _expect_provisioning(draft)
             sandbox = draft.task.sandbox
             if restored and sandbox is not None:
-                draft.record(HistoryKind.SANDBOX_CREATED, sandbox_id=sandbox.sandbox_id, cwd=sandbox.cwd)
+                draft.get_sandbox(sandbox)
             if isinstance(outcome, int):
-                draft.set_private(attaching=attempts + 1, next_attempt_at=outcome)
+                draft.find_agent_later(attempts + 1, outcome)
                 return
-            draft.set_private(attaching=0, next_attempt_at=None)
+            draft.end_finding_agent()
             if outcome is None:
-                become_ready(draft)
+                draft.become_ready()
             else:
-                fail_task(draft, outcome)
+                draft.fail(outcome)
 
         await actor.commit(finish)
         if outcome is None:
@@ -249,7 +212,7 @@ class Provisioning:
         return outcome if isinstance(outcome, int) else None
 
     async def _restore(self, actor: TaskActor) -> tuple[bool, TaskError | None]:
-        """Whether the sandbox had to be made again, and why that cannot be."""
+        """Whether the sandbox had to be made again; and the error, if that failed."""
         task = (await actor.state()).task
         provider, repo = self._services.providers.get(task.provider), await self._services.storage.repo(task.repo_id)
         if provider is None or repo is None:
@@ -265,17 +228,11 @@ class Provisioning:
         except Exception as failure:  # noqa: BLE001  # a defect of a provider must not lose the task
             return False, task_error(failure, DOING[stage], timeout, self._services.runtime.now())
 
-    async def _ensure_name(self, provider: Provider, call: Call) -> Apply:
-        name = await self._branches.settle(call.task, await provider.ensure_name(call))
+    async def _ensure_name(self, provider: Provider, call: Call) -> Outcome:
+        name = await self._names.choose(call.task, await provider.ensure_name(call))
+        return lambda draft: draft.settle_name(name.title, name.branch)
 
-        def apply(draft: TaskChange) -> None:
-            draft.set(title=draft.task.title or name.title, branch=name.branch)
-            draft.hold_branch = name.branch
-            draft.record(HistoryKind.TASK_NAMED, title=draft.task.title, branch=name.branch)
-
-        return apply
-
-    async def _create_sandbox(self, provider: Provider, call: Call, actor: TaskActor) -> Apply:
+    async def _create_sandbox(self, provider: Provider, call: Call, actor: TaskActor) -> Outcome:
         made = await provider.create_sandbox(call)
         first = call.task.sessions[0].session_id
         if made.repo is not None:
@@ -283,88 +240,37 @@ class Provisioning:
         if made.notice:
             await actor.load_items(first)
 
-        def apply(draft: TaskChange) -> None:
-            draft.set(sandbox=made.sandbox)
-            draft.record(
-                HistoryKind.SANDBOX_RESUMED if made.resumed else HistoryKind.SANDBOX_CREATED,
-                sandbox_id=made.sandbox.sandbox_id,
-                cwd=made.sandbox.cwd,
-            )
+        def outcome(draft: TaskChange) -> None:
+            draft.get_sandbox(made.sandbox, resumed=made.resumed)
             if made.notice:
                 draft.say(first, f"{first}:setup", TranscriptKind.NOTICE, made.notice)
 
-        return apply
+        return outcome
 
-    async def _create_session(self, provider: Provider, call: Call, actor: TaskActor) -> Apply:
+    async def _create_session(self, provider: Provider, call: Call, actor: TaskActor) -> Outcome:
         first = call.task.sessions[0]
         await self._sessions.open(actor, provider, call, first.session_id)
         return await self._sessions.hand_over(actor, provider, call, first.session_id)
 
 
-async def _ensure_agent(provider: Provider, call: Call) -> Apply:
+async def _ensure_agent(provider: Provider, call: Call) -> Outcome:
     await provider.agents.ensure_agent(call)
-
-    def apply(draft: TaskChange) -> None:
-        draft.record(HistoryKind.AGENT_READY, agent=draft.task.agent)
-
-    return apply
+    return lambda draft: draft.record(HistoryKind.AGENT_READY, agent=draft.task.agent)
 
 
-def _expect(draft: TaskChange) -> None:
+def _expect_provisioning(draft: TaskChange) -> None:
     """Raise `SupersededError` unless the task is still being provisioned."""
     if draft.status not in PROVISIONING:
         raise SupersededError
 
 
-def _expect_running(draft: TaskChange, step: _Next) -> StageRecord:
-    """The record of the stage; raises `SupersededError` unless this very attempt of it is running."""
-    record = draft.stage(step.stage)
+def _expect_running(draft: TaskChange, attempt: _Attempt) -> StageRecord:
+    """The record of the stage; raises `SupersededError` unless this very attempt at it is under way."""
+    record = draft.stage(attempt.stage)
     if (
-        draft.status is not STATUS_OF_STAGE[step.stage]
+        draft.status is not STATUS_OF_STAGE[attempt.stage]
         or record.state is not StageState.RUNNING
-        or record.attempt != step.attempt
+        or record.attempt != attempt.number
     ):
         raise SupersededError
     return record
-
-
-def _start_stage(draft: TaskChange, stage: StageName, attempt: int, timeout_ms: int) -> None:
-    draft.move(STATUS_OF_STAGE[stage])
-    draft.set_private(next_attempt_at=None)
-    draft.set_stage(
-        stage,
-        state=StageState.RUNNING,
-        attempt=attempt,
-        started_at=draft.now,
-        finished_at=None,
-        deadline_at=draft.now + timeout_ms,
-        detail=None,
-    )
-    if stage is StageName.CREATE_SESSION:
-        first = draft.task.sessions[0]
-        if first.status in (SessionStatus.PENDING_PROVISION, SessionStatus.ERROR):
-            draft.set_session(first.session_id, status=SessionStatus.PENDING_CREATE, error=None)
-    if stage is StageName.CREATE_SANDBOX:
-        draft.set_private(sandbox_wanted=True)
-    draft.record(HistoryKind.STAGE_STARTED, stage=stage, attempt=attempt, max_attempts=draft.stage(stage).max_attempts)
-
-
-def _pass_by(stage: StageName, draft: TaskChange) -> None:
-    """Pass the status of a stage that is done already, on the way to the one that is not."""
-    if draft.status is TaskStatus.QUEUED or (
-        draft.status in STAGE_OF_STATUS and STAGES.index(STAGE_OF_STATUS[draft.status]) < STAGES.index(stage)
-    ):
-        draft.move(STATUS_OF_STAGE[stage])
-        draft.record(HistoryKind.PROVISION_RESUMED, stage=stage, status=draft.status, done=True)
-
-
-def _fail_stage(draft: TaskChange, step: _Next, error: TaskError) -> None:
-    draft.set_stage(
-        step.stage, state=StageState.FAILED, finished_at=draft.now, deadline_at=None, detail=None, error=error
-    )
-    draft.record(
-        HistoryKind.STAGE_FAILED, stage=step.stage, attempt=step.attempt, kind=error.kind, message=error.message
-    )
-    if step.stage is StageName.CREATE_SESSION:
-        fail_session(draft, draft.task.sessions[0].session_id, error)
-    fail_task(draft, error)

@@ -14,7 +14,7 @@ from backend_stub.task.failures import NO_FAILURES, task_error
 from backend_stub.task.services import Services
 from backend_stub.task.sessions import Sessions
 from backend_stub.task.task_change import TaskChange
-from foundry_tui.contract.records import ErrorKind, HistoryKind, Leftover, Repo, StageState, TaskDetail, TaskError
+from foundry_tui.contract.records import ErrorKind, Repo, TaskDetail, TaskError
 from foundry_tui.contract.status import RELEASING, TaskStatus
 
 logger = logging.getLogger(__name__)
@@ -24,13 +24,13 @@ RELEASES = 32
 SWEEPS = 8
 """Leftovers of earlier releases that are removed at once."""
 PATIENCE = 5.0
-"""Seconds after which one that still goes on counts no more among those at once."""
+"""Seconds after which one that still goes on counts no more among those at once: what hangs holds nobody up."""
 
 DOING = {"release_sandbox": "releasing the sandbox", "destroy_sandbox": "destroying the sandbox"}
 
 
 class Releasing:
-    """Releases in a queue of its own; what earlier releases left behind is removed at a start, in another."""
+    """Releases tasks in one queue, and tries again to remove what earlier releases left behind in another."""
 
     def __init__(self, services: Services, sessions: Sessions, provisioning: Queue) -> None:
         self._services = services
@@ -40,26 +40,26 @@ class Releasing:
         self.sweeping = services.dispatcher.queue("sweep", self._sweep, SWEEPS, PATIENCE)
         services.calls.on_late_end = self.sweeping.wake
 
-    def cut(self, state: TaskState) -> None:
-        """Cancel whatever runs for the task."""
+    def cancel_work(self, state: TaskState) -> None:
+        """Cancel whatever runs for the task, without waiting for its end."""
         self._provisioning.cancel(state.task.task_id)
         self._sessions.cancel_task(state)
 
     async def _release(self, task_id: str) -> int | None:
-        """One attempt to release or destroy; when to try again, if that is what follows."""
+        """One attempt to release or destroy the task's sandbox; when the next one is due, if one follows."""
         actor = self._services.actors.of(task_id)
         state = await actor.state()
         task, private = state.task, state.private
         if task.status not in RELEASING:
             return None
-        self.cut(state)
+        self.cancel_work(state)
         await self._provisioning.ended(task_id)
         await self._sessions.ended(state)
         waits_until = private.next_attempt_at
         if not self._services.settings.is_due(waits_until, private.release_attempt, self._services.runtime.now()):
             return waits_until
         if not private.sandbox_wanted:
-            await actor.commit(partial(_end, leftover=None, touched=False))
+            await actor.commit(partial(_end, removed=False))
             return None
         archive = task.status is TaskStatus.ARCHIVING
         repo = await self._repo(task)
@@ -79,16 +79,16 @@ class Releasing:
             if not self._services.calls.abandoned(task_id):
                 self.sweeping.wake(task_id)
         else:
-            await actor.commit(partial(_end, leftover=None, touched=True))
+            await actor.commit(partial(_end, removed=True))
         return None
 
     async def sweep_all(self) -> None:
-        """Try again to remove what releases left behind."""
+        """Try again to remove everything that releases left behind."""
         for row in await self._services.storage.leftovers():
             self.sweeping.wake(row.task.task_id)
 
     async def _sweep(self, task_id: str) -> None:
-        """Try once more to remove what was left behind of a task; what cannot be removed stays listed."""
+        """Try again to remove what was left behind of a task; what cannot be removed stays listed."""
         row = next((each for each in await self._services.storage.leftovers() if each.task.task_id == task_id), None)
         if row is None:
             return
@@ -99,7 +99,7 @@ class Releasing:
             logger.warning("what was left behind of task %s still cannot be removed: %r", task_id, failure)
             return
         try:
-            await self._services.actors.of(task_id).commit(partial(_swept, archive=row.archive))
+            await self._services.actors.of(task_id).commit(lambda draft: draft.remove_leftovers(archive=row.archive))
         except UnknownTaskError:
             await self._services.storage.drop_leftover(task_id)
             if (provider := self._services.providers.get(row.task.provider)) is not None:
@@ -108,6 +108,7 @@ class Releasing:
     async def _remove(
         self, task: TaskDetail, repo: Repo, archive: bool, how: Release, log: Callable[[str, str], None]
     ) -> None:
+        """Have the provider release or destroy the sandbox; `log` takes the stage and a line."""
         provider = self._services.providers.get(task.provider)
         if provider is None:
             raise CallError(f"the provider {task.provider} is not available in this backend", retryable=False)
@@ -123,6 +124,7 @@ class Releasing:
     async def _fail(
         self, actor: TaskActor, failure: Exception, archive: bool, attempt: int, how: Release, repo: Repo
     ) -> int | None:
+        """Commit that the attempt failed; when the next one is due, or None when the task ends all the same."""
         name = "release_sandbox" if archive else "destroy_sandbox"
         error = task_error(failure, DOING[name], self._services.settings.timeout_ms[name], self._services.runtime.now())
         if error.retryable and attempt < self._services.settings.attempts:
@@ -130,12 +132,8 @@ class Releasing:
                 attempt, self._services.runtime.jitter()
             )
 
-            def again(draft: TaskChange) -> int:
-                draft.set_private(release_attempt=attempt, next_attempt_at=next_at)
-                return next_at
-
-            return await actor.commit(again)
-
+            await actor.commit(lambda draft: draft.release_later(attempt, next_at))
+            return next_at
         await actor.commit(partial(_give_up, error=error, repo=repo, how=how))
         return None
 
@@ -146,40 +144,22 @@ class Releasing:
 
 def _give_up(draft: TaskChange, error: TaskError, repo: Repo, how: Release) -> None:
     """End the task, and keep what is left behind to be removed later."""
+    _expect_releasing(draft)
     archive = draft.status is TaskStatus.ARCHIVING
-    draft.leftover = LeftoverRow(
-        task=draft.task, repo=repo, archive=archive, force=how.force, delete_branch=how.delete_branch
-    )
-    _end(draft, leftover=error, touched=True)
+    row = LeftoverRow(task=draft.task, repo=repo, archive=archive, force=how.force, delete_branch=how.delete_branch)
+    draft.leave_behind(row, error.message)
+    draft.end()
 
 
-def _end(draft: TaskChange, leftover: TaskError | None, touched: bool) -> None:
+def _end(draft: TaskChange, removed: bool) -> None:
+    """End the task; `removed`: there was, or may have been, a sandbox."""
+    _expect_releasing(draft)
+    if removed:
+        draft.remove_sandbox(archive=draft.status is TaskStatus.ARCHIVING)
+    draft.end()
+
+
+def _expect_releasing(draft: TaskChange) -> None:
+    """Raise `SupersededError` unless the task is still being released."""
     if draft.status not in RELEASING:
         raise SupersededError
-    archive = draft.status is TaskStatus.ARCHIVING
-    sandbox = draft.task.sandbox
-    what = f"sandbox {sandbox.sandbox_id} in {sandbox.cwd}" if sandbox else f"sandbox of task {draft.task.task_id}"
-    if leftover is not None:
-        draft.set(leftovers=(*draft.task.leftovers, Leftover(what=what, why=leftover.message, at=draft.now)))
-        draft.record(HistoryKind.SANDBOX_LEFTOVER, what=what, why=leftover.message)
-    elif touched:
-        draft.record(HistoryKind.SANDBOX_RELEASED if archive else HistoryKind.SANDBOX_DESTROYED)
-    draft.set_private(next_attempt_at=None)
-    draft.free_branch = not archive or draft.private.release_delete_branch
-    draft.move(TaskStatus.ARCHIVED if archive else TaskStatus.KILLED)
-    draft.record(HistoryKind.TASK_ARCHIVED if archive else HistoryKind.TASK_KILLED)
-
-
-def _swept(draft: TaskChange, archive: bool) -> None:
-    draft.set(leftovers=())
-    draft.leftover_gone = True
-    draft.record(HistoryKind.SANDBOX_RELEASED if archive else HistoryKind.SANDBOX_DESTROYED)
-
-
-def cancel_stages(draft: TaskChange) -> None:
-    """Mark the stage that runs as cancelled."""
-    for stage in draft.task.stages:
-        if stage.state is StageState.RUNNING:
-            draft.set_stage(
-                stage.name, state=StageState.CANCELLED, finished_at=draft.now, deadline_at=None, detail=None
-            )

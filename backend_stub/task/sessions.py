@@ -1,4 +1,4 @@
-"""Conversations with agents: opening sessions, handing over prompts, following turns, stopping them."""
+"""Conversations with agents: opens sessions, hands prompts over, follows turns to their end, stops them."""
 
 import logging
 import math
@@ -9,7 +9,6 @@ from itertools import count
 
 import anyio
 from anyio.abc import TaskGroup
-from msgspec.structs import replace
 
 from backend_stub.domain.agent import LateWord
 from backend_stub.domain.call import Call
@@ -25,26 +24,22 @@ from backend_stub.domain.provider import Provider
 from backend_stub.domain.storage import Opening, TaskState
 from backend_stub.machine.faults import is_machine_fault
 from backend_stub.task.actor import TaskActor
-from backend_stub.task.failures import NO_FAILURES, passes, task_error
-from backend_stub.task.outcomes import (
-    IN_TURNS,
-    become_ready,
-    begin_queued,
-    begin_turn,
-    end_turn,
-    fail_session,
-    fail_task,
-    fail_turn,
-    forget_opening,
-    next_prompt,
-    put_on,
-)
+from backend_stub.task.failures import NO_FAILURES, is_tried_again, task_error
 from backend_stub.task.services import Services
 from backend_stub.task.task_change import TaskChange
-from backend_stub.task.turn import Answers, LiveTurn
+from backend_stub.task.turn import (
+    IN_TURNS,
+    Answers,
+    LiveTurn,
+    begin_delivery,
+    begin_first_delivery,
+    begin_turn,
+    end_turn,
+    fail_turn,
+    next_prompt,
+)
 from foundry_tui.contract.records import (
     ErrorKind,
-    HistoryKind,
     Prompt,
     PromptState,
     SessionStatus,
@@ -53,66 +48,64 @@ from foundry_tui.contract.records import (
     TaskDetail,
     TaskError,
 )
+from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import PROVISIONING, READY, StageName, TaskStatus
 
 logger = logging.getLogger(__name__)
 
 ATTACHING = 16
-"""Tasks that are found again at once after a restart."""
-TELLING = 10
-"""Seconds that an agent has to take the news that a turn was stopped or a session closed."""
+"""Tasks whose agents are looked for at the same time after a restart."""
+TELL_SECONDS = 10
+"""How long an agent may take to be told that a turn was stopped or a session closed."""
 
 
 class Sessions:
-    """Runs one conversation a session for the dispatcher; the task's rows say where each stands."""
+    """Goes on with each session for the dispatcher, one run at a time; the task's rows say where it stands."""
 
     def __init__(self, services: Services, tasks: TaskGroup) -> None:
         self._services = services
         self._tasks = tasks
         self._answers = Answers()
         self._unattached: dict[str, anyio.Lock] = {}
+        """The tasks, by task_id, whose agents were not looked for since the restart; held by whoever does."""
         self._to_stop: set[str] = set()
         self._to_close: set[str] = set()
-        self._delivering: dict[str, str] = {}
+        """Ids of the sessions whose agents are still to be told that they were stopped, or closed."""
         self._attempts: dict[str, int] = {}
-        """Attempts that failed of this machine, by task_id (finding the agent again) or prompt_id."""
+        """How many attempts failed: to find a task's agent, by task_id; to take a turn, by prompt_id."""
         self.queue = services.dispatcher.queue("session", self._converse)
         self.attaching = services.dispatcher.queue("attach", self._attach_again, ATTACHING)
 
     async def restarted(self) -> None:
-        """After a restart: find the agents again of all tasks that are ready or have a turn, and go on with those."""
+        """After a restart: find the agents of all tasks again that are ready or have a turn, then go on with them."""
         storage = self._services.storage
         for task_id in (*await storage.having(READY), *await storage.in_turn(TaskStatus.ERROR)):
             self._unattached[task_id] = anyio.Lock()
             self.attaching.wake(task_id)
 
     async def wake_all(self, actor: TaskActor) -> None:
-        """The task is ready: go on with every session that is open, and tell the agent which were closed meanwhile."""
+        """The task is ready: go on with all its sessions that are open, or that its agent does not know as closed."""
         for session in (await actor.state()).task.sessions:
             if session.status is not SessionStatus.CLOSED or session.session_id in self._to_close:
                 self.queue.wake(session.session_id)
 
-    def delivering(self, session_id: str) -> str | None:
-        """The prompt that is being handed over in this session, if any."""
-        return self._delivering.get(session_id)
-
     def settled(self, permission_id: str) -> None:
-        """A permission request was answered: the turn that waits goes on."""
+        """A question was answered or cancelled: the turn that waits for it goes on."""
         self._answers.settled(permission_id)
 
     def stop(self, session_id: str) -> None:
-        """A turn was stopped in the task's rows: cut it here, and tell the agent."""
+        """A turn was stopped in the task's rows: end it here, and tell the agent."""
         self._to_stop.add(session_id)
         self.queue.cancel(session_id)
         self.queue.wake(session_id)
 
     def close(self, session_id: str) -> None:
-        """A session was closed in the task's rows: cut what runs, and tell the agent."""
+        """A session was closed in the task's rows: end what runs, and tell the agent."""
         self._to_close.add(session_id)
         self.stop(session_id)
 
     def cancel_task(self, state: TaskState) -> None:
-        """The task is being released: cut every conversation."""
+        """The task is being released: end every conversation, without waiting for that."""
         for session in state.task.sessions:
             self.queue.cancel(session.session_id)
         self.attaching.cancel(state.task.task_id)
@@ -125,11 +118,11 @@ class Sessions:
             await self.queue.ended(session.session_id)
 
     async def lost(self, task_id: str, session_id: str, reason: str) -> None:
-        """The agent of a session died by itself; a turn of another session goes on."""
+        """The agent of a session died by itself: its turn fails, and the task with it; other sessions' turns go on."""
         await self._lose(task_id, reason, session_id)
 
     async def _lose(self, task_id: str, reason: str, session_id: str | None = None) -> None:
-        """The agent of one session is gone, or those of all: whatever turn it was in fails, and the task with it."""
+        """The agent of one session is gone, or (None) of all: turns in progress fail, and a ready task with them."""
 
         def lose(draft: TaskChange) -> None:
             if draft.status not in IN_TURNS:
@@ -138,10 +131,10 @@ class Sessions:
             for session in draft.task.sessions:
                 if session.status is SessionStatus.RUNNING and session_id in (None, session.session_id):
                     draft.fail_prompts(session.session_id, frozenset({PromptState.DELIVERED}), error)
-                    draft.cancel_permissions(session.session_id)
-                    fail_session(draft, session.session_id, error)
+                    draft.cancel_questions(session.session_id)
+                    draft.fail_session(session.session_id, error)
             if draft.status in READY:
-                fail_task(draft, error)
+                draft.fail(error)
 
         actor = self._services.actors.of(task_id)
         await actor.commit(lose)
@@ -156,8 +149,8 @@ class Sessions:
             for word in words:
                 draft.say(session_id, word.item_id, word.kind, word.body)
             if draft.status in READY:
-                draft.set_session(session_id, unread=True)
-                draft.set(unread=True)
+                draft.mark_session_unread(session_id, True)
+                draft.mark_unread(True)
 
         actor = self._services.actors.of(task_id)
         for attempt in count(1):
@@ -172,7 +165,7 @@ class Sessions:
                 return
 
     async def open(self, actor: TaskActor, provider: Provider, call: Call, session_id: str) -> None:
-        """Open the session with the agent and mark it ready; a closed one stays closed."""
+        """Open the session with the agent, unless that was done before or it is closed."""
         state = await actor.state()
         session = _session(state, session_id)
         if session is None or session.status not in (SessionStatus.PENDING_CREATE, SessionStatus.PENDING_PROVISION):
@@ -182,23 +175,17 @@ class Sessions:
         def ready(draft: TaskChange) -> None:
             held = draft.session(session_id)
             if held.status is SessionStatus.PENDING_CREATE and draft.status in PROVISIONING | READY:
-                draft.set_session(session_id, status=SessionStatus.READY, error=None)
-                forget_opening(draft, session_id)
-                draft.record(HistoryKind.SESSION_READY, session_id=session_id)
+                draft.open_session(session_id)
 
         await actor.commit(ready)
 
     async def hand_over(
         self, actor: TaskActor, provider: Provider, call: Call, session_id: str
     ) -> Callable[[TaskChange], None]:
-        """Hand the task's prompt over unless that happened before; what that changes in the task."""
-        state = await actor.state()
-        prompts = state.prompts.get(session_id, ())
-        before = any(prompt.state is not PromptState.QUEUED for prompt in prompts)
-        session = _session(state, session_id)
-        if before or not prompts or session is None or session.status is SessionStatus.CLOSED:
-            return become_ready
-        prompt = prompts[0]
+        """Hand the first prompt over, unless one was handed over before; what that changes in the task."""
+        prompt = await actor.commit(partial(begin_first_delivery, session_id=session_id))
+        if prompt is None:
+            return TaskChange.become_ready
         await actor.load_items(session_id)
         turn = self._turn(actor, prompt)
         await provider.agents.deliver(call, prompt, turn)
@@ -206,16 +193,16 @@ class Sessions:
         def delivered(draft: TaskChange) -> None:
             held = draft.prompt(session_id, prompt.prompt_id)
             if held is None or held.state is not PromptState.QUEUED:
-                become_ready(draft)
+                draft.become_ready()
             else:
-                begin_turn(draft, held)
+                draft.begin_turn(held)
 
         return delivered
 
     async def attach(self, actor: TaskActor, attempts: int = 0) -> TaskError | int | None:
-        """Find the task's agent again; why that cannot be, if it cannot, or when to try again.
+        """Find the task's agent again: None once it is found, else when to try again, or the error if that is in vain.
 
-        Raises nothing but what is no failure. `attempts` is how often that has failed before.
+        `attempts` have failed before.
         """
         timeout = self._services.settings.timeout_ms[StageName.CREATE_SESSION]
         try:
@@ -225,19 +212,20 @@ class Sessions:
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not hold the task for ever
-            if passes(failure, attempts + 1, self._services.settings.attempts):
+            if is_tried_again(failure, attempts + 1, self._services.settings.attempts):
                 logger.warning("the agent of task %s is looked for again later: %s", actor.task_id, failure)
-                return self._again_at(attempts + 1)
+                return self._next_attempt_at(attempts + 1)
             return task_error(failure, "finding the agent again", timeout, self._services.runtime.now())
         self._unattached.pop(actor.task_id, None)
         self._attempts.pop(actor.task_id, None)
         return None
 
-    def _again_at(self, attempts: int) -> int:
-        """When what has failed so often is tried again."""
+    def _next_attempt_at(self, attempts: int) -> int:
+        """When the next attempt is due after so many have failed."""
         return self._services.runtime.now() + self._services.settings.backoff(attempts, self._services.runtime.jitter())
 
     async def _attach_again(self, task_id: str) -> int | None:
+        """After a restart, find the task's agent and go on with its sessions; when to try again, if that follows."""
         actor = self._services.actors.of(task_id)
         task = (await actor.state()).task
         if not any(_goes_on(task, session) for session in task.sessions):
@@ -248,7 +236,7 @@ class Sessions:
         return None if isinstance(attached, bool) else attached
 
     async def _attached(self, actor: TaskActor) -> bool | int:
-        """Make sure that the agent was found again since the last restart; False when it is lost, else when to try."""
+        """Whether the agent is there, which after a restart is looked for first; or when to look again."""
         lock = self._unattached.get(actor.task_id)
         if lock is None:
             return True
@@ -267,7 +255,7 @@ class Sessions:
             return outcome is None
 
     async def _converse(self, session_id: str) -> int | None:
-        """Go on with one session until it has nothing to do."""
+        """Go on with one session until it has nothing left to do; when to go on, if that is later."""
         task_id = await self._services.storage.task_of_session(session_id)
         if task_id is None:
             return None
@@ -291,7 +279,7 @@ class Sessions:
             if session.status in (SessionStatus.CLOSED, SessionStatus.ERROR):
                 return None
             if session.status in (SessionStatus.PENDING_PROVISION, SessionStatus.PENDING_CREATE):
-                next_at = await self._open_late(actor, provider, session_id)
+                next_at = await self._open_further(actor, provider, session_id)
                 if next_at is not None:
                     return next_at
                 continue
@@ -303,35 +291,31 @@ class Sessions:
                 return next_at
 
     def _is_to_tell(self, task: TaskDetail, session_id: str) -> bool:
-        """Whether the agent of a task that failed, once it was ready, is to be told what was stopped or closed."""
+        """Whether the agent of a failed task is still to be told that this session was stopped or closed."""
         was_ready = all(stage.state is StageState.DONE for stage in task.stages)
         return task.status is TaskStatus.ERROR and was_ready and session_id in self._to_stop | self._to_close
 
     async def _tell_agent(self, actor: TaskActor, provider: Provider, session_id: str) -> None:
-        """Tell the agent what was stopped or closed; that it cannot be told holds nobody up."""
+        """Tell the agent that the session was stopped or closed; if that fails, it is logged and all goes on."""
         call = await self._call(actor)
         for wanted, tell in ((self._to_stop, provider.agents.stop), (self._to_close, provider.agents.close_session)):
             if session_id in wanted:
                 wanted.discard(session_id)
                 try:
-                    await self._services.calls.within(TELLING, actor.task_id, partial(tell, call, session_id))
+                    await self._services.calls.within(TELL_SECONDS, actor.task_id, partial(tell, call, session_id))
                 except NO_FAILURES:
                     raise
                 except Exception as failure:  # noqa: BLE001  # nor does a defect of the agent
                     call.log(f"the agent could not be told to stop: {failure!r}")
 
-    async def _open_late(self, actor: TaskActor, provider: Provider, session_id: str) -> int | None:
-        """One attempt to open a session that was asked for beside the first; when the next is due, if one follows."""
+    async def _open_further(self, actor: TaskActor, provider: Provider, session_id: str) -> int | None:
+        """One attempt to open a session beside the first; when the next one is due, if one follows."""
         settings = self._services.settings
         before = (await actor.state()).private.openings.get(session_id, Opening())
         if not settings.is_due(before.next_at, before.attempts, self._services.runtime.now()):
             return before.next_at
 
-        def wanted(draft: TaskChange) -> None:
-            if draft.session(session_id).status is SessionStatus.PENDING_PROVISION:
-                draft.set_session(session_id, status=SessionStatus.PENDING_CREATE)
-
-        await actor.commit(wanted)
+        await actor.commit(lambda draft: draft.begin_opening(session_id))
         timeout = settings.timeout_ms[StageName.CREATE_SESSION]
         call = await self._call(actor)
         try:
@@ -346,12 +330,9 @@ class Sessions:
             def fail(draft: TaskChange) -> int | None:
                 if error.retryable and attempts < settings.attempts:
                     next_at = draft.now + settings.backoff(attempts, self._services.runtime.jitter())
-                    draft.set_private(
-                        openings={**draft.private.openings, session_id: Opening(attempts, next_at)},
-                    )
+                    draft.open_later(session_id, attempts, next_at)
                     return next_at
-                forget_opening(draft, session_id)
-                fail_session(draft, session_id, replace(error, stage=StageName.CREATE_SESSION))
+                draft.fail_session(session_id, replace(error, stage=StageName.CREATE_SESSION))
                 return None
 
             return await actor.commit(fail)
@@ -360,7 +341,7 @@ class Sessions:
     async def _take_turn(self, actor: TaskActor, provider: Provider, prompt: Prompt) -> int | None:
         """Hand a prompt over, unless that was done before, and follow the turn to its end.
 
-        When this machine has no room for it, the prompt waits on: when to go on with it then.
+        After a fault of this machine the prompt waits on: when to go on with it.
         """
         turn = self._turn(actor, prompt)
         call = await self._call(actor)
@@ -368,18 +349,18 @@ class Sessions:
         try:
             if prompt.state is PromptState.QUEUED:
                 await self._find_branch(actor, provider, call)
-                self._delivering[prompt.session_id] = prompt.prompt_id
-                try:
-                    delivering = partial(provider.agents.deliver, call, prompt, turn)
-                    await self._services.calls.within(timeout / 1000, actor.task_id, delivering)
-                finally:
-                    self._delivering.pop(prompt.session_id, None)
-                await actor.commit(partial(begin_queued, prompt=prompt))
+                held = await actor.commit(partial(begin_delivery, prompt=prompt))
+                if held is None:
+                    self._attempts.pop(prompt.prompt_id, None)
+                    return None
+                delivering = partial(provider.agents.deliver, call, held, turn)
+                await self._services.calls.within(timeout / 1000, actor.task_id, delivering)
+                await actor.commit(partial(begin_turn, prompt=held))
             turn.begin()
             await self._services.calls.within(
                 math.inf, actor.task_id, partial(provider.agents.follow, call, prompt, turn)
             )
-            # What became of the sandbox in a turn that ended well is said before the next one.
+            # If the sandbox is gone by now, the next turn says so; this one has ended well.
             with suppress(CallError, CallTimedOutError):
                 await self._find_branch(actor, provider, call)
             await actor.commit(turn.ending(partial(end_turn, prompt=prompt)))
@@ -389,7 +370,7 @@ class Sessions:
             if is_machine_fault(failure):
                 attempts = self._attempts[prompt.prompt_id] = self._attempts.get(prompt.prompt_id, 0) + 1
                 logger.warning("prompt %s goes on later: %s", prompt.prompt_id, failure)
-                return self._again_at(attempts)
+                return self._next_attempt_at(attempts)
             error = task_error(failure, "handing the prompt over", timeout, self._services.runtime.now())
             error = replace(error, kind=ErrorKind.AGENT)
             await actor.commit(turn.ending(partial(fail_turn, prompt=prompt, error=error)))
@@ -397,11 +378,16 @@ class Sessions:
         return None
 
     async def _find_branch(self, actor: TaskActor, provider: Provider, call: Call) -> None:
-        """Have the task show the branch that git has; raises `CallError` when there is no sandbox to work in."""
+        """Have the task show the branch that its sandbox is on; raises `CallError` when there is no sandbox."""
         timeout = self._services.settings.timeout_ms[StageName.CREATE_SESSION]
         branch = await self._services.calls.within(timeout / 1000, actor.task_id, partial(provider.find_branch, call))
         if branch is not None and branch != call.task.branch:
-            await actor.commit(partial(put_on, branch=branch))
+
+            def switch(draft: TaskChange) -> None:
+                if draft.status in IN_TURNS and draft.task.branch != branch:
+                    draft.switch_branch(branch)
+
+            await actor.commit(switch)
 
     def _turn(self, actor: TaskActor, prompt: Prompt) -> LiveTurn:
         return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers)
@@ -422,7 +408,7 @@ class Sessions:
 
 
 def _goes_on(task: TaskDetail, session: SessionSummary) -> bool:
-    """Whether something may be done for the session: a turn in progress goes on though another one failed the task."""
+    """Whether there may be something to do in the session: a turn goes on also when another one failed the task."""
     return task.status in READY or (task.status is TaskStatus.ERROR and session.status is SessionStatus.RUNNING)
 
 

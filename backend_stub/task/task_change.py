@@ -1,46 +1,39 @@
-"""A change of one task in the making: pure, checked against the state machine, sealed into one commit."""
+"""What can happen to a task: a change of its rows in the making, pure, in the words of the product."""
 
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
-from msgspec.structs import replace
 
-from backend_stub.domain.storage import Change, ItemKey, LeftoverRow, Private, TaskState
+from backend_stub.domain.storage import ItemKey, LeftoverRow, Opening, Private, TaskState
+from backend_stub.task.rows import TaskRows, running_sessions
 from foundry_tui.contract.records import (
+    ErrorKind,
     HistoryKind,
-    LogLine,
+    Leftover,
     Permission,
     PermissionBody,
     PermissionState,
     Prompt,
     PromptState,
-    SessionState,
+    Sandbox,
     SessionStatus,
     SessionSummary,
-    StageProgress,
     StageRecord,
     StageState,
     TaskDetail,
     TaskError,
-    TranscriptItem,
     TranscriptKind,
 )
-from foundry_tui.contract.status import STAGE_OF_STATUS, StageName, TaskStatus, check_move
-
-MAX_LINES = 5_000
-"""Stage log lines kept of a task; the oldest go first."""
-MAX_LINE = 4_000
-"""Characters kept of a stage log line."""
-KEPT_PERMISSIONS = 50
-"""Permissions of one session that have ended and are kept in a task's record."""
-_MARKS = {"unread"}
-"""The fields that are marks of reading."""
+from foundry_tui.contract.replace import replace
+from foundry_tui.contract.status import READY, STAGE_OF_STATUS, STAGES, STATUS_OF_STAGE, StageName, TaskStatus
 
 
 class TaskChange:
-    """The task as a change would leave it. `seal` gives the commit, or None when nothing was changed."""
+    """Each method that changes something is something that happens, and leaves its history events.
+
+    It raises `IllegalMoveError` when that cannot happen to a record in the state it is in, and `KeyError` when the task
+    has no session of this id. `seal` gives the commit, or None when nothing has happened.
+    """
 
     def __init__(
         self,
@@ -51,281 +44,457 @@ class TaskChange:
     ) -> None:
         self.now = now
         self.new_id = new_id
-        self.private: Private = state.private
-        self.prompts: dict[str, tuple[Prompt, ...]] = dict(state.prompts)
-        self.hold_branch: str | None = None
-        self.free_branch = False
-        self.leftover: LeftoverRow | None = None
-        self.leftover_gone = False
-        self.new_keys: dict[str, dict[str, ItemKey]] = {}
-        self._before = state
-        self._task = state.task
-        self._held: dict[str, SessionSummary] = {}
-        """The task's sessions by id; empty until one of them is asked for. While they are `_ahead`, the task's record
-        does not have what has changed in them: it is made once, however many do."""
-        self._ahead = False
-        self._marks_only = True
-        """Whether nothing but marks of reading has changed so far."""
-        self._keys = item_keys or {}
-        self._log_count = state.log_count
-        self._history: list[tuple[HistoryKind, dict[str, object]]] = []
-        self._sessions: dict[str, bool] = {}
-        """Which have changed, and whether by nothing but a mark of reading."""
-        self._prompts: dict[str, Prompt] = {}
-        self._items: dict[tuple[str, str], TranscriptItem] = {}
-        self._added: Counter[str] = Counter()
-        self._permissions: list[Permission] = []
-        self._lines: list[LogLine] = []
+        self._rows = rows = TaskRows(state, now, item_keys or {})
+        # What stands is asked of the rows, and what only adds to them goes there at once.
+        self.stage, self.is_prepared = rows.stage, rows.is_prepared
+        self.session, self.question = rows.session, rows.question
+        self.prompts, self.prompt, self.delivering = rows.prompts, rows.prompt, rows.delivering
+        self.record, self.say, self.log = rows.record, rows.say, rows.log
+        self.seal = rows.seal
 
     @property
     def task(self) -> TaskDetail:
-        if self._ahead:
-            self._task = replace(self._task, sessions=tuple(self._held.values()))
-            self._ahead = False
-        return self._task
+        return self._rows.task
+
+    @property
+    def private(self) -> Private:
+        return self._rows.private
 
     @property
     def status(self) -> TaskStatus:
-        return self._task.status
-
-    def set(self, **fields: Any) -> None:
-        """Change fields of the task's record."""
-        self._marks_only = self._marks_only and fields.keys() <= _MARKS
-        self._task = replace(self._task, **fields)
-
-    def set_private(self, **fields: Any) -> None:
-        self.private = replace(self.private, **fields)
-
-    def record(self, event: HistoryKind, /, **payload: object) -> None:
-        """Leave a history event; what is None is left out of its payload."""
-        self._marks_only = False
-        self._history.append((event, {name: value for name, value in payload.items() if value is not None}))
-
-    def move(self, status: TaskStatus) -> None:
-        """Go to a status; raises `IllegalMoveError`."""
-        check_move(self.status, status)
-        if status is not self.status:
-            self.set(status=status, status_since=self.now)
-
-    def stage(self, name: StageName) -> StageRecord:
-        return next(stage for stage in self.task.stages if stage.name is name)
-
-    def set_stage(self, name: StageName, **fields: Any) -> None:
-        self.set(stages=tuple(replace(stage, **fields) if stage.name is name else stage for stage in self.task.stages))
-
-    def session(self, session_id: str) -> SessionSummary:
-        """Raises `KeyError` when the task has no such session."""
-        return self._by_id[session_id]
-
-    def add_session(self, session: SessionSummary) -> None:
-        self._by_id[session.session_id] = session
-        self._ahead = True
-        self._changed(session.session_id)
-
-    def set_session(self, session_id: str, **fields: Any) -> None:
-        """Change fields of a session; raises `KeyError`."""
-        self._by_id[session_id] = replace(self._by_id[session_id], **fields)
-        self._ahead = True
-        self._changed(session_id, marks_only=fields.keys() <= _MARKS)
+        return self._rows.status
 
     @property
-    def _by_id(self) -> dict[str, SessionSummary]:
-        if not self._held:
-            self._held = {session.session_id: session for session in self._task.sessions}
-        return self._held
+    def new_keys(self) -> Mapping[str, Mapping[str, ItemKey]]:
+        """What must be known to go on with the transcript items that were said, by session_id and item_id."""
+        return self._rows.new_keys
 
-    def _changed(self, session_id: str, *, marks_only: bool = False) -> None:
-        """Note a change of a session or of its prompts."""
-        self._sessions[session_id] = self._sessions.get(session_id, True) and marks_only
-        self._marks_only = self._marks_only and marks_only
+    # The task
 
-    def prompt(self, session_id: str, prompt_id: str) -> Prompt | None:
-        held = self.prompts.get(session_id, ())
-        place = _last_place(held, prompt_id)
-        return None if place is None else held[place]
+    def rename(self, title: str) -> None:
+        """A person gave the task another title."""
+        self.record(HistoryKind.TASK_RENAMED, title=title, before=self.task.title)
+        self._rows.put_task(replace(self.task, title=title))
 
-    def put_prompt(self, prompt: Prompt) -> None:
-        """Add a prompt at the end of its session's, or replace the one of its id.
+    def settle_name(self, title: str, branch: str) -> None:
+        """The task gets its title, unless it has one, and its branch, which no other task may have from now on."""
+        self._rows.hold_branch = branch
+        self._rows.put_task(replace(self.task, title=self.task.title or title))
+        self._put_on(branch)
 
-        One that waits no more does not go before others any more either.
+    def switch_branch(self, branch: str) -> None:
+        """The sandbox is on another branch by now, which git has: that keeps others off, and the old name is free."""
+        self._rows.free_branch = True
+        self._put_on(branch)
+
+    def _put_on(self, branch: str) -> None:
+        self._rows.put_task(replace(self.task, branch=branch))
+        self.record(HistoryKind.TASK_NAMED, title=self.task.title, branch=branch)
+
+    def get_sandbox(self, sandbox: Sandbox, *, resumed: bool = False) -> None:
+        """The sandbox was made, or one that was there was taken (`resumed`)."""
+        self._rows.put_task(replace(self.task, sandbox=sandbox))
+        kind = HistoryKind.SANDBOX_RESUMED if resumed else HistoryKind.SANDBOX_CREATED
+        self.record(kind, sandbox_id=sandbox.sandbox_id, cwd=sandbox.cwd)
+
+    def mark_unread(self, unread: bool) -> None:
+        if unread is not self.task.unread:
+            self._rows.put_task(replace(self.task, unread=unread), mark=True)
+
+    def become_ready(self) -> None:
+        """Nothing is left to prepare: the task is running where a session has a turn in progress, else idle."""
+        if running_sessions(self.task):
+            self._move(TaskStatus.RUNNING)
+            self.record(HistoryKind.TASK_RUNNING)
+        else:
+            self._move(TaskStatus.IDLE)
+            self.record(HistoryKind.TASK_IDLE)
+
+    def fail(self, error: TaskError) -> None:
+        """The task stops on a failure."""
+        self._rows.put_task(replace(self.task, error=error, unread=True))
+        self._move(TaskStatus.ERROR)
+        self.record(
+            HistoryKind.TASK_ERROR, stage=error.stage, kind=error.kind, message=error.message, retryable=error.retryable
+        )
+
+    def resume_provisioning(self, stage: StageName | None, downtime: int) -> None:
+        """A restart cut the provisioning of the task, and of this stage if one was at work.
+
+        The milliseconds in which nobody worked do not count against it.
         """
-        held = self.prompts.get(prompt.session_id, ())
-        place = _last_place(held, prompt.prompt_id)
-        if place is None:
-            place = len(held)
-        self.prompts[prompt.session_id] = (*held[:place], prompt, *held[place + 1 :])
-        self._prompts[prompt.prompt_id] = prompt
-        self._changed(prompt.session_id)
-        if prompt.state is not PromptState.QUEUED and prompt.prompt_id in self.private.resent:
-            self.set_private(resent=tuple(each for each in self.private.resent if each != prompt.prompt_id))
+        if stage is not None and (deadline := self.stage(stage).deadline_at) is not None:
+            self.extend_stage(stage, deadline + downtime)
+        self.record(HistoryKind.PROVISION_RESUMED, stage=stage, status=self.status)
+
+    def go_on(self, *, resend: bool = False, for_prompt: bool = False) -> None:
+        """The failed task is queued again, to go on where it stands: a person asked for that, or said more
+        (`for_prompt`).
+        """
+        for stage in self.task.stages:
+            if stage.state is not StageState.DONE:
+                self._rows.put_stage(StageRecord(name=stage.name, max_attempts=stage.max_attempts))
+        for session in self.task.sessions:
+            self.revive_session(session.session_id)
+        self._set_private(replace(self.private, next_attempt_at=None, attaching=0, went_on=for_prompt))
+        stopped_in = self.task.error.stage if self.task.error else None
+        self._rows.put_task(replace(self.task, error=None))
+        self.record(HistoryKind.RETRY_REQUESTED, stage=stopped_in, resend=resend or None)
+        self._move(TaskStatus.QUEUED)
+        self.record(HistoryKind.PROVISION_QUEUED)
+
+    def forgive_retry(self) -> None:
+        """The retry that came too late, since a prompt had made the task go on, has come: a second one is an error."""
+        self._set_private(replace(self.private, went_on=False))
+
+    def find_agent_later(self, attempts: int, next_at: int) -> None:
+        """The agent of a task that is prepared could not be found again, so often by now; the next attempt is due."""
+        self._set_private(replace(self.private, attaching=attempts, next_attempt_at=next_at))
+
+    def end_finding_agent(self) -> None:
+        """The agent was found again, or it is known that it cannot be."""
+        self._set_private(replace(self.private, attaching=0, next_attempt_at=None))
+
+    # The end of the task
+
+    def begin_release(self, *, archive: bool, force: bool, delete_branch: bool) -> None:
+        """A person archives or kills the task: whatever goes on in it is over, and its sandbox is to be released."""
+        message = f"The task was {'archived' if archive else 'killed'}."
+        error = TaskError(kind=ErrorKind.CANCELLED, message=message, retryable=False, at=self.now)
+        requested = HistoryKind.ARCHIVE_REQUESTED if archive else HistoryKind.KILL_REQUESTED
+        self.record(requested, force=force or None, delete_branch=delete_branch or None)
+        for stage in self.task.stages:
+            if stage.state is StageState.RUNNING:
+                self._end_attempt(stage.name, StageState.CANCELLED, stage.error)
+        self.cancel_questions()
+        for session in self.task.sessions:
+            self.close_session(session.session_id, error)
+        self._set_private(
+            replace(
+                self.private,
+                next_attempt_at=None,
+                release_attempt=0,
+                release_force=force,
+                release_delete_branch=delete_branch,
+            )
+        )
+        self.mark_unread(False)
+        self._move(TaskStatus.ARCHIVING if archive else TaskStatus.KILLING)
+
+    def release_later(self, attempt: int, next_at: int) -> None:
+        """This attempt to release failed; the next is due then."""
+        self._set_private(replace(self.private, release_attempt=attempt, next_attempt_at=next_at))
+
+    def leave_behind(self, row: LeftoverRow, why: str) -> None:
+        """The sandbox could not be removed: that is listed, and `row` kept to try again."""
+        sandbox = self.task.sandbox
+        what = f"sandbox {sandbox.sandbox_id} in {sandbox.cwd}" if sandbox else f"sandbox of task {self.task.task_id}"
+        self._rows.leftover = row
+        leftover = Leftover(what=what, why=why, at=self.now)
+        self._rows.put_task(replace(self.task, leftovers=(*self.task.leftovers, leftover)))
+        self.record(HistoryKind.SANDBOX_LEFTOVER, what=what, why=why)
+
+    def remove_sandbox(self, *, archive: bool) -> None:
+        """The sandbox was released or destroyed."""
+        self.record(HistoryKind.SANDBOX_RELEASED if archive else HistoryKind.SANDBOX_DESTROYED)
+
+    def remove_leftovers(self, *, archive: bool) -> None:
+        """What an earlier attempt left behind is removed by now."""
+        self._rows.leftover_gone = True
+        self._rows.put_task(replace(self.task, leftovers=()))
+        self.remove_sandbox(archive=archive)
+
+    def end(self) -> None:
+        """The release is over, and the task is kept for reading."""
+        archive = self.status is TaskStatus.ARCHIVING
+        self._set_private(replace(self.private, next_attempt_at=None))
+        self._rows.free_branch = not archive or self.private.release_delete_branch
+        self._move(TaskStatus.ARCHIVED if archive else TaskStatus.KILLED)
+        self.record(HistoryKind.TASK_ARCHIVED if archive else HistoryKind.TASK_KILLED)
+
+    # Its stages
+
+    def pass_stage(self, name: StageName) -> None:
+        """The stage was done before: only its status is passed, on the way to a stage that was not."""
+        here = STAGE_OF_STATUS.get(self.status)
+        if self.status is TaskStatus.QUEUED or (here is not None and STAGES.index(here) < STAGES.index(name)):
+            self._move(STATUS_OF_STAGE[name])
+            self.record(HistoryKind.PROVISION_RESUMED, stage=name, status=self.status, done=True)
+
+    def begin_stage(self, name: StageName, attempt: int, timeout_ms: int) -> None:
+        """An attempt begins, and has this long."""
+        self._move(STATUS_OF_STAGE[name])
+        sandbox_wanted = self.private.sandbox_wanted or name is StageName.CREATE_SANDBOX
+        self._set_private(replace(self.private, next_attempt_at=None, sandbox_wanted=sandbox_wanted))
+        stage = replace(
+            self.stage(name),
+            state=StageState.RUNNING,
+            attempt=attempt,
+            started_at=self.now,
+            finished_at=None,
+            deadline_at=self.now + timeout_ms,
+            detail=None,
+        )
+        self._rows.put_stage(stage)
+        if name is StageName.CREATE_SESSION:
+            self.begin_opening(self.task.sessions[0].session_id)
+        self.record(HistoryKind.STAGE_STARTED, stage=name, attempt=attempt, max_attempts=stage.max_attempts)
+
+    def extend_stage(self, name: StageName, deadline_at: int) -> None:
+        """The attempt under way has until then."""
+        self._rows.put_stage(replace(self.stage(name), deadline_at=deadline_at))
+
+    def tell_stage(self, name: StageName, detail: str) -> None:
+        """What the stage does now, in a few words."""
+        self._rows.put_stage(replace(self.stage(name), detail=detail))
+
+    def retry_stage(self, name: StageName, error: TaskError, next_at: int) -> None:
+        """The attempt failed, and the next is due then."""
+        attempt = self.stage(name).attempt
+        detail = f"attempt {attempt} failed, trying again: {error.message}"
+        self._end_attempt(name, StageState.RUNNING, error, detail)
+        self._set_private(replace(self.private, next_attempt_at=next_at))
+        self.record(
+            HistoryKind.STAGE_RETRYING,
+            stage=name,
+            attempt=attempt,
+            kind=error.kind,
+            message=error.message,
+            next_at=next_at,
+        )
+
+    def complete_stage(self, name: StageName) -> None:
+        stage = self.stage(name)
+        self._end_attempt(name, StageState.DONE, error=None)
+        took = self.now - (stage.started_at or self.now)
+        self.record(HistoryKind.STAGE_COMPLETED, stage=name, attempt=stage.attempt, ms=took)
+
+    def fail_stage(self, name: StageName, error: TaskError) -> None:
+        """The stage failed for good, and the task with it."""
+        self._end_attempt(name, StageState.FAILED, error)
+        attempt = self.stage(name).attempt
+        self.record(HistoryKind.STAGE_FAILED, stage=name, attempt=attempt, kind=error.kind, message=error.message)
+        if name is StageName.CREATE_SESSION:
+            self.fail_session(self.task.sessions[0].session_id, error)
+        self.fail(error)
+
+    # Its sessions
+
+    def request_session(self, session: SessionSummary) -> None:
+        """A session beside the first was asked for."""
+        self._rows.put_session(session)
+        self.record(HistoryKind.SESSION_REQUESTED, session_id=session.session_id, name=session.name)
+
+    def begin_opening(self, session_id: str) -> None:
+        """The agent is about to be asked to open the session, if it has not been before."""
+        session = self.session(session_id)
+        if session.status is SessionStatus.PENDING_PROVISION:
+            self._rows.put_session(replace(session, status=SessionStatus.PENDING_CREATE))
+
+    def open_later(self, session_id: str, attempts: int, next_at: int) -> None:
+        """The session could not be opened, so often by now; the next attempt is due then."""
+        openings = {**self.private.openings, session_id: Opening(attempts, next_at)}
+        self._set_private(replace(self.private, openings=openings))
+
+    def open_session(self, session_id: str) -> None:
+        """The agent has opened the session."""
+        self._rows.put_session(replace(self.session(session_id), status=SessionStatus.READY, error=None))
+        self._forget_opening(session_id)
+        self.record(HistoryKind.SESSION_READY, session_id=session_id)
+
+    def fail_session(self, session_id: str, error: TaskError) -> None:
+        """The session cannot go on; a closed one stays closed."""
+        session = self.session(session_id)
+        if session.status is not SessionStatus.CLOSED:
+            self._rows.put_session(replace(session, status=SessionStatus.ERROR, error=error))
+            self._forget_opening(session_id)
+            self.record(HistoryKind.SESSION_FAILED, session_id=session_id, message=error.message)
+
+    def revive_session(self, session_id: str) -> None:
+        """A session that failed is to be opened again if it never was, and is ready if it was a turn that failed."""
+        session = self.session(session_id)
+        if session.status is SessionStatus.ERROR:
+            never_opened = session.error is not None and session.error.stage is StageName.CREATE_SESSION
+            status = SessionStatus.PENDING_PROVISION if never_opened else SessionStatus.READY
+            self._rows.put_session(replace(session, status=status, error=None))
+
+    def close_session(self, session_id: str, error: TaskError) -> None:
+        """The session is over, and with it the prompts that wait or are worked on, which fail with `error`."""
+        if self.session(session_id).status is not SessionStatus.CLOSED:
+            self.fail_prompts(session_id, frozenset({PromptState.QUEUED, PromptState.DELIVERED}), error)
+            self._rows.put_session(replace(self.session(session_id), status=SessionStatus.CLOSED, error=None))
+            self._forget_opening(session_id)
+            self.record(HistoryKind.SESSION_CLOSED, session_id=session_id)
+
+    def mark_session_unread(self, session_id: str, unread: bool) -> None:
+        session = self.session(session_id)
+        if unread is not session.unread:
+            self._rows.put_session(replace(session, unread=unread), mark=True)
+
+    # Their prompts and turns
+
+    def queue_prompt(
+        self, session_id: str, prompt_id: str, text: str, *, again: str | None = None, steer: bool = False
+    ) -> Prompt:
+        """A prompt waits for its turn; before all others if it steers, or says a failed one `again` (its prompt_id)."""
+        prompt = Prompt(
+            prompt_id=prompt_id,
+            session_id=session_id,
+            text=text,
+            steer=steer,
+            state=PromptState.QUEUED,
+            at=self.now,
+        )
+        self._rows.put_prompt(prompt)
+        if steer or again is not None:
+            self._set_private(replace(self.private, first_in_line=(*self.private.first_in_line, prompt_id)))
+        self.record(
+            HistoryKind.PROMPT_QUEUED, session_id=session_id, prompt_id=prompt_id, again=again, steer=steer or None
+        )
+        return prompt
+
+    def edit_prompt(self, prompt: Prompt, text: str) -> Prompt:
+        """The text of a prompt that waits is another; that of a task's first one is what the task is about."""
+        edited = replace(prompt, text=text)
+        self._rows.put_prompt(edited)
+        first = self.task.sessions[0].session_id
+        if prompt.session_id == first and self.prompts(first)[0].prompt_id == prompt.prompt_id:
+            self._rows.put_task(replace(self.task, prompt=text))
+        self.record(HistoryKind.PROMPT_EDITED, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
+        return edited
+
+    def withdraw_prompt(self, prompt: Prompt) -> Prompt:
+        """A prompt that waits is not to be handed over."""
+        withdrawn = replace(prompt, state=PromptState.WITHDRAWN)
+        self._rows.put_prompt(withdrawn)
+        self.record(HistoryKind.PROMPT_WITHDRAWN, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
+        return withdrawn
+
+    def begin_delivery(self, prompt: Prompt) -> None:
+        """The prompt is about to be handed over: from now on the agent may have it, and it stays as it is."""
+        if prompt.prompt_id not in self.private.delivering:
+            self._set_private(replace(self.private, delivering=(*self.private.delivering, prompt.prompt_id)))
+
+    def begin_turn(self, prompt: Prompt) -> None:
+        """The agent has the prompt: its turn is in progress."""
+        self._rows.put_prompt(replace(prompt, state=PromptState.DELIVERED))
+        self.say(prompt.session_id, prompt.prompt_id, TranscriptKind.PROMPT, prompt.text)
+        self.record(HistoryKind.PROMPT_DELIVERED, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
+        self._rows.put_session(replace(self.session(prompt.session_id), status=SessionStatus.RUNNING))
+        if self.status is not TaskStatus.RUNNING:
+            self.become_ready()
+
+    def end_turn(self, prompt: Prompt) -> None:
+        """The turn has ended well."""
+        self._rows.put_prompt(replace(prompt, state=PromptState.ANSWERED))
+        self.record(HistoryKind.PROMPT_ANSWERED, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
+        self.cancel_questions(prompt.session_id)
+        self._rows.put_session(replace(self.session(prompt.session_id), status=SessionStatus.READY, unread=True))
+        self.mark_unread(True)
+        self.settle()
+
+    def stop_turn(self, session_id: str) -> bool:
+        """A person stopped the turn in progress, or the handing over of its prompt; whether there was one."""
+        session, delivering = self.session(session_id), self.delivering(session_id)
+        if session.status is not SessionStatus.RUNNING and delivering is None:
+            return False
+        error = TaskError(kind=ErrorKind.CANCELLED, message="The turn was stopped.", retryable=False, at=self.now)
+        self.record(HistoryKind.SESSION_STOPPED, session_id=session_id)
+        self.cancel_questions(session_id)
+        self.fail_prompts(session_id, frozenset({PromptState.DELIVERED}), error)
+        if delivering is not None:
+            self.fail_prompt(delivering, error)
+        if session.status is SessionStatus.RUNNING:
+            self._rows.put_session(replace(session, status=SessionStatus.READY))
+            self.settle()
+        return True
+
+    def fail_turn(self, prompt: Prompt, error: TaskError) -> None:
+        """The turn, or the handing over of its prompt, has failed, and with it a task that was ready."""
+        self.fail_prompt(prompt, error)
+        self.cancel_questions(prompt.session_id)
+        self.fail_session(prompt.session_id, error)
+        if self.status in READY:
+            self.fail(error)
+
+    def settle(self) -> None:
+        """A turn is over: the task is idle, unless another session has one in progress."""
+        if self.status is TaskStatus.RUNNING and not running_sessions(self.task):
+            self.become_ready()
 
     def fail_prompts(self, session_id: str, states: frozenset[PromptState], error: TaskError) -> None:
-        """Mark the session's prompts that are in one of these states as failed."""
-        for prompt in self.prompts.get(session_id, ()):
+        """The session's prompts in one of these states fail."""
+        for prompt in self.prompts(session_id):
             if prompt.state in states:
                 self.fail_prompt(prompt, error)
 
     def fail_prompt(self, prompt: Prompt, error: TaskError) -> None:
-        self.put_prompt(replace(prompt, state=PromptState.FAILED, error=error))
+        self._rows.put_prompt(replace(prompt, state=PromptState.FAILED, error=error))
         self.record(
-            HistoryKind.PROMPT_FAILED,
-            session_id=prompt.session_id,
-            prompt_id=prompt.prompt_id,
-            message=error.message,
+            HistoryKind.PROMPT_FAILED, session_id=prompt.session_id, prompt_id=prompt.prompt_id, message=error.message
         )
 
-    def say(self, session_id: str, item_id: str, kind: TranscriptKind, body: str | dict[str, Any]) -> None:
-        """Add a transcript item, or replace the body of the one of this id."""
-        self._marks_only = False
-        keys = self._keys[session_id]
-        new = self.new_keys.setdefault(session_id, {})
-        known = new.get(item_id) or keys.get(item_id)
-        index = known.index if known else len(keys) + self._added[session_id]
-        self._added[session_id] += known is None
-        pending = self._items.get((session_id, item_id))
-        revision = pending.revision if pending else (known.revision + 1 if known else 1)
-        new[item_id] = ItemKey(index, revision)
-        self._items[session_id, item_id] = TranscriptItem(
-            item_id=item_id,
-            session_id=session_id,
-            index=index,
-            kind=kind,
-            body=body,
-            at=self.now,
-            revision=revision,
-        )
+    # What is said in them
 
-    def open_permission(self, permission: Permission, item_id: str) -> None:
-        self.set(permissions=(*self.task.permissions, permission), unread=True)
-        self._permissions.append(permission)
+    def open_question(self, question: Permission, item_id: str) -> None:
+        """The agent asks what only a person can answer; it stands in the transcript as this item."""
+        self._rows.put_questions((*self.task.permissions, question))
+        self.mark_unread(True)
         self.record(
             HistoryKind.PERMISSION_OPENED,
-            permission_id=permission.permission_id,
-            session_id=permission.session_id,
-            title=permission.title,
+            permission_id=question.permission_id,
+            session_id=question.session_id,
+            title=question.title,
         )
-        asked = {name: getattr(permission, name) for name in PermissionBody.__struct_fields__}
+        asked = {name: getattr(question, name) for name in PermissionBody.__struct_fields__}
         body = msgspec.to_builtins(PermissionBody(**asked))
-        self.say(permission.session_id, item_id, TranscriptKind.PERMISSION, body)
+        self.say(question.session_id, item_id, TranscriptKind.PERMISSION, body)
 
-    def answer_permission(self, permission_id: str, option_id: str) -> None:
-        self._end_permissions({permission_id}, state=PermissionState.ANSWERED, answer=option_id)
+    def answer_question(self, permission_id: str, option_id: str) -> None:
+        """A person chose this option."""
+        self._end_questions({permission_id}, PermissionState.ANSWERED, option_id)
         self.record(HistoryKind.PERMISSION_ANSWERED, permission_id=permission_id, option_id=option_id)
 
-    def cancel_permissions(self, session_id: str | None = None) -> None:
-        """Cancel what is open, of one session or of all."""
+    def cancel_questions(self, session_id: str | None = None) -> None:
+        """Nobody waits any more for an answer to what is open, in one session or in all."""
         ended = [
             each.permission_id
             for each in self.task.permissions
             if each.state is PermissionState.OPEN and session_id in (None, each.session_id)
         ]
         if ended:
-            self._end_permissions(set(ended), state=PermissionState.CANCELLED)
+            self._end_questions(ended, PermissionState.CANCELLED)
         for permission_id in ended:
             self.record(HistoryKind.PERMISSION_CANCELLED, permission_id=permission_id)
 
-    def _end_permissions(self, permission_ids: Collection[str], **fields: Any) -> None:
-        """Permissions end here: what was to be judged stays in the transcript alone."""
-        self.set(
-            permissions=tuple(
-                replace(each, text=None, edits=(), **fields) if each.permission_id in permission_ids else each
+    # What they have in common
+
+    def _move(self, status: TaskStatus) -> None:
+        if status is not self.status:
+            self._rows.put_task(replace(self.task, status=status, status_since=self.now))
+
+    def _set_private(self, private: Private) -> None:
+        self._rows.private = private
+
+    def _end_attempt(
+        self, name: StageName, state: StageState, error: TaskError | None, detail: str | None = None
+    ) -> None:
+        ended = replace(
+            self.stage(name), state=state, error=error, finished_at=self.now, deadline_at=None, detail=detail
+        )
+        self._rows.put_stage(ended)
+
+    def _forget_opening(self, session_id: str) -> None:
+        """The next time that the session is opened, attempts are counted anew."""
+        if session_id in self.private.openings:
+            others = {other: opening for other, opening in self.private.openings.items() if other != session_id}
+            self._set_private(replace(self.private, openings=others))
+
+    def _end_questions(self, ids: Collection[str], state: PermissionState, answer: str | None = None) -> None:
+        """What was to be judged stays in the transcript alone."""
+        self._rows.put_questions(
+            [
+                replace(each, state=state, answer=answer, text=None, edits=()) if each.permission_id in ids else each
                 for each in self.task.permissions
-            )
+            ]
         )
-
-    def log(self, stage: str, text: str, at: int) -> None:
-        """Add a line to the stage log."""
-        line = LogLine(index=self._log_count, stage=stage, at=at, text=text[:MAX_LINE])
-        self._lines.append(line)
-        self._log_count += 1
-
-    def seal(self) -> tuple[Change, TaskState] | None:
-        """The commit and the state after it; None when there is nothing to write."""
-        for session_id, marks_only in self._sessions.items():
-            session = self.session(session_id)
-            as_it_was = session.revision == 0 or marks_only
-            self._held[session_id] = replace(
-                session, revision=session.revision + 1, updated_at=session.updated_at if as_it_was else self.now
-            )
-            self._ahead = True
-        changed = self.task is not self._before.task
-        if changed:
-            self._derive()
-        if not (changed or self._history or self._items or self._lines or self.private is not self._before.private):
-            return None
-        change = Change(
-            at=self.now,
-            expected=self._before.task.revision,
-            task=self.task,
-            private=self.private,
-            history=self._history,
-            sessions=[self._session_state(session_id) for session_id in sorted(self._sessions)],
-            prompts=list(self._prompts.values()),
-            items=sorted(self._items.values(), key=lambda item: item.index),
-            permissions=self._permissions,
-            lines=self._lines,
-            drop_lines_below=max(0, self._log_count - MAX_LINES) if self._lines else 0,
-            hold_branch=self.hold_branch,
-            free_branch=self.free_branch,
-            leftover=self.leftover,
-            leftover_gone=self.leftover_gone,
-        )
-        return change, TaskState(self.task, self.private, self.prompts, self._log_count)
-
-    def _derive(self) -> None:
-        """Fill in what follows from the rest, and raise the revision."""
-        task = self.task
-        stage_name = STAGE_OF_STATUS.get(task.status)
-        at_work = next(
-            (each for each in task.stages if each.name is stage_name and each.state is StageState.RUNNING), None
-        )
-        open_requests = [each for each in task.permissions if each.state is PermissionState.OPEN]
-        self._task = replace(
-            task,
-            stage=None
-            if at_work is None
-            else StageProgress(
-                name=at_work.name,
-                attempt=at_work.attempt,
-                max_attempts=at_work.max_attempts,
-                started_at=at_work.started_at,
-                detail=at_work.detail,
-            ),
-            stages_done=sum(stage.state is StageState.DONE for stage in task.stages),
-            needs_input=len(open_requests),
-            permissions=_kept(task.permissions),
-            updated_at=task.updated_at if self._marks_only else self.now,
-            revision=self._before.task.revision + 1,
-        )
-
-    def _session_state(self, session_id: str) -> SessionState:
-        session = self.session(session_id)
-        fields = {name: getattr(session, name) for name in SessionSummary.__struct_fields__}
-        return SessionState(**fields, prompts=self.prompts.get(session_id, ()))
-
-
-def _last_place(prompts: Sequence[Prompt], prompt_id: str) -> int | None:
-    """Where the prompt is, looked for from the end: it is mostly one of the last of very many."""
-    places = range(len(prompts) - 1, -1, -1)
-    return next((place for place in places if prompts[place].prompt_id == prompt_id), None)
-
-
-def _kept(permissions: Sequence[Permission]) -> tuple[Permission, ...]:
-    """Those that are open, and of each session those that ended last: what one asks takes no answer from another's
-    turn.
-    """
-    if len(permissions) <= KEPT_PERMISSIONS:
-        return tuple(permissions)
-    ended: Counter[str] = Counter()
-    kept = []
-    for each in reversed(permissions):
-        if each.state is not PermissionState.OPEN:
-            ended[each.session_id] += 1
-        if each.state is PermissionState.OPEN or ended[each.session_id] <= KEPT_PERMISSIONS:
-            kept.append(each)
-    return tuple(reversed(kept))
-
-
-def running_sessions(task: TaskDetail) -> int:
-    """How many of the task's sessions have a turn in progress."""
-    return sum(session.status is SessionStatus.RUNNING for session in task.sessions)

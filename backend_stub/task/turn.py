@@ -1,44 +1,113 @@
-"""One turn as the agent tells it: transcript items gathered for 50 ms, permission requests that wait for a person."""
+"""One turn: which prompt is the next, what the agent tells of it, and what its end makes of the task.
+
+What is told is gathered for 50 ms; a question waits for a person.
+"""
 
 import hashlib
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, SupersededError, TaskMovedError
+from backend_stub.domain.storage import TaskState
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.records import (
     Permission,
     PermissionState,
+    Prompt,
     PromptState,
     Question,
+    TaskError,
     TranscriptKind,
 )
+from foundry_tui.contract.status import PROVISIONING, READY, TaskStatus
 
 GATHER_SECONDS = 0.05
+IN_TURNS = READY | PROVISIONING | {TaskStatus.ERROR}
+"""What the task may be while a turn is in progress."""
+OPEN_STATES = frozenset({PromptState.QUEUED, PromptState.DELIVERED})
+"""The states of a prompt that is not done with."""
+
+
+def next_prompt(state: TaskState, session_id: str) -> Prompt | None:
+    """The prompt to go on with: the one whose turn was cut, or its handing over; else the oldest that waits, of those
+    that go before the others if there are any.
+    """
+    waiting = [each for each in state.prompts.get(session_id, ()) if each.state in OPEN_STATES]
+    begun = (each for each in waiting if each.state is PromptState.DELIVERED)
+    cut = (each for each in waiting if each.prompt_id in state.private.delivering)
+    first = (each for each in waiting if each.prompt_id in state.private.first_in_line)
+    return next(chain(begun, cut, first, waiting), None)
+
+
+def begin_delivery(draft: TaskChange, prompt: Prompt) -> Prompt | None:
+    """The prompt as it is to be handed over; None when it waits no more, or its task is not ready."""
+    held = draft.prompt(prompt.session_id, prompt.prompt_id)
+    if held is None or held.state is not PromptState.QUEUED or draft.status not in READY:
+        return None
+    draft.begin_delivery(held)
+    return held
+
+
+def begin_first_delivery(draft: TaskChange, session_id: str) -> Prompt | None:
+    """The same of the first prompt that waits in a task being prepared; None when one was handed over before."""
+    prompts = draft.prompts(session_id)
+    waiting = [each for each in prompts if each.state is PromptState.QUEUED]
+    if not waiting or any(each.state not in (PromptState.QUEUED, PromptState.WITHDRAWN) for each in prompts):
+        return None
+    draft.begin_delivery(waiting[0])
+    return waiting[0]
+
+
+def begin_turn(draft: TaskChange, prompt: Prompt) -> None:
+    """The agent has the prompt; raises `SupersededError` when it waits no more, or its task is not ready."""
+    held = draft.prompt(prompt.session_id, prompt.prompt_id)
+    if held is None or held.state is not PromptState.QUEUED or draft.status not in READY:
+        raise SupersededError
+    draft.begin_turn(held)
+
+
+def end_turn(draft: TaskChange, prompt: Prompt) -> None:
+    """The turn has ended well; raises `SupersededError` when it was stopped or failed before."""
+    held = draft.prompt(prompt.session_id, prompt.prompt_id)
+    if held is None or held.state is not PromptState.DELIVERED:
+        raise SupersededError
+    draft.end_turn(held)
+
+
+def fail_turn(draft: TaskChange, prompt: Prompt, error: TaskError) -> None:
+    """The turn, or the handing over of its prompt, has failed; raises `SupersededError` as `end_turn` does."""
+    held = draft.prompt(prompt.session_id, prompt.prompt_id)
+    # What waits in a task that failed meanwhile waits on, until that is tried again.
+    open_states = OPEN_STATES if draft.status in READY else {PromptState.DELIVERED}
+    if held is None or held.state not in open_states or draft.status not in IN_TURNS:
+        raise SupersededError
+    draft.fail_turn(held, error)
 
 
 class Answers:
-    """Wakes the turns that wait for the answer to a permission request."""
+    """Wakes the turns that wait for the answer to a question."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, anyio.Event] = {}
 
     def settled(self, permission_id: str) -> None:
-        """The request was answered or cancelled."""
+        """The question was answered or cancelled."""
         event = self._waiting.pop(permission_id, None)
         if event is not None:
             event.set()
 
     def event(self, permission_id: str) -> anyio.Event:
+        """What is set when the question is settled next."""
         return self._waiting.setdefault(permission_id, anyio.Event())
 
 
 class LiveTurn:
-    """See `backend_stub.domain.agent.Turn`. What is told before the prompt counts as delivered waits for that."""
+    """See `backend_stub.domain.agent.Turn`. What is told before the prompt counts as delivered waits until it does."""
 
     def __init__(self, actor: TaskActor, session_id: str, prompt_id: str, tasks: TaskGroup, answers: Answers) -> None:
         self._actor = actor
@@ -64,10 +133,9 @@ class LiveTurn:
         permission_id = f"perm-{digest[:24]}"
 
         def opened(draft: TaskChange) -> Permission:
-            self._expect(draft)
-            for permission in draft.task.permissions:
-                if permission.permission_id == permission_id:
-                    return permission
+            self._expect_delivered(draft)
+            if (held := draft.question(permission_id)) is not None:
+                return held
             self._tell(draft)
             self._told.clear()
             permission = Permission(
@@ -78,7 +146,7 @@ class LiveTurn:
                 state=PermissionState.OPEN,
                 at=draft.now,
             )
-            draft.open_permission(permission, self._item_id(key))
+            draft.open_question(permission, self._item_id(key))
             return permission
 
         event = self._answers.event(permission_id)
@@ -91,7 +159,7 @@ class LiveTurn:
         return permission.answer
 
     def ending(self, end: Callable[[TaskChange], None]) -> Callable[[TaskChange], None]:
-        """A change that tells what is left to tell and then ends the turn, be it that it failed."""
+        """The change that writes what has not been written of the turn, and then does what `end` does."""
 
         def decide(draft: TaskChange) -> None:
             if self._has_begun(draft):
@@ -102,16 +170,17 @@ class LiveTurn:
         return decide
 
     def _item_id(self, key: str) -> str:
-        # No prompt_id has a colon, so that none is the id of what another's turn told.
+        # No prompt_id has a colon in it, so that no item of a turn has the id of a prompt.
         return f"{self._prompt_id}:{key}"
 
-    def _expect(self, draft: TaskChange) -> None:
+    def _expect_delivered(self, draft: TaskChange) -> None:
+        """Raise `SupersededError` unless the turn is in progress."""
         prompt = draft.prompt(self._session_id, self._prompt_id)
         if prompt is None or prompt.state is not PromptState.DELIVERED:
             raise SupersededError
 
     def _has_begun(self, draft: TaskChange) -> bool:
-        """Whether the turn's prompt is in the transcript, so that what the agent said may follow it."""
+        """Whether the turn's prompt is in the transcript already, so that what the agent said comes behind it."""
         prompt = draft.prompt(self._session_id, self._prompt_id)
         return self._begun and prompt is not None and prompt.state is not PromptState.QUEUED
 
@@ -130,7 +199,7 @@ class LiveTurn:
         told = dict(self._told)
 
         def flush(draft: TaskChange) -> None:
-            # A turn that was stopped meanwhile keeps what had been said in it.
+            # What was said until a turn was stopped is written after that too.
             if not self._has_begun(draft):
                 raise SupersededError
             self._tell(draft)

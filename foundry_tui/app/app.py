@@ -32,6 +32,7 @@ from foundry_tui.app.options import Options
 from foundry_tui.app.questions import Questions
 from foundry_tui.app.task_actions import TaskActions
 from foundry_tui.client.changes import Changes
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.events import TASKS
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.screens.base import FoundryScreen, breakpoint_of
@@ -484,12 +485,13 @@ class FoundryApp(textual_compat.UnusedKeys):
         return ()
 
     def notify(self, message: str, **options: Any) -> None:
-        """Say something in passing, as it stands: none of it is markup."""
-        super().notify(message, **{**options, "markup": False})
+        """Say something in passing, as it stands: none of it is markup, and control characters have marks."""
+        title = harmless(options.get("title", ""))
+        super().notify(harmless(message, lines=True), **{**options, "title": title, "markup": False})
 
     def reply(self, words: str, title: str = "", *, severity: SeverityLevel = "information") -> None:
         """Say what came of a key, in place of what came of the key before; nothing if that is being said."""
-        reply = Notification(words, title, severity, timeout=3, markup=False)
+        reply = Notification(harmless(words, lines=True), harmless(title), severity, timeout=3, markup=False)
         if textual_compat.replace_notification(self, self._reply, reply):
             self._reply = reply
 

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from foundry_tui.client.errors import FoundryError
 from foundry_tui.client.private_files import make_folder
 from foundry_tui.contract.agents import SANDBOX_AGENT, VARIABLE
+from foundry_tui.process.agent_packages import InstallError as InstallError
 
 VERSION = "0.4.2"
 NPM_TIMEOUT = 300.0
@@ -54,10 +54,6 @@ PACKAGES: Mapping[tuple[str, str], Package] = {
     ),
 }
 """By system and machine, as `platform_key` gives them."""
-
-
-class InstallError(FoundryError):
-    """The binary could not be installed."""
 
 
 def platform_key() -> tuple[str, str]:

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from foundry_tui.cli.locale import is_utf8
@@ -119,8 +119,17 @@ def cut(text: str, cells: int) -> str:
     return f"{kept}…"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, stretch: Sequence[int]) -> None:
-    """A table for a person, as wide as the terminal at most: of the columns `stretch` the widest gives way."""
+Colours = Mapping[int, tuple[str, ...]]
+"""The names of `paint` for some columns of a row, by their numbers."""
+
+
+def table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], *, stretch: Sequence[int], colours: Sequence[Colours] = ()
+) -> None:
+    """A table for a person, as wide as the terminal at most: of the columns `stretch` the widest gives way.
+
+    `colours` has those of each row, in the order of the rows; without it they have none.
+    """
     cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(width(row[column]) for row in [list(head), *cells]) for column in range(len(head))]
     over = sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns
@@ -129,10 +138,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, stretch: Sequen
         if widths[widest] <= NARROWEST:
             break
         widths[widest] -= 1
-    for number, row in enumerate([list(head), *cells]):
+    dim = dict.fromkeys(range(len(head)), ("dim",))
+    for row, painted in zip([list(head), *cells], [dim, *(colours or [{}] * len(cells))], strict=True):
         texts = [cut(cell, size) for cell, size in zip(row, widths, strict=True)]
-        line = "  ".join(text + " " * (size - width(text)) for text, size in zip(texts, widths, strict=True)).rstrip()
-        say(paint(line, "dim") if number == 0 else line)
+        gaps = [size - width(text) for text, size in zip(texts, widths, strict=True)]
+        shown = [paint(text, *painted.get(column, ())) for column, text in enumerate(texts)]
+        say("  ".join(text + " " * gap for text, gap in zip(shown, gaps, strict=True)).rstrip())
 
 
 def clock_time(at: int) -> str:

@@ -69,6 +69,30 @@ class Goal(click.ParamType["TaskStatus | StageName"]):
         return [CompletionItem(str(goal)) for goal in goals if goal.startswith(incomplete)]
 
 
+class StatusName(click.ParamType[TaskStatus]):
+    """A status of a task, by its name or by the word that people read."""
+
+    name = "status"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> TaskStatus:
+        from foundry_tui.view.labels import STATUS_WORDS
+
+        if value in TaskStatus.__members__.values():
+            return TaskStatus(value)
+        statuses = {word: status for status, word in STATUS_WORDS.items()}
+        if value in statuses:
+            return statuses[value]
+        words = f"{', '.join(STATUS_WORDS.values())}, or as --json has them: {', '.join(TaskStatus)}"
+        return self.fail(f"{value!r} is no status; there are: {words}", param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from foundry_tui.view.labels import STATUS_WORDS
+
+        return [
+            CompletionItem(str(name)) for name in (*STATUS_WORDS.values(), *TaskStatus) if name.startswith(incomplete)
+        ]
+
+
 class TaskRef(click.ParamType[str]):
     """What names a task: its id, the beginning of it, or its branch."""
 

@@ -27,7 +27,7 @@ async def _look(target: Target) -> Diagnostics:
             filled.set()
 
     foundry.store.listen(heard)
-    foundry.hold(TASKS)
+    foundry.commands.hold(TASKS)
     async with anyio.create_task_group() as group:
         await group.start(foundry.run)
         with anyio.move_on_after(PATIENCE):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import click
 
 from foundry_tui.cli.context import Context
+from foundry_tui.cli.problems import EXIT_CODES
 
 
 class _Row(NamedTuple):
@@ -17,12 +18,15 @@ class _Row(NamedTuple):
 COMMANDS: dict[str, _Row] = {
     "demo": _Row("demo", "demo", "Open the app on a scripted world; nothing is touched or left behind."),
     "create": _Row("create", "create", "Create a task."),
-    "list": _Row("tasks", "list_tasks", "List all tasks."),
+    "list": _Row("tasks", "list_tasks", "List tasks: all, or those of a status, repository or filter."),
     "show": _Row("tasks", "show", "Show one task whole."),
     "watch": _Row("watch", "watch", "Follow a task until it is ready, or reaches a status or stage."),
     "history": _Row("history", "history", "Show what happened to a task, or to all."),
     "logs": _Row("history", "logs", "Show what the provider printed while preparing a task."),
-    "prompt": _Row("change", "prompt", "Say something to a task's agent."),
+    "transcript": _Row("conversation", "transcript", "Show what was said and done in a task's session."),
+    "prompt": _Row("conversation", "prompt", "Say something to a task's agent."),
+    "queue": _Row("conversation", "queue", "Show the prompts that wait to be delivered, or change one."),
+    "stop": _Row("conversation", "stop", "Stop what a task's agent is doing."),
     "answer": _Row("change", "answer", "Answer a task's agent, which asks for permission."),
     "retry": _Row("change", "retry", "Go on from the stage that failed, or send a failed prompt again."),
     "archive": _Row("change", "archive", "Release a task's sandbox and keep the task for reading."),
@@ -35,10 +39,11 @@ COMMANDS: dict[str, _Row] = {
     "trust": _Row("trust", "trust", "Let a repository's own set-up run in its tasks' sandboxes."),
     "status": _Row("status", "status", "Say how the backend and the tasks are doing."),
     "statusline": _Row("statusline", "statusline", "Print one short line for tmux or a shell prompt."),
-    "agent": _Row("agent", "agent", "Install and list the coding agents that tasks can use."),
+    "agent": _Row("agent", "agent", "List, install and log in to the coding agents that tasks can use."),
     "backend": _Row("backend", "backend", "Run, start, stop and explain the backend process."),
     "doctor": _Row("doctor", "doctor", "Check everything that Foundry needs."),
     "config": _Row("config", "config_group", "Show, locate and begin the config file."),
+    "help": _Row("help", "help_command", "Explain the config file, the demo's script, the exit codes, or a command."),
     "completion": _Row("completion", "completion", "Print the completion script of a shell."),
 }
 
@@ -83,8 +88,7 @@ def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     cls=_Commands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 1 refused or failed, 2 usage, 3 no such task, 4 the task ended in error while waited "
-    "for, 5 timed out, 6 backend unreachable, 7 it asks.",
+    epilog=f"Exit codes: {', '.join(f'{code} {meaning}' for code, meaning in EXIT_CODES.items())}.",
 )
 @click.option("--backend", metavar="ADDRESS", help="Another backend: unix:PATH, HOST:PORT or URL (FOUNDRY_BACKEND).")
 @click.option("--token-file", metavar="FILE", help="File with the token of a backend on TCP (FOUNDRY_TOKEN_FILE).")

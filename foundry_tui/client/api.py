@@ -7,6 +7,7 @@ import anyio
 import httpx
 import msgspec
 
+from foundry_tui.client.connection import LARGEST_ANSWER
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract import codec
 from foundry_tui.contract.problems import LARGEST_BODY, Problem, too_large
@@ -19,6 +20,7 @@ from foundry_tui.contract.requests import (
     CreateSession,
     CreateTask,
     Diff,
+    EditPrompt,
     HistoryPage,
     LogPage,
     PatchTask,
@@ -34,8 +36,6 @@ T = TypeVar("T")
 
 WHOLE_ANSWER = 60.0
 """Seconds that an answer may take to its end."""
-LARGEST_ANSWER = 1 << 28
-"""Bytes of an answer, or of one event, that are read before it is given up."""
 
 
 async def body_of(answer: httpx.Response) -> bytes:
@@ -143,6 +143,14 @@ class Api:
     async def prompt(self, session_id: str, request: CreatePrompt) -> Prompt:
         return await self._call("POST", f"/v1/sessions/{_part(session_id)}/prompts", Prompt, request)
 
+    async def edit_prompt(self, session_id: str, prompt_id: str, request: EditPrompt) -> Prompt:
+        """Replace the text of a queued prompt; 409 when it is queued no longer."""
+        return await self._call("PATCH", _prompt_path(session_id, prompt_id), Prompt, request)
+
+    async def withdraw_prompt(self, session_id: str, prompt_id: str) -> Prompt:
+        """Take a queued prompt back; 409 when it is queued no longer."""
+        return await self._call("DELETE", _prompt_path(session_id, prompt_id), Prompt)
+
     async def answer(self, permission_id: str, request: AnswerPermission) -> Permission:
         return await self._call("POST", f"/v1/permissions/{_part(permission_id)}", Permission, request)
 
@@ -214,6 +222,10 @@ def _document(body: msgspec.Struct) -> bytes:
     if len(document) > LARGEST_BODY:
         raise ProblemError(too_large(len(document)))
     return document
+
+
+def _prompt_path(session_id: str, prompt_id: str) -> str:
+    return f"/v1/sessions/{_part(session_id)}/prompts/{_part(prompt_id)}"
 
 
 def _part(id_: str) -> str:

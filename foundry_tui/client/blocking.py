@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from foundry_tui.client.connection import Target
+from foundry_tui.client.connection import LARGEST_ANSWER, Target
 from foundry_tui.client.errors import ProblemError, StrangeAnswerError, UnreachableError
 from foundry_tui.contract import codec
 from foundry_tui.contract.problems import LARGEST_BODY, too_large
@@ -31,8 +31,6 @@ OWN_SECONDS = 6.0
 """The same for our own backend, with which this machine may be busy."""
 PIECE = 65_536
 """Bytes of an answer for which the waiting begins anew, so that a long one may take its time and a drip may not."""
-LARGEST = 1 << 28
-"""Bytes of the longest answer that is read."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -139,8 +137,8 @@ class BlockingClient:
             answer = bytearray()
             while piece := response.read(PIECE):
                 answer += piece
-                if len(answer) > LARGEST:
-                    raise self.strange(f"{response.status} and more than {LARGEST >> 20} MiB")
+                if len(answer) > LARGEST_ANSWER:
+                    raise self.strange(f"{response.status} and more than {LARGEST_ANSWER >> 20} MiB")
                 if len(piece) == PIECE:
                     progress()
             if response.length:

@@ -85,6 +85,15 @@ class Commands(Protocol):
     def discard_prompt(self, session_id: str, prompt_id: str) -> None:
         """Show a prompt that the backend refused (state `failed`) no longer."""
 
+    def edit_prompt(self, session_id: str, prompt_id: str, text: str) -> None:
+        """Show another text of a queued prompt at once, and ask for it.
+
+        When the agent has the prompt already, the problem says so and the text stays as a prompt in state `failed`.
+        """
+
+    def withdraw_prompt(self, session_id: str, prompt_id: str) -> None:
+        """Show a queued prompt as withdrawn at once, and take it back; the problem says when the agent has it."""
+
     def answer(self, permission_id: str, option_id: str) -> None: ...
 
     def hold(self, topic: Topic) -> Callable[[], None]:

@@ -16,6 +16,9 @@ CONNECT_TIMEOUT = 5.0
 ANSWER_TIMEOUT = 30.0
 """Seconds to wait for an answer; every answer comes after one commit at most, so this is patience, not a plan."""
 
+LARGEST_ANSWER = 1 << 28
+"""Bytes of an answer, or of one event of a stream, that are read before it is given up."""
+
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -77,7 +80,7 @@ def make_http(
     target: Target, transport: "httpx.AsyncBaseTransport | None" = None, timeout: float = ANSWER_TIMEOUT
 ) -> "httpx.AsyncClient":
     """An HTTP client for `target`; `timeout` is the seconds to wait for an answer. The caller closes it."""
-    # Imported late so that naming a target costs no HTTP library.
+    # Imported here so that naming a target costs no HTTP library.
     import httpx
 
     verify: ssl.SSLContext | bool = False

@@ -54,7 +54,7 @@ class Creation(Struct, frozen=True, kw_only=True):
         return self.request.session_id or ""
 
 
-class AskedSession(Struct, frozen=True, kw_only=True):
+class RequestedSession(Struct, frozen=True, kw_only=True):
     """A session that the user asked for and that the backend has not confirmed: what is shown, and the request."""
 
     summary: SessionSummary

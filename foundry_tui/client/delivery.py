@@ -21,7 +21,7 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that say nothing about the request: the same one may succeed a moment later."""
 
 
-class Courier:
+class Delivery:
     """Runs commands inside the task group that `start` was given; what is sent before that waits for it.
 
     `before` is awaited before each of them.
@@ -31,12 +31,18 @@ class Courier:
         self, rng: random.Random | None = None, *, before: Callable[[], Awaitable[None]] | None = None
     ) -> None:
         self.unsettled = 0
+        """How many commands have not come to their end; those of one lane count as one."""
         self._before = before
         self._rng = rng or random.Random()
         self._group: TaskGroup | None = None
         self._backlog: list[Callable[[], Awaitable[None]]] = []
         self._lanes: dict[str, list[Callable[[], Awaitable[None]]]] = {}
         self._again = anyio.Event()
+        self._ended = anyio.Event()
+
+    async def one_more_ends(self) -> None:
+        """Wait until one of the unsettled commands comes to its end."""
+        await self._ended.wait()
 
     def start(self, group: TaskGroup) -> None:
         """Run in `group` from now on."""
@@ -60,6 +66,7 @@ class Courier:
             job = self._lane(lane)
         else:
             job = partial(self._do, job)
+        self.unsettled += 1
         if self._group is None:
             self._backlog.append(job)
         else:
@@ -126,8 +133,9 @@ class Courier:
         await job()
 
     async def _run(self, job: Callable[[], Awaitable[None]]) -> None:
-        self.unsettled += 1
         try:
             await job()
         finally:
             self.unsettled -= 1
+            ended, self._ended = self._ended, anyio.Event()
+            ended.set()

@@ -38,13 +38,27 @@ class AnswerOptions(_Options, frozen=True):
     option_id: str
 
 
+class EditPromptOptions(_Options, frozen=True):
+    session_id: str
+    text: str
+
+
+class WithdrawPromptOptions(_Options, frozen=True):
+    session_id: str
+
+
 class _Kept(Struct, frozen=True, forbid_unknown_fields=True, tag_field="action"):
     task_id: str
 
     @property
     def key(self) -> str:
         """What it is kept under, in the place of one before."""
-        return f"{type(self).__struct_config__.tag}:{self.task_id}"
+        return f"{self.action}:{self.task_id}"
+
+    @property
+    def action(self) -> str:
+        """Its tag, which is the name of the method that asks for it."""
+        return str(type(self).__struct_config__.tag)
 
 
 class Retry(_Kept, frozen=True, tag="retry"):
@@ -73,4 +87,16 @@ class Answer(_Kept, frozen=True, tag="answer"):
     options: AnswerOptions
 
 
-KeptCommand: TypeAlias = Retry | Archive | Kill | Prune | Rename | Answer
+class EditPrompt(_Kept, frozen=True, tag="edit_prompt"):
+    """Another text for a prompt; `task_id` is the prompt's id."""
+
+    options: EditPromptOptions
+
+
+class WithdrawPrompt(_Kept, frozen=True, tag="withdraw_prompt"):
+    """A prompt that is taken back; `task_id` is the prompt's id."""
+
+    options: WithdrawPromptOptions
+
+
+KeptCommand: TypeAlias = Retry | Archive | Kill | Prune | Rename | Answer | EditPrompt | WithdrawPrompt

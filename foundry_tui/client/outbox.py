@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -16,18 +17,18 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from foundry_tui.client.creations import AskedSession, Creation
+from foundry_tui.client.creations import Creation, CreationState, RequestedSession
 from foundry_tui.client.kept_commands import KeptCommand
 from foundry_tui.client.private_files import make_folder, open_file
 from foundry_tui.contract import codec
-from foundry_tui.contract.records import Prompt
+from foundry_tui.contract.records import Prompt, PromptState
 from foundry_tui.contract.requests import CreateTask
 
 if sys.platform != "win32":
     import fcntl
 
 
-Delta = dict[tuple[str, str], Creation | AskedSession | KeptCommand | Prompt | CreateTask | None]
+Delta = dict[tuple[str, str], Creation | RequestedSession | KeptCommand | Prompt | CreateTask | None]
 """Changes of the file: part and key to the new value, or to None where it is dropped."""
 
 
@@ -35,7 +36,7 @@ class _Contents(Struct, kw_only=True):
     """What the file holds of ours. `foreign` names the part of each thing in it that this version cannot read."""
 
     creations: dict[str, Creation] = {}
-    sessions: dict[str, AskedSession] = {}
+    sessions: dict[str, RequestedSession] = {}
     commands: dict[str, KeptCommand] = {}
     prompts: dict[str, Prompt] = {}
     drafts: dict[str, CreateTask] = {}
@@ -46,7 +47,7 @@ _File = dict[str, msgspec.Raw | dict[str, msgspec.Raw]]
 """The file as it is: the entries of each of our parts, and the parts of other versions."""
 _PARTS: dict[str, Any] = {
     "creations": Creation,
-    "sessions": AskedSession,
+    "sessions": RequestedSession,
     "commands": KeptCommand,
     "prompts": Prompt,
     "drafts": CreateTask,
@@ -92,7 +93,7 @@ class Outbox:
         return self._contents.creations
 
     @property
-    def sessions(self) -> dict[str, AskedSession]:
+    def sessions(self) -> dict[str, RequestedSession]:
         """Sessions that the backend has not answered, by session_id; to be read only."""
         return self._contents.sessions
 
@@ -106,6 +107,25 @@ class Outbox:
         """Prompts that the backend has not accepted or has refused (`failed`), by prompt_id; to be read only."""
         return self._contents.prompts
 
+    def unanswered(self) -> Counter[str]:
+        """How many things of each kind the backend owes an answer to: `task`, `session`, `prompt`, a command's action.
+
+        What it has refused is not among them, nor what belongs to a task that it has refused.
+        """
+        refused = {one.task_id: one for one in self.creations.values() if one.state is CreationState.REFUSED}
+        tasks = [task_id for task_id in self.creations if task_id not in refused]
+        sessions = [one for one in self.sessions.values() if one.summary.task_id not in refused]
+        nowhere = {one.session_id for one in refused.values()} | self.sessions.keys() - {
+            one.summary.session_id for one in sessions
+        }
+        prompts = [
+            one for one in self.prompts.values() if one.state is PromptState.QUEUED and one.session_id not in nowhere
+        ]
+        commands = [one for one in self.commands.values() if one.task_id not in refused]
+        found = Counter(task=len(tasks), session=len(sessions), prompt=len(prompts))
+        found.update(one.action for one in commands)
+        return +found
+
     def put_creation(self, creation: Creation) -> None:
         self._contents.creations[creation.task_id] = creation
         self._touch("creations", creation.task_id)
@@ -114,7 +134,7 @@ class Outbox:
         if self._contents.creations.pop(task_id, None) is not None:
             self._touch("creations", task_id)
 
-    def put_session(self, session: AskedSession) -> None:
+    def put_session(self, session: RequestedSession) -> None:
         self._contents.sessions[session.summary.session_id] = session
         self._touch("sessions", session.summary.session_id)
 

@@ -1,23 +1,25 @@
 """What the user has asked for and the backend's records do not show yet: creations, edits, prompts."""
 
+from collections.abc import Iterable
 from itertools import count
 from typing import TypeVar
 
 from msgspec.structs import replace
 
 from foundry_tui.client.creations import Creation
-from foundry_tui.client.edits import Edit, lay_over
+from foundry_tui.client.edits import Edit, PromptChange, lay_over
 from foundry_tui.contract.records import Prompt, SessionState, SessionSummary, TaskDetail, TaskSummary
 
 T = TypeVar("T", bound=TaskSummary)
 
 
-class Asked:
+class PendingChanges:
     """The user's side of the store; it knows nothing of streams.
 
     `creations` are unconfirmed. `made` are all creations of this run of the app, which stand in for a task's detail
     until its own topic has told it; `answers` are what the backend answered to them. `accepted` maps the prompts that
-    it has accepted to their sessions. `edition` rises with every edit.
+    it has accepted to their sessions. `prompt_changes` are those of each session, by its id, in the order they were
+    asked for. `edition` rises with every edit.
     """
 
     def __init__(self) -> None:
@@ -27,6 +29,7 @@ class Asked:
         self.edits: dict[str, list[Edit]] = {}
         self.prompts: dict[str, dict[str, Prompt]] = {}
         self.accepted: dict[str, str] = {}
+        self.prompt_changes: dict[str, list[PromptChange]] = {}
         self.edition = 0
         self._made_sessions: dict[str, str] = {}
         self._tokens = count(1)
@@ -70,6 +73,8 @@ class Asked:
         self.answers.clear()
         for prompt_id, session_id in list(self.accepted.items()):
             self.drop_prompt(session_id, prompt_id)
+        for session_id, changes in list(self.prompt_changes.items()):
+            self._keep_prompt_changes(session_id, [one for one in changes if not one.answered])
         changed = [task_id for task_id, edits in self.edits.items() if any(edit.answered for edit in edits)]
         for task_id in changed:
             self._keep(task_id, [edit for edit in self.edits[task_id] if not edit.answered])
@@ -110,17 +115,41 @@ class Asked:
     def drop_prompt(self, session_id: str, prompt_id: str) -> bool:
         """Keep a prompt no longer; the answer is whether there was one."""
         self.accepted.pop(prompt_id, None)
-        asked = self.prompts.get(session_id)
-        if asked is None or asked.pop(prompt_id, None) is None:
+        pending = self.prompts.get(session_id)
+        if pending is None or pending.pop(prompt_id, None) is None:
             return False
-        if not asked:
+        if not pending:
             del self.prompts[session_id]
         return True
 
+    def change_prompt(self, session_id: str, prompt_id: str, text: str | None, shown: Iterable[str]) -> int:
+        """A prompt, `shown` with a text, is to have another or (None) to be withdrawn; the token of that change."""
+        changes = self.prompt_changes.setdefault(session_id, [])
+        before = frozenset(shown).union(*(one.before for one in changes if one.prompt_id == prompt_id))
+        change = PromptChange(token=next(self._tokens), prompt_id=prompt_id, text=text, before=before)
+        changes.append(change)
+        return change.token
+
+    def settle_prompt_change(self, session_id: str, token: int, *, made: bool) -> None:
+        """The backend has made the change, and its record of the session will show that; or it never will."""
+        changes = self.prompt_changes.get(session_id, [])
+        settled = [replace(one, answered=True) if one.token == token else one for one in changes]
+        self._keep_prompt_changes(session_id, [one for one in settled if made or one.token != token])
+
     def drop_known_prompts(self, session: SessionState) -> None:
-        """The session's own record has come: prompts that it shows are settled."""
+        """The session's own record has come: prompts that it shows, and changes of them, are settled."""
+        session_id = session.session_id
         for prompt in session.prompts:
-            self.drop_prompt(session.session_id, prompt.prompt_id)
+            self.drop_prompt(session_id, prompt.prompt_id)
+        changes = self.prompt_changes.get(session_id, [])
+        unshown = [one for one in changes if not (one.answered and one.is_shown_by(session.prompts))]
+        self._keep_prompt_changes(session_id, unshown)
+
+    def _keep_prompt_changes(self, session_id: str, changes: list[PromptChange]) -> None:
+        if changes:
+            self.prompt_changes[session_id] = changes
+        else:
+            self.prompt_changes.pop(session_id, None)
 
     def _keep(self, task_id: str, edits: list[Edit]) -> None:
         self.edition += 1

@@ -58,7 +58,7 @@ class Replica:
         self.life = life
         self._lived = life.current
         self._baseline = 0
-        self._early: list[tuple[EventName, Struct, int]] = []
+        self._unsettled: list[tuple[EventName, Struct, int]] = []
 
     @property
     def cursor(self) -> str | None:
@@ -72,7 +72,7 @@ class Replica:
         self.opened_at = now
         self.settled = False
         self._baseline = self.seq
-        self._early.clear()
+        self._unsettled.clear()
         self.counter.connections += 1
 
     def receive(self, name: EventName, record: Struct, seq: int, database: str, size: int) -> bool:
@@ -80,7 +80,7 @@ class Replica:
         counter = self.counter
         counter.bytes += size
         if not self.settled:
-            return self._receive_early(name, record, seq, database)
+            return self._receive_unsettled(name, record, seq, database)
         if seq > self.seq:
             self.seq = seq
         if name is EventName.PING:
@@ -104,7 +104,7 @@ class Replica:
         """Reconcile a snapshot; `afresh` forgets all that was held before."""
         raise NotImplementedError
 
-    def _receive_early(self, name: EventName, record: Struct, seq: int, database: str) -> bool:
+    def _receive_unsettled(self, name: EventName, record: Struct, seq: int, database: str) -> bool:
         counter = self.counter
         if name is EventName.PING:
             return False
@@ -128,13 +128,13 @@ class Replica:
                 return False
             counter.touched = RefreshReason.RESUME
         else:
-            self._early.append((name, record, seq))
+            self._unsettled.append((name, record, seq))
             return self.apply(name, record, seq)
         self.settled = True
-        early, self._early = self._early, []
-        for early_name, early_record, early_seq in early:
-            self.apply(early_name, early_record, early_seq)
-            self.seq = max(self.seq, early_seq)
+        unsettled, self._unsettled = self._unsettled, []
+        for name, record, seq in unsettled:
+            self.apply(name, record, seq)
+            self.seq = max(self.seq, seq)
         return True
 
     def _note_commit(self, at: int) -> None:

@@ -97,13 +97,13 @@ class TaskReplica(One):
 
 
 class SessionReplica(One):
-    """Topic `session:{id}`: one conversation. `transcript` has no gaps; items beyond one wait in `_ahead`."""
+    """Topic `session:{id}`: one conversation. `transcript` has no gaps; items beyond one wait in `_beyond_gap`."""
 
     def __init__(self, topic: Topic, dirty: Callable[[], Dirt], life: Life) -> None:
         super().__init__(topic, dirty, life)
         self.state: SessionState | None = None
         self.transcript: list[TranscriptItem] = []
-        self._ahead: dict[int, TranscriptItem] = {}
+        self._beyond_gap: dict[int, TranscriptItem] = {}
 
     def apply(self, name: EventName, record: Struct, seq: int) -> bool:
         if isinstance(record, TranscriptItem):
@@ -136,13 +136,13 @@ class SessionReplica(One):
             transcript[index] = item
         elif index == length:
             transcript.append(item)
-            while (following := self._ahead.pop(len(transcript), None)) is not None:
+            while (following := self._beyond_gap.pop(len(transcript), None)) is not None:
                 transcript.append(following)
         else:
-            waiting = self._ahead.get(index)
+            waiting = self._beyond_gap.get(index)
             if waiting is not None and item.revision <= waiting.revision:
                 return False
-            self._ahead[index] = item
+            self._beyond_gap[index] = item
             return True
         self.dirty().transcript(self.topic.id, index)
         return True
@@ -150,18 +150,18 @@ class SessionReplica(One):
     def clear(self) -> None:
         self.state = None
         self.transcript = []
-        self._ahead.clear()
+        self._beyond_gap.clear()
         self.dirty().transcript(self.topic.id, 0)
 
     def replace(self, snapshot: Struct, seq: int, afresh: bool) -> None:
         assert isinstance(snapshot, SessionSnapshot)
-        held, ahead = self.transcript, self._ahead
+        held, beyond_gap = self.transcript, self._beyond_gap
         if afresh:
-            held, ahead = [], {}
+            held, beyond_gap = [], {}
             self.state = None
         # A transcript only grows, so what lies beyond the snapshot's end is newer than the snapshot.
         self.transcript = list(snapshot.transcript) + held[len(snapshot.transcript) :]
-        self._ahead = {}
+        self._beyond_gap = {}
         first_change = len(self.transcript)
         for item in self.transcript:
             index = item.index
@@ -171,7 +171,7 @@ class SessionReplica(One):
             first_change = min(first_change, index)
         if first_change < len(self.transcript) or len(self.transcript) != len(held) or afresh:
             self.dirty().transcript(self.topic.id, first_change)
-        for item in ahead.values():
+        for item in beyond_gap.values():
             self.put_item(item)
         self.put(snapshot)
 

@@ -2,10 +2,9 @@
 
 from typing import NamedTuple
 
+from foundry_tui.client.connection import LARGEST_ANSWER
 from foundry_tui.client.errors import StrangeAnswerError
 
-LARGEST_EVENT = 1 << 28
-"""Bytes of one event that are read before its stream is given up."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -70,5 +69,5 @@ class EventReader:
 
     def _hold(self, size: int) -> None:
         self._held += size
-        if self._held > LARGEST_EVENT:
-            raise StrangeAnswerError(f"an event of more than {LARGEST_EVENT >> 20} MiB came", sent=True)
+        if self._held > LARGEST_ANSWER:
+            raise StrangeAnswerError(f"an event of more than {LARGEST_ANSWER >> 20} MiB came", sent=True)

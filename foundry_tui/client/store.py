@@ -13,10 +13,10 @@ from msgspec.structs import replace
 
 from foundry_tui.client.changes import Changes, Dirt
 from foundry_tui.client.creations import Creation, CreationState, session_of, task_of
-from foundry_tui.client.edits import merge_prompts
+from foundry_tui.client.edits import change_prompts, merge_prompts
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.list_replica import FOR_EVER, TasksReplica
-from foundry_tui.client.pending_changes import Asked
+from foundry_tui.client.pending_changes import PendingChanges
 from foundry_tui.client.replica import Life, Replica, only
 from foundry_tui.client.replicas import LogReplica, One, SessionReplica, TaskReplica
 from foundry_tui.client.statistics import Counter, RefreshReason
@@ -66,7 +66,7 @@ class Store:
         self._dirt: Dirt | None = None
         self._listeners: list[Callable[[Changes], None]] = []
         self._freshness: dict[Topic, Freshness] = {}
-        self._asked = Asked()
+        self._pending = PendingChanges()
         self._details: dict[str, tuple[TaskDetail, int, int, TaskDetail]] = {}
         self._list = TasksReplica(TASKS, self._dirty, self._life, self._decorate, self._made_real)
         self._replicas: dict[Topic, Replica] = {TASKS: self._list}
@@ -86,7 +86,7 @@ class Store:
     @property
     def creations(self) -> Mapping[str, Creation]:
         """The tasks that the user created and the backend has not confirmed, by task_id."""
-        return self._asked.creations
+        return self._pending.creations
 
     @property
     def repos(self) -> Mapping[str, Repo]:
@@ -97,16 +97,16 @@ class Store:
         replica = self._find(TopicKind.TASK, task_id, TaskReplica)
         if replica is not None and replica.detail is not None:
             return self._whole(replica, replica.detail)
-        made = self._asked.made.get(task_id)
+        made = self._pending.made.get(task_id)
         known = self._list.under.get(task_id) or self._list.shown.get(task_id)
         if made is None or known is None:
             return None
-        guess = self._asked.answers.get(task_id) or task_of(made, self._repo_of(made.request))
+        guess = self._pending.answers.get(task_id) or task_of(made, self._repo_of(made.request))
         if known.revision > guess.revision:
             # The list knows more than the request or its answer by now, except for the prompt, which it has cut.
             fields = {name: getattr(known, name) for name in TaskSummary.__struct_fields__ if name != "prompt"}
             guess = replace(guess, **fields)
-        return self._asked.lay_over(guess)
+        return self._pending.lay_over(guess)
 
     def session(self, session_id: str) -> SessionDetail | None:
         """The session with its prompts. Its `transcript` is left empty: ask `transcript()`, which copies nothing."""
@@ -120,8 +120,10 @@ class Store:
             known = self._expected_session(session_id)
         if known is None:
             return None
-        asked = self._asked.prompts.get(session_id)
-        return replace(known, prompts=merge_prompts(known.prompts, asked.values())) if asked else known
+        pending, changes = self._pending.prompts.get(session_id), self._pending.prompt_changes.get(session_id)
+        if pending:
+            known = replace(known, prompts=merge_prompts(known.prompts, pending.values()))
+        return replace(known, prompts=change_prompts(known.prompts, changes)) if changes else known
 
     def transcript(self, session_id: str) -> Sequence[TranscriptItem]:
         """The conversation in the order of `index`, without gaps. It grows in place: keep no reference to it."""
@@ -177,14 +179,14 @@ class Store:
         if dirt is None:
             return
         self.flushes += 1
-        for task_id in dirt.tasks & self._asked.made.keys():
+        for task_id in dirt.tasks & self._pending.made.keys():
             # What is shown of a task made here may still stand on its summary alone.
             dirt.details.add(task_id)
-            dirt.sessions.add(self._asked.made[task_id].session_id)
-        for session_id in dirt.sessions & self._asked.prompts.keys():
+            dirt.sessions.add(self._pending.made[task_id].session_id)
+        for session_id in dirt.sessions & (self._pending.prompts.keys() | self._pending.prompt_changes.keys()):
             session = self._find(TopicKind.SESSION, session_id, SessionReplica)
             if session is not None and session.state is not None:
-                self._asked.drop_known_prompts(session.state)
+                self._pending.drop_known_prompts(session.state)
         changes = dirt.freeze()
         for callback in tuple(self._listeners):
             callback(changes)
@@ -256,19 +258,19 @@ class Store:
 
     def refused(self, task_id: str, problem: Problem) -> None:
         """The backend refused a creation: it stays, with the reason, until it is retried or discarded."""
-        creation = self._asked.creations.get(task_id)
+        creation = self._pending.creations.get(task_id)
         if creation is not None:
             self._put_creation(replace(creation, state=CreationState.REFUSED, problem=problem))
 
     def put_off(self, task_id: str, problem: Problem) -> None:
         """The backend cannot take a creation now, for this reason; it stays pending."""
-        creation = self._asked.creations.get(task_id)
+        creation = self._pending.creations.get(task_id)
         if creation is not None and creation.state is CreationState.PENDING and creation.problem != problem:
             self._put_creation(replace(creation, problem=problem))
 
     def retry_creation(self, task_id: str) -> Creation | None:
         """A refused creation is pending again; None when there is none."""
-        creation = self._asked.creations.get(task_id)
+        creation = self._pending.creations.get(task_id)
         if creation is None:
             return None
         creation = replace(creation, state=CreationState.PENDING, problem=None)
@@ -277,9 +279,9 @@ class Store:
 
     def discard_creation(self, task_id: str) -> None:
         """Drop a creation that the backend did not confirm."""
-        if task_id in self._asked.creations:
+        if task_id in self._pending.creations:
             self._made_real(task_id)
-            self._asked.forget_creation(task_id)
+            self._pending.forget_creation(task_id)
             self._list.shown.pop(task_id, None)
             self._list.under.pop(task_id, None)
             dirt = self._dirty()
@@ -295,13 +297,13 @@ class Store:
         session: SessionSummary | None = None,
     ) -> int:
         """Show a change before the backend has made it; the answer is the token to `settle` it with."""
-        edit = self._asked.add_edit(task_id, title, unread, session)
+        edit = self._pending.add_edit(task_id, title, unread, session)
         self._redecorate(task_id)
         return edit.token
 
     def settle(self, task_id: str, token: int) -> None:
         """The backend has answered: what it committed is shown from now on."""
-        self._asked.drop_edit(task_id, token)
+        self._pending.drop_edit(task_id, token)
         self._redecorate(task_id)
 
     def session_made(self, token: int, session: SessionSummary, life: int | None = None) -> None:
@@ -309,14 +311,14 @@ class Store:
         if life is not None and life != self.life:
             self.settle(session.task_id, token)
             return
-        self._asked.answer_session(token, session)
+        self._pending.answer_session(token, session)
         self._redecorate(session.task_id)
 
     def task_of_session(self, session_id: str) -> str | None:
         """The task that a session belongs to, as far as is known."""
-        asked = self._asked.session_edit(session_id) or self._asked.made_session(session_id)
-        if asked is not None:
-            return asked.task_id
+        pending = self._pending.session_edit(session_id) or self._pending.made_session(session_id)
+        if pending is not None:
+            return pending.task_id
         replica = self._find(TopicKind.SESSION, session_id, SessionReplica)
         if replica is not None and replica.state is not None:
             return replica.state.task_id
@@ -332,8 +334,8 @@ class Store:
         replica = self._find(TopicKind.TASK, task.task_id, TaskReplica)
         if replica is None or replica.database is None:
             # Kept beside the replica, which starts from what its own stream says.
-            if task.task_id in self._asked.made:
-                self._asked.answers[task.task_id] = task
+            if task.task_id in self._pending.made:
+                self._pending.answers[task.task_id] = task
                 self._dirty().details.add(task.task_id)
         elif not replica.gone and replica.put(task):
             replica.counter.touched = RefreshReason.MUTATION
@@ -361,7 +363,7 @@ class Store:
 
     def put_prompt(self, prompt: Prompt) -> None:
         """Show a prompt until the backend's own record of the session has it."""
-        self._asked.put_prompt(prompt)
+        self._pending.put_prompt(prompt)
         self._dirty().sessions.add(prompt.session_id)
 
     def accepted(self, prompt: Prompt, life: int | None = None) -> None:
@@ -369,19 +371,32 @@ class Store:
         if life is not None and life != self.life:
             self.drop_prompt(prompt.session_id, prompt.prompt_id)
             return
-        self._asked.accepted[prompt.prompt_id] = prompt.session_id
+        self._pending.accepted[prompt.prompt_id] = prompt.session_id
         self.put_prompt(prompt)
 
     def drop_prompt(self, session_id: str, prompt_id: str) -> None:
         """Show a prompt no longer, unless the backend has it."""
-        if self._asked.drop_prompt(session_id, prompt_id):
+        if self._pending.drop_prompt(session_id, prompt_id):
             self._dirty().sessions.add(session_id)
+
+    def change_prompt(self, session_id: str, prompt_id: str, text: str | None) -> int:
+        """Show another text of a queued prompt (None: it is withdrawn); the answer is the token of the change."""
+        session = self.session(session_id)
+        prompts = () if session is None else session.prompts
+        shown = {prompt.text for prompt in prompts if prompt.prompt_id == prompt_id}
+        self._dirty().sessions.add(session_id)
+        return self._pending.change_prompt(session_id, prompt_id, text, shown)
+
+    def settle_prompt_change(self, session_id: str, token: int, life: int | None) -> None:
+        """The backend made the change in this `life`: it is shown until the session's record has it. None: not made."""
+        self._pending.settle_prompt_change(session_id, token, made=life == self.life)
+        self._dirty().sessions.add(session_id)
 
     def is_expected(self, topic: Topic) -> bool:
         """Whether the topic is about something that the user asked for and the backend is not known to have."""
         if topic.kind is TopicKind.SESSION:
-            return self._asked.expects_session(topic.id)
-        return topic.id in self._asked.creations
+            return self._pending.expects_session(topic.id)
+        return topic.id in self._pending.creations
 
     # Inside.
 
@@ -394,7 +409,7 @@ class Store:
         return dirt
 
     def _began_anew(self) -> None:
-        for task_id in self._asked.forget_answers():
+        for task_id in self._pending.forget_answers():
             self._redecorate(task_id)
 
     def _replica(self, topic: Topic) -> Replica:
@@ -411,14 +426,14 @@ class Store:
         task_id = replica.topic.id
         cached = self._details.get(task_id)
         length = len(replica.history)
-        if cached is not None and cached[0] is detail and cached[1] == length and cached[2] == self._asked.edition:
+        if cached is not None and cached[0] is detail and cached[1] == length and cached[2] == self._pending.edition:
             return cached[3]
-        whole = self._asked.lay_over(replace(detail, history=tuple(replica.history)))
-        self._details[task_id] = (detail, length, self._asked.edition, whole)
+        whole = self._pending.lay_over(replace(detail, history=tuple(replica.history)))
+        self._details[task_id] = (detail, length, self._pending.edition, whole)
         return whole
 
     def _expected_session(self, session_id: str) -> SessionDetail | None:
-        made = self._asked.made_session(session_id)
+        made = self._pending.made_session(session_id)
         summary: SessionSummary | None = None
         if made is not None:
             guess = session_of(made)
@@ -429,8 +444,8 @@ class Store:
             if summary is None or summary.revision == 0:
                 return guess
             return replace(guess, **{name: getattr(summary, name) for name in SessionSummary.__struct_fields__})
-        asked = self._asked.session_edit(session_id)
-        summary = None if asked is None else asked.session
+        pending = self._pending.session_edit(session_id)
+        summary = None if pending is None else pending.session
         if summary is None:
             return None
         return SessionDetail(**{name: getattr(summary, name) for name in SessionSummary.__struct_fields__})
@@ -443,12 +458,12 @@ class Store:
 
     def _put_creation(self, creation: Creation) -> None:
         task_id = creation.task_id
-        self._asked.put_creation(creation)
+        self._pending.put_creation(creation)
         self._list.created.add(task_id)
         held = self._list.shown.get(task_id)
         if held is None or held.revision == 0:
             shown = only(TaskSummary, summary_of(task_of(creation, self._repo_of(creation.request))))
-            self._list.shown[task_id] = self._asked.lay_over(shown)
+            self._list.shown[task_id] = self._pending.lay_over(shown)
             if task_id in self._list.edited:
                 self._list.under[task_id] = shown
         dirt = self._dirty()
@@ -457,17 +472,17 @@ class Store:
 
     def _made_real(self, task_id: str) -> None:
         self._list.created.discard(task_id)
-        if self._asked.creations.pop(task_id, None) is not None:
+        if self._pending.creations.pop(task_id, None) is not None:
             self._dirty().creations.add(task_id)
 
     def _decorate(self, task: TaskSummary) -> TaskSummary:
-        self._asked.confirm(task)
-        return self._asked.lay_over(task)
+        self._pending.confirm(task)
+        return self._pending.lay_over(task)
 
     def _redecorate(self, task_id: str) -> None:
         tasks = self._list
         held = tasks.shown.get(task_id)
-        if task_id in self._asked.edits:
+        if task_id in self._pending.edits:
             if held is not None and task_id not in tasks.edited:
                 tasks.under[task_id] = held
             tasks.edited.add(task_id)

@@ -10,7 +10,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from foundry_tui.client.changes import Changes
 from foundry_tui.client.connection_state import Connection, ConnectionChange, ConnectionState
-from foundry_tui.client.freshness import STALE_AFTER, judge
+from foundry_tui.client.freshness import STALE_AFTER, FreshnessState, judge
 from foundry_tui.client.statistics import ConnectionEvent, TopicDiagnostics
 from foundry_tui.client.store import Store
 from foundry_tui.client.stream import EventStream, StreamEvent
@@ -116,6 +116,13 @@ class Subscriptions:
         for subscription in list(self._subscriptions.values()):
             if subscription.ready is not None and not self._store.is_expected(subscription.topic):
                 subscription.ready.set()
+
+    def may_answer(self) -> bool:
+        """Whether nothing speaks against the backend: the list is connected, being connected, or lost a moment ago."""
+        subscription = self._subscriptions.get(TASKS)
+        if subscription is None or subscription.connection.state is ConnectionState.CLOSED:
+            return True
+        return judge(subscription.connection).state in (FreshnessState.LIVE, FreshnessState.RECONNECTING)
 
     def topics(self) -> tuple[TopicDiagnostics, ...]:
         """Every topic that was ever held and is still remembered, `tasks` first."""

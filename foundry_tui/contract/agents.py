@@ -43,10 +43,11 @@ class AgentCommand(Struct, frozen=True, forbid_unknown_fields=True):
         if not program or ("/" in program and not program.startswith(("/", "~/"))):
             raise ValueError(f"the command begins with {program!r}, not with a name on the PATH or an absolute path")
 
-    def program(self, environ: Mapping[str, str], which: Which) -> Path | None:
-        """The program that is run, if it is there."""
+    def program(self, data_dir: Path, environ: Mapping[str, str], which: Which) -> Path | None:
+        """The program that is run, if it is there: on the PATH, or else among what `foundry agent install` got."""
         path = self.env.get("PATH", environ.get("PATH", os.defpath))
-        found = which(str(Path(self.command[0]).expanduser()), path=path)
+        places = (path, *(str(installed_programs(agent, data_dir).absolute()) for agent in INSTALLABLE))
+        found = which(str(Path(self.command[0]).expanduser()), path=os.pathsep.join(places))
         return None if found is None else Path(found)
 
 
@@ -55,6 +56,11 @@ class Needs(NamedTuple):
 
     launcher: str
     program: str | None = None
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """All of these names, each once."""
+        return (self.launcher,) if self.program in (None, self.launcher) else (self.launcher, str(self.program))
 
 
 AGENTS: Mapping[str, Needs] = {
@@ -66,6 +72,15 @@ AGENTS: Mapping[str, Needs] = {
     "pi": Needs("pi-acp"),
 }
 """The agents that sandbox-agent speaks to, in the order in which one is chosen when a task names none."""
+
+COMMANDS: Mapping[str, AgentCommand] = {"gemini": AgentCommand(command=("gemini", "--experimental-acp"))}
+"""Further agents that everybody knows, each by the command that the config would name; the config may name another."""
+
+INSTALLABLE = ("claude", "codex", "opencode", "gemini")
+"""The agents that `foundry agent install` gets."""
+
+KNOWN = tuple(dict.fromkeys((*INSTALLABLE, *AGENTS)))
+"""Every agent that is known without the config."""
 
 
 class Binary(NamedTuple):
@@ -92,36 +107,60 @@ def find_sandbox_agent(data_dir: Path, environ: Mapping[str, str], which: Which)
     return None
 
 
-def installed_agents(environ: Mapping[str, str], which: Which) -> Mapping[str, Path]:
-    """The launchers of the agents that sandbox-agent would find where `which` looks, without starting anything.
+def installed_programs(agent: str, data_dir: Path) -> Path:
+    """The folder in which `foundry agent install` puts the programs of an agent, by the names that they are run by."""
+    return data_dir / "agents" / agent / "bin"
 
-    Launchers and programs may be on the PATH or in sandbox-agent's own data folder. Those of the config come last;
-    raises `msgspec.DecodeError` when the variable that holds them cannot be read.
-    """
-    folder = data_home(environ) / SANDBOX_AGENT / "bin"
+
+def find_agent(agent: str, data_dir: Path, environ: Mapping[str, str], which: Which) -> Binary | None:
+    """What starts a known agent: what `foundry agent install` got, else what sandbox-agent or the PATH has."""
+    needs = AGENTS.get(agent) or Needs(COMMANDS[agent].command[0])
     path = environ.get("PATH", os.defpath)
+    own = installed_programs(agent, data_dir).absolute()
+    theirs = data_home(environ) / SANDBOX_AGENT / "bin"
 
-    def find(place: Path, name: str) -> Path | None:
-        found = which(str(place), path=path) or which(name, path=path)
-        return None if found is None else Path(found)
+    def on_the_path(place: Path, name: str) -> str | None:
+        return which(str(place), path=path) or which(name, path=path)
 
+    found = which(str(own / needs.launcher), path=path)
+    if found is not None and all(which(str(own / name), path=path) for name in needs.programs):
+        return Binary(Path(found), "data folder")
+    found = on_the_path(theirs / "agent_processes" / f"{agent}-acp", needs.launcher)
+    if found is not None and (needs.program is None or on_the_path(theirs / needs.program, needs.program)):
+        return Binary(Path(found), "PATH")
+    return None
+
+
+def installed_agents(data_dir: Path, environ: Mapping[str, str], which: Which) -> Mapping[str, Path]:
+    """What starts each agent that is there, the known ones first; nothing is run.
+
+    Raises `msgspec.DecodeError` when the variable that holds those of the config cannot be read.
+    """
+    configured = configured_agents(environ)
     found: dict[str, Path] = {}
-    for agent, needs in AGENTS.items():
-        launcher = find(folder / "agent_processes" / f"{agent}-acp", needs.launcher)
-        whole = needs.program is None or find(folder / needs.program, needs.program) is not None
-        if launcher is not None and whole:
-            found[agent] = launcher
-    for name, each in configured_agents(environ).items():
-        found.pop(name, None)
-        program = each.program(environ, which)
-        if program is not None:
+    for name in KNOWN:
+        if name not in configured and (binary := find_agent(name, data_dir, environ, which)) is not None:
+            found[name] = binary.path
+    for name, each in configured.items():
+        if (program := each.program(data_dir, environ, which)) is not None:
             found[name] = program
     return found
 
 
-def how_to_get_an_agent(sandbox_agent: Path | str = SANDBOX_AGENT) -> str:
-    """What to do where no agent is installed; `sandbox_agent` is the binary where there is one."""
-    return f"{sandbox_agent} install-agent claude (or codex, opencode, …), then log in to it once"
+def how_to_get(agent: str) -> str:
+    """The command that installs a known agent."""
+    if agent in INSTALLABLE:
+        return f"foundry agent install {agent}"
+    return f"sandbox-agent install-agent {agent} (or {AGENTS[agent].launcher} on the PATH)"
+
+
+def how_to_correct(agent: str) -> str:
+    """What to do about an agent of the config whose command is not there."""
+    return f"install it, or correct the command of [agents.{agent}] in the config file"
+
+
+HOW_TO_GET_ONE = f"foundry agent install {INSTALLABLE[0]} (or {', '.join(INSTALLABLE[1:])})"
+"""What to do where no agent is installed."""
 
 
 def configured_agents(environ: Mapping[str, str]) -> Mapping[str, AgentCommand]:

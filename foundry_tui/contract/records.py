@@ -52,6 +52,7 @@ class PromptState(OpenEnum):
     DELIVERED = "delivered"
     ANSWERED = "answered"
     FAILED = "failed"
+    WITHDRAWN = "withdrawn"
 
 
 class QuestionKind(OpenEnum):
@@ -102,6 +103,8 @@ class HistoryKind(OpenEnum):
     PROMPT_DELIVERED = "prompt.delivered"
     PROMPT_ANSWERED = "prompt.answered"
     PROMPT_FAILED = "prompt.failed"
+    PROMPT_EDITED = "prompt.edited"
+    PROMPT_WITHDRAWN = "prompt.withdrawn"
     PERMISSION_OPENED = "permission.opened"
     PERMISSION_ANSWERED = "permission.answered"
     PERMISSION_CANCELLED = "permission.cancelled"
@@ -171,8 +174,76 @@ class Leftover(Record, frozen=True, kw_only=True):
     at: int
 
 
+class OptionType(OpenEnum):
+    """What values an option of a session can have."""
+
+    SELECT = "select"
+    BOOLEAN = "boolean"
+
+
+class OptionChoice(Record, frozen=True, kw_only=True):
+    """One value that an option of a session can have; choices of one `group` belong together."""
+
+    value: str
+    name: str
+    description: str | None = None
+    group: str | None = None
+
+
+class SessionOption(Record, frozen=True, kw_only=True):
+    """Something that an agent lets one choose for a session, as it tells of it.
+
+    `category` says what it is about (mode, model, model_config, thought_level, …). `value` is one of `choices` for a
+    `select`, true or false for a `boolean`. `error` is why the agent refused the value that was asked for last.
+    """
+
+    option_id: str
+    name: str
+    type: OptionType
+    value: str | bool
+    description: str | None = None
+    category: str | None = None
+    choices: tuple[OptionChoice, ...] = ()
+    error: str | None = None
+
+
+class SessionCommand(Record, frozen=True, kw_only=True):
+    """A command of the agent, sent as the prompt `/name …`; `hint` says what may follow the name."""
+
+    name: str
+    description: str = ""
+    hint: str | None = None
+
+
+class Accepts(Record, frozen=True, kw_only=True):
+    """What an agent takes beside text and links: images, sounds and files in prompts, prompts into a running turn."""
+
+    image: bool = False
+    audio: bool = False
+    embedded: bool = False
+    steering: bool = False
+
+
+class Cost(Record, frozen=True, kw_only=True):
+    """What a session has cost so far, in a currency by its ISO 4217 code."""
+
+    amount: float
+    currency: str
+
+
+class Usage(Record, frozen=True, kw_only=True):
+    """How much of the model's context a session has used, in tokens, of how many there are."""
+
+    used: int
+    size: int
+    cost: Cost | None = None
+
+
 class SessionSummary(Record, frozen=True, kw_only=True):
-    """One conversation with an agent; its id is made by the client and never changes."""
+    """One conversation with an agent; its id is made by the client and never changes.
+
+    `model` and `mode` are the names of what is chosen for the options of these categories.
+    """
 
     session_id: str
     task_id: str
@@ -184,16 +255,23 @@ class SessionSummary(Record, frozen=True, kw_only=True):
     revision: int
     unread: bool = False
     error: TaskError | None = None
+    model: str | None = None
+    mode: str | None = None
+    usage: Usage | None = None
 
 
 class Prompt(Record, frozen=True, kw_only=True):
-    """What was said to the agent, kept from the moment it was accepted."""
+    """What was said to the agent, kept from the moment it was accepted.
+
+    One that has `steer` was said into a turn: it went before all that waited.
+    """
 
     prompt_id: str
     session_id: str
     text: str
     state: PromptState
     at: int
+    steer: bool = False
     error: TaskError | None = None
 
 
@@ -350,8 +428,14 @@ def summary_of(task: TaskSummary) -> TaskSummary:
 
 
 class SessionState(SessionSummary, frozen=True, kw_only=True):
-    """A session with its prompts: what a `session` event carries on the session's own topic."""
+    """A session with its prompts: what a `session` event carries on the session's own topic.
 
+    `options`, `commands` and `accepts` are what the agent has told of itself, in its order.
+    """
+
+    options: tuple[SessionOption, ...] = ()
+    commands: tuple[SessionCommand, ...] = ()
+    accepts: Accepts = Accepts()
     prompts: tuple[Prompt, ...] = ()
 
 
@@ -406,6 +490,26 @@ class FileDiff(Record, frozen=True, kw_only=True, omit_defaults=True):
     removed: int | None
     patch: str
     cut: bool = False
+
+
+class AgentState(OpenEnum):
+    """What is known of an agent: it can be given work, it is not installed, or it wants a login first.
+
+    An agent of which it is not known whether it is logged in is ready; it says itself if it is not.
+    """
+
+    READY = "ready"
+    MISSING = "missing"
+    NEEDS_LOGIN = "needs_login"
+
+
+class AgentInfo(Record, frozen=True, kw_only=True):
+    """An agent that tasks of a provider can name. `how` is what to do, with the exact command; empty when ready."""
+
+    name: str
+    provider: str
+    state: AgentState
+    how: str = ""
 
 
 class Health(Record, frozen=True, kw_only=True, omit_defaults=True):

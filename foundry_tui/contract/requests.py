@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from foundry_tui.contract.records import (
+    AgentInfo,
     FileDiff,
     HistoryEvent,
     LogLine,
@@ -68,9 +69,16 @@ class CreateSession(Request, frozen=True, kw_only=True):
 
 
 class CreatePrompt(Request, frozen=True, kw_only=True):
-    """`POST /v1/sessions/{id}/prompts`."""
+    """`POST /v1/sessions/{id}/prompts`. `steer`: a turn that runs is stopped, and this prompt is the next."""
 
     prompt_id: str
+    text: str
+    steer: bool = False
+
+
+class EditPrompt(Request, frozen=True, kw_only=True):
+    """`PATCH /v1/sessions/{id}/prompts/{prompt_id}`: the text of a prompt that is still queued."""
+
     text: str
 
 
@@ -156,6 +164,12 @@ class RepoSetup(Record, frozen=True, kw_only=True):
     trusted: bool = False
     problem: str | None = None
     files: tuple[SetupFile, ...] = ()
+
+
+class AgentList(Record, frozen=True, kw_only=True):
+    """`GET /v1/agents`."""
+
+    agents: tuple[AgentInfo, ...]
 
 
 class RepoList(Record, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""The task's state machine: its statuses, its stages, and which moves are legal."""
+"""Where a task can stand: its statuses, the stages of its provisioning, and what counts as reached."""
 
 from foundry_tui.contract.open_enum import OpenEnum
 
@@ -43,24 +43,6 @@ RELEASING: frozenset[TaskStatus] = frozenset({TaskStatus.ARCHIVING, TaskStatus.K
 ENDED: frozenset[TaskStatus] = frozenset({TaskStatus.ARCHIVED, TaskStatus.KILLED})
 """Statuses of a task that is kept for reading only."""
 
-_LEAVE = {TaskStatus.ERROR, TaskStatus.ARCHIVING, TaskStatus.KILLING}
-
-MOVES: dict[TaskStatus, frozenset[TaskStatus]] = {
-    TaskStatus.QUEUED: frozenset({TaskStatus.ENSURE_NAME, *_LEAVE}),
-    TaskStatus.ENSURE_NAME: frozenset({TaskStatus.CREATE_SANDBOX, *_LEAVE}),
-    TaskStatus.CREATE_SANDBOX: frozenset({TaskStatus.ENSURE_AGENT, *_LEAVE}),
-    TaskStatus.ENSURE_AGENT: frozenset({TaskStatus.CREATE_SESSION, *_LEAVE}),
-    TaskStatus.CREATE_SESSION: frozenset({TaskStatus.RUNNING, TaskStatus.IDLE, *_LEAVE}),
-    TaskStatus.RUNNING: frozenset({TaskStatus.IDLE, *_LEAVE}),
-    TaskStatus.IDLE: frozenset({TaskStatus.RUNNING, *_LEAVE}),
-    TaskStatus.ERROR: frozenset({TaskStatus.QUEUED, TaskStatus.ARCHIVING, TaskStatus.KILLING}),
-    TaskStatus.ARCHIVING: frozenset({TaskStatus.ARCHIVED}),
-    TaskStatus.ARCHIVED: frozenset(),
-    TaskStatus.KILLING: frozenset({TaskStatus.KILLED}),
-    TaskStatus.KILLED: frozenset(),
-}
-"""Which status may follow which; staying where one is needs no move."""
-
 _ORDER: dict[TaskStatus, int] = {
     status: place
     for place, status in enumerate(
@@ -72,21 +54,6 @@ _ORDER: dict[TaskStatus, int] = {
         )
     )
 }
-
-
-class IllegalMoveError(Exception):
-    """A status was asked for that the state machine does not allow from where the task stands."""
-
-    def __init__(self, old: TaskStatus, new: TaskStatus) -> None:
-        super().__init__(f"a task cannot go from {old} to {new}")
-        self.old = old
-        self.new = new
-
-
-def check_move(old: TaskStatus, new: TaskStatus) -> None:
-    """Raise `IllegalMoveError` unless `new` is `old` or may follow it."""
-    if new is not old and new not in MOVES.get(old, ()):
-        raise IllegalMoveError(old, new)
 
 
 def reached(status: TaskStatus, target: TaskStatus) -> bool:

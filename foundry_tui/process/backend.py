@@ -22,6 +22,7 @@ from foundry_tui.client.connection import Target
 from foundry_tui.client.errors import FoundryError, ProblemError, RequestError, StrangeAnswerError, UnreachableError
 from foundry_tui.client.private_files import APP, make_folder, open_file
 from foundry_tui.contract.agents import CONFIGURED
+from foundry_tui.contract.mcp import VARIABLE as MCP
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.variables import fingerprints
 from foundry_tui.contract.versions import VERSION, is_older
@@ -38,7 +39,7 @@ HEALTH_SECONDS = 2.5
 RESTART = "restart it, nothing is lost: foundry backend stop && foundry backend start"
 
 
-_FOR_BACKEND = ("FOUNDRY_MAX_PROVISIONING", "FOUNDRY_DEMO_SCRIPT", CONFIGURED)
+_FOR_BACKEND = ("FOUNDRY_MAX_PROVISIONING", "FOUNDRY_DEMO_SCRIPT", CONFIGURED, MCP)
 """Variables that the backend reads and that are no key of the sections `provision` and `local`."""
 
 

@@ -14,6 +14,7 @@ from textual.widgets.button import ButtonVariant
 
 from foundry_tui.actions.context import CONFIRM
 from foundry_tui.actions.table import bindings
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.screens.base import FoundryDialog
 from foundry_tui.screens.scrolling import Box, ScrollActions, Scrolled
 
@@ -40,7 +41,7 @@ class ConfirmScreen(ScrollActions, FoundryDialog[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="question-box"):
-            yield Static(self._question, id="question", markup=False)
+            yield Static(harmless(self._question), id="question", markup=False)
             with VerticalScroll(id="told", can_focus=False):
                 yield from self.told()
             yield Static(id="rest", markup=False)
@@ -54,7 +55,7 @@ class ConfirmScreen(ScrollActions, FoundryDialog[bool]):
         """What is to be read before it is answered."""
         mark = "" if len(self._losses) == 1 else "- " if self.foundry.options.ascii else "• "
         for loss in self._losses:
-            yield Static(f"{mark}{loss}", markup=False)
+            yield Static(f"{mark}{harmless(loss, lines=True)}", markup=False)
 
     def on_mount(self) -> None:
         self.watch(self.query_one("#told"), "scroll_y", self._tell_rest, init=False)

@@ -10,6 +10,7 @@ from textual.widgets import Static
 from foundry_tui.actions.context import HELP, TASKS, Context
 from foundry_tui.actions.model import Action
 from foundry_tui.actions.table import bindings
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.screens.base import FoundryDialog
 from foundry_tui.screens.scrolling import Box, ScrollActions, Scrolled
 from foundry_tui.view.glyphs import Glyphs
@@ -90,7 +91,7 @@ class HelpScreen(ScrollActions, FoundryDialog[None]):
                 parts += _row(glyph, meaning, width)
             parts.append(("\n", ""))
         parts.append(("All keys can be changed in the configuration: foundry config init\n", "$text-faint"))
-        return Content.assemble(*parts)
+        return Content.assemble(*((harmless(text, lines=True), style) for text, style in parts))
 
     @property
     def scrolled(self) -> Scrolled:

@@ -9,6 +9,7 @@ from textual_autocomplete import DropdownItem, TargetState
 
 from foundry_tui.actions.context import NEW_SESSION
 from foundry_tui.actions.table import bindings
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.base import FoundryDialog
@@ -42,7 +43,7 @@ class NewSessionScreen(FoundryDialog[Wanted]):
         draft = self.foundry.commands.drafts.get(self._draft_key)
         name, agent = (draft.title, draft.agent) if draft is not None else (None, None)
         with Vertical(id="session-box"):
-            yield Static(f"New session with “{title_of(self._about)}”", id="heading", markup=False)
+            yield Static(f"New session with “{harmless(title_of(self._about))}”", id="heading", markup=False)
             for field, label, value in (("name", "Name", name), ("agent", "Agent", agent)):
                 with Horizontal(classes="field"):
                     yield Static(label, classes="label")
@@ -89,11 +90,11 @@ class NewSessionScreen(FoundryDialog[Wanted]):
         mark = "! " if self.foundry.options.ascii else "✗ "
         for field, remark in self._remarks().items():
             line = self.query_one(f"#{field}-remark", Static)
-            line.update(f"{mark if remark.bad else ''}{remark.text}")
+            line.update(harmless(f"{mark if remark.bad else ''}{remark.text}", lines=True))
             line.set_class(remark.bad, "-bad")
             line.display = bool(remark.text)
-        self.query_one("#name", Input).placeholder = default_name(self._about, self._value("agent"))
-        self.query_one("#agent", Input).placeholder = self._about.agent
+        self.query_one("#name", Input).placeholder = harmless(default_name(self._about, self._value("agent")))
+        self.query_one("#agent", Input).placeholder = harmless(self._about.agent)
 
     @on(Input.Submitted)
     def _entered(self) -> None:

@@ -16,6 +16,7 @@ from foundry_tui.actions.context import NEW_TASK
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.creations import CreationState
 from foundry_tui.client.errors import RequestError
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.base import FoundryDialog, breakpoint_of
@@ -204,7 +205,7 @@ class NewTaskScreen(FoundryDialog[None]):
         for name in LABELS:
             remark = remarks.get(name, NOTHING)
             line = self.query_one(f"#{name}-remark", Static)
-            line.update(f"{mark if remark.bad else ''}{remark.text}")
+            line.update(harmless(f"{mark if remark.bad else ''}{remark.text}", lines=True))
             line.set_class(remark.bad, "-bad")
             line.display = bool(remark.text)
         folded = not self.has_class("-unfolded")
@@ -233,7 +234,7 @@ class NewTaskScreen(FoundryDialog[None]):
         """Ask which providers there are, the default one first; without an answer any is taken for good."""
         with suppress(RequestError):
             self._providers = (await self.foundry.commands.health()).providers
-            self.query_one("#provider", Input).placeholder = provider_hint(self._providers)
+            self.query_one("#provider", Input).placeholder = harmless(provider_hint(self._providers))
             self._judge_all()
 
     @on(Input.Changed)

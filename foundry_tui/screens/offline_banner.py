@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from textual.widgets import Static
 
 from foundry_tui.client.freshness import Freshness, FreshnessState
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.screens.base import FoundryScreen, ResultT
 from foundry_tui.view.labels import away_words
@@ -32,7 +33,7 @@ class AwayScreen(FoundryScreen[ResultT]):
         if offline is not None:
             app = self.foundry
             start_key = self.key_of("start_backend") if app.why_no_start is None else ""
-            self._banner.update(away_words(offline, starting=app.starting, start_key=start_key))
+            self._banner.update(harmless(away_words(offline, starting=app.starting, start_key=start_key), lines=True))
 
 
 def freshness_of(store: "Store", task_id: str) -> Freshness:

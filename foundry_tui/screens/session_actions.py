@@ -60,29 +60,36 @@ class SessionActions:
     def action_question_up(self) -> None:
         self._task.screen.query_one(PermissionRequest).action_scroll(-1)
 
+    def _answer(self, place: int) -> None:
+        """Answer the question with its option of this place, counted from 1; one that is not in view is shown first."""
+        if self._task.pane:
+            self._task.show_conversation()
+        else:
+            self._task.screen.query_one(PermissionRequest).answer(place - 1)
+
     def action_answer_1(self) -> None:
-        self._task.screen.query_one(PermissionRequest).answer(0)
+        self._answer(1)
 
     def action_answer_2(self) -> None:
-        self._task.screen.query_one(PermissionRequest).answer(1)
+        self._answer(2)
 
     def action_answer_3(self) -> None:
-        self._task.screen.query_one(PermissionRequest).answer(2)
+        self._answer(3)
 
     def action_answer_4(self) -> None:
-        self._task.screen.query_one(PermissionRequest).answer(3)
+        self._answer(4)
 
     def action_answer_5(self) -> None:
-        self._task.screen.query_one(PermissionRequest).answer(4)
+        self._answer(5)
 
     def action_answer_6(self) -> None:
-        self._task.screen.query_one(PermissionRequest).answer(5)
+        self._answer(6)
 
     def action_answer_7(self) -> None:
-        self._task.screen.query_one(PermissionRequest).answer(6)
+        self._answer(7)
 
     def action_answer_8(self) -> None:
-        self._task.screen.query_one(PermissionRequest).answer(7)
+        self._answer(8)
 
     def action_answer_9(self) -> None:
-        self._task.screen.query_one(PermissionRequest).answer(8)
+        self._answer(9)

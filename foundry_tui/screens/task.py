@@ -429,8 +429,7 @@ class TaskScreen(ScrollActions, AheadScreen[None], AwayScreen[None]):
     # Actions.
 
     def action_write(self) -> None:
-        self.panes.close()
-        self._show_session()
+        self.show_conversation()
         self._talk.composer.focus()
 
     async def action_back(self) -> None:
@@ -438,10 +437,13 @@ class TaskScreen(ScrollActions, AheadScreen[None], AwayScreen[None]):
         if self._header.cancel_edit() or self.focused is not None:
             self.set_focus(None)
         elif self.panes.current:
-            self.panes.close()
-            self._show_session()
+            self.show_conversation()
         else:
             await self.app.pop_screen()
+
+    def show_conversation(self) -> None:
+        self.panes.close()
+        self._show_session()
 
     async def toggle_pane(self, name: str) -> None:
         self.set_focus(None)

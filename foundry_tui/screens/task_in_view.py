@@ -67,5 +67,8 @@ class TaskInView(Protocol):
     def give_place(self) -> None:
         """Give the place to the conversation, or to the view that is open in its stead."""
 
+    def show_conversation(self) -> None:
+        """Close the view that is open in the conversation's stead."""
+
     async def toggle_pane(self, name: str) -> None:
         """Open the view of this name, or close it."""

@@ -16,7 +16,9 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from foundry_tui.client.connection import Target
+from foundry_tui.contract import mcp
 from foundry_tui.contract.agents import CONFIGURED, AgentCommand, AgentName, configured_agents
+from foundry_tui.contract.mcp import ConfiguredServer
 from foundry_tui.contract.sockets import socket_path_problem
 from foundry_tui.settings.errors import ConfigError as ConfigError
 from foundry_tui.settings.errors import FileError as FileError
@@ -86,7 +88,7 @@ class App(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings, checked. `keys` maps ids of the app's actions to their keys, comma-separated.
 
-    `agents` are the `[agents.NAME]` of our own backend.
+    `agents` are the `[agents.NAME]` of our own backend, `mcp` its `[mcp.NAME]`.
     """
 
     backend: Backend = Backend()
@@ -95,6 +97,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     app: App = App()
     keys: dict[str, str] = {}
     agents: dict[str, AgentCommand] = {}
+    mcp: dict[str, ConfiguredServer] = {}
 
 
 class Key(NamedTuple):
@@ -208,11 +211,14 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] =
     found: dict[tuple[str, str], Origin] = {}
     key_map: dict[str, str] = {}
     agents: dict[str, AgentCommand] = {}
+    servers: dict[str, ConfiguredServer] = {}
     text = _read(file)
     if text is not None:
-        found, key_map, agents = _from_file(file, text)
+        found, key_map, agents, servers = _from_file(file, text)
     if environ.get(CONFIGURED):
         agents = _agents_of(environ)
+    if environ.get(mcp.VARIABLE):
+        servers = _servers_of(environ)
     for key in KEYS:
         value = environ.get(key.env)
         if value:
@@ -226,10 +232,12 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] =
         "local": _section(Local, "local", found),
         "app": _section(App, "app", found),
     }
-    settings = msgspec.convert({**sections, "keys": key_map, "agents": agents}, Settings)
+    settings = msgspec.convert({**sections, "keys": key_map, "agents": agents, "mcp": servers}, Settings)
     origins = {f"{section}.{name}": origin.where for (section, name), origin in found.items()}
     if environ.get(CONFIGURED):
         origins["agents"] = CONFIGURED
+    if environ.get(mcp.VARIABLE):
+        origins["mcp"] = mcp.VARIABLE
     return Loaded(settings, file, text is not None, origins)
 
 
@@ -239,11 +247,13 @@ def _parts(value: str) -> list[str]:
 
 def as_environ(settings: Settings) -> dict[str, str]:
     """What our own backend is told by its environment: the settings of `[provision]` and `[local]` that are given,
-    and the agents.
+    the agents and the MCP servers.
     """
     told: dict[str, str] = {}
     if settings.agents:
         told[CONFIGURED] = msgspec.json.encode(settings.agents).decode()
+    if settings.mcp:
+        told[mcp.VARIABLE] = msgspec.json.encode(settings.mcp).decode()
     for key in KEYS:
         value = getattr(getattr(settings, key.section), key.name)
         if key.section not in ("provision", "local") or value is None:
@@ -266,7 +276,9 @@ def _read(file: Path) -> str | None:
         raise ConfigError(f"{file}: cannot be read: {error}") from None
 
 
-def _from_file(file: Path, text: str) -> tuple[dict[tuple[str, str], Origin], dict[str, str], dict[str, AgentCommand]]:
+def _from_file(
+    file: Path, text: str
+) -> tuple[dict[tuple[str, str], Origin], dict[str, str], dict[str, AgentCommand], dict[str, ConfiguredServer]]:
     import tomllib
 
     try:
@@ -274,10 +286,11 @@ def _from_file(file: Path, text: str) -> tuple[dict[tuple[str, str], Origin], di
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: {error}") from None
     known = {(key.section, key.name) for key in KEYS}
-    sections = [*dict.fromkeys(key.section for key in KEYS), "agents", "keys"]
+    sections = [*dict.fromkeys(key.section for key in KEYS), "agents", "mcp", "keys"]
     found: dict[tuple[str, str], Origin] = {}
     key_map: dict[str, str] = {}
     agents: dict[str, AgentCommand] = {}
+    servers: dict[str, ConfiguredServer] = {}
     for section, values in document.items():
         if section not in sections:
             raise ConfigError(f"{_at(file, text, section)}: no section [{section}]; there are: {', '.join(sections)}")
@@ -291,12 +304,14 @@ def _from_file(file: Path, text: str) -> tuple[dict[tuple[str, str], Origin], di
                 key_map[name] = value
             elif section == "agents":
                 agents[name] = _agent(where, name, value)
+            elif section == "mcp":
+                servers[name] = _server(where, name, value)
             elif (section, name) not in known:
                 names = ", ".join(key.name for key in KEYS if key.section == section)
                 raise ConfigError(f"{where}: no key {name} in [{section}]; there are: {names}")
             else:
                 found[section, name] = Origin(value, where)
-    return found, key_map, agents
+    return found, key_map, agents, servers
 
 
 _EXAMPLE = '{"gemini": {"command": ["gemini", "--experimental-acp"]}}'
@@ -309,6 +324,22 @@ def _agent(where: str, name: str, value: object) -> AgentCommand:
         reason = str(error).partition(" - at ")[0]
         example = 'command = ["gemini", "--experimental-acp"]'
         raise ConfigError(f"{where}: agents.{name}: {reason}; write [agents.{name}] with {example}") from None
+
+
+def _server(where: str, name: str, value: object) -> ConfiguredServer:
+    try:
+        return msgspec.convert({name: value}, dict[mcp.McpName, ConfiguredServer])[name]
+    except msgspec.ValidationError as error:
+        reason = str(error).partition(" - at ")[0]
+        example = 'command = ["npx", "some-mcp-server"], or url = "https://…"'
+        raise ConfigError(f"{where}: mcp.{name}: {reason}; write [mcp.{name}] with {example}") from None
+
+
+def _servers_of(environ: Mapping[str, str]) -> dict[str, ConfiguredServer]:
+    try:
+        return dict(mcp.configured_servers(environ))
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{mcp.VARIABLE}: {error}; it takes MCP servers as JSON, by their names") from None
 
 
 def _agents_of(environ: Mapping[str, str]) -> dict[str, AgentCommand]:

@@ -50,6 +50,7 @@ PROMPT_WORDS: Wording[PromptState] = Wording(
         PromptState.DELIVERED: "delivered",
         PromptState.ANSWERED: "answered",
         PromptState.FAILED: "failed",
+        PromptState.WITHDRAWN: "withdrawn",
     }
 )
 _OF_PROMPT: dict[PromptState, Standing] = {
@@ -57,6 +58,7 @@ _OF_PROMPT: dict[PromptState, Standing] = {
     PromptState.DELIVERED: Standing.WAITING,
     PromptState.ANSWERED: Standing.DONE,
     PromptState.FAILED: Standing.FAILED,
+    PromptState.WITHDRAWN: Standing.STOPPED,
 }
 _OF_TOOL: dict[str, Standing] = {
     "pending": Standing.WAITING,

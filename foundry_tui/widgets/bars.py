@@ -10,6 +10,7 @@ from textual.widget import Widget
 
 from foundry_tui.actions.model import Action
 from foundry_tui.client.freshness import Freshness, FreshnessState
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.labels import freshness_glyph, freshness_text
@@ -129,9 +130,10 @@ class ActionBar(Widget):
     def _item(self, item: Item, at: int) -> list[Piece]:
         action, key, why = item
         self._spans.append((at, at + _width(item), action, why))
+        label = harmless(action.label)
         if why is None:
-            return [(key, "bold $footer-key-foreground"), (f" {action.label}", "$text-soft"), ("  ", "")]
-        return [(f"{key} {action.label}", "$text-faint"), ("  ", "")]
+            return [(key, "bold $footer-key-foreground"), (f" {label}", "$text-soft"), ("  ", "")]
+        return [(f"{key} {label}", "$text-faint"), ("  ", "")]
 
     def _at(self, x: int) -> tuple[Action, str | None] | None:
         return next(((action, why) for start, end, action, why in self._spans if start <= x < end), None)
@@ -153,7 +155,7 @@ class ActionBar(Widget):
 
 
 def _width(item: Item) -> int:
-    return cell_len(item[1]) + 1 + cell_len(item[0].label)
+    return cell_len(item[1]) + 1 + cell_len(harmless(item[0].label))
 
 
 def _fitting(items: Sequence[Item], room: int) -> list[Item]:

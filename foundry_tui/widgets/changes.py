@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from rich.style import Style
-from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -14,7 +13,7 @@ from foundry_tui.contract.records import FileDiff
 from foundry_tui.view.diffs import DiffLine, DiffMark, patch_lines
 from foundry_tui.widgets.lines import Lines
 from foundry_tui.widgets.styles import tone
-from foundry_tui.widgets.text_lines import spread, strip_of
+from foundry_tui.widgets.text_lines import Text, spread, strip_of
 
 _STATUS_WORDS = {"A": "added", "M": "changed", "D": "deleted", "R": "renamed", "T": "other type", "?": "untracked"}
 CUT_NOTE = "… cut here; whole it is in: foundry diff ID | less"

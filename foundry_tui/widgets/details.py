@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from rich.text import Text
 from textual import events
 from textual.geometry import Size
 from textual.message import Message
@@ -13,7 +12,7 @@ from foundry_tui.view.clock import Clock
 from foundry_tui.view.details import Fact, facts
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import tone
-from foundry_tui.widgets.text_lines import strip_of, wrapped
+from foundry_tui.widgets.text_lines import Text, strip_of, wrapped
 
 _LABEL = 13
 """Cells of the label column."""

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from textual.content import Content
 from textual.widgets import Static
 
+from foundry_tui.contract.control_characters import harmless
+
 Hint = tuple[str, str]
 """A key as people write it, and what it does."""
 
@@ -36,4 +38,4 @@ class EmptyList(Static):
             parts.append(("\n", ""))
         for key, what in hints:
             parts += [("\n", ""), (key, "bold $footer-key-foreground"), (f"  {what}", "$text-soft")]
-        self.update(Content.assemble(*parts))
+        self.update(Content.assemble(*((harmless(text, lines=True), look) for text, look in parts)))

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from rich.text import Text
 from textual.strip import Strip
 
 from foundry_tui.contract.records import HistoryEvent
 from foundry_tui.view.history import day_of, details, mood, sentence
 from foundry_tui.widgets.lines import Lines
 from foundry_tui.widgets.styles import tone
-from foundry_tui.widgets.text_lines import strip_of
+from foundry_tui.widgets.text_lines import Text, strip_of
 
 
 class HistoryView(Lines):

@@ -5,6 +5,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.records import PermissionState, TaskDetail, TaskSummary
 from foundry_tui.view.ages import ago
 from foundry_tui.view.cells import plain
@@ -122,4 +123,4 @@ class Peek(VerticalScroll, can_focus=False):
             row("sessions", ", ".join(session.name for session in task.sessions))
         row("id", task.task_id, "$text-faint")
         parts += [("\n", ""), (task.prompt, "$text-soft")]
-        return Content.assemble(*parts)
+        return Content.assemble(*((harmless(text, lines=True), style) for text, style in parts))

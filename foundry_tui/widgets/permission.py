@@ -1,13 +1,13 @@
 """The agent's question: all that it asks, and its options, answered where it is asked.
 
-A digit, a click, or the arrows and enter answer. What does not fit scrolls, with keys and wheel, and says so.
+A digit, a click, or the arrows and enter answer. What does not fit scrolls, with keys and wheel, and says so. Nothing
+is allowed before its end was in view: the key that would allow it scrolls on instead.
 """
 
 from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
@@ -19,7 +19,7 @@ from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.questions import heading_of
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import tone
-from foundry_tui.widgets.text_lines import joined, segments_of, spread, strip_of, wrapped
+from foundry_tui.widgets.text_lines import Text, joined, segments_of, spread, strip_of, wrapped
 from foundry_tui.widgets.transcript_strips import Drawer, palette_of
 
 DIGITS = 9
@@ -60,6 +60,12 @@ class PermissionRequest(Drawn, can_focus=True):
         self._keys = ("", "")
         self._chosen = 0
         self._top = 0
+        self._lines_seen = 0
+        """Lines of the question that were in view, counted from its first."""
+        self._is_read = False
+        """Whether all of them were."""
+        self._was_early = False
+        """Whether somebody tried to allow it before that."""
         self._places: list[tuple[int, int, int, int]] = []
         self._content_key: tuple[Permission, int, str] | None = None
         self._content: list[list[Segment]] = []
@@ -87,6 +93,9 @@ class PermissionRequest(Drawn, can_focus=True):
             return
         if permission is None or self._permission is None or permission.permission_id != self._permission.permission_id:
             self._chosen = self._top = 0
+        if permission != self._permission:
+            self._is_read = self._was_early = False
+            self._lines_seen = 0
         self._permission, self._more, self._session, self._first, self._keys = state
         self.refresh(layout=True)
 
@@ -100,13 +109,27 @@ class PermissionRequest(Drawn, can_focus=True):
     def action_answer_chosen(self) -> None:
         self.answer(self._chosen)
 
-    def answer(self, place: int) -> bool:
-        """Answer with the option of this place, counted from 0; whether there is one."""
+    def answer(self, place: int) -> None:
+        """Answer with the option of this place, counted from 0, if there is one.
+
+        One that rejects is taken at once. Any other scrolls on instead while the question's end was not in view.
+        """
         permission = self._permission
         if permission is None or not 0 <= place < len(permission.options):
-            return False
-        self.post_message(self.Answered(permission.permission_id, permission.options[place].option_id))
-        return True
+            return
+        option = permission.options[place]
+        if self._is_read or option.kind.startswith("reject"):
+            self.post_message(self.Answered(permission.permission_id, option.option_id))
+            return
+        self._was_early = True
+        self.scroll_question(self._lines_seen - self._top)
+        self.refresh()
+
+    def _saw(self, shown: int, of: int) -> None:
+        """So many lines are in view, from the top one on, of all those that the question has."""
+        if self._top <= self._lines_seen:
+            self._lines_seen = max(self._lines_seen, self._top + shown)
+        self._is_read = self._is_read or self._lines_seen >= of
 
     def action_scroll(self, pages: int) -> None:
         self.scroll_question(pages * max(1, self._shape(self.size.width, self.size.height)[0] - 1))
@@ -162,6 +185,7 @@ class PermissionRequest(Drawn, can_focus=True):
             title = wrapped(Text(heading_of(permission), tone(self, "permission--title")), max(10, width - 24))
             self._content = [*(segments_of(line) for line in title), *drawer.asked(permission)]
             self._content_key = key
+            self._lines_seen = 0
         return self._content
 
     def _options(self, width: int) -> list[tuple[Text, int | None]]:
@@ -199,6 +223,7 @@ class PermissionRequest(Drawn, can_focus=True):
         lines, options = self._lines(width), self._options(width)
         question, shown = self._shape(width, height)
         self._top = max(0, min(self._top, len(lines) - question))
+        self._saw(question, len(lines))
         if y < question:
             return self._question_row(lines, self._top + y, width)
         foot = question + shown < height
@@ -239,7 +264,10 @@ class PermissionRequest(Drawn, can_focus=True):
         below = lines - self._top - shown
         told: list[Text] = []
         if below > 0:
-            told.append(Text(f"{below} more line{'s' * (below != 1)}: {down}", loud))
+            keys = f"{down}, or the same key again" if self._was_early else down
+            told.append(Text(f"{below} more line{'s' * (below != 1)}: {keys}", loud))
+        elif self._was_early:
+            told.append(Text("That was all of it: the same key answers now", loud))
         if shown < lines:
             place = f"{self._top + 1}-{self._top + shown} of {lines}"
             told.append(Text(place if below > 0 else f"{place}, {up} goes back", dim))

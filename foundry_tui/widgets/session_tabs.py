@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 from rich.style import Style
-from rich.text import Text
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
@@ -16,7 +15,7 @@ from foundry_tui.view.labels import SESSION_WORDS
 from foundry_tui.view.wording import Wording
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import tone
-from foundry_tui.widgets.text_lines import strip_of
+from foundry_tui.widgets.text_lines import Text, strip_of
 
 _WORDS = Wording({**SESSION_WORDS, SessionStatus.READY: ""})
 """A session that is ready needs no word."""

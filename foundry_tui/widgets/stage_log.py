@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-from rich.text import Text
 from textual.strip import Strip
 
 from foundry_tui.contract.records import LogLine
@@ -10,7 +9,7 @@ from foundry_tui.view.line_index import LineIndex
 from foundry_tui.view.stepper import LOG_NAMES
 from foundry_tui.widgets.lines import Lines
 from foundry_tui.widgets.styles import tone
-from foundry_tui.widgets.text_lines import strip_of, wrapped
+from foundry_tui.widgets.text_lines import Text, strip_of, wrapped
 
 _HEAD = 19
 """Cells before the text: time and stage."""

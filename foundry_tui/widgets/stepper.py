@@ -1,7 +1,6 @@
 """The stepper: five steps with their state, seconds, attempts and what they do, on one line or on several."""
 
 from rich.style import Style
-from rich.text import Text
 from textual.geometry import Region, Size
 from textual.strip import Strip
 
@@ -11,7 +10,7 @@ from foundry_tui.view.glyphs import UNKNOWN, glyph_set
 from foundry_tui.view.stepper import Step, StepState, spent_text
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import tone
-from foundry_tui.widgets.text_lines import strip_of, wrapped
+from foundry_tui.widgets.text_lines import Text, strip_of, wrapped
 
 ROOM_FOR_DETAIL = 64
 """Cells from which a step and what it does stand on one line."""

@@ -1,6 +1,5 @@
 """The head of the task screen: title, state, place, agent, age and freshness; the title is edited in place."""
 
-from rich.text import Text
 from textual import events, on
 from textual.geometry import Size
 from textual.message import Message
@@ -26,7 +25,7 @@ from foundry_tui.view.labels import (
 )
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import tone
-from foundry_tui.widgets.text_lines import joined, spread, strip_of
+from foundry_tui.widgets.text_lines import Text, joined, spread, strip_of
 
 NARROW = 90
 """Cells below which the facts take two lines."""
@@ -157,7 +156,7 @@ class TaskHeader(Drawn):
             line = [self._state(), *place, *facts] if y == 1 else []
         else:
             line = [self._state(), *facts] if y == 1 else place
-        return Text(" ").append_text(joined(line, separator, dim))
+        return Text.assemble(" ", joined(line, separator, dim))
 
     def _title(self) -> Text:
         task = self._shown

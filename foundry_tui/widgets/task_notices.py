@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from rich.style import Style
-from rich.text import Text
 from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
@@ -14,7 +13,7 @@ from foundry_tui.view.stepper import Failure
 from foundry_tui.view.task_notices import Face
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import tone
-from foundry_tui.widgets.text_lines import strip_of, wrapped
+from foundry_tui.widgets.text_lines import Text, strip_of, wrapped
 
 Keys = Sequence[tuple[str, str]]
 """Keys and what they do, for the last line of a face or a card."""

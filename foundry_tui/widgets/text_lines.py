@@ -1,11 +1,12 @@
 """Rich texts as strips, for widgets that draw a few lines by themselves."""
 
 from collections.abc import Iterable
+from typing import Any, Self, cast
 
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
-from rich.text import Text
+from rich.text import Text as RichText
 from textual.strip import Strip
 
 from foundry_tui.contract.control_characters import harmless
@@ -13,31 +14,35 @@ from foundry_tui.contract.control_characters import harmless
 _CONSOLE = Console(quiet=True, color_system="truecolor", force_terminal=True, width=1000)
 
 
-def visible(text: Text) -> Text:
-    """The text with marks in place of control characters, each as wide as it is shown; itself if it has none.
-
-    Newlines stay, and tabs where they are expanded later.
-    """
-    plain = text.plain
-    if plain.isprintable():
-        return text
-    clean = "\t".join(harmless(part, lines=True) for part in plain.split("\t"))
-    if clean != plain:
-        text = text.copy()
-        text.plain = clean
-    return text
+def _marked(text: str) -> str:
+    """The text with marks in place of control characters; newlines stay, and tabs, which are expanded later."""
+    return text if text.isprintable() else "\t".join(harmless(part, lines=True) for part in text.split("\t"))
 
 
-def strip_of(text: Text, width: int, base: Style) -> Strip:
+class Text(RichText):
+    """Rich's text, in which every control character has a visible mark: Rich leaves out five of them without a word."""
+
+    def __init__(self, text: str = "", style: str | Style = "", **options: Any) -> None:
+        super().__init__(_marked(text), style, **options)
+
+    def append(self, text: RichText | str, style: str | Style | None = None) -> Self:
+        super().append(_marked(text) if isinstance(text, str) else text, style)
+        return self
+
+    @classmethod
+    def assemble(cls, *parts: str | RichText | tuple[str, str | Style], **options: Any) -> Self:
+        return cast("Self", super().assemble(*parts, **options))
+
+
+def strip_of(text: RichText, width: int, base: Style) -> Strip:
     """One line of exactly `width` cells, cut with an ellipsis if the text is longer."""
-    text = visible(text)
     if text.cell_len > width:
         text = text.copy()
         text.truncate(width, overflow="ellipsis")
     return Strip(segments_of(text)).apply_style(base).adjust_cell_length(width, base)
 
 
-def segments_of(text: Text) -> list[Segment]:
+def segments_of(text: RichText) -> list[Segment]:
     """The segments of a text of one line; Rich forgets the text's own style when it has no spans."""
     if not text.spans:
         style = text.style if isinstance(text.style, Style) else Style.parse(text.style)
@@ -45,18 +50,18 @@ def segments_of(text: Text) -> list[Segment]:
     return [Segment(part.text, part.style) for part in text.render(_CONSOLE) if part.text and part.text != "\n"]
 
 
-def wrapped(text: Text, width: int) -> list[Text]:
+def wrapped(text: RichText, width: int) -> list[Text]:
     """The text on as many lines of `width` cells as it takes."""
-    return list(visible(text).wrap(_CONSOLE, max(1, width), overflow="fold", tab_size=4))
+    lines = text.wrap(_CONSOLE, max(1, width), overflow="fold", tab_size=4)
+    return [Text.assemble(line) for line in lines]
 
 
 def spread(left: Text, right: Text, width: int) -> Text:
     """Two texts at the two ends of a line; the left one is cut if they do not fit."""
-    left, right = visible(left), visible(right)
     room = width - right.cell_len - 1
     if room < 8:
         return left
-    head = left.copy()
+    head = Text.assemble(left)
     if head.cell_len > room:
         head.truncate(room, overflow="ellipsis")
     head.append(" " * (width - head.cell_len - right.cell_len))
@@ -64,7 +69,7 @@ def spread(left: Text, right: Text, width: int) -> Text:
     return head
 
 
-def joined(parts: Iterable[Text | str], separator: str, style: Style) -> Text:
+def joined(parts: Iterable[RichText | str], separator: str, style: Style) -> Text:
     """Texts with a separator between those that are not empty."""
     text = Text()
     for part in parts:
@@ -72,5 +77,5 @@ def joined(parts: Iterable[Text | str], separator: str, style: Style) -> Text:
             continue
         if text:
             text.append(separator, style)
-        text.append_text(part) if isinstance(part, Text) else text.append(part)
+        text.append_text(part) if isinstance(part, RichText) else text.append(part)
     return text

@@ -11,7 +11,6 @@ from rich.markdown import CodeBlock, Heading, Markdown, MarkdownElement
 from rich.segment import Segment
 from rich.style import Style
 from rich.syntax import Syntax
-from rich.text import Text
 from rich.theme import Theme
 from textual.strip import Strip
 from textual.widget import Widget
@@ -24,7 +23,7 @@ from foundry_tui.view.glyphs import UNKNOWN
 from foundry_tui.view.questions import Asked, edits_first, heading_of, paths_of, text_of
 from foundry_tui.view.transcript import Body, Entry, Standing, blocks
 from foundry_tui.widgets.styles import tone
-from foundry_tui.widgets.text_lines import segments_of, visible
+from foundry_tui.widgets.text_lines import Text, segments_of
 
 FOLDED_OUTPUT = 4
 """Lines of a tool's output, and of a thought, that are shown while entries are folded."""
@@ -315,7 +314,7 @@ class Drawer:
         return self._hung(f"{rule} ", self.palette.dim, self._wrap(Text(text, self.palette.dim), self.width - 3))
 
     def _wrap(self, text: Text, width: int) -> list[list[Segment]]:
-        width, text = max(1, width), visible(text)
+        width = max(1, width)
         if "\n" not in text.plain and "\t" not in text.plain and cell_len(text.plain) <= width:
             return [segments_of(text)]
         text.expand_tabs(4)

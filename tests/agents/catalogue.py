@@ -1,9 +1,7 @@
-"""The real agents that the tests run: their packages, how each is set up for a model on loopback, its tools' words."""
+"""The real agents that the tests run: how each is set up for a model on loopback, its tools' words."""
 
 import json
-import os
 import shlex
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -15,26 +13,22 @@ Files = Mapping[str, str]
 
 
 class Agent(NamedTuple):
-    """One agent. `programs` are what it needs on the PATH, as paths in the folder that npm filled.
+    """One agent, as `foundry agent install` gets it.
 
     `files` and `environ` set it up for a model at a URL. `write` and `run` are calls of its own tools, for a file (by
     its absolute path) and for a command. `login` is the command with which a person logs in. `configured` is the
-    command that makes it an agent where sandbox-agent does not know it.
+    command that makes it an agent where sandbox-agent does not know it. `minutes`: it names the file of a conversation
+    by the minute, and writes over one that it loads in the minute in which it began it.
     """
 
     name: str
-    packages: tuple[str, ...]
-    programs: Mapping[str, str]
     files: Callable[[str], Files]
     environ: Callable[[str], Mapping[str, str]]
     write: Callable[[Path, str], Call]
     run: Callable[[str], Call]
     login: str
     configured: tuple[str, ...] = ()
-
-
-_MACHINE = f"{sys.platform}-{'arm64' if os.uname().machine in ('arm64', 'aarch64') else 'x64'}"
-"""This machine, as the packages of binaries are named."""
+    minutes: bool = False
 
 
 def _codex_files(url: str) -> Files:
@@ -94,50 +88,37 @@ AGENTS: Mapping[str, Agent] = {
     for agent in (
         Agent(
             name="codex",
-            packages=(f"@zed-industries/codex-acp-{_MACHINE}@0.16.0",),
-            # The launcher brings codex itself; sandbox-agent wants to see its program all the same.
-            programs=dict.fromkeys(
-                ("codex-acp", "codex"), f"node_modules/@zed-industries/codex-acp-{_MACHINE}/bin/codex-acp"
-            ),
             files=_codex_files,
             environ=lambda url: {"STUB_KEY": "none"},
             write=_codex_write,
             run=lambda command: Call("exec_command", {"cmd": command}),
-            login="codex login",
+            login="foundry agent login codex",
         ),
         Agent(
             name="claude",
-            packages=("@agentclientprotocol/claude-agent-acp@0.49.0",),
-            programs={
-                "claude-agent-acp": "node_modules/.bin/claude-agent-acp",
-                "claude": f"node_modules/@anthropic-ai/claude-agent-sdk-{_MACHINE}/claude",
-            },
             files=_claude_files,
             environ=lambda url: {"IS_SANDBOX": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"},
             write=lambda path, text: Call("Write", {"file_path": str(path), "content": text}),
             run=lambda command: Call("Bash", {"command": command, "description": "Runs a command"}),
-            login="claude /login",
+            login="foundry agent login claude",
         ),
         Agent(
             name="opencode",
-            packages=(f"opencode-{_MACHINE}@1.18.33",),
-            programs={"opencode": f"node_modules/opencode-{_MACHINE}/bin/opencode"},
             files=_opencode_files,
             environ=lambda url: {"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1"},
             write=lambda path, text: Call("write", {"filePath": str(path), "content": text}),
             run=lambda command: Call("bash", {"command": command, "description": "Runs a command"}),
-            login="opencode auth login",
+            login="foundry agent login opencode",
         ),
         Agent(
             name="gemini",
-            packages=("@google/gemini-cli@0.61.0",),
-            programs={"gemini": "node_modules/.bin/gemini"},
             configured=("gemini", "--experimental-acp", "--model", "gemini-2.5-pro"),
             files=_gemini_files,
             environ=lambda url: {"GEMINI_API_KEY": "none", "GOOGLE_GEMINI_BASE_URL": url},
             write=lambda path, text: Call("write_file", {"file_path": str(path), "content": text}),
             run=lambda command: Call("run_shell_command", {"command": command, "description": "Runs a command"}),
-            login="gemini",
+            login="foundry agent login gemini",
+            minutes=True,
         ),
     )
 }

@@ -1,6 +1,6 @@
 """A real agent's world: its home folder, a repository, a model on loopback, a backend, and who asks for work."""
 
-import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +10,7 @@ from backend_stub.machine import processes
 from foundry_tui.contract.agents import SANDBOX_AGENT
 from foundry_tui.contract.ids import uuid7
 from tests.agents.catalogue import Agent
-from tests.agents.install import folder_of
+from tests.agents.install import CACHE
 from tests.agents.model import Model, Say
 from tests.backend.process import BackendProcess
 from tests.git import make_code
@@ -96,6 +96,11 @@ class AgentTask:
         assert task["status"] == "idle", task.get("error")
         assert self.answers()[-1].endswith("Still here.")
 
+    def let_it_be_kept(self) -> None:
+        """Wait until the agent can load the conversation that it has begun: until the next minute, for one of them."""
+        if self.agent.minutes:
+            time.sleep(60 - time.time() % 60)
+
     def agents(self) -> dict[int, str]:
         """Start marks, by pid, of the processes that sandbox-agent has started for the task."""
         state = StateFolder(self.backend.data / "sandboxes" / self.task_id / "agent").load_server()
@@ -115,10 +120,7 @@ class AgentTask:
 @contextmanager
 def open_world(root: Path, agent: Agent, sandbox_agent: Path, model: Model) -> Iterator[AgentTask]:
     """A world in `root`, whose backend runs."""
-    home, programs = root / "home", root / "programs"
-    programs.mkdir()
-    for name, program in agent.programs.items():
-        (programs / name).symlink_to(folder_of(agent) / program)
+    home = root / "home"
     files = dict(agent.files(model.url))
     if agent.configured:
         command = ", ".join(f'"{word}"' for word in agent.configured)
@@ -128,7 +130,6 @@ def open_world(root: Path, agent: Agent, sandbox_agent: Path, model: Model) -> I
         (home / name).write_text(text)
     environ = {
         "HOME": str(home),
-        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "FOUNDRY_SANDBOX_AGENT": str(sandbox_agent),
         "FOUNDRY_PROVIDER": "local",
         **{f"XDG_{name}_HOME": "" for name in ("DATA", "CONFIG", "STATE", "CACHE")},
@@ -136,6 +137,8 @@ def open_world(root: Path, agent: Agent, sandbox_agent: Path, model: Model) -> I
     }
     world = AgentTask(root, agent, model, environ)
     try:
+        world.backend.data.mkdir(parents=True, exist_ok=True)
+        (world.backend.data / "agents").symlink_to(CACHE / "agents")
         world.backend.start()
         yield world
     finally:

@@ -143,6 +143,7 @@ def test_an_agent_that_went_with_its_backend_comes_back_and_has_read_the_convers
     world.model.does(Say("Hello from the model."))
     world.begin("say hello")
     world.ended()
+    world.let_it_be_kept()
     world.backend.kill()
     assert processes.end_marked(world.task_id) > 0
     world.backend.start()

@@ -9,6 +9,7 @@ from foundry_tui.client.creations import CreationState
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind
+from foundry_tui.contract.moves import TASK_MOVES
 from foundry_tui.contract.problems import FieldError, Problem
 from foundry_tui.contract.records import (
     HistoryEvent,
@@ -35,7 +36,7 @@ from foundry_tui.contract.requests import (
     TaskSnapshot,
     TasksSnapshot,
 )
-from foundry_tui.contract.status import LOG_STAGES, MOVES, StageName, TaskStatus
+from foundry_tui.contract.status import LOG_STAGES, StageName, TaskStatus
 from foundry_tui.view.clock import FixedClock
 from tests.app.factories import NOW, SECOND, make_detail, make_error, make_repo, make_session, task_id
 from tests.app.harness import FakeCommands
@@ -188,7 +189,7 @@ class RandomBackend:
         found = self._pick(task)
         if found is None:
             return
-        following = [*sorted(MOVES.get(found.status, ())), STATUSES[-1]]
+        following = [*sorted(TASK_MOVES.get(found.status, ())), STATUSES[-1]]
         number = int(found.task_id[-12:])
         moved = make_detail(number, following[to % len(following)])
         kept = {"revision", "sessions", "repo_id", "repo_label", "task_id", "permissions", "needs_input", "prompt"}

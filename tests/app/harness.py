@@ -118,6 +118,12 @@ class FakeCommands:
     def discard_prompt(self, session_id: str, prompt_id: str) -> None:
         self.calls.append(("discard_prompt", session_id, prompt_id))
 
+    def edit_prompt(self, session_id: str, prompt_id: str, text: str) -> None:
+        self.calls.append(("edit_prompt", session_id, prompt_id, text))
+
+    def withdraw_prompt(self, session_id: str, prompt_id: str) -> None:
+        self.calls.append(("withdraw_prompt", session_id, prompt_id))
+
     def answer(self, permission_id: str, option_id: str) -> None:
         self.calls.append(("answer", permission_id, option_id))
 

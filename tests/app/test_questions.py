@@ -75,6 +75,47 @@ async def test_a_long_command_is_seen_whole_before_it_is_answered(size: tuple[in
         assert on.commands.calls[-1] == ("answer", "permission-1", "no")
 
 
+@pytest.mark.parametrize("key", ["1", "enter", "click"])
+async def test_nothing_is_allowed_before_its_end_was_in_view(key: str) -> None:
+    async with opened(asking(text="\n".join(SCRIPT.split("\n")[:30]), options=LONG_OPTIONS), (80, 24)) as on:
+
+        async def allow() -> None:
+            if key == "click":
+                rows = text_of(on, PermissionRequest).split("\n")
+                row = next(number for number, line in enumerate(rows) if "1 Yes, proceed" in line)
+                await on.pilot.click(PermissionRequest, offset=(8, row))
+                await on.quiet()
+            else:
+                await on.press(key)
+
+        if key == "enter":
+            await on.press("tab")
+        seen: set[str] = set()
+        while "That was all of it" not in text_of(on, PermissionRequest):
+            seen.update(line.strip(" │█?") for line in text_of(on, PermissionRequest).split("\n"))
+            assert not any(call[0] == "answer" for call in on.commands.calls)
+            await allow()
+        seen.update(line.strip(" │█?") for line in text_of(on, PermissionRequest).split("\n"))
+        assert seen >= set(SCRIPT.split("\n")[:30])
+        await allow()
+        assert on.commands.calls[-1] == ("answer", "permission-1", "once")
+
+
+async def test_a_question_can_be_refused_before_it_was_read() -> None:
+    async with opened(asking(text=SCRIPT, options=LONG_OPTIONS), (80, 24)) as on:
+        await on.press("3")
+        assert on.commands.calls[-1] == ("answer", "permission-1", "no")
+
+
+async def test_a_question_behind_another_view_is_shown_before_it_is_answered() -> None:
+    async with opened(asking(options=LONG_OPTIONS)) as on:
+        await on.press("h", "1")
+        assert not any(call[0] == "answer" for call in on.commands.calls)
+        assert "1 Yes, proceed" in text_of(on, PermissionRequest)
+        await on.press("1")
+        assert on.commands.calls[-1] == ("answer", "permission-1", "once")
+
+
 async def test_options_that_do_not_fit_one_row_stand_on_rows_of_their_own() -> None:
     async with opened(asking(options=LONG_OPTIONS), (60, 24)) as on:
         lines = [line.strip(" █│") for line in text_of(on, PermissionRequest).split("\n")]

@@ -5,7 +5,7 @@ import pytest
 
 from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.options import Options
-from foundry_tui.cli.startup.prefetch import EarlySnapshot
+from foundry_tui.cli.startup.prefetch import PrefetchedSnapshot
 from foundry_tui.client.changes import Changes
 from foundry_tui.client.connection import Target
 from foundry_tui.client.creations import CreationState
@@ -29,15 +29,15 @@ LASTING = {
 async def test_the_app_stands_and_goes_on_trying(kind: str) -> None:
     with answering(ANSWERS[kind]) as address:
         target = Target.parse(address)
-        foundry, early = Foundry(target), EarlySnapshot(target)
+        foundry, prefetched = Foundry(target), PrefetchedSnapshot(target)
         retries: list[ConnectionEvent] = []
-        app = FoundryApp(foundry.store, foundry, options=Options(bell=False, terminal_notifications=False))
+        app = FoundryApp(foundry.store, foundry.commands, options=Options(bell=False, terminal_notifications=False))
         async with app.run_test(size=(100, 30), notifications=True) as pilot, anyio.create_task_group() as group:
-            await early.apply(foundry.store)
-            foundry.hold(TASKS)
-            foundry.hold(Topic(TopicKind.TASK, str(TASK["task_id"])))
+            await prefetched.apply(foundry.store)
+            foundry.commands.hold(TASKS)
+            foundry.commands.hold(Topic(TopicKind.TASK, str(TASK["task_id"])))
             await group.start(foundry.run)
-            task_id = foundry.create(CreateTask(repo="/repo", prompt="never lose this"))
+            task_id = foundry.commands.create(CreateTask(repo="/repo", prompt="never lose this"))
             changed = anyio.Event()
 
             def tell(changes: Changes) -> None:

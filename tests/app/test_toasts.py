@@ -2,12 +2,14 @@
 
 import pytest
 from textual.widget import Widget
+from textual.widgets import Button
 from textual.widgets._toast import Toast
 
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.composer import Composer
 from tests.app import task_scenes as scenes
 from tests.app.harness import make_app
+from tests.app.list_scenes import store_of_every_state
 from tests.app.task_scenes import TASK
 
 pytestmark = pytest.mark.anyio
@@ -28,3 +30,18 @@ async def test_toasts_cover_neither_the_composer_nor_the_keys(size: tuple[int, i
         for widget in below:
             region = app.screen.query_one(widget).region
             assert not any(toast.region.overlaps(region) for toast in shown)
+
+
+@pytest.mark.parametrize("size", [(120, 36), (60, 24), (60, 16)])
+async def test_toasts_cover_no_answer_of_a_dialog(size: tuple[int, int]) -> None:
+    app = make_app(store_of_every_state())
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.press("x")
+        for number in range(4):
+            app.notify(f"The task number {number} became ready, and said a lot about what it did.", title="Ready")
+        await pilot.pause()
+        buttons = list(app.screen.query(Button))
+        assert len(buttons) == 2 and app.screen.query(Toast)
+        for button in buttons:
+            for x in button.region.column_range:
+                assert app.screen.get_widget_at(x, button.region.y)[0] is button

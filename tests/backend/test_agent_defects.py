@@ -1,13 +1,13 @@
 """Agents that break their promise or are met at a bad moment: nothing hangs, and nothing goes on unseen."""
 
 import errno
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 import pytest
 
 from backend_stub.agents.demo import DemoAgents
-from backend_stub.domain.agent import Turn
+from backend_stub.domain.agent import OptionValue, Turn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError, ProviderError
 from backend_stub.domain.provider import Release
@@ -19,6 +19,7 @@ from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import (
     HistoryKind,
     Prompt,
+    PromptState,
     SessionDetail,
     SessionStatus,
     SessionSummary,
@@ -27,7 +28,7 @@ from foundry_tui.contract.requests import AnswerPermission, CreatePrompt, Create
 from foundry_tui.contract.status import TaskStatus
 from tests.backend.in_process import InProcess, has_status, settings, until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
+pytestmark = pytest.mark.anyio
 
 
 class Odd(DemoAgents):
@@ -40,16 +41,19 @@ class Odd(DemoAgents):
     delivering: Callable[[], Awaitable[None]] | None = None
     following: Callable[[Prompt], Awaitable[None]] | None = None
     stopped: list[str]
+    told_to_stop: anyio.Event
 
     async def attach(self, call: Call) -> None:
         if self.attaching is not None:
             await self.attaching()
         await super().attach(call)
 
-    async def create_session(self, call: Call, session: SessionSummary) -> None:
+    async def create_session(
+        self, call: Call, session: SessionSummary, options: Mapping[str, OptionValue] | None = None
+    ) -> None:
         if self.creating is not None:
             await self.creating(session)
-        await super().create_session(call, session)
+        await super().create_session(call, session, options)
 
     async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         if self.delivering is not None:
@@ -63,6 +67,7 @@ class Odd(DemoAgents):
 
     async def stop(self, call: Call, session_id: str) -> None:
         self.stopped.append(session_id)
+        self.told_to_stop.set()
 
     async def close_session(self, call: Call, session_id: str) -> None:
         self.did.append(("closed", session_id))
@@ -92,6 +97,7 @@ def odd(place: InProcess) -> OddProvider:
     assert isinstance(provider, OddProvider)
     provider.agents = Odd(provider._world, provider._script)
     provider.agents.did, provider.agents.closed, provider.agents.stopped = [], anyio.Event(), []
+    provider.agents.told_to_stop = anyio.Event()
     provider.forgotten, provider.forgot = [], anyio.Event()
     return provider
 
@@ -100,9 +106,9 @@ async def session_of(backend: Backend, session_id: str, accept: Callable[[Sessio
     """The session once it is as wanted; told by its stream."""
     topic = Topic(TopicKind.SESSION, session_id)
     async for _ in backend.streams.stream(topic, None):
-        snapshot = await backend.storage.snapshot(topic)
+        snapshot = await backend.storage.events.snapshot(topic)
         assert snapshot is not None
-        session = decode(snapshot[1], SessionDetail)
+        session = decode(b"".join(snapshot.pieces), SessionDetail)
         if accept(session):
             return session
     raise AssertionError("the stream ended first")
@@ -339,6 +345,31 @@ async def test_the_agent_is_told_to_stop_also_in_a_task_that_failed(place: InPro
         await provider.agents.closed.wait()
         assert provider.agents.stopped[0] == two
         assert provider.agents.did == [("closed", two)]
+
+
+async def test_the_first_prompt_is_stopped_while_it_is_handed_over(place: InProcess) -> None:
+    provider = odd(place)
+    given, goes_on = anyio.Event(), anyio.Event()
+
+    async def wait() -> None:
+        given.set()
+        await goes_on.wait()
+
+    provider.agents.delivering = wait
+    async with place.backend(provider, settings()) as backend:
+        task_id = await place.create(backend)
+        await given.wait()
+        session_id = (await backend.commands.task(task_id)).sessions[0].session_id
+        await backend.commands.stop(session_id)
+        goes_on.set()
+        await until(backend, task_id, has_status(TaskStatus.IDLE))
+        await provider.agents.told_to_stop.wait()
+        session = await session_of(backend, session_id, lambda session: True)
+        assert [prompt.state for prompt in session.prompts] == [PromptState.FAILED]
+        assert provider.agents.stopped == [session_id]
+        await backend.commands.stop(session_id)
+        kinds = [event.kind for event in (await backend.commands.task(task_id)).history]
+        assert kinds.count(HistoryKind.SESSION_STOPPED) == 1, "there was nothing left to stop"
 
 
 async def test_what_a_lost_agent_asked_is_asked_no_more(place: InProcess) -> None:

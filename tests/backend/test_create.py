@@ -7,7 +7,8 @@ import subprocess
 import pytest
 
 from foundry_tui.contract.ids import uuid7
-from foundry_tui.contract.status import MOVES, TaskStatus
+from foundry_tui.contract.moves import TASK_MOVES
+from foundry_tui.contract.status import TaskStatus
 from tests.backend.process import BackendProcess, json_of
 
 LIFE = [
@@ -78,7 +79,7 @@ def test_every_move_is_legal_and_no_revision_is_skipped(backend: BackendProcess)
                 break
     assert [revision for revision, _ in seen] == list(range(1, len(seen) + 1))
     for (_, before), (_, after) in itertools.pairwise(seen):
-        assert after == before or TaskStatus(after) in MOVES[TaskStatus(before)]
+        assert after == before or TaskStatus(after) in TASK_MOVES[TaskStatus(before)]
 
 
 def test_creating_again_with_the_same_request_gives_the_same_task(backend: BackendProcess) -> None:

@@ -14,7 +14,7 @@ from foundry_tui.contract.requests import ReleaseTask
 from foundry_tui.contract.status import TaskStatus
 from tests.backend.in_process import InProcess, has_status, settings, until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
+pytestmark = pytest.mark.anyio
 
 DAY_MS = 86_400_000
 
@@ -194,9 +194,9 @@ async def test_a_turn_goes_on_though_its_task_was_changed_by_somebody_else_in_th
         state = await backend.storage.load(task_id)
         assert state is not None
         changed = structs.replace(state.task, unread=True, revision=state.task.revision + 1)
-        await backend.storage.commit(Change(at=1, expected=state.task.revision, task=changed, private=state.private))
+        await backend.storage.commit(Change(at=1, expected=state.version, task=changed, private=state.private))
         done = await until(backend, task_id, lambda task: task.status is not TaskStatus.RUNNING)
         assert done.status is TaskStatus.IDLE
-        told = await backend.storage.snapshot(Topic(TopicKind.SESSION, running.sessions[0].session_id))
+        told = await backend.storage.events.snapshot(Topic(TopicKind.SESSION, running.sessions[0].session_id))
         assert told is not None
-        assert b"Done." in told[1]
+        assert b"Done." in b"".join(told.pieces)

@@ -12,6 +12,7 @@ from backend_stub import organization
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import StorageUnavailableError
 from backend_stub.domain.settings import Settings
+from backend_stub.known_agents import KnownAgents
 from backend_stub.organization import Organization
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.trust import Trust
@@ -52,7 +53,10 @@ async def world(folder: Path) -> AsyncIterator[tuple[Organization, DeadDisk]]:
         path = str(make_repository(folder / label))
         await storage.put_repo(Repo(repo_id=f"repo-{label}", label=label, path=path))
     try:
-        yield Organization(storage, {}, Settings(), runtime, Clones(folder), disk, lambda task_id: None), disk
+        yield (
+            Organization(storage, {}, Settings(), runtime, Clones(folder), disk, KnownAgents({}), lambda task_id: None),
+            disk,
+        )
     finally:
         disk.woken.set()
         await storage.close()

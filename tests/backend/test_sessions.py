@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from backend_stub.task.task_change import KEPT_PERMISSIONS
+from backend_stub.task.rows import KEPT_PERMISSIONS
 from foundry_tui.contract.ids import uuid7
 from tests.backend.invariants import Effects
 from tests.backend.process import BackendProcess

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from backend_stub.task.task_change import MAX_LINE, MAX_LINES
+from backend_stub.task.rows import MAX_LINE, MAX_LINES
 from tests.backend.process import BackendProcess
 from tests.world import Json
 

@@ -1,24 +1,24 @@
 """A database of an older version: brought forward with all that is in it, and a copy of what it was."""
 
+import re
 import sqlite3
-from contextlib import closing
-from dataclasses import replace
-from functools import partial
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from msgspec import structs
+from msgspec import Raw
 
-from backend_stub.domain.storage import Change, with_list
-from backend_stub.storage import schema
+from backend_stub.storage import sqlite
 from backend_stub.storage.sqlite import FILE_NAME, open_storage
-from foundry_tui.contract.codec import decode
+from backend_stub.storage.sqlite.migration import MIGRATIONS, VERSION, statements_of
+from backend_stub.storage.sqlite.statements import SQL
+from backend_stub.storage.sqlite.writing import OF_A_TASK
+from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import TASKS, Topic, TopicKind
 from foundry_tui.contract.ids import uuid7
-from foundry_tui.contract.records import Prompt, PromptState, SessionState, SessionStatus, SessionSummary
 from foundry_tui.contract.requests import SessionSnapshot
 from foundry_tui.contract.status import TaskStatus
-from tests.backend.test_storage_commits import first_change
+from tests.backend.rows import first_change, with_sessions
 
 pytestmark = pytest.mark.anyio
 
@@ -26,85 +26,66 @@ TASKS_MADE = 5
 SESSIONS_MADE = 3
 
 
+def with_field(document: bytes, name: str, value: bytes) -> bytes:
+    return encode(decode(document, dict[str, Raw]) | {name: Raw(value)})
+
+
 def make_older(path: Path, version: int, rows_of: Path) -> None:
     """A database as `version` laid it out, with the rows of another one."""
     with closing(sqlite3.connect(path)) as older:
         older.execute("PRAGMA journal_mode = WAL")
-        for step in range(1, version + 1):
-            older.executescript(schema.MIGRATIONS[step])
+        for path in MIGRATIONS[:version]:
+            older.executescript(path.read_text())
+        older.execute("DELETE FROM meta")
         older.execute("ATTACH ? AS newer", (str(rows_of),))
         for (table,) in older.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
             columns = ", ".join(row[1] for row in older.execute(f"PRAGMA main.table_info({table})"))
             older.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM newer.{table}")
-        # Up to the second, a task's sessions stood in its own row too, and a session's prompts in that one's.
-        for task_id, summary, detail in older.execute("SELECT task_id, summary, detail FROM tasks").fetchall():
-            sessions = b",".join(
-                body for (body,) in older.execute("SELECT body FROM sessions WHERE task_id = ?", (task_id,))
-            )
-            bodies = [with_list(each, "sessions", b"[%b]" % sessions) for each in (summary, detail)]
-            older.execute("UPDATE tasks SET summary = ?, detail = ? WHERE task_id = ?", (*bodies, task_id))
-        for session_id, body in older.execute("SELECT session_id, body FROM sessions").fetchall():
-            kept = with_list(body, "prompts", b'[{"text":"is kept in a row of its own"}]')
-            older.execute("UPDATE sessions SET body = ? WHERE session_id = ?", (kept, session_id))
+        if version < 4:
+            put_lists_into_rows(older)
         older.execute(f"PRAGMA user_version = {version}")
         older.commit()
 
 
-def with_sessions(task_id: str, count: int) -> Change:
-    """A new task that has so many sessions, each with a prompt."""
-    change = first_change(task_id)
-    summaries = [
-        SessionSummary(
-            session_id=f"{task_id}.{number}",
-            task_id=task_id,
-            name=f'"sessions":[] \\"sessions\\":[] {number}',
-            agent="demo",
-            status=SessionStatus.READY,
-            created_at=1,
-            updated_at=1,
-            revision=1,
+def put_lists_into_rows(older: sqlite3.Connection) -> None:
+    """Up to the third version, a task's sessions stood in its own row too, and a session's prompts in that one's."""
+    for task_id, summary, detail in older.execute("SELECT task_id, summary, detail FROM tasks").fetchall():
+        sessions = b",".join(
+            body for (body,) in older.execute("SELECT body FROM sessions WHERE task_id = ?", (task_id,))
         )
-        for number in range(count)
-    ]
-    prompts = [
-        Prompt(prompt_id=each.session_id, session_id=each.session_id, text="fix it", state=PromptState.QUEUED, at=1)
-        for each in summaries
-    ]
-    names = SessionSummary.__struct_fields__
-    states = [
-        SessionState(**{name: getattr(each, name) for name in names}, prompts=(prompt,))
-        for each, prompt in zip(summaries, prompts, strict=True)
-    ]
-    task = structs.replace(change.task, sessions=tuple(summaries), title=',"sessions":[],"history":[]}')
-    return replace(change, task=task, sessions=states, prompts=prompts)
+        bodies = [with_field(each, "sessions", b"[%b]" % sessions) for each in (summary, detail)]
+        older.execute("UPDATE tasks SET summary = ?, detail = ? WHERE task_id = ?", (*bodies, task_id))
+    for session_id, body in older.execute("SELECT session_id, body FROM sessions").fetchall():
+        kept = with_field(body, "prompts", b'[{"text":"is kept in a row of its own"}]')
+        older.execute("UPDATE sessions SET body = ? WHERE session_id = ?", (kept, session_id))
 
 
-@pytest.mark.parametrize("version", range(1, schema.VERSION))
+@pytest.mark.parametrize("version", range(1, VERSION))
 async def test_a_database_of_an_older_version_is_brought_forward(tmp_path: Path, version: int) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     second.mkdir()
     storage = open_storage(first)
     for _ in range(TASKS_MADE):
-        await storage.commit_made(partial(with_sessions, uuid7(), SESSIONS_MADE))
+        await storage.commit(with_sessions(uuid7(), SESSIONS_MADE))
     task_id = (await storage.having(frozenset(TaskStatus)))[0]
     task = await storage.task(task_id)
     assert task is not None
     assert len(task.sessions) == SESSIONS_MADE
     session = Topic(TopicKind.SESSION, task.sessions[1].session_id)
-    told = await storage.snapshot(session)
+    told = await storage.events.snapshot(session)
     assert told is not None
-    assert [prompt.text for prompt in decode(told[1], SessionSnapshot).prompts] == ["fix it"]
-    snapshot, history = await storage.snapshot(TASKS), await storage.history(None, 0, 100)
+    assert [prompt.text for prompt in decode(b"".join(told.pieces), SessionSnapshot).prompts] == ["fix it"]
+    snapshot, history = await storage.events.snapshot(TASKS), await storage.history(None, 0, 100)
     await storage.close()
     make_older(second / FILE_NAME, version, first / FILE_NAME)
 
     storage = open_storage(second)
-    assert await storage.snapshot(TASKS) == snapshot
-    assert await storage.snapshot(session) == told
+    assert await storage.events.snapshot(TASKS) == snapshot
+    assert await storage.events.snapshot(session) == told
     assert await storage.task(task_id) == task
     assert await storage.history(None, 0, 100) == history
-    await storage.commit_made(partial(first_change, uuid7()))
+    await storage.commit(first_change(uuid7()))
     assert len(await storage.having(frozenset({TaskStatus.QUEUED}))) == TASKS_MADE + 1
     await storage.close()
 
@@ -115,11 +96,11 @@ async def test_a_database_of_an_older_version_is_brought_forward(tmp_path: Path,
 
 async def test_older_and_new_databases_are_laid_out_alike(tmp_path: Path) -> None:
     layouts = []
-    for version in (1, schema.VERSION):
+    for version in (1, VERSION):
         folder = tmp_path / str(version)
         folder.mkdir()
         await open_storage(folder).close()
-        if version < schema.VERSION:
+        if version < VERSION:
             older = tmp_path / "older"
             older.mkdir()
             make_older(older / FILE_NAME, version, folder / FILE_NAME)
@@ -133,9 +114,32 @@ async def test_older_and_new_databases_are_laid_out_alike(tmp_path: Path) -> Non
 async def test_what_must_be_found_among_many_tasks_is_found_by_an_index(tmp_path: Path) -> None:
     await open_storage(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as database:
-        for query in (
-            "SELECT task_id FROM tasks WHERE status IN ('queued', 'running') ORDER BY created_at, task_id",
-            "SELECT seq, task_id, summary FROM tasks WHERE seq > 5",
-        ):
-            plan = " ".join(row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {query}"))
+        for name in ("tasks.having", "tasks.summaries_after"):
+            plan = " ".join(row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {SQL[name]}", (None,)))
             assert "tasks_by_seq" in plan
+
+
+async def test_every_statement_is_one_that_the_database_understands_and_is_used(tmp_path: Path) -> None:
+    await open_storage(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as database:
+        for statement in SQL.values():
+            explain_any(database, statement)
+    sources = "".join(path.read_text() for path in Path(sqlite.__file__).parent.glob("*.py"))
+    used = set(re.findall(r'"([a-z_]+\.[a-z_]+)"', sources)) | {f"{table}.forget" for table in OF_A_TASK}
+    assert used - SQL.keys() <= {"foundry.db"}
+    assert SQL.keys() - used == set()
+
+
+def explain_any(database: sqlite3.Connection, statement: str) -> None:
+    """Have the database plan the statement, however many values it wants; raises `sqlite3.Error`."""
+    for wanted in range(12):
+        with suppress(sqlite3.ProgrammingError):
+            database.execute(f"EXPLAIN {statement}", (None,) * wanted)
+            return
+    raise AssertionError(f"no number of values suits {statement}")
+
+
+def test_migrations_are_numbered_one_after_the_other_and_each_is_whole_statements() -> None:
+    assert [int(path.name[:4]) for path in MIGRATIONS] == list(range(1, VERSION + 1))
+    for path in MIGRATIONS:
+        assert "".join(statements_of(path)).strip() == path.read_text().strip()

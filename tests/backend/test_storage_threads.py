@@ -2,10 +2,18 @@
 
 import threading
 from functools import partial
+from pathlib import Path
 
+import anyio
 import pytest
 
-from backend_stub.storage.threads import Threads
+from backend_stub.domain.errors import StorageUnavailableError
+from backend_stub.storage.sqlite import open_storage
+from backend_stub.storage.sqlite.threads import Threads
+from foundry_tui.contract.ids import uuid7
+from foundry_tui.contract.records import Repo
+from foundry_tui.contract.status import TaskStatus
+from tests.backend.rows import first_change
 
 PATIENCE = 30
 
@@ -109,3 +117,22 @@ def _wait_for(event: threading.Event) -> None:
 
 def _fail() -> None:
     raise RuntimeError("this job cannot be done")
+
+
+@pytest.mark.anyio
+async def test_a_change_for_which_there_is_no_thread_is_refused_and_not_lost_sight_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = open_storage(tmp_path)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched, anyio.fail_after(PATIENCE):
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(StorageUnavailableError, match="thread"):
+            await storage.make_and_commit(lambda reader: first_change(uuid7()))
+        await storage.put_repo(Repo(repo_id="repo-1", label="shop", path="/1"))
+    await storage.make_and_commit(lambda reader: first_change(uuid7()))
+    assert len(await storage.having(frozenset(TaskStatus))) == 1
+    await storage.close()

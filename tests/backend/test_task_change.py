@@ -3,12 +3,11 @@
 import sys
 from collections.abc import Callable
 
-import msgspec
-
 from backend_stub.domain.storage import Private, TaskState
+from backend_stub.task.rows import TaskRows
 from backend_stub.task.task_change import TaskChange
-from foundry_tui.contract.records import ErrorKind as Kind
 from foundry_tui.contract.records import (
+    ErrorKind,
     Permission,
     PermissionState,
     Prompt,
@@ -21,6 +20,7 @@ from foundry_tui.contract.records import (
 from foundry_tui.contract.status import TaskStatus
 
 THEN, NOW = 1_000, 2_000
+ERROR = TaskError(kind=ErrorKind.CANCELLED, message="over", retryable=False, at=NOW)
 
 
 def state(sessions: int = 1, **private: object) -> TaskState:
@@ -82,14 +82,9 @@ def calls_of(work: Callable[[], object]) -> int:
 
 
 def test_closing_all_sessions_costs_in_proportion_to_how_many_they_are() -> None:
-    error = TaskError(kind=Kind.CANCELLED, message="over", retryable=False, at=NOW)
-
     def close_all(before: TaskState) -> None:
         draft = draft_of(before)
-        for session in draft.task.sessions:
-            draft.fail_prompts(session.session_id, frozenset({PromptState.QUEUED}), error)
-            draft.set_session(session.session_id, status=SessionStatus.CLOSED)
-        draft.move(TaskStatus.KILLING)
+        draft.begin_release(archive=False, force=False, delete_branch=False)
         sealed = draft.seal()
         assert sealed is not None
         assert {session.status for session in sealed[1].task.sessions} == {SessionStatus.CLOSED}
@@ -100,8 +95,8 @@ def test_closing_all_sessions_costs_in_proportion_to_how_many_they_are() -> None
 
 def test_a_mark_of_reading_is_a_change_of_nothing_else() -> None:
     draft = draft_of(state(2))
-    draft.set(unread=False)
-    draft.set_session("s1", unread=False)
+    draft.mark_unread(False)
+    draft.mark_session_unread("s1", False)
     sealed = draft.seal()
     assert sealed is not None
     task = sealed[1].task
@@ -114,8 +109,8 @@ def test_a_mark_of_reading_is_a_change_of_nothing_else() -> None:
 
 def test_what_is_done_beside_a_mark_of_reading_counts() -> None:
     draft = draft_of(state(2))
-    draft.set_session("s0", unread=False)
-    draft.set_session("s1", status=SessionStatus.RUNNING, unread=True)
+    draft.mark_session_unread("s0", False)
+    draft.close_session("s1", ERROR)
     sealed = draft.seal()
     assert sealed is not None
     assert sealed[1].task.updated_at == NOW
@@ -123,9 +118,9 @@ def test_what_is_done_beside_a_mark_of_reading_counts() -> None:
 
 
 def test_a_prompt_that_waits_no_more_goes_before_no_others() -> None:
-    draft = draft_of(state(2, resent=("p-s0", "p-s1")))
-    draft.put_prompt(msgspec.structs.replace(draft.prompts["s0"][0], state=PromptState.DELIVERED))
-    assert draft.private.resent == ("p-s1",)
+    draft = draft_of(state(2, first_in_line=("p-s0", "p-s1")))
+    draft.fail_prompt(draft.prompts("s0")[0], ERROR)
+    assert draft.private.first_in_line == ("p-s1",)
 
 
 def test_the_last_fifty_questions_that_have_ended_are_kept_beside_those_that_are_open() -> None:
@@ -141,8 +136,8 @@ def test_the_last_fifty_questions_that_have_ended_are_kept_beside_those_that_are
         )
         for number in range(63)
     ]
-    draft = draft_of(state())
-    draft.set(permissions=tuple(asked))
-    sealed = draft.seal()
+    rows = TaskRows(state(), NOW, {})
+    rows.put_questions(asked)
+    sealed = rows.seal()
     assert sealed is not None
     assert [each.permission_id for each in sealed[1].task.permissions] == [f"q{number}" for number in range(10, 63)]

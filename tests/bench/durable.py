@@ -20,7 +20,7 @@ from backend_stub.log import set_up_logging
 from backend_stub.server.guard import Guard
 from backend_stub.server.hub import Hub
 from backend_stub.server.listening import Endpoint, Reach, open_endpoint
-from backend_stub.storage.opening import connect
+from backend_stub.storage.sqlite.opening import connect
 from foundry_tui.contract.ids import uuid7
 
 

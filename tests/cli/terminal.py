@@ -23,6 +23,8 @@ class Terminal:
         self.master = master
         self.process = process
         self.drawn = ""
+        self.written = b""
+        """All that it wrote so far, as it came."""
 
     def read_until(self, wanted: str, seconds: float = 45) -> None:
         """Read until the text was drawn."""
@@ -48,6 +50,7 @@ class Terminal:
         except OSError:
             data = b""
         assert data, f"it ended first:\n{self.drawn[-3000:]}"
+        self.written += data
         self.drawn += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", data.decode("utf-8", "replace"))
         return True
 

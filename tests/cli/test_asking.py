@@ -30,13 +30,31 @@ def ended(shown: Terminal, answer: bytes) -> int:
 
 def test_killing_what_is_at_work_asks_and_no_leaves_it(shared: Cli, working: str) -> None:
     with terminal(shared, "kill", working) as shown:
-        shown.read_until("the agent is at work, and its sandbox is destroyed? [y/N]")
+        shown.read_until("[y/N]")
+        for words in ("The agent is at work.", "Its sandbox is destroyed", "Kill “endless work”?"):
+            assert words in shown.drawn
         assert ended(shown, b"n\n") == 1
     assert status(shared, working) == "running"
     with terminal(shared, "kill", working) as shown:
         shown.read_until("[y/N]")
         assert ended(shown, b"y\n") == 0
     assert shared("watch", working, "--for", "killed", code=0)
+
+
+def test_killing_what_is_ready_asks_as_the_app_does(shared: Cli) -> None:
+    shared.set_script({})
+    task_id = shared.create("at rest")["task_id"]
+    with terminal(shared, "kill", task_id) as shown:
+        shown.read_until("Kill “at rest”? [y/N]")
+        assert "at work" not in shown.drawn
+        assert ended(shown, b"\n") == 1
+    assert status(shared, task_id) == "idle"
+    with terminal(shared, "kill", task_id) as shown:
+        shown.read_until("[y/N]")
+        assert ended(shown, b"y\n") == 0
+    assert shared("watch", task_id, "--for", "killed", code=0)
+    with terminal(shared, "kill", task_id) as shown:
+        assert shown.wait() == 0, "what has ended is not asked about"
 
 
 @pytest.mark.parametrize("flag", ["-y", "--force"])
@@ -56,6 +74,9 @@ def test_yes_loses_no_work(shared: Cli, command: str) -> None:
         assert shown.wait() == 1
     assert status(shared, task_id) == "idle"
     with terminal(shared, command, task_id) as shown:
+        if command == "kill":
+            shown.read_until("[y/N]")
+            shown.type(b"y\n")
         shown.read_until("Lose it? [y/N]")
         assert ended(shown, b"y\n") == 0
 

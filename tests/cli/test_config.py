@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from foundry_tui.contract.agents import AgentCommand, configured_agents
+from foundry_tui.contract.mcp import ConfiguredServer, configured_servers
 from foundry_tui.settings import config, paths
 from foundry_tui.settings.config import ConfigError
 from foundry_tui.settings.token import read_token
@@ -62,6 +63,8 @@ def test_an_empty_variable_says_nothing(tmp_path: Path) -> None:
         ("[agents.gemini]\ncommand = 'gemini'\n", 1, "agents.gemini: Expected `array`, got `str`"),
         ("[app]\nascii = true\n[agents.own]\ncommand = ['./own']\n", 3, "agents.own: the command begins with './own'"),
         ("[agents]\n'a b' = { command = ['a'] }\n", 2, "agents.a b"),
+        ("[mcp.db]\nurl = 'x'\nmore = 1\n", 1, "mcp.db: Object contains unknown field `more`"),
+        ("[mcp]\ndb = {}\n", 2, "mcp.db: it has either a command or a url"),
         ("[provision]\nstage_attempts = '3'\n", 2, "provision.stage_attempts is '3'"),
         ("[app]\nbell = 'yes'\n", 2, "app.bell is 'yes'"),
         ("app = 3\n", 1, "app is a section"),
@@ -110,6 +113,14 @@ def test_agents_of_the_file_reach_the_backend(tmp_path: Path) -> None:
     gemini = AgentCommand(command=("gemini", "--experimental-acp"), env={"KEY": "x"})
     assert settings.agents == {"gemini": gemini}
     assert configured_agents(config.as_environ(settings)) == settings.agents
+
+
+def test_mcp_servers_of_the_file_reach_the_backend(tmp_path: Path) -> None:
+    write(tmp_path, '[mcp.files]\ncommand = ["npx", "files"]\nenv = { KEY = "x" }\n[mcp.web]\nurl = "https://x"\n')
+    settings = config.load({}, env(tmp_path)).settings
+    assert settings.mcp["files"] == ConfiguredServer(command=("npx", "files"), env={"KEY": "x"})
+    assert settings.mcp["web"].transport == "http"
+    assert configured_servers(config.as_environ(settings)) == settings.mcp
 
 
 def test_the_table_of_keys_and_the_structs_are_one(tmp_path: Path) -> None:

@@ -101,9 +101,7 @@ def test_local_is_ready_only_with_an_agent(cli: Cli) -> None:
     cli.environ["FOUNDRY_SANDBOX_AGENT"] = str(binary)
     cli.environ["PATH"] = "/usr/bin:/bin"
     state = cli("backend", "start", code=0) and cli("backend", "status", "--json", code=0).json["providers"]["local"]
-    assert state == (
-        f"no coding agent is installed: {binary} install-agent claude (or codex, opencode, …), then log in to it once"
-    )
+    assert state == "no coding agent is installed: foundry agent install claude (or codex, opencode, gemini)"
     checks = {check["name"]: check for check in cli("doctor", "--json").json["checks"]}
     assert checks["provider local"]["state"] == "note"
     assert checks["provider local"]["found"] == state

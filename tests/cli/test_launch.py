@@ -1,4 +1,4 @@
-"""The way to the first picture: the client that comes late, the snapshot that comes early."""
+"""The way to the first picture: the client that is loaded when it is needed, the snapshot that is fetched before."""
 
 import os
 import subprocess
@@ -9,8 +9,8 @@ from typing import cast
 import pytest
 
 from foundry_tui.cli.startup.app import kept_for
-from foundry_tui.cli.startup.lazy_client import LateClient
-from foundry_tui.cli.startup.prefetch import EarlySnapshot
+from foundry_tui.cli.startup.lazy_client import LazyClient
+from foundry_tui.cli.startup.prefetch import PrefetchedSnapshot
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.client.connection import Target
 from foundry_tui.client.foundry import Foundry
@@ -27,6 +27,7 @@ class Made:
 
     def __init__(self) -> None:
         self.on_problem: Callable[[CommandProblem], None] | None = None
+        self.commands = self
         self.held: list[Topic] = []
         self.asked: list[str] = []
 
@@ -38,14 +39,14 @@ class Made:
         self.asked.append(task_id)
 
 
-def late() -> tuple[LateClient, list[Made]]:
+def lazy() -> tuple[LazyClient, list[Made]]:
     made: list[Made] = []
 
     def make() -> Foundry:
         made.append(Made())
         return cast("Foundry", made[-1])
 
-    return LateClient(Store(), make), made
+    return LazyClient(Store(), make), made
 
 
 def test_what_was_asked_of_one_backend_is_not_kept_for_another() -> None:
@@ -58,7 +59,7 @@ def test_what_was_asked_of_one_backend_is_not_kept_for_another() -> None:
 
 
 def test_holding_a_topic_loads_nothing_and_is_made_good() -> None:
-    client, made = late()
+    client, made = lazy()
     first, second = Topic(TopicKind.TASK, "a"), Topic(TopicKind.TASK, "b")
     release_first, release_second = client.hold(first), client.hold(second)
     release_first()
@@ -73,14 +74,14 @@ def test_holding_a_topic_loads_nothing_and_is_made_good() -> None:
 
 
 def test_a_command_loads_the_client_once() -> None:
-    client, made = late()
+    client, made = lazy()
     client.commands.retry("a")
     client.commands.retry("b")
     assert [each.asked for each in made] == [["a", "b"]]
 
 
 def test_problems_reach_whoever_listens_also_later() -> None:
-    client, made = late()
+    client, made = lazy()
     client.load()
     told: list[CommandProblem] = []
     problem = CommandProblem(action="retry", message="no")
@@ -94,7 +95,7 @@ def test_problems_reach_whoever_listens_also_later() -> None:
 async def test_the_early_snapshot_fills_the_store_and_can_be_resumed_from(cli: Cli) -> None:
     task_id = cli.create("early bird")["task_id"]
     store = Store()
-    assert await EarlySnapshot(Target.parse(f"unix:{cli.socket}")).apply(store)
+    assert await PrefetchedSnapshot(Target.parse(f"unix:{cli.socket}")).apply(store)
     assert list(store.tasks) == [task_id]
     seq = cli("list", "--json").json["seq"]
     assert (store.cursor(TASKS) or "").endswith(f"-{seq}")
@@ -104,14 +105,14 @@ async def test_the_client_that_was_faster_is_not_overruled(cli: Cli) -> None:
     cli.create("early bird")
     target = Target.parse(f"unix:{cli.socket}")
     store = Store()
-    assert await EarlySnapshot(target).apply(store)
-    assert not await EarlySnapshot(target).apply(store)
+    assert await PrefetchedSnapshot(target).apply(store)
+    assert not await PrefetchedSnapshot(target).apply(store)
 
 
 @pytest.mark.parametrize("address", ["unix:/nowhere/at/all", "127.0.0.1:9", "https://127.0.0.1:9"])
 async def test_without_a_backend_there_is_no_early_snapshot(address: str) -> None:
     store = Store()
-    assert not await EarlySnapshot(Target.parse(address)).apply(store)
+    assert not await PrefetchedSnapshot(Target.parse(address)).apply(store)
     assert store.cursor(TASKS) is None
 
 

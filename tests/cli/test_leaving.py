@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from foundry_tui.process.backend import wait_for_exit
@@ -155,6 +156,36 @@ def test_what_an_open_editor_has_saved_is_there_the_next_time(cli: Cli, end: sig
         assert shown.wait(15) == 128 + end
     assert wait_for_exit(int(pid.read_text()), 5)
     assert f"{WRITTEN} and this" in drafts(cli)
+
+
+def test_what_a_backend_that_froze_has_not_taken_is_told_and_goes_at_the_next_start_once(cli: Cli) -> None:
+    session = cli.create()["sessions"][0]["session_id"]
+    pid = cli("backend", "status", "--json", code=0).json["pid"]
+
+    def prompts() -> list[str]:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(cli.socket)), base_url="http://foundry") as backend:
+            return [prompt["text"] for prompt in backend.get(f"/v1/sessions/{session}").json()["prompts"]]
+
+    with terminal(cli) as shown:
+        shown.read_until("live")
+        shown.type(b"\ri")
+        shown.read_until("Say what to do next")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            shown.type(WRITTEN.encode() + b"\r")
+            shown.read_until("queued")
+            shown.type(QUIT)
+            shown.read_until("has not taken 1 prompt yet: kept, and handed over when Foundry is opened again", 15)
+            assert shown.wait(5) == 0
+        finally:
+            os.kill(pid, signal.SIGCONT)
+    with terminal(cli) as shown:
+        shown.read_until("live")
+        shown.read_until_so(lambda: WRITTEN in prompts(), "it was not handed over")
+        shown.type(QUIT)
+        assert shown.wait() == 0
+        assert "has not taken" not in shown.drawn
+    assert prompts().count(WRITTEN) == 1
 
 
 def test_a_terminal_that_takes_nothing_more_does_not_keep_the_app(cli: Cli) -> None:

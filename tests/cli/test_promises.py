@@ -13,14 +13,24 @@ from tests.world import FOUNDRY, Json
 
 ON_A_TASK = (
     *("show", "watch", "history", "logs", "prompt", "answer"),
-    *("retry", "archive", "kill", "rename", "prune", "attach"),
+    *("retry", "archive", "kill", "rename", "prune", "attach", "transcript", "queue", "stop"),
 )
 ASKING = (
     *((command, "01a2", *(("x",) if command in ("prompt", "answer", "rename") else ())) for command in ON_A_TASK),
     *(("path", "01a2"), ("diff", "01a2"), ("list",), ("history",), ("status",), ("create", "x")),
     *(("create", "x", "--wait", "idle"), ("create", "x", "--follow"), ("backend", "status")),
 )
-LOCAL = ("demo", "statusline", "doctor", "completion", "config show", "config path", "config init", "agent list")
+LOCAL = (
+    "demo",
+    "statusline",
+    "help",
+    "doctor",
+    "completion",
+    "config show",
+    "config path",
+    "config init",
+    "agent list",
+)
 BACKEND = ("backend serve", "backend start", "backend stop", "backend status", "backend unit")
 
 
@@ -63,6 +73,11 @@ def test_a_missing_argument_is_exit_2(shared: Cli, command: str) -> None:
         (("history",), "events"),
         (("logs", "{id}"), "lines"),
         (("prompt", "{id}", "go on"), "prompt_id"),
+        (("prompt", "{id}", "wait for it", "--wait"), "answer"),
+        (("transcript", "{id}"), "transcript"),
+        (("transcript", "{id}", "--last"), "item_id"),
+        (("queue", "{id}"), "prompts"),
+        (("stop", "{id}"), "stopped"),
         (("rename", "{id}", "renamed"), "task_id"),
         (("status",), "statuses"),
         (("statusline",), "ready"),
@@ -74,6 +89,7 @@ def test_a_missing_argument_is_exit_2(shared: Cli, command: str) -> None:
         (("config", "path"), "file"),
         (("agent", "list"), "agents"),
         (("completion", "zsh"), "script"),
+        (("help", "exit-codes"), "text"),
     ],
 )
 def test_json_is_one_object_on_one_line(shared: Cli, ready: str, words: tuple[str, ...], has: str) -> None:

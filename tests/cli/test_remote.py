@@ -14,7 +14,7 @@ import httpx
 import pytest
 import trustme
 
-from foundry_tui.cli.startup.prefetch import EarlySnapshot
+from foundry_tui.cli.startup.prefetch import PrefetchedSnapshot
 from foundry_tui.client.connection import Target
 from foundry_tui.client.foundry import Foundry
 from foundry_tui.client.freshness import FreshnessState
@@ -235,7 +235,7 @@ async def test_the_apps_client_speaks_tls_and_says_why_it_cannot(cli: Cli, place
     try:
         target = Target(url, token=TOKEN, ca_file=str(place.ca))
         # the early snapshot is for plain connections: it leaves this one to the client
-        assert not await EarlySnapshot(target).apply(Store())
+        assert not await PrefetchedSnapshot(target).apply(Store())
         live = await freshness(target, FreshnessState.LIVE)
         assert live == FreshnessState.LIVE
         reason = await freshness(Target(url, token=TOKEN), FreshnessState.OFFLINE)
@@ -253,9 +253,9 @@ async def freshness(target: Target, wanted: FreshnessState) -> str:
     with anyio.fail_after(20):
         async with anyio.create_task_group() as group:
             await group.start(foundry.run)
-            release = foundry.hold(TASKS)
+            release = foundry.commands.hold(TASKS)
             while (now := foundry.store.freshness()).state is not wanted:
-                foundry.reconnect()
+                foundry.commands.reconnect()
                 await told.wait()
                 told = anyio.Event()
             release()

@@ -74,7 +74,7 @@ def test_doctor_says_what_is_missing_and_what_to_do(cli: Cli) -> None:
     assert rows["git"][1] == "wrong"
     assert "install git" in rows["git"][3]
     assert rows["sandbox-agent"][1:] == ["note", "not found", "foundry agent install"]
-    assert "install-agent" in rows["agents"][3]
+    assert "foundry agent install claude" in rows["agents"][3]
     (bare / "git").write_text("#!/bin/sh\necho git version 2.30.2\n")
     (bare / "git").chmod(0o755)
     rows = {row[0]: row for row in cli("doctor", environ={"PATH": str(bare)}, code=1).rows}

@@ -117,6 +117,54 @@ def test_list_json_is_the_snapshot(shared: Cli, ready: str) -> None:
     assert ready in [task["task_id"] for task in snapshot["tasks"]]
 
 
+def test_list_of_a_status_a_repository_or_a_filter_has_those_alone(shared: Cli, tmp_path: Path) -> None:
+    shared.set_script({"tasks": [{"match": "no luck", "create_sandbox": {"fail": "full", "retryable": False}}]})
+    failed = shared.create("no luck", wait="error")["task_id"]
+    folder = make_repository(tmp_path / "elsewhere")
+    there = shared.create("in another place", "--repo", str(folder))["task_id"]
+
+    def ids(*words: str) -> set[str]:
+        rows = {row[0] for row in shared("list", *words, code=0).rows}
+        snapshot = shared("list", *words, "--json", code=0).json
+        assert set(snapshot) == {"seq", "repos", "tasks"}
+        assert {task["task_id"] for task in snapshot["tasks"]} == rows
+        return rows
+
+    for word in ("error", "failed"):
+        assert failed in ids("--status", word) and there not in ids("--status", word)
+    assert {failed, there} <= ids("--status", "failed", "--status", "ready")
+    (folder / "deep").mkdir()
+    for repo in ("elsewhere", str(folder), str(folder / "deep")):
+        assert ids("--repo", repo) == {there}
+    assert ids("--filter", "status:failed luck") == {failed}
+    assert ids("--filter", "repo:elsewhere !place") == set()
+    assert ids("--repo", "elsewhere", "--status", "failed") == set()
+
+
+def test_list_says_what_it_does_not_know(shared: Cli, ready: str, tmp_path: Path) -> None:
+    assert "ready" in shared("list", "--status", "happy", code=2).err
+    assert "repo" in shared("list", "--repo", "nowhere", code=1).err
+    assert "no git repository" in shared("list", "--repo", str(tmp_path), code=1).err
+    assert shared("list", "--repo", str(make_repository(tmp_path / "unknown")), code=0).out == ""
+    assert "owner: is no field" in shared("list", "--filter", "owner:me", code=0).err
+
+
+def test_list_on_a_terminal_has_the_words_and_colours_of_the_app(shared: Cli) -> None:
+    shared.set_script({"tasks": [{"match": "runs out", "create_sandbox": {"fail": "full", "retryable": False}}]})
+    shared.create("runs out", wait="error")
+    with terminal(shared, "list", "--filter", "runs") as shown:
+        shown.read_until("runs out")
+        assert shown.wait() == 0
+        assert "✗ sandbox failed" in shown.drawn and b"\x1b[31m" in shown.written
+    with terminal(shared, "list", "--filter", "runs", NO_COLOR="1") as shown:
+        shown.read_until("runs out")
+        assert shown.wait() == 0
+        assert "✗ sandbox failed" in shown.drawn and b"\x1b[" not in shown.written
+    with terminal(shared, "list", "--filter", "surely-not-there") as shown:
+        shown.read_until("See all: foundry list")
+        assert shown.wait() == 0
+
+
 def test_show_by_id_beginning_and_branch(shared: Cli, ready: str) -> None:
     task = shared("show", ready, "--json", code=0).json
     assert task["task_id"] == ready

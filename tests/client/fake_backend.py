@@ -23,6 +23,7 @@ from foundry_tui.contract.events import (
     event_id,
     parse_event_id,
 )
+from foundry_tui.contract.moves import TASK_MOVES
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.records import (
     HistoryEvent,
@@ -47,7 +48,7 @@ from foundry_tui.contract.requests import (
     TaskSnapshot,
     TasksSnapshot,
 )
-from foundry_tui.contract.status import ENDED, MOVES, STAGES, TaskStatus
+from foundry_tui.contract.status import ENDED, STAGES, TaskStatus
 
 __all__ = ["Event", "FakeBackend", "Refused", "detail_of", "task_topic"]
 
@@ -198,7 +199,7 @@ class FakeBackend:
     def move(self, task_id: str, status: TaskStatus) -> None:
         """Make a legal move of the state machine."""
         task = self._known(task_id)
-        assert status in MOVES[task.status]
+        assert status in TASK_MOVES[task.status]
         self._tick()
         ended = status in ENDED
         for summary in task.sessions if ended else ():
@@ -280,6 +281,22 @@ class FakeBackend:
         self._change_session(session_id, prompts=(*session.prompts, prompt))
         self._emit_task(session.task_id, HistoryKind.PROMPT_QUEUED)
         return prompt
+
+    def change_prompt(
+        self, session_id: str, prompt_id: str, *, text: str | None = None, state: PromptState = PromptState.QUEUED
+    ) -> Prompt:
+        """Another text or state for a prompt that is queued."""
+        session = self.sessions[session_id]
+        known = next((prompt for prompt in session.prompts if prompt.prompt_id == prompt_id), None)
+        if known is None:
+            raise Refused(404, "no such prompt")
+        if known.state is not PromptState.QUEUED:
+            raise Refused(409, f"the prompt is {known.state} already")
+        self._tick()
+        changed = replace(known, text=known.text if text is None else text, state=state)
+        prompts = tuple(changed if prompt is known else prompt for prompt in session.prompts)
+        self._change_session(session_id, prompts=prompts)
+        return changed
 
     def say(self, session_id: str, text: str) -> None:
         """A new item of the transcript."""

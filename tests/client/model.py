@@ -16,9 +16,10 @@ from foundry_tui.client.creations import CreationState
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName, Ping, Topic, TopicKind, parse_event_id
 from foundry_tui.contract.ids import uuid7
+from foundry_tui.contract.moves import TASK_MOVES
 from foundry_tui.contract.records import Prompt, PromptState, SessionStatus, SessionSummary, TaskSummary, summary_of
 from foundry_tui.contract.requests import CreateTask
-from foundry_tui.contract.status import ENDED, MOVES, TaskStatus
+from foundry_tui.contract.status import ENDED, TaskStatus
 from tests.client.fake_backend import Event, FakeBackend, Refused, detail_of, log_topic, session_topic, task_topic
 
 PICK = st.integers(min_value=0, max_value=10_000)
@@ -131,7 +132,7 @@ class StoreModel(RuleBasedStateMachine):
     def task_moves(self, pick: int) -> None:
         self._count("progress")
         task_id = self._task(pick)
-        moves = sorted(MOVES[self.world.tasks[task_id].status])
+        moves = sorted(TASK_MOVES[self.world.tasks[task_id].status])
         if moves:
             self.world.move(task_id, moves[pick % len(moves)])
 
@@ -141,7 +142,7 @@ class StoreModel(RuleBasedStateMachine):
         self._count("kill elsewhere")
         task_id = self._task(pick)
         for status in (TaskStatus.KILLING, TaskStatus.KILLED):
-            if status in MOVES[self.world.tasks[task_id].status]:
+            if status in TASK_MOVES[self.world.tasks[task_id].status]:
                 self.world.move(task_id, status)
 
     @precondition(lambda self: any(task.status in ENDED for task in self.world.tasks.values()))
@@ -183,7 +184,7 @@ class StoreModel(RuleBasedStateMachine):
         self._count("busy task")
         task_id = self._task(pick)
         for turn in range(times):
-            moves = sorted(MOVES[self.world.tasks[task_id].status] - {TaskStatus.KILLING, TaskStatus.ARCHIVING})
+            moves = sorted(TASK_MOVES[self.world.tasks[task_id].status] - {TaskStatus.KILLING, TaskStatus.ARCHIVING})
             if moves:
                 self.world.move(task_id, moves[(pick + turn) % len(moves)])
             else:

@@ -2,73 +2,22 @@
 
 import itertools
 import json
-import random
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio
 import httpx
 import msgspec
 
-from foundry_tui.client.commands import CommandProblem, Commands
-from foundry_tui.client.connection import Target
 from foundry_tui.client.creations import CreationState
-from foundry_tui.client.foundry import FRAME, Foundry
+from foundry_tui.client.foundry import FRAME
 from foundry_tui.client.freshness import FreshnessState
-from foundry_tui.contract.events import TASKS
-from foundry_tui.contract.records import PromptState, summary_of
+from foundry_tui.contract.records import PromptState
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.contract.status import TaskStatus
+from tests.client.app import REQUEST, App, with_app, with_ids
 from tests.client.fake_backend import FakeBackend, session_topic, task_topic
 from tests.client.loop import simulate
 from tests.client.transport import Backend, until
-
-REQUEST = CreateTask(repo="/repo", prompt="Mend it")
-
-
-class App:
-    """The whole client in front of a simulated backend, as an app has it."""
-
-    def __init__(self, backend: Backend, keep: Path | None = None) -> None:
-        self.backend = backend
-        self.problems: list[CommandProblem] = []
-        self.told = 0
-        self.foundry = Foundry(
-            Target("http://localhost"),
-            keep=keep,
-            transport=backend,
-            now_ms=lambda: int(anyio.current_time() * 1000),
-            rng=random.Random(3),
-        )
-        self.foundry.on_problem = self.problems.append
-        self.store = self.foundry.store
-        self.commands: Commands = self.foundry
-
-    def up_to_date(self) -> bool:
-        true = {task_id: summary_of(task) for task_id, task in self.backend.world.tasks.items()}
-        return dict(self.store.tasks) == true and not self.store.creations
-
-    def posts(self) -> int:
-        return len(self.backend.asked("POST", "/v1/tasks"))
-
-
-def with_app(
-    test: Callable[[App], Awaitable[None]], backend: Backend | None = None, keep: Path | None = None
-) -> Backend:
-    """Run a test in simulated time with a client that runs and holds the list."""
-    behind = backend or Backend()
-
-    async def main() -> None:
-        app = App(behind, keep)
-        async with anyio.create_task_group() as group:
-            await group.start(app.foundry.run)
-            app.commands.hold(TASKS)
-            await test(app)
-            group.cancel_scope.cancel()
-        assert behind.streams() == 0, "a connection outlived the app"
-
-    simulate(main)
-    return behind
 
 
 def test_a_task_is_there_before_any_answer() -> None:
@@ -254,7 +203,7 @@ def test_quitting_in_between_leaves_a_file_that_the_next_start_settles(tmp_path:
 def test_commands_that_nobody_answered_are_done_at_the_next_start(tmp_path: Path) -> None:
     keep = tmp_path / "outbox.json"
     backend = Backend()
-    tasks = [backend.world.create(_with_ids(number)).task_id for number in (1, 2, 3)]
+    tasks = [backend.world.create(with_ids(number)).task_id for number in (1, 2, 3)]
 
     async def before(app: App) -> None:
         await until(app.up_to_date)
@@ -315,7 +264,7 @@ def test_an_answer_to_a_question_outlives_the_app_and_its_refusal_is_told(tmp_pa
 def test_a_kept_command_on_a_task_that_is_gone_by_then_is_no_problem(tmp_path: Path) -> None:
     keep = tmp_path / "outbox.json"
     backend = Backend()
-    task_id = backend.world.create(_with_ids(1)).task_id
+    task_id = backend.world.create(with_ids(1)).task_id
 
     async def before(app: App) -> None:
         await until(app.up_to_date)
@@ -334,7 +283,7 @@ def test_a_kept_command_on_a_task_that_is_gone_by_then_is_no_problem(tmp_path: P
 
 def test_a_command_that_is_told_to_have_failed_is_kept_no_longer(tmp_path: Path) -> None:
     async def test(app: App) -> None:
-        task_id = app.backend.world.create(_with_ids(1)).task_id
+        task_id = app.backend.world.create(with_ids(1)).task_id
         await until(app.up_to_date)
         app.backend.down = True
         app.commands.archive(task_id)
@@ -377,7 +326,7 @@ def test_a_command_on_a_task_that_is_not_answered_yet_waits_for_it() -> None:
 
 def test_renames_are_carried_out_in_their_order() -> None:
     async def test(app: App) -> None:
-        task_id = app.backend.world.create(_with_ids(1)).task_id
+        task_id = app.backend.world.create(with_ids(1)).task_id
         await until(app.up_to_date)
         app.backend.delay = 0.3
         for title in ("one", "two", "three"):
@@ -396,7 +345,7 @@ def test_renames_are_carried_out_in_their_order() -> None:
 
 def test_a_prompt_is_shown_as_queued_at_once_and_sent_once_however_often_the_connection_breaks() -> None:
     async def test(app: App) -> None:
-        app.backend.world.create(_with_ids(1))
+        app.backend.world.create(with_ids(1))
         app.commands.hold(session_topic("session-1"))
         await until(lambda: app.store.session("session-1") is not None)
         app.backend.lose_answer = 2
@@ -416,7 +365,7 @@ def test_a_prompt_is_shown_as_queued_at_once_and_sent_once_however_often_the_con
 
 def test_a_refused_prompt_stays_with_its_reason() -> None:
     async def test(app: App) -> None:
-        app.backend.world.create(_with_ids(1))
+        app.backend.world.create(with_ids(1))
         app.backend.world.move("task-1", TaskStatus.KILLING)
         app.backend.world.move("task-1", TaskStatus.KILLED)
         app.commands.hold(session_topic("session-1"))
@@ -436,7 +385,7 @@ def test_a_refused_prompt_stays_with_its_reason() -> None:
 
 def test_stop_never_waits_behind_a_prompt() -> None:
     async def test(app: App) -> None:
-        app.backend.world.create(_with_ids(1))
+        app.backend.world.create(with_ids(1))
         await until(app.up_to_date)
         app.backend.hang = True
         app.commands.prompt("session-1", "for ever")
@@ -450,7 +399,7 @@ def test_stop_never_waits_behind_a_prompt() -> None:
 
 def test_a_new_session_is_shown_at_once_and_connected_when_it_exists() -> None:
     async def test(app: App) -> None:
-        app.backend.world.create(_with_ids(1))
+        app.backend.world.create(with_ids(1))
         await until(app.up_to_date)
         app.backend.delay = 1
         session_id = app.commands.add_session("task-1", name="tests")
@@ -469,7 +418,7 @@ def test_a_new_session_is_shown_at_once_and_connected_when_it_exists() -> None:
 
 def test_a_prompt_for_a_session_that_is_being_added_does_not_overtake_it() -> None:
     async def test(app: App) -> None:
-        app.backend.world.create(_with_ids(1))
+        app.backend.world.create(with_ids(1))
         await until(app.up_to_date)
         app.backend.lose_request = 4
         session_id = app.commands.add_session("task-1")
@@ -487,7 +436,7 @@ def test_a_session_asked_for_while_the_backend_is_away_outlives_a_quit_with_what
     tmp_path: Path,
 ) -> None:
     backend = Backend()
-    backend.world.create(_with_ids(1))
+    backend.world.create(with_ids(1))
     added: list[str] = []
 
     async def before(app: App) -> None:
@@ -525,7 +474,7 @@ def test_a_session_asked_for_while_the_backend_is_away_outlives_a_quit_with_what
 
 def test_a_refused_prompt_outlives_a_quit_and_is_not_sent_again(tmp_path: Path) -> None:
     backend = Backend()
-    backend.world.create(_with_ids(1))
+    backend.world.create(with_ids(1))
     backend.world.move("task-1", TaskStatus.KILLING)
     backend.world.move("task-1", TaskStatus.KILLED)
     sent: list[str] = []
@@ -559,7 +508,7 @@ def test_a_refused_prompt_outlives_a_quit_and_is_not_sent_again(tmp_path: Path) 
 
 def test_what_was_written_for_a_session_that_is_refused_is_kept_with_the_reason() -> None:
     async def test(app: App) -> None:
-        app.backend.world.create(_with_ids(1))
+        app.backend.world.create(with_ids(1))
         await until(app.up_to_date)
         app.backend.world.move("task-1", TaskStatus.KILLING)
         app.backend.world.move("task-1", TaskStatus.KILLED)
@@ -573,7 +522,7 @@ def test_what_was_written_for_a_session_that_is_refused_is_kept_with_the_reason(
 
 def test_a_command_that_nobody_answers_is_reported_in_the_end() -> None:
     async def test(app: App) -> None:
-        app.backend.world.create(_with_ids(1))
+        app.backend.world.create(with_ids(1))
         await until(app.up_to_date)
         app.backend.down = True
         app.commands.rename("task-1", "never")
@@ -591,7 +540,7 @@ def test_listeners_are_told_at_most_once_a_frame_and_at_once_when_idle() -> None
         await anyio.sleep(1)
         app.store.listen(lambda changes: times.append(anyio.current_time()))
         began = anyio.current_time()
-        app.backend.world.create(_with_ids(1))
+        app.backend.world.create(with_ids(1))
         await anyio.sleep(0.001)
         assert times == [began]
         for turn in range(1000):
@@ -605,7 +554,7 @@ def test_listeners_are_told_at_most_once_a_frame_and_at_once_when_idle() -> None
 
 def test_diagnostics_are_json() -> None:
     async def test(app: App) -> None:
-        app.backend.world.create(_with_ids(1))
+        app.backend.world.create(with_ids(1))
         release = app.commands.hold(task_topic("task-1"))
         await anyio.sleep(1)
         app.backend.cut_all()
@@ -659,7 +608,7 @@ def test_what_is_sent_is_in_the_file_before(tmp_path: Path) -> None:
             return await super().handle_async_request(request)
 
     async def test(app: App) -> None:
-        app.backend.world.create(_with_ids(1))
+        app.backend.world.create(with_ids(1))
         await until(app.up_to_date)
         app.commands.answer("permission-1", "allow")
         prompt_id = app.commands.prompt("session-1", "go on")
@@ -681,7 +630,7 @@ def test_text_that_no_file_and_no_wire_can_carry_is_refused_and_stops_nothing(tm
 
     async def test(app: App) -> None:
         app.commands.drafts.put(folder, CreateTask(repo=folder, prompt="half a thought"))
-        app.backend.world.create(_with_ids(1))
+        app.backend.world.create(with_ids(1))
         task_id = app.commands.create(CreateTask(repo=folder, prompt="a thought"))
         app.commands.rename("task-1", folder)
         await until(lambda: bool(app.store.creations) and len(app.problems) >= 2)
@@ -712,7 +661,3 @@ def test_two_apps_do_not_erase_what_the_other_keeps(tmp_path: Path) -> None:
         await third.foundry.http.aclose()
 
     simulate(main)
-
-
-def _with_ids(number: int) -> CreateTask:
-    return CreateTask(repo="/repo", prompt="Mend it", task_id=f"task-{number}", session_id=f"session-{number}")

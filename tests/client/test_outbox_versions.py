@@ -10,7 +10,7 @@ from foundry_tui.client.creations import Creation, CreationState
 from foundry_tui.client.kept_commands import Retry
 from foundry_tui.client.outbox import Outbox
 from foundry_tui.contract.requests import CreateTask
-from tests.client.test_creations import App, with_app
+from tests.client.app import App, with_app
 from tests.client.transport import until
 
 REQUEST = CreateTask(repo="/repo", prompt="Mend it", task_id="task-1", session_id="session-1")

@@ -127,9 +127,9 @@ async def test_through_a_proxy_that_breaks_everything(
         await group.start(proxy.run)
         api = Api(direct)
         async with running(Target.parse(f"unix:{proxy.front}")) as foundry:
-            foundry.on_problem = problems.append
+            foundry.commands.on_problem = problems.append
             made: list[str] = []
-            foundry.hold(TASKS)
+            foundry.commands.hold(TASKS)
 
             def look() -> None:
                 for topic in foundry.subscriptions.topics():
@@ -145,30 +145,32 @@ async def test_through_a_proxy_that_breaks_everything(
                     request = CreateTask(
                         repo=str(backend.repository), prompt=f"Task {len(made)} é 日本", provider="demo"
                     )
-                    task_id = foundry.create(request)
+                    task_id = foundry.commands.create(request)
                     made.append(task_id)
                     if len(made) <= 3:
-                        foundry.hold(Topic(TopicKind.TASK, task_id))
-                        foundry.hold(Topic(TopicKind.LOG, task_id))
-                        foundry.hold(Topic(TopicKind.SESSION, foundry.store.tasks[task_id].sessions[0].session_id))
+                        foundry.commands.hold(Topic(TopicKind.TASK, task_id))
+                        foundry.commands.hold(Topic(TopicKind.LOG, task_id))
+                        foundry.commands.hold(
+                            Topic(TopicKind.SESSION, foundry.store.tasks[task_id].sessions[0].session_id)
+                        )
                 elif made:
                     task_id = rng.choice(made)
-                    foundry.rename(task_id, f"Title {rng.random()}")
+                    foundry.commands.rename(task_id, f"Title {rng.random()}")
                     task = foundry.store.tasks[task_id]
                     if task.status is TaskStatus.IDLE and rng.random() < 0.5:
-                        foundry.prompt(task.sessions[0].session_id, f"more {rng.random()}")
+                        foundry.commands.prompt(task.sessions[0].session_id, f"more {rng.random()}")
                 for _ in range(3):
                     proxy.strike(rng.choice(FAULTS))
                 if rng.random() < 0.3:
                     # As an impatient user would; otherwise most of the test would be spent in back-off.
-                    foundry.reconnect()
+                    foundry.commands.reconnect()
                 await anyio.sleep(rng.choice([0.02, 0.05, 0.1, 0.3]))
                 look()
             for passage in proxy.passages:
                 if passage.fault is not None:
                     passage.scope.cancel()
             await anyio.sleep(0.1)
-            foundry.reconnect()
+            foundry.commands.reconnect()
             monkeypatch.undo()
             with anyio.fail_after(40):
                 while any(topic.link != ConnectionState.LIVE for topic in foundry.subscriptions.topics()):
@@ -199,22 +201,26 @@ async def test_a_backend_killed_and_started_again_is_followed(backend: BackendPr
     async with make_http(Target.parse(f"unix:{backend.socket}")) as direct:
         api = Api(direct)
         async with running(Target.parse(f"unix:{backend.socket}")) as foundry:
-            foundry.hold(TASKS)
+            foundry.commands.hold(TASKS)
             made = []
             for turn in range(4):
                 made.append(
-                    foundry.create(CreateTask(repo=str(backend.repository), prompt=f"Task {turn}", provider="demo"))
+                    foundry.commands.create(
+                        CreateTask(repo=str(backend.repository), prompt=f"Task {turn}", provider="demo")
+                    )
                 )
-                foundry.hold(Topic(TopicKind.TASK, made[-1]))
+                foundry.commands.hold(Topic(TopicKind.TASK, made[-1]))
                 await anyio.sleep(0.1 * turn)
                 await anyio.to_thread.run_sync(backend.kill)
                 made.append(
-                    foundry.create(CreateTask(repo=str(backend.repository), prompt=f"Away {turn}", provider="demo"))
+                    foundry.commands.create(
+                        CreateTask(repo=str(backend.repository), prompt=f"Away {turn}", provider="demo")
+                    )
                 )
                 await anyio.sleep(0.3)
                 assert foundry.store.freshness().state is not FreshnessState.LIVE
                 await anyio.to_thread.run_sync(backend.start)
-                foundry.reconnect()
+                foundry.commands.reconnect()
             await converge(foundry, api)
             assert set(made) == set(foundry.store.tasks)
             assert foundry.subscriptions.topics()[0].snapshots == 1, "every return resumed"

@@ -70,7 +70,7 @@ def test_it_makes_no_difference_where_the_pieces_are_cut() -> None:
 
 
 def test_an_event_without_an_end_is_given_up_and_small_ones_never(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sse, "LARGEST_EVENT", 1000)
+    monkeypatch.setattr(sse, "LARGEST_ANSWER", 1000)
     assert len(events(*[b"event: ping\ndata: ", b"x" * 900, b"\n\n"] * 50)) == 50
     for piece in (b"x" * 100, b"data: " + b"x" * 100 + b"\n"):
         with pytest.raises(StrangeAnswerError):

@@ -10,7 +10,8 @@ import msgspec
 
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import PING_AFTER, EventName, Ping, Topic, TopicKind
-from foundry_tui.contract.requests import CreatePrompt, CreateSession, CreateTask, PatchTask, RepoList
+from foundry_tui.contract.records import PromptState
+from foundry_tui.contract.requests import CreatePrompt, CreateSession, CreateTask, EditPrompt, PatchTask, RepoList
 from foundry_tui.contract.status import TaskStatus
 from tests.client.fake_backend import Event, FakeBackend, Refused
 
@@ -155,6 +156,13 @@ class Backend(httpx.AsyncBaseTransport):
             case "POST", ["sessions", session_id, "prompts"]:
                 prompt = codec.decode(body, CreatePrompt)
                 return 202, codec.encode(world.prompt(session_id, prompt.prompt_id, prompt.text))
+            case "PATCH", ["sessions", session_id, "prompts", prompt_id]:
+                text = codec.decode(body, EditPrompt).text
+                return 200, codec.encode(world.change_prompt(session_id, prompt_id, text=text))
+            case "DELETE", ["sessions", session_id, "prompts", prompt_id]:
+                return 200, codec.encode(world.change_prompt(session_id, prompt_id, state=PromptState.WITHDRAWN))
+            case "GET", ["sessions", session_id]:
+                return 200, codec.encode(world.snapshot(Topic(TopicKind.SESSION, session_id)).record)
             case "POST", ["sessions", session_id, "stop"]:
                 if session_id not in world.sessions:
                     raise Refused(404, "no such session")

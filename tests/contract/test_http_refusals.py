@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -182,6 +183,37 @@ def test_a_body_in_chunks_of_one_byte_is_refused_long_before_its_end(shared: Bac
     assert "JSON" in problem["detail"], "read to the end"
     problem = refused(shared.http.post("/v1/tasks", content=chunks(1, 1_000)), 400)
     assert "JSON" in problem["detail"]
+
+
+CHUNKED = b"POST /v1/tasks HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "status"),
+    [
+        ((CHUNKED + b"0\r\n" + b"a:\r\n" * 20_000 + b"\r\n",), 431),
+        ((CHUNKED + b"000;x\r\n" + b"a:\n" * 201 + b"\n",), 431),
+        ((CHUNKED + b"2\r\n{}\r\n0\r\na:\r\n" + b" b\r\n" * 20_000 + b"\r\n",), 431),
+        ((CHUNKED + b"2\r\n{}\r", b"\n0", b"\r\n", b"a:\r\n" * 100, b"a:\r\n" * 101), 431),
+        ((CHUNKED + b"2\r\n{}\r\n0\r\n" + b"a: b\r\n" * 100 + b"\r\n",), 422),
+        ((CHUNKED + b"2\r\n{}\r\n0", b"0\r\n", b"a: b\r\n", b"\r\n"), 422),
+        ((CHUNKED + b"3ea\r\n{}" + b"\n" * 1_000, b"\r\n0\r\n\r\n" + b"GET / HTTP/1.1\r\n" * 300), 422),
+        ((CHUNKED + b"00", b"a\r\n{}" + b"\n" * 8 + b"\r\n0", b"\r\n", b"\r\n"), 422),
+    ],
+)
+def test_trailers_have_as_many_lines_as_a_head_at_most(
+    shared: BackendProcess, pieces: tuple[bytes, ...], status: int
+) -> None:
+    answer = b""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(str(shared.socket))
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(0.02)
+        while b"\r\n" not in answer:
+            answer += connection.recv(65_536)
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer
 
 
 def test_a_client_that_goes_away_in_the_middle_leaves_no_trace(backend: BackendProcess) -> None:

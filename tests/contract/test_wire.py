@@ -46,9 +46,9 @@ RECORDS: dict[type[msgspec.Struct], frozenset[str]] = {
 KINDS = """task.created, provision.queued, stage.started, stage.retrying, stage.completed, stage.failed,
 provision.resumed, provision.retry_requested, task.named, sandbox.created, sandbox.resumed, agent.ready,
 session.requested, session.ready, session.failed, session.closed, prompt.queued, prompt.delivered, prompt.answered,
-prompt.failed, permission.opened, permission.answered, permission.cancelled, session.stopped, task.running, task.idle,
-task.error, task.renamed, task.archive_requested, task.kill_requested, sandbox.released, sandbox.destroyed,
-sandbox.leftover, task.archived, task.killed"""
+prompt.failed, prompt.edited, prompt.withdrawn, permission.opened, permission.answered, permission.cancelled,
+session.stopped, task.running, task.idle, task.error, task.renamed, task.archive_requested, task.kill_requested,
+sandbox.released, sandbox.destroyed, sandbox.leftover, task.archived, task.killed"""
 
 
 @pytest.mark.parametrize("record", RECORDS)

@@ -288,6 +288,17 @@ class Agent:
             self.send_line(rest.encode("latin-1"))
         elif verb == "mute":
             threading.Event().wait()
+        elif verb == "tools":
+            count, _, size = rest.partition(" ")
+            output = [{"type": "content", "content": {"type": "text", "text": "x" * int(size or 0)}}]
+            for number in range(int(count)):
+                if self.cancelled[session].is_set():
+                    return
+                call = {"toolCallId": f"{key}-{number}", "title": f"Tool {number}", "kind": "execute"}
+                self.update(session, "tool_call", **call, status="in_progress")
+                self.update(
+                    session, "tool_call_update", toolCallId=call["toolCallId"], status="completed", content=output
+                )
         elif verb == "flood":
             for number in range(int(rest)):
                 self.update(session, "agent_message_chunk", content={"type": "text", "text": f"{number} "})

@@ -10,7 +10,7 @@ import anyio.to_thread
 import msgspec
 import pytest
 
-from backend_stub.agents.sandbox_agent.link import Link
+from backend_stub.agents.sandbox_agent.connection import AgentConnection
 from backend_stub.domain.agent import Policy
 from backend_stub.domain.errors import AgentError
 from backend_stub.machine import processes
@@ -61,7 +61,7 @@ async def test_when_a_turn_is_over_it_is_known_what_it_changed(world: LocalWorld
 async def test_an_agent_may_open_its_session_as_slowly_as_the_stage_allows(
     world: LocalWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Link.request, "__kwdefaults__", {"agent": None, "limit": 0.2})
+    monkeypatch.setattr(AgentConnection.request, "__kwdefaults__", {"agent": None, "limit": 0.2})
     world.environ |= {"ACP_AGENT_SLOW": "0.5", "ACP_AGENT_LOADS": "1"}
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())

@@ -144,14 +144,16 @@ def test_a_backend_killed_in_each_stage_goes_on(backend: BackendProcess, world: 
     assert git(world.repository, "worktree", "list", "--porcelain").count("worktree ") == 2
 
 
+@pytest.mark.parametrize("says", ["say hm\n", ""], ids=["after a word", "at once"])
 def test_an_agent_that_dies_puts_the_task_in_error_and_retry_mends_it(
-    backend: BackendProcess, world: LocalWorld
+    backend: BackendProcess, world: LocalWorld, says: str
 ) -> None:
-    task_id = create(backend, world, "say hm\ndie out of luck")
+    task_id = create(backend, world, f"{says}die out of luck")
     task = backend.wait_task(task_id, "error")
     assert task["error"]["kind"] == "agent"
     assert task["error"].get("stage") is None
     assert "fatal: out of luck" in task["error"]["message"]
+    assert len(world.agent_saw("session/prompt")) == 1, "what an agent died of was given to another one"
     backend.post(f"/v1/tasks/{task_id}/retry")
     task = backend.wait_task(task_id, "idle")
     say(backend, task, "say better", "p2")
@@ -301,6 +303,8 @@ def test_killing_offers_to_delete_a_branch_without_commits(
     asker = Cli(tmp_path / "person")
     asker.environ |= backend.environ
     with terminal(asker, "kill", task_id) as shown:
+        shown.read_until("[y/N]")
+        shown.type(b"y\n")
         shown.read_until("Its branch fix/empty has no commit of its own. Delete it too? [y/N]")
         shown.type(answer)
         assert shown.wait() == 0
@@ -311,6 +315,8 @@ def test_killing_offers_to_delete_a_branch_without_commits(
     other = create(backend, world, "write a.txt new", branch="fix/full")
     git(Path(is_idle(backend, other)["sandbox"]["cwd"]), "commit", "--quiet", "--all", "--message=work")
     with terminal(asker, "kill", other) as shown:
+        shown.read_until("[y/N]")
+        shown.type(b"y\n")
         assert shown.wait() == 0
         assert "Delete it too" not in shown.drawn
     assert "fix/full" in git(world.repository, "branch")

@@ -116,7 +116,7 @@ def test_a_command_of_the_config_counts_as_installed_where_its_program_is(tmp_pa
     own = {"command": [agent_in(tmp_path / "b")]}
     told = {"own": own, "codex": own, "away": {"command": ["no-such-agent"]}}
     environ = {"PATH": "", "HOME": str(tmp_path), CONFIGURED: msgspec.json.encode(told).decode()}
-    assert list(installed_agents(environ, shutil.which)) == ["own", "codex"]
+    assert list(installed_agents(tmp_path / "none", environ, shutil.which)) == ["own", "codex"]
 
 
 @pytest.mark.parametrize(

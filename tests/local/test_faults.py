@@ -9,7 +9,7 @@ import anyio.to_thread
 import msgspec
 import pytest
 
-from backend_stub.agents.sandbox_agent.state import ServerState
+from backend_stub.agents.sandbox_agent.state import StoredServer
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.provider import Release
 from backend_stub.machine import processes
@@ -20,9 +20,9 @@ from tests.local.world import LIMIT, LocalWorld, Told, open_gate, prompt, turn
 pytestmark = pytest.mark.anyio
 
 
-def server_of(world: LocalWorld, task: TaskDetail) -> ServerState:
+def server_of(world: LocalWorld, task: TaskDetail) -> StoredServer:
     path = world.data / "sandboxes" / task.task_id / "agent/server.json"
-    return msgspec.json.decode(path.read_bytes(), type=ServerState)
+    return msgspec.json.decode(path.read_bytes(), type=StoredServer)
 
 
 def end_server(world: LocalWorld, task: TaskDetail) -> None:

@@ -71,14 +71,19 @@ def test_the_branch_of_a_task_is_the_one_that_git_has(backend: BackendProcess, w
     git(folder, "branch", "-m", "fix/after")
     say(backend, task, "say hello", "p2")
     assert is_idle(backend, task_id, prompts=2)["branch"] == "fix/after"
+    # The old name may be another's by now, the new one not.
+    is_idle(backend, create(backend, world, "say done", branch="fix/before"))
+    taken = {"repo": str(world.repository), "prompt": "say done", "branch": "fix/after"}
+    refused = backend.http.post("/v1/tasks", json=taken)
+    assert "The branch fix/after exists already." in refused.text
     git(folder, "switch", "--quiet", "-c", "aside")
     say(backend, task, "say hello", "p3")
     assert is_idle(backend, task_id, prompts=3)["branch"] == "aside"
-    assert [task["branch"] for task in backend.get("/v1/tasks")["tasks"]] == ["aside"]
+    assert {task["branch"] for task in backend.get("/v1/tasks")["tasks"]} == {"aside", "fix/before"}
     # What was made for the task is deleted with it, by its new name; what was only switched to is not.
     backend.post(f"/v1/tasks/{task_id}/kill", {"force": True, "delete_branch": True})
     backend.wait_task(task_id, "killed")
-    assert git(world.repository, "branch", "--format=%(refname:short)").split() == ["aside", "main"]
+    assert git(world.repository, "branch", "--format=%(refname:short)").split() == ["aside", "fix/before", "main"]
 
 
 def test_branches_whose_names_are_no_utf_8_are_worked_from_and_shown(

@@ -91,4 +91,4 @@ def test_agents_are_found_where_sandbox_agent_looks(tmp_path: Path, files: list[
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("#!/bin/sh\n")
         path.chmod(0o755)
-    assert set(installed_agents(environ, shutil.which)) == found
+    assert set(installed_agents(tmp_path / "none", environ, shutil.which)) == found

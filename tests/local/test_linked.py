@@ -16,7 +16,7 @@ from backend_stub.repository import files
 from backend_stub.repository.git import branches_near, explain, run_git
 from backend_stub.repository.location import NotARepositoryError, find_folders, find_repository
 from backend_stub.storage.sqlite import open_storage
-from backend_stub.task.branches import Branches, Name
+from backend_stub.task.branches import Name, NameChooser
 from foundry_tui.contract.records import Repo, TaskDetail
 from tests.git import git, make_code
 from tests.local.world import LIMIT, LocalWorld
@@ -178,12 +178,12 @@ async def test_many_tasks_of_one_wish_get_branches_of_their_own_at_once(git_worl
         return await branches_near(str(git_world.repository), names)
 
     storage = open_storage(tmp_path)
-    branches = Branches(storage)
+    branches = NameChooser(storage)
     names: list[Name] = []
 
     async def settle() -> None:
         task = msgspec.structs.replace(git_world.task(), branch=None, title="a", prompt="Fix a")
-        names.append(await branches.settle(task, existing))
+        names.append(await branches.choose(task, existing))
 
     try:
         async with anyio.create_task_group() as group:

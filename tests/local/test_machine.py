@@ -58,7 +58,7 @@ async def test_an_agent_that_cannot_be_reached_for_want_of_descriptors_is_not_re
 async def test_an_answer_reaches_the_agent_once_there_is_room(
     world: LocalWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend_stub.agents.sandbox_agent.link.BUSY_WAIT", 0.01)
+    monkeypatch.setattr("backend_stub.agents.sandbox_agent.connection.BUSY_WAIT", 0.01)
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         async with following(world, provider, task, "ask execute Run make?\nsay done") as told:

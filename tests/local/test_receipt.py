@@ -11,19 +11,19 @@ from anyio.abc import TaskGroup
 from msgspec import Raw
 
 from backend_stub.agents.sandbox_agent import session as sessions
-from backend_stub.agents.sandbox_agent.link import Link
+from backend_stub.agents.sandbox_agent.connection import AgentConnection
 from backend_stub.agents.sandbox_agent.messages import Message
 from backend_stub.agents.sandbox_agent.owner import Owner
 from backend_stub.agents.sandbox_agent.server_log import ServerLog
 from backend_stub.agents.sandbox_agent.session import Session
-from backend_stub.agents.sandbox_agent.state import PromptMark, SessionState, StateFolder
+from backend_stub.agents.sandbox_agent.state import PromptMark, StateFolder, StoredSession
 
 pytestmark = pytest.mark.anyio
 
 WORD = Message(method="session/update", params=Raw(b'{"update": {"sessionUpdate": "agent_message_chunk"}}'))
 
 
-class SlowLink:
+class SlowConnection:
     """Its stream stands after a while, with what the agent has said by then; prompts are counted."""
 
     def __init__(self, *said: Message) -> None:
@@ -43,11 +43,23 @@ class SlowLink:
         handed_over()
 
 
-def resumed(link: SlowLink, folder: Path, group: TaskGroup) -> Session:
-    """The session in which a prompt, p, was being sent. Nobody is told anything here: the agent lives, no turn ends."""
-    state = SessionState(session_id="s", agent="pi", next_id=4, seen=7, prompts={"p": PromptMark(rpc_id=3)})
+class Nobody:
+    """Hears what the agent offers, and nothing else: it lives, and no turn ends."""
+
+    async def changed(self, session: Session, changes: object) -> None:
+        """Nothing is kept."""
+
+
+def resumed(connection: SlowConnection, folder: Path, group: TaskGroup) -> Session:
+    """The session in which a prompt, p, was being sent."""
+    state = StoredSession(session_id="s", agent="pi", next_id=4, seen=7, prompts={"p": PromptMark(rpc_id=3)})
     return Session.resumed(
-        cast("Link", link), state, StateFolder(folder), group, cast("Owner[Session]", None), alive=True
+        cast("AgentConnection", connection),
+        state,
+        StateFolder(folder),
+        group,
+        cast("Owner[Session]", Nobody()),
+        alive=True,
     )
 
 
@@ -57,12 +69,12 @@ async def test_it_is_sent_again_only_if_the_agent_gives_no_sign_of_it(
 ) -> None:
     monkeypatch.setattr(sessions, "EVIDENCE_WAIT", 0.05)
     monkeypatch.setattr(sessions, "RECEIPT_GRACE", 0.05)
-    link = SlowLink(*said)
+    connection = SlowConnection(*said)
     async with anyio.create_task_group() as group:
-        session = resumed(link, tmp_path, group)
+        session = resumed(connection, tmp_path, group)
         with anyio.fail_after(20):
             await session.hand_over("p", "do it")
-        assert (link.prompts, session.has("p")) == (sent, True)
+        assert (connection.prompts, session.has("p")) == (sent, True)
         group.cancel_scope.cancel()
 
 
@@ -71,12 +83,12 @@ async def test_attempts_that_are_cut_before_a_sign_is_due_come_to_an_end(
 ) -> None:
     monkeypatch.setattr(sessions, "EVIDENCE_WAIT", 0.5)
     monkeypatch.setattr(sessions, "RECEIPT_GRACE", 0.05)
-    link = SlowLink()
+    connection = SlowConnection()
     async with anyio.create_task_group() as group:
-        session = resumed(link, tmp_path, group)
+        session = resumed(connection, tmp_path, group)
         with anyio.fail_after(10):
             while not session.has("p"):
                 with anyio.move_on_after(0.2):
                     await session.hand_over("p", "do it")
-        assert link.prompts
+        assert connection.prompts
         group.cancel_scope.cancel()

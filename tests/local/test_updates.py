@@ -2,11 +2,23 @@
 
 import msgspec
 import pytest
+from msgspec import Raw
 
+from backend_stub.agents.sandbox_agent.messages import Message
 from backend_stub.agents.sandbox_agent.policy import decide
-from backend_stub.agents.sandbox_agent.updates import TEXT_LIMIT, Item, Translation, Update
+from backend_stub.agents.sandbox_agent.questions import question_of
+from backend_stub.agents.sandbox_agent.updates import (
+    KEPT_TITLES,
+    KEPT_WHOLE,
+    PLAN_LIMIT,
+    TEXT_LIMIT,
+    TITLE_LIMIT,
+    Item,
+    Translation,
+    Update,
+)
 from backend_stub.domain.agent import Policy
-from foundry_tui.contract.records import PermissionOption, ToolCallBody, TranscriptKind
+from foundry_tui.contract.records import PermissionOption, PlanBody, ToolCallBody, TranscriptKind
 
 
 def apply(translation: Translation, *updates: dict[str, object]) -> list[Item]:
@@ -148,3 +160,69 @@ REJECT = PermissionOption(option_id="3", name="Reject", kind="reject_once")
 )
 def test_what_a_policy_answers(policy: Policy, kind: str, options: list[PermissionOption], answer: str | None) -> None:
     assert decide(policy, kind, options) == answer
+
+
+# What is too much
+
+
+def call(id_: str, **more: object) -> dict[str, object]:
+    return {"sessionUpdate": "tool_call", "toolCallId": id_, "kind": "execute", **more}
+
+
+def shows(text: str) -> list[dict[str, object]]:
+    return [{"type": "content", "content": {"type": "text", "text": text}}]
+
+
+def test_a_title_without_end_is_cut_where_it_is_shown_and_whole_where_it_is_judged() -> None:
+    title = "make " + "x" * 5_000_000
+    translation = Translation(prompt_id="p")
+    [item] = apply(translation, call("t", title=title))
+    body = msgspec.convert(item.body, ToolCallBody)
+    assert len(body.title) < TITLE_LIMIT + 50
+    assert body.title.endswith(f"… {len(title) - TITLE_LIMIT} more characters")
+    params = {"toolCall": {"toolCallId": "t"}, "options": []}
+    asked = Message(method="session/request_permission", params=Raw(msgspec.json.encode(params)))
+    assert question_of(asked, translation).title == title
+
+
+def test_a_plan_without_end_is_cut_and_says_how_much_there_is() -> None:
+    entries = [{"content": f"step {number}", "status": "completed"} for number in range(100_000)]
+    [item] = apply(Translation(prompt_id="p"), {"sessionUpdate": "plan", "entries": entries})
+    shown = msgspec.convert(item.body, PlanBody).entries
+    assert len(shown) == PLAN_LIMIT + 1
+    assert (shown[0].content, shown[-1].content, shown[-1].status) == ("step 0", "… 99500 more", "completed")
+    [item] = apply(Translation(prompt_id="p"), {"sessionUpdate": "plan", "entries": [{"content": "y" * 1_000_000}]})
+    assert len(msgspec.json.encode(item.body)) < TITLE_LIMIT * 2
+
+
+def test_changes_without_end_are_cut_and_say_how_many_there_are() -> None:
+    diffs = [{"type": "diff", "path": f"f{number}", "newText": "z" * 10_000} for number in range(1_000)]
+    [item] = apply(Translation(prompt_id="p"), call("t", title="Edit", content=diffs))
+    body = msgspec.convert(item.body, ToolCallBody)
+    assert 0 < len(body.edits) < 101
+    assert body.content == f"\n… {1_000 - len(body.edits)} more changes"
+
+
+def test_what_is_written_down_of_a_turn_does_not_grow_with_its_tool_calls() -> None:
+    translation, sizes = Translation(prompt_id="p"), []
+    for number in range(5_000):
+        apply(translation, call(f"t{number}", title=f"make {number}", status="completed", content=shows("x" * 5_000)))
+        if number in (2_499, 4_999):
+            sizes.append(len(msgspec.json.encode(translation)))
+    assert sizes[1] - sizes[0] < 100
+    assert sizes[1] < KEPT_WHOLE * 6_000 + KEPT_TITLES * 200
+
+
+def test_a_tool_call_that_ended_long_ago_keeps_what_it_showed_unless_it_shows_something_else() -> None:
+    translation = Translation(prompt_id="p")
+    for number in range(KEPT_TITLES + 100):
+        apply(translation, call(f"t{number}", title=f"make {number}", status="completed", content=shows("made")))
+    again = {"sessionUpdate": "tool_call_update", "status": "failed"}
+    assert apply(translation, {**again, "toolCallId": "t0"}) == [], "not even its title is known"
+    assert apply(translation, {**again, "toolCallId": "t500"}) == []
+    [item] = apply(translation, {**again, "toolCallId": "t500", "content": shows("made anew")})
+    body = msgspec.convert(item.body, ToolCallBody)
+    assert (body.title, body.status, body.content) == ("make 500", "failed", "made anew")
+    [item] = apply(translation, {**again, "toolCallId": f"t{KEPT_TITLES + 99}"})
+    body = msgspec.convert(item.body, ToolCallBody)
+    assert (body.status, body.content) == ("failed", "made")

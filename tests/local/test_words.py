@@ -23,7 +23,8 @@ def sentence(agent: str, code: int, message: object, data: object = None) -> str
             -32603,
             "Internal error",
             {"message": "unexpected status 401 Unauthorized: no key", "codex_error_info": {"other": 1}},
-            f"unexpected status 401 Unauthorized: no key; log in with `codex login` in a terminal, then {AGAIN}",
+            f"unexpected status 401 Unauthorized: no key; log in with "
+            f"`foundry agent login codex` in a terminal, then {AGAIN}",
         ),
         (
             "codex",
@@ -38,14 +39,15 @@ def sentence(agent: str, code: int, message: object, data: object = None) -> str
             -32603,
             'Internal error: API Error: 401 {"type":"error","error":{"message":"invalid x-api-key"}}',
             None,
-            f"API Error: 401: invalid x-api-key; log in with `claude /login` in a terminal, then {AGAIN}",
+            f"API Error: 401: invalid x-api-key; log in with `foundry agent login claude` in a terminal, then {AGAIN}",
         ),
         (
             "claude",
             -32603,
             "Internal error",
             {"details": "Invalid API key · Please run /login."},
-            f"Invalid API key · Please run /login; log in with `claude /login` in a terminal, then {AGAIN}",
+            "Invalid API key · Please run /login; log in with `foundry agent login claude` in a terminal, "
+            f"then {AGAIN}",
         ),
         (
             "opencode",
@@ -92,7 +94,7 @@ def sentence(agent: str, code: int, message: object, data: object = None) -> str
             401,
             "bad key",
             None,
-            f"bad key; log in with `gemini` in a terminal, then {AGAIN}",
+            f"bad key; log in with `foundry agent login gemini` in a terminal, then {AGAIN}",
         ),
         (
             "codex",
@@ -146,7 +148,7 @@ def test_a_login_that_is_wanted_is_told_with_what_the_agent_offers() -> None:
     complaint = understood(error, "codex", methods, opening=True)
     assert complaint.about is About.LOGIN
     assert complaint.next == (
-        "log in with `codex login` in a terminal (codex offers: Login with ChatGPT, Use your plan; "
+        "log in with `foundry agent login codex` in a terminal (codex offers: Login with ChatGPT, Use your plan; "
         "Use CODEX_API_KEY), then retry"
     )
 

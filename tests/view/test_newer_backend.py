@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from foundry_tui.cli.follow.waiting import Verdict
+from foundry_tui.cli.follow.waiting import WaitCondition
 from foundry_tui.contract import codec
+from foundry_tui.contract.moves import IllegalMoveError, check_move
 from foundry_tui.contract.records import (
     ErrorKind,
     HistoryEvent,
@@ -23,7 +24,7 @@ from foundry_tui.contract.records import (
     TranscriptItem,
     TranscriptKind,
 )
-from foundry_tui.contract.status import IllegalMoveError, StageName, TaskStatus, check_move, reached
+from foundry_tui.contract.status import StageName, TaskStatus, reached
 from foundry_tui.view.filter import entry_of as filter_entry
 from foundry_tui.view.glyphs import ASCII, UNICODE
 from foundry_tui.view.groups import Group, group_of
@@ -83,7 +84,7 @@ def test_an_unknown_status_is_on_no_way_that_we_know() -> None:
     for old, new in ((unknown, TaskStatus.IDLE), (TaskStatus.IDLE, unknown)):
         with pytest.raises(IllegalMoveError):
             check_move(old, new)
-    assert Verdict(TaskStatus.IDLE, since=None).of_task(newer(stages=[])) is None
+    assert WaitCondition(TaskStatus.IDLE, since=None).of_task(newer(stages=[])) is None
 
 
 def test_an_unknown_stage_has_a_step_of_its_own_where_it_stands() -> None:
@@ -116,7 +117,7 @@ def test_an_unknown_history_event_is_told_by_its_own_kind(stage: object) -> None
     assert details(event) == "by Ann"
     started = HistoryEvent(seq=1, task_id="t", kind=HistoryKind.STAGE_STARTED, at=NOW, payload={"stage": stage})
     assert sentence(started).endswith(" started")
-    assert Verdict(TaskStatus.IDLE, since=0).of_event(started) is None
+    assert WaitCondition(TaskStatus.IDLE, since=0).of_event(started) is None
 
 
 def test_what_was_said_in_an_unknown_way_stands_in_the_conversation() -> None:

@@ -22,11 +22,11 @@ _INVALID = frozenset({-32600, -32601, -32602})
 
 LOGINS: Mapping[str, str] = {
     "amp": "amp login",
-    "claude": "claude /login",
-    "codex": "codex login",
+    "claude": "foundry agent login claude",
+    "codex": "foundry agent login codex",
     "cursor": "cursor-agent login",
-    "gemini": "gemini",
-    "opencode": "opencode auth login",
+    "gemini": "foundry agent login gemini",
+    "opencode": "foundry agent login opencode",
     "pi": "pi /login",
 }
 """The command that logs in, by agent, run in the person's own terminal."""

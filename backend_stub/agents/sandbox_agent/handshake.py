@@ -7,8 +7,10 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from backend_stub.agents.sandbox_agent.complaints import About, auth_methods, understood
-from backend_stub.agents.sandbox_agent.link import AnsweredError, Link, converted
-from backend_stub.agents.sandbox_agent.state import SessionState
+from backend_stub.agents.sandbox_agent.connection import AgentConnection, AnsweredError, converted
+from backend_stub.agents.sandbox_agent.mcp import McpCapabilities, Servers, in_words_of_the_protocol
+from backend_stub.agents.sandbox_agent.offer import Offer, accepts_of
+from backend_stub.agents.sandbox_agent.state import StoredSession
 from backend_stub.domain.errors import AgentError
 
 logger = logging.getLogger(__name__)
@@ -20,13 +22,24 @@ OPENING_LIMIT = 1800.0
 some agents need a minute to start, and as long to load a conversation."""
 
 
+CAPABILITIES: dict[str, Any] = {
+    "fs": {"readTextFile": False, "writeTextFile": False},
+    "terminal": False,
+    "session": {"configOptions": {"boolean": {}}},
+}
+
+
 class _Capabilities(Struct, rename="camel"):
     load_session: bool | None = None
+    mcp_capabilities: McpCapabilities | None = None
 
 
-class _Initialized(Struct, rename="camel"):
-    agent_capabilities: _Capabilities | None = None
+class _Initialized(
+    Struct, rename={"agent_capabilities": "agentCapabilities", "auth_methods": "authMethods", "meta": "_meta"}
+):
+    agent_capabilities: Raw = Raw(b"{}")
     auth_methods: Raw = Raw(b"[]")
+    meta: Raw = Raw(b"null")
 
 
 class _NewSession(Struct, rename="camel"):
@@ -34,44 +47,55 @@ class _NewSession(Struct, rename="camel"):
 
 
 async def introduce(
-    link: Link, state: SessionState, cwd: str, ask: Callable[[str, dict[str, Any]], Awaitable[Raw]]
+    connection: AgentConnection,
+    state: StoredSession,
+    cwd: str,
+    servers: Servers,
+    ask: Callable[[str, dict[str, Any]], Awaitable[Raw]],
 ) -> bool:
     """Start the agent process and a session in it; whether it remembers the conversation before.
 
-    `ask` makes a request whose answer comes after all that is replayed. Raises `AgentError`.
+    `servers` are the MCP servers that it may use; what it cannot have of them becomes a notice. `ask` makes a request
+    whose answer comes after all that is replayed. Raises `AgentError`.
     """
     try:
-        result = await link.request(
+        result = await connection.request(
             state.number(),
             "initialize",
             {
                 "protocolVersion": PROTOCOL_VERSION,
-                "clientCapabilities": {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False},
+                "clientCapabilities": CAPABILITIES,
                 "clientInfo": CLIENT,
             },
             agent=state.runs_as or state.agent,
             limit=OPENING_LIMIT,
         )
         said = converted(result, _Initialized)
-        state.can_load = said.agent_capabilities is not None and bool(said.agent_capabilities.load_session)
+        can = converted(said.agent_capabilities, _Capabilities)
+        state.can_load = bool(can.load_session)
+        state.offer = Offer(accepts=accepts_of(said.agent_capabilities, said.meta))
         state.auth_methods = auth_methods(said.auth_methods)
-        place: dict[str, Any] = {"cwd": cwd, "mcpServers": []}
+        told, notices = in_words_of_the_protocol(servers, can.mcp_capabilities or McpCapabilities(), state.agent)
+        state.notices.extend(notices)
+        place: dict[str, Any] = {"cwd": cwd, "mcpServers": told}
         if state.acp_session and state.can_load:
             try:
-                await ask("session/load", {"sessionId": state.acp_session, **place})
+                loaded = await ask("session/load", {"sessionId": state.acp_session, **place})
             except AnsweredError as error:
                 # It stays the session to load until there is another: an agent that wants a login has it still.
                 logger.debug("%s does not load its session: %s", state.agent, error)
             else:
+                state.offer.opened(loaded)
                 return True
         result = await ask("session/new", place)
     except AnsweredError as error:
         raise _in_words(error, state) from error
     state.acp_session = converted(result, _NewSession).session_id
+    state.offer.opened(result)
     return False
 
 
-def _in_words(error: AnsweredError, state: SessionState) -> AgentError:
+def _in_words(error: AnsweredError, state: StoredSession) -> AgentError:
     """Why the agent opens no session; what only a person can change is not tried again."""
     complaint = understood(error.error, state.agent, state.auth_methods, opening=True)
     if complaint.about is About.LOGIN:

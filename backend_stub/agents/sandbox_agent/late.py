@@ -8,7 +8,7 @@ import msgspec
 
 from backend_stub.agents.sandbox_agent.messages import Arrival, Message
 from backend_stub.agents.sandbox_agent.questions import unasked
-from backend_stub.agents.sandbox_agent.state import SessionState
+from backend_stub.agents.sandbox_agent.state import StoredSession
 from backend_stub.agents.sandbox_agent.updates import Item, Translation
 from foundry_tui.contract.codec import decode
 
@@ -35,7 +35,7 @@ class LateWords:
     What is read again after a restart and was told by then, up to the event of number `told`, is not told again.
     """
 
-    def __init__(self, state: SessionState, keeper: Keeper, told: int = 0) -> None:
+    def __init__(self, state: StoredSession, keeper: Keeper, told: int = 0) -> None:
         self._state = state
         self._keeper = keeper
         self._told = told

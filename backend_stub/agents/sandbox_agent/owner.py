@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from backend_stub.agents.sandbox_agent.updates import Item
+from backend_stub.domain.agent import SessionChange
 
 S = TypeVar("S", contravariant=True)
 """The session."""
@@ -14,6 +15,10 @@ class Owner(Protocol[S]):
 
     async def lost(self, session: S, reason: str) -> None:
         """The agent died while nothing was asked of it."""
+        ...
+
+    async def changed(self, session: S, changes: Sequence[SessionChange]) -> None:
+        """The agent told this of the session; returns once it is kept."""
         ...
 
     def turn_over(self, session: S) -> None:

@@ -50,7 +50,7 @@ def question_of(message: Message, translation: Translation) -> Question:
     """
     request = _request.decode(message.params)
     call = request.tool_call
-    known = translation.tools.get(call.tool_call_id)
+    known = translation.tool(call.tool_call_id)
     called_with = translation.input_of(call.tool_call_id, call.raw_input, call.locations)
     texts, edits = translation.shown(call.content) if bytes(call.content) != bytes(NOTHING) else ([], [])
     if known is not None:

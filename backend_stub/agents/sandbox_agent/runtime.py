@@ -1,35 +1,43 @@
 """The agent runtime of sandboxes on this machine: servers and sessions kept by task, found again after a restart."""
 
 import logging
+import os
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
+import msgspec
 from anyio.abc import TaskGroup
 
 from backend_stub.agents.sandbox_agent import launcher, server
-from backend_stub.agents.sandbox_agent.link import Link, UnsentError
+from backend_stub.agents.sandbox_agent.connection import AgentConnection, UnsentError
+from backend_stub.agents.sandbox_agent.mcp import servers_of
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
 from backend_stub.agents.sandbox_agent.session import Session
-from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SessionState, StateFolder
+from backend_stub.agents.sandbox_agent.setting_up import set_again, set_up
+from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, StateFolder, StoredSession
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.agents.sandbox_agent.updates import Item
-from backend_stub.domain.agent import Files, LateWord, Policy, Turn
+from backend_stub.domain.agent import Files, LateWord, OptionValue, Policy, SessionChange, Turn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
+from backend_stub.domain.options import with_value
 from backend_stub.machine import processes
 from backend_stub.machine.faults import is_machine_fault
 from foundry_tui.contract.agents import (
+    AGENTS,
+    COMMANDS,
+    HOW_TO_GET_ONE,
     SANDBOX_AGENT,
     AgentCommand,
     find_sandbox_agent,
-    how_to_get_an_agent,
+    how_to_get,
     installed_agents,
 )
-from foundry_tui.contract.records import Prompt, SessionStatus, SessionSummary, TranscriptKind
+from foundry_tui.contract.mcp import McpServer
+from foundry_tui.contract.records import Prompt, SessionOption, SessionStatus, SessionSummary, TranscriptKind
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +59,7 @@ class SandboxAgentRuntime:
 
     on_lost: Callable[[str, str, str], Awaitable[None]] | None = None
     on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None = None
+    on_changed: Callable[[str, str, Sequence[SessionChange]], Awaitable[None]] | None = None
     files: Files | None = None
     """Told when a turn has ended; a turn that is followed ends only when what it did to the files is known."""
 
@@ -62,14 +71,18 @@ class SandboxAgentRuntime:
         environ: Mapping[str, str],
         policy: Policy = Policy.ASK,
         configured: Mapping[str, AgentCommand] | None = None,
+        mcp: Mapping[str, McpServer] | None = None,
         wrap: Wrap | None = None,
     ) -> None:
-        """`folder_of` says where the files about a task's agents are kept; `configured` are the config's agents."""
+        """`folder_of` says where the files about a task's agents are kept; `configured` are the config's agents,
+        `mcp` its MCP servers.
+        """
         self._data_dir = data_dir
         self._folder_of = folder_of
         self._environ = environ
         self._policy = policy
-        self._configured = configured or {}
+        self._commands = {**COMMANDS, **(configured or {})}
+        self._mcp = mcp or {}
         self._wrap = wrap
         self._group: TaskGroup | None = None
         self._servers: dict[str, Server] = {}
@@ -95,8 +108,8 @@ class SandboxAgentRuntime:
         binary = self.binary()
         if binary is None:
             return f"sandbox-agent is not installed: {HOW_TO_GET}"
-        if not installed_agents(self._environ, shutil.which):
-            return f"no coding agent is installed: {how_to_get_an_agent(binary)}"
+        if not installed_agents(self._data_dir, self._environ, shutil.which):
+            return f"no coding agent is installed: {HOW_TO_GET_ONE}"
         return "ready"
 
     def binary(self) -> Path | None:
@@ -114,10 +127,36 @@ class SandboxAgentRuntime:
             await self._name_for(running, call.task.agent)
             call.log(f"agent {call.task.agent} is installed")
 
-    async def create_session(self, call: Call, session: SessionSummary) -> None:
+    async def create_session(
+        self, call: Call, session: SessionSummary, options: Mapping[str, OptionValue] | None = None
+    ) -> None:
         async with self._lock(call.task.task_id):
             call.detail(f"opening a session with {session.agent}")
-            await self._session(call, session)
+            opened = await self._session(call, session)
+            try:
+                await set_up(opened, options or {})
+            except AgentError:
+                # Nothing is to run in it in another mode than was asked for.
+                self._forget(opened)
+                await opened.end()
+                raise
+            await opened.offering.tell()
+
+    async def set_option(
+        self, call: Call, session_id: str, option_id: str, value: OptionValue
+    ) -> tuple[SessionOption, ...]:
+        session = self._sessions.get(session_id)
+        if session is not None and not session.gone():
+            return await session.offering.set(option_id, value)
+        async with self._lock(call.task.task_id):
+            folder = self._state_folder(call.task.task_id)
+            state = await anyio.to_thread.run_sync(folder.load_session, session_id)
+            if state is None:
+                raise AgentError(f"the session {session_id} was never opened")
+            state.wanted[option_id] = value
+            state.offer.options = with_value(state.offer.options, option_id, value)
+            await anyio.to_thread.run_sync(folder.save_session, session_id, msgspec.json.encode(state))
+            return state.offer.options
 
     async def attach(self, call: Call) -> None:
         """Find the agents of a ready task again.
@@ -207,20 +246,24 @@ class SandboxAgentRuntime:
         session = self._sessions.pop(session_id, None)
         if session is not None:
             await session.end()
-        self._state_folder(call.task.task_id).forget_session(session_id)
+        await anyio.to_thread.run_sync(self._state_folder(call.task.task_id).forget_session, session_id)
 
     # For the provider
+
+    async def use_mcp(self, task_id: str, trusted_file: bytes | None) -> None:
+        """What the repository's trusted file says of MCP servers; None for nothing."""
+        await anyio.to_thread.run_sync(self._state_folder(task_id).save_mcp, trusted_file)
 
     async def end(self, call: Call) -> None:
         """End everything that runs for a task; nothing running is success."""
         task_id = call.task.task_id
         async with self._lock(task_id):
-            for session in [held for held in self._sessions.values() if held.link.server.sandbox_id == task_id]:
+            for session in [held for held in self._sessions.values() if held.connection.server.sandbox_id == task_id]:
                 session.close()
                 self._sessions.pop(session.state.session_id, None)
             running = self._servers.pop(task_id, None)
             if running is None:
-                state = self._state_folder(task_id).load_server()
+                state = await anyio.to_thread.run_sync(self._state_folder(task_id).load_server)
                 if state is None:
                     await anyio.to_thread.run_sync(processes.end_marked, task_id)
                     return
@@ -262,9 +305,8 @@ class SandboxAgentRuntime:
             raise AgentError(f"sandbox-agent is not installed: {HOW_TO_GET}", retryable=False)
         cwd = Path(_cwd(call))
         wrap = self._wrap
-        environ = self._environ
-        if self._configured:
-            environ = {**environ, "PATH": launcher.path_with(folder.launchers, environ)}
+        path = await anyio.to_thread.run_sync(launcher.path_with, folder.launchers, self._environ)
+        environ = {**self._environ, "PATH": path}
         self._servers[task_id] = await server.start(
             binary,
             folder,
@@ -280,27 +322,31 @@ class SandboxAgentRuntime:
     def _drop_server(self, task_id: str) -> None:
         held = self._servers.pop(task_id)
         for session in list(self._sessions.values()):
-            if session.link.server is held:
+            if session.connection.server is held:
                 self._forget(session)
 
     async def _name_for(self, running: Server, agent: str) -> str:
         """The name by which sandbox-agent starts this agent; raises `AgentError` when it cannot be started."""
-        configured = self._configured.get(agent)
-        if configured is not None:
-            launchers = running.folder.launchers
-            lend = partial(launcher.lend_name, agent, configured, launchers, self._environ)
-            return await anyio.to_thread.run_sync(lend)
+        launchers, places = running.folder.launchers, (self._data_dir, self._environ)
+        command = self._commands.get(agent)
+        if command is not None:
+            return await anyio.to_thread.run_sync(launcher.lend_name, agent, command, launchers, *places)
+        if agent in AGENTS:
+            await anyio.to_thread.run_sync(launcher.show_installed, agent, launchers, *places)
         known = {info.id: info.installed for info in await running.agents()}
         if known.get(agent):
             return agent
         if agent not in known:
-            names = ", ".join(sorted({*known, *self._configured})) or "none"
+            names = ", ".join(sorted({*known, *self._commands})) or "none"
             raise AgentError(
                 f"there is no agent {agent!r}; there are {names}, and each [agents.NAME] of the config file",
                 retryable=False,
             )
-        how = f"`{self.binary() or SANDBOX_AGENT} install-agent {agent}` gets it"
-        raise AgentError(f"the agent {agent} is not installed: {how}, `foundry agent list` shows all", retryable=False)
+        if agent in AGENTS:
+            how = how_to_get(agent)
+        else:
+            how = f"`{await anyio.to_thread.run_sync(self.binary) or SANDBOX_AGENT} install-agent {agent}` gets it"
+        raise AgentError(f"the agent {agent} is not installed: {how}; `foundry agent list` shows all", retryable=False)
 
     # Sessions
 
@@ -326,7 +372,7 @@ class SandboxAgentRuntime:
             await held.tell_rest()
             await held.end()
         folder = self._state_folder(call.task.task_id)
-        state = folder.load_session(summary.session_id)
+        state = await anyio.to_thread.run_sync(folder.load_session, summary.session_id)
         if state is not None and state.life == running.life and state.acp_session and held is None:
             found = await self._find_session(call, running, folder, state)
             if found is not None:
@@ -334,23 +380,23 @@ class SandboxAgentRuntime:
         return await self._open(call, running, folder, summary, state)
 
     async def _find_session(
-        self, call: Call, running: Server, folder: StateFolder, state: SessionState
+        self, call: Call, running: Server, folder: StateFolder, state: StoredSession
     ) -> Session | None:
-        link = Link(running, state.server_id)
+        connection = AgentConnection(running, state.server_id)
         if state.server_id not in await running.places():
             return None
         alive = True
         if all(mark.phase == ENDED for mark in state.prompts.values()):
             try:
                 # Changes nothing, and tells a dead agent from a silent one.
-                await link.notify("session/cancel", {"sessionId": state.acp_session})
+                await connection.notify("session/cancel", {"sessionId": state.acp_session})
             except AgentError as error:
                 if is_machine_fault(error):
                     raise
                 alive = False
         if not alive and all(mark.told for mark in state.prompts.values()):
             return None
-        session = Session.resumed(link, state, folder, self._task_group(), self, alive=alive)
+        session = Session.resumed(connection, state, folder, self._task_group(), self, alive=alive)
         self._sessions[state.session_id] = session
         call.log(f"found session {state.session_id} with {state.agent} again")
         return session
@@ -361,10 +407,10 @@ class SandboxAgentRuntime:
         running: Server,
         folder: StateFolder,
         summary: SessionSummary,
-        state: SessionState | None,
+        state: StoredSession | None,
     ) -> Session:
         again = state is not None and bool(state.acp_session)
-        state = state or SessionState(session_id=summary.session_id, agent=summary.agent)
+        state = state or StoredSession(session_id=summary.session_id, agent=summary.agent)
         # What was never acknowledged may be handed to the new agent; what was is lost with the old one.
         state.prompts = {id_: mark for id_, mark in state.prompts.items() if mark.phase != SENDING}
         for mark in state.prompts.values():
@@ -382,16 +428,19 @@ class SandboxAgentRuntime:
         state.translation = None
         state.asking = {}
         state.runs_as = await self._name_for(running, summary.agent)
-        link = Link(running, state.server_id)
-        session = Session(link, state, folder, self._task_group(), self)
+        connection = AgentConnection(running, state.server_id)
+        session = Session(connection, state, folder, self._task_group(), self)
         try:
-            remembers = await session.open(_cwd(call))
+            path = self._environ.get("PATH", os.defpath)
+            servers = await anyio.to_thread.run_sync(servers_of, self._mcp, folder.mcp_file, path)
+            remembers = await session.open(_cwd(call), servers)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await session.end()
             raise
         if again:
             state.notices.append(REMEMBERS if remembers else FORGOT)
+            await set_again(session)
         await session.save()
         self._sessions[summary.session_id] = session
         call.log(f"opened a session with {summary.agent}" + (" anew" if again else ""))
@@ -416,7 +465,7 @@ class SandboxAgentRuntime:
         state.notices = []
 
     async def lost(self, session: Session, reason: str) -> None:
-        task_id = session.link.server.sandbox_id
+        task_id = session.connection.server.sandbox_id
         self._forget(session)
         # Whoever reads the stream is cancelled by being forgotten.
         with anyio.move_on_after(LOSS_LIMIT, shield=True):
@@ -430,11 +479,15 @@ class SandboxAgentRuntime:
     async def said(self, session: Session, prompt_id: str, items: Sequence[Item]) -> None:
         if self.on_said is not None:
             late = [LateWord(f"{prompt_id}:{item.key}", item.kind, item.body) for item in items]
-            await self.on_said(session.link.server.sandbox_id, session.state.session_id, late)
+            await self.on_said(session.connection.server.sandbox_id, session.state.session_id, late)
+
+    async def changed(self, session: Session, changes: Sequence[SessionChange]) -> None:
+        if self.on_changed is not None:
+            await self.on_changed(session.connection.server.sandbox_id, session.state.session_id, changes)
 
     def turn_over(self, session: Session) -> None:
         if self.files is not None:
-            self.files.refresh(session.link.server.sandbox_id)
+            self.files.refresh(session.connection.server.sandbox_id)
 
     async def _settle(self, session: Session) -> None:
         await anyio.sleep(SETTLE)

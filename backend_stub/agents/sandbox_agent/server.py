@@ -6,6 +6,7 @@ import secrets
 import shlex
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ import httpx
 import msgspec
 
 from backend_stub.agents.sandbox_agent.server_log import ServerLog
-from backend_stub.agents.sandbox_agent.state import ServerState, StateFolder
+from backend_stub.agents.sandbox_agent.state import StateFolder, StoredServer
 from backend_stub.domain.errors import AgentError
 from backend_stub.machine import processes
 from backend_stub.machine.faults import is_machine_fault
@@ -66,7 +67,7 @@ class _PlaceList(msgspec.Struct, frozen=True):
 class Server:
     """A running server; `client` speaks to it with its token."""
 
-    def __init__(self, state: ServerState, folder: StateFolder, sandbox_id: str) -> None:
+    def __init__(self, state: StoredServer, folder: StateFolder, sandbox_id: str) -> None:
         self.state = state
         self.folder = folder
         self.sandbox_id = sandbox_id
@@ -77,6 +78,8 @@ class Server:
             timeout=httpx.Timeout(10.0),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=4),
             trust_env=False,
+            # It speaks no TLS, for which httpx would read all the system's certificates.
+            verify=False,
         )
 
     @property
@@ -118,9 +121,12 @@ class Server:
 
     async def end(self) -> None:
         """Kill it with everything that it started, and forget it."""
-        await anyio.to_thread.run_sync(processes.end, self.state.pid, self.state.started, self.sandbox_id)
-        self.folder.forget_server()
+        await anyio.to_thread.run_sync(self._end)
         await self.close()
+
+    def _end(self) -> None:
+        processes.end(self.state.pid, self.state.started, self.sandbox_id)
+        self.folder.forget_server()
 
     async def close(self) -> None:
         """Let go of the connections; the server goes on."""
@@ -151,7 +157,7 @@ def _unquoted(text: str) -> str:
 
 async def find(folder: StateFolder, sandbox_id: str) -> Server | None:
     """The server that an earlier run of the backend started, if it runs and answers."""
-    state = folder.load_server()
+    state = await anyio.to_thread.run_sync(folder.load_server)
     if state is None:
         return None
     server = Server(state, folder, sandbox_id)
@@ -171,8 +177,10 @@ async def start(
     wrap: Callable[[Sequence[str]], Sequence[str]],
     log: Callable[[str], None],
 ) -> Server:
-    """Start a server for the sandbox; raises `AgentError` when it does not come up."""
-    folder.make()
+    """Start a server for the sandbox; raises `AgentError` when it does not come up.
+
+    `wrap` is given the server's command and returns the one to run; it is called in a thread.
+    """
     variables = {name: value for name, value in environ.items() if not name.startswith("FOUNDRY_")}
     variables |= {
         **OWN_VARIABLES,
@@ -188,7 +196,7 @@ async def start(
         began = anyio.current_time()
         with anyio.CancelScope(shield=True):
             # A process that nobody has written down could not be found again.
-            argv = wrap([*command, f"--token={token}"])
+            argv = partial(wrap, [*command, f"--token={token}"])
             server = await _launch(argv, folder, sandbox_id, cwd, variables, port, token)
         try:
             code = await _await_health(server)
@@ -201,7 +209,7 @@ async def start(
             log(f"sandbox-agent answers on port {port} after {took} ms (pid {server.state.pid})")
             await anyio.to_thread.run_sync(processes.hide_argument, server.state.pid, token)
             return server
-        said = server.last_output()
+        said = await anyio.to_thread.run_sync(server.last_output)
         await server.end()
         log(f"sandbox-agent ended with exit code {code} after {took} ms: {said or 'it printed nothing'}")
         if attempt == PORT_ATTEMPTS:
@@ -210,7 +218,7 @@ async def start(
 
 
 async def _launch(
-    argv: Sequence[str],
+    argv: Callable[[], Sequence[str]],
     folder: StateFolder,
     sandbox_id: str,
     cwd: Path,
@@ -218,9 +226,10 @@ async def _launch(
     port: int,
     token: str,
 ) -> Server:
-    def run() -> ServerState:
-        pid = processes.spawn(argv, environ=variables, cwd=cwd, log=folder.log)
-        state = ServerState(pid=pid, started=processes.start_mark(pid) or "", port=port, token=token)
+    def run() -> StoredServer:
+        folder.make()
+        pid = processes.spawn(argv(), environ=variables, cwd=cwd, log=folder.log)
+        state = StoredServer(pid=pid, started=processes.start_mark(pid) or "", port=port, token=token)
         folder.save_server(state)
         return state
 
@@ -244,7 +253,8 @@ async def _await_health(server: Server) -> int | None:
                 return code
             await anyio.sleep(pause)
             pause = min(pause * 1.5, 0.2)
-    raise AgentError(f"sandbox-agent does not answer within {START_LIMIT:.0f} s: {server.last_output()}")
+    said = await anyio.to_thread.run_sync(server.last_output)
+    raise AgentError(f"sandbox-agent does not answer within {START_LIMIT:.0f} s: {said}")
 
 
 def _free_port() -> int:

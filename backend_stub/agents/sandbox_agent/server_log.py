@@ -13,7 +13,7 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from backend_stub.agents.sandbox_agent.state import SessionState
+from backend_stub.agents.sandbox_agent.state import StoredSession
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +23,10 @@ _LINE = re.compile(
     re.MULTILINE,
 )
 _CHUNK = 1_000_000
+LOOK_EVERY = 1.0
+"""Seconds between two looks at the end of the log, while something is expected of the agent."""
+UNHEARD_GRACE = 1.0
+"""Seconds in which the stream says itself why an agent is not heard any more: it has exited."""
 
 
 @dataclass
@@ -79,7 +83,7 @@ class ServerLog:
 class Hearing:
     """Whether the server still reads what the agent of one session prints."""
 
-    def __init__(self, log: ServerLog, state: SessionState) -> None:
+    def __init__(self, log: ServerLog, state: StoredSession) -> None:
         self._log = log
         self._state = state
         self._before: int | None = None

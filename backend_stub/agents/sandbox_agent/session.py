@@ -4,23 +4,34 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import anyio
 import anyio.to_thread
 import msgspec
 from anyio.abc import TaskGroup
-from msgspec import UNSET, Raw
+from msgspec import UNSET
 
-from backend_stub.agents.sandbox_agent.handshake import OPENING_LIMIT, introduce
+from backend_stub.agents.sandbox_agent.connection import (
+    CANCELLED,
+    AgentConnection,
+    Exited,
+    NoJson,
+    ServerRefusedError,
+    UnsentError,
+    converted,
+)
 from backend_stub.agents.sandbox_agent.late import LateWords
-from backend_stub.agents.sandbox_agent.link import CANCELLED, Exited, Link, NoJson, RefusedError, UnsentError, converted
+from backend_stub.agents.sandbox_agent.mcp import NO_SERVERS, Servers
 from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Message, Unreadable, lost_request, may_answer
+from backend_stub.agents.sandbox_agent.offering import Offering
+from backend_stub.agents.sandbox_agent.opening import Opening
 from backend_stub.agents.sandbox_agent.owner import Owner
-from backend_stub.agents.sandbox_agent.server_log import Hearing
-from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, SessionState, StateFolder
+from backend_stub.agents.sandbox_agent.server_log import LOOK_EVERY, UNHEARD_GRACE, Hearing
+from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, StateFolder, StoredSession
 from backend_stub.agents.sandbox_agent.stream import Stream
 from backend_stub.agents.sandbox_agent.updates import Item, Translation
+from backend_stub.domain.agent import SessionChange
 from backend_stub.domain.errors import AgentError
 from backend_stub.machine import processes
 from foundry_tui.contract.codec import decode
@@ -37,10 +48,6 @@ LISTEN_WAIT = 10.0
 """Seconds in which the stream must stand before that."""
 STOP_GRACE = 10.0
 """Seconds that an agent has to end its turn after it was told to stop."""
-LOOK_EVERY = 1.0
-"""Seconds between two looks at the end of the server's log, while something is expected of the agent."""
-UNHEARD_GRACE = 1.0
-"""Seconds in which the stream says itself why an agent is not heard any more: it has exited."""
 
 logger = logging.getLogger(__name__)
 
@@ -50,15 +57,17 @@ _Owner: TypeAlias = "Owner[Session]"
 class Session:
     """Owns the stream of one agent process. `pump` runs in the runtime's task group as long as the session is live."""
 
-    def __init__(self, link: Link, state: SessionState, folder: StateFolder, group: TaskGroup, owner: _Owner) -> None:
-        self.link = link
+    def __init__(
+        self, connection: AgentConnection, state: StoredSession, folder: StateFolder, group: TaskGroup, owner: _Owner
+    ) -> None:
+        self.connection = connection
         self.state = state
         self.active: str | None = None
         self.lost: AgentError | None = None
         self.stopping_since: float | None = None
-        self._stream = Stream(link, state.seen)
         self.following = False
         """Whether somebody tells the turn that runs."""
+        self._stream = Stream(connection, state.seen)
         self._folder = folder
         self._group = group
         self._owner = owner
@@ -66,34 +75,38 @@ class Session:
         self._wake = anyio.Event()
         self._saving = anyio.Lock()
         self._late = LateWords(state, self)
-        self._replaying = False
+        self.offering = Offering(self)
         self._scope = anyio.CancelScope()
         self._sending = anyio.CancelScope()
-        self._opening: anyio.CancelScope | None = None
-        self._hearing = Hearing(link.server.log, state)
-        self._awaited: tuple[int, anyio.Event] | None = None
+        self._opening = Opening(connection, state)
+        self._hearing = Hearing(connection.server.log, state)
         self._refused: AgentError | None = None
         self._floor = 0
         self.over = False
         """Whether the agent has ended the last turn itself."""
-        self._cut = False
+        self._cut = self._mourned = False
         self._sign_due = anyio.current_time() + LISTEN_WAIT + EVIDENCE_WAIT
-        self._mourned = False
 
     # Opening and closing
 
     @classmethod
     def resumed(
-        cls, link: Link, state: SessionState, folder: StateFolder, group: TaskGroup, owner: _Owner, *, alive: bool
+        cls,
+        connection: AgentConnection,
+        state: StoredSession,
+        folder: StateFolder,
+        group: TaskGroup,
+        owner: _Owner,
+        *,
+        alive: bool,
     ) -> "Session":
         """A session that lives on in a server that was found again; its stream goes on behind what was seen.
 
         Of an agent that is not `alive` only what it said last is left to be told.
         """
-        session = cls(link, state, folder, group, owner)
+        session = cls(connection, state, folder, group, owner)
         session._mourned = not alive
-        last = next(reversed(state.prompts.items()), None)
-        if last is not None:
+        if (last := next(reversed(state.prompts.items()), None)) is not None:
             prompt_id, mark = last
             if not mark.told:
                 # Its end may not have been committed: it can be told again.
@@ -102,47 +115,27 @@ class Session:
             else:
                 mark.settled = True
                 session._late = LateWords(state, session, mark.ended_at)
+        session.offering.note_all()
         group.start_soon(session.pump)
         return session
 
-    async def open(self, cwd: str) -> bool:
-        """Start the agent process and a session in it; whether it remembers the conversation before.
+    async def open(self, cwd: str, servers: Servers = NO_SERVERS) -> bool:
+        """Start the agent process and a session in it, which may use these MCP servers; whether it remembers the
+        conversation before.
 
         Raises `AgentError`.
         """
         self.state.cwd = cwd
         await self._hearing.expect()
-        self._opening = anyio.CancelScope()
         self._group.start_soon(self.pump)
-        before = await anyio.to_thread.run_sync(self.link.server.agents_running)
-        remembers = False
         try:
-            with self._opening:
-                remembers = await introduce(self.link, self.state, cwd, self._ask_and_catch_up)
+            remembers = await self._opening.run(cwd, servers)
         finally:
-            self._opening = None
-            after = await anyio.to_thread.run_sync(self.link.server.agents_running)
-            new = {pid: mark for pid, mark in after.items() if before.get(pid) != mark}
-            if len(new) == 1:
-                [(self.state.agent_pid, self.state.agent_started)] = new.items()
             await self._hearing.is_lost()
         if self.lost is not None:
             raise self.lost
+        self.offering.note_all()
         return remembers
-
-    async def _ask_and_catch_up(self, method: str, params: dict[str, Any]) -> Raw:
-        """Ask, and read the stream up to the answer, so that what was replayed counts for no turn."""
-        number = self.state.number()
-        caught_up = anyio.Event()
-        self._awaited = (number, caught_up)
-        self._replaying = method == "session/load"
-        try:
-            result = await self.link.request(number, method, params, limit=OPENING_LIMIT)
-            with anyio.move_on_after(5):
-                await caught_up.wait()
-        finally:
-            self._replaying = False
-        return result
 
     def gone(self) -> bool:
         """Whether the agent is lost."""
@@ -171,7 +164,8 @@ class Session:
                 async with anyio.create_task_group() as beside:
                     beside.start_soon(self._watch_log)
                     beside.start_soon(self._tell_late_words)
-                    reason = await self._stream.read(self._take, self._listen, lambda: self._opening is not None)
+                    beside.start_soon(self.offering.run)
+                    reason = await self._stream.read(self._take, self._listen, lambda: self._opening.under_way)
                     if reason:
                         await self._lose(reason)
                     beside.cancel_scope.cancel()
@@ -197,7 +191,7 @@ class Session:
             line = converted(message.params, NoJson)
             await self._take_unreadable(number, Unreadable(line.raw, line.error, noise=True))
         elif message.method == "session/update":
-            self._arrive(Arrival(number, message))
+            self._take_update(number, message)
         elif message.method == "session/request_permission":
             if not message.request_id:
                 self._arrive(Arrival(number, Unreadable(bytes(message.params).decode(), "a question without an id")))
@@ -208,8 +202,17 @@ class Session:
         elif message.request_id and number not in self.state.answered:
             self.state.answered.append(number)
             with suppress(AgentError):
-                await self.link.refuse(message)
+                await self.connection.refuse(message)
         return not self.gone()
+
+    def _take_update(self, number: int, message: Message) -> None:
+        taken: Message | Unreadable = message
+        try:
+            if self.offering.take(message.params):
+                return
+        except (msgspec.DecodeError, RecursionError) as error:
+            taken = Unreadable(bytes(message.params).decode(errors="replace"), str(error))
+        self._arrive(Arrival(number, taken))
 
     async def _take_unreadable(self, number: int, message: Unreadable) -> None:
         request_id = lost_request(message.text)
@@ -220,9 +223,7 @@ class Session:
         self._arrive_last(number, message) if last else self._arrive(Arrival(number, message))
 
     def _take_response(self, number: int, message: Message) -> None:
-        if self._awaited is not None and message.answers(self._awaited[0]):
-            self._awaited[1].set()
-            self._awaited = None
+        self._opening.hear(message)
         mark = self._mark()
         if mark is not None and message.answers(mark.rpc_id):
             self._arrive_last(number, message)
@@ -244,7 +245,7 @@ class Session:
         self._owner.turn_over(self)
 
     def _arrive(self, arrival: Arrival) -> None:
-        if arrival.number > self._floor and not self._replaying:
+        if arrival.number > self._floor and not self._opening.replaying:
             self._inbox.append(arrival)
             self.notify()
 
@@ -254,12 +255,12 @@ class Session:
             self.state.answered.append(number)
             with suppress(AgentError):
                 # That it did not reach the agent shows on the stream.
-                await self.link.respond(request_id, CANCELLED)
+                await self.connection.respond(request_id, CANCELLED)
 
     async def _watch_log(self) -> None:
         """Lose the agent when the server has stopped reading what it prints, which only the server's log says."""
         while True:
-            while self.active is None and self._opening is None:
+            while self.active is None and not self._opening.under_way:
                 await self._woken()
             await anyio.sleep(LOOK_EVERY)
             if await self._hearing.is_lost():
@@ -300,16 +301,20 @@ class Session:
         """See `Keeper`."""
         await self._owner.said(self, prompt_id, items)
 
+    async def changed(self, changes: Sequence[SessionChange]) -> None:
+        """See `Holder`."""
+        await self._owner.changed(self, changes)
+
     async def _lose_agent(self, code: int | None) -> None:
-        said = await anyio.to_thread.run_sync(self.link.server.last_output)
-        how = f"exit code {code}" if code is not None else "by a signal"
-        await self._lose(f"the agent {self.state.agent} ended ({how}). Its last output: {said or 'none'}")
+        said = await anyio.to_thread.run_sync(self.connection.server.last_output) or "none"
+        how = "by a signal" if code is None else f"exit code {code}"
+        await self._lose(f"the agent {self.state.agent} ended ({how}). Its last output: {said}")
 
     async def _lose(self, reason: str) -> None:
         self.lost = AgentError(reason)
         self.notify()
-        if self._opening is not None:
-            self._opening.cancel()
+        if self._opening.under_way:
+            self._opening.give_up()
         elif not self._mourned and (self.active is None or self.over):
             await self.tell_rest()
             await self._owner.lost(self, reason)
@@ -322,9 +327,9 @@ class Session:
         return mark is not None and mark.phase != SENDING
 
     async def hand_over(self, prompt_id: str, text: str) -> None:
-        """Send a prompt unless the agent has it; returns once it has.
+        """Send a prompt unless the agent has it; returns once it has, be it that the agent has died of it.
 
-        Raises `UnsentError` when it did not reach the agent, `AgentError` when the agent died of it.
+        Raises `UnsentError` when it did not reach the agent.
         """
         mark = self.state.prompts.get(prompt_id)
         if mark is not None and mark.phase == SENDING:
@@ -375,12 +380,10 @@ class Session:
                 while self._refused is None:
                     await self._woken()
         failure = self.failure()
-        if failure is not None and not self._inbox:
+        if failure is not None and failure is not self.lost and not self._inbox:
             del self.state.prompts[prompt_id]
             self.active = None
             await self.save()
-            if self._refused is None:
-                raise failure
             raise UnsentError(failure.message, retryable=failure.retryable) from failure
 
     async def _send(self, mark: PromptMark, text: str, handed: anyio.Event) -> None:
@@ -388,8 +391,8 @@ class Session:
         self._sending = anyio.CancelScope()
         with self._sending:
             try:
-                await self.link.prompt(mark.rpc_id, params, handed.set)
-            except RefusedError as refusal:
+                await self.connection.prompt(mark.rpc_id, params, handed.set)
+            except ServerRefusedError as refusal:
                 self._refused = refusal
             except AgentError as error:
                 # Without a word of the server the prompt may be there; the stream will tell. Unsent, it is not.
@@ -407,8 +410,7 @@ class Session:
         self.notify()
         if self.active is None or self.over or self.gone():
             return
-        if self.stopping_since is None:
-            self.stopping_since = anyio.current_time()
+        self.stopping_since = self.stopping_since or anyio.current_time()
         self.notify()
         await self.cancel()
         open_requests = self.state.asking
@@ -457,7 +459,7 @@ class Session:
     async def cancel(self) -> None:
         """Have the agent end what it is doing for a turn that is told no further."""
         with suppress(AgentError):
-            await self.link.notify("session/cancel", {"sessionId": self.state.acp_session})
+            await self.connection.notify("session/cancel", {"sessionId": self.state.acp_session})
 
     async def _woken(self) -> None:
         """Wait until something has changed; whoever waits looks for himself at what."""
@@ -494,7 +496,7 @@ class Session:
     async def end(self) -> None:
         """End the agent process with what it has started."""
         self.close()
-        await self.link.close()
+        await self.connection.close()
         # An agent need not end when its input does.
         if self.state.agent_pid:
             await anyio.to_thread.run_sync(processes.end_tree, self.state.agent_pid, self.state.agent_started)

@@ -9,7 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from backend_stub.agents.sandbox_agent.complaints import AuthMethod
+from backend_stub.agents.sandbox_agent.offer import Offer
 from backend_stub.agents.sandbox_agent.updates import Translation
+from backend_stub.domain.agent import OptionValue
 from foundry_tui.contract.codec import decode
 
 logger = logging.getLogger(__name__)
@@ -19,12 +21,14 @@ T = TypeVar("T", bound=Struct)
 LAUNCHERS = "launchers"
 """Folder of the launchers of agents that the config names."""
 
+MCP_FILE = "mcp.json"
+
 SENDING = "sending"
 SENT = "sent"
 ENDED = "ended"
 
 
-class ServerState(Struct, frozen=True, kw_only=True):
+class StoredServer(Struct, frozen=True, kw_only=True):
     """A server that was started: `started` is the process's start mark, which tells a reused pid."""
 
     pid: int
@@ -57,7 +61,7 @@ class PromptMark(Struct, kw_only=True):
         return self.phase == ENDED and (self.settled or self.error is not None)
 
 
-class SessionState(Struct, kw_only=True):
+class StoredSession(Struct, kw_only=True):
     """A session as the agent knows it.
 
     `runs_as` is the agent's name for sandbox-agent. `life` names the server it was opened in and `server_id` its place
@@ -65,7 +69,8 @@ class SessionState(Struct, kw_only=True):
     where it is not known, `number_in_log` counts the agents that the server's log tells of. `asking` holds the agent's
     open requests as they came, `answered` says which have their answer, both by the number of their event in the
     stream: an agent may use the id of a request again once it has the answer. `spent` says that the agent's last turn
-    failed for a reason that only another process mends.
+    failed for a reason that only another process mends. `offer` is what the agent has told that it offers, `wanted` the
+    values that a person has set options to, by option_id, which every new process of it is to have.
     """
 
     session_id: str
@@ -89,6 +94,8 @@ class SessionState(Struct, kw_only=True):
     notices: list[str] = []
     auth_methods: tuple[AuthMethod, ...] = ()
     translation: Translation | None = None
+    offer: Offer = msgspec.field(default_factory=Offer)
+    wanted: dict[str, OptionValue] = {}
 
     def number(self) -> int:
         """An id for a request that no other one of this session has."""
@@ -112,27 +119,39 @@ class StateFolder:
     def launchers(self) -> Path:
         return self.folder / LAUNCHERS
 
+    @property
+    def mcp_file(self) -> Path:
+        """What the repository's `.foundry/mcp.json` said when it was trusted, if it was."""
+        return self.folder / MCP_FILE
+
     def make(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def load_server(self) -> ServerState | None:
-        return _load(self.folder / "server.json", ServerState)
+    def load_server(self) -> StoredServer | None:
+        return _load(self.folder / "server.json", StoredServer)
 
-    def save_server(self, state: ServerState) -> None:
+    def save_server(self, state: StoredServer) -> None:
         self._save("server.json", msgspec.json.encode(state))
 
     def forget_server(self) -> None:
         (self.folder / "server.json").unlink(missing_ok=True)
 
-    def load_session(self, session_id: str) -> SessionState | None:
-        return _load(self.folder / f"session-{session_id}.json", SessionState)
+    def load_session(self, session_id: str) -> StoredSession | None:
+        return _load(self.folder / f"session-{session_id}.json", StoredSession)
 
     def save_session(self, session_id: str, document: bytes) -> None:
-        """Keep a `SessionState`, given as JSON: the state itself may change while a thread writes it."""
+        """Keep a `StoredSession`, given as JSON: the state itself may change while a thread writes it."""
         self._save(f"session-{session_id}.json", document)
 
     def forget_session(self, session_id: str) -> None:
         (self.folder / f"session-{session_id}.json").unlink(missing_ok=True)
+
+    def save_mcp(self, document: bytes | None) -> None:
+        """Keep what is trusted of MCP servers, or that nothing is."""
+        if document is None:
+            self.mcp_file.unlink(missing_ok=True)
+        else:
+            self._save(MCP_FILE, document)
 
     def _save(self, name: str, document: bytes) -> None:
         """Replace a file whole, so that a kill leaves the old or the new one."""

@@ -7,7 +7,7 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from backend_stub.agents.sandbox_agent.link import BUSY_WAIT, Link, RefusedError
+from backend_stub.agents.sandbox_agent.connection import BUSY_WAIT, AgentConnection, ServerRefusedError
 from backend_stub.agents.sandbox_agent.messages import Gap, Message, Unreadable
 from backend_stub.machine import processes
 from backend_stub.machine.faults import is_machine_fault
@@ -23,8 +23,8 @@ Take = Callable[[int, Message | Unreadable | Gap], Awaitable[bool]]
 class Stream:
     """Reads on behind `position`, the number of the last event that was given out."""
 
-    def __init__(self, link: Link, position: int) -> None:
-        self._link = link
+    def __init__(self, connection: AgentConnection, position: int) -> None:
+        self._connection = connection
         self.position = position
 
     async def read(self, take: Take, opened: Callable[[], None], is_new: Callable[[], bool]) -> str:
@@ -38,9 +38,9 @@ class Stream:
             try:
                 if not await self._read(take, opened):
                     return ""
-                if not await anyio.to_thread.run_sync(self._link.server.running):
+                if not await anyio.to_thread.run_sync(self._connection.server.running):
                     return await self._last_words()
-            except RefusedError as refusal:
+            except ServerRefusedError as refusal:
                 if refusal.status != 404 or not is_new():
                     return refusal.message
             except (httpx.HTTPError, OSError, RuntimeError) as error:
@@ -58,7 +58,7 @@ class Stream:
         """Read until the connection ends; whether to go on then."""
         first = True
         try:
-            async for number, message in self._link.events(self.position, opened):
+            async for number, message in self._connection.events(self.position, opened):
                 if number <= self.position:
                     continue
                 missing = number - self.position - 1
@@ -78,7 +78,7 @@ class Stream:
         return True
 
     async def _last_words(self) -> str:
-        said = await anyio.to_thread.run_sync(self._link.server.last_output)
-        code = processes.exit_code(self._link.server.state.pid)
+        said = await anyio.to_thread.run_sync(self._connection.server.last_output)
+        code = processes.exit_code(self._connection.server.state.pid)
         how = "" if code is None else f" (exit code {code})"
         return f"the sandbox-agent server ended{how}. Its last output: {said or 'none'}"

@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup
 from msgspec import Struct
 
 from backend_stub.agents.sandbox_agent.complaints import About, understood
-from backend_stub.agents.sandbox_agent.link import CANCELLED
+from backend_stub.agents.sandbox_agent.connection import CANCELLED
 from backend_stub.agents.sandbox_agent.messages import ABSENT, Arrival, Message, Unreadable, message_of
 from backend_stub.agents.sandbox_agent.policy import decide
 from backend_stub.agents.sandbox_agent.questions import question_of, unasked
@@ -242,7 +242,7 @@ class Telling:
         outcome = CANCELLED if option_id is None else {"outcome": {"outcome": "selected", "optionId": option_id}}
         with contextlib.suppress(AgentError):
             # An agent that cannot be told is lost, which its stream says.
-            await self._session.link.respond(message.request_id, outcome)
+            await self._session.connection.respond(message.request_id, outcome)
         await self._session.save()
 
     # What survives a restart

@@ -1,6 +1,6 @@
 """From the agent's `session/update` messages to transcript items; pure, and its state can be kept in a file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -12,7 +12,16 @@ from foundry_tui.contract.records import FileEdit, PlanBody, PlanEntry, ToolCall
 
 TEXT_LIMIT = 200_000
 """Characters of one text that an item keeps; what is beyond is cut and said to be."""
-
+TITLE_LIMIT = 4_000
+"""Characters that an item keeps of a title, of a line of a plan, and of a path."""
+PLAN_LIMIT = 500
+"""Lines of a plan that an item keeps; one more says how many there are beyond."""
+EDITS_LIMIT = 1_000_000
+"""Characters of all changes of one tool call that an item keeps, as whole changes but for the first."""
+KEPT_WHOLE = 20
+"""Tool calls that have ended and of which all is kept; an update of an earlier one has to bring its own words."""
+KEPT_TITLES = 1_000
+"""Tool calls that have ended and of which is kept what they are called."""
 
 NOTHING = Raw(b"null")
 EXCERPT = 200
@@ -138,6 +147,9 @@ class Translation(Struct, kw_only=True):
     parts: list[str] = []
     beyond: int = 0
     tools: dict[str, ToolCallBody] = {}
+    ended: dict[str, ToolCallBody] = {}
+    titles: dict[str, ToolCallBody] = {}
+    forgotten: int = 0
     inputs: dict[str, ToolInput] = {}
     unreadable: int = 0
 
@@ -183,11 +195,8 @@ class Translation(Struct, kw_only=True):
             return self._tool(update)
         if update.session_update == "plan":
             self.growing = ""
-            entries = tuple(
-                PlanEntry(content=each.content, status=each.status or "pending", priority=each.priority or "medium")
-                for each in update.entries
-            )
-            return Item(self.key("plan"), TranscriptKind.PLAN, msgspec.to_builtins(PlanBody(entries=entries)))
+            body = PlanBody(entries=tuple(_plan(update.entries)))
+            return Item(self.key("plan"), TranscriptKind.PLAN, msgspec.to_builtins(body))
         return None
 
     def key(self, name: str) -> str:
@@ -211,29 +220,53 @@ class Translation(Struct, kw_only=True):
         self.parts = [kept] if self.beyond or len(self.parts) > 64 else [*self.parts, text]
         return Item(self.key(f"{kind}-{self.count}"), kind, _with_rest(kept, self.beyond))
 
-    def _tool(self, update: Update) -> Item:
-        body = self.tools.get(update.tool_call_id, ToolCallBody(title="Tool call"))
+    def tool(self, tool_call_id: str) -> ToolCallBody | None:
+        """The call of this id as it was told so far."""
+        return self.tools.get(tool_call_id) or self.ended.get(tool_call_id) or self.titles.get(tool_call_id)
+
+    def _tool(self, update: Update) -> Item | None:
+        id_ = update.tool_call_id
+        shows = bytes(update.content) != bytes(NOTHING)
+        known = self.tool(id_)
+        let_go = id_ in self.titles or (known is None and self.forgotten and update.title is None)
+        if let_go and not shows:
+            # It ended long ago, and what it showed then stays.
+            return None
+        body = known or ToolCallBody(title="Tool call")
         changes: dict[str, object] = {}
         if update.title is not None:
             changes["title"] = self.titled(update.title, update.kind or body.kind)
         if update.kind is not None:
-            changes["kind"] = update.kind
+            changes["kind"] = cut_line(update.kind)
         if update.status is not None:
-            changes["status"] = update.status
-        if bytes(update.content) != bytes(NOTHING):
-            texts, edits = self.shown(update.content)
-            changes["content"] = cut("\n".join(texts))
-            changes["edits"] = tuple(_cut_edit(edit) for edit in edits)
+            changes["status"] = cut_line(update.status)
+        if shows:
+            changes["content"], changes["edits"] = _cut_shown(*self.shown(update.content))
         if not changes.get("content", body.content) and bytes(update.raw_output) != bytes(NOTHING):
             changes["content"] = cut(_words_of(update.raw_output))
         body = msgspec.structs.replace(body, **changes)
-        self.tools[update.tool_call_id] = body
-        called_with = self.input_of(update.tool_call_id, update.raw_input, update.locations)
+        shown = msgspec.structs.replace(body, title=cut_line(body.title))
+        called_with = self.input_of(id_, update.raw_input, update.locations)
+        for held in (self.tools, self.ended, self.titles, self.inputs):
+            held.pop(id_, None)
         if body.status in _ENDED:
-            self.inputs.pop(update.tool_call_id, None)
-        elif called_with.raw or called_with.paths:
-            self.inputs[update.tool_call_id] = called_with
-        return Item(self.key(f"tool-{update.tool_call_id}"), TranscriptKind.TOOL_CALL, msgspec.to_builtins(body))
+            self.ended[id_] = shown
+            self._let_go()
+        else:
+            # A question about it has its title whole.
+            self.tools[id_] = body
+            if called_with.raw or called_with.paths:
+                self.inputs[id_] = called_with
+        return Item(self.key(f"tool-{id_}"), TranscriptKind.TOOL_CALL, msgspec.to_builtins(shown))
+
+    def _let_go(self) -> None:
+        """Let go of what those calls showed that ended before the last `KEPT_WHOLE`."""
+        if len(self.ended) > KEPT_WHOLE:
+            oldest = next(iter(self.ended))
+            self.titles[oldest] = msgspec.structs.replace(self.ended.pop(oldest), content="", edits=())
+        if len(self.titles) > KEPT_TITLES:
+            del self.titles[next(iter(self.titles))]
+            self.forgotten += 1
 
     def input_of(self, tool_call_id: str, raw: Raw, locations: Raw) -> ToolInput:
         """What the tool is called with, as far as this or what was told before says it."""
@@ -262,7 +295,7 @@ class Translation(Struct, kw_only=True):
     @property
     def working(self) -> bool:
         """Whether a tool is at work, so that silence says nothing."""
-        return any(tool.status not in _ENDED for tool in self.tools.values())
+        return bool(self.tools)
 
     def titled(self, title: str, kind: str) -> str:
         """A tool call's title; that of work on a file names it as seen from where the agent works."""
@@ -282,8 +315,37 @@ def _paths(locations: Raw) -> Iterator[str]:
             yield path
 
 
-def _cut_edit(edit: FileEdit) -> FileEdit:
-    return FileEdit(path=edit.path, new=cut(edit.new), old=None if edit.old is None else cut(edit.old))
+def _cut_shown(texts: Sequence[str], edits: Sequence[FileEdit]) -> tuple[str, tuple[FileEdit, ...]]:
+    """What a tool call shows, as far as an item keeps it; words say how many changes are left out."""
+    kept, room = list[FileEdit](), EDITS_LIMIT
+    for edit in edits:
+        change = FileEdit(path=cut_line(edit.path), new=cut(edit.new), old=None if edit.old is None else cut(edit.old))
+        room -= len(change.path) + len(change.new) + len(change.old or "")
+        if kept and room < 0:
+            break
+        kept.append(change)
+    beyond = len(edits) - len(kept)
+    return cut("\n".join(texts)) + (f"\n… {beyond} more changes" if beyond else ""), tuple(kept)
+
+
+def _plan(entries: Sequence[Entry]) -> Iterator[PlanEntry]:
+    """The lines of a plan that an item keeps, and one that says how many there are beyond."""
+    for each in entries[:PLAN_LIMIT]:
+        yield PlanEntry(
+            content=cut_line(each.content),
+            status=cut_line(each.status or "pending"),
+            priority=cut_line(each.priority or "medium"),
+        )
+    beyond = entries[PLAN_LIMIT:]
+    if beyond:
+        done = all(each.status == "completed" for each in beyond)
+        yield PlanEntry(content=f"… {len(beyond)} more", status="completed" if done else "pending")
+
+
+def cut_line(text: str) -> str:
+    """A title or another text of one line, or its beginning and a word about the rest."""
+    beyond = len(text) - TITLE_LIMIT
+    return f"{text[:TITLE_LIMIT]}… {beyond} more characters" if beyond > 0 else text
 
 
 def excerpt(text: str) -> str:

@@ -22,6 +22,10 @@ class LocalAgents(AgentRuntime, Protocol):
         """Listen to agents in this task group; cancelling it lets go of them. To be called before any other call."""
         ...
 
+    async def use_mcp(self, task_id: str, trusted_file: bytes | None) -> None:
+        """What the task's repository says of MCP servers, if that is trusted: sessions get them from now on."""
+        ...
+
     async def end(self, call: Call) -> None:
         """End every process of the task's agents; none is success."""
         ...

@@ -24,6 +24,7 @@ from backend_stub.providers.local.agents import LocalAgents
 from backend_stub.providers.local.changes import Changes
 from backend_stub.providers.local.comparison import write_patch
 from backend_stub.providers.local.copying import copy_files
+from backend_stub.providers.local.known_agents import look_for_agents
 from backend_stub.providers.local.losses import NAMED, losses_of
 from backend_stub.providers.local.record import Made, Record, Records
 from backend_stub.providers.local.settings import LocalSettings
@@ -34,9 +35,10 @@ from backend_stub.repository.clones import Clones
 from backend_stub.repository.git import Command, Told, branches_near, branches_of_remote, run_git
 from backend_stub.repository.setup_files import SETUP, SetupFiles
 from backend_stub.repository.trust import Trust
-from foundry_tui.contract.agents import installed_agents
+from foundry_tui.contract import mcp
+from foundry_tui.contract.agents import KNOWN, installed_agents
 from foundry_tui.contract.branches import near_branches
-from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
+from foundry_tui.contract.records import AgentInfo, Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
 
 logger = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ class LocalProvider:
     def __init__(
         self, data_dir: Path, settings: LocalSettings, environ: Mapping[str, str], agents: LocalAgents
     ) -> None:
+        self._data_dir = data_dir
         self._settings = settings
         self._environ = environ
         self._records = Records(data_dir)
@@ -101,7 +104,10 @@ class LocalProvider:
     def default_agent(self) -> str:
         if self._settings.agent:
             return self._settings.agent
-        return next(iter(installed_agents(self._environ, shutil.which)), "claude")
+        return next(iter(installed_agents(self._data_dir, self._environ, shutil.which)), KNOWN[0])
+
+    def agents_here(self) -> Sequence[AgentInfo]:
+        return look_for_agents(self._data_dir, self._environ, self._settings.agents)
 
     # Stages
 
@@ -230,10 +236,10 @@ class LocalProvider:
         # Once it was ready an agent may have worked in it: what a person trusted is what they asked for.
         trust = call.trust and not record.ready_at
         content, trusted = await anyio.to_thread.run_sync(partial(self._trust.admit, call.repo, worktree, trust=trust))
-        if content is None:
-            return ""
-        if not trusted:
-            return _skipped(call, content)
+        if content is None or not trusted:
+            await self.agents.use_mcp(record.task_id, None)
+            return "" if content is None else _skipped(call, content)
+        await self.agents.use_mcp(record.task_id, dict(content.files).get(mcp.FILE))
         script = dict(content.files).get(SETUP)
         if script is not None:
             await self._run_setup(call, record, script)

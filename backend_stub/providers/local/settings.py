@@ -10,6 +10,8 @@ from backend_stub.domain.agent import Policy
 from backend_stub.domain.errors import SettingError
 from backend_stub.domain.settings import number
 from foundry_tui.contract.agents import CONFIGURED, AgentCommand, configured_agents
+from foundry_tui.contract.mcp import VARIABLE as MCP
+from foundry_tui.contract.mcp import McpServer, configured_servers
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class LocalSettings:
 
     `agent`: of tasks that name none; None takes the first that is installed. `copy`: untracked files, relative to the
     repository, that each worktree gets. `writable`: folders besides the worktree and the repository's git folder that
-    an agent under bubblewrap may write to. `agents`: those that the config names.
+    an agent under bubblewrap may write to. `agents` and `mcp`: the agents and the MCP servers that the config names.
     """
 
     agent: str | None = None
@@ -29,12 +31,13 @@ class LocalSettings:
     bubblewrap: bool = False
     writable: tuple[str, ...] = ()
     agents: Mapping[str, AgentCommand] = field(default_factory=dict)
+    mcp: Mapping[str, McpServer] = field(default_factory=dict)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "LocalSettings":
         """The settings of FOUNDRY_AGENT, FOUNDRY_PERMISSIONS (ask, reads, all), FOUNDRY_SETUP_TIMEOUT_MS,
         FOUNDRY_FETCH_TIMEOUT_MS, FOUNDRY_COPY_FILES and FOUNDRY_SANDBOX_WRITABLE (separated by commas) and
-        FOUNDRY_BUBBLEWRAP (0 or 1), and FOUNDRY_AGENTS (see the contract). Raises `SettingError`.
+        FOUNDRY_BUBBLEWRAP (0 or 1), FOUNDRY_AGENTS and FOUNDRY_MCP (see the contract). Raises `SettingError`.
         """
         default = cls()
         policy = environ.get("FOUNDRY_PERMISSIONS") or Policy.ASK
@@ -47,6 +50,10 @@ class LocalSettings:
             agents = configured_agents(environ)
         except msgspec.DecodeError as error:
             raise SettingError(f"{CONFIGURED} cannot be read: {error}") from error
+        try:
+            servers = configured_servers(environ)
+        except msgspec.DecodeError as error:
+            raise SettingError(f"{MCP} cannot be read: {error}") from error
         return cls(
             agent=environ.get("FOUNDRY_AGENT") or None,
             policy=Policy(policy),
@@ -56,6 +63,7 @@ class LocalSettings:
             bubblewrap=bubblewrap == "1",
             writable=tuple(str(Path(name).expanduser()) for name in _list(environ, "FOUNDRY_SANDBOX_WRITABLE")),
             agents=agents,
+            mcp=servers,
         )
 
 

@@ -103,7 +103,7 @@ class Worktrees:
                 f"makes it again as its branch {record.branch} has it.",
                 retryable=False,
             )
-        if await anyio.to_thread.run_sync(_pointer, Path(record.worktree)) is None:
+        if await anyio.to_thread.run_sync(linked_git_dir, Path(record.worktree)) is None:
             raise ProviderError(
                 f"The .git of the worktree {record.worktree} is gone. Retry writes it again.", retryable=False
             )
@@ -148,7 +148,7 @@ class Worktrees:
         there = await anyio.to_thread.run_sync(_is_ours, path, common)
         git_dir = await anyio.to_thread.run_sync(git_dir_of, record)
         if there:
-            whole = git_dir is None or await anyio.to_thread.run_sync(_pointer, path) is not None
+            whole = git_dir is None or await anyio.to_thread.run_sync(linked_git_dir, path) is not None
         else:
             whole = await anyio.to_thread.run_sync(_moved_to, record) is not None
         if whole:
@@ -296,7 +296,7 @@ class Worktrees:
         common = await anyio.to_thread.run_sync(common_of, record) or record.repository
         arguments = ("worktree", "add", *how, "--", str(path), start)
         await run_git(common, *arguments, told=told, timeout=TREE_TIMEOUT, bare=True)
-        git_dir = await anyio.to_thread.run_sync(_pointer, path)
+        git_dir = await anyio.to_thread.run_sync(linked_git_dir, path)
         made = msgspec.structs.replace(record, common=common, git_dir=str(git_dir or ""))
         return await self._mark(made, Made.MADE)
 
@@ -412,7 +412,7 @@ def common_of(record: Record) -> str | None:
     return record.common if inside_of(record.common) is not None else None
 
 
-def _pointer(worktree: Path) -> Path | None:
+def linked_git_dir(worktree: Path) -> Path | None:
     """Where the worktree says that git keeps what it knows of it."""
     pointer = (read_text(worktree / ".git") or "").removeprefix("gitdir:").strip()
     return Path(os.path.realpath(worktree / pointer)) if pointer else None
@@ -420,7 +420,7 @@ def _pointer(worktree: Path) -> Path | None:
 
 def git_dir_of(record: Record) -> str | None:
     """What git keeps of the worktree (its HEAD, its index, its submodules), or None when that is gone."""
-    git_dir = record.git_dir or str(_pointer(Path(record.worktree)) or "")
+    git_dir = record.git_dir or str(linked_git_dir(Path(record.worktree)) or "")
     return git_dir if git_dir and mode_of(f"{git_dir}/HEAD", follow=False) is not None else None
 
 
@@ -449,7 +449,7 @@ def _is_ours(path: Path, common: str | None) -> bool:
         raise ProviderError(f"{path} leads through a symbolic link, which is not ours to follow", retryable=False)
     if not path.exists():
         return False
-    inside, entry = path / ".git", _pointer(path)
+    inside, entry = path / ".git", linked_git_dir(path)
     worktrees = None if common is None else Path(common) / "worktrees"
     foreign = entry is not None and entry.exists() and entry.parent != worktrees
     if foreign or inside.is_dir() or not path.is_dir():

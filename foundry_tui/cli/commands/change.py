@@ -1,4 +1,4 @@
-"""Commands that change a task: prompt, answer, retry, archive, kill, rename, prune."""
+"""Commands that change a task: answer, retry, archive, kill, rename, prune."""
 
 import click
 from msgspec.structs import replace
@@ -10,64 +10,15 @@ from foundry_tui.cli.follow.words import standing
 from foundry_tui.cli.output import is_terminal, may_ask, printable, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import AnswerOption, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError, NoTaskError
-from foundry_tui.cli.prompts import prompt_text
 from foundry_tui.cli.questions import open_questions
 from foundry_tui.client.blocking import segment
 from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract import codec
-from foundry_tui.contract.ids import uuid7
-from foundry_tui.contract.records import Permission, Prompt, SessionStatus, TaskDetail
-from foundry_tui.contract.requests import AnswerPermission, CreatePrompt, Diff, PatchTask, ReleaseTask, RetryTask
+from foundry_tui.contract.records import Permission, TaskDetail
+from foundry_tui.contract.requests import AnswerPermission, Diff, PatchTask, ReleaseTask, RetryTask
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
+from foundry_tui.view.labels import title_of
 from foundry_tui.view.questions import WORDS, option_of
-
-
-@click.command()
-@task_argument
-@click.argument("text", required=False)
-@click.option("-F", "--file", metavar="FILE", help="Take the text from a file; - is standard input.")
-@click.option("--session", metavar="SESSION", help="Session to say it in; the task's first open one if absent.")
-@json_option
-@click.pass_context
-@pass_context
-def prompt(
-    context: Context,
-    ctx: click.Context,
-    task: str,
-    text: str | None,
-    file: str | None,
-    session: str | None,
-    as_json: bool,
-) -> None:
-    """Say something to a task's agent. It is kept at once, and delivered when the agent is ready for it.
-
-    Prints the prompt's id.
-
-    \b
-    Examples:
-      foundry prompt 0193a2b4 "now add a test"
-      git log -1 | foundry prompt fix/login-redirect -F -
-    """
-    said = prompt_text(ctx, text, file)
-    session_id = session or _open_session(context.task(task), task)
-    body = CreatePrompt(prompt_id=uuid7(), text=said)
-    try:
-        kept = context.client.call("POST", f"/v1/sessions/{segment(session_id)}/prompts", Prompt, body=body)
-    except ProblemError as error:
-        if error.problem.status == 404:
-            raise CommandError(f"no session {session_id!r}", hint=_see(task)) from None
-        raise
-    if as_json:
-        say_json(kept)
-    else:
-        say(kept.prompt_id)
-
-
-def _open_session(task: TaskDetail, given: str) -> str:
-    for session in task.sessions:
-        if session.status is not SessionStatus.CLOSED:
-            return session.session_id
-    raise CommandError(f"the task {given} has no open session (it is {standing(task.status)})", hint=_see(given))
 
 
 def _see(given: str) -> str:
@@ -139,21 +90,27 @@ def retry(context: Context, task: str, resend: bool, as_json: bool) -> None:
     _say_task(context, task, task_id, as_json=as_json)
 
 
-force_option = click.option("--force", is_flag=True, help="Go ahead although work would be lost; nothing is asked.")
-yes_option = click.option(
-    "--yes", "-y", is_flag=True, help="Do not ask, on a terminal. What would lose work is refused, as in a pipe."
-)
-branch_option = click.option("--delete-branch", is_flag=True, help="Delete the task's branch too.")
+def _release_command(how: str, help_: str) -> click.Command:
+    """`archive` or `kill`: both end a task, take the same options, and ask before work is lost."""
+
+    @click.command(how, help=help_)
+    @task_argument
+    @click.option("--force", is_flag=True, help="Go ahead although work would be lost; nothing is asked.")
+    @click.option(
+        *("--yes", "-y"), is_flag=True, help="Do not ask, on a terminal. What would lose work is refused, as in a pipe."
+    )
+    @click.option("--delete-branch", is_flag=True, help="Delete the task's branch too.")
+    @json_option
+    @pass_context
+    def command(context: Context, task: str, force: bool, yes: bool, delete_branch: bool, as_json: bool) -> None:
+        request = ReleaseTask(force=force, delete_branch=delete_branch)
+        _release(context, task, how, request, asks=may_ask() and not yes, as_json=as_json)
+
+    return command
 
 
-@click.command()
-@task_argument
-@force_option
-@yes_option
-@branch_option
-@json_option
-@pass_context
-def archive(context: Context, task: str, force: bool, yes: bool, delete_branch: bool, as_json: bool) -> None:
+archive = _release_command(
+    "archive",
     """Release a task's sandbox, and keep the task for reading.
 
     Refused while uncommitted files or unpushed commits would be lost (exit 1), unless --force. On a terminal it asks
@@ -162,38 +119,31 @@ def archive(context: Context, task: str, force: bool, yes: bool, delete_branch: 
     \b
     Examples:
       foundry archive 0193a2b4
-    """
-    request = ReleaseTask(force=force, delete_branch=delete_branch)
-    _release(context, task, "archive", request, asks=may_ask() and not yes, as_json=as_json)
-
-
-@click.command()
-@task_argument
-@force_option
-@yes_option
-@branch_option
-@json_option
-@pass_context
-def kill(context: Context, task: str, force: bool, yes: bool, delete_branch: bool, as_json: bool) -> None:
+    """,
+)
+kill = _release_command(
+    "kill",
     """Stop a task at once and destroy its sandbox; the task is kept for reading until it is pruned.
 
-    Refused while uncommitted files or unpushed commits would be lost (exit 1), unless --force. On a terminal it asks
-    then, and before it cuts off what is being done.
+    On a terminal it asks first. Refused while uncommitted files or unpushed commits would be lost (exit 1), unless
+    --force; on a terminal it asks about them too.
 
     \b
     Examples:
+      foundry kill 0193a2b4
       foundry kill 0193a2b4 --force
-    """
-    request = ReleaseTask(force=force, delete_branch=delete_branch)
-    _release(context, task, "kill", request, asks=may_ask() and not yes, as_json=as_json)
+    """,
+)
 
 
 def _release(context: Context, task: str, how: str, request: ReleaseTask, *, asks: bool, as_json: bool) -> None:
     detail = context.task(task)
     task_id = detail.task_id
-    if how == "kill" and asks and not request.force and detail.status in PROVISIONING | {TaskStatus.RUNNING}:
-        doing = "the agent is at work" if detail.status is TaskStatus.RUNNING else "it is being prepared"
-        _ask(f"Kill {printable(detail.title or task)!r}: {doing}, and its sandbox is destroyed?")
+    if how == "kill" and asks and not request.force and detail.status not in ENDED | RELEASING:
+        if detail.status in PROVISIONING | {TaskStatus.RUNNING}:
+            tell("The agent is at work." if detail.status is TaskStatus.RUNNING else "It is being prepared.")
+        tell("Its sandbox is destroyed; what was said stays readable.")
+        _ask(f"Kill “{printable(title_of(detail))}”?")
     try:
         if not request.force and detail.status not in ENDED | RELEASING:
             # What was written a moment ago is to be asked about too.

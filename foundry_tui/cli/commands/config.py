@@ -10,6 +10,7 @@ from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json,
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.client.private_files import make_folder, open_file
+from foundry_tui.contract import mcp
 from foundry_tui.contract.agents import CONFIGURED
 from foundry_tui.settings import config
 from foundry_tui.settings.paths import config_file
@@ -51,6 +52,7 @@ def show(context: Context, as_json: bool) -> None:
                     name: {"command": each.command, "env": list(each.env)}
                     for name, each in loaded.settings.agents.items()
                 },
+                "mcp": {name: _server(each) for name, each in loaded.settings.mcp.items()},
                 "keys": loaded.settings.keys,
             }
         )
@@ -61,6 +63,9 @@ def show(context: Context, as_json: bool) -> None:
         for name, each in loaded.settings.agents.items():
             origin = loaded.origins.get("agents", str(loaded.file))
             say_row((f"agents.{name}", shlex.join(each.command), origin, CONFIGURED))
+        for name, server in loaded.settings.mcp.items():
+            origin = loaded.origins.get("mcp", str(loaded.file))
+            say_row((f"mcp.{name}", server.url or shlex.join(server.words), origin, mcp.VARIABLE))
         for action, names in loaded.settings.keys.items():
             say_row((f"keys.{action}", names, loaded.file, ""))
         return
@@ -73,8 +78,18 @@ def show(context: Context, as_json: bool) -> None:
     for name, each in loaded.settings.agents.items():
         say()
         say(f"{paint(f'agents.{name}', 'bold')} = {printable(shlex.join(each.command))}")
+    for name, server in loaded.settings.mcp.items():
+        say()
+        say(f"{paint(f'mcp.{name}', 'bold')} = {printable(server.url or shlex.join(server.words))}")
     for action, names in loaded.settings.keys.items():
         say(f"{paint(f'keys.{action}', 'bold')} = {printable(names)}")
+
+
+def _server(server: mcp.McpServer) -> dict[str, object]:
+    """A server without the values that may be secrets."""
+    if server.url is not None:
+        return {"url": server.url, "type": server.transport, "headers": list(server.headers)}
+    return {"command": server.words, "env": list(server.env)}
 
 
 def _shown(value: object) -> str:
@@ -142,6 +157,13 @@ def template() -> str:
         "# Any command that speaks ACP is an agent, with variables on top of yours if it needs some.",
         '# gemini.command = ["gemini", "--experimental-acp"]',
         '# gemini.env = { GEMINI_API_KEY = "..." }',
+        "",
+        "[mcp]",
+        "# MCP servers that every agent is told of: a command, or an address.",
+        '# files.command = ["npx", "-y", "some-mcp-server"]',
+        '# files.env = { TOKEN = "..." }',
+        '# issues.url = "https://mcp.example.org"',
+        '# issues.headers = { Authorization = "Bearer ..." }',
     ]
     lines += ["", "[keys]", "# Keys of the app's actions, by the action's id; several with commas between.", ""]
     return "\n".join(lines)

@@ -19,7 +19,7 @@ from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json,
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.client.errors import ProblemError, UnreachableError
-from foundry_tui.contract.agents import SANDBOX_AGENT, find_sandbox_agent, how_to_get_an_agent, installed_agents
+from foundry_tui.contract.agents import HOW_TO_GET_ONE, SANDBOX_AGENT, find_sandbox_agent, installed_agents
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.contract.versions import VERSION, is_older
@@ -155,12 +155,11 @@ def _agents(data_dir: Path, environ: Mapping[str, str]) -> Iterator[Check]:
         yield Check(name=SANDBOX_AGENT, state="note", found="not found", fix="foundry agent install")
     else:
         yield Check(name=SANDBOX_AGENT, state="ok", found=f"{binary.path} ({binary.source})")
-    agents = list(installed_agents(environ, shutil.which))
+    agents = list(installed_agents(data_dir, environ, shutil.which))
     if agents:
         yield Check(name="agents", state="ok", found=", ".join(agents))
     else:
-        how = how_to_get_an_agent(binary.path if binary else SANDBOX_AGENT)
-        yield Check(name="agents", state="note", found="none found", fix=how)
+        yield Check(name="agents", state="note", found="none found", fix=HOW_TO_GET_ONE)
 
 
 def _socket_folder(how: daemon.Plan) -> Iterator[Check]:

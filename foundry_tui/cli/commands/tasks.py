@@ -1,40 +1,56 @@
 """`list` and `show`: what the backend holds."""
 
 import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 import click
 
 from foundry_tui.cli.context import Context, task_path
-from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, table
-from foundry_tui.cli.parameters import json_option, pass_context, task_argument
+from foundry_tui.cli.locale import is_utf8
+from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, table, tell
+from foundry_tui.cli.parameters import StatusName, json_option, pass_context, task_argument
+from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.questions import answering, open_questions, told
-from foundry_tui.contract.records import Permission, PermissionState, TaskDetail, TaskSummary
+from foundry_tui.cli.repositories import repository_of
+from foundry_tui.contract import codec
+from foundry_tui.contract.records import Permission, PermissionState, Repo, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import TasksSnapshot
+from foundry_tui.contract.status import TaskStatus
 from foundry_tui.view.questions import lines_of
 
 SHORT_ID = 8
 
 
 @click.command("list")
+@click.option("--status", "statuses", metavar="S", type=StatusName(), multiple=True, help="Only those in this status.")
+@click.option("--repo", metavar="R", help="Only those of this repository: its name, id or folder.")
+@click.option("--filter", "query", metavar="F", default="", help="Only those that the app's filter F would show.")
 @json_option
 @pass_context
-def list_tasks(context: Context, as_json: bool) -> None:
-    """List all tasks, newest first.
+def list_tasks(context: Context, statuses: tuple[TaskStatus, ...], repo: str | None, query: str, as_json: bool) -> None:
+    """List tasks, newest first: all, or those for which everything holds that is asked for.
+
+    S is a status as --json has it, or a word of the app (failed, ready); given several times, any of them. F is written
+    as in the app: words, status:, repo:, agent:, branch:, id:, is:unread, !not.
 
     In a pipe, one task a line, tab-separated: task_id, status, repository, branch, title, agent, needs_input,
     created_at (milliseconds).
 
     \b
     Examples:
-      foundry list
-      foundry list | awk -F'\\t' '$2 == "error" {print $1}' | xargs -n1 foundry retry
+      foundry list --status failed --repo .
+      foundry list --filter 'status:needs !docs'
+      foundry list --status error | cut -f1 | xargs -n1 foundry retry
       foundry list --json | jq '.tasks[] | select(.needs_input > 0) | .title'
     """
     document, snapshot = context.read("/v1/tasks", TasksSnapshot)
+    tasks = _wanted(snapshot, statuses, repo, query)
     if as_json:
-        say_json(document)
+        say_json(document if len(tasks) == len(snapshot.tasks) else _with_only(document, tasks))
         return
-    tasks = sorted(snapshot.tasks, key=lambda task: task.created_at, reverse=True)
+    tasks.sort(key=lambda task: task.created_at, reverse=True)
     if not is_terminal():
         for task in tasks:
             say_row(
@@ -49,11 +65,54 @@ def list_tasks(context: Context, as_json: bool) -> None:
                     task.created_at,
                 )
             )
-        return
-    if not tasks:
+    elif tasks:
+        _table(tasks)
+    elif snapshot.tasks:
+        say(f"None of {len(snapshot.tasks):,} tasks is such a one. See all: foundry list")
+    else:
         say('No tasks yet. Create one: foundry create "what is to be done"')
-        return
-    _table(tasks)
+
+
+def _wanted(
+    snapshot: TasksSnapshot, statuses: tuple[TaskStatus, ...], repo: str | None, query: str
+) -> list[TaskSummary]:
+    """The tasks for which all this holds; what is strange about the filter is said on standard error."""
+    tasks = list(snapshot.tasks)
+    if statuses:
+        tasks = [task for task in tasks if task.status in statuses]
+    if repo is not None:
+        repo_ids = _repo_ids(snapshot.repos, repo)
+        tasks = [task for task in tasks if task.repo_id in repo_ids]
+    if query:
+        from foundry_tui.view.filter import entry_of, matching, parse, remark
+
+        if said := remark(query):
+            tell(f"foundry: {said}")
+        found = matching(parse(query), {task.task_id: entry_of(task) for task in tasks})
+        tasks = [task for task in tasks if task.task_id in found]
+    return tasks
+
+
+def _repo_ids(repos: Iterable[Repo], given: str) -> set[str]:
+    """The ids of the repositories that are meant by a name, an id or a folder.
+
+    None for a repository that the backend does not know yet; raises `CommandError` for what is no repository.
+    """
+    if named := {repo.repo_id for repo in repos if given in (repo.label, repo.repo_id)}:
+        return named
+    place = repository_of(given)
+    found = {repo.repo_id for repo in repos if place in (repo.path, repo.remote)}
+    if not found and not Path(place).is_dir():
+        labels = ", ".join(sorted({repo.label for repo in repos})) or "none"
+        raise CommandError(f"no repository {given!r} is known", hint=f"there is: {labels}")
+    return found
+
+
+def _with_only(document: bytes, tasks: Iterable[TaskSummary]) -> object:
+    """The backend's own JSON of the snapshot, with fewer tasks in it."""
+    ids = {task.task_id for task in tasks}
+    snapshot = codec.decode(document, dict[str, Any])
+    return {**snapshot, "tasks": [task for task in snapshot["tasks"] if task["task_id"] in ids]}
 
 
 def title(task: TaskSummary) -> str:
@@ -69,25 +128,45 @@ def short_ids(ids: list[str]) -> dict[str, str]:
     return {id_: id_[:size] for id_ in ids}
 
 
-def _table(tasks: list[TaskSummary]) -> None:
-    from foundry_tui.view.ages import age
-    from foundry_tui.view.labels import STATUS_WORDS
+_COLOURS: dict[str, tuple[str, ...]] = {
+    "asks": ("yellow", "bold"),
+    "working": ("blue",),
+    "provisioning": ("cyan",),
+    "ready": ("green",),
+    "failed": ("red",),
+    "done": ("dim",),
+}
+"""How states are painted, by the `Role` of a row of the app's list."""
 
-    now = int(time.time() * 1000)
+
+def _table(tasks: list[TaskSummary]) -> None:
+    """The tasks for a person: where each stands in the words, marks and colours of the app's list."""
+    from foundry_tui.view.ages import age
+    from foundry_tui.view.glyphs import glyph_set
+    from foundry_tui.view.labels import glyph_of, state_text
+    from foundry_tui.view.rows import Role, state_role
+
+    now, glyphs = int(time.time() * 1000), glyph_set(not is_utf8())
     short = short_ids([task.task_id for task in tasks])
-    rows = [
-        (
-            short[task.task_id],
-            "asks" if task.needs_input else STATUS_WORDS[task.status],
-            title(task),
-            task.repo_label,
-            task.branch or "",
-            task.agent,
-            age(now - task.created_at),
+    rows, colours = [], []
+    for task in tasks:
+        rows.append(
+            (
+                short[task.task_id],
+                f"{glyph_of(task, glyphs, 0)} {state_text(task, glyphs, now, bar=False)}",
+                title(task),
+                task.repo_label,
+                task.branch or "",
+                task.agent,
+                age(now - task.created_at),
+            )
         )
-        for task in tasks
-    ]
-    table(("ID", "STATUS", "TITLE", "REPOSITORY", "BRANCH", "AGENT", "AGE"), rows, stretch=(2, 3, 4))
+        role = state_role(task)
+        around = ("dim",)
+        quiet = dict.fromkeys(range(7), around) if role is Role.DONE else dict.fromkeys((0, 5, 6), around)
+        colours.append({**quiet, 1: _COLOURS[role]})
+    head = ("ID", "STATUS", "TITLE", "REPOSITORY", "BRANCH", "AGENT", "AGE")
+    table(head, rows, stretch=(2, 3, 4), colours=colours)
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Following a task until a verdict, and the ways to show it meanwhile: silent, lines, JSON lines, a live display."""
+"""Following a task until the waiting is over, and how it is shown meanwhile: silent, lines, JSON lines, live stages."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ import msgspec
 
 from foundry_tui.cli import problems
 from foundry_tui.cli.follow.stream import Back, Event, Feed, Lost
-from foundry_tui.cli.follow.waiting import Verdict
+from foundry_tui.cli.follow.waiting import WaitCondition
 from foundry_tui.cli.follow.words import event_words, going_on, iso_time, standing
 from foundry_tui.cli.output import for_terminal, printable, say, say_json, say_row, tell, write
 from foundry_tui.cli.problems import CommandError, NoTaskError
@@ -40,7 +40,7 @@ class Display(Protocol):
     def happened(self, event: HistoryEvent) -> None:
         """One more thing happened, in order, each told once."""
 
-    def asked(self, task: TaskDetail) -> None:
+    def questions(self, task: TaskDetail) -> None:
         """The agent asks something that it did not ask before."""
 
     def beat(self) -> None:
@@ -61,7 +61,7 @@ class Silent:
 
     def happened(self, event: HistoryEvent) -> None: ...
 
-    def asked(self, task: TaskDetail) -> None: ...
+    def questions(self, task: TaskDetail) -> None: ...
 
     def beat(self) -> None: ...
 
@@ -74,7 +74,7 @@ class Lines(Silent):
     def happened(self, event: HistoryEvent) -> None:
         say_row((iso_time(event.at), event.kind, event_words(event)))
 
-    def asked(self, task: TaskDetail) -> None:
+    def questions(self, task: TaskDetail) -> None:
         for line in told(task):
             tell(line)
 
@@ -100,7 +100,7 @@ class Live(Silent):
         self._task = task
         self._draw()
 
-    def asked(self, task: TaskDetail) -> None:
+    def questions(self, task: TaskDetail) -> None:
         """The questions stay on the terminal, whole; the stages go on below."""
         if self._drawn:
             write(f"\x1b[{self._drawn}A\r\x1b[0J".encode())
@@ -157,8 +157,8 @@ def follow(
     there is no such task or it is pruned meanwhile, `CommandError` (timed out, interrupted), and `UnreachableError`
     when the backend is not there, unless it was `reached` a moment ago.
     """
-    verdict = Verdict(goal, since=since, through_questions=through_questions)
-    watcher = _Watcher(verdict, show, since, through_questions=through_questions)
+    condition = WaitCondition(goal, since=since, through_questions=through_questions)
+    watcher = _Watcher(condition, show, since, through_questions=through_questions)
     until = None if timeout is None else clock() + timeout
     with Feed(client, [Topic(TopicKind.TASK, task_id)], reached=reached) as feed:
         try:
@@ -198,19 +198,19 @@ def follow(
 
 
 class _Watcher:
-    """Shows each event and keeps the verdict; `code` is the first one there was."""
+    """Shows each event and keeps the first exit code that ends the waiting."""
 
-    def __init__(self, verdict: Verdict, show: Display, seen: int | None, *, through_questions: bool) -> None:
+    def __init__(self, condition: WaitCondition, show: Display, seen: int | None, *, through_questions: bool) -> None:
         self._through_questions = through_questions
         self.task: TaskDetail | None = None
         self.code: int | None = None
         self.closes_at: float | None = None
         """When to end although the other half of the deciding commit has not come."""
-        self._verdict = verdict
+        self._condition = condition
         self._show = show
         self._seen = seen
         self._decided_by: set[EventName] = set()
-        self._asked: set[str] = set()
+        self._open_questions: set[str] = set()
 
     def take(self, event: Event, clock: Callable[[], float]) -> bool:
         """Whether all is told: a commit comes as the task's event and as its history, and both are worth showing."""
@@ -235,22 +235,22 @@ class _Watcher:
                 self._seen = min([snapshot.seq, *(past.seq - 1 for past in snapshot.history[-1:])])
             for past in snapshot.history:
                 self._tell(past)
-            return self._verdict.of_snapshot(snapshot, snapshot.seq)
+            return self._condition.of_snapshot(snapshot, snapshot.seq)
         if event.name is EventName.TASK:
             self.task = codec.decode(event.data, TaskDetail)
             self._show.state(self.task)
             self._tell_questions(self.task)
-            return self._verdict.of_task(self.task)
+            return self._condition.of_task(self.task)
         if event.name is EventName.HISTORY:
             happened = codec.decode(event.data, HistoryEvent)
-            return self._verdict.of_event(happened) if self._tell(happened) else None
+            return self._condition.of_event(happened) if self._tell(happened) else None
         return None
 
     def _tell_questions(self, task: TaskDetail) -> None:
-        asked = {question.permission_id for question in open_questions(task)}
-        if self._through_questions and asked - self._asked:
-            self._show.asked(task)
-        self._asked = asked
+        found = {question.permission_id for question in open_questions(task)}
+        if self._through_questions and found - self._open_questions:
+            self._show.questions(task)
+        self._open_questions = found
 
     def _tell(self, event: HistoryEvent) -> bool:
         if self._seen is not None and event.seq <= self._seen:

@@ -98,16 +98,16 @@ class Feed:
             self._queue.put(error)
 
     def _reconnect(self, topic: Topic) -> None:
-        last_id, failures, away, reached = "", 0, False, self._reached
+        last_id, failures, lost, reached = "", 0, False, self._reached
         while not self._closing.is_set():
             reason, live_since = "", math.inf
             try:
                 for event in self._connect(topic, last_id):
                     last_id = event.id or last_id
                     live_since = min(live_since, time.monotonic())
-                    if away:
+                    if lost:
                         self._queue.put(Back(topic))
-                    away, reached = False, True
+                    lost, reached = False, True
                     self._queue.put(event)
                     if event.name is EventName.TASK_REMOVED:
                         return
@@ -125,8 +125,8 @@ class Feed:
                 if not reached or error.problem.status < 500:
                     raise
                 reason = str(error)
-            if not away:
-                away = True
+            if not lost:
+                lost = True
                 self._queue.put(Lost(topic, reason))
             failures = failures_after(failures, time.monotonic() - live_since)
             self._closing.wait(wait_after(failures, self._rng))

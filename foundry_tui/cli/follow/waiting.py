@@ -24,8 +24,8 @@ _STATUS_OF_EVENT: dict[HistoryKind, TaskStatus] = {
 }
 
 
-class Verdict:
-    """Judges a task's events in their order; the first that ends the waiting decides.
+class WaitCondition:
+    """Judges a task's events in their order: the first that ends the waiting decides with which exit code.
 
     A stage as the goal is reached when it begins, as its status is. Without a goal the waiting ends when the task comes
     to rest: idle, archived or killed, or in error.

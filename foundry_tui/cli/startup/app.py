@@ -18,8 +18,8 @@ from foundry_tui.app.options import Options
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.locale import is_utf8
 from foundry_tui.cli.repositories import is_repository
-from foundry_tui.cli.startup.lazy_client import LateClient, import_client
-from foundry_tui.cli.startup.prefetch import EarlySnapshot
+from foundry_tui.cli.startup.lazy_client import LazyClient, import_client
+from foundry_tui.cli.startup.prefetch import PrefetchedSnapshot
 from foundry_tui.client.connection import Target
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS
@@ -27,29 +27,32 @@ from foundry_tui.settings import config
 from foundry_tui.settings.paths import state_dir
 
 if TYPE_CHECKING:
+    from foundry_tui.client.commands import CommandProblem
     from foundry_tui.client.foundry import Foundry
 
-Beside = Callable[[FoundryApp, LateClient], Awaitable[None]]
+Beside = Callable[[FoundryApp, LazyClient], Awaitable[None]]
 """What runs beside the app from its first paint on, and is cancelled when the person leaves."""
 Ensure = Callable[[FoundryApp], bool]
 """Has a backend of our own run, and blocks until it does; whether it does: what went wrong is said in the app."""
 
 TURN_SECONDS = 0.0005
 """How long a thread of the app computes while another one waits for its turn."""
+HAND_OVER_SECONDS = 2.0
+"""How long what a person asked last may be on its way to the backend, once they have left."""
 LEAVE_SECONDS = 5.0
 """How long leaving in good order may take, once the process was told to end."""
 
 
-def run_app(context: Context, early: EarlySnapshot) -> int:
+def run_app(context: Context, prefetched: PrefetchedSnapshot) -> int:
     """Run the app on the backend that the settings mean; its exit code."""
     target, own = context.target
 
-    async def connect(app: FoundryApp, client: LateClient) -> None:
+    async def connect(app: FoundryApp, client: LazyClient) -> None:
         import anyio
 
         from foundry_tui.cli.startup.running import tell
 
-        foundry, _ = await asyncio.gather(loaded(client), early.apply(client.store))
+        foundry, _ = await asyncio.gather(loaded(client), prefetched.apply(client.store))
         async with anyio.create_task_group() as group:
             await group.start(foundry.run)
             group.start_soon(tell, str(target), foundry.diagnostics)
@@ -120,7 +123,7 @@ def _repository_here() -> str | None:
     return next((str(folder) for folder in (here, *here.parents) if is_repository(folder)), None)
 
 
-async def loaded(client: LateClient) -> "Foundry":
+async def loaded(client: LazyClient) -> "Foundry":
     """The client, imported on a thread, so that the app goes on drawing and taking keys."""
     await asyncio.to_thread(import_client)
     return client.load()
@@ -134,7 +137,7 @@ async def _run(target: Target, keep: Path | None, chosen: Options, beside: Besid
 
         return Foundry(target, keep=keep, store=store)
 
-    client = LateClient(store, make)
+    client = LazyClient(store, make)
     # the list stands behind every screen, so its topic is held for as long as the app is open
     client.hold(TASKS)
     painted = asyncio.Event()
@@ -153,16 +156,27 @@ async def _run(target: Target, keep: Path | None, chosen: Options, beside: Besid
         gc.enable()
         await beside(app, client)
 
+    problems: list[CommandProblem] = []
     # what is drawn is written by a thread, which would wait for as long as the next drawing takes
     sys.setswitchinterval(TURN_SECONDS)
     # asyncio's own group: importing anyio would put off the first paint
     with _ended_by_signals(app):
-        async with asyncio.TaskGroup() as group:
-            working = group.create_task(work())
-            await app.run_async()
-            working.cancel()
-            with suppress(asyncio.CancelledError):
-                await working
+        try:
+            async with asyncio.TaskGroup() as group:
+                working = group.create_task(work())
+                await app.run_async()
+                client.on_problem = problems.append
+                if keep is not None and not app.return_code:
+                    await client.hand_over(HAND_OVER_SECONDS)
+                working.cancel()
+                with suppress(asyncio.CancelledError):
+                    await working
+        finally:
+            if keep is not None:
+                from foundry_tui.cli.startup.leaving import tell_what_is_left
+
+                opened = "Foundry is opened" if ensure is not None else f"Foundry is opened on {target}"
+                tell_what_is_left(client.unanswered(), problems, opened)
     return app.return_code or 0
 
 

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from foundry_tui.app.app import FoundryApp
 from foundry_tui.cli.startup.app import loaded, options, run_beside
-from foundry_tui.cli.startup.lazy_client import LateClient
+from foundry_tui.cli.startup.lazy_client import LazyClient
 from foundry_tui.demo.story import CUT_AT, CUT_FOR, FAST_FROM
 from foundry_tui.demo.world import DemoError, World
 from foundry_tui.settings.config import Settings
@@ -14,7 +14,7 @@ def run_demo(world: World, settings: Settings) -> int:
     """Run the app until the person leaves; its exit code. Raises `DemoError` when the world cannot be made."""
     trouble: list[DemoError] = []
 
-    async def play(app: FoundryApp, client: LateClient) -> None:
+    async def play(app: FoundryApp, client: LazyClient) -> None:
         import anyio
         from anyio import to_thread
 

@@ -16,10 +16,10 @@ def launch(context: Context) -> int:
     gc.disable()
     target, _ = context.target
 
-    from foundry_tui.cli.startup.prefetch import EarlySnapshot
+    from foundry_tui.cli.startup.prefetch import PrefetchedSnapshot
 
-    early = EarlySnapshot(target)
+    prefetched = PrefetchedSnapshot(target)
 
     from foundry_tui.cli.startup.app import run_app
 
-    return run_app(context, early)
+    return run_app(context, prefetched)

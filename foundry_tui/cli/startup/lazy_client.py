@@ -4,6 +4,7 @@ For the row "first content" of `python -m tests.bench first_content`: importing 
 of what it is measured against.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
@@ -27,7 +28,7 @@ def import_client() -> None:
     import_module("foundry_tui.client.foundry")
 
 
-class LateClient:
+class LazyClient:
     """Stands for the client as the app's `Commands`. Whatever is asked of it loads it, but for `hold`."""
 
     def __init__(self, store: "Store", make: Callable[[], "Foundry"]) -> None:
@@ -47,16 +48,16 @@ class LateClient:
         """The client, made when first asked for; what is held by then is held there."""
         if self._made is None:
             self._made = self._make()
-            self._made.on_problem = self._tell
+            self._made.commands.on_problem = self._tell
             for token, topic in self._held.items():
-                self._releases[token] = self._made.hold(topic)
+                self._releases[token] = self._made.commands.hold(topic)
             self._held.clear()
         return self._made
 
     def hold(self, topic: "Topic") -> Callable[[], None]:
         """Hold the topic once the client is there."""
         if self._made is not None:
-            return self._made.hold(topic)
+            return self._made.commands.hold(topic)
         token = object()
         self._held[token] = topic
 
@@ -65,6 +66,15 @@ class LateClient:
                 let_go()
 
         return release
+
+    async def hand_over(self, seconds: float) -> None:
+        """Give the client so many seconds at most to hand over what it was asked; nothing, before it is loaded."""
+        if self._made is not None:
+            await self._made.hand_over(seconds)
+
+    def unanswered(self) -> "Counter[str]":
+        """What the backend owes an answer to, as `Outbox.unanswered` counts it."""
+        return Counter() if self._made is None else self._made.outbox.unanswered()
 
     def diagnostics(self) -> "Diagnostics":
         """What the client knows of its connections; asking loads it."""
@@ -75,4 +85,4 @@ class LateClient:
             self.on_problem(problem)
 
     def __getattr__(self, name: str) -> object:
-        return getattr(self.load(), name)
+        return getattr(self.load().commands, name)

@@ -27,13 +27,13 @@ PIECE = 1 << 16
 """Bytes that are read at once."""
 
 
-class EarlySnapshot:
+class PrefetchedSnapshot:
     """Reads the snapshot of `tasks` on a thread from the moment it is made."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
         self._event: ServerSentEvent | None = None
-        self._thread = threading.Thread(target=self._read, name="early snapshot", daemon=True)
+        self._thread = threading.Thread(target=self._read, name="snapshot prefetch", daemon=True)
         self._thread.start()
 
     async def apply(self, store: Store) -> bool:

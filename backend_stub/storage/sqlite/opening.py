@@ -1,13 +1,11 @@
-"""Opening the one SQLite file: how each connection is set, how an older schema is brought forward, why it cannot be."""
+"""Opening the one SQLite file: how each connection is set, and why it cannot be."""
 
 import os
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
-from backend_stub.domain.errors import DatabaseUnusableError
-from backend_stub.storage import schema
-
+FILE_NAME = "foundry.db"
 LOCK_WAIT_MS = 2_000
 PAGE_BYTES = 2_048
 """Of a new database. A commit writes whole pages, and mostly a few hundred bytes on each of many."""
@@ -27,40 +25,6 @@ def connect(path: Path, *, make: bool = False) -> sqlite3.Connection:
     (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_BYTES // page_bytes}")
     return connection
-
-
-def migrate(path: Path, connection: sqlite3.Connection) -> None:
-    """Bring the schema forward in one transaction, keeping a copy of what was there."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > schema.VERSION:
-        raise DatabaseUnusableError(
-            f"the database {path} has schema version {version}, but this program knows only {schema.VERSION}: "
-            "upgrade foundry, or use another data folder"
-        )
-    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise DatabaseUnusableError(f"the database {path} belongs to another program: use another data folder")
-    if version == schema.VERSION:
-        return
-    if version > 0:
-        copy = path.with_name(f"{path.name}.v{version}")
-        with sqlite3.connect(copy) as kept:
-            connection.backup(kept)
-        kept.close()
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for step in range(version + 1, schema.VERSION + 1):
-            for statement in schema.MIGRATIONS[step].split(";"):
-                if statement.strip():
-                    connection.execute(statement)
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('database', '')")
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('seq', '0')")
-        connection.execute(f"PRAGMA user_version = {schema.VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        # A full disk has rolled back by itself.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def is_damage(error: sqlite3.Error) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from foundry_tui.cli.follow.waiting import Verdict
+from foundry_tui.cli.follow.waiting import WaitCondition
 from foundry_tui.cli.problems import DONE, FAILED, TASK_ERROR
 from foundry_tui.contract.records import HistoryEvent, HistoryKind
 from foundry_tui.contract.status import StageName, TaskStatus
@@ -47,7 +47,7 @@ def happened(seq: int, kind: HistoryKind, **payload: Any) -> HistoryEvent:
     ],
 )
 def test_a_task_as_it_stands(goal: TaskStatus | StageName | None, status: TaskStatus, code: int | None) -> None:
-    assert Verdict(goal, since=None).of_task(make_detail(status=status)) == code
+    assert WaitCondition(goal, since=None).of_task(make_detail(status=status)) == code
 
 
 @pytest.mark.parametrize("goal", [StageName.ENSURE_NAME, S.ENSURE_NAME, S.QUEUED])
@@ -55,7 +55,7 @@ def test_what_was_passed_before_the_error_is_reached(goal: TaskStatus | StageNam
     failed = make_detail(status=S.ERROR)
     assert failed.error is not None
     assert failed.error.stage is not StageName.ENSURE_NAME
-    assert Verdict(goal, since=None).of_task(failed) == DONE
+    assert WaitCondition(goal, since=None).of_task(failed) == DONE
 
 
 def test_for_a_task_made_now_its_history_counts_from_the_beginning() -> None:
@@ -63,30 +63,32 @@ def test_for_a_task_made_now_its_history_counts_from_the_beginning() -> None:
         make_detail(status=S.ERROR),
         history=(happened(3, K.TASK_RUNNING), happened(4, K.TASK_ERROR)),
     )
-    assert Verdict(S.RUNNING, since=0).of_snapshot(failed, 9) == DONE
-    assert Verdict(S.IDLE, since=0).of_snapshot(failed, 9) == TASK_ERROR
+    assert WaitCondition(S.RUNNING, since=0).of_snapshot(failed, 9) == DONE
+    assert WaitCondition(S.IDLE, since=0).of_snapshot(failed, 9) == TASK_ERROR
 
 
 def test_for_a_task_watched_from_now_on_its_past_does_not_count() -> None:
     failed = replace(make_detail(status=S.ERROR), history=(happened(3, K.TASK_RUNNING), happened(4, K.TASK_ERROR)))
-    assert Verdict(S.RUNNING, since=None).of_snapshot(failed, 9) == TASK_ERROR
+    assert WaitCondition(S.RUNNING, since=None).of_snapshot(failed, 9) == TASK_ERROR
 
 
 def test_what_came_while_the_connection_was_lost_counts() -> None:
-    verdict = Verdict(S.RUNNING, since=None)
-    assert verdict.of_snapshot(make_detail(status=S.ENSURE_AGENT), 5) is None
+    condition = WaitCondition(S.RUNNING, since=None)
+    assert condition.of_snapshot(make_detail(status=S.ENSURE_AGENT), 5) is None
     later = replace(make_detail(status=S.ERROR), history=(happened(7, K.TASK_RUNNING), happened(8, K.TASK_ERROR)))
-    assert verdict.of_snapshot(later, 9) == DONE
+    assert condition.of_snapshot(later, 9) == DONE
 
 
 def test_the_first_event_that_decides_wins() -> None:
-    verdict = Verdict(StageName.CREATE_SANDBOX, since=0)
-    assert verdict.of_event(happened(1, K.STAGE_STARTED, stage="ensure_name")) is None
-    assert verdict.of_event(happened(2, K.STAGE_RETRYING, stage="ensure_name")) is None
-    assert verdict.of_event(happened(3, K.STAGE_STARTED, stage="create_sandbox")) == DONE
-    assert Verdict(StageName.ENSURE_AGENT, since=0).of_event(happened(4, K.TASK_ERROR)) == TASK_ERROR
+    condition = WaitCondition(StageName.CREATE_SANDBOX, since=0)
+    assert condition.of_event(happened(1, K.STAGE_STARTED, stage="ensure_name")) is None
+    assert condition.of_event(happened(2, K.STAGE_RETRYING, stage="ensure_name")) is None
+    assert condition.of_event(happened(3, K.STAGE_STARTED, stage="create_sandbox")) == DONE
+    assert WaitCondition(StageName.ENSURE_AGENT, since=0).of_event(happened(4, K.TASK_ERROR)) == TASK_ERROR
 
 
 def test_a_stage_that_starts_is_a_status_that_is_reached() -> None:
-    assert Verdict(S.CREATE_SANDBOX, since=0).of_event(happened(1, K.STAGE_STARTED, stage="create_sandbox")) == DONE
-    assert Verdict(S.CREATE_SANDBOX, since=0).of_event(happened(1, K.STAGE_STARTED, stage="ensure_name")) is None
+    assert (
+        WaitCondition(S.CREATE_SANDBOX, since=0).of_event(happened(1, K.STAGE_STARTED, stage="create_sandbox")) == DONE
+    )
+    assert WaitCondition(S.CREATE_SANDBOX, since=0).of_event(happened(1, K.STAGE_STARTED, stage="ensure_name")) is None

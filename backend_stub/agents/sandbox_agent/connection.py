@@ -61,7 +61,7 @@ class AnsweredError(AgentError):
         self.error = error
 
 
-class RefusedError(AgentError):
+class ServerRefusedError(AgentError):
     """The server refused a message; `status` is that of its answer."""
 
     def __init__(self, message: str, status: int, *, retryable: bool = True) -> None:
@@ -78,7 +78,7 @@ _Trace = Callable[[str, dict[str, Any]], Awaitable[None]]
 _problem = msgspec.json.Decoder(_Problem)
 
 
-class Link:
+class AgentConnection:
     """The way to one agent process, which the server knows by `server_id`."""
 
     def __init__(self, server: Server, server_id: str) -> None:
@@ -91,7 +91,7 @@ class Link:
     ) -> Raw:
         """Ask the agent and give back its result. `agent` names which one to start, on the first request only.
 
-        Raises `AgentError` for an answer that is an error, and `RefusedError` when the server refuses.
+        Raises `AgentError` for an answer that is an error, and `ServerRefusedError` when the server refuses.
         """
         body = {"jsonrpc": "2.0", "id": rpc_id, "method": method, "params": params}
         message = await self._post(body, agent=agent, limit=limit)
@@ -149,8 +149,8 @@ class Link:
     async def events(self, after: int, opened: Callable[[], None]) -> AsyncIterator[tuple[int, Message | Unreadable]]:
         """What the agent sends, numbered, from behind `after` on, until the connection ends.
 
-        `opened` is told once the connection stands; what was sent before comes at once then. Raises `RefusedError`
-        when the server does not know this agent process, `httpx.HTTPError` for a cut.
+        `opened` is told once the connection stands; what was sent before comes at once then. Raises
+        `ServerRefusedError` when the server does not know this agent process, `httpx.HTTPError` for a cut.
         """
         headers = {"Last-Event-ID": str(after)} if after else {}
         timeout = httpx.Timeout(10.0, read=None)
@@ -197,11 +197,12 @@ class Link:
         return message
 
 
-def _refusal(answer: httpx.Response) -> RefusedError:
+def _refusal(answer: httpx.Response) -> ServerRefusedError:
     try:
         problem = _problem.decode(answer.content)
         words = problem.detail or problem.title
     except msgspec.DecodeError:
         words = ""
     words = words or f"HTTP {answer.status_code}"
-    return RefusedError(f"sandbox-agent refused: {words}", answer.status_code, retryable=answer.status_code >= 500)
+    status = answer.status_code
+    return ServerRefusedError(f"sandbox-agent refused: {words}", status, retryable=status >= 500)

@@ -1,0 +1,135 @@
+"""Telling what an agent offers in a session, as it says so, and setting its options."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import anyio
+from msgspec import Raw, Struct
+
+from backend_stub.agents.sandbox_agent.complaints import understood
+from backend_stub.agents.sandbox_agent.connection import AgentConnection, AnsweredError
+from backend_stub.agents.sandbox_agent.offer import KINDS
+from backend_stub.agents.sandbox_agent.state import StoredSession
+from backend_stub.domain.agent import (
+    AcceptsChanged,
+    CommandsChanged,
+    OptionRefusedError,
+    OptionsChanged,
+    OptionValue,
+    SessionChange,
+    UsageChanged,
+)
+from backend_stub.domain.errors import AgentError
+from backend_stub.domain.options import with_value
+from foundry_tui.contract.codec import decode
+from foundry_tui.contract.records import SessionOption
+
+
+class _Update(Struct, rename="camel"):
+    session_update: str = ""
+
+
+class _Notification(Struct):
+    update: Raw = Raw(b"{}")
+
+
+class Holder(Protocol):
+    """The session whose offering it is."""
+
+    connection: AgentConnection
+    state: StoredSession
+
+    def gone(self) -> bool:
+        """Whether the agent is lost."""
+        ...
+
+    async def save(self) -> None:
+        """Write the session's state down."""
+        ...
+
+    async def changed(self, changes: Sequence[SessionChange]) -> None:
+        """The agent told this of the session; returns once it is kept."""
+        ...
+
+
+class Offering:
+    """What changes is told by `run` and `tell` as it stands then: what changes twice meanwhile is told once."""
+
+    def __init__(self, holder: Holder) -> None:
+        self._holder = holder
+        self._changes: dict[type, SessionChange] = {}
+        self._changed = anyio.Event()
+
+    def note(self, *changes: SessionChange) -> None:
+        """These are to be told."""
+        for change in changes:
+            self._changes[type(change)] = change
+        if changes:
+            self._changed.set()
+
+    def note_all(self) -> None:
+        """All that is known is to be told."""
+        offer = self._holder.state.offer
+        self.note(OptionsChanged(offer.options), AcceptsChanged(offer.accepts))
+        if offer.commands:
+            self.note(CommandsChanged(offer.commands))
+        if offer.usage is not None:
+            self.note(UsageChanged(offer.usage))
+
+    def take(self, params: Raw) -> bool:
+        """Take an update of what is offered; False for any other. Raises `msgspec.DecodeError`."""
+        update = decode(params, _Notification).update
+        if decode(update, _Update).session_update not in KINDS:
+            return False
+        self.note(self._holder.state.offer.take(update))
+        return True
+
+    async def run(self) -> None:
+        """Tell of changes for as long as the session is live."""
+        while True:
+            await self._changed.wait()
+            await self.tell()
+
+    async def tell(self) -> None:
+        """Tell of what has changed."""
+        self._changed = anyio.Event()
+        changes = list(self._changes.values())
+        self._changes.clear()
+        if changes:
+            try:
+                await self._holder.changed(changes)
+            except BaseException:
+                # It is told again by whoever reads on, unless something newer is known.
+                self._changes = {type(change): change for change in changes} | self._changes
+                raise
+
+    async def set(self, option_id: str, value: OptionValue) -> tuple[SessionOption, ...]:
+        """Set an option of the agent, and of every further process of it; all options after it.
+
+        Raises `OptionRefusedError`; of an agent that is lost meanwhile the next process gets the value.
+        """
+        holder, wanted = self._holder, self._holder.state.wanted
+        before = dict(wanted)
+        wanted[option_id] = value
+        await holder.save()
+        try:
+            await self._request(option_id, value)
+        except AgentError as error:
+            if holder.gone():
+                return with_value(holder.state.offer.options, option_id, value)
+            holder.state.wanted = before
+            await holder.save()
+            raise error if isinstance(error, OptionRefusedError) else OptionRefusedError(error.message) from error
+        await holder.save()
+        return holder.state.offer.options
+
+    async def _request(self, option_id: str, value: OptionValue) -> None:
+        state = self._holder.state
+        method, params = state.offer.request(option_id, value)
+        try:
+            asked = {"sessionId": state.acp_session, **params}
+            result = await self._holder.connection.request(state.number(), method, asked)
+        except AnsweredError as error:
+            raise OptionRefusedError(understood(error.error, state.agent, state.auth_methods).words) from error
+        state.offer.was_set(option_id, value, result)
+        self.note(OptionsChanged(state.offer.options))

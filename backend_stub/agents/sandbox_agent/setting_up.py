@@ -1,0 +1,44 @@
+"""Setting a session's options before its next prompt: as was asked for it, and as they were with the process before."""
+
+from collections.abc import Mapping
+
+from backend_stub.agents.sandbox_agent.session import Session
+from backend_stub.domain.agent import OptionRefusedError, OptionValue
+from backend_stub.domain.errors import AgentError
+from backend_stub.domain.options import find, offered, settled
+
+
+async def set_up(session: Session, asked: Mapping[str, OptionValue]) -> None:
+    """Set what was asked for, each by its option_id or its category.
+
+    Raises an `AgentError` that is not to be tried again for what the agent does not offer or refuses.
+    """
+    agent, state = session.state.agent, session.state
+    values, wrong = settled(state.offer.options, asked)
+    if wrong is not None:
+        raise AgentError(f"{agent} cannot be set up as asked: {wrong}", retryable=False)
+    for option_id, value in values.items():
+        option = find(state.offer.options, option_id)
+        if option is not None and option.value == value:
+            state.wanted[option_id] = value
+            continue
+        try:
+            await session.offering.set(option_id, value)
+        except OptionRefusedError as error:
+            said = f"{agent} does not set {option_id} to {value}: {error.message}"
+            raise AgentError(f"{said}; it offers {offered(state.offer.options)}", retryable=False) from error
+
+
+async def set_again(session: Session) -> None:
+    """Set what a person had set before the process was started anew; a notice says what cannot be so any more.
+
+    Raises `AgentError` when the agent is lost meanwhile.
+    """
+    for option_id, value in list(session.state.wanted.items()):
+        try:
+            await set_up(session, {option_id: value})
+        except AgentError as error:
+            if session.gone():
+                raise
+            session.state.wanted.pop(option_id, None)
+            session.state.notices.append(f"{option_id} was {value} before the agent was started anew. {error.message}.")

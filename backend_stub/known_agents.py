@@ -1,0 +1,61 @@
+"""The agents of all providers, as they are known: looked for in threads, and never waited for long."""
+
+from collections.abc import Mapping, Sequence
+
+import anyio
+import anyio.to_thread
+
+from backend_stub.domain.provider import Provider
+from foundry_tui.contract.records import AgentInfo, AgentState
+
+LOOK_SECONDS = 0.5
+"""How long somebody waits for what is there now; then what was known before counts."""
+THREADS = 4
+
+
+class KnownAgents:
+    """What the last look found, by provider."""
+
+    def __init__(self, providers: Mapping[str, Provider]) -> None:
+        self._providers = providers
+        self._found: dict[str, Sequence[AgentInfo]] = {}
+        self._limiter = anyio.CapacityLimiter(THREADS)
+        self._locks = {name: anyio.Lock() for name in providers}
+
+    async def all(self) -> tuple[AgentInfo, ...]:
+        """The agents of every provider, the default one's first."""
+        with anyio.move_on_after(LOOK_SECONDS):
+            async with anyio.create_task_group() as looks:
+                for name in self._providers:
+                    looks.start_soon(self._look, name)
+        return tuple(info for name in self._providers for info in self._found.get(name, ()))
+
+    async def why_not(self, provider: str, agent: str) -> str | None:
+        """Why a task of this provider cannot have this agent, and what to do; None when it can, or is not known."""
+        if provider not in self._providers:
+            return None
+        if _find(self._found.get(provider, ()), agent) is None:
+            with anyio.move_on_after(LOOK_SECONDS):
+                await self._look(provider)
+        agents = self._found.get(provider)
+        if agents is None:
+            return None
+        if _find(agents, agent) is not None:
+            return None
+        missing = next((each for each in agents if each.name == agent), None)
+        if missing is not None:
+            return f"The agent {agent} is not installed: {missing.how}."
+        names = ", ".join(each.name for each in agents)
+        return f"There is no agent {agent!r}; there are {names}, and each [agents.NAME] of the config file."
+
+    async def _look(self, provider: str) -> None:
+        """Look what is there now. A thread whose disk does not answer is left alone with it, and there are few."""
+        async with self._locks[provider]:
+            self._found[provider] = await anyio.to_thread.run_sync(
+                self._providers[provider].agents_here, abandon_on_cancel=True, limiter=self._limiter
+            )
+
+
+def _find(agents: Sequence[AgentInfo], name: str) -> AgentInfo | None:
+    """The agent of this name, if it is there."""
+    return next((each for each in agents if each.name == name and each.state is not AgentState.MISSING), None)

@@ -1,0 +1,48 @@
+"""Which agents there are on this machine, what each is lacking, and the command that helps."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from backend_stub.providers.local.logins import lacks_login
+from foundry_tui.contract.agents import (
+    KNOWN,
+    AgentCommand,
+    find_agent,
+    find_sandbox_agent,
+    how_to_correct,
+    how_to_get,
+)
+from foundry_tui.contract.records import AgentInfo, AgentState
+
+NAME = "local"
+
+
+def look_for_agents(
+    data_dir: Path, environ: Mapping[str, str], configured: Mapping[str, AgentCommand]
+) -> Sequence[AgentInfo]:
+    """All agents that are known, those of the config last. Looks at files and runs nothing."""
+    served = find_sandbox_agent(data_dir, environ, shutil.which) is not None
+
+    def info(name: str, *, found: bool, how: str) -> AgentInfo:
+        if not found:
+            return AgentInfo(name=name, provider=NAME, state=AgentState.MISSING, how=how)
+        if not served:
+            # Nothing can run it, and this gets what does.
+            return AgentInfo(name=name, provider=NAME, state=AgentState.MISSING, how="foundry agent install")
+        if name not in configured and lacks_login(name, environ):
+            return AgentInfo(name=name, provider=NAME, state=AgentState.NEEDS_LOGIN, how=f"foundry agent login {name}")
+        return AgentInfo(name=name, provider=NAME, state=AgentState.READY)
+
+    known = [
+        info(name, found=find_agent(name, data_dir, environ, shutil.which) is not None, how=how_to_get(name))
+        for name in KNOWN
+        if name not in configured
+    ]
+    return [
+        *known,
+        *(
+            info(name, found=each.program(data_dir, environ, shutil.which) is not None, how=how_to_correct(name))
+            for name, each in configured.items()
+        ),
+    ]

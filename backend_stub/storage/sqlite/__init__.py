@@ -1,0 +1,6 @@
+"""Storage in one SQLite file of the data folder, which one process owns."""
+
+from backend_stub.storage.sqlite.opening import FILE_NAME
+from backend_stub.storage.sqlite.storage import SqliteStorage, open_storage
+
+__all__ = ["FILE_NAME", "SqliteStorage", "open_storage"]

@@ -1,0 +1,27 @@
+-- name: write
+-- Nothing is written over a session of another task, nor over a revision that is as new.
+INSERT INTO sessions (session_id, task_id, seq, body, revision) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (session_id) DO UPDATE SET seq = excluded.seq, body = excluded.body, revision = excluded.revision
+WHERE task_id = excluded.task_id AND revision < excluded.revision;
+
+-- name: task
+SELECT task_id FROM sessions WHERE session_id = ?;
+
+-- name: body
+SELECT body FROM sessions WHERE session_id = ?;
+
+-- name: body_after
+SELECT seq, body FROM sessions WHERE session_id = ? AND seq > ?;
+
+-- name: of_task
+-- In the order in which they were asked for.
+SELECT body FROM sessions WHERE task_id = ? ORDER BY rowid;
+
+-- name: of_all_tasks
+SELECT task_id, body FROM sessions ORDER BY rowid;
+
+-- name: ids_of_task
+SELECT session_id FROM sessions WHERE task_id = ?;
+
+-- name: forget
+DELETE FROM sessions WHERE task_id = ?;

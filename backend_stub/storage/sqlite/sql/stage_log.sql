@@ -1,0 +1,23 @@
+-- name: add
+INSERT INTO stage_log (task_id, number, stage, seq, body) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (task_id, number) DO NOTHING;
+
+-- name: drop_below
+DELETE FROM stage_log WHERE task_id = ? AND number < ?;
+
+-- name: last
+SELECT max(number) FROM stage_log WHERE task_id = ?;
+
+-- name: page
+SELECT body FROM stage_log
+WHERE task_id = ?1 AND number > ?2 AND (?3 IS NULL OR stage = ?3)
+ORDER BY number LIMIT ?4;
+
+-- name: of_task
+SELECT body FROM stage_log WHERE task_id = ? ORDER BY number;
+
+-- name: after
+SELECT seq, body FROM stage_log WHERE task_id = ? AND seq > ? ORDER BY number;
+
+-- name: forget
+DELETE FROM stage_log WHERE task_id = ?;

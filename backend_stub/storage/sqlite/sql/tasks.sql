@@ -1,0 +1,51 @@
+-- name: add
+INSERT INTO tasks (
+    task_id, repo_id, status, created_at, revision, seq, summary, detail, private, request, version
+)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1
+WHERE NOT EXISTS (SELECT 1 FROM pruned WHERE task_id = ?1)
+ON CONFLICT (task_id) DO NOTHING;
+
+-- name: kept
+SELECT version, revision FROM tasks WHERE task_id = ?;
+
+-- name: change
+UPDATE tasks
+SET status = ?3, revision = ?4, seq = ?5, summary = ?6, detail = ?7, private = ?8, version = version + 1
+WHERE task_id = ?1 AND version = ?2 AND revision < ?4;
+
+-- name: change_all_but_the_record
+UPDATE tasks SET private = ?3, version = version + 1 WHERE task_id = ?1 AND version = ?2;
+
+-- name: request
+SELECT request FROM tasks WHERE task_id = ?;
+
+-- name: one
+SELECT 1 FROM tasks WHERE task_id = ?;
+
+-- name: detail
+SELECT detail FROM tasks WHERE task_id = ?;
+
+-- name: state
+SELECT detail, private, version FROM tasks WHERE task_id = ?;
+
+-- name: having
+-- The statuses come as one JSON array.
+SELECT task_id FROM tasks WHERE status IN (SELECT value FROM json_each(?)) ORDER BY created_at, task_id;
+
+-- name: in_turn
+SELECT DISTINCT tasks.task_id
+FROM tasks JOIN prompts ON prompts.task_id = tasks.task_id
+WHERE tasks.status = ? AND prompts.state = ?;
+
+-- name: summaries
+SELECT task_id, summary FROM tasks ORDER BY created_at, task_id;
+
+-- name: summaries_after
+SELECT seq, task_id, summary FROM tasks WHERE seq > ?;
+
+-- name: detail_after
+SELECT seq, detail FROM tasks WHERE task_id = ? AND seq > ?;
+
+-- name: forget
+DELETE FROM tasks WHERE task_id = ?;

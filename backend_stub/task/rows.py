@@ -1,0 +1,300 @@
+"""The rows of one task as a change would leave them: every move is checked where it is written, and all is sealed into
+one commit.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backend_stub.domain.storage import Change, ItemKey, LeftoverRow, Private, TaskState
+from foundry_tui.contract.moves import check_move
+from foundry_tui.contract.records import (
+    HistoryKind,
+    LogLine,
+    Permission,
+    PermissionState,
+    Prompt,
+    PromptState,
+    SessionState,
+    SessionStatus,
+    SessionSummary,
+    StageProgress,
+    StageRecord,
+    StageState,
+    TaskDetail,
+    TranscriptItem,
+    TranscriptKind,
+)
+from foundry_tui.contract.replace import replace
+from foundry_tui.contract.status import STAGE_OF_STATUS, StageName, TaskStatus
+
+MAX_LINES = 5_000
+"""Stage log lines kept of a task; the oldest go first."""
+MAX_LINE = 4_000
+"""Characters kept of a stage log line."""
+KEPT_PERMISSIONS = 50
+"""Questions of one session that have ended and are kept in a task's record."""
+
+
+class TaskRows:
+    """Begins with the rows as they were read. Each `put_…` takes a record as it is from now on.
+
+    It raises `IllegalMoveError` when the record cannot go from the state it had to the one it has.
+    """
+
+    def __init__(self, state: TaskState, now: int, item_keys: Mapping[str, Mapping[str, ItemKey]]) -> None:
+        self.now = now
+        self.private: Private = state.private
+        self.hold_branch: str | None = None
+        self.free_branch = False
+        self.leftover: LeftoverRow | None = None
+        self.leftover_gone = False
+        self.new_keys: dict[str, dict[str, ItemKey]] = {}
+        """What must be known to go on with the transcript items that were said, by session_id and item_id."""
+        self._before = state
+        self._task = state.task
+        self._sessions: dict[str, SessionSummary] = {}
+        """The task's sessions by id; empty until one of them is asked for."""
+        self._sessions_differ = False
+        """Whether the task's record lacks what changed in its sessions: it is made anew once, however many did."""
+        self._prompts: dict[str, tuple[Prompt, ...]] = dict(state.prompts)
+        self._keys = item_keys
+        self._added: Counter[str] = Counter()
+        """How many transcript items are new, by session_id."""
+        self._log_count = state.log_count
+        self._marks_only = True
+        """Whether nothing but marks of reading has changed so far."""
+        self._changed_sessions: dict[str, bool] = {}
+        """Which have changed, and whether by nothing but a mark of reading."""
+        self._changed_prompts: dict[str, Prompt] = {}
+        self._new_questions: list[Permission] = []
+        self._items: dict[tuple[str, str], TranscriptItem] = {}
+        self._history: list[tuple[HistoryKind, dict[str, object]]] = []
+        self._lines: list[LogLine] = []
+
+    # What they say
+
+    @property
+    def task(self) -> TaskDetail:
+        if self._sessions_differ:
+            self._task = replace(self._task, sessions=tuple(self._sessions.values()))
+            self._sessions_differ = False
+        return self._task
+
+    @property
+    def status(self) -> TaskStatus:
+        return self._task.status
+
+    def stage(self, name: StageName) -> StageRecord:
+        return next(stage for stage in self._task.stages if stage.name is name)
+
+    def is_prepared(self) -> bool:
+        """Whether every stage of provisioning is done."""
+        return all(stage.state is StageState.DONE for stage in self._task.stages)
+
+    def session(self, session_id: str) -> SessionSummary:
+        """Raises `KeyError` when the task has no such session."""
+        return self._by_id[session_id]
+
+    def prompts(self, session_id: str) -> Sequence[Prompt]:
+        """The session's prompts, oldest first."""
+        return self._prompts.get(session_id, ())
+
+    def prompt(self, session_id: str, prompt_id: str) -> Prompt | None:
+        held = self.prompts(session_id)
+        place = _last_place(held, prompt_id)
+        return None if place is None else held[place]
+
+    def delivering(self, session_id: str) -> Prompt | None:
+        """The prompt of this session that waits, and that the agent may have already."""
+        marked = self.private.delivering
+        return next((each for each in self.prompts(session_id) if each.prompt_id in marked), None) if marked else None
+
+    def question(self, permission_id: str) -> Permission | None:
+        return next((each for each in self._task.permissions if each.permission_id == permission_id), None)
+
+    # What they are to say
+
+    def put_task(self, task: TaskDetail, *, mark: bool = False) -> None:
+        """`mark`: nothing but a mark of reading is changed."""
+        check_move(self._task.status, task.status)
+        self._marks_only = self._marks_only and mark
+        self._task = task
+
+    def put_stage(self, stage: StageRecord) -> None:
+        check_move(self.stage(stage.name).state, stage.state)
+        stages = tuple(stage if each.name is stage.name else each for each in self._task.stages)
+        self.put_task(replace(self._task, stages=stages))
+
+    def put_session(self, session: SessionSummary, *, mark: bool = False) -> None:
+        """Also a new one; `mark`: nothing but a mark of reading is changed."""
+        held = self._by_id.get(session.session_id)
+        if held is not None:
+            check_move(held.status, session.status)
+        self._by_id[session.session_id] = session
+        self._sessions_differ = True
+        self._note_session(session.session_id, mark=mark)
+
+    def put_prompt(self, prompt: Prompt) -> None:
+        """Also a new one, at the end of its session's."""
+        held = self.prompts(prompt.session_id)
+        place = _last_place(held, prompt.prompt_id)
+        if place is None:
+            place = len(held)
+        else:
+            check_move(held[place].state, prompt.state)
+        self._prompts[prompt.session_id] = (*held[:place], prompt, *held[place + 1 :])
+        self._changed_prompts[prompt.prompt_id] = prompt
+        self._note_session(prompt.session_id)
+        if prompt.state is not PromptState.QUEUED:
+            self._forget_waiting(prompt.prompt_id)
+
+    def put_questions(self, questions: Sequence[Permission]) -> None:
+        """All questions of the task, new ones at their end."""
+        held = {each.permission_id: each for each in self._task.permissions}
+        for each in questions:
+            if each.permission_id in held:
+                check_move(held[each.permission_id].state, each.state)
+            else:
+                self._new_questions.append(each)
+        self.put_task(replace(self._task, permissions=tuple(questions)))
+
+    def record(self, event: HistoryKind, /, **payload: object) -> None:
+        """Leave a history event; what is None is left out of its payload."""
+        self._marks_only = False
+        self._history.append((event, {name: value for name, value in payload.items() if value is not None}))
+
+    def say(self, session_id: str, item_id: str, kind: TranscriptKind, body: str | dict[str, Any]) -> None:
+        """Add a transcript item, or replace the body of the one of this id."""
+        self._marks_only = False
+        keys = self._keys[session_id]
+        new = self.new_keys.setdefault(session_id, {})
+        known = new.get(item_id) or keys.get(item_id)
+        index = known.index if known else len(keys) + self._added[session_id]
+        self._added[session_id] += known is None
+        pending = self._items.get((session_id, item_id))
+        revision = pending.revision if pending else (known.revision + 1 if known else 1)
+        new[item_id] = ItemKey(index, revision)
+        self._items[session_id, item_id] = TranscriptItem(
+            item_id=item_id,
+            session_id=session_id,
+            index=index,
+            kind=kind,
+            body=body,
+            at=self.now,
+            revision=revision,
+        )
+
+    def log(self, stage: str, text: str, at: int) -> None:
+        """Add a line to the stage log."""
+        self._lines.append(LogLine(index=self._log_count, stage=stage, at=at, text=text[:MAX_LINE]))
+        self._log_count += 1
+
+    def seal(self) -> tuple[Change, TaskState] | None:
+        """The commit and the state after it; None when there is nothing to write."""
+        for session_id, marks_only in self._changed_sessions.items():
+            session = self.session(session_id)
+            as_it_was = session.revision == 0 or marks_only
+            self._sessions[session_id] = replace(
+                session, revision=session.revision + 1, updated_at=session.updated_at if as_it_was else self.now
+            )
+            self._sessions_differ = True
+        changed = self.task is not self._before.task
+        if changed:
+            self._derive()
+        if not (changed or self._history or self._items or self._lines or self.private is not self._before.private):
+            return None
+        change = Change(
+            at=self.now,
+            expected=self._before.version,
+            task=self.task,
+            private=self.private,
+            history=self._history,
+            sessions=[self._session_state(session_id) for session_id in sorted(self._changed_sessions)],
+            prompts=list(self._changed_prompts.values()),
+            items=sorted(self._items.values(), key=lambda item: item.index),
+            permissions=self._new_questions,
+            lines=self._lines,
+            drop_lines_below=max(0, self._log_count - MAX_LINES) if self._lines else 0,
+            hold_branch=self.hold_branch,
+            free_branch=self.free_branch,
+            leftover=self.leftover,
+            leftover_gone=self.leftover_gone,
+        )
+        return change, TaskState(self.task, self.private, self._prompts, self._log_count, self._before.version + 1)
+
+    def _derive(self) -> None:
+        """Fill in what follows from the rest, and raise the revision."""
+        task = self.task
+        stage_name = STAGE_OF_STATUS.get(task.status)
+        at_work = next(
+            (each for each in task.stages if each.name is stage_name and each.state is StageState.RUNNING), None
+        )
+        self._task = replace(
+            task,
+            stage=None
+            if at_work is None
+            else StageProgress(
+                name=at_work.name,
+                attempt=at_work.attempt,
+                max_attempts=at_work.max_attempts,
+                started_at=at_work.started_at,
+                detail=at_work.detail,
+            ),
+            stages_done=sum(stage.state is StageState.DONE for stage in task.stages),
+            needs_input=sum(each.state is PermissionState.OPEN for each in task.permissions),
+            permissions=_kept(task.permissions),
+            updated_at=task.updated_at if self._marks_only else self.now,
+            revision=self._before.task.revision + 1,
+        )
+
+    def _session_state(self, session_id: str) -> SessionState:
+        session = self.session(session_id)
+        fields = {name: getattr(session, name) for name in SessionSummary.__struct_fields__}
+        return SessionState(**fields, prompts=tuple(self.prompts(session_id)))
+
+    @property
+    def _by_id(self) -> dict[str, SessionSummary]:
+        if not self._sessions:
+            self._sessions = {session.session_id: session for session in self._task.sessions}
+        return self._sessions
+
+    def _forget_waiting(self, prompt_id: str) -> None:
+        """The prompt waits no more: it goes before no others, and is not being handed over."""
+        first, delivering = self.private.first_in_line, self.private.delivering
+        if prompt_id in (*first, *delivering):
+            self.private = replace(
+                self.private,
+                first_in_line=tuple(each for each in first if each != prompt_id),
+                delivering=tuple(each for each in delivering if each != prompt_id),
+            )
+
+    def _note_session(self, session_id: str, *, mark: bool = False) -> None:
+        """The session, or one of its prompts, has changed."""
+        self._changed_sessions[session_id] = self._changed_sessions.get(session_id, True) and mark
+        self._marks_only = self._marks_only and mark
+
+
+def _last_place(prompts: Sequence[Prompt], prompt_id: str) -> int | None:
+    """Where the prompt is, searched from the end: it is mostly one of the last of very many."""
+    places = range(len(prompts) - 1, -1, -1)
+    return next((place for place in places if prompts[place].prompt_id == prompt_id), None)
+
+
+def _kept(questions: Sequence[Permission]) -> tuple[Permission, ...]:
+    """Those that are open, and of each session those that ended last: a session that asks much pushes out its own."""
+    if len(questions) <= KEPT_PERMISSIONS:
+        return tuple(questions)
+    ended: Counter[str] = Counter()
+    kept = []
+    for each in reversed(questions):
+        if each.state is not PermissionState.OPEN:
+            ended[each.session_id] += 1
+        if each.state is PermissionState.OPEN or ended[each.session_id] <= KEPT_PERMISSIONS:
+            kept.append(each)
+    return tuple(reversed(kept))
+
+
+def running_sessions(task: TaskDetail) -> int:
+    """How many of the task's sessions have a turn in progress."""
+    return sum(session.status is SessionStatus.RUNNING for session in task.sessions)

@@ -1,0 +1,115 @@
+"""Waiting for the answer to one prompt."""
+
+import time
+from typing import NamedTuple
+
+from foundry_tui.cli import problems
+from foundry_tui.cli.follow.stream import Back, Event, Feed, Lost
+from foundry_tui.cli.output import tell
+from foundry_tui.cli.problems import CommandError
+from foundry_tui.cli.questions import open_questions
+from foundry_tui.client.blocking import BlockingClient, segment
+from foundry_tui.contract import codec
+from foundry_tui.contract.events import EventName, Topic, TopicKind
+from foundry_tui.contract.records import (
+    ErrorKind,
+    Prompt,
+    PromptState,
+    SessionDetail,
+    SessionState,
+    TaskDetail,
+    TranscriptItem,
+    TranscriptKind,
+)
+from foundry_tui.contract.status import TaskStatus
+
+
+class Turn(NamedTuple):
+    """How the waiting ended: exit code, the prompt and the task as last told, and what the agent said last in it."""
+
+    code: int
+    prompt: Prompt
+    task: TaskDetail | None
+    answer: str | None = None
+
+
+def await_answer(
+    client: BlockingClient, task_id: str, prompt: Prompt, *, timeout: float | None, through_questions: bool
+) -> Turn:
+    """Wait until the prompt is answered, has failed, or cannot be answered without a person.
+
+    Raises `CommandError` when the task is pruned meanwhile, and when a person ends the waiting.
+    """
+    until = None if timeout is None else time.monotonic() + timeout
+    task: TaskDetail | None = None
+    topics = [Topic(TopicKind.SESSION, prompt.session_id), Topic(TopicKind.TASK, task_id)]
+    with Feed(client, topics, reached=True) as feed:
+        try:
+            while True:
+                left = None if until is None else until - time.monotonic()
+                if left is not None and left <= 0:
+                    return Turn(problems.TIMED_OUT, prompt, task)
+                got = feed.next(left)
+                if isinstance(got, Lost):
+                    tell(f"foundry: {got.reason}; trying again")
+                elif isinstance(got, Back):
+                    tell("foundry: the backend is back")
+                elif isinstance(got, Event):
+                    if got.name is EventName.TASK_REMOVED:
+                        raise CommandError(f"the task {task_id} was pruned", exit_code=problems.NO_TASK)
+                    task = _task_of(got) or task
+                    prompt = _prompt_of(got, prompt)
+                    code = _code(prompt, task, through_questions=through_questions)
+                    if code is not None:
+                        return Turn(code, prompt, task, _answer(client, prompt) if code == problems.DONE else None)
+        except KeyboardInterrupt:
+            raise CommandError(
+                "no longer waiting; the prompt is kept",
+                exit_code=problems.INTERRUPTED,
+                hint=f"see what comes: foundry transcript {task_id} -f",
+            ) from None
+
+
+def _task_of(event: Event) -> TaskDetail | None:
+    told = event.topic.kind is TopicKind.TASK and event.name in (EventName.SNAPSHOT, EventName.TASK)
+    return codec.decode(event.data, TaskDetail) if told else None
+
+
+def _prompt_of(event: Event, prompt: Prompt) -> Prompt:
+    """The prompt as the event tells it, if it does."""
+    if event.topic.kind is not TopicKind.SESSION or event.name not in (EventName.SNAPSHOT, EventName.SESSION):
+        return prompt
+    prompts = codec.decode(event.data, SessionState).prompts
+    return next((each for each in prompts if each.prompt_id == prompt.prompt_id), prompt)
+
+
+def _code(prompt: Prompt, task: TaskDetail | None, *, through_questions: bool) -> int | None:
+    """The exit code that ends the waiting, or None."""
+    if prompt.state in (PromptState.QUEUED, PromptState.DELIVERED):
+        if task is None:
+            return None
+        if task.status is TaskStatus.ERROR and prompt.state is PromptState.QUEUED:
+            return problems.TASK_ERROR
+        asked = any(question.session_id == prompt.session_id for question in open_questions(task))
+        return problems.ASKS if asked and not through_questions else None
+    if prompt.error is not None and prompt.error.kind is ErrorKind.CANCELLED:
+        return problems.FAILED
+    outcomes = {PromptState.ANSWERED: problems.DONE, PromptState.FAILED: problems.TASK_ERROR}
+    return outcomes.get(prompt.state, problems.FAILED)
+
+
+def _answer(client: BlockingClient, prompt: Prompt) -> str | None:
+    """What the agent said last in answer to this prompt."""
+    from foundry_tui.view.transcript import prompts_by_item
+
+    session = client.call("GET", f"/v1/sessions/{segment(prompt.session_id)}", SessionDetail)
+    placed, _ = prompts_by_item(session.transcript, session.prompts)
+    said: TranscriptItem | None = None
+    inside = False
+    for item in session.transcript:
+        if item.kind is TranscriptKind.PROMPT:
+            at = placed.get(item.item_id)
+            inside = at is not None and at.prompt_id == prompt.prompt_id
+        elif inside and item.kind is TranscriptKind.MESSAGE:
+            said = item
+    return None if said is None else str(said.body)

@@ -1,0 +1,259 @@
+"""The commands of the app, carried out by one backend: each is shown in the store at once and settled by its answer."""
+
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+from msgspec.structs import replace
+
+from foundry_tui.client import kept_commands as kept
+from foundry_tui.client.api import Api
+from foundry_tui.client.commands import CommandProblem, Drafts
+from foundry_tui.client.creations import CreationState, RequestedSession
+from foundry_tui.client.delivery import Delivery
+from foundry_tui.client.errors import RequestError
+from foundry_tui.client.kept_commands import KeptCommand
+from foundry_tui.client.outbox import Outbox
+from foundry_tui.client.settlement import Settlement
+from foundry_tui.client.store import Store
+from foundry_tui.client.subscriptions import Subscriptions
+from foundry_tui.contract.records import HistoryEvent, Prompt, PromptState, Repo, SessionStatus, SessionSummary
+from foundry_tui.contract.requests import (
+    AddRepo,
+    AnswerPermission,
+    CreateSession,
+    CreateTask,
+    EditPrompt,
+    PatchTask,
+    ReleaseTask,
+    RetryTask,
+)
+from foundry_tui.contract.status import PROVISIONING
+
+HISTORY_PAGE = 500
+"""History events asked for at a time."""
+
+
+class BackendCommands:
+    """`Commands` as that protocol describes them. `new_id` makes the ids of tasks, sessions and prompts."""
+
+    def __init__(
+        self,
+        api: Api,
+        store: Store,
+        outbox: Outbox,
+        settlement: Settlement,
+        delivery: Delivery,
+        subscriptions: Subscriptions,
+        new_id: Callable[[], str],
+    ) -> None:
+        self.on_problem: Callable[[CommandProblem], None] | None = None
+        self.drafts: Drafts = outbox
+        self.health, self.diff = api.health, api.diff
+        self.repo_setup, self.trust = api.repo_setup, api.trust
+        self.hold = subscriptions.hold
+        self._api = api
+        self._store = store
+        self._outbox = outbox
+        self._settlement = settlement
+        self._delivery = delivery
+        self._subscriptions = subscriptions
+        self._new_id = new_id
+
+    def reconnect(self) -> None:
+        self._subscriptions.reconnect()
+        self._delivery.try_now()
+
+    # Tasks.
+
+    def create(self, request: CreateTask) -> str:
+        task_id = request.task_id or self._new_id()
+        request = replace(request, task_id=task_id, session_id=request.session_id or self._new_id())
+        self._outbox.put_creation(self._store.create(request))
+        self._settlement.settle_creation(task_id)
+        return task_id
+
+    def retry_creation(self, task_id: str) -> None:
+        creation = self._store.creations.get(task_id)
+        if creation is None or creation.state is not CreationState.REFUSED:
+            return
+        again = self._store.retry_creation(task_id)
+        if again is not None:
+            self._outbox.put_creation(again)
+            self._settlement.settle_creation(task_id)
+
+    def discard_creation(self, task_id: str) -> None:
+        self._store.discard_creation(task_id)
+        self._settlement.creation_changed(task_id)
+
+    def retry(self, task_id: str, resend: bool = False) -> None:
+        if task_id in self._store.creations:
+            self.retry_creation(task_id)
+            return
+        call = partial(self._api.retry, task_id, RetryTask(resend=True) if resend else None)
+        keep = kept.Retry(task_id, kept.RetryOptions(resend))
+        self._settlement.settle_command(
+            "retry", call, task_id, lane=f"life:{task_id}", done=frozenset({409}), keep=keep
+        )
+
+    def archive(self, task_id: str, force: bool = False) -> None:
+        if self._discard_refused(task_id):
+            return
+        call = partial(self._api.archive, task_id, ReleaseTask(force=force))
+        self._settlement.settle_command(
+            "archive", call, task_id, lane=f"life:{task_id}", keep=kept.Archive(task_id, kept.ArchiveOptions(force))
+        )
+
+    def kill(self, task_id: str, force: bool = False, delete_branch: bool = False) -> None:
+        if self._discard_refused(task_id):
+            return
+        call = partial(self._api.kill, task_id, ReleaseTask(force=force, delete_branch=delete_branch))
+        keep = kept.Kill(task_id, kept.KillOptions(force, delete_branch))
+        self._settlement.settle_command("kill", call, task_id, lane=f"life:{task_id}", keep=keep)
+
+    def prune(self, task_id: str) -> None:
+        if self._discard_refused(task_id):
+            return
+
+        async def prune() -> None:
+            life = self._store.life
+            await self._api.prune(task_id)
+            self._store.pruned(task_id, life)
+
+        self._settlement.settle_command("prune", prune, task_id, lane=f"life:{task_id}", keep=kept.Prune(task_id))
+
+    def rename(self, task_id: str, title: str) -> None:
+        token = self._store.edit(task_id, title=title)
+        keep = kept.Rename(task_id, kept.RenameOptions(title))
+        self._patch("rename", task_id, PatchTask(title=title), token, keep=keep)
+
+    def mark(self, task_id: str, unread: bool) -> None:
+        self._patch("mark", task_id, PatchTask(unread=unread), self._store.edit(task_id, unread=unread))
+
+    # Sessions, prompts, questions.
+
+    def add_session(self, task_id: str, name: str | None = None, agent: str | None = None) -> str:
+        session_id = self._new_id()
+        now = self._store.now_ms()
+        task = self._store.tasks.get(task_id)
+        unprovisioned = task is None or task.status in PROVISIONING
+        session = SessionSummary(
+            session_id=session_id,
+            task_id=task_id,
+            name=name or "",
+            agent=agent or (task.agent if task is not None else ""),
+            status=SessionStatus.PENDING_PROVISION if unprovisioned else SessionStatus.PENDING_CREATE,
+            created_at=now,
+            updated_at=now,
+            revision=0,
+        )
+        requested = RequestedSession(
+            summary=session, request=CreateSession(session_id=session_id, agent=agent, name=name)
+        )
+        self._outbox.put_session(requested)
+        self._settlement.settle_session(requested)
+        return session_id
+
+    def close_session(self, session_id: str) -> None:
+        self._session_command("close_session", session_id, lambda: self._api.close_session(session_id))
+
+    def stop(self, session_id: str) -> None:
+        self._session_command("stop", session_id, lambda: self._api.stop(session_id))
+
+    def prompt(self, session_id: str, text: str) -> str:
+        prompt = self._new_prompt(session_id, text)
+        self._outbox.put_prompt(prompt)
+        self._store.put_prompt(prompt)
+        self._settlement.settle_prompt(prompt)
+        return prompt.prompt_id
+
+    def discard_prompt(self, session_id: str, prompt_id: str) -> None:
+        self._store.drop_prompt(session_id, prompt_id)
+        self._outbox.drop_prompt(prompt_id)
+
+    def edit_prompt(self, session_id: str, prompt_id: str, text: str) -> None:
+        unsent = self._settlement.unsent_prompt(prompt_id)
+        if unsent is not None:
+            edited = replace(unsent, text=text)
+            self._outbox.put_prompt(edited)
+            self._store.put_prompt(edited)
+            return
+        keep = kept.EditPrompt(prompt_id, kept.EditPromptOptions(session_id, text))
+        call = partial(self._api.edit_prompt, session_id, prompt_id, EditPrompt(text=text))
+
+        def refused(error: RequestError) -> None:
+            # What was written is not lost with the prompt that it was meant for.
+            self._settlement.keep_refused(self._new_prompt(session_id, text), error)
+
+        self._settlement.settle_prompt_change(session_id, prompt_id, text, call, keep, refused)
+
+    def withdraw_prompt(self, session_id: str, prompt_id: str) -> None:
+        if self._settlement.unsent_prompt(prompt_id) is not None:
+            self.discard_prompt(session_id, prompt_id)
+            return
+        keep = kept.WithdrawPrompt(prompt_id, kept.WithdrawPromptOptions(session_id))
+        call = partial(self._api.withdraw_prompt, session_id, prompt_id)
+        self._settlement.settle_prompt_change(session_id, prompt_id, None, call, keep)
+
+    def answer(self, permission_id: str, option_id: str) -> None:
+        request = AnswerPermission(option_id=option_id)
+
+        async def answer() -> None:
+            await self._api.answer(permission_id, request)
+
+        keep = kept.Answer(permission_id, kept.AnswerOptions(option_id))
+        self._settlement.settle_command("answer", answer, None, done=frozenset({409}), patience=math.inf, keep=keep)
+
+    # What is read.
+
+    async def branches(self, repo_id: str) -> Sequence[str]:
+        return (await self._api.branches(repo_id)).branches
+
+    async def history(self, task_id: str) -> Sequence[HistoryEvent]:
+        events: list[HistoryEvent] = []
+        after = 0
+        while True:
+            page = (await self._api.history(task_id, after, HISTORY_PAGE)).events
+            events += page
+            if len(page) < HISTORY_PAGE:
+                return self._store.add_history(task_id, events)
+            after = page[-1].seq
+
+    async def add_repo(self, *, path: str | None = None, remote: str | None = None) -> Repo:
+        repo = await self._api.add_repo(AddRepo(path=path, remote=remote))
+        self._store.add_repo(repo)
+        return repo
+
+    def _new_prompt(self, session_id: str, text: str) -> Prompt:
+        return Prompt(
+            prompt_id=self._new_id(),
+            session_id=session_id,
+            text=text,
+            state=PromptState.QUEUED,
+            at=self._store.now_ms(),
+        )
+
+    def _session_command(self, action: str, session_id: str, call: Callable[[], Awaitable[object]]) -> None:
+        task_id = self._store.task_of_session(session_id)
+        self._settlement.settle_command(action, call, task_id, session_id=session_id)
+
+    def _patch(
+        self, action: str, task_id: str, request: PatchTask, token: int, keep: KeptCommand | None = None
+    ) -> None:
+        async def patch() -> None:
+            life = self._store.life
+            self._store.answered(await self._api.patch(task_id, request), life)
+            self._store.settle(task_id, token)
+
+        def failed(_: RequestError | None) -> None:
+            self._store.settle(task_id, token)
+
+        self._settlement.settle_command(action, patch, task_id, lane=f"edit:{task_id}", failed=failed, keep=keep)
+
+    def _discard_refused(self, task_id: str) -> bool:
+        """A refused creation has nothing to release: dropping it is all there is to do."""
+        creation = self._store.creations.get(task_id)
+        if creation is None or creation.state is not CreationState.REFUSED:
+            return False
+        self.discard_creation(task_id)
+        return True

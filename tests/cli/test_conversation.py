@@ -1,0 +1,144 @@
+"""What is said in a task, read and steered from a script: transcript, prompt --wait, stop, queue."""
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.cli.command_line import Cli
+from tests.world import FOUNDRY, Json
+
+STEPS = [
+    {"message": "I look.\n\x1b[31mred\tand"},
+    {"tool": "pytest -q", "text": "2 passed", "edit": {"path": "a.py", "new": "x\n"}},
+]
+
+
+@pytest.fixture(scope="module")
+def task_id(shared: Cli) -> str:
+    """A task with a turn behind it."""
+    shared.set_script(
+        {
+            "default": {"turn": {"ms": 20, "reply": "All done.\nTwo lines."}},
+            "tasks": [
+                {"match": "talk", "turn": {"steps": STEPS, "ms": 60, "reply": "All done.\nTwo lines."}},
+                {"match": "failing", "turn": {"fail": "out of luck"}},
+                {"match": "endless", "turn": {"hang": "before"}},
+                {"match": "asking", "turn": {"permission": "Run make?"}},
+            ],
+        }
+    )
+    return str(shared.create("talk to me")["task_id"])
+
+
+def test_a_transcript_is_read_in_its_order(shared: Cli, task_id: str) -> None:
+    rows = shared("transcript", task_id, code=0).rows
+    assert [row[0] for row in rows] == [str(place) for place in range(len(rows))]
+    assert [row[2] for row in rows] == ["prompt", "message", "tool_call", "message"]
+    assert rows[2][3] == "pytest -q (completed) writes a.py 2 passed"
+    assert "\x1b" not in "".join(rows[1])
+    document = shared("transcript", task_id, "--json", code=0).json
+    assert [item["index"] for item in document["transcript"]] == list(range(len(rows)))
+
+
+def test_the_last_word_is_the_agents_plain(shared: Cli, task_id: str) -> None:
+    assert shared("transcript", task_id, "--last", code=0).out == "All done.\nTwo lines.\n"
+    item = shared("transcript", task_id, "--last", "--json", code=0).json
+    assert (item["kind"], item["body"]) == ("message", "All done.\nTwo lines.")
+    silent = shared.create("endless", wait="running")["task_id"]
+    assert "has not said anything yet" in shared("transcript", silent, "--last", code=1).err
+    shared("kill", silent, "--force", code=0)
+
+
+def test_a_prompt_that_is_waited_for_prints_its_answer(shared: Cli, task_id: str) -> None:
+    assert shared("prompt", task_id, "once more", "--wait", "--timeout", "30s", code=0).out == "All done.\nTwo lines.\n"
+    told = shared("prompt", task_id, "and again", "--wait", "--json", code=0).json
+    assert (told["text"], told["state"], told["answer"]) == ("and again", "answered", "All done.\nTwo lines.")
+
+
+@pytest.mark.slow
+def test_waiting_ends_when_the_turn_fails_or_only_a_person_can_go_on(shared: Cli) -> None:
+    failing = shared.create("failing", wait="error")["task_id"]
+    said = shared("prompt", failing, "try", "--wait", code=4)
+    assert "out of luck" in said.err and "--resend" in said.err
+    shared.set_script({"tasks": [{"match": "asking", "turn": {"permission": "Run make?"}}]})
+    asking = shared.create("asking", wait="running")["task_id"]
+    asked = shared("prompt", asking, "what now?", "--wait", "--json", code=7)
+    assert asked.json["question"]["title"] == "Run make?"
+    assert "foundry answer" in asked.err
+    late = shared("prompt", asking, "and now?", "--wait", "--through-questions", "--timeout", "300ms", code=5)
+    assert "in time" in late.err
+    shared("kill", asking, "--force", code=0)
+
+
+@pytest.mark.slow
+def test_a_stop_ends_the_turn_and_who_waits_for_it(shared: Cli, task_id: str) -> None:
+    assert shared("stop", task_id, code=0).out == "", "nothing runs, which is no failure"
+    shared.set_script({"tasks": [{"match": "endless", "turn": {"hang": "before"}}]})
+    endless = shared.create("endless too", wait="running")
+    with shared.popen("prompt", endless["task_id"], "hello", "--wait") as waiting:
+        until_queued(shared, endless["task_id"])
+        stopped = shared("stop", endless["task_id"], "--json", code=0).json["stopped"]
+        assert stopped == [endless["sessions"][0]["session_id"]]
+        shared("kill", endless["task_id"], "--force", code=0)
+        assert waiting.wait(30) == 1
+
+
+def until_queued(cli: Cli, task_id: str) -> list[list[str]]:
+    end = time.monotonic() + 30
+    while not (rows := cli("queue", task_id, code=0).rows):
+        assert time.monotonic() < end
+    return rows
+
+
+@pytest.mark.slow
+def test_the_queue_is_what_waits(shared: Cli) -> None:
+    shared.set_script({"tasks": [{"match": "endless", "turn": {"hang": "before"}}]})
+    endless = shared.create("endless queue", wait="running")["task_id"]
+    assert shared("queue", endless, code=0).out == ""
+    said = shared("prompt", endless, "one\ntwo", code=0).out.strip()
+    [row] = shared("queue", endless, code=0).rows
+    assert (row[0], row[3]) == (said, "one two")
+    assert [each["text"] for each in shared("queue", endless, "--json", code=0).json["prompts"]] == ["one\ntwo"]
+    assert "no prompt 'nope' waits" in shared("queue", endless, "--withdraw", "nope", code=1).err
+    assert shared("queue", endless, "--edit", said, " ", code=2)
+    shared("kill", endless, "--force", code=0)
+
+
+@pytest.mark.slow
+def test_following_prints_each_item_once_it_is_whole_until_the_end(shared: Cli, task_id: str) -> None:
+    with shared.popen("transcript", task_id, "-f", "--json") as follower:
+        assert follower.stdout is not None
+        items: list[Json] = [json.loads(follower.stdout.readline())]
+        shared("prompt", task_id, "further", "--wait", code=0)
+        shared("archive", task_id, "--force", code=0)
+        items += [json.loads(line) for line in follower.stdout]
+        assert follower.wait(30) == 0
+    whole = shared("transcript", task_id, "--json", code=0).json["transcript"]
+    assert [item["index"] for item in items] == list(range(len(whole)))
+    assert [item["body"] for item in items] == [item["body"] for item in whole]
+
+
+def test_a_reader_that_went_away_is_silence(shared: Cli) -> None:
+    task_id = shared.create("for a short reader")["task_id"]
+    done = subprocess.run(
+        f"{FOUNDRY} transcript {task_id} | head -n 0; {FOUNDRY} queue {task_id} --json | head -n 1",
+        shell=True,
+        env=shared.environ,
+        cwd=shared.repository,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGPIPE, signal.SIG_DFL),
+        timeout=30,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [("transcript",), ("stop",), ("queue",), ("prompt", "x", "--wait")])
+def test_what_is_not_there_is_said(shared: Cli, words: tuple[str, ...]) -> None:
+    command, *rest = words
+    assert shared(command, "0000", *rest, code=3)
