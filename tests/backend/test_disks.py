@@ -24,7 +24,7 @@ def mounted(script: str, folder: Path) -> tuple[str, ...]:
 @pytest.fixture
 def backend(stopped: BackendProcess) -> Iterator[BackendProcess]:
     """A backend whose data folder may be mounted on something else."""
-    stopped.data.mkdir()
+    stopped.data.mkdir(parents=True)
     if shutil.which("unshare") is None:
         pytest.skip("mounts of its own need unshare (util-linux)")
     tried = subprocess.run([*mounted(SMALL, stopped.data), "true"], capture_output=True, text=True)
