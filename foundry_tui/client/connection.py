@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
+from foundry_tui.contract.sockets import LOOPBACK_NAMES
+
 if TYPE_CHECKING:
     import ssl
 
@@ -15,8 +17,6 @@ CONNECT_TIMEOUT = 5.0
 """Seconds to wait for the backend to accept a connection."""
 ANSWER_TIMEOUT = 30.0
 """Seconds to wait for an answer; every answer comes after one commit at most, so this is patience, not a plan."""
-
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Target(Struct, frozen=True):
@@ -63,7 +63,7 @@ class Target(Struct, frozen=True):
     @property
     def is_local(self) -> bool:
         """Whether the backend is on this machine as far as its address tells."""
-        return self.uds is not None or urlsplit(self.base_url).hostname in _LOOPBACK
+        return self.uds is not None or urlsplit(self.base_url).hostname in LOOPBACK_NAMES
 
     def __str__(self) -> str:
         """The target as a person would write it, without its token."""
