@@ -4,9 +4,8 @@ import re
 from pathlib import Path
 
 from foundry_tui.cli.problems import CommandError
+from foundry_tui.contract.repositories import is_remote
 from foundry_tui.settings.paths import absolute
-
-_REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://\S+|(?:[\w.-]+@)?[\w.-]+:(?!/?$)\S+")
 
 
 def repository_of(given: str) -> str:
@@ -16,7 +15,7 @@ def repository_of(given: str) -> str:
     """
     path = absolute(given)
     if not path.exists():
-        if _REMOTE.fullmatch(given):
+        if is_remote(given):
             return given
         if "/" not in given and not given.startswith((".", "~")) and re.fullmatch(r"[A-Za-z0-9][\w.~-]*", given):
             # an id that only the backend can know

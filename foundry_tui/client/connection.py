@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
+from foundry_tui.contract.sockets import LOOPBACK_NAMES
+
 if TYPE_CHECKING:
     import ssl
 
@@ -18,8 +20,6 @@ ANSWER_TIMEOUT = 30.0
 
 LARGEST_ANSWER = 1 << 28
 """Bytes of an answer, or of one event of a stream, that are read before it is given up."""
-
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Target(Struct, frozen=True):
@@ -68,7 +68,7 @@ class Target(Struct, frozen=True):
     @property
     def is_local(self) -> bool:
         """Whether the backend is on this machine as far as its address tells."""
-        return self.uds is not None or urlsplit(self.base_url).hostname in _LOOPBACK
+        return self.uds is not None or urlsplit(self.base_url).hostname in LOOPBACK_NAMES
 
     def __str__(self) -> str:
         """The target as a person would write it, without its token."""

@@ -6,7 +6,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from foundry_tui.contract.records import Repo
-from foundry_tui.view.new_task import Remark, find_repo, is_url
+from foundry_tui.contract.repositories import is_remote
+from foundry_tui.view.new_task import Remark, find_repo
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -25,7 +26,7 @@ def judge(text: str, repos: Iterable[Repo], folder: Path) -> Place:
     known = find_repo(text, repos)
     if known is not None:
         return Place(value=known.path or known.remote or known.repo_id, remark=Remark(known.label), repo=known)
-    if is_url(text):
+    if is_remote(text):
         return Place(value=text, remark=Remark("a git URL that is new here"))
     try:
         path = (folder / Path(text).expanduser()).resolve()
