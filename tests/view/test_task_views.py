@@ -25,7 +25,7 @@ from foundry_tui.view.glyphs import UNICODE
 from foundry_tui.view.history import details, sentence
 from foundry_tui.view.line_index import LineIndex
 from foundry_tui.view.stepper import StepState, failure, spent_text, steps
-from foundry_tui.view.task_notices import chosen_session, face_of
+from foundry_tui.view.task_notices import chosen_session, empty_state_of
 from foundry_tui.view.transcript import blocks, entry_of, first_difference, prompts_by_item
 from tests.app.factories import NOW, SECOND, make_detail, make_error, make_session, make_task
 from tests.app.harness import LIVE
@@ -213,6 +213,6 @@ def test_what_has_ended_opens_at_its_first_session_and_offers_no_writing() -> No
     assert chosen_session((first, second), None) is first
     assert chosen_session((first, second), second.session_id) is second
     task = make_task(1, TaskStatus.KILLED)
-    face = face_of(task, second, LIVE, UNICODE, NOW, gone=False, known=True, said=False)
+    face = empty_state_of(task, second, LIVE, UNICODE, NOW, gone=False, known=True, said=False)
     assert face is not None
     assert (face.headline, face.actions) == ("Nothing was said here", ())
