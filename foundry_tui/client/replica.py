@@ -10,7 +10,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from foundry_tui.client.changes import Dirt
-from foundry_tui.client.statistics import Counter, RefreshReason
+from foundry_tui.client.statistics import RefreshReason, TopicCounter
 from foundry_tui.contract.events import EventName, Topic, event_id
 from foundry_tui.contract.records import Record
 
@@ -51,7 +51,7 @@ class Replica:
     def __init__(self, topic: Topic, dirty: Callable[[], Dirt], life: Life) -> None:
         self.topic = topic
         self.dirty = dirty
-        self.counter = Counter()
+        self.counter = TopicCounter()
         self.database: str | None = None
         self.seq = 0
         self.settled = False
