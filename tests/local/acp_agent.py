@@ -10,9 +10,9 @@ result, `broken` with one that comes again ever after.
 `request-as-7 JSON` with this id each time, `late FIFO TEXT` says something after the turn's end. `raw TEXT` prints a
 line as it is ({id} is the prompt's), `latin TEXT` one that is no UTF-8; `mute` never answers. Anything else is echoed.
 
-ACP_AGENT_OFFERS is what `session/new` answers beside the session's id. An option is set unless its value is `refused`;
-one to `slow` once the FIFO named by ACP_AGENT_GATE is written to. What it receives is appended to the file named by
-ACP_AGENT_LOG, one JSON object a line. ACP_AGENT_SLOW is how many seconds each step of opening a session takes.
+ACP_AGENT_OFFERS is what `session/new` answers beside the session's id; an option is set unless its value is `refused`.
+What it receives is appended to the file named by ACP_AGENT_LOG, one JSON object a line. ACP_AGENT_SLOW is how many
+seconds each step of opening a session takes.
 """
 
 import json
@@ -170,9 +170,6 @@ class Agent:
     def set_option(self, params: Message) -> Message:
         if params["value"] == "refused":
             raise FailedError({"code": -32602, "message": "Invalid params", "data": {"message": "not on this account"}})
-        if params["value"] == "slow":
-            with Path(os.environ["ACP_AGENT_GATE"]).open() as gate:
-                gate.read()
         for option in self.offers["configOptions"]:
             if option["id"] == params["configId"]:
                 option["currentValue"] = params["value"]
