@@ -31,7 +31,7 @@ TASKS_OFFERED = 5
 
 
 class Palette(CommandPalette, ClosedOnce[None]):
-    """Textual's, which moves by pages through its list also where that has no room to have lines."""
+    """Textual's command palette. Its own keys for pages fail while there is no room for a line of its list."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("pagedown", "page('page_down')", "Next page", show=False),
@@ -62,7 +62,7 @@ class PaletteHost(Host, Protocol):
 
 
 class Everything(Provider):
-    """One provider, so that what is offered before anything is typed has an order: actions, tasks, themes."""
+    """Finds actions, tasks and themes. All three in one provider, since Textual mixes what several of them find."""
 
     @property
     def foundry(self) -> PaletteHost:

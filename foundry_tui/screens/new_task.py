@@ -1,4 +1,4 @@
-"""The dialog that hands a new task to an agent: it is gone, and the task is there, before anybody has answered."""
+"""The dialog that creates a task. It closes, and the task's screen opens, before the backend has answered."""
 
 from contextlib import suppress
 from hashlib import sha256

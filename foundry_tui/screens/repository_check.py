@@ -1,4 +1,4 @@
-"""Whether a text names a place where tasks can be made: judged by looking at the folder, never by running git."""
+"""Whether a text names a repository in which tasks can be made, judged by its folder; git is not run."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +10,9 @@ from foundry_tui.view.new_task import Remark, find_repo, is_url
 
 
 class Place(Struct, frozen=True, kw_only=True):
-    """What a repository field means: `value` is what is sent, None if it cannot be; `repo` is it, if it is known."""
+    """What the text of a repository field means. `value` is sent to the backend, None if that cannot be; `repo` is the
+    repository where the backend knows it already.
+    """
 
     value: str | None
     remark: Remark

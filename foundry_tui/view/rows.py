@@ -24,7 +24,7 @@ _ATTEMPT, _NUMBERS = " attempt {}/{}", " {}/{}"
 
 
 class Role(StrEnum):
-    """What a piece of a row is, for its colour; each is a component class of the list."""
+    """What a piece of a row is. Its colour depends on that: see `widgets/row_styles.py`."""
 
     CURSOR = "cursor-mark"
     MARK = "mark"

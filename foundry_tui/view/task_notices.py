@@ -29,7 +29,7 @@ class Words(Struct, frozen=True):
 
 
 class EmptyState(Struct, frozen=True, kw_only=True):
-    """A state that has the whole place to itself. `emphasis` is plain, active, warning or failed."""
+    """What is shown in place of a conversation, while there is none to show. `emphasis` is plain, active, warning or failed."""
 
     glyph: str
     headline: str

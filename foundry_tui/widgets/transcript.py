@@ -1,4 +1,4 @@
-"""The transcript of a session: drawn where it is looked at, however long it is, and redrawn only where it grew."""
+"""The transcript of a session. Only the items in view are drawn, and only those that changed are drawn again."""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,8 +27,8 @@ _Mark = Prompt | Permission | None
 class Transcript(Lines):
     """What was said and done in a session, the prompts that wait to be delivered behind it.
 
-    The heights of items out of sight are estimates; an item is drawn, and its height made true, before it comes into
-    sight. What stands above the first line in sight never moves what is in sight.
+    An item that was never in view has an estimated height. It is drawn, and its height measured, before it comes into
+    view. Lines in view do not move when the height of an item above them changes.
     """
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:

@@ -38,7 +38,7 @@ DIFF_GUTTER = 7
 
 
 class Palette(Struct, frozen=True, kw_only=True):
-    """The styles of a transcript, from its component classes; equal palettes render equal lines."""
+    """The styles that a transcript is drawn with. Equal palettes draw equal lines."""
 
     text: Style
     dim: Style
