@@ -59,10 +59,10 @@ LEAST = Size(16, 4)
 """Columns and rows that are drawn at least, whatever the terminal has."""
 
 
-def _everything() -> type[Provider]:
-    from foundry_tui.app.palette import Everything
+def _palette_provider() -> type[Provider]:
+    from foundry_tui.app.palette import PaletteProvider
 
-    return Everything
+    return PaletteProvider
 
 
 class FoundryApp(textual_compat.UnusedKeys):
@@ -74,7 +74,7 @@ class FoundryApp(textual_compat.UnusedKeys):
 
     TITLE = "Foundry"
     BINDINGS = actions.bindings(APP)
-    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_everything}
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette_provider}
     COMMAND_PALETTE_BINDING = ""
     HORIZONTAL_BREAKPOINTS = BREAKPOINTS
     SUSPENDED_SCREEN_CLASS = "-suspended"

@@ -61,7 +61,7 @@ class PaletteHost(Host, Protocol):
         """The actions that apply while this screen is on top."""
 
 
-class Everything(Provider):
+class PaletteProvider(Provider):
     """Finds actions, tasks and themes. All three in one provider, since Textual mixes what several of them find."""
 
     @property

@@ -14,7 +14,7 @@ from textual.strip import Strip
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.view.clock import FRAMES_A_SECOND, Clock, LastHeard
 from foundry_tui.view.glyphs import Glyphs
-from foundry_tui.view.groups import Grouping, Heading, Line, Sorting
+from foundry_tui.view.groups import Grouping, Heading, ListLine, Sorting
 from foundry_tui.view.labels import LEAVING, creation_word, is_animated, needs_person
 from foundry_tui.view.order import TaskOrder
 from foundry_tui.view.rows import Columns, Moving, Role, columns_for, moving_parts, row_pieces
@@ -64,7 +64,7 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         self._columns: Columns = columns_for(80)
         self._strips = RowStrips(self, glyphs.rule)
         self._drawn: dict[str, Moving] = {}
-        self._seen: tuple[int, list[Line]] = (0, [])
+        self._seen: tuple[int, list[ListLine]] = (0, [])
         self._hover = -1
         self._arranged_at = 0.0
         self._stale = False
@@ -407,7 +407,7 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         visible = self._visible_lines()
         self._seen = (self.scroll_offset.y, self.order.lines[visible.start : visible.stop])
 
-    def _draw_changed(self, before: tuple[int, list[Line]] | None) -> None:
+    def _draw_changed(self, before: tuple[int, list[ListLine]] | None) -> None:
         """Draw again the lines on the screen that are not what they were; all where that is not known."""
         top, lines = self._seen
         if before is None or before[0] != top or len(before[1]) != len(lines):

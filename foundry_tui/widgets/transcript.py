@@ -16,7 +16,7 @@ from foundry_tui.view.transcript import (
     prompts_by_item,
 )
 from foundry_tui.widgets.lines import Lines
-from foundry_tui.widgets.transcript_strips import Drawer, Palette, palette_of
+from foundry_tui.widgets.transcript_strips import Drawer, TranscriptPalette, palette_of
 
 REMEMBERED = 1024
 """Drawn items that are kept; the others are drawn again when they come into sight."""
@@ -43,7 +43,7 @@ class Transcript(Lines):
         self._true: set[str] = set()
         self._drawn: LRUCache[str, tuple[object, _Mark, list[Strip]]] = LRUCache(REMEMBERED)
         self._drawer: Drawer | None = None
-        self._drawer_key: tuple[int, Palette, bool] | None = None
+        self._drawer_key: tuple[int, TranscriptPalette, bool] | None = None
         self._unfolded = False
 
     @property
@@ -241,5 +241,5 @@ class Transcript(Lines):
         strips = self._strips(item)
         return strips[inside] if inside < len(strips) else Strip.blank(self.lines_width)
 
-    def _palette(self) -> Palette:
+    def _palette(self) -> TranscriptPalette:
         return palette_of(self, self._ascii)
