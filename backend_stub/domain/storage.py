@@ -59,6 +59,8 @@ class Private(Struct, frozen=True, kw_only=True):
     first_in_line: tuple[str, ...] = field(default=(), name="resent")
     delivering: tuple[str, ...] = ()
     went_on: bool = False
+    restarting: bool = False
+    """The agent is to be ended and begun anew before anything else is asked of it."""
     release_attempt: int = 0
     release_force: bool = False
     release_delete_branch: bool = False
