@@ -109,6 +109,9 @@ class DemoAgents:
             changes = (OptionsChanged(options), CommandsChanged(offer.commands), AcceptsChanged(offer.accepts))
             await self.on_changed(call.task.task_id, session_id, changes)
 
+    async def restart(self, call: Call) -> None:
+        """The demo agent is no process, and remembers all that was said."""
+
     async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         if prompt.prompt_id in self._world.prompts:
             return

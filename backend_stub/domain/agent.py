@@ -147,6 +147,10 @@ class AgentRuntime(Protocol):
         """After a restart of the backend: find the running agent of a ready task again, or start it anew."""
         ...
 
+    async def restart(self, call: Call) -> None:
+        """End the agents of a ready task and begin them anew, the conversations loaded again where they can do that."""
+        ...
+
     async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         """Hand the prompt over; returns once the agent has it. A prompt that it has is not handed over again."""
         ...

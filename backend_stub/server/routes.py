@@ -79,6 +79,7 @@ class Routes:
             ("GET", "/v1/tasks/{task_id}/history", self.task_history),
             ("GET", "/v1/tasks/{task_id}/log", self.log),
             ("GET", "/v1/tasks/{task_id}/diff", self.diff),
+            ("POST", "/v1/tasks/{task_id}/restart-agent", self.restart_agent),
             ("POST", "/v1/tasks/{task_id}/sessions", self.add_session),
             ("GET", "/v1/sessions/{session_id}", self.session),
             ("DELETE", "/v1/sessions/{session_id}", self.close_session),
@@ -175,6 +176,10 @@ class Routes:
         provider = self._backend.providers.get(task.provider)
         computed = provider.diff(task) if provider is not None else None
         return json_answer(computed or bodies.Diff(files=()))
+
+    async def restart_agent(self, request: Request) -> Response:
+        await read_body(request, Nothing, empty=b"{}")
+        return json_answer(await self._backend.commands.restart_agent(request.path_params["task_id"]), 202)
 
     async def add_session(self, request: Request) -> Response:
         body = await read_body(request, bodies.CreateSession, empty=b"{}")

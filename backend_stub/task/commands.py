@@ -284,6 +284,19 @@ class Commands:
             self._sessions.stop(session_id)
         return await self._session(task_id, session_id)
 
+    async def restart_agent(self, task_id: str) -> TaskDetail:
+        """End the task's agent, with the turns that run, and begin it anew; a task in error goes on at its retry."""
+
+        def restart(draft: TaskChange) -> list[str]:
+            _refuse_ended(draft)
+            if not draft.is_prepared():
+                raise conflict(f"There is no agent to restart yet: the task {_IS_NOW[draft.status]}.")
+            return draft.restart_agent()
+
+        stopped = await self._commit(task_id, restart)
+        self._sessions.restart(task_id, stopped)
+        return await self.task(task_id)
+
     async def prompt(self, session_id: str, request: CreatePrompt) -> Prompt:
         """Keep a prompt until it can be handed over; one that is known already is answered as it is now."""
         if not is_id(request.prompt_id):

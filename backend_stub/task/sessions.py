@@ -102,6 +102,13 @@ class Sessions:
         self.queue.cancel(session_id)
         self.queue.wake(session_id)
 
+    def restart(self, task_id: str, stopped: Sequence[str]) -> None:
+        """The task's agent is to be begun anew, and turns of these sessions were stopped: do so, then go on."""
+        self._unattached[task_id] = anyio.Lock()
+        for session_id in stopped:
+            self.stop(session_id)
+        self.attaching.wake(task_id)
+
     def close(self, session_id: str) -> None:
         """A session was closed in the task's rows: end what runs, and tell the agent."""
         self._to_close.add(session_id)
@@ -213,6 +220,10 @@ class Sessions:
         try:
             provider = await self._provider(actor)
             call = await self._call(actor)
+            if (await actor.state()).private.restarting:
+                restart = partial(provider.agents.restart, call)
+                await self._services.calls.within(timeout / 1000, actor.task_id, restart)
+                await actor.commit(TaskChange.agent_restarted)
             await self._services.calls.within(timeout / 1000, actor.task_id, partial(provider.agents.attach, call))
         except NO_FAILURES:
             raise

@@ -334,6 +334,18 @@ class TaskChange:
         if unread is not session.unread:
             self._rows.put_session(replace(session, unread=unread), mark=True)
 
+    def restart_agent(self) -> list[str]:
+        """A person has the agent begun anew; the ids of the sessions whose turns that stops."""
+        stopped = [session.session_id for session in self.task.sessions if self.stop_turn(session.session_id)]
+        self._set_private(replace(self.private, restarting=True))
+        return stopped
+
+    def agent_restarted(self) -> None:
+        """The agent was begun anew."""
+        if self.private.restarting:
+            self._set_private(replace(self.private, restarting=False))
+            self.record(HistoryKind.AGENT_READY, agent=self.task.agent)
+
     # Their prompts and turns
 
     def queue_prompt(

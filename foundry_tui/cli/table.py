@@ -29,6 +29,7 @@ COMMANDS: dict[str, _Row] = {
     "stop": _Row("conversation", "stop", "Stop what a task's agent is doing."),
     "answer": _Row("change", "answer", "Answer a task's agent, which asks for permission."),
     "retry": _Row("change", "retry", "Go on from the stage that failed, or send a failed prompt again."),
+    "restart-agent": _Row("change", "restart_agent", "End a task's agent and begin it anew."),
     "archive": _Row("change", "archive", "Release a task's sandbox and keep the task for reading."),
     "kill": _Row("change", "kill", "Stop a task and destroy its sandbox."),
     "rename": _Row("change", "rename", "Give a task another title."),

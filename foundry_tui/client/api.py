@@ -14,6 +14,7 @@ from foundry_tui.contract.problems import LARGEST_BODY, Problem, too_large
 from foundry_tui.contract.records import Health, Permission, Prompt, Repo, SessionDetail, SessionSummary, TaskDetail
 from foundry_tui.contract.requests import (
     AddRepo,
+    AgentList,
     AnswerPermission,
     BranchList,
     CreatePrompt,
@@ -170,6 +171,9 @@ class Api:
 
     async def branches(self, repo_id: str) -> BranchList:
         return await self._call("GET", f"/v1/repos/{_part(repo_id)}/branches", BranchList)
+
+    async def agents(self) -> AgentList:
+        return await self._call("GET", "/v1/agents", AgentList)
 
     async def health(self) -> Health:
         return await self._call("GET", "/v1/health", Health)

@@ -49,7 +49,7 @@ class BackendCommands:
     ) -> None:
         self.on_problem: Callable[[CommandProblem], None] | None = None
         self.drafts: Drafts = outbox
-        self.health, self.diff = api.health, api.diff
+        self.health, self.agents, self.diff = api.health, api.agents, api.diff
         self.repo_setup, self.trust = api.repo_setup, api.trust
         self.hold = subscriptions.hold
         self._api = api

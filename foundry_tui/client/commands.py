@@ -8,7 +8,7 @@ from msgspec import Struct
 from foundry_tui.contract.events import Topic
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.records import Health, HistoryEvent, Repo
-from foundry_tui.contract.requests import CreateTask, Diff, RepoSetup
+from foundry_tui.contract.requests import AgentList, CreateTask, Diff, RepoSetup
 
 
 class CommandProblem(Struct, frozen=True, kw_only=True):
@@ -101,6 +101,9 @@ class Commands(Protocol):
 
     def reconnect(self) -> None:
         """Try all lost connections again now, without waiting for their back-off."""
+
+    async def agents(self) -> AgentList:
+        """The agents of each provider, with what is to be done about those that cannot be given work."""
 
     async def health(self) -> Health:
         """What the backend says of itself; it names its default provider first."""

@@ -147,11 +147,11 @@ def installed_agents(data_dir: Path, environ: Mapping[str, str], which: Which) -
     return found
 
 
-def how_to_get(agent: str) -> str:
-    """The command that installs a known agent."""
+def how_to_get(agent: str, sandbox_agent: Path | str = SANDBOX_AGENT) -> str:
+    """The command that installs a known agent; `sandbox_agent` is the binary where there is one."""
     if agent in INSTALLABLE:
         return f"foundry agent install {agent}"
-    return f"sandbox-agent install-agent {agent} (or {AGENTS[agent].launcher} on the PATH)"
+    return f"{sandbox_agent} install-agent {agent} (or {AGENTS[agent].launcher} on the PATH)"
 
 
 def how_to_correct(agent: str) -> str:

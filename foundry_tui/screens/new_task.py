@@ -18,6 +18,7 @@ from foundry_tui.client.creations import CreationState
 from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.providers import SIMULATED
+from foundry_tui.contract.records import AgentInfo, AgentState
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.base import FoundryDialog, breakpoint_of
 from foundry_tui.screens.editor import edit, lend_terminal
@@ -79,6 +80,7 @@ class NewTaskScreen(FoundryDialog[None]):
         self._branches: dict[str, tuple[str, ...]] = {}
         self._asked_branches: set[str] = set()
         self._providers: dict[str, str] = {}
+        self._agents_told: tuple[AgentInfo, ...] = ()
         self._refused_values: dict[str, tuple[str, Remark]] = {}
         self._replaces: str | None = None
         self._sent: list[str] = []
@@ -189,7 +191,7 @@ class NewTaskScreen(FoundryDialog[None]):
             "title": title_remark(values["title"]),
             "branch": branch_remark(values["branch"], taken_branches(place.repo, branches, store.tasks.values())),
             "base_branch": base_remark(values["base_branch"], branches),
-            "agent": agent_remark(values["agent"], self._agents()),
+            "agent": agent_remark(values["agent"], self._agents(), self._agents_here()),
             "provider": provider_remark(values["provider"], self._providers),
         }
         refused = {name: remark for name, (value, remark) in self._refused_values.items() if values[name] == value}
@@ -236,6 +238,8 @@ class NewTaskScreen(FoundryDialog[None]):
             self._providers = (await self.foundry.commands.health()).providers
             self.query_one("#provider", Input).placeholder = harmless(provider_hint(self._providers))
             self._judge_all()
+            self._agents_told = (await self.foundry.commands.agents()).agents
+            self._judge_all()
 
     @on(Input.Changed)
     @on(Completion.Taken)
@@ -276,7 +280,15 @@ class NewTaskScreen(FoundryDialog[None]):
         return [DropdownItem(name) for name in self._providers]
 
     def _agents(self) -> list[str]:
-        return known_agents(self.foundry.store.tasks.values(), self.foundry.options.agents)
+        here = self._agents_here()
+        ready = [info.name for info in here if info.state is AgentState.READY]
+        names = (*ready, *(info.name for info in here)) or self.foundry.options.agents
+        return known_agents(() if here else self.foundry.store.tasks.values(), names)
+
+    def _agents_here(self) -> list[AgentInfo]:
+        """What the backend told of the agents of the provider that is meant."""
+        provider = self.values["provider"] or next(iter(self._providers), None)
+        return [info for info in self._agents_told if info.provider == provider]
 
     # News.
 

@@ -8,7 +8,7 @@ from foundry_tui.contract.branches import check_branch, conflicting_branch
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.control_characters import first_control
 from foundry_tui.contract.problems import LARGEST_BODY, Problem
-from foundry_tui.contract.records import Repo, TaskSummary
+from foundry_tui.contract.records import AgentInfo, AgentState, Repo, TaskSummary
 from foundry_tui.contract.requests import CHOSEN_TITLE_LIMIT, CreateTask
 
 FIELDS = ("repo", "prompt", "title", "branch", "base_branch", "agent", "provider")
@@ -117,8 +117,19 @@ def known_agents(tasks: Iterable[TaskSummary], configured: Iterable[str]) -> lis
     return list(dict.fromkeys((*had, *configured, *AGENTS)))
 
 
-def agent_remark(agent: str, known: Sequence[str]) -> Remark:
-    """An agent that nobody has heard of may be there all the same, so it is only questioned."""
+def agent_remark(agent: str, known: Sequence[str], told: Iterable[AgentInfo] = ()) -> Remark:
+    """What the backend would say to this agent, by what it `told` of the provider's agents.
+
+    While it has told nothing, one that nobody has heard of is only questioned.
+    """
+    infos = {info.name: info for info in told}
+    if agent and infos:
+        info = infos.get(agent)
+        if info is None:
+            return Remark(f"there is no such agent; there is {', '.join(infos)}", bad=True)
+        if info.state is AgentState.MISSING:
+            return Remark(f"not installed: {info.how}", bad=True)
+        return Remark(f"it wants a login: {info.how}") if info.state is AgentState.NEEDS_LOGIN else NOTHING
     if not agent or agent in known:
         return NOTHING
     return Remark(f"no task has had this agent yet; known are {', '.join(known)}")

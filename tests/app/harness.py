@@ -18,8 +18,8 @@ from foundry_tui.client.commands import CommandProblem, Drafts
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind, parse_event_id
-from foundry_tui.contract.records import Health, HistoryEvent, Repo, RepoTrust, TaskDetail, TaskSummary
-from foundry_tui.contract.requests import CreateTask, Diff, RepoSetup, TaskSnapshot, TasksSnapshot
+from foundry_tui.contract.records import AgentInfo, Health, HistoryEvent, Repo, RepoTrust, TaskDetail, TaskSummary
+from foundry_tui.contract.requests import AgentList, CreateTask, Diff, RepoSetup, TaskSnapshot, TasksSnapshot
 from foundry_tui.view.clock import FixedClock
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, make_repo, task_id
@@ -56,6 +56,7 @@ class FakeCommands:
         self.drafts: Drafts = MemoryDrafts()
         self.next_id = 9_001
         self.providers = {"demo": "ready", "local": "sandbox-agent is not installed"}
+        self.agents_told: tuple[AgentInfo, ...] = ()
         self.diffs: dict[str, Diff] = {}
         self.looked_at: list[str] = []
         """Tasks whose changes were asked for, in this order."""
@@ -138,6 +139,9 @@ class FakeCommands:
 
     def reconnect(self) -> None:
         self.calls.append(("reconnect",))
+
+    async def agents(self) -> AgentList:
+        return AgentList(agents=self.agents_told)
 
     async def health(self) -> Health:
         return Health(status="ok", version="0.1.0", pid=1, started_at=NOW, providers=self.providers)

@@ -18,7 +18,7 @@ from foundry_tui.app.options import Options
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName
 from foundry_tui.contract.problems import FieldError, Problem
-from foundry_tui.contract.records import Repo
+from foundry_tui.contract.records import AgentInfo, AgentState, Repo
 from foundry_tui.contract.requests import CreateTask, TasksSnapshot
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.editor import EditorFailed, edit
@@ -187,6 +187,33 @@ async def test_agents_and_providers_are_offered_and_the_default_is_named() -> No
         the_dialog(on).query_one("#agent").focus()
         await on.press("down")
         assert "opencode" in text_of(on)
+
+
+async def test_what_the_backend_knows_of_agents_is_said_while_typing() -> None:
+    async with dialog() as on:
+        await on.press("escape")
+        on.commands.providers = {"local": "ready", "demo": "ready"}
+        how = "foundry agent install codex"
+        on.commands.agents_told = (
+            AgentInfo(name="codex", provider="local", state=AgentState.MISSING, how=how),
+            AgentInfo(name="claude", provider="local", state=AgentState.NEEDS_LOGIN, how="foundry agent login claude"),
+            AgentInfo(name="opencode", provider="local", state=AgentState.READY),
+            AgentInfo(name="demo", provider="demo", state=AgentState.READY),
+        )
+        await on.press("n", "ctrl+o")
+        for agent, said in (
+            ("codex", "✗ not installed: foundry agent install codex"),
+            ("claude", "it wants a login: foundry agent login claude"),
+            ("nonsense", "✗ there is no such agent; there is codex, claude, opencode"),
+        ):
+            put(on, "agent", agent)
+            await on.pilot.pause()
+            assert said in text_of(on)
+        put(on, "agent", "")
+        the_dialog(on).query_one("#agent").focus()
+        await on.press("down")
+        shown = text_of(on)
+        assert shown.index("opencode") < shown.index("codex"), "what is ready comes first"
 
 
 async def test_an_agent_of_the_config_is_no_unknown_one() -> None:

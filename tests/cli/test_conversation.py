@@ -102,6 +102,11 @@ def test_the_queue_is_what_waits(shared: Cli) -> None:
     [row] = shared("queue", endless, code=0).rows
     assert (row[0], row[3]) == (said, "one two")
     assert [each["text"] for each in shared("queue", endless, "--json", code=0).json["prompts"]] == ["one\ntwo"]
+    edited = shared("queue", endless, "--edit", said[:30], "three", "--json", code=0).json
+    assert (edited["prompt_id"], edited["text"], edited["state"]) == (said, "three", "queued")
+    other = shared("prompt", endless, "too much", code=0).out.strip()
+    assert shared("queue", endless, "--withdraw", other, "--json", code=0).json["state"] == "withdrawn"
+    assert [row[3] for row in shared("queue", endless, code=0).rows] == ["three"]
     assert "no prompt 'nope' waits" in shared("queue", endless, "--withdraw", "nope", code=1).err
     assert shared("queue", endless, "--edit", said, " ", code=2)
     shared("kill", endless, "--force", code=0)

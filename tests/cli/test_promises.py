@@ -13,7 +13,7 @@ from tests.world import FOUNDRY, Json
 
 ON_A_TASK = (
     *("show", "watch", "history", "logs", "prompt", "answer"),
-    *("retry", "archive", "kill", "rename", "prune", "attach", "transcript", "queue", "stop"),
+    *("retry", "archive", "kill", "rename", "prune", "attach", "transcript", "queue", "stop", "restart-agent"),
 )
 ASKING = (
     *((command, "01a2", *(("x",) if command in ("prompt", "answer", "rename") else ())) for command in ON_A_TASK),

@@ -33,8 +33,7 @@ class Opening:
     async def run(self, cwd: str, servers: Servers) -> bool:
         """Open the session, with these MCP servers; whether it remembers the conversation before.
 
-        Returns soon when it is given up.
-        Raises `AgentError`.
+        Returns soon when it is given up. Raises `AgentError`.
         """
         self._scope = anyio.CancelScope()
         server, state = self._connection.server, self._state

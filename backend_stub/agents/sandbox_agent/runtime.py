@@ -179,6 +179,14 @@ class SandboxAgentRuntime:
                         await found.end()
                         await self._session(call, session)
 
+    async def restart(self, call: Call) -> None:
+        """End the server with all agents: what they are started with is its environment."""
+        await self.end(call)
+        async with self._lock(call.task.task_id):
+            for session in call.task.sessions:
+                if session.status in (SessionStatus.READY, SessionStatus.RUNNING):
+                    await self._session(call, session)
+
     async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         session = await self._ready(call, prompt.session_id)
         if session.state.spent and not session.has(prompt.prompt_id):

@@ -7,6 +7,7 @@ from pathlib import Path
 from backend_stub.providers.local.logins import lacks_login
 from foundry_tui.contract.agents import (
     KNOWN,
+    SANDBOX_AGENT,
     AgentCommand,
     find_agent,
     find_sandbox_agent,
@@ -22,12 +23,13 @@ def look_for_agents(
     data_dir: Path, environ: Mapping[str, str], configured: Mapping[str, AgentCommand]
 ) -> Sequence[AgentInfo]:
     """All agents that are known, those of the config last. Looks at files and runs nothing."""
-    served = find_sandbox_agent(data_dir, environ, shutil.which) is not None
+    binary = find_sandbox_agent(data_dir, environ, shutil.which)
+    getter = SANDBOX_AGENT if binary is None else binary.path
 
     def info(name: str, *, found: bool, how: str) -> AgentInfo:
         if not found:
             return AgentInfo(name=name, provider=NAME, state=AgentState.MISSING, how=how)
-        if not served:
+        if binary is None:
             # Nothing can run it, and this gets what does.
             return AgentInfo(name=name, provider=NAME, state=AgentState.MISSING, how="foundry agent install")
         if name not in configured and lacks_login(name, environ):
@@ -35,7 +37,7 @@ def look_for_agents(
         return AgentInfo(name=name, provider=NAME, state=AgentState.READY)
 
     known = [
-        info(name, found=find_agent(name, data_dir, environ, shutil.which) is not None, how=how_to_get(name))
+        info(name, found=find_agent(name, data_dir, environ, shutil.which) is not None, how=how_to_get(name, getter))
         for name in KNOWN
         if name not in configured
     ]

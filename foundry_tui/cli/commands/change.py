@@ -90,6 +90,24 @@ def retry(context: Context, task: str, resend: bool, as_json: bool) -> None:
     _say_task(context, task, task_id, as_json=as_json)
 
 
+@click.command("restart-agent")
+@task_argument
+@json_option
+@pass_context
+def restart_agent(context: Context, task: str, as_json: bool) -> None:
+    """End a task's agent and begin it anew, with the backend's environment; a turn that runs is stopped.
+
+    The conversation is loaded again where the agent can do that. Prompts that wait are delivered after it.
+
+    \b
+    Examples:
+      foundry restart-agent 0193a2b4
+    """
+    task_id = context.task_id(task)
+    _command(context, task, task_id, "/restart-agent", None)
+    _say_task(context, task, task_id, as_json=as_json)
+
+
 def _release_command(how: str, help_: str) -> click.Command:
     """`archive` or `kill`: both end a task, take the same options, and ask before work is lost."""
 
