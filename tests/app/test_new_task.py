@@ -289,9 +289,9 @@ async def test_a_refusal_comes_back_to_the_dialog_that_stayed_open() -> None:
 @pytest.mark.parametrize(
     ("branch", "said"),
     [
-        ("bad..name", "cannot contain .."),
+        ("bad..name", "cannot contain two dots in a row"),
         ("-x", "cannot begin with a dash"),
-        ("a b", "cannot contain a space"),
+        ("a b", "cannot contain spaces"),
         ("fix/taken", "exists already"),
         ("main", "exists already"),
     ],

@@ -12,7 +12,7 @@ from foundry_tui.client.connection import Target, make_http
 from foundry_tui.client.connection_state import ConnectionChange, ConnectionState
 from foundry_tui.client.freshness import STALE_AFTER, FreshnessState
 from foundry_tui.client.store import Store
-from foundry_tui.client.stream import EventStream, StreamEvent, open_events
+from foundry_tui.client.stream import EventStream, StreamEvent
 from foundry_tui.client.subscriptions import IDLE_KEPT, Subscriptions
 from foundry_tui.contract.events import SILENCE_LIMIT, TASKS, EventName
 from foundry_tui.contract.records import summary_of
@@ -630,15 +630,17 @@ def events_of(script: Script, count: int, seconds: float = 100) -> list[StreamEv
 
     async def main() -> None:
         async with make_http(Target("http://localhost"), script) as http:
-            with anyio.move_on_after(seconds):
-                async with open_events(http, TASKS) as events:
-                    async for event in events:
-                        taken.append(event)
-                        if len(taken) == count:
-                            return
+            with anyio.move_on_after(seconds) as scope:
+
+                def take(event: StreamEvent) -> None:
+                    taken.append(event)
+                    if len(taken) == count:
+                        scope.cancel()
+
+                await EventStream(http, TASKS).run(take)
 
     simulate(main)
-    return taken
+    return taken[:count]
 
 
 def wire_of(*texts: str) -> list[bytes]:

@@ -31,8 +31,9 @@ class Opening:
         return self._scope is not None
 
     async def run(self, cwd: str, servers: Servers) -> bool:
-        """Open the session, with these MCP servers; whether it remembers the conversation before. Returns soon when it is given up.
+        """Open the session, with these MCP servers; whether it remembers the conversation before.
 
+        Returns soon when it is given up.
         Raises `AgentError`.
         """
         self._scope = anyio.CancelScope()
