@@ -307,8 +307,8 @@ async def stage(
 ) -> AsyncIterator[Stage]:
     """Run the app on `store` for the length of the block, `size` in columns and rows; `notifications` are drawn too.
 
-    Without `every_frame` it is drawn when the test looks, and at the end: for dialogs, which know no more when they have
-    been drawn, as a transcript does.
+    Without `every_frame` it is drawn when the test looks, and at the end: for dialogs, which know no more when they
+    have been drawn, as a transcript does.
     """
     commands = FakeCommands()
     clock = FixedClock(NOW)
