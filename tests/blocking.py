@@ -25,7 +25,7 @@ MAY_BLOCK: dict[str, set[str]] = {
     "/logging/__init__.py": {"emit", "flush"},
     # The demo provider's world is files of a few lines, there before a call returns.
     "backend_stub/providers/demo.py": {"make", "_remove"},
-    "backend_stub/demo/script.py": {"for_call"},
+    "backend_stub/demo/script.py": {"read"},
     "backend_stub/demo/world.py": {"call", "effect"},
     # The app is leaving: a moment is better than a lost draft.
     "foundry_tui/client/saving.py": {"save_now"},

@@ -83,8 +83,9 @@ class World:
 
     @cached_property
     def repository(self) -> Path:
-        """A git repository with a commit, made when it is first asked for."""
-        return make_repository(self.folder / "repo")
+        """A git repository with a commit, made when it is first asked for, unless the test has made one there."""
+        folder = self.folder / "repo"
+        return folder if folder.exists() else make_repository(folder)
 
     def set_script(self, script: Json) -> None:
         """Replace the script atomically; the effects log is always on."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import anyio
+import anyio.to_thread
 from anyio.abc import TaskStatus
 
 from backend_stub.demo.script import ScriptError, ScriptFile
@@ -121,7 +122,7 @@ class DemoProvider:
     async def write_patch(self, call: Call, into: BinaryIO) -> bool:
         diff = self.diff(call.task)
         if diff is not None:
-            into.write("".join(file.patch for file in diff.files).encode())
+            await anyio.to_thread.run_sync(into.write, "".join(file.patch for file in diff.files).encode())
         return diff is not None
 
     def _cwd(self, task_id: str) -> Path:

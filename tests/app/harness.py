@@ -307,11 +307,12 @@ async def stage(
     size: tuple[int, int] = (120, 36),
     options: Options | None = None,
     notifications: bool = False,
-    every_frame: bool = False,
+    every_frame: bool = True,
 ) -> AsyncIterator[Stage]:
     """Run the app on `store` for the length of the block, `size` in columns and rows; `notifications` are drawn too.
 
-    `every_frame` is for tests of the drawing itself; the others see what is drawn when they look, and at the end.
+    Without `every_frame` it is drawn when the test looks, and at the end: for dialogs, which know no more when they
+    have been drawn, as a transcript does.
     """
     commands = FakeCommands()
     clock = FixedClock(NOW)
