@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from blockbuster import blockbuster_ctx
 from hypothesis import settings
 
 from foundry_tui.cli import agent_binary
 from foundry_tui.contract.agents import VARIABLE
+from tests.backend.process import BackendProcess
+from tests.blocking import nothing_blocks
 from tests.world import folders_of
 
 # A run in the background of a shell ignores ctrl+c, and so would every process that a test starts.
@@ -122,26 +123,12 @@ def sandbox_agent(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(f"the sandbox-agent binary cannot be had: {error}")
 
 
-MAY_BLOCK = {
-    "logging/__init__.py": {"emit", "flush"},
-    "tests/backend/in_process.py": {"backend", "provider"},
-    "tests/local/world.py": {"provider"},
-    "backend_stub/providers/demo.py": {"make", "_remove"},
-    "backend_stub/demo/script.py": {"for_call", "read"},
-    "backend_stub/demo/world.py": {"call", "effect"},
-}
-"""Functions in an event loop that may wait for the disk all the same: what is logged is to be there when the process
-dies, a backend is put together before it serves, and the demo provider's world is files of a few lines."""
-
-
-@pytest.fixture(scope="module")
-def nothing_blocks() -> Iterator[None]:
-    """Whatever of ours blocks an event loop raises `blockbuster.BlockingError` there, in all tests of the module."""
-    with blockbuster_ctx(["foundry_tui", "backend_stub"]) as blocking:
-        for function in blocking.functions.values():
-            for file, functions in MAY_BLOCK.items():
-                function.can_block_in(file, functions)
+@pytest.fixture(autouse=True)
+def _nothing_blocks() -> Iterator[None]:
+    """Whatever of ours blocks an event loop in the test fails it."""
+    with nothing_blocks() as found:
         yield
+    assert not found, "\n".join(found)
 
 
 @pytest.fixture
@@ -164,6 +151,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("counts")
     for line in told:
         terminalreporter.line(line)
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Iterator[BackendProcess]:
+    """A backend that the test starts itself, after setting its environment, options or script."""
+    with BackendProcess(tmp_path) as process:
+        yield process
+
+
+@pytest.fixture
+def backend(stopped: BackendProcess) -> BackendProcess:
+    """A running backend of the test's own, with an empty data folder and a script that it may replace."""
+    return stopped.start()
 
 
 @pytest.fixture(autouse=True)

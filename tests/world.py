@@ -62,7 +62,7 @@ class World:
         # Unix sockets have short paths only, whatever folder the test runs in.
         self.runtime = Path(tempfile.mkdtemp(prefix="fdry-"))
         self.home = folder / "home"
-        self.home.mkdir(exist_ok=True)
+        self.home.mkdir(parents=True, exist_ok=True)
         self.data = folder / "data" / "foundry"
         """Where a backend keeps what it has."""
         self.script_path = folder / "script.json"

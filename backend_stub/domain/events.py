@@ -10,7 +10,7 @@ from typing import Protocol
 from msgspec import Raw, Struct
 
 from foundry_tui.contract.codec import encode
-from foundry_tui.contract.events import EventName, TaskRemoved, Topic, TopicKind
+from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind
 from foundry_tui.contract.records import Record, TaskDetail, summary_of
 
 _TOLD_OF_A_TASK = tuple(name for name in TaskDetail.__struct_fields__ if name != "history")
@@ -28,6 +28,22 @@ class Event(Struct, frozen=True):
     task_id: str
     session_id: str
     record: Record | TaskRemoved | Raw
+
+    def topics(self) -> tuple[Topic, ...]:
+        """The topics that tell of it."""
+        match self.name:
+            case EventName.TASK:
+                return TASKS, Topic(TopicKind.TASK, self.task_id)
+            case EventName.TASK_REMOVED if not self.session_id:
+                return TASKS, Topic(TopicKind.TASK, self.task_id), Topic(TopicKind.LOG, self.task_id)
+            case EventName.REPO:
+                return (TASKS,)
+            case EventName.HISTORY:
+                return (Topic(TopicKind.TASK, self.task_id),)
+            case EventName.LOG:
+                return (Topic(TopicKind.LOG, self.task_id),)
+            case _:
+                return (Topic(TopicKind.SESSION, self.session_id),)
 
     def data(self, topic: TopicKind) -> bytes:
         """JSON of the event's data as a topic of this kind tells it."""

@@ -96,7 +96,12 @@ class TaskState:
 class Change:
     """One commit of one task's rows. `expected` is the version that was read (0: the task is new).
 
-    When `task` has the revision that is kept, the task's record did not change and makes no event.
+    When `task` has the revision that is kept, the task's record did not change and makes no event. `history` are the
+    kinds and payloads of new events. `sessions` come with all their prompts; `prompts` are those of them that changed.
+    Of the task's log `lines` are added, and those with an index below `drop_lines_below` dropped. A task holds one
+    branch at most: `hold_branch` takes one in place of any other, `free_branch` gives it up.
+
+    Of a new task alone: `request` is the digest of what asked for it, and `repo` its repository.
     """
 
     at: int

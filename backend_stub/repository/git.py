@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 import anyio
+import anyio.to_thread
 from anyio.abc import ByteReceiveStream, Process
 
 from backend_stub.domain.errors import GitError
@@ -167,7 +168,7 @@ async def run_git(
             told(Command(argv, (time.monotonic_ns() - started) // 1_000_000, exit_code))
     errors = stderr.decode("utf-8", "replace")
     if exit_code not in accept:
-        raise explain(arguments, folder, exit_code, errors)
+        raise await anyio.to_thread.run_sync(explain, arguments, folder, exit_code, errors)
     return Output(exit_code, stdout, errors)
 
 
@@ -224,7 +225,7 @@ async def branches_of_remote(remote: str, *, told: Told | None = None, timeout: 
 
 
 def explain(arguments: Collection[str], folder: str, exit_code: int, errors: str) -> GitError:
-    """The failure of a git command as a sentence for people, with no credentials in it."""
+    """The failure of a git command as a sentence for people, with no credentials in it. May look at the folder."""
     words = tuple(arguments)
     # These two are no matter of the folder that they are run in.
     url = words[words.index("--") + 1] if _verb(words) in ("clone", "ls-remote") else None

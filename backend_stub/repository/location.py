@@ -19,6 +19,7 @@ from backend_stub.repository.files import (
     told_apart,
 )
 from foundry_tui.contract.records import Repo
+from foundry_tui.contract.repositories import is_remote
 
 _SCHEMES = {"https": 443, "http": 80, "ssh": 22, "git": 9418, "file": None}
 _ANY_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -83,16 +84,6 @@ def find_repository(place: str) -> Repo:
 def is_repo_id(text: str) -> bool:
     """Whether this has the form of the ids that `find_repository` gives."""
     return _REPO_ID.fullmatch(text) is not None
-
-
-def is_remote(text: str) -> bool:
-    """Whether this is written as a URL (or `git@host:path`) rather than as a path."""
-    if text.startswith(("/", "~", ".")):
-        return False
-    if _ANY_SCHEME.match(text) or _HELPER.match(text):
-        return True
-    before, colon, _ = text.partition(":")
-    return bool(colon) and "/" not in before and ("@" in before or "." in before or before == "localhost")
 
 
 def find_remote(url: str) -> Repo:

@@ -1,4 +1,7 @@
-"""Hands what was committed to the streams that are open: bounded for each, in commit order, encoded once."""
+"""Hands what was committed to the streams that are open: in the order of the commits, each event encoded once.
+
+What one stream may hold is bounded.
+"""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -6,7 +9,7 @@ from collections.abc import Callable, Sequence
 import anyio
 
 from backend_stub.domain.events import Event
-from foundry_tui.contract.events import TASKS, EventName, Topic, TopicKind, event_id
+from foundry_tui.contract.events import TASKS, EventName, Topic, event_id
 
 BUFFER_BYTES = 8 * 1024 * 1024
 """What one stream may hold; a client that is slower is disconnected and resumes."""
@@ -30,6 +33,7 @@ class Subscriber:
         self.overrun = False
 
     def put(self, seq: int, sent: bytes) -> None:
+        """Hold the frame of the event until it is taken; nothing more is held once it was too much."""
         if self.overrun:
             return
         self._bytes += len(sent)
@@ -80,6 +84,7 @@ class Hub:
         return sum(len(subscribers) for subscribers in self._open.values())
 
     def subscribe(self, topic: Topic, cut: Callable[[], None] | None = None) -> Subscriber:
+        """A new subscriber of what is published of the topic from now on."""
         subscriber = Subscriber(cut)
         self._open.setdefault(topic, set()).add(subscriber)
         if self.closed:
@@ -87,6 +92,7 @@ class Hub:
         return subscriber
 
     def unsubscribe(self, topic: Topic, subscriber: Subscriber) -> None:
+        """Hand nothing more to the subscriber."""
         held = self._open.get(topic)
         if held is not None:
             held.discard(subscriber)
@@ -105,35 +111,15 @@ class Hub:
         if not self._open:
             return
         for event in events:
-            if event.name is EventName.TASK:
-                self._send(TASKS, event)
-                self._send(Topic(TopicKind.TASK, event.task_id), event)
-            elif event.name is EventName.TASK_REMOVED:
-                if event.session_id:
-                    self._end(Topic(TopicKind.SESSION, event.session_id), event)
-                else:
-                    self._send(TASKS, event)
-                    self._end(Topic(TopicKind.TASK, event.task_id), event)
-                    self._end(Topic(TopicKind.LOG, event.task_id), event)
-            elif event.name is EventName.REPO:
-                self._send(TASKS, event)
-            elif event.name is EventName.HISTORY:
-                self._send(Topic(TopicKind.TASK, event.task_id), event)
-            elif event.name is EventName.LOG:
-                self._send(Topic(TopicKind.LOG, event.task_id), event)
-            else:
-                self._send(Topic(TopicKind.SESSION, event.session_id), event)
+            for topic in event.topics():
+                subscribers = self._open.get(topic)
+                if subscribers:
+                    self._send(subscribers, event, topic)
 
-    def _end(self, topic: Topic, event: Event) -> None:
-        """Send the last event of a topic."""
-        self._send(topic, event)
-        for subscriber in self._open.get(topic, ()):
-            subscriber.end()
-
-    def _send(self, topic: Topic, event: Event) -> None:
-        subscribers = self._open.get(topic)
-        if subscribers:
-            sent = frame(event.name, event.data(topic.kind), event_id(self._database, event.seq))
-            self.sent += len(subscribers)
-            for subscriber in subscribers:
-                subscriber.put(event.seq, sent)
+    def _send(self, subscribers: set[Subscriber], event: Event, topic: Topic) -> None:
+        sent = frame(event.name, event.data(topic.kind), event_id(self._database, event.seq))
+        self.sent += len(subscribers)
+        for subscriber in subscribers:
+            subscriber.put(event.seq, sent)
+            if event.name is EventName.TASK_REMOVED and topic != TASKS:
+                subscriber.end()

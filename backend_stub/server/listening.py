@@ -18,14 +18,14 @@ from typing import Any
 
 from backend_stub.domain.errors import StartError
 from backend_stub.log import Sparing
-from foundry_tui.contract.sockets import socket_path_problem
+from foundry_tui.contract.sockets import LOOPBACK_NAMES, socket_path_problem
+from foundry_tui.contract.tokens import is_token
 
 logger = logging.getLogger(__name__)
 
 SPARE = 4
 MOST_SPARE = 256
 """The descriptors that no connection gets: this part of all, and no more than so many."""
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 class Listener(socket.socket):
@@ -105,8 +105,8 @@ def read_token(path: Path) -> str:
         raise StartError(f"the token file {path} cannot be read: {error}") from error
     if not token:
         raise StartError(f"the token file {path} is empty: put a secret of your choice into it")
-    if not token.isascii() or any(char.isspace() for char in token):
-        raise StartError(f"the token in {path} must be one word of ASCII characters")
+    if not is_token(token):
+        raise StartError(f"the token in {path} must be one word of visible ASCII characters")
     return token
 
 

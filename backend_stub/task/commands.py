@@ -67,8 +67,6 @@ _IS_NOW: dict[TaskStatus, str] = {
     TaskStatus.KILLED: "is killed",
 }
 """What a task of each status is, as it completes a refusal."""
-
-
 _TOO_LATE: dict[PromptState, str] = {
     PromptState.DELIVERED: "is with the agent",
     PromptState.ANSWERED: "is answered",
@@ -412,11 +410,11 @@ def _is_ready_but_failed(draft: TaskChange) -> bool:
 
 
 def _failed_prompts(draft: TaskChange) -> list[Prompt]:
-    """Of each failed session the last prompt that did not wait, if its turn failed or it could not be handed over."""
-    found = []
-    for session in draft.task.sessions:
-        never = (PromptState.QUEUED, PromptState.WITHDRAWN)
-        last = next((each for each in reversed(draft.prompts(session.session_id)) if each.state not in never), None)
-        if session.status is SessionStatus.ERROR and last is not None and last.state is PromptState.FAILED:
-            found.append(last)
-    return found
+    """Of each failed session the prompt whose turn, or handing over, has failed it."""
+    return [
+        prompt
+        for session in draft.task.sessions
+        if session.status is SessionStatus.ERROR
+        for prompt in draft.prompts(session.session_id)
+        if prompt.state is PromptState.FAILED and prompt.error == session.error
+    ]

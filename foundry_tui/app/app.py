@@ -26,8 +26,8 @@ from foundry_tui.app import textual_compat, themes
 from foundry_tui.app.archiving import Archiving
 from foundry_tui.app.backend_start import BackendStart
 from foundry_tui.app.key_order import KeyOrder
-from foundry_tui.app.news import NewsTeller
-from foundry_tui.app.notifications import Herald
+from foundry_tui.app.news import NewsNotifier
+from foundry_tui.app.notifications import TerminalNotifier
 from foundry_tui.app.options import Options
 from foundry_tui.app.questions import Questions
 from foundry_tui.app.task_actions import TaskActions
@@ -135,8 +135,8 @@ class FoundryApp(textual_compat.UnusedKeys):
         self.task_actions = TaskActions(self, self.questions, self.archiving)
         self.backend = BackendStart(self, run_backend, lambda: self._store_changed(Changes(freshness=True)))
         write, told = partial(textual_compat.write_to_terminal, self), self.options
-        herald = Herald(write, self.bell, bell=told.bell, terminal=told.terminal_notifications)
-        self.news = NewsTeller(self, herald, telling=told.notifications)
+        notifier = TerminalNotifier(write, self.bell, bell=told.bell, terminal=told.terminal_notifications)
+        self.news = NewsNotifier(self, notifier, telling=told.notifications)
         self.set_keymap(dict(self.options.keymap))
 
     def get_css_variables(self) -> dict[str, str]:
@@ -403,9 +403,9 @@ class FoundryApp(textual_compat.UnusedKeys):
 
     def show_setup(self, task: TaskSummary) -> None:
         """Show what the set-up of a task's repository would run, to be trusted, or say why there is nothing to ask."""
-        from foundry_tui.app.trust import look_at_setup
+        from foundry_tui.app.trust import offer_setup
 
-        look = look_at_setup(self, self.questions, task.repo_id, task.repo_label)
+        look = offer_setup(self, self.questions, task.repo_id, task.repo_label)
         self.run_worker(look, group="trust", exit_on_error=False)
 
     has_binding = staticmethod(textual_compat.has_binding)

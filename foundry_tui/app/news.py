@@ -4,22 +4,22 @@ from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
-from foundry_tui.app.notifications import Herald, toasts
+from foundry_tui.app.notifications import TerminalNotifier, toasts
 from foundry_tui.client.changes import Changes
 from foundry_tui.screens.base import FoundryScreen
-from foundry_tui.view.news import NewsDesk
+from foundry_tui.view.news import NewsFinder
 
 if TYPE_CHECKING:
     from foundry_tui.app.host import Host
 
 
-class NewsTeller:
+class NewsNotifier:
     """Finds out what is new from what changed in the store, and tells of what nobody sees."""
 
-    def __init__(self, host: "Host", herald: Herald, *, telling: bool) -> None:
+    def __init__(self, host: "Host", notifier: TerminalNotifier, *, telling: bool) -> None:
         self._host = host
-        self._herald = herald
-        self._desk = NewsDesk()
+        self._notifier = notifier
+        self._desk = NewsFinder()
         self._is_open = False
         self.telling = telling
         """Whether it tells anything."""
@@ -44,7 +44,7 @@ class NewsTeller:
         unseen = [item for item in news if not _shows(app.screen, item.task.task_id)]
         for text, severity in toasts(unseen):
             app.notify(text, severity=severity)
-        self._herald.tell(news if not self.in_front else unseen)
+        self._notifier.tell(news if not self.in_front else unseen)
 
 
 def _shows(screen: Screen[object], task_id: str) -> bool:

@@ -48,7 +48,7 @@ def toasts(news: Sequence[News]) -> list[tuple[str, Severity]]:
     return [(sentence(item), _SEVERITY[item.kind]) for item in news]
 
 
-class Herald:
+class TerminalNotifier:
     """Rings and writes to the terminal, as the options have it; `write` takes escape sequences."""
 
     def __init__(self, write: Callable[[str], None], ring: Callable[[], None], *, bell: bool, terminal: bool) -> None:

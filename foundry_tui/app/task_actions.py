@@ -56,7 +56,7 @@ class TaskActions:
         if not tasks:
             return
         self._archiving.begin(tasks)
-        self._have_looked_at(tasks)
+        self._refresh_changes(tasks)
         self._host.unmark(targets)
         self._host.app.notify(f"Archiving {quantity(tasks)}. Press u to undo.", timeout=UNDO_SECONDS)
         self._host.context_changed()
@@ -79,20 +79,20 @@ class TaskActions:
         if len(tasks) == 1:
             self._questions.ask_to_kill(tasks[0], lambda: self._host.unmark(targets))
         elif tasks:
-            self._have_looked_at(tasks)
+            self._refresh_changes(tasks)
             losses = ["Their sandboxes are destroyed; what was said stays readable."]
             self._questions.ask(f"Kill {quantity(tasks)}?", losses, "Kill", kill)
 
-    def _have_looked_at(self, tasks: Sequence[TaskSummary]) -> None:
-        """Have the backend look at these worktrees, so that it knows what would be lost by the time it is asked to."""
+    def _refresh_changes(self, tasks: Sequence[TaskSummary]) -> None:
+        """Have the backend compare these worktrees, so that it knows what would be lost when it is asked to kill."""
 
-        async def look() -> None:
+        async def refresh() -> None:
             for task in tasks:
                 # Who asks for the changes has them computed anew. That fails where there is nothing to be lost.
                 with suppress(RequestError):
                     await self._host.commands.diff(task.task_id)
 
-        self._host.app.run_worker(look(), group="look")
+        self._host.app.run_worker(refresh(), group="changes")
 
     def action_prune(self) -> None:
         targets = self._host.context().targets

@@ -28,7 +28,7 @@ DARK = Theme(
         "text-working": "#8cc8e6",
         "text-branch": "#93a4bd",
         "text-soft": "#a9b1bf",
-        "text-faint": "#7c8594",
+        "text-faint": "#8f97a4",
         "line": "#2d3139",
         "row-cursor": "#2b2f37",
         "row-hover": "#1c1f24",
@@ -47,9 +47,9 @@ DARK = Theme(
 
 LIGHT = Theme(
     name="foundry-light",
-    primary="#b4500c",
+    primary="#a3480a",
     secondary="#2b6f8f",
-    accent="#a84a0a",
+    accent="#a24709",
     warning="#9a6700",
     error="#b3261e",
     success="#2d7335",
@@ -59,28 +59,28 @@ LIGHT = Theme(
     panel="#eae6de",
     dark=False,
     variables={
-        "text-primary": "#a84a0a",
-        "text-accent": "#a84a0a",
+        "text-primary": "#a24709",
+        "text-accent": "#a24709",
         "text-warning": "#855900",
         "text-error": "#a8211a",
         "text-success": "#27682f",
         "text-working": "#1f6385",
         "text-branch": "#4a5b76",
         "text-soft": "#4d5563",
-        "text-faint": "#6b7280",
+        "text-faint": "#5d636f",
         "line": "#d8d2c6",
         "row-cursor": "#e9dfd0",
         "row-hover": "#f1ece3",
-        "border": "#b4500c",
+        "border": "#a3480a",
         "border-blurred": "#d8d2c6",
         "scrollbar": "#cfc8ba",
         "scrollbar-hover": "#b9b0a0",
-        "scrollbar-active": "#b4500c",
+        "scrollbar-active": "#a3480a",
         "scrollbar-background": "#faf8f4",
         "scrollbar-background-hover": "#faf8f4",
         "scrollbar-background-active": "#faf8f4",
-        "input-selection-background": "#b4500c 30%",
-        "footer-key-foreground": "#a84a0a",
+        "input-selection-background": "#a3480a 30%",
+        "footer-key-foreground": "#a24709",
     },
 )
 
@@ -98,7 +98,7 @@ _ANSI = {
     "row-cursor": "ansi_default",
     "row-hover": "ansi_default",
 }
-"""In the terminal's own 16 colours the row of the cursor is told by its mark and bold letters alone."""
+"""The terminal's own 16 colours have no shades between them: what is faint elsewhere is as any other text here."""
 
 
 def extra_variables(theme: Theme, variables: Mapping[str, str]) -> dict[str, str]:

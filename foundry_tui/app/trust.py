@@ -27,7 +27,7 @@ async def ask_for_trust(host: Host, questions: Questions, request: CreateTask, a
     _ask(host, questions, repo.repo_id, repo.label, setup.digest, setup)
 
 
-async def look_at_setup(host: Host, questions: Questions, repo_id: str, label: str) -> None:
+async def offer_setup(host: Host, questions: Questions, repo_id: str, label: str) -> None:
     """Show what the set-up of a repository would run, to be trusted, or say why there is nothing to be asked."""
     try:
         setup = await host.commands.repo_setup(repo_id)

@@ -13,12 +13,12 @@ PATIENCE = 5.0
 """Seconds after which a list that is not live is reported as it stands."""
 
 
-def look(target: Target) -> Diagnostics:
+def measure(target: Target) -> Diagnostics:
     """The figures of a client of its own, once it has the list of tasks or has waited for it long enough."""
-    return anyio.run(_look, target)
+    return anyio.run(_measure, target)
 
 
-async def _look(target: Target) -> Diagnostics:
+async def _measure(target: Target) -> Diagnostics:
     foundry = Foundry(target)
     filled = anyio.Event()
 

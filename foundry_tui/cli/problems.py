@@ -12,6 +12,18 @@ UNREACHABLE = 6
 ASKS = 7
 INTERRUPTED = 130
 
+EXIT_CODES = {
+    DONE: "done",
+    FAILED: "refused or failed",
+    USAGE: "usage",
+    NO_TASK: "no such task",
+    TASK_ERROR: "the task ended in error while waited for",
+    TIMED_OUT: "timed out",
+    UNREACHABLE: "backend unreachable",
+    ASKS: "it asks",
+}
+"""What each exit code means, in the words of the help."""
+
 
 class CommandError(FoundryError):
     """A command ends here: its words go to stderr, `exit_code` to the caller."""

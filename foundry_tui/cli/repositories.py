@@ -1,12 +1,11 @@
 """Which repository `--repo` means, judged by looking at the folder; git is not run."""
 
 import re
-from pathlib import Path
 
 from foundry_tui.cli.problems import CommandError
+from foundry_tui.contract.repositories import is_remote
+from foundry_tui.process.repositories import repository_around
 from foundry_tui.settings.paths import absolute
-
-_REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://\S+|(?:[\w.-]+@)?[\w.-]+:(?!/?$)\S+")
 
 
 def repository_of(given: str) -> str:
@@ -16,7 +15,7 @@ def repository_of(given: str) -> str:
     """
     path = absolute(given)
     if not path.exists():
-        if _REMOTE.fullmatch(given):
+        if is_remote(given):
             return given
         if "/" not in given and not given.startswith((".", "~")) and re.fullmatch(r"[A-Za-z0-9][\w.~-]*", given):
             # an id that only the backend can know
@@ -24,17 +23,12 @@ def repository_of(given: str) -> str:
         raise CommandError(f"{path} does not exist", hint="name the folder of a git repository with --repo")
     if not path.is_dir():
         raise CommandError(f"{path} is no folder", hint="name the folder of a git repository with --repo")
-    for folder in (path, *path.parents):
-        if is_repository(folder):
-            return str(folder)
-    raise CommandError(f"{path} is no git repository", hint="go to one, name one with --repo, or make one: git init")
-
-
-def is_repository(folder: Path) -> bool:
-    """Whether the folder is the root of a work tree, or a bare repository."""
     try:
-        if (folder / ".git").exists():
-            return True
-        return (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir()
-    except OSError:
-        return False
+        found = repository_around(path)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be looked at: {error.strerror}") from None
+    if found is None:
+        raise CommandError(
+            f"{path} is no git repository", hint="go to one, name one with --repo, or make one: git init"
+        )
+    return str(found)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import click
 
 from foundry_tui.cli.context import Context
+from foundry_tui.cli.problems import EXIT_CODES
 
 
 class _Row(NamedTuple):
@@ -43,6 +44,7 @@ COMMANDS: dict[str, _Row] = {
     "backend": _Row("backend", "backend", "Run, start, stop and explain the backend process."),
     "doctor": _Row("doctor", "doctor", "Check everything that Foundry needs."),
     "config": _Row("config", "config_group", "Show, locate and begin the config file."),
+    "help": _Row("help", "help_command", "Explain the config file, the demo's script, the exit codes, or a command."),
     "completion": _Row("completion", "completion", "Print the completion script of a shell."),
 }
 
@@ -87,8 +89,7 @@ def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     cls=_Commands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 1 refused or failed, 2 usage, 3 no such task, 4 the task ended in error while waited "
-    "for, 5 timed out, 6 backend unreachable, 7 it asks.",
+    epilog=f"Exit codes: {', '.join(f'{code} {meaning}' for code, meaning in EXIT_CODES.items())}.",
 )
 @click.option("--backend", metavar="ADDRESS", help="Another backend: unix:PATH, HOST:PORT or URL (FOUNDRY_BACKEND).")
 @click.option("--token-file", metavar="FILE", help="File with the token of a backend on TCP (FOUNDRY_TOKEN_FILE).")

@@ -178,7 +178,7 @@ class BackendCommands:
             self._outbox.put_prompt(edited)
             self._store.put_prompt(edited)
             return
-        keep = kept.EditPrompt(prompt_id, kept.EditPromptOptions(session_id, text))
+        keep = kept.PromptEdit(prompt_id, kept.PromptEditOptions(session_id, text))
         call = partial(self._api.edit_prompt, session_id, prompt_id, EditPrompt(text=text))
 
         def refused(error: RequestError) -> None:
@@ -191,7 +191,7 @@ class BackendCommands:
         if self._settlement.unsent_prompt(prompt_id) is not None:
             self.discard_prompt(session_id, prompt_id)
             return
-        keep = kept.WithdrawPrompt(prompt_id, kept.WithdrawPromptOptions(session_id))
+        keep = kept.PromptWithdrawal(prompt_id, kept.PromptWithdrawalOptions(session_id))
         call = partial(self._api.withdraw_prompt, session_id, prompt_id)
         self._settlement.settle_prompt_change(session_id, prompt_id, None, call, keep)
 

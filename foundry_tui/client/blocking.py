@@ -1,26 +1,24 @@
-"""One blocking request to the backend at a time: what commands that live for a moment need, and fast to import.
+"""One blocking request to the backend at a time: what commands that live for a moment need.
 
-The app speaks through `foundry_tui.client`; a command that asks once has no use for its event loop, whose
-import alone takes longer than the request.
+The app speaks through `Api`, on an event loop, for which a command that asks once has no use.
 """
 
-import http.client
-import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote
 
 import msgspec
 
-from foundry_tui.client.connection import LARGEST_ANSWER, Target
+from foundry_tui.client.connection import LARGEST_ANSWER, Target, make_blocking_http
 from foundry_tui.client.errors import ProblemError, StrangeAnswerError, UnreachableError
 from foundry_tui.contract import codec
 from foundry_tui.contract.problems import LARGEST_BODY, too_large
 
 if TYPE_CHECKING:
-    import ssl
+    import httpx
 
 T = TypeVar("T")
 
@@ -33,17 +31,6 @@ PIECE = 65_536
 """Bytes of an answer for which the waiting begins anew, so that a long one may take its time and a drip may not."""
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
 class BlockingClient:
     """A backend to send requests to. Each request has a connection of its own."""
 
@@ -53,8 +40,6 @@ class BlockingClient:
         """What to do when this backend does not answer."""
         self.patience = ANSWER_SECONDS if patience is None else patience
         """Seconds that an answer may take where a request does not say."""
-        self._url = urlsplit(target.base_url)
-        self._trust: ssl.SSLContext | None = None
 
     def call(
         self,
@@ -104,11 +89,13 @@ class BlockingClient:
         comes byte by byte, nor a name that is looked up without end.
         """
         patience = self.patience if timeout is None else timeout
+        # making it takes time that is not the backend's
+        http = make_blocking_http(self.target, patience)
         told: SimpleQueue[tuple[int, bytes] | BaseException | None] = SimpleQueue()
 
         def exchange() -> None:
             try:
-                told.put(self._exchange(method, path, body, query, patience, lambda: told.put(None)))
+                told.put(self._exchange(http, method, path, body, query, lambda: told.put(None)))
             except BaseException as error:  # noqa: BLE001 - raised by whoever waits
                 told.put(error)
 
@@ -125,76 +112,69 @@ class BlockingClient:
 
     def _exchange(
         self,
+        http: "httpx.Client",
         method: str,
         path: str,
         body: object,
         query: Mapping[str, object] | None,
-        timeout: float,
         progress: Callable[[], None],
     ) -> tuple[int, bytes]:
-        connection, response = self.open(method, path, body=body, query=query, timeout=timeout)
-        try:
+        with self._answer(http, method, path, body, query, {}) as response:
             answer = bytearray()
-            while piece := response.read(PIECE):
+            waited_for = PIECE
+            for piece in response.iter_bytes():
                 answer += piece
                 if len(answer) > LARGEST_ANSWER:
-                    raise self.strange(f"{response.status} and more than {LARGEST_ANSWER >> 20} MiB")
-                if len(piece) == PIECE:
+                    raise self.strange(f"{response.status_code} and more than {LARGEST_ANSWER >> 20} MiB")
+                if len(answer) >= waited_for:
+                    waited_for = len(answer) + PIECE
                     progress()
-            if response.length:
-                raise http.client.IncompleteRead(bytes(answer[:0]), response.length)
-        except (OSError, http.client.HTTPException) as error:
-            raise self._lost(error, sent=True) from None
-        finally:
-            response.close()
-            connection.close()
-        if not 200 <= response.status < 300:
+        if not response.is_success:
             raise self.refusal(response, bytes(answer))
-        return response.status, bytes(answer)
+        return response.status_code, bytes(answer)
 
     def open(
+        self, path: str, *, query: Mapping[str, object], headers: Mapping[str, str], timeout: float
+    ) -> "AbstractContextManager[httpx.Response]":
+        """Ask for what lies at `path`; the answer, whatever its status, its body still to be read.
+
+        `timeout` is the seconds of silence after which it is given up. Raises `UnreachableError` when none comes, also
+        where its body breaks while it is read.
+        """
+        return self._answer(make_blocking_http(self.target, timeout), "GET", path, None, query, headers)
+
+    @contextmanager
+    def _answer(
         self,
+        http: "httpx.Client",
         method: str,
         path: str,
-        *,
-        body: object = None,
-        query: Mapping[str, object] | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: float,
-    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        """Send the request and read the head of the answer, whatever its status. The caller closes both."""
-        connection = self._connection(timeout)
-        given = {k: v for k, v in (query or {}).items() if v is not None}
-        line = self._url.path + path + (f"?{urlencode(given)}" if given else "")
-        fields = {"Accept": "application/json", **(headers or {})}
-        if self.target.token:
-            fields["Authorization"] = f"Bearer {self.target.token}"
+        body: object,
+        query: Mapping[str, object] | None,
+        headers: Mapping[str, str],
+    ) -> "Iterator[httpx.Response]":
+        import httpx
+
+        fields = {"Accept": "application/json", **headers}
         document = None
         if body is not None:
             document = body if isinstance(body, bytes) else codec.encode(body)
             if len(document) > LARGEST_BODY:
                 raise ProblemError(too_large(len(document)))
             fields["Content-Type"] = "application/json"
-        sent = False
+        params = {name: str(value) for name, value in (query or {}).items() if value is not None}
         try:
-            connection.connect()
-            sent = True
-            connection.request(method, line, body=document, headers=fields)
-            return connection, connection.getresponse()
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            # a head that is no number where one has to be is a ValueError
-            connection.close()
-            raise self._lost(error, sent=sent) from None
-        except BaseException:
-            connection.close()
-            raise
+            with http, http.stream(method, path, params=params, content=document, headers=fields) as response:
+                yield response
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._lost(error) from None
 
-    def refusal(self, response: http.client.HTTPResponse, answer: bytes) -> ProblemError | StrangeAnswerError:
+    def refusal(self, response: "httpx.Response", answer: bytes) -> ProblemError | StrangeAnswerError:
         """What an answer that is none of the good ones means: a refusal, if it is a problem as our backends tell it."""
         problem = codec.decode_problem(answer)
-        if problem is not None and response.status >= 400:
+        if problem is not None and response.is_error:
             return ProblemError(problem)
-        return self.strange(f"{response.status} {response.reason}".rstrip())
+        return self.strange(f"{response.status_code} {response.reason_phrase}".rstrip())
 
     def strange(self, answered: str) -> StrangeAnswerError:
         """It answers, and as none of our backends does."""
@@ -210,42 +190,41 @@ class BlockingClient:
             f"the backend at {self.target} did not answer within {seconds:g} s", hint=self.hint, sent=True, silent=True
         )
 
-    def _connection(self, timeout: float) -> http.client.HTTPConnection:
-        if self.target.uds is not None:
-            return _UnixConnection(self.target.uds, timeout)
-        host, port = self._url.hostname or "", self._url.port
-        if not self.target.is_tls:
-            return http.client.HTTPConnection(host, port, timeout=timeout)
-        if self._trust is None:
-            from foundry_tui.client.tls import trust
+    def _lost(self, error: Exception) -> UnreachableError:
+        import httpx
 
-            self._trust = trust(self.target.ca_file, pinned=self.target.pinned)
-        return http.client.HTTPSConnection(host, port, timeout=timeout, context=self._trust)
-
-    def _lost(self, error: Exception, *, sent: bool) -> UnreachableError:
         hint = self.hint
+        sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.InvalidURL)
+        reason = _system_error(error)
         if self.target.is_tls:
             from foundry_tui.client.tls import trouble_of
 
             if (trouble := trouble_of(error)) is not None:
                 return UnreachableError(f"{trouble.what} ({self.target})", hint=trouble.hint, sent=sent)
-        if isinstance(error, TimeoutError):
+        if isinstance(error, httpx.TimeoutException):
             return UnreachableError(f"the backend at {self.target} does not answer", hint=hint, sent=sent, silent=True)
         if sent:
             what = f"the backend at {self.target} did not answer to the end"
             if self.target.uds is None and not self.target.is_tls:
                 hint = f"if it speaks TLS, name it as {self.target.base_url.replace('http', 'https', 1)}"
-        elif isinstance(error, FileNotFoundError):
+        elif isinstance(reason, FileNotFoundError):
             what = f"no backend at {self.target}: there is no such socket"
-        elif isinstance(error, ConnectionRefusedError):
+        elif isinstance(reason, ConnectionRefusedError):
             what = f"no backend at {self.target}: nothing listens there"
-        elif isinstance(error, PermissionError):
+        elif isinstance(reason, PermissionError):
             what = f"the backend at {self.target} is not ours to talk to"
         else:
             what = f"no connection to the backend at {self.target}"
-        reason = "" if isinstance(error, FileNotFoundError | ConnectionRefusedError) else f" ({_told(error)})"
-        absent = not sent and isinstance(error, FileNotFoundError | ConnectionRefusedError)
-        return UnreachableError(what + reason, hint=hint, sent=sent, absent=absent)
+        absent = not sent and isinstance(reason, FileNotFoundError | ConnectionRefusedError)
+        told = "" if absent else f" ({_told(error)})"
+        return UnreachableError(what + told, hint=hint, sent=sent, absent=absent)
+
+
+def _system_error(error: BaseException | None) -> OSError | None:
+    """What the system said, where that is what `error` or one of its causes is about."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _told(error: Exception) -> str:

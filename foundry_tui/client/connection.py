@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
+from foundry_tui.contract.sockets import LOOPBACK_NAMES
+
 if TYPE_CHECKING:
     import ssl
 
@@ -18,8 +20,6 @@ ANSWER_TIMEOUT = 30.0
 
 LARGEST_ANSWER = 1 << 28
 """Bytes of an answer, or of one event of a stream, that are read before it is given up."""
-
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Target(Struct, frozen=True):
@@ -49,9 +49,11 @@ class Target(Struct, frozen=True):
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
+            # so is it looked up, and a name that cannot be would end in a traceback there
+            (host or "").encode("idna")
         except ValueError:
             host, port = None, None
-        if not host or (url is not text and port is None):
+        if not host or not url.isprintable() or (url is not text and port is None):
             raise ValueError(f"{text!r} names no backend: use unix:PATH, HOST:PORT or a URL")
         return cls(url.rstrip("/"), None, token)
 
@@ -66,7 +68,7 @@ class Target(Struct, frozen=True):
     @property
     def is_local(self) -> bool:
         """Whether the backend is on this machine as far as its address tells."""
-        return self.uds is not None or urlsplit(self.base_url).hostname in _LOOPBACK
+        return self.uds is not None or urlsplit(self.base_url).hostname in LOOPBACK_NAMES
 
     def __str__(self) -> str:
         """The target as a person would write it, without its token."""
@@ -76,6 +78,19 @@ class Target(Struct, frozen=True):
         return f"Target({str(self)!r})"
 
 
+def import_httpx() -> None:
+    """Import httpx without its own command line, which is more than half of its time where click is installed.
+
+    It does without where that module lacks `main`. For the rows "list of 1,000 live tasks" of
+    `python -m tests.bench first_content` and "foundry list" of `python -m tests.bench commands`.
+    """
+    import sys
+    from types import ModuleType
+
+    sys.modules.setdefault("httpx._main", ModuleType("httpx._main"))
+    import httpx  # noqa: F401
+
+
 def make_http(
     target: Target, transport: "httpx.AsyncBaseTransport | None" = None, timeout: float = ANSWER_TIMEOUT
 ) -> "httpx.AsyncClient":
@@ -83,23 +98,44 @@ def make_http(
     # Imported here so that naming a target costs no HTTP library.
     import httpx
 
-    verify: ssl.SSLContext | bool = False
-    if target.is_tls:
-        from foundry_tui.client.tls import trust
-
-        verify = trust(target.ca_file, pinned=target.pinned)
     # Each stream holds a connection for as long as it is on screen, so there is no bound on their number.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=4)
     if transport is None and target.uds is not None:
         transport = httpx.AsyncHTTPTransport(uds=target.uds, verify=False, limits=limits)
-    headers = {"Authorization": f"Bearer {target.token}"} if target.token else {}
     return httpx.AsyncClient(
         base_url=target.base_url,
         transport=transport,
-        headers=headers,
+        headers=_headers(target),
         timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
         limits=limits,
-        verify=verify,
+        verify=_verify(target),
+        trust_env=not target.is_local,
+    )
+
+
+def make_blocking_http(target: Target, timeout: float) -> "httpx.Client":
+    """The same for a command that asks and waits; `timeout` is the seconds to wait for each step of an answer."""
+    import_httpx()
+    import httpx
+
+    return httpx.Client(
+        base_url=target.base_url,
+        transport=None if target.uds is None else httpx.HTTPTransport(uds=target.uds, verify=False),
+        headers=_headers(target),
+        timeout=timeout,
+        verify=_verify(target),
         # A proxy of the environment must not stand between this machine and itself.
         trust_env=not target.is_local,
     )
+
+
+def _headers(target: Target) -> dict[str, str]:
+    return {"Authorization": f"Bearer {target.token}"} if target.token else {}
+
+
+def _verify(target: Target) -> "ssl.SSLContext | bool":
+    if not target.is_tls:
+        return False
+    from foundry_tui.client.tls import trust
+
+    return trust(target.ca_file, pinned=target.pinned)

@@ -7,7 +7,6 @@ from msgspec import Struct
 
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.records import (
-    PROMPT_EXCERPT,
     ErrorKind,
     Prompt,
     PromptState,
@@ -112,11 +111,6 @@ def label_of(repo: str) -> str:
     """A name for a repository that only its path or URL is known of: its last part, without `.git`."""
     name = PurePath(repo.rstrip("/").replace(":", "/")).name or repo
     return name.removesuffix(".git") or name
-
-
-def excerpt_of(prompt: str) -> str:
-    """The prompt as summaries carry it."""
-    return prompt[:PROMPT_EXCERPT]
 
 
 def _session_of(creation: Creation) -> SessionSummary:

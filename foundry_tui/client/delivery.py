@@ -1,4 +1,4 @@
-"""Carries commands to the backend: in order where order matters, again and again where an answer is owed."""
+"""Sends commands to the backend: those of one lane in their order, each again and again until there is an answer."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -22,9 +22,9 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class Delivery:
-    """Runs commands inside the task group that `start` was given; what is sent before that waits for it.
+    """Runs commands in a task group. Those that are sent before `start` gives it one wait for that.
 
-    `before` is awaited before each of them.
+    `before` is awaited before each command: it returns when the command is in the outbox's file.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Delivery:
         self._group = None
 
     def send(self, job: Callable[[], Awaitable[None]], lane: str | None = None) -> None:
-        """Run `job` soon; those of one lane one after the other."""
+        """Run `job`, a command, soon. Those of one lane run one after the other; without a lane it waits for none."""
         if lane is not None:
             waiting = self._lanes.get(lane)
             if waiting is not None:

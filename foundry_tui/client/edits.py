@@ -1,4 +1,4 @@
-"""What the user has just asked to change, laid over the backend's records until the backend has answered."""
+"""Changes that the user has asked for, shown on top of the backend's records until those have them."""
 
 from collections.abc import Iterable
 from typing import TypeVar

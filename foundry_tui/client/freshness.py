@@ -1,4 +1,4 @@
-"""How far what is shown can be trusted: the one source of the freshness mark."""
+"""Whether what is shown of a topic is up to date, judged by its connection: what the mark in the header says."""
 
 from enum import StrEnum
 

@@ -38,12 +38,12 @@ class AnswerOptions(_Options, frozen=True):
     option_id: str
 
 
-class EditPromptOptions(_Options, frozen=True):
+class PromptEditOptions(_Options, frozen=True):
     session_id: str
     text: str
 
 
-class WithdrawPromptOptions(_Options, frozen=True):
+class PromptWithdrawalOptions(_Options, frozen=True):
     session_id: str
 
 
@@ -87,16 +87,16 @@ class Answer(_Kept, frozen=True, tag="answer"):
     options: AnswerOptions
 
 
-class EditPrompt(_Kept, frozen=True, tag="edit_prompt"):
+class PromptEdit(_Kept, frozen=True, tag="edit_prompt"):
     """Another text for a prompt; `task_id` is the prompt's id."""
 
-    options: EditPromptOptions
+    options: PromptEditOptions
 
 
-class WithdrawPrompt(_Kept, frozen=True, tag="withdraw_prompt"):
+class PromptWithdrawal(_Kept, frozen=True, tag="withdraw_prompt"):
     """A prompt that is taken back; `task_id` is the prompt's id."""
 
-    options: WithdrawPromptOptions
+    options: PromptWithdrawalOptions
 
 
-KeptCommand: TypeAlias = Retry | Archive | Kill | Prune | Rename | Answer | EditPrompt | WithdrawPrompt
+KeptCommand: TypeAlias = Retry | Archive | Kill | Prune | Rename | Answer | PromptEdit | PromptWithdrawal

@@ -1,4 +1,4 @@
-"""The replica of topic `tasks`: rules 1, 2 and 4 for summaries and repositories, at a cost that does not grow."""
+"""The replica of topic `tasks`: all summaries and repositories. An event costs the same however many there are."""
 
 from collections.abc import Callable
 
@@ -51,7 +51,7 @@ class TasksReplica(Replica):
         return False
 
     def put(self, task: TaskSummary, seq: int) -> bool:
-        """Rule 1: a record replaces the one held only if its revision is higher."""
+        """Hold the task if its revision is higher than that held and it was not removed; whether it was."""
         task_id = task.task_id
         held = self.shown.get(task_id)
         if held is None and task_id in self.removed:
@@ -89,7 +89,7 @@ class TasksReplica(Replica):
             self.dirty().repos = True
 
     def remove(self, task_id: str, seq: int) -> bool:
-        """Rule 4: a removed id is remembered."""
+        """Drop a task, and remember that, so that an older event does not bring it back; whether it was shown."""
         if seq <= self.removed.get(task_id, -1):
             return False
         self.removed[task_id] = seq

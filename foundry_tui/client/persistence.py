@@ -109,7 +109,7 @@ def _ask_again(command: kept.KeptCommand, commands: "Commands") -> None:
             commands.rename(command.task_id, command.options.title)
         case kept.Answer():
             commands.answer(command.task_id, command.options.option_id)
-        case kept.EditPrompt():
+        case kept.PromptEdit():
             commands.edit_prompt(command.options.session_id, command.task_id, command.options.text)
-        case kept.WithdrawPrompt():
+        case kept.PromptWithdrawal():
             commands.withdraw_prompt(command.options.session_id, command.task_id)

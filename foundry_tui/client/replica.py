@@ -1,7 +1,7 @@
-"""What the replicas of all topics share: where a stream stands, and rule 2 when it begins anew.
+"""What the replicas of all topics share: how far their stream has come, and what happens when it begins anew.
 
-Replicas do not feed each other. A topic is judged by its own stream alone, so that what one stream still
-delivers late cannot spoil what another has already started afresh.
+A replica is the client's copy of what the backend holds of one topic. It believes its own stream alone: two streams
+are not in step, and an old event of one would undo what a new snapshot of the other has brought.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from foundry_tui.client.changes import Dirt
-from foundry_tui.client.statistics import Counter, RefreshReason
+from foundry_tui.client.statistics import RefreshReason, TopicCounter
 from foundry_tui.contract.events import EventName, Topic, event_id
 from foundry_tui.contract.records import Record
 
@@ -23,9 +23,10 @@ def only(type_: type[R], record: Record) -> R:
 
 
 class Life:
-    """Which database's life the store is in; `current` rises when a topic finds that it is another than before.
+    """Counts the databases that the backend has had, one after the other: `current` is the number of the present one.
 
-    `on_change` is called each time. A replica of an earlier life must begin with a snapshot, whatever it holds.
+    A topic finds by its snapshot that there is a new one, and calls `begin`, which calls `on_change`. What replicas
+    hold from an earlier one counts no longer: each has to begin with a snapshot.
     """
 
     def __init__(self) -> None:
@@ -33,23 +34,24 @@ class Life:
         self.on_change: Callable[[], None] | None = None
 
     def begin(self) -> None:
-        """A new life has been found."""
+        """The backend has another database than before."""
         self.current += 1
         if self.on_change is not None:
             self.on_change()
 
 
 class Replica:
-    """What every topic has: where its stream stands, and what to do when the stream begins anew.
+    """The copy of one topic. Its subclasses say how a snapshot and an event change what is held.
 
     `seq` is the highest that the stream has delivered. `settled` says that the open connection has sent its
-    `snapshot` or `resumed`; events before that are applied at once and again after it, in case it starts afresh.
+    `snapshot` or `resumed`. Events that come before that are applied at once, and again after it, since the snapshot
+    may replace all that was held.
     """
 
     def __init__(self, topic: Topic, dirty: Callable[[], Dirt], life: Life) -> None:
         self.topic = topic
         self.dirty = dirty
-        self.counter = Counter()
+        self.counter = TopicCounter()
         self.database: str | None = None
         self.seq = 0
         self.settled = False

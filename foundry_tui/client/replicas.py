@@ -1,4 +1,4 @@
-"""The replicas of topics about one task, session or log: rules 1, 2 and 4 for what is on one screen."""
+"""The replicas of topics about one task, one session or one log: what a screen of its own shows."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
@@ -54,7 +54,7 @@ class TaskReplica(One):
         return False
 
     def put(self, task: TaskDetail) -> bool:
-        """Rule 1, for the task whole; whatever history comes with it is added to what is held."""
+        """Hold the task if its revision is higher than that held, and add its history to what is held of that."""
         added = self.add_history(task.history)
         if self.detail is not None and task.revision <= self.detail.revision:
             return added
@@ -97,7 +97,7 @@ class TaskReplica(One):
 
 
 class SessionReplica(One):
-    """Topic `session:{id}`: one conversation. `transcript` has no gaps; items beyond one wait in `_beyond_gap`."""
+    """Topic `session:{id}`: one conversation. `transcript` has no gaps; items behind one wait in `_beyond_gap`."""
 
     def __init__(self, topic: Topic, dirty: Callable[[], Dirt], life: Life) -> None:
         super().__init__(topic, dirty, life)
@@ -118,7 +118,7 @@ class SessionReplica(One):
         return False
 
     def put(self, session: SessionState) -> bool:
-        """Rule 1, for the session and its prompts."""
+        """Hold the session, with its prompts, if its revision is higher than that held; whether it was."""
         if self.state is not None and session.revision <= self.state.revision:
             return False
         self.state = only(SessionState, session) if type(session) is not SessionState else session
@@ -127,7 +127,7 @@ class SessionReplica(One):
         return True
 
     def put_item(self, item: TranscriptItem) -> bool:
-        """Rule 1, for one piece of the transcript."""
+        """Hold one piece of the transcript if it is new or its revision is higher; whether it was."""
         transcript, index = self.transcript, item.index
         length = len(transcript)
         if index < length:

@@ -72,7 +72,7 @@ class Diagnostics(Struct, frozen=True, kw_only=True):
     unsettled_commands: int = 0
 
 
-class Counter:
+class TopicCounter:
     """The running counts of one topic. `touched` is why it changed since the last flush, which dates it."""
 
     __slots__ = (

@@ -19,7 +19,7 @@ from foundry_tui.client.list_replica import FOR_EVER, TasksReplica
 from foundry_tui.client.pending_changes import PendingChanges
 from foundry_tui.client.replica import Life, Replica, only
 from foundry_tui.client.replicas import LogReplica, One, SessionReplica, TaskReplica
-from foundry_tui.client.statistics import Counter, RefreshReason
+from foundry_tui.client.statistics import RefreshReason, TopicCounter
 from foundry_tui.contract.events import TASKS, EventName, Topic, TopicKind
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.records import (
@@ -211,7 +211,7 @@ class Store:
         replica = self._replicas.get(topic)
         return None if replica is None else replica.cursor
 
-    def counter(self, topic: Topic) -> Counter:
+    def counter(self, topic: Topic) -> TopicCounter:
         """The running counts of a topic."""
         return self._replica(topic).counter
 

@@ -2,8 +2,7 @@
 
 import math
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import anyio
 import httpx
@@ -234,28 +233,6 @@ class EventStream:
         self.state = change.state
         if self._on_change is not None:
             self._on_change(change)
-
-
-@asynccontextmanager
-async def open_events(
-    http: httpx.AsyncClient, topic: Topic, *, on_change: Callable[[ConnectionChange], None] | None = None
-) -> AsyncIterator[AsyncIterator[StreamEvent]]:
-    """The events of a topic to iterate over, reconnecting by itself; the iteration ends when the topic is gone.
-
-    `async with open_events(http, topic) as events: async for event in events: …`
-    """
-    send, receive = anyio.create_memory_object_stream[StreamEvent](math.inf)
-    stream = EventStream(http, topic, on_change=on_change)
-
-    async def pump() -> None:
-        with send:
-            await stream.run(send.send_nowait)
-
-    async with anyio.create_task_group() as group:
-        with receive:
-            group.start_soon(pump)
-            yield receive
-            group.cancel_scope.cancel()
 
 
 def _seconds(text: str | None) -> float:

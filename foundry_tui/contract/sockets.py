@@ -1,7 +1,10 @@
-"""How long the path of a Unix socket may be: the same for whoever listens there and whoever asks there."""
+"""Where a backend may listen, as far as whoever listens and whoever asks must agree on it."""
 
 import os
 import sys
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+"""What this machine calls itself: under these names a backend is asked from here alone."""
 
 SOCKET_PATH_BYTES = 107 if sys.platform.startswith("linux") else 103
 """What fits into the kernel's address of a Unix socket, beside the byte that ends it."""

@@ -43,7 +43,7 @@ class ConfirmScreen(ScrollActions, FoundryDialog[bool]):
         with Vertical(id="question-box"):
             yield Static(harmless(self._question), id="question", markup=False)
             with VerticalScroll(id="told", can_focus=False):
-                yield from self.told()
+                yield from self.statements()
             yield Static(id="rest", markup=False)
             if self.NOTE:
                 yield Static(self.NOTE, id="note", markup=False)
@@ -51,7 +51,7 @@ class ConfirmScreen(ScrollActions, FoundryDialog[bool]):
                 yield Button(f"{self._no}  {self.key_of('decline')}", id="no", compact=True)
                 yield Button(f"{self._yes}  {self.key_of('confirm')}", id="yes", variant=self.YES, compact=True)
 
-    def told(self) -> Iterable[Static]:
+    def statements(self) -> Iterable[Static]:
         """What is to be read before it is answered."""
         mark = "" if len(self._losses) == 1 else "- " if self.foundry.options.ascii else "• "
         for loss in self._losses:

@@ -5,10 +5,10 @@ from foundry_tui.contract.records import SessionStatus
 from foundry_tui.screens.task_in_view import TaskInView
 from foundry_tui.view.clock import LastHeard
 from foundry_tui.view.glyphs import glyph_set
-from foundry_tui.view.task_notices import face_of, open_permissions, turn_words
+from foundry_tui.view.task_notices import empty_state_of, open_permissions, turn_words
 from foundry_tui.widgets.composer import PLACEHOLDERS, Composer
 from foundry_tui.widgets.permission import PermissionRequest
-from foundry_tui.widgets.task_notices import FaceView, TurnLine
+from foundry_tui.widgets.task_notices import EmptyStateView, TurnLine
 from foundry_tui.widgets.transcript import Transcript
 
 
@@ -22,7 +22,7 @@ class Conversation:
         self._heard = heard
         self._writable = False
         self.transcript = Transcript(ascii_only=ascii_only)
-        self.face = FaceView()
+        self.empty_state = EmptyStateView()
         self.turn = TurnLine(heard, ascii_only=ascii_only)
         self.request = PermissionRequest(ascii_only=ascii_only)
         self.composer = Composer()
@@ -65,10 +65,10 @@ class Conversation:
         if below:
             hint = f"{below:,} line{'s' * (below != 1)} below: {self._task.key_of('to_end')} for the newest"
             text = f"{text} {self._task.foundry.glyphs.separator} {hint}" if text else hint
-        self.turn.show(text, words.tone, words.glyph)
+        self.turn.show(text, words.emphasis, words.glyph)
         self.give_place()
 
-    def show_face(self) -> None:
+    def show_empty_state(self) -> None:
         """Say why there is no conversation to show, if there is none."""
         app, task, session = self._task.foundry, self._task.record, self._task.session
         store, known, said = self._task.store, False, False
@@ -76,7 +76,7 @@ class Conversation:
             detail = store.session(session.session_id)
             known = detail is not None
             said = bool(store.transcript(session.session_id)) or (detail is not None and bool(detail.prompts))
-        face = face_of(
+        found = empty_state_of(
             task,
             session,
             self._task.freshness(),
@@ -87,7 +87,7 @@ class Conversation:
             said=said,
             starting=app.starting,
         )
-        self.face.show(face, self._task.keys(*face.actions) if face is not None else ())
+        self.empty_state.show(found, self._task.keys(*found.actions) if found is not None else ())
         self._writable = why_no_writing(self._task.context()) is None
         if session is not None:
             self.composer.placeholder = PLACEHOLDERS.get(session.status, PLACEHOLDERS[SessionStatus.READY])
@@ -95,8 +95,8 @@ class Conversation:
     def give_place(self) -> None:
         """Give the place to the conversation, or to the view that is open in its stead."""
         talking = not self._task.pane
-        self.face.display = talking and self.face.face is not None
-        self.transcript.display = talking and self.face.face is None
+        self.empty_state.display = talking and self.empty_state.shown is not None
+        self.transcript.display = talking and self.empty_state.shown is None
         self.turn.display = talking and bool(self.turn.words)
         self.request.display = talking and self.request.permission is not None
         self.composer.display = talking and self._writable

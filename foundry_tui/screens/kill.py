@@ -31,9 +31,9 @@ class KillScreen(ConfirmScreen):
         return replace(super().context(), bare_branch=self._is_bare)
 
     def on_mount(self) -> None:
-        self.run_worker(self._look(), exit_on_error=False)
+        self.run_worker(self._offer_branch(), exit_on_error=False)
 
-    async def _look(self) -> None:
+    async def _offer_branch(self) -> None:
         """Have the backend look at the worktree: so it also knows what would be lost by the time it is asked to."""
         # That fails where there is nothing to be lost.
         with suppress(RequestError):

@@ -357,7 +357,7 @@ class NewTaskScreen(FoundryDialog[None]):
         stand_in = Store(now_ms=self.foundry.clock.now_ms)
         stand_in.create(CreateTask(repo=self.place.value or "", prompt="…", task_id=STAND_IN, session_id=STAND_IN))
         screen = TaskScreen(STAND_IN, stand_in)
-        await screen.draw_ahead()
+        await screen.prerender()
         self._ready = screen
 
     def _task_screen(self, task_id: str) -> "TaskScreen":

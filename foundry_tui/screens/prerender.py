@@ -5,12 +5,12 @@ from textual import events
 from foundry_tui.screens.base import FoundryScreen, ResultT
 
 
-class AheadScreen(FoundryScreen[ResultT]):
+class PrerenderedScreen(FoundryScreen[ResultT]):
     """A screen that can be composed, styled, laid out and drawn while another one is on top."""
 
-    _drawn_ahead = False
+    _is_prerendered = False
 
-    async def draw_ahead(self) -> None:
+    async def prerender(self) -> None:
         """Do all that, where nobody sees it. What changes until it is shown is drawn then, and nothing else."""
         await self.foundry.compose_unseen(self)
         self.show_actions()
@@ -20,10 +20,10 @@ class AheadScreen(FoundryScreen[ResultT]):
 
     def _draw_unseen(self) -> None:
         self.foundry.draw_unseen(self)
-        self._drawn_ahead = True
+        self._is_prerendered = True
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
-        if self._drawn_ahead and self.size == self.app.size:
-            self._drawn_ahead = False
+        if self._is_prerendered and self.size == self.app.size:
+            self._is_prerendered = False
             event.refresh_styles = False
             self.foundry.show_at_once(self)

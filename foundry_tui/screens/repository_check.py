@@ -6,7 +6,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from foundry_tui.contract.records import Repo
-from foundry_tui.view.new_task import Remark, find_repo, is_url
+from foundry_tui.contract.repositories import is_remote
+from foundry_tui.process.repositories import repository_around
+from foundry_tui.view.new_task import Remark, find_repo
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -25,7 +27,7 @@ def judge(text: str, repos: Iterable[Repo], folder: Path) -> Place:
     known = find_repo(text, repos)
     if known is not None:
         return Place(value=known.path or known.remote or known.repo_id, remark=Remark(known.label), repo=known)
-    if is_url(text):
+    if is_remote(text):
         return Place(value=text, remark=Remark("a git URL that is new here"))
     try:
         path = (folder / Path(text).expanduser()).resolve()
@@ -33,7 +35,7 @@ def judge(text: str, repos: Iterable[Repo], folder: Path) -> Place:
             return Place(value=None, remark=Remark("there is no such folder", bad=True))
         if not path.is_dir():
             return Place(value=None, remark=Remark("this is a file, not a folder", bad=True))
-        root = repository_of(path)
+        root = repository_around(path)
     except (OSError, RuntimeError, ValueError) as trouble:
         return Place(value=None, remark=Remark(f"cannot be looked at: {trouble}", bad=True))
     if root is None:
@@ -41,18 +43,6 @@ def judge(text: str, repos: Iterable[Repo], folder: Path) -> Place:
     known = find_repo(str(root), repos)
     where = "" if root == path else f" at {root}"
     return Place(value=str(root), remark=Remark(f"{known.label if known else root.name}{where}"), repo=known)
-
-
-def repository_of(path: Path) -> Path | None:
-    """The repository that a folder is, or is in: the nearest with a `.git`, or a bare one."""
-    for folder in (path, *path.parents):
-        if (folder / ".git").exists() or _is_bare(folder):
-            return folder
-    return None
-
-
-def _is_bare(folder: Path) -> bool:
-    return (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir()
 
 
 def folders_below(text: str, folder: Path, limit: int = 40) -> list[str]:

@@ -20,13 +20,14 @@ from foundry_tui.contract.records import PromptState, SessionSummary, TaskDetail
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.screens.base import breakpoint_of
 from foundry_tui.screens.conversation import Conversation
-from foundry_tui.screens.offline_banner import AwayScreen, freshness_of
-from foundry_tui.screens.prerender import AheadScreen
+from foundry_tui.screens.held_topics import HeldTopics
+from foundry_tui.screens.offline_banner import OfflineBannerScreen, freshness_of
+from foundry_tui.screens.prerender import PrerenderedScreen
 from foundry_tui.screens.sandbox_actions import SandboxActions
 from foundry_tui.screens.scrolling import ScrollActions, Scrolled
 from foundry_tui.screens.session_actions import SessionActions
-from foundry_tui.screens.task_holds import Holds, Unsent
 from foundry_tui.screens.task_panes import PANES, TaskPanes
+from foundry_tui.screens.unsent_text import UnsentText
 from foundry_tui.view.clock import FRAMES_A_SECOND, LastHeard
 from foundry_tui.view.labels import creation_word
 from foundry_tui.view.stepper import failure, steps
@@ -53,11 +54,11 @@ BREAKPOINTS = [(0, "-narrow"), (80, "-medium"), (WIDE, "-wide")]
 """Style classes of the screen, by columns."""
 
 
-class TaskScreen(ScrollActions, AheadScreen[None], AwayScreen[None]):
+class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[None]):
     """One task. While it is open it holds the task's topic, the visible session's, and the log's while that shows."""
 
     SCREEN_NAME = TASK
-    AWAY_ABOVE = "#side"
+    BANNER_ABOVE = "#side"
     BINDINGS = bindings(TASK)
     PARTS = (TaskPanes, SandboxActions, SessionActions)
     CSS_PATH: ClassVar[list[str | PurePath]] = [
@@ -93,8 +94,8 @@ class TaskScreen(ScrollActions, AheadScreen[None], AwayScreen[None]):
         self._talk = Conversation(self, heard)
         self._side = Vertical(self._stepper, self._details, id="side")
         commands = app.commands
-        self._holds = Holds(commands)
-        self._unsent = Unsent(commands.drafts, self.task_id)
+        self._topics = HeldTopics(commands)
+        self._unsent = UnsentText(commands.drafts, self.task_id)
         self.panes = TaskPanes(self)
         self.parts = (self.panes, SandboxActions(self), SessionActions(self))
         # All is said before anything is laid out, so that the first picture is the whole one and made once.
@@ -106,7 +107,7 @@ class TaskScreen(ScrollActions, AheadScreen[None], AwayScreen[None]):
         yield self._tabs
         yield self._card
         yield self._talk.transcript
-        yield self._talk.face
+        yield self._talk.empty_state
         yield self._talk.turn
         yield self._talk.request
         yield self._talk.composer
@@ -114,7 +115,7 @@ class TaskScreen(ScrollActions, AheadScreen[None], AwayScreen[None]):
 
     def on_mount(self) -> None:
         if self._stand_in is None:
-            self._holds.hold(Topic(TopicKind.TASK, self.task_id))
+            self._topics.hold(Topic(TopicKind.TASK, self.task_id))
         self._spinner = self.set_interval(1 / FRAMES_A_SECOND, self._spin, pause=True)
         self._stands = True
         self._show_header(self.record)
@@ -125,12 +126,12 @@ class TaskScreen(ScrollActions, AheadScreen[None], AwayScreen[None]):
         """Show this task in place of the one that stood in for it."""
         self._stand_in = None
         self.task_id = task_id
-        self._unsent = Unsent(self.foundry.commands.drafts, task_id)
-        self._holds.hold(Topic(TopicKind.TASK, task_id))
+        self._unsent = UnsentText(self.foundry.commands.drafts, task_id)
+        self._topics.hold(Topic(TopicKind.TASK, task_id))
         self._show_all()
 
     def on_unmount(self) -> None:
-        self._holds.release_all()
+        self._topics.release_all()
 
     # What it is about.
 
@@ -199,8 +200,8 @@ class TaskScreen(ScrollActions, AheadScreen[None], AwayScreen[None]):
         self._stepper.tick()
         self._details.tick()
         self._show_turn()
-        if self._talk.face.display:
-            self._talk.show_face()
+        if self._talk.empty_state.display:
+            self._talk.show_empty_state()
 
     def on_screen_resume(self, _: events.ScreenResume) -> None:
         self.foundry.looked_at = self.task_id
@@ -241,9 +242,9 @@ class TaskScreen(ScrollActions, AheadScreen[None], AwayScreen[None]):
         if task.unread and self.is_current and self.creation is None:
             self.foundry.commands.mark(self.task_id, False)
         if task.status is TaskStatus.ERROR and self.creation is None:
-            self._holds.hold(self._log_topic)
+            self._topics.hold(self._log_topic)
         elif self.panes.current != "log":
-            self._holds.release(self._log_topic)
+            self._topics.release(self._log_topic)
 
     def freshness(self) -> Freshness:
         """How far what is shown can be trusted; of one that is only asked for, as far as the list."""
@@ -256,7 +257,7 @@ class TaskScreen(ScrollActions, AheadScreen[None], AwayScreen[None]):
         list_freshness, gone = self.foundry.store.freshness(), store.gone(self.task_id)
         told = list_freshness if creation is not None or gone else store.freshness(Topic(TopicKind.TASK, self.task_id))
         if self._stands:
-            self.show_away(*(() if task is None else (list_freshness, told)))
+            self.show_offline_banner(*(() if task is None else (list_freshness, told)))
         self._header.show(
             task,
             told,
@@ -309,7 +310,7 @@ class TaskScreen(ScrollActions, AheadScreen[None], AwayScreen[None]):
             self._talk.transcript.show(store.transcript(session.session_id), prompts, permissions)
             self._talk.composer.remember(tuple(prompt.text for prompt in prompts))
         self._talk.show_permission()
-        self._talk.show_face()
+        self._talk.show_empty_state()
         self._show_turn()
 
     def _show_turn(self) -> None:
@@ -338,9 +339,9 @@ class TaskScreen(ScrollActions, AheadScreen[None], AwayScreen[None]):
         """Subscribe to the stage log, or leave it, as the log is opened or closed."""
         task = self.record
         if wanted:
-            self._holds.hold(self._log_topic)
+            self._topics.hold(self._log_topic)
         elif task is None or task.status is not TaskStatus.ERROR:
-            self._holds.release(self._log_topic)
+            self._topics.release(self._log_topic)
 
     def _visit(self, session: SessionSummary | None) -> None:
         """Make this session the visible one: its topic is held, its unsent text is in the composer."""
@@ -348,11 +349,11 @@ class TaskScreen(ScrollActions, AheadScreen[None], AwayScreen[None]):
         if wanted == self._session_id:
             return
         if self._session_id is not None:
-            self._holds.release(Topic(TopicKind.SESSION, self._session_id))
+            self._topics.release(Topic(TopicKind.SESSION, self._session_id))
             self._talk.transcript.show(())
         self._session_id = wanted
         if wanted is not None and self._stand_in is None:
-            self._holds.hold(Topic(TopicKind.SESSION, wanted))
+            self._topics.hold(Topic(TopicKind.SESSION, wanted))
             self._restore_unsent(wanted)
             self._talk.transcript.move_to_end()
 

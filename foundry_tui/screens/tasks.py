@@ -13,7 +13,7 @@ from foundry_tui.actions.context import TASKS, Context
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.freshness import FreshnessState
 from foundry_tui.contract.events import Topic, TopicKind
-from foundry_tui.screens.offline_banner import AwayScreen
+from foundry_tui.screens.offline_banner import OfflineBannerScreen
 from foundry_tui.view.clock import LastHeard
 from foundry_tui.view.filter import load, remark
 from foundry_tui.view.groups import Group, Grouping, Sorting
@@ -43,21 +43,21 @@ _COUNTS: tuple[tuple[Group, str, str, str], ...] = (
 )
 
 
-class TasksScreen(AwayScreen[object]):
+class TasksScreen(OfflineBannerScreen[object]):
     """The task list. `esc` leads out of the filter, the selection and the peek, in this order.
 
-    Filter, peek, banner and face are made when they are first wanted, since the app's first picture has none of them.
+    Filter, peek, banner and empty state are made when they are first wanted: the app's first picture has none of them.
     """
 
     SCREEN_NAME = TASKS
-    AWAY_ABOVE = "#body"
+    BANNER_ABOVE = "#body"
     BINDINGS = bindings(TASKS)
 
     def __init__(self) -> None:
         super().__init__()
         self._filter: FilterRow | None = None
         self._peek: Peek | None = None
-        self._face: EmptyList | None = None
+        self._empty_state: EmptyList | None = None
         self._release_peek: Callable[[], None] | None = None
         self._peek_timer: Timer | None = None
 
@@ -72,7 +72,7 @@ class TasksScreen(AwayScreen[object]):
         self._list = self.query_one(TaskList)
         self._bar = self.query_one(TopBar)
         self._list.focus()
-        self._show_face()
+        self._show_empty_state()
         self._show_bar()
 
     def on_resize(self) -> None:
@@ -138,7 +138,7 @@ class TasksScreen(AwayScreen[object]):
         if changes.freshness or self._list.cursor in ids | changes.details:
             self._show_peek()
         if ids or changes.freshness:
-            self._show_face()
+            self._show_empty_state()
         if changes.freshness:
             self._bar.refresh()
             self._list.tick()
@@ -149,11 +149,11 @@ class TasksScreen(AwayScreen[object]):
         if self._peek is not None and self._peek.display:
             self._peek.tick()
         if not self.foundry.store.freshness().is_live:
-            self._show_face()
+            self._show_empty_state()
 
     @on(TaskList.Rearranged)
     def _rearranged(self) -> None:
-        self._show_face()
+        self._show_empty_state()
         self._show_bar()
         self.show_actions()
 
@@ -212,7 +212,7 @@ class TasksScreen(AwayScreen[object]):
             pieces += [(between, "$text-faint"), piece] if place else [piece]
         self._bar.show(pieces)
 
-    def _show_face(self) -> None:
+    def _show_empty_state(self) -> None:
         store, order, glyphs = self.foundry.store, self._list.order, self.foundry.glyphs
         freshness = store.freshness()
         offline = freshness.state is FreshnessState.OFFLINE
@@ -220,27 +220,27 @@ class TasksScreen(AwayScreen[object]):
         self._list.placeholder = f"Reading tasks {glyphs.separator} connecting" if loading else ""
         empty = not order.shown and not loading
         self._list.display = not empty
-        if self._face is not None:
-            self._face.display = empty
-        self.show_away(*(() if empty else (freshness,)))
+        if self._empty_state is not None:
+            self._empty_state.display = empty
+        self.show_offline_banner(*(() if empty else (freshness,)))
         if not empty:
             return
-        if self._face is None:
+        if self._empty_state is None:
             from foundry_tui.widgets.empty_state import EmptyList
 
-            self._face = EmptyList(id="face")
-            self.query_one("#body").mount(self._face, after=self._list)
-        face = self._face
+            self._empty_state = EmptyList(id="empty-state")
+            self.query_one("#body").mount(self._empty_state, after=self._list)
+        view = self._empty_state
         key = self.key_of
         if order.total:
-            face.show_face(
+            view.show_empty_state(
                 glyphs.queued,
                 "No task matches",
                 f"“{order.query.strip()}” holds for none of {order.total:,} tasks.\n" + remark(order.query),
                 [(key("back"), "clear the filter")],
             )
         elif offline and self.foundry.starting:
-            face.show_face(
+            view.show_empty_state(
                 glyphs.pending,
                 f"Starting the backend{glyphs.ellipsis}",
                 "Tasks are safe: what was begun goes on as soon as it is there.",
@@ -248,7 +248,7 @@ class TasksScreen(AwayScreen[object]):
             )
         elif offline:
             start = [(key("start_backend"), "start it")] if self.foundry.why_no_start is None else []
-            face.show_face(
+            view.show_empty_state(
                 glyphs.offline,
                 "Cannot reach the backend",
                 f"{freshness.reason or 'it does not answer'}\n"
@@ -262,7 +262,7 @@ class TasksScreen(AwayScreen[object]):
                 "$text-error",
             )
         else:
-            face.show_face(
+            view.show_empty_state(
                 glyphs.full,
                 "No tasks yet",
                 "Hand a coding task to an agent and go on working.",

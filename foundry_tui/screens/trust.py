@@ -22,7 +22,7 @@ class TrustScreen(ConfirmScreen):
         super().__init__(f"Run the set-up of {label} in its tasks' sandboxes?", yes="Trust it", no="Skip it")
         self._setup = setup
 
-    def told(self) -> Iterable[Static]:
+    def statements(self) -> Iterable[Static]:
         for file in self._setup.files:
             yield Static(harmless(file.path), classes="path", markup=False)
             yield Static(harmless(file.text.expandtabs(4), lines=True).rstrip("\n"), classes="text", markup=False)

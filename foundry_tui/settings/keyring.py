@@ -1,7 +1,7 @@
 """The token of a remote backend in the system's keyring, through a library that is an extra of this distribution."""
 
+from foundry_tui.contract.tokens import is_token
 from foundry_tui.settings.errors import ConfigError
-from foundry_tui.settings.token import is_token
 
 SERVICE = "foundry"
 """The keyring's name for us; entries under it are named by the person."""

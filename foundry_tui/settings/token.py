@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from foundry_tui.contract.tokens import is_token
 from foundry_tui.settings.errors import FileError
 
 
@@ -14,8 +15,3 @@ def read_token(path: Path) -> str:
     if not is_token(token):
         raise FileError(f"the token file {path} holds no token: put the backend's token into it, on one line")
     return token
-
-
-def is_token(text: str) -> bool:
-    """Whether the text can be sent as a token."""
-    return bool(text) and text.isascii() and text.isprintable() and " " not in text

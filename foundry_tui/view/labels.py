@@ -168,7 +168,7 @@ def creation_word(state: str | None, freshness: Freshness) -> str | None:
     return UNSENT if state == "pending" and not freshness.is_live else state
 
 
-def away_words(freshness: Freshness, *, starting: bool = False, start_key: str = "") -> str:
+def offline_words(freshness: Freshness, *, starting: bool = False, start_key: str = "") -> str:
     """What stands above things that are shown as they were: why, and the key that helps, if there is one."""
     if starting:
         return "Starting the backend: until it answers, this is how things stood when it was last heard."

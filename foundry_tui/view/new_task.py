@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+from foundry_tui.contract.branches import check_branch, conflicting_branch
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.control_characters import first_control
 from foundry_tui.contract.problems import LARGEST_BODY, Problem
 from foundry_tui.contract.records import AgentInfo, AgentState, Repo, TaskSummary
 from foundry_tui.contract.requests import CHOSEN_TITLE_LIMIT, CreateTask
-from foundry_tui.view.branch_rules import branch_problem
 
 FIELDS = ("repo", "prompt", "title", "branch", "base_branch", "agent", "provider")
 """The fields of a new task, by their names in the contract."""
@@ -74,12 +74,6 @@ def find_repo(text: str, repos: Iterable[Repo]) -> Repo | None:
     return labelled[0] if len(labelled) == 1 else None
 
 
-def is_url(text: str) -> bool:
-    """Whether a text is a git URL: with a scheme, or like `host:path` without a slash before the colon."""
-    head, colon, tail = text.partition(":")
-    return "://" in text or bool(colon and tail and head and "/" not in head and not head.startswith(("~", ".")))
-
-
 def prompt_remark(prompt: str, *, tried: bool) -> Remark:
     """An empty prompt cannot be created, which is said once that was `tried`; nor one that no request can carry."""
     if len(prompt) > LARGEST_PROMPT // 6 and (size := len(encode(prompt))) > LARGEST_PROMPT:
@@ -101,10 +95,13 @@ def branch_remark(branch: str, existing: Collection[str]) -> Remark:
     """What git would say to a new branch of this name, and whether it is taken."""
     if not branch:
         return NOTHING
-    problem = branch_problem(branch)
+    problem = check_branch(branch)
     if problem is not None:
         return Remark(problem, bad=True)
-    return Remark("exists already", bad=True) if branch in existing else NOTHING
+    taken = conflicting_branch(branch, existing)
+    if taken is None:
+        return NOTHING
+    return Remark("exists already" if taken == branch else f"cannot stand beside the branch {taken}", bad=True)
 
 
 def base_remark(base: str, existing: Collection[str]) -> Remark:

@@ -27,7 +27,7 @@ class News(Struct, frozen=True):
 _Seen = tuple[TaskStatus, int]
 
 
-class NewsDesk:
+class NewsFinder:
     """Compares each task with how it stood before. What stands there when first seen is no news."""
 
     def __init__(self, tasks: Iterable[TaskSummary] = ()) -> None:

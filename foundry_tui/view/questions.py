@@ -6,7 +6,7 @@ from enum import StrEnum
 from foundry_tui.contract.records import Permission, PermissionBody, PermissionOption, Question
 from foundry_tui.view.diffs import DiffMark, edit_lines
 
-Asked = Question | PermissionBody
+AnyQuestion = Question | PermissionBody
 """What was asked, open or as the transcript keeps it."""
 
 
@@ -30,31 +30,31 @@ _LINES = {
 }
 
 
-def heading_of(asked: Asked) -> str:
+def heading_of(asked: AnyQuestion) -> str:
     """The title; of one that has several lines, which the text has too, the first."""
     title = asked.title.strip()
     first, *others = title.split("\n", 1)
     return f"{first} …" if others and title in (asked.text or "") else asked.title
 
 
-def text_of(asked: Asked) -> str:
+def text_of(asked: AnyQuestion) -> str:
     """What would be run or done, where that is more than the title says already."""
     text = (asked.text or "").strip("\n")
     return "" if text.strip() == heading_of(asked).strip() else text
 
 
-def edits_first(asked: Asked) -> bool:
+def edits_first(asked: AnyQuestion) -> bool:
     """Whether the changes stand above the text: it is what would be run, or else only what is said of the changes."""
     return bool(asked.edits) and asked.tool_kind != "execute"
 
 
-def paths_of(asked: Asked) -> tuple[str, ...]:
+def paths_of(asked: AnyQuestion) -> tuple[str, ...]:
     """The places that the question names, but for those of its edits."""
     edited = {edit.path for edit in asked.edits}
     return tuple(path for path in asked.paths if path not in edited)
 
 
-def lines_of(asked: Asked) -> Iterator[tuple[Line, str]]:
+def lines_of(asked: AnyQuestion) -> Iterator[tuple[Line, str]]:
     """All that is asked beside the title, a line at a time; lines of a diff begin with their mark."""
     for path in paths_of(asked):
         yield Line.PATH, path
@@ -63,13 +63,13 @@ def lines_of(asked: Asked) -> Iterator[tuple[Line, str]]:
         yield from part
 
 
-def _text(asked: Asked) -> Iterator[tuple[Line, str]]:
+def _text(asked: AnyQuestion) -> Iterator[tuple[Line, str]]:
     if text := text_of(asked):
         for line in text.split("\n"):
             yield Line.TEXT, line
 
 
-def _changes(asked: Asked) -> Iterator[tuple[Line, str]]:
+def _changes(asked: AnyQuestion) -> Iterator[tuple[Line, str]]:
     for edit in asked.edits:
         yield Line.FILE, f"{edit.path}{'  (new file)' if edit.old is None else ''}"
         for part in edit_lines(edit.old, edit.new):

@@ -21,25 +21,25 @@ from foundry_tui.view.stepper import DOING, Failure
 
 
 class Words(Struct, frozen=True):
-    """One line. `tone` is plain, active, warning or failed; a `glyph` of None is a spinner."""
+    """One line. `emphasis` is plain, active, warning or failed; a `glyph` of None is a spinner."""
 
     text: str
-    tone: str
+    emphasis: str
     glyph: str | None
 
 
-class Face(Struct, frozen=True, kw_only=True):
-    """A state that has the whole place to itself. `tone` is plain, active, warning or failed."""
+class EmptyState(Struct, frozen=True, kw_only=True):
+    """A state that has the whole place to itself. `emphasis` is plain, active, warning or failed."""
 
     glyph: str
     headline: str
     text: str = ""
-    tone: str = "plain"
+    emphasis: str = "plain"
     actions: tuple[str, ...] = ()
     """Ids of the actions that help."""
 
 
-def face_of(
+def empty_state_of(
     task: TaskSummary | None,
     session: SessionSummary | None,
     freshness: Freshness,
@@ -50,65 +50,65 @@ def face_of(
     known: bool,
     said: bool,
     starting: bool = False,
-) -> Face | None:
+) -> EmptyState | None:
     """What stands in place of the conversation; None when there is one to show.
 
     `gone`: the task was removed. `known`: the session was heard of. `said`: it has items or prompts. `starting`: the
     app starts the backend.
     """
     if gone:
-        return Face(
+        return EmptyState(
             glyph=glyphs.killed,
             headline="This task was deleted elsewhere",
             text="Somebody removed it for good, with its history, its log and what was said.",
             actions=("back", "new_task"),
-            tone="warning",
+            emphasis="warning",
         )
     if task is None and starting and not freshness.is_live:
-        return Face(glyph=glyphs.pending, headline=f"Starting the backend{glyphs.ellipsis}", tone="active")
+        return EmptyState(glyph=glyphs.pending, headline=f"Starting the backend{glyphs.ellipsis}", emphasis="active")
     if task is None and freshness.state is FreshnessState.OFFLINE:
-        return Face(
+        return EmptyState(
             glyph=glyphs.offline,
             headline="Cannot reach the backend",
             text=unreachable(freshness, now),
             actions=("reconnect", "back"),
-            tone="failed",
+            emphasis="failed",
         )
     if task is None:
-        return Face(glyph=glyphs.queued, headline="Loading the task", tone="active")
+        return EmptyState(glyph=glyphs.queued, headline="Loading the task", emphasis="active")
     if session is None:
-        return Face(glyph=glyphs.ready, headline="No session", actions=("new_session",))
+        return EmptyState(glyph=glyphs.ready, headline="No session", actions=("new_session",))
     if said:
         return None
     if session.status in (SessionStatus.PENDING_PROVISION, SessionStatus.PENDING_CREATE):
         if not freshness.is_live:
-            return Face(
+            return EmptyState(
                 glyph=glyphs.stale,
                 headline=_when_last_heard("Preparing environment"),
                 text="What you write now is kept, and delivered when the backend answers and the session is ready.",
                 actions=("write",),
-                tone="warning",
+                emphasis="warning",
             )
-        return Face(
+        return EmptyState(
             glyph=glyphs.queued,
             headline="Preparing environment",
             text="What you write now is queued, and delivered by itself when the session is ready.",
             actions=("write",),
-            tone="active",
+            emphasis="active",
         )
     if not known and freshness.state is FreshnessState.OFFLINE:
-        return Face(
+        return EmptyState(
             glyph=glyphs.offline,
             headline="The conversation was not read before the backend went away",
             text="It is shown as soon as the backend answers; what you write now is kept until then.",
             actions=("reconnect", "write"),
-            tone="warning",
+            emphasis="warning",
         )
     if not known:
-        return Face(glyph=glyphs.queued, headline="Loading the conversation", tone="active")
+        return EmptyState(glyph=glyphs.queued, headline="Loading the conversation", emphasis="active")
     if session.status is SessionStatus.CLOSED:
-        return Face(glyph=glyphs.archived, headline="Nothing was said here")
-    return Face(glyph=glyphs.ready, headline="Nothing said yet", actions=("write",))
+        return EmptyState(glyph=glyphs.archived, headline="Nothing was said here")
+    return EmptyState(glyph=glyphs.ready, headline="Nothing said yet", actions=("write",))
 
 
 def turn_words(
@@ -138,7 +138,7 @@ def turn_words(
     words = _session_words(task, session, glyphs, now, pending=pending, asks=asks)
     if live or not words.text:
         return words
-    return Words(_when_last_heard(words.text), "failed" if words.tone == "failed" else "warning", glyphs.stale)
+    return Words(_when_last_heard(words.text), "failed" if words.emphasis == "failed" else "warning", glyphs.stale)
 
 
 def _when_last_heard(text: str) -> str:

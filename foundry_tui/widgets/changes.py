@@ -12,7 +12,7 @@ from textual.strip import Strip
 from foundry_tui.contract.records import FileDiff
 from foundry_tui.view.diffs import DiffLine, DiffMark, patch_lines
 from foundry_tui.widgets.lines import Lines
-from foundry_tui.widgets.styles import tone
+from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, spread, strip_of
 
 _STATUS_WORDS = {"A": "added", "M": "changed", "D": "deleted", "R": "renamed", "T": "other type", "?": "untracked"}
@@ -64,8 +64,8 @@ class FileList(Lines):
 
     def strip_at(self, line: int) -> Strip:
         file = self._files[line]
-        dim = tone(self, "file-list--dim")
-        left = Text.assemble((f" {file.status} ", dim), (file.path, tone(self, "file-list--path")))
+        dim = style_of(self, "file-list--dim")
+        left = Text.assemble((f" {file.status} ", dim), (file.path, style_of(self, "file-list--path")))
         right = Text.assemble(
             *self._counts(file),
             ("cut " if file.cut else "", dim),
@@ -73,16 +73,16 @@ class FileList(Lines):
         )
         base = self.base
         if line == self.cursor:
-            base = base + tone(self, "file-list--cursor")
+            base = base + style_of(self, "file-list--cursor")
         return strip_of(spread(left, right, self.lines_width), self.lines_width, base)
 
     def _counts(self, file: FileDiff) -> list[tuple[str, Style]]:
         """Lines added and removed; of what has no lines nothing is claimed."""
         if file.added is None or file.removed is None:
-            return [("not counted ", tone(self, "file-list--dim"))]
+            return [("not counted ", style_of(self, "file-list--dim"))]
         return [
-            (f"+{file.added} ", tone(self, "file-list--added")),
-            (f"-{file.removed} ", tone(self, "file-list--removed")),
+            (f"+{file.added} ", style_of(self, "file-list--added")),
+            (f"-{file.removed} ", style_of(self, "file-list--removed")),
         ]
 
     def on_click(self, event: events.Click) -> None:
@@ -113,15 +113,15 @@ class Patch(Lines):
     def strip_at(self, line: int) -> Strip:
         width, base = self.lines_width, self.base
         if not self._patch:
-            return strip_of(Text(f" {self._note}", tone(self, "patch--number")), width, base)
+            return strip_of(Text(f" {self._note}", style_of(self, "patch--number")), width, base)
         part = self._patch[line]
         if part.mark is DiffMark.HUNK:
-            return strip_of(Text(f" {part.text}", tone(self, "patch--hunk")), width, base)
+            return strip_of(Text(f" {part.text}", style_of(self, "patch--hunk")), width, base)
         name = {DiffMark.ADDED: "added", DiffMark.REMOVED: "removed"}.get(part.mark, "context")
-        style = tone(self, f"patch--{name}")
+        style = style_of(self, f"patch--{name}")
         number = f"{part.number:>5} " if part.number is not None else "      "
         code = "".join(character if character.isprintable() else "�" for character in part.text.expandtabs(4))
-        text = Text.assemble((number, tone(self, "patch--number")), (f"{part.mark.value} {code}", style))
+        text = Text.assemble((number, style_of(self, "patch--number")), (f"{part.mark.value} {code}", style))
         return strip_of(text, width, base + style if name != "context" else base)
 
 

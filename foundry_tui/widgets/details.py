@@ -11,7 +11,7 @@ from foundry_tui.contract.records import TaskSummary
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.details import Fact, facts
 from foundry_tui.widgets.drawn import Drawn
-from foundry_tui.widgets.styles import tone
+from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, strip_of, wrapped
 
 _LABEL = 13
@@ -68,16 +68,16 @@ class Details(Drawn):
         self._rows = []
         if self._about is None or not width:
             return
-        label = tone(self, "details--label")
+        label = style_of(self, "details--label")
         for fact in facts(self._about, self._clock.now_ms()):
-            value = tone(self, "details--bad" if fact.bad else "details--value")
+            value = style_of(self, "details--bad" if fact.bad else "details--value")
             key = self._key_of(fact.copy_action) if fact.copy_action else ""
             room = width - _LABEL - 5
             told = _middle_cut(fact.value, room) if fact.label in ("id", "sandbox") else fact.value
             for place, part in enumerate(wrapped(Text(told, value), room)):
                 line = Text.assemble((f" {'' if place else fact.label:<{_LABEL - 1}}", label), part)
                 if key and not place:
-                    line.append(f"  {key}", tone(self, "details--key"))
+                    line.append(f"  {key}", style_of(self, "details--key"))
                 self._rows.append((fact, line))
 
     def render_line(self, y: int) -> Strip:

@@ -25,7 +25,7 @@ class EmptyList(Static):
     }
     """
 
-    def show_face(
+    def show_empty_state(
         self, glyph: str, headline: str, sentence: str, hints: Sequence[Hint] = (), style: str = "$primary"
     ) -> None:
         """Show this; `style` is that of the glyph."""

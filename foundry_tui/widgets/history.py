@@ -7,7 +7,7 @@ from textual.strip import Strip
 from foundry_tui.contract.records import HistoryEvent
 from foundry_tui.view.history import day_of, details, mood, sentence
 from foundry_tui.widgets.lines import Lines
-from foundry_tui.widgets.styles import tone
+from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, strip_of
 
 
@@ -31,7 +31,7 @@ class HistoryView(Lines):
 
     def strip_at(self, line: int) -> Strip:
         width = self.lines_width
-        time_style = tone(self, "history--time")
+        time_style = style_of(self, "history--time")
         if not self._events:
             return strip_of(Text(" Nothing has happened yet.", time_style), width, self.base)
         event = self._events[line]
@@ -43,10 +43,10 @@ class HistoryView(Lines):
         else:
             gap = _gap(event.at - before.at)
         text.append(f" {gap:>7} ", time_style)
-        text.append(f" {sentence(event)}", tone(self, f"history--{mood(event)}"))
+        text.append(f" {sentence(event)}", style_of(self, f"history--{mood(event)}"))
         told = details(event)
         if told:
-            text.append(f"  {told}", tone(self, "history--detail"))
+            text.append(f"  {told}", style_of(self, "history--detail"))
         return strip_of(text, width, self.base)
 
 

@@ -18,7 +18,7 @@ from foundry_tui.contract.records import Permission, PermissionOption
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.questions import heading_of
 from foundry_tui.widgets.drawn import Drawn
-from foundry_tui.widgets.styles import tone
+from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, joined, segments_of, spread, strip_of, wrapped
 from foundry_tui.widgets.transcript_strips import Drawer, palette_of
 
@@ -182,8 +182,8 @@ class PermissionRequest(Drawn, can_focus=True):
         key = (permission, width, self.app.theme)
         if key != self._content_key:
             drawer = Drawer(max(10, width - 3), palette_of(self, self._ascii), unfolded=True)
-            title = wrapped(Text(heading_of(permission), tone(self, "permission--title")), max(10, width - 24))
-            self._content = [*(segments_of(line) for line in title), *drawer.asked(permission)]
+            title = wrapped(Text(heading_of(permission), style_of(self, "permission--title")), max(10, width - 24))
+            self._content = [*(segments_of(line) for line in title), *drawer.question_lines(permission)]
             self._content_key = key
             self._lines_seen = 0
         return self._content
@@ -208,8 +208,8 @@ class PermissionRequest(Drawn, can_focus=True):
         return f" {place + 1} {option.name} " if place < DIGITS else f" {option.name} "
 
     def _style(self, place: int, option: PermissionOption) -> Style:
-        style = tone(self, "permission--reject" if option.kind.startswith("reject") else "permission--allow")
-        return style + tone(self, "permission--chosen") if place == self._chosen and self.has_focus else style
+        style = style_of(self, "permission--reject" if option.kind.startswith("reject") else "permission--allow")
+        return style + style_of(self, "permission--chosen") if place == self._chosen and self.has_focus else style
 
     def _foot_of(self, width: int) -> str:
         """What is said above options that stand on rows of their own."""
@@ -245,22 +245,22 @@ class PermissionRequest(Drawn, can_focus=True):
         return strip_of(Text.assemble(f"  {lead}", text), width, base)
 
     def _question_row(self, lines: list[list[Segment]], line: int, width: int) -> Strip:
-        mark = Segment(f" {self._glyphs.asks if not line else ' '} ", tone(self, "permission--title"))
+        mark = Segment(f" {self._glyphs.asks if not line else ' '} ", style_of(self, "permission--title"))
         row = Strip([mark, *lines[line]]).apply_style(self.base).adjust_cell_length(width, self.base)
         if line:
             return row
         who = f"in {self._session} " if self._session else "the agent asks "
         if self._more:
             who = f"{who}{self._glyphs.separator} {self._more} more "
-        title = Text.assemble((f" {self._glyphs.asks} ", tone(self, "permission--title")))
+        title = Text.assemble((f" {self._glyphs.asks} ", style_of(self, "permission--title")))
         for text, style, _ in lines[0]:
             title.append(text, style)
-        return strip_of(spread(title, Text(who, tone(self, "permission--dim")), width), width, self.base)
+        return strip_of(spread(title, Text(who, style_of(self, "permission--dim")), width), width, self.base)
 
     def _foot(self, lines: int, shown: int, hidden_options: int, width: int) -> Text:
         """Which part of the question is seen, and how to see the rest."""
         down, up = self._keys
-        dim, loud = tone(self, "permission--dim"), tone(self, "permission--more")
+        dim, loud = style_of(self, "permission--dim"), style_of(self, "permission--more")
         below = lines - self._top - shown
         told: list[Text] = []
         if below > 0:
@@ -285,5 +285,5 @@ class PermissionRequest(Drawn, can_focus=True):
             self._places.append((y, start, text.cell_len, place))
             text.append("  ")
         if self._first:
-            text.append(f"{self._first}, then the digit", tone(self, "permission--dim"))
+            text.append(f"{self._first}, then the digit", style_of(self, "permission--dim"))
         return text

@@ -32,7 +32,12 @@ _STYLES: dict[str, tuple[str, Style]] = {
 
 
 def row_style(role: str, ground: str, base: Style, variables: Mapping[str, str]) -> Style:
-    """The style of a role over `base`; `ground` names the variable of another background, empty for none."""
+    """The style of a role over `base`; `ground` names the variable of another background, empty for none.
+
+    The terminal's own colours have no such background: there the row of the cursor is reversed, in one colour.
+    """
     name, letters = _STYLES[role]
+    if ground == "row-cursor" and variables[ground].startswith("ansi_"):
+        return base + letters + Style(reverse=True)
     style = base + Style(color=Color.parse(variables[name]).rich_color) + letters
     return style + Style(bgcolor=Color.parse(variables[ground]).rich_color) if ground else style

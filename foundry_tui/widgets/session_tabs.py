@@ -14,7 +14,7 @@ from foundry_tui.view.glyphs import UNKNOWN, glyph_set
 from foundry_tui.view.labels import SESSION_WORDS
 from foundry_tui.view.wording import Wording
 from foundry_tui.widgets.drawn import Drawn
-from foundry_tui.widgets.styles import tone
+from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, strip_of
 
 _WORDS = Wording({**SESSION_WORDS, SessionStatus.READY: ""})
@@ -119,16 +119,16 @@ class SessionTabs(Drawn):
         return strip_of(text, width, self.base)
 
     def _style(self, name: str) -> Style:
-        return tone(self, f"session-tabs--{name}")
+        return style_of(self, f"session-tabs--{name}")
 
     def _draw_views(self, labels: bool) -> tuple[Text, list[_Place]]:
         text, places = Text(), []
         for view in self._views:
             start = text.cell_len
-            tone = self._style("active" if view.name == self._view else "tab")
-            text.append(" ", tone)
-            text.append(view.key, self._style("key") + Style(bgcolor=tone.bgcolor))
-            text.append(f" {view.label} " if labels else " ", tone)
+            style = self._style("active" if view.name == self._view else "tab")
+            text.append(" ", style)
+            text.append(view.key, self._style("key") + Style(bgcolor=style.bgcolor))
+            text.append(f" {view.label} " if labels else " ", style)
             places.append(_Place(start, text.cell_len, view=view.name))
         return text, places
 
@@ -137,16 +137,16 @@ class SessionTabs(Drawn):
         for session in self._sessions:
             start = text.cell_len
             active = session.session_id == self._active and not self._view
-            tone = self._style("active" if active else "tab")
+            style = self._style("active" if active else "tab")
             glyph, style = self._glyph(session)
-            text.append(f" {glyph} ", style + Style(bgcolor=tone.bgcolor))
-            text.append(session.name, tone)
+            text.append(f" {glyph} ", style + Style(bgcolor=style.bgcolor))
+            text.append(session.name, style)
             if session.unread and not active:
-                text.append(self._glyphs.unread, self._style("asks") + Style(bgcolor=tone.bgcolor))
+                text.append(self._glyphs.unread, self._style("asks") + Style(bgcolor=style.bgcolor))
             word = "asks" if session.session_id in self._asking else _WORDS[session.status]
             if self._stuck and session.status in _EARLY:
                 word = "waits"
-            text.append(f" {word} " if word else " ", style + Style(bgcolor=tone.bgcolor))
+            text.append(f" {word} " if word else " ", style + Style(bgcolor=style.bgcolor))
             places.append(_Place(start, text.cell_len, session_id=session.session_id))
         if self._new and self._sessions:
             start = text.cell_len

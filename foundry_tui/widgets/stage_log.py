@@ -8,7 +8,7 @@ from foundry_tui.contract.records import LogLine
 from foundry_tui.view.line_index import LineIndex
 from foundry_tui.view.stepper import LOG_NAMES
 from foundry_tui.widgets.lines import Lines
-from foundry_tui.widgets.styles import tone
+from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, strip_of, wrapped
 
 _HEAD = 19
@@ -63,7 +63,7 @@ class StageLog(Lines):
 
     def strip_at(self, line: int) -> Strip:
         width = self.lines_width
-        dim = tone(self, "stage-log--time")
+        dim = style_of(self, "stage-log--time")
         if not self._log:
             return strip_of(Text(f" {self._empty}", dim), width, self.base)
         if line >= self._index.total:
@@ -77,9 +77,9 @@ class StageLog(Lines):
             first = item == 0 or self._log[item - 1].stage != record.stage
             text.append(self._clock_time(record.at)[:8], dim)
             name = LOG_NAMES.get(record.stage, record.stage) if first else ""
-            text.append(f" {name:<8} ", tone(self, "stage-log--stage"))
+            text.append(f" {name:<8} ", style_of(self, "stage-log--stage"))
         kind = "command" if record.text.startswith("$ ") else "text"
-        text.append(self._parts(record)[part], tone(self, f"stage-log--{kind}"))
+        text.append(self._parts(record)[part], style_of(self, f"stage-log--{kind}"))
         return strip_of(text, width, self.base)
 
 

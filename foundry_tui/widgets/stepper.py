@@ -9,7 +9,7 @@ from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import UNKNOWN, glyph_set
 from foundry_tui.view.stepper import Step, StepState, spent_text
 from foundry_tui.widgets.drawn import Drawn
-from foundry_tui.widgets.styles import tone
+from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, strip_of, wrapped
 
 ROOM_FOR_DETAIL = 64
@@ -23,7 +23,7 @@ DETAIL_LINES = 3
 MOVING = frozenset({StepState.RUNNING, StepState.ASKING, StepState.WAITING})
 """States in which a step's line changes with time."""
 
-_TONES: dict[StepState, str] = {
+_STYLE_NAMES: dict[StepState, str] = {
     StepState.PENDING: "pending",
     StepState.ASKING: "running",
     StepState.RUNNING: "running",
@@ -139,7 +139,7 @@ class Stepper(Drawn):
         return strip_of(text, width, self.base)
 
     def _style(self, name: str) -> Style:
-        return tone(self, f"stepper--{name}")
+        return style_of(self, f"stepper--{name}")
 
     def _glyph(self, step: Step) -> str:
         if step.state in (StepState.RUNNING, StepState.ASKING):
@@ -147,16 +147,16 @@ class Stepper(Drawn):
         return _GLYPHS[step.state][self._set]
 
     def _line(self, step: Step, part: int, width: int) -> Text:
-        tone = self._style(_TONES[step.state])
+        style = self._style(_STYLE_NAMES[step.state])
         now = self._clock.now_ms()
         if part >= 2:
             lines = self._detail_lines(self._detail(step, now), width)
             return Text.assemble("   ", lines[part - 2]) if part - 2 < len(lines) else Text()
         text = Text(" ")
-        text.append(f"{self._glyph(step)} ", tone)
-        text.append(f"{step.name:<8}", tone + Style(bold=step.state not in (StepState.PENDING, StepState.DONE)))
-        text.append(f" {step.word:<9}", tone)
-        text.append(f" {spent_text(step, now):>7}", tone)
+        text.append(f"{self._glyph(step)} ", style)
+        text.append(f"{step.name:<8}", style + Style(bold=step.state not in (StepState.PENDING, StepState.DONE)))
+        text.append(f" {step.word:<9}", style)
+        text.append(f" {spent_text(step, now):>7}", style)
         detail = self._detail(step, now) if part == 0 and width >= ROOM_FOR_DETAIL else ""
         if detail:
             text.append(f"   {detail}", self._style("detail"))
@@ -180,10 +180,10 @@ class Stepper(Drawn):
         text = Text(" ")
         roomy = width >= ROOM_FOR_COMPACT
         for place, step in enumerate(self._steps):
-            tone = self._style(_TONES[step.state])
+            style = self._style(_STYLE_NAMES[step.state])
             if place:
                 text.append((" ── ", " -- ")[self._set] if roomy else " ", self._style("pending"))
-            text.append(f"{self._glyph(step)} {step.name}", tone)
+            text.append(f"{self._glyph(step)} {step.name}", style)
             if roomy:
                 text.append(f" {spent_text(step, now)}".rstrip(), self._style("detail"))
         return text

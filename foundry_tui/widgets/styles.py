@@ -10,17 +10,17 @@ from rich.style import Style
 from textual.color import Color
 from textual.widget import Widget
 
-_NAMES: dict[str, str] = {
+NAMED_STYLES: dict[str, str] = {
     "details--bad": "text-warning",
     "details--key": "text-accent",
     "details--label": "text-faint",
     "details--value": "foreground",
-    "face--active": "bold text-working",
-    "face--failed": "bold text-error",
-    "face--key": "bold text-accent",
-    "face--plain": "bold text-faint",
-    "face--text": "text-faint",
-    "face--warning": "bold text-warning",
+    "empty-state--active": "bold text-working",
+    "empty-state--failed": "bold text-error",
+    "empty-state--key": "bold text-accent",
+    "empty-state--plain": "bold text-faint",
+    "empty-state--text": "text-faint",
+    "empty-state--warning": "bold text-warning",
     "failure--dim": "text-faint",
     "failure--headline": "bold text-error",
     "failure--key": "bold text-accent",
@@ -41,11 +41,11 @@ _NAMES: dict[str, str] = {
     "patch--hunk": "text-accent",
     "patch--number": "text-faint",
     "patch--removed": "text-error on error 15",
-    "permission--allow": "bold text-success on success 30",
+    "permission--allow": "bold text-success on success 18",
     "permission--chosen": "underline",
     "permission--dim": "text-faint",
     "permission--more": "bold text-warning",
-    "permission--reject": "bold text-error on error 30",
+    "permission--reject": "bold text-error on error 18",
     "permission--title": "bold foreground",
     "session-tabs--active": "bold foreground on background",
     "session-tabs--asks": "text-warning",
@@ -92,14 +92,14 @@ _cache: dict[str, Mapping[str, Style]] = {}
 """Styles by name, for each theme that was used."""
 
 
-def tone(widget: Widget, name: str) -> Style:
+def style_of(widget: Widget, name: str) -> Style:
     """The style of this name in the app's theme; raises `KeyError` when there is none."""
     app = widget.app
     styles = _cache.get(app.theme)
     if styles is None:
         variables = app.get_css_variables()
         ansi = app.current_theme.ansi
-        styles = _cache[app.theme] = {name: _style(text, variables, ansi) for name, text in _NAMES.items()}
+        styles = _cache[app.theme] = {name: _style(text, variables, ansi) for name, text in NAMED_STYLES.items()}
     return styles[name]
 
 

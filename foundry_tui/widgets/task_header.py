@@ -24,7 +24,7 @@ from foundry_tui.view.labels import (
     title_of,
 )
 from foundry_tui.widgets.drawn import Drawn
-from foundry_tui.widgets.styles import tone
+from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, joined, spread, strip_of
 
 NARROW = 90
@@ -136,7 +136,7 @@ class TaskHeader(Drawn):
 
     def _line(self, y: int, width: int) -> Text:
         task = self._shown
-        dim = tone(self, "task-header--dim")
+        dim = style_of(self, "task-header--dim")
         if y == 0:
             return spread(self._title(), self._mark(), width)
         if task is None:
@@ -146,7 +146,7 @@ class TaskHeader(Drawn):
             Text(task.repo_label, dim),
             Text(
                 task.branch or "branch not settled yet",
-                tone(self, "task-header--branch") if task.branch else dim,
+                style_of(self, "task-header--branch") if task.branch else dim,
             ),
         ]
         old = age(self._clock.now_ms() - task.created_at)
@@ -161,11 +161,11 @@ class TaskHeader(Drawn):
     def _title(self) -> Text:
         task = self._shown
         if task is None:
-            return Text(" …", tone(self, "task-header--dim"))
+            return Text(" …", style_of(self, "task-header--dim"))
         glyph = glyph_of(task, self._glyphs, self._heard.frame(), self._creation)
         text = Text(" ")
-        text.append(f"{glyph} ", tone(self, f"task-header--{self._tone()}"))
-        text.append(title_of(task), tone(self, "task-header--title"))
+        text.append(f"{glyph} ", style_of(self, f"task-header--{self._tone()}"))
+        text.append(title_of(task), style_of(self, "task-header--title"))
         return text
 
     def _state(self) -> Text:
@@ -175,7 +175,7 @@ class TaskHeader(Drawn):
         words = (
             "deleted" if self._gone else state_text(task, self._glyphs, self._heard.now_ms(), self._creation, bar=False)
         )
-        return Text(words, tone(self, f"task-header--{self._tone()}"))
+        return Text(words, style_of(self, f"task-header--{self._tone()}"))
 
     def _tone(self) -> str:
         task = self._shown
@@ -202,4 +202,4 @@ class TaskHeader(Drawn):
             FreshnessState.OFFLINE: "failed",
         }[freshness.state]
         words = f"{freshness_glyph(freshness, self._glyphs)} {freshness_text(freshness, self._clock.now_ms())} "
-        return Text(words, tone(self, f"task-header--{name}"))
+        return Text(words, style_of(self, f"task-header--{name}"))

@@ -10,28 +10,28 @@ from textual.widget import Widget
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.stepper import Failure
-from foundry_tui.view.task_notices import Face
+from foundry_tui.view.task_notices import EmptyState
 from foundry_tui.widgets.drawn import Drawn
-from foundry_tui.widgets.styles import tone
+from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, strip_of, wrapped
 
 Keys = Sequence[tuple[str, str]]
-"""Keys and what they do, for the last line of a face or a card."""
+"""Keys and what they do, for the last line of an empty state or a card."""
 
 
-class FaceView(Drawn):
-    """A face in the middle of its place."""
+class EmptyStateView(Drawn):
+    """An empty state in the middle of its place."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.face: Face | None = None
-        """The face that is shown."""
+        self.shown: EmptyState | None = None
+        """The empty state that is shown."""
         self._keys: Keys = ()
 
-    def show(self, face: Face | None, keys: Keys = ()) -> None:
-        """Show a face with the keys of its actions, or give the place free."""
-        if (face, tuple(keys)) != (self.face, self._keys):
-            self.face, self._keys = face, tuple(keys)
+    def show(self, shown: EmptyState | None, keys: Keys = ()) -> None:
+        """Show an empty state with the keys of its actions, or give the place free."""
+        if (shown, tuple(keys)) != (self.shown, self._keys):
+            self.shown, self._keys = shown, tuple(keys)
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
@@ -46,15 +46,15 @@ class FaceView(Drawn):
         return strip_of(text, width, self.base)
 
     def _lines(self, width: int) -> list[Text]:
-        face = self.face
-        if face is None:
+        shown = self.shown
+        if shown is None:
             return []
-        style = tone(self, f"face--{face.tone}")
-        lines = [Text(face.glyph, style), Text(""), *wrapped(Text(face.headline, style), width - 4)]
-        if face.text:
-            lines += [Text(""), *wrapped(Text(face.text, tone(self, "face--text")), min(64, width - 4))]
+        style = style_of(self, f"empty-state--{shown.emphasis}")
+        lines = [Text(shown.glyph, style), Text(""), *wrapped(Text(shown.headline, style), width - 4)]
+        if shown.text:
+            lines += [Text(""), *wrapped(Text(shown.text, style_of(self, "empty-state--text")), min(64, width - 4))]
         if self._keys:
-            lines += [Text(""), key_line(self._keys, self, "face")]
+            lines += [Text(""), key_line(self._keys, self, "empty-state")]
         return lines
 
 
@@ -64,8 +64,8 @@ def key_line(keys: Keys, widget: Widget, prefix: str) -> Text:
     for key, label in keys:
         if line:
             line.append("   ")
-        line.append(key, tone(widget, f"{prefix}--key"))
-        line.append(f" {label}", tone(widget, f"{prefix}--text"))
+        line.append(key, style_of(widget, f"{prefix}--key"))
+        line.append(f" {label}", style_of(widget, f"{prefix}--text"))
     return line
 
 
@@ -100,11 +100,11 @@ class FailureCard(Drawn):
         if failure is None:
             return []
         room = width - 4
-        headline = tone(self, "failure--headline")
-        dim = tone(self, "failure--dim")
+        headline = style_of(self, "failure--headline")
+        dim = style_of(self, "failure--dim")
         lines = [Text.assemble((f" {self._glyph} {failure.headline}", headline))]
         for part in failure.reason.split("\n")[:6]:
-            lines += [Text.assemble("   ", line) for line in wrapped(Text(part, tone(self, "failure--text")), room)]
+            lines += [Text.assemble("   ", line) for line in wrapped(Text(part, style_of(self, "failure--text")), room)]
         if failure.tried:
             lines += [Text.assemble("   ", line) for line in wrapped(Text(failure.tried, dim), room)]
         if failure.log:
@@ -128,13 +128,13 @@ class TurnLine(Drawn):
         self._spinner = glyph_set(ascii_only).spinner
         self.words = ""
         """What is said; empty for nothing."""
-        self._tone = "plain"
+        self._emphasis = "plain"
         self._glyph: str | None = None
 
-    def show(self, words: str, tone: str, glyph: str | None) -> None:
+    def show(self, words: str, emphasis: str, glyph: str | None) -> None:
         """Say this, behind a glyph, or behind a spinner if it is None."""
-        if (words, tone, glyph) != (self.words, self._tone, self._glyph):
-            self.words, self._tone, self._glyph = words, tone, glyph
+        if (words, emphasis, glyph) != (self.words, self._emphasis, self._glyph):
+            self.words, self._emphasis, self._glyph = words, emphasis, glyph
             self.refresh()
 
     @property
@@ -148,7 +148,7 @@ class TurnLine(Drawn):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        style = tone(self, f"turn--{self._tone}")
+        style = style_of(self, f"turn--{self._emphasis}")
         glyph = self._glyph if self._glyph is not None else self._spinner[self._clock.frame() % len(self._spinner)]
         line = Text.assemble((f" {glyph} ", style + Style(bold=True)), (self.words, style))
         return strip_of(line, self.size.width, self.base)

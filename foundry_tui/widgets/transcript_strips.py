@@ -11,8 +11,9 @@ from rich.markdown import CodeBlock, Heading, Markdown, MarkdownElement
 from rich.segment import Segment
 from rich.style import Style
 from rich.syntax import Syntax
-from rich.theme import Theme
+from rich.theme import Theme as RichTheme
 from textual.strip import Strip
+from textual.theme import Theme
 from textual.widget import Widget
 
 from foundry_tui.contract.control_characters import harmless
@@ -20,9 +21,9 @@ from foundry_tui.contract.records import FileEdit, PermissionBody, PlanBody, Too
 from foundry_tui.view.cells import fit
 from foundry_tui.view.diffs import DiffLine, DiffMark, counts, edit_lines
 from foundry_tui.view.glyphs import UNKNOWN
-from foundry_tui.view.questions import Asked, edits_first, heading_of, paths_of, text_of
+from foundry_tui.view.questions import AnyQuestion, edits_first, heading_of, paths_of, text_of
 from foundry_tui.view.transcript import Body, Entry, Standing, blocks
-from foundry_tui.widgets.styles import tone
+from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, segments_of
 
 FOLDED_OUTPUT = 4
@@ -49,26 +50,34 @@ class Palette(Struct, frozen=True, kw_only=True):
     warning: Style
     failure: Style
     code: Style
-    dark: bool
+    code_theme: str
+    """The name of the colours of code blocks, as Rich has them."""
     ascii: bool
 
 
 def palette_of(widget: Widget, ascii_only: bool) -> Palette:
     """The palette of the app's theme."""
     return Palette(
-        text=tone(widget, "transcript--text"),
-        dim=tone(widget, "transcript--dim"),
-        accent=tone(widget, "transcript--accent"),
-        prompt=tone(widget, "transcript--prompt"),
-        added=tone(widget, "transcript--added"),
-        removed=tone(widget, "transcript--removed"),
-        success=tone(widget, "transcript--success"),
-        warning=tone(widget, "transcript--warning"),
-        failure=tone(widget, "transcript--failure"),
-        code=tone(widget, "transcript--code"),
-        dark=widget.app.current_theme.dark,
+        text=style_of(widget, "transcript--text"),
+        dim=style_of(widget, "transcript--dim"),
+        accent=style_of(widget, "transcript--accent"),
+        prompt=style_of(widget, "transcript--prompt"),
+        added=style_of(widget, "transcript--added"),
+        removed=style_of(widget, "transcript--removed"),
+        success=style_of(widget, "transcript--success"),
+        warning=style_of(widget, "transcript--warning"),
+        failure=style_of(widget, "transcript--failure"),
+        code=style_of(widget, "transcript--code"),
+        code_theme=_code_theme(widget.app.current_theme, ascii_only),
         ascii=ascii_only,
     )
+
+
+def _code_theme(theme: Theme, ascii_only: bool) -> str:
+    """Colours of the terminal's own for a theme of such, and for terminals that are likely to have no others."""
+    if theme.ansi or ascii_only:
+        return "ansi_dark" if theme.dark else "ansi_light"
+    return "monokai" if theme.dark else "default"
 
 
 class Marks(Struct, frozen=True):
@@ -128,7 +137,6 @@ class Drawer:
         self.unfolded = unfolded
         self._marks = ASCII_MARKS if palette.ascii else UNICODE_MARKS
         self._console = _console(palette, self.width)
-        self._code_theme = "ansi_dark" if palette.ascii else "monokai" if palette.dark else "default"
         self._markdown = lru_cache(maxsize=512)(self._render_markdown)
 
     def draw(self, entry: Entry) -> list[Strip]:
@@ -197,7 +205,7 @@ class Drawer:
         width, block = self.width - 2, harmless(block.expandtabs(4), lines=True)
         if _is_plain(block):
             return tuple(tuple(line) for line in self._wrap(Text(block.replace("\n", " "), self.palette.text), width))
-        document = _Markdown(block, code_theme=self._code_theme, hyperlinks=False)
+        document = _Markdown(block, code_theme=self.palette.code_theme, hyperlinks=False)
         options = self._console.options.update(width=width, height=None)
         rendered = self._console.render_lines(document, options, style=self.palette.text, pad=False)
         lines = [[_without_default_background(segment) for segment in line] for line in rendered]
@@ -255,7 +263,7 @@ class Drawer:
             lines += self._hung("    ", palette.dim, self._fold(drawn, FOLDED_DIFF))
         return lines
 
-    def asked(self, asked: Asked) -> list[list[Segment]]:
+    def question_lines(self, asked: AnyQuestion) -> list[list[Segment]]:
         """What a question asks beside its title: places, what would be run or done, changes as diffs."""
         palette = self.palette
         lines: list[list[Segment]] = []
@@ -307,7 +315,7 @@ class Drawer:
             text.append(f"  → {entry.note}" if not palette.ascii else f"  -> {entry.note}", style)
         lines = self._hung(f"{self._marks.ask} ", palette.warning, self._wrap(text, self.width - 2))
         # An open one stands whole where it is answered.
-        return lines if entry.standing is Standing.WAITING else lines + self.asked(body)
+        return lines if entry.standing is Standing.WAITING else lines + self.question_lines(body)
 
     def _notice(self, text: str) -> list[list[Segment]]:
         rule = self._marks.rule * 2
@@ -386,7 +394,7 @@ def _background(style: Style) -> Style:
 @lru_cache(maxsize=8)
 def _console(palette: Palette, width: int) -> Console:
     """A console that Rich renders with; it writes nowhere."""
-    theme = Theme(
+    theme = RichTheme(
         {
             "markdown.code": palette.code,
             "markdown.code_block": palette.code,

@@ -316,9 +316,9 @@ async def test_a_refusal_comes_back_to_the_dialog_that_stayed_open() -> None:
 @pytest.mark.parametrize(
     ("branch", "said"),
     [
-        ("bad..name", "cannot contain .."),
+        ("bad..name", "cannot contain two dots in a row"),
         ("-x", "cannot begin with a dash"),
-        ("a b", "cannot contain a space"),
+        ("a b", "cannot contain spaces"),
         ("fix/taken", "exists already"),
         ("main", "exists already"),
     ],
@@ -374,7 +374,7 @@ async def test_the_first_frame_of_the_dialog_has_the_keys_of_its_field(monkeypat
         return shown
 
     monkeypatch.setattr(ActionBar, "render", noted)
-    async with dialog():
+    async with dialog(every_frame=True):
         assert set(drawn) == {"f1"}
 
 

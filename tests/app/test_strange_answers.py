@@ -6,6 +6,7 @@ import pytest
 from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.options import Options
 from foundry_tui.cli.startup.prefetch import PrefetchedSnapshot
+from foundry_tui.client.changes import Changes
 from foundry_tui.client.connection import Target
 from foundry_tui.client.creations import CreationState
 from foundry_tui.client.foundry import Foundry
@@ -37,9 +38,17 @@ async def test_the_app_stands_and_goes_on_trying(kind: str) -> None:
             foundry.commands.hold(Topic(TopicKind.TASK, str(TASK["task_id"])))
             await group.start(foundry.run)
             task_id = foundry.commands.create(CreateTask(repo="/repo", prompt="never lose this"))
+            changed = anyio.Event()
+
+            def tell(changes: Changes) -> None:
+                nonlocal changed
+                changed.set()
+                changed = anyio.Event()
+
+            foundry.store.listen(tell)
             with anyio.move_on_after(0.5 if kind in LASTING else 10):
                 while len(retries) < 2:
-                    await anyio.sleep(0.02)
+                    await changed.wait()
                     log = foundry.subscriptions.log()
                     retries = [event for event in log if event.kind == "retrying" and event.topic == "tasks"]
             await pilot.pause()

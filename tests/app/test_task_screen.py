@@ -45,7 +45,7 @@ from foundry_tui.widgets.session_tabs import SessionTabs
 from foundry_tui.widgets.stage_log import StageLog
 from foundry_tui.widgets.stepper import Stepper
 from foundry_tui.widgets.task_header import TaskHeader
-from foundry_tui.widgets.task_notices import FaceView, FailureCard, TurnLine
+from foundry_tui.widgets.task_notices import EmptyStateView, FailureCard, TurnLine
 from foundry_tui.widgets.transcript import Transcript
 from foundry_tui.widgets.transcript_strips import Drawer
 from tests.app import task_scenes as scenes
@@ -152,7 +152,7 @@ async def test_an_early_session_with_nothing_said_prepares_its_environment() -> 
     task = scenes.a_task(TaskStatus.CREATE_SANDBOX)
     store = scenes.store_with(task, scenes.a_session(SessionStatus.PENDING_PROVISION, prompts=()))
     async with opened(store) as on:
-        assert "Preparing environment" in text_of(on, FaceView)
+        assert "Preparing environment" in text_of(on, EmptyStateView)
         await on.press("i", *"hello", "enter")
         assert on.commands.calls[-1] == ("prompt", SESSION, "hello")
 

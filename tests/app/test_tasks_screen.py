@@ -231,7 +231,7 @@ async def test_lines_fill_the_list_with_its_scroll_bar_and_without() -> None:
 
 
 async def test_a_changed_task_is_drawn_again_and_the_others_are_not() -> None:
-    async with stage(some_tasks()) as s:
+    async with stage(some_tasks(), every_frame=True) as s:
         tasks = the_list(s)
         drawn: list[int] = []
         inner = tasks.render_line
@@ -702,7 +702,7 @@ async def test_ascii_screens_hold_ascii_only() -> None:
 
 
 async def test_nothing_wakes_for_spinners_when_nothing_turns() -> None:
-    async with stage(make_store([make_task(1, S.IDLE)])) as s:
+    async with stage(make_store([make_task(1, S.IDLE)]), every_frame=True) as s:
         s.app.animation_level = "full"
         tasks = the_list(s)
         tasks.turn()

@@ -39,7 +39,7 @@ async def created(setup: RepoSetup, size: tuple[int, int] = (100, 34), provider:
 
 async def create(on: Stage) -> None:
     await on.press("n")
-    await on.press(*"fix it")
+    await on.burst("fix it")
     await on.press("ctrl+s")
     await settled(on)
 
@@ -124,10 +124,10 @@ async def test_it_waits_for_a_pause() -> None:
         on.commands.providers = {"local": "ready"}
         on.commands.setups["repo-shop"] = a_setup()
         await on.press("n")
-        await on.press(*"fix it")
+        await on.burst("fix it")
         await on.press("ctrl+s")
         await on.press("n")
-        await on.press(*"yes and more")
+        await on.burst("yes and more")
         await on.pilot.pause(1.2)
         assert isinstance(on.app.screen, NewTaskScreen)
         assert not any(call[0] == "trust" for call in on.commands.calls)

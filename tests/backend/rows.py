@@ -124,3 +124,19 @@ def with_sessions(task_id: str, count: int) -> Change:
     change = first_change(task_id, sessions=states, prompts=[each.prompts[0] for each in states])
     summaries = tuple(summary_of_session(each) for each in states)
     return replace(change, task=structs.replace(change.task, sessions=summaries, title=',"sessions":[],"history":[]}'))
+
+
+def with_rows(task_id: str) -> Change:
+    """A new task with a row of each kind; what has a revision is in its second."""
+    state = session(task_id, f"s-{task_id}", 2, prompt(f"s-{task_id}", f"p-{task_id}"))
+    change = first_change(
+        task_id,
+        sessions=[state],
+        prompts=state.prompts,
+        items=[item(state.session_id, 0, 2, "the newest")],
+        lines=[line(0, "the first")],
+        permissions=[permission(task_id, state.session_id, f"q-{task_id}")],
+        hold_branch=f"fix/{task_id}",
+        repo=REPO,
+    )
+    return replace(change, task=structs.replace(change.task, sessions=(summary_of_session(state),)))

@@ -28,7 +28,7 @@ from foundry_tui.contract.requests import AnswerPermission, CreatePrompt, Create
 from foundry_tui.contract.status import TaskStatus
 from tests.backend.in_process import InProcess, has_status, settings, until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
+pytestmark = pytest.mark.anyio
 
 
 class Odd(DemoAgents):
@@ -79,9 +79,11 @@ class OddProvider(DemoProvider):
     stays = False
     """Whether sandboxes cannot be destroyed."""
     forgotten: list[str]
+    forgot: anyio.Event
 
     def forget(self, task_id: str) -> None:
         self.forgotten.append(task_id)
+        self.forgot.set()
 
     async def destroy_sandbox(self, call: Call, how: Release) -> None:
         if self.stays:
@@ -95,7 +97,8 @@ def odd(place: InProcess) -> OddProvider:
     assert isinstance(provider, OddProvider)
     provider.agents = Odd(provider._world, provider._script)
     provider.agents.did, provider.agents.closed, provider.agents.stopped = [], anyio.Event(), []
-    provider.agents.told_to_stop, provider.forgotten = anyio.Event(), []
+    provider.agents.told_to_stop = anyio.Event()
+    provider.forgotten, provider.forgot = [], anyio.Event()
     return provider
 
 
@@ -391,12 +394,10 @@ async def test_what_is_kept_of_a_pruned_task_goes_with_what_it_left_behind(place
         await backend.commands.end(task_id, ReleaseTask(force=True), archive=False)
         assert (await until(backend, task_id, has_status(TaskStatus.KILLED))).leftovers
         await backend.commands.prune(task_id)
-    provider.forgotten.clear()
-    provider.stays = False
+    provider = odd(place)
     async with place.backend(provider, settings()) as backend:
-        with anyio.fail_after(5):
-            while await backend.storage.leftovers() or not provider.forgotten:
-                await anyio.sleep(0.01)
+        await provider.forgot.wait()
+        assert not await backend.storage.leftovers()
     assert provider.forgotten == [task_id]
 
 
@@ -445,18 +446,21 @@ async def test_a_kill_waits_for_an_agent_that_is_being_found_again(place: InProc
         task_id = await place.create(backend)
         await until(backend, task_id, has_status(TaskStatus.IDLE))
     provider = odd(place)
-    finding = anyio.Event()
+    finding, goes_on = anyio.Event(), anyio.Event()
 
     async def find() -> None:
         # What it begins it ends, such as starting a process.
         with anyio.CancelScope(shield=True):
             finding.set()
-            await anyio.sleep(0.2)
+            await goes_on.wait()
             provider.agents.did.append(("found", task_id))
 
     provider.agents.attaching = find
     async with place.backend(provider, settings()) as backend:
         await finding.wait()
         await backend.commands.end(task_id, ReleaseTask(), archive=False)
+        await until(backend, task_id, has_status(TaskStatus.KILLING))
+        await anyio.wait_all_tasks_blocked()
+        goes_on.set()
         await until(backend, task_id, has_status(TaskStatus.KILLED))
         assert provider.agents.did == [("found", task_id), ("destroyed", task_id)]

@@ -14,7 +14,7 @@ from foundry_tui.contract.requests import ReleaseTask
 from foundry_tui.contract.status import TaskStatus
 from tests.backend.in_process import InProcess, has_status, settings, until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
+pytestmark = pytest.mark.anyio
 
 DAY_MS = 86_400_000
 

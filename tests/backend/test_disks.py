@@ -22,15 +22,15 @@ def mounted(script: str, folder: Path) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def backend(backend_stopped: BackendProcess) -> Iterator[BackendProcess]:
+def backend(stopped: BackendProcess) -> Iterator[BackendProcess]:
     """A backend whose data folder may be mounted on something else."""
-    backend_stopped.data.mkdir()
+    stopped.data.mkdir(parents=True)
     if shutil.which("unshare") is None:
         pytest.skip("mounts of its own need unshare (util-linux)")
-    tried = subprocess.run([*mounted(SMALL, backend_stopped.data), "true"], capture_output=True, text=True)
+    tried = subprocess.run([*mounted(SMALL, stopped.data), "true"], capture_output=True, text=True)
     if tried.returncode:
         pytest.skip(f"mounts of its own are not allowed here: {tried.stderr.strip()}")
-    yield backend_stopped
+    yield stopped
 
 
 @pytest.mark.parametrize("used", [False, True])

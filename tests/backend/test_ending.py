@@ -95,11 +95,11 @@ def is_swept(task: Json) -> bool:
 
 
 @pytest.fixture
-def stormy(backend_stopped: BackendProcess) -> Iterator[BackendProcess]:
+def stormy(stopped: BackendProcess) -> Iterator[BackendProcess]:
     """A backend where back-offs soon become long ones."""
-    backend_stopped.environ |= {"FOUNDRY_STAGE_BACKOFF_MS": "50", "FOUNDRY_STAGE_ATTEMPTS": "100"}
-    backend_stopped.set_script(script())
-    yield backend_stopped.start()
+    stopped.environ |= {"FOUNDRY_STAGE_BACKOFF_MS": "50", "FOUNDRY_STAGE_ATTEMPTS": "100"}
+    stopped.set_script(script())
+    yield stopped.start()
 
 
 @pytest.mark.parametrize("how", ["kill", "archive"])
@@ -132,8 +132,8 @@ def refuse_everything_new(backend: BackendProcess, task: Json, how: str) -> None
 
 
 @pytest.mark.parametrize("how", ["kill", "archive"])
-def test_a_queued_task_ends_without_ever_being_begun(backend_stopped: BackendProcess, how: str) -> None:
-    backend = backend_stopped
+def test_a_queued_task_ends_without_ever_being_begun(stopped: BackendProcess, how: str) -> None:
+    backend = stopped
     backend.options = ("--max-provisioning", "1")
     backend.set_script({"tasks": [{"match": "first", "create_sandbox": {"hang": "before"}}]})
     backend.start()
@@ -149,10 +149,8 @@ def test_a_queued_task_ends_without_ever_being_begun(backend_stopped: BackendPro
 
 
 @pytest.mark.parametrize("how", ["kill", "archive"])
-def test_a_half_made_sandbox_is_removed_also_while_its_retry_is_queued(
-    backend_stopped: BackendProcess, how: str
-) -> None:
-    backend = backend_stopped
+def test_a_half_made_sandbox_is_removed_also_while_its_retry_is_queued(stopped: BackendProcess, how: str) -> None:
+    backend = stopped
     backend.options = ("--max-provisioning", "1")
     backend.environ |= {"FOUNDRY_STAGE_TIMEOUT_MS": "1000", "FOUNDRY_STAGE_ATTEMPTS": "1"}
     backend.set_script({"tasks": [{"match": "half", "create_sandbox": {"hang": "after"}}]})
@@ -171,9 +169,9 @@ def test_a_half_made_sandbox_is_removed_also_while_its_retry_is_queued(
 
 
 @pytest.mark.parametrize("how", ["kill", "archive"])
-def test_an_end_goes_on_over_restarts(backend_stopped: BackendProcess, how: str) -> None:
+def test_an_end_goes_on_over_restarts(stopped: BackendProcess, how: str) -> None:
     call = {"kill": "destroy_sandbox", "archive": "release_sandbox"}[how]
-    backend = backend_stopped
+    backend = stopped
     names = ["turn runs.", "create_sandbox hangs after.", "permission is asked.", "idle."]
     backend.set_script(script(**{call: {"hang": "before"}}))
     backend.start()

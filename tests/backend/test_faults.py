@@ -43,13 +43,13 @@ FAULTS = [
 
 
 @pytest.fixture
-def faulty(backend_stopped: BackendProcess) -> Iterator[BackendProcess]:
-    backend_stopped.environ |= {
+def faulty(stopped: BackendProcess) -> Iterator[BackendProcess]:
+    stopped.environ |= {
         "FOUNDRY_STAGE_TIMEOUT_MS": str(TIMEOUT_MS),
         "FOUNDRY_STAGE_ATTEMPTS": str(ATTEMPTS),
         "FOUNDRY_STAGE_BACKOFF_MS": "20",
     }
-    yield backend_stopped.start()
+    yield stopped.start()
 
 
 def script(stage: StageName) -> Json:
@@ -143,8 +143,8 @@ def has_resumed(backend: BackendProcess, times: int, task: Json) -> bool:
     return backend.kinds(task["task_id"]).count("provision.resumed") >= times
 
 
-def test_a_cut_attempt_keeps_its_number_and_its_beginning(backend_stopped: BackendProcess) -> None:
-    backend = backend_stopped.start()
+def test_a_cut_attempt_keeps_its_number_and_its_beginning(stopped: BackendProcess) -> None:
+    backend = stopped.start()
     backend.set_script({"default": {"create_sandbox": {"hang": "before"}}})
     task_id = backend.create()["task_id"]
     before = backend.wait_task(task_id, "init_create_sandbox")["stages"][1]
@@ -178,14 +178,14 @@ def test_a_time_out_counts_over_restarts_but_not_what_lies_between(tmp_path: Pat
 
 
 def test_the_wait_between_attempts_is_the_one_that_is_set_then_twice_that_and_so_on(
-    backend_stopped: BackendProcess,
+    stopped: BackendProcess,
 ) -> None:
-    backend_stopped.environ |= {"FOUNDRY_STAGE_ATTEMPTS": "4", "FOUNDRY_STAGE_BACKOFF_MS": "50"}
-    backend_stopped.start()
-    backend_stopped.set_script({"default": {"create_sandbox": {"ms": 0, "fail": "no room"}}})
-    task_id = backend_stopped.create()["task_id"]
-    backend_stopped.wait_task(task_id, "error")
-    events = backend_stopped.get(f"/v1/tasks/{task_id}/history")["events"]
+    stopped.environ |= {"FOUNDRY_STAGE_ATTEMPTS": "4", "FOUNDRY_STAGE_BACKOFF_MS": "50"}
+    stopped.start()
+    stopped.set_script({"default": {"create_sandbox": {"ms": 0, "fail": "no room"}}})
+    task_id = stopped.create()["task_id"]
+    stopped.wait_task(task_id, "error")
+    events = stopped.get(f"/v1/tasks/{task_id}/history")["events"]
     waits = [each["payload"]["next_at"] - each["at"] for each in events if each["kind"] == "stage.retrying"]
     assert len(waits) == 3
     for wait, least in zip(waits, (50, 100, 200), strict=True):

@@ -29,10 +29,8 @@ def status_of(backend: BackendProcess, task_id: str) -> str:
 
 
 @pytest.mark.parametrize("places", [1, 3])
-def test_no_more_than_allowed_are_provisioned_and_the_oldest_first(
-    backend_stopped: BackendProcess, places: int
-) -> None:
-    backend = backend_stopped
+def test_no_more_than_allowed_are_provisioned_and_the_oldest_first(stopped: BackendProcess, places: int) -> None:
+    backend = stopped
     backend.options = ("--max-provisioning", str(places))
     backend.set_script({"tasks": [{"match": "hold", "create_sandbox": {"hang": "before"}}]})
     backend.start()
@@ -60,8 +58,8 @@ def test_no_more_than_allowed_are_provisioned_and_the_oldest_first(
     assert most <= places
 
 
-def test_a_task_that_waits_for_its_next_attempt_takes_no_place(backend_stopped: BackendProcess) -> None:
-    backend = backend_stopped
+def test_a_task_that_waits_for_its_next_attempt_takes_no_place(stopped: BackendProcess) -> None:
+    backend = stopped
     backend.options = ("--max-provisioning", "2")
     backend.environ |= {"FOUNDRY_STAGE_BACKOFF_MS": "60000", "FOUNDRY_STAGE_ATTEMPTS": "100"}
     backend.set_script({"tasks": [{"match": "no room", "create_sandbox": {"ms": 0, "fail": "no room"}}]})
@@ -77,8 +75,8 @@ def test_a_task_that_waits_for_its_next_attempt_takes_no_place(backend_stopped: 
     assert {status_of(backend, task_id) for task_id in failing} == {"init_create_sandbox"}
 
 
-def test_those_that_fail_again_and_again_keep_nobody_out(backend_stopped: BackendProcess) -> None:
-    backend = backend_stopped
+def test_those_that_fail_again_and_again_keep_nobody_out(stopped: BackendProcess) -> None:
+    backend = stopped
     backend.options = ("--max-provisioning", "1")
     backend.environ |= {"FOUNDRY_STAGE_BACKOFF_MS": "0", "FOUNDRY_STAGE_ATTEMPTS": "1000000"}
     backend.set_script({"tasks": [{"match": "no room", "create_sandbox": {"ms": 0, "fail": "no room"}}]})

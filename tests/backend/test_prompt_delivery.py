@@ -14,11 +14,11 @@ from backend_stub.domain.errors import AgentError, RefusedError
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.server.backend import Backend
 from foundry_tui.contract.records import HistoryKind, Prompt, PromptState, TaskDetail
-from foundry_tui.contract.requests import CreatePrompt, EditPrompt
+from foundry_tui.contract.requests import CreatePrompt, EditPrompt, RetryTask
 from foundry_tui.contract.status import TaskStatus
 from tests.backend.in_process import InProcess, has_status, settings, until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
+pytestmark = pytest.mark.anyio
 
 OTHER = EditPrompt(text="something else")
 
@@ -49,6 +49,17 @@ class SlowAgents(DemoAgents):
     before: Gate | None = None
     after: Gate | None = None
     got: list[str]
+    fails: frozenset[str] = frozenset()
+    """The texts whose turns fail."""
+    hangs: frozenset[str] = frozenset()
+    """The texts whose turns go on until they are stopped."""
+
+    async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:
+        if prompt.text in self.hangs:
+            await anyio.sleep_forever()
+        if prompt.text in self.fails:
+            raise AgentError("no more tokens")
+        await super().follow(call, prompt, turn)
 
     async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         if self.before is not None:
@@ -194,3 +205,20 @@ async def test_what_could_not_be_handed_over_for_want_of_room_is_ended_by_a_stop
         await backend.commands.stop(session_id)
         await backend.commands.prompt(session_id, CreatePrompt(prompt_id="last", text="and last"))
         await until(backend, task_id, lambda task: answered(task) == 2)
+
+
+async def test_the_turn_that_failed_is_sent_again_also_if_what_was_said_after_it_went_first(place: Place) -> None:
+    got: list[str] = []
+    provider, agents = slow(place, got)
+    agents.hangs, agents.fails = frozenset({"fix the login"}), frozenset({"and then"})
+    async with place.backend(provider, settings()) as backend:
+        task_id = await place.create(backend)
+        await until(backend, task_id, has_status(TaskStatus.RUNNING))
+        session_id = (await first_prompt(backend, task_id)).session_id
+        await backend.commands.prompt(session_id, CreatePrompt(prompt_id="next", text="and then"))
+        await backend.commands.prompt(session_id, CreatePrompt(prompt_id="first", text="but first", steer=True))
+        await until(backend, task_id, has_status(TaskStatus.ERROR))
+        agents.fails = frozenset()
+        await backend.commands.retry(task_id, RetryTask(resend=True))
+        await until(backend, task_id, lambda task: answered(task) == 2)
+    assert got == ["fix the login", "but first", "and then", "and then"]

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend_stub.repository.location import NotARepositoryError, find_folders, find_repository, is_remote, is_repo_id
+from backend_stub.repository.location import NotARepositoryError, find_folders, find_repository, is_repo_id
+from foundry_tui.contract.repositories import is_remote
 from tests.git import git, make_repository
 
 
@@ -251,6 +252,7 @@ def test_what_git_could_not_or_should_not_reach_is_refused(url: str) -> None:
 def test_paths_and_urls_are_told_apart() -> None:
     assert not is_remote("/srv/a@b:c")
     assert not is_remote("./a:b")
+    assert not is_remote("~/a@b:c")
     assert not is_remote("C:\\x")
     assert is_remote("git@host:x")
 

@@ -13,8 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from backend_stub.domain.errors import StorageUnavailableError
+from backend_stub.storage.sqlite import FILE_NAME, open_storage
+from foundry_tui.contract.events import TASKS
 from foundry_tui.contract.ids import uuid7
 from tests.backend.process import BackendProcess
+from tests.backend.rows import first_change
 
 
 def cannot_start(data: Path, listen: str) -> str:
@@ -119,6 +123,20 @@ def test_a_file_that_cannot_be_used_is_named_and_left_alone(backend: BackendProc
     assert str(path) in said
     assert said.count("\n") <= 1
     assert path.read_bytes() == before
+
+
+@pytest.mark.anyio
+async def test_a_row_that_is_no_record_is_told_and_not_sent(tmp_path: Path) -> None:
+    storage = open_storage(tmp_path)
+    await storage.commit(first_change(uuid7()))
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as other, other:
+        other.execute("UPDATE tasks SET summary = substr(summary, 1, 40)")
+    with pytest.raises(StorageUnavailableError, match="a row cannot be read"):
+        await storage.events.snapshot(TASKS)
+    fault = await storage.fault()
+    assert fault is not None
+    assert fault.state == "damaged"
+    await storage.close()
 
 
 def test_what_a_stop_does_not_wait_for_is_not_answered_and_may_have_been_done(backend: BackendProcess) -> None:

@@ -1,15 +1,9 @@
-"""What every storage promises (`backend_stub.domain.storage` and `.events`), tried on each engine.
-
-An engine is added by a row in `ENGINES`.
-"""
+"""What every storage promises of its rows (`backend_stub.domain.storage`), tried on each engine."""
 
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import TypeVar
 
 import anyio
 import anyio.to_thread
@@ -25,15 +19,13 @@ from backend_stub.domain.errors import (
     TaskExistsError,
     TaskPrunedError,
 )
-from backend_stub.domain.events import Committed, Event, Snapshot
 from backend_stub.domain.storage import Change, Private, Reader, Storage
-from backend_stub.storage.sqlite import FILE_NAME, open_storage
-from foundry_tui.contract.codec import decode
 from foundry_tui.contract.events import TASKS, EventName, Topic, TopicKind
 from foundry_tui.contract.ids import uuid7
-from foundry_tui.contract.records import HistoryEvent, HistoryKind, Prompt, PromptState, Repo, TaskSummary
+from foundry_tui.contract.records import HistoryEvent, HistoryKind, Prompt, PromptState, Repo
 from foundry_tui.contract.requests import LogSnapshot, SessionSnapshot, TaskSnapshot, TasksSnapshot
 from foundry_tui.contract.status import TaskStatus
+from tests.backend.engines import PATIENCE, Database, kept, lives, read, seq_of, topic_of
 from tests.backend.rows import (
     REPO,
     first_change,
@@ -44,100 +36,13 @@ from tests.backend.rows import (
     permission,
     prompt,
     session,
-    summary_of_session,
+    with_rows,
     with_sessions,
 )
 
 pytestmark = pytest.mark.anyio
 
-T = TypeVar("T")
-
 MANY = 100
-PATIENCE = 30
-
-
-async def open_sqlite(folder: Path) -> Storage:
-    return open_storage(folder)
-
-
-def take_sqlite_away(folder: Path) -> Callable[[], object]:
-    path, away = folder / FILE_NAME, folder / "away"
-    path.rename(away)
-    return lambda: away.rename(path)
-
-
-@dataclass(frozen=True)
-class Engine:
-    """`open` gives the storage whose data is in a folder, or belongs to it.
-
-    `harm` sees to it that it can keep nothing more, until what that returns is called.
-    """
-
-    name: str
-    open: Callable[[Path], Awaitable[Storage]]
-    harm: Callable[[Path], Callable[[], object]]
-
-
-ENGINES = [Engine("sqlite", open_sqlite, take_sqlite_away)]
-
-
-@dataclass
-class Place:
-    """A storage that can be opened again, and what was told of its commits so far."""
-
-    engine: Engine
-    folder: Path
-    told: list[Event] = field(default_factory=list)
-    _news: anyio.Event = field(default_factory=anyio.Event)
-
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[Storage]:
-        storage = await self.engine.open(self.folder)
-        storage.events.listen(self._hear)
-        try:
-            yield storage
-        finally:
-            await storage.close()
-
-    async def until_told(self, seq: int) -> None:
-        """Wait until an event of this seq was told."""
-        with anyio.fail_after(PATIENCE):
-            while not self.told or self.told[-1].seq < seq:
-                self._news = anyio.Event()
-                await self._news.wait()
-
-    def _hear(self, commit: Committed) -> None:
-        self.told += commit.events
-        self._news.set()
-
-
-@pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return Place(request.param, tmp_path)
-
-
-@pytest.fixture
-async def storage(place: Place) -> AsyncIterator[Storage]:
-    async with place.open() as opened:
-        yield opened
-
-
-async def kept(storage: Storage) -> set[str]:
-    return set(await storage.having(frozenset(TaskStatus)))
-
-
-async def topic_of(storage: Storage, topic: Topic) -> Snapshot:
-    snapshot = await storage.events.snapshot(topic)
-    assert snapshot is not None
-    return snapshot
-
-
-async def read(storage: Storage, topic: Topic, type_: type[T]) -> T:
-    return decode(b"".join((await topic_of(storage, topic)).pieces), type_)
-
-
-async def seq_of(storage: Storage) -> int:
-    return (await topic_of(storage, TASKS)).seq
 
 
 async def test_a_change_is_written_whole_and_read_as_it_was(storage: Storage) -> None:
@@ -180,18 +85,20 @@ async def test_what_is_not_there_is_none(storage: Storage) -> None:
         assert await storage.events.snapshot(Topic(kind, "nothing")) is None
 
 
-async def test_many_commits_at_once_are_told_in_one_order_without_gaps(place: Place, storage: Storage) -> None:
+async def test_many_commits_at_once_are_told_in_one_order_without_gaps(database: Database, storage: Storage) -> None:
     async with anyio.create_task_group() as tasks:
         for number in range(MANY):
             tasks.start_soon(storage.commit, first_change(uuid7()))
             tasks.start_soon(storage.put_repo, Repo(repo_id=f"repo-{number}", label="shop", path=f"/{number}"))
     last = await seq_of(storage)
-    await place.until_told(last)
-    assert [event.seq for event in place.told] == list(range(1, last + 1))
+    await database.until_told(last)
+    assert [event.seq for event in database.told] == list(range(1, last + 1))
     assert len(await kept(storage)) == MANY
 
 
-async def test_a_change_that_is_refused_leaves_nothing_alone_and_in_company(place: Place, storage: Storage) -> None:
+async def test_a_change_that_is_refused_leaves_nothing_alone_and_in_company(
+    database: Database, storage: Storage
+) -> None:
     known, pruned = uuid7(), uuid7()
     for task_id in (known, pruned):
         await storage.commit(first_change(task_id, request=b"as before"))
@@ -217,8 +124,8 @@ async def test_a_change_that_is_refused_leaves_nothing_alone_and_in_company(plac
     assert [outcomes.count(kind) for kind in (TaskExistsError, TaskPrunedError, None)] == [21, 21, 20]
     assert len(await kept(storage)) == 21
     last = await seq_of(storage)
-    await place.until_told(last)
-    assert [event.seq for event in place.told] == list(range(1, last + 1))
+    await database.until_told(last)
+    assert [event.seq for event in database.told] == list(range(1, last + 1))
 
 
 @dataclass(frozen=True)
@@ -228,22 +135,6 @@ class Refused:
     name: str
     change: Callable[[Change], Change]
     by: type[Exception] = StaleRevisionError
-
-
-def with_rows(task_id: str) -> Change:
-    """A new task with a row of each kind; what has a revision is in its second."""
-    state = session(task_id, f"s-{task_id}", 2, prompt(f"s-{task_id}", f"p-{task_id}"))
-    change = first_change(
-        task_id,
-        sessions=[state],
-        prompts=state.prompts,
-        items=[item(state.session_id, 0, 2, "the newest")],
-        lines=[line(0, "the first")],
-        permissions=[permission(task_id, state.session_id, f"q-{task_id}")],
-        hold_branch=f"fix/{task_id}",
-        repo=REPO,
-    )
-    return replace(change, task=structs.replace(change.task, sessions=(summary_of_session(state),)))
 
 
 def _in_an_older_revision(last: Change) -> Change:
@@ -302,17 +193,17 @@ async def everything(storage: Storage) -> list[object]:
 
 @pytest.mark.parametrize("refused", REFUSED, ids=lambda refused: refused.name)
 async def test_what_is_known_is_not_replaced_by_what_is_not_newer(
-    place: Place, storage: Storage, refused: Refused
+    database: Database, storage: Storage, refused: Refused
 ) -> None:
     last = with_rows("t")
     await storage.commit(last)
     await storage.commit(with_rows("u"))
-    before, told = await everything(storage), len(place.told)
+    before, told = await everything(storage), len(database.told)
     with pytest.raises(refused.by):
         # Whatever else is in it is not kept either.
         await storage.commit(replace(refused.change(last), private=Private(attaching=9), free_branch=True))
     assert await everything(storage) == before
-    assert len(place.told) == told
+    assert len(database.told) == told
     newer = session("t", "s-t", 3, _answered())
     await storage.commit(
         next_change(last, sessions=[newer], prompts=newer.prompts, items=[item("s-t", 0, 3, "newer")], lines=[line(1)])
@@ -456,110 +347,7 @@ async def test_making_a_change_may_take_long_and_holds_nobody_up(storage: Storag
     assert len(await kept(storage)) == 10
 
 
-async def lives(storage: Storage) -> None:
-    """Some changes of some tasks, of every kind."""
-    first, second = with_rows("t"), with_rows("u")
-    await storage.commit(first)
-    await storage.commit(second)
-    first = next_change(first, items=[item("s-t", 1), item("s-t", 2)], history=((HistoryKind.TASK_NAMED, {"a": "é"}),))
-    await storage.commit(first)
-    state = session("t", "s-t", 3, _answered())
-    first = next_change(first, items=[item("s-t", 1, 2, "grown")], sessions=[state], prompts=state.prompts)
-    first = replace(first, task=structs.replace(first.task, sessions=(summary_of_session(state),)))
-    await storage.commit(first)
-    await storage.commit(next_change(first, changed=False, lines=[line(1), line(2)]))
-    await storage.put_repo(structs.replace(REPO, default_branch="main"))
-    await storage.commit(next_change(second, history=((HistoryKind.TASK_NAMED, {}),)))
-    await storage.prune("u")
-
-
-TOPICS = [TASKS, *(Topic(kind, "t") for kind in (TopicKind.TASK, TopicKind.LOG)), Topic(TopicKind.SESSION, "s-t")]
-
-
-@pytest.mark.parametrize("topic", TOPICS, ids=str)
-async def test_what_was_missed_is_the_last_state_of_what_was_told(place: Place, storage: Storage, topic: Topic) -> None:
-    await lives(storage)
-    last = await seq_of(storage)
-    await place.until_told(last)
-    told = [(event.seq, event.name, on) for event in place.told if (on := on_topic(event, topic)) is not None]
-    assert told
-    for seq in range(last + 1):
-        missed = await storage.events.missed(topic, seq)
-        assert missed is not None
-        assert missed.seq == last
-        seqs = [event.seq for event in missed.events]
-        assert seqs == sorted(set(seqs))
-        newest = {key_of(name, data): (at, name, decode(data, object)) for at, name, data in told if at > seq}
-        got = {key_of(each.name, each.data): (each.seq, each.name, decode(each.data, object)) for each in missed.events}
-        # Of a task that was pruned nothing is left but that.
-        assert got == {key: event for key, event in newest.items() if key != (EventName.TASK, "u")}
-    assert await storage.events.missed(topic, last + 1) is None
-
-
-def on_topic(event: Event, topic: Topic) -> bytes | None:
-    """The event's data where the topic tells of it."""
-    kinds = {
-        TopicKind.TASKS: (EventName.TASK, EventName.TASK_REMOVED, EventName.REPO),
-        TopicKind.TASK: (EventName.TASK, EventName.HISTORY),
-        TopicKind.SESSION: (EventName.SESSION, EventName.TRANSCRIPT),
-        TopicKind.LOG: (EventName.LOG,),
-    }
-    id_ = {TopicKind.TASKS: "", TopicKind.SESSION: event.session_id}.get(topic.kind, event.task_id)
-    is_told = event.name in kinds[topic.kind] and id_ == topic.id
-    # That a session is gone is told on its own topic alone.
-    is_told = is_told and not (topic == TASKS and event.session_id)
-    return event.data(topic.kind) if is_told else None
-
-
-def key_of(name: EventName, data: bytes) -> tuple[EventName, object]:
-    """Which record an event is of."""
-    fields = decode(data, dict[str, object])
-    ids = {EventName.REPO: "repo_id", EventName.SESSION: "session_id", EventName.TRANSCRIPT: "item_id"}
-    ids |= {EventName.HISTORY: "seq", EventName.LOG: "index"}
-    return name, fields[ids.get(name, "task_id")]
-
-
-async def test_an_event_of_a_task_has_its_sessions_and_no_history(place: Place, storage: Storage) -> None:
-    await storage.commit(with_rows("t"))
-    await place.until_told(await seq_of(storage))
-    event = next(event for event in place.told if event.name is EventName.TASK)
-    for kind in (TopicKind.TASKS, TopicKind.TASK):
-        told = decode(event.data(kind), dict[str, object])
-        assert "history" not in told
-        assert decode(event.data(kind), TaskSummary).sessions == with_rows("t").task.sessions
-
-
-async def test_a_snapshot_has_all_that_was_committed_up_to_its_seq_and_nothing_later(
-    place: Place, storage: Storage
-) -> None:
-    async def create_some() -> None:
-        for _ in range(MANY // 4):
-            await storage.commit(first_change(uuid7()))
-
-    snapshots: list[TasksSnapshot] = []
-    async with anyio.create_task_group() as tasks:
-        for _ in range(4):
-            tasks.start_soon(create_some)
-        while len(await kept(storage)) < MANY:
-            snapshots.append(await read(storage, TASKS, TasksSnapshot))
-    snapshots.append(await read(storage, TASKS, TasksSnapshot))
-    await place.until_told(snapshots[-1].seq)
-    created = {event.task_id: event.seq for event in place.told if event.name is EventName.TASK}
-    assert len(snapshots) > 1
-    for snapshot in snapshots:
-        assert {task.task_id for task in snapshot.tasks} == {id_ for id_, seq in created.items() if seq <= snapshot.seq}
-
-
-async def test_a_list_of_many_tasks_comes_in_pieces_that_are_one_document(storage: Storage) -> None:
-    assert (await read(storage, TASKS, TasksSnapshot)).tasks == ()
-    async with anyio.create_task_group() as tasks:
-        for _ in range(3 * MANY):
-            tasks.start_soon(storage.commit, first_change(uuid7()))
-    assert len((await topic_of(storage, TASKS)).pieces) > 1
-    assert {task.task_id for task in (await read(storage, TASKS, TasksSnapshot)).tasks} == await kept(storage)
-
-
-async def test_a_pruned_task_is_gone_but_for_its_id(place: Place, storage: Storage) -> None:
+async def test_a_pruned_task_is_gone_but_for_its_id(database: Database, storage: Storage) -> None:
     await storage.commit(with_rows("t"))
     await storage.commit(with_rows("u"))
     before = await seq_of(storage)
@@ -578,8 +366,8 @@ async def test_a_pruned_task_is_gone_but_for_its_id(place: Place, storage: Stora
     missed = await storage.events.missed(TASKS, before)
     assert missed is not None
     assert [event.name for event in missed.events] == [EventName.TASK_REMOVED, EventName.REPO]
-    await place.until_told(after)
-    removed = [(each.task_id, each.session_id) for each in place.told if each.name is EventName.TASK_REMOVED]
+    await database.until_told(after)
+    removed = [(each.task_id, each.session_id) for each in database.told if each.name is EventName.TASK_REMOVED]
     assert removed == [("t", "s-t"), ("t", "")]
     with pytest.raises(TaskPrunedError):
         await storage.commit(with_rows("t"))
@@ -616,24 +404,26 @@ async def test_a_known_repository_keeps_its_tasks_and_takes_over_what_is_found_a
     assert await seq_of(storage) == told + 1, "what is as it was is no news"
 
 
-async def test_all_is_there_when_it_is_opened_again(place: Place) -> None:
-    async with place.open() as storage:
+async def test_all_is_there_when_it_is_opened_again(database: Database) -> None:
+    async with database.open() as storage:
         await lives(storage)
-        before, database = await everything(storage), storage.events.database
-    async with place.open() as storage:
+        before, life = await everything(storage), storage.events.database
+    async with database.open() as storage:
         assert await everything(storage) == before
-        assert storage.events.database == database
+        assert storage.events.database == life
         assert storage.last_alive is not None
         await storage.commit(first_change(uuid7()))
-    assert [event.seq for event in place.told] == list(range(1, len(place.told) + 1))
+    assert [event.seq for event in database.told] == list(range(1, len(database.told) + 1))
 
 
-async def test_what_cannot_be_kept_is_refused_and_told_to_nobody_until_it_can(place: Place, storage: Storage) -> None:
+async def test_what_cannot_be_kept_is_refused_and_told_to_nobody_until_it_can(
+    database: Database, storage: Storage
+) -> None:
     last = with_rows("t")
     await storage.commit(last)
     assert await storage.fault() is None
-    told = len(place.told)
-    undo = place.engine.harm(place.folder)
+    told = len(database.told)
+    undo = database.engine.harm(database.folder)
     refused: list[StorageError] = []
 
     async def try_to(do: Callable[[], Awaitable[object]]) -> None:
@@ -654,7 +444,7 @@ async def test_what_cannot_be_kept_is_refused_and_told_to_nobody_until_it_can(pl
     fault = await storage.fault()
     assert fault is not None
     assert fault.state == "unavailable"
-    assert len(place.told) == told
+    assert len(database.told) == told
     undo()
     assert await storage.fault() is None
     assert await kept(storage) == {"t"}
@@ -665,12 +455,12 @@ async def test_what_cannot_be_kept_is_refused_and_told_to_nobody_until_it_can(pl
     ("closed_after", "beside"), [(1, 3 * MANY), (2 * MANY, 3 * MANY), (3 * MANY, 3 * MANY), (3 * MANY, 0)]
 )
 async def test_closing_keeps_what_is_answered_and_refuses_the_rest(
-    place: Place, closed_after: int, beside: int
+    database: Database, closed_after: int, beside: int
 ) -> None:
     answered: set[str] = set()
     refused: set[str] = set()
     enough = anyio.Event()
-    async with place.open() as storage:
+    async with database.open() as storage:
 
         async def create(task_id: str) -> None:
             try:
@@ -699,7 +489,7 @@ async def test_closing_keeps_what_is_answered_and_refuses_the_rest(
             await storage.commit(first_change(uuid7()))
         with pytest.raises(StorageUnavailableError):
             await storage.make_and_commit(lambda reader: first_change(uuid7()))
-    told = [event.seq for event in place.told]
-    async with place.open() as storage:
+    told = [event.seq for event in database.told]
+    async with database.open() as storage:
         assert await kept(storage) == answered
         assert told == list(range(1, await seq_of(storage) + 1))

@@ -3,10 +3,10 @@
 import json
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.world import Done, Json, World
+from tests.world import Json, World
 
 
 class Cli(World):
@@ -22,17 +22,7 @@ class Cli(World):
         """Where the default backend logs."""
         return self.data / "backend.log"
 
-    def __call__(
-        self,
-        *words: str,
-        stdin: str | bytes = "",
-        environ: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        code: int | None = None,
-        timeout: float = 60,
-    ) -> Done:
-        """See `World.foundry`."""
-        return self.foundry(*words, stdin=stdin, environ=environ, cwd=cwd, code=code, timeout=timeout)
+    __call__ = World.foundry
 
     def create(self, prompt: str = "fix the login redirect", *words: str, wait: str = "idle") -> Json:
         """A task that has reached a status."""

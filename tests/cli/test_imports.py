@@ -8,7 +8,7 @@ import pytest
 from foundry_tui.cli.table import COMMANDS
 from tests.cli.command_line import Cli
 
-HEAVY = ("textual", "rich", "httpx", "asyncio", "anyio", "starlette", "uvicorn", "keyring")
+HEAVY = ("textual", "rich", "asyncio", "starlette", "uvicorn", "keyring")
 
 _RUN = """
 import sys

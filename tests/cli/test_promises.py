@@ -20,7 +20,17 @@ ASKING = (
     *(("path", "01a2"), ("diff", "01a2"), ("list",), ("history",), ("status",), ("create", "x")),
     *(("create", "x", "--wait", "idle"), ("create", "x", "--follow"), ("backend", "status")),
 )
-LOCAL = ("demo", "statusline", "doctor", "completion", "config show", "config path", "config init", "agent list")
+LOCAL = (
+    "demo",
+    "statusline",
+    "help",
+    "doctor",
+    "completion",
+    "config show",
+    "config path",
+    "config init",
+    "agent list",
+)
 BACKEND = ("backend serve", "backend start", "backend stop", "backend status", "backend unit")
 
 
@@ -79,6 +89,7 @@ def test_a_missing_argument_is_exit_2(shared: Cli, command: str) -> None:
         (("config", "path"), "file"),
         (("agent", "list"), "agents"),
         (("completion", "zsh"), "script"),
+        (("help", "exit-codes"), "text"),
     ],
 )
 def test_json_is_one_object_on_one_line(shared: Cli, ready: str, words: tuple[str, ...], has: str) -> None:

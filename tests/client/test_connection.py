@@ -31,7 +31,9 @@ def test_addresses(text: str, base_url: str, uds: str | None) -> None:
     assert "secret" not in f"{target} {target!r}"
 
 
-@pytest.mark.parametrize("text", ["", "unix:", "localhost", "host:port", ":80", "http://", "host:99999"])
+@pytest.mark.parametrize(
+    "text", ["", "unix:", "localhost", "host:port", ":80", "http://", "host:99999", "http://a..b:80", "a\0b:80"]
+)
 def test_what_is_no_address_is_said(text: str) -> None:
     with pytest.raises(ValueError, match="unix:"):
         Target.parse(text)

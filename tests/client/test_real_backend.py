@@ -3,9 +3,8 @@
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -43,10 +42,9 @@ SCRIPT = {
 
 
 @pytest.fixture
-def backend(tmp_path: Path) -> Iterator[BackendProcess]:
-    with BackendProcess(tmp_path) as process:
-        process.set_script(SCRIPT)
-        yield process.start()
+def backend(stopped: BackendProcess) -> BackendProcess:
+    stopped.set_script(SCRIPT)
+    return stopped.start()
 
 
 @pytest.fixture(autouse=True)

@@ -4,23 +4,24 @@ import os
 from collections.abc import Callable
 
 import hypothesis
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.client.model import Counts, StoreModel
 
-STEPS = 10_000
-"""Steps that a run must reach at least."""
 SEED = int(os.environ.get("FOUNDRY_TEST_SEED", "20261123"))
 
 
-def test_store_equals_the_server_after_quiet(tell: Callable[[str], None]) -> None:
+@pytest.mark.parametrize(("examples", "steps"), [(60, 2_000), pytest.param(250, 10_000, marks=pytest.mark.slow)])
+def test_store_equals_the_server_after_quiet(tell: Callable[[str], None], examples: int, steps: int) -> None:
+    """As many examples are tried, and together they make as many steps at least."""
     StoreModel.counts = counts = Counts()
     machine = hypothesis.seed(SEED)(StoreModel)
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=400,
+            max_examples=examples,
             stateful_step_count=60,
             deadline=None,
             database=None,
@@ -34,4 +35,4 @@ def test_store_equals_the_server_after_quiet(tell: Callable[[str], None]) -> Non
         f"{counts.comparisons} comparisons with the server; "
         + ", ".join(f"{name} {count}" for name, count in sorted(counts.by_rule.items()))
     )
-    assert counts.steps >= STEPS
+    assert counts.steps >= steps

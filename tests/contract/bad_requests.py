@@ -30,6 +30,7 @@ class Known:
     repo: str
     task_id: str
     session_id: str
+    prompt_id: str
     ended_task_id: str
     ended_session_id: str
     permission_id: str
@@ -137,8 +138,9 @@ def _routes(known: Known) -> list[Route]:
             "POST",
             f"{session}/prompts",
             {"prompt_id": "p", "text": "x"},
-            {"prompt_id": NO_TEXT | NO_ID, "text": NO_TEXT | BLANK},
+            {"prompt_id": NO_TEXT | NO_ID, "text": NO_TEXT | BLANK, "steer": NO_SWITCH},
         ),
+        Route("PATCH", f"{session}/prompts/{known.prompt_id}", {"text": "x"}, {"text": NO_TEXT | BLANK}),
         Route("POST", f"{session}/stop", {}, {}),
         Route(
             "POST",
@@ -214,6 +216,7 @@ def _unknown_ids(known: Known, routes: list[Route]) -> SearchStrategy[BadRequest
             ("GET", f"/v1/tasks/{known.task_id}/diff"),
             ("GET", f"/v1/sessions/{known.session_id}"),
             ("DELETE", f"/v1/sessions/{known.session_id}"),
+            ("DELETE", f"/v1/sessions/{known.session_id}/prompts/{known.prompt_id}"),
             ("GET", f"/v1/repos/{known.repo_id}/branches"),
             ("GET", f"/v1/repos/{known.repo_id}/setup"),
         )
@@ -273,7 +276,8 @@ def _wrong_queries(known: Known) -> SearchStrategy[BadRequest]:
 
 
 def _wrong_moments(known: Known) -> SearchStrategy[BadRequest]:
-    prompt = json.dumps({"prompt_id": "late", "text": "more"}).encode()
+    prompt, text = (json.dumps(body).encode() for body in ({"prompt_id": "late", "text": "more"}, {"text": "more"}))
+    delivered = f"/v1/sessions/{known.session_id}/prompts/{known.prompt_id}"
     return st.sampled_from(
         [
             BadRequest("POST", f"/v1/tasks/{known.task_id}/retry", "not failed"),
@@ -281,6 +285,8 @@ def _wrong_moments(known: Known) -> SearchStrategy[BadRequest]:
             BadRequest("POST", f"/v1/tasks/{known.ended_task_id}/retry", "ended"),
             BadRequest("POST", f"/v1/tasks/{known.ended_task_id}/sessions", "ended"),
             BadRequest("POST", f"/v1/sessions/{known.ended_session_id}/prompts", "ended", prompt),
+            BadRequest("PATCH", delivered, "delivered", text),
+            BadRequest("DELETE", delivered, "delivered"),
         ]
     )
 

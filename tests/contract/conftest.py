@@ -1,4 +1,4 @@
-"""Backends for tests of the contract: one that a module shares, and one for a test alone."""
+"""What tests of the contract share: a backend for all of a module."""
 
 import tempfile
 from collections.abc import Iterator
@@ -14,19 +14,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackendProcess]
     """A running backend for all tests of a module; they make tasks of their own and leave its script alone."""
     with BackendProcess(tmp_path_factory.mktemp("shared")) as process:
         yield process.start()
-
-
-@pytest.fixture
-def backend(stopped: BackendProcess) -> BackendProcess:
-    """A running backend of the test's own, whose script it may replace."""
-    return stopped.start()
-
-
-@pytest.fixture
-def stopped(tmp_path: Path) -> Iterator[BackendProcess]:
-    """A backend that the test starts itself."""
-    with BackendProcess(tmp_path) as process:
-        yield process
 
 
 @pytest.fixture

@@ -228,7 +228,7 @@ def test_a_data_folder_that_cannot_be(tmp_path: Path, short_socket: Path) -> Non
 
 
 def test_a_damaged_newer_or_foreign_database_is_refused(stopped: BackendProcess) -> None:
-    stopped.data.mkdir()
+    stopped.data.mkdir(parents=True)
     database = stopped.data / "foundry.db"
     database.write_bytes(b"this is no database, but it was somebody's\n" * 100)
     code, error = failed_start(stopped)

@@ -49,10 +49,12 @@ def _known(backend: BackendProcess) -> Known:
     backend.post(f"/v1/tasks/{ended['task_id']}/kill")
     backend.wait_task(ended["task_id"], "killed")
     asking = backend.wait_task(task["task_id"], lambda each: bool(each["needs_input"]))
+    session_id = task["sessions"][0]["session_id"]
     return Known(
         repo=str(backend.repository),
         task_id=task["task_id"],
-        session_id=task["sessions"][0]["session_id"],
+        session_id=session_id,
+        prompt_id=backend.get(f"/v1/sessions/{session_id}")["prompts"][0]["prompt_id"],
         ended_task_id=ended["task_id"],
         ended_session_id=ended["sessions"][0]["session_id"],
         permission_id=asking["permissions"][0]["permission_id"],

@@ -21,7 +21,8 @@ ROUTES = [
     *(("GET", path) for path in ("/v1/tasks", "/v1/health", "/v1/metrics", "/v1/history", "/v1/repos", "/nope", "/")),
     *(("GET", path) for path in ("/v1/events?topic=tasks", "/v1/tasks/x", "/v1/sessions/x", "/v1/repos/x/branches")),
     *(("POST", path) for path in ("/v1/tasks", "/v1/repos", "/v1/tasks/x/kill", "/v1/sessions/x/prompts")),
-    *(("DELETE", path) for path in ("/v1/tasks/x", "/v1/sessions/x")),
+    ("PATCH", "/v1/sessions/x/prompts/y"),
+    *(("DELETE", path) for path in ("/v1/tasks/x", "/v1/sessions/x", "/v1/sessions/x/prompts/y")),
     *(("OPTIONS", "/v1/tasks"), ("HEAD", "/v1/health"), ("FOO", "/v1/tasks"), ("PATCH", "/v1/tasks/x")),
 ]
 

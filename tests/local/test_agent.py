@@ -16,7 +16,7 @@ from backend_stub.domain.errors import AgentError
 from backend_stub.machine import processes
 from backend_stub.providers.local import LocalSettings
 from foundry_tui.contract.records import TranscriptKind
-from tests.local.world import LIMIT, LocalWorld, Told, open_gate, prompt, turn
+from tests.local.world import LIMIT, LocalWorld, Told, following, open_gate, prompt, turn
 
 pytestmark = pytest.mark.anyio
 
@@ -90,10 +90,7 @@ async def test_sessions_side_by_side(world: LocalWorld) -> None:
 async def test_a_policy_answers_in_place_of_a_person(world: LocalWorld, policy: Policy, asked: list[str]) -> None:
     async with world.provider(LocalSettings(policy=policy)) as provider:
         task = await world.with_session(provider, world.task())
-        told, said = Told(), prompt(task, "ask read Read a.txt\nask execute Run make")
-        async with anyio.create_task_group() as group:
-            await provider.agents.deliver(world.call(task), said, told)
-            group.start_soon(provider.agents.follow, world.call(task), said, told)
+        async with following(world, provider, task, "ask read Read a.txt\nask execute Run make") as told:
             for number, title in enumerate(asked):
                 await told.until(partial(told.has_questions, number + 1))
                 key, question = list(told.questions.items())[number]
@@ -113,26 +110,20 @@ async def test_an_unknown_request_of_the_agent_is_refused(world: LocalWorld) -> 
 async def test_stop_ends_the_turn(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
-        told, said = Told(), prompt(task, "say working\npause\nsay never")
-        async with anyio.create_task_group() as group:
-            await provider.agents.deliver(world.call(task), said, told)
-            group.start_soon(provider.agents.follow, world.call(task), said, told)
+        async with following(world, provider, task, "say working\npause\nsay never") as told:
             await told.until(lambda: told.text == "working")
-            await provider.agents.stop(world.call(task), said.session_id)
+            await provider.agents.stop(world.call(task), task.sessions[0].session_id)
         assert told.text == "working"
-        await provider.agents.stop(world.call(task), said.session_id)
+        await provider.agents.stop(world.call(task), task.sessions[0].session_id)
         assert (await turn(provider, world, task, "say again", "p2")).text == "again"
 
 
 async def test_stop_answers_open_requests_with_cancelled(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
-        told, said = Told(), prompt(task, "ask execute Run make?\nsay never")
-        async with anyio.create_task_group() as group:
-            await provider.agents.deliver(world.call(task), said, told)
-            group.start_soon(provider.agents.follow, world.call(task), said, told)
+        async with following(world, provider, task, "ask execute Run make?\nsay never") as told:
             await told.until(lambda: told.questions)
-            await provider.agents.stop(world.call(task), said.session_id)
+            await provider.agents.stop(world.call(task), task.sessions[0].session_id)
         [response] = world.agent_saw("response")
         assert response["message"]["result"] == {"outcome": {"outcome": "cancelled"}}
         assert "never" not in told.text
@@ -145,12 +136,9 @@ async def test_an_agent_that_does_not_stop_is_ended(world: LocalWorld, monkeypat
     os.mkfifo(gate)
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
-        told, said = Told(), prompt(task, f"say working\nwait {gate}")
-        async with anyio.create_task_group() as group:
-            await provider.agents.deliver(world.call(task), said, told)
-            group.start_soon(provider.agents.follow, world.call(task), said, told)
+        async with following(world, provider, task, f"say working\nwait {gate}") as told:
             await told.until(lambda: told.text == "working")
-            await provider.agents.stop(world.call(task), said.session_id)
+            await provider.agents.stop(world.call(task), task.sessions[0].session_id)
         assert "did not stop" in told.of(TranscriptKind.NOTICE)[0]
         told = await turn(provider, world, task, "say again", "p2")
         assert told.text == "again"
@@ -166,13 +154,15 @@ async def test_a_turn_that_is_stopped_and_not_followed_any_more_is_over_before_t
     os.mkfifo(gate)
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
-        told, said = Told(), prompt(task, "say working\npause\nsay never" if obedient else f"say working\nwait {gate}")
-        async with anyio.create_task_group() as group:
-            await provider.agents.deliver(world.call(task), said, told)
-            group.start_soon(provider.agents.follow, world.call(task), said, told)
+        async with following(
+            world,
+            provider,
+            task,
+            "say working\npause\nsay never" if obedient else f"say working\nwait {gate}",
+            cut=True,
+        ) as told:
             await told.until(lambda: told.text == "working")
-            group.cancel_scope.cancel()
-        await provider.agents.stop(world.call(task), said.session_id)
+        await provider.agents.stop(world.call(task), task.sessions[0].session_id)
         after = await turn(provider, world, task, "say next", "p2")
         assert after.text == "next"
         assert len(world.agent_saw("start")) == (1 if obedient else 2)
@@ -182,13 +172,9 @@ async def test_a_turn_that_is_stopped_and_not_followed_any_more_is_over_before_t
 async def test_a_request_that_was_open_when_its_turn_was_cut_is_answered_with_cancelled(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
-        told, said = Told(), prompt(task, "ask execute Run make?\nsay never")
-        async with anyio.create_task_group() as group:
-            await provider.agents.deliver(world.call(task), said, told)
-            group.start_soon(provider.agents.follow, world.call(task), said, told)
+        async with following(world, provider, task, "ask execute Run make?\nsay never", cut=True) as told:
             await told.until(lambda: told.questions)
-            group.cancel_scope.cancel()
-        await provider.agents.stop(world.call(task), said.session_id)
+        await provider.agents.stop(world.call(task), task.sessions[0].session_id)
         assert (await turn(provider, world, task, "say next", "p2")).text == "next"
         [response] = world.agent_saw("response")
         assert response["message"]["result"] == {"outcome": {"outcome": "cancelled"}}

@@ -1,5 +1,7 @@
 """What a task changed and would lose: computed behind a request, against real git."""
 
+import os
+import shutil
 from pathlib import Path
 
 import anyio
@@ -81,6 +83,39 @@ async def test_the_users_diff_configuration_changes_nothing(git_world: LocalWorl
         [file] = (await computed(git_world, provider, task)).values()
         assert file.patch.startswith("diff --git a/a.txt b/a.txt\n")
         assert "\x1b" not in file.patch
+
+
+async def test_comparing_runs_no_program_of_the_repository_but_what_makes_its_content(git_world: LocalWorld) -> None:
+    ran = git_world.folder / "ran"
+    program = git_world.folder / "program"
+    program.write_text(f"#!/bin/sh\necho $0 >>'{ran}'\ncat\n")
+    program.chmod(0o755)
+    upper = git_world.folder / "upper"
+    upper.write_text("#!/bin/sh\ntr a-z A-Z\n")
+    upper.chmod(0o755)
+    (git_world.repository / ".gitattributes").write_text("*.txt diff=shown\nb.txt filter=upper\n")
+    git(git_world.repository, "config", "filter.upper.clean", str(upper))
+    git(git_world.repository, "config", "filter.upper.smudge", "tr A-Z a-z")
+    git(git_world.repository, "add", "--all")
+    git(git_world.repository, "add", "--renormalize", ".")
+    git(git_world.repository, "commit", "--quiet", "--message=attributes")
+    (git_world.folder / "hooks").mkdir()
+    shutil.copy2(program, git_world.folder / "hooks" / "post-index-change")
+    for name in ("core.fsmonitor", "diff.shown.textconv", "diff.shown.command", "diff.external"):
+        git(git_world.repository, "config", name, str(program))
+    git(git_world.repository, "config", "core.hooksPath", str(git_world.folder / "hooks"))
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        assert task.sandbox is not None
+        folder = Path(task.sandbox.cwd)
+        assert (folder / "b.txt").read_text() == "b\n"
+        (folder / "a.txt").write_text("one\n")
+        os.utime(folder / "b.txt", (1, 1))
+        files = await computed(git_world, provider, task)
+        # Its content is what the filter makes of the file, and that is no other.
+        assert list(files) == ["a.txt"]
+        assert "-two" in files["a.txt"].patch
+        assert not ran.exists()
 
 
 async def test_losses_are_uncommitted_files_and_unpushed_commits(git_world: LocalWorld) -> None:

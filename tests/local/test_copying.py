@@ -9,7 +9,7 @@ from backend_stub.providers.local import LocalSettings
 from tests.git import git
 from tests.local.world import LocalWorld
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
+pytestmark = pytest.mark.anyio
 
 
 def with_list(world: LocalWorld, text: str) -> None:

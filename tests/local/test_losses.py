@@ -207,6 +207,31 @@ async def test_a_repository_inside_that_was_worked_in_is_named(git_world: LocalW
         assert await lost(provider, task) == ["what is in nested/, which is a repository of its own"]
 
 
+async def test_no_program_is_run_that_the_configuration_of_a_submodule_names(git_world: LocalWorld) -> None:
+    ran = git_world.folder / "ran"
+    program = git_world.folder / "program"
+    program.write_text(f"#!/bin/sh\necho $0 >>'{ran}'\ncat\n")
+    program.chmod(0o755)
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        nested = make_code(folder_of(task) / "nested")
+        (nested / ".gitattributes").write_text("*.txt filter=planted diff=planted\n")
+        commit(nested, "attributes.txt")
+        (nested / ".git" / "info" / "exclude").write_text("*.log\n")
+        for name in ("core.fsmonitor", "filter.planted.clean", "diff.planted.textconv", "diff.external"):
+            git(nested, "config", name, str(program))
+        commit(folder_of(task), "with nested")
+        ran.unlink(missing_ok=True)
+        (nested / "a.txt").write_text("two\n")
+        (nested / "a.log").write_text("one\n")
+        assert await lost(provider, task) == [
+            "3 unpushed commits, in the submodule nested",
+            "1 uncommitted file: a.txt, in the submodule nested",
+            "1 ignored file made or changed since set-up: a.log, in the submodule nested",
+        ]
+        assert not ran.exists()
+
+
 async def test_a_repository_inside_that_was_committed_as_a_link_is_looked_at(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())

@@ -2,14 +2,13 @@
 
 import errno
 
-import anyio
 import httpx
 import pytest
 
 from backend_stub.domain.errors import AgentError
 from backend_stub.machine.faults import is_machine_fault
 from foundry_tui.contract.records import TranscriptKind
-from tests.local.world import LocalWorld, Told, prompt, turn
+from tests.local.world import LocalWorld, following, turn
 
 pytestmark = pytest.mark.anyio
 
@@ -62,10 +61,7 @@ async def test_an_answer_reaches_the_agent_once_there_is_room(
     monkeypatch.setattr("backend_stub.agents.sandbox_agent.connection.BUSY_WAIT", 0.01)
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
-        told, said = Told(), prompt(task, "ask execute Run make?\nsay done")
-        async with anyio.create_task_group() as group:
-            await provider.agents.deliver(world.call(task), said, told)
-            group.start_soon(provider.agents.follow, world.call(task), said, told)
+        async with following(world, provider, task, "ask execute Run make?\nsay done") as told:
             await told.until(lambda: told.questions)
             full = fill(world, provider, 3)
             told.answer(next(iter(told.questions)), "yes")

@@ -11,7 +11,7 @@ from backend_stub.providers.local import LocalProvider
 from tests.git import git, make_code
 from tests.local.world import LocalWorld
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
+pytestmark = pytest.mark.anyio
 
 ALLOW = ("-c", "protocol.file.allow=always")
 

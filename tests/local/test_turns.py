@@ -20,7 +20,7 @@ from backend_stub.providers.local import LocalProvider, LocalSettings
 from foundry_tui.contract.records import TaskDetail, TranscriptKind
 from foundry_tui.view.questions import Line, heading_of, lines_of
 from tests.local.test_faults import Loss
-from tests.local.world import LIMIT, LocalWorld, Told, open_gate, prompt, turn
+from tests.local.world import LIMIT, LocalWorld, Told, following, open_gate, prompt, turn
 
 pytestmark = pytest.mark.anyio
 
@@ -320,13 +320,11 @@ async def test_what_is_said_after_a_stop_is_kept(world: LocalWorld) -> None:
     async with world.provider() as provider:
         late = Late(provider)
         task = await world.with_session(provider, world.task())
-        told, said = Told(), prompt(task, f"say working\nlate {gate} chunk m9 cleaning up\npause")
-        async with anyio.create_task_group() as group:
-            await provider.agents.deliver(world.call(task), said, told)
-            group.start_soon(provider.agents.follow, world.call(task), said, told)
+        async with following(
+            world, provider, task, f"say working\nlate {gate} chunk m9 cleaning up\npause", cut=True
+        ) as told:
             await told.until(lambda: told.text == "working")
-            group.cancel_scope.cancel()
-        await provider.agents.stop(world.call(task), said.session_id)
+        await provider.agents.stop(world.call(task), task.sessions[0].session_id)
         await anyio.to_thread.run_sync(open_gate, gate)
         await late.until(1)
         assert late.texts()[-1] == "cleaning up"
@@ -383,10 +381,7 @@ QUESTION = {
 async def test_a_question_has_all_that_is_to_be_judged(world: LocalWorld) -> None:
     async with world.provider(LocalSettings(policy=Policy.ASK)) as provider:
         task = await world.with_session(provider, world.task())
-        told, said = Told(), prompt(task, f"request {json.dumps(QUESTION)}\nsay done")
-        async with anyio.create_task_group() as group:
-            await provider.agents.deliver(world.call(task), said, told)
-            group.start_soon(provider.agents.follow, world.call(task), said, told)
+        async with following(world, provider, task, f"request {json.dumps(QUESTION)}\nsay done") as told:
             await told.until(lambda: told.questions)
             [(key, question)] = told.questions.items()
             told.answer(key, "fine")
@@ -407,10 +402,7 @@ async def test_an_agent_may_use_the_id_of_a_request_again(world: LocalWorld) -> 
     unknown = 'raw {"jsonrpc": "2.0", "id": 8, "method": "unheard/of"}'
     async with world.provider(LocalSettings(policy=Policy.ASK)) as provider:
         task = await world.with_session(provider, world.task())
-        told, said = Told(), prompt(task, f"{unknown}\n{ask}\n{unknown}\n{ask}\nsay done")
-        async with anyio.create_task_group() as group:
-            await provider.agents.deliver(world.call(task), said, told)
-            group.start_soon(provider.agents.follow, world.call(task), said, told)
+        async with following(world, provider, task, f"{unknown}\n{ask}\n{unknown}\n{ask}\nsay done") as told:
             for count in (1, 2):
                 await told.until(partial(told.has_questions, count))
                 told.answer(list(told.questions)[-1], "fine")
@@ -433,10 +425,7 @@ async def test_of_questions_without_end_those_that_a_person_can_judge_are_asked(
     many = "\n".join(raw(number, f"question {number}") for number in range(MOST_QUESTIONS + 20))
     async with world.provider(LocalSettings(policy=Policy.ASK)) as provider:
         task = await world.with_session(provider, world.task())
-        told, said = Told(), prompt(task, f"{huge}\n{many}\nask execute Run make?\nsay done")
-        async with anyio.create_task_group() as group:
-            await provider.agents.deliver(world.call(task), said, told)
-            group.start_soon(provider.agents.follow, world.call(task), said, told)
+        async with following(world, provider, task, f"{huge}\n{many}\nask execute Run make?\nsay done") as told:
             await told.until(partial(told.has_questions, MOST_QUESTIONS))
             await told.until(lambda: told.text.endswith("done"))
             for key in list(told.questions):
@@ -473,10 +462,7 @@ async def test_what_is_long_is_shown_once(world: LocalWorld) -> None:
         edit["title"] = f"Edit {task.sandbox.cwd}/a.py"
         for number, each in enumerate((call, edit)):
             ask = {"toolCall": {"toolCallId": "t", **each}, "options": [{"optionId": "y", "kind": "allow_once"}]}
-            told, said = Told(), prompt(task, f"request {json.dumps(ask)}\nsay done", f"p{number}")
-            async with anyio.create_task_group() as group:
-                await provider.agents.deliver(world.call(task), said, told)
-                group.start_soon(provider.agents.follow, world.call(task), said, told)
+            async with following(world, provider, task, f"request {json.dumps(ask)}\nsay done", f"p{number}") as told:
                 await told.until(lambda told=told: told.questions)  # type: ignore[misc]
                 [(key, question)] = told.questions.items()
                 told.answer(key, "y")
@@ -504,10 +490,7 @@ async def test_a_question_knows_what_was_told_of_its_tool_call_before(world: Loc
     ask = {"toolCall": {"toolCallId": "t"}, "options": [{"optionId": "y", "kind": "allow_once"}]}
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
-        told, said = Told(), prompt(task, f"update {json.dumps(call)}\nrequest {json.dumps(ask)}")
-        async with anyio.create_task_group() as group:
-            await provider.agents.deliver(world.call(task), said, told)
-            group.start_soon(provider.agents.follow, world.call(task), said, told)
+        async with following(world, provider, task, f"update {json.dumps(call)}\nrequest {json.dumps(ask)}") as told:
             await told.until(lambda: told.questions)
             [(key, question)] = told.questions.items()
             told.answer(key, "y")
@@ -551,10 +534,7 @@ async def test_an_unreadable_line_while_a_question_is_open_leaves_the_person_tim
     os.mkfifo(gate)
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
-        told, said = Told(), prompt(task, f"late {gate} raw 5\nask execute Run make?\nsay done")
-        async with anyio.create_task_group() as group:
-            await provider.agents.deliver(world.call(task), said, told)
-            group.start_soon(provider.agents.follow, world.call(task), said, told)
+        async with following(world, provider, task, f"late {gate} raw 5\nask execute Run make?\nsay done") as told:
             await told.until(partial(told.has_questions, 1))
             await anyio.to_thread.run_sync(open_gate, gate)
             await told.until(lambda: told.of(TranscriptKind.NOTICE))

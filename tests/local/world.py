@@ -210,6 +210,20 @@ class Told:
         self._changed = anyio.Event()
 
 
+@asynccontextmanager
+async def following(
+    world: LocalWorld, provider: LocalProvider, task: TaskDetail, text: str, prompt_id: str = "p1", *, cut: bool = False
+) -> AsyncIterator[Told]:
+    """A turn that is followed beside the block, and after it to its end, or with `cut` no longer."""
+    told, said = Told(), prompt(task, text, prompt_id)
+    async with anyio.create_task_group() as group:
+        await provider.agents.deliver(world.call(task), said, told)
+        group.start_soon(provider.agents.follow, world.call(task), said, told)
+        yield told
+        if cut:
+            group.cancel_scope.cancel()
+
+
 async def turn(provider: LocalProvider, world: LocalWorld, task: TaskDetail, text: str, prompt_id: str = "p1") -> Told:
     """One whole turn: the prompt handed over and its turn followed to the end."""
     told = Told()

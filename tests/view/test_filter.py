@@ -3,7 +3,7 @@
 import string
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from foundry_tui.contract.records import TaskSummary
@@ -98,14 +98,12 @@ def test_an_unknown_field_is_a_word() -> None:
 
 
 @given(queries, tasks())
-@settings(max_examples=300)
 def test_terms_hold_one_by_one(query: str, task: TaskSummary) -> None:
     entry = entry_of(task)
     assert matches(parse(query), entry) == all(matches((term,), entry) for term in parse(query))
 
 
 @given(terms.filter(lambda text: not text.startswith("!")), tasks())
-@settings(max_examples=300)
 def test_what_holds_as_it_stands_does_not_hold_negated(term: str, task: TaskSummary) -> None:
     if parse(term):
         entry = entry_of(task)
@@ -113,7 +111,6 @@ def test_what_holds_as_it_stands_does_not_hold_negated(term: str, task: TaskSumm
 
 
 @given(queries, st.integers(0, 40), tasks())
-@settings(max_examples=500)
 def test_narrowing_is_true_to_its_word(query: str, cut: int, task: TaskSummary) -> None:
     old, new = parse(query[:cut]), parse(query)
     if narrows(old, new) and matches(new, entry_of(task)):
@@ -121,7 +118,6 @@ def test_narrowing_is_true_to_its_word(query: str, cut: int, task: TaskSummary) 
 
 
 @given(st.text(max_size=40), tasks())
-@settings(max_examples=300)
 def test_any_text_is_a_filter(query: str, task: TaskSummary) -> None:
     matches(parse(query), entry_of(task))
 

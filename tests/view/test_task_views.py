@@ -1,6 +1,5 @@
 """What the task screen shows, as pure functions: steps, failures, transcripts, diffs, branch names."""
 
-import subprocess
 from itertools import accumulate
 
 import pytest
@@ -20,15 +19,13 @@ from foundry_tui.contract.records import (
     summary_of,
 )
 from foundry_tui.contract.status import StageName, TaskStatus
-from foundry_tui.view.branch_rules import branch_problem
 from foundry_tui.view.details import facts
 from foundry_tui.view.diffs import DiffMark, counts, edit_lines, patch_lines
 from foundry_tui.view.glyphs import UNICODE
 from foundry_tui.view.history import details, sentence
 from foundry_tui.view.line_index import LineIndex
-from foundry_tui.view.new_task import is_url
 from foundry_tui.view.stepper import StepState, failure, spent_text, steps
-from foundry_tui.view.task_notices import chosen_session, face_of
+from foundry_tui.view.task_notices import chosen_session, empty_state_of
 from foundry_tui.view.transcript import blocks, entry_of, first_difference, prompts_by_item
 from tests.app.factories import NOW, SECOND, make_detail, make_error, make_session, make_task
 from tests.app.harness import LIVE
@@ -36,19 +33,6 @@ from tests.app.harness import LIVE
 
 def item(index: int, body: str = "x", kind: TranscriptKind = TranscriptKind.MESSAGE) -> TranscriptItem:
     return TranscriptItem(item_id=f"i{index}", session_id="s", index=index, kind=kind, body=body, at=NOW, revision=1)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("a", "fix/login", "a.b", "$(id)", "日本語", "-x", "a..b", "a b", "a~", "a^", "a:b", "a?b", "a*b", "a[b"),
-        *("a\\b", "/a", "a/", "a//b", ".a", "a/.b", "a.lock", "a.lock/b", "a.", "@", "HEAD", "a@{b", "a\tb"),
-        *("a\x7fb", "", "@a", "a@"),
-    ],
-)
-def test_branch_names_are_judged_as_git_does(name: str) -> None:
-    asked = subprocess.run(["git", "check-ref-format", "--branch", name], capture_output=True, check=False)
-    assert (branch_problem(name) is None) == (asked.returncode == 0)
 
 
 @pytest.mark.parametrize("status", list(TaskStatus))
@@ -224,19 +208,11 @@ def test_every_history_kind_has_words(kind: HistoryKind) -> None:
     assert "why" in details(event)
 
 
-@pytest.mark.parametrize(
-    ("text", "url"),
-    [("https://x.org/a.git", True), ("git@x.org:a", True), ("./a:b", False), ("~/x", False), ("/a/b:c", False)],
-)
-def test_what_is_a_git_url(text: str, url: bool) -> None:
-    assert is_url(text) is url
-
-
 def test_what_has_ended_opens_at_its_first_session_and_offers_no_writing() -> None:
     first, second = (make_session(number, status=SessionStatus.CLOSED) for number in (1, 2))
     assert chosen_session((first, second), None) is first
     assert chosen_session((first, second), second.session_id) is second
     task = make_task(1, TaskStatus.KILLED)
-    face = face_of(task, second, LIVE, UNICODE, NOW, gone=False, known=True, said=False)
+    face = empty_state_of(task, second, LIVE, UNICODE, NOW, gone=False, known=True, said=False)
     assert face is not None
     assert (face.headline, face.actions) == ("Nothing was said here", ())

@@ -9,7 +9,7 @@ from foundry_tui.view.ages import age, running_time
 from foundry_tui.view.glyphs import ASCII, UNICODE
 from foundry_tui.view.keys import key_label
 from foundry_tui.view.labels import freshness_glyph, freshness_text
-from foundry_tui.view.news import News, NewsDesk, NewsKind, sentence
+from foundry_tui.view.news import News, NewsFinder, NewsKind, sentence
 from tests.app.factories import NOW, make_task, task_id
 
 
@@ -70,7 +70,7 @@ def test_freshness_has_a_shape_for_each_state() -> None:
 
 def test_what_was_there_is_no_news() -> None:
     tasks = {task_id(1): make_task(1, TaskStatus.ERROR)}
-    desk = NewsDesk()
+    desk = NewsFinder()
     assert desk.read(tasks, tasks) == []
     desk.open(tasks.values())
     assert desk.read(tasks, tasks) == []
@@ -88,7 +88,7 @@ def test_what_was_there_is_no_news() -> None:
     ],
 )
 def test_what_is_news(before: TaskStatus, after: TaskStatus, questions: int, kind: NewsKind | None) -> None:
-    desk = NewsDesk()
+    desk = NewsFinder()
     desk.open([make_task(1, before)])
     tasks = {task_id(1): make_task(1, after, needs_input=questions, revision=9)}
     assert [item.kind for item in desk.read([task_id(1)], tasks)] == ([kind] if kind else [])

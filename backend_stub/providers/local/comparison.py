@@ -1,5 +1,7 @@
 """A worktree compared with its base, as git itself compares: through indexes of our own, so that nothing of the
-person's is touched, no object is written, and no configuration of theirs changes what comes out.
+person's is touched, no object is written, and no configuration of theirs changes what comes out. What that names for
+showing differences or for watching files (external diffs, `textconv`, `fsmonitor`, hooks) is not run. Its `clean`
+filters are: what git has of a file is what they make of it, so without them each such file would count as changed.
 
 What git knows is compared by a copy of the worktree's index. Files that it does not know yet are compared by an index
 that has nothing else, in a git folder of ours where no attribute and no line-ending rule applies: byte for byte.
@@ -8,10 +10,10 @@ that has nothing else, in a git folder of ours where no attribute and no line-en
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +21,8 @@ import anyio
 import anyio.to_thread
 
 from backend_stub.domain.errors import GitError
-from backend_stub.providers.local.record import COMPARING, Record
+from backend_stub.providers.local.own_git_folder import make_git_folder, room_beside
+from backend_stub.providers.local.record import Record
 from backend_stub.providers.local.worktree import git_dir_of
 from backend_stub.repository.git import run_git
 from foundry_tui.contract.records import FileDiff
@@ -108,8 +111,7 @@ async def _sides(
         raise GitError(f"git knows nothing of the worktree {folder} any more", retryable=False)
     real = {"GIT_DIR": git_dir, "GIT_WORK_TREE": folder}
     base = await _fork_point(record, real)
-    room = await anyio.to_thread.run_sync(_make_room, record)
-    try:
+    async with room_beside(record) as room:
         variables = {**real, "GIT_INDEX_FILE": f"{room}/index"}
         await anyio.to_thread.run_sync(_copy_index, git_dir, room)
         listed = await _names(folder, real, "ls-files", "--others", "--exclude-standard", "-z")
@@ -126,7 +128,8 @@ async def _sides(
         )  # fmt: skip
         new = [name for name in untracked if name not in dropped]
         read, unread = await anyio.to_thread.run_sync(_within, Path(folder), new, most_files, most_bytes)
-        await anyio.to_thread.run_sync(_make_git_folder, room, len(base))
+        make_raw = partial(make_git_folder, Path(room) / "git", len(base), attributes=_RAW)
+        await anyio.to_thread.run_sync(make_raw)
         raw = {"GIT_DIR": f"{room}/git", "GIT_WORK_TREE": folder}
         await _put(folder, raw, read, len(base))
         configured = await run_git(
@@ -140,9 +143,6 @@ async def _sides(
             _Side(folder, _EMPTY_TREES[len(base)], raw, "false"),
             unread,
         )
-    finally:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(lambda: shutil.rmtree(room, ignore_errors=True))
 
 
 async def _fork_point(record: Record, variables: dict[str, str]) -> str:
@@ -163,28 +163,10 @@ def _names_of(*options: str) -> tuple[str, ...]:
     return ("diff-index", "--name-only", "-z", "--no-renames", "--ignore-submodules=dirty", *options)
 
 
-def _make_room(record: Record) -> str:
-    """A folder beside the worktree, so that what a killed backend left of it goes with the task."""
-    place = Path(record.worktree).parents[1] / COMPARING
-    place.mkdir(mode=0o700, exist_ok=True)
-    return tempfile.mkdtemp(dir=place)
-
-
 def _copy_index(git_dir: str, room: str) -> None:
     index = Path(git_dir) / "index"
     if index.exists():
         shutil.copy2(index, f"{room}/index")
-
-
-def _make_git_folder(room: str, hash_length: int) -> None:
-    """A git folder without any object, in which files are taken as they are."""
-    inside = Path(room) / "git"
-    for name in ("objects", "refs", "info"):
-        (inside / name).mkdir(parents=True)
-    (inside / "HEAD").write_text("ref: refs/heads/main\n")
-    (inside / "info" / "attributes").write_text(_RAW)
-    version = "[core]\n\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = sha256\n"
-    (inside / "config").write_text(version if hash_length == 64 else "[core]\n\trepositoryformatversion = 0\n")
 
 
 async def _put(folder: str, variables: dict[str, str], names: Sequence[str], hash_length: int) -> None:

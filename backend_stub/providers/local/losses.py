@@ -2,14 +2,16 @@
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio.to_thread
 
+from backend_stub.providers.local.own_git_folder import make_git_folder, room_beside
 from backend_stub.providers.local.record import Losses, Made, Record
 from backend_stub.providers.local.worktree import commits_lost, common_of, git_dir_of
-from backend_stub.repository.files import mode_of, read_text
+from backend_stub.repository.files import inside_of, mode_of, read_text
 from backend_stub.repository.git import Told, run_git
 
 GIT_LIMIT = 60.0
@@ -42,21 +44,25 @@ async def losses_of(record: Record, told: Told | None = None) -> Losses:
     folder, since = Path(record.worktree), record.ready_at or record.created_at * 1_000_000
     filled: dict[str, Path] = {}
     if there:
-        here += await _files_lost(folder, git_dir, since, told)
+        here += await _files_lost(folder, {"GIT_DIR": git_dir, "GIT_WORK_TREE": str(folder)}, since, told)
         filled = await _filled(folder, git_dir, told)
     here += await anyio.to_thread.run_sync(_put_aside, git_dir)
     for name, place in (await anyio.to_thread.run_sync(_submodules, git_dir, filled)).items():
         lost = [*await _unpushed(place, told), *await anyio.to_thread.run_sync(_put_aside, str(place))]
         if name in filled:
-            lost += await _files_lost(folder / name, str(place), since, told)
+            async with _as_ours(record, folder / name, place, told) as variables:
+                lost += await _files_lost(folder / name, variables, since, told)
         here += [f"{what}, in the submodule {_shown(name)}" for what in lost]
     common = record.common or str(Path(git_dir).parent.parent)
     here += await _on_no_branch(record, common, git_dir, told)
     return Losses(tuple(here), record.branch, await commits_lost(common, record.branch, told=told))
 
 
-async def _files_lost(folder: Path, git_dir: str, since: int, told: Told | None) -> list[str]:
-    """What is not committed, and what was made or changed since then where git does not look."""
+async def _files_lost(folder: Path, variables: dict[str, str], since: int, told: Told | None) -> list[str]:
+    """What is not committed, and what was made or changed since then where git does not look.
+
+    `variables` name git's folder and what else git needs to know of the work tree.
+    """
     status = await run_git(
         str(folder),
         "status",
@@ -69,14 +75,14 @@ async def _files_lost(folder: Path, git_dir: str, since: int, told: Told | None)
         "--ignore-submodules=dirty",
         told=told,
         timeout=GIT_LIMIT,
-        environment={"GIT_DIR": git_dir, "GIT_WORK_TREE": str(folder)},
+        environment=variables,
     )
     entries = [(entry[:2], entry[3:]) for entry in status.text.split("\0") if entry]
     # Git does not look into other repositories, and calls them by their folder.
     files = [name for code, name in entries if code not in ("!!", "??")]
     untracked = [name for code, name in entries if code == "??" and not name.endswith("/")]
     # What git was told not to look at (`update-index --skip-worktree`, `--assume-unchanged`).
-    listed = await _listed(folder, git_dir, told, "-v")
+    listed = await _listed(folder, variables, told, "-v")
     untracked += [name for tag, name in listed if tag[0] == "S" or tag[0].islower()]
     files += await anyio.to_thread.run_sync(
         lambda: [name for name in untracked if _is_newer(os.path.join(folder, name), since)]
@@ -167,7 +173,7 @@ async def _filled(folder: Path, git_dir: str, told: Told | None) -> dict[str, Pa
     place in it, where git keeps each.
     """
     found: dict[str, Path] = {}
-    for tag, name in await _listed(folder, git_dir, told):
+    for tag, name in await _listed(folder, {"GIT_DIR": git_dir, "GIT_WORK_TREE": str(folder)}, told):
         place = await anyio.to_thread.run_sync(_git_folder_of, folder / name) if tag.startswith("160000 ") else None
         if place is not None:
             found[name] = place
@@ -176,7 +182,7 @@ async def _filled(folder: Path, git_dir: str, told: Told | None) -> dict[str, Pa
     return found
 
 
-async def _listed(folder: Path, git_dir: str, told: Told | None, *options: str) -> list[tuple[str, str]]:
+async def _listed(folder: Path, variables: dict[str, str], told: Told | None, *options: str) -> list[tuple[str, str]]:
     """What git has in the index of a work tree: what it says of each file, and the file's name."""
     listed = await run_git(
         str(folder),
@@ -187,9 +193,41 @@ async def _listed(folder: Path, git_dir: str, told: Told | None, *options: str) 
         "--",
         told=told,
         timeout=GIT_LIMIT,
-        environment={"GIT_DIR": git_dir, "GIT_WORK_TREE": str(folder)},
+        environment=variables,
     )
     return [(tag, name) for tag, _, name in (entry.partition("\t") for entry in listed.text.split("\0")) if name]
+
+
+@asynccontextmanager
+async def _as_ours(record: Record, folder: Path, place: Path, told: Told | None) -> AsyncIterator[dict[str, str]]:
+    """The variables with which git looks at a submodule without reading its configuration, which is the agent's."""
+    known = await anyio.to_thread.run_sync(inside_of, str(place))
+    common = place if known is None else Path(known.common)
+    found = await run_git(
+        str(place),
+        "rev-parse",
+        "--verify",
+        "--quiet",
+        "HEAD",
+        told=told,
+        timeout=GIT_LIMIT,
+        accept=(0, 1, 128),
+        environment={"GIT_DIR": str(place), "GIT_WORK_TREE": str(place)},
+    )
+    head = found.text.strip() if found.exit_code == 0 else ""
+    async with room_beside(record) as room:
+
+        def make() -> None:
+            exclude = read_text(common / "info" / "exclude") or ""
+            make_git_folder(Path(room) / "git", len(head), head=head or "ref: refs/heads/none", exclude=exclude)
+
+        await anyio.to_thread.run_sync(make)
+        yield {
+            "GIT_DIR": f"{room}/git",
+            "GIT_WORK_TREE": str(folder),
+            "GIT_INDEX_FILE": f"{place}/index",
+            "GIT_OBJECT_DIRECTORY": f"{common}/objects",
+        }
 
 
 def _git_folder_of(submodule: Path) -> Path | None:

@@ -158,7 +158,8 @@ async def _fill_by_url(folder: Path, submodule: _Submodule, told: Told) -> None:
     if done.exit_code == 0:
         return
     refused = re.search(r"transport '\w+' not allowed", done.stderr)
-    why = explain(("clone", "--", submodule.url), str(folder), done.exit_code, done.stderr)
+    cloning = ("clone", "--", submodule.url)
+    why = await anyio.to_thread.run_sync(explain, cloning, str(folder), done.exit_code, done.stderr)
     reason = f"git does not take submodules from {submodule.url} ({refused[0]})." if refused else why.message
     path = submodule.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     raise GitError(

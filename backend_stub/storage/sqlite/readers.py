@@ -28,7 +28,7 @@ T = TypeVar("T")
 class Readers:
     """As many connections as ever read at once. Raises `sqlite3.Error` when they cannot be opened.
 
-    Also what is committed as whoever makes a change asks for it, see `Reader`: those are asked by its own thread.
+    It is also the `Reader` of whoever makes a change, who asks in a thread of its own.
     """
 
     def __init__(self, path: Path, condition: Condition) -> None:

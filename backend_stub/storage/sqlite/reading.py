@@ -118,7 +118,7 @@ def task(connection: sqlite3.Connection, task_id: str) -> TaskDetail | None:
 
 
 def lines(connection: sqlite3.Connection, task_id: str, stage: str | None, after: int, limit: int) -> Sequence[LogLine]:
-    rows = connection.execute(SQL["stage_log.page"], (task_id, after, stage, limit))
+    rows = connection.execute(SQL["stage_log.page"], (task_id, after, stage, stage, limit))
     return [decode(body, LogLine) for (body,) in rows]
 
 

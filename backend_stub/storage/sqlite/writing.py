@@ -158,6 +158,7 @@ def _begin_task(change: Change, transaction: Transaction) -> None:
             detail,
             encode(change.private),
             change.request,
+            task.task_id,
         ),
     ).rowcount
     if not is_new:
@@ -169,13 +170,13 @@ def _change_task(change: Change, transaction: Transaction) -> None:
     task, private = change.task, encode(change.private)
     kept = transaction.execute(SQL["tasks.kept"], (task.task_id,)).fetchone()
     if kept == (change.expected, task.revision):
-        transaction.execute(SQL["tasks.change_all_but_the_record"], (task.task_id, change.expected, private))
+        transaction.execute(SQL["tasks.change_all_but_the_record"], (private, task.task_id, change.expected))
         return
     summary, detail = _documents(task)
     seq = transaction.event(EventName.TASK, task.task_id, "", task)
     found = transaction.execute(
         SQL["tasks.change"],
-        (task.task_id, change.expected, task.status, task.revision, seq, summary, detail, private),
+        (task.status, task.revision, seq, summary, detail, private, task.task_id, change.expected, task.revision),
     ).rowcount
     if not found:
         raise StaleRevisionError

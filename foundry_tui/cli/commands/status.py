@@ -50,14 +50,14 @@ def status(context: Context, as_json: bool) -> None:
     from foundry_tui.cli.startup.lazy_client import import_client
 
     import_client()
-    from foundry_tui.cli.probe import look
+    from foundry_tui.cli.probe import measure
     from foundry_tui.cli.startup.running import running_apps
 
     client = context.client
     health = client.call("GET", "/v1/health", Health)
     snapshot = client.call("GET", "/v1/tasks", TasksSnapshot)
     numbers = dict.fromkeys(TaskStatus, 0) | Counter(task.status for task in snapshot.tasks)
-    seen = look(context.target[0])
+    seen = measure(context.target[0])
     apps = list(running_apps())
     needs_input = sum(task.needs_input > 0 for task in snapshot.tasks)
     if as_json:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -101,7 +102,7 @@ def _repo_ids(repos: Iterable[Repo], given: str) -> set[str]:
         return named
     place = repository_of(given)
     found = {repo.repo_id for repo in repos if place in (repo.path, repo.remote)}
-    if not found and place == given:
+    if not found and not Path(place).is_dir():
         labels = ", ".join(sorted({repo.label for repo in repos})) or "none"
         raise CommandError(f"no repository {given!r} is known", hint=f"there is: {labels}")
     return found

@@ -13,7 +13,11 @@ from foundry_tui.client.blocking import BlockingClient, segment
 from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.records import Repo, TaskDetail
-from foundry_tui.contract.requests import AddRepo, RepoList, RepoSetup, TrustRepo
+from foundry_tui.contract.requests import AddRepo, RepoList, RepoSetup, TasksSnapshot, TrustRepo
+from foundry_tui.contract.status import ENDED, RELEASING, STAGES, StageName
+
+NAMED = 3
+"""Tasks that are called by their ids before the rest is counted."""
 
 
 @click.command()
@@ -24,8 +28,9 @@ from foundry_tui.contract.requests import AddRepo, RepoList, RepoSetup, TrustRep
 def trust(context: Context, path: str, show: bool, as_json: bool) -> None:
     """Trust what a repository's .foundry/ would run or have agents obey, as it is now.
 
-    Until then tasks go on without it. A changed content is not trusted: look at it, then trust it again. PATH may be
-    a repository's folder, its URL or its id. In a pipe, one file a line: its path, and whether it is trusted.
+    Until then tasks go on without it, also those that had begun before: in them you can run it by hand. A changed
+    content is not trusted: look at it, then trust it again. PATH may be a repository's folder, its URL or its id. In a
+    pipe, one file a line: its path, and whether it is trusted.
 
     \b
     Examples:
@@ -51,6 +56,30 @@ def trust(context: Context, path: str, show: bool, as_json: bool) -> None:
     else:
         for file in setup.files:
             say_row((file.path, "trusted"))
+    if not setup.trusted:
+        _tell_of_begun(context.client, repo)
+
+
+def _tell_of_begun(client: BlockingClient, repo: Repo) -> None:
+    """Say on standard error which tasks have their sandbox already, made without the set-up that is trusted now."""
+    with suppress(RequestError):
+        begun = [
+            task.task_id
+            for task in client.call("GET", "/v1/tasks", TasksSnapshot).tasks
+            if task.repo_id == repo.repo_id
+            and task.provider != SIMULATED
+            and task.status not in ENDED | RELEASING
+            and task.stages_done > STAGES.index(StageName.CREATE_SANDBOX)
+        ]
+        if begun:
+            which = f"a task of {repo.label} has" if len(begun) == 1 else f"{len(begun)} tasks of {repo.label} have"
+            each = "its" if len(begun) == 1 else "each one's"
+            ways = ", ".join(f"foundry attach {task_id}" for task_id in begun[:NAMED])
+            more = f" and {len(begun) - NAMED} more" if len(begun) > NAMED else ""
+            tell(
+                f"foundry: {which} begun before and may be without it; new tasks run it. In {each} shell it can be run "
+                f"by hand: {ways}{more}"
+            )
 
 
 def tell_of_skipped(context: Context, task: TaskDetail) -> None:

@@ -3,23 +3,25 @@
 Waiting on a queue leaves the main thread free for a display that ticks, for time-outs and for ctrl+c.
 """
 
-import http.client
 import math
 import random
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from foundry_tui.client.backoff import failures_after, wait_after
-from foundry_tui.client.blocking import PIECE, BlockingClient
+from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.client.errors import ProblemError, StrangeAnswerError, UnreachableError
 from foundry_tui.client.sse import EventReader
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import SILENCE_LIMIT, EventName, Topic
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class Event(NamedTuple):
@@ -63,7 +65,6 @@ class Feed:
         self._queue: SimpleQueue[Signal | Exception] = SimpleQueue()
         self._closing = threading.Event()
         self._rng = random.Random()
-        self._open: dict[Topic, http.client.HTTPConnection] = {}
 
     def __enter__(self) -> "Feed":
         for topic in self._topics:
@@ -136,26 +137,21 @@ class Feed:
         if last_id:
             headers["Last-Event-ID"] = last_id
         # a stream that is silent for longer than the backend promises is dead
-        connection, response = self._client.open(
-            "GET", "/v1/events", query={"topic": str(topic)}, headers=headers, timeout=SILENCE_LIMIT + 5
-        )
-        try:
-            if response.status != 200:
-                raise self._client.refusal(response, response.read(PIECE))
-            if response.headers.get_content_type() != "text/event-stream":
-                raise self._client.strange(f"with {response.headers.get_content_type()} where events were asked for")
+        query = {"topic": str(topic)}
+        with self._client.open("/v1/events", query=query, headers=headers, timeout=SILENCE_LIMIT + 5) as response:
+            pieces = _pieces(response)
+            if response.status_code != 200:
+                raise self._client.refusal(response, next(pieces, b""))
+            media = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            if media != "text/event-stream":
+                raise self._client.strange(f"with {media or 'nothing'} where events were asked for")
             reader = EventReader()
-            for piece in _pieces(response):
+            for piece in pieces:
                 for found in reader.feed(piece):
                     if found.name:
                         event = Event(topic, EventName(found.name), found.id, found.data)
                         self._check(event)
                         yield event
-        except (OSError, http.client.HTTPException) as error:
-            raise UnreachableError(f"the stream broke: {error or type(error).__name__}", sent=True) from None
-        finally:
-            response.close()
-            connection.close()
 
     def _check(self, event: Event) -> None:
         """Raise `StrangeAnswerError` for an event that cannot be read; one that we do not know has to be JSON."""
@@ -166,10 +162,11 @@ class Feed:
             raise self._client.strange(f"with an event ({event.name}) that cannot be read: {error}") from None
 
 
-def _pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
+def _pieces(response: "httpx.Response") -> Iterator[bytes]:
     """What comes of an answer, as it comes; one that is cut is over."""
+    import httpx
+
     try:
-        while piece := response.read1(PIECE):
-            yield piece
-    except http.client.IncompleteRead:
+        yield from response.iter_bytes()
+    except httpx.RemoteProtocolError:
         return

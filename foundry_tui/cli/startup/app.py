@@ -17,12 +17,12 @@ from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.options import Options
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.locale import is_utf8
-from foundry_tui.cli.repositories import is_repository
 from foundry_tui.cli.startup.lazy_client import LazyClient, import_client
 from foundry_tui.cli.startup.prefetch import PrefetchedSnapshot
 from foundry_tui.client.connection import Target
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS
+from foundry_tui.process.repositories import repository_around
 from foundry_tui.settings import config
 from foundry_tui.settings.paths import state_dir
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Beside = Callable[[FoundryApp, LazyClient], Awaitable[None]]
 """What runs beside the app from its first paint on, and is cancelled when the person leaves."""
 Ensure = Callable[[FoundryApp], bool]
-"""Has a backend of our own run, and blocks until it does; whether it does: what went wrong is said in the app."""
+"""Starts a backend of our own unless one runs. Blocks until it answers; False when it does not: the app says why."""
 
 TURN_SECONDS = 0.0005
 """How long a thread of the app computes while another one waits for its turn."""
@@ -117,10 +117,10 @@ def options(settings: config.Settings, repo: str | None) -> Options:
 
 def _repository_here() -> str | None:
     try:
-        here = Path.cwd()
+        found = repository_around(Path.cwd())
     except OSError:
         return None
-    return next((str(folder) for folder in (here, *here.parents) if is_repository(folder)), None)
+    return None if found is None else str(found)
 
 
 async def loaded(client: LazyClient) -> "Foundry":

@@ -1,4 +1,4 @@
-"""The way to the first picture of the app: what can go on meanwhile is begun before the app is imported.
+"""`foundry` without words: asks for the first snapshot before the app is imported, since both take their time.
 
 For the rows of `python -m tests.bench first_content`.
 """

@@ -1,4 +1,4 @@
-"""The client before it is loaded: its HTTP library takes long to import, and the first screen does without it.
+"""Stands for the client until that is imported: its HTTP library takes long, and the first screen does without it.
 
 For the row "first content" of `python -m tests.bench first_content`: importing the client first would take a quarter
 of what it is measured against.
@@ -18,13 +18,11 @@ if TYPE_CHECKING:
 
 def import_client() -> None:
     """Import the client, which brings its HTTP library along."""
-    import sys
     from importlib import import_module
-    from types import ModuleType
 
-    # httpx imports its own command line where click is installed, which is more than half of its time, and does without
-    # where that module lacks `main`: for the row "list of 1,000 live tasks" of the same benchmark.
-    sys.modules.setdefault("httpx._main", ModuleType("httpx._main"))
+    from foundry_tui.client.connection import import_httpx
+
+    import_httpx()
     import_module("foundry_tui.client.foundry")
 
 

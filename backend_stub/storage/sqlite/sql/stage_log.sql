@@ -10,8 +10,8 @@ SELECT max(number) FROM stage_log WHERE task_id = ?;
 
 -- name: page
 SELECT body FROM stage_log
-WHERE task_id = ?1 AND number > ?2 AND (?3 IS NULL OR stage = ?3)
-ORDER BY number LIMIT ?4;
+WHERE task_id = ? AND number > ? AND (? IS NULL OR stage = ?)
+ORDER BY number LIMIT ?;
 
 -- name: of_task
 SELECT body FROM stage_log WHERE task_id = ? ORDER BY number;

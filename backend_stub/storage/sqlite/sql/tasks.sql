@@ -2,8 +2,8 @@
 INSERT INTO tasks (
     task_id, repo_id, status, created_at, revision, seq, summary, detail, private, request, version
 )
-SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1
-WHERE NOT EXISTS (SELECT 1 FROM pruned WHERE task_id = ?1)
+SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1
+WHERE NOT EXISTS (SELECT 1 FROM pruned WHERE task_id = ?)
 ON CONFLICT (task_id) DO NOTHING;
 
 -- name: kept
@@ -11,11 +11,11 @@ SELECT version, revision FROM tasks WHERE task_id = ?;
 
 -- name: change
 UPDATE tasks
-SET status = ?3, revision = ?4, seq = ?5, summary = ?6, detail = ?7, private = ?8, version = version + 1
-WHERE task_id = ?1 AND version = ?2 AND revision < ?4;
+SET status = ?, revision = ?, seq = ?, summary = ?, detail = ?, private = ?, version = version + 1
+WHERE task_id = ? AND version = ? AND revision < ?;
 
 -- name: change_all_but_the_record
-UPDATE tasks SET private = ?3, version = version + 1 WHERE task_id = ?1 AND version = ?2;
+UPDATE tasks SET private = ?, version = version + 1 WHERE task_id = ? AND version = ?;
 
 -- name: request
 SELECT request FROM tasks WHERE task_id = ?;
