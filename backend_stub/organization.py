@@ -334,7 +334,10 @@ class Organization:
             at=now,
             expected=0,
             task=task,
-            private=Private(trust=request.trust),
+            private=Private(
+                trust=request.trust,
+                asked_options={session.session_id: request.options} if request.options else {},
+            ),
             history=(
                 (HistoryKind.TASK_CREATED, {"repo_id": repo.repo_id, "provider": provider.name, "agent": agent}),
                 (HistoryKind.PROVISION_QUEUED, {}),

@@ -118,6 +118,7 @@ async def run_backend(
         for provider in providers.values():
             provider.agents.on_lost = sessions.lost
             provider.agents.on_said = sessions.said
+            provider.agents.on_changed = sessions.options.changed
         for provider in providers.values():
             await tasks.start(provider.run)
         tasks.start_soon(dispatcher.serve)

@@ -46,8 +46,6 @@ class DemoAgents:
         self.on_lost: Callable[[str, str, str], Awaitable[None]] | None = None
         self.on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None = None
         self.on_changed: Callable[[str, str, Sequence[SessionChange]], Awaitable[None]] | None = None
-        self._set: dict[str, dict[str, OptionValue]] = {}
-        """What options were set to in this run of the backend, by session_id: whoever sets them keeps that."""
         self._world = world
         self._script = script
 
@@ -72,7 +70,8 @@ class DemoAgents:
         values, wrong = settled(offer.options, options or {})
         if wrong is not None:
             raise AgentError(f"{session.agent} cannot be set up as asked: {wrong}", retryable=False)
-        self._set[session.session_id] = values
+        if values:
+            self._world.set_options(call.task.task_id, session.session_id, values)
         await self._tell_offer(call, session.session_id)
 
     async def set_option(
@@ -84,7 +83,7 @@ class DemoAgents:
             raise OptionRefusedError(wrong)
         if option_id in offer.refuses:
             raise OptionRefusedError(offer.refuses[option_id])
-        self._set.setdefault(session_id, {})[option_id] = value
+        self._world.set_options(call.task.task_id, session_id, {option_id: value})
         return self._options(offer, session_id)
 
     async def attach(self, call: Call) -> None:
@@ -92,7 +91,7 @@ class DemoAgents:
 
     def _options(self, offer: AgentScript, session_id: str) -> tuple[SessionOption, ...]:
         options = offer.options
-        for option_id, value in self._set.get(session_id, {}).items():
+        for option_id, value in self._world.options.get(session_id, {}).items():
             options = with_value(options, option_id, value)
         return options
 

@@ -19,7 +19,10 @@ from foundry_tui.contract.codec import decode, encode
 
 
 class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A line of the journal, and of the effects log: a call that began, or an effect that happened."""
+    """A line of the journal, and of the effects log: a call that began, or an effect that happened.
+
+    `options`, of which the journal alone has lines, are what a session's options were set to.
+    """
 
     at: int
     task_id: str
@@ -28,6 +31,7 @@ class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sandbox_id: str | None = None
     session_id: str | None = None
     prompt_id: str | None = None
+    options: dict[str, str | bool] | None = None
 
 
 class Begun(NamedTuple):
@@ -53,6 +57,8 @@ class World:
         self.agents: set[str] = set()
         self.sessions: set[str] = set()
         self.prompts: dict[str, Begun] = {}
+        self.options: dict[str, dict[str, str | bool]] = {}
+        """What options were set to, by session_id."""
         path.parent.mkdir(parents=True, exist_ok=True)
         last = self._replay()
         log = self._script.effects_log()
@@ -84,6 +90,12 @@ class World:
                 at=self._runtime.now(),
             )
         )
+
+    def set_options(self, task_id: str, session_id: str, options: dict[str, str | bool]) -> None:
+        """Options of a session are set from now on."""
+        line = Line(task_id=task_id, session_id=session_id, options=options, at=self._runtime.now())
+        _append(self._path, encode(line))
+        self._apply(line)
 
     async def play(self, name: str, call: Call, effect: Callable[[], None]) -> None:
         """One call as the script has it; the effect happens half-way. Raises `ProviderError`."""
@@ -131,16 +143,19 @@ class World:
             os.truncate(self._path, whole)
         for document in journal[:whole].split(b"\n"):
             try:
-                self._apply(decode(document, Line))
+                line = decode(document, Line)
             except msgspec.DecodeError:
                 continue
-            last = document
+            self._apply(line)
+            last = document if line.options is None else last
         return last
 
     def _apply(self, line: Line) -> None:
         task_id = line.task_id
         if line.call is not None:
             self.calls[task_id, line.call] += 1
+        elif line.options is not None and line.session_id:
+            self.options.setdefault(line.session_id, {}).update(line.options)
         elif line.effect in ("create_sandbox", "resume_sandbox"):
             self.sandboxes.add(task_id)
         elif line.effect in ("destroy_sandbox", "release_sandbox"):

@@ -3,20 +3,24 @@
 What it tells of its commits is a port of its own: `backend_stub.domain.events`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
 from backend_stub.domain.events import Events
 from foundry_tui.contract.records import (
+    Accepts,
     HistoryEvent,
     HistoryKind,
     LogLine,
     Permission,
     Prompt,
     Repo,
+    SessionCommand,
+    SessionOption,
     SessionState,
     TaskDetail,
     TranscriptItem,
@@ -48,7 +52,9 @@ class Private(Struct, frozen=True, kw_only=True):
     wait and go before all others that do: they say again what was said before those, or into the turn that ran.
     `delivering` are the ids of prompts that are being handed over, or were when the backend was cut: the agent may have
     them, so they stay as they are. `went_on`: a prompt made the failed task go on, so that a retry which comes too late
-    for that has nothing left to do and is no error.
+    for that has nothing left to do and is no error. `asked_options` are, by session_id, the options that a session is
+    to have when it is opened; `unsent_options` those that its agent has not been told of since they were set, by
+    option_id, each with the value that it had before.
     """
 
     sandbox_wanted: bool = False
@@ -59,13 +65,21 @@ class Private(Struct, frozen=True, kw_only=True):
     first_in_line: tuple[str, ...] = field(default=(), name="resent")
     delivering: tuple[str, ...] = ()
     went_on: bool = False
-    restarting: bool = False
-    """The agent is to be ended and begun anew before anything else is asked of it."""
+    asked_options: dict[str, dict[str, str | bool]] = {}
+    unsent_options: dict[str, dict[str, str | bool]] = {}
     release_attempt: int = 0
     release_force: bool = False
     release_delete_branch: bool = False
     trust: bool = False
     """Whoever made the task trusts the set-up that it gets."""
+
+
+class SessionOffer(Struct, frozen=True, kw_only=True):
+    """What an agent offers in a session, as far as it has told; see `SessionState`."""
+
+    options: tuple[SessionOption, ...] = ()
+    commands: tuple[SessionCommand, ...] = ()
+    accepts: Accepts = Accepts()
 
 
 class LeftoverRow(Struct, frozen=True, kw_only=True):
@@ -80,7 +94,7 @@ class LeftoverRow(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class TaskState:
-    """A task's rows as its actor holds them; prompts by session_id, oldest first.
+    """A task's rows as its actor holds them; prompts by session_id, oldest first, and what agents offer likewise.
 
     `version` rises by one with every change of any of these rows; 0: they are not kept yet.
     """
@@ -90,6 +104,7 @@ class TaskState:
     prompts: dict[str, tuple[Prompt, ...]]
     log_count: int
     version: int = 0
+    offers: Mapping[str, SessionOffer] = dataclass_field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ class Routes:
             ("DELETE", "/v1/sessions/{session_id}", self.close_session),
             ("POST", "/v1/sessions/{session_id}/stop", self.stop),
             ("POST", "/v1/sessions/{session_id}/prompts", self.prompt),
+            ("POST", "/v1/sessions/{session_id}/options/{option_id}", self.set_option),
             ("PATCH", "/v1/sessions/{session_id}/prompts/{prompt_id}", self.edit_prompt),
             ("DELETE", "/v1/sessions/{session_id}/prompts/{prompt_id}", self.withdraw_prompt),
             ("POST", "/v1/permissions/{permission_id}", self.answer),
@@ -195,6 +196,11 @@ class Routes:
     async def stop(self, request: Request) -> Response:
         await read_body(request, Nothing, empty=b"{}")
         return json_answer(await self._backend.commands.stop(request.path_params["session_id"]), 202)
+
+    async def set_option(self, request: Request) -> Response:
+        body = await read_body(request, bodies.SetOption)
+        session_id, option_id = request.path_params["session_id"], request.path_params["option_id"]
+        return json_answer(await self._backend.commands.set_option(session_id, option_id, body), 202)
 
     async def prompt(self, request: Request) -> Response:
         body = await read_body(request, bodies.CreatePrompt)

@@ -18,6 +18,7 @@ from backend_stub.domain.errors import (
     wrong_values,
 )
 from backend_stub.domain.names import check_name, check_title
+from backend_stub.domain.options import offered, why_not
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import MAX_QUEUED_PROMPTS, MAX_QUEUED_TEXT
 from backend_stub.domain.storage import Storage
@@ -47,6 +48,7 @@ from foundry_tui.contract.requests import (
     PatchTask,
     ReleaseTask,
     RetryTask,
+    SetOption,
 )
 from foundry_tui.contract.status import ENDED, PROVISIONING, READY, RELEASING, TaskStatus
 
@@ -230,6 +232,7 @@ class Commands:
                 revision=0,
             )
             draft.request_session(session)
+            draft.offers.ask(session_id, request.options or {})
             return replace(session, revision=1)
 
         try:
@@ -251,6 +254,27 @@ class Commands:
         task_id = await self._task_of(session_id)
         await self._commit(task_id, close)
         self._sessions.close(session_id)
+        return await self._session(task_id, session_id)
+
+    async def set_option(self, session_id: str, option_id: str, request: SetOption) -> SessionSummary:
+        """Keep what an option is set to; its agent is told behind, also while it works."""
+
+        def set_option(draft: TaskChange) -> None:
+            _refuse_ended(draft)
+            if draft.session(session_id).status is SessionStatus.CLOSED:
+                raise conflict("The session is closed; open another one.")
+            options = draft.offer(session_id).options
+            option = next((each for each in options if each.option_id == option_id), None)
+            if option is None:
+                raise not_found(f"option {option_id} in this session; there is {offered(options)}")
+            if (why := why_not(option, request.value)) is not None:
+                raise wrong_values(("value", why))
+            if option.value != request.value or option.error is not None:
+                draft.offers.set(session_id, option, request.value)
+
+        task_id = await self._task_of(session_id)
+        await self._commit(task_id, set_option)
+        self._sessions.options.queue.wake(session_id)
         return await self._session(task_id, session_id)
 
     async def stop(self, session_id: str) -> SessionSummary:

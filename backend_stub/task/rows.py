@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backend_stub.domain.storage import Change, ItemKey, LeftoverRow, Private, TaskState
+from backend_stub.domain.storage import Change, ItemKey, LeftoverRow, Private, SessionOffer, TaskState
 from foundry_tui.contract.moves import check_move
 from foundry_tui.contract.records import (
     HistoryKind,
@@ -33,7 +33,7 @@ MAX_LINES = 5_000
 MAX_LINE = 4_000
 """Characters kept of a stage log line."""
 KEPT_PERMISSIONS = 50
-"""Questions of one session that have ended and are kept in a task's record."""
+"""Questions of a task that have ended and are kept in its record."""
 
 
 class TaskRows:
@@ -58,6 +58,7 @@ class TaskRows:
         self._sessions_differ = False
         """Whether the task's record lacks what changed in its sessions: it is made anew once, however many did."""
         self._prompts: dict[str, tuple[Prompt, ...]] = dict(state.prompts)
+        self._offers: dict[str, SessionOffer] = dict(state.offers)
         self._keys = item_keys
         self._added: Counter[str] = Counter()
         """How many transcript items are new, by session_id."""
@@ -110,6 +111,10 @@ class TaskRows:
         marked = self.private.delivering
         return next((each for each in self.prompts(session_id) if each.prompt_id in marked), None) if marked else None
 
+    def offer(self, session_id: str) -> SessionOffer:
+        """What the agent of a session offers, as far as it has told."""
+        return self._offers.get(session_id, SessionOffer())
+
     def question(self, permission_id: str) -> Permission | None:
         return next((each for each in self._task.permissions if each.permission_id == permission_id), None)
 
@@ -134,6 +139,11 @@ class TaskRows:
         self._by_id[session.session_id] = session
         self._sessions_differ = True
         self._note_session(session.session_id, mark=mark)
+
+    def put_offer(self, session_id: str, offer: SessionOffer) -> None:
+        """What the agent of a session offers."""
+        self._offers[session_id] = offer
+        self._note_session(session_id)
 
     def put_prompt(self, prompt: Prompt) -> None:
         """Also a new one, at the end of its session's."""
@@ -221,7 +231,8 @@ class TaskRows:
             leftover=self.leftover,
             leftover_gone=self.leftover_gone,
         )
-        return change, TaskState(self.task, self.private, self._prompts, self._log_count, self._before.version + 1)
+        version = self._before.version + 1
+        return change, TaskState(self.task, self.private, self._prompts, self._log_count, version, self._offers)
 
     def _derive(self) -> None:
         """Fill in what follows from the rest, and raise the revision."""
@@ -251,7 +262,14 @@ class TaskRows:
     def _session_state(self, session_id: str) -> SessionState:
         session = self.session(session_id)
         fields = {name: getattr(session, name) for name in SessionSummary.__struct_fields__}
-        return SessionState(**fields, prompts=tuple(self.prompts(session_id)))
+        offer = self.offer(session_id)
+        return SessionState(
+            **fields,
+            prompts=tuple(self.prompts(session_id)),
+            options=offer.options,
+            commands=offer.commands,
+            accepts=offer.accepts,
+        )
 
     @property
     def _by_id(self) -> dict[str, SessionSummary]:
@@ -282,17 +300,15 @@ def _last_place(prompts: Sequence[Prompt], prompt_id: str) -> int | None:
 
 
 def _kept(questions: Sequence[Permission]) -> tuple[Permission, ...]:
-    """Those that are open, and of each session those that ended last: a session that asks much pushes out its own."""
-    if len(questions) <= KEPT_PERMISSIONS:
-        return tuple(questions)
-    ended: Counter[str] = Counter()
+    """Those that are open, and those that ended last."""
+    beyond = sum(each.state is not PermissionState.OPEN for each in questions) - KEPT_PERMISSIONS
     kept = []
-    for each in reversed(questions):
-        if each.state is not PermissionState.OPEN:
-            ended[each.session_id] += 1
-        if each.state is PermissionState.OPEN or ended[each.session_id] <= KEPT_PERMISSIONS:
+    for each in questions:
+        if each.state is PermissionState.OPEN or beyond <= 0:
             kept.append(each)
-    return tuple(reversed(kept))
+        else:
+            beyond -= 1
+    return tuple(kept)
 
 
 def running_sessions(task: TaskDetail) -> int:

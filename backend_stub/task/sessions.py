@@ -25,6 +25,7 @@ from backend_stub.domain.storage import Opening, TaskState
 from backend_stub.machine.faults import is_machine_fault
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.failures import NO_FAILURES, is_tried_again, task_error
+from backend_stub.task.options import Options
 from backend_stub.task.services import Services
 from backend_stub.task.task_change import TaskChange
 from backend_stub.task.turn import (
@@ -75,6 +76,7 @@ class Sessions:
         """How many attempts failed: to find a task's agent, by task_id; to take a turn, by prompt_id."""
         self.queue = services.dispatcher.queue("session", self._converse)
         self.attaching = services.dispatcher.queue("attach", self._attach_again, ATTACHING)
+        self.options = Options(services, self._attached, self._provider, self._call)
 
     async def restarted(self) -> None:
         """After a restart: find the agents of all tasks again that are ready or have a turn, then go on with them."""
@@ -88,6 +90,7 @@ class Sessions:
         for session in (await actor.state()).task.sessions:
             if session.status is not SessionStatus.CLOSED or session.session_id in self._to_close:
                 self.queue.wake(session.session_id)
+                self.options.queue.wake(session.session_id)
 
     def settled(self, permission_id: str) -> None:
         """A question was answered or cancelled: the turn that waits for it goes on."""
@@ -115,6 +118,7 @@ class Sessions:
         """The task is being released: end every conversation, without waiting for that."""
         for session in state.task.sessions:
             self.queue.cancel(session.session_id)
+            self.options.queue.cancel(session.session_id)
         self.attaching.cancel(state.task.task_id)
         self._unattached.pop(state.task.task_id, None)
 
@@ -123,6 +127,7 @@ class Sessions:
         await self.attaching.ended(state.task.task_id)
         for session in state.task.sessions:
             await self.queue.ended(session.session_id)
+            await self.options.queue.ended(session.session_id)
 
     async def lost(self, task_id: str, session_id: str, reason: str) -> None:
         """The agent of a session died by itself: its turn fails, and the task with it; other sessions' turns go on."""
@@ -177,7 +182,7 @@ class Sessions:
         session = _session(state, session_id)
         if session is None or session.status not in (SessionStatus.PENDING_CREATE, SessionStatus.PENDING_PROVISION):
             return
-        await provider.agents.create_session(call, session)
+        await provider.agents.create_session(call, session, state.private.asked_options.get(session_id))
 
         def ready(draft: TaskChange) -> None:
             held = draft.session(session_id)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 import msgspec
 
 from backend_stub.domain.storage import ItemKey, LeftoverRow, Opening, Private, TaskState
+from backend_stub.task.offer_change import OfferChange
 from backend_stub.task.rows import TaskRows, running_sessions
 from foundry_tui.contract.records import (
     ErrorKind,
@@ -47,7 +48,8 @@ class TaskChange:
         self._rows = rows = TaskRows(state, now, item_keys or {})
         # What stands is asked of the rows, and what only adds to them goes there at once.
         self.stage, self.is_prepared = rows.stage, rows.is_prepared
-        self.session, self.question = rows.session, rows.question
+        self.session, self.question, self.offer = rows.session, rows.question, rows.offer
+        self.offers = OfferChange(rows, new_id)
         self.prompts, self.prompt, self.delivering = rows.prompts, rows.prompt, rows.delivering
         self.record, self.say, self.log = rows.record, rows.say, rows.log
         self.seal = rows.seal
@@ -300,6 +302,7 @@ class TaskChange:
         """The agent has opened the session."""
         self._rows.put_session(replace(self.session(session_id), status=SessionStatus.READY, error=None))
         self._forget_opening(session_id)
+        self.offers.opened(session_id)
         self.record(HistoryKind.SESSION_READY, session_id=session_id)
 
     def fail_session(self, session_id: str, error: TaskError) -> None:

@@ -5,12 +5,10 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial, wraps
-from inspect import isawaitable
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
-from textual.actions import SkipAction
 from textual.app import SystemCommand
 from textual.command import Provider
 from textual.geometry import Size
@@ -23,6 +21,7 @@ from foundry_tui.actions import table as actions
 from foundry_tui.actions.context import APP, Context
 from foundry_tui.actions.model import Action
 from foundry_tui.app import textual_compat, themes
+from foundry_tui.app.action_dispatch import ActionDispatch
 from foundry_tui.app.archiving import Archiving
 from foundry_tui.app.backend_start import BackendStart
 from foundry_tui.app.key_order import KeyOrder
@@ -39,7 +38,6 @@ from foundry_tui.screens.base import FoundryScreen, breakpoint_of
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.clock import Clock, SystemClock
 from foundry_tui.view.glyphs import Glyphs, glyph_set
-from foundry_tui.view.keys import key_label
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.control_filter import CONTROL_FILTER
 
@@ -61,22 +59,22 @@ LEAST = Size(16, 4)
 """Columns and rows that are drawn at least, whatever the terminal has."""
 
 
-def _everything() -> type[Provider]:
-    from foundry_tui.app.palette import Everything
+def _palette_provider() -> type[Provider]:
+    from foundry_tui.app.palette import PaletteProvider
 
-    return Everything
+    return PaletteProvider
 
 
 class FoundryApp(textual_compat.UnusedKeys):
     """The app: it owns its parts, opens screens, and passes on what changed. Screens see it as a `Shell`.
 
-    Its screens close before it does. What comes by itself in between, through its timers or what is wrapped in
-    `while_open`, does nothing.
+    When the app ends, its screens close first. Timers and callbacks that fire after that do nothing: `set_timer`,
+    `set_interval` and `while_open` see to it.
     """
 
     TITLE = "Foundry"
     BINDINGS = actions.bindings(APP)
-    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_everything}
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette_provider}
     COMMAND_PALETTE_BINDING = ""
     HORIZONTAL_BREAKPOINTS = BREAKPOINTS
     SUSPENDED_SCREEN_CLASS = "-suspended"
@@ -133,6 +131,7 @@ class FoundryApp(textual_compat.UnusedKeys):
         self.questions = Questions(self)
         self.archiving = Archiving(self)
         self.task_actions = TaskActions(self, self.questions, self.archiving)
+        self._dispatch = ActionDispatch(self, self.options.keymap, self.task_actions, self)
         self.backend = BackendStart(self, run_backend, lambda: self._store_changed(Changes(freshness=True)))
         write, told = partial(textual_compat.write_to_terminal, self), self.options
         notifier = TerminalNotifier(write, self.bell, bell=told.bell, terminal=told.terminal_notifications)
@@ -321,57 +320,19 @@ class FoundryApp(textual_compat.UnusedKeys):
 
     async def action_press(self, action_id: str) -> None:
         """Do the action of a key; one that does not apply now leaves the key to the next action that has it."""
-        action, context = actions.find(action_id), self.context()
-        if not action.applies(context):
-            raise SkipAction
-        await self._act(action, context)
+        await self._dispatch.press(action_id)
 
     async def action_act(self, action_id: str) -> None:
         """Do an action of the table, or say why it cannot be done."""
-        await self._act(actions.find(action_id), self.context())
-
-    async def _act(self, action: Action, context: Context) -> None:
-        """The field in which one writes does it, or the screen, or the app."""
-        why = action.why_not(context)
-        if why is not None:
-            self._tell_not_now(action, why)
-            return
-        field = self.focused if context.field in action.screens else None
-        parts = self.screen.parts if isinstance(self.screen, FoundryScreen) else ()
-        owners = (field, self.screen, *parts, self.task_actions, self)
-        do = next(found for owner in owners if (found := getattr(owner, f"action_{action.id}", None)) is not None)
-        if isawaitable(done := do()):
-            await done
-        self.context_changed()
+        await self._dispatch.act(action_id)
 
     def key_unused(self, key: str) -> None:
-        """A key that does nothing says so, and why, unless one writes."""
-        screen = self.screen
-        if key == "ctrl+c":
-            self.action_help_quit()
-        # Out of everything one presses escape once too often, and wonders at nothing.
-        elif isinstance(screen, FoundryScreen) and not screen.writing and key != "escape":
-            context = screen.context()
-            action = actions.with_key(context, key, self.options.keymap)
-            label = key_label(key, ascii_only=self.options.ascii)
-            if action is not None and (why := action.why_not(context)) is not None:
-                self._tell_not_now(action, why)
-            elif not isinstance(screen, ModalScreen):
-                self.reply(
-                    f"{label} does nothing here. {self._keys_told('show_help')} shows what does.", severity="warning"
-                )
-
-    def _tell_not_now(self, action: Action, why: str) -> None:
-        self.reply(f"Not now: {why}.", action.label.capitalize(), severity="warning")
-
-    def _keys_told(self, action_id: str) -> str:
-        keys = self.keys_of(actions.find(action_id))
-        return " or ".join(key_label(key, ascii_only=self.options.ascii) for key in keys)
+        self._dispatch.key_unused(key)
 
     def action_help_quit(self) -> None:
         """With `ctrl+c` and nothing selected that it would copy."""
         after = "the backend goes on working" if self.options.lasting else "what you see here ends with it"
-        words = f"{self._keys_told('quit')} leaves Foundry; {after}."
+        words = f"{self._dispatch.keys_told('quit')} leaves Foundry; {after}."
         self.reply(words, "Nothing is selected", severity="warning")
 
     async def action_leave(self) -> None:

@@ -1,4 +1,4 @@
-"""Archiving with a moment in which it can be taken back."""
+"""Archiving that can be undone for some seconds, before the backend is asked for it."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

@@ -30,6 +30,9 @@ class Host(Shell, Protocol):
     def context_changed(self) -> None:
         """Footer and marks are to be drawn anew."""
 
+    def action_help_quit(self) -> None:
+        """Say how the app is left."""
+
     def unmark(self, tasks: "Sequence[TaskSummary]") -> None:
         """An action was done to those of these that it is for: they are marked no longer."""
 

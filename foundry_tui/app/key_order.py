@@ -1,4 +1,4 @@
-"""Keys in the order they were typed: each is handled where those before it have led, however fast they come.
+"""Keys are handled one after the other: the next one goes to whatever has the focus once the one before is done.
 
 Textual gives a key to the widget that has the focus when the key arrives. Of several that arrive at once all would go
 there, and those behind one that moves the focus, or opens a dialog, would be lost, or be commands instead of text.
@@ -15,11 +15,11 @@ from textual.message_pump import MessagePump
 from textual.widget import Widget
 
 ROUNDS = 2
-"""What a widget tells about a key goes the key's way behind it: all is over when the way was gone once more."""
+"""How often all queues are waited for after a key: messages that the key caused take the second round."""
 
 
 class KeyOrder:
-    """Keeps back what is typed until all that comes of the keys before it is over."""
+    """Holds a typed key back until every message that earlier keys caused has been handled."""
 
     def __init__(
         self,
@@ -36,24 +36,24 @@ class KeyOrder:
         """When something was typed last, by the monotonic clock, in seconds."""
         self._following = False
         self._settled: Widget | None = None
-        """The place that takes keys, if all that comes of earlier ones is over."""
+        """The widget or screen that takes keys, once everything that earlier keys caused is handled; else None."""
         self._written: Widget | None = None
-        """The place that takes keys, if nothing is under way but text for it."""
+        """The widget that takes keys, while only text for it is being handled; else None."""
 
     @property
     def typing(self) -> bool:
-        """Whether something that was typed has not come to its end."""
+        """Whether a typed key, or a message that it caused, is not handled yet."""
         return bool(self._typed) or self._following
 
     async def take(self, event: events.Key | events.Paste) -> None:
-        """Deliver what was typed now, or as soon as it is certain who takes it."""
+        """Deliver what was typed, now or once earlier keys are handled."""
         self._typed.append(event)
         self.typed_at = monotonic()
         if not self._following:
             await self._hand_over()
 
     async def _hand_over(self) -> None:
-        """Hand over what was typed, as far as it is certain who takes it."""
+        """Deliver the waiting keys until one of them has to be waited for."""
         self._following = False
         while self._typed and self._app.screen_stack:
             place = self._app.focused or self._app.screen
@@ -69,12 +69,12 @@ class KeyOrder:
                 return
 
     def _follow(self, place: Widget, rounds: int) -> None:
-        """Go the way of a key that this place takes: through the queues of messages from it up to the app's."""
+        """Wait until the message queues of this widget, its ancestors and the app are handled, so many times over."""
         self._following = True
         self._while_open(self._step)(deque([*place.ancestors_with_self, self._app] * rounds), place)
 
     def _step(self, way: deque[MessagePump], place: Widget) -> None:
-        """Stand behind all that is in the next queue; a widget that is being removed has none any more."""
+        """Wait for the next queue of `way`. A widget that is being removed takes no callback, and is left out."""
         while way:
             if way.popleft().call_later(self._while_open(self._step), way, place):
                 return
@@ -87,7 +87,7 @@ class KeyOrder:
 
 
 def _is_text(event: events.Key | events.Paste, place: Widget) -> bool:
-    """Whether the place takes it as text, so that it leads nowhere else."""
+    """Whether this widget takes the key as text, so that the focus stays where it is."""
     if isinstance(event, events.Key):
         return place.check_consume_key(event.key, event.character)
     return place.check_consume_key("a", "a")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class NewsNotifier:
-    """Finds out what is new from what changed in the store, and tells of what nobody sees."""
+    """Finds out which changes of the store are news, and tells of those whose task is not on the screen."""
 
     def __init__(self, host: "Host", notifier: TerminalNotifier, *, telling: bool) -> None:
         self._host = host

@@ -1,4 +1,4 @@
-"""Telling a person who looks elsewhere: toasts in the app, bell and notification through the terminal."""
+"""Notifications: toasts in the app, and the terminal's bell and notifications for a person who looks elsewhere."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +49,7 @@ def toasts(news: Sequence[News]) -> list[tuple[str, Severity]]:
 
 
 class TerminalNotifier:
-    """Rings and writes to the terminal, as the options have it; `write` takes escape sequences."""
+    """Rings the terminal's bell and has it show notifications, each if the options say so."""
 
     def __init__(self, write: Callable[[str], None], ring: Callable[[], None], *, bell: bool, terminal: bool) -> None:
         self._write = write

@@ -31,7 +31,7 @@ TASKS_OFFERED = 5
 
 
 class Palette(CommandPalette, ClosedOnce[None]):
-    """Textual's, which moves by pages through its list also where that has no room to have lines."""
+    """Textual's command palette. Its own keys for pages fail while there is no room for a line of its list."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("pagedown", "page('page_down')", "Next page", show=False),
@@ -61,8 +61,8 @@ class PaletteHost(Host, Protocol):
         """The actions that apply while this screen is on top."""
 
 
-class Everything(Provider):
-    """One provider, so that what is offered before anything is typed has an order: actions, tasks, themes."""
+class PaletteProvider(Provider):
+    """Finds actions, tasks and themes. All three in one provider, since Textual mixes what several of them find."""
 
     @property
     def foundry(self) -> PaletteHost:

@@ -31,7 +31,7 @@ def quantity(tasks: Sequence[TaskSummary]) -> str:
     return f"“{title_of(tasks[0])}”" if len(tasks) == 1 else f"{len(tasks)} tasks"
 
 
-class Refused(Struct, frozen=True):
+class RefusedRelease(Struct, frozen=True):
     """An `archive` or `kill` that was not done since work would be lost: whether to do it all the same is to be asked.
 
     `at` is when it was refused, in seconds of the monotonic clock.
@@ -83,7 +83,7 @@ class Questions:
         screen = KillScreen(f"Kill {quantity([task])}?", losses, task)
         self._host.app.push_screen(screen, answered)
 
-    def _was_refused(self, refused: Refused) -> None:
+    def _was_refused(self, refused: RefusedRelease) -> None:
         """Ask whether to do it all the same."""
         if self._occupied:
             self._host.app.notify(
@@ -93,7 +93,7 @@ class Questions:
             )
         self.ask_in_a_pause(partial(self._ask_all_the_same, refused))
 
-    def _ask_all_the_same(self, refused: Refused) -> None:
+    def _ask_all_the_same(self, refused: RefusedRelease) -> None:
         task = self._host.store.tasks.get(refused.task_id)
         if task is None or not is_living(task):
             return
@@ -122,11 +122,11 @@ class Questions:
         if self._to_ask:
             self._host.app.set_timer(QUIET_SECONDS, self._ask_next)
 
-    def _question(self, refused: Refused) -> str:
+    def _question(self, refused: RefusedRelease) -> str:
         task = self._host.store.tasks.get(refused.task_id)
         return f"{refused.action.capitalize()} {quantity([task]) if task is not None else 'the task'}?"
 
-    def _release(self, refused: Refused, *, force: bool) -> None:
+    def _release(self, refused: RefusedRelease, *, force: bool) -> None:
         """Ask for it again; without `force` the answer tells what would be lost by now."""
         task_id = refused.task_id
         if refused.action == "kill":
@@ -145,7 +145,7 @@ class Questions:
         losses = problem.problem.would_lose if problem.problem is not None else ()
         task_id = problem.task_id
         if losses and task_id is not None and problem.action in ("archive", "kill"):
-            self._was_refused(Refused(problem.action, task_id, losses, monotonic()))
+            self._was_refused(RefusedRelease(problem.action, task_id, losses, monotonic()))
             return
         if problem.action == "add_session" and task_id is not None and task_id in self._host.sessions_asked:
             self._host.commands.drafts.put(draft_key(task_id), self._host.sessions_asked.pop(task_id))

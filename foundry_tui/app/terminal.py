@@ -1,4 +1,4 @@
-"""The terminal as the app draws on it: one that can be lent to an editor, and that can be gone at any moment."""
+"""The driver of the terminal. The terminal may be lent to an editor meanwhile, or be closed at any moment."""
 
 import os
 import select
@@ -13,10 +13,10 @@ from foundry_tui.app.textual_compat import forget_writer, is_writing, wrap_termi
 
 
 class TerminalDriver(LinuxDriver):
-    """Textual's driver, which ends the app when the terminal is gone, and never waits for it.
+    """Textual's driver for Linux, but for a terminal that is gone: the app then ends, and no thread waits for it.
 
-    Textual writes on a thread of its own, and waits where that has much to write: for ever, once the thread has ended
-    over a terminal that is gone, or has been ended while the terminal is lent.
+    Textual writes on a thread of its own, and waits for that thread when much is to be written. It would wait for ever
+    when the thread has ended: because the terminal is gone, or because it is lent.
     """
 
     def __init__(self, app: Any, **settings: Any) -> None:
@@ -62,7 +62,7 @@ class TerminalDriver(LinuxDriver):
 
 
 class _Written:
-    """A file in which what can no longer be written is lost."""
+    """A terminal's file that calls `lost` instead of raising when nothing can be written to it any more."""
 
     def __init__(self, file: Any, lost: Callable[[], None]) -> None:
         self._file = file

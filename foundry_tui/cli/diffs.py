@@ -1,4 +1,5 @@
-"""What a task changed as it is now: the backend looks behind its answer, so it is asked until it has looked."""
+"""Reads what a task changed. The backend answers with the last comparison and begins a new one: it is asked again
+until that is done."""
 
 import time
 from typing import TYPE_CHECKING

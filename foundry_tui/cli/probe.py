@@ -1,4 +1,4 @@
-"""A client that looks for a moment: it connects as the app does, and says what its diagnostics screen would show."""
+"""Measures the connection for `foundry status`: a client connects as the app does, and tells its diagnostics."""
 
 import anyio
 

@@ -6,9 +6,15 @@ import msgspec
 
 from foundry_tui.cli.output import paint, printable
 from foundry_tui.contract.records import Permission, PermissionState, TaskDetail
-from foundry_tui.view.questions import WORDS, Line, heading_of, lines_of, option_of
+from foundry_tui.view.questions import WORDS, QuestionLine, heading_of, lines_of, option_of
 
-_PAINTS = {Line.PATH: "cyan", Line.FILE: "bold", Line.HUNK: "cyan", Line.ADDED: "green", Line.REMOVED: "red"}
+_PAINTS = {
+    QuestionLine.PATH: "cyan",
+    QuestionLine.FILE: "bold",
+    QuestionLine.HUNK: "cyan",
+    QuestionLine.ADDED: "green",
+    QuestionLine.REMOVED: "red",
+}
 
 
 def open_questions(task: TaskDetail) -> list[Permission]:

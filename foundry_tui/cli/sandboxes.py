@@ -8,7 +8,7 @@ from typing import NamedTuple
 from foundry_tui.contract.ids import is_task_id
 
 
-class Held(NamedTuple):
+class SandboxFolder(NamedTuple):
     """The folder of one task's sandbox, and the bytes that its files take on the disk."""
 
     task_id: str
@@ -23,14 +23,14 @@ class Clone(NamedTuple):
     bytes: int
 
 
-def held(data_dir: Path) -> Iterator[Held]:
+def held(data_dir: Path) -> Iterator[SandboxFolder]:
     """The sandboxes in the data folder, in the order of their making; reads every folder below."""
     root = data_dir / "sandboxes"
     if not root.is_dir():
         return
     for folder in sorted(root.iterdir()):
         if is_task_id(folder.name) and folder.is_dir() and not folder.is_symlink():
-            yield Held(folder.name, folder, _size(folder))
+            yield SandboxFolder(folder.name, folder, _size(folder))
 
 
 def clones(data_dir: Path) -> Iterator[Clone]:
@@ -43,7 +43,7 @@ def clones(data_dir: Path) -> Iterator[Clone]:
             yield Clone(folder, _size(folder))
 
 
-def orphans(sandboxes: list[Held], known: Set[str]) -> list[Held]:
+def orphans(sandboxes: list[SandboxFolder], known: Set[str]) -> list[SandboxFolder]:
     """Those that belong to no task that the backend knows; nothing removes them by itself."""
     return [sandbox for sandbox in sandboxes if sandbox.task_id not in known]
 

@@ -99,6 +99,7 @@ class HistoryKind(OpenEnum):
     SESSION_FAILED = "session.failed"
     SESSION_CLOSED = "session.closed"
     SESSION_STOPPED = "session.stopped"
+    OPTION_SET = "session.option_set"
     PROMPT_QUEUED = "prompt.queued"
     PROMPT_DELIVERED = "prompt.delivered"
     PROMPT_ANSWERED = "prompt.answered"
@@ -191,10 +192,8 @@ class OptionChoice(Record, frozen=True, kw_only=True):
 
 
 class SessionOption(Record, frozen=True, kw_only=True):
-    """Something that an agent lets one choose for a session, as it tells of it.
-
-    `category` says what it is about (mode, model, model_config, thought_level, …). `value` is one of `choices` for a
-    `select`, true or false for a `boolean`. `error` is why the agent refused the value that was asked for last.
+    """Something that an agent lets one choose: `category` is what about (mode, model, thought_level, …), `value` is one
+    of `choices` or true or false, `error` why the agent refused what was asked for last.
     """
 
     option_id: str
@@ -240,10 +239,7 @@ class Usage(Record, frozen=True, kw_only=True):
 
 
 class SessionSummary(Record, frozen=True, kw_only=True):
-    """One conversation with an agent; its id is made by the client and never changes.
-
-    `model` and `mode` are the names of what is chosen for the options of these categories.
-    """
+    """One conversation with an agent; its id is made by the client and never changes. `model` and `mode` are names."""
 
     session_id: str
     task_id: str
@@ -428,10 +424,7 @@ def summary_of(task: TaskSummary) -> TaskSummary:
 
 
 class SessionState(SessionSummary, frozen=True, kw_only=True):
-    """A session with its prompts: what a `session` event carries on the session's own topic.
-
-    `options`, `commands` and `accepts` are what the agent has told of itself, in its order.
-    """
+    """A session with its prompts and what its agent offers: a `session` event of the session's own topic."""
 
     options: tuple[SessionOption, ...] = ()
     commands: tuple[SessionCommand, ...] = ()

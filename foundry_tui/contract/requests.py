@@ -25,6 +25,7 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
 class CreateTask(Request, frozen=True, kw_only=True):
     """`POST /v1/tasks`. `repo` is an absolute path, a git URL or a repo_id.
 
+    `options` are set before the first prompt, each by its option_id or its category.
     `trust`: the repository's set-up is trusted as it is now and as this task gets it.
     """
 
@@ -37,6 +38,7 @@ class CreateTask(Request, frozen=True, kw_only=True):
     agent: str | None = None
     provider: str | None = None
     session_id: str | None = None
+    options: dict[str, str | bool] | None = None
     trust: bool = False
 
 
@@ -66,6 +68,13 @@ class CreateSession(Request, frozen=True, kw_only=True):
     session_id: str | None = None
     agent: str | None = None
     name: str | None = None
+    options: dict[str, str | bool] | None = None
+
+
+class SetOption(Request, frozen=True, kw_only=True):
+    """`POST /v1/sessions/{id}/options/{option_id}`."""
+
+    value: str | bool
 
 
 class CreatePrompt(Request, frozen=True, kw_only=True):

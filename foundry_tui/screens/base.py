@@ -30,7 +30,7 @@ def breakpoint_of(breakpoints: Sequence[tuple[int, str]], cells: int) -> str:
 
 
 class ClosedOnce(Screen[ResultT]):
-    """A screen that is dismissed once, however many clicks ask for it: Textual would close the one below it too."""
+    """A screen that ignores a second `dismiss`, as of a double click: Textual would close the screen below it too."""
 
     def dismiss(self, result: ResultT | None = None) -> AwaitComplete:
         return super().dismiss(result) if self.is_active else AwaitComplete()

@@ -17,7 +17,7 @@ from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.keys import key_label
 from foundry_tui.widgets.bars import ActionBar
 
-Piece = tuple[str, str]
+StyledText = tuple[str, str]
 
 KEYS_WIDTH = 14
 """Cells for the keys of an action."""
@@ -75,7 +75,7 @@ class HelpScreen(ScrollActions, FoundryDialog[None]):
         groups: dict[str, list[tuple[Action, tuple[str, ...]]]] = {}
         for row in self._usable:
             groups.setdefault(row[0].group, []).append(row)
-        parts: list[Piece] = []
+        parts: list[StyledText] = []
         for group, members in groups.items():
             parts.append((f"{group}\n", "bold $text-accent"))
             for action, keys in members:
@@ -101,8 +101,8 @@ class HelpScreen(ScrollActions, FoundryDialog[None]):
         self.dismiss()
 
 
-def _row(keys: str, sentence: str, width: int, style: str = "$text-soft") -> list[Piece]:
+def _row(keys: str, sentence: str, width: int, style: str = "$text-soft") -> list[StyledText]:
     lines = wrap(sentence, max(20, width - KEYS_WIDTH - 2)) or [""]
-    rows: list[Piece] = [(f"{keys:>{KEYS_WIDTH}}", "bold $footer-key-foreground"), (f"  {lines[0]}\n", style)]
+    rows: list[StyledText] = [(f"{keys:>{KEYS_WIDTH}}", "bold $footer-key-foreground"), (f"  {lines[0]}\n", style)]
     rows += [(f"{' ' * (KEYS_WIDTH + 2)}{line}\n", style) for line in lines[1:]]
     return rows

@@ -20,14 +20,14 @@ from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.completion import Completion
 
 
-class Wanted(Struct, frozen=True):
+class NewSessionRequest(Struct, frozen=True):
     """What a new session shall be; None leaves it to the backend."""
 
     name: str | None
     agent: str | None
 
 
-class NewSessionScreen(FoundryDialog[Wanted]):
+class NewSessionScreen(FoundryDialog[NewSessionRequest]):
     """Answers with what is wanted; what was written and not sent is kept for the next time."""
 
     SCREEN_NAME = NEW_SESSION
@@ -106,7 +106,7 @@ class NewSessionScreen(FoundryDialog[Wanted]):
             self.query_one(f"#{wrong}").focus()
             return
         self.foundry.commands.drafts.discard(self._draft_key)
-        self.dismiss(Wanted(name=self._value("name") or None, agent=self._value("agent") or None))
+        self.dismiss(NewSessionRequest(name=self._value("name") or None, agent=self._value("agent") or None))
 
     def action_close_dialog(self) -> None:
         self.dismiss(None)

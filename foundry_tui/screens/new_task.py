@@ -1,4 +1,4 @@
-"""The dialog that hands a new task to an agent: it is gone, and the task is there, before anybody has answered."""
+"""The dialog that creates a task. It closes, and the task's screen opens, before the backend has answered."""
 
 from contextlib import suppress
 from hashlib import sha256
@@ -22,7 +22,7 @@ from foundry_tui.contract.records import AgentInfo, AgentState
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.base import FoundryDialog, breakpoint_of
 from foundry_tui.screens.editor import edit, lend_terminal
-from foundry_tui.screens.repository_check import Place, folders_below, judge
+from foundry_tui.screens.repository_check import RepositoryChoice, folders_below, judge
 from foundry_tui.view.new_task import (
     HINTS,
     LABELS,
@@ -177,7 +177,7 @@ class NewTaskScreen(FoundryDialog[None]):
         return fields
 
     @property
-    def place(self) -> Place:
+    def place(self) -> RepositoryChoice:
         """What the repository field means."""
         return judge(self.query_one("#repo", Input).value, self.foundry.store.repos.values(), self._folder)
 

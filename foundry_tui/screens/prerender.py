@@ -1,4 +1,4 @@
-"""Screens that are drawn before they are shown, so that showing them costs no more than what is new on them."""
+"""Screens that are composed and drawn before they are shown: showing one then draws only what has changed since."""
 
 from textual import events
 
@@ -11,7 +11,7 @@ class PrerenderedScreen(FoundryScreen[ResultT]):
     _is_prerendered = False
 
     async def prerender(self) -> None:
-        """Do all that, where nobody sees it. What changes until it is shown is drawn then, and nothing else."""
+        """Compose, style, lay out and draw this screen without showing it."""
         await self.foundry.compose_unseen(self)
         self.show_actions()
         self._draw_unseen()

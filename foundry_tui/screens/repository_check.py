@@ -1,4 +1,4 @@
-"""Whether a text names a place where tasks can be made: judged by looking at the folder, never by running git."""
+"""Whether a text names a repository in which tasks can be made, judged by its folder; git is not run."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,38 +11,42 @@ from foundry_tui.process.repositories import repository_around
 from foundry_tui.view.new_task import Remark, find_repo
 
 
-class Place(Struct, frozen=True, kw_only=True):
-    """What a repository field means: `value` is what is sent, None if it cannot be; `repo` is it, if it is known."""
+class RepositoryChoice(Struct, frozen=True, kw_only=True):
+    """What the text of a repository field means. `value` is sent to the backend, None if that cannot be; `repo` is the
+    repository where the backend knows it already.
+    """
 
     value: str | None
     remark: Remark
     repo: Repo | None = None
 
 
-def judge(text: str, repos: Iterable[Repo], folder: Path) -> Place:
+def judge(text: str, repos: Iterable[Repo], folder: Path) -> RepositoryChoice:
     """What the text of the field means; paths are relative to `folder`."""
     text = text.strip()
     if not text:
-        return Place(value=None, remark=Remark("choose a repository: a folder or a git URL", bad=True))
+        return RepositoryChoice(value=None, remark=Remark("choose a repository: a folder or a git URL", bad=True))
     known = find_repo(text, repos)
     if known is not None:
-        return Place(value=known.path or known.remote or known.repo_id, remark=Remark(known.label), repo=known)
+        return RepositoryChoice(
+            value=known.path or known.remote or known.repo_id, remark=Remark(known.label), repo=known
+        )
     if is_remote(text):
-        return Place(value=text, remark=Remark("a git URL that is new here"))
+        return RepositoryChoice(value=text, remark=Remark("a git URL that is new here"))
     try:
         path = (folder / Path(text).expanduser()).resolve()
         if not path.exists():
-            return Place(value=None, remark=Remark("there is no such folder", bad=True))
+            return RepositoryChoice(value=None, remark=Remark("there is no such folder", bad=True))
         if not path.is_dir():
-            return Place(value=None, remark=Remark("this is a file, not a folder", bad=True))
+            return RepositoryChoice(value=None, remark=Remark("this is a file, not a folder", bad=True))
         root = repository_around(path)
     except (OSError, RuntimeError, ValueError) as trouble:
-        return Place(value=None, remark=Remark(f"cannot be looked at: {trouble}", bad=True))
+        return RepositoryChoice(value=None, remark=Remark(f"cannot be looked at: {trouble}", bad=True))
     if root is None:
-        return Place(value=None, remark=Remark("this folder is no git repository", bad=True))
+        return RepositoryChoice(value=None, remark=Remark("this folder is no git repository", bad=True))
     known = find_repo(str(root), repos)
     where = "" if root == path else f" at {root}"
-    return Place(value=str(root), remark=Remark(f"{known.label if known else root.name}{where}"), repo=known)
+    return RepositoryChoice(value=str(root), remark=Remark(f"{known.label if known else root.name}{where}"), repo=known)
 
 
 def folders_below(text: str, folder: Path, limit: int = 40) -> list[str]:

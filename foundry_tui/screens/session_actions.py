@@ -32,9 +32,9 @@ class SessionActions:
         task = self._task.record
         if task is None:
             return
-        from foundry_tui.screens.new_session import NewSessionScreen, Wanted
+        from foundry_tui.screens.new_session import NewSessionRequest, NewSessionScreen
 
-        def answered(wanted: Wanted | None) -> None:
+        def answered(wanted: NewSessionRequest | None) -> None:
             if wanted is not None:
                 draft = CreateTask(repo=task.repo_id, prompt="", title=wanted.name, agent=wanted.agent)
                 self._task.foundry.sessions_asked[self._task.task_id] = draft

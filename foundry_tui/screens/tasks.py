@@ -18,7 +18,7 @@ from foundry_tui.view.clock import LastHeard
 from foundry_tui.view.filter import load, remark
 from foundry_tui.view.groups import Group, Grouping, Sorting
 from foundry_tui.view.labels import UNSENT, creation_word
-from foundry_tui.widgets.bars import ActionBar, Piece, TopBar
+from foundry_tui.widgets.bars import ActionBar, StyledText, TopBar
 from foundry_tui.widgets.task_list import TaskList
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class TasksScreen(OfflineBannerScreen[object]):
     def _show_bar(self) -> None:
         order = self._list.order
         roomy = self.size.width >= ROOM_FOR_TOTAL
-        told: list[Piece] = []
+        told: list[StyledText] = []
         if order.total and roomy:
             told.append((f"{order.total:,} task{'s' * (order.total != 1)}", "$foreground"))
         for group, one, many, style in _COUNTS:
@@ -200,10 +200,10 @@ class TasksScreen(OfflineBannerScreen[object]):
             notes.append("by repository")
         if order.sorting is not Sorting.NEWEST:
             notes.append(f"{order.sorting} first" if order.sorting is Sorting.CHANGED else f"by {order.sorting}")
-        marks: list[Piece] = [(note, "$text-primary") for note in notes]
+        marks: list[StyledText] = [(note, "$text-primary") for note in notes]
         # Where there is little room, what was done to the list is said first, and the name of the app not at all.
         told = [*told, *marks] if roomy else [*marks, *told]
-        pieces: list[Piece] = []
+        pieces: list[StyledText] = []
         if roomy or not told:
             pieces.append(("Foundry", "bold $primary"))
             told[:1] = [(f"  {text}", style) for text, style in told[:1]]

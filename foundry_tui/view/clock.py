@@ -33,9 +33,10 @@ class SystemClock:
 
 
 class LastHeard:
-    """A clock that stands still while its topic is not live, at the moment when it was last known to be as shown.
+    """A clock for what goes on in the backend. It stands still while the connection is lost.
 
-    What goes on in the backend is timed with it, so that no second is counted of which nothing is known.
+    It stands at the last moment of which is known how things were, so that no time is counted in which a task may have
+    ended already.
     """
 
     def __init__(self, clock: Clock, freshness: Callable[[], Freshness]) -> None:

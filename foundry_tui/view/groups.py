@@ -75,7 +75,7 @@ class Heading(Struct, frozen=True):
     count: int
 
 
-Line = Heading | str | None
+ListLine = Heading | str | None
 """A line of the list: a heading, a task by its id, or None for the blank line above a heading."""
 
 
@@ -85,7 +85,9 @@ def heading_label(key: SortKey, grouping: Grouping) -> str:
     return list(Group)[head] if grouping is Grouping.STATE and isinstance(head, int) else str(head)
 
 
-def arrange(keys: Mapping[str, SortKey], order: Sequence[str], grouping: Grouping) -> tuple[list[Line], dict[str, int]]:
+def arrange(
+    keys: Mapping[str, SortKey], order: Sequence[str], grouping: Grouping
+) -> tuple[list[ListLine], dict[str, int]]:
     """The lines of the list and the line of each task; groups without tasks are left out.
 
     `order` has the tasks that are shown, sorted by their keys.
@@ -94,7 +96,7 @@ def arrange(keys: Mapping[str, SortKey], order: Sequence[str], grouping: Groupin
     def head(task_id: str) -> int | str:
         return keys[task_id][0]
 
-    lines: list[Line] = []
+    lines: list[ListLine] = []
     position: dict[str, int] = {}
     start = 0
     while start < len(order):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.view.filter import Entry, Term, entry_of, matches, matching, narrows, parse
-from foundry_tui.view.groups import Group, Grouping, Line, Sorting, SortKey, arrange, group_of, sort_key
+from foundry_tui.view.groups import Group, Grouping, ListLine, Sorting, SortKey, arrange, group_of, sort_key
 
 WARMED_AT_ONCE = 500
 """Tasks that the filter is prepared for at a step, in a few milliseconds."""
@@ -33,7 +33,7 @@ class TaskOrder:
         self.terms: tuple[Term, ...] = ()
         self.grouping = Grouping.STATE
         self.sorting = Sorting.NEWEST
-        self.lines: list[Line] = []
+        self.lines: list[ListLine] = []
         """What stands in each line, top to bottom."""
         self.position: dict[str, int] = {}
         """The line of each task shown."""

@@ -10,7 +10,7 @@ AnyQuestion = Question | PermissionBody
 """What was asked, open or as the transcript keeps it."""
 
 
-class Line(StrEnum):
+class QuestionLine(StrEnum):
     """What a line is."""
 
     PATH = "path"
@@ -23,10 +23,10 @@ class Line(StrEnum):
 
 
 _LINES = {
-    DiffMark.HUNK: Line.HUNK,
-    DiffMark.ADDED: Line.ADDED,
-    DiffMark.REMOVED: Line.REMOVED,
-    DiffMark.CONTEXT: Line.CONTEXT,
+    DiffMark.HUNK: QuestionLine.HUNK,
+    DiffMark.ADDED: QuestionLine.ADDED,
+    DiffMark.REMOVED: QuestionLine.REMOVED,
+    DiffMark.CONTEXT: QuestionLine.CONTEXT,
 }
 
 
@@ -54,24 +54,24 @@ def paths_of(asked: AnyQuestion) -> tuple[str, ...]:
     return tuple(path for path in asked.paths if path not in edited)
 
 
-def lines_of(asked: AnyQuestion) -> Iterator[tuple[Line, str]]:
+def lines_of(asked: AnyQuestion) -> Iterator[tuple[QuestionLine, str]]:
     """All that is asked beside the title, a line at a time; lines of a diff begin with their mark."""
     for path in paths_of(asked):
-        yield Line.PATH, path
+        yield QuestionLine.PATH, path
     parts = (_changes(asked), _text(asked)) if edits_first(asked) else (_text(asked), _changes(asked))
     for part in parts:
         yield from part
 
 
-def _text(asked: AnyQuestion) -> Iterator[tuple[Line, str]]:
+def _text(asked: AnyQuestion) -> Iterator[tuple[QuestionLine, str]]:
     if text := text_of(asked):
         for line in text.split("\n"):
-            yield Line.TEXT, line
+            yield QuestionLine.TEXT, line
 
 
-def _changes(asked: AnyQuestion) -> Iterator[tuple[Line, str]]:
+def _changes(asked: AnyQuestion) -> Iterator[tuple[QuestionLine, str]]:
     for edit in asked.edits:
-        yield Line.FILE, f"{edit.path}{'  (new file)' if edit.old is None else ''}"
+        yield QuestionLine.FILE, f"{edit.path}{'  (new file)' if edit.old is None else ''}"
         for part in edit_lines(edit.old, edit.new):
             yield _LINES[part.mark], part.text if part.mark is DiffMark.HUNK else f"{part.mark}{part.text}"
 

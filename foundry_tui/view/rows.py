@@ -24,7 +24,7 @@ _ATTEMPT, _NUMBERS = " attempt {}/{}", " {}/{}"
 
 
 class Role(StrEnum):
-    """What a piece of a row is, for its colour; each is a component class of the list."""
+    """What a piece of a row is. Its colour depends on that: see `widgets/row_styles.py`."""
 
     CURSOR = "cursor-mark"
     MARK = "mark"
@@ -44,7 +44,7 @@ class Role(StrEnum):
     AGE = "age"
 
 
-Piece = tuple[str, Role]
+RowPiece = tuple[str, Role]
 
 
 class Columns(Struct, frozen=True):
@@ -123,13 +123,13 @@ def moving_parts(
     return Moving(glyph_of(task, glyphs, heard.frame(), creation), state, age(now - task.created_at))
 
 
-def _title_pieces(text: str, width: int, role: Role, words: tuple[str, ...], glyphs: Glyphs) -> list[Piece]:
+def _title_pieces(text: str, width: int, role: Role, words: tuple[str, ...], glyphs: Glyphs) -> list[RowPiece]:
     fitted = fit(text, width, glyphs.ellipsis)
     lowered = fitted.lower()
     if not words or len(lowered) != len(fitted):
         return [(fitted, role)]
     spans = sorted((lowered.find(word), len(word)) for word in words if word in lowered)
-    pieces: list[Piece] = []
+    pieces: list[RowPiece] = []
     end = 0
     for start, length in spans:
         if start < end:
@@ -154,11 +154,11 @@ def row_pieces(
     highlighted: bool = False,
     marked: bool = False,
     words: tuple[str, ...] = (),
-) -> list[Piece]:
+) -> list[RowPiece]:
     """A row from left to right, exactly `columns.width` cells; `words` stand out, `reason` says why it was refused."""
     role = state_role(task, creation)
     quiet = task.status in ENDED or task.status in RELEASING
-    pieces: list[Piece] = [
+    pieces: list[RowPiece] = [
         (glyphs.cursor if highlighted else " ", Role.CURSOR),
         (glyphs.unread if task.unread else " ", Role.MARK),
     ]

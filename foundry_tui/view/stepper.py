@@ -78,17 +78,6 @@ FAILED_TO: dict[StageName, str] = {
     StageName.CREATE_SESSION: "The session could not be opened",
 }
 
-KIND_WORDS: Wording[ErrorKind] = Wording(
-    {
-        ErrorKind.TIMEOUT: "timed out",
-        ErrorKind.PROVIDER: "provider",
-        ErrorKind.AGENT: "agent",
-        ErrorKind.GIT: "git",
-        ErrorKind.CANCELLED: "cancelled",
-        ErrorKind.INTERNAL: "internal error",
-    }
-)
-
 
 class Step(Struct, frozen=True, kw_only=True):
     """One row of the stepper; times in milliseconds since the epoch."""

@@ -20,7 +20,7 @@ from foundry_tui.view.glyphs import UNKNOWN, Glyphs
 from foundry_tui.view.stepper import DOING, Failure
 
 
-class Words(Struct, frozen=True):
+class TurnState(Struct, frozen=True):
     """One line. `emphasis` is plain, active, warning or failed; a `glyph` of None is a spinner."""
 
     text: str
@@ -29,7 +29,7 @@ class Words(Struct, frozen=True):
 
 
 class EmptyState(Struct, frozen=True, kw_only=True):
-    """A state that has the whole place to itself. `emphasis` is plain, active, warning or failed."""
+    """What is shown in place of a conversation that is empty. `emphasis` is plain, active, warning or failed."""
 
     glyph: str
     headline: str
@@ -121,7 +121,7 @@ def turn_words(
     asks: bool,
     live: bool = True,
     put_off: Problem | None = None,
-) -> Words:
+) -> TurnState:
     """What a session is doing: `pending` if the backend has not answered the task's creation, nothing if it `asks`.
 
     What is not `live` is said to be so as of when it was last heard. `put_off` is why the backend could not take the
@@ -131,14 +131,14 @@ def turn_words(
     if ended is not None:
         return ended
     if pending and not live:
-        return Words("Kept here, and handed to the backend as soon as that answers", "warning", glyphs.pending)
+        return TurnState("Kept here, and handed to the backend as soon as that answers", "warning", glyphs.pending)
     if pending and put_off is not None:
         reason = (put_off.detail or put_off.title).rstrip(".")
-        return Words(f"{reason}: kept here, and handed over again", "warning", None)
+        return TurnState(f"{reason}: kept here, and handed over again", "warning", None)
     words = _session_words(task, session, glyphs, now, pending=pending, asks=asks)
     if live or not words.text:
         return words
-    return Words(_when_last_heard(words.text), "failed" if words.emphasis == "failed" else "warning", glyphs.stale)
+    return TurnState(_when_last_heard(words.text), "failed" if words.emphasis == "failed" else "warning", glyphs.stale)
 
 
 def _when_last_heard(text: str) -> str:
@@ -147,62 +147,64 @@ def _when_last_heard(text: str) -> str:
 
 def _session_words(
     task: TaskSummary, session: SessionSummary | None, glyphs: Glyphs, now: int, *, pending: bool, asks: bool
-) -> Words:
+) -> TurnState:
     if pending:
-        return Words("Handing the task to the backend; it is kept if that takes long", "active", None)
+        return TurnState("Handing the task to the backend; it is kept if that takes long", "active", None)
     if session is None:
-        return Words("", "plain", "")
+        return TurnState("", "plain", "")
     if not session.status.is_known:
-        return Words(f"The backend says of this session: {session.status}", "plain", UNKNOWN)
+        return TurnState(f"The backend says of this session: {session.status}", "plain", UNKNOWN)
     match session.status:
         case SessionStatus.PENDING_PROVISION | SessionStatus.PENDING_CREATE | SessionStatus.READY if (
             task.status is TaskStatus.ERROR
         ):
-            return Words("Waits until the task works again; what you send is kept", "warning", glyphs.stale)
+            return TurnState("Waits until the task works again; what you send is kept", "warning", glyphs.stale)
         case SessionStatus.PENDING_PROVISION | SessionStatus.PENDING_CREATE:
             doing = ""
             if task.stage is not None and task.status in PROVISIONING:
                 doing = DOING.get(task.stage.name, str(task.stage.name))
             if session.status is SessionStatus.PENDING_CREATE and task.status not in PROVISIONING:
                 doing = "opening the session"
-            return Words(
+            return TurnState(
                 f"Preparing environment{': ' + doing if doing else ''}",
                 "active",
                 None,
             )
         case SessionStatus.RUNNING if asks:
-            return Words("", "plain", "")
+            return TurnState("", "plain", "")
         case SessionStatus.RUNNING:
-            return Words(f"The agent is working, {running_time(now - task.status_since)}", "active", None)
+            return TurnState(f"The agent is working, {running_time(now - task.status_since)}", "active", None)
         case SessionStatus.ERROR:
             reason = session.error.message if session.error is not None else "the session failed"
-            return Words(reason, "failed", glyphs.failed)
+            return TurnState(reason, "failed", glyphs.failed)
         case SessionStatus.CLOSED:
-            return Words("This session is closed: kept for reading", "plain", glyphs.archived)
+            return TurnState("This session is closed: kept for reading", "plain", glyphs.archived)
         case _:
-            return Words("Ready for the next prompt", "plain", glyphs.ready)
+            return TurnState("Ready for the next prompt", "plain", glyphs.ready)
 
 
-def _ended_words(task: TaskSummary, glyphs: Glyphs) -> Words | None:
+def _ended_words(task: TaskSummary, glyphs: Glyphs) -> TurnState | None:
     left = len(task.leftovers) if isinstance(task, TaskDetail) else 0
     things = "1 thing was" if left == 1 else f"{left} things were"
     match task.status:
         case TaskStatus.ARCHIVING:
-            return Words("Archiving: releasing the sandbox", "active", None)
+            return TurnState("Archiving: releasing the sandbox", "active", None)
         case TaskStatus.KILLING:
-            return Words("Killing: destroying the sandbox", "warning", None)
+            return TurnState("Killing: destroying the sandbox", "warning", None)
         case TaskStatus.ARCHIVED | TaskStatus.KILLED if left and isinstance(task, TaskDetail):
             first = task.leftovers[0]
-            return Words(
+            return TurnState(
                 f"{task.status.capitalize()}, but {things} left behind: {first.what} ({first.why}); tried again at the"
                 " backend's next start",
                 "warning",
                 glyphs.refused,
             )
         case TaskStatus.ARCHIVED:
-            return Words("Archived: the sandbox is released, the task is kept for reading", "plain", glyphs.archived)
+            return TurnState(
+                "Archived: the sandbox is released, the task is kept for reading", "plain", glyphs.archived
+            )
         case TaskStatus.KILLED:
-            return Words(
+            return TurnState(
                 "Killed: the sandbox is destroyed, the task is kept until it is removed", "plain", glyphs.killed
             )
         case _:

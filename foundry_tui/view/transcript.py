@@ -25,7 +25,7 @@ Body = str | ToolCallBody | PlanBody | PermissionBody
 
 
 class Standing(Enum):
-    """How it stands with an entry: a prompt on its way or an open question waits, what was cut short is stopped."""
+    """Whether an entry is done. A queued prompt and an open question wait; what was cut short is stopped."""
 
     DONE = auto()
     WAITING = auto()

@@ -1,4 +1,4 @@
-"""What draws in ASCII whatever is drawn: frames, bars and typography are replaced on their way to the terminal."""
+"""Replaces frames, bars and typographic characters by ASCII in every line, just before it is written."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from foundry_tui.view.ascii_stand_ins import STAND_INS
 
 
 class AsciiFilter(LineFilter):
-    """Leaves letters of any script alone: they are what people wrote."""
+    """The filter. Letters of any script stay as they are: people wrote them."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         return list(self._replaced(segments))

@@ -15,7 +15,7 @@ from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.labels import freshness_glyph, freshness_text
 
-Piece = tuple[str, str]
+StyledText = tuple[str, str]
 """Text, and its style as Textual writes it (`bold $primary`)."""
 Item = tuple[Action, str, str | None]
 """An action, its key as people write it, and why it cannot be done now (None: it can)."""
@@ -57,9 +57,9 @@ class TopBar(Widget):
         self._freshness = freshness
         self._clock = clock
         self._glyphs = glyphs
-        self._pieces: Sequence[Piece] = ()
+        self._pieces: Sequence[StyledText] = ()
 
-    def show(self, pieces: Sequence[Piece]) -> None:
+    def show(self, pieces: Sequence[StyledText]) -> None:
         """Show these pieces; nothing is drawn when they are the same."""
         if pieces != self._pieces:
             self._pieces = pieces
@@ -115,7 +115,7 @@ class ActionBar(Widget):
         right_width = sum(_width(item) + 2 for item in right)
         fitting = _fitting(left, width - right_width)
         self._spans = []
-        parts: list[Piece] = []
+        parts: list[StyledText] = []
         at = 0
         for item in fitting:
             parts += self._item(item, at)
@@ -127,7 +127,7 @@ class ActionBar(Widget):
             at += _width(item) + 2
         return Content.assemble(*parts)
 
-    def _item(self, item: Item, at: int) -> list[Piece]:
+    def _item(self, item: Item, at: int) -> list[StyledText]:
         action, key, why = item
         self._spans.append((at, at + _width(item), action, why))
         label = harmless(action.label)

@@ -11,7 +11,7 @@ class Completion(AutoComplete):
     """Down opens it, enter or tab takes the highlighted choice."""
 
     class Taken(Message):
-        """A choice stands in the field `control` now; the library keeps the field's own message of that to itself."""
+        """A choice was put into the field `control`. The library stops the field's own message of it."""
 
         def __init__(self, control: Input) -> None:
             super().__init__()

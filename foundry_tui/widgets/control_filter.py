@@ -16,10 +16,10 @@ _GAP = re.compile(" (?= )")
 
 
 class ControlFilter(LineFilter):
-    """Puts marks in the place of control characters, and takes away links, which terminals open.
+    """Replaces control characters by visible marks, and removes links, which a terminal would open on a click.
 
-    A control character counts as no cell while lines are laid out, and its mark takes one: that comes out of the next
-    gap of the line, so that the line stays as long as it was and what stands behind the gap stays in its column.
+    While a line is laid out a control character takes no cell, but its mark takes one. That cell is taken from the next
+    two spaces in a row, so the line keeps its length, and what stands behind these spaces keeps its column.
     """
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:

@@ -32,10 +32,10 @@ class Drawn(Widget):
 
 
 class Undecorated(Drawn):
-    """One whose lines are all there is of it, but for a padding at the top: no border, outline, tint or opacity.
+    """A widget without border, outline, tint and opacity, whose only padding is at the top: it keeps its drawn lines.
 
-    Textual takes each line apart for these. So a line that the widget kept stays the same strip, which knows already
-    what filters make of it; and of the lines that are seen, only those are drawn again that were to be refreshed.
+    Textual takes every line apart and builds it anew for what such decorations need. Here a line stays the same strip
+    until it is refreshed, so that filters need not be applied to it again.
     """
 
     def __init__(self, *, id: str | None = None) -> None:

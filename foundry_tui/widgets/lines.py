@@ -174,13 +174,6 @@ class Lines(Drawn, ScrollView, can_focus=False, inherit_bindings=False):
     def selection_updated(self, selection: Selection | None) -> None:
         self.refresh(self.size.region)
 
-    def refresh_visible(self, line: int, count: int = 1) -> None:
-        """Draw some lines anew, as far as they are in sight."""
-        top = round(self.scroll_y)
-        first, last = max(line, top), min(line + count, top + self.size.height)
-        if first < last:
-            self.refresh(Region(0, first - top, self.size.width, last - first))
-
 
 def _selected(strip: Strip, span: tuple[int, int], style: Style) -> Strip:
     """The strip with the characters of `span` (an end of -1 is that of the line) shown as selected."""

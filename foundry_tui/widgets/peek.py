@@ -12,7 +12,7 @@ from foundry_tui.view.cells import plain
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.labels import UNSENT, glyph_of, state_text, title_of
-from foundry_tui.view.questions import Line, heading_of, lines_of
+from foundry_tui.view.questions import QuestionLine, heading_of, lines_of
 from foundry_tui.view.rows import Role, state_role
 from foundry_tui.view.stepper import failure, steps
 from foundry_tui.widgets.stepper import Stepper
@@ -27,13 +27,13 @@ _STYLE = {
 
 
 _ASKED = {
-    Line.PATH: "$text-accent",
-    Line.TEXT: "$foreground",
-    Line.FILE: "$text-faint",
-    Line.HUNK: "$text-accent",
-    Line.ADDED: "$text-success",
-    Line.REMOVED: "$text-error",
-    Line.CONTEXT: "$foreground",
+    QuestionLine.PATH: "$text-accent",
+    QuestionLine.TEXT: "$foreground",
+    QuestionLine.FILE: "$text-faint",
+    QuestionLine.HUNK: "$text-accent",
+    QuestionLine.ADDED: "$text-success",
+    QuestionLine.REMOVED: "$text-error",
+    QuestionLine.CONTEXT: "$foreground",
 }
 
 

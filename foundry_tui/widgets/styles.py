@@ -1,4 +1,4 @@
-"""The styles of widgets that draw their own lines, by name, out of the theme's variables.
+"""Styles by name for widgets that draw their own lines, made of the theme's variables.
 
 Component classes would do the same, but each of them costs as much as a widget whenever styles are applied, and the
 task screen has to stand within a frame or two.

@@ -1,35 +1,31 @@
 """The task list as lines: only what is seen is drawn, and only what changed is drawn again."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
-from rich.style import Style
 from textual import events
-from textual.cache import LRUCache
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from foundry_tui.contract.records import TaskSummary
-from foundry_tui.view.cells import fit
 from foundry_tui.view.clock import FRAMES_A_SECOND, Clock, LastHeard
 from foundry_tui.view.glyphs import Glyphs
-from foundry_tui.view.groups import Grouping, Heading, Line, Sorting
+from foundry_tui.view.groups import Grouping, Heading, ListLine, Sorting
 from foundry_tui.view.labels import LEAVING, creation_word, is_animated, needs_person
 from foundry_tui.view.order import TaskOrder
 from foundry_tui.view.rows import Columns, Moving, Role, columns_for, moving_parts, row_pieces
 from foundry_tui.widgets.drawn import Undecorated, blank
-from foundry_tui.widgets.row_styles import HEADING, RULE, row_style
+from foundry_tui.widgets.row_strips import RowStrips
 
 if TYPE_CHECKING:
     from foundry_tui.client.store import Store
 
 REARRANGE_SECONDS = 0.1
 """The list is put in order anew at most this often, however many tasks move."""
-STRIPS_KEPT = 1_000
 
 
 class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
@@ -66,10 +62,9 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         self.placeholder = ""
         """What stands in the middle while there are no tasks."""
         self._columns: Columns = columns_for(80)
-        self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(STRIPS_KEPT)
-        self._styles: dict[tuple[str, str], Style] = {}
+        self._strips = RowStrips(self, glyphs.rule)
         self._drawn: dict[str, Moving] = {}
-        self._seen: tuple[int, list[Line]] = (0, [])
+        self._seen: tuple[int, list[ListLine]] = (0, [])
         self._hover = -1
         self._arranged_at = 0.0
         self._stale = False
@@ -304,8 +299,7 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._styles.clear()
-        self._strips.clear()
+        self._strips.forget(styles=True)
 
     def render_line(self, y: int) -> Strip:
         number = self.scroll_offset.y + y
@@ -313,11 +307,11 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         lines = self.order.lines
         line = lines[number] if 0 <= number < len(lines) else None
         if isinstance(line, Heading):
-            return self._heading(line, width)
+            return self._strips.heading(line, width)
         task = self.store.tasks.get(line) if line is not None else None
         if task is None:
             if self.placeholder and not lines and y == self.scrollable_content_region.height // 2:
-                return Strip([Segment(f"{self.placeholder:^{width}}", self._style(Role.DIM, ""))])
+                return Strip([Segment(f"{self.placeholder:^{width}}", self._strips.style(Role.DIM, ""))])
             return blank(width, self.base)
         return self._row(task, number)
 
@@ -378,7 +372,7 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         width = self.scrollable_content_region.width or 80
         with_repo = self.order.grouping is Grouping.STATE
         self._columns = columns_for(width, marks=self.selecting, with_repo=with_repo)
-        self._strips.clear()
+        self._strips.forget()
         self._drawn.clear()
 
     def _set_virtual_size(self) -> None:
@@ -413,7 +407,7 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         visible = self._visible_lines()
         self._seen = (self.scroll_offset.y, self.order.lines[visible.start : visible.stop])
 
-    def _draw_changed(self, before: tuple[int, list[Line]] | None) -> None:
+    def _draw_changed(self, before: tuple[int, list[ListLine]] | None) -> None:
         """Draw again the lines on the screen that are not what they were; all where that is not known."""
         top, lines = self._seen
         if before is None or before[0] != top or len(before[1]) != len(lines):
@@ -440,30 +434,6 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         elif line >= top + height:
             self.scroll_to(y=line - height + 1, animate=False, immediate=True)
 
-    def _style(self, role: str, ground: str) -> Style:
-        """The style of a role on the row of the cursor (`row-cursor`), of the mouse (`row-hover`) or any other."""
-        key = (role, ground)
-        style = self._styles.get(key)
-        if style is None:
-            style = self._styles[key] = row_style(role, ground, self.rich_style, self.app.theme_variables)
-        return style
-
-    def _segments(self, pieces: Iterable[tuple[str, str]], ground: str) -> list[Segment]:
-        style: Callable[[str, str], Style] = self._style
-        return [Segment(text, style(role, ground)) for text, role in pieces]
-
-    def _heading(self, heading: Heading, width: int) -> Strip:
-        key = (heading, width)
-        strip = self._strips.get(key)
-        if strip is None:
-            label = f"  {heading.label} "
-            count = f"{heading.count:,} "
-            rule = self.glyphs.rule * max(0, width - len(label) - len(count) - 1)
-            pieces = [(fit(label, min(len(label), width)), HEADING), (count, Role.DIM), (rule, RULE)]
-            strip = Strip(self._segments(pieces, "")).adjust_cell_length(width, self.base)
-            self._strips[key] = strip
-        return strip
-
     def _row(self, task: TaskSummary, number: int) -> Strip:
         task_id = task.task_id
         creation = self._creation(task_id)
@@ -479,7 +449,7 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         words = tuple(term.text for term in self.order.terms if not term.field and not term.negated)
         # What a person edits is shown before the backend's answer, under the same revision.
         key = (task_id, task.revision, task.title, task.unread, moving, ground, marked, creation, words)
-        strip = self._strips.get(key)
+        strip = self._strips.known(key)
         if strip is None:
             refusal = self.store.creations[task_id].problem if creation == "refused" else None
             pieces = row_pieces(
@@ -493,7 +463,5 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
                 marked=marked,
                 words=words,
             )
-            segments = self._segments(pieces, ground)
-            strip = Strip(segments).adjust_cell_length(columns.width, self._style(Role.DIM, ground))
-            self._strips[key] = strip
+            strip = self._strips.draw(key, pieces, ground, columns.width)
         return strip

@@ -20,7 +20,7 @@ Keys = Sequence[tuple[str, str]]
 
 
 class EmptyStateView(Drawn):
-    """An empty state in the middle of its place."""
+    """Shows an `EmptyState` in the middle of the conversation's place."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

@@ -1,4 +1,4 @@
-"""The transcript of a session: drawn where it is looked at, however long it is, and redrawn only where it grew."""
+"""The transcript of a session. Only the items in view are drawn, and only those that changed are drawn again."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ from foundry_tui.view.transcript import (
     prompts_by_item,
 )
 from foundry_tui.widgets.lines import Lines
-from foundry_tui.widgets.transcript_strips import Drawer, Palette, palette_of
+from foundry_tui.widgets.transcript_strips import Drawer, TranscriptPalette, palette_of
 
 REMEMBERED = 1024
 """Drawn items that are kept; the others are drawn again when they come into sight."""
@@ -27,8 +27,8 @@ _Mark = Prompt | Permission | None
 class Transcript(Lines):
     """What was said and done in a session, the prompts that wait to be delivered behind it.
 
-    The heights of items out of sight are estimates; an item is drawn, and its height made true, before it comes into
-    sight. What stands above the first line in sight never moves what is in sight.
+    An item that was never in view has an estimated height. It is drawn, and its height measured, before it comes into
+    view. Lines in view do not move when the height of an item above them changes.
     """
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
@@ -43,7 +43,7 @@ class Transcript(Lines):
         self._true: set[str] = set()
         self._drawn: LRUCache[str, tuple[object, _Mark, list[Strip]]] = LRUCache(REMEMBERED)
         self._drawer: Drawer | None = None
-        self._drawer_key: tuple[int, Palette, bool] | None = None
+        self._drawer_key: tuple[int, TranscriptPalette, bool] | None = None
         self._unfolded = False
 
     @property
@@ -241,5 +241,5 @@ class Transcript(Lines):
         strips = self._strips(item)
         return strips[inside] if inside < len(strips) else Strip.blank(self.lines_width)
 
-    def _palette(self) -> Palette:
+    def _palette(self) -> TranscriptPalette:
         return palette_of(self, self._ascii)

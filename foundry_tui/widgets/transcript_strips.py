@@ -37,8 +37,8 @@ DIFF_GUTTER = 7
 """Cells of a diff's line before its text: number and mark."""
 
 
-class Palette(Struct, frozen=True, kw_only=True):
-    """The styles of a transcript, from its component classes; equal palettes render equal lines."""
+class TranscriptPalette(Struct, frozen=True, kw_only=True):
+    """The styles that a transcript is drawn with. Equal palettes draw equal lines."""
 
     text: Style
     dim: Style
@@ -55,9 +55,9 @@ class Palette(Struct, frozen=True, kw_only=True):
     ascii: bool
 
 
-def palette_of(widget: Widget, ascii_only: bool) -> Palette:
+def palette_of(widget: Widget, ascii_only: bool) -> TranscriptPalette:
     """The palette of the app's theme."""
-    return Palette(
+    return TranscriptPalette(
         text=style_of(widget, "transcript--text"),
         dim=style_of(widget, "transcript--dim"),
         accent=style_of(widget, "transcript--accent"),
@@ -131,7 +131,7 @@ class _Markdown(Markdown):
 class Drawer:
     """Draws entries at one width with one palette, and remembers the blocks of messages that did not change."""
 
-    def __init__(self, width: int, palette: Palette, *, unfolded: bool = False) -> None:
+    def __init__(self, width: int, palette: TranscriptPalette, *, unfolded: bool = False) -> None:
         self.width = max(10, width)
         self.palette = palette
         self.unfolded = unfolded
@@ -392,7 +392,7 @@ def _background(style: Style) -> Style:
 
 
 @lru_cache(maxsize=8)
-def _console(palette: Palette, width: int) -> Console:
+def _console(palette: TranscriptPalette, width: int) -> Console:
     """A console that Rich renders with; it writes nowhere."""
     theme = RichTheme(
         {

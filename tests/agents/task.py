@@ -1,7 +1,8 @@
 """A real agent's world: its home folder, a repository, a model on loopback, a backend, and who asks for work."""
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -87,6 +88,20 @@ class AgentTask:
         task = self.backend.get(f"/v1/tasks/{self.task_id}")
         session = self.backend.get(f"/v1/sessions/{task['sessions'][0]['session_id']}")
         return [str(item["body"]).strip() for item in session["transcript"] if item["kind"] == kind]
+
+    def session(self, wanted: Callable[[Json], bool]) -> Json:
+        """The task's session once it is as wanted; told by events."""
+        session_id = self.backend.get(f"/v1/tasks/{self.task_id}")["sessions"][0]["session_id"]
+        with self.backend.events(f"session:{session_id}") as events:
+            for event in events:
+                session: Json = json.loads(event.data)
+                if event.event in ("snapshot", "session") and wanted(session):
+                    return session
+        raise AssertionError("the stream ended first")
+
+    def server_log(self) -> str:
+        """What sandbox-agent has said of the task's agents."""
+        return StateFolder(self.backend.data / "sandboxes" / self.task_id / "agent").log.read_text(errors="replace")
 
     def follow_up(self) -> None:
         """A further prompt is answered, whatever was before."""

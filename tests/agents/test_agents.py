@@ -61,6 +61,31 @@ def test_permission_is_asked_and_answered(world: AgentTask, allowed: bool) -> No
     world.follow_up()
 
 
+def test_what_it_offers_is_told_and_an_option_is_set(world: AgentTask, tell: Tell) -> None:
+    world.model.does(Say("Hello from the model."))
+    world.begin("say hello")
+    world.ended()
+    session = world.session(lambda session: bool(session["commands"]))
+    names = [option["option_id"] for option in session["options"]]
+    tell(f"{world.agent.name} offers {', '.join(names)} and {len(session['commands'])} commands, {session['accepts']}")
+    mode = next(option for option in session["options"] if option["category"] == "mode")
+    other = next(choice for choice in mode["choices"] if choice["value"] != mode["value"])
+    path = f"/v1/sessions/{session['session_id']}/options/{mode['option_id']}"
+    assert world.backend.post(path, {"value": other["value"]})["mode"] == other["name"]
+    world.follow_up()
+    session = world.session(lambda session: bool(session["options"]))
+    held = next(option for option in session["options"] if option["option_id"] == mode["option_id"])
+    assert (held["value"], held["error"]) == (other["value"], None)
+    assert "method=session/set_" in world.server_log()
+    world.backend.kill()
+    assert processes.end_marked(world.task_id) > 0
+    world.backend.start()
+    asked = world.server_log().count("method=session/set_")
+    world.follow_up()
+    assert world.session(lambda session: bool(session["options"]))["mode"] == other["name"]
+    assert world.server_log().count("method=session/set_") > asked, "a new process is set up as the one before"
+
+
 @pytest.mark.parametrize("status", [401, 429, 500])
 def test_a_turn_that_the_model_fails_says_why(world: AgentTask, status: int, tell: Tell) -> None:
     world.model.does(Fail(status))

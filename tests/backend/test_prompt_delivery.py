@@ -207,7 +207,7 @@ async def test_what_could_not_be_handed_over_for_want_of_room_is_ended_by_a_stop
         await until(backend, task_id, lambda task: answered(task) == 2)
 
 
-async def test_the_turn_that_failed_is_sent_again_also_if_what_was_said_after_it_went_first(place: Place) -> None:
+async def test_the_turn_that_failed_is_sent_again_also_if_what_was_said_after_it_went_first(place: InProcess) -> None:
     got: list[str] = []
     provider, agents = slow(place, got)
     agents.hangs, agents.fails = frozenset({"fix the login"}), frozenset({"and then"})

@@ -12,7 +12,16 @@ from httpx_sse import ServerSentEvent
 
 from foundry_tui.contract.ids import uuid7
 from tests.backend.process import BackendProcess
-from tests.contract.checks import LOG_LINE, REPO, SESSION, TRANSCRIPT_ITEM, check_detail, check_summary, only, refused
+from tests.contract.checks import (
+    LOG_LINE,
+    REPO,
+    SESSION_STATE,
+    TRANSCRIPT_ITEM,
+    check_detail,
+    check_summary,
+    only,
+    refused,
+)
 from tests.world import Json
 
 EVENT_NAMES = {
@@ -84,7 +93,7 @@ def test_a_session_stream_grows_its_items_in_place(backend: BackendProcess) -> N
         seen = _until(events, "session", status="ready", unread=True)
     assert {name for _, name, _ in seen} <= EVENT_NAMES["session"]
     snapshot = seen[0][2]
-    only(snapshot, SESSION | {"prompts", "transcript", "seq"}, always="prompts transcript seq")
+    only(snapshot, SESSION_STATE | {"transcript", "seq"}, always="prompts transcript seq")
     revisions: dict[str, list[int]] = {}
     times: dict[str, list[int]] = {}
     for _, name, data in seen:
@@ -93,7 +102,7 @@ def test_a_session_stream_grows_its_items_in_place(backend: BackendProcess) -> N
             revisions.setdefault(data["item_id"], []).append(data["revision"])
             times.setdefault(data["item_id"], []).append(data["at"])
         elif name == "session":
-            only(data, SESSION | {"prompts"}, always="prompts")
+            only(data, SESSION_STATE, always="prompts options commands accepts")
     assert max(len(each) for each in revisions.values()) > 2, "the reply was streamed"
     for each in revisions.values():
         assert each == list(range(1, len(each) + 1))

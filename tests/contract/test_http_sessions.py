@@ -7,7 +7,16 @@ import pytest
 
 from foundry_tui.contract.ids import uuid7
 from tests.backend.process import BackendProcess, json_of
-from tests.contract.checks import PERMISSION, PROMPT, SESSION, TRANSCRIPT_ITEM, check_session, only, refused
+from tests.contract.checks import (
+    PERMISSION,
+    PROMPT,
+    SESSION,
+    SESSION_STATE,
+    TRANSCRIPT_ITEM,
+    check_session,
+    only,
+    refused,
+)
 from tests.world import Json
 
 
@@ -33,7 +42,7 @@ def test_a_session_comes_with_transcript_and_prompts(shared: BackendProcess) -> 
     task_id, session_id = _idle(shared)
     session = shared.get(f"/v1/sessions/{session_id}")
     check_session({name: value for name, value in session.items() if name in SESSION})
-    only(session, SESSION | {"transcript", "prompts", "seq"}, always="transcript prompts")
+    only(session, SESSION_STATE | {"transcript", "seq"}, always="transcript prompts options commands accepts")
     for prompt in session["prompts"]:
         only(prompt, PROMPT, always="prompt_id session_id text state at")
     assert [item["index"] for item in session["transcript"]] == [0, 1]

@@ -34,8 +34,9 @@ RECORDS: dict[type[msgspec.Struct], frozenset[str]] = {
     records.StageRecord: checks.STAGE,
     records.Sandbox: checks.SANDBOX,
     records.SessionSummary: checks.SESSION,
-    records.SessionState: checks.SESSION | {"prompts"},
-    records.SessionDetail: checks.SESSION | {"prompts", "transcript"},
+    records.SessionState: checks.SESSION_STATE,
+    records.SessionDetail: checks.SESSION_STATE | {"transcript"},
+    records.SessionOption: checks.OPTION,
     records.Prompt: checks.PROMPT,
     records.TranscriptItem: checks.TRANSCRIPT_ITEM,
     records.Permission: checks.PERMISSION,
@@ -47,8 +48,8 @@ KINDS = """task.created, provision.queued, stage.started, stage.retrying, stage.
 provision.resumed, provision.retry_requested, task.named, sandbox.created, sandbox.resumed, agent.ready,
 session.requested, session.ready, session.failed, session.closed, prompt.queued, prompt.delivered, prompt.answered,
 prompt.failed, prompt.edited, prompt.withdrawn, permission.opened, permission.answered, permission.cancelled,
-session.stopped, task.running, task.idle, task.error, task.renamed, task.archive_requested, task.kill_requested,
-sandbox.released, sandbox.destroyed, sandbox.leftover, task.archived, task.killed"""
+session.stopped, session.option_set, task.running, task.idle, task.error, task.renamed, task.archive_requested,
+task.kill_requested, sandbox.released, sandbox.destroyed, sandbox.leftover, task.archived, task.killed"""
 
 
 @pytest.mark.parametrize("record", RECORDS)

@@ -10,6 +10,7 @@ result, `broken` with one that comes again ever after.
 `request-as-7 JSON` with this id each time, `late FIFO TEXT` says something after the turn's end. `raw TEXT` prints a
 line as it is ({id} is the prompt's), `latin TEXT` one that is no UTF-8; `mute` never answers. Anything else is echoed.
 
+ACP_AGENT_OFFERS is what `session/new` answers beside the session's id; an option is set unless its value is `refused`.
 What it receives is appended to the file named by ACP_AGENT_LOG, one JSON object a line. ACP_AGENT_SLOW is how many
 seconds each step of opening a session takes.
 """
@@ -54,6 +55,7 @@ class Agent:
         self.cancelled: dict[str, threading.Event] = {}
         self.broken = False
         self.prompt_id: object = None
+        self.offers: Message = json.loads(os.environ.get("ACP_AGENT_OFFERS", "{}"))
 
     def send(self, message: Message) -> None:
         with self.write_lock:
@@ -107,6 +109,8 @@ class Agent:
             "session/new": self.new_session,
             "session/load": self.load_session,
             "session/prompt": self.prompt,
+            "session/set_config_option": self.set_option,
+            "session/set_mode": self.set_mode,
         }
         handler = handlers.get(message["method"])
         if handler is None:
@@ -126,7 +130,10 @@ class Agent:
     def initialize(self, params: Message) -> Message:
         return {
             "protocolVersion": params.get("protocolVersion", 1),
-            "agentCapabilities": {"loadSession": "ACP_AGENT_LOADS" in os.environ},
+            "agentCapabilities": {
+                "loadSession": "ACP_AGENT_LOADS" in os.environ,
+                "promptCapabilities": {"image": True},
+            },
             "agentInfo": {"name": "acp-agent", "version": "1"},
             "authMethods": json.loads(os.environ.get("ACP_AGENT_AUTH", "[]")),
         }
@@ -135,7 +142,7 @@ class Agent:
         self.refuse_login()
         self.open(params["sessionId"], params["cwd"])
         self.update(params["sessionId"], "agent_message_chunk", content={"type": "text", "text": "said before"})
-        return {}
+        return dict(self.offers)
 
     def refuse_login(self) -> None:
         """Want a login as long as the file named by ACP_AGENT_LOGIN is not there."""
@@ -158,7 +165,19 @@ class Agent:
         self.open(id_, params["cwd"])
         if os.environ.get("ACP_AGENT_NEW") == "greets":
             self.update(id_, "agent_message_chunk", content={"type": "text", "text": "welcome"})
-        return {"sessionId": id_}
+        return {"sessionId": id_, **self.offers}
+
+    def set_option(self, params: Message) -> Message:
+        if params["value"] == "refused":
+            raise FailedError({"code": -32602, "message": "Invalid params", "data": {"message": "not on this account"}})
+        for option in self.offers["configOptions"]:
+            if option["id"] == params["configId"]:
+                option["currentValue"] = params["value"]
+        return {"configOptions": self.offers["configOptions"]}
+
+    def set_mode(self, params: Message) -> Message:
+        self.offers["modes"]["currentModeId"] = params["modeId"]
+        return {}
 
     def die(self, text: str) -> None:
         sys.stderr.write(f"fatal: {text}\n")

@@ -18,7 +18,7 @@ from backend_stub.domain.errors import AgentError
 from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider, LocalSettings
 from foundry_tui.contract.records import TaskDetail, TranscriptKind
-from foundry_tui.view.questions import Line, heading_of, lines_of
+from foundry_tui.view.questions import QuestionLine, heading_of, lines_of
 from tests.local.test_faults import Loss
 from tests.local.world import LIMIT, LocalWorld, Told, following, open_gate, prompt, turn
 
@@ -475,7 +475,12 @@ async def test_what_is_long_is_shown_once(world: LocalWorld) -> None:
     assert heading_of(asked[0]) == "cd shop …"
     assert asked[1].title == "Edit a.py"
     assert asked[1].text == 'changes: {"a.py":{"content":"(as shown)"}}'
-    assert [line for line, _ in lines_of(asked[1])] == [Line.FILE, Line.ADDED, Line.ADDED, Line.TEXT]
+    assert [line for line, _ in lines_of(asked[1])] == [
+        QuestionLine.FILE,
+        QuestionLine.ADDED,
+        QuestionLine.ADDED,
+        QuestionLine.TEXT,
+    ]
 
 
 async def test_a_question_knows_what_was_told_of_its_tool_call_before(world: LocalWorld) -> None:

@@ -59,6 +59,7 @@ class Offering:
         self._holder = holder
         self._changes: dict[type, SessionChange] = {}
         self._changed = anyio.Event()
+        self._telling = anyio.Lock()
 
     def note(self, *changes: SessionChange) -> None:
         """These are to be told."""
@@ -88,20 +89,16 @@ class Offering:
         """Tell of changes for as long as the session is live."""
         while True:
             await self._changed.wait()
+            self._changed = anyio.Event()
             await self.tell()
 
     async def tell(self) -> None:
         """Tell of what has changed."""
-        self._changed = anyio.Event()
-        changes = list(self._changes.values())
-        self._changes.clear()
-        if changes:
-            try:
+        async with self._telling:
+            changes = list(self._changes.values())
+            self._changes.clear()
+            if changes:
                 await self._holder.changed(changes)
-            except BaseException:
-                # It is told again by whoever reads on, unless something newer is known.
-                self._changes = {type(change): change for change in changes} | self._changes
-                raise
 
     async def set(self, option_id: str, value: OptionValue) -> tuple[SessionOption, ...]:
         """Set an option of the agent, and of every further process of it; all options after it.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from backend_stub.domain.storage import ItemKey, LeftoverRow, Private, TaskState
+from backend_stub.domain.storage import ItemKey, LeftoverRow, Private, SessionOffer, TaskState
 from backend_stub.storage.sqlite.statements import SQL
 from foundry_tui.contract.branches import near_branches
 from foundry_tui.contract.codec import decode, encode
@@ -42,6 +42,10 @@ def load(connection: sqlite3.Connection, task_id: str) -> TaskState | None:
         prompts={session_id: tuple(each) for session_id, each in prompts.items()},
         log_count=0 if last is None else int(last) + 1,
         version=version,
+        offers={
+            session_id: decode(offer, SessionOffer)
+            for session_id, offer in connection.execute(SQL["sessions.offers"], (task_id,))
+        },
     )
 
 

@@ -6,18 +6,20 @@ Every row has the seq of its last change, so what a client missed is whatever ro
 import sqlite3
 from collections.abc import Iterator
 
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from backend_stub.domain.events import Missed, Snapshot, TopicEvent
+from backend_stub.domain.storage import SessionOffer
 from backend_stub.storage.sqlite.documents import listed, unread, whole
 from backend_stub.storage.sqlite.reading import LAST_HISTORY
 from backend_stub.storage.sqlite.statements import SQL
-from foundry_tui.contract.codec import encode
+from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import EventName, TaskRemoved, Topic, TopicKind
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import SessionSnapshot, TaskSnapshot
 
 _SUMMARY, _TASK, _SESSION = unread(TaskSummary), unread(TaskSnapshot), unread(SessionSnapshot)
+_OFFER = unread(SessionOffer)
 
 PIECE_BYTES = 65_536
 """Of a snapshot, that are sent at once."""
@@ -41,10 +43,11 @@ def snapshot(connection: sqlite3.Connection, topic: Topic) -> Snapshot | None:
         history = listed(connection.execute(SQL["history.last_of_task"], (topic.id, LAST_HISTORY)))
         return Snapshot(seq, [whole(detail, _TASK, sessions=_sessions(connection, topic.id), history=history, seq=seq)])
     if topic.kind is TopicKind.SESSION:
-        (body,) = connection.execute(SQL["sessions.body"], (topic.id,)).fetchone()
+        body, offer = connection.execute(SQL["sessions.body"], (topic.id,)).fetchone()
         transcript = listed(connection.execute(SQL["transcript.of_session"], (topic.id,)))
+        prompts = _prompts(connection, topic.id)
         return Snapshot(
-            seq, [whole(body, _SESSION, prompts=_prompts(connection, topic.id), transcript=transcript, seq=seq)]
+            seq, [whole(body, _SESSION, **_offered(offer), prompts=prompts, transcript=transcript, seq=seq)]
         )
     lines = listed(connection.execute(SQL["stage_log.of_task"], (topic.id,)))
     return Snapshot(seq, [encode({"lines": lines, "seq": seq})])
@@ -71,6 +74,11 @@ def _prompts(connection: sqlite3.Connection, session_id: str) -> tuple[Raw, ...]
     """A session's prompts, oldest first."""
     (task_id,) = connection.execute(SQL["sessions.task"], (session_id,)).fetchone()
     return listed(connection.execute(SQL["prompts.of_session"], (task_id, session_id)))
+
+
+def _offered(offer: bytes) -> dict[str, object]:
+    """The fields of a session that are kept apart."""
+    return structs.asdict(decode(offer, _OFFER))
 
 
 def _tasks(connection: sqlite3.Connection, seq: int) -> Iterator[bytes]:
@@ -109,8 +117,9 @@ def _missed_task(connection: sqlite3.Connection, task_id: str, seq: int) -> Iter
 
 
 def _missed_session(connection: sqlite3.Connection, session_id: str, seq: int) -> Iterator[TopicEvent]:
-    for at, body in connection.execute(SQL["sessions.body_after"], (session_id, seq)):
-        yield TopicEvent(at, EventName.SESSION, whole(body, _SESSION, prompts=_prompts(connection, session_id)))
+    for at, body, offer in connection.execute(SQL["sessions.body_after"], (session_id, seq)):
+        data = whole(body, _SESSION, **_offered(offer), prompts=_prompts(connection, session_id))
+        yield TopicEvent(at, EventName.SESSION, data)
     for at, body in connection.execute(SQL["transcript.after"], (session_id, seq)):
         yield TopicEvent(at, EventName.TRANSCRIPT, body)
 

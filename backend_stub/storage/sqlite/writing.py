@@ -14,7 +14,7 @@ from backend_stub.domain.errors import (
     TaskPrunedError,
 )
 from backend_stub.domain.events import Event
-from backend_stub.domain.storage import Change
+from backend_stub.domain.storage import Change, SessionOffer
 from backend_stub.storage.sqlite.statements import SQL
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import EventName, TaskRemoved
@@ -33,7 +33,8 @@ _ROWS_OF_THEIR_OWN = {"sessions", "history"}
 _SUMMARY = tuple(name for name in TaskSummary.__struct_fields__ if name not in _ROWS_OF_THEIR_OWN)
 _DETAIL = tuple(name for name in TaskDetail.__struct_fields__ if name not in _ROWS_OF_THEIR_OWN)
 _SESSION = SessionSummary.__struct_fields__
-"""The fields that a task's two documents and a session's have as they are kept."""
+_OFFER = SessionOffer.__struct_fields__
+"""The fields that a task's two documents and a session's two have as they are kept."""
 OF_A_TASK = ("tasks", "branches", "sessions", "prompts", "permissions", "transcript", "history", "stage_log")
 """The tables that have rows of a task."""
 
@@ -231,9 +232,9 @@ def _write_items(change: Change, transaction: Transaction) -> None:
 
 def _write_session(session: SessionState, transaction: Transaction) -> None:
     seq = transaction.event(EventName.SESSION, session.task_id, session.session_id, session)
+    body, offer = _document(session, _SESSION), _document(session, _OFFER)
     written = transaction.execute(
-        SQL["sessions.write"],
-        (session.session_id, session.task_id, seq, _document(session, _SESSION), session.revision),
+        SQL["sessions.write"], (session.session_id, session.task_id, seq, body, session.revision, offer)
     ).rowcount
     if not written:
         (holder,) = transaction.execute(SQL["sessions.task"], (session.session_id,)).fetchone()

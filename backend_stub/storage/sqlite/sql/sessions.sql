@@ -1,21 +1,25 @@
 -- name: write
 -- Nothing is written over a session of another task, nor over a revision that is as new.
-INSERT INTO sessions (session_id, task_id, seq, body, revision) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (session_id) DO UPDATE SET seq = excluded.seq, body = excluded.body, revision = excluded.revision
+INSERT INTO sessions (session_id, task_id, seq, body, revision, offer) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (session_id) DO UPDATE SET
+    seq = excluded.seq, body = excluded.body, revision = excluded.revision, offer = excluded.offer
 WHERE task_id = excluded.task_id AND revision < excluded.revision;
 
 -- name: task
 SELECT task_id FROM sessions WHERE session_id = ?;
 
 -- name: body
-SELECT body FROM sessions WHERE session_id = ?;
+SELECT body, offer FROM sessions WHERE session_id = ?;
 
 -- name: body_after
-SELECT seq, body FROM sessions WHERE session_id = ? AND seq > ?;
+SELECT seq, body, offer FROM sessions WHERE session_id = ? AND seq > ?;
 
 -- name: of_task
 -- In the order in which they were asked for.
 SELECT body FROM sessions WHERE task_id = ? ORDER BY rowid;
+
+-- name: offers
+SELECT session_id, offer FROM sessions WHERE task_id = ?;
 
 -- name: of_all_tasks
 SELECT task_id, body FROM sessions ORDER BY rowid;

@@ -1,0 +1,112 @@
+"""What can happen to what agents offer in a task's sessions: a part of a `TaskChange`."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from backend_stub.domain.agent import OptionValue
+from backend_stub.domain.options import chosen, find, with_value
+from backend_stub.domain.storage import SessionOffer
+from backend_stub.task.rows import TaskRows
+from foundry_tui.contract.records import (
+    Accepts,
+    HistoryKind,
+    SessionCommand,
+    SessionOption,
+    TranscriptKind,
+    Usage,
+)
+from foundry_tui.contract.replace import replace
+
+
+class OfferChange:
+    """Each method raises `KeyError` when the task has no session of this id."""
+
+    def __init__(self, rows: TaskRows, new_id: Callable[[], str]) -> None:
+        self._rows = rows
+        self._new_id = new_id
+
+    def ask(self, session_id: str, asked: Mapping[str, OptionValue]) -> None:
+        """The session is to have these options when it is opened, each by its option_id or its category."""
+        if asked:
+            asked_options = {**self._rows.private.asked_options, session_id: dict(asked)}
+            self._rows.private = replace(self._rows.private, asked_options=asked_options)
+
+    def set(self, session_id: str, option: SessionOption, value: OptionValue) -> None:
+        """A person set an option; its agent is still to be told."""
+        before = {option.option_id: option.value, **self._unsent(session_id)}
+        self._put_unsent(session_id, before)
+        self._put_options(session_id, with_value(self._rows.offer(session_id).options, option.option_id, value))
+        self._rows.record(HistoryKind.OPTION_SET, session_id=session_id, option_id=option.option_id, value=value)
+
+    def finish(self, session_id: str, asked: SessionOption, options: Sequence[SessionOption]) -> None:
+        """The agent has set the option as asked; these are all options then."""
+        if not self._end_unsent(session_id, asked):
+            self._put_unsent(session_id, {**self._unsent(session_id), asked.option_id: asked.value})
+        self.learn_options(session_id, options)
+
+    def refuse(self, session_id: str, asked: SessionOption, why: str) -> None:
+        """The agent does not set the option as asked: it has the value that it had, and a notice says why."""
+        before = self._unsent(session_id).get(asked.option_id)
+        if self._end_unsent(session_id, asked) and before is not None:
+            self._put_options(
+                session_id, with_value(self._rows.offer(session_id).options, asked.option_id, before, why)
+            )
+        text = f"{asked.name} stays as it was: {why}"
+        self._rows.say(session_id, f"{session_id}:option-{self._new_id()}", TranscriptKind.NOTICE, text)
+
+    def learn_options(self, session_id: str, options: Sequence[SessionOption]) -> None:
+        """The agent offers these options; what it was not told of yet stays as it was set, and refusals are kept."""
+        held = {option.option_id: option for option in self._rows.offer(session_id).options}
+        for option in options:
+            known = held.get(option.option_id)
+            if known is not None and option.option_id in self._unsent(session_id):
+                options = with_value(options, option.option_id, known.value)
+            elif known is not None and known.error is not None and known.value == option.value:
+                options = with_value(options, option.option_id, known.value, known.error)
+        self._put_options(session_id, tuple(options))
+
+    def learn_commands(self, session_id: str, commands: tuple[SessionCommand, ...]) -> None:
+        """The agent has these commands."""
+        self._put_offer(session_id, replace(self._rows.offer(session_id), commands=commands))
+
+    def learn_accepts(self, session_id: str, accepts: Accepts) -> None:
+        """The agent takes these beside text."""
+        self._put_offer(session_id, replace(self._rows.offer(session_id), accepts=accepts))
+
+    def learn_usage(self, session_id: str, usage: Usage) -> None:
+        """The session has used so much."""
+        session = self._rows.session(session_id)
+        if usage != session.usage:
+            self._rows.put_session(replace(session, usage=usage))
+
+    def opened(self, session_id: str) -> None:
+        """The session was opened, with the options that it was to have."""
+        asked = {each: options for each, options in self._rows.private.asked_options.items() if each != session_id}
+        self._rows.private = replace(self._rows.private, asked_options=asked)
+
+    def _put_options(self, session_id: str, options: tuple[SessionOption, ...]) -> None:
+        self._put_offer(session_id, replace(self._rows.offer(session_id), options=options))
+        session, model, mode = self._rows.session(session_id), chosen(options, "model"), chosen(options, "mode")
+        if (session.model, session.mode) != (model, mode):
+            self._rows.put_session(replace(session, model=model, mode=mode))
+
+    def _put_offer(self, session_id: str, offer: SessionOffer) -> None:
+        if offer != self._rows.offer(session_id):
+            self._rows.put_offer(session_id, offer)
+
+    def _unsent(self, session_id: str) -> dict[str, OptionValue]:
+        return self._rows.private.unsent_options.get(session_id, {})
+
+    def _put_unsent(self, session_id: str, unsent: dict[str, OptionValue]) -> None:
+        others = {each: options for each, options in self._rows.private.unsent_options.items() if each != session_id}
+        if unsent:
+            others[session_id] = unsent
+        self._rows.private = replace(self._rows.private, unsent_options=others)
+
+    def _end_unsent(self, session_id: str, asked: SessionOption) -> bool:
+        """The agent has answered; False when something else was asked for meanwhile, which it is still to be told."""
+        option = find(self._rows.offer(session_id).options, asked.option_id)
+        if option is not None and option.value != asked.value:
+            return False
+        left = {each: value for each, value in self._unsent(session_id).items() if each != asked.option_id}
+        self._put_unsent(session_id, left)
+        return True

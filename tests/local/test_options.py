@@ -1,0 +1,200 @@
+"""What an ACP agent offers, read through the real server: options set at once, with every new process, or refused."""
+
+import json
+import os
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from backend_stub.domain.agent import (
+    AcceptsChanged,
+    CommandsChanged,
+    OptionRefusedError,
+    OptionsChanged,
+    SessionChange,
+    UsageChanged,
+)
+from backend_stub.domain.errors import AgentError
+from backend_stub.providers.local import LocalProvider
+from foundry_tui.contract.records import Cost, SessionCommand, SessionOption, TranscriptKind, Usage
+from tests.local.test_faults import Loss
+from tests.local.world import LIMIT, LocalWorld, Told, open_gate, prompt, turn
+
+pytestmark = pytest.mark.anyio
+
+Json = dict[str, Any]
+MODELS = [
+    {"name": "Small ones", "group": "small", "options": [{"value": "mini", "name": "Mini", "description": "Cheap"}]},
+    {"name": "Large ones", "options": [{"value": "max", "name": "Max"}, {"value": "refused", "name": "Other"}]},
+    {"no": "value"},
+]
+OFFERS: Json = {
+    "configOptions": [
+        {
+            "id": "model",
+            "name": "Model",
+            "category": "model",
+            "type": "select",
+            "currentValue": "mini",
+            "options": MODELS,
+        },
+        {"id": "fast", "name": "Fast", "type": "boolean", "currentValue": False},
+        {"id": "dial", "name": "Dial", "type": "number", "currentValue": 3},
+        {"id": "slow", "type": "select", "currentValue": "a", "options": [{"value": "a"}, {"value": "slow"}]},
+    ],
+    "modes": {"currentModeId": "x", "availableModes": [{"id": "x", "name": "X"}]},
+}
+MODES: Json = {
+    "modes": {
+        "currentModeId": "ask",
+        "availableModes": [{"id": "ask", "name": "Ask"}, {"id": "yolo", "name": "Yolo", "description": "Asks nothing"}],
+    }
+}
+
+
+class Offered:
+    """Hears what agents offer."""
+
+    def __init__(self, provider: LocalProvider) -> None:
+        self.changes: dict[type, SessionChange] = {}
+        self._changed = anyio.Event()
+        provider.agents.on_changed = self._hear
+
+    async def _hear(self, task_id: str, session_id: str, changes: Sequence[SessionChange]) -> None:
+        self.changes |= {type(change): change for change in changes}
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    def values(self) -> dict[str, object]:
+        return values(self.options())
+
+    def options(self) -> Sequence[SessionOption]:
+        change = self.changes.get(OptionsChanged)
+        return change.options if isinstance(change, OptionsChanged) else ()
+
+    async def until_set(self, **expected: object) -> None:
+        with anyio.fail_after(LIMIT):
+            while self.values() != expected:
+                await self._changed.wait()
+
+    async def until(self, *expected: SessionChange) -> None:
+        with anyio.fail_after(LIMIT):
+            while not all(self.changes.get(type(change)) == change for change in expected):
+                await self._changed.wait()
+
+
+def values(options: Sequence[SessionOption]) -> dict[str, object]:
+    return {option.option_id: option.value for option in options}
+
+
+async def test_options_commands_and_usage_are_read(world: LocalWorld) -> None:
+    world.environ["ACP_AGENT_OFFERS"] = json.dumps(OFFERS)
+    async with world.provider() as provider:
+        offered = Offered(provider)
+        task = await world.with_session(provider, world.task())
+        assert offered.values() == {"model": "mini", "fast": False, "slow": "a"}, "each of a known type, in this order"
+        model = offered.options()[0]
+        assert [(each.value, each.name, each.group, each.description) for each in model.choices] == [
+            ("mini", "Mini", "Small ones", "Cheap"),
+            ("max", "Max", "Large ones", None),
+            ("refused", "Other", "Large ones", None),
+        ]
+        accepts = offered.changes[AcceptsChanged]
+        assert isinstance(accepts, AcceptsChanged)
+        assert accepts.accepts.image
+        commands = [{"name": "review", "description": "Reviews", "input": {"hint": "what"}}, {"name": "init"}, 5]
+        updates = [
+            {"sessionUpdate": "available_commands_update", "availableCommands": commands},
+            {"sessionUpdate": "usage_update", "used": 10, "size": 100, "cost": {"amount": 0.5, "currency": "USD"}},
+            {"sessionUpdate": "usage_update", "used": 20, "size": 100, "cost": {"amount": 1, "currency": "USD"}},
+            {"sessionUpdate": "config_option_update", "configOptions": OFFERS["configOptions"][1:2]},
+            {"sessionUpdate": "usage_update", "used": "many"},
+        ]
+        told = await turn(provider, world, task, "\n".join(f"update {json.dumps(update)}" for update in updates))
+        review = SessionCommand(name="review", description="Reviews", hint="what")
+        await offered.until(
+            CommandsChanged((review, SessionCommand(name="init"))),
+            UsageChanged(Usage(used=20, size=100, cost=Cost(amount=1, currency="USD"))),
+        )
+        assert offered.values() == {"fast": False}
+        assert "could not be read" in told.of(TranscriptKind.NOTICE)[0]
+    [initialize] = world.agent_saw("initialize")
+    assert initialize["params"]["clientCapabilities"]["session"] == {"configOptions": {"boolean": {}}}
+
+
+async def test_an_option_is_set_while_the_agent_works_and_again_with_a_new_process(world: LocalWorld) -> None:
+    world.environ["ACP_AGENT_OFFERS"] = json.dumps(OFFERS)
+    gate = world.folder / "gate"
+    os.mkfifo(gate)
+    async with world.provider() as provider:
+        offered, loss = Offered(provider), Loss(provider)
+        task = await world.with_session(provider, world.task())
+        told, said = Told(), prompt(task, f"say working\nwait {gate}")
+        await provider.agents.deliver(world.call(task), said, told)
+        async with anyio.create_task_group() as group:
+            group.start_soon(provider.agents.follow, world.call(task), said, told)
+            set_to = await provider.agents.set_option(world.call(task), said.session_id, "model", "max")
+            assert values(set_to)["model"] == "max"
+            set_to = await provider.agents.set_option(world.call(task), said.session_id, "fast", True)
+            assert values(set_to) == {"model": "max", "fast": True, "slow": "a"}
+            await anyio.to_thread.run_sync(open_gate, gate)
+        assert [each["params"].get("type") for each in world.agent_saw("session/set_config_option")] == [
+            None,
+            "boolean",
+        ]
+        os.kill(world.agent_pids()[0], signal.SIGKILL)
+        await loss.wait()
+        set_to = await provider.agents.set_option(world.call(task), said.session_id, "slow", "a")
+        await turn(provider, world, task, "say again", "p2")
+        assert offered.values() == {"model": "max", "fast": True, "slow": "a"}
+        asked = [each["what"] for each in map(json.loads, world.agent_log.read_text().splitlines())]
+        assert asked[-3:] == ["session/set_config_option", "session/set_config_option", "session/prompt"]
+
+
+async def test_options_outlive_the_backend_and_what_is_refused_stays_as_it_was(world: LocalWorld) -> None:
+    world.environ["ACP_AGENT_OFFERS"] = json.dumps(OFFERS)
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        session_id = task.sessions[0].session_id
+        await provider.agents.set_option(world.call(task), session_id, "fast", True)
+        with pytest.raises(OptionRefusedError, match="not on this account"):
+            await provider.agents.set_option(world.call(task), session_id, "model", "refused")
+    async with world.provider() as provider:
+        offered = Offered(provider)
+        await provider.agents.attach(world.call(task))
+        await provider.agents.set_option(world.call(task), session_id, "model", "max")
+        await offered.until_set(model="max", fast=True, slow="a")
+
+
+async def test_options_are_set_before_the_session_counts_as_opened(world: LocalWorld) -> None:
+    world.environ["ACP_AGENT_OFFERS"] = json.dumps(OFFERS)
+    async with world.provider() as provider:
+        offered = Offered(provider)
+        task = await world.with_sandbox(provider, world.task())
+        await provider.agents.ensure_agent(world.call(task))
+        [session] = task.sessions
+        for asked in ({"effort": "high"}, {"model": "huge"}, {"model": "refused"}):
+            with pytest.raises(AgentError, match=r"offers model: mini, max, refused; fast: true, false") as caught:
+                await provider.agents.create_session(world.call(task), session, asked)
+            assert not caught.value.retryable
+        await provider.agents.create_session(world.call(task), session, {"model": "max", "fast": True})
+        assert offered.values() == {"model": "max", "fast": True, "slow": "a"}
+
+
+async def test_an_agent_with_modes_alone_has_one_option(world: LocalWorld) -> None:
+    world.environ["ACP_AGENT_OFFERS"] = json.dumps(MODES)
+    async with world.provider() as provider:
+        offered = Offered(provider)
+        task = await world.with_session(provider, world.task())
+        [mode] = offered.options()
+        assert (mode.option_id, mode.category, mode.value) == ("mode", "mode", "ask")
+        set_to = await provider.agents.set_option(world.call(task), task.sessions[0].session_id, "mode", "yolo")
+        assert values(set_to) == {"mode": "yolo"}
+        assert [each["params"]["modeId"] for each in world.agent_saw("session/set_mode")] == ["yolo"]
+        update = {"sessionUpdate": "current_mode_update", "currentModeId": "ask"}
+        await turn(provider, world, task, f"update {json.dumps(update)}")
+        await offered.until(OptionsChanged((mode,)))
