@@ -67,6 +67,8 @@ class Private(Struct, frozen=True, kw_only=True):
     went_on: bool = False
     asked_options: dict[str, dict[str, str | bool]] = {}
     unsent_options: dict[str, dict[str, str | bool]] = {}
+    restarting: bool = False
+    """The agent is to be ended and begun anew before anything else is asked of it."""
     release_attempt: int = 0
     release_force: bool = False
     release_delete_branch: bool = False
