@@ -143,7 +143,7 @@ class Sessions:
             for session in draft.task.sessions:
                 if session.status is SessionStatus.RUNNING and session_id in (None, session.session_id):
                     draft.fail_prompts(session.session_id, frozenset({PromptState.DELIVERED}), error)
-                    draft.cancel_questions(session.session_id)
+                    draft.questions.cancel(session.session_id)
                     draft.fail_session(session.session_id, error)
             if draft.status in READY:
                 draft.fail(error)

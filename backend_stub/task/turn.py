@@ -146,7 +146,7 @@ class LiveTurn:
                 state=PermissionState.OPEN,
                 at=draft.now,
             )
-            draft.open_question(permission, self._item_id(key))
+            draft.questions.open(permission, self._item_id(key))
             return permission
 
         event = self._answers.event(permission_id)
