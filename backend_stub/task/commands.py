@@ -385,7 +385,7 @@ class Commands:
 
     async def _state_of(self, actor: TaskActor) -> TaskDetail:
         try:
-            return (await actor.state()).task
+            return (await actor.settled()).task
         except UnknownTaskError:
             raise not_found(f"task {actor.task_id}") from None
 
