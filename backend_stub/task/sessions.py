@@ -102,12 +102,16 @@ class Sessions:
         self.queue.cancel(session_id)
         self.queue.wake(session_id)
 
-    def restart(self, task_id: str, stopped: Sequence[str]) -> None:
+    def restart(self, task: TaskDetail, stopped: Sequence[str]) -> None:
         """The task's agent is to be begun anew, and turns of these sessions were stopped: do so, then go on."""
-        self._unattached[task_id] = anyio.Lock()
+        # Whoever looks for the agent just now holds the lock that is there.
+        self._unattached.setdefault(task.task_id, anyio.Lock())
+        for session in task.sessions:
+            # What is cut as the agent ends is no refusal: the next one is told of it.
+            self.options.queue.cancel(session.session_id)
         for session_id in stopped:
             self.stop(session_id)
-        self.attaching.wake(task_id)
+        self.attaching.wake(task.task_id)
 
     def close(self, session_id: str) -> None:
         """A session was closed in the task's rows: end what runs, and tell the agent."""
@@ -220,11 +224,15 @@ class Sessions:
         try:
             provider = await self._provider(actor)
             call = await self._call(actor)
-            if (await actor.state()).private.restarting:
-                restart = partial(provider.agents.restart, call)
-                await self._services.calls.within(timeout / 1000, actor.task_id, restart)
-                await actor.commit(TaskChange.agent_restarted)
-            await self._services.calls.within(timeout / 1000, actor.task_id, partial(provider.agents.attach, call))
+            while True:
+                if (await actor.state()).private.restarting:
+                    restart = partial(provider.agents.restart, call)
+                    await self._services.calls.within(timeout / 1000, actor.task_id, restart)
+                    await actor.commit(TaskChange.agent_restarted)
+                await self._services.calls.within(timeout / 1000, actor.task_id, partial(provider.agents.attach, call))
+                # It may have been asked for meanwhile.
+                if not (await actor.state()).private.restarting:
+                    break
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not hold the task for ever
