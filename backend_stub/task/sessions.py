@@ -307,7 +307,7 @@ class Sessions:
                 if next_at is not None:
                     return next_at
                 continue
-            prompt = next_prompt(state, session_id)
+            prompt = next_prompt(state.prompts.get(session_id, ()), state.private)
             if prompt is None:
                 return None
             next_at = await self._take_turn(actor, provider, prompt)
@@ -363,7 +363,7 @@ class Sessions:
         return None
 
     async def _take_turn(self, actor: TaskActor, provider: Provider, prompt: Prompt) -> int | None:
-        """Hand a prompt over, unless that was done before, and follow the turn to its end.
+        """Hand the next prompt over, unless that was done before (`prompt`), and follow the turn to its end.
 
         After a fault of this machine the prompt waits on: when to go on with it.
         """
@@ -373,13 +373,15 @@ class Sessions:
         try:
             if prompt.state is PromptState.QUEUED:
                 await self._find_branch(actor, provider, call)
-                held = await actor.commit(partial(begin_delivery, prompt=prompt))
-                if held is None:
+                # By now another one may be the next.
+                following = await actor.commit(partial(begin_delivery, session_id=prompt.session_id))
+                if following is None:
                     self._attempts.pop(prompt.prompt_id, None)
                     return None
-                delivering = partial(provider.agents.deliver, call, held, turn)
+                prompt, turn = following, self._turn(actor, following)
+                delivering = partial(provider.agents.deliver, call, prompt, turn)
                 await self._services.calls.within(timeout / 1000, actor.task_id, delivering)
-                await actor.commit(partial(begin_turn, prompt=held))
+                await actor.commit(partial(begin_turn, prompt=prompt))
             turn.begin()
             await self._services.calls.within(
                 math.inf, actor.task_id, partial(provider.agents.follow, call, prompt, turn)
