@@ -360,6 +360,8 @@ class Sessions:
                 return None
 
             return await actor.commit(fail)
+        # The agent has told of options before, which may have been set since.
+        self.options.queue.wake(session_id)
         return None
 
     async def _take_turn(self, actor: TaskActor, provider: Provider, prompt: Prompt) -> int | None:

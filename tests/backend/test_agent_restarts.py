@@ -1,6 +1,6 @@
 """An agent that is begun anew while something else goes on with it: it is done all the same, and takes nothing away."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 import pytest
@@ -11,8 +11,8 @@ from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.server.backend import Backend
-from foundry_tui.contract.records import HistoryKind, OptionType, SessionOption, TaskDetail
-from foundry_tui.contract.requests import SetOption
+from foundry_tui.contract.records import HistoryKind, OptionType, SessionOption, SessionSummary, TaskDetail
+from foundry_tui.contract.requests import CreateSession, SetOption
 from foundry_tui.contract.status import TaskStatus
 from tests.backend.in_process import InProcess, has_status, settings, until
 
@@ -28,11 +28,19 @@ class Held(DemoAgents):
     did: list[str]
     attaching: Callable[[], Awaitable[None]] | None = None
     setting: Callable[[], Awaitable[None]] | None = None
+    opened: Callable[[str], Awaitable[None]] | None = None
 
     async def attach(self, call: Call) -> None:
         if self.attaching is not None:
             await self.attaching()
         await super().attach(call)
+
+    async def create_session(
+        self, call: Call, session: SessionSummary, options: Mapping[str, OptionValue] | None = None
+    ) -> None:
+        await super().create_session(call, session, options)
+        if self.opened is not None:
+            await self.opened(session.session_id)
 
     async def restart(self, call: Call) -> None:
         self.did.append("restart")
@@ -145,3 +153,26 @@ async def test_an_option_that_the_agent_takes_back_before_it_is_set_is_waited_fo
         with anyio.fail_after(3):
             while await unsent(backend, task_id):
                 await anyio.sleep(0.01)
+
+
+async def test_an_option_that_is_set_while_its_session_is_opened_is_told_then(place: InProcess) -> None:
+    provider, agents = held(place)
+    async with place.backend(provider, settings()) as backend:
+        task_id, _ = await ready(place, backend)
+        opened, goes_on = anyio.Event(), anyio.Event()
+
+        async def wait(session_id: str) -> None:
+            await backend.commands._sessions.options.changed(task_id, session_id, [OptionsChanged((FAST,))])
+            opened.set()
+            await goes_on.wait()
+
+        agents.opened = wait
+        session = await backend.commands.add_session(task_id, CreateSession())
+        await opened.wait()
+        await backend.commands.set_option(session.session_id, "fast", SetOption(value=True))
+        await anyio.wait_all_tasks_blocked()
+        goes_on.set()
+        with anyio.fail_after(3):
+            while await unsent(backend, task_id):
+                await anyio.sleep(0.01)
+        assert agents.did == ["fast=True"]

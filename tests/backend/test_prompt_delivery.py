@@ -228,7 +228,7 @@ async def test_a_prompt_that_steers_goes_first_also_as_the_next_one_is_about_to_
     place: InProcess,
 ) -> None:
     got: list[str] = []
-    provider, agents = slow(place, got)
+    provider, _ = slow(place, got)
     finding = Gate()
     async with place.backend(provider, settings()) as backend:
         task_id = await place.create(backend)
