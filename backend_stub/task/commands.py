@@ -294,7 +294,7 @@ class Commands:
             return draft.restart_agent()
 
         stopped = await self._commit(task_id, restart)
-        self._sessions.restart(task_id, stopped)
+        self._sessions.restart(await self._state_of(self._actors.of(task_id)), stopped)
         return await self.task(task_id)
 
     async def prompt(self, session_id: str, request: CreatePrompt) -> Prompt:
