@@ -126,6 +126,33 @@ def test_following_prints_each_item_once_it_is_whole_until_the_end(shared: Cli, 
     assert [item["body"] for item in items] == [item["body"] for item in whole]
 
 
+@pytest.mark.slow
+def test_who_waits_for_a_prompt_that_is_taken_back_is_told(shared: Cli) -> None:
+    shared.set_script({"tasks": [{"match": "endless", "turn": {"hang": "before"}}]})
+    endless = shared.create("endless wait", wait="running")["task_id"]
+    with shared.popen("prompt", endless, "never mind", "--wait") as waiting:
+        [row] = until_queued(shared, endless)
+        shared("queue", endless, "--withdraw", row[0], code=0)
+        _, told = waiting.communicate(timeout=30)
+    assert waiting.returncode == 1
+    assert told == "foundry: it was not answered: it was taken back before it was delivered\n"
+    shared("kill", endless, "--force", code=0)
+
+
+def test_a_session_is_one_of_the_task_and_may_be_cut(shared: Cli, task_id: str) -> None:
+    other = shared.create("another")["sessions"][0]["session_id"]
+    for words in (
+        ["prompt", task_id, "hello"],
+        ["stop", task_id],
+        ["transcript", task_id],
+        ["transcript", task_id, "-f"],
+    ):
+        assert f"has no session '{other}'" in shared(*words, "--session", other, code=1).err
+    own = shared("show", task_id, "--json", code=0).json["sessions"][0]["session_id"]
+    whole = shared("transcript", task_id, code=0).out
+    assert shared("transcript", task_id, "--session", own[:30], code=0).out == whole
+
+
 def test_a_reader_that_went_away_is_silence(shared: Cli) -> None:
     task_id = shared.create("for a short reader")["task_id"]
     done = subprocess.run(
