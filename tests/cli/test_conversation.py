@@ -94,6 +94,22 @@ def until_queued(cli: Cli, task_id: str) -> list[list[str]]:
 
 
 @pytest.mark.slow
+def test_a_backend_that_begins_anew_is_waited_for_and_told_of_once(shared: Cli) -> None:
+    shared.set_script({"tasks": [{"match": "endless", "turn": {"hang": "before"}}]})
+    endless = shared.create("endless restart", wait="running")["task_id"]
+    with shared.popen("prompt", endless, "hello", "--wait") as waiting:
+        until_queued(shared, endless)
+        shared("backend", "stop", code=0)
+        shared("backend", "start", code=0)
+        shared.set_script({"default": {"turn": {"ms": 20, "reply": "Hello."}}})
+        shared("stop", endless, code=0)
+        out, told = waiting.communicate(timeout=30)
+    assert (waiting.returncode, out) == (0, "Hello.\n")
+    assert told.count("trying again") == told.count("is back") <= 1
+    shared("kill", endless, "--force", code=0)
+
+
+@pytest.mark.slow
 def test_the_queue_is_what_waits(shared: Cli) -> None:
     shared.set_script({"tasks": [{"match": "endless", "turn": {"hang": "before"}}]})
     endless = shared.create("endless queue", wait="running")["task_id"]
