@@ -100,9 +100,8 @@ def test_a_backend_that_begins_anew_is_waited_for_and_told_of_once(shared: Cli) 
     with shared.popen("prompt", endless, "hello", "--wait") as waiting:
         until_queued(shared, endless)
         shared("backend", "stop", code=0)
-        shared("backend", "start", code=0)
         shared.set_script({"default": {"turn": {"ms": 20, "reply": "Hello."}}})
-        shared("stop", endless, code=0)
+        shared("backend", "start", code=0)
         out, told = waiting.communicate(timeout=30)
     assert (waiting.returncode, out) == (0, "Hello.\n")
     assert told.count("trying again") == told.count("is back") <= 1
