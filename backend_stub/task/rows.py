@@ -33,7 +33,7 @@ MAX_LINES = 5_000
 MAX_LINE = 4_000
 """Characters kept of a stage log line."""
 KEPT_PERMISSIONS = 50
-"""Questions of a task that have ended and are kept in its record."""
+"""Questions of one session that have ended and are kept in a task's record."""
 
 
 class TaskRows:
@@ -300,15 +300,17 @@ def _last_place(prompts: Sequence[Prompt], prompt_id: str) -> int | None:
 
 
 def _kept(questions: Sequence[Permission]) -> tuple[Permission, ...]:
-    """Those that are open, and those that ended last."""
-    beyond = sum(each.state is not PermissionState.OPEN for each in questions) - KEPT_PERMISSIONS
+    """Those that are open, and of each session those that ended last: a session that asks much pushes out its own."""
+    if len(questions) <= KEPT_PERMISSIONS:
+        return tuple(questions)
+    ended: Counter[str] = Counter()
     kept = []
-    for each in questions:
-        if each.state is PermissionState.OPEN or beyond <= 0:
+    for each in reversed(questions):
+        if each.state is not PermissionState.OPEN:
+            ended[each.session_id] += 1
+        if each.state is PermissionState.OPEN or ended[each.session_id] <= KEPT_PERMISSIONS:
             kept.append(each)
-        else:
-            beyond -= 1
-    return tuple(kept)
+    return tuple(reversed(kept))
 
 
 def running_sessions(task: TaskDetail) -> int:
