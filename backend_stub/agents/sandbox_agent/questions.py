@@ -16,7 +16,7 @@ SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "fish"})
 SHOWN = "(as shown)"
 """Stands for a text that the question has already."""
 LONG = 80
-"""Characters of a line from which it is not said twice; what has several lines never is."""
+"""Characters of a line from which it is not said twice within a text; what has several lines never is."""
 
 
 class _Option(Struct, rename="camel"):
@@ -61,7 +61,7 @@ def question_of(message: Message, translation: Translation) -> Question:
         title=translation.titled(call.title, kind) if call.title else known.title if known else UNTITLED,
         options=tuple(option for raw in request.options if (option := _readable(raw)) is not None),
         tool_kind=kind,
-        text=_text(called_with.raw, texts, edits) or None,
+        text=_text(called_with.raw, texts, edits, {"cwd": translation.cwd, "call_id": call.tool_call_id}) or None,
         edits=tuple(edits),
         paths=called_with.paths,
     )
@@ -86,10 +86,11 @@ def _readable(raw: Raw) -> PermissionOption | None:
     return PermissionOption(option_id=option.option_id, name=name, kind=option.kind or "other")
 
 
-def _text(called_with: str, texts: list[str], edits: list[FileEdit]) -> str:
+def _text(called_with: str, texts: list[str], edits: list[FileEdit], usual: dict[str, str]) -> str:
     """The command, what the agent says of it, and whatever else the tool is called with that these do not show.
 
-    What is long stands in it, or in `edits`, once: where it comes again, a word refers to it.
+    What is long stands in it, or in `edits`, once: where it comes again, a word refers to it. What is as `usual` (the
+    folder where the agent works, the id of this call) is left out.
     """
     value: Any = msgspec.json.decode(called_with) if called_with else None  # noqa: TID251  # the tool's own words
     command, rest = "", value
@@ -100,7 +101,9 @@ def _text(called_with: str, texts: list[str], edits: list[FileEdit]) -> str:
         known.append(command)
         shown = {*texts, *known}
         rest = {
-            key: each for key, each in value.items() if key != name and not (isinstance(each, str) and each in shown)
+            key: each
+            for key, each in value.items()
+            if key != name and not (isinstance(each, str) and (each in shown or each == usual.get(key)))
         }
     parts = [command, *(_once(text, known) for text in texts if text != command)]
     known += texts
@@ -112,8 +115,10 @@ def _text(called_with: str, texts: list[str], edits: list[FileEdit]) -> str:
 
 
 def _once(value: Any, known: list[str]) -> Any:
-    """The value, with what is known and long left out of its texts."""
+    """The value, with what is known left out of its texts: whole where that is shorter, parts that are long."""
     if isinstance(value, str):
+        if len(value) > len(SHOWN) and value in known:
+            return SHOWN
         for text in sorted((each for each in known if len(each) > LONG or "\n" in each.strip()), key=len, reverse=True):
             value = value.replace(text, SHOWN)
         return value
