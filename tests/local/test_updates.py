@@ -205,6 +205,23 @@ def test_a_question_says_a_command_once_and_nothing_that_is_as_usual() -> None:
     assert text("/elsewhere") == f"{script}\n\ncwd: /work/code\n{rest}"
 
 
+def test_a_diff_that_says_what_the_changes_show_is_left_out() -> None:
+    path = "/work/code/new.py"
+    head = f"Index: {path}\n{'=' * 67}\n--- {path}\n+++ {path}\t2026-11-29\n@@ -1,2 +1,2 @@\n same\n-old\n+new\n"
+    head += "\\ No newline at end of file\n"
+    edit = {"type": "diff", "path": path, "oldText": "same\nold\n", "newText": "same\nnew\n"}
+
+    def text(diff: str) -> str | None:
+        call = {"toolCallId": "t", "rawInput": {"filepath": path, "other": path, "diff": diff}, "content": [edit]}
+        asked = Message(method="session/request_permission", params=Raw(msgspec.json.encode({"toolCall": call})))
+        return question_of(asked, Translation(prompt_id="p", cwd="/work/code")).text
+
+    assert text(head) == f"other: {path}"
+    for more in ("+rm -rf /\n", "-kept\n", " else\n", "--- /etc/passwd\n", "and a word\n"):
+        assert text(head + more) == f"other: {path}\ndiff: {head}{more}"
+    assert text("same") == f"other: {path}\ndiff: same"
+
+
 def test_a_plan_without_end_is_cut_and_says_how_much_there_is() -> None:
     entries = [{"content": f"step {number}", "status": "completed"} for number in range(100_000)]
     [item] = apply(Translation(prompt_id="p"), {"sessionUpdate": "plan", "entries": entries})
