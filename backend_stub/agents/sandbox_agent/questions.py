@@ -95,7 +95,7 @@ def _readable(raw: Raw) -> PermissionOption | None:
 def _news(called_with: ToolInput, edits: list[FileEdit], id_: str, translation: Translation) -> Any:
     """What the tool is called with, without what says nothing new.
 
-    That is the folder where the agent works, the call's id, the path of a file that is shown, and a diff of the `edits`.
+    That is the folder where the agent works, the call's id, the path of a file that is shown, a diff of the `edits`.
     """
     value: Any = msgspec.json.decode(called_with.raw) if called_with.raw else None  # noqa: TID251  # the tool's own words
     if not isinstance(value, dict):
