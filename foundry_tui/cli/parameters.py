@@ -94,7 +94,7 @@ class StatusName(click.ParamType[TaskStatus]):
 
 
 class TaskRef(click.ParamType[str]):
-    """What names a task: its id, the beginning of it, or its branch."""
+    """What names a task: its id, its branch, or the beginning of either."""
 
     name = "id"
 
