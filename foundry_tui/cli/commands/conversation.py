@@ -67,7 +67,7 @@ def prompt(
     detail = context.task(task)
     session_id = session or open_session(detail, task)
     body = CreatePrompt(prompt_id=uuid7(), text=said)
-    kept = _on_session(context, task, session_id, "POST", "/prompts", Prompt, body)
+    kept = on_session(context, task, session_id, "POST", "/prompts", Prompt, body)
     if not wait:
         if as_json:
             say_json(kept)
@@ -108,7 +108,7 @@ def open_session(task: TaskDetail, given: str) -> str:
     )
 
 
-def _on_session(
+def on_session(
     context: Context,
     given: str,
     session_id: str,
@@ -117,6 +117,7 @@ def _on_session(
     type_: type[T],
     body: object = None,
 ) -> T:
+    """A call on a session of the task `given`; raises `CommandError` where the backend knows no such session."""
     try:
         return context.client.call(method, f"/v1/sessions/{segment(session_id)}{path}", type_, body=body)
     except ProblemError as error:
@@ -147,11 +148,11 @@ def transcript(context: Context, task: str, last: bool, follow: bool, session: s
     if last and follow:
         raise click.UsageError("--last and --follow exclude each other")
     detail = context.task(task)
-    session_id = session or _session_to_read(detail, task)
+    session_id = session or session_to_read(detail, task)
     if follow:
         follow_conversation(context.client, session_id, given=task, as_json=as_json)
         return
-    found = _on_session(context, task, session_id, "GET", "", SessionDetail)
+    found = on_session(context, task, session_id, "GET", "", SessionDetail)
     if last:
         said = [item for item in found.transcript if item.kind is TranscriptKind.MESSAGE]
         if not said:
@@ -170,7 +171,7 @@ def transcript(context: Context, task: str, last: bool, follow: bool, session: s
             say_item(item)
 
 
-def _session_to_read(task: TaskDetail, given: str) -> str:
+def session_to_read(task: TaskDetail, given: str) -> str:
     """The first open session, or the first of all."""
     if not task.sessions:
         raise CommandError(f"the task {given} has no session yet", hint=f"see: foundry show {given}")
@@ -196,7 +197,7 @@ def stop(context: Context, task: str, session: str | None, as_json: bool) -> Non
     running = [each.session_id for each in detail.sessions if each.status is SessionStatus.RUNNING]
     which = running if session is None else [session]
     for session_id in which:
-        _on_session(context, task, session_id, "POST", "/stop", msgspec.Raw)
+        on_session(context, task, session_id, "POST", "/stop", msgspec.Raw)
     if as_json:
         say_json({"task_id": detail.task_id, "stopped": which})
     elif not which:
@@ -239,7 +240,7 @@ def queue(
         each
         for session in detail.sessions
         if session.status is not SessionStatus.CLOSED
-        for each in _on_session(context, task, session.session_id, "GET", "", SessionDetail).prompts
+        for each in on_session(context, task, session.session_id, "GET", "", SessionDetail).prompts
         if each.state is PromptState.QUEUED
     ]
     if edit is not None:
@@ -247,10 +248,10 @@ def queue(
         if not edit[1].strip():
             raise click.UsageError("the text is empty; take the prompt back with --withdraw")
         meant = _meant(waiting, edit[0], task)
-        waiting = [_on_session(context, task, meant.session_id, "PATCH", _path(meant), Prompt, {"text": edit[1]})]
+        waiting = [on_session(context, task, meant.session_id, "PATCH", _path(meant), Prompt, {"text": edit[1]})]
     elif withdraw is not None:
         meant = _meant(waiting, withdraw, task)
-        waiting = [_on_session(context, task, meant.session_id, "DELETE", _path(meant), Prompt)]
+        waiting = [on_session(context, task, meant.session_id, "DELETE", _path(meant), Prompt)]
     if as_json:
         say_json(waiting[0] if edit is not None or withdraw is not None else {"prompts": waiting})
         return
