@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from backend_stub.repository.files import mode_of
-from tests.blocking import nothing_blocks
+from tests.blocking import MAY_BLOCK, nothing_blocks
 
 
 @pytest.mark.anyio
@@ -22,3 +22,11 @@ async def test_what_blocks_the_loop_is_found_and_what_a_test_does_itself_is_not(
         await anyio.lowlevel.checkpoint()
     assert len(found) == 1
     assert found[0].startswith("os.stat in backend_stub/repository/files.py")
+
+
+def test_what_may_block_is_there() -> None:
+    root = Path(__file__).parent.parent
+    for file, names in MAY_BLOCK.items():
+        if not file.startswith("/"):
+            text = (root / file).read_text()
+            assert all(f"def {name}(" in text for name in names), file

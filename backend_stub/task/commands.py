@@ -294,7 +294,7 @@ class Commands:
             return draft.restart_agent()
 
         stopped = await self._commit(task_id, restart)
-        self._sessions.restart(task_id, stopped)
+        self._sessions.restart(await self._state_of(self._actors.of(task_id)), stopped)
         return await self.task(task_id)
 
     async def prompt(self, session_id: str, request: CreatePrompt) -> Prompt:
@@ -385,7 +385,7 @@ class Commands:
 
     async def _state_of(self, actor: TaskActor) -> TaskDetail:
         try:
-            return (await actor.state()).task
+            return (await actor.settled()).task
         except UnknownTaskError:
             raise not_found(f"task {actor.task_id}") from None
 

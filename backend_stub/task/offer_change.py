@@ -55,7 +55,13 @@ class OfferChange:
         self._rows.say(session_id, f"{session_id}:option-{self._new_id()}", TranscriptKind.NOTICE, text)
 
     def learn_options(self, session_id: str, options: Sequence[SessionOption]) -> None:
-        """The agent offers these options; what it was not told of yet stays as it was set, and refusals are kept."""
+        """The agent offers these options; what it was not told of yet stays as it was set, and refusals are kept.
+
+        What it was not told of and offers no more is forgotten.
+        """
+        unsent, offered = self._unsent(session_id), {option.option_id for option in options}
+        if not offered.issuperset(unsent):
+            self._put_unsent(session_id, {each: before for each, before in unsent.items() if each in offered})
         held = {option.option_id: option for option in self._rows.offer(session_id).options}
         for option in options:
             known = held.get(option.option_id)

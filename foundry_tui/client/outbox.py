@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -27,6 +27,8 @@ from foundry_tui.contract.requests import CreateTask
 if sys.platform != "win32":
     import fcntl
 
+
+T = TypeVar("T")
 
 Delta = dict[tuple[str, str], Creation | RequestedSession | KeptCommand | Prompt | CreateTask | None]
 """Changes of the file: part and key to the new value, or to None where it is dropped."""
@@ -73,7 +75,7 @@ class Outbox:
         except OSError:
             # Writing will fail in the same way, and that is where it is said.
             self._contents = _Contents()
-        self._touched: set[tuple[str, str]] = set()
+        self._touched: dict[tuple[str, str], None] = {}
 
     @property
     def remarks(self) -> str:
@@ -106,6 +108,30 @@ class Outbox:
     def prompts(self) -> dict[str, Prompt]:
         """Prompts that the backend has not accepted or has refused (`failed`), by prompt_id; to be read only."""
         return self._contents.prompts
+
+    def prompt_as_kept(self, prompt: Prompt) -> Prompt | None:
+        """The prompt as the file has it by now: another app may have changed it, or (None) settled it.
+
+        As `is_kept` it touches nothing else, so that a thread may do it. A file that cannot be read changes nothing.
+        """
+        return self._in_file("prompts", prompt.prompt_id, prompt)
+
+    def is_kept(self, command: KeptCommand) -> bool:
+        """Whether the file has this command still: another app may have settled it, or asked for another instead."""
+        return self._in_file("commands", command.key, command) == command
+
+    def _in_file(self, part: str, key: str, here: T) -> T | None:
+        """What the file has under this key, None for nothing; what is `here` where the file cannot be read."""
+        if self.path is None:
+            return here
+        try:
+            entries = _file_of(self.path.read_bytes())[part]
+            assert isinstance(entries, dict)
+            entry = entries.get(_text(key))
+            found: T | None = None if entry is None else codec.decode(entry, _PARTS[part])
+            return found
+        except (OSError, msgspec.DecodeError):
+            return here
 
     def unanswered(self) -> Counter[str]:
         """How many things of each kind the backend owes an answer to: `task`, `session`, `prompt`, a command's action.
@@ -143,14 +169,21 @@ class Outbox:
             self._touch("sessions", session_id)
 
     def put_command(self, command: KeptCommand) -> None:
-        self._contents.commands[command.key] = command
-        self._touch("commands", command.key)
+        """Keep it, in place of one before; one that is kept already is not written again."""
+        if self._contents.commands.get(command.key) != command:
+            self._contents.commands[command.key] = command
+            self._touch("commands", command.key)
 
     def drop_command(self, command: KeptCommand) -> None:
         """It has been answered; one that has come after it stays."""
         if self._contents.commands.get(command.key) == command:
             del self._contents.commands[command.key]
             self._touch("commands", command.key)
+
+    def forget_command(self, command: KeptCommand) -> None:
+        """The file has it no longer, since another app has settled or replaced it: it is not to be written again."""
+        if self._contents.commands.get(command.key) == command:
+            del self._contents.commands[command.key]
 
     def put_prompt(self, prompt: Prompt) -> None:
         self._contents.prompts[prompt.prompt_id] = prompt
@@ -176,13 +209,13 @@ class Outbox:
             self._touch("drafts", repo)
 
     def take(self) -> Delta:
-        """What changed since the last time, to be handed to `write`."""
-        touched, self._touched = self._touched, set()
+        """What changed since the last time, in the order of asking, to be handed to `write`."""
+        touched, self._touched = self._touched, {}
         return {(part, key): getattr(self._contents, part).get(key) for part, key in touched}
 
     def give_back(self, delta: Delta) -> None:
         """A `write` failed: what it should have written is tried again with the next change."""
-        self._touched |= delta.keys()
+        self._touched = {**dict.fromkeys(delta), **self._touched}
 
     def write(self, delta: Delta) -> None:
         """Write changes into the file; touches nothing else, so that a thread may do it. Raises `OSError`."""
@@ -201,7 +234,7 @@ class Outbox:
             _replace(self.path, msgspec.json.encode(file))
 
     def _touch(self, part: str, key: str) -> None:
-        self._touched.add((part, key))
+        self._touched[part, key] = None
         if self.on_change is not None:
             self.on_change(part == "drafts")
 

@@ -131,10 +131,18 @@ class PendingChanges:
         return change.token
 
     def settle_prompt_change(self, session_id: str, token: int, *, made: bool) -> None:
-        """The backend has made the change, and its record of the session will show that; or it never will."""
-        changes = self.prompt_changes.get(session_id, [])
-        settled = [replace(one, answered=True) if one.token == token else one for one in changes]
-        self._keep_prompt_changes(session_id, [one for one in settled if made or one.token != token])
+        """The backend has made the change, and its record of the session will show that; or it never will.
+
+        One that was made replaces those of its prompt that were made before, which no record may show any more.
+        """
+        kept: list[PromptChange] = []
+        for one in self.prompt_changes.get(session_id, ()):
+            if one.token != token:
+                kept.append(one)
+            elif made:
+                kept = [other for other in kept if other.prompt_id != one.prompt_id]
+                kept.append(replace(one, answered=True))
+        self._keep_prompt_changes(session_id, kept)
 
     def drop_known_prompts(self, session: SessionState) -> None:
         """The session's own record has come: prompts that it shows, and changes of them, are settled."""

@@ -18,7 +18,7 @@ from foundry_tui.client.kept_commands import Answer, KeptCommand
 from foundry_tui.client.outbox import Outbox
 from foundry_tui.client.store import Store
 from foundry_tui.contract.records import ErrorKind, Prompt, PromptState, TaskDetail, TaskError
-from foundry_tui.contract.requests import CreatePrompt
+from foundry_tui.contract.requests import CreatePrompt, EditPrompt
 
 
 class Settlement:
@@ -110,7 +110,7 @@ class Settlement:
         """Hand over a prompt, however long that takes, after those of its session before it. Refused, it is kept.
 
         It goes as it is in the outbox by then, or not at all when it is there no longer. `maybe_sent`: an earlier run
-        of the app may have sent it.
+        of the app, or another app that still runs, may have sent it, and may have changed it since.
         """
         session_id, prompt_id = prompt.session_id, prompt.prompt_id
         task_id = self._store.task_of_session(session_id)
@@ -120,12 +120,19 @@ class Settlement:
         def wanted() -> bool:
             return prompt_id in self._outbox.prompts
 
-        async def send() -> Prompt:
+        async def send() -> Prompt | None:
+            here = self._outbox.prompts[prompt_id]
+            kept = await anyio.to_thread.run_sync(self._outbox.prompt_as_kept, here) if maybe_sent else here
+            if kept is None:
+                return None
             unsent = prompt_id in self._unsent
             self._unsent.discard(prompt_id)
-            request = CreatePrompt(prompt_id=prompt_id, text=self._outbox.prompts[prompt_id].text)
             try:
-                return await self._api.prompt(session_id, request)
+                sent = await self._api.prompt(session_id, CreatePrompt(prompt_id=prompt_id, text=kept.text))
+                if sent.text == prompt.text != kept.text and sent.state is PromptState.QUEUED:
+                    # Another app had sent it, before it was edited here.
+                    sent = await self._api.edit_prompt(session_id, prompt_id, EditPrompt(text=kept.text))
+                return sent
             except UnreachableError as error:
                 if unsent and not error.sent:
                     self._unsent.add(prompt_id)
@@ -133,8 +140,7 @@ class Settlement:
 
         async def job() -> None:
             if not await self._is_real(task_id, session_id):
-                self._outbox.drop_prompt(prompt_id)
-                self._store.drop_prompt(session_id, prompt_id)
+                self._drop_prompt(session_id, prompt_id)
                 return
             life = self._store.life
             try:
@@ -143,8 +149,10 @@ class Settlement:
                 self.keep_refused(self._outbox.prompts.get(prompt_id, prompt), error)
                 self._tell("prompt", error, task_id, session_id)
                 return
-            if accepted is not None:
-                self._store.accepted(accepted, life)
+            if accepted is None:
+                self._drop_prompt(session_id, prompt_id)
+                return
+            self._store.accepted(accepted, life)
             self._outbox.drop_prompt(prompt_id)
 
         self._delivery.send(job, f"prompts:{session_id}")
@@ -166,6 +174,11 @@ class Settlement:
         token = self._store.change_prompt(session_id, prompt_id, text)
 
         async def change() -> None:
+            refused_prompt = self._outbox.prompts.get(prompt_id)
+            if refused_prompt is not None:
+                self._change_refused(refused_prompt, text)
+                self._store.settle_prompt_change(session_id, token, None)
+                return
             life = self._store.life
             try:
                 await call()
@@ -191,6 +204,21 @@ class Settlement:
             keep=keep,
         )
 
+    def _change_refused(self, prompt: Prompt, text: str | None) -> None:
+        """The prompt was refused before it could be changed: it is kept with the new text, or (None) no longer."""
+        if text is None:
+            self._drop_prompt(prompt.session_id, prompt.prompt_id)
+        else:
+            self._keep_prompt(replace(prompt, text=text))
+
+    def _drop_prompt(self, session_id: str, prompt_id: str) -> None:
+        self._outbox.drop_prompt(prompt_id)
+        self._store.drop_prompt(session_id, prompt_id)
+
+    def _keep_prompt(self, prompt: Prompt) -> None:
+        self._store.put_prompt(prompt)
+        self._outbox.put_prompt(prompt)
+
     async def _has_changed(self, session_id: str, prompt_id: str, text: str | None) -> bool:
         """Whether an earlier attempt got through whose answer was lost: the prompt is then as it was asked to be."""
         session = await self._api.session(session_id)
@@ -200,9 +228,7 @@ class Settlement:
     def keep_refused(self, prompt: Prompt, error: RequestError) -> None:
         """Show and keep a prompt as failed, with the reason, until it is discarded."""
         reason = TaskError(kind=ErrorKind.INTERNAL, message=str(error), retryable=True, at=self._store.now_ms())
-        kept = replace(prompt, state=PromptState.FAILED, error=reason)
-        self._store.put_prompt(kept)
-        self._outbox.put_prompt(kept)
+        self._keep_prompt(replace(prompt, state=PromptState.FAILED, error=reason))
 
     def settle_command(
         self,
@@ -220,23 +246,31 @@ class Settlement:
         """Have `call` carried out, after those of its `lane` before it.
 
         `done` and `patience` are those of `Delivery.deliver`; `failed` is called when it was not carried out, with the
-        error if there was one. `keep`
-        outlives the app until the command is answered or told to have failed.
+        error if there was one. `keep` outlives the app until the command is answered or told to have failed.
         """
-        again = False
+        again = kept_before = False
         if keep is not None:
             # Asked for in an earlier run of the app, it may be done, but an answer's refusal is told also then; on a
             # task that is gone nothing is left to do.
-            again = keep.key in self._outbox.commands and not isinstance(keep, Answer)
+            kept_before = self._outbox.commands.get(keep.key) == keep
+            again = kept_before and not isinstance(keep, Answer)
             done |= {404}
             self._outbox.put_command(keep)
+        delivered = False
+
+        async def once() -> None:
+            nonlocal delivered
+            if keep is not None and kept_before and not await anyio.to_thread.run_sync(self._outbox.is_kept, keep):
+                self._outbox.forget_command(keep)
+                return
+            await call()
+            delivered = True
 
         async def job() -> None:
-            delivered, refusal = False, None
+            refusal = None
             if await self._is_real(task_id, session_id):
                 try:
-                    await self._delivery.deliver(call, done=done, patience=patience, maybe_done=again)
-                    delivered = True
+                    await self._delivery.deliver(once, done=done, patience=patience, maybe_done=again)
                 except RequestError as error:
                     refusal = error
                     self._tell(action, error, task_id, session_id)

@@ -5,6 +5,7 @@ from pathlib import Path
 import anyio
 
 from foundry_tui.contract.records import PromptState
+from foundry_tui.contract.status import TaskStatus
 from tests.client.app import App, with_app, with_ids
 from tests.client.fake_backend import session_topic
 from tests.client.transport import Backend, until
@@ -211,3 +212,137 @@ def test_a_prompt_and_its_edit_go_in_their_order_at_the_next_start(tmp_path: Pat
     with_app(before, backend, keep)
     backend.hang = False
     with_app(after, backend, keep)
+
+
+def test_a_prompt_that_is_refused_is_kept_as_it_was_edited_or_not_at_all(tmp_path: Path) -> None:
+    backend, keep = with_prompt(), tmp_path / "outbox.json"
+
+    async def before(app: App) -> None:
+        await opened(app)
+        backend.hang = True
+        for text in ("one", "take me back"):
+            app.commands.prompt(SESSION, text)
+        await anyio.sleep(1)
+
+    async def then(app: App) -> None:
+        edited, withdrawn = app.foundry.outbox.prompts
+        app.commands.edit_prompt(SESSION, edited, "a long thought")
+        app.commands.withdraw_prompt(SESSION, withdrawn)
+        await anyio.sleep(1)
+
+    async def after(app: App) -> None:
+        await opened(app)
+        await until(lambda: not app.foundry.outbox.commands)
+        assert shown(app)[1:] == [("a long thought", FAILED)]
+        assert [prompt.text for prompt in app.foundry.outbox.prompts.values()] == ["a long thought"]
+
+    with_app(before, backend, keep)
+    with_app(then, backend, keep)
+    backend.hang = False
+    for status in (TaskStatus.KILLING, TaskStatus.KILLED):
+        backend.world.move("task-1", status)
+    with_app(after, backend, keep)
+
+
+def test_what_is_edited_to_and_fro_while_nothing_is_heard_is_shown_as_it_is() -> None:
+    backend = with_prompt()
+
+    async def test(app: App) -> None:
+        await opened(app)
+        backend.mute = True
+        for text in ("two", "go on"):
+            app.commands.edit_prompt(SESSION, "prompt-1", text)
+            await until(lambda: not app.foundry.outbox.commands)
+        backend.mute = False
+        backend.cut_all()
+        app.commands.reconnect()
+        await anyio.sleep(30)
+        assert shown(app) == true(backend) == [("go on", QUEUED)]
+
+    with_app(test, backend)
+
+
+def test_prompts_go_in_their_order_at_the_next_start(tmp_path: Path) -> None:
+    backend, keep = with_prompt(), tmp_path / "outbox.json"
+    texts = [f"{number}" for number in range(9)]
+
+    async def before(app: App) -> None:
+        await opened(app)
+        backend.down = True
+        for text in texts:
+            app.commands.prompt(SESSION, text)
+        await anyio.sleep(1)
+
+    async def after(app: App) -> None:
+        await until(lambda: not app.foundry.outbox.prompts)
+        assert [text for text, _ in true(backend)[1:]] == texts
+
+    with_app(before, backend, keep)
+    backend.down = False
+    with_app(after, backend, keep)
+
+
+def test_of_two_apps_that_know_of_a_prompt_the_one_that_changes_it_decides(tmp_path: Path) -> None:
+    backend, keep = with_prompt(), tmp_path / "outbox.json"
+
+    async def test(app: App) -> None:
+        await opened(app)
+        backend.down = True
+        edited, withdrawn = app.commands.prompt(SESSION, "one"), app.commands.prompt(SESSION, "two")
+        await anyio.sleep(1)
+        other = App(backend, keep)
+        app.commands.edit_prompt(SESSION, edited, "three")
+        app.commands.withdraw_prompt(SESSION, withdrawn)
+        await anyio.sleep(1)
+        async with anyio.create_task_group() as group:
+            await group.start(other.foundry.run)
+            backend.down = False
+            other.commands.reconnect()
+            await until(lambda: len(true(backend)) > 1)
+            await anyio.sleep(60)
+            assert true(backend)[1:] == [("three", QUEUED)]
+            group.cancel_scope.cancel()
+
+    with_app(test, backend, keep)
+
+
+def test_a_text_that_another_app_has_sent_is_edited_there() -> None:
+    backend = with_prompt()
+
+    async def test(app: App) -> None:
+        await opened(app)
+        backend.down = True
+        prompt_id = app.commands.prompt(SESSION, "one")
+        await anyio.sleep(1)
+        backend.world.prompt(SESSION, prompt_id, "one")
+        app.commands.edit_prompt(SESSION, prompt_id, "two")
+        backend.down = False
+        app.commands.reconnect()
+        await until(lambda: not app.foundry.outbox.prompts)
+        await until(lambda: shown(app)[1:] == true(backend)[1:] == [("two", QUEUED)])
+
+    with_app(test, backend)
+
+
+def test_an_app_that_was_opened_in_between_does_not_bring_an_older_text_back(tmp_path: Path) -> None:
+    backend, keep = with_prompt(), tmp_path / "outbox.json"
+
+    async def test(app: App) -> None:
+        await opened(app)
+        backend.down = True
+        app.commands.edit_prompt(SESSION, "prompt-1", "two")
+        await anyio.sleep(1)
+        other = App(backend, keep)
+        app.commands.edit_prompt(SESSION, "prompt-1", "three")
+        backend.down = False
+        app.commands.reconnect()
+        await until(lambda: not app.foundry.outbox.commands)
+        await anyio.sleep(1)
+        async with anyio.create_task_group() as group:
+            await group.start(other.foundry.run)
+            await opened(other)
+            await until(lambda: not other.foundry.outbox.commands)
+            assert shown(other) == true(backend) == [("three", QUEUED)]
+            group.cancel_scope.cancel()
+
+    with_app(test, backend, keep)
