@@ -123,7 +123,8 @@ class Settlement:
         async def send() -> Prompt:
             unsent = prompt_id in self._unsent
             self._unsent.discard(prompt_id)
-            request = CreatePrompt(prompt_id=prompt_id, text=self._outbox.prompts[prompt_id].text)
+            text = self._outbox.prompts[prompt_id].text
+            request = CreatePrompt(prompt_id=prompt_id, text=text, steer=prompt.steer)
             try:
                 return await self._api.prompt(session_id, request)
             except UnreachableError as error:
