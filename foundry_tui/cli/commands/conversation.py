@@ -36,6 +36,7 @@ session_option = click.option(
 @click.option("-F", "--file", metavar="FILE", help="Take the text from a file; - is standard input.")
 @session_option
 @click.option("--wait", is_flag=True, help="Wait for the answer, and print it.")
+@click.option("--steer", is_flag=True, help="Say it into the turn that runs, before all that waits.")
 @through_option
 @timeout_option
 @json_option
@@ -49,6 +50,7 @@ def prompt(
     file: str | None,
     session: str | None,
     wait: bool,
+    steer: bool,
     through: bool,
     timeout: float | None,
     as_json: bool,
@@ -63,11 +65,12 @@ def prompt(
       foundry prompt 0193a2b4 "now add a test"
       git log -1 | foundry prompt fix/login-redirect -F -
       foundry prompt 0193a2b4 "which files did you change?" --wait --timeout 10m
+      foundry prompt 0193a2b4 "stop that: only the tests" --steer
     """
     said = prompt_text(ctx, text, file)
     detail = context.task(task)
     session_id = named_session(detail, session, task) if session else open_session(detail, task)
-    body = CreatePrompt(prompt_id=uuid7(), text=said)
+    body = CreatePrompt(prompt_id=uuid7(), text=said, steer=steer)
     kept = on_session(context, task, session_id, "POST", "/prompts", Prompt, body)
     if not wait:
         if as_json:
