@@ -181,8 +181,9 @@ class SandboxAgentRuntime:
 
     async def restart(self, call: Call) -> None:
         """End the server with all agents: what they are started with is its environment."""
-        await self.end(call)
+        # Whoever waits for the agents meanwhile must not start others beside them.
         async with self._lock(call.task.task_id):
+            await self._end(call)
             for session in call.task.sessions:
                 if session.status in (SessionStatus.READY, SessionStatus.RUNNING):
                     await self._session(call, session)
@@ -264,24 +265,27 @@ class SandboxAgentRuntime:
 
     async def end(self, call: Call) -> None:
         """End everything that runs for a task; nothing running is success."""
+        async with self._lock(call.task.task_id):
+            await self._end(call)
+        self._locks.pop(call.task.task_id, None)
+
+    async def _end(self, call: Call) -> None:
         task_id = call.task.task_id
-        async with self._lock(task_id):
-            for session in [held for held in self._sessions.values() if held.connection.server.sandbox_id == task_id]:
-                session.close()
-                self._sessions.pop(session.state.session_id, None)
-            running = self._servers.pop(task_id, None)
-            if running is None:
-                state = await anyio.to_thread.run_sync(self._state_folder(task_id).load_server)
-                if state is None:
-                    await anyio.to_thread.run_sync(processes.end_marked, task_id)
-                    return
-                running = Server(state, self._state_folder(task_id), task_id)
-            began = anyio.current_time()
-            await running.end()
-            took = round((anyio.current_time() - began) * 1000)
-            call.log(f"killed sandbox-agent (pid {running.state.pid}) and all that it started ({took} ms)")
-        self._locks.pop(task_id, None)
         self._used.discard(task_id)
+        for session in [held for held in self._sessions.values() if held.connection.server.sandbox_id == task_id]:
+            session.close()
+            self._sessions.pop(session.state.session_id, None)
+        running = self._servers.pop(task_id, None)
+        if running is None:
+            state = await anyio.to_thread.run_sync(self._state_folder(task_id).load_server)
+            if state is None:
+                await anyio.to_thread.run_sync(processes.end_marked, task_id)
+                return
+            running = Server(state, self._state_folder(task_id), task_id)
+        began = anyio.current_time()
+        await running.end()
+        took = round((anyio.current_time() - began) * 1000)
+        call.log(f"killed sandbox-agent (pid {running.state.pid}) and all that it started ({took} ms)")
 
     # Servers
 
