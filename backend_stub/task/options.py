@@ -8,12 +8,11 @@ import anyio
 
 from backend_stub.domain.agent import AcceptsChanged, CommandsChanged, OptionsChanged, SessionChange
 from backend_stub.domain.call import Call
-from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, UnknownTaskError
+from backend_stub.domain.errors import CallTimedOutError, StaleRevisionError, StorageUnavailableError, UnknownTaskError
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.storage import TaskState
-from backend_stub.machine.faults import is_machine_fault
 from backend_stub.task.actor import TaskActor
-from backend_stub.task.failures import NO_FAILURES, task_error
+from backend_stub.task.failures import NO_FAILURES, is_tried_again, task_error
 from backend_stub.task.services import Services
 from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.records import SessionOption, SessionStatus
@@ -41,7 +40,7 @@ class Options:
         self._provider_of = provider_of
         self._call_of = call_of
         self._attempts: dict[str, int] = {}
-        """How many attempts failed of this machine, by session_id."""
+        """How many attempts failed to set the option that is next, by session_id."""
         self.queue = services.dispatcher.queue("options", self._pass_on)
 
     async def changed(self, task_id: str, session_id: str, changes: Sequence[SessionChange]) -> None:
@@ -81,7 +80,7 @@ class Options:
                 return next_at
 
     async def _set(self, actor: TaskActor, session_id: str, option: SessionOption) -> int | None:
-        """Have the agent set the option; when to try again, if this machine had no room for it."""
+        """Have the agent set the option; when to try again, if neither it nor a refusal came of that."""
         timeout = self._services.settings.timeout_ms[StageName.CREATE_SESSION]
         call, provider = await self._call_of(actor), await self._provider_of(actor)
         setting = partial(provider.agents.set_option, call, session_id, option.option_id, option.value)
@@ -90,8 +89,10 @@ class Options:
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not hold the option for ever
-            if is_machine_fault(failure):
-                attempts = self._attempts[session_id] = self._attempts.get(session_id, 0) + 1
+            attempts = self._attempts[session_id] = self._attempts.get(session_id, 0) + 1
+            # An agent that was asked once and did not answer in time has had its time.
+            timed_out = isinstance(failure, CallTimedOutError)
+            if not timed_out and is_tried_again(failure, attempts, self._services.settings.attempts):
                 return self._services.runtime.now() + self._services.settings.backoff(
                     attempts, self._services.runtime.jitter()
                 )

@@ -176,3 +176,22 @@ async def test_an_option_that_is_set_while_its_session_is_opened_is_told_then(pl
             while await unsent(backend, task_id):
                 await anyio.sleep(0.01)
         assert agents.did == ["fast=True"]
+
+
+async def test_an_option_of_which_the_agent_said_nothing_is_told_again(place: InProcess) -> None:
+    provider, agents = held(place)
+    async with place.backend(provider, settings()) as backend:
+        task_id, session_id = await ready(place, backend)
+        await backend.commands._sessions.options.changed(task_id, session_id, [OptionsChanged((FAST,))])
+
+        async def cut() -> None:
+            agents.setting = None
+            raise AgentError("the connection broke")
+
+        agents.setting = cut
+        await backend.commands.set_option(session_id, "fast", SetOption(value=True))
+        with anyio.fail_after(3):
+            while await unsent(backend, task_id):
+                await anyio.sleep(0.01)
+        (option,) = await options(backend, task_id, session_id)
+        assert (option.value, option.error) == (True, None)

@@ -1,9 +1,11 @@
 """An agent begun anew is another process, with the conversation it had and the environment of now."""
 
+import anyio
 import pytest
 
+from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
 from foundry_tui.contract.records import TranscriptKind
-from tests.local.world import LocalWorld, turn
+from tests.local.world import LIMIT, LocalWorld, turn
 
 pytestmark = pytest.mark.anyio
 
@@ -27,3 +29,17 @@ async def test_it_is_another_process_with_the_same_conversation(world: LocalWorl
         # Cut before it was done, it is done again.
         await provider.agents.restart(world.call(task))
         assert (await turn(provider, world, task, "say three", "p3")).text == "three"
+
+
+async def test_a_prompt_in_the_midst_of_it_starts_no_other_process_beside(world: LocalWorld) -> None:
+    async with world.provider() as provider, anyio.create_task_group() as group:
+        task = await world.with_session(provider, world.task())
+        await turn(provider, world, task, "say one")
+        group.start_soon(provider.agents.restart, world.call(task))
+        runtime = provider.agents
+        assert isinstance(runtime, SandboxAgentRuntime)
+        with anyio.fail_after(LIMIT):
+            while runtime._sessions:
+                await anyio.sleep(0)
+        assert (await turn(provider, world, task, "say two", "p2")).text == "two"
+    assert len(world.living_agents()) == 1

@@ -103,7 +103,8 @@ class Offering:
     async def set(self, option_id: str, value: OptionValue) -> tuple[SessionOption, ...]:
         """Set an option of the agent, and of every further process of it; all options after it.
 
-        Raises `OptionRefusedError`; of an agent that is lost meanwhile the next process gets the value.
+        Raises `OptionRefusedError`, and `AgentError` when there is no answer; of an agent that is lost meanwhile the
+        next process gets the value.
         """
         holder, wanted = self._holder, self._holder.state.wanted
         before = dict(wanted)
@@ -111,12 +112,12 @@ class Offering:
         await holder.save()
         try:
             await self._request(option_id, value)
-        except AgentError as error:
+        except AgentError:
             if holder.gone():
                 return with_value(holder.state.offer.options, option_id, value)
             holder.state.wanted = before
             await holder.save()
-            raise error if isinstance(error, OptionRefusedError) else OptionRefusedError(error.message) from error
+            raise
         await holder.save()
         return holder.state.offer.options
 

@@ -160,8 +160,9 @@ class SandboxAgentRuntime:
 
     async def restart(self, call: Call) -> None:
         """End the server with all agents: what they are started with is its environment."""
-        await self.end(call)
+        # Whoever waits for the agents meanwhile must not start others beside them.
         async with self._lock(call.task.task_id):
+            await self._end(call)
             for session in call.task.sessions:
                 if session.status in (SessionStatus.READY, SessionStatus.RUNNING):
                     await self._session(call, session)
@@ -243,12 +244,15 @@ class SandboxAgentRuntime:
 
     async def end(self, call: Call) -> None:
         """End everything that runs for a task; nothing running is success."""
+        async with self._lock(call.task.task_id):
+            await self._end(call)
+        self._locks.pop(call.task.task_id, None)
+
+    async def _end(self, call: Call) -> None:
         task_id = call.task.task_id
-        async with self._lock(task_id):
-            for session in [held for held in self._sessions.values() if held.connection.server.sandbox_id == task_id]:
-                self._forget(session)
-            await self._servers.end(call)
-        self._locks.pop(task_id, None)
+        for session in [held for held in self._sessions.values() if held.connection.server.sandbox_id == task_id]:
+            self._forget(session)
+        await self._servers.end(call)
 
     # Sessions
 

@@ -113,6 +113,7 @@ class Servers:
     async def end(self, call: Call) -> None:
         """End the task's server and all that it started; nothing running is success."""
         task_id = call.task.task_id
+        self._met.discard(task_id)
         running = self._held.pop(task_id, None)
         if running is None:
             state = await anyio.to_thread.run_sync(self.state_folder(task_id).load_server)
@@ -124,7 +125,6 @@ class Servers:
         await running.end()
         took = round((anyio.current_time() - began) * 1000)
         call.log(f"killed sandbox-agent (pid {running.state.pid}) and all that it started ({took} ms)")
-        self._met.discard(task_id)
 
     async def name_for(self, running: Server, agent: str) -> str:
         """The name by which sandbox-agent starts this agent; raises `AgentError` when it cannot be started."""
