@@ -6,7 +6,7 @@ import anyio
 import anyio.to_thread
 
 from backend_stub.domain.provider import Provider
-from foundry_tui.contract.records import AgentInfo, AgentState
+from foundry_tui.contract.known_agents import AgentInfo, AgentState
 
 LOOK_SECONDS = 0.5
 """How long somebody waits for what is there now; then what was known before counts."""

@@ -27,6 +27,8 @@ MAY_BLOCK: dict[str, set[str]] = {
     "backend_stub/providers/demo.py": {"make", "_remove"},
     "backend_stub/demo/script.py": {"read"},
     "backend_stub/demo/world.py": {"call", "effect"},
+    # What was kept is read once, before the client can be asked for anything.
+    "foundry_tui/client/outbox.py": {"__init__"},
     # The app is leaving: a moment is better than a lost draft.
     "foundry_tui/client/persistence.py": {"save_now"},
     # Textual finds and reads the styles of a screen when it is first shown.

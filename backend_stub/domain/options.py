@@ -1,21 +1,15 @@
-"""The options that an agent offers for a session: which one is meant, what it can be set to, and how that is said."""
+"""The options that an agent offers for a session: what it can be set to, and how that is said."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from backend_stub.domain.agent import OptionValue
+from foundry_tui.contract.options import find_option, value_of
 from foundry_tui.contract.records import OptionType, SessionOption
 
 MOST_NAMED = 30
 """Choices that a sentence lists."""
-
-
-def find(options: Sequence[SessionOption], name: str) -> SessionOption | None:
-    """The option of this option_id, else the first of this category."""
-    by_id = (option for option in options if option.option_id == name)
-    by_category = (option for option in options if option.category == name)
-    return next(by_id, None) or next(by_category, None)
 
 
 def why_not(option: SessionOption, value: OptionValue) -> str | None:
@@ -36,7 +30,7 @@ def with_value(
 
 def chosen(options: Sequence[SessionOption], category: str) -> str | None:
     """The name of what is chosen for the option of this category, None where there is none."""
-    option = find(options, category)
+    option = find_option(options, category)
     if option is None:
         return None
     return next((choice.name for choice in option.choices if choice.value == option.value), str(option.value))
@@ -45,15 +39,19 @@ def chosen(options: Sequence[SessionOption], category: str) -> str | None:
 def settled(
     options: Sequence[SessionOption], asked: Mapping[str, OptionValue]
 ) -> tuple[dict[str, OptionValue], str | None]:
-    """What was asked for, by option_id, and what is wrong with it: an option that is not offered, or its value."""
+    """What was asked for, by option_id, and what is wrong with it: an option that is not offered, or its value.
+
+    A value may be given by its name.
+    """
     found: dict[str, OptionValue] = {}
     for name, value in asked.items():
-        option = find(options, name)
+        option = find_option(options, name)
         if option is None:
             return found, f"it offers no option {name}; it offers {offered(options)}"
-        if why_not(option, value) is not None:
+        meant = value_of(option, value)
+        if why_not(option, meant) is not None:
             return found, f"{option.option_id} cannot be {value!s}; it offers {offered(options)}"
-        found[option.option_id] = value
+        found[option.option_id] = meant
     return found, None
 
 

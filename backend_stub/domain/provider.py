@@ -9,7 +9,8 @@ from anyio.abc import TaskStatus
 
 from backend_stub.domain.agent import AgentRuntime
 from backend_stub.domain.call import Call
-from foundry_tui.contract.records import AgentInfo, Repo, Sandbox, TaskDetail
+from foundry_tui.contract.known_agents import AgentInfo
+from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
 
 

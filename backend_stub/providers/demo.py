@@ -18,7 +18,8 @@ from backend_stub.domain.clock import Runtime
 from backend_stub.domain.provider import Existing, Release, SandboxMade
 from backend_stub.repository.git import branches_near
 from foundry_tui.contract.agents import KNOWN
-from foundry_tui.contract.records import AgentInfo, AgentState, FileDiff, FileEdit, Sandbox, SessionStatus, TaskDetail
+from foundry_tui.contract.known_agents import AgentInfo, AgentState
+from foundry_tui.contract.records import FileDiff, FileEdit, Sandbox, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import Diff
 
 

@@ -47,6 +47,15 @@ class TaskActor:
             raise UnknownTaskError(self.task_id)
         return state
 
+    async def settled(self) -> TaskState:
+        """The rows once no commit is under way: whoever was told of a commit finds it here.
+
+        Raises `UnknownTaskError`.
+        """
+        async with self._lock:
+            await self._load()
+        return await self.state()
+
     async def load_items(self, session_id: str) -> None:
         """Read which transcript items the session has, which must be known before one is added."""
         if session_id not in self._items:

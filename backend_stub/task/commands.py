@@ -247,7 +247,7 @@ class Commands:
             error = TaskError(
                 kind=ErrorKind.CANCELLED, message="The session was closed.", retryable=False, at=draft.now
             )
-            draft.cancel_questions(session_id)
+            draft.questions.cancel(session_id)
             draft.close_session(session_id, error)
             draft.settle()
 
@@ -294,7 +294,7 @@ class Commands:
             return draft.restart_agent()
 
         stopped = await self._commit(task_id, restart)
-        self._sessions.restart(task_id, stopped)
+        self._sessions.restart(await self._state_of(self._actors.of(task_id)), stopped)
         return await self.task(task_id)
 
     async def prompt(self, session_id: str, request: CreatePrompt) -> Prompt:
@@ -370,7 +370,7 @@ class Commands:
             if request.option_id not in [option.option_id for option in held.options]:
                 options = ", ".join(option.option_id for option in held.options)
                 raise wrong_values(("option_id", f"Choose one of {options}."))
-            draft.answer_question(permission_id, request.option_id)
+            draft.questions.answer(permission_id, request.option_id)
             return replace(held, state=PermissionState.ANSWERED, answer=request.option_id)
 
         permission = await self._commit(task_id, answer)
@@ -385,7 +385,7 @@ class Commands:
 
     async def _state_of(self, actor: TaskActor) -> TaskDetail:
         try:
-            return (await actor.state()).task
+            return (await actor.settled()).task
         except UnknownTaskError:
             raise not_found(f"task {actor.task_id}") from None
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from backend_stub.domain.agent import OptionValue
-from backend_stub.domain.options import chosen, find, with_value
+from backend_stub.domain.options import chosen, with_value
 from backend_stub.domain.storage import SessionOffer
 from backend_stub.task.rows import TaskRows
+from foundry_tui.contract.options import find_option
 from foundry_tui.contract.records import (
     Accepts,
     HistoryKind,
@@ -54,7 +55,13 @@ class OfferChange:
         self._rows.say(session_id, f"{session_id}:option-{self._new_id()}", TranscriptKind.NOTICE, text)
 
     def learn_options(self, session_id: str, options: Sequence[SessionOption]) -> None:
-        """The agent offers these options; what it was not told of yet stays as it was set, and refusals are kept."""
+        """The agent offers these options; what it was not told of yet stays as it was set, and refusals are kept.
+
+        What it was not told of and offers no more is forgotten.
+        """
+        unsent, offered = self._unsent(session_id), {option.option_id for option in options}
+        if not offered.issuperset(unsent):
+            self._put_unsent(session_id, {each: before for each, before in unsent.items() if each in offered})
         held = {option.option_id: option for option in self._rows.offer(session_id).options}
         for option in options:
             known = held.get(option.option_id)
@@ -104,7 +111,7 @@ class OfferChange:
 
     def _end_unsent(self, session_id: str, asked: SessionOption) -> bool:
         """The agent has answered; False when something else was asked for meanwhile, which it is still to be told."""
-        option = find(self._rows.offer(session_id).options, asked.option_id)
+        option = find_option(self._rows.offer(session_id).options, asked.option_id)
         if option is not None and option.value != asked.value:
             return False
         left = {each: value for each, value in self._unsent(session_id).items() if each != asked.option_id}

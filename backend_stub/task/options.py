@@ -10,12 +10,13 @@ from backend_stub.domain.agent import AcceptsChanged, CommandsChanged, OptionsCh
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, UnknownTaskError
 from backend_stub.domain.provider import Provider
+from backend_stub.domain.storage import TaskState
 from backend_stub.machine.faults import is_machine_fault
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.failures import NO_FAILURES, task_error
 from backend_stub.task.services import Services
 from backend_stub.task.task_change import TaskChange
-from foundry_tui.contract.records import SessionStatus
+from foundry_tui.contract.records import SessionOption, SessionStatus
 from foundry_tui.contract.status import READY, StageName
 
 OPEN = frozenset({SessionStatus.READY, SessionStatus.RUNNING, SessionStatus.ERROR})
@@ -69,24 +70,21 @@ class Options:
             return None
         actor = self._services.actors.of(task_id)
         while True:
-            state = await actor.state()
-            session = next((each for each in state.task.sessions if each.session_id == session_id), None)
-            waiting = state.private.unsent_options.get(session_id)
-            # While a task is prepared its agent may be just about to be started; it is woken again when that is done.
-            if not waiting or session is None or session.status not in OPEN or state.task.status not in READY:
+            if _unsent(await actor.state(), session_id) is None:
                 return None
             found = await self._find_agent(actor)
             if found is not True:
                 return found or None
-            next_at = await self._set(actor, session_id, next(iter(waiting)))
+            option = _unsent(await actor.state(), session_id)
+            next_at = None if option is None else await self._set(actor, session_id, option)
             if next_at is not None:
                 return next_at
 
-    async def _set(self, actor: TaskActor, session_id: str, option_id: str) -> int | None:
-        state, timeout = await actor.state(), self._services.settings.timeout_ms[StageName.CREATE_SESSION]
-        option = next(each for each in state.offers[session_id].options if each.option_id == option_id)
+    async def _set(self, actor: TaskActor, session_id: str, option: SessionOption) -> int | None:
+        """Have the agent set the option; when to try again, if this machine had no room for it."""
+        timeout = self._services.settings.timeout_ms[StageName.CREATE_SESSION]
         call, provider = await self._call_of(actor), await self._provider_of(actor)
-        setting = partial(provider.agents.set_option, call, session_id, option_id, option.value)
+        setting = partial(provider.agents.set_option, call, session_id, option.option_id, option.value)
         try:
             options = await self._services.calls.within(timeout / 1000, actor.task_id, setting)
         except NO_FAILURES:
@@ -104,6 +102,17 @@ class Options:
             await actor.commit(lambda draft: draft.offers.finish(session_id, option, options))
         self._attempts.pop(session_id, None)
         return None
+
+
+def _unsent(state: TaskState, session_id: str) -> SessionOption | None:
+    """An option that the session's agent is to be told of and can be told of now."""
+    session = next((each for each in state.task.sessions if each.session_id == session_id), None)
+    # While a task is prepared its agent may be just about to be started; it is told when that is done.
+    if session is None or session.status not in OPEN or state.task.status not in READY:
+        return None
+    unsent = state.private.unsent_options.get(session_id, {})
+    options = state.offers[session_id].options if unsent else ()
+    return next((option for option in options if option.option_id in unsent), None)
 
 
 def _learn(draft: TaskChange, session_id: str, change: SessionChange) -> None:

@@ -102,12 +102,16 @@ class Sessions:
         self.queue.cancel(session_id)
         self.queue.wake(session_id)
 
-    def restart(self, task_id: str, stopped: Sequence[str]) -> None:
+    def restart(self, task: TaskDetail, stopped: Sequence[str]) -> None:
         """The task's agent is to be begun anew, and turns of these sessions were stopped: do so, then go on."""
-        self._unattached[task_id] = anyio.Lock()
+        # Whoever looks for the agent just now holds the lock that is there.
+        self._unattached.setdefault(task.task_id, anyio.Lock())
+        for session in task.sessions:
+            # What is cut as the agent ends is no refusal: the next one is told of it.
+            self.options.queue.cancel(session.session_id)
         for session_id in stopped:
             self.stop(session_id)
-        self.attaching.wake(task_id)
+        self.attaching.wake(task.task_id)
 
     def close(self, session_id: str) -> None:
         """A session was closed in the task's rows: end what runs, and tell the agent."""
@@ -143,7 +147,7 @@ class Sessions:
             for session in draft.task.sessions:
                 if session.status is SessionStatus.RUNNING and session_id in (None, session.session_id):
                     draft.fail_prompts(session.session_id, frozenset({PromptState.DELIVERED}), error)
-                    draft.cancel_questions(session.session_id)
+                    draft.questions.cancel(session.session_id)
                     draft.fail_session(session.session_id, error)
             if draft.status in READY:
                 draft.fail(error)
@@ -220,11 +224,15 @@ class Sessions:
         try:
             provider = await self._provider(actor)
             call = await self._call(actor)
-            if (await actor.state()).private.restarting:
-                restart = partial(provider.agents.restart, call)
-                await self._services.calls.within(timeout / 1000, actor.task_id, restart)
-                await actor.commit(TaskChange.agent_restarted)
-            await self._services.calls.within(timeout / 1000, actor.task_id, partial(provider.agents.attach, call))
+            while True:
+                if (await actor.state()).private.restarting:
+                    restart = partial(provider.agents.restart, call)
+                    await self._services.calls.within(timeout / 1000, actor.task_id, restart)
+                    await actor.commit(TaskChange.agent_restarted)
+                await self._services.calls.within(timeout / 1000, actor.task_id, partial(provider.agents.attach, call))
+                # It may have been asked for meanwhile.
+                if not (await actor.state()).private.restarting:
+                    break
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not hold the task for ever
@@ -299,7 +307,7 @@ class Sessions:
                 if next_at is not None:
                     return next_at
                 continue
-            prompt = next_prompt(state, session_id)
+            prompt = next_prompt(state.prompts.get(session_id, ()), state.private)
             if prompt is None:
                 return None
             next_at = await self._take_turn(actor, provider, prompt)
@@ -352,10 +360,12 @@ class Sessions:
                 return None
 
             return await actor.commit(fail)
+        # The agent has told of options before, which may have been set since.
+        self.options.queue.wake(session_id)
         return None
 
     async def _take_turn(self, actor: TaskActor, provider: Provider, prompt: Prompt) -> int | None:
-        """Hand a prompt over, unless that was done before, and follow the turn to its end.
+        """Hand the next prompt over, unless that was done before (`prompt`), and follow the turn to its end.
 
         After a fault of this machine the prompt waits on: when to go on with it.
         """
@@ -365,13 +375,15 @@ class Sessions:
         try:
             if prompt.state is PromptState.QUEUED:
                 await self._find_branch(actor, provider, call)
-                held = await actor.commit(partial(begin_delivery, prompt=prompt))
-                if held is None:
+                # By now another one may be the next.
+                following = await actor.commit(partial(begin_delivery, session_id=prompt.session_id))
+                if following is None:
                     self._attempts.pop(prompt.prompt_id, None)
                     return None
-                delivering = partial(provider.agents.deliver, call, held, turn)
+                prompt, turn = following, self._turn(actor, following)
+                delivering = partial(provider.agents.deliver, call, prompt, turn)
                 await self._services.calls.within(timeout / 1000, actor.task_id, delivering)
-                await actor.commit(partial(begin_turn, prompt=held))
+                await actor.commit(partial(begin_turn, prompt=prompt))
             turn.begin()
             await self._services.calls.within(
                 math.inf, actor.task_id, partial(provider.agents.follow, call, prompt, turn)

@@ -1,19 +1,15 @@
 """What can happen to a task: a change of its rows in the making, pure, in the words of the product."""
 
-from collections.abc import Callable, Collection, Mapping
-
-import msgspec
+from collections.abc import Callable, Mapping
 
 from backend_stub.domain.storage import ItemKey, LeftoverRow, Opening, Private, TaskState
 from backend_stub.task.offer_change import OfferChange
+from backend_stub.task.question_change import QuestionChange
 from backend_stub.task.rows import TaskRows, running_sessions
 from foundry_tui.contract.records import (
     ErrorKind,
     HistoryKind,
     Leftover,
-    Permission,
-    PermissionBody,
-    PermissionState,
     Prompt,
     PromptState,
     Sandbox,
@@ -50,6 +46,7 @@ class TaskChange:
         self.stage, self.is_prepared = rows.stage, rows.is_prepared
         self.session, self.question, self.offer = rows.session, rows.question, rows.offer
         self.offers = OfferChange(rows, new_id)
+        self.questions = QuestionChange(rows, self.mark_unread)
         self.prompts, self.prompt, self.delivering = rows.prompts, rows.prompt, rows.delivering
         self.record, self.say, self.log = rows.record, rows.say, rows.log
         self.seal = rows.seal
@@ -168,7 +165,7 @@ class TaskChange:
         for stage in self.task.stages:
             if stage.state is StageState.RUNNING:
                 self._end_attempt(stage.name, StageState.CANCELLED, stage.error)
-        self.cancel_questions()
+        self.questions.cancel()
         for session in self.task.sessions:
             self.close_session(session.session_id, error)
         self._set_private(
@@ -403,7 +400,7 @@ class TaskChange:
         """The turn has ended well."""
         self._rows.put_prompt(replace(prompt, state=PromptState.ANSWERED))
         self.record(HistoryKind.PROMPT_ANSWERED, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
-        self.cancel_questions(prompt.session_id)
+        self.questions.cancel(prompt.session_id)
         self._rows.put_session(replace(self.session(prompt.session_id), status=SessionStatus.READY, unread=True))
         self.mark_unread(True)
         self.settle()
@@ -415,7 +412,7 @@ class TaskChange:
             return False
         error = TaskError(kind=ErrorKind.CANCELLED, message="The turn was stopped.", retryable=False, at=self.now)
         self.record(HistoryKind.SESSION_STOPPED, session_id=session_id)
-        self.cancel_questions(session_id)
+        self.questions.cancel(session_id)
         self.fail_prompts(session_id, frozenset({PromptState.DELIVERED}), error)
         if delivering is not None:
             self.fail_prompt(delivering, error)
@@ -427,7 +424,7 @@ class TaskChange:
     def fail_turn(self, prompt: Prompt, error: TaskError) -> None:
         """The turn, or the handing over of its prompt, has failed, and with it a task that was ready."""
         self.fail_prompt(prompt, error)
-        self.cancel_questions(prompt.session_id)
+        self.questions.cancel(prompt.session_id)
         self.fail_session(prompt.session_id, error)
         if self.status in READY:
             self.fail(error)
@@ -451,37 +448,6 @@ class TaskChange:
 
     # What is said in them
 
-    def open_question(self, question: Permission, item_id: str) -> None:
-        """The agent asks what only a person can answer; it stands in the transcript as this item."""
-        self._rows.put_questions((*self.task.permissions, question))
-        self.mark_unread(True)
-        self.record(
-            HistoryKind.PERMISSION_OPENED,
-            permission_id=question.permission_id,
-            session_id=question.session_id,
-            title=question.title,
-        )
-        asked = {name: getattr(question, name) for name in PermissionBody.__struct_fields__}
-        body = msgspec.to_builtins(PermissionBody(**asked))
-        self.say(question.session_id, item_id, TranscriptKind.PERMISSION, body)
-
-    def answer_question(self, permission_id: str, option_id: str) -> None:
-        """A person chose this option."""
-        self._end_questions({permission_id}, PermissionState.ANSWERED, option_id)
-        self.record(HistoryKind.PERMISSION_ANSWERED, permission_id=permission_id, option_id=option_id)
-
-    def cancel_questions(self, session_id: str | None = None) -> None:
-        """Nobody waits any more for an answer to what is open, in one session or in all."""
-        ended = [
-            each.permission_id
-            for each in self.task.permissions
-            if each.state is PermissionState.OPEN and session_id in (None, each.session_id)
-        ]
-        if ended:
-            self._end_questions(ended, PermissionState.CANCELLED)
-        for permission_id in ended:
-            self.record(HistoryKind.PERMISSION_CANCELLED, permission_id=permission_id)
-
     # What they have in common
 
     def _move(self, status: TaskStatus) -> None:
@@ -504,12 +470,3 @@ class TaskChange:
         if session_id in self.private.openings:
             others = {other: opening for other, opening in self.private.openings.items() if other != session_id}
             self._set_private(replace(self.private, openings=others))
-
-    def _end_questions(self, ids: Collection[str], state: PermissionState, answer: str | None = None) -> None:
-        """What was to be judged stays in the transcript alone."""
-        self._rows.put_questions(
-            [
-                replace(each, state=state, answer=answer, text=None, edits=()) if each.permission_id in ids else each
-                for each in self.task.permissions
-            ]
-        )

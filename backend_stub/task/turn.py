@@ -4,7 +4,7 @@ What is told is gathered for 50 ms; a question waits for a person.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -12,7 +12,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, SupersededError, TaskMovedError
-from backend_stub.domain.storage import TaskState
+from backend_stub.domain.storage import Private
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.records import (
@@ -33,24 +33,24 @@ OPEN_STATES = frozenset({PromptState.QUEUED, PromptState.DELIVERED})
 """The states of a prompt that is not done with."""
 
 
-def next_prompt(state: TaskState, session_id: str) -> Prompt | None:
-    """The prompt to go on with: the one whose turn was cut, or its handing over; else the oldest that waits, of those
-    that go before the others if there are any.
+def next_prompt(prompts: Sequence[Prompt], private: Private) -> Prompt | None:
+    """The prompt of a session to go on with: the one whose turn was cut, or its handing over; else the oldest that
+    waits, of those that go before the others if there are any.
     """
-    waiting = [each for each in state.prompts.get(session_id, ()) if each.state in OPEN_STATES]
+    waiting = [each for each in prompts if each.state in OPEN_STATES]
     begun = (each for each in waiting if each.state is PromptState.DELIVERED)
-    cut = (each for each in waiting if each.prompt_id in state.private.delivering)
-    first = (each for each in waiting if each.prompt_id in state.private.first_in_line)
+    cut = (each for each in waiting if each.prompt_id in private.delivering)
+    first = (each for each in waiting if each.prompt_id in private.first_in_line)
     return next(chain(begun, cut, first, waiting), None)
 
 
-def begin_delivery(draft: TaskChange, prompt: Prompt) -> Prompt | None:
-    """The prompt as it is to be handed over; None when it waits no more, or its task is not ready."""
-    held = draft.prompt(prompt.session_id, prompt.prompt_id)
-    if held is None or held.state is not PromptState.QUEUED or draft.status not in READY:
+def begin_delivery(draft: TaskChange, session_id: str) -> Prompt | None:
+    """The prompt that is to be handed over, as it is now; None when none waits, or the task is not ready."""
+    prompt = next_prompt(draft.prompts(session_id), draft.private)
+    if prompt is None or prompt.state is not PromptState.QUEUED or draft.status not in READY:
         return None
-    draft.begin_delivery(held)
-    return held
+    draft.begin_delivery(prompt)
+    return prompt
 
 
 def begin_first_delivery(draft: TaskChange, session_id: str) -> Prompt | None:
@@ -146,7 +146,7 @@ class LiveTurn:
                 state=PermissionState.OPEN,
                 at=draft.now,
             )
-            draft.open_question(permission, self._item_id(key))
+            draft.questions.open(permission, self._item_id(key))
             return permission
 
         event = self._answers.event(permission_id)

@@ -93,8 +93,22 @@ class StatusName(click.ParamType[TaskStatus]):
         ]
 
 
+class Setting(click.ParamType[tuple[str, str]]):
+    """An option and its value, as `ID=VALUE`."""
+
+    name = "id=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        option, equals, wanted = value.partition("=")
+        if not option or not equals:
+            self.fail(f"{value!r} is no setting: write OPTION=VALUE, as in mode=plan", param, ctx)
+        return option, wanted
+
+
 class TaskRef(click.ParamType[str]):
-    """What names a task: its id, the beginning of it, or its branch."""
+    """What names a task: its id, its branch, or the beginning of either."""
 
     name = "id"
 

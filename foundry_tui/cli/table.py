@@ -26,6 +26,7 @@ COMMANDS: dict[str, _Row] = {
     "transcript": _Row("conversation", "transcript", "Show what was said and done in a task's session."),
     "prompt": _Row("conversation", "prompt", "Say something to a task's agent."),
     "queue": _Row("conversation", "queue", "Show the prompts that wait to be delivered, or change one."),
+    "options": _Row("options", "options", "Show what a task's agent lets one choose (model, mode, …), or set it."),
     "stop": _Row("conversation", "stop", "Stop what a task's agent is doing."),
     "answer": _Row("change", "answer", "Answer a task's agent, which asks for permission."),
     "retry": _Row("change", "retry", "Go on from the stage that failed, or send a failed prompt again."),

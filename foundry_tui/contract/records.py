@@ -485,26 +485,6 @@ class FileDiff(Record, frozen=True, kw_only=True, omit_defaults=True):
     cut: bool = False
 
 
-class AgentState(OpenEnum):
-    """What is known of an agent: it can be given work, it is not installed, or it wants a login first.
-
-    An agent of which it is not known whether it is logged in is ready; it says itself if it is not.
-    """
-
-    READY = "ready"
-    MISSING = "missing"
-    NEEDS_LOGIN = "needs_login"
-
-
-class AgentInfo(Record, frozen=True, kw_only=True):
-    """An agent that tasks of a provider can name. `how` is what to do, with the exact command; empty when ready."""
-
-    name: str
-    provider: str
-    state: AgentState
-    how: str = ""
-
-
 class Health(Record, frozen=True, kw_only=True, omit_defaults=True):
     """The backend about itself; `providers` maps each provider to `ready` or to why it is not.
 

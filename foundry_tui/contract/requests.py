@@ -2,8 +2,8 @@
 
 from msgspec import Struct
 
+from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.records import (
-    AgentInfo,
     FileDiff,
     HistoryEvent,
     LogLine,

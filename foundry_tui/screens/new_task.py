@@ -17,8 +17,8 @@ from foundry_tui.actions.table import bindings
 from foundry_tui.client.creations import CreationState
 from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.control_characters import harmless
+from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.providers import SIMULATED
-from foundry_tui.contract.records import AgentInfo, AgentState
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.base import FoundryDialog, breakpoint_of
 from foundry_tui.screens.editor import edit, lend_terminal

@@ -302,6 +302,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         if session is not None and task is not None:
             store = self.store
             known = store.session(session.session_id)
+            self._header.show_session(known or session)
             prompts = known.prompts if known is not None else ()
             if self.context().refused:
                 # They are kept in the creation, but nobody has queued them.

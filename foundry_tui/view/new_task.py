@@ -7,8 +7,9 @@ from msgspec import Struct
 from foundry_tui.contract.branches import check_branch, conflicting_branch
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.control_characters import first_control
+from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.problems import LARGEST_BODY, Problem
-from foundry_tui.contract.records import AgentInfo, AgentState, Repo, TaskSummary
+from foundry_tui.contract.records import Repo, TaskSummary
 from foundry_tui.contract.requests import CHOSEN_TITLE_LIMIT, CreateTask
 
 FIELDS = ("repo", "prompt", "title", "branch", "base_branch", "agent", "provider")

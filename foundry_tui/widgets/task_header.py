@@ -1,4 +1,6 @@
-"""The head of the task screen: title, state, place, agent, age and freshness; the title is edited in place."""
+"""The head of the task screen: title, state, place, agent and its use, age, freshness; the title is edited in place."""
+
+from collections.abc import Sequence
 
 from textual import events, on
 from textual.geometry import Size
@@ -9,9 +11,10 @@ from textual.widgets import Input
 from foundry_tui.actions.context import TITLE
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.freshness import Freshness, FreshnessState
-from foundry_tui.contract.records import TaskSummary
+from foundry_tui.contract.records import SessionSummary, TaskSummary
 from foundry_tui.contract.status import PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.view.ages import age
+from foundry_tui.view.cells import plain
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.labels import (
@@ -23,6 +26,7 @@ from foundry_tui.view.labels import (
     state_text,
     title_of,
 )
+from foundry_tui.view.session_facts import asks_nothing, context_used, is_nearly_full, money
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, joined, spread, strip_of
@@ -65,6 +69,7 @@ class TaskHeader(Drawn):
         self._heard = heard
         self._glyphs = glyph_set(ascii_only)
         self._shown: TaskSummary | None = None
+        self._session: SessionSummary | None = None
         self._creation: str | None = None
         self._freshness: Freshness | None = None
         self._gone = False
@@ -76,6 +81,12 @@ class TaskHeader(Drawn):
         state = (task, creation, freshness, gone)
         if state != (self._shown, self._creation, self._freshness, self._gone):
             self._shown, self._creation, self._freshness, self._gone = state
+            self.refresh()
+
+    def show_session(self, session: SessionSummary | None) -> None:
+        """Show the agent of this session, with its model, its mode and what it has used."""
+        if session != self._session:
+            self._session = session
             self.refresh()
 
     def tick(self) -> None:
@@ -149,14 +160,38 @@ class TaskHeader(Drawn):
                 style_of(self, "task-header--branch") if task.branch else dim,
             ),
         ]
-        old = age(self._clock.now_ms() - task.created_at)
-        # An agent and a provider may have the same name, which says no more when it is said twice.
-        facts = [Text(fact, dim) for fact in dict.fromkeys((task.agent, task.provider, old))]
+        room = width - 1 - self._state().cell_len - len(separator)
         if width >= NARROW:
-            line = [self._state(), *place, *facts] if y == 1 else []
+            room -= sum(part.cell_len + len(separator) for part in place)
+            line = [self._state(), *place, *self._facts(task, room, len(separator))] if y == 1 else list[Text]()
         else:
-            line = [self._state(), *facts] if y == 1 else place
+            line = [self._state(), *self._facts(task, room, len(separator))] if y == 1 else place
         return Text.assemble(" ", joined(line, separator, dim))
+
+    def _facts(self, task: TaskSummary, room: int, gap: int) -> Sequence[Text]:
+        """What is told of the agent, and the age: what fits into `room` cells, with a separator of `gap` between.
+
+        What says least goes first; the agent and the age stay.
+        """
+        dim, warning = style_of(self, "task-header--dim"), style_of(self, "task-header--asks")
+        session = self._session
+        facts = {"agent": Text(plain(session.agent if session is not None else task.agent), dim)}
+        if session is not None:
+            usage = session.usage
+            facts["model"] = Text(plain(session.model or ""), dim)
+            facts["mode"] = Text(plain(session.mode or ""), warning if asks_nothing(session) else dim)
+            if usage is not None:
+                facts["used"] = Text(context_used(usage), warning if is_nearly_full(usage) else dim)
+                facts["cost"] = Text(plain(money(usage.cost)) if usage.cost is not None else "", dim)
+        # An agent and a provider may have the same name, which says no more when it is said twice.
+        facts["provider"] = Text(task.provider if task.provider != facts["agent"].plain else "", dim)
+        facts["age"] = Text(age(self._clock.now_ms() - task.created_at), dim)
+        shown = {name: fact for name, fact in facts.items() if fact}
+        for name in ("cost", "provider", "model", "used", "mode"):
+            if sum(fact.cell_len + gap for fact in shown.values()) - gap <= room:
+                break
+            shown.pop(name, None)
+        return tuple(shown.values())
 
     def _title(self) -> Text:
         task = self._shown

@@ -17,8 +17,9 @@ from textual.widgets import Input, TextArea
 from foundry_tui.app.options import Options
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName
+from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.problems import FieldError, Problem
-from foundry_tui.contract.records import AgentInfo, AgentState, Repo
+from foundry_tui.contract.records import Repo
 from foundry_tui.contract.requests import CreateTask, TasksSnapshot
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.editor import EditorFailed, edit

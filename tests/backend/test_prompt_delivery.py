@@ -222,3 +222,27 @@ async def test_the_turn_that_failed_is_sent_again_also_if_what_was_said_after_it
         await backend.commands.retry(task_id, RetryTask(resend=True))
         await until(backend, task_id, lambda task: answered(task) == 2)
     assert got == ["fix the login", "but first", "and then", "and then"]
+
+
+async def test_a_prompt_that_steers_goes_first_also_as_the_next_one_is_about_to_be_handed_over(
+    place: InProcess,
+) -> None:
+    got: list[str] = []
+    provider, _ = slow(place, got)
+    finding = Gate()
+    async with place.backend(provider, settings()) as backend:
+        task_id = await place.create(backend)
+        await until(backend, task_id, has_status(TaskStatus.IDLE))
+        session_id = (await first_prompt(backend, task_id)).session_id
+
+        async def find_branch(call: Call) -> str | None:
+            await finding.passed()
+            return call.task.branch
+
+        provider.find_branch = find_branch  # type: ignore[method-assign]
+        await backend.commands.prompt(session_id, CreatePrompt(prompt_id="next", text="and then"))
+        await finding.reached.wait()
+        await backend.commands.prompt(session_id, CreatePrompt(prompt_id="first", text="but first", steer=True))
+        finding.opens.set()
+        await until(backend, task_id, lambda task: answered(task) == 3)
+    assert got == ["fix the login", "but first", "and then"]

@@ -86,9 +86,9 @@ def test_a_stop_ends_the_turn_and_who_waits_for_it(shared: Cli, task_id: str) ->
         assert waiting.wait(30) == 1
 
 
-def until_queued(cli: Cli, task_id: str) -> list[list[str]]:
+def until_queued(cli: Cli, task_id: str, count: int = 1) -> list[list[str]]:
     end = time.monotonic() + 30
-    while not (rows := cli("queue", task_id, code=0).rows):
+    while len(rows := cli("queue", task_id, code=0).rows) != count:
         assert time.monotonic() < end
     return rows
 
@@ -124,6 +124,9 @@ def test_the_queue_is_what_waits(shared: Cli) -> None:
     assert [row[3] for row in shared("queue", endless, code=0).rows] == ["three"]
     assert "no prompt 'nope' waits" in shared("queue", endless, "--withdraw", "nope", code=1).err
     assert shared("queue", endless, "--edit", said, " ", code=2)
+    steers = shared("prompt", endless, "endless as well", "--steer", "--json", code=0).json
+    assert steers["steer"] is True
+    assert [row[3] for row in until_queued(shared, endless)] == ["three"], "it went before what waits"
     shared("kill", endless, "--force", code=0)
 
 

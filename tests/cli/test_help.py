@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend_stub.demo.script import CallScript, Scene, Script, Step, TurnScript
+from backend_stub.demo.script import AgentScript, CallScript, Scene, Script, Step, TurnScript
 from foundry_tui.cli.commands.help import DEMO_SCRIPT, TOPICS
 from foundry_tui.cli.problems import EXIT_CODES
 from foundry_tui.settings.config import KEYS
@@ -22,9 +22,11 @@ def test_the_topics_are_whole(shared: Cli) -> None:
     assert shared("help", "demo", "script", code=0).out.rstrip("\n") == DEMO_SCRIPT
 
 
-@pytest.mark.parametrize("part", [Script, Scene, CallScript, TurnScript, Step], ids=lambda part: part.__name__)
+@pytest.mark.parametrize(
+    "part", [Script, Scene, AgentScript, CallScript, TurnScript, Step], ids=lambda part: part.__name__
+)
 def test_all_that_a_script_can_say_is_explained(part: type[Script]) -> None:
-    assert [name for name in part.__struct_fields__ if name not in DEMO_SCRIPT] == []
+    assert [name for name in part.__struct_encode_fields__ if name not in DEMO_SCRIPT] == []
 
 
 def test_a_command_is_explained_as_by_its_own_help(shared: Cli) -> None:

@@ -12,7 +12,7 @@ from tests.cli.command_line import Cli, serve
 from tests.world import FOUNDRY, Json
 
 ON_A_TASK = (
-    *("show", "watch", "history", "logs", "prompt", "answer"),
+    *("show", "watch", "history", "logs", "prompt", "answer", "options"),
     *("retry", "archive", "kill", "rename", "prune", "attach", "transcript", "queue", "stop", "restart-agent"),
 )
 ASKING = (
@@ -77,6 +77,7 @@ def test_a_missing_argument_is_exit_2(shared: Cli, command: str) -> None:
         (("transcript", "{id}"), "transcript"),
         (("transcript", "{id}", "--last"), "item_id"),
         (("queue", "{id}"), "prompts"),
+        (("options", "{id}"), "options"),
         (("stop", "{id}"), "stopped"),
         (("rename", "{id}", "renamed"), "task_id"),
         (("status",), "statuses"),

@@ -11,8 +11,13 @@ import pytest
 from backend_stub.known_agents import KnownAgents
 from backend_stub.providers.local.known_agents import look_for_agents
 from backend_stub.providers.local.logins import lacks_login
-from foundry_tui.contract.agents import SANDBOX_AGENT, AgentCommand, find_agent, installed_programs
-from foundry_tui.contract.records import AgentInfo, AgentState
+from foundry_tui.contract.agents import (
+    SANDBOX_AGENT,
+    AgentCommand,
+    find_agent,
+    installed_programs,
+)
+from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from tests.local.world import LocalWorld
 
 

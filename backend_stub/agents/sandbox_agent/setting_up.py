@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from backend_stub.agents.sandbox_agent.session import Session
 from backend_stub.domain.agent import OptionRefusedError, OptionValue
 from backend_stub.domain.errors import AgentError
-from backend_stub.domain.options import find, offered, settled
+from backend_stub.domain.options import offered, settled
+from foundry_tui.contract.options import find_option
 
 
 async def set_up(session: Session, asked: Mapping[str, OptionValue]) -> None:
@@ -18,7 +19,7 @@ async def set_up(session: Session, asked: Mapping[str, OptionValue]) -> None:
     if wrong is not None:
         raise AgentError(f"{agent} cannot be set up as asked: {wrong}", retryable=False)
     for option_id, value in values.items():
-        option = find(state.offer.options, option_id)
+        option = find_option(state.offer.options, option_id)
         if option is not None and option.value == value:
             state.wanted[option_id] = value
             continue

@@ -14,7 +14,7 @@ from foundry_tui.contract.agents import (
     how_to_correct,
     how_to_get,
 )
-from foundry_tui.contract.records import AgentInfo, AgentState
+from foundry_tui.contract.known_agents import AgentInfo, AgentState
 
 NAME = "local"
 

@@ -38,7 +38,8 @@ from backend_stub.repository.trust import Trust
 from foundry_tui.contract import mcp
 from foundry_tui.contract.agents import KNOWN, installed_agents
 from foundry_tui.contract.branches import near_branches
-from foundry_tui.contract.records import AgentInfo, Repo, Sandbox, TaskDetail
+from foundry_tui.contract.known_agents import AgentInfo
+from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
 
 logger = logging.getLogger(__name__)

@@ -14,9 +14,14 @@ from foundry_tui.cli.output import is_terminal, paint, say, say_json, say_row, t
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.client.errors import RequestError
-from foundry_tui.contract.agents import INSTALLABLE, SANDBOX_AGENT, find_sandbox_agent, installed_programs
+from foundry_tui.contract.agents import (
+    INSTALLABLE,
+    SANDBOX_AGENT,
+    find_sandbox_agent,
+    installed_programs,
+)
+from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.providers import SIMULATED
-from foundry_tui.contract.records import AgentInfo, AgentState
 from foundry_tui.contract.requests import AgentList
 from foundry_tui.process import agent_packages
 from foundry_tui.process import backend as daemon

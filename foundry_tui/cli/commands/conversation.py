@@ -36,6 +36,7 @@ session_option = click.option(
 @click.option("-F", "--file", metavar="FILE", help="Take the text from a file; - is standard input.")
 @session_option
 @click.option("--wait", is_flag=True, help="Wait for the answer, and print it.")
+@click.option("--steer", is_flag=True, help="Say it into the turn that runs, before all that waits.")
 @through_option
 @timeout_option
 @json_option
@@ -49,6 +50,7 @@ def prompt(
     file: str | None,
     session: str | None,
     wait: bool,
+    steer: bool,
     through: bool,
     timeout: float | None,
     as_json: bool,
@@ -63,12 +65,13 @@ def prompt(
       foundry prompt 0193a2b4 "now add a test"
       git log -1 | foundry prompt fix/login-redirect -F -
       foundry prompt 0193a2b4 "which files did you change?" --wait --timeout 10m
+      foundry prompt 0193a2b4 "stop that: only the tests" --steer
     """
     said = prompt_text(ctx, text, file)
     detail = context.task(task)
-    session_id = _named_session(detail, session, task) if session else open_session(detail, task)
-    body = CreatePrompt(prompt_id=uuid7(), text=said)
-    kept = _on_session(context, task, session_id, "POST", "/prompts", Prompt, body)
+    session_id = named_session(detail, session, task) if session else open_session(detail, task)
+    body = CreatePrompt(prompt_id=uuid7(), text=said, steer=steer)
+    kept = on_session(context, task, session_id, "POST", "/prompts", Prompt, body)
     if not wait:
         if as_json:
             say_json(kept)
@@ -111,7 +114,7 @@ def open_session(task: TaskDetail, given: str) -> str:
     )
 
 
-def _named_session(task: TaskDetail, given: str, given_task: str) -> str:
+def named_session(task: TaskDetail, given: str, given_task: str) -> str:
     """The task's session whose id begins so; raises `CommandError` for none and for several."""
     found = _id_beginning((each.session_id for each in task.sessions), given, "sessions")
     if found is None:
@@ -128,7 +131,7 @@ def _id_beginning(ids: Iterable[str], given: str, what: str) -> str | None:
     return found[0] if found else None
 
 
-def _on_session(
+def on_session(
     context: Context,
     given: str,
     session_id: str,
@@ -137,6 +140,7 @@ def _on_session(
     type_: type[T],
     body: object = None,
 ) -> T:
+    """A call on a session of the task `given`; raises `CommandError` where the backend knows no such session."""
     try:
         return context.client.call(method, f"/v1/sessions/{segment(session_id)}{path}", type_, body=body)
     except ProblemError as error:
@@ -167,11 +171,11 @@ def transcript(context: Context, task: str, last: bool, follow: bool, session: s
     if last and follow:
         raise click.UsageError("--last and --follow exclude each other")
     detail = context.task(task)
-    session_id = _named_session(detail, session, task) if session else _session_to_read(detail, task)
+    session_id = named_session(detail, session, task) if session else session_to_read(detail, task)
     if follow:
         follow_conversation(context.client, session_id, given=task, as_json=as_json)
         return
-    found = _on_session(context, task, session_id, "GET", "", SessionDetail)
+    found = on_session(context, task, session_id, "GET", "", SessionDetail)
     if last:
         said = [item for item in found.transcript if item.kind is TranscriptKind.MESSAGE]
         if not said:
@@ -190,7 +194,7 @@ def transcript(context: Context, task: str, last: bool, follow: bool, session: s
             say_item(item)
 
 
-def _session_to_read(task: TaskDetail, given: str) -> str:
+def session_to_read(task: TaskDetail, given: str) -> str:
     """The first open session, or the first of all."""
     if not task.sessions:
         raise CommandError(f"the task {given} has no session yet", hint=f"see: foundry show {given}")
@@ -214,9 +218,9 @@ def stop(context: Context, task: str, session: str | None, as_json: bool) -> Non
     """
     detail = context.task(task)
     running = [each.session_id for each in detail.sessions if each.status is SessionStatus.RUNNING]
-    which = running if session is None else [_named_session(detail, session, task)]
+    which = running if session is None else [named_session(detail, session, task)]
     for session_id in which:
-        _on_session(context, task, session_id, "POST", "/stop", msgspec.Raw)
+        on_session(context, task, session_id, "POST", "/stop", msgspec.Raw)
     if as_json:
         say_json({"task_id": detail.task_id, "stopped": which})
     elif not which:
@@ -259,7 +263,7 @@ def queue(
         each
         for session in detail.sessions
         if session.status is not SessionStatus.CLOSED
-        for each in _on_session(context, task, session.session_id, "GET", "", SessionDetail).prompts
+        for each in on_session(context, task, session.session_id, "GET", "", SessionDetail).prompts
         if each.state is PromptState.QUEUED
     ]
     if edit is not None:
@@ -267,10 +271,10 @@ def queue(
         if not edit[1].strip():
             raise click.UsageError("the text is empty; take the prompt back with --withdraw")
         meant = _meant(waiting, edit[0], task)
-        waiting = [_on_session(context, task, meant.session_id, "PATCH", _path(meant), Prompt, {"text": edit[1]})]
+        waiting = [on_session(context, task, meant.session_id, "PATCH", _path(meant), Prompt, {"text": edit[1]})]
     elif withdraw is not None:
         meant = _meant(waiting, withdraw, task)
-        waiting = [_on_session(context, task, meant.session_id, "DELETE", _path(meant), Prompt)]
+        waiting = [on_session(context, task, meant.session_id, "DELETE", _path(meant), Prompt)]
     if as_json:
         say_json(waiting[0] if edit is not None or withdraw is not None else {"prompts": waiting})
         return

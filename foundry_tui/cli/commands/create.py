@@ -11,7 +11,7 @@ from foundry_tui.cli.commands.trust import tell_of_skipped
 from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.follow import following
 from foundry_tui.cli.output import is_terminal, say, say_json, tell
-from foundry_tui.cli.parameters import Goal, json_option, pass_context, through_option, timeout_option
+from foundry_tui.cli.parameters import Goal, Setting, json_option, pass_context, through_option, timeout_option
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.prompts import check_text, prompt_text
 from foundry_tui.cli.questions import record_of
@@ -34,6 +34,11 @@ from foundry_tui.contract.status import StageName, TaskStatus
 )
 @click.option("--agent", help="Agent that does the work.")
 @click.option("--provider", help="Who makes the sandbox.")
+@click.option("--model", help="Model that the agent uses; what it offers: foundry options ID.")
+@click.option("--mode", help="Mode that the agent works in, such as plan.")
+@click.option(
+    "--option", "settings", type=Setting(), multiple=True, metavar="ID=VALUE", help="Any other option of the agent."
+)
 @click.option("--trust", is_flag=True, help="Trust the repository's set-up as it is now, and run it.")
 @click.option("--wait", "goal", type=Goal(), metavar="STATUS", help="Wait until this is reached or passed.")
 @click.option("--follow", is_flag=True, help="Show what happens meanwhile.")
@@ -53,6 +58,9 @@ def create(
     base_branch: str | None,
     agent: str | None,
     provider: str | None,
+    model: str | None,
+    mode: str | None,
+    settings: tuple[tuple[str, str], ...],
     trust: bool,
     goal: TaskStatus | StageName | None,
     follow: bool,
@@ -66,12 +74,19 @@ def create(
     is over, 7 when only a person can go on: the question is printed, with what answers it, in --json as `question`),
     --follow shows the way there; --follow alone goes on until the task comes to rest, and says questions as they come.
 
+    Options are set before the agent is given the prompt. Where it does not offer one, or not this value, the task ends
+    in error, which lists what it offers: nothing runs in a mode that was not asked for.
+
     \b
     Examples:
       foundry create "fix the login redirect"
+      foundry create "tidy up the parser" --model opus --mode plan --option effort=high
       foundry create -F prompt.md --repo ~/src/shop --branch fix/login --follow
       git diff | foundry create -F - --title "review my diff" --wait idle --timeout 10m --json
     """
+    named = {name: value for name, value in (("model", model), ("mode", mode)) if value is not None}
+    for name, value in (*named.items(), *settings):
+        check_text(ctx, f"the option {name}", f"{name}={value}")
     request = CreateTask(
         task_id=uuid7(),
         repo=repository_of(repo),
@@ -81,6 +96,7 @@ def create(
         base_branch=base_branch,
         agent=agent,
         provider=provider,
+        options={**named, **dict(settings)} or None,
         trust=trust,
     )
     for option in ("title", "branch", "base_branch", "agent", "provider", "repo"):

@@ -37,10 +37,15 @@ Settings of a turn
   permission  what the agent asks leave for; the turn waits for the answer
   steps       what it does, in order: each is one of {"message": …}, {"thought": …}, {"plan": […]},
               {"tool": title, "kind": …, "content": …, "edit": {"path": …, "old": …, "new": …}} and
-              {"permission": title, "text": …, "edits": […], "paths": […], "options": […]}, with `ms`
+              {"permission": title, "text": …, "edits": […], "paths": […], "options": […]} and
+              {"usage": {"used": tokens, "size": tokens, "cost": {"amount": …, "currency": …}}}, with `ms`
               if it is to take long
 Beside `match`, or in `default`
   would_lose  a list of what archive and kill say would be lost
+  agent       what the agent offers in this task, in place of the script's `agent`
+`agent` says what the agent of every task offers, in the words of a session's state: {"options": [{"option_id": …,
+"name": …, "category": "model", "type": "select", "value": …, "choices": [{"value": …, "name": …}]}], "commands": […],
+"accepts": {"image": true}, "refuses": {option_id: what the agent says when that is set}}.
 `effects_log` names a file that gets one line of JSON for each call, and each change of the simulated world.
 Unknown names and values end the backend, which says so (exit 2)."""
 
