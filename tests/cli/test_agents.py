@@ -142,8 +142,10 @@ def test_the_list_is_the_backends_and_says_what_to_do(cli: Cli) -> None:
         program.chmod(0o755)
     agents = cli("agent", "list", "--json", code=0).json["agents"]
     assert {"name": "opencode", "provider": "local", "state": "ready", "how": ""} in agents
-    checks = {check["name"]: check for check in cli("doctor", "--json").json["checks"]}
+    checks = {check["name"]: check for check in cli("doctor", "--json", environ={"TERM": "unknown"}).json["checks"]}
     assert "opencode" in checks["agents"]["found"]
+    assert checks["sandbox-agent"]["state"] == "note" and "not the pinned" in checks["sandbox-agent"]["found"]
+    assert checks["terminal"]["state"] == "note", "the app does not open on it"
     refused = cli("create", "x", "--agent", "codex", "--provider", "local", code=1)
     assert "foundry agent install codex" in refused.err
     unknown = cli("create", "x", "--agent", "nonsense", code=1)

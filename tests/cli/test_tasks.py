@@ -136,6 +136,9 @@ def test_list_of_a_status_a_repository_or_a_filter_has_those_alone(shared: Cli, 
     (folder / "deep").mkdir()
     for repo in ("elsewhere", str(folder), str(folder / "deep")):
         assert ids("--repo", repo) == {there}
+    link = tmp_path / "link"
+    link.symlink_to(folder)
+    assert ids("--repo", str(link)) == {there}, "as create --repo has it"
     assert ids("--filter", "status:failed luck") == {failed}
     assert ids("--filter", "repo:elsewhere !place") == set()
     assert ids("--repo", "elsewhere", "--status", "failed") == set()

@@ -12,14 +12,15 @@ from typing import Literal
 import click
 from msgspec import Struct
 
-from foundry_tui.cli import sandboxes
+from foundry_tui.cli import agent_binary, sandboxes
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.locale import is_utf8
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
 from foundry_tui.cli.parameters import json_option, pass_context
+from foundry_tui.cli.startup.terminal import WITHOUT_CURSOR
 from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.client.errors import ProblemError, UnreachableError
-from foundry_tui.contract.agents import HOW_TO_GET_ONE, SANDBOX_AGENT, find_sandbox_agent, installed_agents
+from foundry_tui.contract.agents import HOW_TO_GET_ONE, SANDBOX_AGENT, VARIABLE, find_sandbox_agent, installed_agents
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.contract.versions import VERSION, is_older
@@ -119,7 +120,7 @@ def _git() -> Check:
 
 def _terminal() -> Check:
     term = os.environ.get("TERM", "")
-    if not term or term == "dumb":
+    if not term or term.lower() in WITHOUT_CURSOR:
         return Check(name="terminal", state="note", found=f"TERM is {term!r}", fix="the app needs a real terminal")
     if not is_utf8():
         return Check(
@@ -153,8 +154,15 @@ def _agents(data_dir: Path, environ: Mapping[str, str]) -> Iterator[Check]:
     binary = find_sandbox_agent(data_dir, environ, shutil.which)
     if binary is None:
         yield Check(name=SANDBOX_AGENT, state="note", found="not found", fix="foundry agent install")
-    else:
+    elif agent_binary.is_pinned(binary.path):
         yield Check(name=SANDBOX_AGENT, state="ok", found=f"{binary.path} ({binary.source})")
+    else:
+        yield Check(
+            name=SANDBOX_AGENT,
+            state="note",
+            found=f"{binary.path} ({binary.source}) is not the pinned {agent_binary.VERSION}",
+            fix="" if binary.source == VARIABLE else "foundry agent install",
+        )
     agents = list(installed_agents(data_dir, environ, shutil.which))
     if agents:
         yield Check(name="agents", state="ok", found=", ".join(agents))

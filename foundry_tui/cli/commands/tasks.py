@@ -101,8 +101,11 @@ def _repo_ids(repos: Iterable[Repo], given: str) -> set[str]:
     if named := {repo.repo_id for repo in repos if given in (repo.label, repo.repo_id)}:
         return named
     place = repository_of(given)
-    found = {repo.repo_id for repo in repos if place in (repo.path, repo.remote)}
-    if not found and not Path(place).is_dir():
+    is_folder = Path(place).is_dir()
+    # The backend knows a folder by the path that no link leads to.
+    real = str(Path(place).resolve()) if is_folder else place
+    found = {repo.repo_id for repo in repos if {place, real} & {repo.path, repo.remote}}
+    if not found and not is_folder:
         labels = ", ".join(sorted({repo.label for repo in repos})) or "none"
         raise CommandError(f"no repository {given!r} is known", hint=f"there is: {labels}")
     return found
