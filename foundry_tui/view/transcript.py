@@ -192,6 +192,15 @@ def estimated_height(item: TranscriptItem, width: int) -> int:
     return 1 + sum(max(1, ceil(len(line) / width)) for line in body.split("\n"))
 
 
+def unfenced(text: str) -> str:
+    """What a code fence around the whole of a text holds; else the text. Agents fence what a command has printed."""
+    first, *lines = text.strip("\n").split("\n")
+    fence = first[: len(first) - len(first.lstrip("`"))]
+    if len(fence) < 3 or not lines or lines.pop().rstrip() != fence or any(line.startswith(fence) for line in lines):
+        return text
+    return "\n".join(lines)
+
+
 def blocks(markdown: str) -> list[str]:
     """A Markdown text cut where blank lines stand outside of code fences, so that a growing text changes its last
     block only. Joining the blocks with a blank line gives an equal text.

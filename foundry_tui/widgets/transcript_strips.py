@@ -22,7 +22,7 @@ from foundry_tui.view.cells import fit
 from foundry_tui.view.diffs import DiffLine, DiffMark, counts, edit_lines
 from foundry_tui.view.glyphs import UNKNOWN
 from foundry_tui.view.questions import AnyQuestion, edits_first, heading_of, paths_of, text_of
-from foundry_tui.view.transcript import Body, Entry, Standing, blocks
+from foundry_tui.view.transcript import Body, Entry, Standing, blocks, unfenced
 from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, segments_of
 
@@ -240,7 +240,8 @@ class Drawer:
             lines += self._hung(
                 "  ", palette.text, self._fold(self._wrap(Text(rest, palette.text), self.width - 2), FOLDED_OUTPUT)
             )
-        lines += self._quoted(body.content.strip("\n") if body.content.strip() else "", palette.dim)
+        printed = unfenced(body.content)
+        lines += self._quoted(printed.strip("\n") if printed.strip() else "", palette.dim)
         return lines + self._edits(diffs)
 
     def _edits(

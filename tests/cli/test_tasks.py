@@ -355,7 +355,9 @@ def test_archive_and_kill_say_what_would_be_lost_and_never_ask_in_a_pipe(shared:
     task_id = shared.create(f"precious {command}")["task_id"]
     refused = shared(command, task_id, code=1)
     assert "notes.md is not committed" in refused.err
-    assert "--force" in refused.err
+    assert f"foundry {command} {task_id} --force\n" in refused.err
+    again = shared(command, task_id, "--delete-branch", code=1)
+    assert f"foundry {command} {task_id} --force --delete-branch\n" in again.err
     assert shared("show", task_id, "--json").json["status"] == "idle"
     shared(command, task_id, "--force", code=0)
     shared("watch", task_id, "--for", end, code=0)

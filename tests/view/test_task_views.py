@@ -26,7 +26,7 @@ from foundry_tui.view.history import details, sentence
 from foundry_tui.view.line_index import LineIndex
 from foundry_tui.view.stepper import StepState, failure, spent_text, steps
 from foundry_tui.view.task_notices import chosen_session, empty_state_of
-from foundry_tui.view.transcript import blocks, entry_of, first_difference, prompts_by_item
+from foundry_tui.view.transcript import blocks, entry_of, first_difference, prompts_by_item, unfenced
 from tests.app.factories import NOW, SECOND, make_detail, make_error, make_session, make_task
 from tests.app.harness import LIVE
 
@@ -128,6 +128,13 @@ def test_lines_are_found_in_the_items_that_they_belong_to(heights: list[int], ch
 @given(st.text(alphabet="ab`~ \n#-", max_size=80))
 def test_blocks_lose_nothing_that_was_said(text: str) -> None:
     assert "".join("".join(blocks(text)).split()) == "".join(text.split())
+
+
+def test_a_fence_around_all_that_a_command_has_printed_is_not_shown() -> None:
+    assert unfenced("```sh\none\n\n two\n```\n") == "one\n\n two"
+    assert unfenced("````\n```\nin it\n```\n````") == "```\nin it\n```"
+    for text in ("plain", "", "```", "```\n", "```sh\ncut", "```\na\n```\nb\n```", "`a`\n`", "```\na\n``` b"):
+        assert unfenced(text) == text
 
 
 def test_blank_lines_in_code_end_no_block() -> None:

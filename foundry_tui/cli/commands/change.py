@@ -177,8 +177,10 @@ def _release(context: Context, task: str, how: str, request: ReleaseTask, *, ask
             raise
         listed = "\n".join(f"  {printable(what)}" for what in lost)
         if not asks:
+            more = " --delete-branch" if request.delete_branch else ""
             raise CommandError(
-                f"to {how} the task {task} would lose:\n{listed}", hint=f"lose it with: foundry {how} {task} --force"
+                f"to {how} the task {task} would lose:\n{listed}",
+                hint=f"lose it with: foundry {how} {task} --force{more}",
             ) from None
         tell(f"To {how} the task {task} would lose:\n{listed}")
         _ask("Lose it?")
