@@ -3,23 +3,27 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from foundry_tui.client.store import Store
+from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import (
     Cost,
     OptionChoice,
     OptionType,
     SessionOption,
+    SessionState,
     SessionStatus,
     Usage,
 )
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.screens.session_options import SessionOptionsScreen
 from foundry_tui.view.session_facts import asks_nothing, context_used, is_nearly_full, money
 from foundry_tui.widgets.task_header import TaskHeader
 from tests.app.factories import make_session
 from tests.app.harness import stage
 from tests.app.looking import text_of
-from tests.app.task_scenes import TASK, a_session, a_task, store_with
+from tests.app.task_scenes import SESSION, TASK, a_session, a_task, store_with
 
 pytestmark = pytest.mark.anyio
 
@@ -102,3 +106,67 @@ def test_usage_in_words() -> None:
         "€1,234.50",
         "2.00 CHF",
     ]
+
+
+async def test_a_value_is_chosen_by_keys_while_the_agent_works_and_what_was_set_stays_to_be_seen() -> None:
+    store = scene()
+    async with stage(store) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await on.press("M")
+        assert isinstance(on.app.screen, SessionOptionsScreen)
+        assert "● Plan  Looks, and writes nothing" in text_of(on)
+        await on.press("down", "enter", "tab", "up", "enter", "enter")
+        asked = [call for call in on.commands.calls if call[0] == "set_option"]
+        assert asked[0] == ("set_option", SESSION, "mode", "bypassPermissions")
+        assert asked[1] == ("set_option", SESSION, "fast", True)
+        store.change_option(SESSION, "mode", "bypassPermissions")
+        store.flush()
+        await on.pilot.pause()
+        assert "Mode  setting it" in text_of(on)
+        assert "● Bypass Permissions" in text_of(on)
+        await on.press("escape")
+        assert "Bypass Permissions" in text_of(on, TaskHeader), "it is called by what was asked for"
+
+
+async def test_what_is_chosen_already_is_not_set_again_but_what_was_refused_is() -> None:
+    async with stage(scene(options=(option("mode", "plan", *MODES, error="not on this account"),))) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await on.press("M")
+        assert "✗ not on this account" in text_of(on)
+        await on.press("enter")
+        assert ("set_option", SESSION, "mode", "plan") in on.commands.calls
+    async with stage(scene()) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await on.press("M", "enter", "escape")
+        assert not [call for call in on.commands.calls if call[0] == "set_option"]
+
+
+async def test_an_agent_that_offers_nothing_says_so_until_it_does() -> None:
+    store = scene(options=())
+    async with stage(store) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await on.press("M", "enter", "tab")
+        assert "offered nothing" in text_of(on)
+        session = store.session(SESSION)
+        assert session is not None
+        offering = replace(session, options=(option("fast", False),), revision=session.revision + 1)
+        told = SessionState(**{name: getattr(offering, name) for name in SessionState.__struct_fields__})
+        store.apply(Topic(TopicKind.SESSION, SESSION), EventName.SESSION, told, 2)
+        store.flush()
+        await on.pilot.pause()
+        await on.press("tab", "up", "enter")
+        assert ("set_option", SESSION, "fast", True) in on.commands.calls
+
+
+async def test_a_closed_session_has_nothing_to_choose() -> None:
+    task = a_task(TaskStatus.IDLE)
+    closed = tuple(replace(session, status=SessionStatus.CLOSED) for session in task.sessions)
+    async with stage(store_with(replace(task, sessions=closed), a_session(SessionStatus.CLOSED))) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await on.press("M")
+        assert not isinstance(on.app.screen, SessionOptionsScreen)
