@@ -1,17 +1,11 @@
 """What a session's agent offers and has used: in the header as the width allows, and chosen in a dialog."""
 
-from typing import Any
-
 import pytest
 from msgspec.structs import replace
 
-from foundry_tui.client.store import Store
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import (
     Cost,
-    OptionChoice,
-    OptionType,
-    SessionOption,
     SessionState,
     SessionStatus,
     Usage,
@@ -23,39 +17,9 @@ from foundry_tui.widgets.task_header import TaskHeader
 from tests.app.factories import make_session
 from tests.app.harness import stage
 from tests.app.looking import text_of
-from tests.app.task_scenes import SESSION, TASK, a_session, a_task, store_with
+from tests.app.task_scenes import MODES, SESSION, TASK, a_session, a_task, an_option, options_scene, store_with
 
 pytestmark = pytest.mark.anyio
-
-MODES = (
-    OptionChoice(value="default", name="Ask"),
-    OptionChoice(value="plan", name="Plan", description="Looks, and writes nothing"),
-    OptionChoice(value="bypassPermissions", name="Bypass Permissions"),
-)
-
-
-def option(option_id: str, value: str | bool, *choices: OptionChoice, **fields: Any) -> SessionOption:
-    type_ = OptionType.SELECT if choices else OptionType.BOOLEAN
-    return SessionOption(
-        option_id=option_id,
-        name=option_id.title(),
-        category=option_id,
-        type=type_,
-        value=value,
-        choices=choices,
-        **fields,
-    )
-
-
-def scene(**changes: Any) -> Store:
-    """A session that works, whose agent offers three modes and a switch."""
-    told = {
-        "options": (option("mode", "plan", *MODES), option("fast", False)),
-        "model": "Opus",
-        "mode": "Plan",
-        "usage": Usage(used=41_000, size=100_000, cost=Cost(amount=0.12, currency="USD")),
-    }
-    return store_with(a_task(TaskStatus.RUNNING), a_session(SessionStatus.RUNNING, **{**told, **changes}))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +31,7 @@ def scene(**changes: Any) -> Store:
     ],
 )
 async def test_the_header_has_model_mode_and_usage_as_the_width_allows(width: int, facts: str) -> None:
-    async with stage(scene(), size=(width, 30)) as on:
+    async with stage(options_scene(), size=(width, 30)) as on:
         on.app.open_task(TASK)
         await on.pilot.pause()
         lines = text_of(on, TaskHeader).splitlines()
@@ -76,7 +40,7 @@ async def test_the_header_has_model_mode_and_usage_as_the_width_allows(width: in
 
 async def test_a_mode_that_asks_nothing_and_a_context_that_fills_are_yellow() -> None:
     usage = Usage(used=80_000, size=100_000)
-    async with stage(scene(mode="Bypass Permissions", usage=usage), size=(160, 30)) as on:
+    async with stage(options_scene(mode="Bypass Permissions", usage=usage), size=(160, 30)) as on:
         on.app.open_task(TASK)
         await on.pilot.pause()
         line = on.app.screen.query_one(TaskHeader).render_line(1)
@@ -109,7 +73,7 @@ def test_usage_in_words() -> None:
 
 
 async def test_a_value_is_chosen_by_keys_while_the_agent_works_and_what_was_set_stays_to_be_seen() -> None:
-    store = scene()
+    store = options_scene()
     async with stage(store) as on:
         on.app.open_task(TASK)
         await on.pilot.pause()
@@ -130,14 +94,14 @@ async def test_a_value_is_chosen_by_keys_while_the_agent_works_and_what_was_set_
 
 
 async def test_what_is_chosen_already_is_not_set_again_but_what_was_refused_is() -> None:
-    async with stage(scene(options=(option("mode", "plan", *MODES, error="not on this account"),))) as on:
+    async with stage(options_scene(options=(an_option("mode", "plan", *MODES, error="not on this account"),))) as on:
         on.app.open_task(TASK)
         await on.pilot.pause()
         await on.press("M")
         assert "✗ not on this account" in text_of(on)
         await on.press("enter")
         assert ("set_option", SESSION, "mode", "plan") in on.commands.calls
-    async with stage(scene()) as on:
+    async with stage(options_scene()) as on:
         on.app.open_task(TASK)
         await on.pilot.pause()
         await on.press("M", "enter", "escape")
@@ -145,7 +109,7 @@ async def test_what_is_chosen_already_is_not_set_again_but_what_was_refused_is()
 
 
 async def test_an_agent_that_offers_nothing_says_so_until_it_does() -> None:
-    store = scene(options=())
+    store = options_scene(options=())
     async with stage(store) as on:
         on.app.open_task(TASK)
         await on.pilot.pause()
@@ -153,7 +117,7 @@ async def test_an_agent_that_offers_nothing_says_so_until_it_does() -> None:
         assert "offered nothing" in text_of(on)
         session = store.session(SESSION)
         assert session is not None
-        offering = replace(session, options=(option("fast", False),), revision=session.revision + 1)
+        offering = replace(session, options=(an_option("fast", False),), revision=session.revision + 1)
         told = SessionState(**{name: getattr(offering, name) for name in SessionState.__struct_fields__})
         store.apply(Topic(TopicKind.SESSION, SESSION), EventName.SESSION, told, 2)
         store.flush()
