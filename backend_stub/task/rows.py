@@ -33,7 +33,7 @@ MAX_LINES = 5_000
 MAX_LINE = 4_000
 """Characters kept of a stage log line."""
 KEPT_PERMISSIONS = 50
-"""Questions of one session that have ended and are kept in a task's record."""
+"""Questions that have ended and are kept in a task's record: of all its sessions, and of each whose turn goes on."""
 
 
 class TaskRows:
@@ -254,7 +254,7 @@ class TaskRows:
             ),
             stages_done=sum(stage.state is StageState.DONE for stage in task.stages),
             needs_input=sum(each.state is PermissionState.OPEN for each in task.permissions),
-            permissions=_kept(task.permissions),
+            permissions=_kept(task),
             updated_at=task.updated_at if self._marks_only else self.now,
             revision=self._before.task.revision + 1,
         )
@@ -299,17 +299,23 @@ def _last_place(prompts: Sequence[Prompt], prompt_id: str) -> int | None:
     return next((place for place in places if prompts[place].prompt_id == prompt_id), None)
 
 
-def _kept(questions: Sequence[Permission]) -> tuple[Permission, ...]:
-    """Those that are open, and of each session those that ended last: a session that asks much pushes out its own."""
-    if len(questions) <= KEPT_PERMISSIONS:
-        return tuple(questions)
-    ended: Counter[str] = Counter()
+def _kept(task: TaskDetail) -> tuple[Permission, ...]:
+    """Those that are open, and those that ended last; in a session with a turn in progress its own last ones too, since
+    that turn asks for its answers again after a restart, however many other sessions had since.
+    """
+    if len(task.permissions) <= KEPT_PERMISSIONS:
+        return task.permissions
+    running = {session.session_id for session in task.sessions if session.status is SessionStatus.RUNNING}
+    ended, own = 0, Counter[str]()
     kept = []
-    for each in reversed(questions):
+    for each in reversed(task.permissions):
         if each.state is not PermissionState.OPEN:
-            ended[each.session_id] += 1
-        if each.state is PermissionState.OPEN or ended[each.session_id] <= KEPT_PERMISSIONS:
-            kept.append(each)
+            ended += 1
+            own[each.session_id] += 1
+            last = own[each.session_id] if each.session_id in running else ended
+            if last > KEPT_PERMISSIONS:
+                continue
+        kept.append(each)
     return tuple(reversed(kept))
 
 

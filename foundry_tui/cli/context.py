@@ -91,7 +91,7 @@ class Context:
                 daemon.ensure(daemon.plan(self.settings))
 
     def task_id(self, given: str) -> str:
-        """The id of the task that is meant by an id, its beginning, or a branch.
+        """The id of the task that is meant by an id, a branch, or the beginning of either.
 
         Raises `NoTaskError`, and `CommandError` (usage) when several tasks are meant.
         """
@@ -140,17 +140,20 @@ class Context:
 
 
 def match(given: str, tasks: "tuple[TaskSummary, ...]") -> "TaskSummary":
-    """The task that `given` means: its branch, or the beginning of its id.
+    """The task that `given` means: its branch, the beginning of its id, or that of its branch, in this order.
 
-    Where several have the branch, those that are not archived or killed come first.
+    Of several with a branch, those that are not archived or killed come first.
     """
     from foundry_tui.contract.status import ENDED
 
     if not given:
         raise NoTaskError(given)
-    named = [task for task in tasks if task.branch == given]
-    alive = [task for task in named if task.status not in ENDED]
-    found = alive or named or [task for task in tasks if task.task_id.startswith(given.lower())]
+    by_id = [task for task in tasks if task.task_id.startswith(given.lower())]
+    begun = [task for task in tasks if task.branch is not None and task.branch.startswith(given)]
+    named = [task for task in begun if task.branch == given]
+    found = named or by_id or begun
+    if found is not by_id:
+        found = [task for task in found if task.status not in ENDED] or found
     if not found:
         raise NoTaskError(given)
     if len(found) > 1:
@@ -158,7 +161,7 @@ def match(given: str, tasks: "tuple[TaskSummary, ...]") -> "TaskSummary":
         more = f"\n  … and {len(found) - 10} more" if len(found) > 10 else ""
         raise CommandError(
             f"{given!r} means several tasks:\n{shown}{more}",
-            hint="give more of the id",
+            hint="give more of the id, or of the branch",
             exit_code=problems.USAGE,
         )
     return found[0]

@@ -108,7 +108,7 @@ class Setting(click.ParamType[tuple[str, str]]):
 
 
 class TaskRef(click.ParamType[str]):
-    """What names a task: its id, the beginning of it, or its branch."""
+    """What names a task: its id, its branch, or the beginning of either."""
 
     name = "id"
 

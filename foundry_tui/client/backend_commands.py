@@ -161,8 +161,8 @@ class BackendCommands:
     def stop(self, session_id: str) -> None:
         self._session_command("stop", session_id, lambda: self._api.stop(session_id))
 
-    def prompt(self, session_id: str, text: str) -> str:
-        prompt = self._new_prompt(session_id, text)
+    def prompt(self, session_id: str, text: str, steer: bool = False) -> str:
+        prompt = replace(self._new_prompt(session_id, text), steer=steer)
         self._outbox.put_prompt(prompt)
         self._store.put_prompt(prompt)
         self._settlement.settle_prompt(prompt)

@@ -79,8 +79,11 @@ class Commands(Protocol):
     def stop(self, session_id: str) -> None:
         """Stop the running turn."""
 
-    def prompt(self, session_id: str, text: str) -> str:
-        """Show a prompt as queued at once and send it; the answer is its prompt_id."""
+    def prompt(self, session_id: str, text: str, steer: bool = False) -> str:
+        """Show a prompt as queued at once and send it; the answer is its prompt_id.
+
+        `steer`: it goes into the turn that runs, before all that wait.
+        """
 
     def discard_prompt(self, session_id: str, prompt_id: str) -> None:
         """Show a prompt that the backend refused (state `failed`) no longer."""

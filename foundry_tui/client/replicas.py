@@ -4,11 +4,12 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from foundry_tui.client.changes import Dirt
 from foundry_tui.client.replica import Life, Replica, only
 from foundry_tui.contract.events import EventName, TaskRemoved, Topic
-from foundry_tui.contract.records import HistoryEvent, LogLine, SessionState, TaskDetail, TranscriptItem
+from foundry_tui.contract.records import HistoryEvent, LogLine, SessionState, TaskDetail, TaskSummary, TranscriptItem
 from foundry_tui.contract.requests import LogSnapshot, SessionSnapshot, TaskSnapshot
 
 HISTORY_WINDOW = 200
@@ -225,3 +226,11 @@ def _seq_of(event: HistoryEvent) -> int:
 
 def _index_of(line: LogLine) -> int:
     return line.index
+
+
+def as_listed(task: TaskDetail, listed: TaskSummary) -> TaskDetail:
+    """The task with what the list says of it, except for the prompt, which it has cut, and the revision."""
+    fields = {
+        name: getattr(listed, name) for name in TaskSummary.__struct_fields__ if name not in ("prompt", "revision")
+    }
+    return replace(task, **fields)

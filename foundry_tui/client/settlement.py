@@ -129,7 +129,9 @@ class Settlement:
             unsent = prompt_id in self._unsent
             self._unsent.discard(prompt_id)
             try:
-                sent = await self._api.prompt(session_id, CreatePrompt(prompt_id=prompt_id, text=kept.text))
+                sent = await self._api.prompt(
+                    session_id, CreatePrompt(prompt_id=prompt_id, text=kept.text, steer=kept.steer)
+                )
                 if sent.text == prompt.text != kept.text and sent.state is PromptState.QUEUED:
                     # Another app had sent it, before it was edited here.
                     sent = await self._api.edit_prompt(session_id, prompt_id, EditPrompt(text=kept.text))

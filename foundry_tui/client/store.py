@@ -17,7 +17,7 @@ from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.list_replica import FOR_EVER, TasksReplica
 from foundry_tui.client.pending_changes import PendingChanges
 from foundry_tui.client.replica import Life, Replica, only
-from foundry_tui.client.replicas import LogReplica, One, SessionReplica, TaskReplica
+from foundry_tui.client.replicas import LogReplica, One, SessionReplica, TaskReplica, as_listed
 from foundry_tui.client.statistics import RefreshReason, TopicCounter
 from foundry_tui.contract.events import TASKS, EventName, Topic, TopicKind
 from foundry_tui.contract.options import OptionValue
@@ -66,7 +66,7 @@ class Store:
         self._listeners: list[Callable[[Changes], None]] = []
         self._freshness: dict[Topic, Freshness] = {}
         self._pending = PendingChanges()
-        self._details: dict[str, tuple[TaskDetail, int, int, TaskDetail]] = {}
+        self._details: dict[str, tuple[TaskDetail, TaskSummary | None, tuple[int, int], TaskDetail]] = {}
         self._list = TasksReplica(TASKS, self._dirty, self._life, self._decorate, self._made_real)
         self._replicas: dict[Topic, Replica] = {TASKS: self._list}
 
@@ -92,7 +92,7 @@ class Store:
         return self._list.repos
 
     def detail(self, task_id: str) -> TaskDetail | None:
-        """The task whole, from its own topic; for a creation one made of the request; None when not known (yet)."""
+        """The task whole, as far as its own topic and the list have it; for a creation one made of the request."""
         replica = self._find(TopicKind.TASK, task_id, TaskReplica)
         if replica is not None and replica.detail is not None:
             return self._whole(replica, replica.detail)
@@ -102,9 +102,7 @@ class Store:
             return None
         guess = self._pending.answers.get(task_id) or task_of(made, self._repo_of(made.request))
         if known.revision > guess.revision:
-            # The list knows more than the request or its answer by now, except for the prompt, which it has cut.
-            fields = {name: getattr(known, name) for name in TaskSummary.__struct_fields__ if name != "prompt"}
-            guess = replace(guess, **fields)
+            guess = replace(as_listed(guess, known), revision=known.revision)
         return self._pending.lay_over(guess)
 
     def session(self, session_id: str) -> SessionDetail | None:
@@ -173,6 +171,8 @@ class Store:
         if dirt is None:
             return
         self.flushes += 1
+        closed = {id_ for id_ in self._details if not self.freshness(Topic(TopicKind.TASK, id_)).is_live}
+        dirt.details |= dirt.tasks & closed
         for task_id in dirt.tasks & self._pending.made.keys():
             # What is shown of a task made here may still stand on its summary alone.
             dirt.details.add(task_id)
@@ -426,12 +426,14 @@ class Store:
 
     def _whole(self, replica: TaskReplica, detail: TaskDetail) -> TaskDetail:
         task_id = replica.topic.id
-        cached = self._details.get(task_id)
-        length = len(replica.history)
-        if cached is not None and cached[0] is detail and cached[1] == length and cached[2] == self._pending.edition:
+        listed = self._list.under.get(task_id) or self._list.shown.get(task_id)
+        newer = listed if listed is not None and listed.revision > detail.revision else None
+        cached, counts = self._details.get(task_id), (len(replica.history), self._pending.edition)
+        if cached is not None and cached[0] is detail and cached[1] is newer and cached[2] == counts:
             return cached[3]
-        whole = self._pending.lay_over(replace(detail, history=tuple(replica.history)))
-        self._details[task_id] = (detail, length, self._pending.edition, whole)
+        newest = detail if newer is None else as_listed(detail, newer)
+        whole = self._pending.lay_over(replace(newest, history=tuple(replica.history)))
+        self._details[task_id] = (detail, newer, counts, whole)
         return whole
 
     def _expected_session(self, session_id: str) -> SessionDetail | None:

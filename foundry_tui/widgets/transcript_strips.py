@@ -257,7 +257,9 @@ class Drawer:
             drawn: list[list[Segment]] = []
             for line in diff:
                 if line.mark is not DiffMark.HUNK:
-                    first, *rest = (chop_cells(_flat(line.text), width - DIFF_GUTTER) or [""]) if whole else [line.text]
+                    first, *rest = (
+                        (chop_cells(_flat(line.text), max(1, width - DIFF_GUTTER)) or [""]) if whole else [line.text]
+                    )
                     drawn.append(self.diff_line(line.mark, first, line.number, width))
                     drawn += [self.diff_line(line.mark, part, None, width) for part in rest]
             lines += self._hung("    ", palette.dim, self._fold(drawn, FOLDED_DIFF))

@@ -103,11 +103,10 @@ class ActingCommands(FakeCommands):
         self.tokens.append((task_id, self._store.edit(task_id, session=session)))
         return session_id
 
-    def prompt(self, session_id: str, text: str) -> str:
-        prompt_id = super().prompt(session_id, text)
-        self._store.put_prompt(
-            Prompt(prompt_id=prompt_id, session_id=session_id, text=text, state=PromptState.QUEUED, at=NOW)
-        )
+    def prompt(self, session_id: str, text: str, steer: bool = False) -> str:
+        prompt_id = super().prompt(session_id, text, steer)
+        prompt = Prompt(prompt_id=prompt_id, session_id=session_id, text=text, state=PromptState.QUEUED, at=NOW)
+        self._store.put_prompt(replace(prompt, steer=steer))
         return prompt_id
 
     def discard_prompt(self, session_id: str, prompt_id: str) -> None:

@@ -113,8 +113,8 @@ class FakeCommands:
     def stop(self, session_id: str) -> None:
         self.calls.append(("stop", session_id))
 
-    def prompt(self, session_id: str, text: str) -> str:
-        self.calls.append(("prompt", session_id, text))
+    def prompt(self, session_id: str, text: str, steer: bool = False) -> str:
+        self.calls.append(("steer" if steer else "prompt", session_id, text))
         return self._id()
 
     def discard_prompt(self, session_id: str, prompt_id: str) -> None:

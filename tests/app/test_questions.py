@@ -172,6 +172,17 @@ async def test_an_answered_question_stands_in_the_transcript_with_what_was_asked
             assert part in words
 
 
+async def test_changes_in_a_transcript_fit_while_the_terminal_becomes_narrow() -> None:
+    ended = scenes.a_permission(state=PermissionState.ANSWERED, answer="deny")
+    body = {"permission_id": "permission-1", "title": "Write?", "edits": [{"path": "a.py", "new": "one line\n"}]}
+    asked = scenes.item(7, TranscriptKind.PERMISSION, body)
+    task = scenes.a_task(TaskStatus.RUNNING, permissions=(ended,))
+    store = scenes.store_with(task, scenes.a_session(SessionStatus.RUNNING, transcript=(asked,)))
+    async with opened(store, (140, 40)) as on:
+        await on.pilot.resize_terminal(60, 30)
+        assert "one line" in words_of(on, Transcript)
+
+
 async def test_what_the_title_says_already_is_not_said_again() -> None:
     async with opened(asking(title="make test", text="make test\n")) as on:
         assert text_of(on, PermissionRequest).count("make test") == 1

@@ -17,6 +17,7 @@ from foundry_tui.contract.records import (
     TaskDetail,
     TaskError,
 )
+from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import TaskStatus
 
 THEN, NOW = 1_000, 2_000
@@ -123,21 +124,36 @@ def test_a_prompt_that_waits_no_more_goes_before_no_others() -> None:
     assert draft.private.first_in_line == ("p-s1",)
 
 
+def asked(number: int, session: str, question_state: PermissionState = PermissionState.ANSWERED) -> Permission:
+    return Permission(
+        permission_id=f"q{number}",
+        task_id="t",
+        session_id=session,
+        title="?",
+        options=(),
+        state=question_state,
+        at=THEN,
+    )
+
+
 def test_the_last_fifty_questions_that_have_ended_are_kept_beside_those_that_are_open() -> None:
-    asked = [
-        Permission(
-            permission_id=f"q{number}",
-            task_id="t",
-            session_id="s0",
-            title="?",
-            options=(),
-            state=PermissionState.ANSWERED if number < 60 else PermissionState.OPEN,
-            at=THEN,
-        )
-        for number in range(63)
-    ]
     rows = TaskRows(state(), NOW, {})
-    rows.put_questions(asked)
+    rows.put_questions(
+        [
+            asked(number, "s0", PermissionState.OPEN if number >= 60 else PermissionState.ANSWERED)
+            for number in range(63)
+        ]
+    )
     sealed = rows.seal()
     assert sealed is not None
     assert [each.permission_id for each in sealed[1].task.permissions] == [f"q{number}" for number in range(10, 63)]
+
+
+def test_a_turn_that_goes_on_keeps_its_answers_however_many_questions_another_session_had_since() -> None:
+    rows = TaskRows(state(sessions=2), NOW, {})
+    rows.put_session(replace(rows.session("s0"), status=SessionStatus.RUNNING))
+    rows.put_questions([asked(0, "s0"), *(asked(number, "s1") for number in range(1, 60))])
+    sealed = rows.seal()
+    assert sealed is not None
+    kept = [each.permission_id for each in sealed[1].task.permissions]
+    assert kept == ["q0", *(f"q{number}" for number in range(10, 60))]

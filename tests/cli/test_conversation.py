@@ -86,11 +86,26 @@ def test_a_stop_ends_the_turn_and_who_waits_for_it(shared: Cli, task_id: str) ->
         assert waiting.wait(30) == 1
 
 
-def until_queued(cli: Cli, task_id: str) -> list[list[str]]:
+def until_queued(cli: Cli, task_id: str, count: int = 1) -> list[list[str]]:
     end = time.monotonic() + 30
-    while not (rows := cli("queue", task_id, code=0).rows):
+    while len(rows := cli("queue", task_id, code=0).rows) != count:
         assert time.monotonic() < end
     return rows
+
+
+@pytest.mark.slow
+def test_a_backend_that_begins_anew_is_waited_for_and_told_of_once(shared: Cli) -> None:
+    shared.set_script({"tasks": [{"match": "endless", "turn": {"hang": "before"}}]})
+    endless = shared.create("endless restart", wait="running")["task_id"]
+    with shared.popen("prompt", endless, "hello", "--wait") as waiting:
+        until_queued(shared, endless)
+        shared("backend", "stop", code=0)
+        shared.set_script({"default": {"turn": {"ms": 20, "reply": "Hello."}}})
+        shared("backend", "start", code=0)
+        out, told = waiting.communicate(timeout=30)
+    assert (waiting.returncode, out) == (0, "Hello.\n")
+    assert told.count("trying again") == told.count("is back") <= 1
+    shared("kill", endless, "--force", code=0)
 
 
 @pytest.mark.slow
@@ -109,6 +124,9 @@ def test_the_queue_is_what_waits(shared: Cli) -> None:
     assert [row[3] for row in shared("queue", endless, code=0).rows] == ["three"]
     assert "no prompt 'nope' waits" in shared("queue", endless, "--withdraw", "nope", code=1).err
     assert shared("queue", endless, "--edit", said, " ", code=2)
+    steers = shared("prompt", endless, "endless as well", "--steer", "--json", code=0).json
+    assert steers["steer"] is True
+    assert [row[3] for row in until_queued(shared, endless)] == ["three"], "it went before what waits"
     shared("kill", endless, "--force", code=0)
 
 
@@ -124,6 +142,33 @@ def test_following_prints_each_item_once_it_is_whole_until_the_end(shared: Cli, 
     whole = shared("transcript", task_id, "--json", code=0).json["transcript"]
     assert [item["index"] for item in items] == list(range(len(whole)))
     assert [item["body"] for item in items] == [item["body"] for item in whole]
+
+
+@pytest.mark.slow
+def test_who_waits_for_a_prompt_that_is_taken_back_is_told(shared: Cli) -> None:
+    shared.set_script({"tasks": [{"match": "endless", "turn": {"hang": "before"}}]})
+    endless = shared.create("endless wait", wait="running")["task_id"]
+    with shared.popen("prompt", endless, "never mind", "--wait") as waiting:
+        [row] = until_queued(shared, endless)
+        shared("queue", endless, "--withdraw", row[0], code=0)
+        _, told = waiting.communicate(timeout=30)
+    assert waiting.returncode == 1
+    assert told == "foundry: it was not answered: it was taken back before it was delivered\n"
+    shared("kill", endless, "--force", code=0)
+
+
+def test_a_session_is_one_of_the_task_and_may_be_cut(shared: Cli, task_id: str) -> None:
+    other = shared.create("another")["sessions"][0]["session_id"]
+    for words in (
+        ["prompt", task_id, "hello"],
+        ["stop", task_id],
+        ["transcript", task_id],
+        ["transcript", task_id, "-f"],
+    ):
+        assert f"has no session '{other}'" in shared(*words, "--session", other, code=1).err
+    own = shared("show", task_id, "--json", code=0).json["sessions"][0]["session_id"]
+    whole = shared("transcript", task_id, code=0).out
+    assert shared("transcript", task_id, "--session", own[:30], code=0).out == whole
 
 
 def test_a_reader_that_went_away_is_silence(shared: Cli) -> None:

@@ -54,8 +54,13 @@ def test_a_command_that_does_not_draw_loads_nothing_heavy(shared: Cli, words: tu
     assert loaded(shared, *words).isdisjoint(HEAVY)
 
 
-def test_statusline_does_not_even_load_click(shared: Cli) -> None:
-    assert "click" not in loaded(shared, "statusline")
+@pytest.mark.parametrize("words", [("config", "show"), ("help", "config"), ("list", "--status", "nope")])
+def test_what_asks_nothing_of_the_backend_loads_no_http(shared: Cli, words: tuple[str, ...]) -> None:
+    assert loaded(shared, *words).isdisjoint(("httpx", "anyio", "http"))
+
+
+def test_statusline_does_not_even_load_click_or_http(shared: Cli) -> None:
+    assert loaded(shared, "statusline").isdisjoint(("click", "httpx", "anyio", "http"))
 
 
 def test_help_loads_no_command(shared: Cli) -> None:

@@ -66,7 +66,19 @@ def test_of_one_branch_the_task_that_lives_is_meant() -> None:
     assert match("fix/b", TASKS) is TASKS[2]
 
 
-@pytest.mark.parametrize("given", ["0193a2b4", "fix/c", "0"])
+def test_the_beginning_of_a_branch_means_its_task_where_no_id_begins_so() -> None:
+    task_of_id = task("fe93a2b4-0000-7000-8000-000000000001", "chore/one")
+    login, old = (
+        task("0193f000-0000-7000-8000-000000000007", "feat/login"),
+        task("0193f1", "feat/log", TaskStatus.KILLED),
+    )
+    assert match("feat/lo", (task_of_id, login, old)) is login
+    assert match("feat/log", (task_of_id, login, old)) is old
+    assert match("fe", (task_of_id, login, old)) is task_of_id
+    assert match("feat", (old,)) is old
+
+
+@pytest.mark.parametrize("given", ["0193a2b4", "fix/c", "fix", "0"])
 def test_several_are_a_usage_error_that_lists_them(given: str) -> None:
     with pytest.raises(CommandError) as caught:
         match(given, TASKS)
@@ -74,7 +86,7 @@ def test_several_are_a_usage_error_that_lists_them(given: str) -> None:
     assert "means several tasks" in caught.value.message
 
 
-@pytest.mark.parametrize("given", ["", "ffff", "fix", "fix/"])
+@pytest.mark.parametrize("given", ["", "ffff", "fox", "fix/bb", "FIX/A"])
 def test_none_is_no_such_task(given: str) -> None:
     with pytest.raises(NoTaskError) as caught:
         match(given, TASKS)

@@ -268,7 +268,7 @@ class FakeBackend:
         self._emit_task(task_id, HistoryKind.SESSION_REQUESTED)
         return _summary(session)
 
-    def prompt(self, session_id: str, prompt_id: str, text: str) -> Prompt:
+    def prompt(self, session_id: str, prompt_id: str, text: str, steer: bool = False) -> Prompt:
         session = self.sessions.get(session_id)
         if session is None:
             raise Refused(404, "no such session")
@@ -278,7 +278,8 @@ class FakeBackend:
         if session.status is SessionStatus.CLOSED:
             raise Refused(409, "the session is closed")
         self._tick()
-        prompt = Prompt(prompt_id=prompt_id, session_id=session_id, text=text, state=PromptState.QUEUED, at=self.now)
+        state = PromptState.QUEUED
+        prompt = Prompt(prompt_id=prompt_id, session_id=session_id, text=text, state=state, at=self.now, steer=steer)
         self._change_session(session_id, prompts=(*session.prompts, prompt))
         self._emit_task(session.task_id, HistoryKind.PROMPT_QUEUED)
         return prompt

@@ -102,6 +102,23 @@ def test_one_that_was_not_sent_yet_goes_as_it_was_edited_or_not_at_all() -> None
     with_app(test, backend)
 
 
+def test_one_that_steers_does_so_also_when_it_could_be_sent_only_later(tmp_path: Path) -> None:
+    backend, keep = with_prompt(), tmp_path / "outbox.json"
+    backend.down = True
+
+    async def said(app: App) -> None:
+        app.commands.prompt(SESSION, "stop that", steer=True)
+        await anyio.sleep(1)
+
+    async def later(_: App) -> None:
+        backend.down = False
+        await until(lambda: len(true(backend)) == 2)
+        assert [prompt.steer for prompt in backend.world.sessions[SESSION].prompts[1:]] == [False, True]
+
+    with_app(said, backend, keep)
+    with_app(later, backend, keep)
+
+
 def test_one_that_may_have_been_sent_is_changed_behind_it() -> None:
     backend = with_prompt()
 

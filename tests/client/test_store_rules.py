@@ -135,6 +135,27 @@ def test_rule_1_holds_for_details_sessions_and_transcripts(wire: Wire) -> None:
     assert session.prompts == wire.world.sessions["session-1"].prompts
 
 
+def test_a_task_whose_own_topic_is_closed_is_as_the_list_knows_it(wire: Wire) -> None:
+    task_id = wire.task()
+    wire.connect()
+    wire.connect(task_topic(task_id))
+    held = wire.store.detail(task_id)
+    assert held is not None
+    wire.store.flush()
+    told: list[Changes] = []
+    wire.store.listen(told.append)
+    wire.world.rename(task_id, "second")
+    wire.deliver()
+    wire.store.flush()
+    detail = wire.store.detail(task_id)
+    assert detail is not None
+    assert detail.title == "second"
+    assert (detail.prompt, detail.history, detail.revision) == (held.prompt, held.history, held.revision)
+    assert task_id in told[0].details
+    wire.deliver(task_topic(task_id))
+    assert wire.store.detail(task_id) == wire.world.detail(task_id)
+
+
 def test_an_event_that_comes_before_the_snapshot_is_not_lost(wire: Wire) -> None:
     snapshot = wire.world.snapshot(TASKS)
     task_id = wire.task()

@@ -163,7 +163,7 @@ class Backend(httpx.AsyncBaseTransport):
                 return 202, codec.encode(world.add_session(task_id, asked.session_id))
             case "POST", ["sessions", session_id, "prompts"]:
                 prompt = codec.decode(body, CreatePrompt)
-                return 202, codec.encode(world.prompt(session_id, prompt.prompt_id, prompt.text))
+                return 202, codec.encode(world.prompt(session_id, prompt.prompt_id, prompt.text, prompt.steer))
             case "PATCH", ["sessions", session_id, "prompts", prompt_id]:
                 text = codec.decode(body, EditPrompt).text
                 return 200, codec.encode(world.change_prompt(session_id, prompt_id, text=text))

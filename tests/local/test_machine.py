@@ -32,7 +32,7 @@ class Full(httpx.AsyncBaseTransport):
 
 def fill(world: LocalWorld, provider: object, times: int) -> Full:
     """Let the next requests to the task's server fail."""
-    [server] = provider.agents._servers.values()  # type: ignore[attr-defined]  # there is no other way to its client
+    [server] = provider.agents._servers._held.values()  # type: ignore[attr-defined]  # there is no other way to its client
     server.client._transport = full = Full(server.client._transport, times)
     return full
 

@@ -185,6 +185,43 @@ def test_a_title_without_end_is_cut_where_it_is_shown_and_whole_where_it_is_judg
     assert question_of(asked, translation).title == title
 
 
+def test_a_question_says_a_command_once_and_nothing_that_is_as_usual() -> None:
+    script = "printf x > made.txt"
+    called_with = {
+        "command": ["/bin/bash", "-lc", script],
+        "cwd": "/work/code",
+        "call_id": "call_1",
+        "parsed_cmd": [{"cmd": script, "type": "unknown"}],
+        "reason": "call_1",
+    }
+
+    def text(cwd: str) -> str | None:
+        params = {"toolCall": {"toolCallId": "call_1", "rawInput": called_with}, "options": []}
+        asked = Message(method="session/request_permission", params=Raw(msgspec.json.encode(params)))
+        return question_of(asked, Translation(prompt_id="p", cwd=cwd)).text
+
+    rest = 'parsed_cmd: [{"cmd":"(as shown)","type":"unknown"}]\nreason: call_1'
+    assert text("/work/code") == f"{script}\n\n{rest}"
+    assert text("/elsewhere") == f"{script}\n\ncwd: /work/code\n{rest}"
+
+
+def test_a_diff_that_says_what_the_changes_show_is_left_out() -> None:
+    path = "/work/code/new.py"
+    head = f"Index: {path}\n{'=' * 67}\n--- {path}\n+++ {path}\t2026-11-29\n@@ -1,2 +1,2 @@\n same\n-old\n+new\n"
+    head += "\\ No newline at end of file\n"
+    edit = {"type": "diff", "path": path, "oldText": "same\nold\n", "newText": "same\nnew\n"}
+
+    def text(diff: str) -> str | None:
+        call = {"toolCallId": "t", "rawInput": {"filepath": path, "other": path, "diff": diff}, "content": [edit]}
+        asked = Message(method="session/request_permission", params=Raw(msgspec.json.encode({"toolCall": call})))
+        return question_of(asked, Translation(prompt_id="p", cwd="/work/code")).text
+
+    assert text(head) == f"other: {path}"
+    for more in ("+rm -rf /\n", "-kept\n", " else\n", "--- /etc/passwd\n", "and a word\n"):
+        assert text(head + more) == f"other: {path}\ndiff: {head}{more}"
+    assert text("same") == f"other: {path}\ndiff: same"
+
+
 def test_a_plan_without_end_is_cut_and_says_how_much_there_is() -> None:
     entries = [{"content": f"step {number}", "status": "completed"} for number in range(100_000)]
     [item] = apply(Translation(prompt_id="p"), {"sessionUpdate": "plan", "entries": entries})

@@ -1,6 +1,8 @@
 """From an agent's `session/request_permission` to the question that a person judges, whole."""
 
+import re
 import shlex
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -8,7 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from backend_stub.agents.sandbox_agent.messages import Message
-from backend_stub.agents.sandbox_agent.updates import NOTHING, Item, Translation, excerpt
+from backend_stub.agents.sandbox_agent.updates import NOTHING, Item, ToolInput, Translation, excerpt
 from foundry_tui.contract.records import FileEdit, PermissionOption, Question, TranscriptKind
 
 UNTITLED = "The agent asks for permission"
@@ -16,7 +18,11 @@ SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "fish"})
 SHOWN = "(as shown)"
 """Stands for a text that the question has already."""
 LONG = 80
-"""Characters of a line from which it is not said twice; what has several lines never is."""
+"""Characters of a line from which it is not said twice within a text; what has several lines never is."""
+PATHS = frozenset({"path", "filepath", "file_path", "filePath"})
+"""What agents call the one file that a tool works on."""
+_MARK = re.compile(r"=+|@@ [-+,\d ]+ @@|\\ No newline at end of file|")
+_FILE = re.compile(r"(?:Index: |--- |\+\+\+ )([^\t]*)(?:\t.*)?")
 
 
 class _Option(Struct, rename="camel"):
@@ -61,7 +67,7 @@ def question_of(message: Message, translation: Translation) -> Question:
         title=translation.titled(call.title, kind) if call.title else known.title if known else UNTITLED,
         options=tuple(option for raw in request.options if (option := _readable(raw)) is not None),
         tool_kind=kind,
-        text=_text(called_with.raw, texts, edits) or None,
+        text=_text(_news(called_with, edits, call.tool_call_id, translation), texts, edits) or None,
         edits=tuple(edits),
         paths=called_with.paths,
     )
@@ -86,12 +92,49 @@ def _readable(raw: Raw) -> PermissionOption | None:
     return PermissionOption(option_id=option.option_id, name=name, kind=option.kind or "other")
 
 
-def _text(called_with: str, texts: list[str], edits: list[FileEdit]) -> str:
-    """The command, what the agent says of it, and whatever else the tool is called with that these do not show.
+def _news(called_with: ToolInput, edits: list[FileEdit], id_: str, translation: Translation) -> Any:
+    """What the tool is called with, without what says nothing new.
+
+    That is the folder where the agent works, the call's id, the path of a file that is shown, a diff of the `edits`.
+    """
+    value: Any = msgspec.json.decode(called_with.raw) if called_with.raw else None  # noqa: TID251  # the tool's own words
+    if not isinstance(value, dict):
+        return value
+    usual = {"cwd": translation.cwd, "call_id": id_}
+    changed = {edit.path for edit in edits}
+    shown = {*changed, *called_with.paths}
+
+    def is_old(name: str, each: object) -> bool:
+        return isinstance(each, str) and (
+            each == usual.get(name)
+            or (name in PATHS and translation.relative(each) in shown)
+            or _is_diff(each, edits, lambda path: translation.relative(path) in changed)
+        )
+
+    return {name: each for name, each in value.items() if not is_old(name, each)}
+
+
+def _is_diff(text: str, edits: list[FileEdit], known: Callable[[str], bool]) -> bool:
+    """Whether a text is a unified diff of `known` files, with no line that is not in the edits."""
+    old = {line for edit in edits for line in (edit.old or "").split("\n")}
+    new = {line for edit in edits for line in edit.new.split("\n")}
+    lines = text.split("\n")
+
+    def is_known(line: str) -> bool:
+        if _MARK.fullmatch(line):
+            return True
+        if (file := _FILE.fullmatch(line)) is not None:
+            return known(file[1])
+        return line[1:] in {"+": new, "-": old, " ": old}.get(line[0], ())
+
+    return any(line.startswith("@@ ") for line in lines) and all(map(is_known, lines))
+
+
+def _text(value: Any, texts: list[str], edits: list[FileEdit]) -> str:
+    """The command, what the agent says of it, and whatever else of `value` these do not show.
 
     What is long stands in it, or in `edits`, once: where it comes again, a word refers to it.
     """
-    value: Any = msgspec.json.decode(called_with) if called_with else None  # noqa: TID251  # the tool's own words
     command, rest = "", value
     known = [text for edit in edits for text in (edit.new, edit.old or "")]
     if isinstance(value, dict):
@@ -112,8 +155,10 @@ def _text(called_with: str, texts: list[str], edits: list[FileEdit]) -> str:
 
 
 def _once(value: Any, known: list[str]) -> Any:
-    """The value, with what is known and long left out of its texts."""
+    """The value, with what is known left out of its texts: whole where that is shorter, parts that are long."""
     if isinstance(value, str):
+        if len(value) > len(SHOWN) and value in known:
+            return SHOWN
         for text in sorted((each for each in known if len(each) > LONG or "\n" in each.strip()), key=len, reverse=True):
             value = value.replace(text, SHOWN)
         return value

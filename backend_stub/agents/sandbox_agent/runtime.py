@@ -11,10 +11,10 @@ import anyio.to_thread
 import msgspec
 from anyio.abc import TaskGroup
 
-from backend_stub.agents.sandbox_agent import launcher, server
 from backend_stub.agents.sandbox_agent.connection import AgentConnection, UnsentError
 from backend_stub.agents.sandbox_agent.mcp import servers_of
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
+from backend_stub.agents.sandbox_agent.servers import Servers, Wrap, cwd_of
 from backend_stub.agents.sandbox_agent.session import Session
 from backend_stub.agents.sandbox_agent.setting_up import set_again, set_up
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, StateFolder, StoredSession
@@ -24,16 +24,10 @@ from backend_stub.domain.agent import Files, LateWord, OptionValue, Policy, Sess
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.options import with_value
-from backend_stub.machine import processes
 from backend_stub.machine.faults import is_machine_fault
 from foundry_tui.contract.agents import (
-    AGENTS,
-    COMMANDS,
     HOW_TO_GET_ONE,
-    SANDBOX_AGENT,
     AgentCommand,
-    find_sandbox_agent,
-    how_to_get,
     installed_agents,
 )
 from foundry_tui.contract.mcp import McpServer
@@ -49,9 +43,6 @@ SETTLE = 1.0
 REMEMBERS = "The agent was started anew and has read the conversation so far."
 FORGOT = "The agent was started anew; it does not remember the conversation so far."
 LOST_TURN = "the agent went away in this turn while nobody was listening; look at what it did, and ask it again"
-
-Wrap = Callable[[Sequence[str], Path, Path], Sequence[str]]
-"""Turns the command of a server into the one that is run; given where the agent works, and a folder that it reads."""
 
 
 class SandboxAgentRuntime:
@@ -78,17 +69,13 @@ class SandboxAgentRuntime:
         `mcp` its MCP servers.
         """
         self._data_dir = data_dir
-        self._folder_of = folder_of
         self._environ = environ
         self._policy = policy
-        self._commands = {**COMMANDS, **(configured or {})}
         self._mcp = mcp or {}
-        self._wrap = wrap
         self._group: TaskGroup | None = None
-        self._servers: dict[str, Server] = {}
+        self._servers = Servers(data_dir, folder_of, environ, configured or {}, wrap, self._forget_sessions_of)
         self._sessions: dict[str, Session] = {}
         self._locks: dict[str, anyio.Lock] = {}
-        self._used: set[str] = set()
 
     def use(self, group: TaskGroup) -> None:
         """Read streams in this task group; cancelling it lets go of all agents, which go on."""
@@ -98,33 +85,25 @@ class SandboxAgentRuntime:
         """Let go of the connections; servers and agents go on."""
         for session in self._sessions.values():
             session.close()
-        for running in self._servers.values():
-            await running.close()
         self._sessions.clear()
-        self._servers.clear()
+        await self._servers.close()
 
     def state(self) -> str:
         """`ready`, or what is missing and how to get it."""
-        binary = self.binary()
-        if binary is None:
+        if self._servers.binary() is None:
             return f"sandbox-agent is not installed: {HOW_TO_GET}"
         if not installed_agents(self._data_dir, self._environ, shutil.which):
             return f"no coding agent is installed: {HOW_TO_GET_ONE}"
         return "ready"
-
-    def binary(self) -> Path | None:
-        """The sandbox-agent binary, if there is one; looks at a few files."""
-        found = find_sandbox_agent(self._data_dir, self._environ, shutil.which)
-        return None if found is None else found.path
 
     # The protocol of agents
 
     async def ensure_agent(self, call: Call) -> None:
         async with self._lock(call.task.task_id):
             call.detail("starting the agent server")
-            running = await self._server(call)
+            running = await self._servers.ensure(call)
             call.detail(f"looking for {call.task.agent}")
-            await self._name_for(running, call.task.agent)
+            await self._servers.name_for(running, call.task.agent)
             call.log(f"agent {call.task.agent} is installed")
 
     async def create_session(
@@ -149,7 +128,7 @@ class SandboxAgentRuntime:
         if session is not None and not session.gone():
             return await session.offering.set(option_id, value)
         async with self._lock(call.task.task_id):
-            folder = self._state_folder(call.task.task_id)
+            folder = self._servers.state_folder(call.task.task_id)
             state = await anyio.to_thread.run_sync(folder.load_session, session_id)
             if state is None:
                 raise AgentError(f"the session {session_id} was never opened")
@@ -166,7 +145,7 @@ class SandboxAgentRuntime:
         """
         task_id = call.task.task_id
         async with self._lock(task_id):
-            if task_id not in self._used and await self._found(call) is None:
+            if not self._servers.was_met(task_id) and await self._servers.find(call) is None:
                 call.log("the agent server is gone; it is started with the next prompt")
                 return
             for session in call.task.sessions:
@@ -208,7 +187,7 @@ class SandboxAgentRuntime:
     async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         if prompt.session_id not in self._sessions:
             async with self._lock(call.task.task_id):
-                if await self._found(call) is None:
+                if await self._servers.find(call) is None:
                     raise AgentError(LOST_TURN)
         session = await self._ready(call, prompt.session_id)
         mark = session.state.prompts.get(prompt.prompt_id)
@@ -219,7 +198,7 @@ class SandboxAgentRuntime:
                 raise AgentError(mark.error)
             return
         await self._tell_notices(session, turn)
-        telling = Telling(session, prompt.prompt_id, turn, _cwd(call), self._policy, call.log)
+        telling = Telling(session, prompt.prompt_id, turn, cwd_of(call), self._policy, call.log)
         try:
             await telling.run()
         except UnstoppableError as failure:
@@ -254,107 +233,22 @@ class SandboxAgentRuntime:
         session = self._sessions.pop(session_id, None)
         if session is not None:
             await session.end()
-        await anyio.to_thread.run_sync(self._state_folder(call.task.task_id).forget_session, session_id)
+        await anyio.to_thread.run_sync(self._servers.state_folder(call.task.task_id).forget_session, session_id)
 
     # For the provider
 
     async def use_mcp(self, task_id: str, trusted_file: bytes | None) -> None:
         """What the repository's trusted file says of MCP servers; None for nothing."""
-        await anyio.to_thread.run_sync(self._state_folder(task_id).save_mcp, trusted_file)
+        await anyio.to_thread.run_sync(self._servers.state_folder(task_id).save_mcp, trusted_file)
 
     async def end(self, call: Call) -> None:
         """End everything that runs for a task; nothing running is success."""
         task_id = call.task.task_id
         async with self._lock(task_id):
             for session in [held for held in self._sessions.values() if held.connection.server.sandbox_id == task_id]:
-                session.close()
-                self._sessions.pop(session.state.session_id, None)
-            running = self._servers.pop(task_id, None)
-            if running is None:
-                state = await anyio.to_thread.run_sync(self._state_folder(task_id).load_server)
-                if state is None:
-                    await anyio.to_thread.run_sync(processes.end_marked, task_id)
-                    return
-                running = Server(state, self._state_folder(task_id), task_id)
-            began = anyio.current_time()
-            await running.end()
-            took = round((anyio.current_time() - began) * 1000)
-            call.log(f"killed sandbox-agent (pid {running.state.pid}) and all that it started ({took} ms)")
-        self._locks.pop(task_id, None)
-        self._used.discard(task_id)
-
-    # Servers
-
-    async def _found(self, call: Call) -> Server | None:
-        """The running server of the task's sandbox: the one we hold, or the one of an earlier run."""
-        task_id = call.task.task_id
-        held = self._servers.get(task_id)
-        if held is not None and await anyio.to_thread.run_sync(held.running) and await held.healthy():
-            return held
-        if held is not None:
-            self._drop_server(task_id)
-            await held.end()
-        found = await server.find(self._state_folder(task_id), task_id)
-        if found is not None:
-            call.log(f"found the sandbox-agent server again (pid {found.state.pid}, port {found.state.port})")
-            self._servers[task_id] = found
-            self._used.add(task_id)
-        return found
-
-    async def _server(self, call: Call) -> Server:
-        """The server of the task's sandbox, started if there is none."""
-        found = await self._found(call)
-        if found is not None:
-            return found
-        task_id = call.task.task_id
-        folder = self._state_folder(task_id)
-        binary = await anyio.to_thread.run_sync(self.binary)
-        if binary is None:
-            raise AgentError(f"sandbox-agent is not installed: {HOW_TO_GET}", retryable=False)
-        cwd = Path(_cwd(call))
-        wrap = self._wrap
-        path = await anyio.to_thread.run_sync(launcher.path_with, folder.launchers, self._environ)
-        environ = {**self._environ, "PATH": path}
-        self._servers[task_id] = await server.start(
-            binary,
-            folder,
-            sandbox_id=task_id,
-            cwd=cwd,
-            environ=environ,
-            wrap=(lambda argv: wrap(argv, cwd, folder.launchers)) if wrap else (lambda argv: argv),
-            log=call.log,
-        )
-        self._used.add(task_id)
-        return self._servers[task_id]
-
-    def _drop_server(self, task_id: str) -> None:
-        held = self._servers.pop(task_id)
-        for session in list(self._sessions.values()):
-            if session.connection.server is held:
                 self._forget(session)
-
-    async def _name_for(self, running: Server, agent: str) -> str:
-        """The name by which sandbox-agent starts this agent; raises `AgentError` when it cannot be started."""
-        launchers, places = running.folder.launchers, (self._data_dir, self._environ)
-        command = self._commands.get(agent)
-        if command is not None:
-            return await anyio.to_thread.run_sync(launcher.lend_name, agent, command, launchers, *places)
-        if agent in AGENTS:
-            await anyio.to_thread.run_sync(launcher.show_installed, agent, launchers, *places)
-        known = {info.id: info.installed for info in await running.agents()}
-        if known.get(agent):
-            return agent
-        if agent not in known:
-            names = ", ".join(sorted({*known, *self._commands})) or "none"
-            raise AgentError(
-                f"there is no agent {agent!r}; there are {names}, and each [agents.NAME] of the config file",
-                retryable=False,
-            )
-        if agent in AGENTS:
-            how = how_to_get(agent)
-        else:
-            how = f"`{await anyio.to_thread.run_sync(self.binary) or SANDBOX_AGENT} install-agent {agent}` gets it"
-        raise AgentError(f"the agent {agent} is not installed: {how}; `foundry agent list` shows all", retryable=False)
+            await self._servers.end(call)
+        self._locks.pop(task_id, None)
 
     # Sessions
 
@@ -370,7 +264,7 @@ class SandboxAgentRuntime:
             return await self._session(call, summary)
 
     async def _session(self, call: Call, summary: SessionSummary) -> Session:
-        running = await self._server(call)
+        running = await self._servers.ensure(call)
         held = self._sessions.get(summary.session_id)
         if held is not None and not held.gone():
             return held
@@ -379,7 +273,7 @@ class SandboxAgentRuntime:
             # An agent that is not heard any more may live on.
             await held.tell_rest()
             await held.end()
-        folder = self._state_folder(call.task.task_id)
+        folder = self._servers.state_folder(call.task.task_id)
         state = await anyio.to_thread.run_sync(folder.load_session, summary.session_id)
         if state is not None and state.life == running.life and state.acp_session and held is None:
             found = await self._find_session(call, running, folder, state)
@@ -435,13 +329,13 @@ class SandboxAgentRuntime:
         state.seen = 0
         state.translation = None
         state.asking = {}
-        state.runs_as = await self._name_for(running, summary.agent)
+        state.runs_as = await self._servers.name_for(running, summary.agent)
         connection = AgentConnection(running, state.server_id)
         session = Session(connection, state, folder, self._task_group(), self)
         try:
             path = self._environ.get("PATH", os.defpath)
             servers = await anyio.to_thread.run_sync(servers_of, self._mcp, folder.mcp_file, path)
-            remembers = await session.open(_cwd(call), servers)
+            remembers = await session.open(cwd_of(call), servers)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await session.end()
@@ -465,6 +359,10 @@ class SandboxAgentRuntime:
         session.close()
         if self._sessions.get(session.state.session_id) is session:
             del self._sessions[session.state.session_id]
+
+    def _forget_sessions_of(self, running: Server) -> None:
+        for session in [held for held in self._sessions.values() if held.connection.server is running]:
+            self._forget(session)
 
     async def _tell_notices(self, session: Session, turn: Turn) -> None:
         state = session.state
@@ -504,9 +402,6 @@ class SandboxAgentRuntime:
 
     # Small things
 
-    def _state_folder(self, task_id: str) -> StateFolder:
-        return StateFolder(self._folder_of(task_id))
-
     def _lock(self, task_id: str) -> anyio.Lock:
         return self._locks.setdefault(task_id, anyio.Lock())
 
@@ -514,9 +409,3 @@ class SandboxAgentRuntime:
         if self._group is None:
             raise AgentError("the local provider is not running")
         return self._group
-
-
-def _cwd(call: Call) -> str:
-    if call.task.sandbox is None:
-        raise AgentError("the task has no sandbox yet")
-    return call.task.sandbox.cwd

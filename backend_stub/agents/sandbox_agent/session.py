@@ -41,9 +41,8 @@ RECEIPT_GRACE = 0.25
 REFUSAL_WAIT = 1.0
 """Seconds that the server has to refuse a prompt for an agent that turns out to have died."""
 EVIDENCE_WAIT = 5.0
-"""Seconds that an agent has to give a sign of a prompt that was being sent at a restart, counted from when we can hear
-it, over all attempts. Models think for seconds before their first word; only a prompt that never arrived waits for
-nothing."""
+"""Seconds that an agent that can be heard has, over all attempts, to give a sign of a prompt that was being sent at a
+restart: models think for seconds before their first word, and only a prompt that never arrived waits for nothing."""
 LISTEN_WAIT = 10.0
 """Seconds in which the stream must stand before that."""
 STOP_GRACE = 10.0
@@ -72,8 +71,7 @@ class Session:
         self._group = group
         self._owner = owner
         self._inbox: deque[Arrival] = deque()
-        self._wake = anyio.Event()
-        self._saving = anyio.Lock()
+        self._wake, self._saving = anyio.Event(), anyio.Lock()
         self._late = LateWords(state, self)
         self.offering = Offering(self)
         self._scope = anyio.CancelScope()

@@ -1,5 +1,6 @@
 """Commands of a task's conversation: prompt, transcript, stop, queue."""
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 import click
@@ -35,6 +36,7 @@ session_option = click.option(
 @click.option("-F", "--file", metavar="FILE", help="Take the text from a file; - is standard input.")
 @session_option
 @click.option("--wait", is_flag=True, help="Wait for the answer, and print it.")
+@click.option("--steer", is_flag=True, help="Say it into the turn that runs, before all that waits.")
 @through_option
 @timeout_option
 @json_option
@@ -48,6 +50,7 @@ def prompt(
     file: str | None,
     session: str | None,
     wait: bool,
+    steer: bool,
     through: bool,
     timeout: float | None,
     as_json: bool,
@@ -62,11 +65,12 @@ def prompt(
       foundry prompt 0193a2b4 "now add a test"
       git log -1 | foundry prompt fix/login-redirect -F -
       foundry prompt 0193a2b4 "which files did you change?" --wait --timeout 10m
+      foundry prompt 0193a2b4 "stop that: only the tests" --steer
     """
     said = prompt_text(ctx, text, file)
     detail = context.task(task)
-    session_id = session or open_session(detail, task)
-    body = CreatePrompt(prompt_id=uuid7(), text=said)
+    session_id = named_session(detail, session, task) if session else open_session(detail, task)
+    body = CreatePrompt(prompt_id=uuid7(), text=said, steer=steer)
     kept = on_session(context, task, session_id, "POST", "/prompts", Prompt, body)
     if not wait:
         if as_json:
@@ -90,6 +94,8 @@ def _say_turn(turn: Turn, task_id: str, *, as_json: bool) -> None:
     if turn.code == problems.TIMED_OUT:
         tell("foundry: it was not answered in time; the task goes on")
         tell(f"  see what comes: foundry transcript {task_id} -f")
+    elif turn.prompt.state is PromptState.WITHDRAWN:
+        tell("foundry: it was not answered: it was taken back before it was delivered")
     elif turn.code != problems.DONE and error is not None:
         tell(f"foundry: it was not answered: {printable(error.message)}")
         if turn.code == problems.TASK_ERROR:
@@ -106,6 +112,23 @@ def open_session(task: TaskDetail, given: str) -> str:
     raise CommandError(
         f"the task {given} has no open session (it is {standing(task.status)})", hint=f"see: foundry show {given}"
     )
+
+
+def named_session(task: TaskDetail, given: str, given_task: str) -> str:
+    """The task's session whose id begins so; raises `CommandError` for none and for several."""
+    found = _id_beginning((each.session_id for each in task.sessions), given, "sessions")
+    if found is None:
+        raise CommandError(f"the task {given_task} has no session {given!r}", hint=f"see: foundry show {given_task}")
+    return found
+
+
+def _id_beginning(ids: Iterable[str], given: str, what: str) -> str | None:
+    """The id that is given whole or by its beginning, None for none; raises `CommandError` (usage) for several."""
+    known = list(ids)
+    found = [given] if given in known else [id_ for id_ in known if given and id_.startswith(given)]
+    if len(found) > 1:
+        raise CommandError(f"{given!r} means several {what}", hint="give more of the id", exit_code=problems.USAGE)
+    return found[0] if found else None
 
 
 def on_session(
@@ -148,7 +171,7 @@ def transcript(context: Context, task: str, last: bool, follow: bool, session: s
     if last and follow:
         raise click.UsageError("--last and --follow exclude each other")
     detail = context.task(task)
-    session_id = session or session_to_read(detail, task)
+    session_id = named_session(detail, session, task) if session else session_to_read(detail, task)
     if follow:
         follow_conversation(context.client, session_id, given=task, as_json=as_json)
         return
@@ -195,7 +218,7 @@ def stop(context: Context, task: str, session: str | None, as_json: bool) -> Non
     """
     detail = context.task(task)
     running = [each.session_id for each in detail.sessions if each.status is SessionStatus.RUNNING]
-    which = running if session is None else [session]
+    which = running if session is None else [named_session(detail, session, task)]
     for session_id in which:
         on_session(context, task, session_id, "POST", "/stop", msgspec.Raw)
     if as_json:
@@ -268,14 +291,11 @@ def queue(
 
 def _meant(waiting: list[Prompt], given: str, task: str) -> Prompt:
     """The waiting prompt whose id begins so; raises `CommandError` for none and for several."""
-    found = [each for each in waiting if each.prompt_id == given] or [
-        each for each in waiting if given and each.prompt_id.startswith(given)
-    ]
-    if len(found) > 1:
-        raise CommandError(f"{given!r} means several prompts", hint="give more of the id", exit_code=problems.USAGE)
-    if not found:
+    prompts = {each.prompt_id: each for each in waiting}
+    found = _id_beginning(prompts, given, "prompts")
+    if found is None:
         raise CommandError(f"no prompt {given!r} waits in the task {task}", hint=f"see: foundry queue {task}")
-    return found[0]
+    return prompts[found]
 
 
 def _path(prompt: Prompt) -> str:

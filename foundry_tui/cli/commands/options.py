@@ -2,7 +2,7 @@
 
 import click
 
-from foundry_tui.cli.commands.conversation import on_session, session_option, session_to_read
+from foundry_tui.cli.commands.conversation import named_session, on_session, session_option, session_to_read
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.output import is_terminal, printable, say, say_json, say_row, table, tell
 from foundry_tui.cli.parameters import Setting, json_option, pass_context, task_argument
@@ -42,7 +42,8 @@ def options(
     """
     for name, value in settings:
         check_text(ctx, f"the option {name}", f"{name}={value}")
-    session_id = session or session_to_read(context.task(task), task)
+    detail = context.task(task)
+    session_id = named_session(detail, session, task) if session else session_to_read(detail, task)
     offered = on_session(context, task, session_id, "GET", "", SessionDetail).options
     meant = [_meant(offered, name, given, task) for name, given in settings]
     for option, chosen in meant:

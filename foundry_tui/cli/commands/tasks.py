@@ -176,7 +176,8 @@ def _table(tasks: list[TaskSummary]) -> None:
 def show(context: Context, task: str, as_json: bool) -> None:
     """Show one task whole: its stages, sessions, open questions and error.
 
-    ID is the task's id, a unique beginning of it, or its branch. In a pipe: one name and value a line, tab-separated.
+    ID is the task's id, its branch, or a unique beginning of either.
+    In a pipe: one name and value a line, tab-separated.
 
     \b
     Examples:

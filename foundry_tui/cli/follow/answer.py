@@ -50,11 +50,11 @@ def await_answer(
                 if left is not None and left <= 0:
                     return Turn(problems.TIMED_OUT, prompt, task)
                 got = feed.next(left)
-                if isinstance(got, Lost):
-                    tell(f"foundry: {got.reason}; trying again")
-                elif isinstance(got, Back):
-                    tell("foundry: the backend is back")
-                elif isinstance(got, Event):
+                if isinstance(got, Lost | Back):
+                    # Both topics lose the same backend, which is said once.
+                    if got.topic is topics[0]:
+                        tell(got.words)
+                elif got is not None:
                     if got.name is EventName.TASK_REMOVED:
                         raise CommandError(f"the task {task_id} was pruned", exit_code=problems.NO_TASK)
                     task = _task_of(got) or task

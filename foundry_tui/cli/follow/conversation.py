@@ -1,12 +1,16 @@
 """A session's transcript as lines: for a person, for a pipe, and as it grows."""
 
+import random
+import time
+
 from foundry_tui.cli import problems
 from foundry_tui.cli.follow.stream import Back, Event, Feed, Lost
 from foundry_tui.cli.follow.words import iso_time
 from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, tell
 from foundry_tui.cli.problems import CommandError
+from foundry_tui.client.backoff import wait_after
 from foundry_tui.client.blocking import BlockingClient, segment
-from foundry_tui.client.errors import ProblemError
+from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import (
@@ -62,10 +66,8 @@ def follow_conversation(client: BlockingClient, session_id: str, *, given: str, 
         with Feed(client, [Topic(TopicKind.SESSION, session_id)]) as feed:
             while not follower.over:
                 got = feed.next()
-                if isinstance(got, Lost):
-                    tell(f"foundry: {got.reason}; trying again")
-                elif isinstance(got, Back):
-                    tell("foundry: the backend is back")
+                if isinstance(got, Lost | Back):
+                    tell(got.words)
                 elif isinstance(got, Event):
                     follower.take(got)
     except ProblemError as error:
@@ -90,6 +92,7 @@ class _Follower:
         self._items: dict[int, TranscriptItem] = {}
         self._next = 0
         self._works = True
+        self._rng = random.Random()
         self.over = False
 
     def take(self, event: Event) -> None:
@@ -98,18 +101,33 @@ class _Follower:
         elif event.name is EventName.SESSION:
             session = codec.decode(event.data, SessionState)
             if self._works and session.status is not SessionStatus.RUNNING:
-                # What was said last may come behind this event.
-                path = f"/v1/sessions/{segment(session.session_id)}"
-                self._hold(self._client.call("GET", path, SessionDetail))
-            self._works = session.status is SessionStatus.RUNNING
-            self.over = session.status is SessionStatus.CLOSED
+                # What was said last may come behind this event. By now the next turn may run.
+                self._hold(self._read(session.session_id))
+            else:
+                self._stand(session)
         elif event.name is EventName.TRANSCRIPT:
             self._keep(codec.decode(event.data, TranscriptItem))
         self._print()
 
+    def _read(self, session_id: str) -> SessionDetail:
+        """The session whole, asked for until the backend answers. Raises `ProblemError`."""
+        failures = 0
+        while True:
+            try:
+                return self._client.call("GET", f"/v1/sessions/{segment(session_id)}", SessionDetail)
+            except UnreachableError as error:
+                if not failures:
+                    tell(f"foundry: {error.message}; trying again")
+                failures += 1
+                # there is no event for a backend that comes back
+                time.sleep(wait_after(failures, self._rng))
+
     def _hold(self, session: SessionDetail) -> None:
         for item in session.transcript:
             self._keep(item)
+        self._stand(session)
+
+    def _stand(self, session: SessionState) -> None:
         self._works = session.status is SessionStatus.RUNNING
         self.over = session.status is SessionStatus.CLOSED
 

@@ -171,10 +171,8 @@ def follow(
                 got = feed.next(min(waits) if waits else None)
                 if got is None:
                     show.beat()
-                elif isinstance(got, Lost):
-                    tell(f"foundry: {got.reason}; trying again")
-                elif isinstance(got, Back):
-                    tell("foundry: the backend is back")
+                elif isinstance(got, Lost | Back):
+                    tell(got.words)
                 elif got.name is EventName.TASK_REMOVED:
                     show.raw(got)
                     raise CommandError(

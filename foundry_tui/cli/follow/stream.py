@@ -39,11 +39,19 @@ class Lost(NamedTuple):
     topic: Topic
     reason: str
 
+    @property
+    def words(self) -> str:
+        return f"foundry: {self.reason}; trying again"
+
 
 class Back(NamedTuple):
     """The connection of a topic stands again."""
 
     topic: Topic
+
+    @property
+    def words(self) -> str:
+        return "foundry: the backend is back"
 
 
 Signal = Event | Lost | Back
