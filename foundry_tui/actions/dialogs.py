@@ -10,6 +10,7 @@ from foundry_tui.actions.context import (
     KILL,
     NEW_SESSION,
     NEW_TASK,
+    OPTIONS,
     RENAME,
     TITLE,
 )
@@ -40,6 +41,7 @@ FIELDS: Sequence[Action] = (
 _N = frozenset({NEW_TASK})
 _S = frozenset({NEW_SESSION})
 _Q = frozenset({CONFIRM, KILL})
+_O = frozenset({OPTIONS})
 
 DIALOGS: Sequence[Action] = (
     Action("create", "ctrl+s,ctrl+enter", "create", "Create the task.", "New task", _N, footer=1),
@@ -56,6 +58,10 @@ DIALOGS: Sequence[Action] = (
         _S,
         footer=1,
     ),
+    Action("set_option", "enter", "set", "Set this value, also while the agent works.", "Options", _O, footer=1),
+    Action("next_option", "tab", "next", "To the next option.", "Options", _O, footer=3),
+    Action("previous_option", "shift+tab", "before", "To the option before.", "Options", _O),
+    Action("close_options", "escape,q,M", "close", "Close; what was set stays.", "Options", _O, footer=2),
     Action("close_dialog", "escape", "close", "Close and keep what was written.", "Dialog", _N | _S, footer=2),
     Action("keep_title", "escape", "cancel", "Leave the title as it is.", "Dialog", frozenset({RENAME}), footer=2),
     Action("confirm", "y", "yes", "Do it.", "Question", _Q, footer=1),

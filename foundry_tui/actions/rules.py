@@ -130,6 +130,10 @@ def why_no_new_session(context: Context) -> str | None:
     return needs_real(context) or ("the task has ended" if has_left(context) else None)
 
 
+def why_no_options(context: Context) -> str | None:
+    return needs_real(context) or why_no_writing(context)
+
+
 def why_no_closing(context: Context) -> str | None:
     missing = needs_real(context)
     if missing:

@@ -14,6 +14,7 @@ from foundry_tui.actions.context import (
     DIAGNOSTICS,
     HELP,
     KILL,
+    OPTIONS,
     TASK,
     TASKS,
     Context,
@@ -39,6 +40,7 @@ from foundry_tui.actions.rules import (
     why_no_closing,
     why_no_folder,
     why_no_new_session,
+    why_no_options,
     why_no_other_session,
     why_no_path,
     why_no_release,
@@ -224,6 +226,15 @@ _TASK_SCREEN: Sequence[Action] = (
         _K,
         why_not=why_no_new_session,
     ),
+    Action(
+        "choose_options",
+        "M",
+        "options",
+        "Choose the agent's model, its mode, and whatever else it offers.",
+        "Session",
+        _K,
+        why_not=why_no_options,
+    ),
     Action("close_session", "w", "close session", "Close this session.", "Session", _K, why_not=why_no_closing),
     Action(
         "previous_session",
@@ -262,7 +273,7 @@ _TASK_SCREEN: Sequence[Action] = (
 )
 
 _DIAG = frozenset({DIAGNOSTICS})
-_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL})
+_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL, OPTIONS})
 
 _READING: Sequence[Action] = (
     Action("line_up", "up,k", "up", "One line up.", "Move", _R, palette=False),

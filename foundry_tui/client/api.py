@@ -29,6 +29,7 @@ from foundry_tui.contract.requests import (
     RepoList,
     RepoSetup,
     RetryTask,
+    SetOption,
     TasksSnapshot,
     TrustRepo,
 )
@@ -151,6 +152,11 @@ class Api:
     async def withdraw_prompt(self, session_id: str, prompt_id: str) -> Prompt:
         """Take a queued prompt back; 409 when it is queued no longer."""
         return await self._call("DELETE", _prompt_path(session_id, prompt_id), Prompt)
+
+    async def set_option(self, session_id: str, option_id: str, request: SetOption) -> SessionSummary:
+        """Set an option that the session's agent offers; 422 when it cannot have this value."""
+        path = f"/v1/sessions/{_part(session_id)}/options/{_part(option_id)}"
+        return await self._call("POST", path, SessionSummary, request)
 
     async def answer(self, permission_id: str, request: AnswerPermission) -> Permission:
         return await self._call("POST", f"/v1/permissions/{_part(permission_id)}", Permission, request)

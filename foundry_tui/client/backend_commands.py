@@ -27,6 +27,7 @@ from foundry_tui.contract.requests import (
     PatchTask,
     ReleaseTask,
     RetryTask,
+    SetOption,
 )
 from foundry_tui.contract.status import PROVISIONING
 
@@ -194,6 +195,11 @@ class BackendCommands:
         keep = kept.PromptWithdrawal(prompt_id, kept.PromptWithdrawalOptions(session_id))
         call = partial(self._api.withdraw_prompt, session_id, prompt_id)
         self._settlement.settle_prompt_change(session_id, prompt_id, None, call, keep)
+
+    def set_option(self, session_id: str, option_id: str, value: str | bool) -> None:
+        keep = kept.SetOption(session_id, kept.SetOptionOptions(option_id, value))
+        call = partial(self._api.set_option, session_id, option_id, SetOption(value=value))
+        self._settlement.settle_option(session_id, option_id, value, call, keep)
 
     def answer(self, permission_id: str, option_id: str) -> None:
         request = AnswerPermission(option_id=option_id)

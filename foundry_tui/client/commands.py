@@ -97,6 +97,9 @@ class Commands(Protocol):
     def withdraw_prompt(self, session_id: str, prompt_id: str) -> None:
         """Show a queued prompt as withdrawn at once, and take it back; the problem says when the agent has it."""
 
+    def set_option(self, session_id: str, option_id: str, value: str | bool) -> None:
+        """Show another value of an option of the session's agent at once, and set it, also while the agent works."""
+
     def answer(self, permission_id: str, option_id: str) -> None: ...
 
     def hold(self, topic: Topic) -> Callable[[], None]:

@@ -6,7 +6,8 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from foundry_tui.contract.records import Prompt, PromptState, SessionSummary, TaskSummary
+from foundry_tui.contract.options import OptionValue, find_option, value_name
+from foundry_tui.contract.records import Prompt, PromptState, SessionDetail, SessionSummary, TaskSummary
 
 T = TypeVar("T", bound=TaskSummary)
 
@@ -65,6 +66,34 @@ def change_prompts(prompts: Iterable[Prompt], changes: Iterable[PromptChange]) -
                 else replace(prompt, text=change.text)
             )
     return tuple(changed.values())
+
+
+class OptionChange(Struct, frozen=True, kw_only=True):
+    """Another value for an option of a session.
+
+    `revision` is that of the session with which the backend has kept it: it stands until the session's record has come
+    so far. None: the backend has not answered.
+    """
+
+    token: int
+    option_id: str
+    value: OptionValue
+    revision: int | None = None
+
+
+def change_options(session: SessionDetail, changes: Iterable[OptionChange]) -> SessionDetail:
+    """The session with the options set as they were asked for, and called by them."""
+    values = {change.option_id: change.value for change in changes}
+    options = tuple(
+        replace(option, value=values[option.option_id], error=None) if option.option_id in values else option
+        for option in session.options
+    )
+    names = {}
+    for category in ("model", "mode"):
+        option = find_option(options, category)
+        if option is not None and option.option_id in values:
+            names[category] = value_name(option, option.value)
+    return replace(session, options=options, **names)
 
 
 def lay_over(task: T, edits: Iterable[Edit]) -> T:

@@ -47,6 +47,11 @@ class PromptWithdrawalOptions(_Options, frozen=True):
     session_id: str
 
 
+class SetOptionOptions(_Options, frozen=True):
+    option_id: str
+    value: str | bool
+
+
 class _Kept(Struct, frozen=True, forbid_unknown_fields=True, tag_field="action"):
     task_id: str
 
@@ -99,4 +104,15 @@ class PromptWithdrawal(_Kept, frozen=True, tag="withdraw_prompt"):
     options: PromptWithdrawalOptions
 
 
-KeptCommand: TypeAlias = Retry | Archive | Kill | Prune | Rename | Answer | PromptEdit | PromptWithdrawal
+class SetOption(_Kept, frozen=True, tag="set_option"):
+    """Another value for an option of a session; `task_id` is the session's id."""
+
+    options: SetOptionOptions
+
+    @property
+    def key(self) -> str:
+        """Each option of a session is set for itself."""
+        return f"{super().key}:{self.options.option_id}"
+
+
+KeptCommand: TypeAlias = Retry | Archive | Kill | Prune | Rename | Answer | PromptEdit | PromptWithdrawal | SetOption

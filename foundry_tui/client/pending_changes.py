@@ -1,14 +1,23 @@
-"""What the user has asked for and the backend's records do not show yet: creations, edits, prompts."""
+"""What the user has asked for and the backend's records do not show yet: creations, edits, prompts, options."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from itertools import count
 from typing import TypeVar
 
 from msgspec.structs import replace
 
 from foundry_tui.client.creations import Creation
-from foundry_tui.client.edits import Edit, PromptChange, lay_over
-from foundry_tui.contract.records import Prompt, SessionState, SessionSummary, TaskDetail, TaskSummary
+from foundry_tui.client.edits import (
+    Edit,
+    OptionChange,
+    PromptChange,
+    change_options,
+    change_prompts,
+    lay_over,
+    merge_prompts,
+)
+from foundry_tui.contract.options import OptionValue
+from foundry_tui.contract.records import Prompt, SessionDetail, SessionState, SessionSummary, TaskDetail, TaskSummary
 
 T = TypeVar("T", bound=TaskSummary)
 
@@ -18,8 +27,8 @@ class PendingChanges:
 
     `creations` are unconfirmed. `made` are all creations of this run of the app, which stand in for a task's detail
     until its own topic has told it; `answers` are what the backend answered to them. `accepted` maps the prompts that
-    it has accepted to their sessions. `prompt_changes` are those of each session, by its id, in the order they were
-    asked for. `edition` rises with every edit.
+    it has accepted to their sessions. `prompt_changes` and `option_changes` are those of each session, by its id, in
+    the order they were asked for. `edition` rises with every edit.
     """
 
     def __init__(self) -> None:
@@ -30,6 +39,7 @@ class PendingChanges:
         self.prompts: dict[str, dict[str, Prompt]] = {}
         self.accepted: dict[str, str] = {}
         self.prompt_changes: dict[str, list[PromptChange]] = {}
+        self.option_changes: dict[str, list[OptionChange]] = {}
         self.edition = 0
         self._made_sessions: dict[str, str] = {}
         self._tokens = count(1)
@@ -75,6 +85,8 @@ class PendingChanges:
             self.drop_prompt(session_id, prompt_id)
         for session_id, changes in list(self.prompt_changes.items()):
             self._keep_prompt_changes(session_id, [one for one in changes if not one.answered])
+        for session_id, settings in list(self.option_changes.items()):
+            self._keep_option_changes(session_id, [one for one in settings if one.revision is None])
         changed = [task_id for task_id, edits in self.edits.items() if any(edit.answered for edit in edits)]
         for task_id in changed:
             self._keep(task_id, [edit for edit in self.edits[task_id] if not edit.answered])
@@ -84,6 +96,17 @@ class PendingChanges:
         """The task as the user asked it to be."""
         edits = self.edits.get(task.task_id)
         return task if edits is None else lay_over(task, edits)
+
+    def lay_over_session(self, session: SessionDetail) -> SessionDetail:
+        """The session with the prompts and options that the user asked for."""
+        session_id = session.session_id
+        prompts, options = session.prompts, self.option_changes.get(session_id)
+        if pending := self.prompts.get(session_id):
+            prompts = merge_prompts(prompts, pending.values())
+        if changes := self.prompt_changes.get(session_id):
+            prompts = change_prompts(prompts, changes)
+        session = session if prompts is session.prompts else replace(session, prompts=prompts)
+        return change_options(session, options) if options else session
 
     def confirm(self, task: TaskSummary) -> None:
         """The task's own record has come: answered edits that it shows are settled."""
@@ -144,14 +167,41 @@ class PendingChanges:
                 kept.append(replace(one, answered=True))
         self._keep_prompt_changes(session_id, kept)
 
-    def drop_known_prompts(self, session: SessionState) -> None:
-        """The session's own record has come: prompts that it shows, and changes of them, are settled."""
+    @property
+    def sessions(self) -> Set[str]:
+        """The sessions, by id, of which anything is kept that their own records may show by now."""
+        return self.prompts.keys() | self.prompt_changes.keys() | self.option_changes.keys()
+
+    def change_option(self, session_id: str, option_id: str, value: OptionValue) -> int:
+        """An option is to have another value; the token of that change."""
+        change = OptionChange(token=next(self._tokens), option_id=option_id, value=value)
+        self.option_changes.setdefault(session_id, []).append(change)
+        return change.token
+
+    def settle_option(self, session_id: str, token: int, revision: int | None) -> None:
+        """The backend has kept the change with this revision of the session; None: it never will."""
+        changes = self.option_changes.get(session_id, ())
+        settled = [replace(one, revision=revision) if one.token == token else one for one in changes]
+        kept = [one for one in settled if one.token != token or revision is not None]
+        self._keep_option_changes(session_id, kept)
+
+    def drop_shown(self, session: SessionState) -> None:
+        """The session's own record has come: prompts that it shows, and changes that are in it, are settled."""
         session_id = session.session_id
         for prompt in session.prompts:
             self.drop_prompt(session_id, prompt.prompt_id)
         changes = self.prompt_changes.get(session_id, [])
         unshown = [one for one in changes if not (one.answered and one.is_shown_by(session.prompts))]
         self._keep_prompt_changes(session_id, unshown)
+        options = self.option_changes.get(session_id, [])
+        unset = [one for one in options if one.revision is None or one.revision > session.revision]
+        self._keep_option_changes(session_id, unset)
+
+    def _keep_option_changes(self, session_id: str, changes: list[OptionChange]) -> None:
+        if changes:
+            self.option_changes[session_id] = changes
+        else:
+            self.option_changes.pop(session_id, None)
 
     def _keep_prompt_changes(self, session_id: str, changes: list[PromptChange]) -> None:
         if changes:

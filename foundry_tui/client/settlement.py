@@ -17,7 +17,8 @@ from foundry_tui.client.errors import ProblemError, RequestError, UnreachableErr
 from foundry_tui.client.kept_commands import Answer, KeptCommand
 from foundry_tui.client.outbox import Outbox
 from foundry_tui.client.store import Store
-from foundry_tui.contract.records import ErrorKind, Prompt, PromptState, TaskDetail, TaskError
+from foundry_tui.contract.options import OptionValue
+from foundry_tui.contract.records import ErrorKind, Prompt, PromptState, SessionSummary, TaskDetail, TaskError
 from foundry_tui.contract.requests import CreatePrompt, EditPrompt
 
 
@@ -201,6 +202,36 @@ class Settlement:
             task_id,
             session_id=session_id,
             lane=f"prompts:{session_id}",
+            patience=math.inf,
+            failed=failed,
+            keep=keep,
+        )
+
+    def settle_option(
+        self,
+        session_id: str,
+        option_id: str,
+        value: OptionValue,
+        call: Callable[[], Awaitable[SessionSummary]],
+        keep: KeptCommand,
+    ) -> None:
+        """Show another value of an option, and have `call` ask for it, after those of the session asked for before."""
+        token = self._store.change_option(session_id, option_id, value)
+
+        async def change() -> None:
+            life = self._store.life
+            session = await call()
+            self._store.settle_option(session_id, token, session.revision if life == self._store.life else None)
+
+        def failed(_: RequestError | None) -> None:
+            self._store.settle_option(session_id, token, None)
+
+        self.settle_command(
+            keep.action,
+            change,
+            self._store.task_of_session(session_id),
+            session_id=session_id,
+            lane=f"options:{session_id}",
             patience=math.inf,
             failed=failed,
             keep=keep,

@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from foundry_tui.client.changes import Changes, Dirt
 from foundry_tui.client.creations import Creation, CreationState, session_of, task_of
-from foundry_tui.client.edits import change_prompts, merge_prompts
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.list_replica import FOR_EVER, TasksReplica
 from foundry_tui.client.pending_changes import PendingChanges
@@ -21,6 +20,7 @@ from foundry_tui.client.replica import Life, Replica, only
 from foundry_tui.client.replicas import LogReplica, One, SessionReplica, TaskReplica, as_listed
 from foundry_tui.client.statistics import RefreshReason, TopicCounter
 from foundry_tui.contract.events import TASKS, EventName, Topic, TopicKind
+from foundry_tui.contract.options import OptionValue
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.records import (
     HistoryEvent,
@@ -28,7 +28,6 @@ from foundry_tui.contract.records import (
     Prompt,
     Repo,
     SessionDetail,
-    SessionState,
     SessionSummary,
     TaskDetail,
     TaskSummary,
@@ -111,17 +110,14 @@ class Store:
         replica = self._find(TopicKind.SESSION, session_id, SessionReplica)
         known: SessionDetail | None = None
         if replica is not None and replica.state is not None:
-            known = SessionDetail(
-                **{name: getattr(replica.state, name) for name in SessionState.__struct_fields__}, transcript=()
-            )
+            known = SessionDetail(**asdict(replica.state))
         elif replica is None or not replica.gone:
             known = self._expected_session(session_id)
-        if known is None:
-            return None
-        pending, changes = self._pending.prompts.get(session_id), self._pending.prompt_changes.get(session_id)
-        if pending:
-            known = replace(known, prompts=merge_prompts(known.prompts, pending.values()))
-        return replace(known, prompts=change_prompts(known.prompts, changes)) if changes else known
+        return None if known is None else self._pending.lay_over_session(known)
+
+    def unset_options(self, session_id: str) -> frozenset[str]:
+        """The options, by option_id, whose value is shown as it was asked for and not told by the backend yet."""
+        return frozenset(one.option_id for one in self._pending.option_changes.get(session_id, ()))
 
     def transcript(self, session_id: str) -> Sequence[TranscriptItem]:
         """The conversation in the order of `index`, without gaps. It grows in place: keep no reference to it."""
@@ -147,9 +143,7 @@ class Store:
         if topic != TASKS and self.is_expected(topic):
             topic = TASKS
         known = self._freshness.get(topic)
-        if known is None:
-            known = Freshness(FreshnessState.STALE, self.now_ms(), reason="not subscribed")
-        return known
+        return known or Freshness(FreshnessState.STALE, self.now_ms(), reason="not subscribed")
 
     # Telling listeners.
 
@@ -183,10 +177,10 @@ class Store:
             # What is shown of a task made here may still stand on its summary alone.
             dirt.details.add(task_id)
             dirt.sessions.add(self._pending.made[task_id].session_id)
-        for session_id in dirt.sessions & (self._pending.prompts.keys() | self._pending.prompt_changes.keys()):
+        for session_id in dirt.sessions & self._pending.sessions:
             session = self._find(TopicKind.SESSION, session_id, SessionReplica)
             if session is not None and session.state is not None:
-                self._pending.drop_known_prompts(session.state)
+                self._pending.drop_shown(session.state)
         changes = dirt.freeze()
         for callback in tuple(self._listeners):
             callback(changes)
@@ -320,9 +314,7 @@ class Store:
         if pending is not None:
             return pending.task_id
         replica = self._find(TopicKind.SESSION, session_id, SessionReplica)
-        if replica is not None and replica.state is not None:
-            return replica.state.task_id
-        return None
+        return None if replica is None or replica.state is None else replica.state.task_id
 
     def answered(self, task: TaskDetail, life: int | None = None) -> None:
         """A task as the answer to a command has it; dropped when the database has changed since `life`."""
@@ -392,6 +384,16 @@ class Store:
         self._pending.settle_prompt_change(session_id, token, made=life == self.life)
         self._dirty().sessions.add(session_id)
 
+    def change_option(self, session_id: str, option_id: str, value: OptionValue) -> int:
+        """Show another value of an option; the answer is the token of the change."""
+        self._dirty().sessions.add(session_id)
+        return self._pending.change_option(session_id, option_id, value)
+
+    def settle_option(self, session_id: str, token: int, revision: int | None) -> None:
+        """The change is shown until the session's record has come to this revision; None: it was not made."""
+        self._pending.settle_option(session_id, token, revision)
+        self._dirty().sessions.add(session_id)
+
     def is_expected(self, topic: Topic) -> bool:
         """Whether the topic is about something that the user asked for and the backend is not known to have."""
         if topic.kind is TopicKind.SESSION:
@@ -453,10 +455,8 @@ class Store:
         return SessionDetail(**{name: getattr(summary, name) for name in SessionSummary.__struct_fields__})
 
     def _repo_of(self, request: CreateTask) -> Repo | None:
-        for repo in self._list.repos.values():
-            if request.repo in (repo.repo_id, repo.path, repo.remote):
-                return repo
-        return None
+        known = self._list.repos.values()
+        return next((repo for repo in known if request.repo in (repo.repo_id, repo.path, repo.remote)), None)
 
     def _put_creation(self, creation: Creation) -> None:
         task_id = creation.task_id

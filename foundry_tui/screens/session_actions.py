@@ -44,6 +44,12 @@ class SessionActions:
 
         self._task.screen.app.push_screen(NewSessionScreen(task), answered)
 
+    def action_choose_options(self) -> None:
+        if (session := self._task.session) is not None:
+            from foundry_tui.screens.session_options import SessionOptionsScreen
+
+            self._task.screen.app.push_screen(SessionOptionsScreen(session.session_id, self._task.store))
+
     def action_close_session(self) -> None:
         if (session := self._task.session) is not None:
             self._task.foundry.commands.close_session(session.session_id)

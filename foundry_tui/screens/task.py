@@ -310,6 +310,8 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             permissions = task.permissions if isinstance(task, TaskDetail) else ()
             self._talk.transcript.show(store.transcript(session.session_id), prompts, permissions)
             self._talk.composer.remember(tuple(prompt.text for prompt in prompts))
+        else:
+            self._header.show_session(None)
         self._talk.show_permission()
         self._talk.show_empty_state()
         self._show_turn()

@@ -126,6 +126,9 @@ class FakeCommands:
     def withdraw_prompt(self, session_id: str, prompt_id: str) -> None:
         self.calls.append(("withdraw_prompt", session_id, prompt_id))
 
+    def set_option(self, session_id: str, option_id: str, value: str | bool) -> None:
+        self.calls.append(("set_option", session_id, option_id, value))
+
     def answer(self, permission_id: str, option_id: str) -> None:
         self.calls.append(("answer", permission_id, option_id))
 

@@ -10,11 +10,14 @@ from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind
 from foundry_tui.contract.problems import FieldError, Problem
 from foundry_tui.contract.records import (
+    Cost,
     ErrorKind,
     HistoryEvent,
     HistoryKind,
     Leftover,
     LogLine,
+    OptionChoice,
+    OptionType,
     Permission,
     PermissionOption,
     PermissionState,
@@ -22,12 +25,14 @@ from foundry_tui.contract.records import (
     PromptState,
     Sandbox,
     SessionDetail,
+    SessionOption,
     SessionStatus,
     StageRecord,
     StageState,
     TaskDetail,
     TranscriptItem,
     TranscriptKind,
+    Usage,
     summary_of,
 )
 from foundry_tui.contract.requests import CreateTask, LogSnapshot, SessionSnapshot, TaskSnapshot, TasksSnapshot
@@ -346,6 +351,37 @@ def sessions_scene() -> Store:
     task = a_task(TaskStatus.RUNNING)
     second = make_session(1, session_id="session-2", name="review", status=SessionStatus.PENDING_CREATE)
     return store_with(replace(task, sessions=(*task.sessions, second)), a_session(SessionStatus.RUNNING))
+
+
+MODES = (
+    OptionChoice(value="default", name="Ask"),
+    OptionChoice(value="plan", name="Plan", description="Looks, and writes nothing"),
+    OptionChoice(value="bypassPermissions", name="Bypass Permissions"),
+)
+
+
+def an_option(option_id: str, value: str | bool, *choices: OptionChoice, **fields: Any) -> SessionOption:
+    type_ = OptionType.SELECT if choices else OptionType.BOOLEAN
+    return SessionOption(
+        option_id=option_id,
+        name=option_id.title(),
+        category=option_id,
+        type=type_,
+        value=value,
+        choices=choices,
+        **fields,
+    )
+
+
+def options_scene(**changes: Any) -> Store:
+    """A session that works, whose agent offers three modes and a switch."""
+    told = {
+        "options": (an_option("mode", "plan", *MODES), an_option("fast", False)),
+        "model": "Opus",
+        "mode": "Plan",
+        "usage": Usage(used=41_000, size=100_000, cost=Cost(amount=0.12, currency="USD")),
+    }
+    return store_with(a_task(TaskStatus.RUNNING), a_session(SessionStatus.RUNNING, **{**told, **changes}))
 
 
 SCENES: dict[str, Callable[[], Store]] = {

@@ -1,57 +1,25 @@
 """What a session's agent offers and has used: in the header as the width allows, and chosen in a dialog."""
 
-from typing import Any
-
 import pytest
+from msgspec.structs import replace
 
-from foundry_tui.client.store import Store
+from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import (
     Cost,
-    OptionChoice,
-    OptionType,
-    SessionOption,
+    SessionState,
     SessionStatus,
     Usage,
 )
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.screens.session_options import SessionOptionsScreen
 from foundry_tui.view.session_facts import asks_nothing, context_used, is_nearly_full, money
 from foundry_tui.widgets.task_header import TaskHeader
 from tests.app.factories import make_session
 from tests.app.harness import stage
 from tests.app.looking import text_of
-from tests.app.task_scenes import TASK, a_session, a_task, store_with
+from tests.app.task_scenes import MODES, SESSION, TASK, a_session, a_task, an_option, options_scene, store_with
 
 pytestmark = pytest.mark.anyio
-
-MODES = (
-    OptionChoice(value="default", name="Ask"),
-    OptionChoice(value="plan", name="Plan", description="Looks, and writes nothing"),
-    OptionChoice(value="bypassPermissions", name="Bypass Permissions"),
-)
-
-
-def option(option_id: str, value: str | bool, *choices: OptionChoice, **fields: Any) -> SessionOption:
-    type_ = OptionType.SELECT if choices else OptionType.BOOLEAN
-    return SessionOption(
-        option_id=option_id,
-        name=option_id.title(),
-        category=option_id,
-        type=type_,
-        value=value,
-        choices=choices,
-        **fields,
-    )
-
-
-def scene(**changes: Any) -> Store:
-    """A session that works, whose agent offers three modes and a switch."""
-    told = {
-        "options": (option("mode", "plan", *MODES), option("fast", False)),
-        "model": "Opus",
-        "mode": "Plan",
-        "usage": Usage(used=41_000, size=100_000, cost=Cost(amount=0.12, currency="USD")),
-    }
-    return store_with(a_task(TaskStatus.RUNNING), a_session(SessionStatus.RUNNING, **{**told, **changes}))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +31,7 @@ def scene(**changes: Any) -> Store:
     ],
 )
 async def test_the_header_has_model_mode_and_usage_as_the_width_allows(width: int, facts: str) -> None:
-    async with stage(scene(), size=(width, 30)) as on:
+    async with stage(options_scene(), size=(width, 30)) as on:
         on.app.open_task(TASK)
         await on.pilot.pause()
         lines = text_of(on, TaskHeader).splitlines()
@@ -72,7 +40,7 @@ async def test_the_header_has_model_mode_and_usage_as_the_width_allows(width: in
 
 async def test_a_mode_that_asks_nothing_and_a_context_that_fills_are_yellow() -> None:
     usage = Usage(used=80_000, size=100_000)
-    async with stage(scene(mode="Bypass Permissions", usage=usage), size=(160, 30)) as on:
+    async with stage(options_scene(mode="Bypass Permissions", usage=usage), size=(160, 30)) as on:
         on.app.open_task(TASK)
         await on.pilot.pause()
         line = on.app.screen.query_one(TaskHeader).render_line(1)
@@ -102,3 +70,67 @@ def test_usage_in_words() -> None:
         "€1,234.50",
         "2.00 CHF",
     ]
+
+
+async def test_a_value_is_chosen_by_keys_while_the_agent_works_and_what_was_set_stays_to_be_seen() -> None:
+    store = options_scene()
+    async with stage(store) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await on.press("M")
+        assert isinstance(on.app.screen, SessionOptionsScreen)
+        assert "● Plan  Looks, and writes nothing" in text_of(on)
+        await on.press("down", "enter", "tab", "up", "enter", "enter")
+        asked = [call for call in on.commands.calls if call[0] == "set_option"]
+        assert asked[0] == ("set_option", SESSION, "mode", "bypassPermissions")
+        assert asked[1] == ("set_option", SESSION, "fast", True)
+        store.change_option(SESSION, "mode", "bypassPermissions")
+        store.flush()
+        await on.pilot.pause()
+        assert "Mode  setting it" in text_of(on)
+        assert "● Bypass Permissions" in text_of(on)
+        await on.press("escape")
+        assert "Bypass Permissions" in text_of(on, TaskHeader), "it is called by what was asked for"
+
+
+async def test_what_is_chosen_already_is_not_set_again_but_what_was_refused_is() -> None:
+    async with stage(options_scene(options=(an_option("mode", "plan", *MODES, error="not on this account"),))) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await on.press("M")
+        assert "✗ not on this account" in text_of(on)
+        await on.press("enter")
+        assert ("set_option", SESSION, "mode", "plan") in on.commands.calls
+    async with stage(options_scene()) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await on.press("M", "enter", "escape")
+        assert not [call for call in on.commands.calls if call[0] == "set_option"]
+
+
+async def test_an_agent_that_offers_nothing_says_so_until_it_does() -> None:
+    store = options_scene(options=())
+    async with stage(store) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await on.press("M", "enter", "tab")
+        assert "offered nothing" in text_of(on)
+        session = store.session(SESSION)
+        assert session is not None
+        offering = replace(session, options=(an_option("fast", False),), revision=session.revision + 1)
+        told = SessionState(**{name: getattr(offering, name) for name in SessionState.__struct_fields__})
+        store.apply(Topic(TopicKind.SESSION, SESSION), EventName.SESSION, told, 2)
+        store.flush()
+        await on.pilot.pause()
+        await on.press("tab", "up", "enter")
+        assert ("set_option", SESSION, "fast", True) in on.commands.calls
+
+
+async def test_a_closed_session_has_nothing_to_choose() -> None:
+    task = a_task(TaskStatus.IDLE)
+    closed = tuple(replace(session, status=SessionStatus.CLOSED) for session in task.sessions)
+    async with stage(store_with(replace(task, sessions=closed), a_session(SessionStatus.CLOSED))) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await on.press("M")
+        assert not isinstance(on.app.screen, SessionOptionsScreen)

@@ -22,6 +22,7 @@ from foundry_tui.actions.context import (
     KILL,
     NEW_SESSION,
     NEW_TASK,
+    OPTIONS,
     RENAME,
     TASK,
     TASKS,
@@ -44,6 +45,7 @@ from foundry_tui.screens.kill import KillScreen
 from foundry_tui.screens.new_session import NewSessionScreen
 from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.rename import RenameScreen
+from foundry_tui.screens.session_options import SessionOptionsScreen
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.widgets.bars import ActionBar
@@ -61,6 +63,7 @@ SCREENS = {
     TASK: TaskScreen,
     NEW_TASK: NewTaskScreen,
     NEW_SESSION: NewSessionScreen,
+    OPTIONS: SessionOptionsScreen,
     CONFIRM: ConfirmScreen,
     KILL: KillScreen,
     RENAME: RenameScreen,

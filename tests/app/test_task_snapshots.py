@@ -11,7 +11,7 @@ from textual.widgets import Input, TextArea
 from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.options import Options
 from foundry_tui.client.store import Store
-from foundry_tui.contract.records import FileDiff
+from foundry_tui.contract.records import Cost, FileDiff, Usage
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import TaskStatus
 from tests.app import task_scenes as scenes
@@ -130,6 +130,17 @@ def test_killing_asks(snap_compare: SnapCompare) -> None:
 def test_new_session(snap_compare: SnapCompare) -> None:
     keys = ("t", *"review", "tab", *"cod")
     assert snap_compare(app_of(scenes.status_scene(TaskStatus.IDLE)), terminal_size=NARROW, run_before=opened(*keys))
+
+
+def test_options(snap_compare: SnapCompare) -> None:
+    error = "This model is not on your account."
+    options = (
+        scenes.an_option("mode", "bypassPermissions", *scenes.MODES),
+        scenes.an_option("fast", False, error=error),
+    )
+    usage = Usage(used=85_000, size=100_000, cost=Cost(amount=0.12, currency="USD"))
+    store = scenes.options_scene(options=options, mode="Bypass Permissions", usage=usage)
+    assert snap_compare(app_of(store), terminal_size=NARROW, run_before=opened("M", "up"))
 
 
 def test_new_task(snap_compare: SnapCompare) -> None:

@@ -22,6 +22,7 @@ from foundry_tui.screens.help import HelpScreen
 from foundry_tui.screens.new_session import NewSessionScreen
 from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.rename import RenameScreen
+from foundry_tui.screens.session_options import SessionOptionsScreen
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.widgets.bars import ActionBar
@@ -39,6 +40,7 @@ OPENED: dict[str, Callable[[FoundryApp], Screen[Any]]] = {
     "task": lambda _: TaskScreen(task_id(1)),
     "new-task": lambda _: NewTaskScreen(),
     "new-session": lambda _: NewSessionScreen(make_task(1)),
+    "options": lambda app: SessionOptionsScreen("session-1", app.store),
     "confirm": lambda _: ConfirmScreen("Remove it?", (), "Remove"),
     "rename": lambda _: RenameScreen(make_task(1)),
     "help": lambda app: HelpScreen(app.context(), []),

@@ -32,6 +32,7 @@ from foundry_tui.contract.records import (
     Prompt,
     PromptState,
     Repo,
+    SessionOption,
     SessionState,
     SessionStatus,
     SessionSummary,
@@ -299,6 +300,21 @@ class FakeBackend:
         self._change_session(session_id, prompts=prompts)
         return changed
 
+    def set_option(self, session_id: str, option_id: str, value: str | bool) -> SessionSummary:
+        session = self.sessions[session_id]
+        if option_id not in [option.option_id for option in session.options]:
+            raise Refused(404, "no such option")
+        if value == "refused":
+            raise Refused(422, "choose another value")
+        self._tick()
+        self._change_session(
+            session_id,
+            options=tuple(
+                replace(each, value=value) if each.option_id == option_id else each for each in session.options
+            ),
+        )
+        return _summary(self.sessions[session_id])
+
     def say(self, session_id: str, text: str) -> None:
         """A new item of the transcript."""
         self._tick()
@@ -392,12 +408,14 @@ class FakeBackend:
         session_id: str,
         status: SessionStatus | None = None,
         prompts: tuple[Prompt, ...] | None = None,
+        options: tuple[SessionOption, ...] | None = None,
     ) -> None:
         session = self.sessions[session_id]
         session = replace(
             session,
             status=session.status if status is None else status,
             prompts=session.prompts if prompts is None else prompts,
+            options=session.options if options is None else options,
             updated_at=self.now,
             revision=session.revision + 1,
         )

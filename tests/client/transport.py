@@ -11,7 +11,15 @@ import msgspec
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import PING_AFTER, EventName, Ping, Topic, TopicKind
 from foundry_tui.contract.records import PromptState
-from foundry_tui.contract.requests import CreatePrompt, CreateSession, CreateTask, EditPrompt, PatchTask, RepoList
+from foundry_tui.contract.requests import (
+    CreatePrompt,
+    CreateSession,
+    CreateTask,
+    EditPrompt,
+    PatchTask,
+    RepoList,
+    SetOption,
+)
 from foundry_tui.contract.status import TaskStatus
 from tests.client.fake_backend import Event, FakeBackend, Refused
 
@@ -161,6 +169,9 @@ class Backend(httpx.AsyncBaseTransport):
                 return 200, codec.encode(world.change_prompt(session_id, prompt_id, text=text))
             case "DELETE", ["sessions", session_id, "prompts", prompt_id]:
                 return 200, codec.encode(world.change_prompt(session_id, prompt_id, state=PromptState.WITHDRAWN))
+            case "POST", ["sessions", session_id, "options", option_id]:
+                value = codec.decode(body, SetOption).value
+                return 202, codec.encode(world.set_option(session_id, option_id, value))
             case "GET", ["sessions", session_id]:
                 return 200, codec.encode(world.snapshot(Topic(TopicKind.SESSION, session_id)).record)
             case "POST", ["sessions", session_id, "stop"]:

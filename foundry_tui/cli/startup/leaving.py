@@ -15,6 +15,7 @@ _DOINGS = {
     "rename": ("renaming", "task"),
     "edit_prompt": ("editing", "prompt"),
     "withdraw_prompt": ("withdrawing", "prompt"),
+    "set_option": ("setting", "option"),
 }
 
 
