@@ -50,6 +50,12 @@ class Context(Struct, frozen=True, kw_only=True):
     """Why the backend cannot be started from here."""
     bare_branch: bool = False
     """The task's branch has no commit of its own, so that it can go with the task."""
+    queued: int = 0
+    """Prompts of the visible session that stand above the composer, waiting to be delivered."""
+    changing: bool = False
+    """The composer shows a prompt that waits, to be changed."""
+    recallable: bool = False
+    """`up` in the composer shows an earlier prompt there."""
     permission: Permission | None = None
     """The open request that would be answered."""
 

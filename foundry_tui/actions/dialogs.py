@@ -15,12 +15,44 @@ from foundry_tui.actions.context import (
     TITLE,
 )
 from foundry_tui.actions.model import Action
+from foundry_tui.actions.rules import can_steer
 
 _W = frozenset({COMPOSER})
 
 FIELDS: Sequence[Action] = (
-    Action("send", "enter,ctrl+enter,ctrl+s", "send", "Send what is written to the agent.", "Writing", _W, footer=1),
-    Action("newline", "ctrl+j,shift+enter,alt+enter", "new line", "Begin a new line.", "Writing", _W, footer=1),
+    Action(
+        "steer",
+        "ctrl+s,ctrl+enter",
+        "steer",
+        "Send what is written into the turn that runs, before all that waits.",
+        "Writing",
+        _W,
+        applies=can_steer,
+        footer=2,
+    ),
+    Action(
+        "send",
+        "enter,ctrl+enter,ctrl+s",
+        "send",
+        "Send what is written to the agent, after what waits; or save the waiting prompt that was changed.",
+        "Writing",
+        _W,
+        footer=1,
+        label_of=lambda context: "save" if context.changing else "send",
+    ),
+    Action("newline", "ctrl+j,shift+enter,alt+enter", "new line", "Begin a new line.", "Writing", _W, footer=3),
+    Action(
+        "recall",
+        "up",
+        "recall",
+        "In an empty field: the newest prompt that waits, to be changed; after these, what was sent before.",
+        "Writing",
+        _W,
+        applies=lambda context: context.recallable,
+        footer=3,
+        palette=False,
+        label_of=lambda context: "edit queued" if context.queued else "recall",
+    ),
     Action("earlier_prompt", "ctrl+up", "earlier prompt", "The prompt sent before, to send again.", "Writing", _W),
     Action(
         "later_prompt", "ctrl+down", "later prompt", "The prompt sent after, and back to what is new.", "Writing", _W

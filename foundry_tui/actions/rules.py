@@ -126,6 +126,15 @@ def why_no_stop(context: Context) -> str | None:
     return None
 
 
+def can_steer(context: Context) -> bool:
+    """Whether what is written can be said into a turn that runs."""
+    return why_no_stop(context) is None and not context.changing
+
+
+def why_no_withdrawal(context: Context) -> str | None:
+    return None if context.queued or context.changing else "nothing waits to be delivered"
+
+
 def why_no_new_session(context: Context) -> str | None:
     return needs_real(context) or ("the task has ended" if has_left(context) else None)
 

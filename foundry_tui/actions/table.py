@@ -48,6 +48,7 @@ from foundry_tui.actions.rules import (
     why_no_retry,
     why_no_stop,
     why_no_way_back,
+    why_no_withdrawal,
     why_no_writing,
 )
 
@@ -199,6 +200,17 @@ _K = frozenset({TASK})
 
 _TASK_SCREEN: Sequence[Action] = (
     Action("write", "i,enter", "write", "Write to the agent.", "Session", _K, why_not=why_no_writing, footer=2),
+    Action(
+        "withdraw",
+        "ctrl+t",
+        "take back",
+        "Withdraw the prompt that is being changed, or the newest that waits; its text comes back to where one writes.",
+        "Session",
+        _K,
+        why_not=why_no_withdrawal,
+        applies=lambda context: why_no_withdrawal(context) is None,
+        footer=2,
+    ),
     Action("stop", "s", "stop", "Stop the agent's running turn.", "Session", _K, why_not=why_no_stop, footer=4),
     *(
         Action(
@@ -402,6 +414,7 @@ _EVERYWHERE: Sequence[Action] = (
         applies=lambda context: why_no_way_back(context) is None,
         footer=1,
         palette=False,
+        label_of=lambda context: "put back" if context.changing else "back",
     ),
     Action(
         "command_palette",

@@ -1,13 +1,17 @@
 """What was said in the visible session of a task, what goes on there, what is asked, and where one writes."""
 
+from collections.abc import Sequence
+
 from foundry_tui.actions.rules import why_no_writing
-from foundry_tui.contract.records import SessionStatus
+from foundry_tui.contract.records import Permission, Prompt, SessionStatus
 from foundry_tui.screens.task_in_view import TaskInView
 from foundry_tui.view.clock import LastHeard
 from foundry_tui.view.glyphs import glyph_set
+from foundry_tui.view.prompt_queue import above_composer, in_conversation
 from foundry_tui.view.task_notices import empty_state_of, open_permissions, turn_words
 from foundry_tui.widgets.composer import PLACEHOLDERS, Composer
 from foundry_tui.widgets.permission import PermissionRequest
+from foundry_tui.widgets.prompt_queue import PromptQueue
 from foundry_tui.widgets.task_notices import EmptyStateView, TurnLine
 from foundry_tui.widgets.transcript import Transcript
 
@@ -20,12 +24,31 @@ class Conversation:
         ascii_only = task.foundry.options.ascii
         self._task = task
         self._heard = heard
-        self._writable = False
+        self._writable = self._said = False
+        self._queue: tuple[Prompt, ...] = ()
         self.transcript = Transcript(ascii_only=ascii_only)
         self.empty_state = EmptyStateView()
         self.turn = TurnLine(heard, ascii_only=ascii_only)
         self.request = PermissionRequest(ascii_only=ascii_only)
+        self.queue = PromptQueue(ascii_only=ascii_only)
         self.composer = Composer()
+
+    def show_prompts(self, prompts: Sequence[Prompt], permissions: Sequence[Permission]) -> None:
+        """Show what was said in the visible session, and above the composer what waits to be."""
+        session = self._task.session
+        said = self._task.store.transcript(session.session_id) if session is not None else ()
+        writable = why_no_writing(self._task.context()) is None
+        self._queue = above_composer(prompts, begun=bool(said)) if writable else ()
+        told = in_conversation(prompts, self._queue)
+        self._said = bool(said) or bool(told)
+        self.transcript.show(said, told, permissions)
+        self.composer.remember(prompts)
+        self.show_queue()
+
+    def show_queue(self) -> None:
+        """Mark the one that is being changed."""
+        changing = self.composer.changing
+        self.queue.show(self._queue, changing.prompt_id if changing is not None else None)
 
     def show_permission(self) -> None:
         """Show the question that the visible session asks, or another session of the task."""
@@ -71,11 +94,8 @@ class Conversation:
     def show_empty_state(self) -> None:
         """Say why there is no conversation to show, if there is none."""
         app, task, session = self._task.foundry, self._task.record, self._task.session
-        store, known, said = self._task.store, False, False
-        if session is not None:
-            detail = store.session(session.session_id)
-            known = detail is not None
-            said = bool(store.transcript(session.session_id)) or (detail is not None and bool(detail.prompts))
+        store = self._task.store
+        known = session is not None and store.session(session.session_id) is not None
         found = empty_state_of(
             task,
             session,
@@ -84,7 +104,7 @@ class Conversation:
             app.clock.now_ms(),
             gone=store.gone(self._task.task_id),
             known=known,
-            said=said,
+            said=self._said and session is not None,
             starting=app.starting,
         )
         self.empty_state.show(found, self._task.keys(*found.actions) if found is not None else ())
@@ -99,4 +119,5 @@ class Conversation:
         self.transcript.display = talking and self.empty_state.shown is None
         self.turn.display = talking and bool(self.turn.words)
         self.request.display = talking and self.request.permission is not None
+        self.queue.display = talking and self._writable and bool(self._queue)
         self.composer.display = talking and self._writable

@@ -2,6 +2,8 @@
 
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.task_in_view import TaskInView
+from foundry_tui.view.prompt_queue import waiting
+from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.permission import PermissionRequest
 from foundry_tui.widgets.transcript import Transcript
 
@@ -27,6 +29,24 @@ class SessionActions:
     def action_stop(self) -> None:
         if (session := self._task.session) is not None:
             self._task.foundry.commands.stop(session.session_id)
+
+    def action_withdraw(self) -> None:
+        """Take back the prompt that is being changed, or the newest that waits; its text is kept where one writes."""
+        session, composer = self._task.session, self._task.screen.query_one(Composer)
+        known = self._task.store.session(session.session_id) if session is not None else None
+        queue = waiting(known.prompts) if known is not None else ()
+        prompt = composer.changing or (queue[-1] if queue else None)
+        if prompt is None:
+            return
+        if composer.changing is not None:
+            composer.stop_changing(keep=True)
+        elif not composer.text:
+            composer.start(prompt.text)
+        else:
+            self._task.screen.notify(
+                f"Taken back; {self._task.key_of('earlier_prompt')} recalls it to send it after all."
+            )
+        self._task.foundry.commands.withdraw_prompt(prompt.session_id, prompt.prompt_id)
 
     def action_new_session(self) -> None:
         task = self._task.record

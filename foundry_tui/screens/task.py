@@ -64,6 +64,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     CSS_PATH: ClassVar[list[str | PurePath]] = [
         "task.tcss",
         *(f"../widgets/{name}.tcss" for name in ("task_header", "stepper", "session_tabs", "transcript", "composer")),
+        "../widgets/prompt_queue.tcss",
         *(f"../widgets/{name}.tcss" for name in ("permission", "task_notices", "details", "history")),
         *(f"../widgets/{name}.tcss" for name in ("stage_log", "changes")),
     ]
@@ -110,6 +111,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         yield self._talk.empty_state
         yield self._talk.turn
         yield self._talk.request
+        yield self._talk.queue
         yield self._talk.composer
         yield ActionBar()
 
@@ -172,6 +174,9 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             pending=creation is not None and creation.state is CreationState.PENDING,
             refused=creation is not None and creation.state is CreationState.REFUSED,
             session=session,
+            queued=len(self._talk.queue.prompts) if session is not None else 0,
+            changing=self._talk.composer.changing is not None,
+            recallable=self._talk.composer.recallable,
             permission=asked[0] if asked else None,
             undoable=self.foundry.undoable,
             why_no_start=self.foundry.why_no_start,
@@ -300,16 +305,14 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             stuck=task is not None and task.status is TaskStatus.ERROR,
         )
         if session is not None and task is not None:
-            store = self.store
-            known = store.session(session.session_id)
+            known = self.store.session(session.session_id)
             self._header.show_session(known or session)
             prompts = known.prompts if known is not None else ()
             if self.context().refused:
                 # They are kept in the creation, but nobody has queued them.
                 prompts = tuple(replace(prompt, state=PromptState.FAILED) for prompt in prompts)
             permissions = task.permissions if isinstance(task, TaskDetail) else ()
-            self._talk.transcript.show(store.transcript(session.session_id), prompts, permissions)
-            self._talk.composer.remember(tuple(prompt.text for prompt in prompts))
+            self._talk.show_prompts(prompts, permissions)
         else:
             self._header.show_session(None)
         self._talk.show_permission()
@@ -361,10 +364,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             self._talk.transcript.move_to_end()
 
     def _restore_unsent(self, session_id: str) -> None:
-        text = self._unsent.text(session_id)
-        if text != self._talk.composer.text:
-            self._talk.composer.load_text(text)
-            self._talk.composer.move_cursor(self._talk.composer.document.end)
+        self._talk.composer.start(self._unsent.text(session_id))
 
     def choose_session(self, session_id: str) -> None:
         """Show another session of the task."""
@@ -398,7 +398,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     @on(Composer.Changed)
     def keep_written(self) -> None:
         if self._session_id is not None:
-            self._unsent.write(self._session_id, self._talk.composer.text)
+            self._unsent.write(self._session_id, self._talk.composer.unsent)
 
     @on(events.DescendantFocus)
     @on(events.DescendantBlur)
@@ -411,9 +411,25 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         if session is None:
             return
         self._unsent.write(session.session_id, "")
-        self.foundry.commands.prompt(session.session_id, message.text)
+        self.foundry.commands.prompt(session.session_id, message.text, message.steer)
         self._talk.composer.load_text("")
         self._talk.transcript.move_to_end()
+
+    @on(Composer.Changed)
+    def _written(self) -> None:
+        self._talk.show_queue()
+        self.show_actions()
+
+    @on(Composer.Saved)
+    def _save_prompt(self, message: Composer.Saved) -> None:
+        prompt = message.prompt
+        if message.text != prompt.text:
+            self.foundry.commands.edit_prompt(prompt.session_id, prompt.prompt_id, message.text)
+
+    @on(Composer.Overtaken)
+    def _tell_overtaken(self, message: Composer.Overtaken) -> None:
+        kept = f" What you wrote is kept: {self.key_of('send')} sends it as a new prompt." if message.kept else ""
+        self.notify(f"It waits no longer, so it cannot be changed any more.{kept}", severity="warning")
 
     @on(TaskHeader.Renamed)
     def _rename(self, message: TaskHeader.Renamed) -> None:
@@ -437,8 +453,10 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         self._talk.composer.focus()
 
     async def action_back(self) -> None:
-        """Out of the title, the composer or the view that is open; then out of the screen."""
-        if self._header.cancel_edit() or self.focused is not None:
+        """Out of the prompt being changed, the title, the composer or the view that is open; then out of the screen."""
+        if self._talk.composer.changing is not None:
+            self._talk.composer.stop_changing(keep=False)
+        elif self._header.cancel_edit() or self.focused is not None:
             self.set_focus(None)
         elif self.panes.current:
             self.show_conversation()

@@ -384,6 +384,25 @@ def options_scene(**changes: Any) -> Store:
     return store_with(a_task(TaskStatus.RUNNING), a_session(SessionStatus.RUNNING, **{**told, **changes}))
 
 
+def queue_scene(*waiting: str, steering: str | None = "stop: leave the old redirect as it is") -> Store:
+    """A turn runs, and prompts wait behind it; one of them steers, though it was said last."""
+    texts = waiting or ("also update the changelog", "then open a pull request\nand name me as its reviewer")
+    last = () if steering is None else (steering,)
+    queued = tuple(
+        Prompt(
+            prompt_id=f"queued-{place}",
+            session_id=SESSION,
+            text=text,
+            state=PromptState.QUEUED,
+            at=NOW - MINUTE + place * SECOND,
+            steer=text == steering,
+        )
+        for place, text in enumerate((*texts, *last), 1)
+    )
+    session = a_session(SessionStatus.RUNNING)
+    return store_with(a_task(TaskStatus.RUNNING), replace(session, prompts=(*session.prompts, *queued)))
+
+
 SCENES: dict[str, Callable[[], Store]] = {
     "waiting": waiting_scene,
     "permission": permission_scene,
@@ -398,6 +417,7 @@ SCENES: dict[str, Callable[[], Store]] = {
     "away": away_scene,
     "unsent": unsent_scene,
     "sessions": sessions_scene,
+    "queue": queue_scene,
     "loading": lambda: store_with(None),
 }
 """Every state that is not one of the statuses, by name."""

@@ -45,7 +45,7 @@ async def test_in_the_composer_the_footer_has_its_keys_and_none_that_would_be_wr
         before = footer(on)
         assert "i write" in before and "1 Allow" in before and "? keys" in before
         await on.press("i")
-        assert footer(on) == "enter send ^j new line esc back f1 keys ^p palette ^q quit"
+        assert footer(on) == "enter send esc back ^s steer ^j new line ↑ recall f1 keys ^p palette ^q quit"
         assert "esc, then the digit" in text_of(on, PermissionRequest)
         await on.press("escape")
         assert footer(on) == before
@@ -85,7 +85,7 @@ async def test_keys_of_the_fields_can_be_given_others() -> None:
         on.app.open_task(TASK)
         await on.press("i", "a", "enter", "b")
         assert on.app.screen.query_one(Composer).text == "a\nb"
-        assert footer(on).startswith("^g send enter new line")
+        assert footer(on).startswith("^g send esc back enter new line")
         await on.press("ctrl+g")
         assert [call[2] for call in on.commands.calls if call[0] == "prompt"] == ["a\nb"]
 

@@ -102,7 +102,7 @@ def test_every_other_state(snap_compare: SnapCompare, scene: str) -> None:
     assert snap_compare(app_of(scenes.SCENES[scene]()), terminal_size=WIDE, run_before=opened())
 
 
-@pytest.mark.parametrize("scene", ["permission", "refused", "waiting"])
+@pytest.mark.parametrize("scene", ["permission", "refused", "waiting", "queue"])
 def test_narrow(snap_compare: SnapCompare, scene: str) -> None:
     assert snap_compare(app_of(scenes.SCENES[scene]()), terminal_size=NARROW, run_before=opened())
 
@@ -112,6 +112,12 @@ def test_narrow(snap_compare: SnapCompare, scene: str) -> None:
 )
 def test_every_view(snap_compare: SnapCompare, view: str, key: str) -> None:
     assert snap_compare(app_of(scenes.status_scene(TaskStatus.IDLE)), terminal_size=MEDIUM, run_before=opened(key))
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_changing_what_waits(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
+    store = scenes.queue_scene("one", "two", "three", "four", "five")
+    assert snap_compare(app_of(store), terminal_size=size, run_before=opened("i", "up", *", and six"))
 
 
 @pytest.mark.parametrize("theme", ["foundry-light", "ansi-dark"])
