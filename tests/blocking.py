@@ -31,6 +31,10 @@ MAY_BLOCK: dict[str, set[str]] = {
     "foundry_tui/client/outbox.py": {"__init__"},
     # The app is leaving: a moment is better than a lost draft.
     "foundry_tui/client/persistence.py": {"save_now"},
+    # The editor has ended, or the app is leaving: its file is read once more, and goes.
+    "foundry_tui/screens/editor.py": {"edit"},
+    # Python's own lock for a module that the first filter with a slip imports, mostly there by then.
+    "foundry_tui/view/filter.py": {"_alike"},
     # Textual finds and reads the styles of a screen when it is first shown.
     "/textual/_path.py": {"_make_path_object_relative"},
     "/textual/css/stylesheet.py": {"read"},

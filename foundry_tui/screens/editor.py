@@ -31,7 +31,7 @@ async def edit(text: str, environ: Mapping[str, str] = os.environ, keep: Callabl
     text = text.rstrip("\n")
     try:
         command = editor_command(environ)
-        path = _file_of(text)
+        path = await asyncio.to_thread(_file_of, text)
     except (OSError, ValueError) as trouble:
         raise EditorFailed(f"No editor could be started: {trouble}") from trouble
     abandoned = False

@@ -10,14 +10,15 @@ def plain(text: str) -> str:
     return harmless(text)
 
 
+_JOINER = "\u200d"
+"""Makes one glyph of the letters beside it, so at an end of a text it would take what stands there into that."""
+
+
 def fit(text: str, width: int, ellipsis: str = "…") -> str:
-    """The text in exactly `width` cells: padded with spaces, or cut with an ellipsis as its last cell."""
+    """The text in exactly `width` cells: padded with spaces, or cut with an ellipsis where it ends."""
     if width <= 0:
         return ""
-    text = plain(text)
-    length = cell_len(text)
-    if length == width:
-        return text
-    if length < width:
-        return text + " " * (width - length)
-    return set_cell_size(text, width - 1) + ellipsis
+    text = plain(text).strip(_JOINER)
+    if cell_len(text) > width:
+        text = set_cell_size(text, width - 1).rstrip(_JOINER) + ellipsis
+    return text + " " * (width - cell_len(text))
