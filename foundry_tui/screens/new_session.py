@@ -17,7 +17,7 @@ from foundry_tui.view.labels import title_of
 from foundry_tui.view.new_session import default_name, draft_key, session_remarks
 from foundry_tui.view.new_task import Remark, known_agents
 from foundry_tui.widgets.bars import ActionBar
-from foundry_tui.widgets.completion import Completion
+from foundry_tui.widgets.completion import Completion, choices_of
 
 
 class NewSessionRequest(Struct, frozen=True):
@@ -66,7 +66,7 @@ class NewSessionScreen(FoundryDialog[NewSessionRequest]):
         return known_agents(self.foundry.store.tasks.values(), self.foundry.options.agents)
 
     def _candidates(self, _: TargetState) -> list[DropdownItem]:
-        return [DropdownItem(agent) for agent in self._agents()]
+        return choices_of(self._agents())
 
     def _remarks(self) -> dict[str, Remark]:
         return session_remarks(self._value("name"), self._value("agent"), self._agents())

@@ -46,7 +46,7 @@ from foundry_tui.view.new_task import (
     title_remark,
 )
 from foundry_tui.widgets.bars import ActionBar
-from foundry_tui.widgets.completion import Completion
+from foundry_tui.widgets.completion import Completion, choices_of
 
 if TYPE_CHECKING:
     from foundry_tui.client.changes import Changes
@@ -267,17 +267,17 @@ class NewTaskScreen(FoundryDialog[None]):
         typed = state.text[: state.cursor_position]
         known = [location(repo) for repo in ordered(self.foundry.store.repos.values(), self.foundry.options.repo)]
         places = dict.fromkeys((*known, *folders_below(typed, self._folder)))
-        return [DropdownItem(place) for place in places if place != typed]
+        return choices_of(place for place in places if place != typed)
 
     def _base_candidates(self, _: TargetState) -> list[DropdownItem]:
         repo = self.place.repo
-        return [DropdownItem(name) for name in self._branches.get(repo.repo_id, ())] if repo is not None else []
+        return choices_of(self._branches.get(repo.repo_id, ())) if repo is not None else []
 
     def _agent_candidates(self, _: TargetState) -> list[DropdownItem]:
-        return [DropdownItem(name) for name in self._agents()]
+        return choices_of(self._agents())
 
     def _provider_candidates(self, _: TargetState) -> list[DropdownItem]:
-        return [DropdownItem(name) for name in self._providers]
+        return choices_of(self._providers)
 
     def _agents(self) -> list[str]:
         here = self._agents_here()

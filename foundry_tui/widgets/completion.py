@@ -1,10 +1,19 @@
 """A field's choices in a list under it, that tells when one was taken."""
 
+from collections.abc import Iterable
+
 from textual.geometry import Offset, Region, Spacing
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input
-from textual_autocomplete import AutoComplete
+from textual_autocomplete import AutoComplete, DropdownItem
+
+from foundry_tui.contract.control_characters import harmless
+
+
+def choices_of(texts: Iterable[str]) -> list[DropdownItem]:
+    """The choices of a list, but for texts with control characters: the library takes those out of what it fills in."""
+    return [DropdownItem(text) for text in texts if harmless(text) == text]
 
 
 class Completion(AutoComplete):
