@@ -60,6 +60,7 @@ def test_a_prompt_that_is_waited_for_prints_its_answer(shared: Cli, task_id: str
 
 @pytest.mark.slow
 def test_waiting_ends_when_the_turn_fails_or_only_a_person_can_go_on(shared: Cli) -> None:
+    shared.set_script({"tasks": [{"match": "failing", "turn": {"fail": "out of luck"}}]})
     failing = shared.create("failing", wait="error")["task_id"]
     said = shared("prompt", failing, "try", "--wait", code=4)
     assert "out of luck" in said.err and "--resend" in said.err
