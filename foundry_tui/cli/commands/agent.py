@@ -50,7 +50,9 @@ def agent() -> None:
 @json_option
 @pass_context
 def list_agents(context: Context, as_json: bool) -> None:
-    """List the agents that tasks can have, and what is to be done where one is missing or wants a login.
+    """List the agents that tasks can have, and what each still needs.
+
+    That is a command where one is missing or wants a login.
 
     It is the backend that looks. Ready is also an agent of which nobody can tell whether it is logged in. In a pipe,
     one a line, tab-separated: name, provider, `ready`, `missing` or `needs_login`, what to do.
@@ -85,7 +87,9 @@ def _table(agents: tuple[AgentInfo, ...]) -> None:
 @json_option
 @pass_context
 def install(context: Context, names: tuple[str, ...], as_json: bool) -> None:
-    """Install agents, and the sandbox-agent binary that runs them, in the data folder.
+    """Install agents, and the binary that runs them.
+
+    Agents and sandbox-agent, which runs them, go into the data folder.
 
     They come from npm, in versions whose hashes are known; no code of the packages is run while installing, and root is
     not needed. What is there already is kept. They go before what is on the PATH. Without a name only sandbox-agent is
@@ -139,7 +143,9 @@ def _tell_default(context: Context) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print what would be run, as JSON, and run nothing.")
 @pass_context
 def login(context: Context, name: str, as_json: bool) -> None:
-    """Log in to an agent: its own way of doing so is run in this terminal.
+    """Log in to an agent, in its own way.
+
+    Its own command for that is run in this terminal.
 
     \b
     Examples:
