@@ -80,7 +80,7 @@ class Organization:
         clones: Clones,
         trust: Trust,
         agents: KnownAgents,
-        provision: Callable[[str], None],
+        wake_provisioning: Callable[[str], None],
     ) -> None:
         self._storage = storage
         self._providers = providers
@@ -92,7 +92,7 @@ class Organization:
         self._disk_threads = anyio.CapacityLimiter(DISK_THREADS)
         self._being_listed: set[str] = set()
         """Ids of the repositories whose disks a thread reads for a list."""
-        self._provision = provision
+        self._wake_provisioning = wake_provisioning
 
     async def create_task(self, request: CreateTask) -> Created:
         """Check, write the task's first rows in one commit, and have it provisioned.
@@ -115,7 +115,7 @@ class Organization:
             raise conflict(f"This {error.field} belongs to another task.") from None
         except BranchTakenError as error:
             raise wrong_values(("branch", f"Another task has the branch {error.branch}. Choose another.")) from None
-        self._provision(change.task.task_id)
+        self._wake_provisioning(change.task.task_id)
         return Created(replace(change.task, history=tuple(history)), new=True)
 
     async def add_repo(self, request: AddRepo) -> tuple[Repo, bool]:

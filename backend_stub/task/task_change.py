@@ -446,8 +446,6 @@ class TaskChange:
             HistoryKind.PROMPT_FAILED, session_id=prompt.session_id, prompt_id=prompt.prompt_id, message=error.message
         )
 
-    # What is said in them
-
     # What they have in common
 
     def _move(self, status: TaskStatus) -> None:

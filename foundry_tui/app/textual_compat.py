@@ -1,7 +1,7 @@
 """The private names of Textual that the app cannot do without. No other module touches one.
 
-Each says why it is needed. `tests/app/test_textual_compat.py` tells when one can go: it fails when Textual has the name
-no more, and when the public way does the same.
+Each says why it is needed. `tests/app/test_textual_compat.py` fails when another module touches one, when Textual has
+the name no more, and when a public way does the same.
 """
 
 from collections.abc import Callable

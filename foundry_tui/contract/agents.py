@@ -73,13 +73,13 @@ AGENTS: Mapping[str, Needs] = {
 }
 """The agents that sandbox-agent speaks to, in the order in which one is chosen when a task names none."""
 
-COMMANDS: Mapping[str, AgentCommand] = {"gemini": AgentCommand(command=("gemini", "--experimental-acp"))}
+ACP_COMMANDS: Mapping[str, AgentCommand] = {"gemini": AgentCommand(command=("gemini", "--experimental-acp"))}
 """Further agents that everybody knows, each by the command that the config would name; the config may name another."""
 
 INSTALLABLE = ("claude", "codex", "opencode", "gemini")
 """The agents that `foundry agent install` gets."""
 
-KNOWN = tuple(dict.fromkeys((*INSTALLABLE, *AGENTS)))
+KNOWN = tuple(dict.fromkeys((*INSTALLABLE, *AGENTS, *ACP_COMMANDS)))
 """Every agent that is known without the config."""
 
 
@@ -114,7 +114,7 @@ def installed_programs(agent: str, data_dir: Path) -> Path:
 
 def find_agent(agent: str, data_dir: Path, environ: Mapping[str, str], which: Which) -> Binary | None:
     """What starts a known agent: what `foundry agent install` got, else what sandbox-agent or the PATH has."""
-    needs = AGENTS.get(agent) or Needs(COMMANDS[agent].command[0])
+    needs = AGENTS.get(agent) or Needs(ACP_COMMANDS[agent].command[0])
     path = environ.get("PATH", os.defpath)
     own = installed_programs(agent, data_dir).absolute()
     theirs = data_home(environ) / SANDBOX_AGENT / "bin"
@@ -151,6 +151,8 @@ def how_to_get(agent: str, sandbox_agent: Path | str = SANDBOX_AGENT) -> str:
     """The command that installs a known agent; `sandbox_agent` is the binary where there is one."""
     if agent in INSTALLABLE:
         return f"foundry agent install {agent}"
+    if agent not in AGENTS:
+        return f"{ACP_COMMANDS[agent].command[0]} on the PATH"
     return f"{sandbox_agent} install-agent {agent} (or {AGENTS[agent].launcher} on the PATH)"
 
 

@@ -28,12 +28,15 @@ _SENTENCES: Wording[HistoryKind] = Wording(
         HistoryKind.SESSION_CLOSED: "session closed",
         HistoryKind.SESSION_STOPPED: "turn stopped",
         HistoryKind.PROMPT_QUEUED: "prompt queued",
+        HistoryKind.PROMPT_EDITED: "prompt changed",
+        HistoryKind.PROMPT_WITHDRAWN: "prompt taken back",
         HistoryKind.PROMPT_DELIVERED: "prompt delivered",
         HistoryKind.PROMPT_ANSWERED: "prompt answered",
         HistoryKind.PROMPT_FAILED: "prompt failed",
         HistoryKind.PERMISSION_OPENED: "permission asked for",
         HistoryKind.PERMISSION_ANSWERED: "permission answered",
         HistoryKind.PERMISSION_CANCELLED: "permission no longer asked for",
+        HistoryKind.OPTION_SET: "option set",
         HistoryKind.TASK_RUNNING: "agent at work",
         HistoryKind.TASK_IDLE: "ready for the next prompt",
         HistoryKind.TASK_ERROR: "task failed",
@@ -68,7 +71,7 @@ GOOD: frozenset[HistoryKind] = frozenset(
 )
 WAITING: frozenset[HistoryKind] = frozenset({HistoryKind.STAGE_RETRYING, HistoryKind.PERMISSION_OPENED})
 
-_TOLD = ("title", "branch", "message", "name", "cwd", "what", "why", "text", "option_id", "sandbox_id")
+_TOLD = ("title", "branch", "message", "name", "cwd", "what", "why", "text", "option_id", "value", "sandbox_id")
 """What of a payload is worth telling, in this order."""
 
 

@@ -90,7 +90,7 @@ def sentence(news: News) -> str:
 
 
 def summary(news: Iterable[News]) -> str:
-    """Many news in one sentence: `3 tasks are ready, 1 failed`."""
+    """Many news in one sentence: `Tasks: 3 are ready, 1 failed`."""
     counts = dict.fromkeys(NewsKind, 0)
     for item in news:
         counts[item.kind] += 1

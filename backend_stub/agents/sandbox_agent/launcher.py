@@ -15,7 +15,7 @@ from backend_stub.agents.sandbox_agent.server import OWN_VARIABLES
 from backend_stub.domain.errors import AgentError
 from foundry_tui.contract.agents import (
     AGENTS,
-    COMMANDS,
+    ACP_COMMANDS,
     AgentCommand,
     find_agent,
     how_to_correct,
@@ -53,7 +53,7 @@ def lend_name(agent: str, command: AgentCommand, launchers: Path, data_dir: Path
     if program is None:
         raise AgentError(
             f"the agent {agent} cannot be run: there is no {command.command[0]}; "
-            + (how_to_get(agent) if COMMANDS.get(agent) == command else how_to_correct(agent)),
+            + (how_to_get(agent) if ACP_COMMANDS.get(agent) == command else how_to_correct(agent)),
             retryable=False,
         )
     taken = installed_agents(data_dir, environ, shutil.which)

@@ -15,7 +15,7 @@ from backend_stub.domain.errors import AgentError
 from backend_stub.machine import processes
 from foundry_tui.contract.agents import (
     AGENTS,
-    COMMANDS,
+    ACP_COMMANDS,
     SANDBOX_AGENT,
     AgentCommand,
     find_sandbox_agent,
@@ -45,7 +45,7 @@ class Servers:
         self._data_dir = data_dir
         self._folder_of = folder_of
         self._environ = environ
-        self._commands = {**COMMANDS, **configured}
+        self._commands = {**ACP_COMMANDS, **configured}
         self._wrap = wrap
         self._dropped = dropped
         self._held: dict[str, Server] = {}

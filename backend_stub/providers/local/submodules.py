@@ -2,7 +2,7 @@
 
 git keeps a worktree's submodules apart from the main repository's, so each is cloned: from `modules/NAME` of the main
 repository when that has the commit (hard links, no network), else from its own URL. `.foundry/submodules` with the word
-`off` leaves them empty.
+`off` leaves them empty. What of them would be lost is found in `losses.py`.
 """
 
 import os
