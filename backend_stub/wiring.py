@@ -191,12 +191,11 @@ def make_providers(
         "demo": demo_provider(folder / "demo", script, runtime, told.agents),
         "local": local,
     }
-    if local.state() == "ready":
-        providers = dict(reversed(providers.items()))
     if settings.provider is not None and settings.provider not in providers:
         known = ", ".join(sorted(providers))
         raise SettingError(f"FOUNDRY_PROVIDER is {settings.provider!r}, but there is only {known}")
-    return dict(sorted(providers.items(), key=lambda item: item[0] != settings.provider))
+    first = settings.provider or ("local" if local.state() == "ready" else "demo")
+    return dict(sorted(providers.items(), key=lambda item: item[0] != first))
 
 
 def demo_provider(folder: Path, script: ScriptFile, runtime: Runtime, configured: Collection[str] = ()) -> DemoProvider:

@@ -1,1 +1,1 @@
-"""Who talks to coding agents inside sandboxes; `base` says what each promises."""
+"""Who talks to coding agents inside sandboxes; `domain/agent.py` says what each promises."""

@@ -28,7 +28,7 @@ from foundry_tui.app.key_order import KeyOrder
 from foundry_tui.app.news import NewsNotifier
 from foundry_tui.app.notifications import TerminalNotifier
 from foundry_tui.app.options import Options
-from foundry_tui.app.questions import Questions
+from foundry_tui.app.confirmations import Confirmations
 from foundry_tui.app.task_actions import TaskActions
 from foundry_tui.client.changes import Changes
 from foundry_tui.contract.control_characters import harmless
@@ -128,9 +128,9 @@ class FoundryApp(textual_compat.UnusedKeys):
         self._unlisten: Callable[[], None] = lambda: None
         self._reply: Notification | None = None
         self._keys = KeyOrder(self, super().on_event, self.while_open)
-        self.questions = Questions(self)
+        self.confirmations = Confirmations(self)
         self.archiving = Archiving(self)
-        self.task_actions = TaskActions(self, self.questions, self.archiving)
+        self.task_actions = TaskActions(self, self.confirmations, self.archiving)
         self._dispatch = ActionDispatch(self, self.options.keymap, self.task_actions, self)
         self.backend = BackendStart(self, run_backend, lambda: self._store_changed(Changes(freshness=True)))
         write, told = partial(textual_compat.write_to_terminal, self), self.options
@@ -167,7 +167,7 @@ class FoundryApp(textual_compat.UnusedKeys):
 
     def on_mount(self) -> None:
         self._unlisten = self.store.listen(self._store_changed)
-        self.commands.on_problem = self.while_open(self.questions.tell_problem)
+        self.commands.on_problem = self.while_open(self.confirmations.tell_problem)
         self.news.open()
         self.set_interval(1, self._tick)
         if self._on_first_paint is not None:
@@ -359,14 +359,14 @@ class FoundryApp(textual_compat.UnusedKeys):
         """Ask about a set-up that nobody trusted yet, over whatever is on the screen by then."""
         from foundry_tui.app.trust import ask_for_trust
 
-        ask = ask_for_trust(self, self.questions, request, self._trust_asked)
+        ask = ask_for_trust(self, self.confirmations, request, self._trust_asked)
         self.run_worker(ask, group="trust", exit_on_error=False)
 
     def show_setup(self, task: TaskSummary) -> None:
         """Show what the set-up of a task's repository would run, to be trusted, or say why there is nothing to ask."""
         from foundry_tui.app.trust import offer_setup
 
-        look = offer_setup(self, self.questions, task.repo_id, task.repo_label)
+        look = offer_setup(self, self.confirmations, task.repo_id, task.repo_label)
         self.run_worker(look, group="trust", exit_on_error=False)
 
     has_binding = staticmethod(textual_compat.has_binding)

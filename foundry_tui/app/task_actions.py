@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from foundry_tui.actions.rules import failed_in_turn, has_ended, has_failed, is_living
 from foundry_tui.app.archiving import UNDO_SECONDS, Archiving
-from foundry_tui.app.questions import Questions, quantity
+from foundry_tui.app.confirmations import Confirmations, quantity
 from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class TaskActions:
     """The actions of the table on the tasks of the current context: `action_<id>` for each."""
 
-    def __init__(self, host: "Host", questions: Questions, archiving: Archiving) -> None:
+    def __init__(self, host: "Host", confirmations: Confirmations, archiving: Archiving) -> None:
         self._host = host
-        self._questions = questions
+        self._confirmations = confirmations
         self._archiving = archiving
 
     def action_retry(self) -> None:
@@ -77,11 +77,11 @@ class TaskActions:
             self._host.unmark(targets)
 
         if len(tasks) == 1:
-            self._questions.ask_to_kill(tasks[0], lambda: self._host.unmark(targets))
+            self._confirmations.ask_to_kill(tasks[0], lambda: self._host.unmark(targets))
         elif tasks:
             self._refresh_changes(tasks)
             losses = ["Their sandboxes are destroyed; what was said stays readable."]
-            self._questions.ask(f"Kill {quantity(tasks)}?", losses, "Kill", kill)
+            self._confirmations.ask(f"Kill {quantity(tasks)}?", losses, "Kill", kill)
 
     def _refresh_changes(self, tasks: Sequence[TaskSummary]) -> None:
         """Have the backend compare these worktrees, so that it knows what would be lost when it is asked to kill."""
@@ -105,7 +105,7 @@ class TaskActions:
 
         if tasks:
             what = "Its history, log and transcript" if len(tasks) == 1 else "Their histories, logs and transcripts"
-            self._questions.ask(f"Remove {quantity(tasks)} for good?", [f"{what} will be gone."], "Remove", prune)
+            self._confirmations.ask(f"Remove {quantity(tasks)} for good?", [f"{what} will be gone."], "Remove", prune)
 
     def action_trust_setup(self) -> None:
         task = self._host.context().task

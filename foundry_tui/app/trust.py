@@ -1,13 +1,13 @@
 """Asking whether the set-up of a repository may run, after a task was created in it or where one wants to see it."""
 
 from foundry_tui.app.host import Host
-from foundry_tui.app.questions import Questions
+from foundry_tui.app.confirmations import Confirmations
 from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.requests import CreateTask, RepoSetup
 from foundry_tui.screens.trust import TrustScreen
 
 
-async def ask_for_trust(host: Host, questions: Questions, request: CreateTask, asked: set[str]) -> None:
+async def ask_for_trust(host: Host, confirmations: Confirmations, request: CreateTask, asked: set[str]) -> None:
     """Ask about the set-up of the repository that a task was just created in, once for each content; `asked` is kept.
 
     The task has gone on meanwhile. Nothing is asked where the backend cannot be asked.
@@ -24,10 +24,10 @@ async def ask_for_trust(host: Host, questions: Questions, request: CreateTask, a
     if setup.digest is None or setup.trusted:
         return
     asked.add(setup.digest)
-    _ask(host, questions, repo.repo_id, repo.label, setup.digest, setup)
+    _ask(host, confirmations, repo.repo_id, repo.label, setup.digest, setup)
 
 
-async def offer_setup(host: Host, questions: Questions, repo_id: str, label: str) -> None:
+async def offer_setup(host: Host, confirmations: Confirmations, repo_id: str, label: str) -> None:
     """Show what the set-up of a repository would run, to be trusted, or say why there is nothing to be asked."""
     try:
         setup = await host.commands.repo_setup(repo_id)
@@ -41,10 +41,10 @@ async def offer_setup(host: Host, questions: Questions, repo_id: str, label: str
     elif setup.trusted:
         host.reply(f"The set-up of {label} is trusted as it is now.")
     else:
-        _ask(host, questions, repo_id, label, setup.digest, setup)
+        _ask(host, confirmations, repo_id, label, setup.digest, setup)
 
 
-def _ask(host: Host, questions: Questions, repo_id: str, label: str, digest: str, setup: RepoSetup) -> None:
+def _ask(host: Host, confirmations: Confirmations, repo_id: str, label: str, digest: str, setup: RepoSetup) -> None:
     """Ask as soon as nothing is being typed, and have the backend trust this very content if the answer is yes."""
 
     def answered(agreed: bool | None) -> None:
@@ -56,7 +56,7 @@ def _ask(host: Host, questions: Questions, repo_id: str, label: str, digest: str
     if setup.problem is not None:
         host.app.notify(f"{label}'s set-up is skipped: {setup.problem}", severity="warning")
     else:
-        questions.ask_in_a_pause(lambda: host.app.push_screen(TrustScreen(label, setup), answered))
+        confirmations.ask_in_a_pause(lambda: host.app.push_screen(TrustScreen(label, setup), answered))
 
 
 async def _trust(host: Host, repo_id: str, digest: str) -> None:

@@ -46,7 +46,7 @@ async def create(on: Stage) -> None:
 
 async def settled(on: Stage) -> None:
     """Wait until it is asked, or clear that nothing is."""
-    while not asks(on) and (on.app.questions.waiting or any(worker.group == "trust" for worker in on.app.workers)):
+    while not asks(on) and (on.app.confirmations.waiting or any(worker.group == "trust" for worker in on.app.workers)):
         await on.pilot.pause(0.1)
     await on.quiet()
 

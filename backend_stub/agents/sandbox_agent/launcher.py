@@ -14,8 +14,8 @@ from pathlib import Path
 from backend_stub.agents.sandbox_agent.server import OWN_VARIABLES
 from backend_stub.domain.errors import AgentError
 from foundry_tui.contract.agents import (
-    AGENTS,
     ACP_COMMANDS,
+    AGENTS,
     AgentCommand,
     find_agent,
     how_to_correct,

@@ -14,8 +14,8 @@ from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.machine import processes
 from foundry_tui.contract.agents import (
-    AGENTS,
     ACP_COMMANDS,
+    AGENTS,
     SANDBOX_AGENT,
     AgentCommand,
     find_sandbox_agent,

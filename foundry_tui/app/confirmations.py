@@ -43,7 +43,7 @@ class RefusedRelease(Struct, frozen=True):
     at: float
 
 
-class Questions:
+class Confirmations:
     """Asks them, one after the other."""
 
     def __init__(self, host: "Host") -> None:
