@@ -1,1 +1,1 @@
-"""Who makes sandboxes: `demo` simulates, `local` makes git worktrees; `domain/provider.py` says what either promises."""
+"""Who makes sandboxes: `demo` simulates, `local` makes git worktrees. `domain/provider.py` says what each promises."""

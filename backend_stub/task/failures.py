@@ -20,7 +20,7 @@ NO_FAILURES = (StorageUnavailableError, StaleRevisionError, TaskMovedError)
 
 
 def is_tried_again(error: Exception, attempts: int, most: int) -> bool:
-    """Whether there is another attempt after `attempts` of at most `most`, the last of which failed with this.
+    """Whether opening a session or telling it an option is tried again after `attempts` of at most `most`.
 
     A fault of this machine (no memory, no room on the disk …) passes, and says nothing about the call: such a one is
     tried again without end.

@@ -24,11 +24,11 @@ from foundry_tui.app import textual_compat, themes
 from foundry_tui.app.action_dispatch import ActionDispatch
 from foundry_tui.app.archiving import Archiving
 from foundry_tui.app.backend_start import BackendStart
+from foundry_tui.app.confirmations import Confirmations
 from foundry_tui.app.key_order import KeyOrder
 from foundry_tui.app.news import NewsNotifier
 from foundry_tui.app.notifications import TerminalNotifier
 from foundry_tui.app.options import Options
-from foundry_tui.app.confirmations import Confirmations
 from foundry_tui.app.task_actions import TaskActions
 from foundry_tui.client.changes import Changes
 from foundry_tui.contract.control_characters import harmless

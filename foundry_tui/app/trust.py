@@ -1,7 +1,7 @@
 """Asking whether the set-up of a repository may run, after a task was created in it or where one wants to see it."""
 
-from foundry_tui.app.host import Host
 from foundry_tui.app.confirmations import Confirmations
+from foundry_tui.app.host import Host
 from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.requests import CreateTask, RepoSetup
 from foundry_tui.screens.trust import TrustScreen

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Run the command line; the exit code of contract.md."""
+    """Run the command line; one of the exit codes of `cli/problems.py`."""
     sys.excepthook = _tell_crash
     try:
         if not _streams():

@@ -26,7 +26,10 @@ class CommandProblem(Struct, frozen=True, kw_only=True):
 
 
 class Drafts(Protocol):
-    """Unsent new-task dialogs, one a repository (`""` for none chosen), kept across restarts."""
+    """What was written and not sent, kept across restarts.
+
+    New-task dialogs by repository (`""` for none chosen), and the text of a session's composer by `session:<id>`.
+    """
 
     def get(self, repo: str) -> CreateTask | None:
         """The draft kept for `repo`, or None."""

@@ -82,6 +82,10 @@ class Foundry:
             stop()
             self._persistence.save_now()
 
+    def save_now(self) -> None:
+        """Write what is to outlive the app, also where this never ran."""
+        self._persistence.save_now()
+
     async def hand_over(self, seconds: float) -> None:
         """Wait until nothing is under way to the backend, for `seconds` at most and only while it may answer."""
         with anyio.move_on_after(seconds):

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from textual.strip import Strip
 from textual.widgets import Input
 
-from foundry_tui.app import questions
+from foundry_tui.app import confirmations
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind
@@ -800,7 +800,7 @@ async def test_killing_asks_first_and_names_what_is_lost() -> None:
 
 
 async def test_a_kill_offers_the_branch_that_has_no_commit_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(questions, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(confirmations, "QUIET_SECONDS", 0)
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
         on.commands.diffs[TASK] = Diff(files=(), computed_at=1, commits=0)
         await on.press("x")
@@ -835,7 +835,7 @@ def refuse_kill(on: Stage) -> None:
 
 
 async def test_a_kill_that_would_lose_work_names_it_and_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(questions, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(confirmations, "QUIET_SECONDS", 0)
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
         refuse_kill(on)
         await on.pilot.pause()
@@ -852,8 +852,8 @@ async def test_a_kill_that_would_lose_work_names_it_and_asks_again(monkeypatch: 
 async def test_a_question_that_waited_long_is_asked_with_what_would_be_lost_by_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(questions, "QUIET_SECONDS", 0)
-    monkeypatch.setattr(questions, "TRUE_SECONDS", 0)
+    monkeypatch.setattr(confirmations, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(confirmations, "TRUE_SECONDS", 0)
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
         refuse_kill(on)
         await on.pilot.pause()
@@ -862,7 +862,7 @@ async def test_a_question_that_waited_long_is_asked_with_what_would_be_lost_by_t
 
 
 async def test_a_task_that_ended_meanwhile_is_not_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(questions, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(confirmations, "QUIET_SECONDS", 0)
     async with opened(scenes.status_scene(TaskStatus.KILLED)) as on:
         refuse_kill(on)
         await on.pilot.pause()
@@ -874,7 +874,7 @@ async def test_what_is_typed_when_a_question_comes_by_itself_is_no_answer_to_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
-        monkeypatch.setattr(questions, "QUIET_SECONDS", 60)
+        monkeypatch.setattr(confirmations, "QUIET_SECONDS", 60)
         await on.press("y")
         refuse_kill(on)
         await on.press("y")
@@ -883,7 +883,7 @@ async def test_what_is_typed_when_a_question_comes_by_itself_is_no_answer_to_it(
 
 
 async def test_a_question_that_comes_by_itself_waits_until_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(questions, "QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(confirmations, "QUIET_SECONDS", 0.01)
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
         await on.press("i", *"try")
         refuse_kill(on)

@@ -1,4 +1,4 @@
-"""What contract.md says of every command, asked of every command."""
+"""What every command promises, asked of every command."""
 
 import json
 import shutil

@@ -117,3 +117,19 @@ def test_what_belongs_to_a_refused_task_is_neither_waited_for_nor_promised() -> 
         assert 0.29 <= await hand_over(app) < SECONDS, "what can go is waited for beside it"
 
     with_app(test)
+
+
+def test_what_is_asked_of_a_client_that_never_ran_is_kept(tmp_path: Path) -> None:
+    keep = tmp_path / "app.json"
+
+    async def leave_at_once(app: App) -> None:
+        app.commands.create(REQUEST)
+        app.foundry.save_now()
+
+    simulate(lambda: leave_at_once(App(Backend(), keep)))
+
+    async def next_time(app: App) -> None:
+        await until(lambda: not unanswered(app) and app.up_to_date())
+        assert [task.prompt for task in app.backend.world.tasks.values()] == [REQUEST.prompt]
+
+    with_app(next_time, Backend(), keep)

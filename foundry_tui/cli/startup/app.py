@@ -175,6 +175,7 @@ async def _run(target: Target, keep: Path | None, chosen: Options, beside: Besid
             if keep is not None:
                 from foundry_tui.cli.startup.leaving import tell_what_is_left
 
+                client.save_now()
                 opened = "Foundry is opened" if ensure is not None else f"Foundry is opened on {target}"
                 tell_what_is_left(client.unanswered(), problems, opened)
     return app.return_code or 0

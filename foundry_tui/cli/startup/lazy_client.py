@@ -70,6 +70,11 @@ class LazyClient:
         if self._made is not None:
             await self._made.hand_over(seconds)
 
+    def save_now(self) -> None:
+        """Write what is to outlive the app, also where the client never ran; nothing, before it is loaded."""
+        if self._made is not None:
+            self._made.save_now()
+
     def unanswered(self) -> "Counter[str]":
         """What the backend owes an answer to, as `Outbox.unanswered` counts it."""
         return Counter() if self._made is None else self._made.outbox.unanswered()
