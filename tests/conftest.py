@@ -82,13 +82,28 @@ The quick tests are to fit into four minutes on two cores; single tests elsewher
 """
 
 
+EVERY = "FOUNDRY_TESTS_EVERY"
+"""The variable that has only each n-th case run of a slow test that has very many; unset: all of them."""
+VERY_MANY = 12
+"""Cases of one test beyond which that is done: they try one thing on every command, screen or kind of answer."""
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests of slow modules, before marks are looked at to choose which tests run."""
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here) and item.path.relative_to(here).as_posix() in SLOW_MODULES:
             item.add_marker(pytest.mark.slow)
+    every = int(os.environ.get(EVERY, "1"))
+    cases: dict[tuple[Path, str], list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("slow") is not None:
+            cases.setdefault((item.path, getattr(item, "originalname", item.name)), []).append(item)
+    left_out = {item for many in cases.values() if len(many) > VERY_MANY for item in set(many) - set(many[::every])}
+    if left_out:
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
