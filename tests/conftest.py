@@ -84,7 +84,7 @@ The quick tests are to fit into four minutes on two cores; single tests elsewher
 
 EVERY = "FOUNDRY_TESTS_EVERY"
 """The variable that has only each n-th case run of a slow test that has very many; unset: all of them."""
-VERY_MANY = 12
+VERY_MANY = 6
 """Cases of one test beyond which that is done: they try one thing on every command, screen or kind of answer."""
 
 
