@@ -21,15 +21,9 @@ from backend_stub.domain.agent import (
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.options import settled, with_value
-from foundry_tui.contract.records import (
-    PermissionOption,
-    Prompt,
-    Question,
-    SessionOption,
-    SessionSummary,
-    TranscriptKind,
-    Usage,
-)
+from foundry_tui.contract.questions import PermissionOption, Question
+from foundry_tui.contract.records import Prompt, SessionOption, SessionSummary, Usage
+from foundry_tui.contract.transcript import TranscriptKind
 
 OPTIONS = (
     PermissionOption(option_id="allow", name="Allow", kind="allow_once"),

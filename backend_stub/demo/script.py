@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from backend_stub.domain.errors import SettingError
 from foundry_tui.contract.codec import decode
-from foundry_tui.contract.records import Accepts, FileEdit, PermissionOption, SessionCommand, SessionOption, Usage
+from foundry_tui.contract.questions import FileEdit, PermissionOption
+from foundry_tui.contract.records import Accepts, SessionCommand, SessionOption, Usage
 
 SCRIPT_VARIABLE = "FOUNDRY_DEMO_SCRIPT"
 DEFAULT_MS = 20

@@ -7,16 +7,9 @@ from typing import Any, Protocol, TypeAlias
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
-from foundry_tui.contract.records import (
-    Accepts,
-    Prompt,
-    Question,
-    SessionCommand,
-    SessionOption,
-    SessionSummary,
-    TranscriptKind,
-    Usage,
-)
+from foundry_tui.contract.questions import Question
+from foundry_tui.contract.records import Accepts, Prompt, SessionCommand, SessionOption, SessionSummary, Usage
+from foundry_tui.contract.transcript import TranscriptKind
 
 OptionValue: TypeAlias = str | bool
 """What an option is set to: one of its choices, or true or false."""

@@ -11,7 +11,8 @@ from msgspec import Raw, Struct
 
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind
-from foundry_tui.contract.records import Record, TaskDetail, summary_of
+from foundry_tui.contract.record import Record
+from foundry_tui.contract.records import TaskDetail, summary_of
 
 _TOLD_OF_A_TASK = tuple(name for name in TaskDetail.__struct_fields__ if name != "history")
 

@@ -11,21 +11,21 @@ from typing import Literal, Protocol
 from msgspec import Struct, field
 
 from backend_stub.domain.events import Events
+from foundry_tui.contract.questions import Permission
 from foundry_tui.contract.records import (
     Accepts,
     HistoryEvent,
     HistoryKind,
     LogLine,
-    Permission,
     Prompt,
     Repo,
     SessionCommand,
     SessionOption,
     SessionState,
     TaskDetail,
-    TranscriptItem,
 )
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.contract.transcript import TranscriptItem
 
 
 class Fault(Struct, frozen=True):

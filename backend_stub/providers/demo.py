@@ -19,7 +19,8 @@ from backend_stub.domain.provider import Existing, Release, SandboxMade
 from backend_stub.repository.git import branches_near
 from foundry_tui.contract.agents import KNOWN
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
-from foundry_tui.contract.records import FileDiff, FileEdit, Sandbox, SessionStatus, TaskDetail
+from foundry_tui.contract.questions import FileEdit
+from foundry_tui.contract.records import FileDiff, Sandbox, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import Diff
 
 

@@ -28,10 +28,9 @@ from backend_stub.task.release import Releasing
 from backend_stub.task.sessions import Sessions
 from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.ids import is_id
+from foundry_tui.contract.questions import Permission, PermissionState
 from foundry_tui.contract.records import (
     ErrorKind,
-    Permission,
-    PermissionState,
     Prompt,
     PromptState,
     SessionStatus,

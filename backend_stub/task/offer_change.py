@@ -7,15 +7,9 @@ from backend_stub.domain.options import chosen, with_value
 from backend_stub.domain.storage import SessionOffer
 from backend_stub.task.rows import TaskRows
 from foundry_tui.contract.options import find_option
-from foundry_tui.contract.records import (
-    Accepts,
-    HistoryKind,
-    SessionCommand,
-    SessionOption,
-    TranscriptKind,
-    Usage,
-)
+from foundry_tui.contract.records import Accepts, HistoryKind, SessionCommand, SessionOption, Usage
 from foundry_tui.contract.replace import replace
+from foundry_tui.contract.transcript import TranscriptKind
 
 
 class OfferChange:

@@ -14,8 +14,9 @@ from backend_stub.task.failures import NO_FAILURES, task_error
 from backend_stub.task.services import Services
 from backend_stub.task.sessions import Sessions
 from backend_stub.task.task_change import TaskChange
-from foundry_tui.contract.records import HistoryKind, StageRecord, StageState, TaskError, TranscriptKind
+from foundry_tui.contract.records import HistoryKind, StageRecord, StageState, TaskError
 from foundry_tui.contract.status import PROVISIONING, STAGES, STATUS_OF_STAGE, StageName
+from foundry_tui.contract.transcript import TranscriptKind
 
 DOING = {
     StageName.ENSURE_NAME: "settling the name",

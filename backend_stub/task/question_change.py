@@ -5,14 +5,10 @@ from collections.abc import Callable, Collection
 import msgspec
 
 from backend_stub.task.rows import TaskRows
-from foundry_tui.contract.records import (
-    HistoryKind,
-    Permission,
-    PermissionBody,
-    PermissionState,
-    TranscriptKind,
-)
+from foundry_tui.contract.questions import Permission, PermissionState
+from foundry_tui.contract.records import HistoryKind
 from foundry_tui.contract.replace import replace
+from foundry_tui.contract.transcript import PermissionBody, TranscriptKind
 
 
 class QuestionChange:

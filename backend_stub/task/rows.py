@@ -8,11 +8,10 @@ from typing import Any
 
 from backend_stub.domain.storage import Change, ItemKey, LeftoverRow, Private, SessionOffer, TaskState
 from foundry_tui.contract.moves import check_move
+from foundry_tui.contract.questions import Permission, PermissionState
 from foundry_tui.contract.records import (
     HistoryKind,
     LogLine,
-    Permission,
-    PermissionState,
     Prompt,
     PromptState,
     SessionState,
@@ -22,11 +21,10 @@ from foundry_tui.contract.records import (
     StageRecord,
     StageState,
     TaskDetail,
-    TranscriptItem,
-    TranscriptKind,
 )
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import STAGE_OF_STATUS, StageName, TaskStatus
+from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
 
 MAX_LINES = 5_000
 """Stage log lines kept of a task; the oldest go first."""

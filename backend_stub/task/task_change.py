@@ -19,10 +19,10 @@ from foundry_tui.contract.records import (
     StageState,
     TaskDetail,
     TaskError,
-    TranscriptKind,
 )
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import READY, STAGE_OF_STATUS, STAGES, STATUS_OF_STAGE, StageName, TaskStatus
+from foundry_tui.contract.transcript import TranscriptKind
 
 
 class TaskChange:

@@ -15,16 +15,10 @@ from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableErr
 from backend_stub.domain.storage import Private
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.task_change import TaskChange
-from foundry_tui.contract.records import (
-    Permission,
-    PermissionState,
-    Prompt,
-    PromptState,
-    Question,
-    TaskError,
-    TranscriptKind,
-)
+from foundry_tui.contract.questions import Permission, PermissionState, Question
+from foundry_tui.contract.records import Prompt, PromptState, TaskError
 from foundry_tui.contract.status import PROVISIONING, READY, TaskStatus
+from foundry_tui.contract.transcript import TranscriptKind
 
 GATHER_SECONDS = 0.05
 IN_TURNS = READY | PROVISIONING | {TaskStatus.ERROR}

@@ -2,7 +2,8 @@
 
 from msgspec import Struct
 
-from foundry_tui.contract.records import Permission, SessionSummary, TaskSummary
+from foundry_tui.contract.questions import Permission
+from foundry_tui.contract.records import SessionSummary, TaskSummary
 
 TASKS = "tasks"
 TASK = "task"

@@ -8,7 +8,8 @@ from foundry_tui.cli.output import printable
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.client.errors import RequestError
-from foundry_tui.contract.records import PermissionState, TaskDetail
+from foundry_tui.contract.questions import PermissionState
+from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.settings.errors import ConfigError
 

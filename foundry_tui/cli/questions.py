@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from foundry_tui.cli.output import paint, printable
-from foundry_tui.contract.records import Permission, PermissionState, TaskDetail
+from foundry_tui.contract.questions import Permission, PermissionState
+from foundry_tui.contract.records import TaskDetail
 from foundry_tui.view.questions import WORDS, QuestionLine, heading_of, lines_of, option_of
 
 _PAINTS = {

@@ -11,7 +11,8 @@ from foundry_tui.client.connection import LARGEST_ANSWER
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract import codec
 from foundry_tui.contract.problems import LARGEST_BODY, Problem, too_large
-from foundry_tui.contract.records import Health, Permission, Prompt, Repo, SessionDetail, SessionSummary, TaskDetail
+from foundry_tui.contract.questions import Permission
+from foundry_tui.contract.records import Health, Prompt, Repo, SessionDetail, SessionSummary, TaskDetail
 from foundry_tui.contract.requests import (
     AddRepo,
     AgentList,

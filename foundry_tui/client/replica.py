@@ -12,7 +12,7 @@ from msgspec import Struct
 from foundry_tui.client.changes import Dirt
 from foundry_tui.client.statistics import RefreshReason, TopicCounter
 from foundry_tui.contract.events import EventName, Topic, event_id
-from foundry_tui.contract.records import Record
+from foundry_tui.contract.record import Record
 
 R = TypeVar("R", bound=Struct)
 

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 from foundry_tui.client.changes import Dirt
 from foundry_tui.client.replica import Life, Replica, only
 from foundry_tui.contract.events import EventName, TaskRemoved, Topic
-from foundry_tui.contract.records import HistoryEvent, LogLine, SessionState, TaskDetail, TaskSummary, TranscriptItem
+from foundry_tui.contract.records import HistoryEvent, LogLine, SessionState, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import LogSnapshot, SessionSnapshot, TaskSnapshot
+from foundry_tui.contract.transcript import TranscriptItem
 
 HISTORY_WINDOW = 200
 """How many history events a snapshot carries at most; fewer mean that it carries all."""

@@ -31,10 +31,10 @@ from foundry_tui.contract.records import (
     SessionSummary,
     TaskDetail,
     TaskSummary,
-    TranscriptItem,
     summary_of,
 )
 from foundry_tui.contract.requests import CreateTask
+from foundry_tui.contract.transcript import TranscriptItem
 
 R = TypeVar("R", bound=Replica)
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from foundry_tui.contract import records, requests
+from foundry_tui.contract import records, requests, transcript
 from foundry_tui.contract.events import EventName, Ping, Resumed, TaskRemoved, TopicKind
 from foundry_tui.contract.problems import Problem
 
@@ -37,7 +37,7 @@ EVENT_TYPE: dict[EventName, type[msgspec.Struct]] = {
     EventName.TASK_REMOVED: TaskRemoved,
     EventName.REPO: records.Repo,
     EventName.SESSION: records.SessionState,
-    EventName.TRANSCRIPT: records.TranscriptItem,
+    EventName.TRANSCRIPT: transcript.TranscriptItem,
     EventName.LOG: records.LogLine,
     EventName.HISTORY: records.HistoryEvent,
     EventName.RESUMED: Resumed,

@@ -1,7 +1,7 @@
 """What the backend tells of the agents that it knows."""
 
 from foundry_tui.contract.open_enum import OpenEnum
-from foundry_tui.contract.records import Record
+from foundry_tui.contract.record import Record
 
 
 class AgentState(OpenEnum):

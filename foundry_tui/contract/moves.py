@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from foundry_tui.contract.open_enum import OpenEnum
-from foundry_tui.contract.records import PermissionState, PromptState, SessionStatus, StageState
+from foundry_tui.contract.questions import PermissionState
+from foundry_tui.contract.records import PromptState, SessionStatus, StageState
 from foundry_tui.contract.status import TaskStatus
 
 State = TypeVar("State", TaskStatus, StageState, SessionStatus, PromptState, PermissionState)

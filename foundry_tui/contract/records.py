@@ -6,17 +6,14 @@ committed change of its record. Null and absent are the same.
 
 from typing import Any
 
-from msgspec import Struct
-
 from foundry_tui.contract.open_enum import OpenEnum
+from foundry_tui.contract.questions import Permission
+from foundry_tui.contract.record import Record
 from foundry_tui.contract.status import StageName, TaskStatus
+from foundry_tui.contract.transcript import TranscriptItem
 
 PROMPT_EXCERPT = 200
 """Characters of the prompt that a `TaskSummary` carries."""
-
-
-class Record(Struct, frozen=True, kw_only=True, gc=False):
-    """The base of all records: frozen, built by keywords. They come from JSON, so none can be part of a cycle."""
 
 
 class ErrorKind(OpenEnum):
@@ -53,30 +50,6 @@ class PromptState(OpenEnum):
     ANSWERED = "answered"
     FAILED = "failed"
     WITHDRAWN = "withdrawn"
-
-
-class QuestionKind(OpenEnum):
-    """What a person is asked for: to allow something, to fill in a form, or to open a page."""
-
-    PERMISSION = "permission"
-    FORM = "form"
-    URL = "url"
-
-
-class PermissionState(OpenEnum):
-    OPEN = "open"
-    ANSWERED = "answered"
-    CANCELLED = "cancelled"
-
-
-class TranscriptKind(OpenEnum):
-    PROMPT = "prompt"
-    MESSAGE = "message"
-    THOUGHT = "thought"
-    TOOL_CALL = "tool_call"
-    PLAN = "plan"
-    PERMISSION = "permission"
-    NOTICE = "notice"
 
 
 class HistoryKind(OpenEnum):
@@ -269,104 +242,6 @@ class Prompt(Record, frozen=True, kw_only=True):
     at: int
     steer: bool = False
     error: TaskError | None = None
-
-
-class FileEdit(Record, frozen=True, kw_only=True):
-    """A file as a tool call changed it; `old` is null for a new file."""
-
-    path: str
-    new: str
-    old: str | None = None
-
-
-class PermissionOption(Record, frozen=True, kw_only=True):
-    """One answer to a request; `kind` is ACP's: allow_once, allow_always, reject_once, reject_always."""
-
-    option_id: str
-    name: str
-    kind: str
-
-
-class Question(Record, frozen=True, kw_only=True):
-    """What an agent asks, with all that a person has to judge, uncut.
-
-    `text` is what would be run or done, `edits` are the changes it would make, `paths` the places it names;
-    `tool_kind` is ACP's kind of the tool call (read, edit, execute, …).
-    """
-
-    title: str
-    options: tuple[PermissionOption, ...]
-    kind: QuestionKind = QuestionKind.PERMISSION
-    tool_kind: str | None = None
-    text: str | None = None
-    edits: tuple[FileEdit, ...] = ()
-    paths: tuple[str, ...] = ()
-
-
-class Permission(Question, frozen=True, kw_only=True):
-    """A question that the agent asked a person; `answer` is the option_id chosen.
-
-    One that has ended keeps neither `text` nor `edits`: its transcript item has them.
-    """
-
-    permission_id: str
-    task_id: str
-    session_id: str
-    state: PermissionState
-    at: int
-    answer: str | None = None
-
-
-class TranscriptItem(Record, frozen=True, kw_only=True):
-    """One piece of a conversation. `index` counts 0, 1, 2 … without gaps; a streaming item grows in place.
-
-    `body` is a string for prompt, message, thought and notice; for the others an object, see `ToolCallBody`,
-    `PlanBody` and `PermissionBody`, into which `msgspec.convert` turns it.
-    """
-
-    item_id: str
-    session_id: str
-    index: int
-    kind: TranscriptKind
-    body: str | dict[str, Any]
-    at: int
-    revision: int
-
-
-class ToolCallBody(Record, frozen=True, kw_only=True):
-    """Body of a `tool_call`. `status` is ACP's: pending, in_progress, completed, failed."""
-
-    title: str
-    kind: str = "other"
-    status: str = "pending"
-    content: str = ""
-    edits: tuple[FileEdit, ...] = ()
-
-
-class PlanEntry(Record, frozen=True, kw_only=True):
-    """One line of a plan. `status` is ACP's: pending, in_progress, completed."""
-
-    content: str
-    status: str = "pending"
-    priority: str = "medium"
-
-
-class PlanBody(Record, frozen=True, kw_only=True):
-    """Body of a `plan`."""
-
-    entries: tuple[PlanEntry, ...]
-
-
-class PermissionBody(Record, frozen=True, kw_only=True):
-    """Body of a `permission`: which request stands here and what was asked; its state is in the task's permissions."""
-
-    permission_id: str
-    title: str
-    kind: QuestionKind = QuestionKind.PERMISSION
-    tool_kind: str | None = None
-    text: str | None = None
-    edits: tuple[FileEdit, ...] = ()
-    paths: tuple[str, ...] = ()
 
 
 class HistoryEvent(Record, frozen=True, kw_only=True):

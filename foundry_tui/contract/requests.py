@@ -3,16 +3,8 @@
 from msgspec import Struct
 
 from foundry_tui.contract.known_agents import AgentInfo
-from foundry_tui.contract.records import (
-    FileDiff,
-    HistoryEvent,
-    LogLine,
-    Record,
-    Repo,
-    SessionDetail,
-    TaskDetail,
-    TaskSummary,
-)
+from foundry_tui.contract.record import Record
+from foundry_tui.contract.records import FileDiff, HistoryEvent, LogLine, Repo, SessionDetail, TaskDetail, TaskSummary
 
 CHOSEN_TITLE_LIMIT = 200
 """Characters of a title that a person chose."""

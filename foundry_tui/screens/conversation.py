@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from foundry_tui.actions.rules import why_no_writing
-from foundry_tui.contract.records import Permission, Prompt, SessionStatus
+from foundry_tui.contract.questions import Permission
+from foundry_tui.contract.records import Prompt, SessionStatus
 from foundry_tui.screens.task_in_view import TaskInView
 from foundry_tui.view.clock import LastHeard
 from foundry_tui.view.glyphs import glyph_set

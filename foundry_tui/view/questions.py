@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from enum import StrEnum
 
-from foundry_tui.contract.records import Permission, PermissionBody, PermissionOption, Question
+from foundry_tui.contract.questions import Permission, PermissionOption, Question
+from foundry_tui.contract.transcript import PermissionBody
 from foundry_tui.view.diffs import DiffMark, edit_lines
 
 AnyQuestion = Question | PermissionBody

@@ -6,14 +6,8 @@ from msgspec import Struct
 
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.contract.problems import Problem
-from foundry_tui.contract.records import (
-    Permission,
-    PermissionState,
-    SessionStatus,
-    SessionSummary,
-    TaskDetail,
-    TaskSummary,
-)
+from foundry_tui.contract.questions import Permission, PermissionState
+from foundry_tui.contract.records import SessionStatus, SessionSummary, TaskDetail, TaskSummary
 from foundry_tui.contract.status import ENDED, PROVISIONING, TaskStatus
 from foundry_tui.view.ages import running_time
 from foundry_tui.view.glyphs import UNKNOWN, Glyphs

@@ -7,18 +7,9 @@ from math import ceil
 import msgspec
 from msgspec import Struct
 
-from foundry_tui.contract.records import (
-    ErrorKind,
-    Permission,
-    PermissionBody,
-    PermissionState,
-    PlanBody,
-    Prompt,
-    PromptState,
-    ToolCallBody,
-    TranscriptItem,
-    TranscriptKind,
-)
+from foundry_tui.contract.questions import Permission, PermissionState
+from foundry_tui.contract.records import ErrorKind, Prompt, PromptState
+from foundry_tui.contract.transcript import PermissionBody, PlanBody, ToolCallBody, TranscriptItem, TranscriptKind
 from foundry_tui.view.wording import Wording
 
 Body = str | ToolCallBody | PlanBody | PermissionBody

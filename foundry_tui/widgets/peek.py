@@ -6,7 +6,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from foundry_tui.contract.control_characters import harmless
-from foundry_tui.contract.records import PermissionState, TaskDetail, TaskSummary
+from foundry_tui.contract.questions import PermissionState
+from foundry_tui.contract.records import TaskDetail, TaskSummary
 from foundry_tui.view.ages import ago
 from foundry_tui.view.cells import plain
 from foundry_tui.view.clock import Clock

@@ -14,7 +14,7 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
-from foundry_tui.contract.records import Permission, PermissionOption
+from foundry_tui.contract.questions import Permission, PermissionOption
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.questions import heading_of
 from foundry_tui.widgets.drawn import Drawn

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from textual.cache import LRUCache
 from textual.strip import Strip
 
-from foundry_tui.contract.records import Permission, Prompt, TranscriptItem, TranscriptKind
+from foundry_tui.contract.questions import Permission
+from foundry_tui.contract.records import Prompt
+from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
 from foundry_tui.view.line_index import LineIndex
 from foundry_tui.view.transcript import (
     Entry,

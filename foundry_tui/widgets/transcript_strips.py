@@ -17,7 +17,8 @@ from textual.theme import Theme
 from textual.widget import Widget
 
 from foundry_tui.contract.control_characters import harmless
-from foundry_tui.contract.records import FileEdit, PermissionBody, PlanBody, ToolCallBody, TranscriptKind
+from foundry_tui.contract.questions import FileEdit
+from foundry_tui.contract.transcript import PermissionBody, PlanBody, ToolCallBody, TranscriptKind
 from foundry_tui.view.cells import fit
 from foundry_tui.view.diffs import DiffLine, DiffMark, counts, edit_lines
 from foundry_tui.view.glyphs import UNKNOWN

@@ -11,12 +11,11 @@ from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind
 from foundry_tui.contract.moves import TASK_MOVES
 from foundry_tui.contract.problems import FieldError, Problem
+from foundry_tui.contract.questions import Permission, PermissionState
 from foundry_tui.contract.records import (
     HistoryEvent,
     HistoryKind,
     LogLine,
-    Permission,
-    PermissionState,
     Prompt,
     PromptState,
     SessionDetail,
@@ -25,8 +24,6 @@ from foundry_tui.contract.records import (
     SessionSummary,
     TaskDetail,
     TaskSummary,
-    TranscriptItem,
-    TranscriptKind,
     summary_of,
 )
 from foundry_tui.contract.requests import (
@@ -37,6 +34,7 @@ from foundry_tui.contract.requests import (
     TasksSnapshot,
 )
 from foundry_tui.contract.status import LOG_STAGES, StageName, TaskStatus
+from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
 from foundry_tui.view.clock import FixedClock
 from tests.app.factories import NOW, SECOND, make_detail, make_error, make_repo, make_session, task_id
 from tests.app.harness import FakeCommands

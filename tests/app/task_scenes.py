@@ -9,6 +9,7 @@ from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind
 from foundry_tui.contract.problems import FieldError, Problem
+from foundry_tui.contract.questions import Permission, PermissionOption, PermissionState
 from foundry_tui.contract.records import (
     Cost,
     ErrorKind,
@@ -18,9 +19,6 @@ from foundry_tui.contract.records import (
     LogLine,
     OptionChoice,
     OptionType,
-    Permission,
-    PermissionOption,
-    PermissionState,
     Prompt,
     PromptState,
     Sandbox,
@@ -30,13 +28,12 @@ from foundry_tui.contract.records import (
     StageRecord,
     StageState,
     TaskDetail,
-    TranscriptItem,
-    TranscriptKind,
     Usage,
     summary_of,
 )
 from foundry_tui.contract.requests import CreateTask, LogSnapshot, SessionSnapshot, TaskSnapshot, TasksSnapshot
 from foundry_tui.contract.status import StageName, TaskStatus
+from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
 from tests.app.factories import MINUTE, NOW, SECOND, make_detail, make_error, make_repo, make_session, task_id
 
 TASK = task_id(1)

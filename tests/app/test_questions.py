@@ -8,14 +8,10 @@ import pytest
 from textual.events import MouseScrollDown
 
 from foundry_tui.client.store import Store
-from foundry_tui.contract.records import (
-    FileEdit,
-    PermissionOption,
-    PermissionState,
-    SessionStatus,
-    TranscriptKind,
-)
+from foundry_tui.contract.questions import FileEdit, PermissionOption, PermissionState
+from foundry_tui.contract.records import SessionStatus
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.contract.transcript import TranscriptKind
 from foundry_tui.widgets.permission import PermissionRequest
 from foundry_tui.widgets.transcript import Transcript
 from tests.app import task_scenes as scenes

@@ -14,21 +14,21 @@ from foundry_tui.client.commands import CommandProblem
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind
 from foundry_tui.contract.problems import Problem
+from foundry_tui.contract.questions import PermissionState
 from foundry_tui.contract.records import (
     ErrorKind,
     FileDiff,
     LogLine,
-    PermissionState,
     PromptState,
     SessionDetail,
     SessionState,
     SessionStatus,
     TaskDetail,
     TaskError,
-    TranscriptKind,
 )
 from foundry_tui.contract.requests import CreateTask, Diff
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.contract.transcript import TranscriptKind
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.task import TaskScreen

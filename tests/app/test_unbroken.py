@@ -14,8 +14,8 @@ from foundry_tui.app.app import FoundryApp
 from foundry_tui.client.changes import Changes
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.statistics import Diagnostics
-from foundry_tui.contract.records import TranscriptKind
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.contract.transcript import TranscriptKind
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.diagnostics import DiagnosticsScreen
 from foundry_tui.screens.help import HelpScreen

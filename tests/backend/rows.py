@@ -6,11 +6,10 @@ from typing import Any
 from msgspec import structs
 
 from backend_stub.domain.storage import Change, LeftoverRow, Private
+from foundry_tui.contract.questions import Permission, PermissionState
 from foundry_tui.contract.records import (
     HistoryKind,
     LogLine,
-    Permission,
-    PermissionState,
     Prompt,
     PromptState,
     Repo,
@@ -18,10 +17,9 @@ from foundry_tui.contract.records import (
     SessionStatus,
     SessionSummary,
     TaskDetail,
-    TranscriptItem,
-    TranscriptKind,
 )
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
 
 REPO = Repo(repo_id="repo-1", label="shop", path="/shop")
 

@@ -8,9 +8,8 @@ from backend_stub.domain.storage import Private, TaskState
 from backend_stub.task.rows import TaskRows
 from foundry_tui.contract.moves import MACHINES, IllegalMoveError
 from foundry_tui.contract.open_enum import OpenEnum
+from foundry_tui.contract.questions import Permission, PermissionState
 from foundry_tui.contract.records import (
-    Permission,
-    PermissionState,
     Prompt,
     PromptState,
     SessionStatus,

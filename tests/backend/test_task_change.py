@@ -6,10 +6,9 @@ from collections.abc import Callable
 from backend_stub.domain.storage import Private, TaskState
 from backend_stub.task.rows import TaskRows
 from backend_stub.task.task_change import TaskChange
+from foundry_tui.contract.questions import Permission, PermissionState
 from foundry_tui.contract.records import (
     ErrorKind,
-    Permission,
-    PermissionState,
     Prompt,
     PromptState,
     SessionStatus,

@@ -6,7 +6,7 @@ import time
 from textual.app import App, ComposeResult
 
 from foundry_tui.app import themes
-from foundry_tui.contract.records import TranscriptItem, TranscriptKind
+from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
 from foundry_tui.widgets.transcript import Transcript
 from tests.bench.figure import Figure, against_limit, fastest_half
 

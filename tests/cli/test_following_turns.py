@@ -14,7 +14,8 @@ from foundry_tui.cli.follow.conversation import follow_conversation
 from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.client.errors import UnreachableError
 from foundry_tui.contract import codec
-from foundry_tui.contract.records import SessionDetail, SessionStatus, TranscriptItem, TranscriptKind
+from foundry_tui.contract.records import SessionDetail, SessionStatus
+from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
 
 RUNNING = SessionDetail(
     session_id="s",

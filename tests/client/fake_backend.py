@@ -38,8 +38,6 @@ from foundry_tui.contract.records import (
     SessionSummary,
     StageRecord,
     TaskDetail,
-    TranscriptItem,
-    TranscriptKind,
     summary_of,
 )
 from foundry_tui.contract.requests import (
@@ -50,6 +48,7 @@ from foundry_tui.contract.requests import (
     TasksSnapshot,
 )
 from foundry_tui.contract.status import ENDED, STAGES, TaskStatus
+from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
 
 __all__ = ["Event", "FakeBackend", "Refused", "detail_of", "task_topic"]
 

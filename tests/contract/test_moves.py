@@ -6,7 +6,8 @@ import pytest
 
 from foundry_tui.contract.moves import MACHINES, IllegalMoveError, check_move
 from foundry_tui.contract.open_enum import OpenEnum
-from foundry_tui.contract.records import PermissionState, PromptState, SessionStatus, StageState
+from foundry_tui.contract.questions import PermissionState
+from foundry_tui.contract.records import PromptState, SessionStatus, StageState
 from foundry_tui.contract.status import TaskStatus
 
 LEAVE = {"error", "archive_release_sandbox", "kill_destroy_sandbox"}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundry_tui.contract import codec, records, requests
+from foundry_tui.contract import codec, questions, records, requests, transcript
 from foundry_tui.contract.events import (
     PING_AFTER,
     SILENCE_LIMIT,
@@ -38,8 +38,8 @@ RECORDS: dict[type[msgspec.Struct], frozenset[str]] = {
     records.SessionDetail: checks.SESSION_STATE | {"transcript"},
     records.SessionOption: checks.OPTION,
     records.Prompt: checks.PROMPT,
-    records.TranscriptItem: checks.TRANSCRIPT_ITEM,
-    records.Permission: checks.PERMISSION,
+    transcript.TranscriptItem: checks.TRANSCRIPT_ITEM,
+    questions.Permission: checks.PERMISSION,
     records.HistoryEvent: checks.HISTORY_EVENT,
     records.Repo: checks.REPO,
     records.LogLine: checks.LOG_LINE,

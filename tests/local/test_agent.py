@@ -15,7 +15,7 @@ from backend_stub.domain.agent import Policy
 from backend_stub.domain.errors import AgentError
 from backend_stub.machine import processes
 from backend_stub.providers.local import LocalSettings
-from foundry_tui.contract.records import TranscriptKind
+from foundry_tui.contract.transcript import TranscriptKind
 from tests.local.world import LIMIT, LocalWorld, Told, following, open_gate, prompt, turn
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,8 @@ from backend_stub.domain.errors import AgentError
 from backend_stub.domain.provider import Release
 from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider
-from foundry_tui.contract.records import TaskDetail, TranscriptKind
+from foundry_tui.contract.records import TaskDetail
+from foundry_tui.contract.transcript import TranscriptKind
 from tests.local.world import LIMIT, LocalWorld, Told, open_gate, prompt, turn
 
 pytestmark = pytest.mark.anyio

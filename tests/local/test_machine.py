@@ -7,7 +7,7 @@ import pytest
 
 from backend_stub.domain.errors import AgentError
 from backend_stub.machine.faults import is_machine_fault
-from foundry_tui.contract.records import TranscriptKind
+from foundry_tui.contract.transcript import TranscriptKind
 from tests.local.world import LocalWorld, following, turn
 
 pytestmark = pytest.mark.anyio

@@ -11,7 +11,7 @@ from backend_stub.domain.errors import SettingError
 from backend_stub.providers.local import LocalSettings
 from foundry_tui.contract import mcp
 from foundry_tui.contract.mcp import ConfiguredServer, McpServer
-from foundry_tui.contract.records import TranscriptKind
+from foundry_tui.contract.transcript import TranscriptKind
 from tests.git import git
 from tests.local.world import LocalWorld, turn
 

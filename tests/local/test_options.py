@@ -20,7 +20,8 @@ from backend_stub.domain.agent import (
 )
 from backend_stub.domain.errors import AgentError
 from backend_stub.providers.local import LocalProvider
-from foundry_tui.contract.records import Cost, SessionCommand, SessionOption, TranscriptKind, Usage
+from foundry_tui.contract.records import Cost, SessionCommand, SessionOption, Usage
+from foundry_tui.contract.transcript import TranscriptKind
 from tests.local.test_faults import Loss
 from tests.local.world import LIMIT, LocalWorld, Told, open_gate, prompt, turn
 

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
-from foundry_tui.contract.records import TranscriptKind
+from foundry_tui.contract.transcript import TranscriptKind
 from tests.local.world import LIMIT, LocalWorld, turn
 
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,8 @@ from backend_stub.domain.agent import LateWord, Policy
 from backend_stub.domain.errors import AgentError
 from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider, LocalSettings
-from foundry_tui.contract.records import TaskDetail, TranscriptKind
+from foundry_tui.contract.records import TaskDetail
+from foundry_tui.contract.transcript import TranscriptKind
 from foundry_tui.view.questions import QuestionLine, heading_of, lines_of
 from tests.local.test_faults import Loss
 from tests.local.world import LIMIT, LocalWorld, Told, following, open_gate, prompt, turn

@@ -18,7 +18,8 @@ from backend_stub.agents.sandbox_agent.updates import (
     Update,
 )
 from backend_stub.domain.agent import Policy
-from foundry_tui.contract.records import PermissionOption, PlanBody, ToolCallBody, TranscriptKind
+from foundry_tui.contract.questions import PermissionOption
+from foundry_tui.contract.transcript import PlanBody, ToolCallBody, TranscriptKind
 
 
 def apply(translation: Translation, *updates: dict[str, object]) -> list[Item]:

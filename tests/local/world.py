@@ -19,17 +19,10 @@ from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider, LocalSettings
 from backend_stub.wiring import local_provider
 from foundry_tui.contract.ids import uuid7
-from foundry_tui.contract.records import (
-    Prompt,
-    PromptState,
-    Question,
-    Repo,
-    SessionStatus,
-    SessionSummary,
-    TaskDetail,
-    TranscriptKind,
-)
+from foundry_tui.contract.questions import Question
+from foundry_tui.contract.records import Prompt, PromptState, Repo, SessionStatus, SessionSummary, TaskDetail
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.contract.transcript import TranscriptKind
 from tests.git import make_code
 from tests.world import World
 

@@ -9,11 +9,11 @@ import pytest
 from foundry_tui.cli.follow.waiting import WaitCondition
 from foundry_tui.contract import codec
 from foundry_tui.contract.moves import IllegalMoveError, check_move
+from foundry_tui.contract.questions import PermissionState
 from foundry_tui.contract.records import (
     ErrorKind,
     HistoryEvent,
     HistoryKind,
-    PermissionState,
     Prompt,
     PromptState,
     SessionStatus,
@@ -21,10 +21,9 @@ from foundry_tui.contract.records import (
     StageState,
     TaskDetail,
     TaskError,
-    TranscriptItem,
-    TranscriptKind,
 )
 from foundry_tui.contract.status import StageName, TaskStatus, reached
+from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
 from foundry_tui.view.filter import entry_of as filter_entry
 from foundry_tui.view.glyphs import ASCII, UNICODE
 from foundry_tui.view.groups import Group, group_of

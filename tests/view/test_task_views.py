@@ -14,11 +14,10 @@ from foundry_tui.contract.records import (
     PromptState,
     SessionStatus,
     StageState,
-    TranscriptItem,
-    TranscriptKind,
     summary_of,
 )
 from foundry_tui.contract.status import StageName, TaskStatus
+from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
 from foundry_tui.view.details import facts
 from foundry_tui.view.diffs import DiffMark, counts, edit_lines, patch_lines
 from foundry_tui.view.glyphs import UNICODE

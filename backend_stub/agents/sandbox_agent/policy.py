@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from backend_stub.domain.agent import Policy
-from foundry_tui.contract.records import PermissionOption
+from foundry_tui.contract.questions import PermissionOption
 
 READING = frozenset({"read", "search", "think"})
 """ACP's kinds of tool calls that change nothing and fetch nothing."""

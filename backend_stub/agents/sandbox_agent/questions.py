@@ -11,7 +11,8 @@ from msgspec import Raw, Struct
 
 from backend_stub.agents.sandbox_agent.messages import Message
 from backend_stub.agents.sandbox_agent.updates import NOTHING, Item, ToolInput, Translation, excerpt
-from foundry_tui.contract.records import FileEdit, PermissionOption, Question, TranscriptKind
+from foundry_tui.contract.questions import FileEdit, PermissionOption, Question
+from foundry_tui.contract.transcript import TranscriptKind
 
 UNTITLED = "The agent asks for permission"
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "fish"})

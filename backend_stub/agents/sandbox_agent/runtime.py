@@ -31,7 +31,8 @@ from foundry_tui.contract.agents import (
     installed_agents,
 )
 from foundry_tui.contract.mcp import McpServer
-from foundry_tui.contract.records import Prompt, SessionOption, SessionStatus, SessionSummary, TranscriptKind
+from foundry_tui.contract.records import Prompt, SessionOption, SessionStatus, SessionSummary
+from foundry_tui.contract.transcript import TranscriptKind
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,8 @@ from backend_stub.agents.sandbox_agent.updates import Item, Translation, excerpt
 from backend_stub.domain.agent import Policy, Turn
 from backend_stub.domain.errors import AgentError
 from foundry_tui.contract.codec import decode
-from foundry_tui.contract.records import Question, TranscriptKind
+from foundry_tui.contract.questions import Question
+from foundry_tui.contract.transcript import TranscriptKind
 
 CHECKPOINT_EVERY = 0.5
 """Seconds between two notes of how far the stream was told; longer than what is told waits for its commit."""

@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Unreadable
-from foundry_tui.contract.records import FileEdit, PlanBody, PlanEntry, ToolCallBody, TranscriptKind
+from foundry_tui.contract.questions import FileEdit
+from foundry_tui.contract.transcript import PlanBody, PlanEntry, ToolCallBody, TranscriptKind
 
 TEXT_LIMIT = 200_000
 """Characters of one text that an item keeps; what is beyond is cut and said to be."""

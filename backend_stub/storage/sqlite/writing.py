@@ -18,9 +18,9 @@ from backend_stub.domain.storage import Change, SessionOffer
 from backend_stub.storage.sqlite.statements import SQL
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import EventName, TaskRemoved
+from foundry_tui.contract.record import Record
 from foundry_tui.contract.records import (
     HistoryEvent,
-    Record,
     Repo,
     SessionState,
     SessionSummary,

@@ -14,7 +14,8 @@ from foundry_tui.cli.questions import open_questions
 from foundry_tui.client.blocking import segment
 from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract import codec
-from foundry_tui.contract.records import Permission, TaskDetail
+from foundry_tui.contract.questions import Permission
+from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.requests import AnswerPermission, Diff, PatchTask, ReleaseTask, RetryTask
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.view.labels import title_of

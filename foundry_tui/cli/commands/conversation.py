@@ -20,8 +20,9 @@ from foundry_tui.cli.questions import record_of
 from foundry_tui.client.blocking import segment
 from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract.ids import uuid7
-from foundry_tui.contract.records import Prompt, PromptState, SessionDetail, SessionStatus, TaskDetail, TranscriptKind
+from foundry_tui.contract.records import Prompt, PromptState, SessionDetail, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import CreatePrompt
+from foundry_tui.contract.transcript import TranscriptKind
 
 T = TypeVar("T")
 

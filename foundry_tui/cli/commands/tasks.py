@@ -15,7 +15,8 @@ from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.questions import answering, open_questions, told
 from foundry_tui.cli.repositories import repository_of
 from foundry_tui.contract import codec
-from foundry_tui.contract.records import Permission, PermissionState, Repo, TaskDetail, TaskSummary
+from foundry_tui.contract.questions import Permission, PermissionState
+from foundry_tui.contract.records import Repo, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.view.questions import lines_of

@@ -11,17 +11,9 @@ from foundry_tui.cli.questions import open_questions
 from foundry_tui.client.blocking import BlockingClient, segment
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind
-from foundry_tui.contract.records import (
-    ErrorKind,
-    Prompt,
-    PromptState,
-    SessionDetail,
-    SessionState,
-    TaskDetail,
-    TranscriptItem,
-    TranscriptKind,
-)
+from foundry_tui.contract.records import ErrorKind, Prompt, PromptState, SessionDetail, SessionState, TaskDetail
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
 
 
 class Turn(NamedTuple):

@@ -13,16 +13,8 @@ from foundry_tui.client.blocking import BlockingClient, segment
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind
-from foundry_tui.contract.records import (
-    PermissionBody,
-    PlanBody,
-    SessionDetail,
-    SessionState,
-    SessionStatus,
-    ToolCallBody,
-    TranscriptItem,
-    TranscriptKind,
-)
+from foundry_tui.contract.records import SessionDetail, SessionState, SessionStatus
+from foundry_tui.contract.transcript import PermissionBody, PlanBody, ToolCallBody, TranscriptItem, TranscriptKind
 
 _COLOURS = {TranscriptKind.PROMPT: "cyan", TranscriptKind.PERMISSION: "yellow", TranscriptKind.NOTICE: "yellow"}
 _GROWING = frozenset({TranscriptKind.MESSAGE, TranscriptKind.THOUGHT, TranscriptKind.PLAN})
