@@ -102,7 +102,7 @@ class Organization:
         # Requests that say the same are encoded the same: no matter the order of keys, or null for absent.
         digest = hashlib.sha256(encode(request)).digest()
         self._check(request)
-        wrong = await self._agents.why_not(self._provider_of(request).name, request.agent) if request.agent else None
+        wrong = await self._why_no_agent(request)
         try:
             change, history = await self._storage.make_and_commit(partial(self._first_change, request, digest, wrong))
         except TaskExistsError as error:
@@ -239,14 +239,23 @@ class Organization:
         if wrong:
             raise wrong_values(*wrong)
 
+    async def _why_no_agent(self, request: CreateTask) -> tuple[str, str] | None:
+        """The field, and what is wrong with the agent that a task of this request would have."""
+        provider = self._provider_of(request).name
+        if request.agent is not None:
+            why = await self._agents.why_not(provider, request.agent)
+            return None if why is None else ("agent", why)
+        why = await self._agents.why_none(provider)
+        return None if why is None else ("provider" if request.provider is None else "agent", why)
+
     def _provider_of(self, request: CreateTask) -> Provider:
         return self._providers[request.provider or next(iter(self._providers))]
 
-    def _repository_for(self, request: CreateTask, wrong_agent: str | None, reader: Reader) -> Repo:
+    def _repository_for(self, request: CreateTask, wrong_agent: tuple[str, str] | None, reader: Reader) -> Repo:
         """Where a new task works; raises `TaskExistsError` when the task exists."""
         try:
             if wrong_agent is not None:
-                raise wrong_values(("agent", wrong_agent))
+                raise wrong_values(wrong_agent)
             return self._checked_repository(request, reader)
         except RefusedError:
             # The same request may have been good when the task was made: its branch exists by now.
@@ -278,10 +287,12 @@ class Organization:
         if taken is not None:
             raise wrong_values(("branch", f"The branch {branch} cannot stand beside the branch {taken}."))
 
-    def _first_change(self, request: CreateTask, digest: bytes, wrong_agent: str | None, reader: Reader) -> Change:
+    def _first_change(
+        self, request: CreateTask, digest: bytes, wrong_agent: tuple[str, str] | None, reader: Reader
+    ) -> Change:
         """The first rows of a new task, once its repository has been looked at: that may take its time.
 
-        `wrong_agent` says why a new task cannot have the agent that it asks for.
+        `wrong_agent` is a field and why a new task cannot have the agent that this asks for.
         """
         repo = self._repository_for(request, wrong_agent, reader)
         if request.trust and (request.task_id is None or reader.request_of(request.task_id) is None):

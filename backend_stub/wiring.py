@@ -10,7 +10,7 @@ import anyio.to_thread
 
 from backend_stub.agents.demo import DemoAgents
 from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
-from backend_stub.demo.script import ScriptFile, script_file
+from backend_stub.demo.script import SCRIPT_VARIABLE, ScriptFile, script_file
 from backend_stub.demo.world import World
 from backend_stub.dispatch.embedded import EmbeddedDispatcher
 from backend_stub.domain.clock import Runtime
@@ -178,7 +178,7 @@ def make_providers(
     runtime: Runtime,
     wrong_script: Callable[[SettingError], None],
 ) -> dict[str, Provider]:
-    """The providers by name, the default first: the one set, else `local` where an agent can be run, else `demo`.
+    """The providers by name, the default first: the one set, else `local`; `demo` where only its script is set.
 
     `wrong_script` is told when the demo script says what cannot be, now or later.
     Raises `SettingError` for a wrong demo script or setting, or a default provider that there is none of.
@@ -194,7 +194,7 @@ def make_providers(
     if settings.provider is not None and settings.provider not in providers:
         known = ", ".join(sorted(providers))
         raise SettingError(f"FOUNDRY_PROVIDER is {settings.provider!r}, but there is only {known}")
-    first = settings.provider or ("local" if local.state() == "ready" else "demo")
+    first = settings.provider or ("demo" if environ.get(SCRIPT_VARIABLE) else "local")
     return dict(sorted(providers.items(), key=lambda item: item[0] != first))
 
 

@@ -243,6 +243,20 @@ def test_the_default_provider_is_what_the_environment_says(stopped: BackendProce
     assert "demo" in errors
 
 
+def test_a_request_that_names_no_provider_is_never_simulated(stopped: BackendProcess) -> None:
+    for name in ("FOUNDRY_PROVIDER", "FOUNDRY_DEMO_SCRIPT"):
+        stopped.environ.pop(name, None)
+    nowhere = stopped.folder / "no-programs"
+    stopped.environ |= {"HOME": str(nowhere), "XDG_DATA_HOME": str(nowhere), "PATH": "/usr/bin:/bin"}
+    stopped.start()
+    refused = stopped.post("/v1/tasks", {"repo": str(stopped.repository), "prompt": "Fix it"}, status=422)
+    (error,) = refused["errors"]
+    assert error["field"] == "provider"
+    assert "foundry agent install" in error["message"]
+    assert stopped.get("/v1/tasks")["tasks"] == []
+    assert stopped.create(provider="demo")["provider"] == "demo"
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "x", "1.5", "1" + "0" * 40])
 def test_a_setting_that_cannot_be_ends_the_start_with_2(stopped: BackendProcess, value: str) -> None:
     stopped.environ["FOUNDRY_STAGE_ATTEMPTS"] = value
