@@ -114,6 +114,13 @@ class Scene(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     destroy_sandbox: CallScript | None = None
     release_sandbox: CallScript | None = None
     turn: TurnScript | None = None
+    commit: CallScript | None = None
+    update: CallScript | None = None
+    push: CallScript | None = None
+    pull_request: CallScript | None = None
+    land: CallScript | None = None
+    apply: CallScript | None = None
+    undo: CallScript | None = None
     agent: AgentScript | None = None
     would_lose: tuple[str, ...] | None = None
 

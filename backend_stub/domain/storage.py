@@ -17,6 +17,7 @@ from foundry_tui.contract.records import (
     HistoryEvent,
     HistoryKind,
     LogLine,
+    Operation,
     Prompt,
     Repo,
     SessionCommand,
@@ -67,6 +68,8 @@ class Private(Struct, frozen=True, kw_only=True):
     went_on: bool = False
     asked_options: dict[str, dict[str, str | bool]] = {}
     unsent_options: dict[str, dict[str, str | bool]] = {}
+    operation_notes: dict[str, str] = {}
+    """What the operation under way must know of its beginning when it goes on after a restart."""
     restarting: bool = False
     """The agent is to be ended and begun anew before anything else is asked of it."""
     release_attempt: int = 0
@@ -114,9 +117,10 @@ class Change:
     """One commit of one task's rows. `expected` is the version that was read (0: the task is new).
 
     When `task` has the revision that is kept, the task's record did not change and makes no event. `history` are the
-    kinds and payloads of new events. `sessions` come with all their prompts; `prompts` are those of them that changed.
-    Of the task's log `lines` are added, and those with an index below `drop_lines_below` dropped. A task holds one
-    branch at most: `hold_branch` takes one in place of any other, `free_branch` gives it up.
+    kinds and payloads of new events. `sessions` come with all their prompts; `prompts` are those of them that changed,
+    `operations` those of the task's that changed. Of the task's log `lines` are added, and those with an index below
+    `drop_lines_below` dropped. A task holds one branch at most: `hold_branch` takes one in place of any other,
+    `free_branch` gives it up.
 
     Of a new task alone: `request` is the digest of what asked for it, and `repo` its repository.
     """
@@ -130,6 +134,7 @@ class Change:
     prompts: Sequence[Prompt] = ()
     items: Sequence[TranscriptItem] = ()
     permissions: Sequence[Permission] = ()
+    operations: Sequence[Operation] = ()
     lines: Sequence[LogLine] = ()
     drop_lines_below: int = 0
     request: bytes = b""
@@ -222,6 +227,8 @@ class Storage(Protocol):
 
     async def task_of_permission(self, permission_id: str) -> str | None: ...
 
+    async def operation(self, operation_id: str) -> Operation | None: ...
+
     async def repo(self, repo_id: str) -> Repo | None: ...
 
     async def repos(self) -> Sequence[Repo]: ...
@@ -234,6 +241,10 @@ class Storage(Protocol):
 
     async def having(self, statuses: frozenset[TaskStatus]) -> Sequence[str]:
         """Ids of the tasks that have one of these statuses, oldest first."""
+        ...
+
+    async def operating(self) -> Sequence[str]:
+        """Ids of the tasks that have an operation under way."""
         ...
 
     async def in_turn(self, status: TaskStatus) -> Sequence[str]:

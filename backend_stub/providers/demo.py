@@ -11,6 +11,7 @@ import anyio.to_thread
 from anyio.abc import TaskStatus
 
 from backend_stub.demo.script import ScriptError, ScriptFile
+from backend_stub.demo.way_home import DemoWayHome
 from backend_stub.demo.world import World
 from backend_stub.domain.agent import AgentRuntime
 from backend_stub.domain.call import Call
@@ -45,6 +46,7 @@ class DemoProvider:
         self._script = script
         self._runtime = runtime
         self.agents = agents
+        self.way_home = DemoWayHome(world)
         self._configured = configured
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -131,14 +133,19 @@ class DemoProvider:
             files = self._edited(call.task, self._world.calls[call.task.task_id, "turn"])
         except ScriptError:
             return None
+        done = [kind for task_id, kind in self._world.operations.values() if task_id == call.task.task_id]
+        committed = any(kind in ("commit", "pull_request", "land") for kind in done)
+        pushed = any(kind in ("push", "pull_request") for kind in done)
         return Work(
             base=call.task.base_branch or call.repo.default_branch or "main",
-            ahead=0,
+            ahead=int(committed and "land" not in done),
             behind=0,
             files=len(files),
             added=sum(file.added or 0 for file in files),
             removed=sum(file.removed or 0 for file in files),
-            uncommitted=len(files),
+            uncommitted=0 if committed else len(files),
+            pushed=pushed,
+            upstream=f"origin/{call.task.branch}" if pushed else None,
             conflicts=(),
             at=self._runtime.now(),
         )

@@ -1,6 +1,7 @@
 """From requests to values: bodies, query parameters, and what is said when they are wrong."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -49,6 +50,23 @@ async def read_body(request: Request, type_: type[T], *, empty: bytes | None = N
         return _without_nulls(_plain(document), type_)
     except msgspec.DecodeError as error:
         raise _malformed(error) from None
+
+
+async def read_tagged(request: Request, tag: str, types: Mapping[str, type[T]]) -> T:
+    """The body as the type that its field `tag` names; raises as `read_body` does."""
+    document = await request.body()
+    try:
+        check_depth(document)
+        value = decode(document, dict[str, Any])
+    except msgspec.ValidationError as error:
+        raise _wrong_value(str(error)) from None
+    except msgspec.DecodeError as error:
+        raise _malformed(error) from None
+    name = value.get(tag)
+    type_ = types.get(name) if isinstance(name, str) else None
+    if type_ is None:
+        raise wrong_values((tag, f"{tag} is one of {', '.join(types)}."))
+    return _without_nulls(value, type_)
 
 
 def number(request: Request, name: str, default: int, least: int = 0, most: int = LARGEST) -> int:

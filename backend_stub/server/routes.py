@@ -24,11 +24,12 @@ from backend_stub.server.backend import Backend
 from backend_stub.server.metrics import Metrics
 from backend_stub.server.patches import patch_answer
 from backend_stub.server.protocol import CUT, WHY
-from backend_stub.server.requests import Nothing, number, read_body
+from backend_stub.server.requests import Nothing, number, read_body, read_tagged
 from backend_stub.server.streams import in_slices
 from foundry_tui.contract import requests as bodies
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import TASKS, Topic, TopicKind
+from foundry_tui.contract.operations import OPERATIONS
 from foundry_tui.contract.problems import PROBLEM_TYPE, Problem
 from foundry_tui.contract.records import SessionDetail
 from foundry_tui.contract.status import LOG_STAGES
@@ -79,6 +80,8 @@ class Routes:
             ("GET", "/v1/tasks/{task_id}/history", self.task_history),
             ("GET", "/v1/tasks/{task_id}/log", self.log),
             ("GET", "/v1/tasks/{task_id}/diff", self.diff),
+            ("POST", "/v1/tasks/{task_id}/operations", self.start_operation),
+            ("POST", "/v1/operations/{operation_id}/cancel", self.cancel_operation),
             ("POST", "/v1/tasks/{task_id}/restart-agent", self.restart_agent),
             ("POST", "/v1/tasks/{task_id}/sessions", self.add_session),
             ("GET", "/v1/sessions/{session_id}", self.session),
@@ -179,6 +182,14 @@ class Routes:
         provider = self._backend.providers.get(task.provider)
         computed = provider.diff(task) if provider is not None else None
         return json_answer(computed or bodies.Diff(files=()))
+
+    async def start_operation(self, request: Request) -> Response:
+        body = await read_tagged(request, "kind", OPERATIONS)
+        return json_answer(await self._backend.operations.start(request.path_params["task_id"], body), 202)
+
+    async def cancel_operation(self, request: Request) -> Response:
+        await read_body(request, Nothing, empty=b"{}")
+        return json_answer(await self._backend.operations.cancel(request.path_params["operation_id"]), 202)
 
     async def restart_agent(self, request: Request) -> Response:
         await read_body(request, Nothing, empty=b"{}")

@@ -1,6 +1,7 @@
 """What people ask of a task that exists. A command is one commit through the task's actor; then work is woken."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import BinaryIO, TypeVar
 
 import anyio
@@ -172,6 +173,11 @@ class Commands:
             self._sessions.settled(permission.permission_id)
         self._release.queue.wake(task_id)
         return await self.task(task_id)
+
+    async def archive_if_nothing_is_lost(self, task_id: str) -> None:
+        """What was asked for as something else was done: a task that still has what is nowhere else stays."""
+        with suppress(RefusedError):
+            await self.end(task_id, ReleaseTask(), archive=True)
 
     async def write_patch(self, task: TaskDetail, into: BinaryIO) -> None:
         """Write all changes in the task's sandbox, as they are now, as a patch."""

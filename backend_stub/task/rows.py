@@ -10,8 +10,10 @@ from backend_stub.domain.storage import Change, ItemKey, LeftoverRow, Private, S
 from foundry_tui.contract.moves import check_move
 from foundry_tui.contract.questions import Permission, PermissionState
 from foundry_tui.contract.records import (
+    UNDER_WAY,
     HistoryKind,
     LogLine,
+    Operation,
     Prompt,
     PromptState,
     SessionState,
@@ -30,6 +32,8 @@ MAX_LINES = 5_000
 """Stage log lines kept of a task; the oldest go first."""
 MAX_LINE = 4_000
 """Characters kept of a stage log line."""
+KEPT_OPERATIONS = 20
+"""Operations that stand in a task's record; all are kept."""
 KEPT_PERMISSIONS = 50
 """Questions that have ended and are kept in a task's record: of all its sessions, and of each whose turn goes on."""
 
@@ -67,6 +71,8 @@ class TaskRows:
         """Which have changed, and whether by nothing but a mark of reading."""
         self._changed_prompts: dict[str, Prompt] = {}
         self._new_questions: list[Permission] = []
+        self._before_operations = {each.operation_id: each for each in state.task.operations}
+        self._changed_operations: dict[str, Operation] = {}
         self._items: dict[tuple[str, str], TranscriptItem] = {}
         self._history: list[tuple[HistoryKind, dict[str, object]]] = []
         self._lines: list[LogLine] = []
@@ -167,6 +173,23 @@ class TaskRows:
                 self._new_questions.append(each)
         self.put_task(replace(self._task, permissions=tuple(questions)))
 
+    def put_operation(self, operation: Operation) -> None:
+        """Also a new one. The last `KEPT_OPERATIONS` stand in the task, and the one under way in its summary."""
+        held = {each.operation_id: each for each in self._task.operations}
+        if (before := held.get(operation.operation_id)) is not None:
+            check_move(before.state, operation.state)
+        committed = self._before_operations.get(operation.operation_id)
+        operation = replace(operation, revision=1 if committed is None else committed.revision + 1)
+        held[operation.operation_id] = operation
+        self._changed_operations[operation.operation_id] = operation
+        self.put_task(
+            replace(
+                self._task,
+                operations=tuple(held.values())[-KEPT_OPERATIONS:],
+                operation=operation if operation.state in UNDER_WAY else None,
+            )
+        )
+
     def record(self, event: HistoryKind, /, **payload: object) -> None:
         """Leave a history event; what is None is left out of its payload."""
         self._marks_only = False
@@ -222,6 +245,7 @@ class TaskRows:
             prompts=list(self._changed_prompts.values()),
             items=sorted(self._items.values(), key=lambda item: item.index),
             permissions=self._new_questions,
+            operations=list(self._changed_operations.values()),
             lines=self._lines,
             drop_lines_below=max(0, self._log_count - MAX_LINES) if self._lines else 0,
             hold_branch=self.hold_branch,

@@ -76,6 +76,8 @@ class Sessions:
         """Ids of the sessions whose agents are still to be told that they were stopped, or closed."""
         self._attempts: dict[str, int] = {}
         """How many attempts failed: to find a task's agent, by task_id; to take a turn, by prompt_id."""
+        self.on_turn_over: Callable[[str], None] = lambda task_id: None
+        """Told the task_id when a turn has ended."""
         self.queue = services.dispatcher.queue("session", self._converse)
         self.attaching = services.dispatcher.queue("attach", self._attach_again, ATTACHING)
         self.options = Options(services, self._attached, self._provider, self._call)
@@ -310,9 +312,11 @@ class Sessions:
                     return next_at
                 continue
             prompt = next_prompt(state.prompts.get(session_id, ()), state.private)
-            if prompt is None:
+            if prompt is None or (prompt.state is PromptState.QUEUED and state.task.operation is not None):
+                # The end of an operation wakes the session again.
                 return None
             next_at = await self._take_turn(actor, provider, prompt)
+            self.on_turn_over(task_id)
             if next_at is not None:
                 return next_at
 
@@ -334,6 +338,7 @@ class Sessions:
                 except Exception as failure:  # noqa: BLE001  # nor does a defect of the agent
                     call.log(f"the agent could not be told to stop: {failure!r}")
                 self._work.look_soon(actor.task_id)
+                self.on_turn_over(actor.task_id)
 
     async def _open_further(self, actor: TaskActor, provider: Provider, session_id: str) -> int | None:
         """One attempt to open a session beside the first; when the next one is due, if one follows."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from backend_stub.domain.storage import ItemKey, LeftoverRow, Opening, Private, TaskState
 from backend_stub.task.offer_change import OfferChange
+from backend_stub.task.operation_change import OperationChange
 from backend_stub.task.question_change import QuestionChange
 from backend_stub.task.rows import TaskRows, running_sessions
 from foundry_tui.contract.records import (
@@ -48,6 +49,7 @@ class TaskChange:
         self.session, self.question, self.offer = rows.session, rows.question, rows.offer
         self.offers = OfferChange(rows, new_id)
         self.questions = QuestionChange(rows, self.mark_unread)
+        self.operations = OperationChange(rows)
         self.prompts, self.prompt, self.delivering = rows.prompts, rows.prompt, rows.delivering
         self.record, self.say, self.log = rows.record, rows.say, rows.log
         self.seal = rows.seal
@@ -174,6 +176,7 @@ class TaskChange:
             if stage.state is StageState.RUNNING:
                 self._end_attempt(stage.name, StageState.CANCELLED, stage.error)
         self.questions.cancel()
+        self.operations.cancel(message)
         for session in self.task.sessions:
             self.close_session(session.session_id, error)
         self._set_private(

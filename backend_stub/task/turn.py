@@ -40,9 +40,9 @@ def next_prompt(prompts: Sequence[Prompt], private: Private) -> Prompt | None:
 
 
 def begin_delivery(draft: TaskChange, session_id: str) -> Prompt | None:
-    """The prompt that is to be handed over, as it is now; None when none waits, or the task is not ready."""
+    """The prompt that is to be handed over, as it is now; None when none waits, or the task is at something else."""
     prompt = next_prompt(draft.prompts(session_id), draft.private)
-    if prompt is None or prompt.state is not PromptState.QUEUED or draft.status not in READY:
+    if prompt is None or prompt.state is not PromptState.QUEUED or draft.status not in READY or draft.task.operation:
         return None
     draft.begin_delivery(prompt)
     return prompt

@@ -86,6 +86,10 @@ class HistoryKind(OpenEnum):
     TASK_RUNNING = "task.running"
     TASK_IDLE = "task.idle"
     TASK_ERROR = "task.error"
+    OPERATION_REQUESTED = "operation.requested"
+    OPERATION_COMPLETED = "operation.completed"
+    OPERATION_FAILED = "operation.failed"
+    CHECKPOINT_MADE = "checkpoint.made"
     TASK_RENAMED = "task.renamed"
     ARCHIVE_REQUESTED = "task.archive_requested"
     KILL_REQUESTED = "task.kill_requested"
@@ -255,8 +259,60 @@ class HistoryEvent(Record, frozen=True, kw_only=True):
     payload: dict[str, Any]
 
 
+class OperationKind(OpenEnum):
+    """What an operation does; contract: "The way home"."""
+
+    COMMIT = "commit"
+    UPDATE = "update"
+    PUSH = "push"
+    PULL_REQUEST = "pull_request"
+    LAND = "land"
+    APPLY = "apply"
+    UNDO = "undo"
+
+
+class OperationState(OpenEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+UNDER_WAY = frozenset({OperationState.QUEUED, OperationState.RUNNING})
+"""States of an operation that has not ended."""
+
+
+class OperationStep(Record, frozen=True, kw_only=True):
+    """One step of an operation; `detail` says in a few words what it does or did."""
+
+    name: str
+    state: OperationState
+    started_at: int | None = None
+    finished_at: int | None = None
+    detail: str | None = None
+
+
+class Operation(Record, frozen=True, kw_only=True):
+    """Something that is done with a task's work, durable as a stage is. `request` holds what was asked for beside the
+    kind; `result` what came of it (`sha` of a commit, `number` and `url` of a pull request …).
+    """
+
+    operation_id: str
+    task_id: str
+    kind: OperationKind
+    request: dict[str, Any]
+    state: OperationState
+    at: int
+    revision: int
+    steps: tuple[OperationStep, ...] = ()
+    result: dict[str, Any] | None = None
+    error: TaskError | None = None
+    finished_at: int | None = None
+
+
 class TaskSummary(Record, frozen=True, kw_only=True):
-    """A task as lists show it; `prompt` is cut to its first 200 characters."""
+    """A task as lists show it; `prompt` is cut to its first 200 characters, `operation` is the one under way."""
 
     task_id: str
     repo_id: str
@@ -278,16 +334,18 @@ class TaskSummary(Record, frozen=True, kw_only=True):
     unread: bool = False
     sessions: tuple[SessionSummary, ...] = ()
     work: Work | None = None
+    operation: Operation | None = None
 
 
 class TaskDetail(TaskSummary, frozen=True, kw_only=True):
-    """A task whole: `prompt` uncut, `history` its last 200 events (absent in `task` events)."""
+    """A task whole: `prompt` uncut, its last 20 `operations` and 200 events of `history` (absent in `task` events)."""
 
     base_branch: str | None = None
     sandbox: Sandbox | None = None
     stages: tuple[StageRecord, ...] = ()
     permissions: tuple[Permission, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
+    operations: tuple[Operation, ...] = ()
     history: tuple[HistoryEvent, ...] = ()
 
 

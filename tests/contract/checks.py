@@ -13,10 +13,11 @@ def _fields(names: str) -> frozenset[str]:
 
 TASK_SUMMARY = _fields(
     "task_id repo_id repo_label title branch prompt agent provider status status_since stage stages_done error "
-    "needs_input unread sessions work created_at updated_at revision"
+    "needs_input unread sessions work operation created_at updated_at revision"
 )
 WORK = _fields("base ahead behind files added removed uncommitted pushed upstream conflicts at")
-TASK_DETAIL = TASK_SUMMARY | {"base_branch", "sandbox", "stages", "permissions", "leftovers", "history"}
+TASK_DETAIL = TASK_SUMMARY | {"base_branch", "sandbox", "stages", "permissions", "leftovers", "operations", "history"}
+OPERATION = _fields("operation_id task_id kind request state steps result error at finished_at revision")
 STAGE_PROGRESS = _fields("name attempt max_attempts started_at detail")
 STAGE = _fields("name state attempt max_attempts started_at finished_at deadline_at detail error")
 TASK_ERROR = _fields("stage kind message retryable at")

@@ -31,6 +31,7 @@ from backend_stub.providers.local.record import Made, Record, Records
 from backend_stub.providers.local.settings import LocalSettings
 from backend_stub.providers.local.setup import run_setup
 from backend_stub.providers.local.submodules import fill_submodules
+from backend_stub.providers.local.way_home import LocalWayHome
 from backend_stub.providers.local.work import work_of
 from backend_stub.providers.local.worktree import Plan, Worktrees, common_of
 from backend_stub.repository.clones import Clones
@@ -64,6 +65,7 @@ class LocalProvider:
         self._clones = Clones(data_dir)
         self._trust = Trust(data_dir)
         self.changes = Changes(self._records)
+        self.way_home = LocalWayHome(self._records)
         self.agents = agents
         self.agents.files = self.changes
         self._group: TaskGroup | None = None

@@ -9,7 +9,16 @@ from backend_stub.domain.storage import ItemKey, LeftoverRow, Private, SessionOf
 from backend_stub.storage.sqlite.statements import SQL
 from foundry_tui.contract.branches import near_branches
 from foundry_tui.contract.codec import decode, encode
-from foundry_tui.contract.records import HistoryEvent, LogLine, Prompt, PromptState, Repo, SessionSummary, TaskDetail
+from foundry_tui.contract.records import (
+    HistoryEvent,
+    LogLine,
+    Operation,
+    Prompt,
+    PromptState,
+    Repo,
+    SessionSummary,
+    TaskDetail,
+)
 from foundry_tui.contract.status import TaskStatus
 
 LAST_HISTORY = 200
@@ -64,6 +73,11 @@ def task_of_permission(connection: sqlite3.Connection, permission_id: str) -> st
     return None if row is None else str(row[0])
 
 
+def operation(connection: sqlite3.Connection, operation_id: str) -> Operation | None:
+    row = connection.execute(SQL["operations.one"], (operation_id,)).fetchone()
+    return None if row is None else decode(row[0], Operation)
+
+
 def repo(connection: sqlite3.Connection, repo_id: str) -> Repo | None:
     row = connection.execute(SQL["repos.one"], (repo_id,)).fetchone()
     return None if row is None else decode(row[0], Repo)
@@ -95,6 +109,10 @@ def having(connection: sqlite3.Connection, statuses: frozenset[TaskStatus]) -> S
 def in_turn(connection: sqlite3.Connection, status: TaskStatus) -> Sequence[str]:
     rows = connection.execute(SQL["tasks.in_turn"], (status, PromptState.DELIVERED))
     return [task_id for (task_id,) in rows]
+
+
+def operating(connection: sqlite3.Connection) -> Sequence[str]:
+    return [task_id for (task_id,) in connection.execute(SQL["operations.operating"])]
 
 
 def leftovers(connection: sqlite3.Connection) -> Sequence[LeftoverRow]:

@@ -23,7 +23,7 @@ from backend_stub.storage.sqlite.pulse import Pulse
 from backend_stub.storage.sqlite.readers import Readers
 from backend_stub.storage.sqlite.statements import SQL
 from backend_stub.storage.sqlite.writer import Writer
-from foundry_tui.contract.records import HistoryEvent, LogLine, Repo, TaskDetail
+from foundry_tui.contract.records import HistoryEvent, LogLine, Operation, Repo, TaskDetail
 from foundry_tui.contract.status import TaskStatus
 
 PROBE_SECONDS = 1.0
@@ -79,6 +79,9 @@ class SqliteStorage:
     async def task_of_permission(self, permission_id: str) -> str | None:
         return await self._readers.read(reading.task_of_permission, permission_id)
 
+    async def operation(self, operation_id: str) -> Operation | None:
+        return await self._readers.read(reading.operation, operation_id)
+
     async def repo(self, repo_id: str) -> Repo | None:
         return await self._readers.read(reading.repo, repo_id)
 
@@ -90,6 +93,9 @@ class SqliteStorage:
 
     async def having(self, statuses: frozenset[TaskStatus]) -> Sequence[str]:
         return await self._readers.read(reading.having, statuses)
+
+    async def operating(self) -> Sequence[str]:
+        return await self._readers.read(reading.operating)
 
     async def in_turn(self, status: TaskStatus) -> Sequence[str]:
         return await self._readers.read(reading.in_turn, status)
