@@ -50,7 +50,8 @@ KINDS = """task.created, provision.queued, stage.started, stage.retrying, stage.
 provision.resumed, provision.retry_requested, task.named, sandbox.created, sandbox.resumed, agent.ready,
 session.requested, session.ready, session.failed, session.closed, prompt.queued, prompt.delivered, prompt.answered,
 prompt.failed, prompt.edited, prompt.withdrawn, permission.opened, permission.answered, permission.cancelled,
-session.stopped, session.option_set, operation.requested, operation.completed, operation.failed, checkpoint.made, task.running, task.idle, task.error, task.renamed, task.archive_requested,
+session.stopped, session.option_set, operation.requested, operation.completed, operation.failed, checkpoint.made,
+task.running, task.idle, task.error, task.renamed, task.archive_requested,
 task.kill_requested, sandbox.released, sandbox.destroyed, sandbox.leftover, task.archived, task.killed"""
 
 
