@@ -17,6 +17,10 @@ class Progress(Protocol):
         """What the operation noted, also before a restart."""
         ...
 
+    async def last_words(self) -> str | None:
+        """What the agent said last in this task."""
+        ...
+
     async def step(self, name: str) -> None:
         """The step before has ended well, and this one begins. One that was begun before a restart begins again."""
         ...

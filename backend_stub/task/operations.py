@@ -5,6 +5,7 @@ from functools import partial
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import CallError, CallTimedOutError, SupersededError
+from backend_stub.domain.storage import Storage
 from backend_stub.domain.way_home import Done, WayHome
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.failures import NO_FAILURES, task_error
@@ -49,7 +50,7 @@ class Operations:
         operation = await actor.commit(_begin)
         if operation is None:
             return None
-        progress = _Kept(actor, operation, (await actor.state()).private.operation_notes)
+        progress = _Kept(self._services.storage, actor, operation, (await actor.state()).private.operation_notes)
         try:
             if CANCELLED in progress.notes:
                 await self._abandon(actor, operation, progress)
@@ -107,10 +108,14 @@ class Operations:
 class _Kept:
     """See `backend_stub.domain.way_home.Progress`: kept in the task's rows."""
 
-    def __init__(self, actor: TaskActor, operation: Operation, notes: Mapping[str, str]) -> None:
+    def __init__(self, storage: Storage, actor: TaskActor, operation: Operation, notes: Mapping[str, str]) -> None:
+        self._storage = storage
         self._actor = actor
         self._operation = operation
         self.notes = notes
+
+    async def last_words(self) -> str | None:
+        return await self._storage.last_words(self._operation.task_id)
 
     async def step(self, name: str) -> None:
         def begin(draft: TaskChange) -> Mapping[str, str]:

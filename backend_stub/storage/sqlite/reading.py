@@ -20,6 +20,7 @@ from foundry_tui.contract.records import (
     TaskDetail,
 )
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
 
 LAST_HISTORY = 200
 """History events that come with a task."""
@@ -76,6 +77,11 @@ def task_of_permission(connection: sqlite3.Connection, permission_id: str) -> st
 def operation(connection: sqlite3.Connection, operation_id: str) -> Operation | None:
     row = connection.execute(SQL["operations.one"], (operation_id,)).fetchone()
     return None if row is None else decode(row[0], Operation)
+
+
+def last_words(connection: sqlite3.Connection, task_id: str) -> str | None:
+    row = connection.execute(SQL["transcript.last_message"], (task_id, TranscriptKind.MESSAGE)).fetchone()
+    return None if row is None else str(decode(row[0], TranscriptItem).body)
 
 
 def repo(connection: sqlite3.Connection, repo_id: str) -> Repo | None:

@@ -82,6 +82,9 @@ class SqliteStorage:
     async def operation(self, operation_id: str) -> Operation | None:
         return await self._readers.read(reading.operation, operation_id)
 
+    async def last_words(self, task_id: str) -> str | None:
+        return await self._readers.read(reading.last_words, task_id)
+
     async def repo(self, repo_id: str) -> Repo | None:
         return await self._readers.read(reading.repo, repo_id)
 
