@@ -82,7 +82,9 @@ def answer_to(
     wrong = wrong_values(question.fields, content)
     if wrong:
         words = " ".join(f"{name}: {why}" for name, why in wrong.items())
-        fields = "; ".join(f"{field_name(field, named=True)}: {field_needs(field)}" for field in question.fields)
+        fields = "; ".join(
+            f"{field_name(field, named=True)}: {field_needs(field, named=True)}" for field in question.fields
+        )
         raise CommandError(f"the form does not take that: {words}", hint=f"it takes {fields}" if fields else "")
     return AnswerPermission(action=action, content=content)
 

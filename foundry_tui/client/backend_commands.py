@@ -205,9 +205,7 @@ class BackendCommands:
     def answer(self, permission_id: str, option_id: str) -> None:
         self._answer(permission_id, kept.AnswerOptions(option_id=option_id))
 
-    def reply(
-        self, permission_id: str, action: AnswerAction, content: Mapping[str, FieldValue] | None = None
-    ) -> None:
+    def reply(self, permission_id: str, action: AnswerAction, content: Mapping[str, FieldValue] | None = None) -> None:
         filled = None if content is None else dict(content)
         self._answer(permission_id, kept.AnswerOptions(action=action, content=filled))
 

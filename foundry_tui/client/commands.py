@@ -113,9 +113,7 @@ class Commands(Protocol):
     def answer(self, permission_id: str, option_id: str) -> None:
         """Answer a permission with one of its options."""
 
-    def reply(
-        self, permission_id: str, action: AnswerAction, content: Mapping[str, FieldValue] | None = None
-    ) -> None:
+    def reply(self, permission_id: str, action: AnswerAction, content: Mapping[str, FieldValue] | None = None) -> None:
         """Answer a form, with what it is filled in with, or a page. Its draft is kept until the backend has that."""
 
     def hold(self, topic: Topic) -> Callable[[], None]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from foundry_tui.actions.rules import why_no_writing
-from foundry_tui.contract.questions import Permission
+from foundry_tui.contract.questions import AnswerAction, Permission, QuestionKind
 from foundry_tui.contract.records import Prompt, SessionStatus
 from foundry_tui.screens.task_in_view import TaskInView
 from foundry_tui.view.clock import LastHeard
@@ -65,6 +65,18 @@ class Conversation:
         self.request.show(first, more=max(0, len(asked) - 1), session=elsewhere, first=leave, keys=keys)
         if had_focus and first is None:
             self._task.screen.set_focus(None)
+
+    def answer(self, permission_id: str, answer: str) -> None:
+        """Do what was answered to the question that is shown: choose, open its form, or say what became of it."""
+        commands, asked = self._task.foundry.commands, self.request.permission
+        if asked is None or asked.kind not in (QuestionKind.FORM, QuestionKind.URL):
+            commands.answer(permission_id, answer)
+        elif asked.kind is QuestionKind.FORM and answer == AnswerAction.ACCEPT:
+            from foundry_tui.screens.form import FormScreen
+
+            self._task.screen.app.push_screen(FormScreen(asked, self._task.store))
+        else:
+            commands.reply(permission_id, AnswerAction(answer))
 
     def show_turn(self) -> None:
         """Say what goes on in the visible session, and how much of it is not in sight."""

@@ -393,7 +393,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
 
     @on(PermissionRequest.Answered)
     def _answer(self, message: PermissionRequest.Answered) -> None:
-        self.foundry.commands.answer(message.permission_id, message.option_id)
+        self._talk.answer(message.permission_id, message.option_id)
 
     @on(Composer.Changed)
     def keep_written(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from foundry_tui.contract.forms import needs, shown_value
+from foundry_tui.contract.forms import needs, shown_value, written_value
 from foundry_tui.contract.questions import (
     AnswerAction,
     FieldType,
@@ -82,6 +82,11 @@ def host_of(url: str) -> str:
         return f"{host} (no name that the network knows)"
 
 
+def page_words(url: str) -> str:
+    """Whose page it is, to be said below its address."""
+    return f"a page of {host_of(url)}"
+
+
 def field_name(field: FormField, *, named: bool = False) -> str:
     """What a field is called, marked where it is needed; `named`: with its name beside its title."""
     title = field.title or field.name
@@ -89,14 +94,17 @@ def field_name(field: FormField, *, named: bool = False) -> str:
     return f"{title}{also}{' *' if field.required else ''}"
 
 
-def field_needs(field: FormField) -> str:
-    """What a field takes, with its choices and what it begins with."""
-    listed = field.type in (FieldType.SELECT, FieldType.MULTISELECT)
-    choices = (
-        choice.value if choice.name == choice.value else f"{choice.value} ({choice.name})" for choice in field.choices
-    )
-    words = f"{needs(field)} {', '.join(choices)}" if listed else needs(field)
-    return words if field.default is None else f"{words}; else {shown_value(field, field.default)}"
+def field_needs(field: FormField, *, named: bool = False) -> str:
+    """What a field takes, with its choices and what it begins with; `named`: as one writes it, else as it is read."""
+    words = needs(field)
+    if field.type in (FieldType.SELECT, FieldType.MULTISELECT):
+        both = (f"{each.value} ({each.name})" if each.name != each.value else each.value for each in field.choices)
+        words += f": {', '.join(both if named else (each.name for each in field.choices))}"
+    elif field.type is FieldType.BOOLEAN and not named:
+        words = "yes or no"
+    if field.default is None:
+        return words
+    return f"{words}; default {written_value(field.default) if named else shown_value(field, field.default)}"
 
 
 def heading_of(asked: AnyQuestion) -> str:
@@ -132,7 +140,7 @@ def lines_of(asked: AnyQuestion, *, named: bool = False) -> Iterator[tuple[Quest
         yield QuestionLine.PATH, path
     if asked.url is not None:
         yield QuestionLine.URL, asked.url
-        yield QuestionLine.ABOUT, f"a page of {host_of(asked.url)}"
+        yield QuestionLine.ABOUT, page_words(asked.url)
     parts = (_changes(asked), _text(asked)) if edits_first(asked) else (_text(asked), _changes(asked))
     for part in parts:
         yield from part
@@ -147,7 +155,7 @@ def form_lines(asked: AnyQuestion, *, named: bool = False) -> Iterator[tuple[Que
             if field.name in filled:
                 yield QuestionLine.FIELD, f"{field.title or field.name}: {shown_value(field, filled[field.name])}"
             continue
-        yield QuestionLine.FIELD, f"{field_name(field, named=named)}: {field_needs(field)}"
+        yield QuestionLine.FIELD, f"{field_name(field, named=named)}: {field_needs(field, named=named)}"
         for line in (field.description or "").strip().split("\n"):
             if line.strip():
                 yield QuestionLine.ABOUT, f"  {line}"
