@@ -52,7 +52,11 @@ class QuestionChange:
         if filled is not None:
             self._keep(form_answers={**self._rows.private.form_answers, permission_id: filled})
         self._rows.record(
-            HistoryKind.PERMISSION_ANSWERED, permission_id=permission_id, action=str(action), by=by or None
+            HistoryKind.PERMISSION_ANSWERED,
+            permission_id=permission_id,
+            action=str(action),
+            kind=question.kind,
+            by=by or None,
         )
         if item_id is not None:
             body = _body(question) | {"answer": str(action), "content": msgspec.to_builtins(filled)}

@@ -57,7 +57,7 @@ class FormScreen(FoundryDialog[None]):
     def compose(self) -> ComposeResult:
         written = self._first_values()
         with Vertical(id="form-box"):
-            yield Static(harmless(heading_of(self._asked)), id="heading", markup=False)
+            yield Static(harmless(heading_of(self._asked), lines=True), id="heading", markup=False)
             with VerticalScroll(id="fields", can_focus=False):
                 if text := text_of(self._asked):
                     yield Static(harmless(text, lines=True), id="about", markup=False)
