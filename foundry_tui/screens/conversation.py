@@ -66,17 +66,14 @@ class Conversation:
         if had_focus and first is None:
             self._task.screen.set_focus(None)
 
-    def answer(self, permission_id: str, answer: str) -> None:
-        """Do what was answered to the question that is shown: choose, open its form, or say what became of it."""
-        commands, asked = self._task.foundry.commands, self.request.permission
-        if asked is None or asked.kind not in (QuestionKind.FORM, QuestionKind.URL):
-            commands.answer(permission_id, answer)
-        elif asked.kind is QuestionKind.FORM and answer == AnswerAction.ACCEPT:
+    def reply(self, asked: Permission, action: AnswerAction) -> None:
+        """Open the form that is to be filled in, or say what became of it or of a page."""
+        if asked.kind is QuestionKind.FORM and action is AnswerAction.ACCEPT:
             from foundry_tui.screens.form import FormScreen
 
             self._task.screen.app.push_screen(FormScreen(asked, self._task.store))
         else:
-            commands.reply(permission_id, AnswerAction(answer))
+            self._task.foundry.commands.reply(asked.permission_id, action)
 
     def show_turn(self) -> None:
         """Say what goes on in the visible session, and how much of it is not in sight."""

@@ -393,7 +393,11 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
 
     @on(PermissionRequest.Answered)
     def _answer(self, message: PermissionRequest.Answered) -> None:
-        self._talk.answer(message.permission_id, message.option_id)
+        self.foundry.commands.answer(message.permission_id, message.option_id)
+
+    @on(PermissionRequest.Replied)
+    def _reply(self, message: PermissionRequest.Replied) -> None:
+        self._talk.reply(message.asked, message.action)
 
     @on(Composer.Changed)
     def keep_written(self) -> None:

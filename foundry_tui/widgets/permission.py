@@ -14,7 +14,7 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
-from foundry_tui.contract.questions import Permission, PermissionOption, QuestionKind
+from foundry_tui.contract.questions import AnswerAction, Permission, PermissionOption, QuestionKind
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.questions import answers_of, heading_of
 from foundry_tui.widgets.drawn import Drawn
@@ -48,6 +48,14 @@ class PermissionRequest(Drawn, can_focus=True):
             super().__init__()
             self.permission_id = permission_id
             self.option_id = option_id
+
+    class Replied(Message):
+        """A person wants to fill in this form (`accept`), or said what became of it or of a page."""
+
+        def __init__(self, asked: Permission, action: AnswerAction) -> None:
+            super().__init__()
+            self.asked = asked
+            self.action = action
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -124,8 +132,9 @@ class PermissionRequest(Drawn, can_focus=True):
         if permission is None or not 0 <= place < len(self._answers):
             return
         option = self._answers[place]
-        harmless = permission.kind in (QuestionKind.FORM, QuestionKind.URL) or option.kind.startswith("reject")
-        if self._is_read or harmless:
+        if permission.kind in (QuestionKind.FORM, QuestionKind.URL):
+            self.post_message(self.Replied(permission, AnswerAction(option.option_id)))
+        elif self._is_read or option.kind.startswith("reject"):
             self.post_message(self.Answered(permission.permission_id, option.option_id))
         else:
             self._read_on()
