@@ -127,6 +127,8 @@ def test_a_form_and_a_page_are_shown_and_answered(shared: Cli) -> None:
         assert part in waited.err
     assert "no fields to set" in shared("answer", task_id, "--set", "a=b", code=1).err
     assert shared("answer", task_id, "allow", code=0).rows[0][1:] == ["answered", "accept"]
+    said = shared("transcript", task_id, code=0).out
+    assert "Which release? (filled in)" in said and "where: US, EU" in said and PAGE in said
     shared("watch", task_id, "--for", "idle", code=WAITING)
     assert shared("answer", task_id, "--decline", code=0).rows[0][1:] == ["answered", "decline"]
     shared("watch", task_id, "--for", "idle", "--timeout", "30s", code=0)
