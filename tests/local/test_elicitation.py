@@ -1,6 +1,8 @@
 """Forms and pages that an ACP agent asks for, read through the real server, and how their answers reach it."""
 
 import json
+import os
+import signal
 from typing import Any
 
 import msgspec
@@ -12,6 +14,7 @@ from backend_stub.agents.sandbox_agent.messages import Message
 from backend_stub.domain.agent import Reply
 from foundry_tui.contract.questions import AnswerAction, FieldChoice, FieldType, Question, QuestionKind
 from foundry_tui.contract.transcript import TranscriptKind
+from tests.backend.process import BackendProcess
 from tests.local.world import LocalWorld, following, turn
 
 pytestmark = pytest.mark.anyio
@@ -117,3 +120,21 @@ async def test_a_form_that_cannot_be_shown_is_declined_and_a_stop_cancels(world:
             await told.until(lambda: told.questions)
             await provider.agents.stop(world.call(task), task.sessions[0].session_id)
         assert world.agent_saw("response")[-1]["message"]["result"] == {"action": "cancel"}
+
+
+def test_a_page_that_the_agent_says_is_done_is_asked_no_more_and_its_death_cancels_a_form(
+    world: LocalWorld, backend: BackendProcess
+) -> None:
+    form = {"message": "Which?", "requestedSchema": SCHEMA}
+    text = f"elicit-soon-over {json.dumps(URL)}\nelicit {json.dumps(form)}"
+    task_id = backend.create(text, agent="pi")["task_id"]
+    backend.wait_task(task_id, lambda task: [each["state"] for each in task["permissions"]] == ["answered", "open"])
+    os.kill(world.agent_pids()[-1], signal.SIGKILL)
+    task = backend.wait_task(task_id, "error")
+    assert [(each["kind"], each["state"], each.get("answer")) for each in task["permissions"]] == [
+        ("url", "answered", "accept"),
+        ("form", "cancelled", None),
+    ]
+    assert task["needs_input"] == 0
+    [answered] = [event["payload"] for event in task["history"] if event["kind"] == "permission.answered"]
+    assert (answered["action"], answered["by"]) == ("accept", "agent")
