@@ -283,7 +283,7 @@ class Drawer:
         for path in paths_of(asked):
             lines += self._hung("  at ", palette.dim, self._wrap(Text(path, palette.accent), self.width - 5))
         if asked.url is not None:
-            page = Text(asked.url, palette.accent + Style(link=asked.url))
+            page = Text(asked.url, palette.accent)
             lines += self._hung("  ", palette.dim, self._wrap(page, self.width - 2))
             lines += self._hung("  ", palette.dim, self._wrap(Text(page_words(asked.url), palette.dim), self.width - 2))
         edits = self._edits([(edit, edit_lines(edit.old, edit.new)) for edit in asked.edits], whole=True)
