@@ -14,12 +14,11 @@ TEXT_LIMIT = 10_000
 """Characters that one field can be filled in with."""
 LARGEST = 2**53 - 1
 """Beyond it not every whole number can be told from its neighbours in JSON."""
-PATTERN_LIMIT = 200
-"""Characters of an expression that is tried here, and of a text that it is tried on."""
-MOST_REPEATS = 3
-"""Parts of such an expression that may come any number of times."""
+MOST_STEPS = 2_000_000
+"""Steps that trying an expression on a text may take at worst: a fraction of a second."""
 _REPEATED_GROUP = re.compile(r"\)[*+{]|\\[1-9]")
 _REPEAT = re.compile(r"[*+{]")
+_EITHER = re.compile(r"\||(?<!\()\?")
 
 
 def wrong_values(fields: Sequence[FormField], content: Mapping[str, object]) -> dict[str, str]:
@@ -214,14 +213,23 @@ def matches(pattern: str | None, text: str) -> bool:
     One that may take longer than a person waits is not tried, nor is one that Python does not know: the agent, which
     has made it, judges then.
     """
-    if not pattern or max(len(pattern), len(text)) > PATTERN_LIMIT:
-        return True
-    if _REPEATED_GROUP.search(pattern) or len(_REPEAT.findall(pattern)) > MOST_REPEATS:
+    if not pattern or _REPEATED_GROUP.search(pattern) or _steps(pattern, text) > MOST_STEPS:
         return True
     try:
         return re.search(pattern, text, re.ASCII) is not None
     except (re.error, RecursionError, OverflowError):
         return True
+
+
+def _steps(pattern: str, text: str) -> int:
+    """How many ways there are at worst in which the expression, in which no group repeats, could fit the text."""
+    repeats = len(_REPEAT.findall(pattern)) + (not pattern.startswith("^"))
+    places, ways = len(text) + 1, 1
+    for factor in (*[places] * repeats, *[2] * len(_EITHER.findall(pattern))):
+        ways *= factor
+        if ways > MOST_STEPS:
+            break
+    return ways
 
 
 def _is_email(text: str) -> bool:

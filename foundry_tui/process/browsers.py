@@ -15,7 +15,10 @@ IN_TERMINALS = frozenset({"browsh", "elinks", "links", "links2", "lynx", "w3m", 
 def browser_command(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> list[str]:
     """The words that open a page, which follows them; none where no browser can be started from here."""
     for name in environ.get("BROWSER", "").split(os.pathsep):
-        words = shlex.split(name)
+        try:
+            words = shlex.split(name)
+        except ValueError:
+            continue
         if words and Path(words[0]).name not in IN_TERMINALS and shutil.which(words[0], path=environ.get("PATH")):
             return [word for word in words if word != "%s"]
     has_screen = platform == "darwin" or any(

@@ -46,7 +46,7 @@ class ChoiceField(Drawn, can_focus=True):
 
     @property
     def value(self) -> FieldValue | None:
-        """What is chosen; None where nothing is, which of several that can be is an empty list once it was touched."""
+        """What is chosen; None where nothing is."""
         taken = tuple(choice.value for choice in self._choices if choice.value in self._taken)
         if self._field.type is FieldType.MULTISELECT:
             return taken or None

@@ -153,10 +153,10 @@ def cancelled_answer(method: str | None) -> dict[str, Any]:
 def _asked(
     request: _Request, kind: QuestionKind, *, fields: Sequence[FormField] = (), url: str | None = None, about: str = ""
 ) -> Question:
-    title = request.message.strip() or UNTITLED
-    text = "\n\n".join(part for part in (title if "\n" in title else "", about.strip()) if part and part != title)
-    text = title if "\n" in title and not about.strip() else text
-    return Question(title=title, kind=kind, text=text or None, fields=tuple(fields), url=url)
+    title, about = request.message.strip() or UNTITLED, about.strip()
+    # Of a title that has several lines only the first is shown where the text has them all.
+    parts = [title] * ("\n" in title) + [about] * (about not in ("", title))
+    return Question(title=title, kind=kind, text="\n\n".join(parts) or None, fields=tuple(fields), url=url)
 
 
 def _page(url: str) -> str:
