@@ -41,6 +41,7 @@ RECORDS: dict[type[msgspec.Struct], frozenset[str]] = {
     records.Prompt: checks.PROMPT,
     transcript.TranscriptItem: checks.TRANSCRIPT_ITEM,
     questions.Permission: checks.PERMISSION,
+    questions.FormField: checks.FIELD,
     records.HistoryEvent: checks.HISTORY_EVENT,
     records.Repo: checks.REPO,
     records.LogLine: checks.LOG_LINE,
