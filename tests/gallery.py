@@ -21,7 +21,7 @@ from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency, RefreshReason, TopicDiagnostics
 from foundry_tui.client.store import Store
 from foundry_tui.contract.status import TaskStatus
-from tests.app import task_scenes
+from tests.app import question_scenes, task_scenes
 from tests.app.factories import NOW, SECOND
 from tests.app.harness import make_app, make_store
 from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state
@@ -93,6 +93,18 @@ SHOTS: tuple[Shot, ...] = (
         task_scenes.permission_scene,
         opens=True,
         png=True,
+    ),
+    Shot("form", "The agent asks for a form.", question_scenes.form_scene, opens=True),
+    Shot(
+        "form-filled",
+        "`1` fills it in: what does not fit is said beside its field while you type.",
+        question_scenes.form_scene,
+        ("1", "v", "1", "tab", "down", "space", "ctrl+s"),
+        opens=True,
+    ),
+    Shot("form-answered", "What was filled in stays in the conversation.", question_scenes.filled_scene, opens=True),
+    Shot(
+        "page", "The agent asks for a page: shown whole, opened by `o` alone.", question_scenes.page_scene, opens=True
     ),
     Shot("waiting", "A stage between two attempts counts down to the next.", task_scenes.waiting_scene, opens=True),
     Shot("sessions", "Several sessions with one task's agents.", task_scenes.sessions_scene, opens=True),

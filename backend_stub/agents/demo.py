@@ -21,7 +21,7 @@ from backend_stub.domain.agent import (
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.options import settled, with_value
-from foundry_tui.contract.questions import PermissionOption, Question
+from foundry_tui.contract.questions import AnswerAction, PermissionOption, Question, QuestionKind
 from foundry_tui.contract.records import Prompt, SessionOption, SessionSummary, Usage
 from foundry_tui.contract.transcript import TranscriptKind
 
@@ -178,6 +178,9 @@ class _Telling:
             if step.permission is not None:
                 await self._reach(end)
                 denied = not await self._ask(f"permission-{number}", step)
+            elif step.form is not None or step.url is not None:
+                await self._reach(end)
+                denied = not await self._elicit(f"elicitation-{number}", step)
             else:
                 await self._tell_step(f"step-{number}", number, step, begin, end)
         await self._tell_plan(len(steps), len(steps))
@@ -201,6 +204,16 @@ class _Telling:
         answer = await self._turn.ask(key, question)
         self._start += anyio.current_time() - asked
         return not any(option.option_id == answer and option.kind.startswith("reject") for option in options)
+
+    async def _elicit(self, key: str, step: Step) -> bool:
+        """Whether the form was filled in, or the page opened."""
+        asked = anyio.current_time()
+        kind = QuestionKind.URL if step.form is None else QuestionKind.FORM
+        title = step.message or f"Open {step.url}" if step.form is None else step.form
+        question = Question(title=title, kind=kind, text=step.text, fields=step.fields, url=step.url)
+        reply = await self._turn.elicit(key, question, anyio.Event())
+        self._start += anyio.current_time() - asked
+        return reply.action is AnswerAction.ACCEPT
 
     async def _tell_step(self, key: str, number: int, step: Step, begin: float, end: float) -> None:
         if step.usage is not None:

@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from backend_stub.domain.errors import SettingError
 from foundry_tui.contract.codec import decode
-from foundry_tui.contract.questions import FileEdit, PermissionOption
+from foundry_tui.contract.forms import wrong_fields
+from foundry_tui.contract.questions import FileEdit, FormField, PermissionOption
 from foundry_tui.contract.records import Accepts, SessionCommand, SessionOption, Usage
 
 SCRIPT_VARIABLE = "FOUNDRY_DEMO_SCRIPT"
@@ -47,10 +48,12 @@ class CallScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing that the agent does in a turn: one of `thought`, `plan`, `tool`, `message`, `permission` and `usage`.
+    """One thing that the agent does in a turn: one of `thought`, `plan`, `tool`, `message`, `permission`, `form`, `url`
+    and `usage`.
 
     `ms` is how long it takes; steps without share the turn's time. `text` (or `content`) and `edit` or `edits` belong
-    to what a tool did and to what a permission is asked for; `paths` and `options` to a permission alone.
+    to what a tool did and to what a permission is asked for; `paths` and `options` to a permission alone. `form` is a
+    message with its `fields`, `url` a page, with the `message` that asks to open it.
     """
 
     thought: str | None = None
@@ -58,6 +61,8 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tool: str | None = None
     message: str | None = None
     permission: str | None = None
+    form: str | None = None
+    url: str | None = None
     usage: Usage | None = None
     ms: int | None = None
     kind: str = "other"
@@ -67,11 +72,19 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     edits: tuple[FileEdit, ...] = ()
     paths: tuple[str, ...] = ()
     options: tuple[PermissionOption, ...] | None = None
+    fields: tuple[FormField, ...] = ()
 
     def __post_init__(self) -> None:
-        what = (self.thought, self.plan, self.tool, self.message, self.permission, self.usage)
+        said = self.message if self.url is None else None
+        what = (self.thought, self.plan, self.tool, said, self.permission, self.form, self.url, self.usage)
         if sum(each is not None for each in what) != 1:
-            raise ValueError("a step is exactly one of thought, plan, tool, message, permission and usage")
+            raise ValueError("a step is exactly one of thought, plan, tool, message, permission, form, url and usage")
+        if self.fields and self.form is None:
+            raise ValueError("only a form has fields")
+        if self.url is not None and not self.url.startswith(("http://", "https://")):
+            raise ValueError("url must begin with http:// or https://")
+        if (wrong := wrong_fields(self.fields)) is not None:
+            raise ValueError(wrong)
         if self.ms is not None and not 0 <= self.ms <= 86_400_000:
             raise ValueError("ms must be between 0 and a day")
         if self.options is not None and not self.options:

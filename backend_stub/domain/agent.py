@@ -1,18 +1,28 @@
 """What an agent runtime promises: agents inside sandboxes, sessions with them, and their turns."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
 
+import anyio
+
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
-from foundry_tui.contract.questions import Question
+from foundry_tui.contract.questions import AnswerAction, FieldValue, Question
 from foundry_tui.contract.records import Accepts, Prompt, SessionCommand, SessionOption, SessionSummary, Usage
 from foundry_tui.contract.transcript import TranscriptKind
 
 OptionValue: TypeAlias = str | bool
 """What an option is set to: one of its choices, or true or false."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What became of a form or a page; `content` is what the form was filled in with."""
+
+    action: AnswerAction
+    content: Mapping[str, FieldValue] = field(default_factory=dict)
 
 
 class Turn(Protocol):
@@ -24,6 +34,10 @@ class Turn(Protocol):
 
     async def ask(self, key: str, question: Question) -> str | None:
         """Ask a person and wait; the option_id chosen, or None when the request was cancelled."""
+        ...
+
+    async def elicit(self, key: str, question: Question, over: anyio.Event) -> Reply:
+        """Have a person fill in a form or open a page, and wait. The agent itself ends that, as accepted, by `over`."""
         ...
 
 

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 from msgspec import Struct, field
 
 from backend_stub.domain.events import Events
-from foundry_tui.contract.questions import Permission
+from foundry_tui.contract.questions import FieldValue, Permission
 from foundry_tui.contract.records import (
     Accepts,
     HistoryEvent,
@@ -55,7 +55,8 @@ class Private(Struct, frozen=True, kw_only=True):
     them, so they stay as they are. `went_on`: a prompt made the failed task go on, so that a retry which comes too late
     for that has nothing left to do and is no error. `asked_options` are, by session_id, the options that a session is
     to have when it is opened; `unsent_options` those that its agent has not been told of since they were set, by
-    option_id, each with the value that it had before.
+    option_id, each with the value that it had before. `form_items` are the transcript items of the forms and pages that
+    are open, by permission_id, `form_answers` what those of a turn that goes on were filled in with.
     """
 
     sandbox_wanted: bool = False
@@ -68,6 +69,8 @@ class Private(Struct, frozen=True, kw_only=True):
     went_on: bool = False
     asked_options: dict[str, dict[str, str | bool]] = {}
     unsent_options: dict[str, dict[str, str | bool]] = {}
+    form_items: dict[str, str] = {}
+    form_answers: dict[str, dict[str, FieldValue]] = {}
     operation_notes: dict[str, str] = {}
     """What the operation under way must know of its beginning when it goes on after a restart."""
     restarting: bool = False

@@ -25,11 +25,12 @@ from backend_stub.domain.settings import MAX_QUEUED_PROMPTS, MAX_QUEUED_TEXT
 from backend_stub.domain.storage import Storage
 from backend_stub.known_agents import KnownAgents
 from backend_stub.task.actor import Actors, TaskActor
+from backend_stub.task.answers import answer_question
 from backend_stub.task.release import Releasing
 from backend_stub.task.sessions import Sessions
 from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.ids import is_id
-from foundry_tui.contract.questions import Permission, PermissionState
+from foundry_tui.contract.questions import Permission, PermissionState, QuestionKind
 from foundry_tui.contract.records import (
     ErrorKind,
     Prompt,
@@ -371,13 +372,13 @@ class Commands:
         def answer(draft: TaskChange) -> Permission:
             held = draft.question(permission_id)
             if held is None or held.state is not PermissionState.OPEN:
-                raise conflict("This permission request is no longer open.")
-            if request.option_id not in [option.option_id for option in held.options]:
-                options = ", ".join(option.option_id for option in held.options)
-                raise wrong_values(("option_id", f"Choose one of {options}."))
-            draft.questions.answer(permission_id, request.option_id)
-            return replace(held, state=PermissionState.ANSWERED, answer=request.option_id)
+                raise conflict("This question is no longer open.")
+            return answer_question(draft, held, request)
 
+        actor = self._actors.of(task_id)
+        for asked in (await self._state_of(actor)).permissions:
+            if asked.permission_id == permission_id and asked.kind is not QuestionKind.PERMISSION:
+                await actor.load_items(asked.session_id)
         permission = await self._commit(task_id, answer)
         self._sessions.settled(permission_id)
         return permission

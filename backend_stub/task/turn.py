@@ -11,11 +11,12 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
+from backend_stub.domain.agent import Reply
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, SupersededError, TaskMovedError
 from backend_stub.domain.storage import Private
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.task_change import TaskChange
-from foundry_tui.contract.questions import Permission, PermissionState, Question
+from foundry_tui.contract.questions import AnswerAction, Permission, PermissionState, Question
 from foundry_tui.contract.records import Prompt, PromptState, TaskError
 from foundry_tui.contract.status import PROVISIONING, READY, TaskStatus
 from foundry_tui.contract.transcript import TranscriptKind
@@ -105,6 +106,18 @@ class Answers:
         return self._waiting.setdefault(permission_id, anyio.Event())
 
 
+async def _first_of(*events: anyio.Event) -> None:
+    """Wait until one of them is set."""
+
+    async def wait(event: anyio.Event) -> None:
+        await event.wait()
+        group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for event in events:
+            group.start_soon(wait, event)
+
+
 class LiveTurn:
     """See `backend_stub.domain.agent.Turn`. What is told before the prompt counts as delivered waits until it does."""
 
@@ -128,6 +141,16 @@ class LiveTurn:
         self._flush_soon()
 
     async def ask(self, key: str, question: Question) -> str | None:
+        return (await self._asked(key, question, anyio.Event())).answer
+
+    async def elicit(self, key: str, question: Question, over: anyio.Event) -> Reply:
+        held = await self._asked(key, question, over)
+        action = AnswerAction.CANCEL if held.answer is None else AnswerAction(held.answer)
+        answers = (await self._actor.state()).private.form_answers
+        return Reply(action, answers.get(held.permission_id, {}))
+
+    async def _asked(self, key: str, question: Question, over: anyio.Event) -> Permission:
+        """The question once it is no longer open: answered, cancelled, or accepted as soon as it is `over`."""
         digest = hashlib.sha256(f"{self._prompt_id}\0{key}".encode()).hexdigest()
         permission_id = f"perm-{digest[:24]}"
 
@@ -148,14 +171,22 @@ class LiveTurn:
             draft.questions.open(permission, self._item_id(key))
             return permission
 
+        def ended(draft: TaskChange) -> None:
+            held = draft.question(permission_id)
+            if held is not None and held.state is PermissionState.OPEN:
+                draft.questions.reply(held, AnswerAction.ACCEPT, by="agent")
+
         event = self._answers.event(permission_id)
         permission = await self._actor.commit(opened)
         while permission.state is PermissionState.OPEN:
-            await event.wait()
+            await _first_of(event, over)
+            if over.is_set():
+                await self._actor.commit(ended)
+                self._answers.settled(permission_id)
             event = self._answers.event(permission_id)
             held = (await self._actor.state()).task.permissions
             permission = next(each for each in held if each.permission_id == permission_id)
-        return permission.answer
+        return permission
 
     def ending(self, end: Callable[[TaskChange], None]) -> Callable[[TaskChange], None]:
         """The change that writes what has not been written of the turn, and then does what `end` does."""

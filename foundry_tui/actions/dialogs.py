@@ -6,6 +6,7 @@ from foundry_tui.actions.context import (
     COMPOSER,
     CONFIRM,
     FILTER,
+    FORM,
     HELP,
     KILL,
     NEW_SESSION,
@@ -74,6 +75,7 @@ _N = frozenset({NEW_TASK})
 _S = frozenset({NEW_SESSION})
 _Q = frozenset({CONFIRM, KILL})
 _O = frozenset({OPTIONS})
+_F = frozenset({FORM})
 
 DIALOGS: Sequence[Action] = (
     Action("create", "ctrl+s,ctrl+enter", "create", "Create the task.", "New task", _N, footer=1),
@@ -94,7 +96,12 @@ DIALOGS: Sequence[Action] = (
     Action("next_option", "tab", "next", "To the next option.", "Options", _O, footer=3),
     Action("previous_option", "shift+tab", "before", "To the option before.", "Options", _O),
     Action("close_options", "escape,q,M", "close", "Close; what was set stays.", "Options", _O, footer=2),
-    Action("close_dialog", "escape", "close", "Close and keep what was written.", "Dialog", _N | _S, footer=2),
+    Action("send_form", "ctrl+s,ctrl+enter", "send", "Send what is filled in.", "Form", _F, footer=1),
+    Action(
+        "next_field", "enter", "next", "To the next field; behind the last one it is sent.", "Form", _F, palette=False
+    ),
+    Action("decline_form", "ctrl+n", "decline", "Tell the agent that it is not filled in.", "Form", _F, footer=3),
+    Action("close_dialog", "escape", "close", "Close and keep what was written.", "Dialog", _N | _S | _F, footer=2),
     Action("keep_title", "escape", "cancel", "Leave the title as it is.", "Dialog", frozenset({RENAME}), footer=2),
     Action("confirm", "y", "yes", "Do it.", "Question", _Q, footer=1),
     Action("decline", "n,escape", "no", "Do nothing.", "Question", _Q, footer=2),

@@ -28,6 +28,7 @@ from foundry_tui.actions.rules import (
     is_any,
     is_ended,
     is_living,
+    is_page,
     is_refused,
     needs_list,
     needs_one_real,
@@ -226,6 +227,16 @@ _TASK_SCREEN: Sequence[Action] = (
             label_of=option_name(place),
         )
         for place in range(1, 10)
+    ),
+    Action(
+        "open_page",
+        "o",
+        "open page",
+        "Open the page that the agent asks for in your browser.",
+        "Session",
+        _K,
+        applies=is_page,
+        footer=1,
     ),
     Action("question_down", "ctrl+d", "more of it", "Further down in the question.", "Session", _K, applies=offers(0)),
     Action("question_up", "ctrl+u", "less of it", "Further up in the question.", "Session", _K, applies=offers(0)),

@@ -1,14 +1,14 @@
 """The commands of the app, carried out by one backend: each is shown in the store at once and settled by its answer."""
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from msgspec.structs import replace
 
 from foundry_tui.client import kept_commands as kept
 from foundry_tui.client.api import Api
-from foundry_tui.client.commands import CommandProblem, Drafts
+from foundry_tui.client.commands import CommandProblem, Drafts, form_draft_key
 from foundry_tui.client.creations import CreationState, RequestedSession
 from foundry_tui.client.delivery import Delivery
 from foundry_tui.client.errors import RequestError
@@ -17,6 +17,7 @@ from foundry_tui.client.outbox import Outbox
 from foundry_tui.client.settlement import Settlement
 from foundry_tui.client.store import Store
 from foundry_tui.client.subscriptions import Subscriptions
+from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import HistoryEvent, Prompt, PromptState, Repo, SessionStatus, SessionSummary
 from foundry_tui.contract.requests import (
     AddRepo,
@@ -202,12 +203,20 @@ class BackendCommands:
         self._settlement.settle_option(session_id, option_id, value, call, keep)
 
     def answer(self, permission_id: str, option_id: str) -> None:
-        request = AnswerPermission(option_id=option_id)
+        self._answer(permission_id, kept.AnswerOptions(option_id=option_id))
+
+    def reply(self, permission_id: str, action: AnswerAction, content: Mapping[str, FieldValue] | None = None) -> None:
+        filled = None if content is None else dict(content)
+        self._answer(permission_id, kept.AnswerOptions(action=action, content=filled))
+
+    def _answer(self, permission_id: str, said: kept.AnswerOptions) -> None:
+        request = AnswerPermission(option_id=said.option_id, action=said.action, content=said.content)
 
         async def answer() -> None:
             await self._api.answer(permission_id, request)
+            self._outbox.discard(form_draft_key(permission_id))
 
-        keep = kept.Answer(permission_id, kept.AnswerOptions(option_id))
+        keep = kept.Answer(permission_id, said)
         self._settlement.settle_command("answer", answer, None, done=frozenset({409}), patience=math.inf, keep=keep)
 
     # What is read.

@@ -1,12 +1,13 @@
 """What a person can ask of the backend, as screens see it: calls that return at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
 from foundry_tui.contract.events import Topic
 from foundry_tui.contract.problems import Problem
+from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import Health, HistoryEvent, Repo
 from foundry_tui.contract.requests import AgentList, CreateTask, Diff, RepoSetup
 
@@ -28,7 +29,8 @@ class CommandProblem(Struct, frozen=True, kw_only=True):
 class Drafts(Protocol):
     """What was written and not sent, kept across restarts.
 
-    New-task dialogs by repository (`""` for none chosen), and the text of a session's composer by `session:<id>`.
+    New-task dialogs by repository (`""` for none chosen), the text of a session's composer by `session:<id>`, and
+    half-filled forms by `form_draft_key`.
     """
 
     def get(self, repo: str) -> CreateTask | None:
@@ -39,6 +41,11 @@ class Drafts(Protocol):
 
     def discard(self, repo: str) -> None:
         """Forget the draft of `repo`; nothing happens when there is none."""
+
+
+def form_draft_key(permission_id: str) -> str:
+    """Under which key of `Drafts` a half-filled form is kept."""
+    return f"form:{permission_id}"
 
 
 class Commands(Protocol):
@@ -103,7 +110,11 @@ class Commands(Protocol):
     def set_option(self, session_id: str, option_id: str, value: str | bool) -> None:
         """Show another value of an option of the session's agent at once, and set it, also while the agent works."""
 
-    def answer(self, permission_id: str, option_id: str) -> None: ...
+    def answer(self, permission_id: str, option_id: str) -> None:
+        """Answer a permission with one of its options."""
+
+    def reply(self, permission_id: str, action: AnswerAction, content: Mapping[str, FieldValue] | None = None) -> None:
+        """Answer a form, with what it is filled in with, or a page. Its draft is kept until the backend has that."""
 
     def hold(self, topic: Topic) -> Callable[[], None]:
         """Subscribe to a topic; the answer releases it (calling it twice releases once)."""

@@ -1,8 +1,11 @@
 """What the client asks: bodies of requests, which refuse unknown fields, and answers that wrap records."""
 
+from typing import Any
+
 from msgspec import Struct
 
 from foundry_tui.contract.known_agents import AgentInfo
+from foundry_tui.contract.questions import AnswerAction
 from foundry_tui.contract.record import Record
 from foundry_tui.contract.records import FileDiff, HistoryEvent, LogLine, Repo, SessionDetail, TaskDetail, TaskSummary
 
@@ -84,9 +87,14 @@ class EditPrompt(Request, frozen=True, kw_only=True):
 
 
 class AnswerPermission(Request, frozen=True, kw_only=True):
-    """`POST /v1/permissions/{id}`."""
+    """`POST /v1/permissions/{id}`: an option of a permission, or what is done with a form or a page.
 
-    option_id: str
+    `content` has what a form is filled in with, by the names of its fields.
+    """
+
+    option_id: str | None = None
+    action: AnswerAction | None = None
+    content: dict[str, Any] | None = None
 
 
 class AddRepo(Request, frozen=True, kw_only=True):

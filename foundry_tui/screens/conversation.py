@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from foundry_tui.actions.rules import why_no_writing
-from foundry_tui.contract.questions import Permission
+from foundry_tui.contract.questions import AnswerAction, Permission, QuestionKind
 from foundry_tui.contract.records import Prompt, SessionStatus
 from foundry_tui.screens.task_in_view import TaskInView
 from foundry_tui.view.clock import LastHeard
@@ -65,6 +65,15 @@ class Conversation:
         self.request.show(first, more=max(0, len(asked) - 1), session=elsewhere, first=leave, keys=keys)
         if had_focus and first is None:
             self._task.screen.set_focus(None)
+
+    def reply(self, asked: Permission, action: AnswerAction) -> None:
+        """Open the form that is to be filled in, or say what became of it or of a page."""
+        if asked.kind is QuestionKind.FORM and action is AnswerAction.ACCEPT:
+            from foundry_tui.screens.form import FormScreen
+
+            self._task.screen.app.push_screen(FormScreen(asked, self._task.store))
+        else:
+            self._task.foundry.commands.reply(asked.permission_id, action)
 
     def show_turn(self) -> None:
         """Say what goes on in the visible session, and how much of it is not in sight."""

@@ -395,6 +395,10 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     def _answer(self, message: PermissionRequest.Answered) -> None:
         self.foundry.commands.answer(message.permission_id, message.option_id)
 
+    @on(PermissionRequest.Replied)
+    def _reply(self, message: PermissionRequest.Replied) -> None:
+        self._talk.reply(message.asked, message.action)
+
     @on(Composer.Changed)
     def keep_written(self) -> None:
         if self._session_id is not None:

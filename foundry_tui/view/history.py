@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, tzinfo
 
+from foundry_tui.contract.questions import QuestionKind
 from foundry_tui.contract.records import HistoryEvent, HistoryKind
 from foundry_tui.contract.status import StageName
 from foundry_tui.view.stepper import STEP_NAMES
@@ -71,7 +72,22 @@ GOOD: frozenset[HistoryKind] = frozenset(
 )
 WAITING: frozenset[HistoryKind] = frozenset({HistoryKind.STAGE_RETRYING, HistoryKind.PERMISSION_OPENED})
 
-_TOLD = ("title", "branch", "message", "name", "cwd", "what", "why", "text", "option_id", "value", "sandbox_id")
+_ASKED = {str(QuestionKind.FORM): "form", str(QuestionKind.URL): "page"}
+_QUESTIONS = frozenset({HistoryKind.PERMISSION_OPENED, HistoryKind.PERMISSION_ANSWERED})
+_TOLD = (
+    "title",
+    "branch",
+    "message",
+    "name",
+    "cwd",
+    "what",
+    "why",
+    "text",
+    "option_id",
+    "action",
+    "value",
+    "sandbox_id",
+)
 """What of a payload is worth telling, in this order."""
 
 
@@ -81,7 +97,9 @@ def sentence(event: HistoryEvent) -> str:
     name = STEP_NAMES[StageName(stage)] if isinstance(stage, str) else str(stage or "")
     if event.kind is HistoryKind.PROVISION_RESUMED and event.payload.get("done"):
         return f"{name} was done before"
-    return _SENTENCES[event.kind].replace("{stage}", name)
+    said = _SENTENCES[event.kind].replace("{stage}", name)
+    asked = _ASKED.get(str(event.payload.get("kind")))
+    return said.replace("permission", asked) if asked and event.kind in _QUESTIONS else said
 
 
 def details(event: HistoryEvent) -> str:

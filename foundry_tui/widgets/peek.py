@@ -13,7 +13,7 @@ from foundry_tui.view.cells import plain
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.labels import UNSENT, glyph_of, state_text, title_of
-from foundry_tui.view.questions import QuestionLine, heading_of, lines_of
+from foundry_tui.view.questions import QuestionLine, answers_of, heading_of, lines_of
 from foundry_tui.view.rows import Role, state_role
 from foundry_tui.view.stepper import failure, steps
 from foundry_tui.widgets.stepper import Stepper
@@ -28,6 +28,9 @@ _STYLE = {
 
 
 _ASKED = {
+    QuestionLine.URL: "$text-accent",
+    QuestionLine.FIELD: "$foreground",
+    QuestionLine.ABOUT: "$text-faint",
     QuestionLine.PATH: "$text-accent",
     QuestionLine.TEXT: "$foreground",
     QuestionLine.FILE: "$text-faint",
@@ -113,7 +116,7 @@ class Peek(VerticalScroll, can_focus=False):
                 if permission.state is PermissionState.OPEN:
                     parts.append((f"\n{self._glyphs.asks} {plain(heading_of(permission))}\n", "bold $text-warning"))
                     parts += [(f"  {plain(text)}\n", _ASKED[line]) for line, text in lines_of(permission)]
-                    choices = ", ".join(option.name for option in permission.options)
+                    choices = ", ".join(option.name for option in answers_of(permission))
                     parts.append((f"  {plain(choices)}\n", "$text-faint"))
         parts.append(("\n", ""))
         row("repository", task.repo_label)

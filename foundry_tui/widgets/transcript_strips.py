@@ -22,7 +22,16 @@ from foundry_tui.contract.transcript import PermissionBody, PlanBody, ToolCallBo
 from foundry_tui.view.cells import fit
 from foundry_tui.view.diffs import DiffLine, DiffMark, counts, edit_lines
 from foundry_tui.view.glyphs import UNKNOWN
-from foundry_tui.view.questions import AnyQuestion, edits_first, heading_of, paths_of, text_of
+from foundry_tui.view.questions import (
+    AnyQuestion,
+    QuestionLine,
+    edits_first,
+    form_lines,
+    heading_of,
+    page_words,
+    paths_of,
+    text_of,
+)
 from foundry_tui.view.transcript import Body, Entry, Standing, blocks, unfenced
 from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, segments_of
@@ -273,8 +282,15 @@ class Drawer:
         lines: list[list[Segment]] = []
         for path in paths_of(asked):
             lines += self._hung("  at ", palette.dim, self._wrap(Text(path, palette.accent), self.width - 5))
+        if asked.url is not None:
+            page = Text(asked.url, palette.accent)
+            lines += self._hung("  ", palette.dim, self._wrap(page, self.width - 2))
+            lines += self._hung("  ", palette.dim, self._wrap(Text(page_words(asked.url), palette.dim), self.width - 2))
         edits = self._edits([(edit, edit_lines(edit.old, edit.new)) for edit in asked.edits], whole=True)
         text = self._quoted(text_of(asked), palette.text)
+        for line, words in form_lines(asked):
+            style = palette.dim if line is QuestionLine.ABOUT else palette.text
+            text += self._hung("  ", palette.dim, self._wrap(Text(words, style), self.width - 2))
         return lines + (edits + text if edits_first(asked) else text + edits)
 
     def _quoted(self, text: str, style: Style) -> list[list[Segment]]:

@@ -11,8 +11,8 @@ import pytest
 
 from backend_stub.agents.sandbox_agent.runtime import REMEMBERS
 from backend_stub.machine import processes
-from tests.agents.model import Cut, Fail, Hang, Say
-from tests.agents.task import AgentTask
+from tests.agents.model import Call, Cut, Fail, Hang, Say
+from tests.agents.task import PATIENCE, AgentTask
 
 pytestmark = [pytest.mark.agents, pytest.mark.timeout(900)]
 
@@ -186,4 +186,28 @@ def test_a_question_is_answered_over_a_killed_backend(world: AgentTask) -> None:
     task = world.ended()
     assert task["status"] == "idle", task.get("error")
     assert (world.cwd / "by-command.txt").exists()
+    world.follow_up()
+
+
+def test_its_question_of_several_choices_is_a_form(world: AgentTask, tell: Tell) -> None:
+    if world.agent.name != "claude":
+        pytest.skip(f"{world.agent.name} asks no such questions")
+    choices = [{"label": label, "description": f"The {label} one"} for label in ("Blue", "Green")]
+    question = {"question": "Which colour?", "header": "Colour", "options": choices, "multiSelect": False}
+    world.model.does(Call("AskUserQuestion", {"questions": [question]}), Say("It is so."))
+    world.begin("ask me")
+    form = world.question()
+    fields = form["fields"]
+    tell(f"{world.agent.name} asks: {form['title']} {[(field['name'], field['type']) for field in fields]}")
+    assert form["kind"] == "form"
+    assert "Which colour?" in f"{form['title']}{fields}"
+    world.backend.kill()
+    world.backend.start()
+    chosen = next(field for field in fields if field.get("choices"))
+    value = next(choice["value"] for choice in chosen["choices"] if "Green" in choice["value"] + choice["name"])
+    world.backend.foundry("answer", world.task_id, "--set", f"{chosen['name']}={value}", code=0, timeout=PATIENCE)
+    task = world.ended()
+    assert task["status"] == "idle", task.get("error")
+    assert world.answers()[-1].endswith("It is so.")
+    assert any("Green" in said for said in world.answers("tool_call")), "the agent has the answer"
     world.follow_up()

@@ -1,6 +1,6 @@
 """An app on a real store that is fed by hand, with commands that are only written down and a clock that stands."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -19,6 +19,7 @@ from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind, parse_event_id
 from foundry_tui.contract.known_agents import AgentInfo
+from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import Health, HistoryEvent, Repo, RepoTrust, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import AgentList, CreateTask, Diff, RepoSetup, TaskSnapshot, TasksSnapshot
 from foundry_tui.view.clock import FixedClock
@@ -131,6 +132,9 @@ class FakeCommands:
 
     def answer(self, permission_id: str, option_id: str) -> None:
         self.calls.append(("answer", permission_id, option_id))
+
+    def reply(self, permission_id: str, action: AnswerAction, content: Mapping[str, FieldValue] | None = None) -> None:
+        self.calls.append(("reply", permission_id, str(action), content))
 
     def hold(self, topic: Topic) -> Callable[[], None]:
         self.held.append(topic)

@@ -18,6 +18,7 @@ from foundry_tui.actions.context import (
     CONFIRM,
     DIAGNOSTICS,
     FILTER,
+    FORM,
     HELP,
     KILL,
     NEW_SESSION,
@@ -40,6 +41,7 @@ from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.diagnostics import DiagnosticsScreen
+from foundry_tui.screens.form import FormScreen
 from foundry_tui.screens.help import HelpScreen
 from foundry_tui.screens.kill import KillScreen
 from foundry_tui.screens.new_session import NewSessionScreen
@@ -64,6 +66,7 @@ SCREENS = {
     NEW_TASK: NewTaskScreen,
     NEW_SESSION: NewSessionScreen,
     OPTIONS: SessionOptionsScreen,
+    FORM: FormScreen,
     CONFIRM: ConfirmScreen,
     KILL: KillScreen,
     RENAME: RenameScreen,

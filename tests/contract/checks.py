@@ -27,7 +27,10 @@ SESSION_STATE = SESSION | {"prompts", "options", "commands", "accepts"}
 OPTION = _fields("option_id name description category type value choices error")
 PROMPT = _fields("prompt_id session_id text state steer error at")
 TRANSCRIPT_ITEM = _fields("item_id session_id index kind body at revision")
-PERMISSION = _fields("permission_id task_id session_id kind title tool_kind text edits paths options state answer at")
+PERMISSION = _fields(
+    "permission_id task_id session_id kind title tool_kind text edits paths options fields url state answer at"
+)
+FIELD = _fields("name type required title description default choices min max format pattern")
 HISTORY_EVENT = _fields("seq task_id kind at payload")
 LOG_LINE = _fields("index stage at text")
 REPO = _fields("repo_id label path remote default_branch task_count latest_activity trust")
@@ -88,6 +91,8 @@ def check_detail(task: Json) -> None:
     for permission in task["permissions"]:
         only(permission, PERMISSION, always="permission_id task_id session_id title options state at")
         assert all(set(option) == {"option_id", "name", "kind"} for option in permission["options"])
+        for field in permission["fields"]:
+            only(field, FIELD, always="name type required")
     for event in task["history"]:
         only(event, HISTORY_EVENT, always="seq task_id kind at payload")
     seqs = [event["seq"] for event in task["history"]]

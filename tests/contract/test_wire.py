@@ -42,6 +42,7 @@ RECORDS: dict[type[msgspec.Struct], frozenset[str]] = {
     transcript.TranscriptItem: checks.TRANSCRIPT_ITEM,
     questions.Permission: checks.PERMISSION,
     records.Operation: checks.OPERATION,
+    questions.FormField: checks.FIELD,
     records.HistoryEvent: checks.HISTORY_EVENT,
     records.Repo: checks.REPO,
     records.LogLine: checks.LOG_LINE,

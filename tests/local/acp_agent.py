@@ -298,6 +298,14 @@ class Agent:
             answer = self.request("session/request_permission", {"sessionId": session, **json.loads(rest)}, id_)
             said = json.dumps((answer.get("result") or {}).get("outcome"))
             self.update(session, "agent_message_chunk", content={"type": "text", "text": f"outcome: {said}"})
+        elif verb in ("elicit", "elicit-soon-over"):
+            params = {"sessionId": session, **json.loads(rest)}
+            if verb == "elicit-soon-over":
+                over = {"method": "elicitation/complete", "params": {"elicitationId": params["elicitationId"]}}
+                threading.Thread(target=self.send, args=(over,)).start()
+            answer = self.request("elicitation/create", params)
+            said = json.dumps(answer.get("result"), sort_keys=True)
+            self.update(session, "agent_message_chunk", content={"type": "text", "text": f"elicited: {said}"})
         elif verb == "late":
             name, _, text = rest.partition(" ")
             threading.Thread(target=self.say_late, args=(session, Path(name), text), daemon=True).start()

@@ -6,6 +6,7 @@ from typing import Protocol
 import anyio
 import msgspec
 
+from backend_stub.agents.sandbox_agent.elicitation import QUESTIONS
 from backend_stub.agents.sandbox_agent.messages import Arrival, Message
 from backend_stub.agents.sandbox_agent.questions import unasked
 from backend_stub.agents.sandbox_agent.state import StoredSession
@@ -20,8 +21,8 @@ class Keeper(Protocol):
         """The agent said this after the turn of that prompt; returns once it is kept."""
         ...
 
-    async def respond_cancelled(self, number: int, request_id: str) -> None:
-        """Answer a question of the agent, which came as the event of this number, with `cancelled`."""
+    async def respond_cancelled(self, number: int, request_id: str, method: str | None) -> None:
+        """Answer a question of the agent, which called this method as the event of this number, with `cancelled`."""
         ...
 
     async def save(self) -> None:
@@ -71,9 +72,9 @@ class LateWords:
             for arrival in given:
                 message = arrival.message
                 item = translation.take(arrival)
-                if isinstance(message, Message) and message.method == "session/request_permission":
+                if isinstance(message, Message) and message.method in QUESTIONS:
                     item = unasked(arrival.number, message, translation, "no turn was in progress")
-                    await self._keeper.respond_cancelled(arrival.number, message.request_id)
+                    await self._keeper.respond_cancelled(arrival.number, message.request_id, message.method)
                 taken = taken or item is not None
                 if item is not None and arrival.number > self._told:
                     items[item.key] = item

@@ -13,7 +13,6 @@ from anyio.abc import TaskGroup
 from msgspec import UNSET
 
 from backend_stub.agents.sandbox_agent.connection import (
-    CANCELLED,
     AgentConnection,
     Exited,
     NoJson,
@@ -21,6 +20,7 @@ from backend_stub.agents.sandbox_agent.connection import (
     UnsentError,
     converted,
 )
+from backend_stub.agents.sandbox_agent.elicitation import COMPLETED, QUESTIONS, cancelled_answer
 from backend_stub.agents.sandbox_agent.late import LateWords
 from backend_stub.agents.sandbox_agent.mcp import NO_SERVERS, Servers
 from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Message, Unreadable, lost_request, may_answer
@@ -34,7 +34,6 @@ from backend_stub.agents.sandbox_agent.updates import Item, Translation
 from backend_stub.domain.agent import SessionChange
 from backend_stub.domain.errors import AgentError
 from backend_stub.machine import processes
-from foundry_tui.contract.codec import decode
 
 RECEIPT_GRACE = 0.25
 """Seconds in which a prompt that was handed over may still be refused before it counts as received."""
@@ -190,13 +189,15 @@ class Session:
             await self._take_unreadable(number, Unreadable(line.raw, line.error, noise=True))
         elif message.method == "session/update":
             self._take_update(number, message)
-        elif message.method == "session/request_permission":
+        elif message.method in QUESTIONS:
             if not message.request_id:
                 self._arrive(Arrival(number, Unreadable(bytes(message.params).decode(), "a question without an id")))
             elif self.stopping_since is not None:
-                await self.respond_cancelled(number, message.request_id)
+                await self.respond_cancelled(number, message.request_id, message.method)
             else:
                 self._arrive(Arrival(number, message))
+        elif message.method == COMPLETED:
+            self._arrive(Arrival(number, message))
         elif message.request_id and number not in self.state.answered:
             self.state.answered.append(number)
             with suppress(AgentError):
@@ -215,7 +216,7 @@ class Session:
     async def _take_unreadable(self, number: int, message: Unreadable) -> None:
         request_id = lost_request(message.text)
         if request_id is not None:
-            await self.respond_cancelled(number, request_id)
+            await self.respond_cancelled(number, request_id, message.asks)
         mark = self._mark()
         last = mark is not None and self.stopping_since is None and may_answer(message.text, mark.rpc_id)
         self._arrive_last(number, message) if last else self._arrive(Arrival(number, message))
@@ -247,13 +248,13 @@ class Session:
             self._inbox.append(arrival)
             self.notify()
 
-    async def respond_cancelled(self, number: int, request_id: str) -> None:
+    async def respond_cancelled(self, number: int, request_id: str, method: str | None) -> None:
         """See `Keeper`; nothing happens to one that has its answer."""
         if number not in self.state.answered:
             self.state.answered.append(number)
             with suppress(AgentError):
                 # That it did not reach the agent shows on the stream.
-                await self.connection.respond(request_id, CANCELLED)
+                await self.connection.respond(request_id, cancelled_answer(method))
 
     async def _watch_log(self) -> None:
         """Lose the agent when the server has stopped reading what it prints, which only the server's log says."""
@@ -411,10 +412,8 @@ class Session:
         self.stopping_since = self.stopping_since or anyio.current_time()
         self.notify()
         await self.cancel()
-        open_requests = self.state.asking
-        self.state.asking = {}
-        for number, text in open_requests.items():
-            await self.respond_cancelled(number, decode(text, Message).request_id)
+        for number, asked in self.state.take_asking():
+            await self.respond_cancelled(number, asked.request_id, asked.method)
         await self.save()
 
     async def between_turns(self, prompt_id: str) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from backend_stub.agents.sandbox_agent.complaints import AuthMethod
+from backend_stub.agents.sandbox_agent.messages import Message, message_of
 from backend_stub.agents.sandbox_agent.offer import Offer
 from backend_stub.agents.sandbox_agent.updates import Translation
 from backend_stub.domain.agent import OptionValue
@@ -102,6 +103,11 @@ class StoredSession(Struct, kw_only=True):
         number = self.next_id
         self.next_id += 1
         return number
+
+    def take_asking(self) -> list[tuple[int, Message]]:
+        """The open requests, which count as open no longer, by the numbers of their events."""
+        asking, self.asking = self.asking, {}
+        return [(number, message_of(text)) for number, text in asking.items()]
 
 
 class StateFolder:

@@ -38,6 +38,9 @@ Settings of a turn
   steps       what it does, in order: each is one of {"message": …}, {"thought": …}, {"plan": […]},
               {"tool": title, "kind": …, "content": …, "edit": {"path": …, "old": …, "new": …}} and
               {"permission": title, "text": …, "edits": […], "paths": […], "options": […]} and
+              {"form": message, "fields": [{"name": …, "type": "string", "required": true, "default": …}]} (type:
+              string, number, integer, boolean, or select and multiselect with "choices": [{"value": …, "name": …}])
+              and {"url": "https://…", "message": …} and
               {"usage": {"used": tokens, "size": tokens, "cost": {"amount": …, "currency": …}}}, with `ms`
               if it is to take long
 Beside `match`, or in `default`

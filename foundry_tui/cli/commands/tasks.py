@@ -19,7 +19,7 @@ from foundry_tui.contract.questions import Permission, PermissionState
 from foundry_tui.contract.records import Repo, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.contract.status import TaskStatus
-from foundry_tui.view.questions import lines_of
+from foundry_tui.view.questions import answers_of, lines_of
 
 SHORT_ID = 8
 
@@ -224,11 +224,13 @@ def _facts(task: TaskDetail) -> list[tuple[object, ...]]:
         rows.append(("error", f"{task.error.kind}: {task.error.message}"))
     rows += [(f"permission.{ask.permission_id}", f"{ask.state} {ask.title}{_options(ask)}") for ask in task.permissions]
     for number, question in enumerate(open_questions(task)):
-        rows += [(f"question.{question.permission_id}", f"{line} {text}") for line, text in lines_of(question)]
+        rows += [
+            (f"question.{question.permission_id}", f"{line} {text}") for line, text in lines_of(question, named=True)
+        ]
         commands = answering(task.task_id, question, first=not number)
         rows += [
             (f"answer.{question.permission_id}", command, option.kind, option.name)
-            for command, option in zip(commands, question.options, strict=True)
+            for command, option in zip(commands, answers_of(question), strict=True)
         ]
     rows += [("leftover", f"{left.what}: {left.why}") for left in task.leftovers]
     return rows
@@ -265,4 +267,6 @@ def _card(task: TaskDetail) -> None:
 
 def _options(ask: Permission) -> str:
     """What an open request can be answered with, to follow its title."""
-    return f" ({', '.join(option.option_id for option in ask.options)})" if ask.state is PermissionState.OPEN else ""
+    return (
+        f" ({', '.join(option.option_id for option in answers_of(ask))})" if ask.state is PermissionState.OPEN else ""
+    )

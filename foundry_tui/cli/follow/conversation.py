@@ -35,6 +35,7 @@ def say_item(item: TranscriptItem) -> None:
 
 def words_of(item: TranscriptItem) -> str:
     """What the item says, as text."""
+    from foundry_tui.view.questions import action_word, form_lines
     from foundry_tui.view.transcript import body_of
 
     body = body_of(item)
@@ -44,7 +45,9 @@ def words_of(item: TranscriptItem) -> str:
     if isinstance(body, PlanBody):
         return "\n".join(f"{entry.content} ({entry.status})" for entry in body.entries)
     if isinstance(body, PermissionBody):
-        return "\n".join([body.title, *([body.text] if body.text else [])])
+        done = f" ({action_word(body.kind, body.answer)})" if body.answer else ""
+        parts = [part for part in (body.text, body.url) if part]
+        return "\n".join([f"{body.title}{done}", *parts, *(line for _, line in form_lines(body, named=True))])
     return body
 
 

@@ -8,9 +8,7 @@ from backend_stub.providers.local.way_home.place import HEADS, Place, listed, sa
 from backend_stub.repository.git import explain
 
 _MOVED = re.compile(r"\((?:fetch first|non-fast-forward|stale info)\)|tip of your current branch is behind")
-_DECLINED = re.compile(r"\([^)]*(?:hook declined|declined)\)|GH006|protected branch")
-    r"\(((?:pre-receive|protected branch|update) hook declined|[^)]*declined)\)|GH006|protected branch"
-)
+_DECLINED = re.compile(r"\([^)]*declined\)|GH006|protected branch")
 
 
 async def push(place: Place, progress: Progress, *, force_with_lease: bool) -> dict[str, str]:
