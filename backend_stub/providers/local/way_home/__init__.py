@@ -28,6 +28,8 @@ class LocalWayHome:
     async def operate(self, call: Call, operation: Operation, progress: Progress) -> Done:
         place = await self._place(call, operation)
         asked = operation.request
+        if not progress.notes:
+            await place.clear()
         match operation.kind:
             case OperationKind.COMMIT:
                 sha = await commit.commit(place, call, progress, asked.get("message"))

@@ -21,7 +21,6 @@ async def apply(place: Place, progress: Progress) -> Done:
     if APPLYING in progress.notes:
         await place.take_over()
         if await _fits(place, patch, checkout, "--reverse") is None:
-            await place.clear()
             return Done(result={"checkout": str(checkout)})
     else:
         await anyio.to_thread.run_sync(lambda: place.own.mkdir(mode=0o700, exist_ok=True))
@@ -33,13 +32,11 @@ async def apply(place: Place, progress: Progress) -> Done:
     await progress.tell(str(checkout))
     why = await _fits(place, patch, checkout)
     if why is not None:
-        await place.clear()
         raise GitError(f"The changes do not fit {checkout}: {why}. Nothing was changed there.", retryable=False)
     await progress.note(APPLYING, "")
     done = await place.git("apply", "--binary", "--whitespace=nowarn", str(patch), accept=(0, 1, 128), folder=checkout)
     if done.exit_code != 0:
         raise GitError(f"The changes could not be made in {checkout}: {said_by(done)}", retryable=False)
-    await place.clear()
     return Done(result={"checkout": str(checkout)})
 
 

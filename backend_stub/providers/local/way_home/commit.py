@@ -21,9 +21,8 @@ async def commit(place: Place, call: Call, progress: Progress, message: str | No
     if HEAD in progress.notes:
         await place.take_over()
         if head != progress.notes[HEAD] and await place.commit_of("HEAD^") == progress.notes[HEAD]:
-            await place.clear()
             return head
-    place.expect_nothing_in_progress()
+    await place.expect_nothing_in_progress()
     await place.branch()
     files = await place.dirty()
     if not files:
@@ -42,7 +41,6 @@ async def commit(place: Place, call: Call, progress: Progress, message: str | No
     except GitError:
         await place.restore_index()
         raise
-    await place.clear()
     return await place.commit_of("HEAD")
 
 

@@ -48,7 +48,7 @@ async def take_back(place: Place, progress: Progress) -> None:
 
 
 async def _ready_branch(place: Place, target: str) -> str:
-    place.expect_nothing_in_progress()
+    await place.expect_nothing_in_progress()
     branch = await place.branch()
     if branch == target:
         raise GitError(f"The task works on {target} itself: there is nothing to land.", retryable=False)
@@ -149,4 +149,3 @@ async def _take_over(place: Place, progress: Progress, target: str) -> None:
             raise GitError(f"{checkout} could not be brought to the new commit: {said_by(done)}", retryable=False)
     elif await place.commit_of(f"{HEADS}{target}") != new:
         await place.git("update-ref", "-m", "foundry: land", f"{HEADS}{target}", new, old)
-    await place.clear()

@@ -104,13 +104,17 @@ class Place:
         )  # fmt: skip
         return [entry[3:] for entry in listed.split("\0") if entry]
 
-    def in_progress(self) -> str | None:
+    async def in_progress(self) -> str | None:
         """What was begun in the worktree and not ended (a merge, a rebase …)."""
-        return next((what for name, what in _IN_PROGRESS.items() if (self.git_dir / name).exists()), None)
 
-    def expect_nothing_in_progress(self) -> None:
+        def find() -> str | None:
+            return next((what for name, what in _IN_PROGRESS.items() if (self.git_dir / name).exists()), None)
+
+        return await anyio.to_thread.run_sync(find)
+
+    async def expect_nothing_in_progress(self) -> None:
         """Raises `GitError` when a merge or the like is under way: that is somebody's work."""
-        if (what := self.in_progress()) is not None:
+        if (what := await self.in_progress()) is not None:
             raise GitError(
                 f"A {what} is under way in {self.folder}. End it there (git {what} --continue or --abort), or have the "
                 "agent do that; then do this again.",
@@ -151,7 +155,7 @@ class Place:
         await anyio.to_thread.run_sync(restore)
 
     async def clear(self) -> None:
-        """Nothing that the operation kept is needed any more."""
+        """What an operation kept is not needed any more: another one begins, or all is as it was."""
         await anyio.to_thread.run_sync(lambda: shutil.rmtree(self.own, ignore_errors=True))
 
 

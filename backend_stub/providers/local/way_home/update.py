@@ -15,7 +15,7 @@ async def update(place: Place, progress: Progress, *, how: str, resolve: str) ->
     await progress.step("fetch")
     branch = await place.branch() if HEAD not in progress.notes else ""
     if HEAD not in progress.notes:
-        place.expect_nothing_in_progress()
+        await place.expect_nothing_in_progress()
         files = await place.dirty()
         if files:
             raise GitError(
@@ -52,7 +52,7 @@ async def update(place: Place, progress: Progress, *, how: str, resolve: str) ->
 async def take_back(place: Place, progress: Progress) -> None:
     """End a rebase or merge that is half-way, so that the branch is where it was."""
     await place.take_over()
-    what = place.in_progress()
+    what = await place.in_progress()
     if what in ("rebase", "merge"):
         await place.git(what, "--abort", accept=(0, 1, 128))
     before = progress.notes.get(HEAD)
