@@ -17,6 +17,7 @@ from foundry_tui.client.outbox import Outbox
 from foundry_tui.client.settlement import Settlement
 from foundry_tui.client.store import Store
 from foundry_tui.client.subscriptions import Subscriptions
+from foundry_tui.contract.attachments import NewAttachment, told
 from foundry_tui.contract.records import HistoryEvent, Prompt, PromptState, Repo, SessionStatus, SessionSummary
 from foundry_tui.contract.requests import (
     AddRepo,
@@ -161,8 +162,8 @@ class BackendCommands:
     def stop(self, session_id: str) -> None:
         self._session_command("stop", session_id, lambda: self._api.stop(session_id))
 
-    def prompt(self, session_id: str, text: str, steer: bool = False) -> str:
-        prompt = replace(self._new_prompt(session_id, text), steer=steer)
+    def prompt(self, session_id: str, text: str, steer: bool = False, attachments: Sequence[NewAttachment] = ()) -> str:
+        prompt = replace(self._new_prompt(session_id, text), steer=steer, attachments=tuple(map(told, attachments)))
         self._outbox.put_prompt(prompt)
         self._store.put_prompt(prompt)
         self._settlement.settle_prompt(prompt)

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from foundry_tui.contract.attachments import NewAttachment
 from foundry_tui.contract.events import Topic
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.records import Health, HistoryEvent, Repo
@@ -82,10 +83,11 @@ class Commands(Protocol):
     def stop(self, session_id: str) -> None:
         """Stop the running turn."""
 
-    def prompt(self, session_id: str, text: str, steer: bool = False) -> str:
+    def prompt(self, session_id: str, text: str, steer: bool = False, attachments: Sequence[NewAttachment] = ()) -> str:
         """Show a prompt as queued at once and send it; the answer is its prompt_id.
 
-        `steer`: it goes into the turn that runs, before all that wait.
+        `steer`: it goes into the turn that runs, before all that wait. `attachments` have been read: what they say is
+        kept with the prompt.
         """
 
     def discard_prompt(self, session_id: str, prompt_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.record import Record
 from foundry_tui.contract.records import FileDiff, HistoryEvent, LogLine, Repo, SessionDetail, TaskDetail, TaskSummary
@@ -31,6 +32,7 @@ class CreateTask(Request, frozen=True, kw_only=True):
     provider: str | None = None
     session_id: str | None = None
     options: dict[str, str | bool] | None = None
+    attachments: NewAttachments = ()
     trust: bool = False
 
 
@@ -74,6 +76,7 @@ class CreatePrompt(Request, frozen=True, kw_only=True):
 
     prompt_id: str
     text: str
+    attachments: NewAttachments = ()
     steer: bool = False
 
 

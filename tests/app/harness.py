@@ -17,6 +17,7 @@ from foundry_tui.app.options import Options
 from foundry_tui.client.commands import CommandProblem, Drafts
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
+from foundry_tui.contract.attachments import NewAttachment
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind, parse_event_id
 from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.records import Health, HistoryEvent, Repo, RepoTrust, TaskDetail, TaskSummary
@@ -113,8 +114,8 @@ class FakeCommands:
     def stop(self, session_id: str) -> None:
         self.calls.append(("stop", session_id))
 
-    def prompt(self, session_id: str, text: str, steer: bool = False) -> str:
-        self.calls.append(("steer" if steer else "prompt", session_id, text))
+    def prompt(self, session_id: str, text: str, steer: bool = False, attachments: Sequence[NewAttachment] = ()) -> str:
+        self.calls.append(("steer" if steer else "prompt", session_id, text, *attachments))
         return self._id()
 
     def discard_prompt(self, session_id: str, prompt_id: str) -> None:
