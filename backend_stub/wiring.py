@@ -27,6 +27,7 @@ from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
 from backend_stub.domain.storage import Storage
 from backend_stub.known_agents import KnownAgents
+from backend_stub.known_files import KnownFiles
 from backend_stub.organization import Organization
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.providers.local import LocalProvider, LocalSettings
@@ -137,6 +138,7 @@ async def run_backend(
             organization=organization,
             commands=commands,
             agents=agents,
+            files=KnownFiles(storage, providers, clones, runtime, tasks),
             streams=Streams(storage.events, hub, runtime.now),
             hub=hub,
             metrics=metrics,

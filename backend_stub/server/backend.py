@@ -9,6 +9,7 @@ from backend_stub.domain.dispatch import Queue
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.storage import Storage
 from backend_stub.known_agents import KnownAgents
+from backend_stub.known_files import KnownFiles
 from backend_stub.organization import Organization
 from backend_stub.server.hub import Hub
 from backend_stub.server.metrics import Metrics
@@ -26,6 +27,7 @@ class Backend:
     organization: Organization
     commands: Commands
     agents: KnownAgents
+    files: KnownFiles
     streams: Streams
     hub: Hub
     metrics: Metrics

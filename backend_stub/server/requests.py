@@ -62,6 +62,11 @@ def number(request: Request, name: str, default: int, least: int = 0, most: int 
     return int(text)
 
 
+def newer_than(request: Request) -> int | None:
+    """The `newer` of the query, a `computed_at` that somebody has; None where there is none."""
+    return number(request, "newer", 0) if request.query_params.get("newer") else None
+
+
 def _plain(document: bytes) -> Any:
     try:
         return decode(document, Any)

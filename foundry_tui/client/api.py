@@ -23,6 +23,7 @@ from foundry_tui.contract.requests import (
     CreateTask,
     Diff,
     EditPrompt,
+    FileList,
     HistoryPage,
     LogPage,
     PatchTask,
@@ -129,6 +130,17 @@ class Api:
 
     async def diff(self, task_id: str) -> Diff:
         return await self._call("GET", f"/v1/tasks/{_part(task_id)}/diff", Diff)
+
+    async def task_files(self, task_id: str, newer: int | None = None) -> FileList:
+        """The files of the task's sandbox as they are known; `newer`: wait for a list of a later `computed_at`."""
+        return await self._files(f"/v1/tasks/{_part(task_id)}/files", newer)
+
+    async def repo_files(self, repo_id: str, newer: int | None = None) -> FileList:
+        """The files that a new task of the repository would have, in the same way."""
+        return await self._files(f"/v1/repos/{_part(repo_id)}/files", newer)
+
+    async def _files(self, path: str, newer: int | None) -> FileList:
+        return await self._call("GET", path, FileList, params={} if newer is None else {"newer": str(newer)})
 
     async def add_session(self, task_id: str, request: CreateSession) -> SessionSummary:
         return await self._call("POST", f"/v1/tasks/{_part(task_id)}/sessions", SessionSummary, request)

@@ -53,6 +53,7 @@ class BackendCommands:
         self.drafts: Drafts = outbox
         self.health, self.agents, self.diff = api.health, api.agents, api.diff
         self.repo_setup, self.trust = api.repo_setup, api.trust
+        self.task_files, self.repo_files = api.task_files, api.repo_files
         self.hold = subscriptions.hold
         self._api = api
         self._store = store

@@ -180,5 +180,17 @@ class RepoList(Record, frozen=True, kw_only=True):
     repos: tuple[Repo, ...]
 
 
+class FileList(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """`GET /v1/tasks/{id}/files` and `GET /v1/repos/{id}/files`: what is known, listed anew behind.
+
+    Paths are relative and as `file_names.written` writes them; `cut`: there are more. `computed_at` is null until the
+    files were listed for the first time. `?newer=COMPUTED_AT` waits some seconds for a list that is newer than that.
+    """
+
+    paths: tuple[str, ...]
+    cut: bool = False
+    computed_at: int | None = None
+
+
 class BranchList(Record, frozen=True, kw_only=True):
     branches: tuple[str, ...]
