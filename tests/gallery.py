@@ -23,7 +23,7 @@ from foundry_tui.client.store import Store
 from foundry_tui.contract.status import TaskStatus
 from tests.app import task_scenes
 from tests.app.factories import NOW, SECOND
-from tests.app.harness import make_app, make_store
+from tests.app.harness import FakeCommands, make_app, make_store
 from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state
 from tests.png_stamp import digest_of, stamp_of, stamped
 
@@ -93,6 +93,14 @@ SHOTS: tuple[Shot, ...] = (
         task_scenes.permission_scene,
         opens=True,
         png=True,
+    ),
+    Shot("commands", "`/` lists the agent's commands.", task_scenes.naming_scene, ("i", "slash", "t"), opens=True),
+    Shot(
+        "files",
+        "`@` names a file of the sandbox, found by a few letters.",
+        task_scenes.naming_scene,
+        ("i", *"compare @login"),
+        opens=True,
     ),
     Shot("waiting", "A stage between two attempts counts down to the next.", task_scenes.waiting_scene, opens=True),
     Shot("sessions", "Several sessions with one task's agents.", task_scenes.sessions_scene, opens=True),
@@ -190,7 +198,9 @@ def _report() -> Diagnostics:
 async def draw(shot: Shot, *, toasts: bool = False) -> str:
     """The picture as SVG; with what is told in passing only if `toasts`, since that goes away with time."""
     options = Options(theme=shot.theme, ascii=shot.ascii, bell=False, terminal_notifications=False)
-    app = make_app(shot.store(), options=options, run_backend=(lambda: True) if shot.ours else None)
+    commands = FakeCommands()
+    commands.files = {task_scenes.TASK: task_scenes.FILES}
+    app = make_app(shot.store(), commands=commands, options=options, run_backend=(lambda: True) if shot.ours else None)
     app.diagnostics = _report
     async with app.run_test(size=shot.size, notifications=toasts) as pilot:
         await pilot.pause()

@@ -11,6 +11,7 @@ from foundry_tui.actions.context import (
     NEW_SESSION,
     NEW_TASK,
     OPTIONS,
+    PROMPT,
     RENAME,
     TITLE,
 )
@@ -18,8 +19,71 @@ from foundry_tui.actions.model import Action
 from foundry_tui.actions.rules import can_steer
 
 _W = frozenset({COMPOSER})
+_P = frozenset({COMPOSER, PROMPT})
 
 FIELDS: Sequence[Action] = (
+    Action(
+        "take_choice",
+        "enter",
+        "take",
+        "Take the highlighted file or command of the list.",
+        "Writing",
+        _P,
+        applies=lambda context: context.choosing,
+        footer=1,
+        palette=False,
+    ),
+    Action(
+        "complete_choice",
+        "tab",
+        "complete",
+        "Complete what is written to the highlighted file or command of the list.",
+        "Writing",
+        _P,
+        applies=lambda context: context.naming,
+        palette=False,
+    ),
+    Action(
+        "close_choices",
+        "escape",
+        "close list",
+        "Close the list of files or commands, and keep what is written.",
+        "Writing",
+        _P,
+        applies=lambda context: context.naming,
+        footer=2,
+        palette=False,
+    ),
+    Action(
+        "previous_choice",
+        "up",
+        "before",
+        "The choice above in the list.",
+        "Writing",
+        _P,
+        applies=lambda context: context.naming,
+        palette=False,
+    ),
+    Action(
+        "next_choice",
+        "down",
+        "next",
+        "The choice below in the list.",
+        "Writing",
+        _P,
+        applies=lambda context: context.naming,
+        palette=False,
+    ),
+    Action(
+        "send_at_once",
+        "ctrl+enter,ctrl+s",
+        "send",
+        "Send what is written, whatever the list offers.",
+        "Writing",
+        _W,
+        applies=lambda context: context.choosing and not can_steer(context),
+        palette=False,
+    ),
     Action(
         "steer",
         "ctrl+s,ctrl+enter",
@@ -37,6 +101,7 @@ FIELDS: Sequence[Action] = (
         "Send what is written to the agent, after what waits; or save the waiting prompt that was changed.",
         "Writing",
         _W,
+        applies=lambda context: not context.choosing,
         footer=1,
         label_of=lambda context: "save" if context.changing else "send",
     ),

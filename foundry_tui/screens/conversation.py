@@ -1,10 +1,12 @@
 """What was said in the visible session of a task, what goes on there, what is asked, and where one writes."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from foundry_tui.actions.rules import why_no_writing
 from foundry_tui.contract.questions import Permission
-from foundry_tui.contract.records import Prompt, SessionStatus
+from foundry_tui.contract.records import Prompt, SessionCommand, SessionStatus
+from foundry_tui.screens.completions import Completions, FileSource
 from foundry_tui.screens.task_in_view import TaskInView
 from foundry_tui.view.clock import LastHeard
 from foundry_tui.view.glyphs import glyph_set
@@ -33,6 +35,7 @@ class Conversation:
         self.request = PermissionRequest(ascii_only=ascii_only)
         self.queue = PromptQueue(ascii_only=ascii_only)
         self.composer = Composer()
+        self.completions = Completions(task, self.composer, self._files, self._commands)
 
     def show_prompts(self, prompts: Sequence[Prompt], permissions: Sequence[Permission]) -> None:
         """Show what was said in the visible session, and above the composer what waits to be."""
@@ -44,7 +47,19 @@ class Conversation:
         self._said = bool(said) or bool(told)
         self.transcript.show(said, told, permissions)
         self.composer.remember(prompts)
+        self.completions.know([each.path for prompt in prompts for each in prompt.attachments if each.path])
         self.show_queue()
+
+    def _files(self) -> FileSource | None:
+        """The files that can be named: those of the task's sandbox."""
+        task_id = self._task.task_id
+        return FileSource(task_id, partial(self._task.foundry.commands.task_files, task_id))
+
+    def _commands(self) -> Sequence[SessionCommand]:
+        """The commands of the visible session's agent."""
+        session = self._task.session
+        known = self._task.store.session(session.session_id) if session is not None else None
+        return known.commands if known is not None else ()
 
     def show_queue(self) -> None:
         """Mark the one that is being changed."""

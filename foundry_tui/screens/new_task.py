@@ -2,25 +2,28 @@
 
 from contextlib import suppress
 from hashlib import sha256
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, Static, TextArea
 from textual_autocomplete import DropdownItem, TargetState
 
-from foundry_tui.actions.context import NEW_TASK
+from foundry_tui.actions.context import NEW_TASK, Context
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.creations import CreationState
 from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.providers import SIMULATED
-from foundry_tui.contract.requests import CreateTask
+from foundry_tui.contract.repositories import is_remote
+from foundry_tui.contract.requests import CreateTask, FileList
 from foundry_tui.screens.base import FoundryDialog, breakpoint_of
+from foundry_tui.screens.completions import Completions, FileSource
 from foundry_tui.screens.editor import edit, lend_terminal
 from foundry_tui.screens.repository_check import RepositoryChoice, folders_below, judge
 from foundry_tui.view.new_task import (
@@ -47,6 +50,7 @@ from foundry_tui.view.new_task import (
 )
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.completion import Completion, choices_of
+from foundry_tui.widgets.prompt_field import PromptField
 
 if TYPE_CHECKING:
     from foundry_tui.client.changes import Changes
@@ -69,7 +73,7 @@ class NewTaskScreen(FoundryDialog[None]):
 
     SCREEN_NAME = NEW_TASK
     BINDINGS = bindings(NEW_TASK)
-    CSS_PATH = "new_task.tcss"
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["new_task.tcss", "../widgets/choices.tcss"]
     VERTICAL_BREAKPOINTS = BREAKPOINTS
 
     def __init__(self, repo: str | None = None, draft: CreateTask | None = None) -> None:
@@ -94,6 +98,8 @@ class NewTaskScreen(FoundryDialog[None]):
 
     def compose(self) -> ComposeResult:
         values = self._first_values()
+        prompt = PromptField(values["prompt"], id="prompt", placeholder=HINTS["prompt"])
+        self._completions = Completions(self, prompt, self._files)
         with Vertical(id="dialog"):
             yield Static("New task", id="heading")
             with VerticalScroll(id="fields", can_focus=False):
@@ -101,15 +107,7 @@ class NewTaskScreen(FoundryDialog[None]):
                     yield Static(LABELS["repo"], classes="label")
                     yield Input(values["repo"], placeholder=HINTS["repo"], id="repo", compact=True)
                 yield Static("", id="repo-remark", classes="remark", markup=False)
-                yield TextArea(
-                    values["prompt"],
-                    id="prompt",
-                    placeholder=HINTS["prompt"],
-                    soft_wrap=True,
-                    tab_behavior="focus",
-                    show_line_numbers=False,
-                    compact=True,
-                )
+                yield prompt
                 yield Static("", id="prompt-remark", classes="remark", markup=False)
                 yield Static("", id="options-line", markup=False)
                 with Vertical(id="options"):
@@ -120,6 +118,7 @@ class NewTaskScreen(FoundryDialog[None]):
                         yield Static("", id=f"{name}-remark", classes="remark", markup=False)
             yield Static("", id="another", markup=False)
             yield ActionBar()
+        yield prompt.choices
         yield Completion("#repo", candidates=self._repo_candidates)
         yield Completion("#base_branch", candidates=self._base_candidates)
         yield Completion("#agent", candidates=self._agent_candidates)
@@ -159,6 +158,7 @@ class NewTaskScreen(FoundryDialog[None]):
         self.set_focus(self.query_one(f"#{wrong}" if wrong else "#prompt" if self.place.value else "#repo"))
         prompt = self.query_one(TextArea)
         prompt.move_cursor(prompt.document.end)
+        self._completions.expect(prompt.text)
         self._kept = self.values
         self.call_after_refresh(self._make_ready)
         self.run_worker(self._fetch_providers(), group="providers", exit_on_error=False)
@@ -168,6 +168,10 @@ class NewTaskScreen(FoundryDialog[None]):
         self.query_one("#fields").styles.max_height = max(3, event.size.height - frame)
 
     # What was written.
+
+    def context(self) -> Context:
+        prompt = self.query_one(PromptField)
+        return replace(super().context(), naming=prompt.naming, choosing=prompt.choosing)
 
     @property
     def values(self) -> dict[str, str]:
@@ -263,6 +267,22 @@ class NewTaskScreen(FoundryDialog[None]):
 
     # Completion.
 
+    def _files(self) -> FileSource | None:
+        """The files that can be named: those of the chosen repository, where it is known or in a folder here."""
+        place, commands = self.place, self.foundry.commands
+        if place.value is None or (place.repo is None and is_remote(place.value)):
+            return None
+
+        async def ask(newer: int | None) -> FileList:
+            repo = place.repo or await commands.add_repo(path=place.value)
+            return await commands.repo_files(repo.repo_id, newer)
+
+        return FileSource(place.value, ask)
+
+    @on(PromptField.Asked)
+    def _complete(self, message: PromptField.Asked) -> None:
+        self._completions.asked(message.query)
+
     def _repo_candidates(self, state: TargetState) -> list[DropdownItem]:
         typed = state.text[: state.cursor_position]
         known = [location(repo) for repo in ordered(self.foundry.store.repos.values(), self.foundry.options.repo)]
@@ -323,7 +343,9 @@ class NewTaskScreen(FoundryDialog[None]):
         if place.value is None or any(remark.bad for remark in self._remarks().values()):
             return None
         options: dict[str, Any] = {name: values[name] or None for name in OPTIONS}
-        return CreateTask(repo=place.value, prompt=values["prompt"].strip("\n"), **options)
+        prompt = values["prompt"].strip("\n")
+        named = self._completions.attachments(prompt)
+        return CreateTask(repo=place.value, prompt=prompt, attachments=named, **options)
 
     def action_create(self) -> None:
         self._tried = True
@@ -405,6 +427,7 @@ class NewTaskScreen(FoundryDialog[None]):
         text = await lend_terminal(self, lambda: edit(prompt.text, keep=keep))
         if text is not None:
             prompt.load_text(text)
+            self._completions.expect(text)
             prompt.move_cursor(prompt.document.end)
             prompt.focus()
 

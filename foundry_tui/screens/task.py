@@ -64,7 +64,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     CSS_PATH: ClassVar[list[str | PurePath]] = [
         "task.tcss",
         *(f"../widgets/{name}.tcss" for name in ("task_header", "stepper", "session_tabs", "transcript", "composer")),
-        "../widgets/prompt_queue.tcss",
+        *(f"../widgets/{name}.tcss" for name in ("prompt_queue", "choices")),
         *(f"../widgets/{name}.tcss" for name in ("permission", "task_notices", "details", "history")),
         *(f"../widgets/{name}.tcss" for name in ("stage_log", "changes")),
     ]
@@ -113,6 +113,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         yield self._talk.request
         yield self._talk.queue
         yield self._talk.composer
+        yield self._talk.composer.choices
         yield ActionBar()
 
     def on_mount(self) -> None:
@@ -177,6 +178,8 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             queued=len(self._talk.queue.prompts) if session is not None else 0,
             changing=self._talk.composer.changing is not None,
             recallable=self._talk.composer.recallable,
+            naming=self._talk.composer.naming,
+            choosing=self._talk.composer.choosing,
             permission=asked[0] if asked else None,
             undoable=self.foundry.undoable,
             why_no_start=self.foundry.why_no_start,
@@ -364,7 +367,9 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             self._talk.transcript.move_to_end()
 
     def _restore_unsent(self, session_id: str) -> None:
-        self._talk.composer.start(self._unsent.text(session_id))
+        text = self._unsent.text(session_id)
+        self._talk.composer.start(text)
+        self._talk.completions.expect(text)
 
     def choose_session(self, session_id: str) -> None:
         """Show another session of the task."""
@@ -411,7 +416,8 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         if session is None:
             return
         self._unsent.write(session.session_id, "")
-        self.foundry.commands.prompt(session.session_id, message.text, message.steer)
+        named = self._talk.completions.attachments(message.text)
+        self.foundry.commands.prompt(session.session_id, message.text, message.steer, named)
         self._talk.composer.load_text("")
         self._talk.transcript.move_to_end()
 
@@ -419,6 +425,10 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     def _written(self) -> None:
         self._talk.show_queue()
         self.show_actions()
+
+    @on(Composer.Asked)
+    def _complete(self, message: Composer.Asked) -> None:
+        self._talk.completions.asked(message.query)
 
     @on(Composer.Saved)
     def _save_prompt(self, message: Composer.Saved) -> None:

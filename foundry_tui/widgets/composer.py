@@ -6,19 +6,23 @@ from typing import ClassVar
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.widgets import TextArea
 
 from foundry_tui.actions.context import COMPOSER
 from foundry_tui.actions.table import bindings
 from foundry_tui.contract.records import Prompt, PromptState, SessionStatus
 from foundry_tui.view.prompt_queue import waiting
+from foundry_tui.widgets.naming_area import NamingArea
 
 
-class Composer(TextArea):
+class Composer(NamingArea):
     """A text area that sends: its keys are those of the table of actions, else a text area's own."""
 
     FIELD = COMPOSER
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings(COMPOSER), Binding("up", "cursor_up", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(COMPOSER),
+        Binding("up", "cursor_up", show=False),
+        Binding("down", "cursor_down", show=False),
+    ]
 
     class Sent(Message):
         """A person wants this text delivered; `steer`: into the turn that runs."""
@@ -45,7 +49,7 @@ class Composer(TextArea):
             self.kept = kept
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id, soft_wrap=True, compact=True, show_line_numbers=False, tab_behavior="focus")
+        super().__init__(id=id)
         self._earlier: tuple[Prompt, ...] = ()
         self._recalled: Prompt | None = None
         self._unsent = ""
@@ -98,11 +102,14 @@ class Composer(TextArea):
             self._write(f"{self.text}\n\n{self._unsent}")
 
     async def on_key(self, event: events.Key) -> None:
-        # TextArea would take enter for itself before bindings are looked at.
+        # Enter never begins a new line here.
         if event.key == "enter":
             event.prevent_default()
 
     def action_send(self) -> None:
+        self._send(steer=False)
+
+    def action_send_at_once(self) -> None:
         self._send(steer=False)
 
     def action_steer(self) -> None:

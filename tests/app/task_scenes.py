@@ -22,6 +22,7 @@ from foundry_tui.contract.records import (
     Prompt,
     PromptState,
     Sandbox,
+    SessionCommand,
     SessionDetail,
     SessionOption,
     SessionStatus,
@@ -379,6 +380,33 @@ def options_scene(**changes: Any) -> Store:
         "usage": Usage(used=41_000, size=100_000, cost=Cost(amount=0.12, currency="USD")),
     }
     return store_with(a_task(TaskStatus.RUNNING), a_session(SessionStatus.RUNNING, **{**told, **changes}))
+
+
+COMMANDS = (
+    SessionCommand(name="review", description="Review the changes of this branch", hint="[what to look at]"),
+    SessionCommand(name="compact", description="Summarise the conversation to free context"),
+    SessionCommand(name="test:flaky", description="Run one test until it fails", hint="<test> [times]"),
+    SessionCommand(name="init", description="Write down what this repository is about"),
+)
+FILES = (
+    "README.md",
+    "pyproject.toml",
+    "src/auth/__init__.py",
+    "src/auth/login.py",
+    "src/auth/redirects.py",
+    "src/auth/release notes.md",
+    "src/views/login_form.html",
+    "tests/auth/test_login.py",
+    "tests/auth/test_redirects.py",
+    "tests/data/caf\u009b\n.txt",
+    '"caf\\351.txt"',
+)
+"""What the sandbox has; the last two have names that are no text for a terminal, or no text at all."""
+
+
+def naming_scene() -> Store:
+    """An agent that has commands waits for what is said to it."""
+    return store_with(a_task(), replace(a_session(), commands=COMMANDS))
 
 
 def queue_scene(*waiting: str, steering: str | None = "stop: leave the old redirect as it is") -> Store:
