@@ -3,8 +3,9 @@
 import base64
 import os
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
-from backend_stub.agents.sandbox_agent.content import Content, content_of
+from backend_stub.agents.sandbox_agent.content import Content, Receiver, content_of
 from foundry_tui.contract.attachments import FileAttachment, ImageAttachment, NewAttachment, TextAttachment
 from foundry_tui.contract.records import Accepts
 from tests.backend.process import BackendProcess
@@ -16,7 +17,7 @@ TEXT = TextAttachment(name="notes.md", text="a fence:\n```\nits text\n```\n")
 
 
 def content(folder: Path, *attachments: NewAttachment, accepts: Accepts = Accepts()) -> Content:  # noqa: B008
-    made = content_of("do it", attachments, accepts, str(folder), "pi")
+    made = content_of("p", "do it", attachments, Receiver("pi", accepts, str(folder), folder / "aside"))
     assert made.blocks[0] == {"type": "text", "text": "do it"}
     return Content(made.blocks[1:], made.notices)
 
@@ -66,23 +67,37 @@ def test_files_are_links_within_the_sandbox(tmp_path: Path) -> None:
     ]
 
 
+def test_what_no_request_has_room_for_is_given_as_a_file(tmp_path: Path) -> None:
+    image = ImageAttachment(mime="image/png", data=bytes(1024 * 1024), name="../a shot.png")
+    made = content(tmp_path, image, image, accepts=Accepts(image=True))
+    place = tmp_path / "aside" / "p-1" / "_a_shot.png"
+    assert place.read_bytes() == image.data
+    assert [block["type"] for block in made.blocks] == ["image", "resource_link"]
+    assert made.blocks[1]["uri"] == place.as_uri()
+    assert made.notices == ("../a shot.png is too large to be in a prompt: pi got it as a file.",)
+
+
 def test_the_agent_is_given_all_of_it_once_over_a_kill_before_it_is(world: LocalWorld, backend: BackendProcess) -> None:
-    large = base64.b64encode(bytes(8 * 1024 * 1024)).decode()
-    image = {"kind": "image", "mime": "image/png", "data": large}
+    fitting, large = bytes(1024 * 1024), bytes(7 * 1024 * 1024)
+    images = [
+        {"kind": "image", "mime": "image/png", "data": base64.b64encode(data).decode()} for data in (fitting, large)
+    ]
     gate = world.folder / "gate"
     os.mkfifo(gate)
     task_id = create(backend, world, f"wait {gate}", attachments=[{"kind": "file", "path": "a.txt"}])
     session_id = backend.wait_task(task_id, "running")["sessions"][0]["session_id"]
-    missing = {"kind": "file", "path": "not/there"}
-    backend.post(
-        f"/v1/sessions/{session_id}/prompts",
-        {"prompt_id": "p", "text": "say seen", "attachments": [missing, image]},
-    )
+    said = {"prompt_id": "p", "text": "say seen", "attachments": [{"kind": "file", "path": "not/there"}, *images]}
+    backend.post(f"/v1/sessions/{session_id}/prompts", said)
     backend.kill()
     backend.start()
     open_gate(gate)
     task = is_idle(backend, task_id, 2)
-    prompts = [entry["params"]["prompt"] for entry in world.agent_saw("session/prompt")]
-    assert [[block["type"] for block in blocks] for blocks in prompts] == [["text", "resource_link"], ["text", "image"]]
-    assert prompts[1][1]["data"] == large
-    assert texts(backend, task, "notice") == ["not/there is not in the sandbox: the prompt went without it."]
+    first, second = [entry["params"]["prompt"] for entry in world.agent_saw("session/prompt")]
+    assert [block["type"] for block in first] == ["text", "resource_link"]
+    assert [block["type"] for block in second] == ["text", "image", "resource_link"]
+    assert base64.b64decode(second[1]["data"]) == fitting
+    assert Path(unquote(urlsplit(second[2]["uri"]).path)).read_bytes() == large
+    assert texts(backend, task, "notice") == [
+        "not/there is not in the sandbox: the prompt went without it.",
+        "image.png is too large to be in a prompt: pi got it as a file.",
+    ]

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from backend_stub.domain.attachments import images_left_out
 from foundry_tui.contract.attachments import FileAttachment, ImageAttachment, NewAttachment, TextAttachment, told
+from foundry_tui.contract.codec import encode
 from foundry_tui.contract.records import Accepts
 
 Block: TypeAlias = dict[str, Any]
@@ -24,11 +25,30 @@ Block: TypeAlias = dict[str, Any]
 _FENCE = re.compile(r"^`{3,}", re.MULTILINE)
 
 
+LARGEST_REQUEST = 2 * 1024 * 1024
+"""Bytes of one request to sandbox-agent, which closes the connection on a larger one."""
+_AROUND = 1_024
+"""Bytes of a request that are none of its blocks'."""
+_NO_PART_OF_A_NAME = re.compile(r"[^\w.-]+")
+
+
 class Content(Struct, frozen=True):
-    """The blocks of a prompt, and what is to be said of attachments that are not among them."""
+    """The blocks of a prompt, and what is to be said of attachments that are not among them as they are."""
 
     blocks: tuple[Block, ...]
     notices: tuple[str, ...] = ()
+
+
+class Receiver(Struct, frozen=True):
+    """Who gets a prompt: an agent that takes this beside text and works in `cwd`.
+
+    What is too large for a prompt is written into `aside`, a folder from which the agent can read.
+    """
+
+    agent: str
+    accepts: Accepts
+    cwd: str
+    aside: Path
 
 
 def text_alone(text: str) -> Content:
@@ -36,23 +56,46 @@ def text_alone(text: str) -> Content:
     return Content(({"type": "text", "text": text},))
 
 
-def content_of(text: str, attachments: Sequence[NewAttachment], accepts: Accepts, cwd: str, agent: str) -> Content:
-    """In a thread: the content of a prompt to an agent, by what it takes and what files are in `cwd`."""
+def content_of(prompt_id: str, text: str, attachments: Sequence[NewAttachment], receiver: Receiver) -> Content:
+    """In a thread, since files are looked for: what a prompt is to this agent. Raises `OSError` on a full disk."""
     blocks, notices = list(text_alone(text).blocks), []
-    for attachment in attachments:
-        match attachment:
-            case FileAttachment(path=path):
-                block, why_not = _link(path, Path(cwd))
-                blocks += [] if block is None else [block]
-                notices += [] if why_not is None else [why_not]
-            case ImageAttachment() if accepts.image:
-                data = base64.b64encode(attachment.data).decode()
-                blocks.append({"type": "image", "mimeType": attachment.mime, "data": data})
-            case TextAttachment():
-                blocks.append(_resource(attachment) if accepts.embedded else _quoted(attachment))
-    if (left_out := images_left_out(tuple(map(told, attachments)), accepts, agent)) is not None:
+    room = LARGEST_REQUEST - _AROUND - len(encode(blocks))
+    for number, attachment in enumerate(attachments):
+        block: Block | None
+        if isinstance(attachment, FileAttachment):
+            block, why_not = _link(attachment.path, Path(receiver.cwd))
+            notices += [] if why_not is None else [why_not]
+        else:
+            block = _inline(attachment, receiver.accepts)
+            if block is not None and len(encode(block)) > room:
+                block = _put_aside(attachment, receiver.aside / f"{prompt_id}-{number}")
+                notices.append(f"{block['name']} is too large to be in a prompt: {receiver.agent} got it as a file.")
+        if block is not None:
+            room -= len(encode(block))
+            blocks.append(block)
+    if (left_out := images_left_out(tuple(map(told, attachments)), receiver.accepts, receiver.agent)) is not None:
         notices.append(left_out)
     return Content(tuple(blocks), tuple(notices))
+
+
+def _inline(attachment: ImageAttachment | TextAttachment, accepts: Accepts) -> Block | None:
+    """The block with the attachment itself; None for an image that the agent does not take."""
+    if isinstance(attachment, TextAttachment):
+        return _resource(attachment) if accepts.embedded else _quoted(attachment)
+    if not accepts.image:
+        return None
+    return {"type": "image", "mimeType": attachment.mime, "data": base64.b64encode(attachment.data).decode()}
+
+
+def _put_aside(attachment: ImageAttachment | TextAttachment, folder: Path) -> Block:
+    """The link to a file with the attachment. The same again leaves the same."""
+    about = told(attachment)
+    document = attachment.text.encode("utf-8", "replace") if isinstance(attachment, TextAttachment) else attachment.data
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    place = folder / (_NO_PART_OF_A_NAME.sub("_", about.name).strip(".")[-100:] or "attachment")
+    place.write_bytes(document)
+    uri = f"file://{quote(str(place))}"
+    return {"type": "resource_link", "uri": uri, "name": about.name, "mimeType": about.mime, "size": len(document)}
 
 
 def _link(path: str, root: Path) -> tuple[Block | None, str | None]:

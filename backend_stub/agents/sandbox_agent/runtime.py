@@ -12,7 +12,7 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from backend_stub.agents.sandbox_agent.connection import AgentConnection, UnsentError
-from backend_stub.agents.sandbox_agent.content import content_of, text_alone
+from backend_stub.agents.sandbox_agent.content import Receiver, content_of, text_alone
 from backend_stub.agents.sandbox_agent.mcp import servers_of
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
 from backend_stub.agents.sandbox_agent.servers import Servers, Wrap, cwd_of
@@ -192,8 +192,10 @@ class SandboxAgentRuntime:
         """Hand over the prompt with what goes with it; what the agent cannot have of that becomes a notice."""
         content = text_alone(prompt.text)
         if attachments and not session.has(prompt.prompt_id):
+            folder = self._servers.state_folder(call.task.task_id)
             accepts, agent = session.state.offer.accepts, session.state.agent
-            content = await anyio.to_thread.run_sync(content_of, prompt.text, attachments, accepts, cwd_of(call), agent)
+            receiver = Receiver(agent, accepts, cwd_of(call), folder.attachments)
+            content = await anyio.to_thread.run_sync(content_of, prompt.prompt_id, prompt.text, attachments, receiver)
         # Those of an attempt before this one may be kept already.
         session.state.notices += [each for each in content.notices if each not in session.state.notices]
         await session.hand_over(prompt.prompt_id, content.blocks)
