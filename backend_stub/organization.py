@@ -351,7 +351,7 @@ class Organization:
                 (HistoryKind.TASK_CREATED, {"repo_id": repo.repo_id, "provider": provider.name, "agent": agent}),
                 (HistoryKind.PROVISION_QUEUED, {}),
                 (HistoryKind.SESSION_REQUESTED, {"session_id": session.session_id}),
-                (HistoryKind.PROMPT_QUEUED, {"session_id": session.session_id, "prompt_id": prompt.prompt_id}),
+                (HistoryKind.PROMPT_QUEUED, _queued(prompt)),
             ),
             sessions=[SessionState(**fields, prompts=(prompt,))],
             prompts=[prompt],
@@ -360,6 +360,11 @@ class Organization:
             repo=repo,
             hold_branch=request.branch,
         )
+
+
+def _queued(prompt: Prompt) -> dict[str, object]:
+    attached = {"attachments": [each.name for each in prompt.attachments]} if prompt.attachments else {}
+    return {"session_id": prompt.session_id, "prompt_id": prompt.prompt_id, **attached}
 
 
 def _digest(request: CreateTask) -> bytes:

@@ -381,6 +381,7 @@ class TaskChange:
             prompt_id=prompt.prompt_id,
             again=again,
             steer=prompt.steer or None,
+            attachments=[each.name for each in prompt.attachments] or None,
         )
 
     def edit_prompt(self, prompt: Prompt, text: str) -> Prompt:
