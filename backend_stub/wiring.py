@@ -209,8 +209,8 @@ def demo_provider(folder: Path, script: ScriptFile, runtime: Runtime, configured
 def local_provider(folder: Path, settings: LocalSettings, environ: Mapping[str, str]) -> LocalProvider:
     """Sandboxes in the data folder, with sandbox-agent servers in them."""
 
-    def under_bubblewrap(argv: Sequence[str], cwd: Path, readable: Path) -> Sequence[str]:
-        return wrapped(argv, cwd, folder, settings.writable, environ, (readable,))
+    def under_bubblewrap(argv: Sequence[str], cwd: Path, readable: Sequence[Path]) -> Sequence[str]:
+        return wrapped(argv, cwd, folder, settings.writable, environ, readable)
 
     agents = SandboxAgentRuntime(
         folder,

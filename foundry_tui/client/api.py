@@ -10,7 +10,8 @@ import msgspec
 from foundry_tui.client.connection import LARGEST_ANSWER
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract import codec
-from foundry_tui.contract.problems import LARGEST_BODY, Problem, too_large
+from foundry_tui.contract.attachments import body_limit
+from foundry_tui.contract.problems import Problem, too_large
 from foundry_tui.contract.questions import Permission
 from foundry_tui.contract.records import Health, Prompt, Repo, SessionDetail, SessionSummary, TaskDetail
 from foundry_tui.contract.requests import (
@@ -219,7 +220,7 @@ class Api:
     async def _send(
         self, method: str, path: str, body: msgspec.Struct | None = None, params: dict[str, str] | None = None
     ) -> bytes:
-        content = None if body is None else _document(body)
+        content = None if body is None else await _document(body)
         headers = None if body is None else {"Content-Type": "application/json"}
         try:
             # the transport's own time-outs end no answer that comes byte by byte
@@ -236,14 +237,17 @@ class Api:
         raise ProblemError(problem_of(answer.status_code, document))
 
 
-def _document(body: msgspec.Struct) -> bytes:
+async def _document(body: msgspec.Struct) -> bytes:
+    attachments = getattr(body, "attachments", None)
     try:
-        document = codec.encode(body)
+        # Megabytes, perhaps, of which nothing else is to wait for the encoding.
+        document = await anyio.to_thread.run_sync(codec.encode, body) if attachments else codec.encode(body)
     except UnicodeEncodeError as error:
         detail = f"This cannot be sent, because it is no text: {error.object.encode('utf-8', 'replace').decode()}"
         raise ProblemError(Problem(status=422, title="No text", detail=detail)) from error
-    if len(document) > LARGEST_BODY:
-        raise ProblemError(too_large(len(document)))
+    limit = body_limit(attachments)
+    if len(document) > limit:
+        raise ProblemError(too_large(len(document), limit))
     return document
 
 

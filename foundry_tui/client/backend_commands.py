@@ -72,7 +72,7 @@ class BackendCommands:
     def create(self, request: CreateTask) -> str:
         task_id = request.task_id or self._new_id()
         request = replace(request, task_id=task_id, session_id=request.session_id or self._new_id())
-        self._outbox.put_creation(self._store.create(request))
+        self._outbox.put_creation(self._store.create(request), request.attachments)
         self._settlement.settle_creation(task_id)
         return task_id
 
@@ -165,7 +165,7 @@ class BackendCommands:
 
     def prompt(self, session_id: str, text: str, steer: bool = False, attachments: Sequence[NewAttachment] = ()) -> str:
         prompt = replace(self._new_prompt(session_id, text), steer=steer, attachments=tuple(map(told, attachments)))
-        self._outbox.put_prompt(prompt)
+        self._outbox.put_prompt(prompt, tuple(attachments))
         self._store.put_prompt(prompt)
         self._settlement.settle_prompt(prompt)
         return prompt.prompt_id

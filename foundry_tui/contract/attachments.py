@@ -4,6 +4,7 @@ import msgspec
 from msgspec import Struct
 
 from foundry_tui.contract.open_enum import OpenEnum
+from foundry_tui.contract.problems import LARGEST_BODY
 from foundry_tui.contract.record import Record
 
 MOST_ATTACHMENTS = 20
@@ -76,6 +77,11 @@ def told(attachment: NewAttachment) -> Attachment:
         case TextAttachment():
             size = len(attachment.text.encode("utf-8", "replace"))
             return Attachment(kind=AttachmentKind.TEXT, name=attachment.name, mime="text/plain", size=size)
+
+
+def body_limit(attachments: object) -> int:
+    """Bytes that the body of a request can have which brings these attachments."""
+    return LARGEST_BODY_WITH_ATTACHMENTS if attachments else LARGEST_BODY
 
 
 def encode_attachments(attachments: NewAttachments) -> bytes:
