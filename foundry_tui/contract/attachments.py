@@ -3,6 +3,7 @@
 import msgspec
 from msgspec import Struct
 
+from foundry_tui.contract.file_names import read, written
 from foundry_tui.contract.open_enum import OpenEnum
 from foundry_tui.contract.problems import LARGEST_BODY
 from foundry_tui.contract.record import Record
@@ -42,7 +43,9 @@ class _NewAttachment(
 
 
 class FileAttachment(_NewAttachment, frozen=True, kw_only=True, tag="file"):
-    """A file in the sandbox: `path` is within it, or absolute. It is looked for when the prompt is delivered."""
+    """A file in the sandbox: `path` is within it, or absolute, and stands as `file_names.written` writes it. It is
+    looked for when the prompt is delivered.
+    """
 
     path: str
 
@@ -70,7 +73,8 @@ def told(attachment: NewAttachment) -> Attachment:
     """What the prompt's record tells of an attachment."""
     match attachment:
         case FileAttachment(path=path):
-            return Attachment(kind=AttachmentKind.FILE, name=path.rstrip("/").rpartition("/")[2] or path, path=path)
+            name = written(read(path).rstrip("/").rpartition("/")[2]) or path
+            return Attachment(kind=AttachmentKind.FILE, name=name, path=path)
         case ImageAttachment():
             name = attachment.name or f"image.{attachment.mime.partition('/')[2].partition('+')[0]}"
             return Attachment(kind=AttachmentKind.IMAGE, name=name, mime=attachment.mime, size=len(attachment.data))

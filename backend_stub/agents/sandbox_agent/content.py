@@ -18,6 +18,7 @@ from msgspec import Struct
 from backend_stub.domain.attachments import images_left_out
 from foundry_tui.contract.attachments import FileAttachment, ImageAttachment, NewAttachment, TextAttachment, told
 from foundry_tui.contract.codec import encode
+from foundry_tui.contract.file_names import read, written
 from foundry_tui.contract.records import Accepts
 
 Block: TypeAlias = dict[str, Any]
@@ -100,7 +101,7 @@ def _put_aside(attachment: ImageAttachment | TextAttachment, folder: Path) -> Bl
 
 def _link(path: str, root: Path) -> tuple[Block | None, str | None]:
     """The block of a file in the sandbox, or why there is none."""
-    place = Path(os.path.normpath(root / path))
+    place = Path(os.path.normpath(root / read(path)))
     try:
         # Links are followed to find out where they lead, and no further.
         real = place.resolve(strict=True)
@@ -112,7 +113,8 @@ def _link(path: str, root: Path) -> tuple[Block | None, str | None]:
         return None, f"{path} cannot be looked at ({why}): the prompt went without it."
     if not real.is_relative_to(root.resolve()):
         return None, f"{path} leads out of the sandbox: the prompt went without it."
-    block: Block = {"type": "resource_link", "uri": f"file://{quote(str(place))}", "name": place.name or str(place)}
+    uri = f"file://{quote(os.fsencode(place))}"
+    block: Block = {"type": "resource_link", "uri": uri, "name": written(place.name or str(place))}
     if stat.S_ISREG(found.st_mode):
         block["size"] = found.st_size
         if (mime := mimetypes.guess_type(place.name)[0]) is not None:
