@@ -126,7 +126,7 @@ FIELDS: Sequence[Action] = (
         "Writing",
         _P,
         applies=lambda context: context.detachable,
-        footer=3,
+        footer=2,
         palette=False,
     ),
     Action("earlier_prompt", "ctrl+up", "earlier prompt", "The prompt sent before, to send again.", "Writing", _W),
