@@ -52,7 +52,7 @@ class AttachedFiles:
             return
         finally:
             self._reading = False
-        sent((*named, *attached))
+        sent((*named, *(each for each in attached if each not in named)))
 
     def _say(self, why: str) -> None:
         take_off = self._place.key_of("remove_attachment")
