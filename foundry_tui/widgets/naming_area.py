@@ -98,6 +98,12 @@ class NamingArea(TextArea):
             self._query = query
             self.post_message(self.Asked(self, query))
 
+    def begin(self, words: str) -> None:
+        """Put these words before what is written."""
+        self._typed = False
+        self.insert(words, (0, 0))
+        self.move_cursor(self.document.end)
+
     @on(ChoiceList.Clicked)
     def _clicked(self, message: ChoiceList.Clicked) -> None:
         message.stop()

@@ -191,6 +191,14 @@ async def test_closed_it_leaves_the_arrows_to_the_text() -> None:
         assert written(on) == "ab @logx\nc"
 
 
+async def test_commands_are_in_the_palette_and_begin_a_prompt() -> None:
+    async with writing() as on:
+        await type_(on, *"the tests", "escape", "ctrl+p", *"/revi")
+        await on.press("enter")
+        await on.quiet()
+        assert written(on) == "/review the tests" and isinstance(on.app.focused, Composer) and not offered(on)
+
+
 async def test_the_prompt_of_a_new_task_names_files_of_its_repository() -> None:
     async with stage(make_store(repos=[make_repo("shop")]), size=(100, 34)) as on:
         on.commands.files["repo-shop"] = scenes.FILES
