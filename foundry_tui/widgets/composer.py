@@ -116,7 +116,8 @@ class Composer(NamingArea):
         self._send(steer=True)
 
     def _send(self, *, steer: bool) -> None:
-        text, changing = self.text.strip("\n"), self.changing
+        # A choice that was taken leaves a space behind it.
+        text, changing = self.text.lstrip("\n").rstrip(), self.changing
         if not text.strip():
             return
         if changing is None:

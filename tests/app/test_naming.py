@@ -134,7 +134,7 @@ async def test_files_are_asked_for_once_an_at_is_typed_and_found_by_letters() ->
         assert written(on) == "see @src/views/login_form.html "
         await type_(on, *"and @red")
         await on.press("enter", "enter")
-        text = "see @src/views/login_form.html and @src/auth/redirects.py "
+        text = "see @src/views/login_form.html and @src/auth/redirects.py"
         files = ("src/views/login_form.html", "src/auth/redirects.py")
         assert sent(on) == [(text, *(FileAttachment(path=path) for path in files))]
         assert len([call for call in on.commands.calls if call[0] == "task_files"]) == 3, "once for each beginning"
