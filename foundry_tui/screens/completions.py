@@ -74,12 +74,12 @@ class Completions:
         self._key: str | None = None
         self._listed = FileList(paths=())
         self._index: FileIndex | None = None
+        self._fetching = self._searching = False
 
     def asked(self, query: Query | None) -> None:
         """Show what could be meant by this, or close the list."""
         before, self._query = self._query, query
         if query is None:
-            self._place.screen.workers.cancel_group(self._place.screen, "search")
             self._show(())
         elif query.naming is Naming.COMMAND:
             self._show(_commands_found(self._commands(), query.text))
@@ -118,7 +118,11 @@ class Completions:
             return
         if source.key != self._key:
             self._key, self._listed, self._index = source.key, FileList(paths=()), None
-        self._place.screen.run_worker(self._fetch(source), group="files", exclusive=True, exit_on_error=False)
+            self._place.screen.workers.cancel_group(self._place.screen, "files")
+            self._fetching = False
+        if not self._fetching:
+            self._fetching = True
+            self._place.screen.run_worker(self._fetch(source), group="files", exit_on_error=False)
 
     async def _fetch(self, source: FileSource) -> None:
         """Take what is known at once, then what is newer than that."""
@@ -129,10 +133,12 @@ class Completions:
         except RequestError:
             if self._index is None and self._is_naming_files():
                 self._show((), NOT_LISTED)
-            return
-        if self._index is None:
-            self._index = FileIndex()
-            self._search_again()
+        else:
+            if self._index is None:
+                # There is no sandbox any more, or it cannot be listed.
+                self._index = FileIndex()
+                self._search_again()
+        self._fetching = False
 
     async def _take(self, listed: FileList) -> None:
         if listed.computed_at is None:
@@ -150,23 +156,36 @@ class Completions:
         return self._query is not None and self._query.naming is Naming.FILE
 
     def _search(self) -> None:
-        index, query = self._index, self._query
-        if query is None or self._files() is None:
+        if self._files() is None:
             self._show(())
-        elif index is None:
+        elif self._index is None:
             self._show((), LISTING)
-        else:
-            self._place.screen.run_worker(self._find(index, query), group="search", exclusive=True, exit_on_error=False)
+        elif not self._searching:
+            self._searching = True
+            self._place.screen.run_worker(self._find(), group="search", exit_on_error=False)
 
-    async def _find(self, index: FileIndex, query: Query) -> None:
-        found = await self._in_slices(find(index, query.text, MOST_FOUND))
-        if query == self._query:
-            self._show([_file(path, query.text) for path in found])
+    async def _find(self) -> None:
+        """Search for what is being named, and anew for as long as that changes."""
+        try:
+            while (index := self._index) is not None and (query := self._query) is not None and self._is_naming_files():
 
-    async def _in_slices(self, steps: Generator[None, None, T]) -> T:
-        """Run to the end, a moment at a time, and not at all while a key that was typed is not handled yet."""
+                def stands(query: Query = query, index: FileIndex = index) -> bool:
+                    return query is self._query and index is self._index
+
+                found = await self._in_slices(find(index, query.text, MOST_FOUND), stands)
+                if found is not None and stands():
+                    self._show([_file(path, query.text) for path in found])
+                    return
+        finally:
+            self._searching = False
+
+    async def _in_slices(self, steps: Generator[None, None, T], wanted: Callable[[], bool] = lambda: True) -> T | None:
+        """Run to the end, a moment at a time, and not at all while a key that was typed is not handled yet.
+
+        None once that is not `wanted` any more.
+        """
         until = 0.0
-        while True:
+        while wanted():
             if perf_counter() >= until:
                 await asyncio.sleep(0)
                 if self._place.foundry.typing:
@@ -177,6 +196,7 @@ class Completions:
             except StopIteration as end:
                 result: T = end.value
                 return result
+        return None
 
 
 class _Known:

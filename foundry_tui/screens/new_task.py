@@ -10,7 +10,6 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, Static, TextArea
-from textual_autocomplete import DropdownItem, TargetState
 
 from foundry_tui.actions.context import NEW_TASK, Context
 from foundry_tui.actions.table import bindings
@@ -53,7 +52,7 @@ from foundry_tui.view.new_task import (
 )
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.chips import Chips
-from foundry_tui.widgets.completion import Completion, choices_of
+from foundry_tui.widgets.completion import Completion
 from foundry_tui.widgets.prompt_field import PromptField
 
 if TYPE_CHECKING:
@@ -127,8 +126,8 @@ class NewTaskScreen(FoundryDialog[None]):
         yield prompt.choices
         yield Completion("#repo", candidates=self._repo_candidates)
         yield Completion("#base_branch", candidates=self._base_candidates)
-        yield Completion("#agent", candidates=self._agent_candidates)
-        yield Completion("#provider", candidates=self._provider_candidates)
+        yield Completion("#agent", candidates=lambda _: self._agents())
+        yield Completion("#provider", candidates=lambda _: self._providers)
 
     def _first_values(self) -> dict[str, str]:
         """What the fields begin with: see `TaskDrafts.first`."""
@@ -256,9 +255,8 @@ class NewTaskScreen(FoundryDialog[None]):
             self._judge_all()
 
     @on(Input.Changed)
-    @on(Completion.Taken)
     @on(TextArea.Changed)
-    def _changed(self, message: Input.Changed | TextArea.Changed | Completion.Taken) -> None:
+    def _changed(self, message: Input.Changed | TextArea.Changed) -> None:
         self._judge_all()
         # A repository that is only passed while its path is typed keeps its own draft.
         self.keep_written(of_repo=message.control.id != "repo")
@@ -303,21 +301,14 @@ class NewTaskScreen(FoundryDialog[None]):
     def _complete(self, message: PromptField.Asked) -> None:
         self._completions.asked(message.query)
 
-    def _repo_candidates(self, state: TargetState) -> list[DropdownItem]:
-        typed = state.text[: state.cursor_position]
+    def _repo_candidates(self, typed: str) -> list[str]:
         known = [location(repo) for repo in ordered(self.foundry.store.repos.values(), self.foundry.options.repo)]
         places = dict.fromkeys((*known, *folders_below(typed, self._folder)))
-        return choices_of(place for place in places if place != typed)
+        return [place for place in places if place != typed]
 
-    def _base_candidates(self, _: TargetState) -> list[DropdownItem]:
+    def _base_candidates(self, _: str) -> tuple[str, ...]:
         repo = self.place.repo
-        return choices_of(self._branches.get(repo.repo_id, ())) if repo is not None else []
-
-    def _agent_candidates(self, _: TargetState) -> list[DropdownItem]:
-        return choices_of(self._agents())
-
-    def _provider_candidates(self, _: TargetState) -> list[DropdownItem]:
-        return choices_of(self._providers)
+        return self._branches.get(repo.repo_id, ()) if repo is not None else ()
 
     def _agents(self) -> list[str]:
         here = self._agents_here()

@@ -461,6 +461,11 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         self.show_conversation()
         self._talk.composer.focus()
 
+    def begin_prompt(self, words: str) -> None:
+        """Put these words before what is written, to be gone on with."""
+        self.action_write()
+        self._talk.composer.begin(words)
+
     async def action_back(self) -> None:
         """Out of the prompt being changed, the title, the composer or the view that is open; then out of the screen."""
         if self._talk.composer.changing is not None:

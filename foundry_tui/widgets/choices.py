@@ -1,11 +1,10 @@
 """A list of choices beside the field in which one writes: what could be meant there."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 from textual import events
 from textual.geometry import Offset, Region
-from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -39,17 +38,22 @@ class ChoiceList(Drawn):
 
     ALLOW_SELECT = False
 
-    class Clicked(Message):
-        """Told to the field: a choice was clicked, and is highlighted now."""
-
-    def __init__(self, field: Widget, *, id: str | None = None) -> None:
-        """`field` is where one writes: the list stands above or below it, and covers nothing of it."""
-        super().__init__(id=id)
+    def __init__(self, field: Widget | str, take: Callable[[], object]) -> None:
+        """`field` is, or selects, where one writes: the list stands above or below it, and covers nothing of it.
+        `take` takes the highlighted choice, as a click on it asks for.
+        """
+        super().__init__()
+        self._take_highlighted = take
         self._field = field
         self._choices: tuple[Choice, ...] = ()
         self._note = ""
         self._cursor = 0
         self._top = 0
+
+    @property
+    def field(self) -> Widget:
+        """Where one writes."""
+        return self._field if isinstance(self._field, Widget) else self.screen.query_one(self._field)
 
     def on_mount(self) -> None:
         self.screen.screen_layout_refresh_signal.subscribe(self, lambda _: self._place())
@@ -84,7 +88,7 @@ class ChoiceList(Drawn):
         """Stand below the field where there is room for all rows, else above it, else where there is more."""
         if not self.display or not self.is_attached:
             return
-        field, screen = self._field.region, self.screen.size
+        field, screen = self.field.region, self.screen.size
         wanted = min(MOST_ROWS, max(1, len(self._choices)))
         below, above = screen.height - field.bottom, field.y
         rows = min(wanted, max(below, above))
@@ -99,12 +103,18 @@ class ChoiceList(Drawn):
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         if not self._choices:
-            return strip_of(Text(f" {self._note}", style_of(self, "choices--dim")), width, self.base)
+            note = Text(f"{' ' * self._indent}{self._note}", style_of(self, "choices--dim"))
+            return strip_of(note, width, self.base)
         place = self._top + y
         if place >= len(self._choices):
             return Strip.blank(width, self.base)
         base = self.base + style_of(self, "choices--cursor") if place == self._cursor else self.base
-        return strip_of(self._line(self._choices[place], width - 2), width, base)
+        return strip_of(self._line(self._choices[place], width - self._indent - 1), width, base)
+
+    @property
+    def _indent(self) -> int:
+        """Choices stand below what is written, not below the field's edge."""
+        return self.field.content_region.x - self.field.region.x
 
     def _line(self, choice: Choice, width: int) -> Text:
         dim, found = style_of(self, "choices--dim"), style_of(self, "choices--found")
@@ -117,7 +127,7 @@ class ChoiceList(Drawn):
             while name.cell_len > width - 1:
                 name = name[max(1, (name.cell_len - width + 1) // 2) :]  # type: ignore[assignment]
             name = Text.assemble(("…", dim), name)
-        line = Text.assemble(" ", name)
+        line = Text.assemble(" " * self._indent, name)
         for words, style in ((choice.hint, style_of(self, "choices--hint")), (choice.about, dim)):
             if words:
                 line.append(f"  {plain(words)}", style)
@@ -128,7 +138,7 @@ class ChoiceList(Drawn):
         place = self._top + event.y
         if place < len(self._choices):
             self._highlight(place)
-            self._field.post_message(self.Clicked())
+            self._take_highlighted()
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         event.stop()

@@ -123,7 +123,8 @@ class Composer(AttachingArea):
         self._send(steer=True)
 
     def _send(self, *, steer: bool) -> None:
-        text, changing = self.text.strip("\n"), self.changing
+        # A choice that was taken leaves a space behind it.
+        text, changing = self.text.lstrip("\n").rstrip(), self.changing
         if not text.strip():
             if self.chips.files:
                 self.notify("Say what to do with it: there is no prompt without a text.")

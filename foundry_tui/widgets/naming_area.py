@@ -1,6 +1,6 @@
 """A text area in which files are named after `@`, and commands of an agent after a `/` at the beginning."""
 
-from textual import events, on
+from textual import events
 from textual.message import Message
 from textual.widgets import TextArea
 from textual.widgets.text_area import Location
@@ -37,7 +37,7 @@ class NamingArea(TextArea):
             show_line_numbers=False,
             tab_behavior="focus",
         )
-        self.choices = ChoiceList(self)
+        self.choices = ChoiceList(self, self.action_take_choice)
         self.chosen: set[str] = set()
         """The files that were chosen from the list, as their paths are written."""
         self._query: Query | None = None
@@ -98,10 +98,11 @@ class NamingArea(TextArea):
             self._query = query
             self.post_message(self.Asked(self, query))
 
-    @on(ChoiceList.Clicked)
-    def _clicked(self, message: ChoiceList.Clicked) -> None:
-        message.stop()
-        self.action_take_choice()
+    def begin(self, words: str) -> None:
+        """Put these words before what is written."""
+        self._typed = False
+        self.insert(words, (0, 0))
+        self.move_cursor(self.document.end)
 
     def action_take_choice(self) -> None:
         choice, query = self.choices.highlighted, self._query

@@ -134,7 +134,7 @@ async def test_files_are_asked_for_once_an_at_is_typed_and_found_by_letters() ->
         assert written(on) == "see @src/views/login_form.html "
         await type_(on, *"and @red")
         await on.press("enter", "enter")
-        text = "see @src/views/login_form.html and @src/auth/redirects.py "
+        text = "see @src/views/login_form.html and @src/auth/redirects.py"
         files = ("src/views/login_form.html", "src/auth/redirects.py")
         assert sent(on) == [(text, *(FileAttachment(path=path) for path in files))]
         assert len([call for call in on.commands.calls if call[0] == "task_files"]) == 3, "once for each beginning"
@@ -189,6 +189,14 @@ async def test_closed_it_leaves_the_arrows_to_the_text() -> None:
     async with writing() as on:
         await type_(on, *"ab @log", "escape", "ctrl+j", *"c", "up", "end", "x")
         assert written(on) == "ab @logx\nc"
+
+
+async def test_commands_are_in_the_palette_and_begin_a_prompt() -> None:
+    async with writing() as on:
+        await type_(on, *"the tests", "escape", "ctrl+p", *"/revi")
+        await on.press("enter")
+        await on.quiet()
+        assert written(on) == "/review the tests" and isinstance(on.app.focused, Composer) and not offered(on)
 
 
 async def test_the_prompt_of_a_new_task_names_files_of_its_repository() -> None:
