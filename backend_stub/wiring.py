@@ -27,6 +27,7 @@ from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
 from backend_stub.domain.storage import Storage
 from backend_stub.known_agents import KnownAgents
+from backend_stub.known_files import KnownFiles
 from backend_stub.organization import Organization
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.providers.local import LocalProvider, LocalSettings
@@ -148,6 +149,7 @@ async def run_backend(
             operations=OperationCommands(storage, actors, operations, providers, runtime),
             agents=agents,
             work=work,
+            files=KnownFiles(storage, providers, clones, runtime, tasks),
             streams=Streams(storage.events, hub, runtime.now),
             hub=hub,
             metrics=metrics,
@@ -218,8 +220,8 @@ def demo_provider(folder: Path, script: ScriptFile, runtime: Runtime, configured
 def local_provider(folder: Path, settings: LocalSettings, environ: Mapping[str, str]) -> LocalProvider:
     """Sandboxes in the data folder, with sandbox-agent servers in them."""
 
-    def under_bubblewrap(argv: Sequence[str], cwd: Path, readable: Path) -> Sequence[str]:
-        return wrapped(argv, cwd, folder, settings.writable, environ, (readable,))
+    def under_bubblewrap(argv: Sequence[str], cwd: Path, readable: Sequence[Path]) -> Sequence[str]:
+        return wrapped(argv, cwd, folder, settings.writable, environ, readable)
 
     agents = SandboxAgentRuntime(
         folder,

@@ -21,9 +21,10 @@ from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency, RefreshReason, TopicDiagnostics
 from foundry_tui.client.store import Store
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.widgets.composer import Composer
 from tests.app import question_scenes, task_scenes
 from tests.app.factories import NOW, SECOND
-from tests.app.harness import make_app, make_store
+from tests.app.harness import FakeCommands, make_app, make_store
 from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state
 from tests.png_stamp import digest_of, stamp_of, stamped
 
@@ -47,6 +48,8 @@ class Shot(Struct, frozen=True):
     ascii: bool = False
     ours: bool = False
     """Whether the backend is one that the app may start."""
+    attached: Sequence[str] = ()
+    """Files that are attached in the composer."""
     png: bool = False
     """Whether a PNG is made too, for the README."""
 
@@ -106,6 +109,14 @@ SHOTS: tuple[Shot, ...] = (
     Shot(
         "page", "The agent asks for a page: shown whole, opened by `o` alone.", question_scenes.page_scene, opens=True
     ),
+    Shot("commands", "`/` lists the agent's commands.", task_scenes.naming_scene, ("i", "slash", "t"), opens=True),
+    Shot(
+        "files",
+        "`@` names a file of the sandbox, found by a few letters.",
+        task_scenes.naming_scene,
+        ("i", *"compare @login"),
+        opens=True,
+    ),
     Shot("waiting", "A stage between two attempts counts down to the next.", task_scenes.waiting_scene, opens=True),
     Shot("sessions", "Several sessions with one task's agents.", task_scenes.sessions_scene, opens=True),
     Shot("new-session", "`t` adds a session; enter takes what it shows.", _status(TaskStatus.IDLE), ("t",), opens=True),
@@ -152,6 +163,14 @@ SHOTS: tuple[Shot, ...] = (
     ),
     Shot(
         "unsent", "Created while the backend is away: kept, and sent by itself.", task_scenes.unsent_scene, opens=True
+    ),
+    Shot(
+        "attached",
+        "Pasted paths are attached; `backspace` takes them off. What was said, and what waits, tells what it has.",
+        task_scenes.attached_scene,
+        ("i",),
+        opens=True,
+        attached=("/home/ada/Desktop/login page.png", "/tmp/trace.txt"),
     ),
     Shot("light", "The light theme.", store_of_every_state, theme="foundry-light", png=True),
     Shot("light-task", "A task in the light theme.", task_scenes.permission_scene, opens=True, theme="foundry-light"),
@@ -202,13 +221,17 @@ def _report() -> Diagnostics:
 async def draw(shot: Shot, *, toasts: bool = False) -> str:
     """The picture as SVG; with what is told in passing only if `toasts`, since that goes away with time."""
     options = Options(theme=shot.theme, ascii=shot.ascii, bell=False, terminal_notifications=False)
-    app = make_app(shot.store(), options=options, run_backend=(lambda: True) if shot.ours else None)
+    commands = FakeCommands()
+    commands.files = {task_scenes.TASK: task_scenes.FILES}
+    app = make_app(shot.store(), commands=commands, options=options, run_backend=(lambda: True) if shot.ours else None)
     app.diagnostics = _report
     async with app.run_test(size=shot.size, notifications=toasts) as pilot:
         await pilot.pause()
         if shot.opens:
             app.open_task(task_scenes.TASK)
             await pilot.pause()
+        if shot.attached:
+            app.screen.query_one(Composer).chips.add(shot.attached)
         for key in shot.keys:
             await pilot.press(key)
             await _hold_still(app, pilot)

@@ -18,9 +18,11 @@ from backend_stub.domain.agent import (
     Turn,
     UsageChanged,
 )
+from backend_stub.domain.attachments import images_left_out
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.options import settled, with_value
+from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.questions import AnswerAction, PermissionOption, Question, QuestionKind
 from foundry_tui.contract.records import Prompt, SessionOption, SessionSummary, Usage
 from foundry_tui.contract.transcript import TranscriptKind
@@ -106,7 +108,7 @@ class DemoAgents:
     async def restart(self, call: Call) -> None:
         """The demo agent is no process, and remembers all that was said."""
 
-    async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
+    async def deliver(self, call: Call, prompt: Prompt, turn: Turn, attachments: NewAttachments = ()) -> None:
         if prompt.prompt_id in self._world.prompts:
             return
         task_id = call.task.task_id
@@ -125,6 +127,9 @@ class DemoAgents:
             raise AgentError(script.fail, retryable=script.retryable)
         if strikes and script.hang == "before":
             await anyio.sleep_forever()
+        left_out = images_left_out(prompt.attachments, (await self._offer(call)).accepts, call.task.agent)
+        if left_out is not None:
+            await turn.say("attachments", TranscriptKind.NOTICE, left_out)
         await _Telling(script, turn, begun, partial(self._tell_usage, call, prompt.session_id)).tell()
         if strikes and script.hang == "after":
             await anyio.sleep_forever()

@@ -136,6 +136,7 @@ class Scene(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     undo: CallScript | None = None
     agent: AgentScript | None = None
     would_lose: tuple[str, ...] | None = None
+    files: tuple[str, ...] | None = None
 
 
 class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -166,6 +167,11 @@ class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def would_lose(self, prompt: str) -> tuple[str, ...]:
         found: tuple[str, ...] | None = self._find("would_lose", prompt)  # type: ignore[assignment]  # as above
+        return found or ()
+
+    def files(self, prompt: str) -> tuple[str, ...]:
+        """What the sandbox has beside what the turns edit."""
+        found: tuple[str, ...] | None = self._find("files", prompt)  # type: ignore[assignment]  # as above
         return found or ()
 
     def _find(self, name: str, prompt: str) -> object:

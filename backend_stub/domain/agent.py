@@ -9,6 +9,7 @@ import anyio
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
+from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.questions import AnswerAction, FieldValue, Question
 from foundry_tui.contract.records import Accepts, Prompt, SessionCommand, SessionOption, SessionSummary, Usage
 from foundry_tui.contract.transcript import TranscriptKind
@@ -158,8 +159,11 @@ class AgentRuntime(Protocol):
         """End the agents of a ready task and begin them anew, the conversations loaded again where they can do that."""
         ...
 
-    async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
-        """Hand the prompt over; returns once the agent has it. A prompt that it has is not handed over again."""
+    async def deliver(self, call: Call, prompt: Prompt, turn: Turn, attachments: NewAttachments = ()) -> None:
+        """Hand the prompt over; returns once the agent has it. A prompt that it has is not handed over again.
+
+        What the agent cannot be given of the attachments is said in notices of the turn: the prompt goes without it.
+        """
         ...
 
     async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:

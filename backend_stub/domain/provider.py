@@ -121,6 +121,12 @@ class Provider(Protocol):
         """The task's changes as last computed (starting a fresh computation behind), or None if it has none."""
         ...
 
+    async def files(self, call: Call) -> Sequence[str] | None:
+        """The files in the task's sandbox, without those that are ignored: paths relative to it, with lone surrogates
+        where they are no UTF-8; None where there is no sandbox. Never asked on a request's way.
+        """
+        ...
+
     async def write_patch(self, call: Call, into: BinaryIO) -> bool:
         """Write the task's changes as they are now, whole, as a patch that `git apply` takes; False when there are none
         to be told of, since there is no sandbox. `into` is a file with a descriptor.

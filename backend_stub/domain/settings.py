@@ -23,6 +23,8 @@ MAX_QUEUED_PROMPTS = 100
 """Prompts that wait in one session at most."""
 MAX_QUEUED_TEXT = 4 * 1024 * 1024
 """Characters that these may have together."""
+MAX_QUEUED_ATTACHMENTS = 64 * 1024 * 1024
+"""Bytes that the attachments of these may have together."""
 
 
 @dataclass(frozen=True)

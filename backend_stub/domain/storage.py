@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from msgspec import Struct, field
 
 from backend_stub.domain.events import Events
+from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.questions import FieldValue, Permission
 from foundry_tui.contract.records import (
     Accepts,
@@ -121,9 +122,10 @@ class Change:
 
     When `task` has the revision that is kept, the task's record did not change and makes no event. `history` are the
     kinds and payloads of new events. `sessions` come with all their prompts; `prompts` are those of them that changed,
-    `operations` those of the task's that changed. Of the task's log `lines` are added, and those with an index below
-    `drop_lines_below` dropped. A task holds one branch at most: `hold_branch` takes one in place of any other,
-    `free_branch` gives it up.
+    `operations` those of the task's that changed. `attachments` are those of new prompts, by prompt_id; `handed_on`
+    has, by the id of a new prompt, that of the one whose attachments it takes over. Of the task's log `lines` are
+    added, and those with an index below `drop_lines_below` dropped. A task holds one branch at most: `hold_branch`
+    takes one in place of any other, `free_branch` gives it up.
 
     Of a new task alone: `request` is the digest of what asked for it, and `repo` its repository.
     """
@@ -135,6 +137,8 @@ class Change:
     history: Sequence[tuple[HistoryKind, dict[str, object]]] = ()
     sessions: Sequence[SessionState] = ()
     prompts: Sequence[Prompt] = ()
+    attachments: Mapping[str, NewAttachments] = dataclass_field(default_factory=dict)
+    handed_on: Mapping[str, str] = dataclass_field(default_factory=dict)
     items: Sequence[TranscriptItem] = ()
     permissions: Sequence[Permission] = ()
     operations: Sequence[Operation] = ()
@@ -227,6 +231,10 @@ class Storage(Protocol):
         ...
 
     async def task_of_session(self, session_id: str) -> str | None: ...
+
+    async def attachments(self, prompt_id: str) -> NewAttachments:
+        """What goes with a prompt; nothing when there is no such prompt."""
+        ...
 
     async def task_of_permission(self, permission_id: str) -> str | None: ...
 

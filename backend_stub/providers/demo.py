@@ -1,6 +1,7 @@
 """The demo provider: sandboxes that are empty folders, made and lost as a script says."""
 
 import difflib
+import os
 import shutil
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -150,6 +151,15 @@ class DemoProvider:
             at=self._runtime.now(),
         )
 
+    async def files(self, call: Call) -> Sequence[str] | None:
+        """What the script says that the sandbox has, what the task's turns edit, and what lies there."""
+        if call.task.sandbox is None:
+            return None
+        script = self._script.read()
+        edited = [edit.path for step in script.turn(call.task.prompt).steps for edit in step.all_edits]
+        here = await anyio.to_thread.run_sync(_files_in, self._cwd(call.task.task_id))
+        return tuple(dict.fromkeys((*script.files(call.task.prompt), *edited, *here)))
+
     async def write_patch(self, call: Call, into: BinaryIO) -> bool:
         diff = self.diff(call.task)
         if diff is not None:
@@ -167,6 +177,12 @@ class DemoProvider:
         shutil.rmtree(self._cwd(task_id), ignore_errors=True)
         if task_id in self._world.sandboxes:
             self._world.effect(name, task_id, sandbox_id=task_id)
+
+
+def _files_in(folder: Path) -> list[str]:
+    """In a thread: the files in a folder, by their paths in it."""
+    places = [(Path(place), names) for place, _, names in os.walk(folder)]
+    return sorted(str((place / name).relative_to(folder)) for place, names in places for name in names)
 
 
 def _file_diff(edit: FileEdit) -> FileDiff:

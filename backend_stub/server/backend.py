@@ -9,6 +9,7 @@ from backend_stub.domain.dispatch import Queue
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.storage import Storage
 from backend_stub.known_agents import KnownAgents
+from backend_stub.known_files import KnownFiles
 from backend_stub.organization import Organization
 from backend_stub.server.hub import Hub
 from backend_stub.server.metrics import Metrics
@@ -30,6 +31,7 @@ class Backend:
     operations: OperationCommands
     agents: KnownAgents
     work: WorkFinder
+    files: KnownFiles
     streams: Streams
     hub: Hub
     metrics: Metrics

@@ -24,7 +24,7 @@ from backend_stub.server.backend import Backend
 from backend_stub.server.metrics import Metrics
 from backend_stub.server.patches import patch_answer
 from backend_stub.server.protocol import CUT, WHY
-from backend_stub.server.requests import Nothing, number, read_body, read_tagged
+from backend_stub.server.requests import Nothing, newer_than, number, read_body, read_tagged
 from backend_stub.server.streams import in_slices
 from foundry_tui.contract import requests as bodies
 from foundry_tui.contract.codec import decode, encode
@@ -47,6 +47,10 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 def json_answer(value: object, status: int = 200) -> Response:
     return Response(encode(value), status, media_type="application/json")
+
+
+def document_answer(document: bytes) -> Response:
+    return Response(document, media_type="application/json")
 
 
 def _problem(request: Request, problem: Problem, headers: dict[str, str] | None = None) -> Response:
@@ -82,6 +86,7 @@ class Routes:
             ("GET", "/v1/tasks/{task_id}/diff", self.diff),
             ("POST", "/v1/tasks/{task_id}/operations", self.start_operation),
             ("POST", "/v1/operations/{operation_id}/cancel", self.cancel_operation),
+            ("GET", "/v1/tasks/{task_id}/files", self.task_files),
             ("POST", "/v1/tasks/{task_id}/restart-agent", self.restart_agent),
             ("POST", "/v1/tasks/{task_id}/sessions", self.add_session),
             ("GET", "/v1/sessions/{session_id}", self.session),
@@ -96,6 +101,7 @@ class Routes:
             ("GET", "/v1/repos", self.list_repos),
             ("POST", "/v1/repos", self.add_repo),
             ("GET", "/v1/repos/{repo_id}/branches", self.branches),
+            ("GET", "/v1/repos/{repo_id}/files", self.repo_files),
             ("GET", "/v1/repos/{repo_id}/setup", self.repo_setup),
             ("POST", "/v1/repos/{repo_id}/trust", self.trust_repo),
             ("GET", "/v1/history", self.history),
@@ -191,6 +197,10 @@ class Routes:
         await read_body(request, Nothing, empty=b"{}")
         return json_answer(await self._backend.operations.cancel(request.path_params["operation_id"]), 202)
 
+    async def task_files(self, request: Request) -> Response:
+        task = await self._backend.commands.task(request.path_params["task_id"])
+        return document_answer(await self._backend.files.of_task(task, newer_than(request)))
+
     async def restart_agent(self, request: Request) -> Response:
         await read_body(request, Nothing, empty=b"{}")
         return json_answer(await self._backend.commands.restart_agent(request.path_params["task_id"]), 202)
@@ -250,6 +260,13 @@ class Routes:
         if branches is None:
             raise not_found(f"repository {repo_id}")
         return json_answer(bodies.BranchList(branches=branches))
+
+    async def repo_files(self, request: Request) -> Response:
+        repo_id = request.path_params["repo_id"]
+        document = await self._backend.files.of_repo(repo_id, newer_than(request))
+        if document is None:
+            raise not_found(f"repository {repo_id}")
+        return document_answer(document)
 
     async def repo_setup(self, request: Request) -> Response:
         repo_id = request.path_params["repo_id"]

@@ -6,6 +6,7 @@ from typing import BinaryIO, TypeVar
 
 import anyio
 
+from backend_stub.domain.attachments import check_attachments, check_room
 from backend_stub.domain.call import Call
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.dispatch import Queue
@@ -143,7 +144,7 @@ class Commands:
                 raise conflict("No prompt failed that could be sent again; retry without that makes the task ready.")
             draft.go_on(resend=request.resend)
             for prompt in failed:
-                draft.queue_prompt(prompt.session_id, draft.new_id(), prompt.text, again=prompt.prompt_id)
+                draft.queue_again(prompt)
 
         await self._commit(task_id, retry)
         self._provisioning.wake(task_id)
@@ -308,6 +309,7 @@ class Commands:
         if not is_id(request.prompt_id):
             raise wrong_values(("prompt_id", "A prompt_id is 1 to 128 letters, digits, dots, dashes or underscores."))
         _check_text(request.text)
+        check_attachments(request.attachments, request.text)
         task_id = await self._task_of(session_id)
 
         def queue(draft: TaskChange) -> tuple[Prompt, bool]:
@@ -323,10 +325,13 @@ class Commands:
                     f"{MAX_QUEUED_PROMPTS} prompts wait in this session already; let some be answered first."
                 )
             _check_length(waiting, request.text)
+            check_room(waiting, request.attachments)
             stopped = request.steer and draft.stop_turn(session_id)
             if draft.status in READY:
                 draft.revive_session(session_id)
-            prompt = draft.queue_prompt(session_id, request.prompt_id, request.text, steer=request.steer)
+            prompt = draft.queue_prompt(
+                session_id, request.prompt_id, request.text, request.attachments, steer=request.steer
+            )
             if _is_ready_but_failed(draft):
                 # Nothing is to be prepared again: whoever says more wants the conversation to go on.
                 draft.go_on(for_prompt=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backend_stub.domain.storage import Change, ItemKey, LeftoverRow, Private, SessionOffer, TaskState
+from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.moves import check_move
 from foundry_tui.contract.questions import Permission, PermissionState
 from foundry_tui.contract.records import (
@@ -70,6 +71,10 @@ class TaskRows:
         self._changed_sessions: dict[str, bool] = {}
         """Which have changed, and whether by nothing but a mark of reading."""
         self._changed_prompts: dict[str, Prompt] = {}
+        self.attachments: dict[str, NewAttachments] = {}
+        """Those of new prompts, by prompt_id."""
+        self.handed_on: dict[str, str] = {}
+        """The prompts whose attachments new ones take over, by the prompt_id of these."""
         self._new_questions: list[Permission] = []
         self._before_operations = {each.operation_id: each for each in state.task.operations}
         self._changed_operations: dict[str, Operation] = {}
@@ -243,6 +248,8 @@ class TaskRows:
             history=self._history,
             sessions=[self._session_state(session_id) for session_id in sorted(self._changed_sessions)],
             prompts=list(self._changed_prompts.values()),
+            attachments=self.attachments,
+            handed_on=self.handed_on,
             items=sorted(self._items.values(), key=lambda item: item.index),
             permissions=self._new_questions,
             operations=list(self._changed_operations.values()),

@@ -40,6 +40,7 @@ from backend_stub.task.turn import (
     next_prompt,
 )
 from backend_stub.task.work import WorkFinder
+from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.records import (
     ErrorKind,
     Prompt,
@@ -208,7 +209,7 @@ class Sessions:
             return TaskChange.become_ready
         await actor.load_items(session_id)
         turn = self._turn(actor, prompt)
-        await provider.agents.deliver(call, prompt, turn)
+        await provider.agents.deliver(call, prompt, turn, await self._attachments(prompt))
 
         def delivered(draft: TaskChange) -> None:
             held = draft.prompt(session_id, prompt.prompt_id)
@@ -389,7 +390,8 @@ class Sessions:
                     self._attempts.pop(prompt.prompt_id, None)
                     return None
                 prompt, turn = following, self._turn(actor, following)
-                delivering = partial(provider.agents.deliver, call, prompt, turn)
+                attachments = await self._attachments(prompt)
+                delivering = partial(provider.agents.deliver, call, prompt, turn, attachments)
                 await self._services.calls.within(timeout / 1000, actor.task_id, delivering)
                 await actor.commit(partial(begin_turn, prompt=prompt))
             turn.begin()
@@ -426,6 +428,10 @@ class Sessions:
                     draft.switch_branch(branch)
 
             await actor.commit(switch)
+
+    async def _attachments(self, prompt: Prompt) -> NewAttachments:
+        """What goes with the prompt, which its record only tells of."""
+        return await self._services.storage.attachments(prompt.prompt_id) if prompt.attachments else ()
 
     def _turn(self, actor: TaskActor, prompt: Prompt) -> LiveTurn:
         return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers)

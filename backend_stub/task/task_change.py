@@ -7,6 +7,7 @@ from backend_stub.task.offer_change import OfferChange
 from backend_stub.task.operation_change import OperationChange
 from backend_stub.task.question_change import QuestionChange
 from backend_stub.task.rows import TaskRows, running_sessions
+from foundry_tui.contract.attachments import NewAttachments, told
 from foundry_tui.contract.records import (
     ErrorKind,
     HistoryKind,
@@ -357,24 +358,42 @@ class TaskChange:
     # Their prompts and turns
 
     def queue_prompt(
-        self, session_id: str, prompt_id: str, text: str, *, again: str | None = None, steer: bool = False
+        self, session_id: str, prompt_id: str, text: str, attachments: NewAttachments = (), *, steer: bool = False
     ) -> Prompt:
-        """A prompt waits for its turn; before all others if it steers, or says a failed one `again` (its prompt_id)."""
+        """A prompt waits for its turn; before all others if it steers."""
         prompt = Prompt(
             prompt_id=prompt_id,
             session_id=session_id,
             text=text,
+            attachments=tuple(map(told, attachments)),
             steer=steer,
             state=PromptState.QUEUED,
             at=self.now,
         )
-        self._rows.put_prompt(prompt)
-        if steer or again is not None:
-            self._set_private(replace(self.private, first_in_line=(*self.private.first_in_line, prompt_id)))
-        self.record(
-            HistoryKind.PROMPT_QUEUED, session_id=session_id, prompt_id=prompt_id, again=again, steer=steer or None
-        )
+        if attachments:
+            self._rows.attachments[prompt_id] = attachments
+        self._queue(prompt, first=steer)
         return prompt
+
+    def queue_again(self, failed: Prompt) -> None:
+        """What a failed prompt said is said again, before all that waits."""
+        again = replace(failed, prompt_id=self.new_id(), state=PromptState.QUEUED, error=None, steer=False, at=self.now)
+        if failed.attachments:
+            self._rows.handed_on[again.prompt_id] = failed.prompt_id
+        self._queue(again, first=True, again=failed.prompt_id)
+
+    def _queue(self, prompt: Prompt, *, first: bool, again: str | None = None) -> None:
+        self._rows.put_prompt(prompt)
+        if first:
+            self._set_private(replace(self.private, first_in_line=(*self.private.first_in_line, prompt.prompt_id)))
+        self.record(
+            HistoryKind.PROMPT_QUEUED,
+            session_id=prompt.session_id,
+            prompt_id=prompt.prompt_id,
+            again=again,
+            steer=prompt.steer or None,
+            attachments=[each.name for each in prompt.attachments] or None,
+        )
 
     def edit_prompt(self, prompt: Prompt, text: str) -> Prompt:
         """The text of a prompt that waits is another; that of a task's first one is what the task is about."""

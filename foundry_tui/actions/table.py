@@ -422,7 +422,7 @@ _EVERYWHERE: Sequence[Action] = (
         "App",
         _A,
         why_not=why_no_way_back,
-        applies=lambda context: why_no_way_back(context) is None,
+        applies=lambda context: why_no_way_back(context) is None and not context.naming,
         footer=1,
         palette=False,
         label_of=lambda context: "put back" if context.changing else "back",

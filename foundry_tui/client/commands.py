@@ -5,11 +5,12 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from foundry_tui.contract.attachments import NewAttachment
 from foundry_tui.contract.events import Topic
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import Health, HistoryEvent, Repo
-from foundry_tui.contract.requests import AgentList, CreateTask, Diff, RepoSetup
+from foundry_tui.contract.requests import AgentList, CreateTask, Diff, FileList, RepoSetup
 
 
 class CommandProblem(Struct, frozen=True, kw_only=True):
@@ -51,8 +52,8 @@ def form_draft_key(permission_id: str) -> str:
 class Commands(Protocol):
     """Everything that changes something returns at once: the store shows it, the backend's answer settles it.
 
-    Failures reach `on_problem`. The methods that read (`diff`, `branches`, `history`, `add_repo`) wait for the
-    backend, raise `RequestError`, and belong in workers.
+    Failures reach `on_problem`. The methods that read (`diff`, `branches`, `task_files`, `history`, `add_repo`) wait
+    for the backend, raise `RequestError`, and belong in workers.
     """
 
     on_problem: Callable[[CommandProblem], None] | None
@@ -89,10 +90,11 @@ class Commands(Protocol):
     def stop(self, session_id: str) -> None:
         """Stop the running turn."""
 
-    def prompt(self, session_id: str, text: str, steer: bool = False) -> str:
+    def prompt(self, session_id: str, text: str, steer: bool = False, attachments: Sequence[NewAttachment] = ()) -> str:
         """Show a prompt as queued at once and send it; the answer is its prompt_id.
 
-        `steer`: it goes into the turn that runs, before all that wait.
+        `steer`: it goes into the turn that runs, before all that wait. `attachments` have been read: what they say is
+        kept with the prompt.
         """
 
     def discard_prompt(self, session_id: str, prompt_id: str) -> None:
@@ -129,6 +131,12 @@ class Commands(Protocol):
         """What the backend says of itself; it names its default provider first."""
 
     async def diff(self, task_id: str) -> Diff: ...
+
+    async def task_files(self, task_id: str, newer: int | None = None) -> FileList:
+        """The files of the task's sandbox as they are known; `newer`: wait for a list of a later `computed_at`."""
+
+    async def repo_files(self, repo_id: str, newer: int | None = None) -> FileList:
+        """The files that a new task of the repository would have, in the same way."""
 
     async def branches(self, repo_id: str) -> Sequence[str]: ...
 

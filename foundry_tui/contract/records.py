@@ -6,6 +6,7 @@ committed change of its record. Null and absent are the same.
 
 from typing import Any
 
+from foundry_tui.contract.attachments import Attachment
 from foundry_tui.contract.open_enum import OpenEnum
 from foundry_tui.contract.questions import Permission
 from foundry_tui.contract.record import Record
@@ -245,6 +246,7 @@ class Prompt(Record, frozen=True, kw_only=True):
     text: str
     state: PromptState
     at: int
+    attachments: tuple[Attachment, ...] = ()
     steer: bool = False
     error: TaskError | None = None
 

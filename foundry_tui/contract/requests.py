@@ -4,6 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.questions import AnswerAction
 from foundry_tui.contract.record import Record
@@ -34,6 +35,7 @@ class CreateTask(Request, frozen=True, kw_only=True):
     provider: str | None = None
     session_id: str | None = None
     options: dict[str, str | bool] | None = None
+    attachments: NewAttachments = ()
     trust: bool = False
 
 
@@ -77,6 +79,7 @@ class CreatePrompt(Request, frozen=True, kw_only=True):
 
     prompt_id: str
     text: str
+    attachments: NewAttachments = ()
     steer: bool = False
 
 
@@ -183,6 +186,18 @@ class AgentList(Record, frozen=True, kw_only=True):
 
 class RepoList(Record, frozen=True, kw_only=True):
     repos: tuple[Repo, ...]
+
+
+class FileList(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """`GET /v1/tasks/{id}/files` and `GET /v1/repos/{id}/files`: what is known, listed anew behind.
+
+    Paths are relative and as `file_names.written` writes them; `cut`: there are more. `computed_at` is null until the
+    files were listed for the first time. `?newer=COMPUTED_AT` waits some seconds for a list that is newer than that.
+    """
+
+    paths: tuple[str, ...]
+    cut: bool = False
+    computed_at: int | None = None
 
 
 class BranchList(Record, frozen=True, kw_only=True):

@@ -121,7 +121,16 @@ def details(event: HistoryEvent) -> str:
         value = payload.get(name)
         if isinstance(value, str) and value and value not in parts:
             parts.append(" ".join(value.split()))
+    attached = attached_names(event)
+    if attached:
+        parts.append(f"with {', '.join(attached)}")
     return " · ".join(parts)
+
+
+def attached_names(event: HistoryEvent) -> tuple[str, ...]:
+    """The names of what was attached to a prompt as it was queued."""
+    names = event.payload.get("attachments")
+    return tuple(" ".join(str(name).split()) for name in names) if isinstance(names, list) else ()
 
 
 def mood(event: HistoryEvent) -> str:

@@ -25,7 +25,7 @@ SANDBOX = _fields("sandbox_id cwd created_at")
 SESSION = _fields("session_id task_id name agent model mode usage status error unread created_at updated_at revision")
 SESSION_STATE = SESSION | {"prompts", "options", "commands", "accepts"}
 OPTION = _fields("option_id name description category type value choices error")
-PROMPT = _fields("prompt_id session_id text state steer error at")
+PROMPT = _fields("prompt_id session_id text attachments state steer error at")
 TRANSCRIPT_ITEM = _fields("item_id session_id index kind body at revision")
 PERMISSION = _fields(
     "permission_id task_id session_id kind title tool_kind text edits paths options fields url state answer at"

@@ -11,6 +11,7 @@ result, `broken` with one that comes again ever after.
 line as it is ({id} is the prompt's), `latin TEXT` one that is no UTF-8; `mute` never answers. Anything else is echoed.
 
 ACP_AGENT_OFFERS is what `session/new` answers beside the session's id; an option is set unless its value is `refused`.
+ACP_AGENT_TAKES are its prompt capabilities, images where nothing is said.
 What it receives is appended to the file named by ACP_AGENT_LOG, one JSON object a line. ACP_AGENT_SLOW is how many
 seconds each step of opening a session takes.
 """
@@ -132,7 +133,7 @@ class Agent:
             "protocolVersion": params.get("protocolVersion", 1),
             "agentCapabilities": {
                 "loadSession": "ACP_AGENT_LOADS" in os.environ,
-                "promptCapabilities": {"image": True},
+                "promptCapabilities": json.loads(os.environ.get("ACP_AGENT_TAKES", '{"image": true}')),
             },
             "agentInfo": {"name": "acp-agent", "version": "1"},
             "authMethods": json.loads(os.environ.get("ACP_AGENT_AUTH", "[]")),

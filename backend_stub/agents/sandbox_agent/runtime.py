@@ -12,6 +12,7 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from backend_stub.agents.sandbox_agent.connection import AgentConnection, UnsentError
+from backend_stub.agents.sandbox_agent.content import Receiver, content_of, text_alone
 from backend_stub.agents.sandbox_agent.mcp import servers_of
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
 from backend_stub.agents.sandbox_agent.servers import Servers, Wrap, cwd_of
@@ -30,6 +31,7 @@ from foundry_tui.contract.agents import (
     AgentCommand,
     installed_agents,
 )
+from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.mcp import McpServer
 from foundry_tui.contract.records import Prompt, SessionOption, SessionStatus, SessionSummary
 from foundry_tui.contract.transcript import TranscriptKind
@@ -168,7 +170,7 @@ class SandboxAgentRuntime:
                 if session.status in (SessionStatus.READY, SessionStatus.RUNNING):
                     await self._session(call, session)
 
-    async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
+    async def deliver(self, call: Call, prompt: Prompt, turn: Turn, attachments: NewAttachments = ()) -> None:
         session = await self._ready(call, prompt.session_id)
         if session.state.spent and not session.has(prompt.prompt_id):
             call.log("the agent's last turn failed within the agent itself; its process is begun anew")
@@ -177,14 +179,26 @@ class SandboxAgentRuntime:
             call.log("the agent did not end its turn when told to; its process is ended")
             session = await self._renew(call, session)
         try:
-            await session.hand_over(prompt.prompt_id, prompt.text)
+            await self._hand_over(call, session, prompt, attachments)
         except UnsentError as refusal:
             if is_machine_fault(refusal):
                 raise
             # The agent had died unseen: once more, with a new one.
             call.log(f"the agent did not take the prompt: {refusal.message}")
             session = await self._renew(call, session)
-            await session.hand_over(prompt.prompt_id, prompt.text)
+            await self._hand_over(call, session, prompt, attachments)
+
+    async def _hand_over(self, call: Call, session: Session, prompt: Prompt, attachments: NewAttachments) -> None:
+        """Hand over the prompt with what goes with it; what the agent cannot have of that becomes a notice."""
+        content = text_alone(prompt.text)
+        if attachments and not session.has(prompt.prompt_id):
+            folder = self._servers.state_folder(call.task.task_id)
+            accepts, agent = session.state.offer.accepts, session.state.agent
+            receiver = Receiver(agent, accepts, cwd_of(call), folder.attachments)
+            content = await anyio.to_thread.run_sync(content_of, prompt.prompt_id, prompt.text, attachments, receiver)
+        # Those of an attempt before this one may be kept already.
+        session.state.notices += [each for each in content.notices if each not in session.state.notices]
+        await session.hand_over(prompt.prompt_id, content.blocks)
 
     async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         if prompt.session_id not in self._sessions:

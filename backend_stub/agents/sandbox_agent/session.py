@@ -20,6 +20,7 @@ from backend_stub.agents.sandbox_agent.connection import (
     UnsentError,
     converted,
 )
+from backend_stub.agents.sandbox_agent.content import Block
 from backend_stub.agents.sandbox_agent.elicitation import COMPLETED, QUESTIONS, cancelled_answer
 from backend_stub.agents.sandbox_agent.late import LateWords
 from backend_stub.agents.sandbox_agent.mcp import NO_SERVERS, Servers
@@ -73,8 +74,7 @@ class Session:
         self._wake, self._saving = anyio.Event(), anyio.Lock()
         self._late = LateWords(state, self)
         self.offering = Offering(self)
-        self._scope = anyio.CancelScope()
-        self._sending = anyio.CancelScope()
+        self._scope, self._sending = anyio.CancelScope(), anyio.CancelScope()
         self._opening = Opening(connection, state)
         self._hearing = Hearing(connection.server.log, state)
         self._refused: AgentError | None = None
@@ -325,7 +325,7 @@ class Session:
         mark = self.state.prompts.get(prompt_id)
         return mark is not None and mark.phase != SENDING
 
-    async def hand_over(self, prompt_id: str, text: str) -> None:
+    async def hand_over(self, prompt_id: str, blocks: Sequence[Block]) -> None:
         """Send a prompt unless the agent has it; returns once it has, be it that the agent has died of it.
 
         Raises `UnsentError` when it did not reach the agent.
@@ -365,7 +365,7 @@ class Session:
         await self.save()
         self._sign_due = anyio.current_time() + EVIDENCE_WAIT
         handed = anyio.Event()
-        self._group.start_soon(self._send, mark, text, handed)
+        self._group.start_soon(self._send, mark, blocks, handed)
         await handed.wait()
         mark.phase = SENT
         # Written down at once: what is sent a second time after a restart would be done twice.
@@ -385,8 +385,8 @@ class Session:
             await self.save()
             raise UnsentError(failure.message, retryable=failure.retryable) from failure
 
-    async def _send(self, mark: PromptMark, text: str, handed: anyio.Event) -> None:
-        params = {"sessionId": self.state.acp_session, "prompt": [{"type": "text", "text": text}]}
+    async def _send(self, mark: PromptMark, blocks: Sequence[Block], handed: anyio.Event) -> None:
+        params = {"sessionId": self.state.acp_session, "prompt": blocks}
         self._sending = anyio.CancelScope()
         with self._sending:
             try:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +23,8 @@ T = TypeVar("T", bound=Struct)
 LAUNCHERS = "launchers"
 """Folder of the launchers of agents that the config names."""
 
+ATTACHMENTS = "attachments"
+"""Folder of what goes with prompts and is too large to be in them."""
 MCP_FILE = "mcp.json"
 
 SENDING = "sending"
@@ -124,6 +127,15 @@ class StateFolder:
     @property
     def launchers(self) -> Path:
         return self.folder / LAUNCHERS
+
+    @property
+    def attachments(self) -> Path:
+        return self.folder / ATTACHMENTS
+
+    def readable(self) -> Sequence[Path]:
+        """The folders in here that agents read from; there from now on."""
+        self.attachments.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self.launchers, self.attachments
 
     @property
     def mcp_file(self) -> Path:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from backend_stub.domain.storage import ItemKey, LeftoverRow, Private, SessionOffer, TaskState
 from backend_stub.storage.sqlite.statements import SQL
+from foundry_tui.contract.attachments import NewAttachments, decode_attachments
 from foundry_tui.contract.branches import near_branches
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.records import (
@@ -67,6 +68,11 @@ def item_keys(connection: sqlite3.Connection, session_id: str) -> dict[str, Item
 def task_of_session(connection: sqlite3.Connection, session_id: str) -> str | None:
     row = connection.execute(SQL["sessions.task"], (session_id,)).fetchone()
     return None if row is None else str(row[0])
+
+
+def attachments(connection: sqlite3.Connection, prompt_id: str) -> NewAttachments:
+    row = connection.execute(SQL["attachments.of_prompt"], (prompt_id,)).fetchone()
+    return () if row is None else decode_attachments(row[0])
 
 
 def task_of_permission(connection: sqlite3.Connection, permission_id: str) -> str | None:

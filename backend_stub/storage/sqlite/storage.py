@@ -23,6 +23,7 @@ from backend_stub.storage.sqlite.pulse import Pulse
 from backend_stub.storage.sqlite.readers import Readers
 from backend_stub.storage.sqlite.statements import SQL
 from backend_stub.storage.sqlite.writer import Writer
+from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.records import HistoryEvent, LogLine, Operation, Repo, TaskDetail
 from foundry_tui.contract.status import TaskStatus
 
@@ -75,6 +76,9 @@ class SqliteStorage:
 
     async def task_of_session(self, session_id: str) -> str | None:
         return await self._readers.read(reading.task_of_session, session_id)
+
+    async def attachments(self, prompt_id: str) -> NewAttachments:
+        return await self._readers.read(reading.attachments, prompt_id)
 
     async def task_of_permission(self, permission_id: str) -> str | None:
         return await self._readers.read(reading.task_of_permission, permission_id)

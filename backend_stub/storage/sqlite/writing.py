@@ -16,6 +16,7 @@ from backend_stub.domain.errors import (
 from backend_stub.domain.events import Event
 from backend_stub.domain.storage import Change, SessionOffer
 from backend_stub.storage.sqlite.statements import SQL
+from foundry_tui.contract.attachments import encode_attachments
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import EventName, TaskRemoved
 from foundry_tui.contract.record import Record
@@ -37,8 +38,17 @@ _SESSION = SessionSummary.__struct_fields__
 _OFFER = SessionOffer.__struct_fields__
 """The fields that a task's two documents and a session's two have as they are kept."""
 OF_A_TASK = (
-    "tasks", "branches", "sessions", "prompts", "permissions", "transcript", "history", "stage_log", "operations",
-)  # fmt: skip
+    "tasks",
+    "branches",
+    "sessions",
+    "prompts",
+    "attachments",
+    "permissions",
+    "transcript",
+    "history",
+    "stage_log",
+    "operations",
+)
 """The tables that have rows of a task."""
 
 
@@ -220,6 +230,11 @@ def _write_prompts(change: Change, transaction: Transaction) -> None:
         ).rowcount
         if not written:
             raise IdTakenError("prompt_id", prompt.prompt_id)
+    task_id = change.task.task_id
+    for prompt_id, attachments in change.attachments.items():
+        transaction.execute(SQL["attachments.add"], (prompt_id, task_id, encode_attachments(attachments)))
+    for prompt_id, earlier in change.handed_on.items():
+        transaction.execute(SQL["attachments.hand_on"], (prompt_id, earlier, task_id))
 
 
 def _write_items(change: Change, transaction: Transaction) -> None:

@@ -45,6 +45,7 @@ Settings of a turn
               if it is to take long
 Beside `match`, or in `default`
   would_lose  a list of what archive and kill say would be lost
+  files       a list of the files that the sandbox has beside those that turns edit
   agent       what the agent offers in this task, in place of the script's `agent`
 `agent` says what the agent of every task offers, in the words of a session's state: {"options": [{"option_id": …,
 "name": …, "category": "model", "type": "select", "value": …, "choices": [{"value": …, "name": …}]}], "commands": […],

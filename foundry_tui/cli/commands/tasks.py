@@ -1,7 +1,7 @@
 """`list` and `show`: what the backend holds."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from foundry_tui.cli.questions import answering, open_questions, told
 from foundry_tui.cli.repositories import repository_of
 from foundry_tui.contract import codec
 from foundry_tui.contract.questions import Permission, PermissionState
-from foundry_tui.contract.records import Repo, TaskDetail, TaskSummary
+from foundry_tui.contract.records import HistoryKind, Repo, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.view.questions import answers_of, lines_of
@@ -215,6 +215,7 @@ def _facts(task: TaskDetail) -> list[tuple[object, ...]]:
         ("sandbox", task.sandbox.cwd if task.sandbox else None),
         ("needs_input", task.needs_input),
         ("prompt", task.prompt),
+        *((("attached", ", ".join(names)),) if (names := _attached(task)) else ()),
     ]
     for stage in task.stages:
         took = (stage.finished_at or stage.started_at or 0) - (stage.started_at or 0) if stage.finished_at else ""
@@ -263,6 +264,17 @@ def _card(task: TaskDetail) -> None:
         say(f"{paint('left     ', 'yellow')}{printable(left.what)}: {printable(left.why)}")
     say()
     say(printable(task.prompt.expandtabs(4), lines=True))
+    if names := _attached(task):
+        say(f"{paint('attached ', 'dim')}{printable(', '.join(names))}")
+
+
+def _attached(task: TaskDetail) -> Sequence[str]:
+    """The names of what went with the task's first prompt, as far as its history is at hand."""
+    from foundry_tui.view.history import attached_names
+
+    queued = next((event for event in task.history if event.kind is HistoryKind.PROMPT_QUEUED), None)
+    again = queued is None or "again" in queued.payload
+    return () if queued is None or again else attached_names(queued)
 
 
 def _options(ask: Permission) -> str:
