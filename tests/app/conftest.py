@@ -7,6 +7,14 @@ from textual._styles_cache import StylesCache
 from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
 
+from tests.app.idle import pilots_see_what_is_idle
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _pilots_see_what_is_idle() -> Iterator[None]:
+    with pilots_see_what_is_idle():
+        yield
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _styles_are_parsed_once() -> Iterator[None]:
