@@ -154,8 +154,6 @@ class NewTaskScreen(FoundryDialog[None]):
             for creation in creations:
                 if creation.state is CreationState.REFUSED and is_same_request(creation.request, self._given):
                     self._replaces = creation.task_id
-                    if creation.attachments:
-                        self.notify("What was attached has to be attached again.", severity="warning")
                     self._note_refusal(remarks_of(creation.problem))
         unfold = any(self.values[name] for name in OPTIONS) or any(name in OPTIONS for name in self._refused_values)
         self.set_class(unfold, "-unfolded")
@@ -376,6 +374,7 @@ class NewTaskScreen(FoundryDialog[None]):
         task_id = app.commands.create(request)
         self._ask_for_trust(request)
         self._forget(request.repo)
+        self._drafts.keep_files(task_id, files)
         if self._another:
             self._begin_another(task_id, files)
         else:

@@ -1,12 +1,15 @@
 """What was written into the dialog of a new task and not sent."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
+from foundry_tui.client.creations import files_key
 from foundry_tui.contract.requests import CreateTask
+from foundry_tui.screens.unsent_text import draft_attachments
 
 if TYPE_CHECKING:
     from foundry_tui.client.commands import Drafts
@@ -28,7 +31,16 @@ class TaskDrafts:
     def first(self, repo: str) -> CreateTask | None:
         """What the dialog begins with: the given request, or what was made of it; else the repository's or the last."""
         keys = (repo, LAST) if self._given is None else (self._again,)
-        return next((draft for key in keys if (draft := self._drafts.get(key)) is not None), self._given)
+        draft = next((draft for key in keys if (draft := self._drafts.get(key)) is not None), None)
+        if draft is not None or self._given is None:
+            return draft
+        files = self._drafts.get(files_key(self._given.task_id or ""))
+        return replace(self._given, attachments=files.attachments) if files is not None else self._given
+
+    def keep_files(self, task_id: str, files: Sequence[str]) -> None:
+        """Keep what files were attached to a task that was asked for, should it be refused."""
+        if files:
+            self._drafts.put(files_key(task_id), CreateTask(repo="", prompt="", attachments=draft_attachments(files)))
 
     def keep(self, repo: str, draft: CreateTask | None, *, of_repo: bool) -> None:
         """Keep this draft, None for nothing written; `of_repo`: as its repository's too."""

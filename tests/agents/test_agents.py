@@ -16,6 +16,8 @@ from tests.agents.task import PATIENCE, AgentTask
 
 pytestmark = [pytest.mark.agents, pytest.mark.timeout(900)]
 
+A_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+"""A PNG of one pixel, in base64."""
 Tell = Callable[[str], None]
 
 
@@ -43,6 +45,24 @@ def test_a_file_is_written_and_shown_in_the_diff(world: AgentTask) -> None:
     patch = world.backend.foundry("diff", world.task_id, code=0).out
     assert "+++ b/made.txt" in patch
     assert "+one\n+two\n" in patch
+    world.follow_up()
+
+
+def test_what_is_attached_reaches_its_model_as_the_agent_takes_it(world: AgentTask) -> None:
+    world.model.does(Say("I see."))
+    # Alone: beside files, gemini leaves images out.
+    image = {"kind": "image", "mime": "image/png", "data": A_PIXEL, "name": "pixel.png"}
+    world.begin("look at this", attachments=[image])
+    assert world.ended()["status"] == "idle"
+    takes_images = world.session(lambda session: True)["accepts"]["image"]
+    assert any(A_PIXEL in request for request in world.model.received) == takes_images
+    assert any("takes no images" in notice for notice in world.answers("notice")) != takes_images
+    log = world.backend.folder / "log.txt"
+    log.write_text("the text of the log")
+    world.say("and at these", log, world.cwd / "b.txt")
+    assert world.ended()["status"] == "idle"
+    assert "the text of the log" in world.model.received[-1]
+    assert "b.txt" in world.model.received[-1]
     world.follow_up()
 
 

@@ -10,6 +10,7 @@ from textual.widgets import Input
 from foundry_tui.client.store import Store
 from foundry_tui.contract.attachments import FileAttachment, ImageAttachment, TextAttachment
 from foundry_tui.contract.requests import CreateTask
+from foundry_tui.screens.task_drafts import TaskDrafts
 from foundry_tui.view.pasted_paths import pasted_paths
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.chips import Chips
@@ -140,6 +141,17 @@ async def test_a_new_task_has_its_files_too(tmp_path: Path) -> None:
         (created,) = [call[1] for call in on.commands.calls if call[0] == "create"]
         assert isinstance(created, CreateTask)
         assert created.attachments == (TextAttachment(name="untracked.txt", text="look"),)
+
+
+async def test_a_refused_task_is_written_anew_with_its_files(tmp_path: Path) -> None:
+    note = tmp_path / "note.txt"
+    note.write_text("look")
+    async with stage(scenes.refused_scene(), size=(100, 40)) as on:
+        creation = on.store.creations[TASK]
+        TaskDrafts(on.commands.drafts, None).keep_files(TASK, [str(note)])
+        on.app.open_new_task(draft=creation.request)
+        await settle(on)
+        assert attached(on) == (str(note),)
 
 
 @pytest.mark.parametrize(
