@@ -21,6 +21,7 @@ from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency, RefreshReason, TopicDiagnostics
 from foundry_tui.client.store import Store
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.widgets.composer import Composer
 from tests.app import task_scenes
 from tests.app.factories import NOW, SECOND
 from tests.app.harness import FakeCommands, make_app, make_store
@@ -47,6 +48,8 @@ class Shot(Struct, frozen=True):
     ascii: bool = False
     ours: bool = False
     """Whether the backend is one that the app may start."""
+    attached: Sequence[str] = ()
+    """Files that are attached in the composer."""
     png: bool = False
     """Whether a PNG is made too, for the README."""
 
@@ -149,6 +152,14 @@ SHOTS: tuple[Shot, ...] = (
     Shot(
         "unsent", "Created while the backend is away: kept, and sent by itself.", task_scenes.unsent_scene, opens=True
     ),
+    Shot(
+        "attached",
+        "Pasted paths are attached; `backspace` takes them off. What was said, and what waits, tells what it has.",
+        task_scenes.attached_scene,
+        ("i",),
+        opens=True,
+        attached=("/home/ada/Desktop/login page.png", "/tmp/trace.txt"),
+    ),
     Shot("light", "The light theme.", store_of_every_state, theme="foundry-light", png=True),
     Shot("light-task", "A task in the light theme.", task_scenes.permission_scene, opens=True, theme="foundry-light"),
     Shot("ansi", "The terminal's own 16 colours.", store_of_every_state, theme="ansi-dark"),
@@ -207,6 +218,8 @@ async def draw(shot: Shot, *, toasts: bool = False) -> str:
         if shot.opens:
             app.open_task(task_scenes.TASK)
             await pilot.pause()
+        if shot.attached:
+            app.screen.query_one(Composer).chips.add(shot.attached)
         for key in shot.keys:
             await pilot.press(key)
             await _hold_still(app, pilot)

@@ -21,7 +21,7 @@ from foundry_tui.contract.records import Accepts, Prompt
 MAX_ATTACHED_NAME = 255
 """Characters of an attachment's name."""
 MAX_PATH = 4_096
-_IMAGE_TYPE = re.compile(r"image/[a-z0-9][a-z0-9.+-]{0,63}")
+_IMAGE_TYPE = re.compile(r"image/[a-z0-9][a-z0-9.+-]{0,63}", re.IGNORECASE)
 
 
 def check_attachments(attachments: NewAttachments, text: str) -> None:
@@ -68,7 +68,7 @@ def _wrong(attachment: NewAttachment) -> Sequence[tuple[str, str]]:
         case ImageAttachment(mime=mime, data=data, name=name):
             wrong = []
             if not _IMAGE_TYPE.fullmatch(mime):
-                wrong.append(("mime", "The mime type of an image is image/png or another of image/…, in lower case."))
+                wrong.append(("mime", "The mime type of an image is image/png or another of image/…."))
             if not data:
                 wrong.append(("data", "The image is empty."))
             if name is not None and (why := _wrong_name(name)):

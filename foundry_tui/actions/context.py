@@ -62,6 +62,8 @@ class Context(Struct, frozen=True, kw_only=True):
     """A list of choices is open beside the field in which one writes."""
     choosing: bool = False
     """`enter` takes the highlighted one of them."""
+    detachable: bool = False
+    """`backspace` in the field takes off the file that was attached last."""
     permission: Permission | None = None
     """The open request that would be answered."""
 

@@ -118,6 +118,17 @@ FIELDS: Sequence[Action] = (
         palette=False,
         label_of=lambda context: "edit queued" if context.queued else "recall",
     ),
+    Action(
+        "remove_attachment",
+        "backspace",
+        "take file off",
+        "At the beginning of the text: take off the file that was attached last. Pasting a path attaches one.",
+        "Writing",
+        _P,
+        applies=lambda context: context.detachable,
+        footer=2,
+        palette=False,
+    ),
     Action("earlier_prompt", "ctrl+up", "earlier prompt", "The prompt sent before, to send again.", "Writing", _W),
     Action(
         "later_prompt", "ctrl+down", "later prompt", "The prompt sent after, and back to what is new.", "Writing", _W

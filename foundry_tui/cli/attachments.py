@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from foundry_tui.cli.problems import CommandError
-from foundry_tui.contract.attachments import ImageAttachment, NewAttachments
-from foundry_tui.contract.records import SessionState, SessionStatus
+from foundry_tui.contract.attachments import NewAttachments
+from foundry_tui.contract.records import SessionState
 from foundry_tui.settings.paths import absolute
 
 if TYPE_CHECKING:
@@ -37,10 +37,7 @@ def attached(files: Sequence[str], place: "Place | None") -> NewAttachments:
 
 def refuse_images(attachments: NewAttachments, session: SessionState) -> None:
     """Raise `CommandError` for images that the session's agent is known not to take."""
-    opened = session.status in (SessionStatus.READY, SessionStatus.RUNNING)
-    if opened and not session.accepts.image and any(isinstance(each, ImageAttachment) for each in attachments):
-        from foundry_tui.view.attachments import takes_no_images
+    from foundry_tui.view.attachments import why_no_images
 
-        raise CommandError(
-            takes_no_images(session.agent), hint="leave the image out, or put it into the sandbox and name its path"
-        )
+    if (why := why_no_images(session, attachments)) is not None:
+        raise CommandError(why, hint="leave the image out, or put it into the sandbox and name its path")

@@ -57,6 +57,11 @@ class Creation(Struct, frozen=True, kw_only=True):
         return self.request.session_id or ""
 
 
+def files_key(task_id: str) -> str:
+    """Where, among the drafts, it is kept what files were attached to a creation, until that is settled."""
+    return f"files:{task_id}"
+
+
 def new_creation(request: CreateTask, since: int) -> Creation:
     """A creation that is asked for now."""
     return Creation(

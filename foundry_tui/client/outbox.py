@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from foundry_tui.client.creations import Creation, CreationState, RequestedSession
+from foundry_tui.client.creations import Creation, CreationState, RequestedSession, files_key
 from foundry_tui.client.kept_attachments import KeptAttachments
 from foundry_tui.client.kept_commands import KeptCommand
 from foundry_tui.client.private_files import make_folder, open_file
@@ -178,6 +178,7 @@ class Outbox:
         self._contents.attachments.pop(task_id, None)
         if self._contents.creations.pop(task_id, None) is not None:
             self._touch("creations", task_id)
+            self.discard(files_key(task_id))
 
     def put_session(self, session: RequestedSession) -> None:
         self._contents.sessions[session.summary.session_id] = session

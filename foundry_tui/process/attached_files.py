@@ -72,6 +72,15 @@ def read_attachments(files: Sequence[Path], place: Place | None) -> NewAttachmen
     return tuple(attachments)
 
 
+def existing(paths: Sequence[str]) -> tuple[str, ...]:
+    """The files at these paths, `~` filled in, where all of them are files that can be looked at; else none. Blocks."""
+    try:
+        found = [Path(path).expanduser() for path in paths]
+        return tuple(map(str, found)) if all(file.is_file() for file in found) else ()
+    except (OSError, RuntimeError, ValueError):
+        return ()
+
+
 def image_type(file: Path) -> str | None:
     """The mime type of an image, by what the file begins with, or its name; None for no image. Raises `OSError`."""
     with file.open("rb") as source:

@@ -45,6 +45,9 @@ class WritingPlace(Protocol):
     @property
     def foundry(self) -> Shell: ...
 
+    def key_of(self, action_id: str) -> str:
+        """The first key of an action as people write it; empty when it has none."""
+
     def show_actions(self) -> None:
         """Fill the footer with what can be done now."""
 

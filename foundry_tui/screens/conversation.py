@@ -2,12 +2,18 @@
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from foundry_tui.actions.rules import why_no_writing
+from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.questions import Permission
 from foundry_tui.contract.records import Prompt, SessionCommand, SessionStatus
+from foundry_tui.process.attached_files import Place
+from foundry_tui.screens.attached_files import AttachedFiles
 from foundry_tui.screens.completions import Completions, FileSource
 from foundry_tui.screens.task_in_view import TaskInView
+from foundry_tui.screens.unsent_text import UnsentText
+from foundry_tui.view.attachments import why_no_images
 from foundry_tui.view.clock import LastHeard
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.prompt_queue import above_composer, in_conversation
@@ -35,7 +41,38 @@ class Conversation:
         self.request = PermissionRequest(ascii_only=ascii_only)
         self.queue = PromptQueue(ascii_only=ascii_only)
         self.composer = Composer()
+        self.attached = AttachedFiles(task, self.composer)
         self.completions = Completions(task, self.composer, self._files, self._commands)
+
+    def begin(self, unsent: UnsentText, session_id: str) -> None:
+        """Show what was written in this session and not sent."""
+        text = unsent.text(session_id)
+        self.composer.start(text)
+        self.composer.chips.show(unsent.files(session_id))
+        self.completions.expect(text)
+
+    def send(self, unsent: UnsentText, message: Composer.Sent) -> None:
+        """Send what was written, with its files, to the visible session; until then it stays where it is."""
+        session, foundry = self._task.session, self._task.foundry
+        if session is None:
+            return
+
+        def sent(attachments: NewAttachments) -> None:
+            if (why := why_no_images(self._task.store.session(session.session_id), attachments)) is not None:
+                self._task.screen.notify(f"Not sent: {why}.", severity="error")
+                return
+            unsent.write(session.session_id, "")
+            foundry.commands.prompt(session.session_id, message.text, message.steer, attachments)
+            self.composer.sent(message.text)
+            self.give_place()
+            self.transcript.move_to_end()
+
+        self.attached.read(self.completions.attachments(message.text), self._sandbox(), sent)
+
+    def _sandbox(self) -> Place | None:
+        """Where the agent works, if that is known: it finds the files there by their paths."""
+        detail = self._task.store.detail(self._task.task_id)
+        return Place(Path(detail.sandbox.cwd)) if detail is not None and detail.sandbox is not None else None
 
     def show_prompts(self, prompts: Sequence[Prompt], permissions: Sequence[Permission]) -> None:
         """Show what was said in the visible session, and above the composer what waits to be."""
@@ -137,3 +174,4 @@ class Conversation:
         self.request.display = talking and self.request.permission is not None
         self.queue.display = talking and self._writable and bool(self._queue)
         self.composer.display = talking and self._writable
+        self.composer.chips.display = self.composer.display and bool(self.composer.chips.files)

@@ -1,5 +1,6 @@
 """What can be done with the sessions of the task that a screen shows."""
 
+from foundry_tui.contract.attachments import AttachmentKind
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.task_in_view import TaskInView
 from foundry_tui.view.prompt_queue import waiting
@@ -42,6 +43,8 @@ class SessionActions:
             composer.stop_changing(keep=True)
         elif not composer.text:
             composer.start(prompt.text)
+            if any(each.kind is not AttachmentKind.FILE for each in prompt.attachments):
+                self._task.screen.notify("What was attached to it has to be attached again.")
         else:
             self._task.screen.notify(
                 f"Taken back; {self._task.key_of('earlier_prompt')} recalls it to send it after all."

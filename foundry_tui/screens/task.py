@@ -33,6 +33,7 @@ from foundry_tui.view.labels import creation_word
 from foundry_tui.view.stepper import failure, steps
 from foundry_tui.view.task_notices import chosen_session, open_permissions, refusal
 from foundry_tui.widgets.bars import ActionBar
+from foundry_tui.widgets.chips import Chips
 from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.details import Details
 from foundry_tui.widgets.permission import PermissionRequest
@@ -64,7 +65,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     CSS_PATH: ClassVar[list[str | PurePath]] = [
         "task.tcss",
         *(f"../widgets/{name}.tcss" for name in ("task_header", "stepper", "session_tabs", "transcript", "composer")),
-        *(f"../widgets/{name}.tcss" for name in ("prompt_queue", "choices")),
+        *(f"../widgets/{name}.tcss" for name in ("prompt_queue", "chips", "choices")),
         *(f"../widgets/{name}.tcss" for name in ("permission", "task_notices", "details", "history")),
         *(f"../widgets/{name}.tcss" for name in ("stage_log", "changes")),
     ]
@@ -112,6 +113,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         yield self._talk.turn
         yield self._talk.request
         yield self._talk.queue
+        yield self._talk.composer.chips
         yield self._talk.composer
         yield self._talk.composer.choices
         yield ActionBar()
@@ -180,6 +182,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             recallable=self._talk.composer.recallable,
             naming=self._talk.composer.naming,
             choosing=self._talk.composer.choosing,
+            detachable=self._talk.composer.detachable,
             permission=asked[0] if asked else None,
             undoable=self.foundry.undoable,
             why_no_start=self.foundry.why_no_start,
@@ -363,13 +366,8 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         self._session_id = wanted
         if wanted is not None and self._stand_in is None:
             self._topics.hold(Topic(TopicKind.SESSION, wanted))
-            self._restore_unsent(wanted)
+            self._talk.begin(self._unsent, wanted)
             self._talk.transcript.move_to_end()
-
-    def _restore_unsent(self, session_id: str) -> None:
-        text = self._unsent.text(session_id)
-        self._talk.composer.start(text)
-        self._talk.completions.expect(text)
 
     def choose_session(self, session_id: str) -> None:
         """Show another session of the task."""
@@ -401,9 +399,11 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         self.foundry.commands.answer(message.permission_id, message.option_id)
 
     @on(Composer.Changed)
+    @on(Chips.Changed)
     def keep_written(self) -> None:
+        composer = self._talk.composer
         if self._session_id is not None:
-            self._unsent.write(self._session_id, self._talk.composer.unsent)
+            self._unsent.write(self._session_id, composer.unsent, composer.chips.files)
 
     @on(events.DescendantFocus)
     @on(events.DescendantBlur)
@@ -412,16 +412,15 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
 
     @on(Composer.Sent)
     def _send(self, message: Composer.Sent) -> None:
-        session = self.session
-        if session is None:
-            return
-        self._unsent.write(session.session_id, "")
-        named = self._talk.completions.attachments(message.text)
-        self.foundry.commands.prompt(session.session_id, message.text, message.steer, named)
-        self._talk.composer.load_text("")
-        self._talk.transcript.move_to_end()
+        self._talk.send(self._unsent, message)
+
+    @on(Composer.SelectionChanged)
+    def _cursor_moved(self) -> None:
+        if self._talk.composer.chips.files:
+            self.show_actions()
 
     @on(Composer.Changed)
+    @on(Chips.Changed)
     def _written(self) -> None:
         self._talk.show_queue()
         self.show_actions()

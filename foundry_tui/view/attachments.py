@@ -3,8 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from foundry_tui.contract.attachments import Attachment, AttachmentKind
+from foundry_tui.contract.attachments import Attachment, AttachmentKind, ImageAttachment, NewAttachment
+from foundry_tui.contract.records import SessionState, SessionStatus
 from foundry_tui.view.report import size_text
+
+_OPENED = (SessionStatus.READY, SessionStatus.RUNNING)
+"""When it is known what an agent takes."""
 
 
 def attachment_text(attachment: Attachment) -> str:
@@ -26,6 +30,9 @@ def count_text(attachments: Iterable[Attachment]) -> str:
     return f"+{', '.join(words)}" if words else ""
 
 
-def takes_no_images(agent: str) -> str:
-    """Why an image is not sent."""
-    return f"{agent or 'this agent'} takes no images"
+def why_no_images(session: SessionState | None, attachments: Iterable[NewAttachment]) -> str | None:
+    """Why these are not sent to a session whose agent is known to take no images; None when they can be."""
+    if session is None or session.accepts.image or session.status not in _OPENED:
+        return None
+    has_images = any(isinstance(each, ImageAttachment) for each in attachments)
+    return f"{session.agent or 'this agent'} takes no images" if has_images else None

@@ -11,10 +11,10 @@ from foundry_tui.actions.context import COMPOSER
 from foundry_tui.actions.table import bindings
 from foundry_tui.contract.records import Prompt, PromptState, SessionStatus
 from foundry_tui.view.prompt_queue import waiting
-from foundry_tui.widgets.naming_area import NamingArea
+from foundry_tui.widgets.attaching_area import AttachingArea
 
 
-class Composer(NamingArea):
+class Composer(AttachingArea):
     """A text area that sends: its keys are those of the table of actions, else a text area's own."""
 
     FIELD = COMPOSER
@@ -22,6 +22,7 @@ class Composer(NamingArea):
         *bindings(COMPOSER),
         Binding("up", "cursor_up", show=False),
         Binding("down", "cursor_down", show=False),
+        Binding("backspace", "delete_left", show=False),
     ]
 
     class Sent(Message):
@@ -83,6 +84,12 @@ class Composer(NamingArea):
         if text != self.text:
             self._write(text)
 
+    def sent(self, text: str) -> None:
+        """What was written, and attached, is with the backend; what was written since stays."""
+        self.chips.show(())
+        if self.text.strip("\n") == text:
+            self.load_text("")
+
     def remember(self, prompts: Sequence[Prompt]) -> None:
         """The session's prompts, oldest first, to be recalled: those that wait to be changed, the others as copies."""
         queue = waiting(prompts)
@@ -119,6 +126,8 @@ class Composer(NamingArea):
         # A choice that was taken leaves a space behind it.
         text, changing = self.text.lstrip("\n").rstrip(), self.changing
         if not text.strip():
+            if self.chips.files:
+                self.notify("Say what to do with it: there is no prompt without a text.")
             return
         if changing is None:
             self._recalled = None

@@ -66,7 +66,7 @@ class NamingArea(TextArea):
         if event.key == "enter" and self.choosing:
             event.prevent_default()
 
-    def on_paste(self) -> None:
+    def on_paste(self, event: events.Paste) -> None:
         self._typed = False
 
     def on_text_area_changed(self) -> None:

@@ -6,10 +6,10 @@ from textual.binding import Binding, BindingType
 
 from foundry_tui.actions.context import PROMPT
 from foundry_tui.actions.table import bindings
-from foundry_tui.widgets.naming_area import NamingArea
+from foundry_tui.widgets.attaching_area import AttachingArea
 
 
-class PromptField(NamingArea):
+class PromptField(AttachingArea):
     """A text area in which enter begins a new line, unless a choice is open to be taken."""
 
     FIELD = PROMPT
@@ -17,4 +17,5 @@ class PromptField(NamingArea):
         *bindings(PROMPT),
         Binding("up", "cursor_up", show=False),
         Binding("down", "cursor_down", show=False),
+        Binding("backspace", "delete_left", show=False),
     ]

@@ -6,6 +6,7 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from foundry_tui.contract.records import Prompt
+from foundry_tui.view.attachments import count_text
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.prompt_queue import shown_of
 from foundry_tui.widgets.drawn import Drawn
@@ -52,4 +53,6 @@ class PromptQueue(Drawn):
         mark = style_of(self, f"prompt-queue--{name}")
         text = " ".join(prompt.text.split())
         said = Text.assemble((f" {glyph} ", mark), (text, style_of(self, "prompt-queue--text")))
-        return spread(said, Text(word, mark), width)
+        attached = count_text(prompt.attachments)
+        corner = Text.assemble((f"{attached}  " if attached else "", style_of(self, "prompt-queue--dim")), (word, mark))
+        return spread(said, corner, width)

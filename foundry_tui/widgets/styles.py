@@ -11,6 +11,8 @@ from textual.color import Color
 from textual.widget import Widget
 
 NAMED_STYLES: dict[str, str] = {
+    "chips--dim": "text-faint",
+    "chips--file": "text-accent on accent 15",
     "choices--cursor": "bold on row-cursor",
     "choices--dim": "text-faint",
     "choices--found": "bold text-accent",

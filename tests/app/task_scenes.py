@@ -7,10 +7,12 @@ from msgspec.structs import replace
 
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
+from foundry_tui.contract.attachments import Attachment, AttachmentKind
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind
 from foundry_tui.contract.problems import FieldError, Problem
 from foundry_tui.contract.questions import Permission, PermissionOption, PermissionState
 from foundry_tui.contract.records import (
+    Accepts,
     Cost,
     ErrorKind,
     HistoryEvent,
@@ -428,6 +430,23 @@ def queue_scene(*waiting: str, steering: str | None = "stop: leave the old redir
     return store_with(a_task(TaskStatus.RUNNING), replace(session, prompts=(*session.prompts, *queued)))
 
 
+SHOT = Attachment(kind=AttachmentKind.IMAGE, name="redirect.png", mime="image/png", size=214_300)
+TRACE = Attachment(kind=AttachmentKind.TEXT, name="server.log", mime="text/plain", size=4_120)
+ROUTES = Attachment(kind=AttachmentKind.FILE, name="routes.py", path="src/shop/routes.py")
+
+
+def attached_scene(status: SessionStatus = SessionStatus.RUNNING, *, image: bool = True) -> Store:
+    """What was said had files with it, and what waits has too; `image`: the agent takes images."""
+    store = queue_scene("also update the changelog", "this is how it looks now", steering=None)
+    session = store.session(SESSION)
+    assert session is not None
+    first, *between, last = session.prompts
+    first = replace(first, attachments=(SHOT, TRACE, ROUTES))
+    prompts = (first, *between, replace(last, attachments=(SHOT, SHOT, TRACE)))
+    accepts = Accepts(image=image)
+    return store_with(a_task(TaskStatus.RUNNING), replace(session, prompts=prompts, accepts=accepts, status=status))
+
+
 SCENES: dict[str, Callable[[], Store]] = {
     "waiting": waiting_scene,
     "permission": permission_scene,
@@ -443,6 +462,7 @@ SCENES: dict[str, Callable[[], Store]] = {
     "unsent": unsent_scene,
     "sessions": sessions_scene,
     "queue": queue_scene,
+    "attached": attached_scene,
     "loading": lambda: store_with(None),
 }
 """Every state that is not one of the statuses, by name."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from foundry_tui.client.creations import files_key
 from foundry_tui.contract import codec
 from foundry_tui.contract.attachments import ImageAttachment, NewAttachments, TextAttachment, told
 from foundry_tui.contract.records import PromptState
@@ -29,7 +30,8 @@ def asked_offline(keep: Path) -> Backend:
     async def test(app: App) -> None:
         await until(app.up_to_date)
         backend.down = True
-        app.commands.create(replace(REQUEST, attachments=(IMAGE,)))
+        task_id = app.commands.create(replace(REQUEST, attachments=(IMAGE,)))
+        app.commands.drafts.put(files_key(task_id), REQUEST)
         app.commands.prompt("session-1", "and this", attachments=[IMAGE, NOTES])
         (creation,) = app.store.creations.values()
         (first,) = app.store.session(creation.session_id).prompts  # type: ignore[union-attr]
@@ -52,6 +54,7 @@ def test_they_outlive_the_app_and_are_sent_whole(tmp_path: Path) -> None:
         assert waiting.attachments == (told(IMAGE), told(NOTES))
         await until(lambda: not app.foundry.outbox.unanswered())
         await until(lambda: not files(keep))
+        assert b"files:" not in keep.read_bytes()
 
     with_app(test, backend, keep)
     sent = [codec.decode(call.body, CreatePrompt).attachments for call in backend.asked("POST", PROMPT_PATH)]

@@ -9,6 +9,7 @@ from backend_stub.agents.sandbox_agent.content import Content, Receiver, content
 from foundry_tui.contract.attachments import FileAttachment, ImageAttachment, NewAttachment, TextAttachment
 from foundry_tui.contract.records import Accepts
 from tests.backend.process import BackendProcess
+from tests.contract.test_http_prompts import wait_prompts
 from tests.local.test_backend import create, is_idle, texts
 from tests.local.world import LocalWorld, open_gate
 
@@ -101,3 +102,14 @@ def test_the_agent_is_given_all_of_it_once_over_a_kill_before_it_is(world: Local
         "not/there is not in the sandbox: the prompt went without it.",
         "image.png is too large to be in a prompt: pi got it as a file.",
     ]
+
+    said = {"prompt_id": "q", "text": "fail no more tokens", "attachments": images[:1]}
+    backend.post(f"/v1/sessions/{session_id}/prompts", said)
+    backend.wait_task(task_id, "error")
+    backend.post(f"/v1/tasks/{task_id}/retry", {"resend": True})
+    states = ["failed", "failed"]
+    prompts = wait_prompts(backend, session_id, lambda prompts: [each["state"] for each in prompts[2:]] == states)
+    assert [each["attachments"] for each in prompts[2:]] == [prompts[2]["attachments"]] * 2
+    again = [entry["params"]["prompt"] for entry in world.agent_saw("session/prompt")][2:]
+    assert again[0] == again[1]
+    assert again[0][1]["type"] == "image"
