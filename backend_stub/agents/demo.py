@@ -106,6 +106,9 @@ class DemoAgents:
     async def restart(self, call: Call) -> None:
         """The demo agent is no process, and remembers all that was said."""
 
+    async def unload(self, call: Call, session_id: str) -> None:
+        """The same."""
+
     async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         if prompt.prompt_id in self._world.prompts:
             return

@@ -144,6 +144,14 @@ class AgentRuntime(Protocol):
         """End the agents of a ready task and begin them anew, the conversations loaded again where they can do that."""
         ...
 
+    async def unload(self, call: Call, session_id: str) -> None:
+        """End the agent of a session in which nothing goes on, be it that an earlier run of the backend began to.
+
+        It comes back with the next prompt: with its conversation, or with a notice that this begins anew. Sessions that
+        have `unloaded_since` are begun by that prompt alone.
+        """
+        ...
+
     async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         """Hand the prompt over; returns once the agent has it. A prompt that it has is not handed over again."""
         ...

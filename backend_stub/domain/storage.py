@@ -77,11 +77,12 @@ class Private(Struct, frozen=True, kw_only=True):
 
 
 class SessionOffer(Struct, frozen=True, kw_only=True):
-    """What an agent offers in a session, as far as it has told; see `SessionState`."""
+    """What an agent offers in a session, as far as it has told, and since when it is silent; see `SessionState`."""
 
     options: tuple[SessionOption, ...] = ()
     commands: tuple[SessionCommand, ...] = ()
     accepts: Accepts = Accepts()
+    turn_silent_since: int | None = None
 
 
 class LeftoverRow(Struct, frozen=True, kw_only=True):

@@ -188,7 +188,7 @@ class Routes:
     async def session(self, request: Request) -> Response:
         session_id = request.path_params["session_id"]
         snapshot = await self._snapshot(Topic(TopicKind.SESSION, session_id), f"session {session_id}")
-        return json_answer(decode(b"".join(snapshot.pieces), SessionDetail))
+        return json_answer(self._backend.commands.as_heard(decode(b"".join(snapshot.pieces), SessionDetail)))
 
     async def close_session(self, request: Request) -> Response:
         return json_answer(await self._backend.commands.close_session(request.path_params["session_id"]), 202)

@@ -33,6 +33,7 @@ from foundry_tui.contract.records import (
     ErrorKind,
     Prompt,
     PromptState,
+    SessionDetail,
     SessionStatus,
     SessionSummary,
     TaskDetail,
@@ -106,6 +107,13 @@ class Commands:
         if task is None:
             raise not_found(f"task {task_id}")
         return task
+
+    def as_heard(self, session: SessionDetail) -> SessionDetail:
+        """The session as it says since when its agent is silent, to the last word."""
+        if session.turn_silent_since is None:
+            return session
+        heard = self._actors.of(session.task_id).heard.get(session.session_id, 0)
+        return replace(session, turn_silent_since=max(session.turn_silent_since, heard))
 
     async def patch(self, task_id: str, request: PatchTask) -> TaskDetail:
         if request.title is not None and (why := check_title(request.title)):

@@ -25,8 +25,10 @@ from backend_stub.domain.storage import Opening, TaskState
 from backend_stub.machine.faults import is_machine_fault
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.failures import NO_FAILURES, is_tried_again, task_error
+from backend_stub.task.idle import IdleAgents
 from backend_stub.task.options import Options
 from backend_stub.task.services import Services
+from backend_stub.task.silence import Silences
 from backend_stub.task.task_change import TaskChange
 from backend_stub.task.turn import (
     IN_TURNS,
@@ -77,6 +79,10 @@ class Sessions:
         self.queue = services.dispatcher.queue("session", self._converse)
         self.attaching = services.dispatcher.queue("attach", self._attach_again, ATTACHING)
         self.options = Options(services, self._attached, self._provider, self._call)
+        self.idle = IdleAgents(services, self.queue.wake, self._provider, self._call)
+        self.silences = Silences(services)
+        tasks.start_soon(self.idle.alarms.run)
+        tasks.start_soon(self.silences.alarms.run)
 
     async def restarted(self) -> None:
         """After a restart: find the agents of all tasks again that are ready or have a turn, then go on with them."""
@@ -107,6 +113,7 @@ class Sessions:
         # Whoever looks for the agent just now holds the lock that is there.
         self._unattached.setdefault(task.task_id, anyio.Lock())
         for session in task.sessions:
+            self.idle.used(session.session_id)
             # What is cut as the agent ends is no refusal: the next one is told of it.
             self.options.queue.cancel(session.session_id)
         for session_id in stopped:
@@ -168,6 +175,7 @@ class Sessions:
                 draft.mark_session_unread(session_id, True)
                 draft.mark_unread(True)
 
+        self.idle.used(session_id)
         actor = self._services.actors.of(task_id)
         for attempt in count(1):
             try:
@@ -292,6 +300,7 @@ class Sessions:
                 return None
             goes_on = _goes_on(state.task, session)
             if not (goes_on or self._is_to_tell(state.task, session_id)):
+                await self.idle.rest(actor, session_id)
                 return None
             attached = await self._attached(actor)
             if attached is not True:
@@ -301,6 +310,7 @@ class Sessions:
             if not goes_on:
                 return None
             if session.status in (SessionStatus.CLOSED, SessionStatus.ERROR):
+                await self.idle.rest(actor, session_id)
                 return None
             if session.status in (SessionStatus.PENDING_PROVISION, SessionStatus.PENDING_CREATE):
                 next_at = await self._open_further(actor, provider, session_id)
@@ -309,6 +319,7 @@ class Sessions:
                 continue
             prompt = next_prompt(state.prompts.get(session_id, ()), state.private)
             if prompt is None:
+                await self.idle.rest(actor, session_id)
                 return None
             next_at = await self._take_turn(actor, provider, prompt)
             if next_at is not None:
@@ -385,6 +396,7 @@ class Sessions:
                 await self._services.calls.within(timeout / 1000, actor.task_id, delivering)
                 await actor.commit(partial(begin_turn, prompt=prompt))
             turn.begin()
+            self.silences.listen(prompt.session_id)
             await self._services.calls.within(
                 math.inf, actor.task_id, partial(provider.agents.follow, call, prompt, turn)
             )
@@ -418,7 +430,8 @@ class Sessions:
             await actor.commit(switch)
 
     def _turn(self, actor: TaskActor, prompt: Prompt) -> LiveTurn:
-        return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers)
+        heard = partial(self.silences.heard, actor, prompt.session_id)
+        return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers, heard)
 
     async def _provider(self, actor: TaskActor) -> Provider:
         task = (await actor.state()).task

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from backend_stub.domain.settings import SILENCE_MS
 from backend_stub.domain.storage import ItemKey, LeftoverRow, Opening, Private, TaskState
 from backend_stub.task.offer_change import OfferChange
 from backend_stub.task.question_change import QuestionChange
@@ -38,10 +39,11 @@ class TaskChange:
         now: int,
         new_id: Callable[[], str],
         item_keys: Mapping[str, Mapping[str, ItemKey]] | None = None,
+        heard: Mapping[str, int] | None = None,
     ) -> None:
         self.now = now
         self.new_id = new_id
-        self._rows = rows = TaskRows(state, now, item_keys or {})
+        self._rows = rows = TaskRows(state, now, item_keys or {}, heard)
         # What stands is asked of the rows, and what only adds to them goes there at once.
         self.stage, self.is_prepared = rows.stage, rows.is_prepared
         self.session, self.question, self.offer = rows.session, rows.question, rows.offer
@@ -322,7 +324,10 @@ class TaskChange:
         """The session is over, and with it the prompts that wait or are worked on, which fail with `error`."""
         if self.session(session_id).status is not SessionStatus.CLOSED:
             self.fail_prompts(session_id, frozenset({PromptState.QUEUED, PromptState.DELIVERED}), error)
-            self._rows.put_session(replace(self.session(session_id), status=SessionStatus.CLOSED, error=None))
+            self._rows.put_session(
+                replace(self.session(session_id), status=SessionStatus.CLOSED, error=None, held=False)
+            )
+            self.need_agent(session_id)
             self._forget_opening(session_id)
             self.record(HistoryKind.SESSION_CLOSED, session_id=session_id)
 
@@ -331,9 +336,21 @@ class TaskChange:
         if unread is not session.unread:
             self._rows.put_session(replace(session, unread=unread), mark=True)
 
+    def unload_agent(self, session_id: str) -> None:
+        """The session's agent had nothing to do for long: it is ended until the next prompt. Nothing has happened."""
+        self._rows.put_session(replace(self.session(session_id), unloaded_since=self.now), mark=True)
+
+    def need_agent(self, session_id: str) -> None:
+        """The session's agent is about to be asked something; one that was ended comes back for that."""
+        session = self.session(session_id)
+        if session.unloaded_since is not None:
+            self._rows.put_session(replace(session, unloaded_since=None))
+
     def restart_agent(self) -> list[str]:
         """A person has the agent begun anew; the ids of the sessions whose turns that stops."""
         stopped = [session.session_id for session in self.task.sessions if self.stop_turn(session.session_id)]
+        for session in self.task.sessions:
+            self.need_agent(session.session_id)
         self._set_private(replace(self.private, restarting=True))
         return stopped
 
@@ -384,6 +401,7 @@ class TaskChange:
 
     def begin_delivery(self, prompt: Prompt) -> None:
         """The prompt is about to be handed over: from now on the agent may have it, and it stays as it is."""
+        self.need_agent(prompt.session_id)
         if prompt.prompt_id not in self.private.delivering:
             self._set_private(replace(self.private, delivering=(*self.private.delivering, prompt.prompt_id)))
 
@@ -393,6 +411,8 @@ class TaskChange:
         self.say(prompt.session_id, prompt.prompt_id, TranscriptKind.PROMPT, prompt.text)
         self.record(HistoryKind.PROMPT_DELIVERED, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
         self._rows.put_session(replace(self.session(prompt.session_id), status=SessionStatus.RUNNING))
+        offer = self.offer(prompt.session_id)
+        self._rows.put_offer(prompt.session_id, replace(offer, turn_silent_since=self.now))
         if self.status is not TaskStatus.RUNNING:
             self.become_ready()
 
@@ -428,6 +448,12 @@ class TaskChange:
         self.fail_session(prompt.session_id, error)
         if self.status in READY:
             self.fail(error)
+
+    def tell_silence(self, session_id: str, off_by: int = SILENCE_MS) -> None:
+        """If the session's record is off by so much about since when its agent is silent, it is written anew."""
+        told, since = self.offer(session_id).turn_silent_since, self._rows.silent_since(session_id)
+        if since is not None and since - (told or 0) >= off_by:
+            self._rows.put_silence(session_id)
 
     def settle(self) -> None:
         """A turn is over: the task is idle, unless another session has one in progress."""

@@ -103,8 +103,18 @@ class Answers:
 class LiveTurn:
     """See `backend_stub.domain.agent.Turn`. What is told before the prompt counts as delivered waits until it does."""
 
-    def __init__(self, actor: TaskActor, session_id: str, prompt_id: str, tasks: TaskGroup, answers: Answers) -> None:
+    def __init__(
+        self,
+        actor: TaskActor,
+        session_id: str,
+        prompt_id: str,
+        tasks: TaskGroup,
+        answers: Answers,
+        heard: Callable[[], None],
+    ) -> None:
+        """`heard` is called with each thing that the agent tells."""
         self._actor = actor
+        self._heard = heard
         self._session_id = session_id
         self._prompt_id = prompt_id
         self._tasks = tasks
@@ -119,10 +129,12 @@ class LiveTurn:
         self._flush_soon()
 
     async def say(self, key: str, kind: TranscriptKind, body: str | dict[str, Any]) -> None:
+        self._heard()
         self._told[self._item_id(key)] = (kind, body)
         self._flush_soon()
 
     async def ask(self, key: str, question: Question) -> str | None:
+        self._heard()
         digest = hashlib.sha256(f"{self._prompt_id}\0{key}".encode()).hexdigest()
         permission_id = f"perm-{digest[:24]}"
 
@@ -150,6 +162,8 @@ class LiveTurn:
             event = self._answers.event(permission_id)
             held = (await self._actor.state()).task.permissions
             permission = next(each for each in held if each.permission_id == permission_id)
+        # The agent was silent for a person's sake.
+        self._heard()
         return permission.answer
 
     def ending(self, end: Callable[[TaskChange], None]) -> Callable[[TaskChange], None]:
@@ -179,6 +193,7 @@ class LiveTurn:
         return self._begun and prompt is not None and prompt.state is not PromptState.QUEUED
 
     def _tell(self, draft: TaskChange) -> None:
+        draft.tell_silence(self._session_id)
         for item_id, (kind, body) in self._told.items():
             draft.say(self._session_id, item_id, kind, body)
 

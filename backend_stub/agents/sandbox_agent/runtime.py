@@ -24,6 +24,7 @@ from backend_stub.domain.agent import Files, LateWord, OptionValue, Policy, Sess
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.options import with_value
+from backend_stub.machine import processes
 from backend_stub.machine.faults import is_machine_fault
 from foundry_tui.contract.agents import (
     HOW_TO_GET_ONE,
@@ -43,6 +44,9 @@ SETTLE = 1.0
 
 REMEMBERS = "The agent was started anew and has read the conversation so far."
 FORGOT = "The agent was started anew; it does not remember the conversation so far."
+UNLOADED = "the agent had nothing to do for long: it was ended, and comes back with the next prompt"
+LIVE = frozenset({SessionStatus.READY, SessionStatus.RUNNING})
+"""What a session is whose agent is to be there, unless it was unloaded."""
 LOST_TURN = "the agent went away in this turn while nobody was listening; look at what it did, and ask it again"
 
 
@@ -150,7 +154,7 @@ class SandboxAgentRuntime:
                 call.log("the agent server is gone; it is started with the next prompt")
                 return
             for session in call.task.sessions:
-                if session.status in (SessionStatus.READY, SessionStatus.RUNNING):
+                if session.status in LIVE and session.unloaded_since is None:
                     found = await self._session(call, session)
                     if found.state.spent and found.active is None:
                         call.log("the agent's last turn failed within the agent itself; its process is begun anew")
@@ -165,8 +169,35 @@ class SandboxAgentRuntime:
         async with self._lock(call.task.task_id):
             await self._end(call)
             for session in call.task.sessions:
-                if session.status in (SessionStatus.READY, SessionStatus.RUNNING):
+                if session.status in LIVE and session.unloaded_since is None:
                     await self._session(call, session)
+
+    async def unload(self, call: Call, session_id: str) -> None:
+        task_id = call.task.task_id
+        async with self._lock(task_id):
+            folder = self._servers.state_folder(task_id)
+            session = self._sessions.get(session_id)
+            if session is not None:
+                if session.active is not None:
+                    raise AgentError("its agent is at work")
+                await session.tell_rest()
+                session.lost = AgentError(UNLOADED)
+                session.state.unloaded = True
+                await session.save()
+                self._forget(session)
+                await session.end()
+            elif (state := await anyio.to_thread.run_sync(folder.load_session, session_id)) is not None:
+                if not state.unloaded:
+                    state.unloaded = True
+                    await anyio.to_thread.run_sync(folder.save_session, session_id, msgspec.json.encode(state))
+                running = await self._servers.find(call)
+                if running is None:
+                    return
+                if running.life == state.life:
+                    await _end_agent(running, state)
+            call.log(UNLOADED)
+            if all(each.session_id == session_id or _has_no_agent(each) for each in call.task.sessions):
+                await self._end(call)
 
     async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         session = await self._ready(call, prompt.session_id)
@@ -280,7 +311,10 @@ class SandboxAgentRuntime:
             await held.end()
         folder = self._servers.state_folder(call.task.task_id)
         state = await anyio.to_thread.run_sync(folder.load_session, summary.session_id)
-        if state is not None and state.life == running.life and state.acp_session and held is None:
+        if state is not None and state.opening and state.life == running.life:
+            # Cut half-way, it is opened in another place, since this one may be taken.
+            await _end_agent(running, state)
+        elif state is not None and state.life == running.life and state.acp_session and held is None:
             found = await self._find_session(call, running, folder, state)
             if found is not None:
                 return found
@@ -335,9 +369,11 @@ class SandboxAgentRuntime:
         state.translation = None
         state.asking = {}
         state.runs_as = await self._servers.name_for(running, summary.agent)
+        state.opening = True
         connection = AgentConnection(running, state.server_id)
         session = Session(connection, state, folder, self._task_group(), self)
         try:
+            await session.save()
             path = self._environ.get("PATH", os.defpath)
             servers = await anyio.to_thread.run_sync(servers_of, self._mcp, folder.mcp_file, path)
             remembers = await session.open(cwd_of(call), servers)
@@ -346,8 +382,11 @@ class SandboxAgentRuntime:
                 await session.end()
             raise
         if again:
-            state.notices.append(REMEMBERS if remembers else FORGOT)
+            # That an idle agent was away is nobody's concern as long as it remembers all.
+            if not (remembers and state.unloaded):
+                state.notices.append(REMEMBERS if remembers else FORGOT)
             await set_again(session)
+        state.opening = state.unloaded = False
         await session.save()
         self._sessions[summary.session_id] = session
         call.log(f"opened a session with {summary.agent}" + (" anew" if again else ""))
@@ -414,3 +453,14 @@ class SandboxAgentRuntime:
         if self._group is None:
             raise AgentError("the local provider is not running")
         return self._group
+
+
+async def _end_agent(running: Server, state: StoredSession) -> None:
+    """End the process of a session that nobody holds."""
+    await AgentConnection(running, state.server_id).close()
+    if state.agent_pid:
+        await anyio.to_thread.run_sync(processes.end_tree, state.agent_pid, state.agent_started)
+
+
+def _has_no_agent(session: SessionSummary) -> bool:
+    return session.unloaded_since is not None or session.status is SessionStatus.CLOSED
