@@ -21,6 +21,7 @@ from backend_stub.domain.agent import (
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.options import settled, with_value
+from foundry_tui.contract.memory import AgentMemory
 from foundry_tui.contract.questions import PermissionOption, Question
 from foundry_tui.contract.records import Prompt, SessionOption, SessionSummary, Usage
 from foundry_tui.contract.transcript import TranscriptKind
@@ -108,6 +109,10 @@ class DemoAgents:
 
     async def unload(self, call: Call, session_id: str) -> None:
         """The same."""
+
+    async def memory(self, task_id: str | None) -> Sequence[AgentMemory]:
+        """The demo agent is no process."""
+        return ()
 
     async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         if prompt.prompt_id in self._world.prompts:

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeAlias
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
+from foundry_tui.contract.memory import AgentMemory
 from foundry_tui.contract.questions import Question
 from foundry_tui.contract.records import Accepts, Prompt, SessionCommand, SessionOption, SessionSummary, Usage
 from foundry_tui.contract.transcript import TranscriptKind
@@ -149,6 +150,12 @@ class AgentRuntime(Protocol):
 
         It comes back with the next prompt: with its conversation, or with a notice that this begins anew. Sessions that
         have `unloaded_since` are begun by that prompt alone.
+        """
+        ...
+
+    async def memory(self, task_id: str | None) -> Sequence[AgentMemory]:
+        """What the agents that run take now, of one task or (None) of all; those of agents that are no processes of
+        their own are left out.
         """
         ...
 

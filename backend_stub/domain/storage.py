@@ -22,6 +22,7 @@ from foundry_tui.contract.records import (
     SessionCommand,
     SessionOption,
     SessionState,
+    SessionSummary,
     TaskDetail,
 )
 from foundry_tui.contract.status import TaskStatus
@@ -209,6 +210,10 @@ class Storage(Protocol):
 
     async def drop_leftover(self, task_id: str) -> None:
         """What the task left behind is removed, and no longer to be remembered."""
+        ...
+
+    async def sessions(self) -> Sequence[SessionSummary]:
+        """The sessions of all tasks."""
         ...
 
     async def load(self, task_id: str) -> TaskState | None:

@@ -90,6 +90,7 @@ class Routes:
             ("DELETE", "/v1/sessions/{session_id}/prompts/{prompt_id}", self.withdraw_prompt),
             ("POST", "/v1/permissions/{permission_id}", self.answer),
             ("GET", "/v1/agents", self.agents),
+            ("GET", "/v1/agents/memory", self.memory),
             ("GET", "/v1/repos", self.list_repos),
             ("POST", "/v1/repos", self.add_repo),
             ("GET", "/v1/repos/{repo_id}/branches", self.branches),
@@ -222,6 +223,12 @@ class Routes:
     async def agents(self, request: Request) -> Response:
         return json_answer(bodies.AgentList(agents=await self._backend.agents.all()))
 
+    async def memory(self, request: Request) -> Response:
+        task_id = request.query_params.get("task") or None
+        if task_id is not None and not await self._backend.storage.events.has(Topic(TopicKind.TASK, task_id)):
+            raise not_found(f"task {task_id}")
+        return json_answer(await self._backend.memory(task_id))
+
     async def list_repos(self, request: Request) -> Response:
         return json_answer({"repos": await self._backend.organization.repos()})
 
@@ -277,7 +284,13 @@ class Routes:
         return json_answer(await self._backend.health())
 
     async def metrics(self, request: Request) -> Response:
-        return Response(self._backend.metrics.exposition(), media_type=Metrics.content_type)
+        backend = self._backend
+        try:
+            sessions = await backend.storage.sessions()
+        except StorageUnavailableError:
+            sessions = ()
+        figures = backend.metrics.exposition(sessions, await backend.memory())
+        return Response(figures, media_type=Metrics.content_type)
 
     async def _snapshot(self, topic: Topic, what: str) -> Snapshot:
         snapshot = await self._backend.storage.events.snapshot(topic)

@@ -10,6 +10,7 @@ import msgspec
 from foundry_tui.client.connection import LARGEST_ANSWER
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract import codec
+from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.problems import LARGEST_BODY, Problem, too_large
 from foundry_tui.contract.questions import Permission
 from foundry_tui.contract.records import Health, Prompt, Repo, SessionDetail, SessionSummary, TaskDetail
@@ -181,6 +182,10 @@ class Api:
 
     async def agents(self) -> AgentList:
         return await self._call("GET", "/v1/agents", AgentList)
+
+    async def memory(self, task_id: str) -> MemoryReport:
+        """What the task's agents take now."""
+        return await self._call("GET", "/v1/agents/memory", MemoryReport, params={"task": task_id})
 
     async def health(self) -> Health:
         return await self._call("GET", "/v1/health", Health)

@@ -17,6 +17,7 @@ from foundry_tui.client.outbox import Outbox
 from foundry_tui.client.settlement import Settlement
 from foundry_tui.client.store import Store
 from foundry_tui.client.subscriptions import Subscriptions
+from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.records import HistoryEvent, Prompt, PromptState, Repo, SessionStatus, SessionSummary
 from foundry_tui.contract.requests import (
     AddRepo,
@@ -211,6 +212,9 @@ class BackendCommands:
         self._settlement.settle_command("answer", answer, None, done=frozenset({409}), patience=math.inf, keep=keep)
 
     # What is read.
+
+    async def memory(self, task_id: str) -> MemoryReport:
+        return await self._api.memory(task_id)
 
     async def branches(self, repo_id: str) -> Sequence[str]:
         return (await self._api.branches(repo_id)).branches

@@ -6,6 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from foundry_tui.contract.events import Topic
+from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.records import Health, HistoryEvent, Repo
 from foundry_tui.contract.requests import AgentList, CreateTask, Diff, RepoSetup
@@ -113,6 +114,9 @@ class Commands(Protocol):
 
     async def agents(self) -> AgentList:
         """The agents of each provider, with what is to be done about those that cannot be given work."""
+
+    async def memory(self, task_id: str) -> MemoryReport:
+        """What the task's agents take now."""
 
     async def health(self) -> Health:
         """What the backend says of itself; it names its default provider first."""

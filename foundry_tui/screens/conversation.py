@@ -9,6 +9,7 @@ from foundry_tui.screens.task_in_view import TaskInView
 from foundry_tui.view.clock import LastHeard
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.prompt_queue import above_composer, in_conversation
+from foundry_tui.view.silence import silent_since
 from foundry_tui.view.task_notices import empty_state_of, open_permissions, turn_words
 from foundry_tui.widgets.composer import PLACEHOLDERS, Composer
 from foundry_tui.widgets.permission import PermissionRequest
@@ -73,7 +74,8 @@ class Conversation:
             self.turn.show("", "plain", "")
             self.give_place()
             return
-        context = self._task.context()
+        context, store = self._task.context(), self._task.store
+        known = store.session(session.session_id) if session is not None else None
         words = turn_words(
             task,
             session,
@@ -83,6 +85,7 @@ class Conversation:
             asks=context.permission is not None,
             live=self._task.freshness().is_live,
             put_off=self._task.creation.problem if self._task.creation is not None else None,
+            silent_since=silent_since(known, store.transcript(known.session_id)) if known is not None else None,
         )
         text = words.text if not context.refused else ""
         below = 0 if self.transcript.following else self.transcript.lines_below

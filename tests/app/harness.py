@@ -19,6 +19,7 @@ from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind, parse_event_id
 from foundry_tui.contract.known_agents import AgentInfo
+from foundry_tui.contract.memory import AgentMemory, MemoryReport
 from foundry_tui.contract.records import Health, HistoryEvent, Repo, RepoTrust, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import AgentList, CreateTask, Diff, RepoSetup, TaskSnapshot, TasksSnapshot
 from foundry_tui.view.clock import FixedClock
@@ -58,6 +59,7 @@ class FakeCommands:
         self.next_id = 9_001
         self.providers = {"demo": "ready", "local": "sandbox-agent is not installed"}
         self.agents_told: tuple[AgentInfo, ...] = ()
+        self.memory_of: dict[str, tuple[AgentMemory, ...]] = {}
         self.diffs: dict[str, Diff] = {}
         self.looked_at: list[str] = []
         """Tasks whose changes were asked for, in this order."""
@@ -143,6 +145,9 @@ class FakeCommands:
 
     def reconnect(self) -> None:
         self.calls.append(("reconnect",))
+
+    async def memory(self, task_id: str) -> MemoryReport:
+        return MemoryReport(agents=self.memory_of.get(task_id, ()))
 
     async def agents(self) -> AgentList:
         return AgentList(agents=self.agents_told)

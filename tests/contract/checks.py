@@ -21,7 +21,8 @@ STAGE = _fields("name state attempt max_attempts started_at finished_at deadline
 TASK_ERROR = _fields("stage kind message retryable at")
 SANDBOX = _fields("sandbox_id cwd created_at")
 SESSION = _fields(
-    "session_id task_id name agent model mode usage unloaded_since held status error unread created_at updated_at revision"
+    "session_id task_id name agent model mode usage status error unread created_at updated_at revision"
+    " unloaded_since held"
 )
 SESSION_STATE = SESSION | {"prompts", "options", "commands", "accepts", "turn_silent_since"}
 OPTION = _fields("option_id name description category type value choices error")

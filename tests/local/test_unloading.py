@@ -78,7 +78,7 @@ async def test_the_agents_of_other_sessions_go_on_and_the_last_one_takes_the_ser
             await provider.agents.stop(world.call(task), task.sessions[0].session_id)
         runtime = provider.agents
         assert isinstance(runtime, SandboxAgentRuntime)
-        assert not runtime._servers._held == {}
+        assert runtime._servers._held != {}
         task = unloaded(task, 1)
         await turn(provider, world, task, "say one", "p2")
         await unload(provider, world, task, 0)
@@ -104,6 +104,17 @@ async def test_begun_before_a_kill_it_is_done_after_it_and_the_prompt_is_handed_
         assert (told.text, told.of(TranscriptKind.NOTICE)) == ("two", [])
     texts = [each["params"]["prompt"][0]["text"] for each in world.agent_saw("session/prompt")]
     assert texts == ["say one", "say two"]
+
+
+async def test_its_memory_is_told_while_it_is_there(world: LocalWorld) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task(sessions=2))
+        both = await provider.agents.memory(task.task_id)
+        assert {each.session_id for each in both} == {each.session_id for each in task.sessions}
+        assert all(each.bytes > 1_000_000 and each.agent == "pi" for each in both)
+        await unload(provider, world, task, 0)
+        assert [each.session_id for each in await provider.agents.memory(None)] == [task.sessions[1].session_id]
+        assert await provider.agents.memory("another") == []
 
 
 async def test_an_opening_that_was_cut_takes_no_place_twice(world: LocalWorld) -> None:

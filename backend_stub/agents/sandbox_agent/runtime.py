@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 
 from backend_stub.agents.sandbox_agent.connection import AgentConnection, UnsentError
 from backend_stub.agents.sandbox_agent.mcp import servers_of
+from backend_stub.agents.sandbox_agent.memory import memory_of
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
 from backend_stub.agents.sandbox_agent.servers import Servers, Wrap, cwd_of
 from backend_stub.agents.sandbox_agent.session import Session
@@ -32,6 +33,7 @@ from foundry_tui.contract.agents import (
     installed_agents,
 )
 from foundry_tui.contract.mcp import McpServer
+from foundry_tui.contract.memory import AgentMemory
 from foundry_tui.contract.records import Prompt, SessionOption, SessionStatus, SessionSummary
 from foundry_tui.contract.transcript import TranscriptKind
 
@@ -198,6 +200,14 @@ class SandboxAgentRuntime:
             call.log(UNLOADED)
             if all(each.session_id == session_id or _has_no_agent(each) for each in call.task.sessions):
                 await self._end(call)
+
+    async def memory(self, task_id: str | None) -> Sequence[AgentMemory]:
+        held = [
+            session
+            for session in self._sessions.values()
+            if not session.gone() and task_id in (None, session.connection.server.sandbox_id)
+        ]
+        return await anyio.to_thread.run_sync(memory_of, held)
 
     async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         session = await self._ready(call, prompt.session_id)

@@ -23,7 +23,7 @@ from backend_stub.storage.sqlite.pulse import Pulse
 from backend_stub.storage.sqlite.readers import Readers
 from backend_stub.storage.sqlite.statements import SQL
 from backend_stub.storage.sqlite.writer import Writer
-from foundry_tui.contract.records import HistoryEvent, LogLine, Repo, TaskDetail
+from foundry_tui.contract.records import HistoryEvent, LogLine, Repo, SessionSummary, TaskDetail
 from foundry_tui.contract.status import TaskStatus
 
 PROBE_SECONDS = 1.0
@@ -66,6 +66,9 @@ class SqliteStorage:
 
     async def drop_leftover(self, task_id: str) -> None:
         await self._writer.submit(partial(writing.drop_leftover, task_id))
+
+    async def sessions(self) -> Sequence[SessionSummary]:
+        return await self._readers.read(reading.sessions)
 
     async def load(self, task_id: str) -> TaskState | None:
         return await self._readers.read(reading.load, task_id)
