@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 import anyio
+from anyio.abc import TaskGroup
 
 from backend_stub.demo.script import AgentScript, ScriptError, ScriptFile, Step, TurnScript
 from backend_stub.demo.world import World
@@ -30,6 +31,8 @@ OPTIONS = (
     PermissionOption(option_id="allow", name="Allow", kind="allow_once"),
     PermissionOption(option_id="deny", name="Deny", kind="reject_once"),
 )
+LATE_SECONDS = 0.2
+"""How long after a turn, or after the word before, a late word is said that does not say when."""
 CHUNK_SECONDS = 0.06
 """How often a text grows while it is told."""
 
@@ -43,6 +46,11 @@ class DemoAgents:
         self.on_changed: Callable[[str, str, Sequence[SessionChange]], Awaitable[None]] | None = None
         self._world = world
         self._script = script
+        self._group: TaskGroup | None = None
+
+    def use(self, group: TaskGroup) -> None:
+        """Say in this task group what is said after turns."""
+        self._group = group
 
     async def ensure_agent(self, call: Call) -> None:
         task_id = call.task.task_id
@@ -136,6 +144,16 @@ class DemoAgents:
         await _Telling(script, turn, begun, partial(self._tell_usage, call, prompt.session_id)).tell()
         if strikes and script.hang == "after":
             await anyio.sleep_forever()
+        late = [step for step in script.steps if step.late is not None]
+        if late and self._group is not None:
+            self._group.start_soon(self._say_late, call.task.task_id, prompt, late)
+
+    async def _say_late(self, task_id: str, prompt: Prompt, steps: Sequence[Step]) -> None:
+        for number, step in enumerate(steps):
+            await anyio.sleep(LATE_SECONDS if step.ms is None else step.ms / 1000)
+            if self.on_said is not None:
+                word = LateWord(f"{prompt.prompt_id}:late-{number}", TranscriptKind.MESSAGE, step.late or "")
+                await self.on_said(task_id, prompt.session_id, [word])
 
     async def stop(self, call: Call, session_id: str) -> None:
         """A turn of the demo agent ends when it is cut; there is nobody else to tell."""
@@ -171,7 +189,7 @@ class _Telling:
         self._plan_from = 0
 
     async def tell(self) -> None:
-        steps = [*self._script.steps, Step(message=self._script.reply)]
+        steps = [*(step for step in self._script.steps if step.late is None), Step(message=self._script.reply)]
         share = self._script.ms / 1000 / sum(step.ms is None for step in steps)
         end, denied = 0.0, False
         for number, step in enumerate(steps):

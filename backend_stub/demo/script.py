@@ -47,7 +47,8 @@ class CallScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing that the agent does in a turn: one of `thought`, `plan`, `tool`, `message`, `permission` and `usage`.
+    """One thing that the agent does: one of `thought`, `plan`, `tool`, `message`, `permission` and `usage` in its turn, or
+    `late`, a message `ms` after the turn's end.
 
     `ms` is how long it takes; steps without share the turn's time. `text` (or `content`) and `edit` or `edits` belong
     to what a tool did and to what a permission is asked for; `paths` and `options` to a permission alone.
@@ -59,6 +60,7 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     message: str | None = None
     permission: str | None = None
     usage: Usage | None = None
+    late: str | None = None
     ms: int | None = None
     kind: str = "other"
     text: str | None = None
@@ -69,9 +71,9 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     options: tuple[PermissionOption, ...] | None = None
 
     def __post_init__(self) -> None:
-        what = (self.thought, self.plan, self.tool, self.message, self.permission, self.usage)
+        what = (self.thought, self.plan, self.tool, self.message, self.permission, self.usage, self.late)
         if sum(each is not None for each in what) != 1:
-            raise ValueError("a step is exactly one of thought, plan, tool, message, permission and usage")
+            raise ValueError("a step is exactly one of thought, plan, tool, message, permission, usage and late")
         if self.ms is not None and not 0 <= self.ms <= 86_400_000:
             raise ValueError("ms must be between 0 and a day")
         if self.options is not None and not self.options:

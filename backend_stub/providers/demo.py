@@ -4,11 +4,11 @@ import difflib
 import shutil
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import anyio
 import anyio.to_thread
-from anyio.abc import TaskStatus
+from anyio.abc import TaskGroup, TaskStatus
 
 from backend_stub.demo.script import ScriptError, ScriptFile
 from backend_stub.demo.world import World
@@ -24,6 +24,14 @@ from foundry_tui.contract.records import FileDiff, Sandbox, SessionStatus, TaskD
 from foundry_tui.contract.requests import Diff
 
 
+class PlayedAgents(AgentRuntime, Protocol):
+    """Agents that are played in this process."""
+
+    def use(self, group: TaskGroup) -> None:
+        """Say in this task group what is said after turns."""
+        ...
+
+
 class DemoProvider:
     """See `backend_stub.domain.provider.Provider`; the sandboxes are kept in `folder`."""
 
@@ -35,7 +43,7 @@ class DemoProvider:
         world: World,
         script: ScriptFile,
         runtime: Runtime,
-        agents: AgentRuntime,
+        agents: PlayedAgents,
         configured: Collection[str] = (),
     ) -> None:
         """`configured` are the names of the config's agents."""
@@ -47,7 +55,10 @@ class DemoProvider:
         self._configured = configured
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        task_status.started()
+        async with anyio.create_task_group() as group:
+            self.agents.use(group)
+            task_status.started()
+            await anyio.sleep_forever()
 
     def state(self) -> str:
         return "ready"

@@ -39,7 +39,7 @@ Settings of a turn
               {"tool": title, "kind": …, "content": …, "edit": {"path": …, "old": …, "new": …}} and
               {"permission": title, "text": …, "edits": […], "paths": […], "options": […]} and
               {"usage": {"used": tokens, "size": tokens, "cost": {"amount": …, "currency": …}}}, with `ms`
-              if it is to take long
+              if it is to take long; {"late": …} is said `ms` after the turn's end
 Beside `match`, or in `default`
   would_lose  a list of what archive and kill say would be lost
   agent       what the agent offers in this task, in place of the script's `agent`
