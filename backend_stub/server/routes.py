@@ -84,6 +84,7 @@ class Routes:
             ("GET", "/v1/sessions/{session_id}", self.session),
             ("DELETE", "/v1/sessions/{session_id}", self.close_session),
             ("POST", "/v1/sessions/{session_id}/stop", self.stop),
+            ("POST", "/v1/sessions/{session_id}/go-on", self.go_on),
             ("POST", "/v1/sessions/{session_id}/prompts", self.prompt),
             ("POST", "/v1/sessions/{session_id}/options/{option_id}", self.set_option),
             ("PATCH", "/v1/sessions/{session_id}/prompts/{prompt_id}", self.edit_prompt),
@@ -195,8 +196,12 @@ class Routes:
         return json_answer(await self._backend.commands.close_session(request.path_params["session_id"]), 202)
 
     async def stop(self, request: Request) -> Response:
+        body = await read_body(request, bodies.StopTurn, empty=b"{}")
+        return json_answer(await self._backend.commands.stop(request.path_params["session_id"], hold=body.hold), 202)
+
+    async def go_on(self, request: Request) -> Response:
         await read_body(request, Nothing, empty=b"{}")
-        return json_answer(await self._backend.commands.stop(request.path_params["session_id"]), 202)
+        return json_answer(await self._backend.commands.go_on(request.path_params["session_id"]), 202)
 
     async def set_option(self, request: Request) -> Response:
         body = await read_body(request, bodies.SetOption)

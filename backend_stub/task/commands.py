@@ -284,11 +284,23 @@ class Commands:
         self._sessions.options.queue.wake(session_id)
         return await self._session(task_id, session_id)
 
-    async def stop(self, session_id: str) -> SessionSummary:
-        """Stop the turn that runs, at once; it is no failure when none runs."""
+    async def stop(self, session_id: str, *, hold: bool = False) -> SessionSummary:
+        """Stop the turn that runs, at once; it is no failure when none runs. `hold`: what waits waits on after it."""
         task_id = await self._task_of(session_id)
-        if await self._commit(task_id, lambda draft: draft.stop_turn(session_id)):
+        if await self._commit(task_id, lambda draft: draft.stop_turn(session_id, hold=hold)):
             self._sessions.stop(session_id)
+        return await self._session(task_id, session_id)
+
+    async def go_on(self, session_id: str) -> SessionSummary:
+        """Hand over what waits in a session where it was held after a stop; nothing held is success."""
+
+        def let_go(draft: TaskChange) -> None:
+            _refuse_ended(draft)
+            draft.let_go(session_id)
+
+        task_id = await self._task_of(session_id)
+        await self._commit(task_id, let_go)
+        self._sessions.queue.wake(session_id)
         return await self._session(task_id, session_id)
 
     async def restart_agent(self, task_id: str) -> TaskDetail:

@@ -112,5 +112,5 @@ def _unload(draft: TaskChange, session_id: str) -> int:
     """The session's agent is to be ended from now on; raises `SupersededError` when something came up meanwhile."""
     if not is_idle(draft.task, draft.session(session_id), draft.prompts(session_id), draft.private):
         raise SupersededError
-    draft.unload_agent(session_id)
+    draft.agents.unload(session_id)
     return draft.now

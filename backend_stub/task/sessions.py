@@ -317,7 +317,7 @@ class Sessions:
                 if next_at is not None:
                     return next_at
                 continue
-            prompt = next_prompt(state.prompts.get(session_id, ()), state.private)
+            prompt = next_prompt(state.prompts.get(session_id, ()), state.private, held=session.held)
             if prompt is None:
                 await self.idle.rest(actor, session_id)
                 return None

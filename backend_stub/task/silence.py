@@ -54,4 +54,4 @@ class Silences:
             self._armed.add(session_id)
             self.alarms.set(session_id, now + SILENCE_MS if asks else since + SILENCE_MS)
             return
-        await actor.commit(lambda draft: draft.tell_silence(session_id, off_by=1))
+        await actor.commit(lambda draft: draft.agents.tell_silence(session_id, off_by=1))

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from backend_stub.domain.settings import SILENCE_MS
 from backend_stub.domain.storage import ItemKey, LeftoverRow, Opening, Private, TaskState
+from backend_stub.task.agent_change import AgentChange
 from backend_stub.task.offer_change import OfferChange
 from backend_stub.task.question_change import QuestionChange
 from backend_stub.task.rows import TaskRows, running_sessions
@@ -47,6 +47,7 @@ class TaskChange:
         # What stands is asked of the rows, and what only adds to them goes there at once.
         self.stage, self.is_prepared = rows.stage, rows.is_prepared
         self.session, self.question, self.offer = rows.session, rows.question, rows.offer
+        self.agents = AgentChange(rows)
         self.offers = OfferChange(rows, new_id)
         self.questions = QuestionChange(rows, self.mark_unread)
         self.prompts, self.prompt, self.delivering = rows.prompts, rows.prompt, rows.delivering
@@ -137,6 +138,7 @@ class TaskChange:
                 self._rows.put_stage(StageRecord(name=stage.name, max_attempts=stage.max_attempts))
         for session in self.task.sessions:
             self.revive_session(session.session_id)
+            self.let_go(session.session_id)
         self._set_private(replace(self.private, next_attempt_at=None, attaching=0, went_on=for_prompt))
         stopped_in = self.task.error.stage if self.task.error else None
         self._rows.put_task(replace(self.task, error=None))
@@ -327,7 +329,7 @@ class TaskChange:
             self._rows.put_session(
                 replace(self.session(session_id), status=SessionStatus.CLOSED, error=None, held=False)
             )
-            self.need_agent(session_id)
+            self.agents.need(session_id)
             self._forget_opening(session_id)
             self.record(HistoryKind.SESSION_CLOSED, session_id=session_id)
 
@@ -336,21 +338,11 @@ class TaskChange:
         if unread is not session.unread:
             self._rows.put_session(replace(session, unread=unread), mark=True)
 
-    def unload_agent(self, session_id: str) -> None:
-        """The session's agent had nothing to do for long: it is ended until the next prompt. Nothing has happened."""
-        self._rows.put_session(replace(self.session(session_id), unloaded_since=self.now), mark=True)
-
-    def need_agent(self, session_id: str) -> None:
-        """The session's agent is about to be asked something; one that was ended comes back for that."""
-        session = self.session(session_id)
-        if session.unloaded_since is not None:
-            self._rows.put_session(replace(session, unloaded_since=None))
-
     def restart_agent(self) -> list[str]:
         """A person has the agent begun anew; the ids of the sessions whose turns that stops."""
         stopped = [session.session_id for session in self.task.sessions if self.stop_turn(session.session_id)]
         for session in self.task.sessions:
-            self.need_agent(session.session_id)
+            self.agents.need(session.session_id)
         self._set_private(replace(self.private, restarting=True))
         return stopped
 
@@ -375,7 +367,8 @@ class TaskChange:
             at=self.now,
         )
         self._rows.put_prompt(prompt)
-        if steer or again is not None:
+        # Whoever says more after having stopped the turn means that first.
+        if self.let_go(session_id) or steer or again is not None:
             self._set_private(replace(self.private, first_in_line=(*self.private.first_in_line, prompt_id)))
         self.record(
             HistoryKind.PROMPT_QUEUED, session_id=session_id, prompt_id=prompt_id, again=again, steer=steer or None
@@ -396,12 +389,14 @@ class TaskChange:
         """A prompt that waits is not to be handed over."""
         withdrawn = replace(prompt, state=PromptState.WITHDRAWN)
         self._rows.put_prompt(withdrawn)
+        if not any(each.state is PromptState.QUEUED for each in self.prompts(prompt.session_id)):
+            self.let_go(prompt.session_id)
         self.record(HistoryKind.PROMPT_WITHDRAWN, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
         return withdrawn
 
     def begin_delivery(self, prompt: Prompt) -> None:
         """The prompt is about to be handed over: from now on the agent may have it, and it stays as it is."""
-        self.need_agent(prompt.session_id)
+        self.agents.need(prompt.session_id)
         if prompt.prompt_id not in self.private.delivering:
             self._set_private(replace(self.private, delivering=(*self.private.delivering, prompt.prompt_id)))
 
@@ -411,8 +406,7 @@ class TaskChange:
         self.say(prompt.session_id, prompt.prompt_id, TranscriptKind.PROMPT, prompt.text)
         self.record(HistoryKind.PROMPT_DELIVERED, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
         self._rows.put_session(replace(self.session(prompt.session_id), status=SessionStatus.RUNNING))
-        offer = self.offer(prompt.session_id)
-        self._rows.put_offer(prompt.session_id, replace(offer, turn_silent_since=self.now))
+        self.agents.begin_turn(prompt.session_id)
         if self.status is not TaskStatus.RUNNING:
             self.become_ready()
 
@@ -425,8 +419,11 @@ class TaskChange:
         self.mark_unread(True)
         self.settle()
 
-    def stop_turn(self, session_id: str) -> bool:
-        """A person stopped the turn in progress, or the handing over of its prompt; whether there was one."""
+    def stop_turn(self, session_id: str, *, hold: bool = False) -> bool:
+        """A person stopped the turn in progress, or the handing over of its prompt; whether there was one.
+
+        `hold`: what waits is not to be handed over until somebody says more or has it go on.
+        """
         session, delivering = self.session(session_id), self.delivering(session_id)
         if session.status is not SessionStatus.RUNNING and delivering is None:
             return False
@@ -436,10 +433,20 @@ class TaskChange:
         self.fail_prompts(session_id, frozenset({PromptState.DELIVERED}), error)
         if delivering is not None:
             self.fail_prompt(delivering, error)
+        if hold and any(each.state is PromptState.QUEUED for each in self.prompts(session_id)):
+            session = replace(session, held=True)
+            self._rows.put_session(session)
         if session.status is SessionStatus.RUNNING:
             self._rows.put_session(replace(session, status=SessionStatus.READY))
             self.settle()
         return True
+
+    def let_go(self, session_id: str) -> bool:
+        """What waits in the session is handed over again; whether it was held."""
+        session = self.session(session_id)
+        if session.held:
+            self._rows.put_session(replace(session, held=False))
+        return session.held
 
     def fail_turn(self, prompt: Prompt, error: TaskError) -> None:
         """The turn, or the handing over of its prompt, has failed, and with it a task that was ready."""
@@ -448,12 +455,6 @@ class TaskChange:
         self.fail_session(prompt.session_id, error)
         if self.status in READY:
             self.fail(error)
-
-    def tell_silence(self, session_id: str, off_by: int = SILENCE_MS) -> None:
-        """If the session's record is off by so much about since when its agent is silent, it is written anew."""
-        told, since = self.offer(session_id).turn_silent_since, self._rows.silent_since(session_id)
-        if since is not None and since - (told or 0) >= off_by:
-            self._rows.put_silence(session_id)
 
     def settle(self) -> None:
         """A turn is over: the task is idle, unless another session has one in progress."""

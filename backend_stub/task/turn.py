@@ -27,20 +27,21 @@ OPEN_STATES = frozenset({PromptState.QUEUED, PromptState.DELIVERED})
 """The states of a prompt that is not done with."""
 
 
-def next_prompt(prompts: Sequence[Prompt], private: Private) -> Prompt | None:
-    """The prompt of a session to go on with: the one whose turn was cut, or its handing over; else the oldest that
-    waits, of those that go before the others if there are any.
+def next_prompt(prompts: Sequence[Prompt], private: Private, *, held: bool) -> Prompt | None:
+    """The prompt of a session to go on with: the one whose turn was cut, or its handing over; else, unless those that
+    wait are `held`, the oldest that waits, of those that go before the others if there are any.
     """
     waiting = [each for each in prompts if each.state in OPEN_STATES]
     begun = (each for each in waiting if each.state is PromptState.DELIVERED)
     cut = (each for each in waiting if each.prompt_id in private.delivering)
     first = (each for each in waiting if each.prompt_id in private.first_in_line)
-    return next(chain(begun, cut, first, waiting), None)
+    return next(chain(begun, cut) if held else chain(begun, cut, first, waiting), None)
 
 
 def begin_delivery(draft: TaskChange, session_id: str) -> Prompt | None:
     """The prompt that is to be handed over, as it is now; None when none waits, or the task is not ready."""
-    prompt = next_prompt(draft.prompts(session_id), draft.private)
+    held = draft.session(session_id).held
+    prompt = next_prompt(draft.prompts(session_id), draft.private, held=held)
     if prompt is None or prompt.state is not PromptState.QUEUED or draft.status not in READY:
         return None
     draft.begin_delivery(prompt)
@@ -193,7 +194,7 @@ class LiveTurn:
         return self._begun and prompt is not None and prompt.state is not PromptState.QUEUED
 
     def _tell(self, draft: TaskChange) -> None:
-        draft.tell_silence(self._session_id)
+        draft.agents.tell_silence(self._session_id)
         for item_id, (kind, body) in self._told.items():
             draft.say(self._session_id, item_id, kind, body)
 

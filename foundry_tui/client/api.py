@@ -32,6 +32,7 @@ from foundry_tui.contract.requests import (
     RepoSetup,
     RetryTask,
     SetOption,
+    StopTurn,
     TasksSnapshot,
     TrustRepo,
 )
@@ -140,9 +141,13 @@ class Api:
     async def close_session(self, session_id: str) -> None:
         await self._send("DELETE", f"/v1/sessions/{_part(session_id)}")
 
-    async def stop(self, session_id: str) -> None:
-        """Stop the running turn."""
-        await self._send("POST", f"/v1/sessions/{_part(session_id)}/stop")
+    async def stop(self, session_id: str, *, hold: bool = False) -> None:
+        """Stop the running turn; with `hold` what waits is not handed over then."""
+        await self._send("POST", f"/v1/sessions/{_part(session_id)}/stop", StopTurn(hold=hold))
+
+    async def go_on(self, session_id: str) -> None:
+        """Hand over what waits and was held."""
+        await self._send("POST", f"/v1/sessions/{_part(session_id)}/go-on")
 
     async def prompt(self, session_id: str, request: CreatePrompt) -> Prompt:
         return await self._call("POST", f"/v1/sessions/{_part(session_id)}/prompts", Prompt, request)

@@ -160,7 +160,10 @@ class BackendCommands:
         self._session_command("close_session", session_id, lambda: self._api.close_session(session_id))
 
     def stop(self, session_id: str) -> None:
-        self._session_command("stop", session_id, lambda: self._api.stop(session_id))
+        self._session_command("stop", session_id, lambda: self._api.stop(session_id, hold=True))
+
+    def go_on(self, session_id: str) -> None:
+        self._session_command("go on", session_id, lambda: self._api.go_on(session_id))
 
     def prompt(self, session_id: str, text: str, steer: bool = False) -> str:
         prompt = replace(self._new_prompt(session_id, text), steer=steer)

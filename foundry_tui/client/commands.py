@@ -81,7 +81,10 @@ class Commands(Protocol):
     def close_session(self, session_id: str) -> None: ...
 
     def stop(self, session_id: str) -> None:
-        """Stop the running turn."""
+        """Stop the running turn, and hold what waits."""
+
+    def go_on(self, session_id: str) -> None:
+        """Have what waits handed over though it was held."""
 
     def prompt(self, session_id: str, text: str, steer: bool = False) -> str:
         """Show a prompt as queued at once and send it; the answer is its prompt_id.

@@ -50,7 +50,9 @@ class Conversation:
     def show_queue(self) -> None:
         """Mark the one that is being changed."""
         changing = self.composer.changing
-        self.queue.show(self._queue, changing.prompt_id if changing is not None else None)
+        session = self._task.session
+        held = session is not None and session.held
+        self.queue.show(self._queue, changing.prompt_id if changing is not None else None, held=held)
 
     def show_permission(self) -> None:
         """Show the question that the visible session asks, or another session of the task."""

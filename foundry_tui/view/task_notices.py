@@ -180,6 +180,8 @@ def _session_words(
             return TurnState(reason, "failed", glyphs.failed)
         case SessionStatus.CLOSED:
             return TurnState("This session is closed: kept for reading", "plain", glyphs.archived)
+        case _ if session.held:
+            return TurnState("Stopped; what waits is held back until you say more", "warning", glyphs.stale)
         case _:
             return TurnState("Ready for the next prompt", "plain", glyphs.ready)
 

@@ -115,6 +115,9 @@ class FakeCommands:
     def stop(self, session_id: str) -> None:
         self.calls.append(("stop", session_id))
 
+    def go_on(self, session_id: str) -> None:
+        self.calls.append(("go_on", session_id))
+
     def prompt(self, session_id: str, text: str, steer: bool = False) -> str:
         self.calls.append(("steer" if steer else "prompt", session_id, text))
         return self._id()

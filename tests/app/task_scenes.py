@@ -381,8 +381,13 @@ def options_scene(**changes: Any) -> Store:
     return store_with(a_task(TaskStatus.RUNNING), a_session(SessionStatus.RUNNING, **{**told, **changes}))
 
 
-def queue_scene(*waiting: str, steering: str | None = "stop: leave the old redirect as it is") -> Store:
-    """A turn runs, and prompts wait behind it; one of them steers, though it was said last."""
+def queue_scene(
+    *waiting: str, steering: str | None = "stop: leave the old redirect as it is", held: bool = False
+) -> Store:
+    """A turn runs, and prompts wait behind it; one of them steers, though it was said last.
+
+    `held`: it was stopped instead, and what waits is held back.
+    """
     texts = waiting or ("also update the changelog", "then open a pull request\nand name me as its reviewer")
     last = () if steering is None else (steering,)
     queued = tuple(
@@ -396,8 +401,10 @@ def queue_scene(*waiting: str, steering: str | None = "stop: leave the old redir
         )
         for place, text in enumerate((*texts, *last), 1)
     )
-    session = a_session(SessionStatus.RUNNING)
-    return store_with(a_task(TaskStatus.RUNNING), replace(session, prompts=(*session.prompts, *queued)))
+    session = replace(a_session(SessionStatus.READY if held else SessionStatus.RUNNING), held=held)
+    task = a_task(TaskStatus.IDLE if held else TaskStatus.RUNNING)
+    task = replace(task, sessions=tuple(replace(each, held=held) for each in task.sessions))
+    return store_with(task, replace(session, prompts=(*session.prompts, *queued)))
 
 
 SCENES: dict[str, Callable[[], Store]] = {

@@ -41,6 +41,7 @@ from foundry_tui.widgets.composer import PLACEHOLDERS, Composer
 from foundry_tui.widgets.details import Details
 from foundry_tui.widgets.history import HistoryView
 from foundry_tui.widgets.permission import PermissionRequest
+from foundry_tui.widgets.prompt_queue import PromptQueue
 from foundry_tui.widgets.session_tabs import SessionTabs
 from foundry_tui.widgets.stage_log import StageLog
 from foundry_tui.widgets.stepper import Stepper
@@ -388,6 +389,14 @@ async def test_stop_new_and_close_session() -> None:
         assert on.commands.calls[-1][:2] == ("add_session", TASK)
         await on.press("w")
         assert on.commands.calls[-1] == ("close_session", SESSION)
+
+
+async def test_what_was_held_back_by_a_stop_is_sent_by_the_same_key() -> None:
+    async with opened(scenes.queue_scene(held=True)) as on:
+        assert "held back" in text_of(on, PromptQueue)
+        assert "held back until you say more" in text_of(on, TurnLine)
+        await on.press("s")
+        assert on.commands.calls[-1] == ("go_on", SESSION)
 
 
 async def test_what_cannot_be_done_says_why() -> None:
