@@ -16,6 +16,7 @@ from backend_stub.domain.agent import (
     OptionsChanged,
     OptionValue,
     SessionChange,
+    Steered,
     Turn,
     UsageChanged,
 )
@@ -128,6 +129,12 @@ class DemoAgents:
         task_id = call.task.task_id
         self._world.call("turn", task_id, prompt.session_id, prompt.prompt_id)
         self._world.effect("deliver_prompt", task_id, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
+
+    async def steer(self, call: Call, prompt: Prompt) -> Steered:
+        if prompt.prompt_id not in self._world.prompts:
+            task_id, session_id = call.task.task_id, prompt.session_id
+            self._world.effect("deliver_prompt", task_id, session_id=session_id, prompt_id=prompt.prompt_id)
+        return Steered.TAKEN
 
     async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         """The turn has the prompt from its beginning; what a script lets fail or hang is the telling of its outcome."""

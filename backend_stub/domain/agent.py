@@ -87,6 +87,19 @@ class Policy(StrEnum):
     ALL = "all"
 
 
+class Steered(StrEnum):
+    """What became of a prompt that was said into a turn in progress.
+
+    `taken`: the agent has it; `turn_over`: the turn had just ended; `refused`: the agent does not take it; `unknown`:
+    it may have it.
+    """
+
+    TAKEN = "taken"
+    TURN_OVER = "turn_over"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
 class Files(Protocol):
     """Who looks after what changes in the sandboxes."""
 
@@ -161,6 +174,10 @@ class AgentRuntime(Protocol):
 
     async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         """Hand the prompt over; returns once the agent has it. A prompt that it has is not handed over again."""
+        ...
+
+    async def steer(self, call: Call, prompt: Prompt) -> Steered:
+        """Say the prompt into the turn in progress of its session; one that was said into it is not said again."""
         ...
 
     async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:

@@ -336,7 +336,7 @@ class Commands:
                     f"{MAX_QUEUED_PROMPTS} prompts wait in this session already; let some be answered first."
                 )
             _check_length(waiting, request.text)
-            stopped = request.steer and draft.stop_turn(session_id)
+            stopped = request.steer and not draft.steers.possible(session_id) and draft.stop_turn(session_id)
             if draft.status in READY:
                 draft.revive_session(session_id)
             prompt = draft.queue_prompt(session_id, request.prompt_id, request.text, steer=request.steer)
@@ -353,6 +353,7 @@ class Commands:
             self._sessions.stop(session_id)
         self._provisioning.wake(task_id)
         self._sessions.queue.wake(session_id)
+        self._sessions.steering.queue.wake(session_id)
         return prompt
 
     async def edit_prompt(self, session_id: str, prompt_id: str, request: EditPrompt) -> Prompt:

@@ -29,6 +29,7 @@ from backend_stub.task.idle import IdleAgents
 from backend_stub.task.options import Options
 from backend_stub.task.services import Services
 from backend_stub.task.silence import Silences
+from backend_stub.task.steering import Steering
 from backend_stub.task.task_change import TaskChange
 from backend_stub.task.turn import (
     IN_TURNS,
@@ -81,6 +82,7 @@ class Sessions:
         self.options = Options(services, self._attached, self._provider, self._call)
         self.idle = IdleAgents(services, self.queue.wake, self._provider, self._call)
         self.silences = Silences(services)
+        self.steering = Steering(services, self.stop, self._attached, self._provider, self._call)
         tasks.start_soon(self.idle.alarms.run)
         tasks.start_soon(self.silences.alarms.run)
 
@@ -97,6 +99,7 @@ class Sessions:
             if session.status is not SessionStatus.CLOSED or session.session_id in self._to_close:
                 self.queue.wake(session.session_id)
                 self.options.queue.wake(session.session_id)
+                self.steering.queue.wake(session.session_id)
 
     def settled(self, permission_id: str) -> None:
         """A question was answered or cancelled: the turn that waits for it goes on."""
@@ -294,6 +297,7 @@ class Sessions:
         actor = self._services.actors.of(task_id)
         await actor.load_items(session_id)
         while True:
+            await self.steering.settled(session_id)
             state = await actor.state()
             session = _session(state, session_id)
             if session is None:

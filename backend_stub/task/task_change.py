@@ -7,6 +7,7 @@ from backend_stub.task.agent_change import AgentChange
 from backend_stub.task.offer_change import OfferChange
 from backend_stub.task.question_change import QuestionChange
 from backend_stub.task.rows import TaskRows, running_sessions
+from backend_stub.task.steer_change import SteerChange
 from foundry_tui.contract.records import (
     ErrorKind,
     HistoryKind,
@@ -49,6 +50,7 @@ class TaskChange:
         self.session, self.question, self.offer = rows.session, rows.question, rows.offer
         self.agents = AgentChange(rows)
         self.offers = OfferChange(rows, new_id)
+        self.steers = SteerChange(rows)
         self.questions = QuestionChange(rows, self.mark_unread)
         self.prompts, self.prompt, self.delivering = rows.prompts, rows.prompt, rows.delivering
         self.record, self.say, self.log = rows.record, rows.say, rows.log
@@ -412,8 +414,7 @@ class TaskChange:
 
     def end_turn(self, prompt: Prompt) -> None:
         """The turn has ended well."""
-        self._rows.put_prompt(replace(prompt, state=PromptState.ANSWERED))
-        self.record(HistoryKind.PROMPT_ANSWERED, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
+        self.steers.answer(prompt.session_id)
         self.questions.cancel(prompt.session_id)
         self._rows.put_session(replace(self.session(prompt.session_id), status=SessionStatus.READY, unread=True))
         self.mark_unread(True)
@@ -451,6 +452,7 @@ class TaskChange:
     def fail_turn(self, prompt: Prompt, error: TaskError) -> None:
         """The turn, or the handing over of its prompt, has failed, and with it a task that was ready."""
         self.fail_prompt(prompt, error)
+        self.fail_prompts(prompt.session_id, frozenset({PromptState.DELIVERED}), error)
         self.questions.cancel(prompt.session_id)
         self.fail_session(prompt.session_id, error)
         if self.status in READY:

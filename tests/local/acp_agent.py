@@ -11,8 +11,9 @@ result, `broken` with one that comes again ever after.
 line as it is ({id} is the prompt's), `latin TEXT` one that is no UTF-8; `mute` never answers. Anything else is echoed.
 
 ACP_AGENT_OFFERS is what `session/new` answers beside the session's id; an option is set unless its value is `refused`.
-What it receives is appended to the file named by ACP_AGENT_LOG, one JSON object a line. ACP_AGENT_SLOW is how many
-seconds each step of opening a session takes.
+With ACP_AGENT_STEERS it takes prompts into a turn (`_session/steering`), and says them there: `yes` at once, `refuses`
+not at all, a FIFO once somebody writes to that. What it receives is appended to the file named by ACP_AGENT_LOG, one
+JSON object a line. ACP_AGENT_SLOW is how many seconds each step of opening a session takes.
 """
 
 import json
@@ -53,6 +54,7 @@ class Agent:
         self.next_id = 1000
         self.sessions: dict[str, str] = {}
         self.cancelled: dict[str, threading.Event] = {}
+        self.running: set[str] = set()
         self.broken = False
         self.prompt_id: object = None
         self.offers: Message = json.loads(os.environ.get("ACP_AGENT_OFFERS", "{}"))
@@ -111,6 +113,7 @@ class Agent:
             "session/prompt": self.prompt,
             "session/set_config_option": self.set_option,
             "session/set_mode": self.set_mode,
+            "_session/steering": self.steer,
         }
         handler = handlers.get(message["method"])
         if handler is None:
@@ -118,7 +121,7 @@ class Agent:
             return
         if message["method"] == "session/prompt":
             self.prompt_id = message["id"]
-        else:
+        elif message["method"] != "_session/steering":
             time.sleep(float(os.environ.get("ACP_AGENT_SLOW", "0")))
         try:
             self.send({"id": message["id"], "result": handler(message.get("params") or {})})
@@ -135,6 +138,7 @@ class Agent:
                 "promptCapabilities": {"image": True},
             },
             "agentInfo": {"name": "acp-agent", "version": "1"},
+            "_meta": {"steering": {"supported": "ACP_AGENT_STEERS" in os.environ}},
             "authMethods": json.loads(os.environ.get("ACP_AGENT_AUTH", "[]")),
         }
 
@@ -199,6 +203,7 @@ class Agent:
         if self.broken:
             raise FailedError({"code": -32603, "message": "Internal error"})
         self.cancelled[session].clear()
+        self.running.add(session)
         text = "".join(block.get("text", "") for block in params["prompt"])
         for number, line in enumerate(text.splitlines()):
             if self.cancelled[session].is_set():
@@ -206,7 +211,21 @@ class Agent:
             verb, _, rest = line.partition(" ")
             self.step(session, f"{verb}-{number}", verb, rest)
         cancelled = self.cancelled[session].is_set()
+        self.running.discard(session)
         return {"stopReason": "cancelled" if cancelled else "end_turn"}
+
+    def steer(self, params: Message) -> Message:
+        session, how = params["sessionId"], os.environ["ACP_AGENT_STEERS"]
+        if how == "refuses":
+            raise FailedError({"code": -32602, "message": "not now"})
+        if session not in self.running:
+            return {"outcome": "promptRequired", "reason": "noRunningTurn"}
+        text = "".join(block.get("text", "") for block in params["prompt"])
+        self.update(session, "agent_message_chunk", content={"type": "text", "text": f"heard: {text}"})
+        if how != "yes":
+            with Path(how).open() as gate:
+                gate.read()
+        return {"outcome": "injected"}
 
     def say_late(self, session: str, gate: Path, text: str) -> None:
         """Say each line of the text that `|` parts, once somebody has written to the gate."""

@@ -21,7 +21,7 @@ from backend_stub.agents.sandbox_agent.setting_up import set_again, set_up
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, StateFolder, StoredSession
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.agents.sandbox_agent.updates import Item
-from backend_stub.domain.agent import Files, LateWord, OptionValue, Policy, SessionChange, Turn
+from backend_stub.domain.agent import Files, LateWord, OptionValue, Policy, SessionChange, Steered, Turn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.options import with_value
@@ -211,6 +211,8 @@ class SandboxAgentRuntime:
 
     async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         session = await self._ready(call, prompt.session_id)
+        if await session.steering.came_in(prompt.prompt_id):
+            return
         if session.state.spent and not session.has(prompt.prompt_id):
             call.log("the agent's last turn failed within the agent itself; its process is begun anew")
             session = await self._renew(call, session)
@@ -227,6 +229,12 @@ class SandboxAgentRuntime:
             session = await self._renew(call, session)
             await session.hand_over(prompt.prompt_id, prompt.text)
 
+    async def steer(self, call: Call, prompt: Prompt) -> Steered:
+        session = self._sessions.get(prompt.session_id)
+        if session is None:
+            return Steered.UNKNOWN
+        return await session.steering.steer(prompt.prompt_id, prompt.text)
+
     async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         if prompt.session_id not in self._sessions:
             async with self._lock(call.task.task_id):
@@ -234,6 +242,8 @@ class SandboxAgentRuntime:
                     raise AgentError(LOST_TURN)
         session = await self._ready(call, prompt.session_id)
         mark = session.state.prompts.get(prompt.prompt_id)
+        if (steered := session.state.steered.get(prompt.prompt_id)) is not None:
+            mark = session.state.prompts.get(steered.into)
         if mark is None:
             raise AgentError("the agent knows nothing of this prompt; ask it again")
         if mark.phase == ENDED:
@@ -378,6 +388,7 @@ class SandboxAgentRuntime:
         state.seen = 0
         state.translation = None
         state.asking = {}
+        state.steered = {id_: steered for id_, steered in state.steered.items() if steered.taken}
         state.runs_as = await self._servers.name_for(running, summary.agent)
         state.opening = True
         connection = AgentConnection(running, state.server_id)
