@@ -78,7 +78,9 @@ class StopTurn(Request, frozen=True, kw_only=True):
 
 
 class CreatePrompt(Request, frozen=True, kw_only=True):
-    """`POST /v1/sessions/{id}/prompts`. `steer`: a turn that runs is stopped, and this prompt is the next."""
+    """`POST /v1/sessions/{id}/prompts`. `steer`: it goes into a turn that runs, where the agent takes it there; else
+    that is stopped, and this prompt is the next.
+    """
 
     prompt_id: str
     text: str

@@ -10,7 +10,9 @@ result, `broken` with one that comes again ever after.
 `request-as-7 JSON` with this id each time, `late FIFO TEXT` says something after the turn's end. `raw TEXT` prints a
 line as it is ({id} is the prompt's), `latin TEXT` one that is no UTF-8; `mute` never answers. Anything else is echoed.
 
-ACP_AGENT_OFFERS is what `session/new` answers beside the session's id; an option is set unless its value is `refused`.
+ACP_AGENT_LOADS lets it load sessions, and with `first` it replays them after its answer. ACP_AGENT_OFFERS is what
+`session/new` answers beside the session's id, or with ACP_AGENT_OFFERS_LATER tells after that; an option is set
+unless its value is `refused`.
 With ACP_AGENT_STEERS it takes prompts into a turn (`_session/steering`), and says them there: `yes` at once, `refuses`
 not at all, a FIFO once somebody writes to that. What it receives is appended to the file named by ACP_AGENT_LOG, one
 JSON object a line. ACP_AGENT_SLOW is how many seconds each step of opening a session takes.
@@ -145,8 +147,27 @@ class Agent:
     def load_session(self, params: Message) -> Message:
         self.refuse_login()
         self.open(params["sessionId"], params["cwd"])
-        self.update(params["sessionId"], "agent_message_chunk", content={"type": "text", "text": "said before"})
-        return dict(self.offers)
+        if os.environ["ACP_AGENT_LOADS"] == "first":
+            threading.Thread(target=self.replay, args=(params["sessionId"], 0.1), daemon=True).start()
+        else:
+            self.replay(params["sessionId"])
+        return self.told_offers(params["sessionId"])
+
+    def replay(self, session: str, pause: float = 0) -> None:
+        for number in range(4):
+            time.sleep(pause)
+            text = f"said before {number} "
+            self.update(session, "agent_message_chunk", content={"type": "text", "text": text})
+
+    def told_offers(self, session: str) -> Message:
+        """What is offered, for the answer; with ACP_AGENT_OFFERS_LATER it is told some time after that."""
+        if "ACP_AGENT_OFFERS_LATER" not in os.environ:
+            return dict(self.offers)
+        options = self.offers["configOptions"]
+        later = threading.Timer(0.3, self.update, (session, "config_option_update"), {"configOptions": options})
+        later.daemon = True
+        later.start()
+        return {}
 
     def refuse_login(self) -> None:
         """Want a login as long as the file named by ACP_AGENT_LOGIN is not there."""
@@ -169,7 +190,7 @@ class Agent:
         self.open(id_, params["cwd"])
         if os.environ.get("ACP_AGENT_NEW") == "greets":
             self.update(id_, "agent_message_chunk", content={"type": "text", "text": "welcome"})
-        return {"sessionId": id_, **self.offers}
+        return {"sessionId": id_, **self.told_offers(id_)}
 
     def set_option(self, params: Message) -> Message:
         if params["value"] == "refused":

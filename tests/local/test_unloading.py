@@ -10,7 +10,7 @@ from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
 from backend_stub.providers.local import LocalProvider
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.transcript import TranscriptKind
-from tests.local.world import LocalWorld, Told, following, prompt, turn
+from tests.local.world import LIMIT, LocalWorld, Told, following, prompt, turn
 
 pytestmark = pytest.mark.anyio
 
@@ -133,3 +133,29 @@ async def test_an_opening_that_was_cut_takes_no_place_twice(world: LocalWorld) -
         told = await turn(provider, world, task, "say one")
         assert told.text == "one"
     assert len(world.living_agents()) == 2
+
+
+async def test_what_is_replayed_after_the_answer_belongs_to_no_turn(world: LocalWorld) -> None:
+    world.environ["ACP_AGENT_LOADS"] = "first"
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        await turn(provider, world, task, "say one")
+        await unload(provider, world, task)
+        assert (await turn(provider, world, task, "say two", "p2")).text == "two"
+
+
+async def test_an_agent_that_tells_its_options_later_has_them_set_then(world: LocalWorld) -> None:
+    world.environ |= {"ACP_AGENT_LOADS": "1", "ACP_AGENT_OFFERS": json.dumps(OFFERS), "ACP_AGENT_OFFERS_LATER": "1"}
+    async with world.provider() as provider:
+        task = await world.with_sandbox(provider, world.task())
+        session_id = task.sessions[0].session_id
+        await provider.agents.create_session(world.call(task), task.sessions[0], {"model": "big"})
+        assert len(world.agent_saw("session/set_config_option")) == 1
+        await unload(provider, world, task)
+        await provider.agents.deliver(world.call(task), prompt(task, "pause"), Told())
+        # Asked for while it has not told any: it is no error, and set when it has.
+        assert await provider.agents.set_option(world.call(task), session_id, "model", "big") == ()
+        with anyio.fail_after(LIMIT):
+            while len(world.agent_saw("session/set_config_option")) < 2:
+                await anyio.sleep(0.02)
+    assert [each["params"]["value"] for each in world.agent_saw("session/set_config_option")] == ["big", "big"]

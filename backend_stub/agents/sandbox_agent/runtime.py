@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -39,6 +40,8 @@ from foundry_tui.contract.transcript import TranscriptKind
 
 logger = logging.getLogger(__name__)
 
+LATE_OPTIONS = 3.0
+"""Seconds that an agent has to tell its options after it has opened a session, where some of them were asked for."""
 LOSS_LIMIT = 5.0
 """Seconds in which the loss of an agent is written down, also while the backend ends."""
 SETTLE = 1.0
@@ -119,6 +122,8 @@ class SandboxAgentRuntime:
         async with self._lock(call.task.task_id):
             call.detail(f"opening a session with {session.agent}")
             opened = await self._session(call, session)
+            if options:
+                await opened.offering.told(LATE_OPTIONS)
             try:
                 await set_up(opened, options or {})
             except AgentError:
@@ -406,7 +411,10 @@ class SandboxAgentRuntime:
             # That an idle agent was away is nobody's concern as long as it remembers all.
             if not (remembers and state.unloaded):
                 state.notices.append(REMEMBERS if remembers else FORGOT)
-            await set_again(session)
+            if state.offer.options:
+                await set_again(session)
+            else:
+                session.offering.when_told = partial(set_again, session)
         state.opening = state.unloaded = False
         await session.save()
         self._sessions[summary.session_id] = session

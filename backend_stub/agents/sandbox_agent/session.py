@@ -246,7 +246,7 @@ class Session:
         self._owner.turn_over(self)
 
     def _arrive(self, arrival: Arrival) -> None:
-        if arrival.number > self._floor and not self._opening.replaying:
+        if not self._opening.replays() and arrival.number > self._floor:
             self._inbox.append(arrival)
             self.notify()
 
