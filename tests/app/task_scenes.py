@@ -381,6 +381,25 @@ def options_scene(**changes: Any) -> Store:
     return store_with(a_task(TaskStatus.RUNNING), a_session(SessionStatus.RUNNING, **{**told, **changes}))
 
 
+def silent_scene() -> Store:
+    """A turn whose agent has said nothing for four minutes, in a conversation that has nearly filled its context."""
+    usage = Usage(used=83_000, size=100_000, cost=Cost(amount=1.2, currency="USD"))
+    said = tuple(replace(each, at=each.at - 5 * MINUTE) for each in a_transcript())
+    session = a_session(
+        SessionStatus.RUNNING, transcript=said, usage=usage, turn_silent_since=NOW - 4 * MINUTE - 10 * SECOND
+    )
+    task = a_task(TaskStatus.RUNNING, status_since=NOW - 6 * MINUTE)
+    return store_with(task, session)
+
+
+def unloaded_scene() -> Store:
+    """An agent that was ended because nobody said anything to it."""
+    away = NOW - 12 * MINUTE
+    task = a_task(TaskStatus.IDLE)
+    task = replace(task, sessions=tuple(replace(each, unloaded_since=away) for each in task.sessions))
+    return store_with(task, a_session(SessionStatus.READY, unloaded_since=away))
+
+
 def queue_scene(
     *waiting: str, steering: str | None = "stop: leave the old redirect as it is", held: bool = False
 ) -> Store:
