@@ -120,6 +120,7 @@ SHOTS: tuple[Shot, ...] = (
     Shot("waiting", "A stage between two attempts counts down to the next.", task_scenes.waiting_scene, opens=True),
     Shot("sessions", "Several sessions with one task's agents.", task_scenes.sessions_scene, opens=True),
     Shot("new-session", "`t` adds a session; enter takes what it shows.", _status(TaskStatus.IDLE), ("t",), opens=True),
+    Shot("silent", "A long silence stands beside the work.", task_scenes.silent_scene, opens=True),
     Shot("history", "Every event, in order, with its time.", _status(TaskStatus.IDLE), ("h",), opens=True),
     Shot("log", "The stage log: what the provider printed.", _status(TaskStatus.IDLE), ("l",), opens=True),
     Shot("pending", "Created, and not yet answered by the backend.", task_scenes.pending_scene, opens=True),

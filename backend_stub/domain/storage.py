@@ -24,6 +24,7 @@ from foundry_tui.contract.records import (
     SessionCommand,
     SessionOption,
     SessionState,
+    SessionSummary,
     TaskDetail,
 )
 from foundry_tui.contract.status import TaskStatus
@@ -84,11 +85,12 @@ class Private(Struct, frozen=True, kw_only=True):
 
 
 class SessionOffer(Struct, frozen=True, kw_only=True):
-    """What an agent offers in a session, as far as it has told; see `SessionState`."""
+    """What an agent offers in a session, as far as it has told, and since when it is silent; see `SessionState`."""
 
     options: tuple[SessionOption, ...] = ()
     commands: tuple[SessionCommand, ...] = ()
     accepts: Accepts = Accepts()
+    turn_silent_since: int | None = None
 
 
 class LeftoverRow(Struct, frozen=True, kw_only=True):
@@ -220,6 +222,10 @@ class Storage(Protocol):
 
     async def drop_leftover(self, task_id: str) -> None:
         """What the task left behind is removed, and no longer to be remembered."""
+        ...
+
+    async def sessions(self) -> Sequence[SessionSummary]:
+        """The sessions of all tasks."""
         ...
 
     async def load(self, task_id: str) -> TaskState | None:

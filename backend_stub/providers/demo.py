@@ -5,11 +5,11 @@ import os
 import shutil
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import anyio
 import anyio.to_thread
-from anyio.abc import TaskStatus
+from anyio.abc import TaskGroup, TaskStatus
 
 from backend_stub.demo.script import ScriptError, ScriptFile
 from backend_stub.demo.way_home import DemoWayHome
@@ -27,6 +27,14 @@ from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.work import Work
 
 
+class PlayedAgents(AgentRuntime, Protocol):
+    """Agents that are played in this process."""
+
+    def use(self, group: TaskGroup) -> None:
+        """Say in this task group what is said after turns."""
+        ...
+
+
 class DemoProvider:
     """See `backend_stub.domain.provider.Provider`; the sandboxes are kept in `folder`."""
 
@@ -38,7 +46,7 @@ class DemoProvider:
         world: World,
         script: ScriptFile,
         runtime: Runtime,
-        agents: AgentRuntime,
+        agents: PlayedAgents,
         configured: Collection[str] = (),
     ) -> None:
         """`configured` are the names of the config's agents."""
@@ -51,7 +59,10 @@ class DemoProvider:
         self._configured = configured
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        task_status.started()
+        async with anyio.create_task_group() as group:
+            self.agents.use(group)
+            task_status.started()
+            await anyio.sleep_forever()
 
     def state(self) -> str:
         return "ready"

@@ -92,12 +92,14 @@ class Routes:
             ("GET", "/v1/sessions/{session_id}", self.session),
             ("DELETE", "/v1/sessions/{session_id}", self.close_session),
             ("POST", "/v1/sessions/{session_id}/stop", self.stop),
+            ("POST", "/v1/sessions/{session_id}/go-on", self.go_on),
             ("POST", "/v1/sessions/{session_id}/prompts", self.prompt),
             ("POST", "/v1/sessions/{session_id}/options/{option_id}", self.set_option),
             ("PATCH", "/v1/sessions/{session_id}/prompts/{prompt_id}", self.edit_prompt),
             ("DELETE", "/v1/sessions/{session_id}/prompts/{prompt_id}", self.withdraw_prompt),
             ("POST", "/v1/permissions/{permission_id}", self.answer),
             ("GET", "/v1/agents", self.agents),
+            ("GET", "/v1/agents/memory", self.memory),
             ("GET", "/v1/repos", self.list_repos),
             ("POST", "/v1/repos", self.add_repo),
             ("GET", "/v1/repos/{repo_id}/branches", self.branches),
@@ -212,14 +214,18 @@ class Routes:
     async def session(self, request: Request) -> Response:
         session_id = request.path_params["session_id"]
         snapshot = await self._snapshot(Topic(TopicKind.SESSION, session_id), f"session {session_id}")
-        return json_answer(decode(b"".join(snapshot.pieces), SessionDetail))
+        return json_answer(self._backend.commands.as_heard(decode(b"".join(snapshot.pieces), SessionDetail)))
 
     async def close_session(self, request: Request) -> Response:
         return json_answer(await self._backend.commands.close_session(request.path_params["session_id"]), 202)
 
     async def stop(self, request: Request) -> Response:
+        body = await read_body(request, bodies.StopTurn, empty=b"{}")
+        return json_answer(await self._backend.commands.stop(request.path_params["session_id"], hold=body.hold), 202)
+
+    async def go_on(self, request: Request) -> Response:
         await read_body(request, Nothing, empty=b"{}")
-        return json_answer(await self._backend.commands.stop(request.path_params["session_id"]), 202)
+        return json_answer(await self._backend.commands.go_on(request.path_params["session_id"]), 202)
 
     async def set_option(self, request: Request) -> Response:
         body = await read_body(request, bodies.SetOption)
@@ -245,6 +251,12 @@ class Routes:
 
     async def agents(self, request: Request) -> Response:
         return json_answer(bodies.AgentList(agents=await self._backend.agents.all()))
+
+    async def memory(self, request: Request) -> Response:
+        task_id = request.query_params.get("task") or None
+        if task_id is not None and not await self._backend.storage.events.has(Topic(TopicKind.TASK, task_id)):
+            raise not_found(f"task {task_id}")
+        return json_answer(await self._backend.memory(task_id))
 
     async def list_repos(self, request: Request) -> Response:
         return json_answer({"repos": await self._backend.organization.repos()})
@@ -310,7 +322,13 @@ class Routes:
         return json_answer(await self._backend.health())
 
     async def metrics(self, request: Request) -> Response:
-        return Response(self._backend.metrics.exposition(), media_type=Metrics.content_type)
+        backend = self._backend
+        try:
+            sessions = await backend.storage.sessions()
+        except StorageUnavailableError:
+            sessions = ()
+        figures = backend.metrics.exposition(sessions, await backend.memory())
+        return Response(figures, media_type=Metrics.content_type)
 
     async def _snapshot(self, topic: Topic, what: str) -> Snapshot:
         snapshot = await self._backend.storage.events.snapshot(topic)

@@ -36,6 +36,7 @@ from foundry_tui.contract.records import (
     ErrorKind,
     Prompt,
     PromptState,
+    SessionDetail,
     SessionStatus,
     SessionSummary,
     TaskDetail,
@@ -109,6 +110,13 @@ class Commands:
         if task is None:
             raise not_found(f"task {task_id}")
         return task
+
+    def as_heard(self, session: SessionDetail) -> SessionDetail:
+        """The session as it says since when its agent is silent, to the last word."""
+        if session.turn_silent_since is None:
+            return session
+        heard = self._actors.of(session.task_id).heard.get(session.session_id, 0)
+        return replace(session, turn_silent_since=max(session.turn_silent_since, heard))
 
     async def patch(self, task_id: str, request: PatchTask) -> TaskDetail:
         if request.title is not None and (why := check_title(request.title)):
@@ -284,11 +292,23 @@ class Commands:
         self._sessions.options.queue.wake(session_id)
         return await self._session(task_id, session_id)
 
-    async def stop(self, session_id: str) -> SessionSummary:
-        """Stop the turn that runs, at once; it is no failure when none runs."""
+    async def stop(self, session_id: str, *, hold: bool = False) -> SessionSummary:
+        """Stop the turn that runs, at once; it is no failure when none runs. `hold`: what waits waits on after it."""
         task_id = await self._task_of(session_id)
-        if await self._commit(task_id, lambda draft: draft.stop_turn(session_id)):
+        if await self._commit(task_id, lambda draft: draft.stop_turn(session_id, hold=hold)):
             self._sessions.stop(session_id)
+        return await self._session(task_id, session_id)
+
+    async def go_on(self, session_id: str) -> SessionSummary:
+        """Hand over what waits in a session where it was held after a stop; nothing held is success."""
+
+        def let_go(draft: TaskChange) -> None:
+            _refuse_ended(draft)
+            draft.let_go(session_id)
+
+        task_id = await self._task_of(session_id)
+        await self._commit(task_id, let_go)
+        self._sessions.queue.wake(session_id)
         return await self._session(task_id, session_id)
 
     async def restart_agent(self, task_id: str) -> TaskDetail:
@@ -326,7 +346,7 @@ class Commands:
                 )
             _check_length(waiting, request.text)
             check_room(waiting, request.attachments)
-            stopped = request.steer and draft.stop_turn(session_id)
+            stopped = request.steer and not draft.steers.possible(session_id) and draft.stop_turn(session_id)
             if draft.status in READY:
                 draft.revive_session(session_id)
             prompt = draft.queue_prompt(
@@ -345,6 +365,7 @@ class Commands:
             self._sessions.stop(session_id)
         self._provisioning.wake(task_id)
         self._sessions.queue.wake(session_id)
+        self._sessions.steering.queue.wake(session_id)
         return prompt
 
     async def edit_prompt(self, session_id: str, prompt_id: str, request: EditPrompt) -> Prompt:

@@ -45,7 +45,14 @@ class TaskRows:
     It raises `IllegalMoveError` when the record cannot go from the state it had to the one it has.
     """
 
-    def __init__(self, state: TaskState, now: int, item_keys: Mapping[str, Mapping[str, ItemKey]]) -> None:
+    def __init__(
+        self,
+        state: TaskState,
+        now: int,
+        item_keys: Mapping[str, Mapping[str, ItemKey]],
+        heard: Mapping[str, int] | None = None,
+    ) -> None:
+        """`heard` says when the agent of a session sent something last, by session_id, as far as that is known."""
         self.now = now
         self.private: Private = state.private
         self.hold_branch: str | None = None
@@ -63,6 +70,7 @@ class TaskRows:
         self._prompts: dict[str, tuple[Prompt, ...]] = dict(state.prompts)
         self._offers: dict[str, SessionOffer] = dict(state.offers)
         self._keys = item_keys
+        self._heard = heard or {}
         self._added: Counter[str] = Counter()
         """How many transcript items are new, by session_id."""
         self._log_count = state.log_count
@@ -124,6 +132,12 @@ class TaskRows:
         """What the agent of a session offers, as far as it has told."""
         return self._offers.get(session_id, SessionOffer())
 
+    def silent_since(self, session_id: str) -> int | None:
+        """Since when the agent has sent nothing in the turn in progress; None when there is none."""
+        if self.session(session_id).status is not SessionStatus.RUNNING:
+            return None
+        return max(self.offer(session_id).turn_silent_since or 0, self._heard.get(session_id, 0)) or self.now
+
     def question(self, permission_id: str) -> Permission | None:
         return next((each for each in self._task.permissions if each.permission_id == permission_id), None)
 
@@ -153,6 +167,10 @@ class TaskRows:
         """What the agent of a session offers."""
         self._offers[session_id] = offer
         self._note_session(session_id)
+
+    def put_silence(self, session_id: str) -> None:
+        """Have the session's record say since when its agent is silent, as it is now."""
+        self._note_session(session_id, mark=True)
 
     def put_prompt(self, prompt: Prompt) -> None:
         """Also a new one, at the end of its session's."""
@@ -291,13 +309,16 @@ class TaskRows:
     def _session_state(self, session_id: str) -> SessionState:
         session = self.session(session_id)
         fields = {name: getattr(session, name) for name in SessionSummary.__struct_fields__}
-        offer = self.offer(session_id)
+        offer = self._offers[session_id] = replace(
+            self.offer(session_id), turn_silent_since=self.silent_since(session_id)
+        )
         return SessionState(
             **fields,
             prompts=tuple(self.prompts(session_id)),
             options=offer.options,
             commands=offer.commands,
             accepts=offer.accepts,
+            turn_silent_since=offer.turn_silent_since,
         )
 
     @property

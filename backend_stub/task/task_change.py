@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping
 
 from backend_stub.domain.storage import ItemKey, LeftoverRow, Opening, Private, TaskState
+from backend_stub.task.agent_change import AgentChange
 from backend_stub.task.offer_change import OfferChange
 from backend_stub.task.operation_change import OperationChange
 from backend_stub.task.question_change import QuestionChange
 from backend_stub.task.rows import TaskRows, running_sessions
+from backend_stub.task.steer_change import SteerChange
 from foundry_tui.contract.attachments import NewAttachments, told
 from foundry_tui.contract.records import (
     ErrorKind,
@@ -41,14 +43,17 @@ class TaskChange:
         now: int,
         new_id: Callable[[], str],
         item_keys: Mapping[str, Mapping[str, ItemKey]] | None = None,
+        heard: Mapping[str, int] | None = None,
     ) -> None:
         self.now = now
         self.new_id = new_id
-        self._rows = rows = TaskRows(state, now, item_keys or {})
+        self._rows = rows = TaskRows(state, now, item_keys or {}, heard)
         # What stands is asked of the rows, and what only adds to them goes there at once.
         self.stage, self.is_prepared = rows.stage, rows.is_prepared
         self.session, self.question, self.offer = rows.session, rows.question, rows.offer
+        self.agents = AgentChange(rows)
         self.offers = OfferChange(rows, new_id)
+        self.steers = SteerChange(rows)
         self.questions = QuestionChange(rows, self.mark_unread)
         self.operations = OperationChange(rows)
         self.prompts, self.prompt, self.delivering = rows.prompts, rows.prompt, rows.delivering
@@ -146,6 +151,7 @@ class TaskChange:
                 self._rows.put_stage(StageRecord(name=stage.name, max_attempts=stage.max_attempts))
         for session in self.task.sessions:
             self.revive_session(session.session_id)
+            self.let_go(session.session_id)
         self._set_private(replace(self.private, next_attempt_at=None, attaching=0, went_on=for_prompt))
         stopped_in = self.task.error.stage if self.task.error else None
         self._rows.put_task(replace(self.task, error=None))
@@ -334,7 +340,10 @@ class TaskChange:
         """The session is over, and with it the prompts that wait or are worked on, which fail with `error`."""
         if self.session(session_id).status is not SessionStatus.CLOSED:
             self.fail_prompts(session_id, frozenset({PromptState.QUEUED, PromptState.DELIVERED}), error)
-            self._rows.put_session(replace(self.session(session_id), status=SessionStatus.CLOSED, error=None))
+            self._rows.put_session(
+                replace(self.session(session_id), status=SessionStatus.CLOSED, error=None, held=False)
+            )
+            self.agents.need(session_id)
             self._forget_opening(session_id)
             self.record(HistoryKind.SESSION_CLOSED, session_id=session_id)
 
@@ -346,6 +355,8 @@ class TaskChange:
     def restart_agent(self) -> list[str]:
         """A person has the agent begun anew; the ids of the sessions whose turns that stops."""
         stopped = [session.session_id for session in self.task.sessions if self.stop_turn(session.session_id)]
+        for session in self.task.sessions:
+            self.agents.need(session.session_id)
         self._set_private(replace(self.private, restarting=True))
         return stopped
 
@@ -384,7 +395,8 @@ class TaskChange:
 
     def _queue(self, prompt: Prompt, *, first: bool, again: str | None = None) -> None:
         self._rows.put_prompt(prompt)
-        if first:
+        # Whoever says more after having stopped the turn means that first.
+        if self.let_go(prompt.session_id) or first:
             self._set_private(replace(self.private, first_in_line=(*self.private.first_in_line, prompt.prompt_id)))
         self.record(
             HistoryKind.PROMPT_QUEUED,
@@ -409,11 +421,14 @@ class TaskChange:
         """A prompt that waits is not to be handed over."""
         withdrawn = replace(prompt, state=PromptState.WITHDRAWN)
         self._rows.put_prompt(withdrawn)
+        if not any(each.state is PromptState.QUEUED for each in self.prompts(prompt.session_id)):
+            self.let_go(prompt.session_id)
         self.record(HistoryKind.PROMPT_WITHDRAWN, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
         return withdrawn
 
     def begin_delivery(self, prompt: Prompt) -> None:
         """The prompt is about to be handed over: from now on the agent may have it, and it stays as it is."""
+        self.agents.need(prompt.session_id)
         if prompt.prompt_id not in self.private.delivering:
             self._set_private(replace(self.private, delivering=(*self.private.delivering, prompt.prompt_id)))
 
@@ -423,20 +438,23 @@ class TaskChange:
         self.say(prompt.session_id, prompt.prompt_id, TranscriptKind.PROMPT, prompt.text)
         self.record(HistoryKind.PROMPT_DELIVERED, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
         self._rows.put_session(replace(self.session(prompt.session_id), status=SessionStatus.RUNNING))
+        self.agents.begin_turn(prompt.session_id)
         if self.status is not TaskStatus.RUNNING:
             self.become_ready()
 
     def end_turn(self, prompt: Prompt) -> None:
         """The turn has ended well."""
-        self._rows.put_prompt(replace(prompt, state=PromptState.ANSWERED))
-        self.record(HistoryKind.PROMPT_ANSWERED, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
+        self.steers.answer(prompt.session_id)
         self.questions.cancel(prompt.session_id)
         self._rows.put_session(replace(self.session(prompt.session_id), status=SessionStatus.READY, unread=True))
         self.mark_unread(True)
         self.settle()
 
-    def stop_turn(self, session_id: str) -> bool:
-        """A person stopped the turn in progress, or the handing over of its prompt; whether there was one."""
+    def stop_turn(self, session_id: str, *, hold: bool = False) -> bool:
+        """A person stopped the turn in progress, or the handing over of its prompt; whether there was one.
+
+        `hold`: what waits is not to be handed over until somebody says more or has it go on.
+        """
         session, delivering = self.session(session_id), self.delivering(session_id)
         if session.status is not SessionStatus.RUNNING and delivering is None:
             return False
@@ -446,14 +464,25 @@ class TaskChange:
         self.fail_prompts(session_id, frozenset({PromptState.DELIVERED}), error)
         if delivering is not None:
             self.fail_prompt(delivering, error)
+        if hold and any(each.state is PromptState.QUEUED for each in self.prompts(session_id)):
+            session = replace(session, held=True)
+            self._rows.put_session(session)
         if session.status is SessionStatus.RUNNING:
             self._rows.put_session(replace(session, status=SessionStatus.READY))
             self.settle()
         return True
 
+    def let_go(self, session_id: str) -> bool:
+        """What waits in the session is handed over again; whether it was held."""
+        session = self.session(session_id)
+        if session.held:
+            self._rows.put_session(replace(session, held=False))
+        return session.held
+
     def fail_turn(self, prompt: Prompt, error: TaskError) -> None:
         """The turn, or the handing over of its prompt, has failed, and with it a task that was ready."""
         self.fail_prompt(prompt, error)
+        self.fail_prompts(prompt.session_id, frozenset({PromptState.DELIVERED}), error)
         self.questions.cancel(prompt.session_id)
         self.fail_session(prompt.session_id, error)
         if self.status in READY:

@@ -11,6 +11,7 @@ from foundry_tui.client.connection import LARGEST_ANSWER
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract import codec
 from foundry_tui.contract.attachments import body_limit
+from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.problems import Problem, too_large
 from foundry_tui.contract.questions import Permission
 from foundry_tui.contract.records import Health, Prompt, Repo, SessionDetail, SessionSummary, TaskDetail
@@ -33,6 +34,7 @@ from foundry_tui.contract.requests import (
     RepoSetup,
     RetryTask,
     SetOption,
+    StopTurn,
     TasksSnapshot,
     TrustRepo,
 )
@@ -152,9 +154,13 @@ class Api:
     async def close_session(self, session_id: str) -> None:
         await self._send("DELETE", f"/v1/sessions/{_part(session_id)}")
 
-    async def stop(self, session_id: str) -> None:
-        """Stop the running turn."""
-        await self._send("POST", f"/v1/sessions/{_part(session_id)}/stop")
+    async def stop(self, session_id: str, *, hold: bool = False) -> None:
+        """Stop the running turn; with `hold` what waits is not handed over then."""
+        await self._send("POST", f"/v1/sessions/{_part(session_id)}/stop", StopTurn(hold=hold))
+
+    async def go_on(self, session_id: str) -> None:
+        """Hand over what waits and was held."""
+        await self._send("POST", f"/v1/sessions/{_part(session_id)}/go-on")
 
     async def prompt(self, session_id: str, request: CreatePrompt) -> Prompt:
         return await self._call("POST", f"/v1/sessions/{_part(session_id)}/prompts", Prompt, request)
@@ -194,6 +200,10 @@ class Api:
 
     async def agents(self) -> AgentList:
         return await self._call("GET", "/v1/agents", AgentList)
+
+    async def memory(self, task_id: str) -> MemoryReport:
+        """What the task's agents take now."""
+        return await self._call("GET", "/v1/agents/memory", MemoryReport, params={"task": task_id})
 
     async def health(self) -> Health:
         return await self._call("GET", "/v1/health", Health)

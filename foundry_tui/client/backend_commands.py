@@ -18,6 +18,7 @@ from foundry_tui.client.settlement import Settlement
 from foundry_tui.client.store import Store
 from foundry_tui.client.subscriptions import Subscriptions
 from foundry_tui.contract.attachments import NewAttachment, told
+from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import HistoryEvent, Prompt, PromptState, Repo, SessionStatus, SessionSummary
 from foundry_tui.contract.requests import (
@@ -162,7 +163,10 @@ class BackendCommands:
         self._session_command("close_session", session_id, lambda: self._api.close_session(session_id))
 
     def stop(self, session_id: str) -> None:
-        self._session_command("stop", session_id, lambda: self._api.stop(session_id))
+        self._session_command("stop", session_id, lambda: self._api.stop(session_id, hold=True))
+
+    def go_on(self, session_id: str) -> None:
+        self._session_command("go on", session_id, lambda: self._api.go_on(session_id))
 
     def prompt(self, session_id: str, text: str, steer: bool = False, attachments: Sequence[NewAttachment] = ()) -> str:
         prompt = replace(self._new_prompt(session_id, text), steer=steer, attachments=tuple(map(told, attachments)))
@@ -222,6 +226,9 @@ class BackendCommands:
         self._settlement.settle_command("answer", answer, None, done=frozenset({409}), patience=math.inf, keep=keep)
 
     # What is read.
+
+    async def memory(self, task_id: str) -> MemoryReport:
+        return await self._api.memory(task_id)
 
     async def branches(self, repo_id: str) -> Sequence[str]:
         return (await self._api.branches(repo_id)).branches

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from foundry_tui.contract.attachments import NewAttachment
 from foundry_tui.contract.events import Topic
+from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import Health, HistoryEvent, Repo
@@ -88,7 +89,10 @@ class Commands(Protocol):
     def close_session(self, session_id: str) -> None: ...
 
     def stop(self, session_id: str) -> None:
-        """Stop the running turn."""
+        """Stop the running turn, and hold what waits."""
+
+    def go_on(self, session_id: str) -> None:
+        """Have what waits handed over though it was held."""
 
     def prompt(self, session_id: str, text: str, steer: bool = False, attachments: Sequence[NewAttachment] = ()) -> str:
         """Show a prompt as queued at once and send it; the answer is its prompt_id.
@@ -126,6 +130,9 @@ class Commands(Protocol):
 
     async def agents(self) -> AgentList:
         """The agents of each provider, with what is to be done about those that cannot be given work."""
+
+    async def memory(self, task_id: str) -> MemoryReport:
+        """What the task's agents take now."""
 
     async def health(self) -> Health:
         """What the backend says of itself; it names its default provider first."""

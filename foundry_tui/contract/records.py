@@ -218,7 +218,11 @@ class Usage(Record, frozen=True, kw_only=True):
 
 
 class SessionSummary(Record, frozen=True, kw_only=True):
-    """One conversation with an agent; its id is made by the client and never changes. `model` and `mode` are names."""
+    """One conversation with an agent; its id is made by the client and never changes. `model` and `mode` are names.
+
+    `unloaded_since`: its agent had nothing to do for long and was ended; it comes back with the next prompt. `held`: a
+    person stopped the turn, and what waits is not handed over until somebody says more or has it go on.
+    """
 
     session_id: str
     task_id: str
@@ -233,6 +237,8 @@ class SessionSummary(Record, frozen=True, kw_only=True):
     model: str | None = None
     mode: str | None = None
     usage: Usage | None = None
+    unloaded_since: int | None = None
+    held: bool = False
 
 
 class Prompt(Record, frozen=True, kw_only=True):
@@ -361,11 +367,16 @@ def summary_of(task: TaskSummary) -> TaskSummary:
 
 
 class SessionState(SessionSummary, frozen=True, kw_only=True):
-    """A session with its prompts and what its agent offers: a `session` event of the session's own topic."""
+    """A session with its prompts and what its agent offers: a `session` event of the session's own topic.
+
+    `turn_silent_since`: while a turn runs, since when the agent has sent nothing; its last word may be younger by up to
+    a minute, and then came as a transcript item.
+    """
 
     options: tuple[SessionOption, ...] = ()
     commands: tuple[SessionCommand, ...] = ()
     accepts: Accepts = Accepts()
+    turn_silent_since: int | None = None
     prompts: tuple[Prompt, ...] = ()
 
 

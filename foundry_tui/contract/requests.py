@@ -74,8 +74,18 @@ class SetOption(Request, frozen=True, kw_only=True):
     value: str | bool
 
 
+class StopTurn(Request, frozen=True, kw_only=True):
+    """`POST /v1/sessions/{id}/stop`. `hold`: prompts that wait are not handed over until somebody says more, or
+    `POST /v1/sessions/{id}/go-on` has them go on; without it the next one begins at once.
+    """
+
+    hold: bool = False
+
+
 class CreatePrompt(Request, frozen=True, kw_only=True):
-    """`POST /v1/sessions/{id}/prompts`. `steer`: a turn that runs is stopped, and this prompt is the next."""
+    """`POST /v1/sessions/{id}/prompts`. `steer`: it goes into a turn that runs, where the agent takes it there; else
+    that is stopped, and this prompt is the next.
+    """
 
     prompt_id: str
     text: str

@@ -17,6 +17,7 @@ from foundry_tui.view.attachments import why_no_images
 from foundry_tui.view.clock import LastHeard
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.prompt_queue import above_composer, in_conversation
+from foundry_tui.view.silence import silent_since
 from foundry_tui.view.task_notices import empty_state_of, open_permissions, turn_words
 from foundry_tui.widgets.composer import PLACEHOLDERS, Composer
 from foundry_tui.widgets.permission import PermissionRequest
@@ -101,7 +102,9 @@ class Conversation:
     def show_queue(self) -> None:
         """Mark the one that is being changed."""
         changing = self.composer.changing
-        self.queue.show(self._queue, changing.prompt_id if changing is not None else None)
+        session = self._task.session
+        held = session is not None and session.held
+        self.queue.show(self._queue, changing.prompt_id if changing is not None else None, held=held)
 
     def show_permission(self) -> None:
         """Show the question that the visible session asks, or another session of the task."""
@@ -134,7 +137,8 @@ class Conversation:
             self.turn.show("", "plain", "")
             self.give_place()
             return
-        context = self._task.context()
+        context, store = self._task.context(), self._task.store
+        known = store.session(session.session_id) if session is not None else None
         words = turn_words(
             task,
             session,
@@ -144,6 +148,7 @@ class Conversation:
             asks=context.permission is not None,
             live=self._task.freshness().is_live,
             put_off=self._task.creation.problem if self._task.creation is not None else None,
+            silent_since=silent_since(known, store.transcript(known.session_id)) if known is not None else None,
         )
         text = words.text if not context.refused else ""
         below = 0 if self.transcript.following else self.transcript.lines_below

@@ -32,6 +32,10 @@ class SessionActions:
         if (session := self._task.session) is not None:
             self._task.foundry.commands.stop(session.session_id)
 
+    def action_go_on(self) -> None:
+        if (session := self._task.session) is not None:
+            self._task.foundry.commands.go_on(session.session_id)
+
     def action_withdraw(self) -> None:
         """Take back the prompt that is being changed, or the newest that waits; its text is kept where one writes."""
         session, composer = self._task.session, self._task.screen.query_one(Composer)

@@ -22,12 +22,16 @@ class PromptQueue(Drawn):
         self._glyphs = glyph_set(ascii_only)
         self.prompts: Sequence[Prompt] = ()
         self._changed: str | None = None
+        self._held = False
 
-    def show(self, prompts: Sequence[Prompt], changed: str | None) -> None:
-        """Show these, in the order of their delivery; `changed` is the prompt_id of the one that is being changed."""
-        if (prompts, changed) != (self.prompts, self._changed):
+    def show(self, prompts: Sequence[Prompt], changed: str | None, *, held: bool = False) -> None:
+        """Show these, in the order of their delivery; `changed` is the prompt_id of the one that is being changed.
+
+        `held`: none of them is delivered by itself.
+        """
+        if (prompts, changed, held) != (self.prompts, self._changed, self._held):
             taller = len(prompts) != len(self.prompts)
-            self.prompts, self._changed = prompts, changed
+            self.prompts, self._changed, self._held = prompts, changed, held
             self.refresh(layout=taller)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
@@ -45,7 +49,10 @@ class PromptQueue(Drawn):
 
     def _line(self, prompt: Prompt, width: int) -> Text:
         name = "changed" if prompt.prompt_id == self._changed else "steers" if prompt.steer else "waits"
+        if self._held and name != "changed":
+            name = "held"
         glyph, word = {
+            "held": (self._glyphs.stale, "held back"),
             "changed": (self._glyphs.cursor, "changing"),
             "steers": (self._glyphs.arrow, "steers"),
             "waits": (self._glyphs.queued, "queued"),

@@ -59,6 +59,7 @@ NAMED_STYLES: dict[str, str] = {
     "permission--title": "bold foreground",
     "prompt-queue--changed": "bold text-accent",
     "prompt-queue--dim": "text-faint",
+    "prompt-queue--held": "text-warning",
     "prompt-queue--steers": "text-working",
     "prompt-queue--text": "foreground",
     "prompt-queue--waits": "text-warning",

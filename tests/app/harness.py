@@ -20,6 +20,7 @@ from foundry_tui.client.store import Store
 from foundry_tui.contract.attachments import NewAttachment
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind, parse_event_id
 from foundry_tui.contract.known_agents import AgentInfo
+from foundry_tui.contract.memory import AgentMemory, MemoryReport
 from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import Health, HistoryEvent, Repo, RepoTrust, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import AgentList, CreateTask, Diff, FileList, RepoSetup, TaskSnapshot, TasksSnapshot
@@ -60,6 +61,7 @@ class FakeCommands:
         self.next_id = 9_001
         self.providers = {"demo": "ready", "local": "sandbox-agent is not installed"}
         self.agents_told: tuple[AgentInfo, ...] = ()
+        self.memory_of: dict[str, tuple[AgentMemory, ...]] = {}
         self.diffs: dict[str, Diff] = {}
         self.looked_at: list[str] = []
         """Tasks whose changes were asked for, in this order."""
@@ -116,6 +118,9 @@ class FakeCommands:
     def stop(self, session_id: str) -> None:
         self.calls.append(("stop", session_id))
 
+    def go_on(self, session_id: str) -> None:
+        self.calls.append(("go_on", session_id))
+
     def prompt(self, session_id: str, text: str, steer: bool = False, attachments: Sequence[NewAttachment] = ()) -> str:
         self.calls.append(("steer" if steer else "prompt", session_id, text, *attachments))
         return self._id()
@@ -149,6 +154,9 @@ class FakeCommands:
 
     def reconnect(self) -> None:
         self.calls.append(("reconnect",))
+
+    async def memory(self, task_id: str) -> MemoryReport:
+        return MemoryReport(agents=self.memory_of.get(task_id, ()))
 
     async def agents(self) -> AgentList:
         return AgentList(agents=self.agents_told)

@@ -411,8 +411,32 @@ def naming_scene() -> Store:
     return store_with(a_task(), replace(a_session(), commands=COMMANDS))
 
 
-def queue_scene(*waiting: str, steering: str | None = "stop: leave the old redirect as it is") -> Store:
-    """A turn runs, and prompts wait behind it; one of them steers, though it was said last."""
+def silent_scene() -> Store:
+    """A turn whose agent has said nothing for four minutes, in a conversation that has nearly filled its context."""
+    usage = Usage(used=83_000, size=100_000, cost=Cost(amount=1.2, currency="USD"))
+    said = tuple(replace(each, at=each.at - 5 * MINUTE) for each in a_transcript())
+    session = a_session(
+        SessionStatus.RUNNING, transcript=said, usage=usage, turn_silent_since=NOW - 4 * MINUTE - 10 * SECOND
+    )
+    task = a_task(TaskStatus.RUNNING, status_since=NOW - 6 * MINUTE)
+    return store_with(task, session)
+
+
+def unloaded_scene() -> Store:
+    """An agent that was ended because nobody said anything to it."""
+    away = NOW - 12 * MINUTE
+    task = a_task(TaskStatus.IDLE)
+    task = replace(task, sessions=tuple(replace(each, unloaded_since=away) for each in task.sessions))
+    return store_with(task, a_session(SessionStatus.READY, unloaded_since=away))
+
+
+def queue_scene(
+    *waiting: str, steering: str | None = "stop: leave the old redirect as it is", held: bool = False
+) -> Store:
+    """A turn runs, and prompts wait behind it; one of them steers, though it was said last.
+
+    `held`: it was stopped instead, and what waits is held back.
+    """
     texts = waiting or ("also update the changelog", "then open a pull request\nand name me as its reviewer")
     last = () if steering is None else (steering,)
     queued = tuple(
@@ -426,8 +450,10 @@ def queue_scene(*waiting: str, steering: str | None = "stop: leave the old redir
         )
         for place, text in enumerate((*texts, *last), 1)
     )
-    session = a_session(SessionStatus.RUNNING)
-    return store_with(a_task(TaskStatus.RUNNING), replace(session, prompts=(*session.prompts, *queued)))
+    session = replace(a_session(SessionStatus.READY if held else SessionStatus.RUNNING), held=held)
+    task = a_task(TaskStatus.IDLE if held else TaskStatus.RUNNING)
+    task = replace(task, sessions=tuple(replace(each, held=held) for each in task.sessions))
+    return store_with(task, replace(session, prompts=(*session.prompts, *queued)))
 
 
 SHOT = Attachment(kind=AttachmentKind.IMAGE, name="redirect.png", mime="image/png", size=214_300)

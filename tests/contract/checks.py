@@ -22,8 +22,11 @@ STAGE_PROGRESS = _fields("name attempt max_attempts started_at detail")
 STAGE = _fields("name state attempt max_attempts started_at finished_at deadline_at detail error")
 TASK_ERROR = _fields("stage kind message retryable at")
 SANDBOX = _fields("sandbox_id cwd created_at")
-SESSION = _fields("session_id task_id name agent model mode usage status error unread created_at updated_at revision")
-SESSION_STATE = SESSION | {"prompts", "options", "commands", "accepts"}
+SESSION = _fields(
+    "session_id task_id name agent model mode usage status error unread created_at updated_at revision"
+    " unloaded_since held"
+)
+SESSION_STATE = SESSION | {"prompts", "options", "commands", "accepts", "turn_silent_since"}
 OPTION = _fields("option_id name description category type value choices error")
 PROMPT = _fields("prompt_id session_id text attachments state steer error at")
 TRANSCRIPT_ITEM = _fields("item_id session_id index kind body at revision")

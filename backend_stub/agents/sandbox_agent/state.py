@@ -65,6 +65,17 @@ class PromptMark(Struct, kw_only=True):
         return self.phase == ENDED and (self.settled or self.error is not None)
 
 
+class SteerMark(Struct, kw_only=True):
+    """A prompt that was said into the turn of another one, `into`; `rpc_id` is the id of its request.
+
+    `taken`: the agent has said that it has it.
+    """
+
+    rpc_id: int
+    into: str
+    taken: bool = False
+
+
 class StoredSession(Struct, kw_only=True):
     """A session as the agent knows it.
 
@@ -90,11 +101,14 @@ class StoredSession(Struct, kw_only=True):
     number_in_log: int = 0
     cwd: str = ""
     spent: bool = False
+    opening: bool = False
+    unloaded: bool = False
     next_id: int = 1
     seen: int = 0
     prompts: dict[str, PromptMark] = {}
     asking: dict[int, str] = {}
     answered: list[int] = []
+    steered: dict[str, SteerMark] = {}
     notices: list[str] = []
     auth_methods: tuple[AuthMethod, ...] = ()
     translation: Translation | None = None

@@ -60,6 +60,10 @@ def load(connection: sqlite3.Connection, task_id: str) -> TaskState | None:
     )
 
 
+def sessions(connection: sqlite3.Connection) -> Sequence[SessionSummary]:
+    return [decode(body, SessionSummary) for _, body in connection.execute(SQL["sessions.of_all_tasks"])]
+
+
 def item_keys(connection: sqlite3.Connection, session_id: str) -> dict[str, ItemKey]:
     rows = connection.execute(SQL["transcript.keys"], (session_id,))
     return {item_id: ItemKey(index, revision) for item_id, index, revision in rows}

@@ -24,7 +24,7 @@ from backend_stub.storage.sqlite.readers import Readers
 from backend_stub.storage.sqlite.statements import SQL
 from backend_stub.storage.sqlite.writer import Writer
 from foundry_tui.contract.attachments import NewAttachments
-from foundry_tui.contract.records import HistoryEvent, LogLine, Operation, Repo, TaskDetail
+from foundry_tui.contract.records import HistoryEvent, LogLine, Operation, Repo, SessionSummary, TaskDetail
 from foundry_tui.contract.status import TaskStatus
 
 PROBE_SECONDS = 1.0
@@ -67,6 +67,9 @@ class SqliteStorage:
 
     async def drop_leftover(self, task_id: str) -> None:
         await self._writer.submit(partial(writing.drop_leftover, task_id))
+
+    async def sessions(self) -> Sequence[SessionSummary]:
+        return await self._readers.read(reading.sessions)
 
     async def load(self, task_id: str) -> TaskState | None:
         return await self._readers.read(reading.load, task_id)

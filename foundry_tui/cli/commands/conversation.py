@@ -233,6 +233,7 @@ def session_to_read(task: TaskDetail, given: str) -> str:
 def stop(context: Context, task: str, session: str | None, as_json: bool) -> None:
     """Stop what a task's agent is doing. The task stays, and takes the next prompt.
 
+    Prompts that wait are held back: they go on after the next prompt, or by: foundry queue ID --go-on.
     In a pipe one session that was stopped a line: its id. Nothing running is success.
 
     \b
@@ -243,7 +244,7 @@ def stop(context: Context, task: str, session: str | None, as_json: bool) -> Non
     running = [each.session_id for each in detail.sessions if each.status is SessionStatus.RUNNING]
     which = running if session is None else [named_session(detail, session, task)]
     for session_id in which:
-        on_session(context, task, session_id, "POST", "/stop", msgspec.Raw)
+        on_session(context, task, session_id, "POST", "/stop", msgspec.Raw, {"hold": True})
     if as_json:
         say_json({"task_id": detail.task_id, "stopped": which})
     elif not which:
@@ -257,6 +258,7 @@ def stop(context: Context, task: str, session: str | None, as_json: bool) -> Non
 @task_argument
 @click.option("--edit", nargs=2, metavar="PROMPT_ID TEXT", help="Give a prompt that waits another text.")
 @click.option("--withdraw", metavar="PROMPT_ID", help="Take a prompt that waits back.")
+@click.option("--go-on", "go_on", is_flag=True, help="Send what waits and was held back by a stop.")
 @json_option
 @click.pass_context
 @pass_context
@@ -266,6 +268,7 @@ def queue(
     task: str,
     edit: tuple[str, str] | None,
     withdraw: str | None,
+    go_on: bool,
     as_json: bool,
 ) -> None:
     """Show the prompts that wait to be delivered, oldest first, or change one of them.
@@ -278,10 +281,15 @@ def queue(
       foundry queue 0193a2b4
       foundry queue 0193a2b4 --edit 0193b7 "only in the tests"
       foundry queue 0193a2b4 --withdraw 0193b7
+      foundry queue 0193a2b4 --go-on
     """
-    if edit is not None and withdraw is not None:
-        raise click.UsageError("--edit and --withdraw exclude each other")
+    if (edit is not None) + (withdraw is not None) + go_on > 1:
+        raise click.UsageError("--edit, --withdraw and --go-on exclude each other")
     detail = context.task(task)
+    held = {each.session_id for each in detail.sessions if each.held}
+    for session_id in held if go_on else ():
+        on_session(context, task, session_id, "POST", "/go-on", msgspec.Raw)
+    held -= held if go_on else set()
     waiting = [
         each
         for session in detail.sessions
@@ -303,7 +311,9 @@ def queue(
         return
     for each in waiting:
         if is_terminal():
-            note = "" if each.state is PromptState.QUEUED else paint(f"  {each.state}", "yellow")
+            standing_now = "held back" if each.session_id in held else ""
+            said = standing_now if each.state is PromptState.QUEUED else each.state
+            note = paint(f"  {said}", "yellow") if said else ""
             say(f"{paint(f'{each.prompt_id}  {clock_time(each.at)}', 'dim')}{note}")
             say(printable(with_attachments(each.text, each).expandtabs(4), lines=True))
         else:

@@ -42,7 +42,7 @@ Settings of a turn
               string, number, integer, boolean, or select and multiselect with "choices": [{"value": …, "name": …}])
               and {"url": "https://…", "message": …} and
               {"usage": {"used": tokens, "size": tokens, "cost": {"amount": …, "currency": …}}}, with `ms`
-              if it is to take long
+              if it is to take long; {"late": …} is said `ms` after the turn's end
 Beside `match`, or in `default`
   would_lose  a list of what archive and kill say would be lost
   files       a list of the files that the sandbox has beside those that turns edit
