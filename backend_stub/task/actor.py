@@ -115,7 +115,7 @@ class TaskActor:
             for stage, text, at in lines:
                 draft.log(stage, text, at)
             if detail is not None and STAGE_OF_STATUS.get(draft.status) is detail[0]:
-                draft.tell_stage(*detail)
+                draft.stages.tell(*detail)
             result = decide(draft)
             sealed = draft.seal()
             if sealed is not None:

@@ -8,6 +8,7 @@ from backend_stub.task.offer_change import OfferChange
 from backend_stub.task.operation_change import OperationChange
 from backend_stub.task.question_change import QuestionChange
 from backend_stub.task.rows import TaskRows, running_sessions
+from backend_stub.task.stage_change import StageChange
 from backend_stub.task.steer_change import SteerChange
 from foundry_tui.contract.attachments import NewAttachments, told
 from foundry_tui.contract.records import (
@@ -52,6 +53,7 @@ class TaskChange:
         self.stage, self.is_prepared = rows.stage, rows.is_prepared
         self.session, self.question, self.offer = rows.session, rows.question, rows.offer
         self.agents = AgentChange(rows)
+        self.stages = StageChange(rows)
         self.offers = OfferChange(rows, new_id)
         self.steers = SteerChange(rows)
         self.questions = QuestionChange(rows, self.mark_unread)
@@ -139,7 +141,7 @@ class TaskChange:
         The milliseconds in which nobody worked do not count against it.
         """
         if stage is not None and (deadline := self.stage(stage).deadline_at) is not None:
-            self.extend_stage(stage, deadline + downtime)
+            self.stages.extend(stage, deadline + downtime)
         self.record(HistoryKind.PROVISION_RESUMED, stage=stage, status=self.status)
 
     def go_on(self, *, resend: bool = False, for_prompt: bool = False) -> None:
@@ -181,7 +183,7 @@ class TaskChange:
         self.record(requested, force=force or None, delete_branch=delete_branch or None)
         for stage in self.task.stages:
             if stage.state is StageState.RUNNING:
-                self._end_attempt(stage.name, StageState.CANCELLED, stage.error)
+                self.stages.cancel(stage.name)
         self.questions.cancel()
         self.operations.cancel(message)
         for session in self.task.sessions:
@@ -231,6 +233,15 @@ class TaskChange:
 
     # Its stages
 
+    def begin_stage(self, name: StageName, attempt: int, timeout_ms: int) -> None:
+        """An attempt begins, and has this long."""
+        self._move(STATUS_OF_STAGE[name])
+        sandbox_wanted = self.private.sandbox_wanted or name is StageName.CREATE_SANDBOX
+        self._set_private(replace(self.private, next_attempt_at=None, sandbox_wanted=sandbox_wanted))
+        if name is StageName.CREATE_SESSION:
+            self.begin_opening(self.task.sessions[0].session_id)
+        self.stages.begin(name, attempt, timeout_ms)
+
     def pass_stage(self, name: StageName) -> None:
         """The stage was done before: only its status is passed, on the way to a stage that was not."""
         here = STAGE_OF_STATUS.get(self.status)
@@ -238,59 +249,14 @@ class TaskChange:
             self._move(STATUS_OF_STAGE[name])
             self.record(HistoryKind.PROVISION_RESUMED, stage=name, status=self.status, done=True)
 
-    def begin_stage(self, name: StageName, attempt: int, timeout_ms: int) -> None:
-        """An attempt begins, and has this long."""
-        self._move(STATUS_OF_STAGE[name])
-        sandbox_wanted = self.private.sandbox_wanted or name is StageName.CREATE_SANDBOX
-        self._set_private(replace(self.private, next_attempt_at=None, sandbox_wanted=sandbox_wanted))
-        stage = replace(
-            self.stage(name),
-            state=StageState.RUNNING,
-            attempt=attempt,
-            started_at=self.now,
-            finished_at=None,
-            deadline_at=self.now + timeout_ms,
-            detail=None,
-        )
-        self._rows.put_stage(stage)
-        if name is StageName.CREATE_SESSION:
-            self.begin_opening(self.task.sessions[0].session_id)
-        self.record(HistoryKind.STAGE_STARTED, stage=name, attempt=attempt, max_attempts=stage.max_attempts)
-
-    def extend_stage(self, name: StageName, deadline_at: int) -> None:
-        """The attempt under way has until then."""
-        self._rows.put_stage(replace(self.stage(name), deadline_at=deadline_at))
-
-    def tell_stage(self, name: StageName, detail: str) -> None:
-        """What the stage does now, in a few words."""
-        self._rows.put_stage(replace(self.stage(name), detail=detail))
-
     def retry_stage(self, name: StageName, error: TaskError, next_at: int) -> None:
         """The attempt failed, and the next is due then."""
-        attempt = self.stage(name).attempt
-        detail = f"attempt {attempt} failed, trying again: {error.message}"
-        self._end_attempt(name, StageState.RUNNING, error, detail)
         self._set_private(replace(self.private, next_attempt_at=next_at))
-        self.record(
-            HistoryKind.STAGE_RETRYING,
-            stage=name,
-            attempt=attempt,
-            kind=error.kind,
-            message=error.message,
-            next_at=next_at,
-        )
-
-    def complete_stage(self, name: StageName) -> None:
-        stage = self.stage(name)
-        self._end_attempt(name, StageState.DONE, error=None)
-        took = self.now - (stage.started_at or self.now)
-        self.record(HistoryKind.STAGE_COMPLETED, stage=name, attempt=stage.attempt, ms=took)
+        self.stages.retry(name, error, next_at)
 
     def fail_stage(self, name: StageName, error: TaskError) -> None:
         """The stage failed for good, and the task with it."""
-        self._end_attempt(name, StageState.FAILED, error)
-        attempt = self.stage(name).attempt
-        self.record(HistoryKind.STAGE_FAILED, stage=name, attempt=attempt, kind=error.kind, message=error.message)
+        self.stages.fail(name, error)
         if name is StageName.CREATE_SESSION:
             self.fail_session(self.task.sessions[0].session_id, error)
         self.fail(error)
@@ -513,14 +479,6 @@ class TaskChange:
 
     def _set_private(self, private: Private) -> None:
         self._rows.private = private
-
-    def _end_attempt(
-        self, name: StageName, state: StageState, error: TaskError | None, detail: str | None = None
-    ) -> None:
-        ended = replace(
-            self.stage(name), state=state, error=error, finished_at=self.now, deadline_at=None, detail=detail
-        )
-        self._rows.put_stage(ended)
 
     def _forget_opening(self, session_id: str) -> None:
         """The next time that the session is opened, attempts are counted anew."""
