@@ -35,6 +35,8 @@ class Completion(ChoiceList):
         self.call_after_refresh(self._attend)
 
     def _attend(self) -> None:
+        if not self.is_attached:
+            return
         self._input.message_signal.subscribe(self, self._hear)
         self.watch(self._input, "has_focus", self._focus_moved, init=False)
 

@@ -21,13 +21,24 @@ A_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADh
 Tell = Callable[[str], None]
 
 
-def test_it_answers(world: AgentTask) -> None:
+def test_it_answers_and_gives_its_model_what_is_attached(world: AgentTask) -> None:
     world.model.does(Say("Hello from the model."))
-    world.begin("say hello")
+    # Alone: beside files, gemini leaves images out.
+    image = {"kind": "image", "mime": "image/png", "data": A_PIXEL, "name": "pixel.png"}
+    world.begin("look at this", attachments=[image])
     task = world.ended()
     assert task["status"] == "idle", task.get("error")
     assert world.answers()[-1].endswith("Hello from the model.")
-    world.follow_up()
+    takes_images = world.session(lambda session: True)["accepts"]["image"]
+    assert any(A_PIXEL in request for request in world.model.received) == takes_images
+    assert any("takes no images" in notice for notice in world.answers("notice")) != takes_images
+    log = world.backend.folder / "log.txt"
+    log.write_text("the text of the log")
+    world.say("and at these", log, world.cwd / "b.txt")
+    assert world.ended()["status"] == "idle"
+    received = "".join(world.model.received)
+    assert "the text of the log" in received
+    assert "b.txt" in received
 
 
 def test_a_file_is_written_and_shown_in_the_diff(world: AgentTask) -> None:
@@ -45,24 +56,6 @@ def test_a_file_is_written_and_shown_in_the_diff(world: AgentTask) -> None:
     patch = world.backend.foundry("diff", world.task_id, code=0).out
     assert "+++ b/made.txt" in patch
     assert "+one\n+two\n" in patch
-    world.follow_up()
-
-
-def test_what_is_attached_reaches_its_model_as_the_agent_takes_it(world: AgentTask) -> None:
-    world.model.does(Say("I see."))
-    # Alone: beside files, gemini leaves images out.
-    image = {"kind": "image", "mime": "image/png", "data": A_PIXEL, "name": "pixel.png"}
-    world.begin("look at this", attachments=[image])
-    assert world.ended()["status"] == "idle"
-    takes_images = world.session(lambda session: True)["accepts"]["image"]
-    assert any(A_PIXEL in request for request in world.model.received) == takes_images
-    assert any("takes no images" in notice for notice in world.answers("notice")) != takes_images
-    log = world.backend.folder / "log.txt"
-    log.write_text("the text of the log")
-    world.say("and at these", log, world.cwd / "b.txt")
-    assert world.ended()["status"] == "idle"
-    assert "the text of the log" in world.model.received[-1]
-    assert "b.txt" in world.model.received[-1]
     world.follow_up()
 
 
