@@ -48,8 +48,8 @@ class CallScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing that the agent does in its turn: one of `thought`, `plan`, `tool`, `message`, `permission`, `form`, `url`
-    and `usage`, or `late`, a message that comes `ms` after the end of that.
+    """What the agent does: one of `thought`, `plan`, `tool`, `message`, `permission`, `form`, `url`, `usage` in a turn,
+    or `late`, a message that comes `ms` after its end.
 
     `ms` is how long it takes; steps without share the turn's time. `text` (or `content`) and `edit` or `edits` belong
     to what a tool did and to what a permission is asked for; `paths` and `options` to a permission alone. `form` is a
