@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from foundry_tui.cli import agent_binary
 from foundry_tui.contract.agents import VARIABLE
+from foundry_tui.process import agent_binary
+from foundry_tui.process.npm import InstallError
 from tests.backend.process import BackendProcess
 from tests.blocking import nothing_blocks
 from tests.world import folders_of
@@ -157,7 +158,7 @@ def sandbox_agent(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             return agent_binary.install(folder)
-    except agent_binary.InstallError as error:
+    except InstallError as error:
         pytest.skip(f"the sandbox-agent binary cannot be had: {error}")
 
 
