@@ -12,7 +12,7 @@ from typing import Literal
 import click
 from msgspec import Struct
 
-from foundry_tui.cli import agent_binary, sandboxes
+from foundry_tui.cli import sandboxes
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.locale import is_utf8
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
@@ -26,6 +26,7 @@ from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.contract.versions import VERSION, is_older
+from foundry_tui.process import agent_binary
 from foundry_tui.process import backend as daemon
 from foundry_tui.settings import config
 
