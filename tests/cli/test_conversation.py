@@ -84,7 +84,8 @@ def test_a_stop_ends_the_turn_and_who_waits_for_it(shared: Cli, task_id: str) ->
         stopped = shared("stop", endless["task_id"], "--json", code=0).json["stopped"]
         assert stopped == [endless["sessions"][0]["session_id"]]
         shared("kill", endless["task_id"], "--force", code=0)
-        assert waiting.wait(30) == 1
+        assert "--go-on" in waiting.communicate(timeout=30)[1]
+        assert waiting.returncode == 1
 
 
 def until_queued(cli: Cli, task_id: str, count: int = 1) -> list[list[str]]:
