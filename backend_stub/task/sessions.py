@@ -104,7 +104,8 @@ class Sessions:
             if session.status is not SessionStatus.CLOSED or session.session_id in self._to_close:
                 self.queue.wake(session.session_id)
                 self.options.queue.wake(session.session_id)
-                self.steering.queue.wake(session.session_id)
+                if session.status is SessionStatus.RUNNING:
+                    self.steering.queue.wake(session.session_id)
 
     def settled(self, permission_id: str) -> None:
         """A question was answered or cancelled: the turn that waits for it goes on."""

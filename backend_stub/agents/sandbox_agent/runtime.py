@@ -187,7 +187,8 @@ class SandboxAgentRuntime:
             folder = self._servers.state_folder(task_id)
             session = self._sessions.get(session_id)
             if session is not None:
-                if session.active is not None:
+                # Of a turn that was stopped nobody waits for the end.
+                if session.following:
                     raise AgentError("its agent is at work")
                 await session.tell_rest()
                 session.lost = AgentError(UNLOADED)
