@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from foundry_tui.contract.questions import Permission
+from foundry_tui.contract.questions import Ask, Permission
 from foundry_tui.contract.records import SessionSummary, TaskSummary
 
 TASKS = "tasks"
@@ -57,8 +57,8 @@ class Context(Struct, frozen=True, kw_only=True):
     """The composer shows a prompt that waits, to be changed."""
     recallable: bool = False
     """`up` in the composer shows an earlier prompt there."""
-    permission: Permission | None = None
-    """The open request that would be answered."""
+    permission: Ask | Permission | None = None
+    """The open question that would be answered."""
 
     @property
     def targets(self) -> tuple[TaskSummary, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from enum import StrEnum
 
-from foundry_tui.contract.questions import Permission, PermissionOption, Question
+from foundry_tui.contract.questions import Ask, Permission, PermissionOption, Question
 from foundry_tui.contract.transcript import PermissionBody
 from foundry_tui.view.diffs import DiffMark, edit_lines
 
@@ -31,7 +31,7 @@ _LINES = {
 }
 
 
-def heading_of(asked: AnyQuestion) -> str:
+def heading_of(asked: AnyQuestion | Ask) -> str:
     """The title; of one that has several lines, which the text has too, the first."""
     title = asked.title.strip()
     first, *others = title.split("\n", 1)

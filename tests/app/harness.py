@@ -210,7 +210,7 @@ def remove(store: Store, *task_ids: str) -> None:
 
 
 def put_detail(store: Store, detail: TaskDetail) -> None:
-    """Have the task's own topic be read, as its screen or peek would; not flushed."""
+    """Have the task's own topic be read, as its screen or the preview would; not flushed."""
     topic = Topic(TopicKind.TASK, detail.task_id)
     fields = {name: getattr(detail, name) for name in TaskDetail.__struct_fields__}
     seq = _next_seq(store)
