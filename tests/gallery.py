@@ -23,7 +23,7 @@ from foundry_tui.client.store import Store
 from foundry_tui.contract.status import TaskStatus
 from tests.app import task_scenes
 from tests.app.factories import NOW, SECOND
-from tests.app.harness import make_app, make_store
+from tests.app.harness import make_app, make_store, rest
 from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state, store_of_speaking
 from tests.png_stamp import digest_of, stamp_of, stamped
 
@@ -215,6 +215,7 @@ async def _hold_still(app: FoundryApp, pilot: Pilot[None]) -> None:
     for field in (*app.screen.query(Input), *app.screen.query(TextArea)):
         field.cursor_blink = False
     await app.workers.wait_for_complete()
+    rest(app)
     await pilot.pause()
 
 

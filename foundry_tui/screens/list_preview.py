@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 WIDE = 120
 """Columns from which the preview stands beside the list unless it was closed."""
+FOLLOW_AFTER = 0.05
+"""Seconds that the cursor rests on a task before it is shown."""
 HOLD_AFTER = 0.15
 """Seconds that the cursor rests on a task before the whole of it is asked for."""
 CHANGES_AFTER = 0.5
@@ -60,6 +62,7 @@ class ListPreview:
         self._wanted: bool | None = None
         """What was asked for; None: it stands there where the screen is wide enough."""
         self._opening = False
+        self._following: Timer | None = None
         self._held: dict[Topic, Callable[[], None]] = {}
         self._timer: Timer | None = None
         self._changes_timer: Timer | None = None
@@ -128,6 +131,19 @@ class ListPreview:
     def _task(self) -> TaskSummary | None:
         summary = self._owner.tasks.current
         return (self._owner.foundry.store.detail(summary.task_id) or summary) if summary is not None else None
+
+    def follow(self) -> None:
+        """The cursor is on another task: show that once it stays there, so that the list never waits for it."""
+        if self._following is not None:
+            self._following.stop()
+        self._following = self._owner.screen.set_timer(FOLLOW_AFTER, self.settle) if self.is_open else None
+
+    def settle(self) -> None:
+        """Show the highlighted task now if it is to be shown."""
+        following, self._following = self._following, None
+        if following is not None:
+            following.stop()
+            self.show()
 
     def show(self) -> None:
         """Show the highlighted task as it is now."""
@@ -236,7 +252,7 @@ class ListPreview:
             return
         option = ask.options[place - 1]
         if option.kind.startswith("reject") or self._owner.tasks.shows_whole(ask.permission_id):
-            self.settle(ask.permission_id, option.option_id)
+            self.send(ask.permission_id, option.option_id)
             return
         widget = self._widget
         if widget is None or not widget.display:
@@ -246,7 +262,7 @@ class ListPreview:
         if shown is not None and shown.permission_id == ask.permission_id:
             widget.request.answer(place - 1)
 
-    def settle(self, permission_id: str, option_id: str) -> None:
+    def send(self, permission_id: str, option_id: str) -> None:
         """The question is answered: say so to the backend, and go on to the next one that waits."""
         task = self._task()
         if task is None:

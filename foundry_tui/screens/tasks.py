@@ -161,7 +161,7 @@ class TasksScreen(OfflineBannerScreen[object]):
 
     @on(TaskList.Highlighted)
     def _highlighted(self) -> None:
-        self.preview.show()
+        self.preview.follow()
         if not self.shows_actions_on(self._list.current):
             self.show_actions()
 
@@ -336,7 +336,7 @@ class TasksScreen(OfflineBannerScreen[object]):
 
     def on_permission_request_answered(self, message: "PermissionRequest.Answered") -> None:
         """A question was answered in the preview."""
-        self.preview.settle(message.permission_id, message.option_id)
+        self.preview.send(message.permission_id, message.option_id)
 
     def action_answer_1(self) -> None:
         self.preview.answer(1)

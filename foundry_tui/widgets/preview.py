@@ -38,6 +38,10 @@ _STYLE = {
 }
 
 
+Piece = tuple[str, str]
+"""A text and its style."""
+
+
 class Preview(Vertical, can_focus=False):
     """Shows a task. Its keys are the screen's: nothing in it takes the focus from the list."""
 
@@ -64,6 +68,8 @@ class Preview(Vertical, can_focus=False):
         self._subject: TaskSummary | None = None
         self._creation: str | None = None
         self._changes = ""
+        self._told: dict[Static, Sequence[Piece]] = {}
+        """What stands in each part now: what it has already is not laid out again."""
 
     def compose(self) -> ComposeResult:
         yield self._head
@@ -79,23 +85,20 @@ class Preview(Vertical, can_focus=False):
         """Show this task; `creation` is what `creation_word` says of one that is no more than asked for."""
         self._subject, self._creation, self._changes = task, creation, changes
         staged = task is not None and (creation is not None or shows_stages(task))
-        self._stepper.display = staged
+        if self._stepper.display is not staged:
+            self._stepper.display = staged
         if task is None:
-            self._head.update("")
-            for part in (self._facts, self._failure, self._note):
+            for part in (self._head, self._facts, self._failure, self._note):
                 part.display = False
             return
         self._show_head(task)
         facts = (task.repo_label, task.agent, self._changes, task.branch or "")
         between = f" {self._glyphs.separator} "
-        self._facts.display = True
-        self._facts.update(Content(plain(between.join(fact for fact in facts if fact))))
+        self._tell(self._facts, [(plain(between.join(fact for fact in facts if fact)), "")])
         if staged:
             pending, unsent, refused = (creation == word for word in ("pending", UNSENT, "refused"))
             self._stepper.show(steps(task, pending=pending, unsent=unsent, refused=refused), compact=False)
-        told = self._failure_of(task)
-        self._failure.display = bool(told)
-        self._failure.update(Content.assemble(*((harmless(text, lines=True), style) for text, style in told)))
+        self._tell(self._failure, self._failure_of(task))
 
     def show_conversation(self, items: Sequence[TranscriptItem], told: Sequence[Prompt]) -> None:
         """Show the end of what was said in the session in view; `told` are the prompts that stand in it."""
@@ -103,10 +106,9 @@ class Preview(Vertical, can_focus=False):
         permissions = task.permissions if isinstance(task, TaskDetail) else ()
         self._transcript.show(items, told, permissions)
         silent = task is not None and not items and not told
-        self._transcript.display = not silent
-        self._note.display = silent
-        if silent and task is not None:
-            self._note.update(Content(harmless(task.prompt, lines=True)))
+        if self._transcript.display is silent:
+            self._transcript.display = not silent
+        self._tell(self._note, [(task.prompt, "")] if silent and task is not None else [])
 
     def show_question(self, question: AnyAsk | None, more: int, keys: tuple[str, str]) -> None:
         """Show a question, or none; `more` wait behind it, `keys` scroll it, down and up.
@@ -115,13 +117,20 @@ class Preview(Vertical, can_focus=False):
         """
         whole = question if isinstance(question, Permission) else None
         self.request.show(whole, more=more, keys=keys)
-        self.request.display = whole is not None
-        self._waits.display = question is not None and whole is None
-        if question is not None:
-            named = f"{self._glyphs.asks} {plain(heading_of(question))}"
-            self._waits.update(
-                Content.assemble((named, "bold $text-warning"), ("\nReading the whole question", "$text-faint"))
-            )
+        if self.request.display is (whole is None):
+            self.request.display = whole is not None
+        waits = question is not None and whole is None
+        named = f"{self._glyphs.asks} {plain(heading_of(question))}\n" if question is not None else ""
+        told = [(named, "bold $text-warning"), ("Reading the whole question", "$text-faint")]
+        self._tell(self._waits, told if waits else [])
+
+    def _tell(self, part: Static, told: Sequence[Piece]) -> None:
+        """Have a part say this; one that says nothing is not there."""
+        if told != self._told.get(part):
+            self._told[part] = told
+            part.update(Content.assemble(*((harmless(text, lines=True), style) for text, style in told)))
+        if part.display is not bool(told):
+            part.display = bool(told)
 
     def tick(self) -> None:
         """A second has passed."""
@@ -133,14 +142,12 @@ class Preview(Vertical, can_focus=False):
         now, creation, glyphs = self._clock.now_ms(), self._creation, self._glyphs
         style = _STYLE.get(state_role(task, creation), "$text-faint")
         state = state_text(task, glyphs, self._heard.now_ms(), creation, bar=False)
-        self._head.update(
-            Content.assemble(
-                (plain(title_of(task)), "bold $foreground"),
-                "\n",
-                (f"{glyph_of(task, glyphs, 0, creation)} {state}", style),
-                (f" {glyphs.separator} created {ago(now - task.created_at)}", "$text-faint"),
-            )
-        )
+        told = [
+            (f"{plain(title_of(task))}\n", "bold $foreground"),
+            (f"{glyph_of(task, glyphs, 0, creation)} {state}", style),
+            (f" {glyphs.separator} created {ago(now - task.created_at)}", "$text-faint"),
+        ]
+        self._tell(self._head, told)
 
     def _failure_of(self, task: TaskSummary) -> list[tuple[str, str]]:
         failed = failure(task)

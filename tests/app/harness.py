@@ -21,6 +21,7 @@ from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, To
 from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.records import Health, HistoryEvent, Repo, RepoTrust, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import AgentList, CreateTask, Diff, RepoSetup, TaskSnapshot, TasksSnapshot
+from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.clock import FixedClock
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, make_repo, task_id
@@ -262,7 +263,15 @@ class Stage:
         await self.pilot.pause()
         while self.app.typing:
             await self.pilot.pause()
+        rest(self.app)
         await self.pilot.pause()
+
+
+def rest(app: FoundryApp) -> None:
+    """Have the cursor of the list have rested, so that its task is previewed."""
+    for screen in app.screen_stack:
+        if isinstance(screen, TasksScreen):
+            screen.preview.settle()
 
 
 def make_app(

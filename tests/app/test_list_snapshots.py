@@ -11,7 +11,7 @@ from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.options import Options
 from foundry_tui.client.store import Store
 from tests.app.factories import NOW
-from tests.app.harness import make_app, make_store
+from tests.app.harness import make_app, make_store, rest
 from tests.app.list_scenes import AWAY, every_state, store_of, store_of_every_state, store_of_speaking
 
 WIDE, NARROW = (120, 34), (60, 34)
@@ -30,6 +30,9 @@ class SnapCompare(Protocol):
 async def _still(pilot: Pilot[None]) -> None:
     for field in pilot.app.query(Input):
         field.cursor_blink = False
+    await pilot.pause()
+    if isinstance(pilot.app, FoundryApp):
+        rest(pilot.app)
     await pilot.pause()
 
 
