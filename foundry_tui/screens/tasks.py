@@ -13,9 +13,11 @@ from foundry_tui.actions.table import bindings
 from foundry_tui.client.freshness import FreshnessState
 from foundry_tui.screens.list_preview import ListPreview
 from foundry_tui.screens.offline_banner import OfflineBannerScreen
+from foundry_tui.view.answers import DIGITS
 from foundry_tui.view.filter import load, remark
 from foundry_tui.view.groups import Group, Grouping, Sorting
 from foundry_tui.view.labels import UNSENT, creation_word
+from foundry_tui.view.says import RowKeys
 from foundry_tui.widgets.bars import ActionBar, StyledText, TopBar
 from foundry_tui.widgets.task_list import TaskList
 
@@ -64,6 +66,8 @@ class TasksScreen(OfflineBannerScreen[object]):
     def on_mount(self) -> None:
         self._list = self.query_one(TaskList)
         self._bar = self.query_one(TopBar)
+        answers = tuple(self.key_of(f"answer_{place}") for place in range(1, DIGITS + 1))
+        self._list.keys = RowKeys(answers, open=self.key_of("open"), retry=self.key_of("retry"))
         self._list.focus()
         self._show_empty_state()
         self._show_bar()
