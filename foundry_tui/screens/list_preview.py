@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 WIDE = 120
 """Columns from which the preview stands beside the list unless it was closed."""
-FOLLOW_AFTER = 0.05
+FOLLOW_AFTER = 0.1
 """Seconds that the cursor rests on a task before it is shown."""
-HOLD_AFTER = 0.15
-"""Seconds that the cursor rests on a task before the whole of it is asked for."""
+HOLD_AFTER = 0.1
+"""Seconds for which a task is shown before the whole of it is asked for."""
 CHANGES_AFTER = 0.5
-"""Seconds that it rests there before its changes are counted."""
+"""Seconds for which it is shown before its changes are counted."""
 
 
 class ListScreen(Protocol):

@@ -5,6 +5,7 @@ Stages stand there only while they matter: while the task is prepared, or when t
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -126,11 +127,21 @@ class Preview(Vertical, can_focus=False):
 
     def _tell(self, part: Static, told: Sequence[Piece]) -> None:
         """Have a part say this; one that says nothing is not there."""
-        if told != self._told.get(part):
+        before = self._told.get(part)
+        if told != before:
             self._told[part] = told
-            part.update(Content.assemble(*((harmless(text, lines=True), style) for text, style in told)))
+            text = Content.assemble(*((harmless(text, lines=True), style) for text, style in told))
+            # Laying out the screen takes far longer than drawing these few lines.
+            part.update(text, layout=part not in (self._facts, self._note) and not self._is_as_high(text, part))
         if part.display is not bool(told):
             part.display = bool(told)
+
+    @staticmethod
+    def _is_as_high(text: Content, part: Static) -> bool:
+        """Whether the text takes the lines that the part has."""
+        lines = text.plain.split("\n")
+        width, height = part.content_size
+        return len(lines) == height and all(cell_len(line) <= width for line in lines)
 
     def tick(self) -> None:
         """A second has passed."""
