@@ -52,8 +52,6 @@ from backend_stub.task.sessions import Sessions
 from backend_stub.task.work import WorkFinder
 from foundry_tui.contract.status import PROVISIONING, RELEASING
 
-FLUSH_SECONDS = 0.05
-"""How long stage log lines are gathered."""
 FLUSH_AGAIN_SECONDS = 1.0
 """How long they wait when the storage could not take them."""
 BEAT_SECONDS = 0.25
@@ -98,8 +96,8 @@ async def run_backend(
     loop = asyncio.get_running_loop()
     async with anyio.create_task_group() as tasks:
 
-        def flush_soon(actor: TaskActor) -> None:
-            tasks.start_soon(_flush, actor)
+        def flush_soon(actor: TaskActor, seconds: float) -> None:
+            tasks.start_soon(_flush, actor, seconds)
 
         actors = Actors(storage, runtime, flush_soon)
         dispatcher = EmbeddedDispatcher(runtime)
@@ -169,9 +167,8 @@ async def _beat(storage: Storage, queue: Queue) -> None:
         await anyio.sleep(BEAT_SECONDS)
 
 
-async def _flush(actor: TaskActor) -> None:
-    """Commit an actor's lines after gathering them for a moment; while the storage cannot take them, they wait."""
-    wait = FLUSH_SECONDS
+async def _flush(actor: TaskActor, wait: float) -> None:
+    """Commit what an actor has gathered by then; while the storage cannot take it, it waits."""
     while True:
         await anyio.sleep(wait)
         try:

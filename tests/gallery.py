@@ -24,8 +24,8 @@ from foundry_tui.contract.status import TaskStatus
 from foundry_tui.widgets.composer import Composer
 from tests.app import question_scenes, task_scenes
 from tests.app.factories import NOW, SECOND
-from tests.app.harness import FakeCommands, make_app, make_store
-from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state
+from tests.app.harness import FakeCommands, make_app, make_store, rest
+from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state, store_of_speaking
 from tests.png_stamp import digest_of, stamp_of, stamped
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
@@ -128,10 +128,10 @@ SHOTS: tuple[Shot, ...] = (
     Shot("deleted", "Removed elsewhere while you looked at it.", task_scenes.deleted_scene, opens=True),
     Shot("turn-failed", "A turn that failed.", task_scenes.turn_failed_scene, opens=True),
     Shot(
-        "peek",
-        "`space` peeks at the highlighted task beside the list.",
+        "preview",
+        "The preview of a task that failed; `space` opens and closes it.",
         store_of_every_state,
-        ("end", "left_square_bracket", "down", "space"),
+        ("end", "left_square_bracket", "down"),
         (140, 34),
     ),
     Shot("filter", "`/` filters as you type.", store_of_every_state, ("slash", *"repo:bill !status:done api")),
@@ -139,8 +139,15 @@ SHOTS: tuple[Shot, ...] = (
         "select",
         "`v` marks tasks, to act on all of them at once.",
         store_of_every_state,
-        ("v", "down", "down", "space"),
+        ("v", "down", "space"),
     ),
+    Shot("says", "What each task says, with the preview beside it.", store_of_speaking, ("j",), (160, 34)),
+    *(
+        Shot(f"says-{width}", f"What each task says, in {width} columns.", store_of_speaking, ("j",), (width, 34))
+        for width in (60, 80, 120, 220)
+    ),
+    Shot("says-light", "The same in the light theme.", store_of_speaking, ("j",), theme="foundry-light"),
+    Shot("says-ascii", "The same in ASCII.", store_of_speaking, ("j",), ascii=True),
     Shot("repositories", "`g` groups by repository.", store_of_every_state, ("g",)),
     Shot("kill", "What destroys work asks first.", store_of_every_state, ("x",)),
     Shot("thousand", "A thousand tasks.", lambda: store_of(list(many(1_000)))),
@@ -244,6 +251,7 @@ async def _hold_still(app: FoundryApp, pilot: Pilot[None]) -> None:
     for field in (*app.screen.query(Input), *app.screen.query(TextArea)):
         field.cursor_blink = False
     await app.workers.wait_for_complete()
+    rest(app)
     await pilot.pause()
 
 

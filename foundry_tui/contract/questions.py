@@ -122,3 +122,22 @@ class Permission(Question, frozen=True, kw_only=True):
     state: PermissionState
     at: int
     answer: str | None = None
+
+
+MOST_ASKS = 5
+"""Questions that a `TaskSummary` carries: the oldest open ones."""
+MAX_ASK = 2_000
+"""Characters of a question's text that come with them."""
+
+
+class Ask(Record, frozen=True, kw_only=True):
+    """An open question as lists have it; `whole` false: its `Permission` has more that a person has to judge."""
+
+    permission_id: str
+    session_id: str
+    title: str
+    at: int
+    kind: QuestionKind = QuestionKind.PERMISSION
+    text: str | None = None
+    whole: bool = True
+    options: tuple[PermissionOption, ...] = ()

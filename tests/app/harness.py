@@ -24,6 +24,7 @@ from foundry_tui.contract.memory import AgentMemory, MemoryReport
 from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import Health, HistoryEvent, Repo, RepoTrust, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import AgentList, CreateTask, Diff, FileList, RepoSetup, TaskSnapshot, TasksSnapshot
+from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.clock import FixedClock
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, make_repo, task_id
@@ -237,7 +238,7 @@ def remove(store: Store, *task_ids: str) -> None:
 
 
 def put_detail(store: Store, detail: TaskDetail) -> None:
-    """Have the task's own topic be read, as its screen or peek would; not flushed."""
+    """Have the task's own topic be read, as its screen or the preview would; not flushed."""
     topic = Topic(TopicKind.TASK, detail.task_id)
     fields = {name: getattr(detail, name) for name in TaskDetail.__struct_fields__}
     seq = _next_seq(store)
@@ -289,7 +290,15 @@ class Stage:
         await self.pilot.pause()
         while self.app.typing:
             await self.pilot.pause()
+        rest(self.app)
         await self.pilot.pause()
+
+
+def rest(app: FoundryApp) -> None:
+    """Have the cursor of the list have rested, so that its task is previewed."""
+    for screen in app.screen_stack:
+        if isinstance(screen, TasksScreen):
+            screen.preview.settle()
 
 
 def make_app(
