@@ -20,10 +20,12 @@ from foundry_tui.app.options import Options
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency, RefreshReason, TopicDiagnostics
 from foundry_tui.client.store import Store
+from foundry_tui.contract.agents import INSTALLABLE, how_to_get
+from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.status import TaskStatus
 from tests.app import question_scenes, task_scenes
 from tests.app.factories import NOW, SECOND
-from tests.app.harness import make_app, make_store
+from tests.app.harness import FakeCommands, make_app, make_store
 from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state
 from tests.png_stamp import digest_of, stamp_of, stamped
 
@@ -47,6 +49,8 @@ class Shot(Struct, frozen=True):
     ascii: bool = False
     ours: bool = False
     """Whether the backend is one that the app may start."""
+    without_agent: bool = False
+    """Whether no agent is installed."""
     png: bool = False
     """Whether a PNG is made too, for the README."""
 
@@ -137,6 +141,29 @@ SHOTS: tuple[Shot, ...] = (
     ),
     Shot("diagnostics", "`f12`: connections, freshness and counts.", store_of_every_state, ("f12",)),
     Shot("empty", "The first start teaches the first key.", lambda: make_store([])),
+    Shot(
+        "no-agent",
+        "Where no agent is installed, that is said first.",
+        lambda: make_store([]),
+        without_agent=True,
+        ours=True,
+    ),
+    Shot(
+        "no-agent-create",
+        "The new-task dialog says so before a prompt is written.",
+        lambda: store_of(every_state()),
+        ("n", *_LONG_PROMPT),
+        without_agent=True,
+        ours=True,
+    ),
+    Shot(
+        "install-agent",
+        "`f3` installs one; what was written is kept.",
+        lambda: make_store([]),
+        ("f3", "down"),
+        without_agent=True,
+        ours=True,
+    ),
     Shot("offline", "No backend, and what helps.", lambda: make_store([], freshness=AWAY)),
     Shot(
         "offline-tasks",
@@ -202,10 +229,18 @@ def _report() -> Diagnostics:
 async def draw(shot: Shot, *, toasts: bool = False) -> str:
     """The picture as SVG; with what is told in passing only if `toasts`, since that goes away with time."""
     options = Options(theme=shot.theme, ascii=shot.ascii, bell=False, terminal_notifications=False)
-    app = make_app(shot.store(), options=options, run_backend=(lambda: True) if shot.ours else None)
+    commands = FakeCommands()
+    if shot.without_agent:
+        commands.providers = {"local": "ready", "demo": "ready"}
+        commands.agents_told = tuple(
+            AgentInfo(name=name, provider="local", state=AgentState.MISSING, how=how_to_get(name))
+            for name in INSTALLABLE
+        )
+    run_backend = (lambda: True) if shot.ours else None
+    app = make_app(shot.store(), commands=commands, options=options, run_backend=run_backend)
     app.diagnostics = _report
     async with app.run_test(size=shot.size, notifications=toasts) as pilot:
-        await pilot.pause()
+        await _hold_still(app, pilot)
         if shot.opens:
             app.open_task(task_scenes.TASK)
             await pilot.pause()

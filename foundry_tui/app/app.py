@@ -25,6 +25,7 @@ from foundry_tui.app.action_dispatch import ActionDispatch
 from foundry_tui.app.archiving import Archiving
 from foundry_tui.app.backend_start import BackendStart
 from foundry_tui.app.confirmations import Confirmations
+from foundry_tui.app.first_run import FirstRun
 from foundry_tui.app.key_order import KeyOrder
 from foundry_tui.app.news import NewsNotifier
 from foundry_tui.app.notifications import TerminalNotifier
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from foundry_tui.client.statistics import Diagnostics
     from foundry_tui.client.store import Store
     from foundry_tui.contract.requests import CreateTask
+    from foundry_tui.view.first_run import NoAgent
 
 
 BREAKPOINTS = [(0, "-narrow"), (80, "-medium"), (110, "-wide")]
@@ -131,8 +133,11 @@ class FoundryApp(textual_compat.UnusedKeys):
         self.confirmations = Confirmations(self)
         self.archiving = Archiving(self)
         self.task_actions = TaskActions(self, self.confirmations, self.archiving)
-        self._dispatch = ActionDispatch(self, self.options.keymap, self.task_actions, self)
-        self.backend = BackendStart(self, run_backend, lambda: self._store_changed(Changes(freshness=True)))
+        changed = partial(self._store_changed, Changes(freshness=True))
+        self.backend = BackendStart(self, run_backend, changed)
+        self._first_run = FirstRun(self, ours=run_backend is not None, changed=changed)
+        self.take_agents, self.look_for_agents = self._first_run.take, self._first_run.look
+        self._dispatch = ActionDispatch(self, self.options.keymap, self.task_actions, self._first_run, self)
         write, told = partial(textual_compat.write_to_terminal, self), self.options
         notifier = TerminalNotifier(write, self.bell, bell=told.bell, terminal=told.terminal_notifications)
         self.news = NewsNotifier(self, notifier, telling=told.notifications)
@@ -420,6 +425,10 @@ class FoundryApp(textual_compat.UnusedKeys):
 
     def action_start_backend(self) -> None:
         self.run_worker(self.backend.start(), group="backend")
+
+    @property
+    def no_agent(self) -> "NoAgent | None":
+        return self._first_run.missing
 
     @property
     def undoable(self) -> bool:

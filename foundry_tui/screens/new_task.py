@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, Static, TextArea
 from textual_autocomplete import DropdownItem, TargetState
 
-from foundry_tui.actions.context import NEW_TASK
+from foundry_tui.actions.context import NEW_TASK, Context
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.creations import CreationState
 from foundry_tui.client.errors import RequestError
@@ -47,10 +48,12 @@ from foundry_tui.view.new_task import (
 )
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.completion import Completion, choices_of
+from foundry_tui.widgets.no_agent import NoAgentNote
 
 if TYPE_CHECKING:
     from foundry_tui.client.changes import Changes
     from foundry_tui.screens.task import TaskScreen
+    from foundry_tui.view.first_run import NoAgent
 
 LAST = ""
 """Where the draft that was closed last is kept, whatever its repository."""
@@ -96,6 +99,7 @@ class NewTaskScreen(FoundryDialog[None]):
         values = self._first_values()
         with Vertical(id="dialog"):
             yield Static("New task", id="heading")
+            yield NoAgentNote()
             with VerticalScroll(id="fields", can_focus=False):
                 with Horizontal(classes="field"):
                     yield Static(LABELS["repo"], classes="label")
@@ -165,6 +169,7 @@ class NewTaskScreen(FoundryDialog[None]):
 
     def on_resize(self, event: events.Resize) -> None:
         frame = FRAME[breakpoint_of(BREAKPOINTS, event.size.height)]
+        frame += NoAgentNote.MOST_ROWS if self._no_agent is not None else 0
         self.query_one("#fields").styles.max_height = max(3, event.size.height - frame)
 
     # What was written.
@@ -210,6 +215,7 @@ class NewTaskScreen(FoundryDialog[None]):
             line.update(harmless(f"{mark if remark.bad else ''}{remark.text}", lines=True))
             line.set_class(remark.bad, "-bad")
             line.display = bool(remark.text)
+        self.query_one(NoAgentNote).show(self._no_agent, self.key_of("install_agent"))
         folded = not self.has_class("-unfolded")
         arrow = (">" if folded else "v") if self.foundry.options.ascii else ("▸" if folded else "▾")
         summary = f": {option_summary(self.values)}" if folded else ""
@@ -239,7 +245,22 @@ class NewTaskScreen(FoundryDialog[None]):
             self.query_one("#provider", Input).placeholder = harmless(provider_hint(self._providers))
             self._judge_all()
             self._agents_told = (await self.foundry.commands.agents()).agents
+            self.foundry.take_agents(self._providers, self._agents_told)
             self._judge_all()
+
+    @property
+    def _no_agent(self) -> "NoAgent | None":
+        """What keeps the request from being answered by the provider that is meant."""
+        meant = self.values["provider"]
+        return self.foundry.no_agent if not meant or meant == next(iter(self._providers), None) else None
+
+    def context(self) -> Context:
+        return replace(super().context(), no_agent=self._no_agent is not None)
+
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        super().on_screen_resume(event)
+        if self._no_agent is not None:
+            self.run_worker(self._fetch_providers(), group="providers", exit_on_error=False)
 
     @on(Input.Changed)
     @on(Completion.Taken)
@@ -293,7 +314,7 @@ class NewTaskScreen(FoundryDialog[None]):
     # News.
 
     def on_store_changed(self, changes: "Changes") -> None:
-        if changes.repos:
+        if changes.repos or changes.freshness:
             self._judge_all()
         for task_id in changes.creations.intersection(self._sent):
             creation = self.foundry.store.creations.get(task_id)
@@ -333,6 +354,9 @@ class NewTaskScreen(FoundryDialog[None]):
             self._go_to_wrong_field()
             return
         app = self.foundry
+        if self._no_agent is not None:
+            self.run_worker(app.action_act("install_agent"))
+            return
         if self._replaces is not None:
             app.commands.discard_creation(self._replaces)
             self._replaces = None
