@@ -53,6 +53,8 @@ class Context(Struct, frozen=True, kw_only=True):
     """Why the backend cannot be started from here."""
     no_agent: bool = False
     """No agent could answer a request, as far as is known."""
+    touring: bool = False
+    """The demo's tour is shown, and escape leaves it."""
     bare_branch: bool = False
     """The task's branch has no commit of its own, so that it can go with the task."""
     queued: int = 0

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from foundry_tui.actions.context import (
+    APP,
     COMPOSER,
     CONFIRM,
     FILTER,
@@ -113,6 +114,17 @@ DIALOGS: Sequence[Action] = (
         frozenset({TASKS, NEW_TASK}),
         applies=lambda context: context.no_agent,
         footer=1,
+    ),
+    Action(
+        "leave_tour",
+        "escape",
+        "leave the tour",
+        "Leave the demo's tour.",
+        "App",
+        frozenset({APP}),
+        applies=lambda context: context.touring,
+        priority=True,
+        palette=False,
     ),
     Action("install_chosen", "enter", "go on", "Install what is highlighted, or log in to it.", "Agents", _I, footer=1),
     Action("leave_install", "escape,q", "close", "Close; what is being installed is ended.", "Agents", _I, footer=2),

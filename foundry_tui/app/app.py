@@ -8,6 +8,7 @@ from functools import partial, wraps
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec.structs import replace
 from textual import events
 from textual.app import SystemCommand
 from textual.command import Provider
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from textual.driver import Driver
     from textual.filter import LineFilter
 
+    from foundry_tui.app.tour import TourGuide
     from foundry_tui.client.commands import Commands
     from foundry_tui.client.statistics import Diagnostics
     from foundry_tui.client.store import Store
@@ -117,6 +119,7 @@ class FoundryApp(textual_compat.UnusedKeys):
         self.diagnostics = diagnostics
         self.sessions_asked: dict[str, CreateTask] = {}
         self._trust_asked: set[str] = set()
+        self.tour: TourGuide | None = None
         self.looked_at: str | None = None
         """The task whose screen was on top last, until the list has its cursor there."""
         # Textual would turn colours into greys; with the terminal's own colours it leaves them out.
@@ -302,13 +305,28 @@ class FoundryApp(textual_compat.UnusedKeys):
 
     def context_of(self, screen: Screen[Any]) -> Context:
         """What actions would act on if this screen were on top."""
-        return screen.context() if isinstance(screen, FoundryScreen) else Context(screen="")
+        context = screen.context() if isinstance(screen, FoundryScreen) else Context(screen="")
+        return replace(context, touring=True) if self.tour is not None and self.tour.takes_escape else context
 
     def context_changed(self) -> None:
         """The footer is made anew from what can be done now."""
         screen = self.screen_stack[-1] if self.screen_stack else None
         if isinstance(screen, FoundryScreen):
             screen.show_actions()
+            if self.tour is not None:
+                self.tour.place()
+
+    def begin_tour(self) -> None:
+        """Lead through the demo's tour."""
+        from foundry_tui.app.tour import TourGuide
+
+        self.tour = TourGuide(self)
+        self._dispatch.on_done = self.tour.done
+        self.context_changed()
+
+    def action_leave_tour(self) -> None:
+        if self.tour is not None:
+            self.tour.action_leave_tour()
 
     def unmark(self, tasks: Sequence[TaskSummary]) -> None:
         for screen in self.screen_stack:

@@ -15,7 +15,6 @@ class NoAgentNote(Static):
         display: none;
         margin: 0 0 1 0;
         color: $text-warning;
-        .-tiny & { max-height: 1; margin: 0; }
     }
     """
     MOST_ROWS = 5
