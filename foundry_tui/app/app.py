@@ -21,7 +21,7 @@ from textual.timer import Timer
 from foundry_tui.actions import table as actions
 from foundry_tui.actions.context import APP, Context
 from foundry_tui.actions.model import Action
-from foundry_tui.app import textual_compat, themes
+from foundry_tui.app import textual_compat, theme_choice, themes
 from foundry_tui.app.action_dispatch import ActionDispatch
 from foundry_tui.app.archiving import Archiving
 from foundry_tui.app.backend_start import BackendStart
@@ -316,12 +316,10 @@ class FoundryApp(textual_compat.UnusedKeys):
             if self.tour is not None:
                 self.tour.place()
 
-    def begin_tour(self) -> None:
+    def lead(self, tour: "TourGuide") -> None:
         """Lead through the demo's tour."""
-        from foundry_tui.app.tour import TourGuide
-
-        self.tour = TourGuide(self)
-        self._dispatch.on_done = self.tour.done
+        self.tour = tour
+        self._dispatch.on_done = tour.done
         self.context_changed()
 
     def action_leave_tour(self) -> None:
@@ -460,9 +458,9 @@ class FoundryApp(textual_compat.UnusedKeys):
         self.choose_theme(themes.opposite(self.theme))
 
     def choose_theme(self, name: str) -> None:
-        """Take a theme until the app is left, and say how to keep it."""
+        """Take a theme, and keep it for the next start unless the settings name one."""
         self.theme = name
-        self.reply(f'To keep it, say theme = "{name}" in the file that `foundry config path` names.', f"Theme {name}")
+        self.reply(theme_choice.keep(self.options, name), f"Theme {name}")
 
     def action_toggle_notifications(self) -> None:
         self.news.telling = not self.news.telling

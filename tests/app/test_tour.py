@@ -3,6 +3,7 @@
 import pytest
 
 from foundry_tui.actions import table as actions
+from foundry_tui.app.tour import TourGuide
 from foundry_tui.view.tour import STOPS, Tour
 from foundry_tui.widgets.tour_line import TourLine
 from tests.app import task_scenes
@@ -28,7 +29,7 @@ def test_it_goes_on_with_the_key_that_it_names_alone() -> None:
 
 async def test_it_leads_through_the_screens_and_ends_with_a_dialog() -> None:
     async with stage(task_scenes.permission_scene(), size=(100, 30)) as on:
-        on.app.begin_tour()
+        on.app.lead(TourGuide(on.app))
         await on.quiet()
         for number, key in enumerate(("G", "tab", "enter", "1", "o", "escape", "slash", "escape", "g"), 2):
             await on.press(key)
@@ -40,7 +41,7 @@ async def test_it_leads_through_the_screens_and_ends_with_a_dialog() -> None:
 
 async def test_escape_leaves_it_and_does_nothing_else() -> None:
     async with stage(task_scenes.permission_scene(), size=(100, 30)) as on:
-        on.app.begin_tour()
+        on.app.lead(TourGuide(on.app))
         await on.press("G", "tab", "enter")
         await on.press("escape")
         assert len(on.app.screen_stack) == 2

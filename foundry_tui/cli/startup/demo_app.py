@@ -54,6 +54,7 @@ def run_demo(world: World, settings: Settings, *, tour: bool = False) -> int:
         import anyio
         from anyio import to_thread
 
+        from foundry_tui.app.tour import TourGuide
         from foundry_tui.demo.player import Player
         from foundry_tui.demo.proxy import Line
 
@@ -73,7 +74,7 @@ def run_demo(world: World, settings: Settings, *, tour: bool = False) -> int:
             await group.start(foundry.run)
             group.start_soon(player.play)
             if tour:
-                app.begin_tour()
+                app.lead(TourGuide(app))
             await anyio.sleep(CUT_AT / world.speed)
             cut_for = CUT_FOR / world.speed
             app.notify(
@@ -85,7 +86,7 @@ def run_demo(world: World, settings: Settings, *, tour: bool = False) -> int:
             await line.cut(cut_for)
             await _tell_that_it_healed(app, client.store, player)
 
-    chosen = replace(options(settings, str(world.repository("shop"))), lasting=False)
+    chosen = replace(options(settings, str(world.repository("shop"))), lasting=False, keep_theme=None)
     if len(world.story.openings) > FAST_FROM:
         # news of hundreds of tasks at once would hide the list
         chosen = replace(chosen, notifications=False)
