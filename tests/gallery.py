@@ -23,6 +23,7 @@ from foundry_tui.client.store import Store
 from foundry_tui.contract.agents import INSTALLABLE, how_to_get
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.widgets.composer import Composer
 from tests.app import question_scenes, task_scenes
 from tests.app.factories import NOW, SECOND
 from tests.app.harness import FakeCommands, make_app, make_store
@@ -51,6 +52,8 @@ class Shot(Struct, frozen=True):
     """Whether the backend is one that the app may start."""
     without_agent: bool = False
     """Whether no agent is installed."""
+    attached: Sequence[str] = ()
+    """Files that are attached in the composer."""
     png: bool = False
     """Whether a PNG is made too, for the README."""
 
@@ -110,9 +113,18 @@ SHOTS: tuple[Shot, ...] = (
     Shot(
         "page", "The agent asks for a page: shown whole, opened by `o` alone.", question_scenes.page_scene, opens=True
     ),
+    Shot("commands", "`/` lists the agent's commands.", task_scenes.naming_scene, ("i", "slash", "t"), opens=True),
+    Shot(
+        "files",
+        "`@` names a file of the sandbox, found by a few letters.",
+        task_scenes.naming_scene,
+        ("i", *"compare @login"),
+        opens=True,
+    ),
     Shot("waiting", "A stage between two attempts counts down to the next.", task_scenes.waiting_scene, opens=True),
     Shot("sessions", "Several sessions with one task's agents.", task_scenes.sessions_scene, opens=True),
     Shot("new-session", "`t` adds a session; enter takes what it shows.", _status(TaskStatus.IDLE), ("t",), opens=True),
+    Shot("silent", "A long silence stands beside the work.", task_scenes.silent_scene, opens=True),
     Shot("history", "Every event, in order, with its time.", _status(TaskStatus.IDLE), ("h",), opens=True),
     Shot("log", "The stage log: what the provider printed.", _status(TaskStatus.IDLE), ("l",), opens=True),
     Shot("pending", "Created, and not yet answered by the backend.", task_scenes.pending_scene, opens=True),
@@ -180,6 +192,14 @@ SHOTS: tuple[Shot, ...] = (
     Shot(
         "unsent", "Created while the backend is away: kept, and sent by itself.", task_scenes.unsent_scene, opens=True
     ),
+    Shot(
+        "attached",
+        "Pasted paths are attached; `backspace` takes them off. What was said, and what waits, tells what it has.",
+        task_scenes.attached_scene,
+        ("i",),
+        opens=True,
+        attached=("/home/ada/Desktop/login page.png", "/tmp/trace.txt"),
+    ),
     Shot("light", "The light theme.", store_of_every_state, theme="foundry-light", png=True),
     Shot("light-task", "A task in the light theme.", task_scenes.permission_scene, opens=True, theme="foundry-light"),
     Shot("ansi", "The terminal's own 16 colours.", store_of_every_state, theme="ansi-dark"),
@@ -230,6 +250,7 @@ async def draw(shot: Shot, *, toasts: bool = False) -> str:
     """The picture as SVG; with what is told in passing only if `toasts`, since that goes away with time."""
     options = Options(theme=shot.theme, ascii=shot.ascii, bell=False, terminal_notifications=False)
     commands = FakeCommands()
+    commands.files = {task_scenes.TASK: task_scenes.FILES}
     if shot.without_agent:
         commands.providers = {"local": "ready", "demo": "ready"}
         commands.agents_told = tuple(
@@ -244,6 +265,8 @@ async def draw(shot: Shot, *, toasts: bool = False) -> str:
         if shot.opens:
             app.open_task(task_scenes.TASK)
             await pilot.pause()
+        if shot.attached:
+            app.screen.query_one(Composer).chips.add(shot.attached)
         for key in shot.keys:
             await pilot.press(key)
             await _hold_still(app, pilot)

@@ -48,8 +48,8 @@ class CallScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing that the agent does in a turn: one of `thought`, `plan`, `tool`, `message`, `permission`, `form`, `url`
-    and `usage`.
+    """What the agent does: one of `thought`, `plan`, `tool`, `message`, `permission`, `form`, `url`, `usage` in a turn,
+    or `late`, a message that comes `ms` after its end.
 
     `ms` is how long it takes; steps without share the turn's time. `text` (or `content`) and `edit` or `edits` belong
     to what a tool did and to what a permission is asked for; `paths` and `options` to a permission alone. `form` is a
@@ -64,6 +64,7 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     form: str | None = None
     url: str | None = None
     usage: Usage | None = None
+    late: str | None = None
     ms: int | None = None
     kind: str = "other"
     text: str | None = None
@@ -77,8 +78,10 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         said = self.message if self.url is None else None
         what = (self.thought, self.plan, self.tool, said, self.permission, self.form, self.url, self.usage)
-        if sum(each is not None for each in what) != 1:
-            raise ValueError("a step is exactly one of thought, plan, tool, message, permission, form, url and usage")
+        if sum(each is not None for each in (*what, self.late)) != 1:
+            raise ValueError(
+                "a step is exactly one of thought, plan, tool, message, permission, form, url, usage and late"
+            )
         if self.fields and self.form is None:
             raise ValueError("only a form has fields")
         if self.url is not None and not self.url.startswith(("http://", "https://")):
@@ -127,8 +130,16 @@ class Scene(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     destroy_sandbox: CallScript | None = None
     release_sandbox: CallScript | None = None
     turn: TurnScript | None = None
+    commit: CallScript | None = None
+    update: CallScript | None = None
+    push: CallScript | None = None
+    pull_request: CallScript | None = None
+    land: CallScript | None = None
+    apply: CallScript | None = None
+    undo: CallScript | None = None
     agent: AgentScript | None = None
     would_lose: tuple[str, ...] | None = None
+    files: tuple[str, ...] | None = None
 
 
 class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -159,6 +170,11 @@ class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def would_lose(self, prompt: str) -> tuple[str, ...]:
         found: tuple[str, ...] | None = self._find("would_lose", prompt)  # type: ignore[assignment]  # as above
+        return found or ()
+
+    def files(self, prompt: str) -> tuple[str, ...]:
+        """What the sandbox has beside what the turns edit."""
+        found: tuple[str, ...] | None = self._find("files", prompt)  # type: ignore[assignment]  # as above
         return found or ()
 
     def _find(self, name: str, prompt: str) -> object:

@@ -9,6 +9,8 @@ import anyio
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
+from foundry_tui.contract.attachments import NewAttachments
+from foundry_tui.contract.memory import AgentMemory
 from foundry_tui.contract.questions import AnswerAction, FieldValue, Question
 from foundry_tui.contract.records import Accepts, Prompt, SessionCommand, SessionOption, SessionSummary, Usage
 from foundry_tui.contract.transcript import TranscriptKind
@@ -100,6 +102,19 @@ class Policy(StrEnum):
     ALL = "all"
 
 
+class Steered(StrEnum):
+    """What became of a prompt that was said into a turn in progress.
+
+    `taken`: the agent has it; `turn_over`: the turn had just ended; `refused`: the agent does not take it; `unknown`:
+    it may have it.
+    """
+
+    TAKEN = "taken"
+    TURN_OVER = "turn_over"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
 class Files(Protocol):
     """Who looks after what changes in the sandboxes."""
 
@@ -158,8 +173,29 @@ class AgentRuntime(Protocol):
         """End the agents of a ready task and begin them anew, the conversations loaded again where they can do that."""
         ...
 
-    async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
-        """Hand the prompt over; returns once the agent has it. A prompt that it has is not handed over again."""
+    async def unload(self, call: Call, session_id: str) -> None:
+        """End the agent of a session in which nothing goes on, be it that an earlier run of the backend began to.
+
+        It comes back with the next prompt: with its conversation, or with a notice that this begins anew. Sessions that
+        have `unloaded_since` are begun by that prompt alone.
+        """
+        ...
+
+    async def memory(self, task_id: str | None) -> Sequence[AgentMemory]:
+        """What the agents that run take now, of one task or (None) of all; those of agents that are no processes of
+        their own are left out.
+        """
+        ...
+
+    async def deliver(self, call: Call, prompt: Prompt, turn: Turn, attachments: NewAttachments = ()) -> None:
+        """Hand the prompt over; returns once the agent has it. A prompt that it has is not handed over again.
+
+        What the agent cannot be given of the attachments is said in notices of the turn: the prompt goes without it.
+        """
+        ...
+
+    async def steer(self, call: Call, prompt: Prompt) -> Steered:
+        """Say the prompt into the turn in progress of its session; one that was said into it is not said again."""
         ...
 
     async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:

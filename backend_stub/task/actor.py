@@ -31,6 +31,8 @@ class TaskActor:
         self._flush_soon = flush_soon
         self._lock = anyio.Lock()
         self._state: TaskState | None = None
+        self.heard: dict[str, int] = {}
+        """When the agent of a session sent something last, by session_id, as far as it did in this process."""
         self._items: dict[str, dict[str, ItemKey]] = {}
         self._items_are_stale = False
         self._lines: list[tuple[str, str, int]] = []
@@ -106,14 +108,14 @@ class TaskActor:
         await self._load()
         if self._state is None:
             raise UnknownTaskError(self.task_id)
-        draft = TaskChange(self._state, self._runtime.now(), self._runtime.new_id, self._items)
+        draft = TaskChange(self._state, self._runtime.now(), self._runtime.new_id, self._items, self.heard)
         lines, detail = self._lines, self._detail
         self._lines, self._detail = [], None
         try:
             for stage, text, at in lines:
                 draft.log(stage, text, at)
             if detail is not None and STAGE_OF_STATUS.get(draft.status) is detail[0]:
-                draft.tell_stage(*detail)
+                draft.stages.tell(*detail)
             result = decide(draft)
             sealed = draft.seal()
             if sealed is not None:

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backend_stub.domain.storage import Change, ItemKey, LeftoverRow, Private, SessionOffer, TaskState
+from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.moves import check_move
 from foundry_tui.contract.questions import Permission, PermissionState
 from foundry_tui.contract.records import (
+    UNDER_WAY,
     HistoryKind,
     LogLine,
+    Operation,
     Prompt,
     PromptState,
     SessionState,
@@ -30,6 +33,8 @@ MAX_LINES = 5_000
 """Stage log lines kept of a task; the oldest go first."""
 MAX_LINE = 4_000
 """Characters kept of a stage log line."""
+KEPT_OPERATIONS = 20
+"""Operations that stand in a task's record; all are kept."""
 KEPT_PERMISSIONS = 50
 """Questions that have ended and are kept in a task's record: of all its sessions, and of each whose turn goes on."""
 
@@ -40,7 +45,14 @@ class TaskRows:
     It raises `IllegalMoveError` when the record cannot go from the state it had to the one it has.
     """
 
-    def __init__(self, state: TaskState, now: int, item_keys: Mapping[str, Mapping[str, ItemKey]]) -> None:
+    def __init__(
+        self,
+        state: TaskState,
+        now: int,
+        item_keys: Mapping[str, Mapping[str, ItemKey]],
+        heard: Mapping[str, int] | None = None,
+    ) -> None:
+        """`heard` says when the agent of a session sent something last, by session_id, as far as that is known."""
         self.now = now
         self.private: Private = state.private
         self.hold_branch: str | None = None
@@ -58,6 +70,7 @@ class TaskRows:
         self._prompts: dict[str, tuple[Prompt, ...]] = dict(state.prompts)
         self._offers: dict[str, SessionOffer] = dict(state.offers)
         self._keys = item_keys
+        self._heard = heard or {}
         self._added: Counter[str] = Counter()
         """How many transcript items are new, by session_id."""
         self._log_count = state.log_count
@@ -66,7 +79,13 @@ class TaskRows:
         self._changed_sessions: dict[str, bool] = {}
         """Which have changed, and whether by nothing but a mark of reading."""
         self._changed_prompts: dict[str, Prompt] = {}
+        self.attachments: dict[str, NewAttachments] = {}
+        """Those of new prompts, by prompt_id."""
+        self.handed_on: dict[str, str] = {}
+        """The prompts whose attachments new ones take over, by the prompt_id of these."""
         self._new_questions: list[Permission] = []
+        self._before_operations = {each.operation_id: each for each in state.task.operations}
+        self._changed_operations: dict[str, Operation] = {}
         self._items: dict[tuple[str, str], TranscriptItem] = {}
         self._history: list[tuple[HistoryKind, dict[str, object]]] = []
         self._lines: list[LogLine] = []
@@ -113,6 +132,12 @@ class TaskRows:
         """What the agent of a session offers, as far as it has told."""
         return self._offers.get(session_id, SessionOffer())
 
+    def silent_since(self, session_id: str) -> int | None:
+        """Since when the agent has sent nothing in the turn in progress; None when there is none."""
+        if self.session(session_id).status is not SessionStatus.RUNNING:
+            return None
+        return max(self.offer(session_id).turn_silent_since or 0, self._heard.get(session_id, 0)) or self.now
+
     def question(self, permission_id: str) -> Permission | None:
         return next((each for each in self._task.permissions if each.permission_id == permission_id), None)
 
@@ -143,6 +168,10 @@ class TaskRows:
         self._offers[session_id] = offer
         self._note_session(session_id)
 
+    def put_silence(self, session_id: str) -> None:
+        """Have the session's record say since when its agent is silent, as it is now."""
+        self._note_session(session_id, mark=True)
+
     def put_prompt(self, prompt: Prompt) -> None:
         """Also a new one, at the end of its session's."""
         held = self.prompts(prompt.session_id)
@@ -166,6 +195,23 @@ class TaskRows:
             else:
                 self._new_questions.append(each)
         self.put_task(replace(self._task, permissions=tuple(questions)))
+
+    def put_operation(self, operation: Operation) -> None:
+        """Also a new one. The last `KEPT_OPERATIONS` stand in the task, and the one under way in its summary."""
+        held = {each.operation_id: each for each in self._task.operations}
+        if (before := held.get(operation.operation_id)) is not None:
+            check_move(before.state, operation.state)
+        committed = self._before_operations.get(operation.operation_id)
+        operation = replace(operation, revision=1 if committed is None else committed.revision + 1)
+        held[operation.operation_id] = operation
+        self._changed_operations[operation.operation_id] = operation
+        self.put_task(
+            replace(
+                self._task,
+                operations=tuple(held.values())[-KEPT_OPERATIONS:],
+                operation=operation if operation.state in UNDER_WAY else None,
+            )
+        )
 
     def record(self, event: HistoryKind, /, **payload: object) -> None:
         """Leave a history event; what is None is left out of its payload."""
@@ -220,8 +266,11 @@ class TaskRows:
             history=self._history,
             sessions=[self._session_state(session_id) for session_id in sorted(self._changed_sessions)],
             prompts=list(self._changed_prompts.values()),
+            attachments=self.attachments,
+            handed_on=self.handed_on,
             items=sorted(self._items.values(), key=lambda item: item.index),
             permissions=self._new_questions,
+            operations=list(self._changed_operations.values()),
             lines=self._lines,
             drop_lines_below=max(0, self._log_count - MAX_LINES) if self._lines else 0,
             hold_branch=self.hold_branch,
@@ -260,13 +309,16 @@ class TaskRows:
     def _session_state(self, session_id: str) -> SessionState:
         session = self.session(session_id)
         fields = {name: getattr(session, name) for name in SessionSummary.__struct_fields__}
-        offer = self.offer(session_id)
+        offer = self._offers[session_id] = replace(
+            self.offer(session_id), turn_silent_since=self.silent_since(session_id)
+        )
         return SessionState(
             **fields,
             prompts=tuple(self.prompts(session_id)),
             options=offer.options,
             commands=offer.commands,
             accepts=offer.accepts,
+            turn_silent_since=offer.turn_silent_since,
         )
 
     @property

@@ -29,21 +29,22 @@ OPEN_STATES = frozenset({PromptState.QUEUED, PromptState.DELIVERED})
 """The states of a prompt that is not done with."""
 
 
-def next_prompt(prompts: Sequence[Prompt], private: Private) -> Prompt | None:
-    """The prompt of a session to go on with: the one whose turn was cut, or its handing over; else the oldest that
-    waits, of those that go before the others if there are any.
+def next_prompt(prompts: Sequence[Prompt], private: Private, *, held: bool) -> Prompt | None:
+    """The prompt of a session to go on with: the one whose turn was cut, or its handing over; else, unless those that
+    wait are `held`, the oldest that waits, of those that go before the others if there are any.
     """
     waiting = [each for each in prompts if each.state in OPEN_STATES]
     begun = (each for each in waiting if each.state is PromptState.DELIVERED)
     cut = (each for each in waiting if each.prompt_id in private.delivering)
     first = (each for each in waiting if each.prompt_id in private.first_in_line)
-    return next(chain(begun, cut, first, waiting), None)
+    return next(chain(begun, cut) if held else chain(begun, cut, first, waiting), None)
 
 
 def begin_delivery(draft: TaskChange, session_id: str) -> Prompt | None:
-    """The prompt that is to be handed over, as it is now; None when none waits, or the task is not ready."""
-    prompt = next_prompt(draft.prompts(session_id), draft.private)
-    if prompt is None or prompt.state is not PromptState.QUEUED or draft.status not in READY:
+    """The prompt that is to be handed over, as it is now; None when none waits, or the task is at something else."""
+    held = draft.session(session_id).held
+    prompt = next_prompt(draft.prompts(session_id), draft.private, held=held)
+    if prompt is None or prompt.state is not PromptState.QUEUED or draft.status not in READY or draft.task.operation:
         return None
     draft.begin_delivery(prompt)
     return prompt
@@ -121,8 +122,18 @@ async def _first_of(*events: anyio.Event) -> None:
 class LiveTurn:
     """See `backend_stub.domain.agent.Turn`. What is told before the prompt counts as delivered waits until it does."""
 
-    def __init__(self, actor: TaskActor, session_id: str, prompt_id: str, tasks: TaskGroup, answers: Answers) -> None:
+    def __init__(
+        self,
+        actor: TaskActor,
+        session_id: str,
+        prompt_id: str,
+        tasks: TaskGroup,
+        answers: Answers,
+        heard: Callable[[], None],
+    ) -> None:
+        """`heard` is called with each thing that the agent tells."""
         self._actor = actor
+        self._heard = heard
         self._session_id = session_id
         self._prompt_id = prompt_id
         self._tasks = tasks
@@ -137,6 +148,7 @@ class LiveTurn:
         self._flush_soon()
 
     async def say(self, key: str, kind: TranscriptKind, body: str | dict[str, Any]) -> None:
+        self._heard()
         self._told[self._item_id(key)] = (kind, body)
         self._flush_soon()
 
@@ -151,6 +163,7 @@ class LiveTurn:
 
     async def _asked(self, key: str, question: Question, over: anyio.Event) -> Permission:
         """The question once it is no longer open: answered, cancelled, or accepted as soon as it is `over`."""
+        self._heard()
         digest = hashlib.sha256(f"{self._prompt_id}\0{key}".encode()).hexdigest()
         permission_id = f"perm-{digest[:24]}"
 
@@ -186,6 +199,8 @@ class LiveTurn:
             event = self._answers.event(permission_id)
             held = (await self._actor.state()).task.permissions
             permission = next(each for each in held if each.permission_id == permission_id)
+        # The agent was silent for a person's sake.
+        self._heard()
         return permission
 
     def ending(self, end: Callable[[TaskChange], None]) -> Callable[[TaskChange], None]:
@@ -215,6 +230,7 @@ class LiveTurn:
         return self._begun and prompt is not None and prompt.state is not PromptState.QUEUED
 
     def _tell(self, draft: TaskChange) -> None:
+        draft.agents.tell_silence(self._session_id)
         for item_id, (kind, body) in self._told.items():
             draft.say(self._session_id, item_id, kind, body)
 

@@ -22,6 +22,7 @@ APP = "app"
 
 COMPOSER = "composer"
 FILTER = "filter"
+PROMPT = "prompt"
 TITLE = "title"
 """Names of fields in which one writes, and which have actions of their own."""
 
@@ -63,6 +64,12 @@ class Context(Struct, frozen=True, kw_only=True):
     """The composer shows a prompt that waits, to be changed."""
     recallable: bool = False
     """`up` in the composer shows an earlier prompt there."""
+    naming: bool = False
+    """A list of choices is open beside the field in which one writes."""
+    choosing: bool = False
+    """`enter` takes the highlighted one of them."""
+    detachable: bool = False
+    """`backspace` in the field takes off the file that was attached last."""
     permission: Permission | None = None
     """The open request that would be answered."""
 

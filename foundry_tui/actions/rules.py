@@ -128,6 +128,15 @@ def why_no_stop(context: Context) -> str | None:
     return None
 
 
+def is_held(context: Context) -> bool:
+    """Whether a person stopped the turn, so that what waits is not handed over by itself."""
+    return context.session is not None and context.session.held and not has_left(context)
+
+
+def why_no_going_on(context: Context) -> str | None:
+    return None if is_held(context) else "nothing is held back in this session"
+
+
 def can_steer(context: Context) -> bool:
     """Whether what is written can be said into a turn that runs."""
     return why_no_stop(context) is None and not context.changing

@@ -5,11 +5,13 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from foundry_tui.contract.attachments import NewAttachment
 from foundry_tui.contract.events import Topic
+from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import Health, HistoryEvent, Repo
-from foundry_tui.contract.requests import AgentList, CreateTask, Diff, RepoSetup
+from foundry_tui.contract.requests import AgentList, CreateTask, Diff, FileList, RepoSetup
 
 
 class CommandProblem(Struct, frozen=True, kw_only=True):
@@ -51,8 +53,8 @@ def form_draft_key(permission_id: str) -> str:
 class Commands(Protocol):
     """Everything that changes something returns at once: the store shows it, the backend's answer settles it.
 
-    Failures reach `on_problem`. The methods that read (`diff`, `branches`, `history`, `add_repo`) wait for the
-    backend, raise `RequestError`, and belong in workers.
+    Failures reach `on_problem`. The methods that read (`diff`, `branches`, `task_files`, `history`, `add_repo`) wait
+    for the backend, raise `RequestError`, and belong in workers.
     """
 
     on_problem: Callable[[CommandProblem], None] | None
@@ -87,12 +89,16 @@ class Commands(Protocol):
     def close_session(self, session_id: str) -> None: ...
 
     def stop(self, session_id: str) -> None:
-        """Stop the running turn."""
+        """Stop the running turn, and hold what waits."""
 
-    def prompt(self, session_id: str, text: str, steer: bool = False) -> str:
+    def go_on(self, session_id: str) -> None:
+        """Have what waits handed over though it was held."""
+
+    def prompt(self, session_id: str, text: str, steer: bool = False, attachments: Sequence[NewAttachment] = ()) -> str:
         """Show a prompt as queued at once and send it; the answer is its prompt_id.
 
-        `steer`: it goes into the turn that runs, before all that wait.
+        `steer`: it goes into the turn that runs, before all that wait. `attachments` have been read: what they say is
+        kept with the prompt.
         """
 
     def discard_prompt(self, session_id: str, prompt_id: str) -> None:
@@ -125,10 +131,19 @@ class Commands(Protocol):
     async def agents(self) -> AgentList:
         """The agents of each provider, with what is to be done about those that cannot be given work."""
 
+    async def memory(self, task_id: str) -> MemoryReport:
+        """What the task's agents take now."""
+
     async def health(self) -> Health:
         """What the backend says of itself; it names its default provider first."""
 
     async def diff(self, task_id: str) -> Diff: ...
+
+    async def task_files(self, task_id: str, newer: int | None = None) -> FileList:
+        """The files of the task's sandbox as they are known; `newer`: wait for a list of a later `computed_at`."""
+
+    async def repo_files(self, repo_id: str, newer: int | None = None) -> FileList:
+        """The files that a new task of the repository would have, in the same way."""
 
     async def branches(self, repo_id: str) -> Sequence[str]: ...
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.questions import AnswerAction
 from foundry_tui.contract.record import Record
@@ -34,6 +35,7 @@ class CreateTask(Request, frozen=True, kw_only=True):
     provider: str | None = None
     session_id: str | None = None
     options: dict[str, str | bool] | None = None
+    attachments: NewAttachments = ()
     trust: bool = False
 
 
@@ -72,11 +74,22 @@ class SetOption(Request, frozen=True, kw_only=True):
     value: str | bool
 
 
+class StopTurn(Request, frozen=True, kw_only=True):
+    """`POST /v1/sessions/{id}/stop`. `hold`: prompts that wait are not handed over until somebody says more, or
+    `POST /v1/sessions/{id}/go-on` has them go on; without it the next one begins at once.
+    """
+
+    hold: bool = False
+
+
 class CreatePrompt(Request, frozen=True, kw_only=True):
-    """`POST /v1/sessions/{id}/prompts`. `steer`: a turn that runs is stopped, and this prompt is the next."""
+    """`POST /v1/sessions/{id}/prompts`. `steer`: it goes into a turn that runs, where the agent takes it there; else
+    that is stopped, and this prompt is the next.
+    """
 
     prompt_id: str
     text: str
+    attachments: NewAttachments = ()
     steer: bool = False
 
 
@@ -183,6 +196,18 @@ class AgentList(Record, frozen=True, kw_only=True):
 
 class RepoList(Record, frozen=True, kw_only=True):
     repos: tuple[Repo, ...]
+
+
+class FileList(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """`GET /v1/tasks/{id}/files` and `GET /v1/repos/{id}/files`: what is known, listed anew behind.
+
+    Paths are relative and as `file_names.written` writes them; `cut`: there are more. `computed_at` is null until the
+    files were listed for the first time. `?newer=COMPUTED_AT` waits some seconds for a list that is newer than that.
+    """
+
+    paths: tuple[str, ...]
+    cut: bool = False
+    computed_at: int | None = None
 
 
 class BranchList(Record, frozen=True, kw_only=True):

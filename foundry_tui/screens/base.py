@@ -1,6 +1,6 @@
 """What every screen of ours has in common: its name, its context for actions, and news from the store."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from msgspec.structs import replace
@@ -80,19 +80,20 @@ class FoundryScreen(ClosedOnce[ResultT]):
         live = actions.live(context, dialog=isinstance(self, ModalScreen))
         keys_of = self.foundry.keys_of
         written = self.focused if self.writing else None
+        idle = {action.id for action in actions.on_screen(context.field) if not action.applies(context)}
         rows = (
-            (action, tuple(key for key in keys_of(action) if written is None or self._left(written, action, key)))
+            (action, tuple(key for key in keys_of(action) if written is None or self._left(written, action, key, idle)))
             for action in live
         )
         return [(action, keys) for action, keys in rows if keys]
 
-    def _left(self, written: Widget, action: Action, key: str) -> bool:
-        """Whether the field in which one writes leaves this key to the action."""
+    def _left(self, written: Widget, action: Action, key: str, idle: Collection[str]) -> bool:
+        """Whether the field in which one writes leaves this key to the action; its own `idle` ones do not apply."""
         if self.field in action.screens:
             return True
         if written.check_consume_key(key, key_to_character(REPLACED_KEYS.get(key, key))):
             return False
-        return action.priority or not self.foundry.has_binding(written, key)
+        return action.priority or not self.foundry.has_binding(written, key, idle)
 
     def show_actions(self) -> None:
         """Fill the footer with what can be done now."""

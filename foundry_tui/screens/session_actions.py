@@ -1,5 +1,6 @@
 """What can be done with the sessions of the task that a screen shows."""
 
+from foundry_tui.contract.attachments import AttachmentKind
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.process.browsers import open_page
 from foundry_tui.screens.task_in_view import TaskInView
@@ -31,6 +32,10 @@ class SessionActions:
         if (session := self._task.session) is not None:
             self._task.foundry.commands.stop(session.session_id)
 
+    def action_go_on(self) -> None:
+        if (session := self._task.session) is not None:
+            self._task.foundry.commands.go_on(session.session_id)
+
     def action_withdraw(self) -> None:
         """Take back the prompt that is being changed, or the newest that waits; its text is kept where one writes."""
         session, composer = self._task.session, self._task.screen.query_one(Composer)
@@ -43,6 +48,8 @@ class SessionActions:
             composer.stop_changing(keep=True)
         elif not composer.text:
             composer.start(prompt.text)
+            if any(each.kind is not AttachmentKind.FILE for each in prompt.attachments):
+                self._task.screen.notify("What was attached to it has to be attached again.")
         else:
             self._task.screen.notify(
                 f"Taken back; {self._task.key_of('earlier_prompt')} recalls it to send it after all."

@@ -96,12 +96,13 @@ class TasksScreen(OfflineBannerScreen[object]):
         task = tasks.current
         creation = self._creation_of(task.task_id) if task is not None else None
         store = self.foundry.store
-        marked = tuple(store.tasks[id_] for id_ in tasks.order.ids() if id_ in tasks.marked) if tasks.marked else ()
+        # The lines may still have a task that was removed since they were put in order.
+        shown = [id_ for id_ in tasks.order.ids() if id_ in tasks.marked and id_ in store.tasks] if tasks.marked else ()
         return Context(
             screen=TASKS,
             field=self.field,
             task=task,
-            marked=marked,
+            marked=tuple(store.tasks[id_] for id_ in shown),
             selecting=tasks.selecting,
             pending=creation in ("pending", UNSENT),
             refused=creation == "refused",

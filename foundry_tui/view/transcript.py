@@ -7,6 +7,7 @@ from math import ceil
 import msgspec
 from msgspec import Struct
 
+from foundry_tui.contract.attachments import Attachment
 from foundry_tui.contract.questions import AnswerAction, Permission, PermissionState, QuestionKind
 from foundry_tui.contract.records import ErrorKind, Prompt, PromptState
 from foundry_tui.contract.transcript import PermissionBody, PlanBody, ToolCallBody, TranscriptItem, TranscriptKind
@@ -26,7 +27,10 @@ class Standing(Enum):
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """One piece of the transcript. `note` is what stands beside it: a prompt's state, a permission's answer."""
+    """One piece of the transcript. `note` is what stands beside it: a prompt's state, a permission's answer.
+
+    `attachments` are those of a prompt.
+    """
 
     key: str
     kind: TranscriptKind
@@ -34,6 +38,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     at: int
     note: str = ""
     standing: Standing = Standing.DONE
+    attachments: tuple[Attachment, ...] = ()
 
 
 PROMPT_WORDS: Wording[PromptState] = Wording(
@@ -79,15 +84,19 @@ def entry_of(item: TranscriptItem, prompts: Mapping[str, Prompt], permissions: M
     """An item with what is known about it. `prompts` is by item_id (see `prompts_by_item`), `permissions` by id."""
     body = body_of(item)
     note, standing = "", Standing.DONE
+    attachments: tuple[Attachment, ...] = ()
     if item.kind is TranscriptKind.PROMPT and (prompt := prompts.get(item.item_id)) is not None:
         note, standing = _prompt_note(prompt)
+        attachments = prompt.attachments
     elif isinstance(body, PermissionBody):
         note, standing = _permission_note(permissions.get(body.permission_id), body)
     elif isinstance(body, ToolCallBody):
         standing = _OF_TOOL.get(body.status, Standing.DONE)
     fits = isinstance(body, str) is isinstance(item.body, str)
     kind = item.kind if fits or not item.kind.is_known else TranscriptKind.NOTICE
-    return Entry(key=item.item_id, kind=kind, body=body, at=item.at, note=note, standing=standing)
+    return Entry(
+        key=item.item_id, kind=kind, body=body, at=item.at, note=note, standing=standing, attachments=attachments
+    )
 
 
 def entry_of_prompt(prompt: Prompt) -> Entry:
@@ -100,6 +109,7 @@ def entry_of_prompt(prompt: Prompt) -> Entry:
         at=prompt.at,
         note=note,
         standing=standing,
+        attachments=prompt.attachments,
     )
 
 

@@ -22,9 +22,16 @@ class NoAgentNote(Static):
 
     def __init__(self) -> None:
         super().__init__("", markup=False)
+        self.missing: NoAgent | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many rows it may take now."""
+        return self.MOST_ROWS if self.missing is not None else 0
 
     def show(self, missing: NoAgent | None, key: str) -> None:
         """Show why and what helps, or nothing; `key` is the one that installs an agent."""
+        self.missing = missing
         self.display = missing is not None
         if missing is not None:
             does = f"{key} does it from here, and what you write is kept. " if missing.here else ""

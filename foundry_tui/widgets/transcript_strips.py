@@ -19,6 +19,7 @@ from textual.widget import Widget
 from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.questions import FileEdit
 from foundry_tui.contract.transcript import PermissionBody, PlanBody, ToolCallBody, TranscriptKind
+from foundry_tui.view.attachments import attached_text
 from foundry_tui.view.cells import fit
 from foundry_tui.view.diffs import DiffLine, DiffMark, counts, edit_lines
 from foundry_tui.view.glyphs import UNKNOWN
@@ -197,7 +198,10 @@ class Drawer:
         else:
             head = Text("You", palette.accent + Style(bold=True))
         told = self._fold(self._wrap(head, self.width - 2), FOLDED_NOTE)
-        for line in told + self._wrap(Text(text, palette.text), self.width - 2):
+        said = self._wrap(Text(text, palette.text), self.width - 2)
+        if entry.attachments:
+            said += self._wrap(Text(attached_text(entry.attachments), palette.dim), self.width - 2)
+        for line in told + said:
             padded = Strip([bar, *line]).adjust_cell_length(self.width, palette.prompt)
             lines.append(list(padded.apply_style(_background(palette.prompt))))
         return lines

@@ -16,16 +16,29 @@ from tests.agents.task import PATIENCE, AgentTask
 
 pytestmark = [pytest.mark.agents, pytest.mark.timeout(900)]
 
+A_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+"""A PNG of one pixel, in base64."""
 Tell = Callable[[str], None]
 
 
-def test_it_answers(world: AgentTask) -> None:
+def test_it_answers_and_gives_its_model_what_is_attached(world: AgentTask) -> None:
     world.model.does(Say("Hello from the model."))
-    world.begin("say hello")
+    # Alone: beside files, gemini leaves images out.
+    image = {"kind": "image", "mime": "image/png", "data": A_PIXEL, "name": "pixel.png"}
+    world.begin("look at this", attachments=[image])
     task = world.ended()
     assert task["status"] == "idle", task.get("error")
     assert world.answers()[-1].endswith("Hello from the model.")
-    world.follow_up()
+    takes_images = world.session(lambda session: True)["accepts"]["image"]
+    assert any(A_PIXEL in request for request in world.model.received) == takes_images
+    assert any("takes no images" in notice for notice in world.answers("notice")) != takes_images
+    log = world.backend.folder / "log.txt"
+    log.write_text("the text of the log")
+    world.say("and at these", log, world.cwd / "b.txt")
+    assert world.ended()["status"] == "idle"
+    received = "".join(world.model.received)
+    assert "the text of the log" in received
+    assert "b.txt" in received
 
 
 def test_a_file_is_written_and_shown_in_the_diff(world: AgentTask) -> None:

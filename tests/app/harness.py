@@ -17,11 +17,13 @@ from foundry_tui.app.options import Options
 from foundry_tui.client.commands import CommandProblem, Drafts
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
+from foundry_tui.contract.attachments import NewAttachment
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind, parse_event_id
 from foundry_tui.contract.known_agents import AgentInfo
+from foundry_tui.contract.memory import AgentMemory, MemoryReport
 from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import Health, HistoryEvent, Repo, RepoTrust, TaskDetail, TaskSummary
-from foundry_tui.contract.requests import AgentList, CreateTask, Diff, RepoSetup, TaskSnapshot, TasksSnapshot
+from foundry_tui.contract.requests import AgentList, CreateTask, Diff, FileList, RepoSetup, TaskSnapshot, TasksSnapshot
 from foundry_tui.view.clock import FixedClock
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, make_repo, task_id
@@ -59,9 +61,11 @@ class FakeCommands:
         self.next_id = 9_001
         self.providers = {"demo": "ready", "local": "sandbox-agent is not installed"}
         self.agents_told: tuple[AgentInfo, ...] = ()
+        self.memory_of: dict[str, tuple[AgentMemory, ...]] = {}
         self.diffs: dict[str, Diff] = {}
         self.looked_at: list[str] = []
         """Tasks whose changes were asked for, in this order."""
+        self.files: dict[str, Sequence[str]] = {}
         self.branch_names: dict[str, Sequence[str]] = {}
         self.histories: dict[str, Sequence[HistoryEvent]] = {}
         self.setups: dict[str, RepoSetup] = {}
@@ -114,8 +118,11 @@ class FakeCommands:
     def stop(self, session_id: str) -> None:
         self.calls.append(("stop", session_id))
 
-    def prompt(self, session_id: str, text: str, steer: bool = False) -> str:
-        self.calls.append(("steer" if steer else "prompt", session_id, text))
+    def go_on(self, session_id: str) -> None:
+        self.calls.append(("go_on", session_id))
+
+    def prompt(self, session_id: str, text: str, steer: bool = False, attachments: Sequence[NewAttachment] = ()) -> str:
+        self.calls.append(("steer" if steer else "prompt", session_id, text, *attachments))
         return self._id()
 
     def discard_prompt(self, session_id: str, prompt_id: str) -> None:
@@ -148,6 +155,9 @@ class FakeCommands:
     def reconnect(self) -> None:
         self.calls.append(("reconnect",))
 
+    async def memory(self, task_id: str) -> MemoryReport:
+        return MemoryReport(agents=self.memory_of.get(task_id, ()))
+
     async def agents(self) -> AgentList:
         return AgentList(agents=self.agents_told)
 
@@ -159,6 +169,19 @@ class FakeCommands:
         diff = self.diffs.get(task_id, Diff(files=()))
         # As the backend does, each asking has it computed anew.
         return diff if diff.computed_at is None else replace(diff, computed_at=diff.computed_at + len(self.looked_at))
+
+    async def task_files(self, task_id: str, newer: int | None = None) -> FileList:
+        self.calls.append(("task_files", task_id, newer))
+        return self._files(task_id, newer)
+
+    async def repo_files(self, repo_id: str, newer: int | None = None) -> FileList:
+        self.calls.append(("repo_files", repo_id, newer))
+        return self._files(repo_id, newer)
+
+    def _files(self, of: str, newer: int | None) -> FileList:
+        """As the backend does: nothing is known before somebody waits for it."""
+        paths = self.files.get(of, ())
+        return FileList(paths=()) if newer is None else FileList(paths=tuple(paths), computed_at=newer + 1)
 
     async def branches(self, repo_id: str) -> Sequence[str]:
         return self.branch_names.get(repo_id, ())

@@ -25,6 +25,7 @@ from foundry_tui.actions.context import (
     NEW_SESSION,
     NEW_TASK,
     OPTIONS,
+    PROMPT,
     RENAME,
     TASK,
     TASKS,
@@ -54,7 +55,9 @@ from foundry_tui.screens.session_options import SessionOptionsScreen
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.widgets.bars import ActionBar
+from foundry_tui.widgets.choices import ChoiceList
 from foundry_tui.widgets.composer import Composer
+from foundry_tui.widgets.prompt_field import PromptField
 from foundry_tui.widgets.task_header import TitleInput
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, make_detail, make_task, task_id
@@ -77,6 +80,7 @@ SCREENS = {
     HELP: HelpScreen,
     DIAGNOSTICS: DiagnosticsScreen,
     COMPOSER: Composer,
+    PROMPT: PromptField,
     FILTER: TasksScreen,
     TITLE: TitleInput,
     APP: FoundryApp,
@@ -334,9 +338,13 @@ async def test_the_highlighted_choice_is_told_without_a_background(
         monkeypatch.setenv("NO_COLOR", "1")
     async with stage(store_of_every_state(), options=quiet(theme=theme)) as s:
         await s.press(*keys)
-        choices = next(each for each in s.app.screen.query(OptionList) if each.display and each.highlighted is not None)
+        lists = (*s.app.screen.query(OptionList), *s.app.screen.query(ChoiceList))
+        choices = next(each for each in lists if each.display and each.highlighted is not None)
         told = {
-            line: any(part.style is not None and part.style.underline for part in choices.render_line(line))
+            line: any(
+                part.style is not None and (part.style.underline or part.style.reverse)
+                for part in choices.render_line(line)
+            )
             for line in range(choices.size.height)
         }
         assert any(told.values()) and not all(told.values())

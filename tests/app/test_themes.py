@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from rich.style import Style
-from textual.widgets import OptionList
 
 from foundry_tui.app import themes
 from foundry_tui.app.options import Options
@@ -56,7 +55,3 @@ async def test_the_row_of_the_cursor_is_seen_without_colours_of_our_own(name: st
         variables = on.app.theme_variables
         assert row_style(Role.TITLE, "row-cursor", Style(), variables).reverse
         assert not row_style(Role.TITLE, "", Style(), variables).reverse
-        await on.press("ctrl+p")
-        await on.quiet()
-        styles = on.app.screen.query_one(OptionList).get_component_styles("option-list--option-highlighted")
-        assert styles.text_style.reverse

@@ -132,6 +132,28 @@ async def test_an_option_that_is_being_set_as_the_agent_is_begun_anew_is_set_aga
         assert (option.value, option.error) == (True, None)
 
 
+async def test_what_was_set_outlives_an_agent_that_tells_its_options_only_later(place: InProcess) -> None:
+    provider, agents = held(place)
+    async with place.backend(provider, settings()) as backend:
+        task_id, session_id = await ready(place, backend)
+        changed = backend.commands._sessions.options.changed
+        await changed(task_id, session_id, [OptionsChanged((FAST,))])
+        setting, goes_on = anyio.Event(), anyio.Event()
+
+        async def set_it() -> None:
+            setting.set()
+            await goes_on.wait()
+
+        agents.setting = set_it
+        await backend.commands.set_option(session_id, "fast", SetOption(value=True))
+        await setting.wait()
+        for told in ((), (FAST,)):
+            await changed(task_id, session_id, [OptionsChanged(told)])
+            (option,) = await options(backend, task_id, session_id)
+            assert option.value is True
+        goes_on.set()
+
+
 async def test_an_option_that_the_agent_takes_back_before_it_is_set_is_waited_for_no_more(place: InProcess) -> None:
     provider, agents = held(place)
     async with place.backend(provider, settings()) as backend:

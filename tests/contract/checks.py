@@ -13,18 +13,22 @@ def _fields(names: str) -> frozenset[str]:
 
 TASK_SUMMARY = _fields(
     "task_id repo_id repo_label title branch prompt agent provider status status_since stage stages_done error "
-    "needs_input unread sessions work created_at updated_at revision"
+    "needs_input unread sessions work operation created_at updated_at revision"
 )
 WORK = _fields("base ahead behind files added removed uncommitted pushed upstream conflicts at")
-TASK_DETAIL = TASK_SUMMARY | {"base_branch", "sandbox", "stages", "permissions", "leftovers", "history"}
+TASK_DETAIL = TASK_SUMMARY | {"base_branch", "sandbox", "stages", "permissions", "leftovers", "operations", "history"}
+OPERATION = _fields("operation_id task_id kind request state steps result error at finished_at revision")
 STAGE_PROGRESS = _fields("name attempt max_attempts started_at detail")
 STAGE = _fields("name state attempt max_attempts started_at finished_at deadline_at detail error")
 TASK_ERROR = _fields("stage kind message retryable at")
 SANDBOX = _fields("sandbox_id cwd created_at")
-SESSION = _fields("session_id task_id name agent model mode usage status error unread created_at updated_at revision")
-SESSION_STATE = SESSION | {"prompts", "options", "commands", "accepts"}
+SESSION = _fields(
+    "session_id task_id name agent model mode usage status error unread created_at updated_at revision"
+    " unloaded_since held"
+)
+SESSION_STATE = SESSION | {"prompts", "options", "commands", "accepts", "turn_silent_since"}
 OPTION = _fields("option_id name description category type value choices error")
-PROMPT = _fields("prompt_id session_id text state steer error at")
+PROMPT = _fields("prompt_id session_id text attachments state steer error at")
 TRANSCRIPT_ITEM = _fields("item_id session_id index kind body at revision")
 PERMISSION = _fields(
     "permission_id task_id session_id kind title tool_kind text edits paths options fields url state answer at"

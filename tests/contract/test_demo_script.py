@@ -33,6 +33,7 @@ LINE = frozenset({"call", "effect", "task_id", "sandbox_id", "session_id", "prom
         {"default": {"create_sandbox": {"reply": "only turns reply"}}},
         {"default": {"create_sandbox": {"log": "one line"}}},
         {"default": {"turn": {"permission": True}}},
+        {"default": {"turn": {"steps": [{"late": "and so on", "message": "no"}]}}},
         {"default": {"would_lose": "all"}},
         {"tasks": {}},
         [],
@@ -312,3 +313,15 @@ def test_a_turn_asks_in_its_steps_with_all_that_a_person_has_to_judge(backend: B
     asked = [item["body"] for item in items if item["kind"] == "permission"]
     assert [body["title"] for body in asked] == ["Run it?", "Edit it?"]
     assert asked[0]["text"] == "make a\nmake b"
+
+
+def test_a_late_step_is_said_after_the_turn(backend: BackendProcess) -> None:
+    backend.set_script({"default": {"turn": {"steps": [{"message": "one"}, {"late": "two", "ms": 50}], "ms": 40}}})
+    task = backend.create()
+    backend.wait_task(task["task_id"], "idle")
+    session = f"/v1/sessions/{task['sessions'][0]['session_id']}"
+    with backend.events(f"session:{task['sessions'][0]['session_id']}") as events:
+        next(event for event in events if '"two"' in event.data)
+    said = [item["body"] for item in backend.get(session)["transcript"] if item["kind"] == "message"]
+    assert said == ["one", "Done.", "two"]
+    assert backend.get(session)["status"] == "ready"

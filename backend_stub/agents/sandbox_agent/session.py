@@ -20,6 +20,7 @@ from backend_stub.agents.sandbox_agent.connection import (
     UnsentError,
     converted,
 )
+from backend_stub.agents.sandbox_agent.content import Block
 from backend_stub.agents.sandbox_agent.elicitation import COMPLETED, QUESTIONS, cancelled_answer
 from backend_stub.agents.sandbox_agent.late import LateWords
 from backend_stub.agents.sandbox_agent.mcp import NO_SERVERS, Servers
@@ -27,8 +28,9 @@ from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Message, Un
 from backend_stub.agents.sandbox_agent.offering import Offering
 from backend_stub.agents.sandbox_agent.opening import Opening
 from backend_stub.agents.sandbox_agent.owner import Owner
-from backend_stub.agents.sandbox_agent.server_log import LOOK_EVERY, UNHEARD_GRACE, Hearing
+from backend_stub.agents.sandbox_agent.server_log import UNHEARD, Hearing
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, StateFolder, StoredSession
+from backend_stub.agents.sandbox_agent.steering import Steering
 from backend_stub.agents.sandbox_agent.stream import Stream
 from backend_stub.agents.sandbox_agent.updates import Item, Translation
 from backend_stub.domain.agent import SessionChange
@@ -73,8 +75,8 @@ class Session:
         self._wake, self._saving = anyio.Event(), anyio.Lock()
         self._late = LateWords(state, self)
         self.offering = Offering(self)
-        self._scope = anyio.CancelScope()
-        self._sending = anyio.CancelScope()
+        self._scope, self._sending = anyio.CancelScope(), anyio.CancelScope()
+        self.steering = Steering(self)
         self._opening = Opening(connection, state)
         self._hearing = Hearing(connection.server.log, state)
         self._refused: AgentError | None = None
@@ -159,7 +161,7 @@ class Session:
         with self._scope:
             try:
                 async with anyio.create_task_group() as beside:
-                    beside.start_soon(self._watch_log)
+                    beside.start_soon(self._hearing.watch, self)
                     beside.start_soon(self._tell_late_words)
                     beside.start_soon(self.offering.run)
                     reason = await self._stream.read(self._take, self._listen, lambda: self._opening.under_way)
@@ -223,6 +225,7 @@ class Session:
 
     def _take_response(self, number: int, message: Message) -> None:
         self._opening.hear(message)
+        self.steering.hear(message)
         mark = self._mark()
         if mark is not None and message.answers(mark.rpc_id):
             self._arrive_last(number, message)
@@ -244,7 +247,7 @@ class Session:
         self._owner.turn_over(self)
 
     def _arrive(self, arrival: Arrival) -> None:
-        if arrival.number > self._floor and not self._opening.replaying:
+        if not self._opening.replays() and arrival.number > self._floor:
             self._inbox.append(arrival)
             self.notify()
 
@@ -256,19 +259,15 @@ class Session:
                 # That it did not reach the agent shows on the stream.
                 await self.connection.respond(request_id, cancelled_answer(method))
 
-    async def _watch_log(self) -> None:
-        """Lose the agent when the server has stopped reading what it prints, which only the server's log says."""
-        while True:
-            while self.active is None and not self._opening.under_way:
-                await self._woken()
-            await anyio.sleep(LOOK_EVERY)
-            if await self._hearing.is_lost():
-                await anyio.sleep(UNHEARD_GRACE)
-                if not (self.gone() or self.over):
-                    await self._lose(
-                        f"sandbox-agent cannot read any more what {self.state.agent} says, after a line that was no "
-                        "UTF-8 text or as its output was closed; look at what it did, then send the prompt again"
-                    )
+    async def at_work(self) -> None:
+        """See `Heard`."""
+        while self.active is None and not self._opening.under_way:
+            await self._woken()
+
+    async def unheard(self) -> None:
+        """See `Heard`."""
+        if not (self.gone() or self.over):
+            await self._lose(UNHEARD.format(agent=self.state.agent))
 
     # What is said outside of turns
 
@@ -325,7 +324,7 @@ class Session:
         mark = self.state.prompts.get(prompt_id)
         return mark is not None and mark.phase != SENDING
 
-    async def hand_over(self, prompt_id: str, text: str) -> None:
+    async def hand_over(self, prompt_id: str, blocks: Sequence[Block]) -> None:
         """Send a prompt unless the agent has it; returns once it has, be it that the agent has died of it.
 
         Raises `UnsentError` when it did not reach the agent.
@@ -360,12 +359,13 @@ class Session:
         self.over = False
         self.state.seen = self._stream.position
         self._late.forget()
+        self.steering.forget()
         self.state.asking = {}
         self.state.answered = []
         await self.save()
         self._sign_due = anyio.current_time() + EVIDENCE_WAIT
         handed = anyio.Event()
-        self._group.start_soon(self._send, mark, text, handed)
+        self._group.start_soon(self._send, mark, blocks, handed)
         await handed.wait()
         mark.phase = SENT
         # Written down at once: what is sent a second time after a restart would be done twice.
@@ -385,8 +385,8 @@ class Session:
             await self.save()
             raise UnsentError(failure.message, retryable=failure.retryable) from failure
 
-    async def _send(self, mark: PromptMark, text: str, handed: anyio.Event) -> None:
-        params = {"sessionId": self.state.acp_session, "prompt": [{"type": "text", "text": text}]}
+    async def _send(self, mark: PromptMark, blocks: Sequence[Block], handed: anyio.Event) -> None:
+        params = {"sessionId": self.state.acp_session, "prompt": blocks}
         self._sending = anyio.CancelScope()
         with self._sending:
             try:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +23,8 @@ T = TypeVar("T", bound=Struct)
 LAUNCHERS = "launchers"
 """Folder of the launchers of agents that the config names."""
 
+ATTACHMENTS = "attachments"
+"""Folder of what goes with prompts and is too large to be in them."""
 MCP_FILE = "mcp.json"
 
 SENDING = "sending"
@@ -62,6 +65,17 @@ class PromptMark(Struct, kw_only=True):
         return self.phase == ENDED and (self.settled or self.error is not None)
 
 
+class SteerMark(Struct, kw_only=True):
+    """A prompt that was said into the turn of another one, `into`; `rpc_id` is the id of its request.
+
+    `taken`: the agent has said that it has it.
+    """
+
+    rpc_id: int
+    into: str
+    taken: bool = False
+
+
 class StoredSession(Struct, kw_only=True):
     """A session as the agent knows it.
 
@@ -87,11 +101,14 @@ class StoredSession(Struct, kw_only=True):
     number_in_log: int = 0
     cwd: str = ""
     spent: bool = False
+    opening: bool = False
+    unloaded: bool = False
     next_id: int = 1
     seen: int = 0
     prompts: dict[str, PromptMark] = {}
     asking: dict[int, str] = {}
     answered: list[int] = []
+    steered: dict[str, SteerMark] = {}
     notices: list[str] = []
     auth_methods: tuple[AuthMethod, ...] = ()
     translation: Translation | None = None
@@ -124,6 +141,15 @@ class StateFolder:
     @property
     def launchers(self) -> Path:
         return self.folder / LAUNCHERS
+
+    @property
+    def attachments(self) -> Path:
+        return self.folder / ATTACHMENTS
+
+    def readable(self) -> Sequence[Path]:
+        """The folders in here that agents read from; there from now on."""
+        self.attachments.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self.launchers, self.attachments
 
     @property
     def mcp_file(self) -> Path:

@@ -136,6 +136,10 @@ class Telling:
             arrival = self._arrived.popleft()
             message = arrival.message
             self._told = arrival.number
+            if self._session.steering.interrupted:
+                # What is said from now on stands behind what was said into the turn.
+                self._session.steering.interrupted = False
+                self._translation.end_message()
             item = self._translation.take(arrival)
             if item is not None:
                 items[item.key] = item
