@@ -20,6 +20,8 @@ from foundry_tui.app.options import Options
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency, RefreshReason, TopicDiagnostics
 from foundry_tui.client.store import Store
+from foundry_tui.contract.agents import INSTALLABLE, how_to_get
+from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.widgets.composer import Composer
 from tests.app import question_scenes, task_scenes
@@ -48,6 +50,8 @@ class Shot(Struct, frozen=True):
     ascii: bool = False
     ours: bool = False
     """Whether the backend is one that the app may start."""
+    without_agent: bool = False
+    """Whether no agent is installed."""
     attached: Sequence[str] = ()
     """Files that are attached in the composer."""
     png: bool = False
@@ -156,6 +160,29 @@ SHOTS: tuple[Shot, ...] = (
     ),
     Shot("diagnostics", "`f12`: connections, freshness and counts.", store_of_every_state, ("f12",)),
     Shot("empty", "The first start teaches the first key.", lambda: make_store([])),
+    Shot(
+        "no-agent",
+        "Where no agent is installed, that is said first.",
+        lambda: make_store([]),
+        without_agent=True,
+        ours=True,
+    ),
+    Shot(
+        "no-agent-create",
+        "The new-task dialog says so before a prompt is written.",
+        lambda: store_of(every_state()),
+        ("n", *_LONG_PROMPT),
+        without_agent=True,
+        ours=True,
+    ),
+    Shot(
+        "install-agent",
+        "`f3` installs one; what was written is kept.",
+        lambda: make_store([]),
+        ("f3", "down"),
+        without_agent=True,
+        ours=True,
+    ),
     Shot("offline", "No backend, and what helps.", lambda: make_store([], freshness=AWAY)),
     Shot(
         "offline-tasks",
@@ -231,10 +258,17 @@ async def draw(shot: Shot, *, toasts: bool = False) -> str:
     options = Options(theme=shot.theme, ascii=shot.ascii, bell=False, terminal_notifications=False)
     commands = FakeCommands()
     commands.files = {task_scenes.TASK: task_scenes.FILES}
-    app = make_app(shot.store(), commands=commands, options=options, run_backend=(lambda: True) if shot.ours else None)
+    if shot.without_agent:
+        commands.providers = {"local": "ready", "demo": "ready"}
+        commands.agents_told = tuple(
+            AgentInfo(name=name, provider="local", state=AgentState.MISSING, how=how_to_get(name))
+            for name in INSTALLABLE
+        )
+    run_backend = (lambda: True) if shot.ours else None
+    app = make_app(shot.store(), commands=commands, options=options, run_backend=run_backend)
     app.diagnostics = _report
     async with app.run_test(size=shot.size, notifications=toasts) as pilot:
-        await pilot.pause()
+        await _hold_still(app, pilot)
         if shot.opens:
             app.open_task(task_scenes.TASK)
             await pilot.pause()

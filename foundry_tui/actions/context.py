@@ -13,6 +13,7 @@ CONFIRM = "confirm"
 KILL = "kill"
 OPTIONS = "options"
 FORM = "form"
+INSTALL = "install"
 RENAME = "rename"
 HELP = "help"
 DIAGNOSTICS = "diagnostics"
@@ -51,6 +52,10 @@ class Context(Struct, frozen=True, kw_only=True):
     session: SessionSummary | None = None
     why_no_start: str | None = "it has not gone away"
     """Why the backend cannot be started from here."""
+    no_agent: bool = False
+    """No agent could answer a request, as far as is known."""
+    touring: bool = False
+    """The demo's tour is shown, and escape leaves it."""
     bare_branch: bool = False
     """The task's branch has no commit of its own, so that it can go with the task."""
     queued: int = 0

@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 
 from foundry_tui.actions.context import (
+    APP,
     COMPOSER,
     CONFIRM,
     FILTER,
     FORM,
     HELP,
+    INSTALL,
     KILL,
     NEW_SESSION,
     NEW_TASK,
     OPTIONS,
     PROMPT,
     RENAME,
+    TASKS,
     TITLE,
 )
 from foundry_tui.actions.model import Action
@@ -152,6 +155,7 @@ _S = frozenset({NEW_SESSION})
 _Q = frozenset({CONFIRM, KILL})
 _O = frozenset({OPTIONS})
 _F = frozenset({FORM})
+_I = frozenset({INSTALL})
 
 DIALOGS: Sequence[Action] = (
     Action("create", "ctrl+s,ctrl+enter", "create", "Create the task.", "New task", _N, footer=1),
@@ -177,6 +181,29 @@ DIALOGS: Sequence[Action] = (
         "next_field", "enter", "next", "To the next field; behind the last one it is sent.", "Form", _F, palette=False
     ),
     Action("decline_form", "ctrl+n", "decline", "Tell the agent that it is not filled in.", "Form", _F, footer=3),
+    Action(
+        "install_agent",
+        "f3",
+        "install agent",
+        "Install an agent: none is there that could answer a request.",
+        "App",
+        frozenset({TASKS, NEW_TASK}),
+        applies=lambda context: context.no_agent,
+        footer=1,
+    ),
+    Action(
+        "leave_tour",
+        "escape",
+        "leave the tour",
+        "Leave the demo's tour.",
+        "App",
+        frozenset({APP}),
+        applies=lambda context: context.touring,
+        priority=True,
+        palette=False,
+    ),
+    Action("install_chosen", "enter", "go on", "Install what is highlighted, or log in to it.", "Agents", _I, footer=1),
+    Action("leave_install", "escape,q", "close", "Close; what is being installed is ended.", "Agents", _I, footer=2),
     Action("close_dialog", "escape", "close", "Close and keep what was written.", "Dialog", _N | _S | _F, footer=2),
     Action("keep_title", "escape", "cancel", "Leave the title as it is.", "Dialog", frozenset({RENAME}), footer=2),
     Action("confirm", "y", "yes", "Do it.", "Question", _Q, footer=1),

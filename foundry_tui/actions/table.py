@@ -13,6 +13,7 @@ from foundry_tui.actions.context import (
     CONFIRM,
     DIAGNOSTICS,
     HELP,
+    INSTALL,
     KILL,
     OPTIONS,
     TASK,
@@ -320,7 +321,7 @@ _TASK_SCREEN: Sequence[Action] = (
 )
 
 _DIAG = frozenset({DIAGNOSTICS})
-_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL, OPTIONS})
+_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL, OPTIONS, INSTALL})
 
 _READING: Sequence[Action] = (
     Action("line_up", "up,k", "up", "One line up.", "Move", _R, palette=False),

@@ -53,6 +53,7 @@ from foundry_tui.view.new_task import (
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.chips import Chips
 from foundry_tui.widgets.completion import Completion
+from foundry_tui.widgets.no_agent import NoAgentNote
 from foundry_tui.widgets.prompt_field import PromptField
 
 if TYPE_CHECKING:
@@ -101,11 +102,13 @@ class NewTaskScreen(FoundryDialog[None]):
 
     def compose(self) -> ComposeResult:
         values = self._first_values()
+        self._no_agent = NoAgentNote()
         prompt = self._prompt = PromptField(values["prompt"], id="prompt", placeholder=HINTS["prompt"])
         self._completions = Completions(self, prompt, self._files)
         self._attached = AttachedFiles(self, prompt)
         with Vertical(id="dialog"):
             yield Static("New task", id="heading")
+            yield self._no_agent
             with VerticalScroll(id="fields", can_focus=False):
                 with Horizontal(classes="field"):
                     yield Static(LABELS["repo"], classes="label")
@@ -171,13 +174,14 @@ class NewTaskScreen(FoundryDialog[None]):
 
     def on_resize(self, event: events.Resize) -> None:
         frame = FRAME[breakpoint_of(BREAKPOINTS, event.size.height)]
+        frame += self._no_agent.rows
         self.query_one("#fields").styles.max_height = max(3, event.size.height - frame)
 
     # What was written.
 
     def context(self) -> Context:
         prompt = self._prompt
-        here = super().context()
+        here = replace(super().context(), no_agent=self._no_agent.missing is not None)
         return replace(here, naming=prompt.naming, choosing=prompt.choosing, detachable=prompt.detachable)
 
     @property
@@ -221,6 +225,8 @@ class NewTaskScreen(FoundryDialog[None]):
             line.update(harmless(f"{mark if remark.bad else ''}{remark.text}", lines=True))
             line.set_class(remark.bad, "-bad")
             line.display = bool(remark.text)
+        meant = self.values["provider"] in ("", next(iter(self._providers), ""))
+        self._no_agent.show(self.foundry.no_agent if meant else None, self.key_of("install_agent"))
         folded = not self.has_class("-unfolded")
         arrow = (">" if folded else "v") if self.foundry.options.ascii else ("▸" if folded else "▾")
         summary = f": {option_summary(self.values)}" if folded else ""
@@ -250,7 +256,13 @@ class NewTaskScreen(FoundryDialog[None]):
             self.query_one("#provider", Input).placeholder = harmless(provider_hint(self._providers))
             self._judge_all()
             self._agents_told = (await self.foundry.commands.agents()).agents
+            self.foundry.take_agents(self._providers, self._agents_told)
             self._judge_all()
+
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        super().on_screen_resume(event)
+        if self._no_agent.missing is not None:
+            self.run_worker(self._fetch_providers(), group="providers", exit_on_error=False)
 
     @on(Input.Changed)
     @on(TextArea.Changed)
@@ -322,7 +334,7 @@ class NewTaskScreen(FoundryDialog[None]):
     # News.
 
     def on_store_changed(self, changes: "Changes") -> None:
-        if changes.repos:
+        if changes.repos or changes.freshness:
             self._judge_all()
         for task_id in changes.creations.intersection(self._sent.keys()):
             creation = self.foundry.store.creations.get(task_id)
@@ -361,6 +373,9 @@ class NewTaskScreen(FoundryDialog[None]):
         if request is None:
             self._judge_all()
             self._go_to_wrong_field()
+            return
+        if self._no_agent.missing is not None:
+            self.run_worker(self.foundry.action_act("install_agent"))
             return
         named = self._completions.attachments(request.prompt)
         self._attached.read(named, repository_place(self.place), partial(self._create, request))

@@ -15,6 +15,7 @@ from foundry_tui.screens.list_preview import ListPreview
 from foundry_tui.screens.offline_banner import OfflineBannerScreen
 from foundry_tui.view.answers import DIGITS
 from foundry_tui.view.filter import load, remark
+from foundry_tui.view.first_run import LOOK_AROUND, NoAgent
 from foundry_tui.view.groups import Group, Grouping, Sorting
 from foundry_tui.view.labels import UNSENT, creation_word
 from foundry_tui.view.says import RowKeys
@@ -55,6 +56,7 @@ class TasksScreen(OfflineBannerScreen[object]):
         self._filter: FilterRow | None = None
         self.preview = ListPreview(self)
         self._empty_state: EmptyList | None = None
+        self._looked_for_agents = False
 
     def compose(self) -> ComposeResult:
         app = self.foundry
@@ -108,6 +110,7 @@ class TasksScreen(OfflineBannerScreen[object]):
             shown=tasks.order.shown,
             waiting=tasks.order.counts[Group.NEEDS_INPUT],
             undoable=self.foundry.undoable,
+            no_agent=self.foundry.no_agent is not None,
             why_no_start=self.foundry.why_no_start,
         )
 
@@ -234,6 +237,7 @@ class TasksScreen(OfflineBannerScreen[object]):
             self.query_one("#body").mount(self._empty_state, after=self._list)
         view = self._empty_state
         key = self.key_of
+        no_agent = self._look_for_agents() if not order.total and not offline else None
         if order.total:
             view.show_empty_state(
                 glyphs.queued,
@@ -263,6 +267,19 @@ class TasksScreen(OfflineBannerScreen[object]):
                 ],
                 "$text-error",
             )
+        elif no_agent is not None:
+            install = [(key("install_agent"), "install one now")] if no_agent.here else []
+            view.show_empty_state(
+                glyphs.failed,
+                no_agent.headline,
+                no_agent.sentence,
+                [
+                    *install,
+                    (key("new_task"), "write a task meanwhile; what is written is kept"),
+                    (LOOK_AROUND, "in a shell: look around in a scripted world, which only simulates"),
+                ],
+                "$text-warning",
+            )
         else:
             view.show_empty_state(
                 glyphs.full,
@@ -274,6 +291,13 @@ class TasksScreen(OfflineBannerScreen[object]):
                     (key("command_palette"), "everything by name"),
                 ],
             )
+
+    def _look_for_agents(self) -> NoAgent | None:
+        """What is known to keep any request from being answered; the backend is asked when first somebody wonders."""
+        if not self._looked_for_agents:
+            self._looked_for_agents = True
+            self.run_worker(self.foundry.look_for_agents(), group="agents", exit_on_error=False)
+        return self.foundry.no_agent
 
     def creation_of(self, task_id: str) -> str | None:
         """What `creation_word` says of a task that is no more than asked for."""

@@ -16,6 +16,7 @@ from foundry_tui.contract.status import PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.view.ages import age
 from foundry_tui.view.cells import plain
 from foundry_tui.view.clock import Clock
+from foundry_tui.view.first_run import simulated_word
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.labels import (
     freshness_glyph,
@@ -185,7 +186,8 @@ class TaskHeader(Drawn):
                 facts["used"] = Text(context_words(usage), warning if is_nearly_full(usage) else dim)
                 facts["cost"] = Text(plain(money(usage.cost)) if usage.cost is not None else "", dim)
         # An agent and a provider may have the same name, which says no more when it is said twice.
-        facts["provider"] = Text(task.provider if task.provider != facts["agent"].plain else "", dim)
+        told_already = task.provider == facts["agent"].plain or bool(simulated_word(task.provider))
+        facts["provider"] = Text("" if told_already else task.provider, dim)
         facts["age"] = Text(age(self._clock.now_ms() - task.created_at), dim)
         shown = {name: fact for name, fact in facts.items() if fact}
         for name in ("cost", "provider", "model", "used", "mode"):
@@ -211,7 +213,11 @@ class TaskHeader(Drawn):
         words = (
             "deleted" if self._gone else state_text(task, self._glyphs, self._heard.now_ms(), self._creation, bar=False)
         )
-        return Text(words, style_of(self, f"task-header--{self._tone()}"))
+        told = Text(words, style_of(self, f"task-header--{self._tone()}"))
+        if simulated := simulated_word(task.provider):
+            told.append(f" {self._glyphs.separator} ", style_of(self, "task-header--dim"))
+            told.append(simulated, style_of(self, "task-header--asks"))
+        return told
 
     def _tone(self) -> str:
         task = self._shown

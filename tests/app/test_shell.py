@@ -20,6 +20,7 @@ from foundry_tui.actions.context import (
     FILTER,
     FORM,
     HELP,
+    INSTALL,
     KILL,
     NEW_SESSION,
     NEW_TASK,
@@ -33,6 +34,7 @@ from foundry_tui.actions.context import (
 )
 from foundry_tui.app import textual_compat, themes
 from foundry_tui.app.app import FoundryApp
+from foundry_tui.app.first_run import FirstRun
 from foundry_tui.app.options import Options
 from foundry_tui.app.task_actions import TaskActions
 from foundry_tui.client.freshness import Freshness, FreshnessState
@@ -44,6 +46,7 @@ from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.diagnostics import DiagnosticsScreen
 from foundry_tui.screens.form import FormScreen
 from foundry_tui.screens.help import HelpScreen
+from foundry_tui.screens.install_agent import InstallAgentScreen
 from foundry_tui.screens.kill import KillScreen
 from foundry_tui.screens.new_session import NewSessionScreen
 from foundry_tui.screens.new_task import NewTaskScreen
@@ -70,6 +73,7 @@ SCREENS = {
     NEW_SESSION: NewSessionScreen,
     OPTIONS: SessionOptionsScreen,
     FORM: FormScreen,
+    INSTALL: InstallAgentScreen,
     CONFIRM: ConfirmScreen,
     KILL: KillScreen,
     RENAME: RenameScreen,
@@ -105,7 +109,9 @@ def test_every_action_is_done_by_its_screen_or_the_app() -> None:
         for screen in action.screens:
             owner = SCREENS[screen]
             parts = owner.PARTS if issubclass(owner, FoundryScreen) else ()
-            done = any(hasattr(each, f"action_{action.id}") for each in (owner, *parts, TaskActions, FoundryApp))
+            done = any(
+                hasattr(each, f"action_{action.id}") for each in (owner, *parts, TaskActions, FirstRun, FoundryApp)
+            )
             assert done, f"{action.id} on {screen}"
 
 

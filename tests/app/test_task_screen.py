@@ -598,9 +598,17 @@ async def test_the_log_says_that_the_stage_which_failed_printed_nothing() -> Non
 
 
 async def test_a_name_that_agent_and_provider_share_is_said_once() -> None:
-    task = replace(scenes.a_task(), agent="demo", provider="demo")
-    async with opened(scenes.store_with(task, scenes.a_session())) as on:
-        assert text_of(on, TaskHeader).count("demo") == 1
+    task = replace(scenes.a_task(), agent="local")
+    session = replace(scenes.a_session(), agent="local")
+    async with opened(scenes.store_with(task, session)) as on:
+        assert text_of(on, TaskHeader).count("local") == 1
+
+
+@pytest.mark.parametrize(("provider", "count"), [("demo", 1), ("local", 0)])
+async def test_a_simulated_task_says_so_beside_its_status(provider: str, count: int) -> None:
+    task = replace(scenes.a_task(), provider=provider)
+    async with opened(scenes.store_with(task, scenes.a_session()), size=(60, 30)) as on:
+        assert text_of(on, TaskHeader).count("simulated") == count
 
 
 async def test_what_the_empty_composer_says_is_read_whole_in_a_narrow_terminal() -> None:

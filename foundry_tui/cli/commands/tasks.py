@@ -165,6 +165,7 @@ _COLOURS: dict[str, tuple[str, ...]] = {
 def _table(tasks: list[TaskSummary]) -> None:
     """The tasks for a person: where each stands and what it says, in the words, marks and colours of the app's list."""
     from foundry_tui.view.ages import age
+    from foundry_tui.view.first_run import simulated_word
     from foundry_tui.view.glyphs import glyph_set
     from foundry_tui.view.labels import glyph_of, state_text
     from foundry_tui.view.roles import Role
@@ -175,10 +176,11 @@ def _table(tasks: list[TaskSummary]) -> None:
     short = short_ids([task.task_id for task in tasks])
     rows, colours = [], []
     for task in tasks:
+        stands = f"{glyph_of(task, glyphs, 0)} {state_text(task, glyphs, now, bar=False)}"
         rows.append(
             (
                 short[task.task_id],
-                f"{glyph_of(task, glyphs, 0)} {state_text(task, glyphs, now, bar=False)}",
+                " ".join(filter(None, (stands, simulated_word(task.provider)))),
                 title(task),
                 said_beside_state(task, glyphs),
                 task.repo_label,
