@@ -15,6 +15,7 @@ from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.labels import failure_words, needs_person, state_text
 from foundry_tui.view.questions import heading_of
 from foundry_tui.view.roles import Role, RowPiece
+from foundry_tui.view.usage import fullest
 
 _ATTEMPT, _NUMBERS = " attempt {}/{}", " {}/{}"
 """How an attempt is said: with its word where there is room for that."""
@@ -124,9 +125,5 @@ def _plan(task: TaskSummary) -> tuple[RowPiece, ...]:
 
 def context_share(task: TaskSummary) -> int | None:
     """How much of its context the fullest session has used, in percent; None where no agent has told."""
-    shares = [
-        session.usage.used * 100 // session.usage.size
-        for session in task.sessions
-        if session.usage is not None and session.usage.size > 0
-    ]
-    return max(shares, default=None)
+    usage = fullest(task.sessions)
+    return None if usage is None or usage.size <= 0 else usage.used * 100 // usage.size
