@@ -17,6 +17,7 @@ from hypothesis import settings
 from foundry_tui.contract.agents import VARIABLE
 from foundry_tui.process import agent_binary
 from foundry_tui.process.npm import InstallError
+from tests import forks
 from tests.backend.process import BackendProcess
 from tests.blocking import nothing_blocks
 from tests.world import folders_of
@@ -33,6 +34,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None, max_examples=1_000)
 settings.load_profile("steady")
+
+forks.allow()
 
 
 OBJECTS_BETWEEN_COLLECTIONS = 10_000
