@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from foundry_tui.cli import outcome
 from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.locale import is_utf8
 from foundry_tui.cli.output import (
@@ -204,7 +205,7 @@ def _table(tasks: list[TaskSummary]) -> None:
 @json_option
 @pass_context
 def show(context: Context, task: str, as_json: bool) -> None:
-    """Show one task whole: its stages, sessions, open questions and error.
+    """Show one task whole: stages, sessions, what it says and did, what became of its branch, questions and error.
 
     ID is the task's id, its branch, or a unique beginning of either.
     In a pipe: one name and value a line, tab-separated.
@@ -220,9 +221,9 @@ def show(context: Context, task: str, as_json: bool) -> None:
         return
     silent = _silences(context, detail)
     if is_terminal():
-        _card(detail, silent)
+        _card(detail, silent, document)
     else:
-        for row in _facts(detail, silent):
+        for row in (*_facts(detail, silent), *outcome.rows_of(detail, document)):
             say_row(row)
 
 
@@ -260,7 +261,7 @@ def _facts(task: TaskDetail, silent: Mapping[str, int]) -> list[tuple[object, ..
         rows.append((f"stage.{stage.name}", f"{stage.state} {stage.attempt}/{stage.max_attempts} {took}".strip()))
     for session in task.sessions:
         name = f"session.{session.session_id}"
-        rows.append((name, session.status))
+        rows.append((name, session.status, session.name, session.agent, session.model, session.mode))
         if session.session_id in silent:
             rows.append((f"{name}.turn_silent_since", silent[session.session_id]))
         if session.unloaded_since is not None:
@@ -285,7 +286,7 @@ def _facts(task: TaskDetail, silent: Mapping[str, int]) -> list[tuple[object, ..
     return rows
 
 
-def _card(task: TaskDetail, silent: Mapping[str, int]) -> None:
+def _card(task: TaskDetail, silent: Mapping[str, int], document: bytes) -> None:
     from foundry_tui.cli.follow.live import stage_lines
 
     now = int(time.time() * 1000)
@@ -304,6 +305,8 @@ def _card(task: TaskDetail, silent: Mapping[str, int]) -> None:
             say(f"{paint(f'{name:<9}', 'dim')}{printable(value)}")
     for session in task.sessions:
         say(f"{paint('session  ', 'dim')}{printable(_session_words(session, silent.get(session.session_id), now))}")
+    for name, words in outcome.lines_of(task, document):
+        say(f"{paint(f'{name:<9}', 'dim')}{printable(words)}")
     if task.error is not None:
         say(f"{paint('error    ', 'red')}{printable(task.error.message, lines=True)}")
     for line in told(task):
@@ -333,7 +336,7 @@ def _session_words(session: SessionSummary, silent_since: int | None, now: int) 
     from foundry_tui.view.silence import silence_words
     from foundry_tui.view.usage import context_words
 
-    parts = [session.name, SESSION_WORDS[session.status]]
+    parts = [session.name, SESSION_WORDS[session.status], session.agent, session.model or "", session.mode or ""]
     if silent_since is not None:
         parts.append(silence_words(now - silent_since))
     if session.unloaded_since is not None:
