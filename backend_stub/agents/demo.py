@@ -21,8 +21,10 @@ from backend_stub.domain.agent import (
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.options import settled, with_value
+from backend_stub.domain.rulings import Action, lies_inside
 from foundry_tui.contract.questions import PermissionOption, Question
 from foundry_tui.contract.records import Prompt, SessionOption, SessionSummary, Usage
+from foundry_tui.contract.rules import EXECUTE
 from foundry_tui.contract.transcript import TranscriptKind
 
 OPTIONS = (
@@ -146,6 +148,14 @@ class DemoAgents:
             raise AgentError(str(error)) from error
 
 
+def _commands_of(question: Question) -> tuple[str, ...]:
+    """What the demo would run: the text of what is no other kind of tool call, or a title that says that it is run."""
+    if question.tool_kind not in (None, EXECUTE):
+        return ()
+    command = question.text or (question.title if question.tool_kind == EXECUTE else "")
+    return (command,) if command else ()
+
+
 class _Telling:
     """One turn: its steps and the reply share its time evenly; permission is asked for half-way.
 
@@ -198,7 +208,8 @@ class _Telling:
             edits=step.all_edits,
             paths=step.paths,
         )
-        answer = await self._turn.ask(key, question)
+        action = Action(_commands_of(question), inside=lies_inside("/sandbox", step.paths))
+        answer = await self._turn.ask(key, question, action)
         self._start += anyio.current_time() - asked
         return not any(option.option_id == answer and option.kind.startswith("reject") for option in options)
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
+from backend_stub.domain.rulings import NOTHING_KNOWN, Action
 from foundry_tui.contract.questions import Question
 from foundry_tui.contract.records import Accepts, Prompt, SessionCommand, SessionOption, SessionSummary, Usage
 from foundry_tui.contract.transcript import TranscriptKind
@@ -22,8 +22,11 @@ class Turn(Protocol):
         """Add the transcript item of this key, or replace its body. Cheap: growth is gathered for 50 ms."""
         ...
 
-    async def ask(self, key: str, question: Question) -> str | None:
-        """Ask a person and wait; the option_id chosen, or None when the request was cancelled."""
+    async def ask(self, key: str, question: Question, action: Action = NOTHING_KNOWN) -> str | None:
+        """Ask a person and wait, unless a rule answers; the option_id chosen, or None when the request was cancelled.
+
+        `action` is what rules go by.
+        """
         ...
 
 
@@ -73,17 +76,6 @@ class OptionRefusedError(AgentError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, retryable=False)
-
-
-class Policy(StrEnum):
-    """Which permission requests are answered without asking a person.
-
-    `ask`: none; `reads`: looking at files is allowed; `all`: everything is allowed.
-    """
-
-    ASK = "ask"
-    READS = "reads"
-    ALL = "all"
 
 
 class Files(Protocol):

@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from backend_stub.domain.errors import SettingError
+from foundry_tui.contract.rules import VARIABLE as RULES
+from foundry_tui.contract.rules import ConfiguredRule, configured_rules
 
 DEFAULT_TIMEOUT_MS = {
     "ensure_name": 30_000,
@@ -27,13 +31,17 @@ MAX_QUEUED_TEXT = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Settings:
-    """`timeout_ms` is of one attempt of a call, by the call's name; `backoff_ms` the first wait, which then doubles."""
+    """`timeout_ms` is of one attempt of a call, by the call's name; `backoff_ms` the first wait, which then doubles.
+
+    `rules` are those of the config about what agents may do without a question.
+    """
 
     timeout_ms: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULT_TIMEOUT_MS))
     attempts: int = DEFAULT_ATTEMPTS
     backoff_ms: int = DEFAULT_BACKOFF_MS
     max_provisioning: int = DEFAULT_MAX_PROVISIONING
     provider: str | None = None
+    rules: tuple[ConfiguredRule, ...] = ()
 
     def backoff(self, attempt: int, jitter: float) -> int:
         """Milliseconds to wait after this attempt failed: the doubled wait, and by `jitter` up to as much again."""
@@ -61,12 +69,17 @@ def read_settings(environ: Mapping[str, str], max_provisioning: int | None = Non
     }
     backoff = number(environ, "FOUNDRY_STAGE_BACKOFF_MS", None, least=0)
     limit = max_provisioning or number(environ, "FOUNDRY_MAX_PROVISIONING", None) or DEFAULT_MAX_PROVISIONING
+    try:
+        rules = configured_rules(environ)
+    except msgspec.DecodeError as error:
+        raise SettingError(f"{RULES} cannot be read: {error}") from error
     return Settings(
         timeout_ms=timeouts,
         attempts=number(environ, "FOUNDRY_STAGE_ATTEMPTS", None) or DEFAULT_ATTEMPTS,
         backoff_ms=DEFAULT_BACKOFF_MS if backoff is None else backoff,
         max_provisioning=limit,
         provider=environ.get("FOUNDRY_PROVIDER") or None,
+        rules=rules,
     )
 
 

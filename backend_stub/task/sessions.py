@@ -26,6 +26,7 @@ from backend_stub.machine.faults import is_machine_fault
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.failures import NO_FAILURES, is_tried_again, task_error
 from backend_stub.task.options import Options
+from backend_stub.task.rules import rules_of
 from backend_stub.task.services import Services
 from backend_stub.task.task_change import TaskChange
 from backend_stub.task.turn import (
@@ -418,7 +419,8 @@ class Sessions:
             await actor.commit(switch)
 
     def _turn(self, actor: TaskActor, prompt: Prompt) -> LiveTurn:
-        return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers)
+        rules = partial(rules_of, self._services)
+        return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers, rules)
 
     async def _provider(self, actor: TaskActor) -> Provider:
         task = (await actor.state()).task

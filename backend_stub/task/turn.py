@@ -1,10 +1,10 @@
 """One turn: which prompt is the next, what the agent tells of it, and what its end makes of the task.
 
-What is told is gathered for 50 ms; a question waits for a person.
+What is told is gathered for 50 ms; a question waits for a person, unless a rule answers it.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -12,11 +12,14 @@ import anyio
 from anyio.abc import TaskGroup
 
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, SupersededError, TaskMovedError
+from backend_stub.domain.rulings import NOTHING_KNOWN, Action, ruling
 from backend_stub.domain.storage import Private
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.questions import Permission, PermissionState, Question
 from foundry_tui.contract.records import Prompt, PromptState, TaskError
+from foundry_tui.contract.replace import replace
+from foundry_tui.contract.rules import Rule
 from foundry_tui.contract.status import PROVISIONING, READY, TaskStatus
 from foundry_tui.contract.transcript import TranscriptKind
 
@@ -103,8 +106,18 @@ class Answers:
 class LiveTurn:
     """See `backend_stub.domain.agent.Turn`. What is told before the prompt counts as delivered waits until it does."""
 
-    def __init__(self, actor: TaskActor, session_id: str, prompt_id: str, tasks: TaskGroup, answers: Answers) -> None:
+    def __init__(
+        self,
+        actor: TaskActor,
+        session_id: str,
+        prompt_id: str,
+        tasks: TaskGroup,
+        answers: Answers,
+        rules_of: Callable[[str], Awaitable[Sequence[Rule]]],
+    ) -> None:
+        """`rules_of` gives the config's rules about permission in a repository, by its id."""
         self._actor = actor
+        self._rules_of = rules_of
         self._session_id = session_id
         self._prompt_id = prompt_id
         self._tasks = tasks
@@ -122,9 +135,10 @@ class LiveTurn:
         self._told[self._item_id(key)] = (kind, body)
         self._flush_soon()
 
-    async def ask(self, key: str, question: Question) -> str | None:
+    async def ask(self, key: str, question: Question, action: Action = NOTHING_KNOWN) -> str | None:
         digest = hashlib.sha256(f"{self._prompt_id}\0{key}".encode()).hexdigest()
         permission_id = f"perm-{digest[:24]}"
+        configured = await self._rules_of((await self._actor.state()).task.repo_id)
 
         def opened(draft: TaskChange) -> Permission:
             self._expect_delivered(draft)
@@ -132,16 +146,23 @@ class LiveTurn:
                 return held
             self._tell(draft)
             self._told.clear()
+            # A question that is answered by a rule is never open: both are one commit.
+            rules = (*configured, *draft.private.rules)
+            ruled = ruling(question, action, rules, draft.task.permission_policy)
             permission = Permission(
                 **{name: getattr(question, name) for name in Question.__struct_fields__},
                 permission_id=permission_id,
                 task_id=draft.task.task_id,
                 session_id=self._session_id,
                 state=PermissionState.OPEN,
+                answered_by=None if ruled is None else ruled.answered_by,
                 at=draft.now,
             )
             draft.questions.open(permission, self._item_id(key))
-            return permission
+            if ruled is None:
+                return permission
+            draft.questions.answer(permission_id, ruled.option_id)
+            return replace(permission, state=PermissionState.ANSWERED, answer=ruled.option_id)
 
         event = self._answers.event(permission_id)
         permission = await self._actor.commit(opened)

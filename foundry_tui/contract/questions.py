@@ -1,5 +1,7 @@
 """What an agent asks of a person, and what the answer can be; field names are the wire's."""
 
+from typing import Literal
+
 from foundry_tui.contract.open_enum import OpenEnum
 from foundry_tui.contract.record import Record
 
@@ -16,6 +18,18 @@ class PermissionState(OpenEnum):
     OPEN = "open"
     ANSWERED = "answered"
     CANCELLED = "cancelled"
+
+
+class PermissionPolicy(OpenEnum):
+    """Which questions about permission are answered without a person: none, those about reading in the sandbox, all."""
+
+    ASK = "ask"
+    READS = "reads"
+    ALL = "all"
+
+
+PolicyWord = Literal["ask", "reads", "all"]
+"""A policy as a request names it."""
 
 
 class FileEdit(Record, frozen=True, kw_only=True):
@@ -51,7 +65,7 @@ class Question(Record, frozen=True, kw_only=True):
 
 
 class Permission(Question, frozen=True, kw_only=True):
-    """A question that the agent asked a person; `answer` is the option_id chosen.
+    """A question that the agent asked a person; `answer` is the option_id chosen, `answered_by` which rule chose it.
 
     One that has ended keeps neither `text` nor `edits`: its transcript item has them.
     """
@@ -62,3 +76,4 @@ class Permission(Question, frozen=True, kw_only=True):
     state: PermissionState
     at: int
     answer: str | None = None
+    answered_by: str | None = None

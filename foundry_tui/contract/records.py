@@ -7,7 +7,7 @@ committed change of its record. Null and absent are the same.
 from typing import Any
 
 from foundry_tui.contract.open_enum import OpenEnum
-from foundry_tui.contract.questions import Permission
+from foundry_tui.contract.questions import Permission, PermissionPolicy
 from foundry_tui.contract.record import Record
 from foundry_tui.contract.status import StageName, TaskStatus
 from foundry_tui.contract.transcript import TranscriptItem
@@ -255,7 +255,10 @@ class HistoryEvent(Record, frozen=True, kw_only=True):
 
 
 class TaskSummary(Record, frozen=True, kw_only=True):
-    """A task as lists show it; `prompt` is cut to its first 200 characters."""
+    """A task as lists show it; `prompt` is cut to its first 200 characters.
+
+    `permission_policy` says which of its agents' questions about permission are answered without a person.
+    """
 
     task_id: str
     repo_id: str
@@ -276,6 +279,7 @@ class TaskSummary(Record, frozen=True, kw_only=True):
     needs_input: int = 0
     unread: bool = False
     sessions: tuple[SessionSummary, ...] = ()
+    permission_policy: PermissionPolicy = PermissionPolicy.ASK
 
 
 class TaskDetail(TaskSummary, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from foundry_tui.contract.known_agents import AgentInfo
+from foundry_tui.contract.questions import PolicyWord
 from foundry_tui.contract.record import Record
 from foundry_tui.contract.records import FileDiff, HistoryEvent, LogLine, Repo, SessionDetail, TaskDetail, TaskSummary
 
@@ -18,6 +19,7 @@ class CreateTask(Request, frozen=True, kw_only=True):
     """`POST /v1/tasks`. `repo` is an absolute path, a git URL or a repo_id.
 
     `options` are set before the first prompt, each by its option_id or its category.
+    `permissions`: which questions are answered without a person.
     `trust`: the repository's set-up is trusted as it is now and as this task gets it.
     """
 
@@ -31,6 +33,7 @@ class CreateTask(Request, frozen=True, kw_only=True):
     provider: str | None = None
     session_id: str | None = None
     options: dict[str, str | bool] | None = None
+    permissions: PolicyWord | None = None
     trust: bool = False
 
 

@@ -58,7 +58,10 @@ class PlanBody(Record, frozen=True, kw_only=True):
 
 
 class PermissionBody(Record, frozen=True, kw_only=True):
-    """Body of a `permission`: which request stands here and what was asked; its state is in the task's permissions."""
+    """Body of a `permission`: which request stands here and what was asked; its state is in the task's permissions.
+
+    `answered_by`: a rule answered it before anybody was asked, as "allowed by rule `pytest *`".
+    """
 
     permission_id: str
     title: str
@@ -67,3 +70,4 @@ class PermissionBody(Record, frozen=True, kw_only=True):
     text: str | None = None
     edits: tuple[FileEdit, ...] = ()
     paths: tuple[str, ...] = ()
+    answered_by: str | None = None

@@ -24,6 +24,7 @@ from foundry_tui.client.private_files import APP, make_folder, open_file
 from foundry_tui.contract.agents import CONFIGURED
 from foundry_tui.contract.mcp import VARIABLE as MCP
 from foundry_tui.contract.records import Health
+from foundry_tui.contract.rules import VARIABLE as RULES
 from foundry_tui.contract.variables import fingerprints
 from foundry_tui.contract.versions import VERSION, is_older
 from foundry_tui.settings import config
@@ -39,7 +40,7 @@ HEALTH_SECONDS = 2.5
 RESTART = "restart it, nothing is lost: foundry backend stop && foundry backend start"
 
 
-_FOR_BACKEND = ("FOUNDRY_MAX_PROVISIONING", "FOUNDRY_DEMO_SCRIPT", CONFIGURED, MCP)
+_FOR_BACKEND = ("FOUNDRY_MAX_PROVISIONING", "FOUNDRY_DEMO_SCRIPT", CONFIGURED, MCP, RULES)
 """Variables that the backend reads and that are no key of the sections `provision` and `local`."""
 
 

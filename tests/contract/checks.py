@@ -13,7 +13,7 @@ def _fields(names: str) -> frozenset[str]:
 
 TASK_SUMMARY = _fields(
     "task_id repo_id repo_label title branch prompt agent provider status status_since stage stages_done error "
-    "needs_input unread sessions created_at updated_at revision"
+    "needs_input unread sessions permission_policy created_at updated_at revision"
 )
 TASK_DETAIL = TASK_SUMMARY | {"base_branch", "sandbox", "stages", "permissions", "leftovers", "history"}
 STAGE_PROGRESS = _fields("name attempt max_attempts started_at detail")
@@ -25,7 +25,9 @@ SESSION_STATE = SESSION | {"prompts", "options", "commands", "accepts"}
 OPTION = _fields("option_id name description category type value choices error")
 PROMPT = _fields("prompt_id session_id text state steer error at")
 TRANSCRIPT_ITEM = _fields("item_id session_id index kind body at revision")
-PERMISSION = _fields("permission_id task_id session_id kind title tool_kind text edits paths options state answer at")
+PERMISSION = _fields(
+    "permission_id task_id session_id kind title tool_kind text edits paths options state answer answered_by at"
+)
 HISTORY_EVENT = _fields("seq task_id kind at payload")
 LOG_LINE = _fields("index stage at text")
 REPO = _fields("repo_id label path remote default_branch task_count latest_activity trust")
