@@ -27,6 +27,7 @@ from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
 from backend_stub.domain.storage import Storage
 from backend_stub.known_agents import KnownAgents
+from backend_stub.offered_options import OfferedOptions
 from backend_stub.organization import Organization
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.providers.local import LocalProvider, LocalSettings
@@ -73,8 +74,11 @@ async def open_backend(
     except OSError as error:
         raise StartError(f"the data folder {folder} cannot be used ({error.filename}: {error.strerror})") from error
     storage = open_storage(folder, runtime.now)
+    offered = OfferedOptions(folder)
     try:
-        async with run_backend(storage, providers, settings, runtime, Clones(folder), Trust(folder)) as backend:
+        async with run_backend(
+            storage, providers, settings, runtime, Clones(folder), Trust(folder), offered
+        ) as backend:
             yield backend
     finally:
         await storage.close()
@@ -88,6 +92,7 @@ async def run_backend(
     runtime: Runtime,
     clones: Clones,
     trust: Trust,
+    offered: OfferedOptions,
 ) -> AsyncIterator[Backend]:
     """A working backend over an open storage; unfinished tasks go on at once. Leaving stops all work, to be resumed."""
     hub = Hub(storage.events.database)
@@ -112,9 +117,10 @@ async def run_backend(
 
         storage.events.listen(committed)
         release = Releasing(services, sessions, provisioning)
-        agents = KnownAgents(providers)
+        agents = KnownAgents(providers, offered)
         organization = Organization(storage, providers, settings, runtime, clones, trust, agents, provisioning.wake)
         commands = Commands(storage, actors, sessions, provisioning, release, providers, agents, runtime)
+        sessions.options.on_offered = offered.learn
         for provider in providers.values():
             provider.agents.on_lost = sessions.lost
             provider.agents.on_said = sessions.said

@@ -58,7 +58,7 @@ class DemoProvider:
     def agents_here(self) -> Sequence[AgentInfo]:
         """It plays every agent that there is elsewhere."""
         names = dict.fromkeys((self.default_agent(), *KNOWN, *self._configured))
-        return [AgentInfo(name=name, provider=self.name, state=AgentState.READY) for name in names]
+        return [AgentInfo(name=name, provider=self.name, state=AgentState.READY, how="") for name in names]
 
     def default_permissions(self) -> PermissionPolicy:
         return PermissionPolicy.ASK

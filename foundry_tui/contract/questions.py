@@ -30,6 +30,11 @@ class PermissionPolicy(OpenEnum):
 
 PolicyWord = Literal["ask", "reads", "all"]
 """A policy as a request names it."""
+POLICY_WORDS: dict[PermissionPolicy, PolicyWord] = {
+    PermissionPolicy.ASK: "ask",
+    PermissionPolicy.READS: "reads",
+    PermissionPolicy.ALL: "all",
+}
 
 
 class FileEdit(Record, frozen=True, kw_only=True):

@@ -171,9 +171,10 @@ class RepoSetup(Record, frozen=True, kw_only=True):
 
 
 class AgentList(Record, frozen=True, kw_only=True):
-    """`GET /v1/agents`."""
+    """`GET /v1/agents`. `defaults` has, by provider, the agent of a task that names none."""
 
     agents: tuple[AgentInfo, ...]
+    defaults: dict[str, str] = {}
 
 
 class RepoList(Record, frozen=True, kw_only=True):

@@ -2,9 +2,16 @@
 
 from msgspec import Struct
 
+from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import TaskDetail, TaskSummary
 from foundry_tui.view.ages import age, running_time
 from foundry_tui.view.stepper import StepState, steps
+
+ALLOWED = {
+    PermissionPolicy.READS: "reading in the sandbox, without a question",
+    PermissionPolicy.ALL: "everything, without a question",
+}
+"""What a task's permissions allow, where they allow anything."""
 
 
 class Fact(Struct, frozen=True, kw_only=True):
@@ -32,6 +39,7 @@ def facts(task: TaskSummary, now: int) -> tuple[Fact, ...]:
         Fact(label="repository", value=task.repo_label),
         Fact(label="agent", value=task.agent or "default"),
         Fact(label="provider", value=task.provider or "default"),
+        *(Fact(label="allowed", value=words) for words in (ALLOWED.get(task.permission_policy),) if words),
         Fact(label="created", value=f"{age(now - task.created_at)} ago".replace("now ago", "just now")),
         Fact(label="changed", value=f"{age(now - task.updated_at)} ago".replace("now ago", "just now")),
     ]

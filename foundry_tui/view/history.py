@@ -71,7 +71,20 @@ GOOD: frozenset[HistoryKind] = frozenset(
 )
 WAITING: frozenset[HistoryKind] = frozenset({HistoryKind.STAGE_RETRYING, HistoryKind.PERMISSION_OPENED})
 
-_TOLD = ("title", "branch", "message", "name", "cwd", "what", "why", "text", "option_id", "value", "sandbox_id")
+_TOLD = (
+    "title",
+    "branch",
+    "message",
+    "name",
+    "cwd",
+    "what",
+    "why",
+    "text",
+    "answered_by",
+    "option_id",
+    "value",
+    "sandbox_id",
+)
 """What of a payload is worth telling, in this order."""
 
 

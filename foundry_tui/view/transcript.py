@@ -82,6 +82,8 @@ def entry_of(item: TranscriptItem, prompts: Mapping[str, Prompt], permissions: M
         note, standing = _prompt_note(prompt)
     elif isinstance(body, PermissionBody):
         note, standing = _permission_note(permissions.get(body.permission_id))
+        if body.answered_by:
+            note = body.answered_by
     elif isinstance(body, ToolCallBody):
         standing = _OF_TOOL.get(body.status, Standing.DONE)
     fits = isinstance(body, str) is isinstance(item.body, str)

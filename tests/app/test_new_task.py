@@ -198,8 +198,8 @@ async def test_what_the_backend_knows_of_agents_is_said_while_typing() -> None:
         on.commands.agents_told = (
             AgentInfo(name="codex", provider="local", state=AgentState.MISSING, how=how),
             AgentInfo(name="claude", provider="local", state=AgentState.NEEDS_LOGIN, how="foundry agent login claude"),
-            AgentInfo(name="opencode", provider="local", state=AgentState.READY),
-            AgentInfo(name="demo", provider="demo", state=AgentState.READY),
+            AgentInfo(name="opencode", provider="local", state=AgentState.READY, how=""),
+            AgentInfo(name="demo", provider="demo", state=AgentState.READY, how=""),
         )
         await on.press("n", "ctrl+o")
         for agent, said in (

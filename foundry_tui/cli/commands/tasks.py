@@ -214,6 +214,7 @@ def _facts(task: TaskDetail) -> list[tuple[object, ...]]:
         ("revision", task.revision),
         ("sandbox", task.sandbox.cwd if task.sandbox else None),
         ("needs_input", task.needs_input),
+        ("permissions", task.permission_policy),
         ("prompt", task.prompt),
     ]
     for stage in task.stages:
@@ -236,6 +237,7 @@ def _facts(task: TaskDetail) -> list[tuple[object, ...]]:
 
 def _card(task: TaskDetail) -> None:
     from foundry_tui.cli.follow.live import stage_lines
+    from foundry_tui.view.details import ALLOWED
     from foundry_tui.view.labels import SESSION_WORDS
 
     for line in stage_lines(task, int(time.time() * 1000), None, whole=True):
@@ -244,6 +246,7 @@ def _card(task: TaskDetail) -> None:
     facts = [
         ("id", task.task_id),
         ("agent", f"{task.agent} ({task.provider})"),
+        ("allowed", ALLOWED.get(task.permission_policy, "")),
         ("base", task.base_branch or ""),
         ("created", clock_time(task.created_at)),
         ("sandbox", task.sandbox.cwd if task.sandbox else ""),

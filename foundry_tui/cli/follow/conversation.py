@@ -44,7 +44,7 @@ def words_of(item: TranscriptItem) -> str:
     if isinstance(body, PlanBody):
         return "\n".join(f"{entry.content} ({entry.status})" for entry in body.entries)
     if isinstance(body, PermissionBody):
-        return "\n".join([body.title, *([body.text] if body.text else [])])
+        return "\n".join(filter(None, (body.title, body.text, body.answered_by)))
     return body
 
 
