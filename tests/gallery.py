@@ -23,8 +23,9 @@ from foundry_tui.client.store import Store
 from foundry_tui.contract.status import TaskStatus
 from tests.app import task_scenes
 from tests.app.factories import NOW, SECOND
-from tests.app.harness import make_app, make_store
+from tests.app.harness import FakeCommands, make_app, make_store
 from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state
+from tests.app.offers import AGENTS, DEFAULTS
 from tests.png_stamp import digest_of, stamp_of, stamped
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
@@ -45,6 +46,8 @@ class Shot(Struct, frozen=True):
     """Whether the task of `task_scenes` is opened before keys are pressed."""
     theme: str = "foundry-dark"
     ascii: bool = False
+    agents: bool = False
+    """Whether the backend has told of agents, and what they offered."""
     ours: bool = False
     """Whether the backend is one that the app may start."""
     png: bool = False
@@ -64,7 +67,26 @@ SHOTS: tuple[Shot, ...] = (
         "`n`, a prompt, `ctrl+enter`: creating never waits for anything.",
         lambda: store_of(every_state()),
         ("n", *_LONG_PROMPT),
+        agents=True,
         png=True,
+    ),
+    Shot(
+        "choices",
+        "Agent, model and mode are chosen from what the agent offered last; what asks nothing is yellow.",
+        lambda: store_of(every_state()),
+        (
+            *("n", *"Fix it", "tab", *"claude", "tab", *"Opus", "tab", *"Bypass permissions"),
+            *("ctrl+o", "tab", "tab", "tab", *"all"),
+        ),
+        agents=True,
+    ),
+    Shot(
+        "choices-narrow",
+        "The same on 60 columns.",
+        lambda: store_of(every_state()),
+        ("n", *"Fix it", "tab", "tab", "down"),
+        NARROW,
+        agents=True,
     ),
     Shot(
         "journey",
@@ -190,7 +212,10 @@ def _report() -> Diagnostics:
 async def draw(shot: Shot, *, toasts: bool = False) -> str:
     """The picture as SVG; with what is told in passing only if `toasts`, since that goes away with time."""
     options = Options(theme=shot.theme, ascii=shot.ascii, bell=False, terminal_notifications=False)
-    app = make_app(shot.store(), options=options, run_backend=(lambda: True) if shot.ours else None)
+    commands = FakeCommands()
+    if shot.agents:
+        commands.agents_told, commands.default_agents, commands.providers = AGENTS, DEFAULTS, {"local": "ready"}
+    app = make_app(shot.store(), commands=commands, options=options, run_backend=(lambda: True) if shot.ours else None)
     app.diagnostics = _report
     async with app.run_test(size=shot.size, notifications=toasts) as pilot:
         await pilot.pause()

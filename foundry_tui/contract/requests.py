@@ -1,6 +1,6 @@
 """What the client asks: bodies of requests, which refuse unknown fields, and answers that wrap records."""
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.questions import PolicyWord
@@ -174,7 +174,7 @@ class AgentList(Record, frozen=True, kw_only=True):
     """`GET /v1/agents`. `defaults` has, by provider, the agent of a task that names none."""
 
     agents: tuple[AgentInfo, ...]
-    defaults: dict[str, str] = {}
+    defaults: dict[str, str] = field(default_factory=dict)
 
 
 class RepoList(Record, frozen=True, kw_only=True):

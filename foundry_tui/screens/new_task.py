@@ -1,14 +1,15 @@
 """The dialog that creates a task. It closes, and the task's screen opens, before the backend has answered."""
 
 from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from textual import events, on, work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, Static, TextArea
 from textual_autocomplete import DropdownItem, TargetState
 
@@ -18,32 +19,41 @@ from foundry_tui.client.creations import CreationState
 from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
+from foundry_tui.contract.options import OptionValue
 from foundry_tui.contract.providers import SIMULATED
+from foundry_tui.contract.questions import POLICY_WORDS
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.base import FoundryDialog, breakpoint_of
 from foundry_tui.screens.editor import edit, lend_terminal
 from foundry_tui.screens.repository_check import RepositoryChoice, folders_below, judge
+from foundry_tui.view.agent_choices import AgentChoices
 from foundry_tui.view.new_task import (
+    CHOICES,
+    FIELDS,
     HINTS,
     LABELS,
     NOTHING,
+    OF_AGENT,
     OPTIONS,
     Remark,
-    agent_remark,
     base_remark,
     branch_remark,
     find_repo,
     is_same_request,
     known_agents,
     location,
+    more_options,
     option_summary,
     ordered,
+    permissions_remark,
     prompt_remark,
     provider_hint,
     provider_remark,
     remarks_of,
+    request_of,
     taken_branches,
     title_remark,
+    values_of,
 )
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.completion import Completion, choices_of
@@ -62,6 +72,8 @@ BREAKPOINTS = [(0, "-tiny"), (22, "-short"), (28, "-tall")]
 """Style classes of the dialog, by rows."""
 FRAME = {"-tiny": 4, "-short": 9, "-tall": 10}
 """Rows of the dialog around its fields, by the same classes: the fields scroll where not all of them fit."""
+SLIM = 90
+"""Columns of the screen below which each choice has a row of its own."""
 
 
 class NewTaskScreen(FoundryDialog[None]):
@@ -81,6 +93,8 @@ class NewTaskScreen(FoundryDialog[None]):
         self._asked_branches: set[str] = set()
         self._providers: dict[str, str] = {}
         self._agents_told: tuple[AgentInfo, ...] = ()
+        self._default_agents: dict[str, str] = {}
+        self._more_options: dict[str, OptionValue] = {}
         self._refused_values: dict[str, tuple[str, Remark]] = {}
         self._replaces: str | None = None
         self._sent: list[str] = []
@@ -111,6 +125,15 @@ class NewTaskScreen(FoundryDialog[None]):
                     compact=True,
                 )
                 yield Static("", id="prompt-remark", classes="remark", markup=False)
+                with Vertical(id="choices"):
+                    for pair in CHOICES:
+                        with Container(classes="pair"):
+                            for name in pair:
+                                with Horizontal(classes="field"):
+                                    yield Static(LABELS[name], classes="label")
+                                    yield Input(values[name], placeholder=HINTS[name], id=name, compact=True)
+                        for name in pair:
+                            yield Static("", id=f"{name}-remark", classes="remark", markup=False)
                 yield Static("", id="options-line", markup=False)
                 with Vertical(id="options"):
                     for name in OPTIONS:
@@ -123,7 +146,10 @@ class NewTaskScreen(FoundryDialog[None]):
         yield Completion("#repo", candidates=self._repo_candidates)
         yield Completion("#base_branch", candidates=self._base_candidates)
         yield Completion("#agent", candidates=self._agent_candidates)
+        for name in OF_AGENT:
+            yield Completion(f"#{name}", candidates=partial(self._option_candidates, name))
         yield Completion("#provider", candidates=self._provider_candidates)
+        yield Completion("#permissions", candidates=lambda _: choices_of(POLICY_WORDS.values()))
 
     def _first_values(self) -> dict[str, str]:
         """What the fields begin with: the given draft, else the one kept for the repository, else the last one."""
@@ -141,8 +167,8 @@ class NewTaskScreen(FoundryDialog[None]):
         if not asked:
             first = next(iter(ordered(repos, app.options.repo)), None)
             asked = location(first) if first is not None else ""
-        values = {name: (getattr(draft, name) or "") if draft is not None else "" for name in ("prompt", *OPTIONS)}
-        return {"repo": asked, **values}
+        self._more_options = more_options(draft)
+        return {"repo": asked, **values_of(draft)}
 
     def on_mount(self) -> None:
         creations = self.foundry.store.creations.values()
@@ -151,10 +177,10 @@ class NewTaskScreen(FoundryDialog[None]):
                 if creation.state is CreationState.REFUSED and is_same_request(creation.request, self._given):
                     self._replaces = creation.task_id
                     self._note_refusal(remarks_of(creation.problem))
-        unfold = any(self.values[name] for name in OPTIONS) or any(name in OPTIONS for name in self._refused_values)
+        unfold = bool(option_summary(self.values, "")) or any(name in OPTIONS for name in self._refused_values)
         self.set_class(unfold, "-unfolded")
         self._judge_all()
-        wrong = next((name for name in ("repo", *OPTIONS) if name in self._refused_values), None)
+        wrong = next((name for name in FIELDS if name in self._refused_values), None)
         # At once: a widget that focuses itself does so later, and the first frame would have the keys of no field.
         self.set_focus(self.query_one(f"#{wrong}" if wrong else "#prompt" if self.place.value else "#repo"))
         prompt = self.query_one(TextArea)
@@ -166,13 +192,14 @@ class NewTaskScreen(FoundryDialog[None]):
     def on_resize(self, event: events.Resize) -> None:
         frame = FRAME[breakpoint_of(BREAKPOINTS, event.size.height)]
         self.query_one("#fields").styles.max_height = max(3, event.size.height - frame)
+        self.set_class(event.size.width < SLIM, "-slim")
 
     # What was written.
 
     @property
     def values(self) -> dict[str, str]:
         """The texts of all fields, by their names in the contract."""
-        fields = {name: self.query_one(f"#{name}", Input).value.strip() for name in ("repo", *OPTIONS)}
+        fields = {name: self.query_one(f"#{name}", Input).value.strip() for name in FIELDS if name != "prompt"}
         fields["prompt"] = self.query_one(TextArea).text
         return fields
 
@@ -191,7 +218,8 @@ class NewTaskScreen(FoundryDialog[None]):
             "title": title_remark(values["title"]),
             "branch": branch_remark(values["branch"], taken_branches(place.repo, branches, store.tasks.values())),
             "base_branch": base_remark(values["base_branch"], branches),
-            "agent": agent_remark(values["agent"], self._agents(), self._agents_here()),
+            "permissions": permissions_remark(values["permissions"]),
+            **self._choices().remarks(values, self._agents()),
             "provider": provider_remark(values["provider"], self._providers),
         }
         refused = {name: remark for name, (value, remark) in self._refused_values.items() if values[name] == value}
@@ -209,7 +237,11 @@ class NewTaskScreen(FoundryDialog[None]):
             line = self.query_one(f"#{name}-remark", Static)
             line.update(harmless(f"{mark if remark.bad else ''}{remark.text}", lines=True))
             line.set_class(remark.bad, "-bad")
+            line.set_class(remark.warning, "-warning")
             line.display = bool(remark.text)
+        self.query_one("#mode").set_class(remarks["mode"].warning, "-warning")
+        for name, hint in self._choices().hints().items():
+            self.query_one(f"#{name}", Input).placeholder = harmless(hint)
         folded = not self.has_class("-unfolded")
         arrow = (">" if folded else "v") if self.foundry.options.ascii else ("▸" if folded else "▾")
         summary = f": {option_summary(self.values)}" if folded else ""
@@ -238,7 +270,8 @@ class NewTaskScreen(FoundryDialog[None]):
             self._providers = (await self.foundry.commands.health()).providers
             self.query_one("#provider", Input).placeholder = harmless(provider_hint(self._providers))
             self._judge_all()
-            self._agents_told = (await self.foundry.commands.agents()).agents
+            told = await self.foundry.commands.agents()
+            self._agents_told, self._default_agents = told.agents, told.defaults
             self._judge_all()
 
     @on(Input.Changed)
@@ -279,16 +312,19 @@ class NewTaskScreen(FoundryDialog[None]):
     def _provider_candidates(self, _: TargetState) -> list[DropdownItem]:
         return choices_of(self._providers)
 
+    def _option_candidates(self, category: str, _: TargetState) -> list[DropdownItem]:
+        return choices_of(self._choices().names(category))
+
     def _agents(self) -> list[str]:
-        here = self._agents_here()
+        here = self._choices().here
         ready = [info.name for info in here if info.state is AgentState.READY]
         names = (*ready, *(info.name for info in here)) or self.foundry.options.agents
         return known_agents(() if here else self.foundry.store.tasks.values(), names)
 
-    def _agents_here(self) -> list[AgentInfo]:
-        """What the backend told of the agents of the provider that is meant."""
-        provider = self.values["provider"] or next(iter(self._providers), None)
-        return [info for info in self._agents_told if info.provider == provider]
+    def _choices(self) -> AgentChoices:
+        """What there is to choose from for the agent that is meant."""
+        provider, agent = (self.query_one(f"#{name}", Input).value.strip() for name in ("provider", "agent"))
+        return AgentChoices(provider, agent, tuple(self._providers), self._agents_told, self._default_agents)
 
     # News.
 
@@ -307,8 +343,10 @@ class NewTaskScreen(FoundryDialog[None]):
             self.notify("A task was refused; it stands in the list with the reason.", severity="warning")
             return
         self.query_one(TextArea).load_text(request.prompt)
-        for name in OPTIONS:
-            self.query_one(f"#{name}", Input).value = getattr(request, name) or ""
+        self._more_options = more_options(request)
+        for name, value in values_of(request).items():
+            if name != "prompt":
+                self.query_one(f"#{name}", Input).value = value
         self._replaces = task_id
         self._note_refusal(remarks)
         if any(name in OPTIONS for name in remarks):
@@ -322,8 +360,8 @@ class NewTaskScreen(FoundryDialog[None]):
         values, place = self.values, self.place
         if place.value is None or any(remark.bad for remark in self._remarks().values()):
             return None
-        options: dict[str, Any] = {name: values[name] or None for name in OPTIONS}
-        return CreateTask(repo=place.value, prompt=values["prompt"].strip("\n"), **options)
+        values["prompt"] = values["prompt"].strip("\n")
+        return request_of(place.value, values, self._choices().offered, self._more_options)
 
     def action_create(self) -> None:
         self._tried = True
@@ -445,9 +483,8 @@ class NewTaskScreen(FoundryDialog[None]):
         drafts = self.foundry.commands.drafts
         repo = judge(values["repo"], self.foundry.store.repos.values(), self._folder).value or values["repo"]
         keys = {self._again} if self._given is not None else {LAST, repo} if of_repo else {LAST}
-        written = any(values[name].strip() for name in ("prompt", *OPTIONS))
-        given: dict[str, Any] = {name: values[name] or None for name in OPTIONS}
-        draft = CreateTask(repo=repo, prompt=values["prompt"], **given)
+        written = any(values[name].strip() for name in FIELDS if name != "repo")
+        draft = request_of(repo, values, (), self._more_options)
         for key in keys:
             if written:
                 drafts.put(key, draft)

@@ -58,6 +58,7 @@ class FakeCommands:
         self.next_id = 9_001
         self.providers = {"demo": "ready", "local": "sandbox-agent is not installed"}
         self.agents_told: tuple[AgentInfo, ...] = ()
+        self.default_agents: dict[str, str] = {}
         self.diffs: dict[str, Diff] = {}
         self.looked_at: list[str] = []
         """Tasks whose changes were asked for, in this order."""
@@ -145,7 +146,7 @@ class FakeCommands:
         self.calls.append(("reconnect",))
 
     async def agents(self) -> AgentList:
-        return AgentList(agents=self.agents_told)
+        return AgentList(agents=self.agents_told, defaults=self.default_agents)
 
     async def health(self) -> Health:
         return Health(status="ok", version="0.1.0", pid=1, started_at=NOW, providers=self.providers)

@@ -500,9 +500,9 @@ async def test_creating_forgets_the_draft() -> None:
 async def test_options_fold_and_tell_what_is_set() -> None:
     async with dialog() as on:
         await on.press("ctrl+o")
-        put(on, "agent", "codex")
+        put(on, "base_branch", "develop")
         await on.press("ctrl+o")
-        assert "agent codex" in text_of(on)
+        assert "base branch develop" in text_of(on)
 
 
 @pytest.mark.parametrize("size", [(60, 22), (80, 24), (120, 40)])
