@@ -235,7 +235,8 @@ def _gives_way(how: Plan, health: Health) -> bool:
 def untaken(how: Plan, health: Health) -> tuple[str, ...]:
     """The variables that are set here to other values than this running backend was started with.
 
-    Those of the config file count as their variables. FOUNDRY_DATA_DIR is one when it works on another folder.
+    Those of the config file count as their variables. FOUNDRY_DATA_DIR is one when it works on another folder, and
+    FOUNDRY_RULES when it goes on obeying rules that are there no more.
     """
     holder = _holder(how)
     if holder.get("pid") != health.pid:
@@ -244,7 +245,8 @@ def untaken(how: Plan, health: Health) -> tuple[str, ...]:
     if not isinstance(taken, dict):
         return ()
     ours = fingerprints({name: value for name, value in how.environ.items() if _is_for_backend(name)})
-    return tuple(sorted(name for name, value in ours.items() if taken.get(name) != value))
+    obeyed = {RULES: None} if RULES in taken else {}
+    return tuple(sorted(name for name, value in (obeyed | ours).items() if taken.get(name) != value))
 
 
 def not_taken(names: Collection[str]) -> str:
