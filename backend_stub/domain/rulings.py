@@ -169,8 +169,8 @@ def _may_deny(rule: Rule, question: Question, action: Action, found: Sequence["R
         return True
     literal = _plain(rule.pattern.partition(ANYTHING)[0])
     told = action.commands
-    if not told and question.tool_kind in (None, "other", EXECUTE):
-        told = (question.title, question.text or "")
+    if told or question.tool_kind in (None, "other", EXECUTE):
+        told = (*told, question.title, question.text or "")
     return bool(literal) and any(_stands_in(literal, _plain(text)) for text in told)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from textual.geometry import Offset, Region, Spacing
 from textual.message import Message
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Input
 from textual_autocomplete import AutoComplete, DropdownItem
 
@@ -39,9 +40,13 @@ class Completion(AutoComplete):
             self._align_to_target()
 
     def _align_to_target(self) -> None:
-        """Stand under the whole field: at the cursor, pieces of what is said there would show beside the choices."""
+        """Stand under the whole field, and under what is beside it in its row: at the cursor, pieces of what is said
+        there would show beside the choices.
+        """
         field = self.target.region
-        self.option_list.styles.min_width = field.width
+        rows = (each for each in self.target.ancestors if isinstance(each, Widget) and each.has_class("pair"))
+        row = next((each.region for each in rows), field)
+        self.option_list.styles.min_width = row.right - field.x
         place = Region(field.x, field.bottom, field.width, self.option_list.outer_size.height)
         room = self.screen.scrollable_content_region
         offset = Offset(*place.constrain("inside", "none", Spacing.all(0), room).offset)

@@ -196,6 +196,11 @@ def test_what_a_rule_may_deny_is_asked_whatever_allows_it(command: str) -> None:
     assert judged(command, Rule(allow="*"), NO_PUSH, policy=ALL) is None
 
 
+def test_what_is_shown_beside_a_command_may_be_denied_too() -> None:
+    question = Question(title="Run it", options=(ONCE, REJECT), tool_kind="execute", text="run\n\nscript: git push")
+    assert ruling(question, Action(("run",)), (NO_PUSH,), ALL) is None
+
+
 @pytest.mark.parametrize("command", ["git status", "git pull", "legit push", "make && make install", "sh x.sh", "ls"])
 def test_what_no_rule_denies_is_left_to_what_allows(command: str) -> None:
     assert judged(command, NO_PUSH, policy=ALL) == Ruling("1", "allowed by permissions all")

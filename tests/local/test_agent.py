@@ -90,6 +90,7 @@ CALLS: list[tuple[Json, Action]] = [
     ({"kind": "execute", "rawInput": {"cmd": ["bash", "-lc", "make x"]}}, NOT_INSIDE(("make x",))),
     ({"kind": "execute", "rawInput": {"command": ["a", "b c"]}}, NOT_INSIDE(("a 'b c'",))),
     ({"kind": "execute", "rawInput": {"command": "a", "cmd": "b"}}, NOT_INSIDE(("a", "b"))),
+    ({"kind": "execute", "rawInput": {"command": "git", "args": ["push"]}}, NOT_INSIDE(("git", "git push"))),
     ({"kind": "execute", "rawInput": {"command": "make", "cwd": "/elsewhere"}}, NOT_INSIDE(("make",), as_is=False)),
     ({"kind": "execute", "rawInput": {"command": "make", "env": {"PATH": "."}}}, NOT_INSIDE(("make",), as_is=False)),
     ({"kind": "execute", "rawInput": {"command": "make", "cwd": "src"}}, NOT_INSIDE(("make",))),

@@ -20,6 +20,8 @@ LOOK_SECONDS = 1.0
 """How long a disk may take to say where a path leads."""
 FOLDERS = ("cwd", "workdir", "working_directory", "workingDirectory", "directory", "dir_path")
 """What agents call the folder that a command is run in."""
+ARGUMENTS = ("args", "arguments", "argv")
+"""What they call words that follow a command and are not in it."""
 VARIABLES = ("env", "environment", "envs")
 
 
@@ -42,7 +44,7 @@ async def action_of(message: Message, translation: Translation, question: Questi
     called_with = translation.input_of(call.tool_call_id, call.raw_input, call.locations)
     value: Any = msgspec.json.decode(called_with.raw) if called_with.raw else None  # noqa: TID251  # the tool's own words
     given = value if isinstance(value, dict) else {}
-    commands = tuple(dict.fromkeys(filter(None, (command_of(given.get(name)) for name in COMMANDS))))
+    commands = tuple(dict.fromkeys(_commands(given)))
     folders = [given[name] for name in FOLDERS if given.get(name)]
     cwd = translation.cwd
     as_is = not any(given.get(name) for name in VARIABLES) and all(
@@ -51,6 +53,15 @@ async def action_of(message: Message, translation: Translation, question: Questi
     places = (*question.paths, *_places(value))
     inside = question.tool_kind in READING and await _lie_inside(cwd, places)
     return Action(commands=commands, inside=inside, as_is=as_is)
+
+
+def _commands(given: dict[str, Any]) -> Iterator[str]:
+    """Each command that is named, and each with the arguments that stand apart from it."""
+    arguments = [given[name] for name in ARGUMENTS if given.get(name)]
+    for name in COMMANDS:
+        if command := command_of(given.get(name)):
+            yield command
+            yield from (f"{command} {command_of(each) or each}" for each in arguments)
 
 
 def _places(value: Any) -> Iterator[str]:
