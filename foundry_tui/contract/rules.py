@@ -76,7 +76,8 @@ class ConfiguredRule(Rule, frozen=True, kw_only=True, omit_defaults=True, forbid
             return fnmatch.fnmatchcase(label, self.repository)
         wanted = os.path.expanduser(self.repository)  # noqa: PTH111  # a URL stays one
         wanted = wanted.rstrip("/") or "/"
-        return any(place is not None and fnmatch.fnmatchcase(place.rstrip("/"), wanted) for place in (path, remote))
+        places = (label, path, remote)
+        return any(place is not None and fnmatch.fnmatchcase(place.rstrip("/"), wanted) for place in places)
 
     @property
     def rule(self) -> Rule:

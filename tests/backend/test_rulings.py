@@ -314,6 +314,7 @@ def test_where_a_path_lies(path: str, inside: bool) -> None:
         ("/other/*", False),
         ("https://x/shop.git", True),
         ("~/shop", False),
+        ("h*", False),
     ],
 )
 def test_in_which_repository_a_rule_counts(repository: str | None, counts: bool) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from foundry_tui.cli.commands.config import RULES
 from foundry_tui.contract.agents import AgentCommand, configured_agents
 from foundry_tui.contract.mcp import ConfiguredServer, configured_servers
 from foundry_tui.contract.rules import configured_rules
@@ -222,3 +223,13 @@ def test_what_the_backend_is_told_by_its_environment(tmp_path: Path) -> None:
         "FOUNDRY_SANDBOX_WRITABLE": "/a,/b",
         "FOUNDRY_PERMISSIONS": "reads",
     }
+
+
+def test_the_rules_of_the_template_are_rules(tmp_path: Path) -> None:
+    lines = [line.removeprefix("# ") for line in RULES.splitlines()]
+    write(tmp_path, "\n".join(line for line in lines if line.startswith(("[[rules]]", "allow =", "deny =", "kind ="))))
+    told = config.load(environ=env(tmp_path)).settings.rules
+    assert [(each.word, each.pattern, each.kind) for each in told] == [
+        ("allow", "pytest *", None),
+        ("deny", "git push*", "execute"),
+    ]

@@ -17,17 +17,18 @@ from foundry_tui.settings.paths import config_file
 
 RULES = """\
 # Rules answer questions of agents about permission in your place; as many as you like, each under its own [[rules]].
-# deny goes before allow, and allow before being asked; foundry create --permissions answers what no rule does.
+# deny goes before allow; what no rule answers, foundry create --permissions does, or you.
 # [[rules]]
-# allow = "pytest *"       a command; * is anything, further words too, and a last word * may be missing
-# repository = "~/src/*"   folder, URL or label of a repository, or a glob; without it all of them
+# allow = "pytest *"      # a command; * is anything, further words too, and a last word * may be missing
+# repository = "~/src/*"  # folder, URL or label of a repository, or a glob; without it all of them
 # [[rules]]
 # deny = "git push*"
-# kind = "execute"         also read, edit, delete, move, search, think, fetch, switch_mode, other; those with "*" alone
-# allow is only for one simple command: with ; & | > $ or a backtick in it, or a variable before it, you are asked.
+# kind = "execute"        # also, with "*" alone: read, edit, delete, move, search, think, fetch, switch_mode, other
+# allow is for one simple command only: with ; & | > $ or a backtick in it, or FOO=1 before it, you are asked.
 # deny is for every part of a command, and for what sudo, env, bash -c and the like run. It is no wall: a script or an
-# edit can do the same. The commands of a repository's own .foundry/rules.toml count once they are trusted.
-# What a backend that runs has of the rules changes with: foundry backend stop"""
+# edit can do the same. A repository's own .foundry/rules.toml counts once it is trusted.
+# A backend that runs takes changed rules after: foundry backend stop
+"""
 """How rules are written, as comments of the config file."""
 
 
