@@ -8,6 +8,7 @@ import anyio.to_thread
 
 from backend_stub.domain.provider import Provider
 from backend_stub.offered_options import OfferedOptions
+from foundry_tui.contract.agents import HOW_TO_GET_ONE, HOW_TO_RUN_ONE
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.requests import AgentList
@@ -59,6 +60,19 @@ class KnownAgents:
         names = ", ".join(each.name for each in agents)
         return f"There is no agent {agent!r}; there are {names}, and each [agents.NAME] of the config file."
 
+    async def why_none(self, provider: str) -> str | None:
+        """Why no task of this provider can have an agent, and what to do; None when one can, or nothing is known."""
+        if provider not in self._providers:
+            return None
+        if not any(_is_there(each) for each in self._found.get(provider, ())):
+            with anyio.move_on_after(LOOK_SECONDS):
+                await self._look(provider)
+        agents = self._found.get(provider)
+        if agents is None or any(_is_there(each) for each in agents):
+            return None
+        how = HOW_TO_RUN_ONE if any(each.how == HOW_TO_RUN_ONE for each in agents) else HOW_TO_GET_ONE
+        return f"No agent is installed here: {how}. Or name the provider demo, which only simulates."
+
     async def _look(self, provider: str) -> None:
         """Look what is there now. A thread whose disk does not answer is left alone with it, and there are few."""
         async with self._locks[provider]:
@@ -74,4 +88,8 @@ def _look_at(provider: Provider) -> tuple[str, Sequence[AgentInfo]]:
 
 def _find(agents: Sequence[AgentInfo], name: str) -> AgentInfo | None:
     """The agent of this name, if it is there."""
-    return next((each for each in agents if each.name == name and each.state is not AgentState.MISSING), None)
+    return next((each for each in agents if each.name == name and _is_there(each)), None)
+
+
+def _is_there(agent: AgentInfo) -> bool:
+    return agent.state is not AgentState.MISSING

@@ -11,6 +11,7 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 
+from backend_stub.domain.attachments import check_text_beside, wrong_attachments
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import (
     BranchTakenError,
@@ -32,6 +33,7 @@ from backend_stub.repository.files import MachineFaultError
 from backend_stub.repository.location import NotARepositoryError, find_repository, is_repo_id
 from backend_stub.repository.refs import NO_BRANCHES, Branches, known_branches
 from backend_stub.repository.trust import NotThatError, Trust
+from foundry_tui.contract.attachments import told
 from foundry_tui.contract.branches import check_branch, conflicting_branch
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.ids import is_id, is_task_id
@@ -101,9 +103,13 @@ class Organization:
         Raises `RefusedError`: 409 when the id is taken by another request, 422 for what is wrong.
         """
         # Requests that say the same are encoded the same: no matter the order of keys, or null for absent.
-        digest = hashlib.sha256(encode(request)).digest()
+        if request.attachments:
+            # Megabytes, perhaps.
+            digest = await anyio.to_thread.run_sync(_digest, request)
+        else:
+            digest = _digest(request)
         self._check(request)
-        wrong = await self._agents.why_not(self._provider_of(request).name, request.agent) if request.agent else None
+        wrong = await self._why_no_agent(request)
         try:
             change, history = await self._storage.make_and_commit(partial(self._first_change, request, digest, wrong))
         except TaskExistsError as error:
@@ -237,17 +243,30 @@ class Organization:
         if request.provider is not None and request.provider not in self._providers:
             known = ", ".join(sorted(self._providers))
             wrong.append(("provider", f"There is no provider {request.provider!r}; there is {known}."))
+        wrong += wrong_attachments(request.attachments)
         if wrong:
             raise wrong_values(*wrong)
+        check_text_beside(request.attachments, request.prompt)
+
+    async def _why_no_agent(self, request: CreateTask) -> tuple[str, str] | None:
+        """The field, and what is wrong with the agent that a task of this request would have."""
+        provider = self._provider_of(request).name
+        if request.agent is not None:
+            why = await self._agents.why_not(provider, request.agent)
+            return None if why is None else ("agent", why)
+        if request.provider is not None or self._settings.provider is not None:
+            return None
+        why = await self._agents.why_none(provider)
+        return None if why is None else ("provider", why)
 
     def _provider_of(self, request: CreateTask) -> Provider:
         return self._providers[request.provider or next(iter(self._providers))]
 
-    def _repository_for(self, request: CreateTask, wrong_agent: str | None, reader: Reader) -> Repo:
+    def _repository_for(self, request: CreateTask, wrong_agent: tuple[str, str] | None, reader: Reader) -> Repo:
         """Where a new task works; raises `TaskExistsError` when the task exists."""
         try:
             if wrong_agent is not None:
-                raise wrong_values(("agent", wrong_agent))
+                raise wrong_values(wrong_agent)
             return self._checked_repository(request, reader)
         except RefusedError:
             # The same request may have been good when the task was made: its branch exists by now.
@@ -279,10 +298,12 @@ class Organization:
         if taken is not None:
             raise wrong_values(("branch", f"The branch {branch} cannot stand beside the branch {taken}."))
 
-    def _first_change(self, request: CreateTask, digest: bytes, wrong_agent: str | None, reader: Reader) -> Change:
+    def _first_change(
+        self, request: CreateTask, digest: bytes, wrong_agent: tuple[str, str] | None, reader: Reader
+    ) -> Change:
         """The first rows of a new task, once its repository has been looked at: that may take its time.
 
-        `wrong_agent` says why a new task cannot have the agent that it asks for.
+        `wrong_agent` is a field and why a new task cannot have the agent that this asks for.
         """
         repo = self._repository_for(request, wrong_agent, reader)
         if request.trust and (request.task_id is None or reader.request_of(request.task_id) is None):
@@ -309,6 +330,7 @@ class Organization:
             prompt_id=self._runtime.new_id(),
             session_id=session.session_id,
             text=request.prompt,
+            attachments=tuple(map(told, request.attachments)),
             state=PromptState.QUEUED,
             at=now,
         )
@@ -344,14 +366,24 @@ class Organization:
                 (HistoryKind.TASK_CREATED, {"repo_id": repo.repo_id, "provider": provider.name, "agent": agent}),
                 (HistoryKind.PROVISION_QUEUED, {}),
                 (HistoryKind.SESSION_REQUESTED, {"session_id": session.session_id}),
-                (HistoryKind.PROMPT_QUEUED, {"session_id": session.session_id, "prompt_id": prompt.prompt_id}),
+                (HistoryKind.PROMPT_QUEUED, _queued(prompt)),
             ),
             sessions=[SessionState(**fields, prompts=(prompt,))],
             prompts=[prompt],
+            attachments={prompt.prompt_id: request.attachments} if request.attachments else {},
             request=digest,
             repo=repo,
             hold_branch=request.branch,
         )
+
+
+def _queued(prompt: Prompt) -> dict[str, object]:
+    attached = {"attachments": [each.name for each in prompt.attachments]} if prompt.attachments else {}
+    return {"session_id": prompt.session_id, "prompt_id": prompt.prompt_id, **attached}
+
+
+def _digest(request: CreateTask) -> bytes:
+    return hashlib.sha256(encode(request)).digest()
 
 
 @contextmanager

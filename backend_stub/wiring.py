@@ -10,7 +10,7 @@ import anyio.to_thread
 
 from backend_stub.agents.demo import DemoAgents
 from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
-from backend_stub.demo.script import ScriptFile, script_file
+from backend_stub.demo.script import SCRIPT_VARIABLE, ScriptFile, script_file
 from backend_stub.demo.world import World
 from backend_stub.dispatch.embedded import EmbeddedDispatcher
 from backend_stub.domain.clock import Runtime
@@ -27,6 +27,7 @@ from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
 from backend_stub.domain.storage import Storage
 from backend_stub.known_agents import KnownAgents
+from backend_stub.known_files import KnownFiles
 from backend_stub.offered_options import OfferedOptions
 from backend_stub.organization import Organization
 from backend_stub.providers.demo import DemoProvider
@@ -43,14 +44,15 @@ from backend_stub.storage.sqlite import open_storage
 from backend_stub.task.actor import Actors, TaskActor
 from backend_stub.task.calls import Calls
 from backend_stub.task.commands import Commands
+from backend_stub.task.operation_commands import OperationCommands
+from backend_stub.task.operations import Operations
 from backend_stub.task.provision import Provisioning
 from backend_stub.task.release import Releasing
 from backend_stub.task.services import Services
 from backend_stub.task.sessions import Sessions
+from backend_stub.task.work import WorkFinder
 from foundry_tui.contract.status import PROVISIONING, RELEASING
 
-FLUSH_SECONDS = 0.05
-"""How long stage log lines are gathered."""
 FLUSH_AGAIN_SECONDS = 1.0
 """How long they wait when the storage could not take them."""
 BEAT_SECONDS = 0.25
@@ -99,13 +101,14 @@ async def run_backend(
     loop = asyncio.get_running_loop()
     async with anyio.create_task_group() as tasks:
 
-        def flush_soon(actor: TaskActor) -> None:
-            tasks.start_soon(_flush, actor)
+        def flush_soon(actor: TaskActor, seconds: float) -> None:
+            tasks.start_soon(_flush, actor, seconds)
 
         actors = Actors(storage, runtime, flush_soon)
         dispatcher = EmbeddedDispatcher(runtime)
         services = Services(storage, actors, Calls(tasks), dispatcher, providers, settings, runtime)
-        sessions = Sessions(services, tasks)
+        work = WorkFinder(services)
+        sessions = Sessions(services, tasks, work)
         provision = Provisioning(services, sessions)
         provisioning = dispatcher.queue("provision", provision.provision, settings.max_provisioning)
         metrics = Metrics(hub, provisioning)
@@ -116,11 +119,14 @@ async def run_backend(
             loop.call_soon(metrics.committed, commit)
 
         storage.events.listen(committed)
-        release = Releasing(services, sessions, provisioning)
+        operations = Operations(services, work, sessions.wake_all)
+        sessions.on_turn_over = operations.queue.wake
+        sessions.options.on_offered = offered.learn
+        release = Releasing(services, sessions, provisioning, operations.queue)
         agents = KnownAgents(providers, offered)
         organization = Organization(storage, providers, settings, runtime, clones, trust, agents, provisioning.wake)
         commands = Commands(storage, actors, sessions, provisioning, release, providers, agents, runtime)
-        sessions.options.on_offered = offered.learn
+        operations.archive = commands.archive_if_nothing_is_lost
         for provider in providers.values():
             provider.agents.on_lost = sessions.lost
             provider.agents.on_said = sessions.said
@@ -138,11 +144,16 @@ async def run_backend(
             release.queue.wake(task_id)
         await release.sweep_all()
         await sessions.restarted()
+        for task_id in await storage.operating():
+            operations.queue.wake(task_id)
         yield Backend(
             storage=storage,
             organization=organization,
             commands=commands,
+            operations=OperationCommands(storage, actors, operations, providers, runtime),
             agents=agents,
+            work=work,
+            files=KnownFiles(storage, providers, clones, runtime, tasks),
             streams=Streams(storage.events, hub, runtime.now),
             hub=hub,
             metrics=metrics,
@@ -162,9 +173,8 @@ async def _beat(storage: Storage, queue: Queue) -> None:
         await anyio.sleep(BEAT_SECONDS)
 
 
-async def _flush(actor: TaskActor) -> None:
-    """Commit an actor's lines after gathering them for a moment; while the storage cannot take them, they wait."""
-    wait = FLUSH_SECONDS
+async def _flush(actor: TaskActor, wait: float) -> None:
+    """Commit what an actor has gathered by then; while the storage cannot take it, it waits."""
     while True:
         await anyio.sleep(wait)
         try:
@@ -184,7 +194,7 @@ def make_providers(
     runtime: Runtime,
     wrong_script: Callable[[SettingError], None],
 ) -> dict[str, Provider]:
-    """The providers by name, the default first: the one set, else `local` where an agent can be run, else `demo`.
+    """The providers by name, the default first: the one set, else `local`; `demo` where only its script is set.
 
     `wrong_script` is told when the demo script says what cannot be, now or later.
     Raises `SettingError` for a wrong demo script or setting, or a default provider that there is none of.
@@ -200,7 +210,7 @@ def make_providers(
     if settings.provider is not None and settings.provider not in providers:
         known = ", ".join(sorted(providers))
         raise SettingError(f"FOUNDRY_PROVIDER is {settings.provider!r}, but there is only {known}")
-    first = settings.provider or ("local" if local.state() == "ready" else "demo")
+    first = settings.provider or ("demo" if environ.get(SCRIPT_VARIABLE) else "local")
     return dict(sorted(providers.items(), key=lambda item: item[0] != first))
 
 
@@ -213,8 +223,8 @@ def demo_provider(folder: Path, script: ScriptFile, runtime: Runtime, configured
 def local_provider(folder: Path, settings: LocalSettings, environ: Mapping[str, str]) -> LocalProvider:
     """Sandboxes in the data folder, with sandbox-agent servers in them."""
 
-    def under_bubblewrap(argv: Sequence[str], cwd: Path, readable: Path) -> Sequence[str]:
-        return wrapped(argv, cwd, folder, settings.writable, environ, (readable,))
+    def under_bubblewrap(argv: Sequence[str], cwd: Path, readable: Sequence[Path]) -> Sequence[str]:
+        return wrapped(argv, cwd, folder, settings.writable, environ, readable)
 
     agents = SandboxAgentRuntime(
         folder,

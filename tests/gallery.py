@@ -21,10 +21,11 @@ from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency, RefreshReason, TopicDiagnostics
 from foundry_tui.client.store import Store
 from foundry_tui.contract.status import TaskStatus
-from tests.app import task_scenes
+from foundry_tui.widgets.composer import Composer
+from tests.app import question_scenes, task_scenes
 from tests.app.factories import NOW, SECOND
-from tests.app.harness import FakeCommands, make_app, make_store
-from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state
+from tests.app.harness import FakeCommands, make_app, make_store, rest
+from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state, store_of_speaking
 from tests.app.offers import AGENTS, DEFAULTS
 from tests.png_stamp import digest_of, stamp_of, stamped
 
@@ -50,6 +51,8 @@ class Shot(Struct, frozen=True):
     """Whether the backend has told of agents, and what they offered."""
     ours: bool = False
     """Whether the backend is one that the app may start."""
+    attached: Sequence[str] = ()
+    """Files that are attached in the composer."""
     png: bool = False
     """Whether a PNG is made too, for the README."""
 
@@ -116,9 +119,30 @@ SHOTS: tuple[Shot, ...] = (
         opens=True,
         png=True,
     ),
+    Shot("form", "The agent asks for a form.", question_scenes.form_scene, opens=True),
+    Shot(
+        "form-filled",
+        "`1` fills it in: what does not fit is said beside its field while you type.",
+        question_scenes.form_scene,
+        ("1", "v", "1", "tab", "down", "space", "ctrl+s"),
+        opens=True,
+    ),
+    Shot("form-answered", "What was filled in stays in the conversation.", question_scenes.filled_scene, opens=True),
+    Shot(
+        "page", "The agent asks for a page: shown whole, opened by `o` alone.", question_scenes.page_scene, opens=True
+    ),
+    Shot("commands", "`/` lists the agent's commands.", task_scenes.naming_scene, ("i", "slash", "t"), opens=True),
+    Shot(
+        "files",
+        "`@` names a file of the sandbox, found by a few letters.",
+        task_scenes.naming_scene,
+        ("i", *"compare @login"),
+        opens=True,
+    ),
     Shot("waiting", "A stage between two attempts counts down to the next.", task_scenes.waiting_scene, opens=True),
     Shot("sessions", "Several sessions with one task's agents.", task_scenes.sessions_scene, opens=True),
     Shot("new-session", "`t` adds a session; enter takes what it shows.", _status(TaskStatus.IDLE), ("t",), opens=True),
+    Shot("silent", "A long silence stands beside the work.", task_scenes.silent_scene, opens=True),
     Shot("history", "Every event, in order, with its time.", _status(TaskStatus.IDLE), ("h",), opens=True),
     Shot("log", "The stage log: what the provider printed.", _status(TaskStatus.IDLE), ("l",), opens=True),
     Shot("pending", "Created, and not yet answered by the backend.", task_scenes.pending_scene, opens=True),
@@ -126,10 +150,10 @@ SHOTS: tuple[Shot, ...] = (
     Shot("deleted", "Removed elsewhere while you looked at it.", task_scenes.deleted_scene, opens=True),
     Shot("turn-failed", "A turn that failed.", task_scenes.turn_failed_scene, opens=True),
     Shot(
-        "peek",
-        "`space` peeks at the highlighted task beside the list.",
+        "preview",
+        "The preview of a task that failed; `space` opens and closes it.",
         store_of_every_state,
-        ("end", "left_square_bracket", "down", "space"),
+        ("end", "left_square_bracket", "down"),
         (140, 34),
     ),
     Shot("filter", "`/` filters as you type.", store_of_every_state, ("slash", *"repo:bill !status:done api")),
@@ -137,8 +161,15 @@ SHOTS: tuple[Shot, ...] = (
         "select",
         "`v` marks tasks, to act on all of them at once.",
         store_of_every_state,
-        ("v", "down", "down", "space"),
+        ("v", "down", "space"),
     ),
+    Shot("says", "What each task says, with the preview beside it.", store_of_speaking, ("j",), (160, 34)),
+    *(
+        Shot(f"says-{width}", f"What each task says, in {width} columns.", store_of_speaking, ("j",), (width, 34))
+        for width in (60, 80, 120, 220)
+    ),
+    Shot("says-light", "The same in the light theme.", store_of_speaking, ("j",), theme="foundry-light"),
+    Shot("says-ascii", "The same in ASCII.", store_of_speaking, ("j",), ascii=True),
     Shot("repositories", "`g` groups by repository.", store_of_every_state, ("g",)),
     Shot("kill", "What destroys work asks first.", store_of_every_state, ("x",)),
     Shot("thousand", "A thousand tasks.", lambda: store_of(list(many(1_000)))),
@@ -162,6 +193,14 @@ SHOTS: tuple[Shot, ...] = (
     ),
     Shot(
         "unsent", "Created while the backend is away: kept, and sent by itself.", task_scenes.unsent_scene, opens=True
+    ),
+    Shot(
+        "attached",
+        "Pasted paths are attached; `backspace` takes them off. What was said, and what waits, tells what it has.",
+        task_scenes.attached_scene,
+        ("i",),
+        opens=True,
+        attached=("/home/ada/Desktop/login page.png", "/tmp/trace.txt"),
     ),
     Shot("light", "The light theme.", store_of_every_state, theme="foundry-light", png=True),
     Shot("light-task", "A task in the light theme.", task_scenes.permission_scene, opens=True, theme="foundry-light"),
@@ -215,6 +254,7 @@ async def draw(shot: Shot, *, toasts: bool = False) -> str:
     commands = FakeCommands()
     if shot.agents:
         commands.agents_told, commands.default_agents, commands.providers = AGENTS, DEFAULTS, {"local": "ready"}
+    commands.files = {task_scenes.TASK: task_scenes.FILES}
     app = make_app(shot.store(), commands=commands, options=options, run_backend=(lambda: True) if shot.ours else None)
     app.diagnostics = _report
     async with app.run_test(size=shot.size, notifications=toasts) as pilot:
@@ -222,6 +262,8 @@ async def draw(shot: Shot, *, toasts: bool = False) -> str:
         if shot.opens:
             app.open_task(task_scenes.TASK)
             await pilot.pause()
+        if shot.attached:
+            app.screen.query_one(Composer).chips.add(shot.attached)
         for key in shot.keys:
             await pilot.press(key)
             await _hold_still(app, pilot)
@@ -233,6 +275,7 @@ async def _hold_still(app: FoundryApp, pilot: Pilot[None]) -> None:
     for field in (*app.screen.query(Input), *app.screen.query(TextArea)):
         field.cursor_blink = False
     await app.workers.wait_for_complete()
+    rest(app)
     await pilot.pause()
 
 

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from foundry_tui.contract.questions import Permission
+from foundry_tui.contract.questions import Ask, Permission
 from foundry_tui.contract.records import SessionSummary, TaskSummary
 
 TASKS = "tasks"
@@ -12,6 +12,7 @@ NEW_SESSION = "new_session"
 CONFIRM = "confirm"
 KILL = "kill"
 OPTIONS = "options"
+FORM = "form"
 RENAME = "rename"
 HELP = "help"
 DIAGNOSTICS = "diagnostics"
@@ -20,6 +21,7 @@ APP = "app"
 
 COMPOSER = "composer"
 FILTER = "filter"
+PROMPT = "prompt"
 TITLE = "title"
 """Names of fields in which one writes, and which have actions of their own."""
 
@@ -57,8 +59,14 @@ class Context(Struct, frozen=True, kw_only=True):
     """The composer shows a prompt that waits, to be changed."""
     recallable: bool = False
     """`up` in the composer shows an earlier prompt there."""
-    permission: Permission | None = None
-    """The open request that would be answered."""
+    naming: bool = False
+    """A list of choices is open beside the field in which one writes."""
+    choosing: bool = False
+    """`enter` takes the highlighted one of them."""
+    detachable: bool = False
+    """`backspace` in the field takes off the file that was attached last."""
+    permission: Ask | Permission | None = None
+    """The open question that would be answered."""
 
     @property
     def targets(self) -> tuple[TaskSummary, ...]:

@@ -161,6 +161,8 @@ def how_to_correct(agent: str) -> str:
     return f"install it, or correct the command of [agents.{agent}] in the config file"
 
 
+HOW_TO_RUN_ONE = "foundry agent install"
+"""What to do where an agent is installed, and not what runs it."""
 HOW_TO_GET_ONE = f"foundry agent install {INSTALLABLE[0]} (or {', '.join(INSTALLABLE[1:])})"
 """What to do where no agent is installed."""
 

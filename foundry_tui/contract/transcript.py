@@ -3,7 +3,7 @@
 from typing import Any
 
 from foundry_tui.contract.open_enum import OpenEnum
-from foundry_tui.contract.questions import FileEdit, QuestionKind
+from foundry_tui.contract.questions import FieldValue, FileEdit, FormField, QuestionKind
 from foundry_tui.contract.record import Record
 
 
@@ -61,6 +61,7 @@ class PermissionBody(Record, frozen=True, kw_only=True):
     """Body of a `permission`: which request stands here and what was asked; its state is in the task's permissions.
 
     `answered_by`: a rule answered it before anybody was asked, as "allowed by rule `pytest *`".
+    `answer` and `content` are those of a form or a page, once it has ended well.
     """
 
     permission_id: str
@@ -71,3 +72,7 @@ class PermissionBody(Record, frozen=True, kw_only=True):
     edits: tuple[FileEdit, ...] = ()
     paths: tuple[str, ...] = ()
     answered_by: str | None = None
+    fields: tuple[FormField, ...] = ()
+    url: str | None = None
+    answer: str | None = None
+    content: dict[str, FieldValue] | None = None

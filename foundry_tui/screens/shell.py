@@ -3,7 +3,7 @@
 Screens know nothing else of the app. `FoundryScreen.foundry` is one of these.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.screen import Screen
@@ -56,6 +56,10 @@ class Shell(Protocol):
     def options(self) -> ScreenOptions: ...
 
     @property
+    def typing(self) -> bool:
+        """Whether something that was typed has not come to its end."""
+
+    @property
     def loaded(self) -> bool:
         """Whether the backend has told of its tasks, so that an empty list is the truth."""
 
@@ -91,8 +95,8 @@ class Shell(Protocol):
     def keys_of(self, action: Action) -> tuple[str, ...]:
         """The keys of an action as they are configured."""
 
-    def has_binding(self, widget: Widget, key: str) -> bool:
-        """Whether a widget does something of its own with this key."""
+    def has_binding(self, widget: Widget, key: str, idle: Collection[str] = ()) -> bool:
+        """Whether a widget does something of its own with this key; the bindings of these ids do nothing now."""
 
     def copy(self, text: str) -> None:
         """Put this on the clipboard, and say so."""

@@ -70,5 +70,8 @@ class TaskInView(Protocol):
     def show_conversation(self) -> None:
         """Close the view that is open in the conversation's stead."""
 
+    def show_actions(self) -> None:
+        """Fill the footer with what can be done now."""
+
     async def toggle_pane(self, name: str) -> None:
         """Open the view of this name, or close it."""

@@ -27,7 +27,8 @@ from foundry_tui.view.labels import (
     state_text,
     title_of,
 )
-from foundry_tui.view.session_facts import asks_nothing, context_used, is_nearly_full, money
+from foundry_tui.view.session_facts import asks_nothing, is_nearly_full, money
+from foundry_tui.view.usage import context_words
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, joined, spread, strip_of
@@ -182,7 +183,7 @@ class TaskHeader(Drawn):
             facts["model"] = Text(plain(session.model or ""), dim)
             facts["mode"] = Text(plain(session.mode or ""), warning if asks_nothing(session) else dim)
             if usage is not None:
-                facts["used"] = Text(context_used(usage), warning if is_nearly_full(usage) else dim)
+                facts["used"] = Text(context_words(usage), warning if is_nearly_full(usage) else dim)
                 facts["cost"] = Text(plain(money(usage.cost)) if usage.cost is not None else "", dim)
         if task.permission_policy != PermissionPolicy.ASK:
             everything = task.permission_policy == PermissionPolicy.ALL

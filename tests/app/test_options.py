@@ -45,7 +45,7 @@ async def test_a_mode_that_asks_nothing_and_a_context_that_fills_are_yellow() ->
         await on.pilot.pause()
         line = on.app.screen.query_one(TaskHeader).render_line(1)
         colours = {part.text: part.style.color for part in line if part.style is not None}
-        assert colours["Bypass Permissions"] == colours["80 %"] != colours["Opus"]
+        assert colours["Bypass Permissions"] == colours["80 % full"] != colours["Opus"]
 
 
 @pytest.mark.parametrize("name", ["Bypass Permissions", "bypassPermissions", "YOLO", "Full Access", "Allow all"])

@@ -18,11 +18,13 @@ from foundry_tui.actions.context import (
     CONFIRM,
     DIAGNOSTICS,
     FILTER,
+    FORM,
     HELP,
     KILL,
     NEW_SESSION,
     NEW_TASK,
     OPTIONS,
+    PROMPT,
     RENAME,
     TASK,
     TASKS,
@@ -40,6 +42,7 @@ from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.diagnostics import DiagnosticsScreen
+from foundry_tui.screens.form import FormScreen
 from foundry_tui.screens.help import HelpScreen
 from foundry_tui.screens.kill import KillScreen
 from foundry_tui.screens.new_session import NewSessionScreen
@@ -49,7 +52,9 @@ from foundry_tui.screens.session_options import SessionOptionsScreen
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.widgets.bars import ActionBar
+from foundry_tui.widgets.choices import ChoiceList
 from foundry_tui.widgets.composer import Composer
+from foundry_tui.widgets.prompt_field import PromptField
 from foundry_tui.widgets.task_header import TitleInput
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, make_detail, make_task, task_id
@@ -64,12 +69,14 @@ SCREENS = {
     NEW_TASK: NewTaskScreen,
     NEW_SESSION: NewSessionScreen,
     OPTIONS: SessionOptionsScreen,
+    FORM: FormScreen,
     CONFIRM: ConfirmScreen,
     KILL: KillScreen,
     RENAME: RenameScreen,
     HELP: HelpScreen,
     DIAGNOSTICS: DiagnosticsScreen,
     COMPOSER: Composer,
+    PROMPT: PromptField,
     FILTER: TasksScreen,
     TITLE: TitleInput,
     APP: FoundryApp,
@@ -297,7 +304,7 @@ async def test_the_theme_changes_with_one_key() -> None:
 async def test_other_themes_draw_the_list(theme: str) -> None:
     async with stage(make_store([make_task(1, TaskStatus.ERROR)]), options=quiet(theme=theme)) as s:
         assert s.app.theme == theme
-        assert "sandbox failed" in s.app.screen.query_one(TaskList).render_line(1).text
+        assert "no room left" in s.app.screen.query_one(TaskList).render_line(1).text
 
 
 async def test_an_unknown_theme_falls_back_to_ours() -> None:
@@ -313,7 +320,7 @@ async def test_no_colour_terminals_get_none(monkeypatch: pytest.MonkeyPatch) -> 
         # The last one is the picture's own ground: the letters of the cursor's row, which is reversed.
         assert set(re.findall(r"fill: (#[0-9a-f]{6})", picture)) <= {"#c5c8c6", "#121212", "#e0e0e0", "#292929"}
         strip = s.app.screen.query_one(TaskList).render_line(1)
-        assert strip.text.startswith("▌") and "✗" in strip.text and "sandbox failed" in strip.text
+        assert strip.text.startswith("▌") and "✗" in strip.text and "no room left" in strip.text
 
 
 @pytest.mark.parametrize("keys", [("ctrl+p", "down", "down"), ("n", "shift+tab", "ctrl+u", "down")])
@@ -325,9 +332,13 @@ async def test_the_highlighted_choice_is_told_without_a_background(
         monkeypatch.setenv("NO_COLOR", "1")
     async with stage(store_of_every_state(), options=quiet(theme=theme)) as s:
         await s.press(*keys)
-        choices = next(each for each in s.app.screen.query(OptionList) if each.display and each.highlighted is not None)
+        lists = (*s.app.screen.query(OptionList), *s.app.screen.query(ChoiceList))
+        choices = next(each for each in lists if each.display and each.highlighted is not None)
         told = {
-            line: any(part.style is not None and part.style.underline for part in choices.render_line(line))
+            line: any(
+                part.style is not None and (part.style.underline or part.style.reverse)
+                for part in choices.render_line(line)
+            )
             for line in range(choices.size.height)
         }
         assert any(told.values()) and not all(told.values())
@@ -427,4 +438,4 @@ def test_the_first_screen_imports_no_network_and_no_other_screen() -> None:
     ):
         assert module not in loaded, module
     ours = {name for name in loaded if name.startswith("foundry_tui.screens.")}
-    assert ours == {"foundry_tui.screens.offline_banner", "foundry_tui.screens.base", "foundry_tui.screens.tasks"}
+    assert ours == {f"foundry_tui.screens.{name}" for name in ("base", "list_preview", "offline_banner", "tasks")}

@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from backend_stub.domain.errors import StorageUnavailableError
@@ -135,4 +137,34 @@ async def test_a_change_for_which_there_is_no_thread_is_refused_and_not_lost_sig
         await storage.put_repo(Repo(repo_id="repo-1", label="shop", path="/1"))
     await storage.make_and_commit(lambda reader: first_change(uuid7()))
     assert len(await storage.having(frozenset(TaskStatus))) == 1
+    await storage.close()
+
+
+@pytest.mark.anyio
+async def test_a_change_that_comes_while_somebody_looks_at_the_files_does_not_wait_for_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = open_storage(tmp_path)
+    condition = storage._condition
+    looking, go = threading.Event(), threading.Event()
+
+    def look_slowly() -> str | None:
+        looking.set()
+        go.wait(PATIENCE)
+        return None
+
+    real, answers = condition.files.changed, iter([lambda: "the log grows", look_slowly])
+    monkeypatch.setattr(condition.files, "changed", lambda: next(answers, real)())
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.to_thread.run_sync, condition.changed)
+            await anyio.to_thread.run_sync(looking.wait, PATIENCE)
+            group.start_soon(storage.put_repo, Repo(repo_id="repo-1", label="shop", path="/1"))
+            # Once the thread that writes has done this, it was at the change before and let it lie.
+            idle = threading.Event()
+            await anyio.lowlevel.checkpoint()
+            storage._writer._writer.submit(idle.set)
+            await anyio.to_thread.run_sync(idle.wait, 0.1)
+            go.set()
+    assert await storage.repo("repo-1") is not None
     await storage.close()

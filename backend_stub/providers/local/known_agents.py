@@ -6,6 +6,7 @@ from pathlib import Path
 
 from backend_stub.providers.local.logins import lacks_login
 from foundry_tui.contract.agents import (
+    HOW_TO_RUN_ONE,
     KNOWN,
     SANDBOX_AGENT,
     AgentCommand,
@@ -31,7 +32,7 @@ def look_for_agents(
             return AgentInfo(name=name, provider=NAME, state=AgentState.MISSING, how=how)
         if binary is None:
             # Nothing can run it, and this gets what does.
-            return AgentInfo(name=name, provider=NAME, state=AgentState.MISSING, how="foundry agent install")
+            return AgentInfo(name=name, provider=NAME, state=AgentState.MISSING, how=HOW_TO_RUN_ONE)
         if name not in configured and lacks_login(name, environ):
             return AgentInfo(name=name, provider=NAME, state=AgentState.NEEDS_LOGIN, how=f"foundry agent login {name}")
         return AgentInfo(name=name, provider=NAME, state=AgentState.READY, how="")

@@ -17,6 +17,7 @@ import msgspec
 from anyio.abc import TaskGroup, TaskStatus
 
 from backend_stub.domain.call import Call
+from backend_stub.domain.clock import wall_clock
 from backend_stub.domain.errors import CallError, GitError, ProviderError
 from backend_stub.domain.provider import Existing, Release, SandboxMade
 from backend_stub.machine import privacy
@@ -31,9 +32,12 @@ from backend_stub.providers.local.rules import read_rules
 from backend_stub.providers.local.settings import LocalSettings
 from backend_stub.providers.local.setup import run_setup
 from backend_stub.providers.local.submodules import fill_submodules
-from backend_stub.providers.local.worktree import Plan, Worktrees, common_of
+from backend_stub.providers.local.way_home import LocalWayHome
+from backend_stub.providers.local.work import work_of
+from backend_stub.providers.local.worktree import Plan, Worktrees, common_of, git_dir_of
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.git import Command, Told, branches_near, branches_of_remote, run_git
+from backend_stub.repository.listing import files_of
 from backend_stub.repository.setup_files import SETUP, SetupFiles
 from backend_stub.repository.trust import Trust
 from foundry_tui.contract import mcp
@@ -44,6 +48,7 @@ from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.rules import Rule
+from foundry_tui.contract.work import Work
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +69,7 @@ class LocalProvider:
         self._clones = Clones(data_dir)
         self._trust = Trust(data_dir)
         self.changes = Changes(self._records)
+        self.way_home = LocalWayHome(self._records)
         self.agents = agents
         self.agents.files = self.changes
         self._group: TaskGroup | None = None
@@ -344,11 +350,32 @@ class LocalProvider:
         who = f"{'another task was' if one else f'{len(others)} other tasks were'} made from: {named}"
         return (*losses, f"the folder that {who} ({'it keeps its' if one else 'they keep their'} own)")
 
+    async def work(self, call: Call, *, after_turn: bool = False) -> Work | None:
+        with _named_errors("the branch cannot be looked at"):
+            record = await self._record(call)
+            if record is None or record.made is not Made.READY:
+                return None
+            if not after_turn:
+                self.changes.refresh(record.task_id)
+            await self.changes.computed(record.task_id)
+            diff = self.changes.diff(record.task_id)
+            return await work_of(record, diff.files if diff is not None else (), wall_clock())
+
     def diff(self, task: TaskDetail) -> Diff | None:
         if task.sandbox is None:
             return None
         self.changes.refresh(task.task_id)
         return self.changes.diff(task.task_id)
+
+    async def files(self, call: Call) -> Sequence[str] | None:
+        with _named_errors("the files cannot be listed"):
+            record = await self._record(call)
+            if record is None or record.made is Made.RELEASED:
+                return None
+            git_dir = await anyio.to_thread.run_sync(git_dir_of, record)
+            if git_dir is None:
+                return None
+            return await files_of(record.worktree, {"GIT_DIR": git_dir, "GIT_WORK_TREE": record.worktree})
 
     async def write_patch(self, call: Call, into: BinaryIO) -> bool:
         """The patch of the worktree as it is now, or of an archived task as it was then, where that was kept."""

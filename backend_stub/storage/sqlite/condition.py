@@ -14,8 +14,8 @@ from backend_stub.storage.sqlite.opening import is_damage, why_not
 class Condition:
     """What is known of it, shared by whoever reads and writes; sentences say what to do, without their end.
 
-    `writing` is held by the thread that commits. `lost` says why commits may have gone nowhere, `refusal` why the last
-    one could not be made; None: no such thing.
+    `writing` is held by the thread that commits, and by one that looks at the files while nobody commits. `lost` says
+    why commits may have gone nowhere, `refusal` why the last one could not be made; None: no such thing.
     """
 
     def __init__(self, path: Path, files: DatabaseFiles) -> None:

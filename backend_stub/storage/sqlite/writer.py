@@ -64,6 +64,7 @@ class Writer:
         self._tell_others = tell
         self._waiting: queue.SimpleQueue[_Waiting] = queue.SimpleQueue()
         self._gate = threading.Lock()
+        self._baton = threading.Lock()
         self._closed = False
         self._writer = Threads("foundry-writer", 1)
         self._makers = Threads("foundry-maker", MAKERS)
@@ -142,13 +143,16 @@ class Writer:
             self._write()
 
     def _write(self) -> None:
-        """Commit all that waits, unless another thread is at it: then that one does."""
-        writing = self._condition.writing
-        while not self._waiting.empty() and writing.acquire(blocking=False):
+        """Commit all that waits, unless another thread is at it: then that one does.
+
+        Only who looks again after letting go may hold the baton, else a change would wait for the next one.
+        """
+        while not self._waiting.empty() and self._baton.acquire(blocking=False):
             try:
-                self._write_some()
+                with self._condition.writing:
+                    self._write_some()
             finally:
-                writing.release()
+                self._baton.release()
 
     def _write_some(self) -> None:
         """One commit of what waits; outlives every one that fails. For the thread that holds `writing`."""

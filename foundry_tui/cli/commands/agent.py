@@ -3,17 +3,14 @@
 import os
 import shutil
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import click
 
-from foundry_tui.cli import agent_binary
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.output import is_terminal, paint, say, say_json, say_row, table, tell
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.problems import CommandError
-from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.agents import (
     INSTALLABLE,
     SANDBOX_AGENT,
@@ -21,11 +18,9 @@ from foundry_tui.contract.agents import (
     installed_programs,
 )
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
-from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.requests import AgentList
-from foundry_tui.process import agent_packages
-from foundry_tui.process import backend as daemon
-from foundry_tui.process.agent_packages import InstallError
+from foundry_tui.process import agent_binary, agent_packages
+from foundry_tui.process.npm import InstallError
 from foundry_tui.settings import config
 
 LOGINS = {
@@ -122,20 +117,6 @@ def install(context: Context, names: tuple[str, ...], as_json: bool) -> None:
             else:
                 say_row((each.name, each.version, each.programs))
         tell(f"log in where that is still to be done: foundry agent login {done[0].name}")
-    if names:
-        _tell_default(context)
-
-
-def _tell_default(context: Context) -> None:
-    """Say when tasks go on being simulated: what the default provider is was found out as the backend was started."""
-    target, own = context.target
-    if not own or context.settings.provision.provider:
-        return
-    with suppress(RequestError):
-        health = daemon.find(target)
-        if health is not None and next(iter(health.providers), None) == SIMULATED:
-            tell("the backend that runs still simulates tasks that name no provider")
-            tell(f"  {daemon.RESTART}")
 
 
 @agent.command()
