@@ -27,6 +27,7 @@ from backend_stub.task.actor import TaskActor
 from backend_stub.task.failures import NO_FAILURES, is_tried_again, task_error
 from backend_stub.task.idle import IdleAgents
 from backend_stub.task.options import Options
+from backend_stub.task.rules import rules_of
 from backend_stub.task.services import Services
 from backend_stub.task.silence import Silences
 from backend_stub.task.steering import Steering
@@ -453,8 +454,8 @@ class Sessions:
         return await self._services.storage.attachments(prompt.prompt_id) if prompt.attachments else ()
 
     def _turn(self, actor: TaskActor, prompt: Prompt) -> LiveTurn:
-        heard = partial(self.silences.heard, actor, prompt.session_id)
-        return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers, heard)
+        heard, rules = partial(self.silences.heard, actor, prompt.session_id), partial(rules_of, self._services)
+        return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers, heard, rules)
 
     async def _provider(self, actor: TaskActor) -> Provider:
         task = (await actor.state()).task

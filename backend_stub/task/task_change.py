@@ -1,6 +1,6 @@
 """What can happen to a task: a change of its rows in the making, pure, in the words of the product."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from backend_stub.domain.storage import ItemKey, LeftoverRow, Opening, Private, TaskState
 from backend_stub.task.activity import STILL, Pace
@@ -28,6 +28,7 @@ from foundry_tui.contract.records import (
     TaskError,
 )
 from foundry_tui.contract.replace import replace
+from foundry_tui.contract.rules import Rule
 from foundry_tui.contract.status import READY, STAGE_OF_STATUS, STAGES, STATUS_OF_STAGE, StageName, TaskStatus
 from foundry_tui.contract.transcript import TranscriptKind
 from foundry_tui.contract.work import Work
@@ -109,8 +110,12 @@ class TaskChange:
         self._rows.put_task(replace(self.task, branch=branch))
         self.record(HistoryKind.TASK_NAMED, title=self.task.title, branch=branch)
 
-    def get_sandbox(self, sandbox: Sandbox, *, resumed: bool = False) -> None:
-        """The sandbox was made, or one that was there was taken (`resumed`)."""
+    def get_sandbox(self, sandbox: Sandbox, *, resumed: bool = False, rules: Sequence[Rule] | None = None) -> None:
+        """The sandbox was made, or one that was there was taken (`resumed`); `rules` are those that it brought, None
+        for as they were.
+        """
+        if rules is not None:
+            self._set_private(replace(self.private, rules=tuple(rules)))
         self._rows.put_task(replace(self.task, sandbox=sandbox))
         kind = HistoryKind.SANDBOX_RESUMED if resumed else HistoryKind.SANDBOX_CREATED
         self.record(kind, sandbox_id=sandbox.sandbox_id, cwd=sandbox.cwd)

@@ -282,6 +282,7 @@ _TASK_SCREEN: Sequence[Action] = (
         "Session",
         _K,
         why_not=why_no_options,
+        footer=9,
     ),
     Action("close_session", "w", "close session", "Close this session.", "Session", _K, why_not=why_no_closing),
     Action(

@@ -198,8 +198,8 @@ async def test_what_the_backend_knows_of_agents_is_said_while_typing() -> None:
         on.commands.agents_told = (
             AgentInfo(name="codex", provider="local", state=AgentState.MISSING, how=how),
             AgentInfo(name="claude", provider="local", state=AgentState.NEEDS_LOGIN, how="foundry agent login claude"),
-            AgentInfo(name="opencode", provider="local", state=AgentState.READY),
-            AgentInfo(name="demo", provider="demo", state=AgentState.READY),
+            AgentInfo(name="opencode", provider="local", state=AgentState.READY, how=""),
+            AgentInfo(name="demo", provider="demo", state=AgentState.READY, how=""),
         )
         await on.press("n", "ctrl+o")
         for agent, said in (
@@ -500,9 +500,9 @@ async def test_creating_forgets_the_draft() -> None:
 async def test_options_fold_and_tell_what_is_set() -> None:
     async with dialog() as on:
         await on.press("ctrl+o")
-        put(on, "agent", "codex")
+        put(on, "base_branch", "develop")
         await on.press("ctrl+o")
-        assert "agent codex" in text_of(on)
+        assert "base branch develop" in text_of(on)
 
 
 @pytest.mark.parametrize("size", [(60, 22), (80, 24), (120, 40)])

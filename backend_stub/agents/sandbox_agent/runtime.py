@@ -23,7 +23,7 @@ from backend_stub.agents.sandbox_agent.setting_up import set_again, set_up
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, StateFolder, StoredSession
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.agents.sandbox_agent.updates import Item
-from backend_stub.domain.agent import Files, LateWord, OptionValue, Policy, SessionChange, Steered, Turn
+from backend_stub.domain.agent import Files, LateWord, OptionValue, SessionChange, Steered, Turn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.options import with_value
@@ -72,7 +72,6 @@ class SandboxAgentRuntime:
         folder_of: Callable[[str], Path],
         *,
         environ: Mapping[str, str],
-        policy: Policy = Policy.ASK,
         configured: Mapping[str, AgentCommand] | None = None,
         mcp: Mapping[str, McpServer] | None = None,
         wrap: Wrap | None = None,
@@ -82,7 +81,6 @@ class SandboxAgentRuntime:
         """
         self._data_dir = data_dir
         self._environ = environ
-        self._policy = policy
         self._mcp = mcp or {}
         self._group: TaskGroup | None = None
         self._servers = Servers(data_dir, folder_of, environ, configured or {}, wrap, self._forget_sessions_of)
@@ -271,7 +269,7 @@ class SandboxAgentRuntime:
                 raise AgentError(mark.error)
             return
         await self._tell_notices(session, turn)
-        telling = Telling(session, prompt.prompt_id, turn, cwd_of(call), self._policy, call.log)
+        telling = Telling(session, prompt.prompt_id, turn, cwd_of(call), call.log)
         try:
             await telling.run()
         except UnstoppableError as failure:
