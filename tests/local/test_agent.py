@@ -16,6 +16,7 @@ from backend_stub.domain.errors import AgentError
 from backend_stub.domain.rulings import Action
 from backend_stub.machine import processes
 from foundry_tui.contract.transcript import TranscriptKind
+from tests.local.test_faults import Loss
 from tests.local.world import LIMIT, LocalWorld, Told, following, open_gate, prompt, turn
 from tests.world import Json
 
@@ -65,8 +66,10 @@ async def test_an_agent_may_open_its_session_as_slowly_as_the_stage_allows(
     monkeypatch.setattr(AgentConnection.request, "__kwdefaults__", {"agent": None, "limit": 0.2})
     world.environ |= {"ACP_AGENT_SLOW": "0.5", "ACP_AGENT_LOADS": "1"}
     async with world.provider() as provider:
+        loss = Loss(provider)
         task = await world.with_session(provider, world.task())
         os.kill(world.agent_pids()[0], signal.SIGKILL)
+        await loss.wait()
         assert (await turn(provider, world, task, "say hi")).text == "hi"
         assert [len(world.agent_saw(f"session/{what}")) for what in ("new", "load")] == [1, 1]
 
