@@ -20,7 +20,7 @@ from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
 from backend_stub.agents.sandbox_agent.servers import Servers, Wrap, cwd_of
 from backend_stub.agents.sandbox_agent.session import Session
 from backend_stub.agents.sandbox_agent.setting_up import set_again, set_up
-from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, StateFolder, StoredSession
+from backend_stub.agents.sandbox_agent.state import ENDED, StateFolder, StoredSession
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.agents.sandbox_agent.updates import Item
 from backend_stub.domain.agent import Files, LateWord, OptionValue, SessionChange, Steered, Turn
@@ -390,23 +390,7 @@ class SandboxAgentRuntime:
     ) -> Session:
         again = state is not None and bool(state.acp_session)
         state = state or StoredSession(session_id=summary.session_id, agent=summary.agent)
-        # What was never acknowledged may be handed to the new agent; what was is lost with the old one.
-        state.prompts = {id_: mark for id_, mark in state.prompts.items() if mark.phase != SENDING}
-        for mark in state.prompts.values():
-            if not mark.told:
-                mark.error = LOST_TURN
-            mark.phase = ENDED
-            # The new agent's stream is counted from its own beginning.
-            mark.ended_at = 0
-            mark.settled = True
-        state.spent = False
-        state.openings += 1
-        state.life = running.life
-        state.server_id = f"{summary.session_id}.{state.openings}"
-        state.seen = 0
-        state.translation = None
-        state.asking = {}
-        state.steered = {id_: steered for id_, steered in state.steered.items() if steered.taken}
+        state.begin_anew(running.life, LOST_TURN)
         state.runs_as = await self._servers.name_for(running, summary.agent)
         state.opening = True
         connection = AgentConnection(running, state.server_id)
