@@ -1,6 +1,5 @@
 """The dialog that creates a task. It closes, and the task's screen opens, before the backend has answered."""
 
-from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar
@@ -14,10 +13,9 @@ from textual.widgets import Input, Static, TextArea
 from foundry_tui.actions.context import NEW_TASK, Context
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.creations import CreationState
-from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.control_characters import harmless
-from foundry_tui.contract.known_agents import AgentInfo, AgentState
+from foundry_tui.contract.known_agents import AgentState
 from foundry_tui.contract.options import OptionValue
 from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.questions import POLICY_WORDS
@@ -30,6 +28,7 @@ from foundry_tui.screens.editor import edit, lend_terminal
 from foundry_tui.screens.new_task_fields import ChoiceFields, OptionFields, field, remark_line, show_remark
 from foundry_tui.screens.repository_check import RepositoryChoice, folders_below, judge
 from foundry_tui.screens.task_drafts import TaskDrafts
+from foundry_tui.screens.told_choices import ToldChoices
 from foundry_tui.screens.unsent_text import draft_attachments, local_files
 from foundry_tui.view.agent_choices import AgentChoices
 from foundry_tui.view.new_task import (
@@ -93,11 +92,6 @@ class NewTaskScreen(FoundryDialog[None]):
         super().__init__()
         self._asked_repo = repo
         self._given = draft
-        self._branches: dict[str, tuple[str, ...]] = {}
-        self._asked_branches: set[str] = set()
-        self._providers: dict[str, str] = {}
-        self._agents_told: tuple[AgentInfo, ...] = ()
-        self._default_agents: dict[str, str] = {}
         self._more_options: dict[str, OptionValue] = {}
         self._refused_values: dict[str, tuple[str, Remark]] = {}
         self._replaces: str | None = None
@@ -114,6 +108,7 @@ class NewTaskScreen(FoundryDialog[None]):
 
     def compose(self) -> ComposeResult:
         values = self._first_values()
+        self._told = ToldChoices(self.foundry.commands, self._take_told)
         self._no_agent = NoAgentNote()
         prompt = self._prompt = PromptField(values["prompt"], id="prompt", placeholder=HINTS["prompt"])
         self._completions = Completions(self, prompt, self._files)
@@ -138,7 +133,7 @@ class NewTaskScreen(FoundryDialog[None]):
         yield Completion("#agent", candidates=lambda _: self._agents())
         yield Completion("#model", candidates=lambda _: self._choices().names("model"))
         yield Completion("#mode", candidates=lambda _: self._choices().names("mode"))
-        yield Completion("#provider", candidates=lambda _: self._providers)
+        yield Completion("#provider", candidates=lambda _: self._told.providers)
         yield Completion("#permissions", candidates=lambda _: POLICY_WORDS.values())
 
     def _first_values(self) -> dict[str, str]:
@@ -179,7 +174,7 @@ class NewTaskScreen(FoundryDialog[None]):
         self._prompt.chips.show(self._files_at_first)
         self._kept = self.values
         self.call_after_refresh(self._make_ready)
-        self.run_worker(self._fetch_providers(), group="providers", exit_on_error=False)
+        self.run_worker(self._told.ask_for_agents(), group="providers", exit_on_error=False)
 
     def on_resize(self, event: events.Resize) -> None:
         frame = FRAME[breakpoint_of(BREAKPOINTS, event.size.height)]
@@ -209,7 +204,7 @@ class NewTaskScreen(FoundryDialog[None]):
     def _remarks(self) -> dict[str, Remark]:
         """What is to be said beside each field; the backend's word stands while the field has what it refused."""
         values, place, store = self.values, self.place, self.foundry.store
-        branches = self._branches.get(place.repo.repo_id, ()) if place.repo is not None else ()
+        branches = self._told.branches_of(place.repo)
         remarks = {
             "repo": place.remark if values["repo"] or self._tried else Remark(place.remark.text),
             "prompt": prompt_remark(values["prompt"], tried=self._tried),
@@ -218,7 +213,7 @@ class NewTaskScreen(FoundryDialog[None]):
             "base_branch": base_remark(values["base_branch"], branches),
             "permissions": permissions_remark(values["permissions"]),
             **self._choices().remarks(values, self._agents()),
-            "provider": provider_remark(values["provider"], self._providers),
+            "provider": provider_remark(values["provider"], self._told.providers),
         }
         refused = {name: remark for name, (value, remark) in self._refused_values.items() if values[name] == value}
         return {**remarks, **refused}
@@ -233,7 +228,7 @@ class NewTaskScreen(FoundryDialog[None]):
             line = self.query_one(f"#{name}-remark", Static)
             show_remark(line, remarks.get(name, NOTHING), ascii_only=self.foundry.options.ascii)
         self.query_one(ChoiceFields).show(self._choices().hints(), remarks)
-        meant = self.values["provider"] in ("", next(iter(self._providers), ""))
+        meant = self.values["provider"] in ("", self._told.default_provider)
         self._no_agent.show(self.foundry.no_agent if meant else None, self.key_of("install_agent"))
         folded = not self.has_class("-unfolded")
         arrow = (">" if folded else "v") if self.foundry.options.ascii else ("▸" if folded else "▾")
@@ -244,34 +239,21 @@ class NewTaskScreen(FoundryDialog[None]):
             f"{boxes[self._another]} Stay open to create another  {self.key_of('toggle_another')}"
         )
         repo = self.place.repo
-        if repo is not None and repo.repo_id not in self._asked_branches:
-            self._asked_branches.add(repo.repo_id)
-            self.run_worker(self._fetch_branches(repo.repo_id), group="branches", exit_on_error=False)
+        if repo is not None and repo.repo_id not in self._told.asked:
+            self._told.asked.add(repo.repo_id)
+            self.run_worker(self._told.ask_for_branches(repo.repo_id), group="branches", exit_on_error=False)
 
-    async def _fetch_branches(self, repo_id: str) -> None:
-        """Ask for the branches of a repository, for completion and for the check; without an answer there are none."""
-        try:
-            self._branches[repo_id] = tuple(await self.foundry.commands.branches(repo_id))
-        except RequestError:
-            self._asked_branches.discard(repo_id)
-            return
+    def _take_told(self) -> None:
+        told = self._told
+        self.query_one("#provider", Input).placeholder = harmless(provider_hint(told.providers))
+        if told.agents:
+            self.foundry.take_agents(told.providers, told.agents)
         self._judge_all()
-
-    async def _fetch_providers(self) -> None:
-        """Ask which providers there are, the default one first; without an answer any is taken for good."""
-        with suppress(RequestError):
-            self._providers = (await self.foundry.commands.health()).providers
-            self.query_one("#provider", Input).placeholder = harmless(provider_hint(self._providers))
-            self._judge_all()
-            told = await self.foundry.commands.agents()
-            self._agents_told, self._default_agents = told.agents, told.defaults
-            self.foundry.take_agents(self._providers, self._agents_told)
-            self._judge_all()
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         super().on_screen_resume(event)
         if self._no_agent.missing is not None:
-            self.run_worker(self._fetch_providers(), group="providers", exit_on_error=False)
+            self.run_worker(self._told.ask_for_agents(), group="providers", exit_on_error=False)
 
     @on(Input.Changed)
     @on(TextArea.Changed)
@@ -326,8 +308,7 @@ class NewTaskScreen(FoundryDialog[None]):
         return [place for place in places if place != typed]
 
     def _base_candidates(self, _: str) -> tuple[str, ...]:
-        repo = self.place.repo
-        return self._branches.get(repo.repo_id, ()) if repo is not None else ()
+        return self._told.branches_of(self.place.repo)
 
     def _agents(self) -> list[str]:
         here = self._choices().here
@@ -338,7 +319,8 @@ class NewTaskScreen(FoundryDialog[None]):
     def _choices(self) -> AgentChoices:
         """What there is to choose from for the agent that is meant."""
         provider, agent = (self.query_one(f"#{name}", Input).value.strip() for name in ("provider", "agent"))
-        return AgentChoices(provider, agent, tuple(self._providers), self._agents_told, self._default_agents)
+        told = self._told
+        return AgentChoices(provider, agent, tuple(told.providers), told.agents, told.default_agents)
 
     # News.
 
@@ -408,7 +390,7 @@ class NewTaskScreen(FoundryDialog[None]):
 
     def _ask_for_trust(self, request: CreateTask) -> None:
         """Ask about a set-up that nobody trusted yet, over whatever is on the screen by then."""
-        if (request.provider or next(iter(self._providers), None)) != SIMULATED:
+        if (request.provider or self._told.default_provider) != SIMULATED:
             self.foundry.ask_for_trust(request)
 
     async def _make_ready(self) -> None:

@@ -327,7 +327,7 @@ async def test_a_refusal_comes_back_to_the_dialog_that_stayed_open() -> None:
 async def test_a_wrong_branch_is_said_while_typing(branch: str, said: str) -> None:
     async with dialog() as on:
         on.commands.branch_names["repo-shop"] = ("main", "develop")
-        the_dialog(on)._asked_branches.clear()
+        the_dialog(on)._told.asked.clear()
         await on.press(*"fix it", "ctrl+o")
         put(on, "branch", branch)
         await on.app.workers.wait_for_complete()
@@ -403,7 +403,7 @@ async def test_choices_stand_under_their_field_and_nothing_moves_for_them(
 async def test_base_branches_are_completed() -> None:
     async with dialog() as on:
         on.commands.branch_names["repo-shop"] = ("main", "release/2")
-        the_dialog(on)._asked_branches.clear()
+        the_dialog(on)._told.asked.clear()
         await on.press("ctrl+o", "tab", "tab", *"rel")
         await on.app.workers.wait_for_complete()
         await on.press("e", "enter")
