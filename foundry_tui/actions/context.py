@@ -20,8 +20,10 @@ APP = "app"
 
 COMPOSER = "composer"
 FILTER = "filter"
+SEARCH = "search"
 TITLE = "title"
-"""Names of fields in which one writes, and which have actions of their own."""
+WORK = "work"
+"""Names of fields that have actions of their own: those in which one writes, and the list of changed files."""
 
 
 class Context(Struct, frozen=True, kw_only=True):
@@ -29,7 +31,7 @@ class Context(Struct, frozen=True, kw_only=True):
 
     screen: str
     field: str = ""
-    """The field with actions of its own in which one writes now."""
+    """The field with actions of its own that has the keys now."""
     task: TaskSummary | None = None
     """The highlighted or open task."""
     marked: tuple[TaskSummary, ...] = ()
@@ -59,6 +61,20 @@ class Context(Struct, frozen=True, kw_only=True):
     """`up` in the composer shows an earlier prompt there."""
     permission: Permission | None = None
     """The open request that would be answered."""
+    reading: bool = False
+    """The conversation of a session is in sight, and something was said in it."""
+    answered: bool = False
+    """The agent has said something in the visible session."""
+    code_in_view: int = 0
+    """Blocks of code that are in sight in the conversation."""
+    picking_code: bool = False
+    """The blocks of code in sight have numbers: a digit copies one."""
+    searching: bool = False
+    """Something is searched for in the conversation."""
+    found: int = 0
+    """How often it was found."""
+    files: int = 0
+    """Changed files that are listed beside the conversation."""
 
     @property
     def targets(self) -> tuple[TaskSummary, ...]:

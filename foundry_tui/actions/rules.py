@@ -200,3 +200,29 @@ def offers(place: int) -> Callable[[Context], bool]:
         return context.permission is not None and len(context.permission.options) >= place
 
     return offered
+
+
+def may_answer(place: int) -> Callable[[Context], bool]:
+    """Whether a digit answers the open request, and picks no block of code."""
+    offered = offers(place)
+    return lambda context: offered(context) and not context.picking_code
+
+
+def why_nothing_to_read(context: Context) -> str | None:
+    return None if context.reading else "no conversation is in sight"
+
+
+def why_no_match(context: Context) -> str | None:
+    return None if context.found else "it was not found"
+
+
+def why_no_answer_to_copy(context: Context) -> str | None:
+    return None if context.answered else "the agent has not said anything yet"
+
+
+def why_no_code(context: Context) -> str | None:
+    return why_nothing_to_read(context) or (None if context.code_in_view else "no block of code is in sight")
+
+
+def why_no_files(context: Context) -> str | None:
+    return None if context.files else "no changed file is listed here"

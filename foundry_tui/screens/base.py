@@ -90,6 +90,7 @@ class FoundryScreen(ClosedOnce[ResultT]):
         """Whether the field in which one writes leaves this key to the action."""
         if self.field in action.screens:
             return True
+        key = key.split(" ")[0]
         if written.check_consume_key(key, key_to_character(REPLACED_KEYS.get(key, key))):
             return False
         return action.priority or not self.foundry.has_binding(written, key)

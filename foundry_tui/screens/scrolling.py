@@ -4,13 +4,15 @@ from typing import Protocol
 
 from textual.widget import Widget
 
+from foundry_tui.widgets.lines import page_lines
+
 
 class Scrolled(Protocol):
     """What the keys act on."""
 
     def move(self, lines: int, /) -> None: ...
 
-    def move_page(self, pages: int, /) -> None: ...
+    def move_page(self, pages: float, /) -> None: ...
 
     def move_to_start(self) -> None: ...
 
@@ -26,8 +28,8 @@ class Box:
     def move(self, lines: int, /) -> None:
         self._widget.scroll_relative(y=lines, animate=False)
 
-    def move_page(self, pages: int, /) -> None:
-        self.move(pages * max(1, self._widget.scrollable_content_region.height - 1))
+    def move_page(self, pages: float, /) -> None:
+        self.move(page_lines(pages, self._widget.scrollable_content_region.height))
 
     def move_to_start(self) -> None:
         self._widget.scroll_to(y=0, animate=False)
@@ -55,6 +57,12 @@ class ScrollActions:
 
     def action_screen_down(self) -> None:
         self.scrolled.move_page(1)
+
+    def action_half_screen_up(self) -> None:
+        self.scrolled.move_page(-0.5)
+
+    def action_half_screen_down(self) -> None:
+        self.scrolled.move_page(0.5)
 
     def action_to_start(self) -> None:
         self.scrolled.move_to_start()

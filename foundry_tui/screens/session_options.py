@@ -44,7 +44,7 @@ class _Cursor:
     def move(self, lines: int, /) -> None:
         (self._choices.action_cursor_up if lines < 0 else self._choices.action_cursor_down)()
 
-    def move_page(self, pages: int, /) -> None:
+    def move_page(self, pages: float, /) -> None:
         (self._choices.action_first if pages < 0 else self._choices.action_last)()
 
     def move_to_start(self) -> None:

@@ -94,8 +94,8 @@ class Shell(Protocol):
     def has_binding(self, widget: Widget, key: str) -> bool:
         """Whether a widget does something of its own with this key."""
 
-    def copy(self, text: str) -> None:
-        """Put this on the clipboard, and say so."""
+    def copy(self, text: str, what: str = "") -> None:
+        """Put this on the clipboard, and say so: `what` was copied, if the text itself is too long to be told."""
 
     # How it draws.
 

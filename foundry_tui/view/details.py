@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from foundry_tui.contract.records import TaskDetail, TaskSummary
 from foundry_tui.view.ages import age, running_time
-from foundry_tui.view.stepper import StepState, steps
+from foundry_tui.view.stepper import is_being_prepared, ready_after, spent_text, steps
 
 
 class Fact(Struct, frozen=True, kw_only=True):
@@ -38,17 +38,14 @@ def facts(task: TaskSummary, now: int) -> tuple[Fact, ...]:
     took = ready_after(task)
     if took is not None:
         found.append(Fact(label="ready in", value=running_time(took)))
+    if not is_being_prepared(task):
+        found += [
+            Fact(label=step.name, value=" ".join(part for part in (step.word, spent_text(step, now)) if part))
+            for step in steps(task)
+        ]
     found.append(Fact(label="revision", value=str(task.revision)))
     if isinstance(task, TaskDetail):
         found += [
             Fact(label="left behind", value=f"{leftover.what}: {leftover.why}", bad=True) for leftover in task.leftovers
         ]
     return tuple(found)
-
-
-def ready_after(task: TaskSummary) -> int | None:
-    """Milliseconds from the creation to the end of the last stage; None unless that is done, and known."""
-    last = steps(task)[-1]
-    if last.state is not StepState.DONE or last.finished_at is None:
-        return None
-    return max(0, last.finished_at - task.created_at)

@@ -19,6 +19,7 @@ from foundry_tui.view.labels import LEAVING, creation_word, is_animated, needs_p
 from foundry_tui.view.order import TaskOrder
 from foundry_tui.view.rows import Columns, Moving, Role, columns_for, moving_parts, row_pieces
 from foundry_tui.widgets.drawn import Undecorated, blank
+from foundry_tui.widgets.lines import page_lines
 from foundry_tui.widgets.row_strips import RowStrips
 
 if TYPE_CHECKING:
@@ -176,9 +177,9 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         if isinstance(task_id, str):
             self.put_cursor(task_id)
 
-    def move_page(self, direction: int) -> None:
-        """Move the cursor by one screen."""
-        self.move(direction * max(1, self.scrollable_content_region.height - 1))
+    def move_page(self, pages: float) -> None:
+        """Move the cursor by some screens, down if positive."""
+        self.move(page_lines(pages, self.scrollable_content_region.height))
 
     def move_to_end(self, direction: int) -> None:
         """Move the cursor to the first or the last task."""
