@@ -245,8 +245,10 @@ class Organization:
         if request.agent is not None:
             why = await self._agents.why_not(provider, request.agent)
             return None if why is None else ("agent", why)
+        if request.provider is not None or self._settings.provider is not None:
+            return None
         why = await self._agents.why_none(provider)
-        return None if why is None else ("provider" if request.provider is None else "agent", why)
+        return None if why is None else ("provider", why)
 
     def _provider_of(self, request: CreateTask) -> Provider:
         return self._providers[request.provider or next(iter(self._providers))]

@@ -46,6 +46,7 @@ from backend_stub.task.provision import Provisioning
 from backend_stub.task.release import Releasing
 from backend_stub.task.services import Services
 from backend_stub.task.sessions import Sessions
+from backend_stub.task.work import WorkFinder
 from foundry_tui.contract.status import PROVISIONING, RELEASING
 
 FLUSH_SECONDS = 0.05
@@ -100,7 +101,8 @@ async def run_backend(
         actors = Actors(storage, runtime, flush_soon)
         dispatcher = EmbeddedDispatcher(runtime)
         services = Services(storage, actors, Calls(tasks), dispatcher, providers, settings, runtime)
-        sessions = Sessions(services, tasks)
+        work = WorkFinder(services)
+        sessions = Sessions(services, tasks, work)
         provision = Provisioning(services, sessions)
         provisioning = dispatcher.queue("provision", provision.provision, settings.max_provisioning)
         metrics = Metrics(hub, provisioning)
@@ -137,6 +139,7 @@ async def run_backend(
             organization=organization,
             commands=commands,
             agents=agents,
+            work=work,
             streams=Streams(storage.events, hub, runtime.now),
             hub=hub,
             metrics=metrics,

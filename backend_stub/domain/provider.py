@@ -12,6 +12,7 @@ from backend_stub.domain.call import Call
 from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
+from foundry_tui.contract.work import Work
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,13 @@ class Provider(Protocol):
     def would_lose(self, task: TaskDetail, *, delete_branch: bool) -> Sequence[str]:
         """What archive or kill would lose, with the branch or without, from what is known: called on a request's way,
         so it starts nothing.
+        """
+        ...
+
+    async def work(self, call: Call, *, after_turn: bool = False) -> Work | None:
+        """What became of the branch of a task that has a sandbox, found out now; None where there is nothing to tell.
+
+        `after_turn`: a turn has just ended, so that the task's changes are known already.
         """
         ...
 

@@ -22,6 +22,7 @@ from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.questions import FileEdit
 from foundry_tui.contract.records import FileDiff, Sandbox, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import Diff
+from foundry_tui.contract.work import Work
 
 
 class DemoProvider:
@@ -112,14 +113,35 @@ class DemoProvider:
         """What the script says that the task's turns edit, once one of them has ended."""
         if task.sandbox is None:
             return None
-        try:
-            steps = self._script.read().turn(task.prompt).steps
-        except ScriptError:
-            return None
         under_way = any(session.status is SessionStatus.RUNNING for session in task.sessions)
         ended = self._world.calls[task.task_id, "turn"] - under_way
-        edits = [edit for step in steps for edit in step.edits] if ended > 0 else []
-        return Diff(files=tuple(_file_diff(edit) for edit in edits), computed_at=self._runtime.now())
+        try:
+            return Diff(files=self._edited(task, ended), computed_at=self._runtime.now())
+        except ScriptError:
+            return None
+
+    def _edited(self, task: TaskDetail, turns: int) -> tuple[FileDiff, ...]:
+        """What so many turns of the task have edited by the script; raises `ScriptError`."""
+        steps = self._script.read().turn(task.prompt).steps if turns > 0 else ()
+        return tuple(_file_diff(edit) for step in steps for edit in step.edits)
+
+    async def work(self, call: Call, *, after_turn: bool = False) -> Work | None:
+        """A branch without commits of its own, in which the edits of the turns so far stand uncommitted."""
+        try:
+            files = self._edited(call.task, self._world.calls[call.task.task_id, "turn"])
+        except ScriptError:
+            return None
+        return Work(
+            base=call.task.base_branch or call.repo.default_branch or "main",
+            ahead=0,
+            behind=0,
+            files=len(files),
+            added=sum(file.added or 0 for file in files),
+            removed=sum(file.removed or 0 for file in files),
+            uncommitted=len(files),
+            conflicts=(),
+            at=self._runtime.now(),
+        )
 
     async def write_patch(self, call: Call, into: BinaryIO) -> bool:
         diff = self.diff(call.task)

@@ -14,6 +14,7 @@ from backend_stub.server.hub import Hub
 from backend_stub.server.metrics import Metrics
 from backend_stub.server.streams import Streams
 from backend_stub.task.commands import Commands
+from backend_stub.task.work import WorkFinder
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.versions import VERSION
 
@@ -26,6 +27,7 @@ class Backend:
     organization: Organization
     commands: Commands
     agents: KnownAgents
+    work: WorkFinder
     streams: Streams
     hub: Hub
     metrics: Metrics

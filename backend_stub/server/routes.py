@@ -120,7 +120,9 @@ class Routes:
         return StreamingResponse(in_slices(pieces), headers=headers, media_type="application/json")
 
     async def task(self, request: Request) -> Response:
-        return json_answer(await self._backend.commands.task(request.path_params["task_id"]))
+        task = await self._backend.commands.task(request.path_params["task_id"])
+        self._backend.work.look(task.task_id)
+        return json_answer(task)
 
     async def patch_task(self, request: Request) -> Response:
         body = await read_body(request, bodies.PatchTask)
@@ -128,6 +130,7 @@ class Routes:
 
     async def prune_task(self, request: Request) -> Response:
         await self._backend.commands.prune(request.path_params["task_id"])
+        self._backend.work.forget(request.path_params["task_id"])
         return Response(status_code=204)
 
     async def retry(self, request: Request) -> Response:
@@ -266,6 +269,8 @@ class Routes:
             raise wrong_values(("topic", f"There is nothing under the topic {text}."))
         if self._backend.hub.streams >= MOST_STREAMS:
             raise RefusedError(429, f"{MOST_STREAMS} streams are open already. Close some, or try again later.")
+        if topic.kind is TopicKind.TASK:
+            self._backend.work.look(topic.id)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         if request.method == "HEAD":
             return Response(headers=headers, media_type="text/event-stream")

@@ -39,6 +39,7 @@ from backend_stub.task.turn import (
     fail_turn,
     next_prompt,
 )
+from backend_stub.task.work import WorkFinder
 from foundry_tui.contract.records import (
     ErrorKind,
     Prompt,
@@ -63,9 +64,10 @@ TELL_SECONDS = 10
 class Sessions:
     """Goes on with each session for the dispatcher, one run at a time; the task's rows say where it stands."""
 
-    def __init__(self, services: Services, tasks: TaskGroup) -> None:
+    def __init__(self, services: Services, tasks: TaskGroup, work: WorkFinder) -> None:
         self._services = services
         self._tasks = tasks
+        self._work = work
         self._answers = Answers()
         self._unattached: dict[str, anyio.Lock] = {}
         """The tasks, by task_id, whose agents were not looked for since the restart; held by whoever does."""
@@ -331,6 +333,7 @@ class Sessions:
                     raise
                 except Exception as failure:  # noqa: BLE001  # nor does a defect of the agent
                     call.log(f"the agent could not be told to stop: {failure!r}")
+                self._work.look_soon(actor.task_id)
 
     async def _open_further(self, actor: TaskActor, provider: Provider, session_id: str) -> int | None:
         """One attempt to open a session beside the first; when the next one is due, if one follows."""
@@ -391,7 +394,8 @@ class Sessions:
             # If the sandbox is gone by now, the next turn says so; this one has ended well.
             with suppress(CallError, CallTimedOutError):
                 await self._find_branch(actor, provider, call)
-            await actor.commit(turn.ending(partial(end_turn, prompt=prompt)))
+            work = await self._work.after_turn(call)
+            await actor.commit(turn.ending(partial(end_turn, prompt=prompt, work=work)))
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not lose the task
@@ -402,6 +406,7 @@ class Sessions:
             error = task_error(failure, "handing the prompt over", timeout, self._services.runtime.now())
             error = replace(error, kind=ErrorKind.AGENT)
             await actor.commit(turn.ending(partial(fail_turn, prompt=prompt, error=error)))
+            self._work.look_soon(actor.task_id)
         self._attempts.pop(prompt.prompt_id, None)
         return None
 

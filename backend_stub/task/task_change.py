@@ -23,6 +23,7 @@ from foundry_tui.contract.records import (
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import READY, STAGE_OF_STATUS, STAGES, STATUS_OF_STAGE, StageName, TaskStatus
 from foundry_tui.contract.transcript import TranscriptKind
+from foundry_tui.contract.work import Work
 
 
 class TaskChange:
@@ -95,6 +96,13 @@ class TaskChange:
         self._rows.put_task(replace(self.task, sandbox=sandbox))
         kind = HistoryKind.SANDBOX_RESUMED if resumed else HistoryKind.SANDBOX_CREATED
         self.record(kind, sandbox_id=sandbox.sandbox_id, cwd=sandbox.cwd)
+
+    def find_work(self, work: Work | None) -> None:
+        """The branch was looked at; None: nothing new is known of it."""
+        held = self.task.work
+        if work is not None and (held is None or replace(held, at=work.at) != work):
+            # What somebody else did there, or the remote, is no news of the task.
+            self._rows.put_task(replace(self.task, work=work), mark=True)
 
     def mark_unread(self, unread: bool) -> None:
         if unread is not self.task.unread:

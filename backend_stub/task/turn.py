@@ -19,6 +19,7 @@ from foundry_tui.contract.questions import Permission, PermissionState, Question
 from foundry_tui.contract.records import Prompt, PromptState, TaskError
 from foundry_tui.contract.status import PROVISIONING, READY, TaskStatus
 from foundry_tui.contract.transcript import TranscriptKind
+from foundry_tui.contract.work import Work
 
 GATHER_SECONDS = 0.05
 IN_TURNS = READY | PROVISIONING | {TaskStatus.ERROR}
@@ -65,12 +66,16 @@ def begin_turn(draft: TaskChange, prompt: Prompt) -> None:
     draft.begin_turn(held)
 
 
-def end_turn(draft: TaskChange, prompt: Prompt) -> None:
-    """The turn has ended well; raises `SupersededError` when it was stopped or failed before."""
+def end_turn(draft: TaskChange, prompt: Prompt, work: Work | None = None) -> None:
+    """The turn has ended well, and made this of the branch, if that is known.
+
+    Raises `SupersededError` when it was stopped or failed before.
+    """
     held = draft.prompt(prompt.session_id, prompt.prompt_id)
     if held is None or held.state is not PromptState.DELIVERED:
         raise SupersededError
     draft.end_turn(held)
+    draft.find_work(work)
 
 
 def fail_turn(draft: TaskChange, prompt: Prompt, error: TaskError) -> None:

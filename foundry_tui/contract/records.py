@@ -11,6 +11,7 @@ from foundry_tui.contract.questions import Permission
 from foundry_tui.contract.record import Record
 from foundry_tui.contract.status import StageName, TaskStatus
 from foundry_tui.contract.transcript import TranscriptItem
+from foundry_tui.contract.work import Work
 
 PROMPT_EXCERPT = 200
 """Characters of the prompt that a `TaskSummary` carries."""
@@ -276,6 +277,7 @@ class TaskSummary(Record, frozen=True, kw_only=True):
     needs_input: int = 0
     unread: bool = False
     sessions: tuple[SessionSummary, ...] = ()
+    work: Work | None = None
 
 
 class TaskDetail(TaskSummary, frozen=True, kw_only=True):

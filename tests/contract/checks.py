@@ -13,8 +13,9 @@ def _fields(names: str) -> frozenset[str]:
 
 TASK_SUMMARY = _fields(
     "task_id repo_id repo_label title branch prompt agent provider status status_since stage stages_done error "
-    "needs_input unread sessions created_at updated_at revision"
+    "needs_input unread sessions work created_at updated_at revision"
 )
+WORK = _fields("base ahead behind files added removed uncommitted pushed upstream conflicts at")
 TASK_DETAIL = TASK_SUMMARY | {"base_branch", "sandbox", "stages", "permissions", "leftovers", "history"}
 STAGE_PROGRESS = _fields("name attempt max_attempts started_at detail")
 STAGE = _fields("name state attempt max_attempts started_at finished_at deadline_at detail error")
@@ -108,6 +109,8 @@ def _check_common(task: Json) -> None:
         only(task["stage"], STAGE_PROGRESS, always="name attempt max_attempts started_at")
     if task.get("error"):
         only(task["error"], TASK_ERROR, always="kind message retryable at")
+    if task.get("work"):
+        only(task["work"], WORK, always="base ahead behind files uncommitted pushed at")
     for session in task["sessions"]:
         check_session(session)
 

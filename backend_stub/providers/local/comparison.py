@@ -84,9 +84,7 @@ async def diff_of(record: Record) -> tuple[FileDiff, ...]:
             for file in await _files(side, is_new=side is new):
                 files.append(_cut(file, room))
                 room -= len(files[-1].patch)
-    rest = (
-        FileDiff(path=_printable(name), status="?", added=None, removed=None, patch="", cut=True) for name in unread
-    )
+    rest = (FileDiff(path=printable(name), status="?", added=None, removed=None, patch="", cut=True) for name in unread)
     return (*files, *rest)
 
 
@@ -226,7 +224,7 @@ async def _files(side: _Side, *, is_new: bool) -> list[FileDiff]:
         added, removed = numbers.get(path, (None, None))
         files.append(
             FileDiff(
-                path=_printable(path),
+                path=printable(path),
                 status="?" if is_new else status,
                 added=added,
                 removed=removed,
@@ -301,6 +299,6 @@ def _cut(file: FileDiff, room: int) -> FileDiff:
     )  # fmt: skip
 
 
-def _printable(path: str) -> str:
+def printable(path: str) -> str:
     """A path as text: bytes that are no UTF-8 are shown as replacement characters."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

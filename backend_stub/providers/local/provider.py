@@ -17,6 +17,7 @@ import msgspec
 from anyio.abc import TaskGroup, TaskStatus
 
 from backend_stub.domain.call import Call
+from backend_stub.domain.clock import wall_clock
 from backend_stub.domain.errors import CallError, GitError, ProviderError
 from backend_stub.domain.provider import Existing, Release, SandboxMade
 from backend_stub.machine import privacy
@@ -30,6 +31,7 @@ from backend_stub.providers.local.record import Made, Record, Records
 from backend_stub.providers.local.settings import LocalSettings
 from backend_stub.providers.local.setup import run_setup
 from backend_stub.providers.local.submodules import fill_submodules
+from backend_stub.providers.local.work import work_of
 from backend_stub.providers.local.worktree import Plan, Worktrees, common_of
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.git import Command, Told, branches_near, branches_of_remote, run_git
@@ -41,6 +43,7 @@ from foundry_tui.contract.branches import near_branches
 from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
+from foundry_tui.contract.work import Work
 
 logger = logging.getLogger(__name__)
 
@@ -325,6 +328,17 @@ class LocalProvider:
         one = len(others) == 1
         who = f"{'another task was' if one else f'{len(others)} other tasks were'} made from: {named}"
         return (*losses, f"the folder that {who} ({'it keeps its' if one else 'they keep their'} own)")
+
+    async def work(self, call: Call, *, after_turn: bool = False) -> Work | None:
+        with _named_errors("the branch cannot be looked at"):
+            record = await self._record(call)
+            if record is None or record.made is not Made.READY:
+                return None
+            if not after_turn:
+                self.changes.refresh(record.task_id)
+            await self.changes.computed(record.task_id)
+            diff = self.changes.diff(record.task_id)
+            return await work_of(record, diff.files if diff is not None else (), wall_clock())
 
     def diff(self, task: TaskDetail) -> Diff | None:
         if task.sandbox is None:

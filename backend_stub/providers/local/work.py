@@ -1,0 +1,129 @@
+"""How a branch stands to its base and its remote, and what is not committed yet; nothing of the person is touched."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from backend_stub.domain.errors import GitError
+from backend_stub.providers.local.comparison import printable
+from backend_stub.providers.local.own_git_folder import room_beside
+from backend_stub.providers.local.record import Record
+from backend_stub.providers.local.worktree import git_dir_of
+from backend_stub.repository.git import run_git
+from foundry_tui.contract.records import FileDiff
+from foundry_tui.contract.work import Work
+
+GIT_LIMIT = 60.0
+MOST_CONFLICTS = 50
+"""Paths with conflicts that are told."""
+_HEADS, _REMOTE = "refs/heads/", "refs/remotes/origin/"
+_CLASH = 1
+"""How `git merge-tree` ends when there are conflicts."""
+
+
+async def work_of(record: Record, files: Sequence[FileDiff], now: int) -> Work:
+    """Look at the worktree's branch; `files` are its changes since it left its base. Raises `GitError`, `OSError`."""
+    git_dir = await anyio.to_thread.run_sync(git_dir_of, record)
+    if git_dir is None:
+        raise GitError(f"git knows nothing of the worktree {record.worktree} any more", retryable=False)
+    git = _Git(record, {"GIT_DIR": git_dir, "GIT_WORK_TREE": record.worktree})
+    base = await git.base()
+    behind, ahead = await git.counts(base)
+    upstream = await git.upstream()
+    return Work(
+        base=base.removeprefix(_HEADS).removeprefix("refs/remotes/"),
+        ahead=ahead,
+        behind=behind,
+        files=len(files),
+        added=_total([file.added for file in files]),
+        removed=_total([file.removed for file in files]),
+        uncommitted=await git.uncommitted(),
+        pushed=upstream is not None and await git.holds(upstream),
+        upstream=None if upstream is None else upstream.removeprefix("refs/remotes/"),
+        conflicts=await git.conflicts(base) if ahead and behind else (),
+        at=now,
+    )
+
+
+class _Git:
+    """Asks git of one worktree, without writing anything into its repository."""
+
+    def __init__(self, record: Record, variables: dict[str, str]) -> None:
+        self._record = record
+        self._variables = variables
+
+    async def base(self) -> str:
+        """What the branch is compared with: the remote's where there is one, and a commit that has no name any more."""
+        base = self._record.base
+        if base.startswith(_HEADS):
+            remote = _REMOTE + base.removeprefix(_HEADS)
+            if await self._commit(remote):
+                return remote
+        return base if await self._commit(base) else self._record.base_commit
+
+    async def counts(self, base: str) -> tuple[int, int]:
+        """Commits that only the base has, and commits that only the branch has."""
+        counted = await self._text("rev-list", "--left-right", "--count", f"{base}...HEAD", "--")
+        only_base, _, only_branch = counted.partition("\t")
+        return int(only_base or "0"), int(only_branch or "0")
+
+    async def upstream(self) -> str | None:
+        """The remote's branch that this one is pushed to: the one configured, else the one of its name at origin."""
+        configured = await self._text("rev-parse", "--symbolic-full-name", "@{upstream}", accept=(0, 128))
+        if configured.startswith("refs/remotes/"):
+            return configured
+        branch = await self._text("symbolic-ref", "--quiet", "HEAD", accept=(0, 1))
+        same = _REMOTE + branch.removeprefix(_HEADS)
+        return same if branch.startswith(_HEADS) and await self._commit(same) else None
+
+    async def holds(self, upstream: str) -> bool:
+        """Whether the upstream has all that the branch has."""
+        return await self._text("rev-list", "--count", f"{upstream}..HEAD", "--") == "0"
+
+    async def uncommitted(self) -> int:
+        """Files that a commit of everything would take."""
+        listed = await self._text(
+            "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=dirty"
+        )
+        return sum(1 for entry in listed.split("\0") if entry)
+
+    async def conflicts(self, base: str) -> tuple[str, ...] | None:
+        """The paths that a merge of the base would not settle; None where this git cannot tell."""
+        async with room_beside(self._record) as room:
+            # Merging writes objects: into a folder that is thrown away, while those that are there are read.
+            objects = await self._text("rev-parse", "--path-format=absolute", "--git-path", "objects")
+            written = Path(room) / "objects"
+            await anyio.to_thread.run_sync(written.mkdir)
+            done = await run_git(
+                self._record.worktree, "merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", base, "HEAD",
+                timeout=GIT_LIMIT, accept=(0, _CLASH, 128, 129),
+                environment={
+                    **self._variables,
+                    "GIT_OBJECT_DIRECTORY": str(written),
+                    "GIT_ALTERNATE_OBJECT_DIRECTORIES": objects,
+                },
+            )  # fmt: skip
+        if done.exit_code not in (0, _CLASH):
+            return None
+        _, *names = (name for name in done.text.split("\0") if name)
+        return tuple(printable(name) for name in dict.fromkeys(names))[:MOST_CONFLICTS]
+
+    async def _commit(self, name: str) -> str:
+        """The commit of a name, "" without one."""
+        return await self._text(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", accept=(0, 1, 128)
+        )
+
+    async def _text(self, *arguments: str, accept: Sequence[int] = (0,)) -> str:
+        done = await run_git(
+            self._record.worktree, *arguments, timeout=GIT_LIMIT, accept=accept, environment=self._variables
+        )
+        return done.text.strip("\n") if done.exit_code == 0 else ""
+
+
+def _total(counts: Sequence[int | None]) -> int | None:
+    """The sum; None when nothing was counted though there is something."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known or not counts else None
