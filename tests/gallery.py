@@ -23,7 +23,7 @@ from foundry_tui.client.store import Store
 from foundry_tui.contract.status import TaskStatus
 from tests.app import task_scenes
 from tests.app.factories import NOW, SECOND
-from tests.app.harness import make_app, make_store
+from tests.app.harness import FakeCommands, make_app, make_store
 from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state
 from tests.png_stamp import digest_of, stamp_of, stamped
 
@@ -117,7 +117,7 @@ SHOTS: tuple[Shot, ...] = (
         store_of_every_state,
         ("v", "down", "down", "space"),
     ),
-    Shot("repositories", "`g` groups by repository.", store_of_every_state, ("g",)),
+    Shot("repositories", "`b` groups by repository.", store_of_every_state, ("b",)),
     Shot("kill", "What destroys work asks first.", store_of_every_state, ("x",)),
     Shot("thousand", "A thousand tasks.", lambda: store_of(list(many(1_000)))),
     Shot(
@@ -190,7 +190,10 @@ def _report() -> Diagnostics:
 async def draw(shot: Shot, *, toasts: bool = False) -> str:
     """The picture as SVG; with what is told in passing only if `toasts`, since that goes away with time."""
     options = Options(theme=shot.theme, ascii=shot.ascii, bell=False, terminal_notifications=False)
-    app = make_app(shot.store(), options=options, run_backend=(lambda: True) if shot.ours else None)
+    commands = FakeCommands()
+    commands.diffs[task_scenes.TASK] = task_scenes.a_diff()
+    run_backend = (lambda: True) if shot.ours else None
+    app = make_app(shot.store(), commands=commands, options=options, run_backend=run_backend)
     app.diagnostics = _report
     async with app.run_test(size=shot.size, notifications=toasts) as pilot:
         await pilot.pause()

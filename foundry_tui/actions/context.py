@@ -63,10 +63,12 @@ class Context(Struct, frozen=True, kw_only=True):
     """The open request that would be answered."""
     reading: bool = False
     """The conversation of a session is in sight, and something was said in it."""
+    foldable: bool = False
+    """Something in sight in the conversation is folded, or could be."""
     answered: bool = False
     """The agent has said something in the visible session."""
-    code_in_view: int = 0
-    """Blocks of code that are in sight in the conversation."""
+    code: bool = False
+    """A block of code is in sight in the conversation."""
     picking_code: bool = False
     """The blocks of code in sight have numbers: a digit copies one."""
     searching: bool = False

@@ -212,6 +212,10 @@ def why_nothing_to_read(context: Context) -> str | None:
     return None if context.reading else "no conversation is in sight"
 
 
+def why_no_fold(context: Context) -> str | None:
+    return why_nothing_to_read(context) or (None if context.foldable else "nothing in sight is folded")
+
+
 def why_no_match(context: Context) -> str | None:
     return None if context.found else "it was not found"
 
@@ -221,7 +225,7 @@ def why_no_answer_to_copy(context: Context) -> str | None:
 
 
 def why_no_code(context: Context) -> str | None:
-    return why_nothing_to_read(context) or (None if context.code_in_view else "no block of code is in sight")
+    return why_nothing_to_read(context) or (None if context.code else "no block of code is in sight")
 
 
 def why_no_files(context: Context) -> str | None:

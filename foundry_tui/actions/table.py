@@ -338,7 +338,7 @@ _EVERYWHERE: Sequence[Action] = (
         applies=lambda context: why_no_way_back(context) is None,
         footer=1,
         palette=False,
-        label_of=lambda context: "put back" if context.changing else "back",
+        label_of=lambda context: "put back" if context.changing else "end search" if context.searching else "back",
     ),
     Action(
         "command_palette",

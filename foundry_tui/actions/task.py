@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from foundry_tui.actions.context import TASK, TASKS
+from foundry_tui.actions.context import TASK, TASKS, WORK
 from foundry_tui.actions.model import Action
 from foundry_tui.actions.rules import (
     may_answer,
@@ -14,6 +14,7 @@ from foundry_tui.actions.rules import (
     why_no_closing,
     why_no_code,
     why_no_files,
+    why_no_fold,
     why_no_folder,
     why_no_match,
     why_no_new_session,
@@ -100,14 +101,13 @@ TASK_ROWS: Sequence[Action] = (
     Action(
         "pick_code_1",
         "1",
-        "copies block 1",
+        "to 9 copy that block",
         "Copy the block of code that has this number.",
         "Reading",
         _K,
         applies=lambda context: context.picking_code,
         footer=2,
         palette=False,
-        label_of=lambda context: f"to {context.code_in_view} copies that block" if context.code_in_view > 1 else "copies it",
     ),
     *(
         Action(
@@ -181,7 +181,7 @@ TASK_ROWS: Sequence[Action] = (
         "Show the marked tool call or thought whole, or folded; the lowest one in sight if none is marked.",
         "Reading",
         _K,
-        why_not=why_nothing_to_read,
+        why_not=why_no_fold,
         footer=14,
     ),
     Action(
@@ -221,6 +221,7 @@ TASK_ROWS: Sequence[Action] = (
         "View",
         _K,
         why_not=why_no_files,
+        applies=lambda context: context.field != WORK,
         footer=10,
     ),
     Action("show_history", "h", "history", "Every event of the task, or back.", "View", _K),

@@ -52,6 +52,10 @@ class FoundryScreen(ClosedOnce[ResultT]):
     parts: tuple[object, ...] = ()
     """One object of each of these."""
 
+    def is_in_footer(self, action: Action, context: Context) -> bool:
+        """Whether the footer tells of this action."""
+        return action.footer > 0
+
     _acted_on: tuple[Context, Widget | None, bool] | None = None
     """What the footer was last filled for. Its actions look at nothing else, so that it would be the same again."""
 
@@ -105,7 +109,8 @@ class FoundryScreen(ClosedOnce[ResultT]):
         if acted_on == self._acted_on:
             return
         self._acted_on = acted_on
-        shown = sorted((row for row in self.usable(context) if row[0].footer), key=lambda row: row[0].footer)
+        told = [row for row in self.usable(context) if self.is_in_footer(row[0], context)]
+        shown = sorted(told, key=lambda row: row[0].footer)
         bars.first().show(
             [
                 (_counting(action, context), key_label(keys[0], ascii_only=ascii_only), action.why_not(context))

@@ -23,7 +23,7 @@ class TaskChanges:
         """`on_change` is called whenever something else is known."""
         self._task = task
         self._on_change = on_change
-        self._state: tuple[str, TaskStatus] | None = None
+        self._state: tuple[str, TaskStatus, int] | None = None
         """What the task was when its changes were asked for last."""
         self.files: Sequence[FileDiff] | None = None
         """The changed files; None while nobody knows."""
@@ -38,7 +38,7 @@ class TaskChanges:
         """Ask for the changes, unless they were asked for since the task became what it is."""
         if task is None:
             return
-        state = (task.task_id, task.status)
+        state = (task.task_id, task.status, task.work.at if task.work is not None else 0)
         if isinstance(task, TaskDetail) and task.sandbox is None and task.status not in ENDED:
             self._state = None
             self._tell(None, "There is no sandbox yet, so nothing was changed.")

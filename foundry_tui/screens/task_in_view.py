@@ -46,6 +46,13 @@ class TaskInView(Protocol):
     def pane(self) -> str:
         """The name of the view that is open beside the conversation; empty for none."""
 
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether another task stands in for the one that will be told of, so that nothing is asked about it."""
+
+    def changes_known(self) -> None:
+        """Something else is known of what the task changed."""
+
     def context(self) -> Context:
         """What the actions of the screen would act on now."""
 

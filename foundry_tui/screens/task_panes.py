@@ -121,6 +121,11 @@ class TaskPanes:
         if events is not None:
             view.show(events)
 
+    def tick(self) -> None:
+        """A second has passed: ages may have changed."""
+        if isinstance(view := self._made.get(self.current), Details):
+            view.tick()
+
     def show_log(self) -> None:
         """Show the stage log, if it is open."""
         view = self._made.get(self.current)

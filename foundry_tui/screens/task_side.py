@@ -3,6 +3,7 @@
 from textual.containers import Vertical
 
 from foundry_tui.contract.records import TaskSummary
+from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.task_changes import TaskChanges
 from foundry_tui.screens.task_in_view import TaskInView
 from foundry_tui.view.clock import LastHeard
@@ -10,7 +11,7 @@ from foundry_tui.view.stepper import is_being_prepared, prepared_step, steps
 from foundry_tui.view.task_notices import open_permissions
 from foundry_tui.widgets.stepper import Stepper
 from foundry_tui.widgets.transcript import Transcript
-from foundry_tui.widgets.work import Work, WorkColumn
+from foundry_tui.widgets.work import WorkColumn, WorkShown
 
 
 class TaskSide:
@@ -30,13 +31,17 @@ class TaskSide:
     def show(self, task: TaskSummary | None) -> None:
         """Show the steps of the task, or the work."""
         context = self._task.context()
-        matter = task is not None and is_being_prepared(task, unanswered=context.pending or context.refused)
+        if context.refused:
+            # Nothing was begun, and what there is to say stands beside the prompt.
+            task = None
+        matter = task is not None and is_being_prepared(task, unanswered=context.pending)
         compact = self._task.screen.app.size.width < self._wide
         self.stepper.display = matter
         if task is not None and matter:
             unsent = context.pending and not self._task.freshness().is_live
-            found = steps(task, pending=context.pending, unsent=unsent, refused=context.refused)
-            self.stepper.show(found, compact=False)
+            found = steps(task, pending=context.pending, unsent=unsent)
+            # Where there is little room, what failed has it.
+            self.stepper.show(found, compact=compact and task.status is TaskStatus.ERROR)
             self.work.show(None, compact=compact)
         elif task is not None:
             self._look(task, compact=compact)
@@ -54,7 +59,7 @@ class TaskSide:
         if task is None or self.stepper.display:
             return
         asking = frozenset(permission.session_id for permission in open_permissions(task, None))
-        work = Work(
+        work = WorkShown(
             task=task,
             prepared=prepared_step(task),
             plan=self._transcript.plan,

@@ -6,9 +6,12 @@ from msgspec import Struct
 
 from foundry_tui.contract.records import FileDiff, SessionStatus, SessionSummary, TaskSummary
 from foundry_tui.contract.transcript import PlanBody, PlanEntry
+from foundry_tui.contract.work import Work
 from foundry_tui.view.labels import SESSION_WORDS
 from foundry_tui.view.session_facts import context_used
 
+FEW = 3
+"""Paths of conflicts that are named."""
 LEAST_LINES = 3
 """Lines that a list keeps when there is little room."""
 
@@ -63,6 +66,31 @@ def total_of(files: Sequence[FileDiff]) -> tuple[int, int]:
 def in_files(count: int) -> str:
     """`in 1 file`, `in 3 files`."""
     return f"in {count:,} file{'s' * (count != 1)}"
+
+
+def distance_words(work: Work, *, short: bool = False) -> str:
+    """How far the branch is from its base: `2 ahead of main · 1 behind`; `short` leaves out which base that is."""
+    ahead = f"{work.ahead:,} ahead{'' if short else f' of {work.base}'}" if work.ahead else "no commit yet"
+    return f"{ahead} · {work.behind:,} behind" if work.behind else ahead
+
+
+def keeping_words(work: Work) -> str:
+    """What is not kept elsewhere yet: files that are in no commit, commits that are in no remote."""
+    parts = []
+    if work.uncommitted:
+        parts.append(f"{work.uncommitted:,} file{'s' * (work.uncommitted != 1)} not committed")
+    if work.ahead:
+        parts.append("pushed" if work.pushed else "not pushed")
+    return " · ".join(parts)
+
+
+def conflict_words(work: Work) -> str:
+    """Which files would not merge with the base by themselves; empty if none is known."""
+    if not work.conflicts:
+        return ""
+    named = ", ".join(work.conflicts[:FEW])
+    rest = len(work.conflicts) - FEW
+    return f"conflicts with {work.base}: {named}{f' and {rest} more' if rest > 0 else ''}"
 
 
 def session_words(session: SessionSummary, *, asks: bool) -> str:

@@ -183,4 +183,6 @@ class Lines(Drawn, ScrollView, can_focus=False, inherit_bindings=False):
 def _selected(strip: Strip, span: tuple[int, int], style: Style) -> Strip:
     """The strip with the characters of `span` (an end of -1 is that of the line) shown as selected."""
     end = span[1] if span[1] >= 0 else len(strip.text.rstrip())
-    return marked(strip, span[0], end, Style(bgcolor=style.bgcolor) if style.bgcolor is not None else Style(reverse=True))
+    return marked(
+        strip, span[0], end, Style(bgcolor=style.bgcolor) if style.bgcolor is not None else Style(reverse=True)
+    )

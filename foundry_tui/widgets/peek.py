@@ -103,9 +103,7 @@ class Peek(VerticalScroll, can_focus=False):
         failed = failure(task)
         if failed is not None:
             parts.append((f"\n{failed.headline}\n", "bold $text-error"))
-            if failed.stage is None:
-                # Else the stage's own line has the reason.
-                parts.append((f"{failed.reason}\n", "$text-error"))
+            parts.append((f"{failed.reason}\n", "$text-error"))
             if failed.tried:
                 parts.append((f"{failed.tried}\n", "$text-faint"))
         if isinstance(task, TaskDetail):

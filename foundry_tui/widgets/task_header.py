@@ -12,12 +12,14 @@ from foundry_tui.actions.context import TITLE
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.contract.records import SessionSummary, TaskSummary
+from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.view.ages import age
 from foundry_tui.view.cells import plain
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.labels import (
+    STATUS_WORDS,
     freshness_glyph,
     freshness_text,
     glyph_of,
@@ -27,6 +29,7 @@ from foundry_tui.view.labels import (
     title_of,
 )
 from foundry_tui.view.session_facts import asks_nothing, context_used, is_nearly_full, money
+from foundry_tui.view.turn import counted_from
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, joined, spread, strip_of
@@ -207,9 +210,13 @@ class TaskHeader(Drawn):
         task = self._shown
         if task is None:
             return Text()
-        words = (
-            "deleted" if self._gone else state_text(task, self._glyphs, self._heard.now_ms(), self._creation, bar=False)
-        )
+        if task.status is TaskStatus.ERROR and not self._gone and self._creation is None:
+            # What failed stands with why it did.
+            return Text(STATUS_WORDS[task.status], style_of(self, "task-header--failed"))
+        now = self._heard.now_ms()
+        since = counted_from(task, self._session.session_id if self._session is not None else None, now)
+        counted = replace(task, status_since=since)
+        words = "deleted" if self._gone else state_text(counted, self._glyphs, now, self._creation, bar=False)
         return Text(words, style_of(self, f"task-header--{self._tone()}"))
 
     def _tone(self) -> str:

@@ -308,14 +308,23 @@ class Transcript(Lines):
         if self._search.count(item):
             strip = self._with_matches(strip, item, inside)
         if not inside and self._chosen is not None and self._key(item) == self._chosen:
-            strip = marked(strip, 0, len(strip.text), style_of(self, "transcript--chosen"))
-            strip = Strip.join([Strip([Segment(">" if self._ascii else "▶", style_of(self, "transcript--chosen"))]), strip.crop(1)])
+            strip = self._as_chosen(strip)
         if line in self._numbers:
             strip = with_label(strip, f" {self._numbers[line]} ", style_of(self, "transcript--number"))
         return strip
 
+    def _as_chosen(self, strip: Strip) -> Strip:
+        """The first line of the marked item: a mark of its own before it, and a row one sees."""
+        style = style_of(self, "transcript--chosen")
+        text = ("> " if self._ascii else "▶ ") + strip.text[2:]
+        if self.app.current_theme.ansi:
+            # Reversed colours of several pieces would look like several things.
+            return Strip([Segment(text, style)])
+        rest = marked(strip, 0, len(strip.text), style)
+        return Strip.join([Strip([Segment(text[:2], style)]), rest.crop(2)])
+
     def on_click(self, event: events.Click) -> None:
-        """A click on the first line of something folded, or on what stands for the rest, shows it whole, or folds it."""
+        """A click on the first line of something folded, or on what stands for the rest, shows it whole, or not."""
         line = round(self.scroll_y) + event.y
         if not 0 <= line < self.line_count:
             return
@@ -334,6 +343,11 @@ class Transcript(Lines):
         first, _ = self._index.locate(min(top, total - 1))
         last, _ = self._index.locate(min(top + height, total) - 1)
         return range(first, last + 1)
+
+    @property
+    def has_folds(self) -> bool:
+        """Whether something in sight can be shown whole, or folded."""
+        return any(self._key(item) in self._foldable for item in self._in_view())
 
     def choose(self, direction: int) -> bool:
         """Mark the next tool call or thought in this direction; whether there is one."""
@@ -360,8 +374,8 @@ class Transcript(Lines):
     def toggle_fold(self) -> bool:
         """Show the marked item whole, or folded; the lowest one in sight if none is marked. Whether there is one."""
         keys = {place: self._key(place) for place in self._in_view()}
-        marked = [place for place, key in keys.items() if key == self._chosen]
-        place = next((place for place in marked or reversed(keys) if keys[place] in self._foldable), None)
+        chosen = [place for place, key in keys.items() if key == self._chosen]
+        place = next((place for place in chosen or sorted(keys, reverse=True) if keys[place] in self._foldable), None)
         if place is not None:
             self._toggle(place)
         return place is not None
@@ -373,10 +387,15 @@ class Transcript(Lines):
         self._true.discard(key)
         self._note_follow(False)
         self._settle()
-        self._bring(item, 0)
+        # As much of it as there is room for, from its first line on.
+        start, top = self._index.start(item), round(self.scroll_y)
+        below = start + self._index.height(item) - top - self.scrollable_content_region.height
+        if start < top or below > 0:
+            self.move(min(start - top, max(0, below)))
+        self._note_follow(self.scroll_y >= self.max_scroll_y)
 
     def _bring(self, item: int, line: int) -> None:
-        """Have this line of an item in sight. The heights of items on the way there are estimated, so twice if need be."""
+        """Have this line of an item in sight; again if the heights of items on the way were estimated wrongly."""
         for _ in range(3):
             self._make_true(item)
             at = self._index.start(item) + min(line, self._index.height(item) - 1)
@@ -461,9 +480,7 @@ class Transcript(Lines):
         for place, body in self._messages_in_view():
             blocks = code_blocks(body)
             start = self._index.start(place)
-            for at, text in zip(
-                begins_at([strip.text for strip in self._strips(place)], blocks), blocks, strict=True
-            ):
+            for at, text in zip(begins_at([strip.text for strip in self._strips(place)], blocks), blocks, strict=True):
                 if start + at < bottom and start + at + text.count("\n") >= top:
                     found.append((max(top, start + at), text))
         return found[:MOST_NUMBERS]

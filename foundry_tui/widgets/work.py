@@ -12,13 +12,18 @@ from textual.strip import Strip
 from foundry_tui.actions.context import WORK
 from foundry_tui.actions.table import bindings
 from foundry_tui.contract.records import FileDiff, SessionStatus, SessionSummary, TaskSummary
+from foundry_tui.contract.status import ENDED
 from foundry_tui.contract.transcript import PlanBody, PlanEntry
+from foundry_tui.contract.work import Work
 from foundry_tui.view.cells import fit, fit_end
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.stepper import Step, StepState
 from foundry_tui.view.work import (
+    conflict_words,
     current_entry,
+    distance_words,
     in_files,
+    keeping_words,
     listed,
     open_sessions,
     plan_progress,
@@ -28,10 +33,10 @@ from foundry_tui.view.work import (
 )
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import style_of
-from foundry_tui.widgets.text_lines import Text, joined, spread, strip_of
+from foundry_tui.widgets.text_lines import Text, joined, spread, strip_of, wrapped
 
 
-class Work(Struct, frozen=True, kw_only=True):
+class WorkShown(Struct, frozen=True, kw_only=True):
     """What the column shows. `files` is None while nobody knows which files were changed; `note` then says why."""
 
     task: TaskSummary
@@ -87,7 +92,7 @@ class WorkColumn(Drawn, can_focus=True):
         super().__init__(id=id)
         self._glyphs = glyph_set(ascii_only)
         self._set = int(ascii_only)
-        self._work: Work | None = None
+        self._work: WorkShown | None = None
         self._rows: list[_Row] = []
         self._rows_key: tuple[object, ...] = ()
         self._cursor = 0
@@ -98,7 +103,7 @@ class WorkColumn(Drawn, can_focus=True):
         """The changed files that are listed."""
         return (self._work.files or ()) if self._work is not None and not self.compact else ()
 
-    def show(self, work: Work | None, *, compact: bool) -> None:
+    def show(self, work: WorkShown | None, *, compact: bool) -> None:
         """Show this, on one line if `compact`."""
         if (work, compact) == (self._work, self.compact):
             return
@@ -108,6 +113,17 @@ class WorkColumn(Drawn, can_focus=True):
         self._cursor = next((place for place, file in enumerate(self.files) if file.path == path), 0)
         self.display = work is not None and (not compact or bool(self._line()))
         self.refresh(layout=compact)
+
+    @property
+    def _runs(self) -> bool:
+        """Whether an agent works on the task now."""
+        sessions = self._work.task.sessions if self._work is not None else ()
+        return any(session.status is SessionStatus.RUNNING for session in sessions)
+
+    @property
+    def _over(self) -> bool:
+        """Whether the task has ended."""
+        return self._work is not None and self._work.task.status in ENDED
 
     def on_focus(self) -> None:
         self.refresh()
@@ -155,6 +171,10 @@ class WorkColumn(Drawn, can_focus=True):
     def _style(self, name: str) -> Style:
         return style_of(self, f"work--{name}")
 
+    def _dim(self, words: str, style: str = "dim") -> Text:
+        """Words whose parts are separated as glyphs allow."""
+        return Text(words.replace(" · ", f" {self._glyphs.separator} "), self._style(style))
+
     # The lines.
 
     def _all_rows(self) -> list[_Row]:
@@ -170,10 +190,14 @@ class WorkColumn(Drawn, can_focus=True):
         plan = work.plan.entries if work.plan is not None else ()
         files, sessions = work.files or (), open_sessions(work.task)
         # Beside the lists there are a heading and an empty line for each, and the line at the top.
-        room = listed(len(plan), len(files), len(sessions), height - 8 - 2 * bool(plan))
+        commits = self._commits(work.task.work, width)
+        room = listed(len(plan), len(files), len(sessions), height - 5 - 2 * bool(plan) - len(commits))
         rows = [_Row(self._prepared(work.prepared))]
         if work.plan is not None and plan:
-            rows += [_Row(Text()), _Row(self._heading("Plan", Text(plan_progress(work.plan), self._style("dim")), width))]
+            rows += [
+                _Row(Text()),
+                _Row(self._heading("Plan", Text(plan_progress(work.plan), self._style("dim")), width)),
+            ]
             at = current_entry(work.plan)
             rows += [_Row(self._entry(plan[place], width)) for place in window(len(plan), at, room.plan)]
         rows += [_Row(Text()), _Row(self._heading("Changes", self._changes(work), width), heading="show_changes")]
@@ -181,6 +205,7 @@ class WorkColumn(Drawn, can_focus=True):
             _Row(self._file(place, files[place], width), file=place)
             for place in window(len(files), self._cursor, room.files)
         ]
+        rows += [_Row(line) for line in commits]
         rows += [_Row(Text()), _Row(self._heading("Sessions", Text(), width))]
         rows += [
             _Row(self._session(session, session.session_id in work.asking, width), session=session.session_id)
@@ -198,17 +223,36 @@ class WorkColumn(Drawn, can_focus=True):
 
     def _entry(self, entry: PlanEntry, width: int) -> Text:
         mark, glyph_style, style = _PLAN_LOOKS.get(entry.status, ("open", "work--dim", "work--text"))
+        if mark == "at" and not self._runs:
+            # Nobody works on it now, and after the end nobody will.
+            mark, glyph_style, style = ("open" if self._over else "at"), "work--dim", "work--text"
         glyph = _PLAN_MARKS[mark][self._set]
         words = fit(" ".join(entry.content.split()), max(1, width - 4), self._glyphs.ellipsis).rstrip()
         return Text.assemble(" ", (f"{glyph} ", style_of(self, glyph_style)), (words, style_of(self, style)))
 
-    def _changes(self, work: Work) -> Text:
-        dim = self._style("dim")
+    def _changes(self, work: WorkShown) -> Text:
+        dim, known = self._style("dim"), work.task.work
+        if work.files is None and known is not None and known.files:
+            return Text.assemble(*self._counts(known.added, known.removed), (in_files(known.files), dim))
         if work.files is None:
             return Text(work.note, dim)
         if not work.files:
             return Text("none yet", dim)
         return Text.assemble(*self._counts(*total_of(work.files)), (in_files(len(work.files)), dim))
+
+    def _commits(self, work: Work | None, width: int) -> list[Text]:
+        """How the branch stands to its base, and what is not kept elsewhere yet."""
+        if work is None:
+            return []
+        lines = [Text(), self._heading("Commits", self._dim(distance_words(work)), width)]
+        if words := keeping_words(work):
+            lines.append(Text.assemble("   ", self._dim(words)))
+        if words := conflict_words(work):
+            told = Text(f"{self._glyphs.refused} {words}", self._style("asks"))
+            lines += [
+                Text.assemble(" " if not place else "   ", line) for place, line in enumerate(wrapped(told, width - 3))
+            ]
+        return lines
 
     def _counts(self, added: int | None, removed: int | None) -> list[tuple[str, Style]]:
         if added is None or removed is None:
@@ -223,6 +267,8 @@ class WorkColumn(Drawn, can_focus=True):
         mark = f"{self._glyphs.cursor if here else ' '}{file.status[:1]} "
         left = Text.assemble((mark, self._style("at" if here else "dim")), (path, self._style("text")))
         line = spread(left, counts, width)
+        if here and self.app.current_theme.ansi:
+            return Text(line.plain, self._style("cursor"))
         if here:
             line.stylize(self._style("cursor"))
         return line
@@ -241,7 +287,7 @@ class WorkColumn(Drawn, can_focus=True):
             " ",
             (f"{glyph} ", self._style(style)),
             (session.name, self._style("text")),
-            (f"  {session_words(session, asks=asks)}", self._style("asks" if asks else "dim")),
+            self._dim(f"  {session_words(session, asks=asks)}", "asks" if asks else "dim"),
         )
 
     def _line(self) -> Text:
@@ -252,7 +298,12 @@ class WorkColumn(Drawn, can_focus=True):
         parts = []
         if progress := plan_progress(work.plan):
             parts.append(Text(f"plan {progress}", dim))
-        if work.files:
+        known = work.task.work
+        if work.files or (known is not None and known.files):
             parts.append(self._changes(work))
+        if known is not None and (known.ahead or known.behind):
+            parts.append(self._dim(distance_words(known, short=True)))
+        if known is not None and known.conflicts:
+            parts.append(Text("conflicts", self._style("asks")))
         line = joined(parts, f" {self._glyphs.separator} ", dim)
         return Text.assemble(" ", line) if parts else Text()
