@@ -326,7 +326,16 @@ _SHARED: Sequence[Action] = (
 )
 
 _EVERYWHERE: Sequence[Action] = (
-    Action("new_task", "n", "new task", "Hand a new task to an agent.", "Tasks", _A, footer=3),
+    Action(
+        "new_task",
+        "n",
+        "new task",
+        "Hand a new task to an agent.",
+        "Tasks",
+        _A,
+        applies=lambda context: not context.searching,
+        footer=3,
+    ),
     Action(
         "back",
         "escape",

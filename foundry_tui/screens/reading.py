@@ -1,11 +1,14 @@
 """What can be done with the conversation that a task's screen shows: search, copy, fold."""
 
+from collections.abc import Callable
+
 from textual.app import ComposeResult
 from textual.containers import Grid
 from textual.widgets import Input, Static
 
-from foundry_tui.actions.context import SEARCH
+from foundry_tui.actions.context import SEARCH, Context
 from foundry_tui.actions.table import bindings
+from foundry_tui.contract.replace import replace
 from foundry_tui.screens.task_in_view import TaskInView
 from foundry_tui.widgets.transcript import Transcript
 
@@ -19,6 +22,15 @@ class SearchInput(Input):
 
 class SearchRow(Grid):
     """A slash, what is searched for, and how often it was found."""
+
+    def __init__(self, typed: Callable[[str], None]) -> None:
+        """`typed` is told whenever something else is searched for."""
+        super().__init__()
+        self._typed = typed
+
+    def on_input_changed(self, message: Input.Changed) -> None:
+        message.stop()
+        self._typed(message.value)
 
     def compose(self) -> ComposeResult:
         yield Static("/", id="search-mark")
@@ -50,10 +62,19 @@ class Reading:
         """Whether something is searched for."""
         return self._row is not None and self._row.display
 
-    @property
-    def found(self) -> int:
-        """How often it was found."""
-        return self._transcript.search.total if self.searching else 0
+    def told(self, context: Context) -> Context:
+        """The context of the screen, with what can be done with the conversation."""
+        transcript, in_sight = self._transcript, not self._task.pane
+        return replace(
+            context,
+            reading=in_sight and transcript.last_item is not None,
+            foldable=in_sight and transcript.has_folds,
+            answered=bool(transcript.last_answer),
+            code=in_sight and transcript.has_code,
+            picking_code=self.picking,
+            searching=self.searching,
+            found=self._transcript.search.total if self.searching else 0,
+        )
 
     def end(self) -> bool:
         """End what was begun here last: picking, the search, the mark at an item. Whether there was one."""
@@ -90,17 +111,17 @@ class Reading:
 
     async def action_search(self) -> None:
         if self._row is None:
-            self._row = SearchRow()
+            self._row = SearchRow(self._search_for)
             self._task.foundry.read_styles("screens/reading.tcss")
             await self._task.screen.mount(self._row, after=self._transcript)
         self._row.display = True
         self._row.input.focus()
         self._row.input.action_select_all()
 
-    def typed(self, text: str) -> None:
-        """Something else is searched for."""
+    def _search_for(self, text: str) -> None:
         self._transcript.search_for(text)
         self.tell_count()
+        self._task.show_actions()
 
     def action_keep_search(self) -> None:
         self._task.screen.set_focus(None)

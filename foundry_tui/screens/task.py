@@ -11,7 +11,6 @@ from textual.timer import Timer
 from foundry_tui.actions import table as actions
 from foundry_tui.actions.context import SEARCH, TASK, Context
 from foundry_tui.actions.model import Action
-from foundry_tui.actions.rules import failed_in_turn
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.creations import CreationState
 from foundry_tui.client.freshness import Freshness
@@ -23,17 +22,17 @@ from foundry_tui.screens.conversation import Conversation
 from foundry_tui.screens.held_topics import HeldTopics
 from foundry_tui.screens.offline_banner import OfflineBannerScreen, freshness_of
 from foundry_tui.screens.prerender import PrerenderedScreen
-from foundry_tui.screens.reading import Reading, SearchInput
+from foundry_tui.screens.reading import Reading
 from foundry_tui.screens.sandbox_actions import SandboxActions
 from foundry_tui.screens.scrolling import ScrollActions, Scrolled
 from foundry_tui.screens.session_actions import SessionActions
+from foundry_tui.screens.task_failure import TaskFailure
 from foundry_tui.screens.task_panes import PANES, TaskPanes
 from foundry_tui.screens.task_side import TaskSide
 from foundry_tui.screens.unsent_text import UnsentText
 from foundry_tui.view.clock import FRAMES_A_SECOND, LastHeard
 from foundry_tui.view.labels import creation_word
-from foundry_tui.view.stepper import Failure, failure
-from foundry_tui.view.task_notices import chosen_session, open_permissions, refusal
+from foundry_tui.view.task_notices import chosen_session, open_permissions
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.details import Details
@@ -41,7 +40,7 @@ from foundry_tui.widgets.permission import PermissionRequest
 from foundry_tui.widgets.session_tabs import SessionTabs
 from foundry_tui.widgets.spinning import Spinning
 from foundry_tui.widgets.task_header import TaskHeader
-from foundry_tui.widgets.task_notices import FailureCard, Keys
+from foundry_tui.widgets.task_notices import Keys
 from foundry_tui.widgets.transcript import Transcript
 from foundry_tui.widgets.work import WorkColumn
 
@@ -54,10 +53,6 @@ WIDE = 120
 """Columns from which steps and details stand beside the conversation."""
 BREAKPOINTS = [(0, "-narrow"), (80, "-medium"), (WIDE, "-wide"), (160, "-broad"), (210, "-huge")]
 """Style classes of the screen, by columns."""
-STAGE_HELPS = ("retry", "edit_again", "kill", "show_log")
-TURN_HELPS = ("resend", *STAGE_HELPS)
-REFUSED_HELPS = ("retry", "edit_again", "discard")
-"""Actions that help after a failure: of a stage, of a turn, of a creation that was refused."""
 
 
 class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[None]):
@@ -85,7 +80,6 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         self._wanted: str | None = None
         self._spinner: Timer | None = None
         self._stands = self._refused = False
-        self._helps: frozenset[str] = frozenset()
         self._last: TaskSummary | None = None
 
     # What stands on the screen.
@@ -96,7 +90,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         heard = self._heard = LastHeard(clock, self.freshness)
         self._header = TaskHeader(clock, heard, ascii_only=plain)
         self._tabs = SessionTabs(heard, PANES, ascii_only=plain)
-        self._card = FailureCard(ascii_only=plain)
+        self._failure = TaskFailure(self)
         self._talk = Conversation(self, heard)
         self._side = TaskSide(self, heard, self._talk.transcript, wide=WIDE)
         self._reading = Reading(self, self._talk.transcript)
@@ -112,7 +106,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         yield self._header
         yield self._side.box
         yield self._tabs
-        yield self._card
+        yield self._failure.card
         yield self._talk.transcript
         yield self._talk.empty_state
         yield self._talk.turn
@@ -173,7 +167,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             # It is shown as it was, and nothing can be done with it.
             task = session = None
         asked = open_permissions(task, session.session_id if session else None) if task is not None else ()
-        return Context(
+        told = Context(
             screen=TASK,
             field=self.field,
             task=task,
@@ -184,17 +178,11 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             changing=self._talk.composer.changing is not None,
             recallable=self._talk.composer.recallable,
             permission=asked[0] if asked else None,
-            reading=not self.pane and self._talk.transcript.last_item is not None,
-            foldable=not self.pane and self._talk.transcript.has_folds,
-            answered=bool(self._talk.transcript.last_answer),
-            code=self._talk.transcript.display and self._talk.transcript.has_code,
-            picking_code=self._reading.picking,
-            searching=self._reading.searching,
-            found=self._reading.found,
             files=len(self._side.work.files),
             undoable=self.foundry.undoable,
             why_no_start=self.foundry.why_no_start,
         )
+        return self._reading.told(told)
 
     def shows_task(self, task_id: str) -> bool:
         return task_id == self.task_id and self.is_current
@@ -211,7 +199,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         elif session is not None and session.session_id in changes.sessions:
             self._show_session()
         if self.task_id in changes.logs:
-            self._show_failure()
+            self._failure.show()
             self.panes.show_log()
 
     def on_tick(self) -> None:
@@ -247,7 +235,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         task = self.record
         self._follow_status(task)
         self._show_header(task)
-        self._show_failure()
+        self._failure.show()
         self._show_session()
         self._side.show(task)
         self.panes.show(task)
@@ -283,20 +271,9 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             gone=gone,
         )
 
-    def _show_failure(self) -> None:
-        task, creation = self.record, self.creation
-        told: Failure | None = None
-        helps: tuple[str, ...] = ()
-        if creation is not None and creation.state is CreationState.REFUSED:
-            told, helps = refusal(creation.problem), REFUSED_HELPS
-        elif task is not None and (found := failure(task, self.store.log(self.task_id))) is not None:
-            told, helps = found, TURN_HELPS if failed_in_turn(task) else STAGE_HELPS
-        self._helps = frozenset(helps)
-        self._card.show(told, self.keys(*helps))
-
     def is_in_footer(self, action: Action, context: Context) -> bool:
         """Only what can be done now, and no key that stands beside the failure."""
-        told = action.footer > 0 and action.id not in self._helps
+        told = action.footer > 0 and action.id not in self._failure.helps
         return told and action.why_not(context) is None
 
     def _show_session(self) -> None:
@@ -409,22 +386,9 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     async def _view_chosen(self, message: SessionTabs.ViewChosen) -> None:
         await self.foundry.action_act(f"show_{message.view}")
 
-    @on(WorkColumn.SessionChosen)
-    def _session_listed(self, message: WorkColumn.SessionChosen) -> None:
-        self.choose_session(message.session_id)
-
-    @on(WorkColumn.FileChosen)
-    async def _file_chosen(self, message: WorkColumn.FileChosen) -> None:
-        await self.panes.open_file(message.path)
-
-    @on(WorkColumn.ChangesAsked)
-    async def _changes_asked(self) -> None:
-        await self.foundry.action_act("show_changes")
-
-    @on(SearchInput.Changed, "#search")
-    def _search_typed(self, message: SearchInput.Changed) -> None:
-        self._reading.typed(message.value)
-        self.show_actions()
+    @on(WorkColumn.Chosen)
+    async def _work_chosen(self, message: WorkColumn.Chosen) -> None:
+        await self._side.open(message, self.panes)
 
     @on(Details.CopyAsked)
     async def _copy_asked(self, message: Details.CopyAsked) -> None:

@@ -59,6 +59,9 @@ class TaskInView(Protocol):
     def freshness(self) -> Freshness:
         """How far what is shown can be trusted; of one that is only asked for, as far as the list."""
 
+    def show_actions(self) -> None:
+        """Fill the footer with what can be done now."""
+
     def keys(self, *action_ids: str) -> Keys:
         """The first key and the words of these actions."""
 

@@ -6,6 +6,7 @@ from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.task_changes import TaskChanges
 from foundry_tui.screens.task_in_view import TaskInView
+from foundry_tui.screens.task_panes import TaskPanes
 from foundry_tui.view.clock import LastHeard
 from foundry_tui.view.stepper import is_being_prepared, prepared_step, steps
 from foundry_tui.view.task_notices import open_permissions
@@ -74,5 +75,14 @@ class TaskSide:
         self.show_work()
         self._task.changes_known()
 
+    async def open(self, chosen: WorkColumn.Chosen, panes: TaskPanes) -> None:
+        """Show what was chosen in the column."""
+        if chosen.session_id is not None:
+            self._task.choose_session(chosen.session_id)
+        elif chosen.path is not None:
+            await panes.open_file(chosen.path)
+        else:
+            await self._task.toggle_pane("changes")
+
     def action_to_files(self) -> None:
-        self.work.focus()
+        self.work.go_to_files()

@@ -97,7 +97,8 @@ def session_words(session: SessionSummary, *, asks: bool) -> str:
     """Agent, model, what it has used, and what goes on in a session."""
     state = "asks you" if asks else SESSION_WORDS[session.status]
     used = context_used(session.usage) if session.usage is not None else ""
-    return " · ".join(part for part in (session.agent, session.model or "", used, state) if part)
+    agent = session.agent if session.agent != session.name else ""
+    return " · ".join(part for part in (agent, session.model or "", used, state) if part)
 
 
 def open_sessions(task: TaskSummary) -> Sequence[SessionSummary]:

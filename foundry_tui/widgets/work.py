@@ -62,7 +62,7 @@ _PLAN_LOOKS = {"completed": ("done", "work--done", "work--dim"), "in_progress": 
 _PLAN_MARKS = {"done": ("✓", "+"), "at": ("▸", ">"), "open": ("·", ".")}
 
 
-class WorkColumn(Drawn, can_focus=True):
+class WorkColumn(Drawn):
     """Sections of lines; with the focus the changed files have a cursor, and enter opens the diff at one.
 
     Where there is little room it is one line.
@@ -71,22 +71,13 @@ class WorkColumn(Drawn, can_focus=True):
     FIELD = WORK
     BINDINGS = bindings(WORK)
 
-    class FileChosen(Message):
-        """The diff is wanted at this file."""
+    class Chosen(Message):
+        """Something is wanted whole: a session, or the diff, at a file if one was chosen."""
 
-        def __init__(self, path: str) -> None:
+        def __init__(self, *, path: str | None = None, session_id: str | None = None) -> None:
             super().__init__()
             self.path = path
-
-    class SessionChosen(Message):
-        """A session was clicked."""
-
-        def __init__(self, session_id: str) -> None:
-            super().__init__()
             self.session_id = session_id
-
-    class ChangesAsked(Message):
-        """The heading of the changes was clicked."""
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -125,10 +116,16 @@ class WorkColumn(Drawn, can_focus=True):
         """Whether the task has ended."""
         return self._work is not None and self._work.task.status in ENDED
 
+    def go_to_files(self) -> None:
+        """Have the keys here. Else `tab` passes by: it leads to what is asked, and to where one writes."""
+        self.can_focus = True
+        self.focus()
+
     def on_focus(self) -> None:
         self.refresh()
 
     def on_blur(self) -> None:
+        self.can_focus = False
         self.refresh()
 
     def action_file_up(self) -> None:
@@ -143,7 +140,7 @@ class WorkColumn(Drawn, can_focus=True):
 
     def action_open_file(self) -> None:
         if self._cursor < len(self.files):
-            self.post_message(self.FileChosen(self.files[self._cursor].path))
+            self.post_message(self.Chosen(path=self.files[self._cursor].path))
 
     def on_click(self, event: events.Click) -> None:
         rows = self._all_rows()
@@ -152,11 +149,11 @@ class WorkColumn(Drawn, can_focus=True):
             return
         if row.file is not None:
             self._cursor = row.file
-            self.post_message(self.FileChosen(self.files[row.file].path))
+            self.post_message(self.Chosen(path=self.files[row.file].path))
         elif row.session is not None:
-            self.post_message(self.SessionChosen(row.session))
+            self.post_message(self.Chosen(session_id=row.session))
         elif row.heading:
-            self.post_message(self.ChangesAsked())
+            self.post_message(self.Chosen())
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return 1

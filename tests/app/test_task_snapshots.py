@@ -94,6 +94,20 @@ def test_narrow(snap_compare: SnapCompare, scene: str) -> None:
     assert snap_compare(app_of(scenes.SCENES[scene]()), terminal_size=NARROW, run_before=opened())
 
 
+@pytest.mark.parametrize("size", [(80, 30), (160, 40), (220, 50)], ids=str)
+def test_the_work_at_every_width(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
+    assert snap_compare(app_of(scenes.status_scene(TaskStatus.IDLE)), terminal_size=size, run_before=opened())
+
+
+@pytest.mark.parametrize(
+    ("doing", "keys"),
+    [("search", ("slash", *"next")), ("files", ("f", "j")), ("marked", ("K", "K"))],
+)
+def test_reading(snap_compare: SnapCompare, doing: str, keys: tuple[str, ...]) -> None:
+    store = scenes.status_scene(TaskStatus.IDLE)
+    assert snap_compare(app_of(store), terminal_size=WIDE, run_before=opened(*keys))
+
+
 @pytest.mark.parametrize(
     ("view", "key"), [("history", "h"), ("log", "l"), ("changes", "d"), ("details", "D"), ("composer", "i")]
 )
