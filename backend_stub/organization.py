@@ -11,6 +11,7 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 
+from backend_stub.domain.attachments import check_text_beside, wrong_attachments
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import (
     BranchTakenError,
@@ -32,6 +33,7 @@ from backend_stub.repository.files import MachineFaultError
 from backend_stub.repository.location import NotARepositoryError, find_repository, is_repo_id
 from backend_stub.repository.refs import NO_BRANCHES, Branches, known_branches
 from backend_stub.repository.trust import NotThatError, Trust
+from foundry_tui.contract.attachments import told
 from foundry_tui.contract.branches import check_branch, conflicting_branch
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.ids import is_id, is_task_id
@@ -100,7 +102,11 @@ class Organization:
         Raises `RefusedError`: 409 when the id is taken by another request, 422 for what is wrong.
         """
         # Requests that say the same are encoded the same: no matter the order of keys, or null for absent.
-        digest = hashlib.sha256(encode(request)).digest()
+        if request.attachments:
+            # Megabytes, perhaps.
+            digest = await anyio.to_thread.run_sync(_digest, request)
+        else:
+            digest = _digest(request)
         self._check(request)
         wrong = await self._why_no_agent(request)
         try:
@@ -236,8 +242,10 @@ class Organization:
         if request.provider is not None and request.provider not in self._providers:
             known = ", ".join(sorted(self._providers))
             wrong.append(("provider", f"There is no provider {request.provider!r}; there is {known}."))
+        wrong += wrong_attachments(request.attachments)
         if wrong:
             raise wrong_values(*wrong)
+        check_text_beside(request.attachments, request.prompt)
 
     async def _why_no_agent(self, request: CreateTask) -> tuple[str, str] | None:
         """The field, and what is wrong with the agent that a task of this request would have."""
@@ -321,6 +329,7 @@ class Organization:
             prompt_id=self._runtime.new_id(),
             session_id=session.session_id,
             text=request.prompt,
+            attachments=tuple(map(told, request.attachments)),
             state=PromptState.QUEUED,
             at=now,
         )
@@ -355,14 +364,24 @@ class Organization:
                 (HistoryKind.TASK_CREATED, {"repo_id": repo.repo_id, "provider": provider.name, "agent": agent}),
                 (HistoryKind.PROVISION_QUEUED, {}),
                 (HistoryKind.SESSION_REQUESTED, {"session_id": session.session_id}),
-                (HistoryKind.PROMPT_QUEUED, {"session_id": session.session_id, "prompt_id": prompt.prompt_id}),
+                (HistoryKind.PROMPT_QUEUED, _queued(prompt)),
             ),
             sessions=[SessionState(**fields, prompts=(prompt,))],
             prompts=[prompt],
+            attachments={prompt.prompt_id: request.attachments} if request.attachments else {},
             request=digest,
             repo=repo,
             hold_branch=request.branch,
         )
+
+
+def _queued(prompt: Prompt) -> dict[str, object]:
+    attached = {"attachments": [each.name for each in prompt.attachments]} if prompt.attachments else {}
+    return {"session_id": prompt.session_id, "prompt_id": prompt.prompt_id, **attached}
+
+
+def _digest(request: CreateTask) -> bytes:
+    return hashlib.sha256(encode(request)).digest()
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
 from backend_stub.domain.storage import Storage
 from backend_stub.known_agents import KnownAgents
+from backend_stub.known_files import KnownFiles
 from backend_stub.organization import Organization
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.providers.local import LocalProvider, LocalSettings
@@ -42,6 +43,8 @@ from backend_stub.storage.sqlite import open_storage
 from backend_stub.task.actor import Actors, TaskActor
 from backend_stub.task.calls import Calls
 from backend_stub.task.commands import Commands
+from backend_stub.task.operation_commands import OperationCommands
+from backend_stub.task.operations import Operations
 from backend_stub.task.provision import Provisioning
 from backend_stub.task.release import Releasing
 from backend_stub.task.services import Services
@@ -49,8 +52,6 @@ from backend_stub.task.sessions import Sessions
 from backend_stub.task.work import WorkFinder
 from foundry_tui.contract.status import PROVISIONING, RELEASING
 
-FLUSH_SECONDS = 0.05
-"""How long stage log lines are gathered."""
 FLUSH_AGAIN_SECONDS = 1.0
 """How long they wait when the storage could not take them."""
 BEAT_SECONDS = 0.25
@@ -95,8 +96,8 @@ async def run_backend(
     loop = asyncio.get_running_loop()
     async with anyio.create_task_group() as tasks:
 
-        def flush_soon(actor: TaskActor) -> None:
-            tasks.start_soon(_flush, actor)
+        def flush_soon(actor: TaskActor, seconds: float) -> None:
+            tasks.start_soon(_flush, actor, seconds)
 
         actors = Actors(storage, runtime, flush_soon)
         dispatcher = EmbeddedDispatcher(runtime)
@@ -113,10 +114,13 @@ async def run_backend(
             loop.call_soon(metrics.committed, commit)
 
         storage.events.listen(committed)
-        release = Releasing(services, sessions, provisioning)
+        operations = Operations(services, work, sessions.wake_all)
+        sessions.on_turn_over = operations.queue.wake
+        release = Releasing(services, sessions, provisioning, operations.queue)
         agents = KnownAgents(providers)
         organization = Organization(storage, providers, settings, runtime, clones, trust, agents, provisioning.wake)
         commands = Commands(storage, actors, sessions, provisioning, release, providers, agents, runtime)
+        operations.archive = commands.archive_if_nothing_is_lost
         for provider in providers.values():
             provider.agents.on_lost = sessions.lost
             provider.agents.on_said = sessions.said
@@ -134,12 +138,16 @@ async def run_backend(
             release.queue.wake(task_id)
         await release.sweep_all()
         await sessions.restarted()
+        for task_id in await storage.operating():
+            operations.queue.wake(task_id)
         yield Backend(
             storage=storage,
             organization=organization,
             commands=commands,
+            operations=OperationCommands(storage, actors, operations, providers, runtime),
             agents=agents,
             work=work,
+            files=KnownFiles(storage, providers, clones, runtime, tasks),
             streams=Streams(storage.events, hub, runtime.now),
             hub=hub,
             metrics=metrics,
@@ -159,9 +167,8 @@ async def _beat(storage: Storage, queue: Queue) -> None:
         await anyio.sleep(BEAT_SECONDS)
 
 
-async def _flush(actor: TaskActor) -> None:
-    """Commit an actor's lines after gathering them for a moment; while the storage cannot take them, they wait."""
-    wait = FLUSH_SECONDS
+async def _flush(actor: TaskActor, wait: float) -> None:
+    """Commit what an actor has gathered by then; while the storage cannot take it, it waits."""
     while True:
         await anyio.sleep(wait)
         try:
@@ -210,8 +217,8 @@ def demo_provider(folder: Path, script: ScriptFile, runtime: Runtime, configured
 def local_provider(folder: Path, settings: LocalSettings, environ: Mapping[str, str]) -> LocalProvider:
     """Sandboxes in the data folder, with sandbox-agent servers in them."""
 
-    def under_bubblewrap(argv: Sequence[str], cwd: Path, readable: Path) -> Sequence[str]:
-        return wrapped(argv, cwd, folder, settings.writable, environ, (readable,))
+    def under_bubblewrap(argv: Sequence[str], cwd: Path, readable: Sequence[Path]) -> Sequence[str]:
+        return wrapped(argv, cwd, folder, settings.writable, environ, readable)
 
     agents = SandboxAgentRuntime(
         folder,

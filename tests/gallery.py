@@ -20,11 +20,14 @@ from foundry_tui.app.options import Options
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency, RefreshReason, TopicDiagnostics
 from foundry_tui.client.store import Store
+from foundry_tui.contract.agents import INSTALLABLE, how_to_get
+from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.status import TaskStatus
-from tests.app import task_scenes
+from foundry_tui.widgets.composer import Composer
+from tests.app import question_scenes, task_scenes
 from tests.app.factories import NOW, SECOND
-from tests.app.harness import FakeCommands, make_app, make_store
-from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state
+from tests.app.harness import FakeCommands, make_app, make_store, rest
+from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state, store_of_speaking
 from tests.png_stamp import digest_of, stamp_of, stamped
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
@@ -47,6 +50,10 @@ class Shot(Struct, frozen=True):
     ascii: bool = False
     ours: bool = False
     """Whether the backend is one that the app may start."""
+    without_agent: bool = False
+    """Whether no agent is installed."""
+    attached: Sequence[str] = ()
+    """Files that are attached in the composer."""
     png: bool = False
     """Whether a PNG is made too, for the README."""
 
@@ -94,9 +101,30 @@ SHOTS: tuple[Shot, ...] = (
         opens=True,
         png=True,
     ),
+    Shot("form", "The agent asks for a form.", question_scenes.form_scene, opens=True),
+    Shot(
+        "form-filled",
+        "`1` fills it in: what does not fit is said beside its field while you type.",
+        question_scenes.form_scene,
+        ("1", "v", "1", "tab", "down", "space", "ctrl+s"),
+        opens=True,
+    ),
+    Shot("form-answered", "What was filled in stays in the conversation.", question_scenes.filled_scene, opens=True),
+    Shot(
+        "page", "The agent asks for a page: shown whole, opened by `o` alone.", question_scenes.page_scene, opens=True
+    ),
+    Shot("commands", "`/` lists the agent's commands.", task_scenes.naming_scene, ("i", "slash", "t"), opens=True),
+    Shot(
+        "files",
+        "`@` names a file of the sandbox, found by a few letters.",
+        task_scenes.naming_scene,
+        ("i", *"compare @login"),
+        opens=True,
+    ),
     Shot("waiting", "A stage between two attempts counts down to the next.", task_scenes.waiting_scene, opens=True),
     Shot("sessions", "Several sessions with one task's agents.", task_scenes.sessions_scene, opens=True),
     Shot("new-session", "`t` adds a session; enter takes what it shows.", _status(TaskStatus.IDLE), ("t",), opens=True),
+    Shot("silent", "A long silence stands beside the work.", task_scenes.silent_scene, opens=True),
     Shot("history", "Every event, in order, with its time.", _status(TaskStatus.IDLE), ("h",), opens=True),
     Shot("log", "The stage log: what the provider printed.", _status(TaskStatus.IDLE), ("l",), opens=True),
     Shot("pending", "Created, and not yet answered by the backend.", task_scenes.pending_scene, opens=True),
@@ -104,10 +132,10 @@ SHOTS: tuple[Shot, ...] = (
     Shot("deleted", "Removed elsewhere while you looked at it.", task_scenes.deleted_scene, opens=True),
     Shot("turn-failed", "A turn that failed.", task_scenes.turn_failed_scene, opens=True),
     Shot(
-        "peek",
-        "`space` peeks at the highlighted task beside the list.",
+        "preview",
+        "The preview of a task that failed; `space` opens and closes it.",
         store_of_every_state,
-        ("end", "left_square_bracket", "down", "space"),
+        ("end", "left_square_bracket", "down"),
         (140, 34),
     ),
     Shot("filter", "`/` filters as you type.", store_of_every_state, ("slash", *"repo:bill !status:done api")),
@@ -115,8 +143,15 @@ SHOTS: tuple[Shot, ...] = (
         "select",
         "`v` marks tasks, to act on all of them at once.",
         store_of_every_state,
-        ("v", "down", "down", "space"),
+        ("v", "down", "space"),
     ),
+    Shot("says", "What each task says, with the preview beside it.", store_of_speaking, ("j",), (160, 34)),
+    *(
+        Shot(f"says-{width}", f"What each task says, in {width} columns.", store_of_speaking, ("j",), (width, 34))
+        for width in (60, 80, 120, 220)
+    ),
+    Shot("says-light", "The same in the light theme.", store_of_speaking, ("j",), theme="foundry-light"),
+    Shot("says-ascii", "The same in ASCII.", store_of_speaking, ("j",), ascii=True),
     Shot("repositories", "`b` groups by repository.", store_of_every_state, ("b",)),
     Shot("kill", "What destroys work asks first.", store_of_every_state, ("x",)),
     Shot("thousand", "A thousand tasks.", lambda: store_of(list(many(1_000)))),
@@ -125,6 +160,29 @@ SHOTS: tuple[Shot, ...] = (
     ),
     Shot("diagnostics", "`f12`: connections, freshness and counts.", store_of_every_state, ("f12",)),
     Shot("empty", "The first start teaches the first key.", lambda: make_store([])),
+    Shot(
+        "no-agent",
+        "Where no agent is installed, that is said first.",
+        lambda: make_store([]),
+        without_agent=True,
+        ours=True,
+    ),
+    Shot(
+        "no-agent-create",
+        "The new-task dialog says so before a prompt is written.",
+        lambda: store_of(every_state()),
+        ("n", *_LONG_PROMPT),
+        without_agent=True,
+        ours=True,
+    ),
+    Shot(
+        "install-agent",
+        "`f3` installs one; what was written is kept.",
+        lambda: make_store([]),
+        ("f3", "down"),
+        without_agent=True,
+        ours=True,
+    ),
     Shot("offline", "No backend, and what helps.", lambda: make_store([], freshness=AWAY)),
     Shot(
         "offline-tasks",
@@ -140,6 +198,14 @@ SHOTS: tuple[Shot, ...] = (
     ),
     Shot(
         "unsent", "Created while the backend is away: kept, and sent by itself.", task_scenes.unsent_scene, opens=True
+    ),
+    Shot(
+        "attached",
+        "Pasted paths are attached; `backspace` takes them off. What was said, and what waits, tells what it has.",
+        task_scenes.attached_scene,
+        ("i",),
+        opens=True,
+        attached=("/home/ada/Desktop/login page.png", "/tmp/trace.txt"),
     ),
     Shot("light", "The light theme.", store_of_every_state, theme="foundry-light", png=True),
     Shot("light-task", "A task in the light theme.", task_scenes.permission_scene, opens=True, theme="foundry-light"),
@@ -192,14 +258,23 @@ async def draw(shot: Shot, *, toasts: bool = False) -> str:
     options = Options(theme=shot.theme, ascii=shot.ascii, bell=False, terminal_notifications=False)
     commands = FakeCommands()
     commands.diffs[task_scenes.TASK] = task_scenes.a_diff()
+    commands.files = {task_scenes.TASK: task_scenes.FILES}
+    if shot.without_agent:
+        commands.providers = {"local": "ready", "demo": "ready"}
+        commands.agents_told = tuple(
+            AgentInfo(name=name, provider="local", state=AgentState.MISSING, how=how_to_get(name))
+            for name in INSTALLABLE
+        )
     run_backend = (lambda: True) if shot.ours else None
     app = make_app(shot.store(), commands=commands, options=options, run_backend=run_backend)
     app.diagnostics = _report
     async with app.run_test(size=shot.size, notifications=toasts) as pilot:
-        await pilot.pause()
+        await _hold_still(app, pilot)
         if shot.opens:
             app.open_task(task_scenes.TASK)
             await pilot.pause()
+        if shot.attached:
+            app.screen.query_one(Composer).chips.add(shot.attached)
         for key in shot.keys:
             await pilot.press(key)
             await _hold_still(app, pilot)
@@ -211,6 +286,7 @@ async def _hold_still(app: FoundryApp, pilot: Pilot[None]) -> None:
     for field in (*app.screen.query(Input), *app.screen.query(TextArea)):
         field.cursor_blink = False
     await app.workers.wait_for_complete()
+    rest(app)
     await pilot.pause()
 
 

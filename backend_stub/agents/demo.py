@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 import anyio
+from anyio.abc import TaskGroup
 
 from backend_stub.demo.script import AgentScript, ScriptError, ScriptFile, Step, TurnScript
 from backend_stub.demo.world import World
@@ -15,13 +16,17 @@ from backend_stub.domain.agent import (
     OptionsChanged,
     OptionValue,
     SessionChange,
+    Steered,
     Turn,
     UsageChanged,
 )
+from backend_stub.domain.attachments import images_left_out
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.options import settled, with_value
-from foundry_tui.contract.questions import PermissionOption, Question
+from foundry_tui.contract.attachments import NewAttachments
+from foundry_tui.contract.memory import AgentMemory
+from foundry_tui.contract.questions import AnswerAction, PermissionOption, Question, QuestionKind
 from foundry_tui.contract.records import Prompt, SessionOption, SessionSummary, Usage
 from foundry_tui.contract.transcript import TranscriptKind
 
@@ -29,6 +34,8 @@ OPTIONS = (
     PermissionOption(option_id="allow", name="Allow", kind="allow_once"),
     PermissionOption(option_id="deny", name="Deny", kind="reject_once"),
 )
+LATE_SECONDS = 0.2
+"""How long after a turn, or after the word before, a late word is said that does not say when."""
 CHUNK_SECONDS = 0.06
 """How often a text grows while it is told."""
 
@@ -42,6 +49,11 @@ class DemoAgents:
         self.on_changed: Callable[[str, str, Sequence[SessionChange]], Awaitable[None]] | None = None
         self._world = world
         self._script = script
+        self._group: TaskGroup | None = None
+
+    def use(self, group: TaskGroup) -> None:
+        """Say in this task group what is said after turns."""
+        self._group = group
 
     async def ensure_agent(self, call: Call) -> None:
         task_id = call.task.task_id
@@ -106,12 +118,25 @@ class DemoAgents:
     async def restart(self, call: Call) -> None:
         """The demo agent is no process, and remembers all that was said."""
 
-    async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
+    async def unload(self, call: Call, session_id: str) -> None:
+        """The same."""
+
+    async def memory(self, task_id: str | None) -> Sequence[AgentMemory]:
+        """The demo agent is no process."""
+        return ()
+
+    async def deliver(self, call: Call, prompt: Prompt, turn: Turn, attachments: NewAttachments = ()) -> None:
         if prompt.prompt_id in self._world.prompts:
             return
         task_id = call.task.task_id
         self._world.call("turn", task_id, prompt.session_id, prompt.prompt_id)
         self._world.effect("deliver_prompt", task_id, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
+
+    async def steer(self, call: Call, prompt: Prompt) -> Steered:
+        if prompt.prompt_id not in self._world.prompts:
+            task_id, session_id = call.task.task_id, prompt.session_id
+            self._world.effect("deliver_prompt", task_id, session_id=session_id, prompt_id=prompt.prompt_id)
+        return Steered.TAKEN
 
     async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         """The turn has the prompt from its beginning; what a script lets fail or hang is the telling of its outcome."""
@@ -125,9 +150,22 @@ class DemoAgents:
             raise AgentError(script.fail, retryable=script.retryable)
         if strikes and script.hang == "before":
             await anyio.sleep_forever()
+        left_out = images_left_out(prompt.attachments, (await self._offer(call)).accepts, call.task.agent)
+        if left_out is not None:
+            await turn.say("attachments", TranscriptKind.NOTICE, left_out)
         await _Telling(script, turn, begun, partial(self._tell_usage, call, prompt.session_id)).tell()
         if strikes and script.hang == "after":
             await anyio.sleep_forever()
+        late = [step for step in script.steps if step.late is not None]
+        if late and self._group is not None:
+            self._group.start_soon(self._say_late, call.task.task_id, prompt, late)
+
+    async def _say_late(self, task_id: str, prompt: Prompt, steps: Sequence[Step]) -> None:
+        for number, step in enumerate(steps):
+            await anyio.sleep(LATE_SECONDS if step.ms is None else step.ms / 1000)
+            if self.on_said is not None:
+                word = LateWord(f"{prompt.prompt_id}:late-{number}", TranscriptKind.MESSAGE, step.late or "")
+                await self.on_said(task_id, prompt.session_id, [word])
 
     async def stop(self, call: Call, session_id: str) -> None:
         """A turn of the demo agent ends when it is cut; there is nobody else to tell."""
@@ -163,7 +201,7 @@ class _Telling:
         self._plan_from = 0
 
     async def tell(self) -> None:
-        steps = [*self._script.steps, Step(message=self._script.reply)]
+        steps = [*(step for step in self._script.steps if step.late is None), Step(message=self._script.reply)]
         share = self._script.ms / 1000 / sum(step.ms is None for step in steps)
         end, denied = 0.0, False
         for number, step in enumerate(steps):
@@ -178,6 +216,9 @@ class _Telling:
             if step.permission is not None:
                 await self._reach(end)
                 denied = not await self._ask(f"permission-{number}", step)
+            elif step.form is not None or step.url is not None:
+                await self._reach(end)
+                denied = not await self._elicit(f"elicitation-{number}", step)
             else:
                 await self._tell_step(f"step-{number}", number, step, begin, end)
         await self._tell_plan(len(steps), len(steps))
@@ -201,6 +242,16 @@ class _Telling:
         answer = await self._turn.ask(key, question)
         self._start += anyio.current_time() - asked
         return not any(option.option_id == answer and option.kind.startswith("reject") for option in options)
+
+    async def _elicit(self, key: str, step: Step) -> bool:
+        """Whether the form was filled in, or the page opened."""
+        asked = anyio.current_time()
+        kind = QuestionKind.URL if step.form is None else QuestionKind.FORM
+        title = step.message or f"Open {step.url}" if step.form is None else step.form
+        question = Question(title=title, kind=kind, text=step.text, fields=step.fields, url=step.url)
+        reply = await self._turn.elicit(key, question, anyio.Event())
+        self._start += anyio.current_time() - asked
+        return reply.action is AnswerAction.ACCEPT
 
     async def _tell_step(self, key: str, number: int, step: Step, begin: float, end: float) -> None:
         if step.usage is not None:

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import anyio
 import msgspec
+import msgspec.inspect
 from msgspec import Struct
 
+from backend_stub.demo.known_fields import unknown_field
 from backend_stub.domain.errors import SettingError
 from foundry_tui.contract.codec import decode
-from foundry_tui.contract.questions import FileEdit, PermissionOption
+from foundry_tui.contract.forms import wrong_fields
+from foundry_tui.contract.questions import FileEdit, FormField, PermissionOption
 from foundry_tui.contract.records import Accepts, SessionCommand, SessionOption, Usage
 
 SCRIPT_VARIABLE = "FOUNDRY_DEMO_SCRIPT"
@@ -47,10 +50,12 @@ class CallScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing that the agent does in a turn: one of `thought`, `plan`, `tool`, `message`, `permission` and `usage`.
+    """What the agent does: one of `thought`, `plan`, `tool`, `message`, `permission`, `form`, `url`, `usage` in a turn,
+    or `late`, a message that comes `ms` after its end.
 
     `ms` is how long it takes; steps without share the turn's time. `text` (or `content`) and `edit` or `edits` belong
-    to what a tool did and to what a permission is asked for; `paths` and `options` to a permission alone.
+    to what a tool did and to what a permission is asked for; `paths` and `options` to a permission alone. `form` is a
+    message with its `fields`, `url` a page, with the `message` that asks to open it.
     """
 
     thought: str | None = None
@@ -58,7 +63,10 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tool: str | None = None
     message: str | None = None
     permission: str | None = None
+    form: str | None = None
+    url: str | None = None
     usage: Usage | None = None
+    late: str | None = None
     ms: int | None = None
     kind: str = "other"
     text: str | None = None
@@ -67,11 +75,21 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     edits: tuple[FileEdit, ...] = ()
     paths: tuple[str, ...] = ()
     options: tuple[PermissionOption, ...] | None = None
+    fields: tuple[FormField, ...] = ()
 
     def __post_init__(self) -> None:
-        what = (self.thought, self.plan, self.tool, self.message, self.permission, self.usage)
-        if sum(each is not None for each in what) != 1:
-            raise ValueError("a step is exactly one of thought, plan, tool, message, permission and usage")
+        said = self.message if self.url is None else None
+        what = (self.thought, self.plan, self.tool, said, self.permission, self.form, self.url, self.usage)
+        if sum(each is not None for each in (*what, self.late)) != 1:
+            raise ValueError(
+                "a step is exactly one of thought, plan, tool, message, permission, form, url, usage and late"
+            )
+        if self.fields and self.form is None:
+            raise ValueError("only a form has fields")
+        if self.url is not None and not self.url.startswith(("http://", "https://")):
+            raise ValueError("url must begin with http:// or https://")
+        if (wrong := wrong_fields(self.fields)) is not None:
+            raise ValueError(wrong)
         if self.ms is not None and not 0 <= self.ms <= 86_400_000:
             raise ValueError("ms must be between 0 and a day")
         if self.options is not None and not self.options:
@@ -102,6 +120,11 @@ class AgentScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     accepts: Accepts = Accepts()
     refuses: dict[str, str] = {}
 
+    def __post_init__(self) -> None:
+        for option in self.options:
+            if not option.type.is_known:
+                raise ValueError(f"{option.type} is no type of an option: select or boolean")
+
 
 class Scene(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The calls that a part of the script names."""
@@ -114,8 +137,16 @@ class Scene(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     destroy_sandbox: CallScript | None = None
     release_sandbox: CallScript | None = None
     turn: TurnScript | None = None
+    commit: CallScript | None = None
+    update: CallScript | None = None
+    push: CallScript | None = None
+    pull_request: CallScript | None = None
+    land: CallScript | None = None
+    apply: CallScript | None = None
+    undo: CallScript | None = None
     agent: AgentScript | None = None
     would_lose: tuple[str, ...] | None = None
+    files: tuple[str, ...] | None = None
 
 
 class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -148,11 +179,27 @@ class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         found: tuple[str, ...] | None = self._find("would_lose", prompt)  # type: ignore[assignment]  # as above
         return found or ()
 
+    def files(self, prompt: str) -> tuple[str, ...]:
+        """What the sandbox has beside what the turns edit."""
+        found: tuple[str, ...] | None = self._find("files", prompt)  # type: ignore[assignment]  # as above
+        return found or ()
+
     def _find(self, name: str, prompt: str) -> object:
         for scene in self.tasks:
             if scene.match is not None and scene.match in prompt and getattr(scene, name) is not None:
                 return getattr(scene, name)
         return getattr(self.default, name)
+
+
+_TYPE = msgspec.inspect.type_info(Script)
+
+
+def read_script(document: bytes) -> Script:
+    """The script of its JSON; raises `msgspec.DecodeError`, a `ValidationError` for names and values that are none."""
+    script = decode(document, Script)
+    if (odd := unknown_field(decode(document, Any), _TYPE)) is not None:
+        raise msgspec.ValidationError(f"Object contains unknown field {odd}")
+    return script
 
 
 class ScriptFile:
@@ -172,7 +219,7 @@ class ScriptFile:
             stat = self._path.stat()
             seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
             if seen != self._seen:
-                self._script = decode(self._path.read_bytes(), Script)
+                self._script = read_script(self._path.read_bytes())
                 self._seen = seen
         except OSError as error:
             raise ScriptError(f"the demo script {self._path} cannot be read: {error.strerror}") from error

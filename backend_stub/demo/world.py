@@ -31,6 +31,7 @@ class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sandbox_id: str | None = None
     session_id: str | None = None
     prompt_id: str | None = None
+    operation_id: str | None = None
     options: dict[str, str | bool] | None = None
 
 
@@ -57,6 +58,8 @@ class World:
         self.agents: set[str] = set()
         self.sessions: set[str] = set()
         self.prompts: dict[str, Begun] = {}
+        self.operations: dict[str, tuple[str, str]] = {}
+        """What was done, in order: task_id and kind by operation_id."""
         self.options: dict[str, dict[str, str | bool]] = {}
         """What options were set to, by session_id."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +81,7 @@ class World:
         sandbox_id: str | None = None,
         session_id: str | None = None,
         prompt_id: str | None = None,
+        operation_id: str | None = None,
     ) -> None:
         """Change the world."""
         self._note(
@@ -87,6 +91,7 @@ class World:
                 sandbox_id=sandbox_id,
                 session_id=session_id,
                 prompt_id=prompt_id,
+                operation_id=operation_id,
                 at=self._runtime.now(),
             )
         )
@@ -156,6 +161,8 @@ class World:
             self.calls[task_id, line.call] += 1
         elif line.options is not None and line.session_id:
             self.options.setdefault(line.session_id, {}).update(line.options)
+        elif line.operation_id is not None and line.effect is not None:
+            self.operations[line.operation_id] = (task_id, line.effect)
         elif line.effect in ("create_sandbox", "resume_sandbox"):
             self.sandboxes.add(task_id)
         elif line.effect in ("destroy_sandbox", "release_sandbox"):

@@ -1,18 +1,30 @@
 """What an agent runtime promises: agents inside sandboxes, sessions with them, and their turns."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
 
+import anyio
+
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
-from foundry_tui.contract.questions import Question
+from foundry_tui.contract.attachments import NewAttachments
+from foundry_tui.contract.memory import AgentMemory
+from foundry_tui.contract.questions import AnswerAction, FieldValue, Question
 from foundry_tui.contract.records import Accepts, Prompt, SessionCommand, SessionOption, SessionSummary, Usage
 from foundry_tui.contract.transcript import TranscriptKind
 
 OptionValue: TypeAlias = str | bool
 """What an option is set to: one of its choices, or true or false."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What became of a form or a page; `content` is what the form was filled in with."""
+
+    action: AnswerAction
+    content: Mapping[str, FieldValue] = field(default_factory=dict)
 
 
 class Turn(Protocol):
@@ -24,6 +36,10 @@ class Turn(Protocol):
 
     async def ask(self, key: str, question: Question) -> str | None:
         """Ask a person and wait; the option_id chosen, or None when the request was cancelled."""
+        ...
+
+    async def elicit(self, key: str, question: Question, over: anyio.Event) -> Reply:
+        """Have a person fill in a form or open a page, and wait. The agent itself ends that, as accepted, by `over`."""
         ...
 
 
@@ -86,6 +102,19 @@ class Policy(StrEnum):
     ALL = "all"
 
 
+class Steered(StrEnum):
+    """What became of a prompt that was said into a turn in progress.
+
+    `taken`: the agent has it; `turn_over`: the turn had just ended; `refused`: the agent does not take it; `unknown`:
+    it may have it.
+    """
+
+    TAKEN = "taken"
+    TURN_OVER = "turn_over"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
 class Files(Protocol):
     """Who looks after what changes in the sandboxes."""
 
@@ -144,8 +173,29 @@ class AgentRuntime(Protocol):
         """End the agents of a ready task and begin them anew, the conversations loaded again where they can do that."""
         ...
 
-    async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
-        """Hand the prompt over; returns once the agent has it. A prompt that it has is not handed over again."""
+    async def unload(self, call: Call, session_id: str) -> None:
+        """End the agent of a session in which nothing goes on, be it that an earlier run of the backend began to.
+
+        It comes back with the next prompt: with its conversation, or with a notice that this begins anew. Sessions that
+        have `unloaded_since` are begun by that prompt alone.
+        """
+        ...
+
+    async def memory(self, task_id: str | None) -> Sequence[AgentMemory]:
+        """What the agents that run take now, of one task or (None) of all; those of agents that are no processes of
+        their own are left out.
+        """
+        ...
+
+    async def deliver(self, call: Call, prompt: Prompt, turn: Turn, attachments: NewAttachments = ()) -> None:
+        """Hand the prompt over; returns once the agent has it. A prompt that it has is not handed over again.
+
+        What the agent cannot be given of the attachments is said in notices of the turn: the prompt goes without it.
+        """
+        ...
+
+    async def steer(self, call: Call, prompt: Prompt) -> Steered:
+        """Say the prompt into the turn in progress of its session; one that was said into it is not said again."""
         ...
 
     async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:

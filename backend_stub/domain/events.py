@@ -39,7 +39,7 @@ class Event(Struct, frozen=True):
                 return TASKS, Topic(TopicKind.TASK, self.task_id), Topic(TopicKind.LOG, self.task_id)
             case EventName.REPO:
                 return (TASKS,)
-            case EventName.HISTORY:
+            case EventName.HISTORY | EventName.OPERATION:
                 return (Topic(TopicKind.TASK, self.task_id),)
             case EventName.LOG:
                 return (Topic(TopicKind.LOG, self.task_id),)

@@ -9,6 +9,7 @@ from anyio.abc import TaskStatus
 
 from backend_stub.domain.agent import AgentRuntime
 from backend_stub.domain.call import Call
+from backend_stub.domain.way_home import WayHome
 from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
@@ -53,6 +54,11 @@ class Provider(Protocol):
     @property
     def agents(self) -> AgentRuntime:
         """Who talks to the agents in this provider's sandboxes."""
+        ...
+
+    @property
+    def way_home(self) -> WayHome:
+        """Who does the operations of this provider's tasks."""
         ...
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
@@ -113,6 +119,12 @@ class Provider(Protocol):
 
     def diff(self, task: TaskDetail) -> Diff | None:
         """The task's changes as last computed (starting a fresh computation behind), or None if it has none."""
+        ...
+
+    async def files(self, call: Call) -> Sequence[str] | None:
+        """The files in the task's sandbox, without those that are ignored: paths relative to it, with lone surrogates
+        where they are no UTF-8; None where there is no sandbox. Never asked on a request's way.
+        """
         ...
 
     async def write_patch(self, call: Call, into: BinaryIO) -> bool:

@@ -19,21 +19,32 @@ DEFAULT_ATTEMPTS = 3
 DEFAULT_BACKOFF_MS = 500
 MAX_BACKOFF_MS = 60_000
 DEFAULT_MAX_PROVISIONING = 64
+DEFAULT_IDLE_MINUTES = 60
+IDLE_VARIABLE = "FOUNDRY_AGENTS_IDLE_MINUTES"
+MOST_IDLE_MINUTES = 1_000_000
+SILENCE_MS = 60_000
+"""From how long on an agent's silence in a turn is told."""
 MAX_QUEUED_PROMPTS = 100
 """Prompts that wait in one session at most."""
 MAX_QUEUED_TEXT = 4 * 1024 * 1024
 """Characters that these may have together."""
+MAX_QUEUED_ATTACHMENTS = 64 * 1024 * 1024
+"""Bytes that the attachments of these may have together."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`timeout_ms` is of one attempt of a call, by the call's name; `backoff_ms` the first wait, which then doubles."""
+    """`timeout_ms` is of one attempt of a call, by the call's name; `backoff_ms` the first wait, which then doubles.
+
+    `idle_ms`: after how long without a word an agent is ended until the next prompt; 0 for never.
+    """
 
     timeout_ms: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULT_TIMEOUT_MS))
     attempts: int = DEFAULT_ATTEMPTS
     backoff_ms: int = DEFAULT_BACKOFF_MS
     max_provisioning: int = DEFAULT_MAX_PROVISIONING
     provider: str | None = None
+    idle_ms: int = DEFAULT_IDLE_MINUTES * 60_000
 
     def backoff(self, attempt: int, jitter: float) -> int:
         """Milliseconds to wait after this attempt failed: the doubled wait, and by `jitter` up to as much again."""
@@ -67,7 +78,19 @@ def read_settings(environ: Mapping[str, str], max_provisioning: int | None = Non
         backoff_ms=DEFAULT_BACKOFF_MS if backoff is None else backoff,
         max_provisioning=limit,
         provider=environ.get("FOUNDRY_PROVIDER") or None,
+        idle_ms=_idle_ms(environ),
     )
+
+
+def _idle_ms(environ: Mapping[str, str]) -> int:
+    text = environ.get(IDLE_VARIABLE) or str(DEFAULT_IDLE_MINUTES)
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = -1.0
+    if not 0 <= minutes <= MOST_IDLE_MINUTES:
+        raise SettingError(f"{IDLE_VARIABLE} must be minutes from 0 (never) to {MOST_IDLE_MINUTES}, not {text[:50]!r}")
+    return round(minutes * 60_000)
 
 
 def number(environ: Mapping[str, str], name: str, default: int | None, least: int = 1) -> int | None:

@@ -11,17 +11,20 @@ from typing import Literal, Protocol
 from msgspec import Struct, field
 
 from backend_stub.domain.events import Events
-from foundry_tui.contract.questions import Permission
+from foundry_tui.contract.attachments import NewAttachments
+from foundry_tui.contract.questions import FieldValue, Permission
 from foundry_tui.contract.records import (
     Accepts,
     HistoryEvent,
     HistoryKind,
     LogLine,
+    Operation,
     Prompt,
     Repo,
     SessionCommand,
     SessionOption,
     SessionState,
+    SessionSummary,
     TaskDetail,
 )
 from foundry_tui.contract.status import TaskStatus
@@ -54,7 +57,8 @@ class Private(Struct, frozen=True, kw_only=True):
     them, so they stay as they are. `went_on`: a prompt made the failed task go on, so that a retry which comes too late
     for that has nothing left to do and is no error. `asked_options` are, by session_id, the options that a session is
     to have when it is opened; `unsent_options` those that its agent has not been told of since they were set, by
-    option_id, each with the value that it had before.
+    option_id, each with the value that it had before. `form_items` are the transcript items of the forms and pages that
+    are open, by permission_id, `form_answers` what those of a turn that goes on were filled in with.
     """
 
     sandbox_wanted: bool = False
@@ -67,6 +71,10 @@ class Private(Struct, frozen=True, kw_only=True):
     went_on: bool = False
     asked_options: dict[str, dict[str, str | bool]] = {}
     unsent_options: dict[str, dict[str, str | bool]] = {}
+    form_items: dict[str, str] = {}
+    form_answers: dict[str, dict[str, FieldValue]] = {}
+    operation_notes: dict[str, str] = {}
+    """What the operation under way must know of its beginning when it goes on after a restart."""
     restarting: bool = False
     """The agent is to be ended and begun anew before anything else is asked of it."""
     release_attempt: int = 0
@@ -77,11 +85,12 @@ class Private(Struct, frozen=True, kw_only=True):
 
 
 class SessionOffer(Struct, frozen=True, kw_only=True):
-    """What an agent offers in a session, as far as it has told; see `SessionState`."""
+    """What an agent offers in a session, as far as it has told, and since when it is silent; see `SessionState`."""
 
     options: tuple[SessionOption, ...] = ()
     commands: tuple[SessionCommand, ...] = ()
     accepts: Accepts = Accepts()
+    turn_silent_since: int | None = None
 
 
 class LeftoverRow(Struct, frozen=True, kw_only=True):
@@ -114,9 +123,11 @@ class Change:
     """One commit of one task's rows. `expected` is the version that was read (0: the task is new).
 
     When `task` has the revision that is kept, the task's record did not change and makes no event. `history` are the
-    kinds and payloads of new events. `sessions` come with all their prompts; `prompts` are those of them that changed.
-    Of the task's log `lines` are added, and those with an index below `drop_lines_below` dropped. A task holds one
-    branch at most: `hold_branch` takes one in place of any other, `free_branch` gives it up.
+    kinds and payloads of new events. `sessions` come with all their prompts; `prompts` are those of them that changed,
+    `operations` those of the task's that changed. `attachments` are those of new prompts, by prompt_id; `handed_on`
+    has, by the id of a new prompt, that of the one whose attachments it takes over. Of the task's log `lines` are
+    added, and those with an index below `drop_lines_below` dropped. A task holds one branch at most: `hold_branch`
+    takes one in place of any other, `free_branch` gives it up.
 
     Of a new task alone: `request` is the digest of what asked for it, and `repo` its repository.
     """
@@ -128,8 +139,11 @@ class Change:
     history: Sequence[tuple[HistoryKind, dict[str, object]]] = ()
     sessions: Sequence[SessionState] = ()
     prompts: Sequence[Prompt] = ()
+    attachments: Mapping[str, NewAttachments] = dataclass_field(default_factory=dict)
+    handed_on: Mapping[str, str] = dataclass_field(default_factory=dict)
     items: Sequence[TranscriptItem] = ()
     permissions: Sequence[Permission] = ()
+    operations: Sequence[Operation] = ()
     lines: Sequence[LogLine] = ()
     drop_lines_below: int = 0
     request: bytes = b""
@@ -210,6 +224,10 @@ class Storage(Protocol):
         """What the task left behind is removed, and no longer to be remembered."""
         ...
 
+    async def sessions(self) -> Sequence[SessionSummary]:
+        """The sessions of all tasks."""
+        ...
+
     async def load(self, task_id: str) -> TaskState | None:
         """A task's rows, for its actor; None when there is no such task."""
         ...
@@ -220,7 +238,17 @@ class Storage(Protocol):
 
     async def task_of_session(self, session_id: str) -> str | None: ...
 
+    async def attachments(self, prompt_id: str) -> NewAttachments:
+        """What goes with a prompt; nothing when there is no such prompt."""
+        ...
+
     async def task_of_permission(self, permission_id: str) -> str | None: ...
+
+    async def operation(self, operation_id: str) -> Operation | None: ...
+
+    async def last_words(self, task_id: str) -> str | None:
+        """The agent's last message in the task, of whichever session."""
+        ...
 
     async def repo(self, repo_id: str) -> Repo | None: ...
 
@@ -234,6 +262,10 @@ class Storage(Protocol):
 
     async def having(self, statuses: frozenset[TaskStatus]) -> Sequence[str]:
         """Ids of the tasks that have one of these statuses, oldest first."""
+        ...
+
+    async def operating(self) -> Sequence[str]:
+        """Ids of the tasks that have an operation under way."""
         ...
 
     async def in_turn(self, status: TaskStatus) -> Sequence[str]:

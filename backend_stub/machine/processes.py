@@ -6,7 +6,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from backend_stub.machine import privacy
@@ -113,6 +113,12 @@ def agents_of(server: int, program: str) -> dict[int, str]:
         if _name(pid) == program[:15]:
             return {child: mark for child, parent in parents.items() if parent == pid and (mark := start_mark(child))}
     return {}
+
+
+def families(pids: Iterable[int], parents: Mapping[int, int] | None = None) -> dict[int, list[int]]:
+    """Each of these processes with all its descendants, by its pid; `parents` are those of every process."""
+    known = _parents() if parents is None else parents
+    return {pid: [pid, *_descendants(pid, known)] for pid in pids}
 
 
 def end_tree(pid: int, started: str) -> None:

@@ -1,16 +1,18 @@
 """The demo provider: sandboxes that are empty folders, made and lost as a script says."""
 
 import difflib
+import os
 import shutil
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import anyio
 import anyio.to_thread
-from anyio.abc import TaskStatus
+from anyio.abc import TaskGroup, TaskStatus
 
 from backend_stub.demo.script import ScriptError, ScriptFile
+from backend_stub.demo.way_home import DemoWayHome
 from backend_stub.demo.world import World
 from backend_stub.domain.agent import AgentRuntime
 from backend_stub.domain.call import Call
@@ -25,6 +27,14 @@ from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.work import Work
 
 
+class PlayedAgents(AgentRuntime, Protocol):
+    """Agents that are played in this process."""
+
+    def use(self, group: TaskGroup) -> None:
+        """Say in this task group what is said after turns."""
+        ...
+
+
 class DemoProvider:
     """See `backend_stub.domain.provider.Provider`; the sandboxes are kept in `folder`."""
 
@@ -36,7 +46,7 @@ class DemoProvider:
         world: World,
         script: ScriptFile,
         runtime: Runtime,
-        agents: AgentRuntime,
+        agents: PlayedAgents,
         configured: Collection[str] = (),
     ) -> None:
         """`configured` are the names of the config's agents."""
@@ -45,10 +55,14 @@ class DemoProvider:
         self._script = script
         self._runtime = runtime
         self.agents = agents
+        self.way_home = DemoWayHome(world)
         self._configured = configured
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        task_status.started()
+        async with anyio.create_task_group() as group:
+            self.agents.use(group)
+            task_status.started()
+            await anyio.sleep_forever()
 
     def state(self) -> str:
         return "ready"
@@ -131,17 +145,31 @@ class DemoProvider:
             files = self._edited(call.task, self._world.calls[call.task.task_id, "turn"])
         except ScriptError:
             return None
+        done = [kind for task_id, kind in self._world.operations.values() if task_id == call.task.task_id]
+        committed = any(kind in ("commit", "pull_request", "land") for kind in done)
+        pushed = any(kind in ("push", "pull_request") for kind in done)
         return Work(
             base=call.task.base_branch or call.repo.default_branch or "main",
-            ahead=0,
+            ahead=int(committed and "land" not in done),
             behind=0,
             files=len(files),
             added=sum(file.added or 0 for file in files),
             removed=sum(file.removed or 0 for file in files),
-            uncommitted=len(files),
+            uncommitted=0 if committed else len(files),
+            pushed=pushed,
+            upstream=f"origin/{call.task.branch}" if pushed else None,
             conflicts=(),
             at=self._runtime.now(),
         )
+
+    async def files(self, call: Call) -> Sequence[str] | None:
+        """What the script says that the sandbox has, what the task's turns edit, and what lies there."""
+        if call.task.sandbox is None:
+            return None
+        script = self._script.read()
+        edited = [edit.path for step in script.turn(call.task.prompt).steps for edit in step.all_edits]
+        here = await anyio.to_thread.run_sync(_files_in, self._cwd(call.task.task_id))
+        return tuple(dict.fromkeys((*script.files(call.task.prompt), *edited, *here)))
 
     async def write_patch(self, call: Call, into: BinaryIO) -> bool:
         diff = self.diff(call.task)
@@ -160,6 +188,12 @@ class DemoProvider:
         shutil.rmtree(self._cwd(task_id), ignore_errors=True)
         if task_id in self._world.sandboxes:
             self._world.effect(name, task_id, sandbox_id=task_id)
+
+
+def _files_in(folder: Path) -> list[str]:
+    """In a thread: the files in a folder, by their paths in it."""
+    places = [(Path(place), names) for place, _, names in os.walk(folder)]
+    return sorted(str((place / name).relative_to(folder)) for place, names in places for name in names)
 
 
 def _file_diff(edit: FileEdit) -> FileDiff:

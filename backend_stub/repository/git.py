@@ -84,7 +84,7 @@ _FORGOTTEN = frozenset(
 """Variables that would point git at another repository than the one it is run in, or change what it prints."""
 
 
-_TALKING = frozenset(["clone", "fetch", "ls-remote", "submodule"])
+_TALKING = frozenset(["clone", "fetch", "ls-remote", "push", "submodule"])
 """Commands that talk to a remote."""
 _SSH = re.compile(r"^(?:\S*/)?ssh(?=\s|$)(?!.*batchmode)", re.IGNORECASE | re.DOTALL)
 """The program of a command that is ssh itself and is not told about questions; what else it may be takes no options."""
@@ -129,6 +129,7 @@ async def run_git(
     bare: bool = False,
     given: bytes = b"",
     into: int | None = None,
+    hooks: bool = False,
 ) -> Output:
     """Run `git ARGUMENTS` in the repository whose top level is `folder`; callers put `--` before names.
 
@@ -136,10 +137,11 @@ async def run_git(
     with a sentence for people. On a time-out or a cancellation git and all it started are ended before this
     returns. `environment` adds variables to those of this process. `bare`: the folder may itself be the inside of a
     repository; callers know that nobody but the repository's owner made it. `given` is the standard input; the
-    standard output goes to the descriptor `into`, however long it is, and is kept in memory otherwise.
+    standard output goes to the descriptor `into`, however long it is, and is kept in memory otherwise. `hooks`: those
+    of the person are run, for what they would do themselves.
     """
     argv = ("git", *arguments)
-    variables = {**_environment(folder, bare), **(environment or {})}
+    variables = {**_environment(folder, bare, hooks), **(environment or {})}
     if _verb(arguments) in _TALKING:
         variables |= await _ssh(folder, variables, told, timeout, bare)
     started = time.monotonic_ns()
@@ -275,8 +277,10 @@ def _verb(arguments: Collection[str]) -> str:
     return ""
 
 
-def _environment(folder: str, bare: bool) -> dict[str, str]:
-    quiet = {**_QUIET, "safe.bareRepository": "all"} if bare else _QUIET
+def _environment(folder: str, bare: bool, hooks: bool) -> dict[str, str]:
+    quiet = {**_QUIET, "safe.bareRepository": "all"} if bare else dict(_QUIET)
+    if hooks:
+        del quiet["core.hooksPath"]
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -9,14 +9,23 @@ from backend_stub.domain.dispatch import Queue
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.storage import Storage
 from backend_stub.known_agents import KnownAgents
+from backend_stub.known_files import KnownFiles
 from backend_stub.organization import Organization
 from backend_stub.server.hub import Hub
 from backend_stub.server.metrics import Metrics
 from backend_stub.server.streams import Streams
 from backend_stub.task.commands import Commands
+from backend_stub.task.operation_commands import OperationCommands
 from backend_stub.task.work import WorkFinder
+from foundry_tui.contract.memory import AgentMemory, MemoryReport
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.versions import VERSION
+
+APART = (
+    "This system does not show which process is which agent: where no session is named, all agents of the task and "
+    "their server are counted together, and what they share several times."
+)
+"""What is said of memory that is counted for all agents of a task together."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +35,10 @@ class Backend:
     storage: Storage
     organization: Organization
     commands: Commands
+    operations: OperationCommands
     agents: KnownAgents
     work: WorkFinder
+    files: KnownFiles
     streams: Streams
     hub: Hub
     metrics: Metrics
@@ -44,6 +55,16 @@ class Backend:
             pid=os.getpid(),
             started_at=self.started_at,
             providers=await anyio.to_thread.run_sync(self._states),
+        )
+
+    async def memory(self, task_id: str | None = None) -> MemoryReport:
+        """What the agents that run take now, of one task or of all."""
+        found: list[AgentMemory] = []
+        for provider in self.providers.values():
+            found += await provider.agents.memory(task_id)
+        together = any(each.session_id is None for each in found)
+        return MemoryReport(
+            agents=tuple(sorted(found, key=lambda each: -each.bytes)), unknown=APART if together else None
         )
 
     def _states(self) -> dict[str, str]:

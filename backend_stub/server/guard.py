@@ -13,14 +13,26 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from backend_stub.domain.errors import TITLES, RefusedError
 from backend_stub.server.protocol import CUT, HEAD_LIMIT, HEAD_TOO_LARGE, KNOWN, WHY
 from backend_stub.server.strangers import Strangers
+from foundry_tui.contract.attachments import LARGEST_BODY_WITH_ATTACHMENTS
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.problems import LARGEST_BODY, PROBLEM_TYPE, Problem
 
 logger = logging.getLogger(__name__)
 
-TOO_LARGE = f"A request's body can have at most {LARGEST_BODY} bytes."
+_TAKES_ATTACHMENTS = re.compile(r"/v1/(?:tasks|sessions/[^/]+/prompts)")
+"""The paths to which attachments can be posted."""
 _LOGGED = 300
 """Characters of a request's path and query that the log keeps."""
+
+
+def body_limit(method: str, path: str) -> int:
+    """Bytes that the body of such a request can have."""
+    takes_attachments = method == "POST" and _TAKES_ATTACHMENTS.fullmatch(path)
+    return LARGEST_BODY_WITH_ATTACHMENTS if takes_attachments else LARGEST_BODY
+
+
+def too_large(most: int) -> str:
+    return f"A request's body can have at most {most} bytes."
 
 
 class Guard:
@@ -51,7 +63,7 @@ class Guard:
         began = time.perf_counter()
         request_id = self._request_id()
         scope["request_id"] = request_id
-        taken = 0
+        taken, most = 0, body_limit(scope["method"], scope["path"])
         status: int | None = None
 
         async def receive_bounded() -> Message:
@@ -59,8 +71,8 @@ class Guard:
             message = await receive()
             if message["type"] == "http.request":
                 taken += len(message.get("body", b""))
-                if taken > LARGEST_BODY:
-                    raise RefusedError(413, TOO_LARGE)
+                if taken > most:
+                    raise RefusedError(413, too_large(most))
             return message
 
         async def send_unlogged(message: Message) -> None:
@@ -121,8 +133,9 @@ class Guard:
         if head + sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > HEAD_LIMIT:
             return 431, HEAD_TOO_LARGE
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or len(length) > 18 or int(length) > LARGEST_BODY:
-            return 413, TOO_LARGE
+        most = body_limit(scope["method"], scope["path"])
+        if not length.isdigit() or len(length) > 18 or int(length) > most:
+            return 413, too_large(most)
         return None
 
     def _log(self, scope: Scope, status: int, seconds: float) -> None:

@@ -24,11 +24,12 @@ from backend_stub.server.backend import Backend
 from backend_stub.server.metrics import Metrics
 from backend_stub.server.patches import patch_answer
 from backend_stub.server.protocol import CUT, WHY
-from backend_stub.server.requests import Nothing, number, read_body
+from backend_stub.server.requests import Nothing, newer_than, number, read_body, read_tagged
 from backend_stub.server.streams import in_slices
 from foundry_tui.contract import requests as bodies
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import TASKS, Topic, TopicKind
+from foundry_tui.contract.operations import OPERATIONS
 from foundry_tui.contract.problems import PROBLEM_TYPE, Problem
 from foundry_tui.contract.records import SessionDetail
 from foundry_tui.contract.status import LOG_STAGES
@@ -46,6 +47,10 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 def json_answer(value: object, status: int = 200) -> Response:
     return Response(encode(value), status, media_type="application/json")
+
+
+def document_answer(document: bytes) -> Response:
+    return Response(document, media_type="application/json")
 
 
 def _problem(request: Request, problem: Problem, headers: dict[str, str] | None = None) -> Response:
@@ -79,20 +84,26 @@ class Routes:
             ("GET", "/v1/tasks/{task_id}/history", self.task_history),
             ("GET", "/v1/tasks/{task_id}/log", self.log),
             ("GET", "/v1/tasks/{task_id}/diff", self.diff),
+            ("POST", "/v1/tasks/{task_id}/operations", self.start_operation),
+            ("POST", "/v1/operations/{operation_id}/cancel", self.cancel_operation),
+            ("GET", "/v1/tasks/{task_id}/files", self.task_files),
             ("POST", "/v1/tasks/{task_id}/restart-agent", self.restart_agent),
             ("POST", "/v1/tasks/{task_id}/sessions", self.add_session),
             ("GET", "/v1/sessions/{session_id}", self.session),
             ("DELETE", "/v1/sessions/{session_id}", self.close_session),
             ("POST", "/v1/sessions/{session_id}/stop", self.stop),
+            ("POST", "/v1/sessions/{session_id}/go-on", self.go_on),
             ("POST", "/v1/sessions/{session_id}/prompts", self.prompt),
             ("POST", "/v1/sessions/{session_id}/options/{option_id}", self.set_option),
             ("PATCH", "/v1/sessions/{session_id}/prompts/{prompt_id}", self.edit_prompt),
             ("DELETE", "/v1/sessions/{session_id}/prompts/{prompt_id}", self.withdraw_prompt),
             ("POST", "/v1/permissions/{permission_id}", self.answer),
             ("GET", "/v1/agents", self.agents),
+            ("GET", "/v1/agents/memory", self.memory),
             ("GET", "/v1/repos", self.list_repos),
             ("POST", "/v1/repos", self.add_repo),
             ("GET", "/v1/repos/{repo_id}/branches", self.branches),
+            ("GET", "/v1/repos/{repo_id}/files", self.repo_files),
             ("GET", "/v1/repos/{repo_id}/setup", self.repo_setup),
             ("POST", "/v1/repos/{repo_id}/trust", self.trust_repo),
             ("GET", "/v1/history", self.history),
@@ -180,6 +191,18 @@ class Routes:
         computed = provider.diff(task) if provider is not None else None
         return json_answer(computed or bodies.Diff(files=()))
 
+    async def start_operation(self, request: Request) -> Response:
+        body = await read_tagged(request, "kind", OPERATIONS)
+        return json_answer(await self._backend.operations.start(request.path_params["task_id"], body), 202)
+
+    async def cancel_operation(self, request: Request) -> Response:
+        await read_body(request, Nothing, empty=b"{}")
+        return json_answer(await self._backend.operations.cancel(request.path_params["operation_id"]), 202)
+
+    async def task_files(self, request: Request) -> Response:
+        task = await self._backend.commands.task(request.path_params["task_id"])
+        return document_answer(await self._backend.files.of_task(task, newer_than(request)))
+
     async def restart_agent(self, request: Request) -> Response:
         await read_body(request, Nothing, empty=b"{}")
         return json_answer(await self._backend.commands.restart_agent(request.path_params["task_id"]), 202)
@@ -191,14 +214,18 @@ class Routes:
     async def session(self, request: Request) -> Response:
         session_id = request.path_params["session_id"]
         snapshot = await self._snapshot(Topic(TopicKind.SESSION, session_id), f"session {session_id}")
-        return json_answer(decode(b"".join(snapshot.pieces), SessionDetail))
+        return json_answer(self._backend.commands.as_heard(decode(b"".join(snapshot.pieces), SessionDetail)))
 
     async def close_session(self, request: Request) -> Response:
         return json_answer(await self._backend.commands.close_session(request.path_params["session_id"]), 202)
 
     async def stop(self, request: Request) -> Response:
+        body = await read_body(request, bodies.StopTurn, empty=b"{}")
+        return json_answer(await self._backend.commands.stop(request.path_params["session_id"], hold=body.hold), 202)
+
+    async def go_on(self, request: Request) -> Response:
         await read_body(request, Nothing, empty=b"{}")
-        return json_answer(await self._backend.commands.stop(request.path_params["session_id"]), 202)
+        return json_answer(await self._backend.commands.go_on(request.path_params["session_id"]), 202)
 
     async def set_option(self, request: Request) -> Response:
         body = await read_body(request, bodies.SetOption)
@@ -225,6 +252,12 @@ class Routes:
     async def agents(self, request: Request) -> Response:
         return json_answer(bodies.AgentList(agents=await self._backend.agents.all()))
 
+    async def memory(self, request: Request) -> Response:
+        task_id = request.query_params.get("task") or None
+        if task_id is not None and not await self._backend.storage.events.has(Topic(TopicKind.TASK, task_id)):
+            raise not_found(f"task {task_id}")
+        return json_answer(await self._backend.memory(task_id))
+
     async def list_repos(self, request: Request) -> Response:
         return json_answer({"repos": await self._backend.organization.repos()})
 
@@ -239,6 +272,13 @@ class Routes:
         if branches is None:
             raise not_found(f"repository {repo_id}")
         return json_answer(bodies.BranchList(branches=branches))
+
+    async def repo_files(self, request: Request) -> Response:
+        repo_id = request.path_params["repo_id"]
+        document = await self._backend.files.of_repo(repo_id, newer_than(request))
+        if document is None:
+            raise not_found(f"repository {repo_id}")
+        return document_answer(document)
 
     async def repo_setup(self, request: Request) -> Response:
         repo_id = request.path_params["repo_id"]
@@ -267,6 +307,9 @@ class Routes:
             if topic.kind is TopicKind.TASK:
                 raise not_found(f"task {topic.id}")
             raise wrong_values(("topic", f"There is nothing under the topic {text}."))
+        if self._backend.hub.closed:
+            # A stream that ended at once would be taken for a backend that is back.
+            raise RefusedError(503, "The backend is stopping. Try again when it has been started.")
         if self._backend.hub.streams >= MOST_STREAMS:
             raise RefusedError(429, f"{MOST_STREAMS} streams are open already. Close some, or try again later.")
         if topic.kind is TopicKind.TASK:
@@ -282,7 +325,13 @@ class Routes:
         return json_answer(await self._backend.health())
 
     async def metrics(self, request: Request) -> Response:
-        return Response(self._backend.metrics.exposition(), media_type=Metrics.content_type)
+        backend = self._backend
+        try:
+            sessions = await backend.storage.sessions()
+        except StorageUnavailableError:
+            sessions = ()
+        figures = backend.metrics.exposition(sessions, await backend.memory())
+        return Response(figures, media_type=Metrics.content_type)
 
     async def _snapshot(self, topic: Topic, what: str) -> Snapshot:
         snapshot = await self._backend.storage.events.snapshot(topic)

@@ -1,10 +1,12 @@
 """What people ask of a task that exists. A command is one commit through the task's actor; then work is woken."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import BinaryIO, TypeVar
 
 import anyio
 
+from backend_stub.domain.attachments import check_attachments, check_room
 from backend_stub.domain.call import Call
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.dispatch import Queue
@@ -24,15 +26,17 @@ from backend_stub.domain.settings import MAX_QUEUED_PROMPTS, MAX_QUEUED_TEXT
 from backend_stub.domain.storage import Storage
 from backend_stub.known_agents import KnownAgents
 from backend_stub.task.actor import Actors, TaskActor
+from backend_stub.task.answers import answer_question
 from backend_stub.task.release import Releasing
 from backend_stub.task.sessions import Sessions
 from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.ids import is_id
-from foundry_tui.contract.questions import Permission, PermissionState
+from foundry_tui.contract.questions import Permission, PermissionState, QuestionKind
 from foundry_tui.contract.records import (
     ErrorKind,
     Prompt,
     PromptState,
+    SessionDetail,
     SessionStatus,
     SessionSummary,
     TaskDetail,
@@ -107,6 +111,13 @@ class Commands:
             raise not_found(f"task {task_id}")
         return task
 
+    def as_heard(self, session: SessionDetail) -> SessionDetail:
+        """The session as it says since when its agent is silent, to the last word."""
+        if session.turn_silent_since is None:
+            return session
+        heard = self._actors.of(session.task_id).heard.get(session.session_id, 0)
+        return replace(session, turn_silent_since=max(session.turn_silent_since, heard))
+
     async def patch(self, task_id: str, request: PatchTask) -> TaskDetail:
         if request.title is not None and (why := check_title(request.title)):
             raise wrong_values(("title", why))
@@ -141,7 +152,7 @@ class Commands:
                 raise conflict("No prompt failed that could be sent again; retry without that makes the task ready.")
             draft.go_on(resend=request.resend)
             for prompt in failed:
-                draft.queue_prompt(prompt.session_id, draft.new_id(), prompt.text, again=prompt.prompt_id)
+                draft.queue_again(prompt)
 
         await self._commit(task_id, retry)
         self._provisioning.wake(task_id)
@@ -172,6 +183,11 @@ class Commands:
             self._sessions.settled(permission.permission_id)
         self._release.queue.wake(task_id)
         return await self.task(task_id)
+
+    async def archive_if_nothing_is_lost(self, task_id: str) -> None:
+        """What was asked for as something else was done: a task that still has what is nowhere else stays."""
+        with suppress(RefusedError):
+            await self.end(task_id, ReleaseTask(), archive=True)
 
     async def write_patch(self, task: TaskDetail, into: BinaryIO) -> None:
         """Write all changes in the task's sandbox, as they are now, as a patch."""
@@ -276,11 +292,23 @@ class Commands:
         self._sessions.options.queue.wake(session_id)
         return await self._session(task_id, session_id)
 
-    async def stop(self, session_id: str) -> SessionSummary:
-        """Stop the turn that runs, at once; it is no failure when none runs."""
+    async def stop(self, session_id: str, *, hold: bool = False) -> SessionSummary:
+        """Stop the turn that runs, at once; it is no failure when none runs. `hold`: what waits waits on after it."""
         task_id = await self._task_of(session_id)
-        if await self._commit(task_id, lambda draft: draft.stop_turn(session_id)):
+        if await self._commit(task_id, lambda draft: draft.stop_turn(session_id, hold=hold)):
             self._sessions.stop(session_id)
+        return await self._session(task_id, session_id)
+
+    async def go_on(self, session_id: str) -> SessionSummary:
+        """Hand over what waits in a session where it was held after a stop; nothing held is success."""
+
+        def let_go(draft: TaskChange) -> None:
+            _refuse_ended(draft)
+            draft.let_go(session_id)
+
+        task_id = await self._task_of(session_id)
+        await self._commit(task_id, let_go)
+        self._sessions.queue.wake(session_id)
         return await self._session(task_id, session_id)
 
     async def restart_agent(self, task_id: str) -> TaskDetail:
@@ -301,6 +329,7 @@ class Commands:
         if not is_id(request.prompt_id):
             raise wrong_values(("prompt_id", "A prompt_id is 1 to 128 letters, digits, dots, dashes or underscores."))
         _check_text(request.text)
+        check_attachments(request.attachments, request.text)
         task_id = await self._task_of(session_id)
 
         def queue(draft: TaskChange) -> tuple[Prompt, bool]:
@@ -316,10 +345,15 @@ class Commands:
                     f"{MAX_QUEUED_PROMPTS} prompts wait in this session already; let some be answered first."
                 )
             _check_length(waiting, request.text)
-            stopped = request.steer and draft.stop_turn(session_id)
+            check_room(waiting, request.attachments)
+            # What goes with a prompt goes with a turn of its own.
+            goes_in = draft.steers.possible(session_id) and not request.attachments
+            stopped = request.steer and not goes_in and draft.stop_turn(session_id)
             if draft.status in READY:
                 draft.revive_session(session_id)
-            prompt = draft.queue_prompt(session_id, request.prompt_id, request.text, steer=request.steer)
+            prompt = draft.queue_prompt(
+                session_id, request.prompt_id, request.text, request.attachments, steer=request.steer
+            )
             if _is_ready_but_failed(draft):
                 # Nothing is to be prepared again: whoever says more wants the conversation to go on.
                 draft.go_on(for_prompt=True)
@@ -333,6 +367,7 @@ class Commands:
             self._sessions.stop(session_id)
         self._provisioning.wake(task_id)
         self._sessions.queue.wake(session_id)
+        self._sessions.steering.queue.wake(session_id)
         return prompt
 
     async def edit_prompt(self, session_id: str, prompt_id: str, request: EditPrompt) -> Prompt:
@@ -365,13 +400,13 @@ class Commands:
         def answer(draft: TaskChange) -> Permission:
             held = draft.question(permission_id)
             if held is None or held.state is not PermissionState.OPEN:
-                raise conflict("This permission request is no longer open.")
-            if request.option_id not in [option.option_id for option in held.options]:
-                options = ", ".join(option.option_id for option in held.options)
-                raise wrong_values(("option_id", f"Choose one of {options}."))
-            draft.questions.answer(permission_id, request.option_id)
-            return replace(held, state=PermissionState.ANSWERED, answer=request.option_id)
+                raise conflict("This question is no longer open.")
+            return answer_question(draft, held, request)
 
+        actor = self._actors.of(task_id)
+        for asked in (await self._state_of(actor)).permissions:
+            if asked.permission_id == permission_id and asked.kind is not QuestionKind.PERMISSION:
+                await actor.load_items(asked.session_id)
         permission = await self._commit(task_id, answer)
         self._sessions.settled(permission_id)
         return permission

@@ -51,8 +51,11 @@ class OfferChange:
     def learn_options(self, session_id: str, options: Sequence[SessionOption]) -> None:
         """The agent offers these options; what it was not told of yet stays as it was set, and refusals are kept.
 
-        What it was not told of and offers no more is forgotten.
+        What it was not told of and offers no more is forgotten. An agent that was begun anew may tell what it offers
+        only later: until then all stays as it was set.
         """
+        if not options and self._unsent(session_id):
+            return
         unsent, offered = self._unsent(session_id), {option.option_id for option in options}
         if not offered.issuperset(unsent):
             self._put_unsent(session_id, {each: before for each, before in unsent.items() if each in offered})

@@ -110,7 +110,7 @@ class Provisioning:
             deadline = record.deadline_at or 0
             if not draft.now < deadline <= draft.now + timeout:
                 deadline = draft.now + timeout
-                draft.extend_stage(stage, deadline)
+                draft.stages.extend(stage, deadline)
             return _Attempt(stage, record.attempt, deadline)
         draft.begin_stage(stage, record.attempt + 1, timeout)
         return _Attempt(stage, record.attempt + 1, draft.now + timeout)
@@ -153,7 +153,7 @@ class Provisioning:
         def complete(draft: TaskChange) -> None:
             _expect_running(draft, attempt)
             outcome(draft)
-            draft.complete_stage(attempt.stage)
+            draft.stages.complete(attempt.stage)
             following = STAGES.index(attempt.stage) + 1
             if following < len(STAGES):
                 stage = STAGES[following]

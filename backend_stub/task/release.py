@@ -32,10 +32,11 @@ DOING = {"release_sandbox": "releasing the sandbox", "destroy_sandbox": "destroy
 class Releasing:
     """Releases tasks in one queue, and tries again to remove what earlier releases left behind in another."""
 
-    def __init__(self, services: Services, sessions: Sessions, provisioning: Queue) -> None:
+    def __init__(self, services: Services, sessions: Sessions, provisioning: Queue, operations: Queue) -> None:
         self._services = services
         self._sessions = sessions
         self._provisioning = provisioning
+        self._operations = operations
         self.queue = services.dispatcher.queue("release", self._release, RELEASES, PATIENCE)
         self.sweeping = services.dispatcher.queue("sweep", self._sweep, SWEEPS, PATIENCE)
         services.calls.on_late_end = self.sweeping.wake
@@ -43,6 +44,7 @@ class Releasing:
     def cancel_work(self, state: TaskState) -> None:
         """Cancel whatever runs for the task, without waiting for its end."""
         self._provisioning.cancel(state.task.task_id)
+        self._operations.cancel(state.task.task_id)
         self._sessions.cancel_task(state)
 
     async def _release(self, task_id: str) -> int | None:
@@ -54,6 +56,7 @@ class Releasing:
             return None
         self.cancel_work(state)
         await self._provisioning.ended(task_id)
+        await self._operations.ended(task_id)
         await self._sessions.ended(state)
         waits_until = private.next_attempt_at
         if not self._services.settings.is_due(waits_until, private.release_attempt, self._services.runtime.now()):

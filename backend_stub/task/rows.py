@@ -7,11 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backend_stub.domain.storage import Change, ItemKey, LeftoverRow, Private, SessionOffer, TaskState
+from backend_stub.task.activity import STILL, Pace, Said, asks_of, heard, paced, question_of, tell
+from foundry_tui.contract.activity import ActivityKind
+from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.moves import check_move
 from foundry_tui.contract.questions import Permission, PermissionState
 from foundry_tui.contract.records import (
+    UNDER_WAY,
     HistoryKind,
     LogLine,
+    Operation,
     Prompt,
     PromptState,
     SessionState,
@@ -30,6 +35,8 @@ MAX_LINES = 5_000
 """Stage log lines kept of a task; the oldest go first."""
 MAX_LINE = 4_000
 """Characters kept of a stage log line."""
+KEPT_OPERATIONS = 20
+"""Operations that stand in a task's record; all are kept."""
 KEPT_PERMISSIONS = 50
 """Questions that have ended and are kept in a task's record: of all its sessions, and of each whose turn goes on."""
 
@@ -40,8 +47,18 @@ class TaskRows:
     It raises `IllegalMoveError` when the record cannot go from the state it had to the one it has.
     """
 
-    def __init__(self, state: TaskState, now: int, item_keys: Mapping[str, Mapping[str, ItemKey]]) -> None:
+    def __init__(
+        self,
+        state: TaskState,
+        now: int,
+        item_keys: Mapping[str, Mapping[str, ItemKey]],
+        sent: Mapping[str, int] | None = None,
+        pace: Pace = STILL,
+    ) -> None:
+        """`sent` says when the agent of a session sent something last, by session_id, as far as that is known."""
         self.now = now
+        self.pace = pace
+        """How fast the task's line may say something new, and what it owes."""
         self.private: Private = state.private
         self.hold_branch: str | None = None
         self.free_branch = False
@@ -51,6 +68,9 @@ class TaskRows:
         """What must be known to go on with the transcript items that were said, by session_id and item_id."""
         self._before = state
         self._task = state.task
+        self._said = Said()
+        """What this change has to say for the task's line."""
+        self._turn_ended = False
         self._sessions: dict[str, SessionSummary] = {}
         """The task's sessions by id; empty until one of them is asked for."""
         self._sessions_differ = False
@@ -58,6 +78,7 @@ class TaskRows:
         self._prompts: dict[str, tuple[Prompt, ...]] = dict(state.prompts)
         self._offers: dict[str, SessionOffer] = dict(state.offers)
         self._keys = item_keys
+        self._heard = sent or {}
         self._added: Counter[str] = Counter()
         """How many transcript items are new, by session_id."""
         self._log_count = state.log_count
@@ -66,7 +87,13 @@ class TaskRows:
         self._changed_sessions: dict[str, bool] = {}
         """Which have changed, and whether by nothing but a mark of reading."""
         self._changed_prompts: dict[str, Prompt] = {}
+        self.attachments: dict[str, NewAttachments] = {}
+        """Those of new prompts, by prompt_id."""
+        self.handed_on: dict[str, str] = {}
+        """The prompts whose attachments new ones take over, by the prompt_id of these."""
         self._new_questions: list[Permission] = []
+        self._before_operations = {each.operation_id: each for each in state.task.operations}
+        self._changed_operations: dict[str, Operation] = {}
         self._items: dict[tuple[str, str], TranscriptItem] = {}
         self._history: list[tuple[HistoryKind, dict[str, object]]] = []
         self._lines: list[LogLine] = []
@@ -113,6 +140,12 @@ class TaskRows:
         """What the agent of a session offers, as far as it has told."""
         return self._offers.get(session_id, SessionOffer())
 
+    def silent_since(self, session_id: str) -> int | None:
+        """Since when the agent has sent nothing in the turn in progress; None when there is none."""
+        if self.session(session_id).status is not SessionStatus.RUNNING:
+            return None
+        return max(self.offer(session_id).turn_silent_since or 0, self._heard.get(session_id, 0)) or self.now
+
     def question(self, permission_id: str) -> Permission | None:
         return next((each for each in self._task.permissions if each.permission_id == permission_id), None)
 
@@ -143,6 +176,10 @@ class TaskRows:
         self._offers[session_id] = offer
         self._note_session(session_id)
 
+    def put_silence(self, session_id: str) -> None:
+        """Have the session's record say since when its agent is silent, as it is now."""
+        self._note_session(session_id, mark=True)
+
     def put_prompt(self, prompt: Prompt) -> None:
         """Also a new one, at the end of its session's."""
         held = self.prompts(prompt.session_id)
@@ -167,6 +204,39 @@ class TaskRows:
                 self._new_questions.append(each)
         self.put_task(replace(self._task, permissions=tuple(questions)))
 
+    def put_operation(self, operation: Operation) -> None:
+        """Also a new one. The last `KEPT_OPERATIONS` stand in the task, and the one under way in its summary."""
+        held = {each.operation_id: each for each in self._task.operations}
+        if (before := held.get(operation.operation_id)) is not None:
+            check_move(before.state, operation.state)
+        committed = self._before_operations.get(operation.operation_id)
+        operation = replace(operation, revision=1 if committed is None else committed.revision + 1)
+        held[operation.operation_id] = operation
+        self._changed_operations[operation.operation_id] = operation
+        self.put_task(
+            replace(
+                self._task,
+                operations=tuple(held.values())[-KEPT_OPERATIONS:],
+                operation=operation if operation.state in UNDER_WAY else None,
+            )
+        )
+
+    def tell(self, kind: ActivityKind, text: str) -> None:
+        """The task's line says this, as soon as its pace allows."""
+        self._said = tell(self._said, kind, text, self.now)
+
+    def tell_end(self) -> None:
+        """A turn has ended: what is owed is said now."""
+        self._turn_ended = True
+
+    def fall_silent(self) -> None:
+        """What the task's line said is over, and so is a plan that was done."""
+        self._said, self.pace = Said(), Pace(self.pace.recent)
+        plan = self._task.plan
+        plan = None if plan is not None and plan.done >= plan.total else plan
+        if self._task.activity is not None or plan is not self._task.plan:
+            self.put_task(replace(self._task, activity=None, plan=plan))
+
     def record(self, event: HistoryKind, /, **payload: object) -> None:
         """Leave a history event; what is None is left out of its payload."""
         self._marks_only = False
@@ -180,6 +250,7 @@ class TaskRows:
         known = new.get(item_id) or keys.get(item_id)
         index = known.index if known else len(keys) + self._added[session_id]
         self._added[session_id] += known is None
+        self._said = heard(self._said, kind, body, self.now, new=known is None)
         pending = self._items.get((session_id, item_id))
         revision = pending.revision if pending else (known.revision + 1 if known else 1)
         new[item_id] = ItemKey(index, revision)
@@ -207,6 +278,7 @@ class TaskRows:
                 session, revision=session.revision + 1, updated_at=session.updated_at if as_it_was else self.now
             )
             self._sessions_differ = True
+        self._say_what_is_due()
         changed = self.task is not self._before.task
         if changed:
             self._derive()
@@ -220,8 +292,11 @@ class TaskRows:
             history=self._history,
             sessions=[self._session_state(session_id) for session_id in sorted(self._changed_sessions)],
             prompts=list(self._changed_prompts.values()),
+            attachments=self.attachments,
+            handed_on=self.handed_on,
             items=sorted(self._items.values(), key=lambda item: item.index),
             permissions=self._new_questions,
+            operations=list(self._changed_operations.values()),
             lines=self._lines,
             drop_lines_below=max(0, self._log_count - MAX_LINES) if self._lines else 0,
             hold_branch=self.hold_branch,
@@ -231,6 +306,16 @@ class TaskRows:
         )
         version = self._before.version + 1
         return change, TaskState(self.task, self.private, self._prompts, self._log_count, version, self._offers)
+
+    def _say_what_is_due(self) -> None:
+        """Put into the task's record what it says now, unless nothing happened but that it was read."""
+        task = self._task
+        if self._marks_only and (task is not self._before.task or not self.pace.due):
+            return
+        shown, asked = Said(task.activity, task.plan), question_of(task.permissions)
+        said, self.pace = paced(self.pace, shown, self._said, asked, self.now, turn_ended=self._turn_ended)
+        if said != shown:
+            self.put_task(replace(task, activity=said.activity, plan=said.plan))
 
     def _derive(self) -> None:
         """Fill in what follows from the rest, and raise the revision."""
@@ -252,6 +337,7 @@ class TaskRows:
             ),
             stages_done=sum(stage.state is StageState.DONE for stage in task.stages),
             needs_input=sum(each.state is PermissionState.OPEN for each in task.permissions),
+            asks=asks_of(task.permissions),
             permissions=_kept(task),
             updated_at=task.updated_at if self._marks_only else self.now,
             revision=self._before.task.revision + 1,
@@ -260,13 +346,16 @@ class TaskRows:
     def _session_state(self, session_id: str) -> SessionState:
         session = self.session(session_id)
         fields = {name: getattr(session, name) for name in SessionSummary.__struct_fields__}
-        offer = self.offer(session_id)
+        offer = self._offers[session_id] = replace(
+            self.offer(session_id), turn_silent_since=self.silent_since(session_id)
+        )
         return SessionState(
             **fields,
             prompts=tuple(self.prompts(session_id)),
             options=offer.options,
             commands=offer.commands,
             accepts=offer.accepts,
+            turn_silent_since=offer.turn_silent_since,
         )
 
     @property

@@ -25,8 +25,11 @@ from backend_stub.domain.storage import Opening, TaskState
 from backend_stub.machine.faults import is_machine_fault
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.failures import NO_FAILURES, is_tried_again, task_error
+from backend_stub.task.idle import IdleAgents
 from backend_stub.task.options import Options
 from backend_stub.task.services import Services
+from backend_stub.task.silence import Silences
+from backend_stub.task.steering import Steering
 from backend_stub.task.task_change import TaskChange
 from backend_stub.task.turn import (
     IN_TURNS,
@@ -40,6 +43,7 @@ from backend_stub.task.turn import (
     next_prompt,
 )
 from backend_stub.task.work import WorkFinder
+from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.records import (
     ErrorKind,
     Prompt,
@@ -76,9 +80,16 @@ class Sessions:
         """Ids of the sessions whose agents are still to be told that they were stopped, or closed."""
         self._attempts: dict[str, int] = {}
         """How many attempts failed: to find a task's agent, by task_id; to take a turn, by prompt_id."""
+        self.on_turn_over: Callable[[str], None] = lambda task_id: None
+        """Told the task_id when a turn has ended."""
         self.queue = services.dispatcher.queue("session", self._converse)
         self.attaching = services.dispatcher.queue("attach", self._attach_again, ATTACHING)
         self.options = Options(services, self._attached, self._provider, self._call)
+        self.idle = IdleAgents(services, self.queue.wake, self._provider, self._call)
+        self.silences = Silences(services)
+        self.steering = Steering(services, self.stop, self._attached, self._provider, self._call)
+        tasks.start_soon(self.idle.alarms.run)
+        tasks.start_soon(self.silences.alarms.run)
 
     async def restarted(self) -> None:
         """After a restart: find the agents of all tasks again that are ready or have a turn, then go on with them."""
@@ -93,6 +104,8 @@ class Sessions:
             if session.status is not SessionStatus.CLOSED or session.session_id in self._to_close:
                 self.queue.wake(session.session_id)
                 self.options.queue.wake(session.session_id)
+                if session.status is SessionStatus.RUNNING:
+                    self.steering.queue.wake(session.session_id)
 
     def settled(self, permission_id: str) -> None:
         """A question was answered or cancelled: the turn that waits for it goes on."""
@@ -109,6 +122,7 @@ class Sessions:
         # Whoever looks for the agent just now holds the lock that is there.
         self._unattached.setdefault(task.task_id, anyio.Lock())
         for session in task.sessions:
+            self.idle.used(session.session_id)
             # What is cut as the agent ends is no refusal: the next one is told of it.
             self.options.queue.cancel(session.session_id)
         for session_id in stopped:
@@ -170,6 +184,7 @@ class Sessions:
                 draft.mark_session_unread(session_id, True)
                 draft.mark_unread(True)
 
+        self.idle.used(session_id)
         actor = self._services.actors.of(task_id)
         for attempt in count(1):
             try:
@@ -206,7 +221,7 @@ class Sessions:
             return TaskChange.become_ready
         await actor.load_items(session_id)
         turn = self._turn(actor, prompt)
-        await provider.agents.deliver(call, prompt, turn)
+        await provider.agents.deliver(call, prompt, turn, await self._attachments(prompt))
 
         def delivered(draft: TaskChange) -> None:
             held = draft.prompt(session_id, prompt.prompt_id)
@@ -288,12 +303,14 @@ class Sessions:
         actor = self._services.actors.of(task_id)
         await actor.load_items(session_id)
         while True:
+            await self.steering.settled(session_id)
             state = await actor.state()
             session = _session(state, session_id)
             if session is None:
                 return None
             goes_on = _goes_on(state.task, session)
             if not (goes_on or self._is_to_tell(state.task, session_id)):
+                await self.idle.rest(actor, session_id)
                 return None
             attached = await self._attached(actor)
             if attached is not True:
@@ -303,16 +320,22 @@ class Sessions:
             if not goes_on:
                 return None
             if session.status in (SessionStatus.CLOSED, SessionStatus.ERROR):
+                await self.idle.rest(actor, session_id)
                 return None
             if session.status in (SessionStatus.PENDING_PROVISION, SessionStatus.PENDING_CREATE):
                 next_at = await self._open_further(actor, provider, session_id)
                 if next_at is not None:
                     return next_at
                 continue
-            prompt = next_prompt(state.prompts.get(session_id, ()), state.private)
+            prompt = next_prompt(state.prompts.get(session_id, ()), state.private, held=session.held)
+            if prompt is not None and prompt.state is PromptState.QUEUED and state.task.operation is not None:
+                # The end of an operation wakes the session again.
+                return None
             if prompt is None:
+                await self.idle.rest(actor, session_id)
                 return None
             next_at = await self._take_turn(actor, provider, prompt)
+            self.on_turn_over(task_id)
             if next_at is not None:
                 return next_at
 
@@ -334,6 +357,7 @@ class Sessions:
                 except Exception as failure:  # noqa: BLE001  # nor does a defect of the agent
                     call.log(f"the agent could not be told to stop: {failure!r}")
                 self._work.look_soon(actor.task_id)
+                self.on_turn_over(actor.task_id)
 
     async def _open_further(self, actor: TaskActor, provider: Provider, session_id: str) -> int | None:
         """One attempt to open a session beside the first; when the next one is due, if one follows."""
@@ -384,10 +408,12 @@ class Sessions:
                     self._attempts.pop(prompt.prompt_id, None)
                     return None
                 prompt, turn = following, self._turn(actor, following)
-                delivering = partial(provider.agents.deliver, call, prompt, turn)
+                attachments = await self._attachments(prompt)
+                delivering = partial(provider.agents.deliver, call, prompt, turn, attachments)
                 await self._services.calls.within(timeout / 1000, actor.task_id, delivering)
                 await actor.commit(partial(begin_turn, prompt=prompt))
             turn.begin()
+            self.silences.listen(prompt.session_id)
             await self._services.calls.within(
                 math.inf, actor.task_id, partial(provider.agents.follow, call, prompt, turn)
             )
@@ -422,8 +448,13 @@ class Sessions:
 
             await actor.commit(switch)
 
+    async def _attachments(self, prompt: Prompt) -> NewAttachments:
+        """What goes with the prompt, which its record only tells of."""
+        return await self._services.storage.attachments(prompt.prompt_id) if prompt.attachments else ()
+
     def _turn(self, actor: TaskActor, prompt: Prompt) -> LiveTurn:
-        return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers)
+        heard = partial(self.silences.heard, actor, prompt.session_id)
+        return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers, heard)
 
     async def _provider(self, actor: TaskActor) -> Provider:
         task = (await actor.state()).task

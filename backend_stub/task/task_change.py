@@ -3,9 +3,16 @@
 from collections.abc import Callable, Mapping
 
 from backend_stub.domain.storage import ItemKey, LeftoverRow, Opening, Private, TaskState
+from backend_stub.task.activity import STILL, Pace
+from backend_stub.task.agent_change import AgentChange
 from backend_stub.task.offer_change import OfferChange
+from backend_stub.task.operation_change import OperationChange
 from backend_stub.task.question_change import QuestionChange
 from backend_stub.task.rows import TaskRows, running_sessions
+from backend_stub.task.stage_change import StageChange
+from backend_stub.task.steer_change import SteerChange
+from foundry_tui.contract.activity import ActivityKind
+from foundry_tui.contract.attachments import NewAttachments, told
 from foundry_tui.contract.records import (
     ErrorKind,
     HistoryKind,
@@ -39,15 +46,21 @@ class TaskChange:
         now: int,
         new_id: Callable[[], str],
         item_keys: Mapping[str, Mapping[str, ItemKey]] | None = None,
+        heard: Mapping[str, int] | None = None,
+        pace: Pace = STILL,
     ) -> None:
         self.now = now
         self.new_id = new_id
-        self._rows = rows = TaskRows(state, now, item_keys or {})
+        self._rows = rows = TaskRows(state, now, item_keys or {}, heard, pace)
         # What stands is asked of the rows, and what only adds to them goes there at once.
         self.stage, self.is_prepared = rows.stage, rows.is_prepared
         self.session, self.question, self.offer = rows.session, rows.question, rows.offer
+        self.agents = AgentChange(rows)
+        self.stages = StageChange(rows)
         self.offers = OfferChange(rows, new_id)
+        self.steers = SteerChange(rows)
         self.questions = QuestionChange(rows, self.mark_unread)
+        self.operations = OperationChange(rows)
         self.prompts, self.prompt, self.delivering = rows.prompts, rows.prompt, rows.delivering
         self.record, self.say, self.log = rows.record, rows.say, rows.log
         self.seal = rows.seal
@@ -68,6 +81,11 @@ class TaskChange:
     def new_keys(self) -> Mapping[str, Mapping[str, ItemKey]]:
         """What must be known to go on with the transcript items that were said, by session_id and item_id."""
         return self._rows.new_keys
+
+    @property
+    def pace(self) -> Pace:
+        """How fast the task's line may say something new once this is sealed, and what it owes."""
+        return self._rows.pace
 
     # The task
 
@@ -120,6 +138,7 @@ class TaskChange:
     def fail(self, error: TaskError) -> None:
         """The task stops on a failure."""
         self._rows.put_task(replace(self.task, error=error, unread=True))
+        self._rows.tell(ActivityKind.ERROR, error.message)
         self._move(TaskStatus.ERROR)
         self.record(
             HistoryKind.TASK_ERROR, stage=error.stage, kind=error.kind, message=error.message, retryable=error.retryable
@@ -131,7 +150,7 @@ class TaskChange:
         The milliseconds in which nobody worked do not count against it.
         """
         if stage is not None and (deadline := self.stage(stage).deadline_at) is not None:
-            self.extend_stage(stage, deadline + downtime)
+            self.stages.extend(stage, deadline + downtime)
         self.record(HistoryKind.PROVISION_RESUMED, stage=stage, status=self.status)
 
     def go_on(self, *, resend: bool = False, for_prompt: bool = False) -> None:
@@ -143,9 +162,11 @@ class TaskChange:
                 self._rows.put_stage(StageRecord(name=stage.name, max_attempts=stage.max_attempts))
         for session in self.task.sessions:
             self.revive_session(session.session_id)
+            self.let_go(session.session_id)
         self._set_private(replace(self.private, next_attempt_at=None, attaching=0, went_on=for_prompt))
         stopped_in = self.task.error.stage if self.task.error else None
         self._rows.put_task(replace(self.task, error=None))
+        self._rows.fall_silent()
         self.record(HistoryKind.RETRY_REQUESTED, stage=stopped_in, resend=resend or None)
         self._move(TaskStatus.QUEUED)
         self.record(HistoryKind.PROVISION_QUEUED)
@@ -172,8 +193,9 @@ class TaskChange:
         self.record(requested, force=force or None, delete_branch=delete_branch or None)
         for stage in self.task.stages:
             if stage.state is StageState.RUNNING:
-                self._end_attempt(stage.name, StageState.CANCELLED, stage.error)
+                self.stages.cancel(stage.name)
         self.questions.cancel()
+        self.operations.cancel(message)
         for session in self.task.sessions:
             self.close_session(session.session_id, error)
         self._set_private(
@@ -221,6 +243,15 @@ class TaskChange:
 
     # Its stages
 
+    def begin_stage(self, name: StageName, attempt: int, timeout_ms: int) -> None:
+        """An attempt begins, and has this long."""
+        self._move(STATUS_OF_STAGE[name])
+        sandbox_wanted = self.private.sandbox_wanted or name is StageName.CREATE_SANDBOX
+        self._set_private(replace(self.private, next_attempt_at=None, sandbox_wanted=sandbox_wanted))
+        if name is StageName.CREATE_SESSION:
+            self.begin_opening(self.task.sessions[0].session_id)
+        self.stages.begin(name, attempt, timeout_ms)
+
     def pass_stage(self, name: StageName) -> None:
         """The stage was done before: only its status is passed, on the way to a stage that was not."""
         here = STAGE_OF_STATUS.get(self.status)
@@ -228,59 +259,14 @@ class TaskChange:
             self._move(STATUS_OF_STAGE[name])
             self.record(HistoryKind.PROVISION_RESUMED, stage=name, status=self.status, done=True)
 
-    def begin_stage(self, name: StageName, attempt: int, timeout_ms: int) -> None:
-        """An attempt begins, and has this long."""
-        self._move(STATUS_OF_STAGE[name])
-        sandbox_wanted = self.private.sandbox_wanted or name is StageName.CREATE_SANDBOX
-        self._set_private(replace(self.private, next_attempt_at=None, sandbox_wanted=sandbox_wanted))
-        stage = replace(
-            self.stage(name),
-            state=StageState.RUNNING,
-            attempt=attempt,
-            started_at=self.now,
-            finished_at=None,
-            deadline_at=self.now + timeout_ms,
-            detail=None,
-        )
-        self._rows.put_stage(stage)
-        if name is StageName.CREATE_SESSION:
-            self.begin_opening(self.task.sessions[0].session_id)
-        self.record(HistoryKind.STAGE_STARTED, stage=name, attempt=attempt, max_attempts=stage.max_attempts)
-
-    def extend_stage(self, name: StageName, deadline_at: int) -> None:
-        """The attempt under way has until then."""
-        self._rows.put_stage(replace(self.stage(name), deadline_at=deadline_at))
-
-    def tell_stage(self, name: StageName, detail: str) -> None:
-        """What the stage does now, in a few words."""
-        self._rows.put_stage(replace(self.stage(name), detail=detail))
-
     def retry_stage(self, name: StageName, error: TaskError, next_at: int) -> None:
         """The attempt failed, and the next is due then."""
-        attempt = self.stage(name).attempt
-        detail = f"attempt {attempt} failed, trying again: {error.message}"
-        self._end_attempt(name, StageState.RUNNING, error, detail)
         self._set_private(replace(self.private, next_attempt_at=next_at))
-        self.record(
-            HistoryKind.STAGE_RETRYING,
-            stage=name,
-            attempt=attempt,
-            kind=error.kind,
-            message=error.message,
-            next_at=next_at,
-        )
-
-    def complete_stage(self, name: StageName) -> None:
-        stage = self.stage(name)
-        self._end_attempt(name, StageState.DONE, error=None)
-        took = self.now - (stage.started_at or self.now)
-        self.record(HistoryKind.STAGE_COMPLETED, stage=name, attempt=stage.attempt, ms=took)
+        self.stages.retry(name, error, next_at)
 
     def fail_stage(self, name: StageName, error: TaskError) -> None:
         """The stage failed for good, and the task with it."""
-        self._end_attempt(name, StageState.FAILED, error)
-        attempt = self.stage(name).attempt
-        self.record(HistoryKind.STAGE_FAILED, stage=name, attempt=attempt, kind=error.kind, message=error.message)
+        self.stages.fail(name, error)
         if name is StageName.CREATE_SESSION:
             self.fail_session(self.task.sessions[0].session_id, error)
         self.fail(error)
@@ -330,7 +316,10 @@ class TaskChange:
         """The session is over, and with it the prompts that wait or are worked on, which fail with `error`."""
         if self.session(session_id).status is not SessionStatus.CLOSED:
             self.fail_prompts(session_id, frozenset({PromptState.QUEUED, PromptState.DELIVERED}), error)
-            self._rows.put_session(replace(self.session(session_id), status=SessionStatus.CLOSED, error=None))
+            self._rows.put_session(
+                replace(self.session(session_id), status=SessionStatus.CLOSED, error=None, held=False)
+            )
+            self.agents.need(session_id)
             self._forget_opening(session_id)
             self.record(HistoryKind.SESSION_CLOSED, session_id=session_id)
 
@@ -342,6 +331,8 @@ class TaskChange:
     def restart_agent(self) -> list[str]:
         """A person has the agent begun anew; the ids of the sessions whose turns that stops."""
         stopped = [session.session_id for session in self.task.sessions if self.stop_turn(session.session_id)]
+        for session in self.task.sessions:
+            self.agents.need(session.session_id)
         self._set_private(replace(self.private, restarting=True))
         return stopped
 
@@ -354,24 +345,43 @@ class TaskChange:
     # Their prompts and turns
 
     def queue_prompt(
-        self, session_id: str, prompt_id: str, text: str, *, again: str | None = None, steer: bool = False
+        self, session_id: str, prompt_id: str, text: str, attachments: NewAttachments = (), *, steer: bool = False
     ) -> Prompt:
-        """A prompt waits for its turn; before all others if it steers, or says a failed one `again` (its prompt_id)."""
+        """A prompt waits for its turn; before all others if it steers."""
         prompt = Prompt(
             prompt_id=prompt_id,
             session_id=session_id,
             text=text,
+            attachments=tuple(map(told, attachments)),
             steer=steer,
             state=PromptState.QUEUED,
             at=self.now,
         )
-        self._rows.put_prompt(prompt)
-        if steer or again is not None:
-            self._set_private(replace(self.private, first_in_line=(*self.private.first_in_line, prompt_id)))
-        self.record(
-            HistoryKind.PROMPT_QUEUED, session_id=session_id, prompt_id=prompt_id, again=again, steer=steer or None
-        )
+        if attachments:
+            self._rows.attachments[prompt_id] = attachments
+        self._queue(prompt, first=steer)
         return prompt
+
+    def queue_again(self, failed: Prompt) -> None:
+        """What a failed prompt said is said again, before all that waits."""
+        again = replace(failed, prompt_id=self.new_id(), state=PromptState.QUEUED, error=None, steer=False, at=self.now)
+        if failed.attachments:
+            self._rows.handed_on[again.prompt_id] = failed.prompt_id
+        self._queue(again, first=True, again=failed.prompt_id)
+
+    def _queue(self, prompt: Prompt, *, first: bool, again: str | None = None) -> None:
+        self._rows.put_prompt(prompt)
+        # Whoever says more after having stopped the turn means that first.
+        if self.let_go(prompt.session_id) or first:
+            self._set_private(replace(self.private, first_in_line=(*self.private.first_in_line, prompt.prompt_id)))
+        self.record(
+            HistoryKind.PROMPT_QUEUED,
+            session_id=prompt.session_id,
+            prompt_id=prompt.prompt_id,
+            again=again,
+            steer=prompt.steer or None,
+            attachments=[each.name for each in prompt.attachments] or None,
+        )
 
     def edit_prompt(self, prompt: Prompt, text: str) -> Prompt:
         """The text of a prompt that waits is another; that of a task's first one is what the task is about."""
@@ -387,34 +397,42 @@ class TaskChange:
         """A prompt that waits is not to be handed over."""
         withdrawn = replace(prompt, state=PromptState.WITHDRAWN)
         self._rows.put_prompt(withdrawn)
+        if not any(each.state is PromptState.QUEUED for each in self.prompts(prompt.session_id)):
+            self.let_go(prompt.session_id)
         self.record(HistoryKind.PROMPT_WITHDRAWN, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
         return withdrawn
 
     def begin_delivery(self, prompt: Prompt) -> None:
         """The prompt is about to be handed over: from now on the agent may have it, and it stays as it is."""
+        self.agents.need(prompt.session_id)
         if prompt.prompt_id not in self.private.delivering:
             self._set_private(replace(self.private, delivering=(*self.private.delivering, prompt.prompt_id)))
 
     def begin_turn(self, prompt: Prompt) -> None:
         """The agent has the prompt: its turn is in progress."""
         self._rows.put_prompt(replace(prompt, state=PromptState.DELIVERED))
+        self._rows.fall_silent()
         self.say(prompt.session_id, prompt.prompt_id, TranscriptKind.PROMPT, prompt.text)
         self.record(HistoryKind.PROMPT_DELIVERED, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
         self._rows.put_session(replace(self.session(prompt.session_id), status=SessionStatus.RUNNING))
+        self.agents.begin_turn(prompt.session_id)
         if self.status is not TaskStatus.RUNNING:
             self.become_ready()
 
     def end_turn(self, prompt: Prompt) -> None:
         """The turn has ended well."""
-        self._rows.put_prompt(replace(prompt, state=PromptState.ANSWERED))
-        self.record(HistoryKind.PROMPT_ANSWERED, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
+        self.steers.answer(prompt.session_id)
+        self._rows.tell_end()
         self.questions.cancel(prompt.session_id)
         self._rows.put_session(replace(self.session(prompt.session_id), status=SessionStatus.READY, unread=True))
         self.mark_unread(True)
         self.settle()
 
-    def stop_turn(self, session_id: str) -> bool:
-        """A person stopped the turn in progress, or the handing over of its prompt; whether there was one."""
+    def stop_turn(self, session_id: str, *, hold: bool = False) -> bool:
+        """A person stopped the turn in progress, or the handing over of its prompt; whether there was one.
+
+        `hold`: what waits is not to be handed over until somebody says more or has it go on.
+        """
         session, delivering = self.session(session_id), self.delivering(session_id)
         if session.status is not SessionStatus.RUNNING and delivering is None:
             return False
@@ -424,14 +442,25 @@ class TaskChange:
         self.fail_prompts(session_id, frozenset({PromptState.DELIVERED}), error)
         if delivering is not None:
             self.fail_prompt(delivering, error)
+        if hold and any(each.state is PromptState.QUEUED for each in self.prompts(session_id)):
+            session = replace(session, held=True)
+            self._rows.put_session(session)
         if session.status is SessionStatus.RUNNING:
             self._rows.put_session(replace(session, status=SessionStatus.READY))
             self.settle()
         return True
 
+    def let_go(self, session_id: str) -> bool:
+        """What waits in the session is handed over again; whether it was held."""
+        session = self.session(session_id)
+        if session.held:
+            self._rows.put_session(replace(session, held=False))
+        return session.held
+
     def fail_turn(self, prompt: Prompt, error: TaskError) -> None:
         """The turn, or the handing over of its prompt, has failed, and with it a task that was ready."""
         self.fail_prompt(prompt, error)
+        self.fail_prompts(prompt.session_id, frozenset({PromptState.DELIVERED}), error)
         self.questions.cancel(prompt.session_id)
         self.fail_session(prompt.session_id, error)
         if self.status in READY:
@@ -462,14 +491,6 @@ class TaskChange:
 
     def _set_private(self, private: Private) -> None:
         self._rows.private = private
-
-    def _end_attempt(
-        self, name: StageName, state: StageState, error: TaskError | None, detail: str | None = None
-    ) -> None:
-        ended = replace(
-            self.stage(name), state=state, error=error, finished_at=self.now, deadline_at=None, detail=detail
-        )
-        self._rows.put_stage(ended)
 
     def _forget_opening(self, session_id: str) -> None:
         """The next time that the session is opened, attempts are counted anew."""

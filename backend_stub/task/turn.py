@@ -11,11 +11,12 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
+from backend_stub.domain.agent import Reply
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, SupersededError, TaskMovedError
 from backend_stub.domain.storage import Private
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.task_change import TaskChange
-from foundry_tui.contract.questions import Permission, PermissionState, Question
+from foundry_tui.contract.questions import AnswerAction, Permission, PermissionState, Question
 from foundry_tui.contract.records import Prompt, PromptState, TaskError
 from foundry_tui.contract.status import PROVISIONING, READY, TaskStatus
 from foundry_tui.contract.transcript import TranscriptKind
@@ -28,21 +29,22 @@ OPEN_STATES = frozenset({PromptState.QUEUED, PromptState.DELIVERED})
 """The states of a prompt that is not done with."""
 
 
-def next_prompt(prompts: Sequence[Prompt], private: Private) -> Prompt | None:
-    """The prompt of a session to go on with: the one whose turn was cut, or its handing over; else the oldest that
-    waits, of those that go before the others if there are any.
+def next_prompt(prompts: Sequence[Prompt], private: Private, *, held: bool) -> Prompt | None:
+    """The prompt of a session to go on with: the one whose turn was cut, or its handing over; else, unless those that
+    wait are `held`, the oldest that waits, of those that go before the others if there are any.
     """
     waiting = [each for each in prompts if each.state in OPEN_STATES]
     begun = (each for each in waiting if each.state is PromptState.DELIVERED)
     cut = (each for each in waiting if each.prompt_id in private.delivering)
     first = (each for each in waiting if each.prompt_id in private.first_in_line)
-    return next(chain(begun, cut, first, waiting), None)
+    return next(chain(begun, cut) if held else chain(begun, cut, first, waiting), None)
 
 
 def begin_delivery(draft: TaskChange, session_id: str) -> Prompt | None:
-    """The prompt that is to be handed over, as it is now; None when none waits, or the task is not ready."""
-    prompt = next_prompt(draft.prompts(session_id), draft.private)
-    if prompt is None or prompt.state is not PromptState.QUEUED or draft.status not in READY:
+    """The prompt that is to be handed over, as it is now; None when none waits, or the task is at something else."""
+    held = draft.session(session_id).held
+    prompt = next_prompt(draft.prompts(session_id), draft.private, held=held)
+    if prompt is None or prompt.state is not PromptState.QUEUED or draft.status not in READY or draft.task.operation:
         return None
     draft.begin_delivery(prompt)
     return prompt
@@ -105,11 +107,33 @@ class Answers:
         return self._waiting.setdefault(permission_id, anyio.Event())
 
 
+async def _first_of(*events: anyio.Event) -> None:
+    """Wait until one of them is set."""
+
+    async def wait(event: anyio.Event) -> None:
+        await event.wait()
+        group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for event in events:
+            group.start_soon(wait, event)
+
+
 class LiveTurn:
     """See `backend_stub.domain.agent.Turn`. What is told before the prompt counts as delivered waits until it does."""
 
-    def __init__(self, actor: TaskActor, session_id: str, prompt_id: str, tasks: TaskGroup, answers: Answers) -> None:
+    def __init__(
+        self,
+        actor: TaskActor,
+        session_id: str,
+        prompt_id: str,
+        tasks: TaskGroup,
+        answers: Answers,
+        heard: Callable[[], None],
+    ) -> None:
+        """`heard` is called with each thing that the agent tells."""
         self._actor = actor
+        self._heard = heard
         self._session_id = session_id
         self._prompt_id = prompt_id
         self._tasks = tasks
@@ -124,10 +148,22 @@ class LiveTurn:
         self._flush_soon()
 
     async def say(self, key: str, kind: TranscriptKind, body: str | dict[str, Any]) -> None:
+        self._heard()
         self._told[self._item_id(key)] = (kind, body)
         self._flush_soon()
 
     async def ask(self, key: str, question: Question) -> str | None:
+        return (await self._asked(key, question, anyio.Event())).answer
+
+    async def elicit(self, key: str, question: Question, over: anyio.Event) -> Reply:
+        held = await self._asked(key, question, over)
+        action = AnswerAction.CANCEL if held.answer is None else AnswerAction(held.answer)
+        answers = (await self._actor.state()).private.form_answers
+        return Reply(action, answers.get(held.permission_id, {}))
+
+    async def _asked(self, key: str, question: Question, over: anyio.Event) -> Permission:
+        """The question once it is no longer open: answered, cancelled, or accepted as soon as it is `over`."""
+        self._heard()
         digest = hashlib.sha256(f"{self._prompt_id}\0{key}".encode()).hexdigest()
         permission_id = f"perm-{digest[:24]}"
 
@@ -148,14 +184,24 @@ class LiveTurn:
             draft.questions.open(permission, self._item_id(key))
             return permission
 
+        def ended(draft: TaskChange) -> None:
+            held = draft.question(permission_id)
+            if held is not None and held.state is PermissionState.OPEN:
+                draft.questions.reply(held, AnswerAction.ACCEPT, by="agent")
+
         event = self._answers.event(permission_id)
         permission = await self._actor.commit(opened)
         while permission.state is PermissionState.OPEN:
-            await event.wait()
+            await _first_of(event, over)
+            if over.is_set():
+                await self._actor.commit(ended)
+                self._answers.settled(permission_id)
             event = self._answers.event(permission_id)
             held = (await self._actor.state()).task.permissions
             permission = next(each for each in held if each.permission_id == permission_id)
-        return permission.answer
+        # The agent was silent for a person's sake.
+        self._heard()
+        return permission
 
     def ending(self, end: Callable[[TaskChange], None]) -> Callable[[TaskChange], None]:
         """The change that writes what has not been written of the turn, and then does what `end` does."""
@@ -184,6 +230,7 @@ class LiveTurn:
         return self._begun and prompt is not None and prompt.state is not PromptState.QUEUED
 
     def _tell(self, draft: TaskChange) -> None:
+        draft.agents.tell_silence(self._session_id)
         for item_id, (kind, body) in self._told.items():
             draft.say(self._session_id, item_id, kind, body)
 

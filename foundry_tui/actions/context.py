@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from foundry_tui.contract.questions import Permission
+from foundry_tui.contract.questions import Ask, Permission
 from foundry_tui.contract.records import SessionSummary, TaskSummary
 
 TASKS = "tasks"
@@ -12,6 +12,8 @@ NEW_SESSION = "new_session"
 CONFIRM = "confirm"
 KILL = "kill"
 OPTIONS = "options"
+FORM = "form"
+INSTALL = "install"
 RENAME = "rename"
 HELP = "help"
 DIAGNOSTICS = "diagnostics"
@@ -20,6 +22,7 @@ APP = "app"
 
 COMPOSER = "composer"
 FILTER = "filter"
+PROMPT = "prompt"
 SEARCH = "search"
 TITLE = "title"
 WORK = "work"
@@ -51,6 +54,10 @@ class Context(Struct, frozen=True, kw_only=True):
     session: SessionSummary | None = None
     why_no_start: str | None = "it has not gone away"
     """Why the backend cannot be started from here."""
+    no_agent: bool = False
+    """No agent could answer a request, as far as is known."""
+    touring: bool = False
+    """The demo's tour is shown, and escape leaves it."""
     bare_branch: bool = False
     """The task's branch has no commit of its own, so that it can go with the task."""
     queued: int = 0
@@ -59,8 +66,14 @@ class Context(Struct, frozen=True, kw_only=True):
     """The composer shows a prompt that waits, to be changed."""
     recallable: bool = False
     """`up` in the composer shows an earlier prompt there."""
-    permission: Permission | None = None
-    """The open request that would be answered."""
+    naming: bool = False
+    """A list of choices is open beside the field in which one writes."""
+    choosing: bool = False
+    """`enter` takes the highlighted one of them."""
+    detachable: bool = False
+    """`backspace` in the field takes off the file that was attached last."""
+    permission: Ask | Permission | None = None
+    """The open question that would be answered."""
     reading: bool = False
     """The conversation of a session is in sight, and something was said in it."""
     foldable: bool = False

@@ -3,16 +3,21 @@
 from collections.abc import Sequence
 
 from foundry_tui.actions.context import (
+    APP,
     COMPOSER,
     CONFIRM,
     FILTER,
+    FORM,
     HELP,
+    INSTALL,
     KILL,
     NEW_SESSION,
     NEW_TASK,
     OPTIONS,
+    PROMPT,
     RENAME,
     SEARCH,
+    TASKS,
     TITLE,
     WORK,
 )
@@ -21,8 +26,71 @@ from foundry_tui.actions.rules import can_steer
 
 _W = frozenset({COMPOSER})
 _F = frozenset({WORK})
+_P = frozenset({COMPOSER, PROMPT})
 
 FIELDS: Sequence[Action] = (
+    Action(
+        "take_choice",
+        "enter",
+        "take",
+        "Take the highlighted file or command of the list.",
+        "Writing",
+        _P,
+        applies=lambda context: context.choosing,
+        footer=1,
+        palette=False,
+    ),
+    Action(
+        "complete_choice",
+        "tab",
+        "complete",
+        "Complete what is written to the highlighted file or command of the list.",
+        "Writing",
+        _P,
+        applies=lambda context: context.naming,
+        palette=False,
+    ),
+    Action(
+        "close_choices",
+        "escape",
+        "close list",
+        "Close the list of files or commands, and keep what is written.",
+        "Writing",
+        _P,
+        applies=lambda context: context.naming,
+        footer=2,
+        palette=False,
+    ),
+    Action(
+        "previous_choice",
+        "up",
+        "before",
+        "The choice above in the list.",
+        "Writing",
+        _P,
+        applies=lambda context: context.naming,
+        palette=False,
+    ),
+    Action(
+        "next_choice",
+        "down",
+        "next",
+        "The choice below in the list.",
+        "Writing",
+        _P,
+        applies=lambda context: context.naming,
+        palette=False,
+    ),
+    Action(
+        "send_at_once",
+        "ctrl+enter,ctrl+s",
+        "send",
+        "Send what is written, whatever the list offers.",
+        "Writing",
+        _W,
+        applies=lambda context: context.choosing and not can_steer(context),
+        palette=False,
+    ),
     Action(
         "steer",
         "ctrl+s,ctrl+enter",
@@ -40,6 +108,7 @@ FIELDS: Sequence[Action] = (
         "Send what is written to the agent, after what waits; or save the waiting prompt that was changed.",
         "Writing",
         _W,
+        applies=lambda context: not context.choosing,
         footer=1,
         label_of=lambda context: "save" if context.changing else "send",
     ),
@@ -55,6 +124,17 @@ FIELDS: Sequence[Action] = (
         footer=3,
         palette=False,
         label_of=lambda context: "edit queued" if context.queued else "recall",
+    ),
+    Action(
+        "remove_attachment",
+        "backspace",
+        "take file off",
+        "At the beginning of the text: take off the file that was attached last. Pasting a path attaches one.",
+        "Writing",
+        _P,
+        applies=lambda context: context.detachable,
+        footer=2,
+        palette=False,
     ),
     Action("earlier_prompt", "ctrl+up", "earlier prompt", "The prompt sent before, to send again.", "Writing", _W),
     Action(
@@ -89,6 +169,8 @@ _N = frozenset({NEW_TASK})
 _S = frozenset({NEW_SESSION})
 _Q = frozenset({CONFIRM, KILL})
 _O = frozenset({OPTIONS})
+_F = frozenset({FORM})
+_I = frozenset({INSTALL})
 
 DIALOGS: Sequence[Action] = (
     Action("create", "ctrl+s,ctrl+enter", "create", "Create the task.", "New task", _N, footer=1),
@@ -109,7 +191,35 @@ DIALOGS: Sequence[Action] = (
     Action("next_option", "tab", "next", "To the next option.", "Options", _O, footer=3),
     Action("previous_option", "shift+tab", "before", "To the option before.", "Options", _O),
     Action("close_options", "escape,q,M", "close", "Close; what was set stays.", "Options", _O, footer=2),
-    Action("close_dialog", "escape", "close", "Close and keep what was written.", "Dialog", _N | _S, footer=2),
+    Action("send_form", "ctrl+s,ctrl+enter", "send", "Send what is filled in.", "Form", _F, footer=1),
+    Action(
+        "next_field", "enter", "next", "To the next field; behind the last one it is sent.", "Form", _F, palette=False
+    ),
+    Action("decline_form", "ctrl+n", "decline", "Tell the agent that it is not filled in.", "Form", _F, footer=3),
+    Action(
+        "install_agent",
+        "f3",
+        "install agent",
+        "Install an agent: none is there that could answer a request.",
+        "App",
+        frozenset({TASKS, NEW_TASK}),
+        applies=lambda context: context.no_agent,
+        footer=1,
+    ),
+    Action(
+        "leave_tour",
+        "escape",
+        "leave the tour",
+        "Leave the demo's tour.",
+        "App",
+        frozenset({APP}),
+        applies=lambda context: context.touring,
+        priority=True,
+        palette=False,
+    ),
+    Action("install_chosen", "enter", "go on", "Install what is highlighted, or log in to it.", "Agents", _I, footer=1),
+    Action("leave_install", "escape,q", "close", "Close; what is being installed is ended.", "Agents", _I, footer=2),
+    Action("close_dialog", "escape", "close", "Close and keep what was written.", "Dialog", _N | _S | _F, footer=2),
     Action("keep_title", "escape", "cancel", "Leave the title as it is.", "Dialog", frozenset({RENAME}), footer=2),
     Action("confirm", "y", "yes", "Do it.", "Question", _Q, footer=1),
     Action("decline", "n,escape", "no", "Do nothing.", "Question", _Q, footer=2),

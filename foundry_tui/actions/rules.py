@@ -5,9 +5,11 @@ from pathlib import Path
 
 from foundry_tui.actions.context import TASKS, Context
 from foundry_tui.contract.providers import SIMULATED
+from foundry_tui.contract.questions import QuestionKind
 from foundry_tui.contract.records import SessionStatus, TaskDetail, TaskSummary
 from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
 from foundry_tui.process.editors import why_no_editor
+from foundry_tui.view.questions import answers_of
 
 _LEFT = ENDED | RELEASING
 
@@ -126,6 +128,15 @@ def why_no_stop(context: Context) -> str | None:
     return None
 
 
+def is_held(context: Context) -> bool:
+    """Whether a person stopped the turn, so that what waits is not handed over by itself."""
+    return context.session is not None and context.session.held and not has_left(context)
+
+
+def why_no_going_on(context: Context) -> str | None:
+    return None if is_held(context) else "nothing is held back in this session"
+
+
 def can_steer(context: Context) -> bool:
     """Whether what is written can be said into a turn that runs."""
     return why_no_stop(context) is None and not context.changing
@@ -179,7 +190,7 @@ def why_no_answer(place: int) -> Callable[[Context], str | None]:
     def why(context: Context) -> str | None:
         if context.permission is None:
             return "the agent asks nothing"
-        return None if len(context.permission.options) >= place else "its question has no such answer"
+        return None if len(answers_of(context.permission)) >= place else "its question has no such answer"
 
     return why
 
@@ -188,7 +199,7 @@ def option_name(place: int) -> Callable[[Context], str]:
     """What the option of this place, counted from 1, is called."""
 
     def name(context: Context) -> str:
-        return context.permission.options[place - 1].name if context.permission is not None else f"answer {place}"
+        return answers_of(context.permission)[place - 1].name if context.permission is not None else f"answer {place}"
 
     return name
 
@@ -197,9 +208,19 @@ def offers(place: int) -> Callable[[Context], bool]:
     """Whether the open request has an option of this place, counted from 1."""
 
     def offered(context: Context) -> bool:
-        return context.permission is not None and len(context.permission.options) >= place
+        return context.permission is not None and len(answers_of(context.permission)) >= place
 
     return offered
+
+
+def is_page(context: Context) -> bool:
+    """Whether the open question is a page to be opened."""
+    return context.permission is not None and context.permission.kind is QuestionKind.URL
+
+
+def asks_nothing(context: Context) -> bool:
+    """Whether no question is in sight that the keys of half a screen would scroll."""
+    return context.permission is None
 
 
 def may_answer(place: int) -> Callable[[Context], bool]:

@@ -13,6 +13,7 @@ from foundry_tui.actions.context import (
     CONFIRM,
     DIAGNOSTICS,
     HELP,
+    INSTALL,
     KILL,
     OPTIONS,
     TASK,
@@ -22,6 +23,7 @@ from foundry_tui.actions.context import (
 from foundry_tui.actions.dialogs import DIALOGS, FIELDS
 from foundry_tui.actions.model import Action
 from foundry_tui.actions.rules import (
+    asks_nothing,
     failed_in_turn,
     has_ended,
     has_failed,
@@ -119,8 +121,10 @@ _TASKS_SCREEN: Sequence[Action] = (
     Action("cursor_down", "down,j", "down", "One task down.", "Move", _T, palette=False),
     Action("page_up", "pageup,ctrl+b", "page up", "One screen up.", "Move", _T, palette=False),
     Action("page_down", "pagedown,ctrl+f", "page down", "One screen down.", "Move", _T, palette=False),
-    Action("half_page_up", "ctrl+u", "half up", "Half a screen up.", "Move", _T, palette=False),
-    Action("half_page_down", "ctrl+d", "half down", "Half a screen down.", "Move", _T, palette=False),
+    Action("half_page_up", "ctrl+u", "half up", "Half a screen up.", "Move", _T, palette=False, applies=asks_nothing),
+    Action(
+        "half_page_down", "ctrl+d", "half down", "Half a screen down.", "Move", _T, palette=False, applies=asks_nothing
+    ),
     Action("cursor_top", "home,g g,less_than_sign", "top", "The first task.", "Move", _T, palette=False),
     Action("cursor_bottom", "end,G,greater_than_sign", "bottom", "The last task.", "Move", _T, palette=False),
     Action(
@@ -172,8 +176,8 @@ _TASKS_SCREEN: Sequence[Action] = (
     Action(
         "peek",
         "space",
-        "peek",
-        "Show the highlighted task beside the list.",
+        "preview",
+        "Show the highlighted task beside the list, or not; from 120 columns on it stands there by itself.",
         "View",
         _T,
         why_not=needs_task,
@@ -207,15 +211,24 @@ _TASKS_SCREEN: Sequence[Action] = (
 )
 
 _DIAG = frozenset({DIAGNOSTICS})
-_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL, OPTIONS})
+_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL, OPTIONS, INSTALL})
 
 _READING: Sequence[Action] = (
     Action("line_up", "up,k", "up", "One line up.", "Move", _R, palette=False),
     Action("line_down", "down,j", "down", "One line down.", "Move", _R, palette=False),
     Action("screen_up", "pageup,ctrl+b", "page up", "One screen up.", "Move", _R, palette=False),
     Action("screen_down", "pagedown,ctrl+f,space", "page down", "One screen down.", "Move", _R, palette=False),
-    Action("half_screen_up", "ctrl+u", "half up", "Half a screen up.", "Move", _R, palette=False),
-    Action("half_screen_down", "ctrl+d", "half down", "Half a screen down.", "Move", _R, palette=False),
+    Action("half_screen_up", "ctrl+u", "half up", "Half a screen up.", "Move", _R, palette=False, applies=asks_nothing),
+    Action(
+        "half_screen_down",
+        "ctrl+d",
+        "half down",
+        "Half a screen down.",
+        "Move",
+        _R,
+        palette=False,
+        applies=asks_nothing,
+    ),
     Action("to_start", "home,g g,less_than_sign", "top", "To the beginning.", "Move", _R, palette=False),
     Action("to_end", "end,G,greater_than_sign", "bottom", "To the end, and follow it.", "Move", _R, palette=False),
     Action("columns_left", "left", "left", "The columns to the left of those shown.", "Move", _DIAG, palette=False),
@@ -340,11 +353,11 @@ _EVERYWHERE: Sequence[Action] = (
         "back",
         "escape",
         "back",
-        "Out of whatever is open: the filter, the selection, the peek, the screen.",
+        "Out of whatever is open: the filter, the selection, the preview, the screen.",
         "App",
         _A,
         why_not=why_no_way_back,
-        applies=lambda context: why_no_way_back(context) is None,
+        applies=lambda context: why_no_way_back(context) is None and not context.naming,
         footer=1,
         palette=False,
         label_of=lambda context: "put back" if context.changing else "end search" if context.searching else "back",

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from foundry_tui.actions.context import TASK, TASKS, WORK
 from foundry_tui.actions.model import Action
 from foundry_tui.actions.rules import (
+    is_held,
+    is_page,
     may_answer,
     needs_one_real,
     offers,
@@ -16,6 +18,7 @@ from foundry_tui.actions.rules import (
     why_no_files,
     why_no_fold,
     why_no_folder,
+    why_no_going_on,
     why_no_match,
     why_no_new_session,
     why_no_options,
@@ -26,6 +29,7 @@ from foundry_tui.actions.rules import (
     why_no_writing,
     why_nothing_to_read,
 )
+from foundry_tui.view.answers import DIGITS
 
 _K = frozenset({TASK})
 _TT = frozenset({TASKS, TASK})
@@ -43,15 +47,36 @@ TASK_ROWS: Sequence[Action] = (
         applies=lambda context: why_no_withdrawal(context) is None,
         footer=2,
     ),
-    Action("stop", "s", "stop", "Stop the agent's running turn.", "Session", _K, why_not=why_no_stop, footer=4),
+    Action(
+        "go_on",
+        "s",
+        "send queue",
+        "Send what waits and was held back when the turn was stopped.",
+        "Session",
+        _K,
+        why_not=why_no_going_on,
+        applies=is_held,
+        footer=4,
+    ),
+    Action(
+        "stop",
+        "s",
+        "stop",
+        "Stop the agent's running turn; what waits is held back.",
+        "Session",
+        _K,
+        why_not=why_no_stop,
+        applies=lambda context: not is_held(context),
+        footer=4,
+    ),
     *(
         Action(
             f"answer_{place}",
             str(place),
             f"answer {place}",
-            f"Answer the agent's question with option {place}.",
+            f"Answer the agent's question with option {place}, once its whole text was in view.",
             "Session",
-            _K,
+            _TT if place <= DIGITS else _K,
             why_not=why_no_answer(place),
             applies=may_answer(place),
             footer=1 if place <= 4 else 0,
@@ -59,8 +84,18 @@ TASK_ROWS: Sequence[Action] = (
         )
         for place in range(1, 10)
     ),
-    Action("question_down", "ctrl+d", "more of it", "Further down in the question.", "Session", _K, applies=offers(0)),
-    Action("question_up", "ctrl+u", "less of it", "Further up in the question.", "Session", _K, applies=offers(0)),
+    Action(
+        "open_page",
+        "o",
+        "open page",
+        "Open the page that the agent asks for in your browser.",
+        "Session",
+        _K,
+        applies=is_page,
+        footer=1,
+    ),
+    Action("question_down", "ctrl+d", "more of it", "Further down in the question.", "Session", _TT, applies=offers(0)),
+    Action("question_up", "ctrl+u", "less of it", "Further up in the question.", "Session", _TT, applies=offers(0)),
     Action(
         "new_session",
         "t",
@@ -182,6 +217,7 @@ TASK_ROWS: Sequence[Action] = (
         "Reading",
         _K,
         why_not=why_no_fold,
+        applies=lambda context: not is_page(context),
         footer=14,
     ),
     Action(

@@ -1,6 +1,6 @@
 """Doing what a key, a click or the palette asks for, or saying why it cannot be done now."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from inspect import isawaitable
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,8 @@ class ActionDispatch:
         self._host = host
         self._keymap = keymap
         self._others = others
+        self.on_done: Callable[[str], None] = lambda _: None
+        """Told the id of each action that was done."""
         self._begun = ""
         """The keys of a sequence that were pressed so far, with spaces between."""
 
@@ -69,6 +71,7 @@ class ActionDispatch:
         do = next(found for owner in owners if (found := getattr(owner, f"action_{action.id}", None)) is not None)
         if isawaitable(done := do()):
             await done
+        self.on_done(action.id)
         self._host.context_changed()
 
     def key_unused(self, key: str) -> None:

@@ -1,9 +1,9 @@
-"""What the command palette finds: every action that applies here, every task, every theme."""
+"""What the command palette finds: every action that applies here, the agent's commands, every task, every theme."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 from textual.binding import Binding, BindingType
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
@@ -13,6 +13,7 @@ from textual.screen import Screen
 
 from foundry_tui.actions.context import Context
 from foundry_tui.actions.model import Action
+from foundry_tui.actions.rules import why_no_writing
 from foundry_tui.app.host import Host
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.screens.base import ClosedOnce
@@ -44,6 +45,14 @@ class Palette(CommandPalette, ClosedOnce[None]):
             await self.run_action(f"command_list('{way}')")
 
 
+@runtime_checkable
+class Prompting(Protocol):
+    """A screen on which one writes to an agent."""
+
+    def begin_prompt(self, words: str) -> None:
+        """Put these words before what is written, to be gone on with."""
+
+
 class PaletteHost(Host, Protocol):
     """The app as the palette sees it."""
 
@@ -52,7 +61,7 @@ class PaletteHost(Host, Protocol):
         """All themes, by name."""
 
     def choose_theme(self, name: str) -> None:
-        """Take a theme until the app is left, and say how to keep it."""
+        """Take a theme, and keep it for the next start unless the settings name one."""
 
     def context_of(self, screen: Screen[Any]) -> Context:
         """What actions would act on if this screen were on top."""
@@ -113,7 +122,18 @@ class PaletteProvider(Provider):
             why = action.why_not(context)
             told = action.help if why is None else f"Not now: {why}."
             rows.append((name, told, partial(app.action_act, action.id)))
-        return rows
+        return rows + self._commands(context)
+
+    def _commands(self, context: Context) -> list[tuple[str, str, Callable[[], object]]]:
+        """The same for the commands of the agent in view, which begin a prompt."""
+        session = self.foundry.store.session(context.session.session_id) if context.session is not None else None
+        if session is None or why_no_writing(context) is not None or not isinstance(self.screen, Prompting):
+            return []
+        begin = self.screen.begin_prompt
+        return [
+            (f"/{plain(command.name)}", plain(command.description), partial(begin, f"/{command.name} "))
+            for command in session.commands
+        ]
 
     def _found(self, query: str) -> Iterator[TaskSummary]:
         """Tasks that the filter of the list would show, `TASKS_FOUND` at most."""

@@ -4,7 +4,7 @@ Each says why it is needed. `tests/app/test_textual_compat.py` fails when anothe
 the name no more, and when a public way does the same.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from textual.app import App
@@ -66,12 +66,12 @@ def replace_notification(app: App[Any], last: Notification | None, following: No
     return True
 
 
-def has_binding(widget: Widget, key: str) -> bool:
-    """Whether a widget does something of its own with this key, as keys are configured.
+def has_binding(widget: Widget, key: str, idle: Collection[str] = ()) -> bool:
+    """Whether a widget does something of its own with this key, as keys are configured; `idle` bindings do nothing now.
 
     `Screen.active_bindings` says so too, but asks for each key of the screen whether its action can be done now.
     """
-    return key in widget._bindings.key_to_bindings
+    return any(binding.id not in idle for binding in widget._bindings.key_to_bindings.get(key, ()))
 
 
 async def compose_unseen(app: App[Any], screen: Screen[Any]) -> None:

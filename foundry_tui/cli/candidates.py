@@ -42,11 +42,13 @@ def answer_candidates(ctx: click.Context, incomplete: str) -> list[CompletionIte
         task = client.call("GET", task_path(match(ctx.params["task"], tasks).task_id), TaskDetail, timeout=1.0)
     except (*_AWAY, CommandError):
         return []
+    from foundry_tui.view.questions import answers_of
+
     return [
         CompletionItem(option.option_id, help=printable(f"{option.name}: {asked.title}")[:60])
         for asked in task.permissions
         if asked.state is PermissionState.OPEN
-        for option in asked.options
+        for option in answers_of(asked)
         if option.option_id.startswith(incomplete) and option.option_id.isprintable()
     ]
 

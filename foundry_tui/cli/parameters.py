@@ -94,16 +94,19 @@ class StatusName(click.ParamType[TaskStatus]):
 
 
 class Setting(click.ParamType[tuple[str, str]]):
-    """An option and its value, as `ID=VALUE`."""
+    """A name and what it is set to, as `NAME=VALUE`; `how` says what is to be written, with an example."""
 
-    name = "id=value"
+    name = "name=value"
+
+    def __init__(self, how: str = "OPTION=VALUE, as in mode=plan") -> None:
+        self._how = how
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         if isinstance(value, tuple):
             return value
         option, equals, wanted = value.partition("=")
         if not option or not equals:
-            self.fail(f"{value!r} is no setting: write OPTION=VALUE, as in mode=plan", param, ctx)
+            self.fail(f"{value!r} is no setting: write {self._how}", param, ctx)
         return option, wanted
 
 

@@ -28,7 +28,7 @@ COMMANDS: dict[str, _Row] = {
     "queue": _Row("conversation", "queue", "Show the prompts that wait to be delivered, or change one."),
     "options": _Row("options", "options", "Show what a task's agent lets one choose (model, mode, …), or set it."),
     "stop": _Row("conversation", "stop", "Stop what a task's agent is doing."),
-    "answer": _Row("change", "answer", "Answer a task's agent, which asks for permission."),
+    "answer": _Row("change", "answer", "Answer what a task's agent asks: a permission, a form, a page."),
     "retry": _Row("change", "retry", "Go on from the stage that failed, or send a failed prompt again."),
     "restart-agent": _Row("change", "restart_agent", "End a task's agent and begin it anew."),
     "archive": _Row("change", "archive", "Release a task's sandbox and keep the task for reading."),

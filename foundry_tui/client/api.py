@@ -10,7 +10,9 @@ import msgspec
 from foundry_tui.client.connection import LARGEST_ANSWER
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract import codec
-from foundry_tui.contract.problems import LARGEST_BODY, Problem, too_large
+from foundry_tui.contract.attachments import body_limit
+from foundry_tui.contract.memory import MemoryReport
+from foundry_tui.contract.problems import Problem, too_large
 from foundry_tui.contract.questions import Permission
 from foundry_tui.contract.records import Health, Prompt, Repo, SessionDetail, SessionSummary, TaskDetail
 from foundry_tui.contract.requests import (
@@ -23,6 +25,7 @@ from foundry_tui.contract.requests import (
     CreateTask,
     Diff,
     EditPrompt,
+    FileList,
     HistoryPage,
     LogPage,
     PatchTask,
@@ -31,6 +34,7 @@ from foundry_tui.contract.requests import (
     RepoSetup,
     RetryTask,
     SetOption,
+    StopTurn,
     TasksSnapshot,
     TrustRepo,
 )
@@ -130,6 +134,17 @@ class Api:
     async def diff(self, task_id: str) -> Diff:
         return await self._call("GET", f"/v1/tasks/{_part(task_id)}/diff", Diff)
 
+    async def task_files(self, task_id: str, newer: int | None = None) -> FileList:
+        """The files of the task's sandbox as they are known; `newer`: wait for a list of a later `computed_at`."""
+        return await self._files(f"/v1/tasks/{_part(task_id)}/files", newer)
+
+    async def repo_files(self, repo_id: str, newer: int | None = None) -> FileList:
+        """The files that a new task of the repository would have, in the same way."""
+        return await self._files(f"/v1/repos/{_part(repo_id)}/files", newer)
+
+    async def _files(self, path: str, newer: int | None) -> FileList:
+        return await self._call("GET", path, FileList, params={} if newer is None else {"newer": str(newer)})
+
     async def add_session(self, task_id: str, request: CreateSession) -> SessionSummary:
         return await self._call("POST", f"/v1/tasks/{_part(task_id)}/sessions", SessionSummary, request)
 
@@ -139,9 +154,13 @@ class Api:
     async def close_session(self, session_id: str) -> None:
         await self._send("DELETE", f"/v1/sessions/{_part(session_id)}")
 
-    async def stop(self, session_id: str) -> None:
-        """Stop the running turn."""
-        await self._send("POST", f"/v1/sessions/{_part(session_id)}/stop")
+    async def stop(self, session_id: str, *, hold: bool = False) -> None:
+        """Stop the running turn; with `hold` what waits is not handed over then."""
+        await self._send("POST", f"/v1/sessions/{_part(session_id)}/stop", StopTurn(hold=hold))
+
+    async def go_on(self, session_id: str) -> None:
+        """Hand over what waits and was held."""
+        await self._send("POST", f"/v1/sessions/{_part(session_id)}/go-on")
 
     async def prompt(self, session_id: str, request: CreatePrompt) -> Prompt:
         return await self._call("POST", f"/v1/sessions/{_part(session_id)}/prompts", Prompt, request)
@@ -182,6 +201,10 @@ class Api:
     async def agents(self) -> AgentList:
         return await self._call("GET", "/v1/agents", AgentList)
 
+    async def memory(self, task_id: str) -> MemoryReport:
+        """What the task's agents take now."""
+        return await self._call("GET", "/v1/agents/memory", MemoryReport, params={"task": task_id})
+
     async def health(self) -> Health:
         return await self._call("GET", "/v1/health", Health)
 
@@ -207,7 +230,7 @@ class Api:
     async def _send(
         self, method: str, path: str, body: msgspec.Struct | None = None, params: dict[str, str] | None = None
     ) -> bytes:
-        content = None if body is None else _document(body)
+        content = None if body is None else await _document(body)
         headers = None if body is None else {"Content-Type": "application/json"}
         try:
             # the transport's own time-outs end no answer that comes byte by byte
@@ -224,14 +247,17 @@ class Api:
         raise ProblemError(problem_of(answer.status_code, document))
 
 
-def _document(body: msgspec.Struct) -> bytes:
+async def _document(body: msgspec.Struct) -> bytes:
+    attachments = getattr(body, "attachments", None)
     try:
-        document = codec.encode(body)
+        # Megabytes, perhaps, of which nothing else is to wait for the encoding.
+        document = await anyio.to_thread.run_sync(codec.encode, body) if attachments else codec.encode(body)
     except UnicodeEncodeError as error:
         detail = f"This cannot be sent, because it is no text: {error.object.encode('utf-8', 'replace').decode()}"
         raise ProblemError(Problem(status=422, title="No text", detail=detail)) from error
-    if len(document) > LARGEST_BODY:
-        raise ProblemError(too_large(len(document)))
+    limit = body_limit(attachments)
+    if len(document) > limit:
+        raise ProblemError(too_large(len(document), limit))
     return document
 
 

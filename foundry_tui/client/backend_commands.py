@@ -1,14 +1,14 @@
 """The commands of the app, carried out by one backend: each is shown in the store at once and settled by its answer."""
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from msgspec.structs import replace
 
 from foundry_tui.client import kept_commands as kept
 from foundry_tui.client.api import Api
-from foundry_tui.client.commands import CommandProblem, Drafts
+from foundry_tui.client.commands import CommandProblem, Drafts, form_draft_key
 from foundry_tui.client.creations import CreationState, RequestedSession
 from foundry_tui.client.delivery import Delivery
 from foundry_tui.client.errors import RequestError
@@ -17,6 +17,9 @@ from foundry_tui.client.outbox import Outbox
 from foundry_tui.client.settlement import Settlement
 from foundry_tui.client.store import Store
 from foundry_tui.client.subscriptions import Subscriptions
+from foundry_tui.contract.attachments import NewAttachment, told
+from foundry_tui.contract.memory import MemoryReport
+from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import HistoryEvent, Prompt, PromptState, Repo, SessionStatus, SessionSummary
 from foundry_tui.contract.requests import (
     AddRepo,
@@ -52,6 +55,7 @@ class BackendCommands:
         self.drafts: Drafts = outbox
         self.health, self.agents, self.diff = api.health, api.agents, api.diff
         self.repo_setup, self.trust = api.repo_setup, api.trust
+        self.task_files, self.repo_files = api.task_files, api.repo_files
         self.hold = subscriptions.hold
         self._api = api
         self._store = store
@@ -70,7 +74,7 @@ class BackendCommands:
     def create(self, request: CreateTask) -> str:
         task_id = request.task_id or self._new_id()
         request = replace(request, task_id=task_id, session_id=request.session_id or self._new_id())
-        self._outbox.put_creation(self._store.create(request))
+        self._outbox.put_creation(self._store.create(request), request.attachments)
         self._settlement.settle_creation(task_id)
         return task_id
 
@@ -159,11 +163,14 @@ class BackendCommands:
         self._session_command("close_session", session_id, lambda: self._api.close_session(session_id))
 
     def stop(self, session_id: str) -> None:
-        self._session_command("stop", session_id, lambda: self._api.stop(session_id))
+        self._session_command("stop", session_id, lambda: self._api.stop(session_id, hold=True))
 
-    def prompt(self, session_id: str, text: str, steer: bool = False) -> str:
-        prompt = replace(self._new_prompt(session_id, text), steer=steer)
-        self._outbox.put_prompt(prompt)
+    def go_on(self, session_id: str) -> None:
+        self._session_command("go on", session_id, lambda: self._api.go_on(session_id))
+
+    def prompt(self, session_id: str, text: str, steer: bool = False, attachments: Sequence[NewAttachment] = ()) -> str:
+        prompt = replace(self._new_prompt(session_id, text), steer=steer, attachments=tuple(map(told, attachments)))
+        self._outbox.put_prompt(prompt, tuple(attachments))
         self._store.put_prompt(prompt)
         self._settlement.settle_prompt(prompt)
         return prompt.prompt_id
@@ -202,15 +209,26 @@ class BackendCommands:
         self._settlement.settle_option(session_id, option_id, value, call, keep)
 
     def answer(self, permission_id: str, option_id: str) -> None:
-        request = AnswerPermission(option_id=option_id)
+        self._answer(permission_id, kept.AnswerOptions(option_id=option_id))
+
+    def reply(self, permission_id: str, action: AnswerAction, content: Mapping[str, FieldValue] | None = None) -> None:
+        filled = None if content is None else dict(content)
+        self._answer(permission_id, kept.AnswerOptions(action=action, content=filled))
+
+    def _answer(self, permission_id: str, said: kept.AnswerOptions) -> None:
+        request = AnswerPermission(option_id=said.option_id, action=said.action, content=said.content)
 
         async def answer() -> None:
             await self._api.answer(permission_id, request)
+            self._outbox.discard(form_draft_key(permission_id))
 
-        keep = kept.Answer(permission_id, kept.AnswerOptions(option_id))
+        keep = kept.Answer(permission_id, said)
         self._settlement.settle_command("answer", answer, None, done=frozenset({409}), patience=math.inf, keep=keep)
 
     # What is read.
+
+    async def memory(self, task_id: str) -> MemoryReport:
+        return await self._api.memory(task_id)
 
     async def branches(self, repo_id: str) -> Sequence[str]:
         return (await self._api.branches(repo_id)).branches

@@ -15,7 +15,8 @@ import msgspec
 from foundry_tui.client.connection import LARGEST_ANSWER, Target, make_blocking_http
 from foundry_tui.client.errors import ProblemError, StrangeAnswerError, UnreachableError
 from foundry_tui.contract import codec
-from foundry_tui.contract.problems import LARGEST_BODY, too_large
+from foundry_tui.contract.attachments import body_limit
+from foundry_tui.contract.problems import too_large
 
 if TYPE_CHECKING:
     import httpx
@@ -159,8 +160,9 @@ class BlockingClient:
         document = None
         if body is not None:
             document = body if isinstance(body, bytes) else codec.encode(body)
-            if len(document) > LARGEST_BODY:
-                raise ProblemError(too_large(len(document)))
+            limit = body_limit(getattr(body, "attachments", None))
+            if len(document) > limit:
+                raise ProblemError(too_large(len(document), limit))
             fields["Content-Type"] = "application/json"
         params = {name: str(value) for name, value in (query or {}).items() if value is not None}
         try:

@@ -1,14 +1,17 @@
 """What a person can ask of the backend, as screens see it: calls that return at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
+from foundry_tui.contract.attachments import NewAttachment
 from foundry_tui.contract.events import Topic
+from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.problems import Problem
+from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import Health, HistoryEvent, Repo
-from foundry_tui.contract.requests import AgentList, CreateTask, Diff, RepoSetup
+from foundry_tui.contract.requests import AgentList, CreateTask, Diff, FileList, RepoSetup
 
 
 class CommandProblem(Struct, frozen=True, kw_only=True):
@@ -28,7 +31,8 @@ class CommandProblem(Struct, frozen=True, kw_only=True):
 class Drafts(Protocol):
     """What was written and not sent, kept across restarts.
 
-    New-task dialogs by repository (`""` for none chosen), and the text of a session's composer by `session:<id>`.
+    New-task dialogs by repository (`""` for none chosen), the text of a session's composer by `session:<id>`, and
+    half-filled forms by `form_draft_key`.
     """
 
     def get(self, repo: str) -> CreateTask | None:
@@ -41,11 +45,16 @@ class Drafts(Protocol):
         """Forget the draft of `repo`; nothing happens when there is none."""
 
 
+def form_draft_key(permission_id: str) -> str:
+    """Under which key of `Drafts` a half-filled form is kept."""
+    return f"form:{permission_id}"
+
+
 class Commands(Protocol):
     """Everything that changes something returns at once: the store shows it, the backend's answer settles it.
 
-    Failures reach `on_problem`. The methods that read (`diff`, `branches`, `history`, `add_repo`) wait for the
-    backend, raise `RequestError`, and belong in workers.
+    Failures reach `on_problem`. The methods that read (`diff`, `branches`, `task_files`, `history`, `add_repo`) wait
+    for the backend, raise `RequestError`, and belong in workers.
     """
 
     on_problem: Callable[[CommandProblem], None] | None
@@ -80,12 +89,16 @@ class Commands(Protocol):
     def close_session(self, session_id: str) -> None: ...
 
     def stop(self, session_id: str) -> None:
-        """Stop the running turn."""
+        """Stop the running turn, and hold what waits."""
 
-    def prompt(self, session_id: str, text: str, steer: bool = False) -> str:
+    def go_on(self, session_id: str) -> None:
+        """Have what waits handed over though it was held."""
+
+    def prompt(self, session_id: str, text: str, steer: bool = False, attachments: Sequence[NewAttachment] = ()) -> str:
         """Show a prompt as queued at once and send it; the answer is its prompt_id.
 
-        `steer`: it goes into the turn that runs, before all that wait.
+        `steer`: it goes into the turn that runs, before all that wait. `attachments` have been read: what they say is
+        kept with the prompt.
         """
 
     def discard_prompt(self, session_id: str, prompt_id: str) -> None:
@@ -103,7 +116,11 @@ class Commands(Protocol):
     def set_option(self, session_id: str, option_id: str, value: str | bool) -> None:
         """Show another value of an option of the session's agent at once, and set it, also while the agent works."""
 
-    def answer(self, permission_id: str, option_id: str) -> None: ...
+    def answer(self, permission_id: str, option_id: str) -> None:
+        """Answer a permission with one of its options."""
+
+    def reply(self, permission_id: str, action: AnswerAction, content: Mapping[str, FieldValue] | None = None) -> None:
+        """Answer a form, with what it is filled in with, or a page. Its draft is kept until the backend has that."""
 
     def hold(self, topic: Topic) -> Callable[[], None]:
         """Subscribe to a topic; the answer releases it (calling it twice releases once)."""
@@ -114,10 +131,19 @@ class Commands(Protocol):
     async def agents(self) -> AgentList:
         """The agents of each provider, with what is to be done about those that cannot be given work."""
 
+    async def memory(self, task_id: str) -> MemoryReport:
+        """What the task's agents take now."""
+
     async def health(self) -> Health:
         """What the backend says of itself; it names its default provider first."""
 
     async def diff(self, task_id: str) -> Diff: ...
+
+    async def task_files(self, task_id: str, newer: int | None = None) -> FileList:
+        """The files of the task's sandbox as they are known; `newer`: wait for a list of a later `computed_at`."""
+
+    async def repo_files(self, repo_id: str, newer: int | None = None) -> FileList:
+        """The files that a new task of the repository would have, in the same way."""
 
     async def branches(self, repo_id: str) -> Sequence[str]: ...
 

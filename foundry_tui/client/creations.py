@@ -4,7 +4,9 @@ from enum import StrEnum
 from pathlib import PurePath
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from foundry_tui.contract.attachments import Attachment, told
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.records import (
     ErrorKind,
@@ -36,12 +38,14 @@ class Creation(Struct, frozen=True, kw_only=True):
     """A task that the user asked for and that the backend has not confirmed.
 
     `request` has its task_id and session_id. `since` is when the user asked, in milliseconds since the epoch.
-    `problem` is why it was refused, or why it was put off the last time.
+    `attachments` tell what goes with its prompt, which is kept apart from it. `problem` is why it was refused, or why
+    it was put off the last time.
     """
 
     request: CreateTask
     state: CreationState
     since: int
+    attachments: tuple[Attachment, ...] = ()
     problem: Problem | None = None
 
     @property
@@ -51,6 +55,21 @@ class Creation(Struct, frozen=True, kw_only=True):
     @property
     def session_id(self) -> str:
         return self.request.session_id or ""
+
+
+def files_key(task_id: str) -> str:
+    """Where, among the drafts, it is kept what files were attached to a creation, until that is settled."""
+    return f"files:{task_id}"
+
+
+def new_creation(request: CreateTask, since: int) -> Creation:
+    """A creation that is asked for now."""
+    return Creation(
+        request=replace(request, attachments=()),
+        state=CreationState.PENDING,
+        since=since,
+        attachments=tuple(map(told, request.attachments)),
+    )
 
 
 class RequestedSession(Struct, frozen=True, kw_only=True):
@@ -100,6 +119,7 @@ def session_of(creation: Creation) -> SessionDetail:
         prompt_id=f"{creation.session_id}.first",
         session_id=creation.session_id,
         text=creation.request.prompt,
+        attachments=creation.attachments,
         state=PromptState.QUEUED,
         at=creation.since,
     )

@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from foundry_tui.contract.questions import AnswerAction, FieldValue
+
 
 class _Options(Struct, frozen=True, forbid_unknown_fields=True):
     """What a command says beside its task."""
@@ -34,8 +36,12 @@ class RenameOptions(_Options, frozen=True):
     title: str
 
 
-class AnswerOptions(_Options, frozen=True):
-    option_id: str
+class AnswerOptions(_Options, frozen=True, omit_defaults=True):
+    """An option of a permission, or else what is done with a form or a page."""
+
+    option_id: str | None = None
+    action: AnswerAction | None = None
+    content: dict[str, FieldValue] | None = None
 
 
 class PromptEditOptions(_Options, frozen=True):

@@ -17,10 +17,12 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from foundry_tui.client.creations import Creation, CreationState, RequestedSession
+from foundry_tui.client.creations import Creation, CreationState, RequestedSession, files_key
+from foundry_tui.client.kept_attachments import KeptAttachments
 from foundry_tui.client.kept_commands import KeptCommand
 from foundry_tui.client.private_files import make_folder, open_file
 from foundry_tui.contract import codec
+from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.records import Prompt, PromptState
 from foundry_tui.contract.requests import CreateTask
 
@@ -30,18 +32,22 @@ if sys.platform != "win32":
 
 T = TypeVar("T")
 
-Delta = dict[tuple[str, str], Creation | RequestedSession | KeptCommand | Prompt | CreateTask | None]
+Delta = dict[tuple[str, str], Creation | RequestedSession | KeptCommand | Prompt | CreateTask | NewAttachments | None]
 """Changes of the file: part and key to the new value, or to None where it is dropped."""
 
 
 class _Contents(Struct, kw_only=True):
-    """What the file holds of ours. `foreign` names the part of each thing in it that this version cannot read."""
+    """What the file holds of ours. `foreign` names the part of each thing in it that this version cannot read.
+
+    `attachments` are in files of their own, and here those that were asked for in this run.
+    """
 
     creations: dict[str, Creation] = {}
     sessions: dict[str, RequestedSession] = {}
     commands: dict[str, KeptCommand] = {}
     prompts: dict[str, Prompt] = {}
     drafts: dict[str, CreateTask] = {}
+    attachments: dict[str, NewAttachments] = {}
     foreign: list[str] = []
 
 
@@ -55,6 +61,8 @@ _PARTS: dict[str, Any] = {
     "drafts": CreateTask,
 }
 """The parts of the file, and what the entries of each are."""
+_APART = "attachments"
+"""What is no part of the file, but has files of its own."""
 
 
 class Outbox:
@@ -76,6 +84,7 @@ class Outbox:
             # Writing will fail in the same way, and that is where it is said.
             self._contents = _Contents()
         self._touched: dict[tuple[str, str], None] = {}
+        self._kept_attachments = None if path is None else KeptAttachments(path.with_name(f"{path.name}.attachments"))
 
     @property
     def remarks(self) -> str:
@@ -152,13 +161,24 @@ class Outbox:
         found.update(one.action for one in commands)
         return +found
 
-    def put_creation(self, creation: Creation) -> None:
+    def attachments_of(self, id_: str) -> NewAttachments:
+        """In a thread: what goes with a prompt or a new task. Raises `OSError`, and `msgspec.DecodeError`."""
+        here = self._contents.attachments.get(id_)
+        if here is not None or self._kept_attachments is None:
+            return here or ()
+        return self._kept_attachments.read(id_)
+
+    def put_creation(self, creation: Creation, attachments: NewAttachments = ()) -> None:
+        """Keep it with its attachments, which are given once."""
+        self._put_attachments(creation.task_id, attachments)
         self._contents.creations[creation.task_id] = creation
         self._touch("creations", creation.task_id)
 
     def drop_creation(self, task_id: str) -> None:
+        self._contents.attachments.pop(task_id, None)
         if self._contents.creations.pop(task_id, None) is not None:
             self._touch("creations", task_id)
+            self.discard(files_key(task_id))
 
     def put_session(self, session: RequestedSession) -> None:
         self._contents.sessions[session.summary.session_id] = session
@@ -185,11 +205,14 @@ class Outbox:
         if self._contents.commands.get(command.key) == command:
             del self._contents.commands[command.key]
 
-    def put_prompt(self, prompt: Prompt) -> None:
+    def put_prompt(self, prompt: Prompt, attachments: NewAttachments = ()) -> None:
+        """Keep it with its attachments, which are given once."""
+        self._put_attachments(prompt.prompt_id, attachments)
         self._contents.prompts[prompt.prompt_id] = prompt
         self._touch("prompts", prompt.prompt_id)
 
     def drop_prompt(self, prompt_id: str) -> None:
+        self._contents.attachments.pop(prompt_id, None)
         if self._contents.prompts.pop(prompt_id, None) is not None:
             self._touch("prompts", prompt_id)
 
@@ -219,12 +242,17 @@ class Outbox:
 
     def write(self, delta: Delta) -> None:
         """Write changes into the file; touches nothing else, so that a thread may do it. Raises `OSError`."""
-        if self.path is None or not delta:
+        if self.path is None or self._kept_attachments is None or not delta:
             return
         make_folder(self.path.parent)
         with _alone(self.path):
             file = self._read()
             for (part, key), value in delta.items():
+                if isinstance(value, tuple):
+                    self._kept_attachments.write(key, value)
+                    continue
+                if part == _APART:
+                    continue
                 there = file[part]
                 assert isinstance(there, dict)
                 if value is None:
@@ -232,6 +260,13 @@ class Outbox:
                 else:
                     there[_text(key)] = _entry(value)
             _replace(self.path, msgspec.json.encode(file))
+            self._kept_attachments.sweep({*file["prompts"], *file["creations"]})
+
+    def _put_attachments(self, id_: str, attachments: NewAttachments) -> None:
+        if attachments:
+            self._contents.attachments[id_] = attachments
+            # Before what they go with, so that this is never kept without them.
+            self._touch(_APART, id_)
 
     def _touch(self, part: str, key: str) -> None:
         self._touched[part, key] = None

@@ -107,8 +107,10 @@ def _ask_again(command: kept.KeptCommand, commands: "Commands") -> None:
             commands.prune(command.task_id)
         case kept.Rename():
             commands.rename(command.task_id, command.options.title)
+        case kept.Answer(options=kept.AnswerOptions(action=action, content=content)) if action is not None:
+            commands.reply(command.task_id, action, content)
         case kept.Answer():
-            commands.answer(command.task_id, command.options.option_id)
+            commands.answer(command.task_id, command.options.option_id or "")
         case kept.PromptEdit():
             commands.edit_prompt(command.options.session_id, command.task_id, command.options.text)
         case kept.PromptWithdrawal():

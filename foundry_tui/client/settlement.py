@@ -2,10 +2,11 @@
 
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import anyio
+import msgspec
 from msgspec.structs import replace
 
 from foundry_tui.client.api import Api
@@ -17,7 +18,9 @@ from foundry_tui.client.errors import ProblemError, RequestError, UnreachableErr
 from foundry_tui.client.kept_commands import Answer, KeptCommand
 from foundry_tui.client.outbox import Outbox
 from foundry_tui.client.store import Store
+from foundry_tui.contract.attachments import Attachment, NewAttachments
 from foundry_tui.contract.options import OptionValue
+from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.records import ErrorKind, Prompt, PromptState, SessionSummary, TaskDetail, TaskError
 from foundry_tui.contract.requests import CreatePrompt, EditPrompt
 
@@ -67,7 +70,9 @@ class Settlement:
         async def create() -> TaskDetail | None:
             while owed():
                 life = self._store.life
-                task = await self._api.create(self._store.creations[task_id].request)
+                creation = self._store.creations[task_id]
+                attachments = await self._attachments(task_id, creation.attachments)
+                task = await self._api.create(replace(creation.request, attachments=attachments))
                 if self._store.created(task, life):
                     return task
             return None
@@ -126,12 +131,12 @@ class Settlement:
             kept = await anyio.to_thread.run_sync(self._outbox.prompt_as_kept, here) if maybe_sent else here
             if kept is None:
                 return None
+            attachments = await self._attachments(prompt_id, kept.attachments)
             unsent = prompt_id in self._unsent
             self._unsent.discard(prompt_id)
             try:
-                sent = await self._api.prompt(
-                    session_id, CreatePrompt(prompt_id=prompt_id, text=kept.text, steer=kept.steer)
-                )
+                request = CreatePrompt(prompt_id=prompt_id, text=kept.text, steer=kept.steer, attachments=attachments)
+                sent = await self._api.prompt(session_id, request)
                 if sent.text == prompt.text != kept.text and sent.state is PromptState.QUEUED:
                     # Another app had sent it, before it was edited here.
                     sent = await self._api.edit_prompt(session_id, prompt_id, EditPrompt(text=kept.text))
@@ -159,6 +164,17 @@ class Settlement:
             self._outbox.drop_prompt(prompt_id)
 
         self._delivery.send(job, f"prompts:{session_id}")
+
+    async def _attachments(self, id_: str, told: Sequence[Attachment]) -> NewAttachments:
+        """What goes with a prompt or a new task; raises `ProblemError` when that cannot be read any more."""
+        if not told:
+            return ()
+        try:
+            return await anyio.to_thread.run_sync(self._outbox.attachments_of, id_)
+        except (OSError, msgspec.DecodeError) as error:
+            names = ", ".join(each.name for each in told)
+            detail = f"What was attached ({names}) cannot be read any more: {error}. Attach it again."
+            raise ProblemError(Problem(status=422, title="Attachments lost", detail=detail)) from error
 
     def settle_prompt_change(
         self,

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from foundry_tui.client.changes import Changes, Dirt
-from foundry_tui.client.creations import Creation, CreationState, session_of, task_of
+from foundry_tui.client.creations import Creation, CreationState, new_creation, session_of, task_of
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.list_replica import FOR_EVER, TasksReplica
 from foundry_tui.client.pending_changes import PendingChanges
@@ -234,7 +234,7 @@ class Store:
         """Show a task that has not been answered yet; `request` has its task_id and session_id."""
         if request.task_id is None or request.session_id is None:
             raise ValueError("a creation needs the ids of its task and its session")
-        creation = Creation(request=request, state=CreationState.PENDING, since=self.now_ms())
+        creation = new_creation(request, self.now_ms())
         self._put_creation(creation)
         return creation
 

@@ -39,6 +39,7 @@ EVENT_TYPE: dict[EventName, type[msgspec.Struct]] = {
     EventName.SESSION: records.SessionState,
     EventName.TRANSCRIPT: transcript.TranscriptItem,
     EventName.LOG: records.LogLine,
+    EventName.OPERATION: records.Operation,
     EventName.HISTORY: records.HistoryEvent,
     EventName.RESUMED: Resumed,
     EventName.PING: Ping,

@@ -22,6 +22,7 @@ class EventName(OpenEnum):
     SESSION = "session"
     TRANSCRIPT = "transcript"
     LOG = "log"
+    OPERATION = "operation"
     HISTORY = "history"
     RESUMED = "resumed"
     PING = "ping"

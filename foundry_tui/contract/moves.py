@@ -1,6 +1,7 @@
 """Which states may follow which: a table for each machine, where staying as one is needs no move.
 
-The machines are the task, its stages, its sessions, their prompts, and the questions that only a person can answer.
+The machines are the task, its stages, its sessions, their prompts, and the questions that only a person can
+answer, and operations.
 Each record begins in a state that no other leads to, or that only trying again leads to.
 """
 
@@ -9,10 +10,10 @@ from typing import Any, TypeVar
 
 from foundry_tui.contract.open_enum import OpenEnum
 from foundry_tui.contract.questions import PermissionState
-from foundry_tui.contract.records import PromptState, SessionStatus, StageState
+from foundry_tui.contract.records import OperationState, PromptState, SessionStatus, StageState
 from foundry_tui.contract.status import TaskStatus
 
-State = TypeVar("State", TaskStatus, StageState, SessionStatus, PromptState, PermissionState)
+State = TypeVar("State", TaskStatus, StageState, SessionStatus, PromptState, PermissionState, OperationState)
 
 _LEAVE = {TaskStatus.ERROR, TaskStatus.ARCHIVING, TaskStatus.KILLING}
 
@@ -65,12 +66,22 @@ QUESTION_MOVES: Mapping[PermissionState, frozenset[PermissionState]] = {
     PermissionState.CANCELLED: frozenset(),
 }
 
+OPERATION_MOVES: Mapping[OperationState, frozenset[OperationState]] = {
+    OperationState.QUEUED: frozenset({OperationState.RUNNING, OperationState.FAILED, OperationState.CANCELLED}),
+    OperationState.RUNNING: frozenset({OperationState.DONE, OperationState.FAILED, OperationState.CANCELLED}),
+    OperationState.DONE: frozenset(),
+    OperationState.FAILED: frozenset(),
+    OperationState.CANCELLED: frozenset(),
+}
+"""One that was cut by a restart stays running, and goes on."""
+
 MACHINES: Mapping[type[OpenEnum], tuple[str, Mapping[Any, frozenset[Any]]]] = {
     TaskStatus: ("a task", TASK_MOVES),
     StageState: ("a stage", STAGE_MOVES),
     SessionStatus: ("a session", SESSION_MOVES),
     PromptState: ("a prompt", PROMPT_MOVES),
     PermissionState: ("a question", QUESTION_MOVES),
+    OperationState: ("an operation", OPERATION_MOVES),
 }
 """By the type of its states, what each machine is of, and its table."""
 

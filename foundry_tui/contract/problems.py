@@ -27,10 +27,10 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_id: str | None = None
 
 
-def too_large(size: int) -> Problem:
+def too_large(size: int, limit: int = LARGEST_BODY) -> Problem:
     """What a backend answers to a body of `size` bytes, known without asking it."""
     detail = (
-        f"This is too long to be sent: it takes {size:,} bytes, and the limit is {LARGEST_BODY:,}. Shorten it, or put "
+        f"This is too long to be sent: it takes {size:,} bytes, and the limit is {limit:,}. Shorten it, or put "
         "it into a file and name that."
     )
     return Problem(status=413, title="Content Too Large", detail=detail)

@@ -6,8 +6,10 @@ committed change of its record. Null and absent are the same.
 
 from typing import Any
 
+from foundry_tui.contract.activity import Activity, PlanProgress
+from foundry_tui.contract.attachments import Attachment
 from foundry_tui.contract.open_enum import OpenEnum
-from foundry_tui.contract.questions import Permission
+from foundry_tui.contract.questions import Ask, Permission
 from foundry_tui.contract.record import Record
 from foundry_tui.contract.status import StageName, TaskStatus
 from foundry_tui.contract.transcript import TranscriptItem
@@ -86,6 +88,10 @@ class HistoryKind(OpenEnum):
     TASK_RUNNING = "task.running"
     TASK_IDLE = "task.idle"
     TASK_ERROR = "task.error"
+    OPERATION_REQUESTED = "operation.requested"
+    OPERATION_COMPLETED = "operation.completed"
+    OPERATION_FAILED = "operation.failed"
+    CHECKPOINT_MADE = "checkpoint.made"
     TASK_RENAMED = "task.renamed"
     ARCHIVE_REQUESTED = "task.archive_requested"
     KILL_REQUESTED = "task.kill_requested"
@@ -213,7 +219,11 @@ class Usage(Record, frozen=True, kw_only=True):
 
 
 class SessionSummary(Record, frozen=True, kw_only=True):
-    """One conversation with an agent; its id is made by the client and never changes. `model` and `mode` are names."""
+    """One conversation with an agent; its id is made by the client and never changes. `model` and `mode` are names.
+
+    `unloaded_since`: its agent had nothing to do for long and was ended; it comes back with the next prompt. `held`: a
+    person stopped the turn, and what waits is not handed over until somebody says more or has it go on.
+    """
 
     session_id: str
     task_id: str
@@ -228,6 +238,8 @@ class SessionSummary(Record, frozen=True, kw_only=True):
     model: str | None = None
     mode: str | None = None
     usage: Usage | None = None
+    unloaded_since: int | None = None
+    held: bool = False
 
 
 class Prompt(Record, frozen=True, kw_only=True):
@@ -241,6 +253,7 @@ class Prompt(Record, frozen=True, kw_only=True):
     text: str
     state: PromptState
     at: int
+    attachments: tuple[Attachment, ...] = ()
     steer: bool = False
     error: TaskError | None = None
 
@@ -255,8 +268,63 @@ class HistoryEvent(Record, frozen=True, kw_only=True):
     payload: dict[str, Any]
 
 
+class OperationKind(OpenEnum):
+    """What an operation does; contract: "The way home"."""
+
+    COMMIT = "commit"
+    UPDATE = "update"
+    PUSH = "push"
+    PULL_REQUEST = "pull_request"
+    LAND = "land"
+    APPLY = "apply"
+    UNDO = "undo"
+
+
+class OperationState(OpenEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+UNDER_WAY = frozenset({OperationState.QUEUED, OperationState.RUNNING})
+"""States of an operation that has not ended."""
+
+
+class OperationStep(Record, frozen=True, kw_only=True):
+    """One step of an operation; `detail` says in a few words what it does or did."""
+
+    name: str
+    state: OperationState
+    started_at: int | None = None
+    finished_at: int | None = None
+    detail: str | None = None
+
+
+class Operation(Record, frozen=True, kw_only=True):
+    """Something that is done with a task's work, durable as a stage is. `request` holds what was asked for beside the
+    kind; `result` what came of it (`sha` of a commit, `number` and `url` of a pull request …).
+    """
+
+    operation_id: str
+    task_id: str
+    kind: OperationKind
+    request: dict[str, Any]
+    state: OperationState
+    at: int
+    revision: int
+    steps: tuple[OperationStep, ...] = ()
+    result: dict[str, Any] | None = None
+    error: TaskError | None = None
+    finished_at: int | None = None
+
+
 class TaskSummary(Record, frozen=True, kw_only=True):
-    """A task as lists show it; `prompt` is cut to its first 200 characters."""
+    """A task as lists show it; `prompt` is cut to its first 200 characters, `operation` is the one under way.
+
+    `asks` are its open questions, oldest first, at most `MOST_ASKS`; `needs_input` counts all of them.
+    """
 
     task_id: str
     repo_id: str
@@ -275,19 +343,24 @@ class TaskSummary(Record, frozen=True, kw_only=True):
     stages_done: int = 0
     error: TaskError | None = None
     needs_input: int = 0
+    asks: tuple[Ask, ...] = ()
     unread: bool = False
     sessions: tuple[SessionSummary, ...] = ()
     work: Work | None = None
+    operation: Operation | None = None
+    activity: Activity | None = None
+    plan: PlanProgress | None = None
 
 
 class TaskDetail(TaskSummary, frozen=True, kw_only=True):
-    """A task whole: `prompt` uncut, `history` its last 200 events (absent in `task` events)."""
+    """A task whole: `prompt` uncut, its last 20 `operations` and 200 events of `history` (absent in `task` events)."""
 
     base_branch: str | None = None
     sandbox: Sandbox | None = None
     stages: tuple[StageRecord, ...] = ()
     permissions: tuple[Permission, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
+    operations: tuple[Operation, ...] = ()
     history: tuple[HistoryEvent, ...] = ()
 
 
@@ -301,11 +374,16 @@ def summary_of(task: TaskSummary) -> TaskSummary:
 
 
 class SessionState(SessionSummary, frozen=True, kw_only=True):
-    """A session with its prompts and what its agent offers: a `session` event of the session's own topic."""
+    """A session with its prompts and what its agent offers: a `session` event of the session's own topic.
+
+    `turn_silent_since`: while a turn runs, since when the agent has sent nothing; its last word may be younger by up to
+    a minute, and then came as a transcript item.
+    """
 
     options: tuple[SessionOption, ...] = ()
     commands: tuple[SessionCommand, ...] = ()
     accepts: Accepts = Accepts()
+    turn_silent_since: int | None = None
     prompts: tuple[Prompt, ...] = ()
 
 

@@ -1,8 +1,12 @@
 """What the client asks: bodies of requests, which refuse unknown fields, and answers that wrap records."""
 
+from typing import Any
+
 from msgspec import Struct
 
+from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.known_agents import AgentInfo
+from foundry_tui.contract.questions import AnswerAction
 from foundry_tui.contract.record import Record
 from foundry_tui.contract.records import FileDiff, HistoryEvent, LogLine, Repo, SessionDetail, TaskDetail, TaskSummary
 
@@ -31,6 +35,7 @@ class CreateTask(Request, frozen=True, kw_only=True):
     provider: str | None = None
     session_id: str | None = None
     options: dict[str, str | bool] | None = None
+    attachments: NewAttachments = ()
     trust: bool = False
 
 
@@ -69,11 +74,22 @@ class SetOption(Request, frozen=True, kw_only=True):
     value: str | bool
 
 
+class StopTurn(Request, frozen=True, kw_only=True):
+    """`POST /v1/sessions/{id}/stop`. `hold`: prompts that wait are not handed over until somebody says more, or
+    `POST /v1/sessions/{id}/go-on` has them go on; without it the next one begins at once.
+    """
+
+    hold: bool = False
+
+
 class CreatePrompt(Request, frozen=True, kw_only=True):
-    """`POST /v1/sessions/{id}/prompts`. `steer`: a turn that runs is stopped, and this prompt is the next."""
+    """`POST /v1/sessions/{id}/prompts`. `steer`: it goes into a turn that runs, where the agent takes it there; else
+    that is stopped, and this prompt is the next.
+    """
 
     prompt_id: str
     text: str
+    attachments: NewAttachments = ()
     steer: bool = False
 
 
@@ -84,9 +100,14 @@ class EditPrompt(Request, frozen=True, kw_only=True):
 
 
 class AnswerPermission(Request, frozen=True, kw_only=True):
-    """`POST /v1/permissions/{id}`."""
+    """`POST /v1/permissions/{id}`: an option of a permission, or what is done with a form or a page.
 
-    option_id: str
+    `content` has what a form is filled in with, by the names of its fields.
+    """
+
+    option_id: str | None = None
+    action: AnswerAction | None = None
+    content: dict[str, Any] | None = None
 
 
 class AddRepo(Request, frozen=True, kw_only=True):
@@ -175,6 +196,18 @@ class AgentList(Record, frozen=True, kw_only=True):
 
 class RepoList(Record, frozen=True, kw_only=True):
     repos: tuple[Repo, ...]
+
+
+class FileList(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """`GET /v1/tasks/{id}/files` and `GET /v1/repos/{id}/files`: what is known, listed anew behind.
+
+    Paths are relative and as `file_names.written` writes them; `cut`: there are more. `computed_at` is null until the
+    files were listed for the first time. `?newer=COMPUTED_AT` waits some seconds for a list that is newer than that.
+    """
+
+    paths: tuple[str, ...]
+    cut: bool = False
+    computed_at: int | None = None
 
 
 class BranchList(Record, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from foundry_tui.contract.open_enum import OpenEnum
-from foundry_tui.contract.questions import FileEdit, QuestionKind
+from foundry_tui.contract.questions import FieldValue, FileEdit, FormField, QuestionKind
 from foundry_tui.contract.record import Record
 
 
@@ -58,7 +58,10 @@ class PlanBody(Record, frozen=True, kw_only=True):
 
 
 class PermissionBody(Record, frozen=True, kw_only=True):
-    """Body of a `permission`: which request stands here and what was asked; its state is in the task's permissions."""
+    """Body of a `permission`: which request stands here and what was asked; its state is in the task's permissions.
+
+    `answer` and `content` are those of a form or a page, once it has ended well.
+    """
 
     permission_id: str
     title: str
@@ -67,3 +70,7 @@ class PermissionBody(Record, frozen=True, kw_only=True):
     text: str | None = None
     edits: tuple[FileEdit, ...] = ()
     paths: tuple[str, ...] = ()
+    fields: tuple[FormField, ...] = ()
+    url: str | None = None
+    answer: str | None = None
+    content: dict[str, FieldValue] | None = None

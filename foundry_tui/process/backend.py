@@ -253,7 +253,7 @@ def not_taken(names: Collection[str]) -> str:
 
 
 def _is_for_backend(name: str) -> bool:
-    settings = {key.env for key in config.KEYS if key.section in ("provision", "local")}
+    settings = {key.env for key in config.KEYS if key.section in config.FOR_BACKEND}
     return name in settings or name.startswith("FOUNDRY_STAGE_") or name in _FOR_BACKEND
 
 

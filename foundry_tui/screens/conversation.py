@@ -1,16 +1,34 @@
 """What was said in the visible session of a task, what goes on there, what is asked, and where one writes."""
 
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from textual.widget import Widget
 
 from foundry_tui.actions.rules import why_no_writing
-from foundry_tui.contract.questions import Permission
-from foundry_tui.contract.records import Prompt, SessionStatus, SessionSummary, TaskDetail, TaskSummary
+from foundry_tui.contract.attachments import NewAttachments
+from foundry_tui.contract.questions import AnswerAction, Permission, QuestionKind
+from foundry_tui.contract.records import (
+    Prompt,
+    SessionCommand,
+    SessionStatus,
+    SessionSummary,
+    TaskDetail,
+    TaskSummary,
+)
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.process.attached_files import Place
+from foundry_tui.screens.attached_files import AttachedFiles
+from foundry_tui.screens.completions import Completions, FileSource
 from foundry_tui.screens.task_in_view import TaskInView
+from foundry_tui.screens.unsent_text import UnsentText
+from foundry_tui.view.attachments import why_no_images
 from foundry_tui.view.clock import LastHeard
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.prompt_queue import above_composer, in_conversation
+from foundry_tui.view.silence import silent_since
 from foundry_tui.view.task_notices import empty_state_of, open_permissions, turn_words
 from foundry_tui.view.turn import TurnTime, turn_time
 from foundry_tui.widgets.composer import PLACEHOLDERS, Composer
@@ -39,6 +57,44 @@ class Conversation:
         self.request = PermissionRequest(ascii_only=ascii_only)
         self.queue = PromptQueue(ascii_only=ascii_only)
         self.composer = Composer()
+        self.attached = AttachedFiles(task, self.composer)
+        self.completions = Completions(task, self.composer, self._files, self._commands)
+
+    def begin(self, unsent: UnsentText, session_id: str) -> None:
+        """Show what was written in this session and not sent."""
+        text = unsent.text(session_id)
+        self.composer.start(text)
+        self.composer.chips.show(unsent.files(session_id))
+        self.completions.expect(text)
+
+    def send(self, unsent: UnsentText, message: Composer.Sent) -> None:
+        """Send what was written, with its files, to the visible session; until then it stays where it is."""
+        session, foundry = self._task.session, self._task.foundry
+        if session is None:
+            return
+
+        def sent(attachments: NewAttachments) -> None:
+            if (why := why_no_images(self._task.store.session(session.session_id), attachments)) is not None:
+                self._task.screen.notify(f"Not sent: {why}.", severity="error")
+                return
+            unsent.write(session.session_id, "")
+            foundry.commands.prompt(session.session_id, message.text, message.steer, attachments)
+            self.composer.sent(message.text)
+            self.give_place()
+            self.transcript.move_to_end()
+
+        self.attached.read(self.completions.attachments(message.text), self._sandbox(), sent)
+
+    def _sandbox(self) -> Place | None:
+        """Where the agent works, if that is known: it finds the files there by their paths."""
+        detail = self._task.store.detail(self._task.task_id)
+        return Place(Path(detail.sandbox.cwd)) if detail is not None and detail.sandbox is not None else None
+
+    @property
+    def widgets(self) -> tuple[Widget, ...]:
+        """All of them, from the top to the bottom."""
+        above = (self.transcript, self.empty_state, self.turn, self.request, self.queue)
+        return (*above, self.composer.chips, self.composer, self.composer.choices)
 
     def show_prompts(self, prompts: Sequence[Prompt], permissions: Sequence[Permission]) -> None:
         """Show what was said in the visible session, and above the composer what waits to be."""
@@ -55,12 +111,26 @@ class Conversation:
         self._said = bool(said) or bool(told)
         self.transcript.show(said, told, permissions)
         self.composer.remember(prompts)
+        self.completions.know([each.path for prompt in prompts for each in prompt.attachments if each.path])
         self.show_queue()
+
+    def _files(self) -> FileSource | None:
+        """The files that can be named: those of the task's sandbox."""
+        task_id = self._task.task_id
+        return FileSource(task_id, partial(self._task.foundry.commands.task_files, task_id))
+
+    def _commands(self) -> Sequence[SessionCommand]:
+        """The commands of the visible session's agent."""
+        session = self._task.session
+        known = self._task.store.session(session.session_id) if session is not None else None
+        return known.commands if known is not None else ()
 
     def show_queue(self) -> None:
         """Mark the one that is being changed."""
         changing = self.composer.changing
-        self.queue.show(self._queue, changing.prompt_id if changing is not None else None)
+        session = self._task.session
+        held = session is not None and session.held
+        self.queue.show(self._queue, changing.prompt_id if changing is not None else None, held=held)
 
     def show_permission(self) -> None:
         """Show the question that the visible session asks, or another session of the task."""
@@ -77,6 +147,15 @@ class Conversation:
         if had_focus and first is None:
             self._task.screen.set_focus(None)
 
+    def reply(self, asked: Permission, action: AnswerAction) -> None:
+        """Open the form that is to be filled in, or say what became of it or of a page."""
+        if asked.kind is QuestionKind.FORM and action is AnswerAction.ACCEPT:
+            from foundry_tui.screens.form import FormScreen
+
+            self._task.screen.app.push_screen(FormScreen(asked, self._task.store))
+        else:
+            self._task.foundry.commands.reply(asked.permission_id, action)
+
     def show_turn(self) -> None:
         """Say what goes on in the visible session, and how much of it is not in sight."""
         task, session = self._task.record, self._task.session
@@ -84,7 +163,8 @@ class Conversation:
             self.turn.show("", "plain", "")
             self.give_place()
             return
-        context = self._task.context()
+        context, store = self._task.context(), self._task.store
+        known = store.session(session.session_id) if session is not None else None
         words = turn_words(
             task,
             session,
@@ -96,6 +176,7 @@ class Conversation:
             put_off=self._task.creation.problem if self._task.creation is not None else None,
             last=self.transcript.last_item,
             turn=self._turn_time(task, session),
+            silent_since=silent_since(known, store.transcript(known.session_id)) if known is not None else None,
         )
         text = words.text if not context.refused else ""
         below = 0 if self.transcript.following else self.transcript.lines_below
@@ -143,3 +224,4 @@ class Conversation:
         self.request.display = talking and self.request.permission is not None
         self.queue.display = talking and self._writable and bool(self._queue)
         self.composer.display = talking and self._writable
+        self.composer.chips.display = self.composer.display and bool(self.composer.chips.files)

@@ -14,6 +14,7 @@ from foundry_tui.actions.table import bindings
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.scrolling import Box, ScrollActions, Scrolled
 from foundry_tui.view.report import TOPIC_COLUMNS, head_lines, log_lines, topic_row
+from foundry_tui.view.usage import used_by, used_lines
 from foundry_tui.widgets.bars import ActionBar, TopBar
 
 LOG_LINES = 200
@@ -27,6 +28,11 @@ class DiagnosticsScreen(ScrollActions, FoundryScreen[None]):
     SCREEN_NAME = DIAGNOSTICS
     BINDINGS = bindings(DIAGNOSTICS)
     CSS_PATH = "diagnostics.tcss"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._used_at: int | None = None
+        self._used: list[tuple[str, str]] = []
 
     def compose(self) -> ComposeResult:
         app = self.foundry
@@ -81,7 +87,10 @@ class DiagnosticsScreen(ScrollActions, FoundryScreen[None]):
             return
         report = ask()
         parts: list[tuple[str, str]] = []
-        for name, value in head_lines(report):
+        if report.flushes != self._used_at:
+            # Going through all tasks is not worth it while none has changed.
+            self._used_at, self._used = report.flushes, used_lines(used_by(self.foundry.store.tasks.values()))
+        for name, value in [*head_lines(report), *self._used]:
             parts += [(f"{name:<20}", "$text-faint"), (f"{value}\n", "$foreground")]
         figures.update(Content.assemble(*parts[:-1], (parts[-1][0].rstrip("\n"), "$foreground")))
         self._show_topics([topic_row(topic, report.at) for topic in report.topics])

@@ -1,11 +1,13 @@
 """The dialog that opens another session of a task; enter alone takes the defaults, which it shows."""
 
+from pathlib import PurePath
+from typing import ClassVar
+
 from msgspec import Struct
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
-from textual_autocomplete import DropdownItem, TargetState
 
 from foundry_tui.actions.context import NEW_SESSION
 from foundry_tui.actions.table import bindings
@@ -17,7 +19,7 @@ from foundry_tui.view.labels import title_of
 from foundry_tui.view.new_session import default_name, draft_key, session_remarks
 from foundry_tui.view.new_task import Remark, known_agents
 from foundry_tui.widgets.bars import ActionBar
-from foundry_tui.widgets.completion import Completion, choices_of
+from foundry_tui.widgets.completion import Completion
 
 
 class NewSessionRequest(Struct, frozen=True):
@@ -32,7 +34,7 @@ class NewSessionScreen(FoundryDialog[NewSessionRequest]):
 
     SCREEN_NAME = NEW_SESSION
     BINDINGS = bindings(NEW_SESSION)
-    CSS_PATH = "new_session.tcss"
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["new_session.tcss", "../widgets/choices.tcss"]
     AUTO_FOCUS = "#name"
 
     def __init__(self, task: TaskSummary) -> None:
@@ -50,7 +52,7 @@ class NewSessionScreen(FoundryDialog[NewSessionRequest]):
                     yield Input(value or "", id=field, compact=True)
                 yield Static("", id=f"{field}-remark", classes="remark", markup=False)
             yield ActionBar()
-        yield Completion("#agent", candidates=self._candidates)
+        yield Completion("#agent", candidates=lambda _: self._agents())
 
     def on_mount(self) -> None:
         self._judge()
@@ -65,14 +67,10 @@ class NewSessionScreen(FoundryDialog[NewSessionRequest]):
     def _agents(self) -> list[str]:
         return known_agents(self.foundry.store.tasks.values(), self.foundry.options.agents)
 
-    def _candidates(self, _: TargetState) -> list[DropdownItem]:
-        return choices_of(self._agents())
-
     def _remarks(self) -> dict[str, Remark]:
         return session_remarks(self._value("name"), self._value("agent"), self._agents())
 
     @on(Input.Changed)
-    @on(Completion.Taken)
     def _changed(self) -> None:
         self._judge()
         if self.is_current:

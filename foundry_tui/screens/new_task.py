@@ -1,28 +1,33 @@
 """The dialog that creates a task. It closes, and the task's screen opens, before the backend has answered."""
 
 from contextlib import suppress
-from hashlib import sha256
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
+from msgspec.structs import replace
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, Static, TextArea
-from textual_autocomplete import DropdownItem, TargetState
 
-from foundry_tui.actions.context import NEW_TASK
+from foundry_tui.actions.context import NEW_TASK, Context
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.creations import CreationState
 from foundry_tui.client.errors import RequestError
+from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.providers import SIMULATED
-from foundry_tui.contract.requests import CreateTask
+from foundry_tui.contract.repositories import is_remote
+from foundry_tui.contract.requests import CreateTask, FileList
+from foundry_tui.screens.attached_files import AttachedFiles, repository_place
 from foundry_tui.screens.base import FoundryDialog, breakpoint_of
+from foundry_tui.screens.completions import Completions, FileSource
 from foundry_tui.screens.editor import edit, lend_terminal
 from foundry_tui.screens.repository_check import RepositoryChoice, folders_below, judge
+from foundry_tui.screens.task_drafts import TaskDrafts
+from foundry_tui.screens.unsent_text import draft_attachments, local_files
 from foundry_tui.view.new_task import (
     HINTS,
     LABELS,
@@ -46,14 +51,15 @@ from foundry_tui.view.new_task import (
     title_remark,
 )
 from foundry_tui.widgets.bars import ActionBar
-from foundry_tui.widgets.completion import Completion, choices_of
+from foundry_tui.widgets.chips import Chips
+from foundry_tui.widgets.completion import Completion
+from foundry_tui.widgets.no_agent import NoAgentNote
+from foundry_tui.widgets.prompt_field import PromptField
 
 if TYPE_CHECKING:
     from foundry_tui.client.changes import Changes
     from foundry_tui.screens.task import TaskScreen
 
-LAST = ""
-"""Where the draft that was closed last is kept, whatever its repository."""
 STAND_IN = "next"
 """The id of the task that stands in for the one that will be created."""
 
@@ -69,7 +75,7 @@ class NewTaskScreen(FoundryDialog[None]):
 
     SCREEN_NAME = NEW_TASK
     BINDINGS = bindings(NEW_TASK)
-    CSS_PATH = "new_task.tcss"
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["new_task.tcss", "../widgets/choices.tcss", "../widgets/chips.tcss"]
     VERTICAL_BREAKPOINTS = BREAKPOINTS
 
     def __init__(self, repo: str | None = None, draft: CreateTask | None = None) -> None:
@@ -83,7 +89,9 @@ class NewTaskScreen(FoundryDialog[None]):
         self._agents_told: tuple[AgentInfo, ...] = ()
         self._refused_values: dict[str, tuple[str, Remark]] = {}
         self._replaces: str | None = None
-        self._sent: list[str] = []
+        self._sent: dict[str, tuple[str, ...]] = {}
+        """The tasks that were created while the dialog stayed open, and the files that were attached to each."""
+        self._files_at_first: tuple[str, ...] = ()
         self._kept: dict[str, str] = {}
         self._tried = False
         self._another = False
@@ -94,22 +102,20 @@ class NewTaskScreen(FoundryDialog[None]):
 
     def compose(self) -> ComposeResult:
         values = self._first_values()
+        self._no_agent = NoAgentNote()
+        prompt = self._prompt = PromptField(values["prompt"], id="prompt", placeholder=HINTS["prompt"])
+        self._completions = Completions(self, prompt, self._files)
+        self._attached = AttachedFiles(self, prompt)
         with Vertical(id="dialog"):
             yield Static("New task", id="heading")
+            yield self._no_agent
             with VerticalScroll(id="fields", can_focus=False):
                 with Horizontal(classes="field"):
                     yield Static(LABELS["repo"], classes="label")
                     yield Input(values["repo"], placeholder=HINTS["repo"], id="repo", compact=True)
                 yield Static("", id="repo-remark", classes="remark", markup=False)
-                yield TextArea(
-                    values["prompt"],
-                    id="prompt",
-                    placeholder=HINTS["prompt"],
-                    soft_wrap=True,
-                    tab_behavior="focus",
-                    show_line_numbers=False,
-                    compact=True,
-                )
+                yield prompt
+                yield prompt.chips
                 yield Static("", id="prompt-remark", classes="remark", markup=False)
                 yield Static("", id="options-line", markup=False)
                 with Vertical(id="options"):
@@ -120,27 +126,28 @@ class NewTaskScreen(FoundryDialog[None]):
                         yield Static("", id=f"{name}-remark", classes="remark", markup=False)
             yield Static("", id="another", markup=False)
             yield ActionBar()
+        yield prompt.choices
         yield Completion("#repo", candidates=self._repo_candidates)
         yield Completion("#base_branch", candidates=self._base_candidates)
-        yield Completion("#agent", candidates=self._agent_candidates)
-        yield Completion("#provider", candidates=self._provider_candidates)
+        yield Completion("#agent", candidates=lambda _: self._agents())
+        yield Completion("#provider", candidates=lambda _: self._providers)
 
     def _first_values(self) -> dict[str, str]:
-        """What the fields begin with: the given draft, else the one kept for the repository, else the last one."""
+        """What the fields begin with: see `TaskDrafts.first`."""
         app = self.foundry
         repos = app.store.repos.values()
         asked = self._asked_repo or app.options.repo or ""
         known = find_repo(asked, repos)
         asked = location(known) if known is not None else asked
-        drafts = app.commands.drafts
-        kept = (asked, LAST) if self._given is None else (self._again,)
-        draft = next((draft for key in kept if (draft := drafts.get(key)) is not None), self._given)
+        self._drafts = TaskDrafts(app.commands.drafts, self._given)
+        draft = self._drafts.first(asked)
         if draft is not None:
             known = find_repo(draft.repo, repos)
             asked = (location(known) if known is not None else draft.repo) or asked
         if not asked:
             first = next(iter(ordered(repos, app.options.repo)), None)
             asked = location(first) if first is not None else ""
+        self._files_at_first = local_files(draft) if draft is not None else ()
         values = {name: (getattr(draft, name) or "") if draft is not None else "" for name in ("prompt", *OPTIONS)}
         return {"repo": asked, **values}
 
@@ -159,15 +166,23 @@ class NewTaskScreen(FoundryDialog[None]):
         self.set_focus(self.query_one(f"#{wrong}" if wrong else "#prompt" if self.place.value else "#repo"))
         prompt = self.query_one(TextArea)
         prompt.move_cursor(prompt.document.end)
+        self._completions.expect(prompt.text)
+        self._prompt.chips.show(self._files_at_first)
         self._kept = self.values
         self.call_after_refresh(self._make_ready)
         self.run_worker(self._fetch_providers(), group="providers", exit_on_error=False)
 
     def on_resize(self, event: events.Resize) -> None:
         frame = FRAME[breakpoint_of(BREAKPOINTS, event.size.height)]
+        frame += self._no_agent.rows
         self.query_one("#fields").styles.max_height = max(3, event.size.height - frame)
 
     # What was written.
+
+    def context(self) -> Context:
+        prompt = self._prompt
+        here = replace(super().context(), no_agent=self._no_agent.missing is not None)
+        return replace(here, naming=prompt.naming, choosing=prompt.choosing, detachable=prompt.detachable)
 
     @property
     def values(self) -> dict[str, str]:
@@ -210,6 +225,8 @@ class NewTaskScreen(FoundryDialog[None]):
             line.update(harmless(f"{mark if remark.bad else ''}{remark.text}", lines=True))
             line.set_class(remark.bad, "-bad")
             line.display = bool(remark.text)
+        meant = self.values["provider"] in ("", next(iter(self._providers), ""))
+        self._no_agent.show(self.foundry.no_agent if meant else None, self.key_of("install_agent"))
         folded = not self.has_class("-unfolded")
         arrow = (">" if folded else "v") if self.foundry.options.ascii else ("▸" if folded else "▾")
         summary = f": {option_summary(self.values)}" if folded else ""
@@ -239,15 +256,30 @@ class NewTaskScreen(FoundryDialog[None]):
             self.query_one("#provider", Input).placeholder = harmless(provider_hint(self._providers))
             self._judge_all()
             self._agents_told = (await self.foundry.commands.agents()).agents
+            self.foundry.take_agents(self._providers, self._agents_told)
             self._judge_all()
 
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        super().on_screen_resume(event)
+        if self._no_agent.missing is not None:
+            self.run_worker(self._fetch_providers(), group="providers", exit_on_error=False)
+
     @on(Input.Changed)
-    @on(Completion.Taken)
     @on(TextArea.Changed)
-    def _changed(self, message: Input.Changed | TextArea.Changed | Completion.Taken) -> None:
+    def _changed(self, message: Input.Changed | TextArea.Changed) -> None:
         self._judge_all()
         # A repository that is only passed while its path is typed keeps its own draft.
         self.keep_written(of_repo=message.control.id != "repo")
+
+    @on(Chips.Changed)
+    def _attached_changed(self) -> None:
+        self._keep(self.values)
+        self.show_actions()
+
+    @on(TextArea.SelectionChanged)
+    def _cursor_moved(self) -> None:
+        if self._prompt.chips.files:
+            self.show_actions()
 
     @on(Input.Submitted)
     def _next_field(self) -> None:
@@ -263,21 +295,30 @@ class NewTaskScreen(FoundryDialog[None]):
 
     # Completion.
 
-    def _repo_candidates(self, state: TargetState) -> list[DropdownItem]:
-        typed = state.text[: state.cursor_position]
+    def _files(self) -> FileSource | None:
+        """The files that can be named: those of the chosen repository, where it is known or in a folder here."""
+        place, commands = self.place, self.foundry.commands
+        if place.value is None or (place.repo is None and is_remote(place.value)):
+            return None
+
+        async def ask(newer: int | None) -> FileList:
+            repo = place.repo or await commands.add_repo(path=place.value)
+            return await commands.repo_files(repo.repo_id, newer)
+
+        return FileSource(place.value, ask)
+
+    @on(PromptField.Asked)
+    def _complete(self, message: PromptField.Asked) -> None:
+        self._completions.asked(message.query)
+
+    def _repo_candidates(self, typed: str) -> list[str]:
         known = [location(repo) for repo in ordered(self.foundry.store.repos.values(), self.foundry.options.repo)]
         places = dict.fromkeys((*known, *folders_below(typed, self._folder)))
-        return choices_of(place for place in places if place != typed)
+        return [place for place in places if place != typed]
 
-    def _base_candidates(self, _: TargetState) -> list[DropdownItem]:
+    def _base_candidates(self, _: str) -> tuple[str, ...]:
         repo = self.place.repo
-        return choices_of(self._branches.get(repo.repo_id, ())) if repo is not None else []
-
-    def _agent_candidates(self, _: TargetState) -> list[DropdownItem]:
-        return choices_of(self._agents())
-
-    def _provider_candidates(self, _: TargetState) -> list[DropdownItem]:
-        return choices_of(self._providers)
+        return self._branches.get(repo.repo_id, ()) if repo is not None else ()
 
     def _agents(self) -> list[str]:
         here = self._agents_here()
@@ -293,20 +334,21 @@ class NewTaskScreen(FoundryDialog[None]):
     # News.
 
     def on_store_changed(self, changes: "Changes") -> None:
-        if changes.repos:
+        if changes.repos or changes.freshness:
             self._judge_all()
-        for task_id in changes.creations.intersection(self._sent):
+        for task_id in changes.creations.intersection(self._sent.keys()):
             creation = self.foundry.store.creations.get(task_id)
             if creation is not None and creation.state is CreationState.REFUSED:
                 self._take_back(task_id, creation.request, remarks_of(creation.problem))
 
     def _take_back(self, task_id: str, request: CreateTask, remarks: dict[str, Remark]) -> None:
         """A task created while the dialog stayed open was refused: its text comes back if nothing else was begun."""
-        self._sent.remove(task_id)
+        files = self._sent.pop(task_id)
         if self.values["prompt"].strip():
             self.notify("A task was refused; it stands in the list with the reason.", severity="warning")
             return
         self.query_one(TextArea).load_text(request.prompt)
+        self._prompt.chips.show(files)
         for name in OPTIONS:
             self.query_one(f"#{name}", Input).value = getattr(request, name) or ""
         self._replaces = task_id
@@ -332,15 +374,24 @@ class NewTaskScreen(FoundryDialog[None]):
             self._judge_all()
             self._go_to_wrong_field()
             return
-        app = self.foundry
+        if self._no_agent.missing is not None:
+            self.run_worker(self.foundry.action_act("install_agent"))
+            return
+        named = self._completions.attachments(request.prompt)
+        self._attached.read(named, repository_place(self.place), partial(self._create, request))
+
+    def _create(self, request: CreateTask, attachments: NewAttachments) -> None:
+        app, files = self.foundry, self._prompt.chips.files
+        request = replace(request, attachments=attachments)
         if self._replaces is not None:
             app.commands.discard_creation(self._replaces)
             self._replaces = None
         task_id = app.commands.create(request)
         self._ask_for_trust(request)
         self._forget(request.repo)
+        self._drafts.keep_files(task_id, files)
         if self._another:
-            self._begin_another(task_id)
+            self._begin_another(task_id, files)
         else:
             self.app.switch_screen(self._task_screen(task_id))
 
@@ -373,9 +424,11 @@ class NewTaskScreen(FoundryDialog[None]):
         if self._ready is not None:
             self._ready.remove()
 
-    def _begin_another(self, task_id: str) -> None:
-        self._sent.append(task_id)
+    def _begin_another(self, task_id: str, files: tuple[str, ...]) -> None:
+        self._sent[task_id] = files
+        self._prompt.chips.show(())
         self._given = None
+        self._drafts.begin_anew()
         self._tried = False
         for name in ("title", "branch"):
             self.query_one(f"#{name}", Input).value = ""
@@ -405,6 +458,7 @@ class NewTaskScreen(FoundryDialog[None]):
         text = await lend_terminal(self, lambda: edit(prompt.text, keep=keep))
         if text is not None:
             prompt.load_text(text)
+            self._completions.expect(text)
             prompt.move_cursor(prompt.document.end)
             prompt.focus()
 
@@ -434,28 +488,17 @@ class NewTaskScreen(FoundryDialog[None]):
         if values != self._kept:
             self._keep(values, of_repo=of_repo)
 
-    @property
-    def _again(self) -> str:
-        """Where is kept what was made of the given request, for when it is given again."""
-        return f"again:{sha256(msgspec.json.encode(self._given)).hexdigest()}"
-
     def _keep(self, values: dict[str, str], *, of_repo: bool = True) -> None:
         """Keep what is written for the next time, also after a restart; `of_repo`: as its repository's draft too."""
         self._kept = values
-        drafts = self.foundry.commands.drafts
         repo = judge(values["repo"], self.foundry.store.repos.values(), self._folder).value or values["repo"]
-        keys = {self._again} if self._given is not None else {LAST, repo} if of_repo else {LAST}
-        written = any(values[name].strip() for name in ("prompt", *OPTIONS))
+        files = draft_attachments(self._prompt.chips.files)
+        written = files or any(values[name].strip() for name in ("prompt", *OPTIONS))
         given: dict[str, Any] = {name: values[name] or None for name in OPTIONS}
-        draft = CreateTask(repo=repo, prompt=values["prompt"], **given)
-        for key in keys:
-            if written:
-                drafts.put(key, draft)
-            else:
-                drafts.discard(key)
+        draft = CreateTask(repo=repo, prompt=values["prompt"], attachments=files, **given)
+        self._drafts.keep(repo, draft if written else None, of_repo=of_repo)
 
     def _forget(self, repo: str) -> None:
         """What was written has been handed over."""
         self._kept = self.values
-        for key in {LAST, repo, self._kept["repo"], *([self._again] if self._given is not None else [])}:
-            self.foundry.commands.drafts.discard(key)
+        self._drafts.forget((repo, self._kept["repo"]))

@@ -1,6 +1,8 @@
 """What can be done with the sessions of the task that a screen shows."""
 
+from foundry_tui.contract.attachments import AttachmentKind
 from foundry_tui.contract.requests import CreateTask
+from foundry_tui.process.browsers import open_page
 from foundry_tui.screens.task_in_view import TaskInView
 from foundry_tui.view.prompt_queue import waiting
 from foundry_tui.widgets.composer import Composer
@@ -25,6 +27,10 @@ class SessionActions:
         if (session := self._task.session) is not None:
             self._task.foundry.commands.stop(session.session_id)
 
+    def action_go_on(self) -> None:
+        if (session := self._task.session) is not None:
+            self._task.foundry.commands.go_on(session.session_id)
+
     def action_withdraw(self) -> None:
         """Take back the prompt that is being changed, or the newest that waits; its text is kept where one writes."""
         session, composer = self._task.session, self._task.screen.query_one(Composer)
@@ -37,6 +43,8 @@ class SessionActions:
             composer.stop_changing(keep=True)
         elif not composer.text:
             composer.start(prompt.text)
+            if any(each.kind is not AttachmentKind.FILE for each in prompt.attachments):
+                self._task.screen.notify("What was attached to it has to be attached again.")
         else:
             self._task.screen.notify(
                 f"Taken back; {self._task.key_of('earlier_prompt')} recalls it to send it after all."
@@ -74,6 +82,20 @@ class SessionActions:
 
     def action_next_session(self) -> None:
         self._step_session(1)
+
+    def action_open_page(self) -> None:
+        """Open the page that is asked for, once all of its address was in view."""
+        if self._task.pane:
+            self._task.show_conversation()
+            return
+        url = self._task.screen.query_one(PermissionRequest).page_seen()
+        if url is None:
+            return
+        if open_page(url):
+            self._task.screen.notify("Given to your browser. Answer here when it is done.", timeout=4)
+        else:
+            self._task.foundry.copy(url)
+            self._task.screen.notify("No browser can be started from here: the address is copied.", severity="warning")
 
     def action_question_down(self) -> None:
         self._task.screen.query_one(PermissionRequest).action_scroll(1)

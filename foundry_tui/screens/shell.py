@@ -3,15 +3,17 @@
 Screens know nothing else of the app. `FoundryScreen.foundry` is one of these.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.screen import Screen
 from textual.widget import Widget
 
 from foundry_tui.actions.model import Action
+from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.view.clock import Clock
+from foundry_tui.view.first_run import NoAgent
 from foundry_tui.view.glyphs import Glyphs
 
 if TYPE_CHECKING:
@@ -56,6 +58,10 @@ class Shell(Protocol):
     def options(self) -> ScreenOptions: ...
 
     @property
+    def typing(self) -> bool:
+        """Whether something that was typed has not come to its end."""
+
+    @property
     def loaded(self) -> bool:
         """Whether the backend has told of its tasks, so that an empty list is the truth."""
 
@@ -68,12 +74,22 @@ class Shell(Protocol):
         """Why the backend cannot be started from here now, as a sentence without its full stop."""
 
     @property
+    def no_agent(self) -> NoAgent | None:
+        """What keeps any request from being answered; None while nothing is known to."""
+
+    @property
     def undoable(self) -> bool:
         """Whether something was done that `undo` takes back."""
 
     @property
     def leaving(self) -> frozenset[str]:
         """The tasks that will be archived in a moment, unless that is undone."""
+
+    def take_agents(self, providers: Iterable[str], agents: Iterable[AgentInfo]) -> None:
+        """Take what the backend told of its providers, the default first, and of their agents."""
+
+    async def look_for_agents(self) -> tuple[AgentInfo, ...]:
+        """Ask the backend which agents there are; none while it does not answer."""
 
     # Where it leads.
 
@@ -91,8 +107,8 @@ class Shell(Protocol):
     def keys_of(self, action: Action) -> tuple[str, ...]:
         """The keys of an action as they are configured."""
 
-    def has_binding(self, widget: Widget, key: str) -> bool:
-        """Whether a widget does something of its own with this key."""
+    def has_binding(self, widget: Widget, key: str, idle: Collection[str] = ()) -> bool:
+        """Whether a widget does something of its own with this key; the bindings of these ids do nothing now."""
 
     def copy(self, text: str, what: str = "") -> None:
         """Put this on the clipboard, and say so: `what` was copied, if the text itself is too long to be told."""

@@ -34,6 +34,7 @@ from foundry_tui.view.clock import FRAMES_A_SECOND, LastHeard
 from foundry_tui.view.labels import creation_word
 from foundry_tui.view.task_notices import chosen_session, open_permissions
 from foundry_tui.widgets.bars import ActionBar
+from foundry_tui.widgets.chips import Chips
 from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.details import Details
 from foundry_tui.widgets.permission import PermissionRequest
@@ -65,9 +66,8 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     CSS_PATH: ClassVar[list[str | PurePath]] = [
         "task.tcss",
         *(f"../widgets/{name}.tcss" for name in ("task_header", "stepper", "session_tabs", "transcript", "composer")),
-        "../widgets/prompt_queue.tcss",
-        *(f"../widgets/{name}.tcss" for name in ("permission", "task_notices", "details", "history")),
-        *(f"../widgets/{name}.tcss" for name in ("stage_log", "changes", "work")),
+        *(f"../widgets/{name}.tcss" for name in ("prompt_queue", "chips", "choices", "permission", "task_notices")),
+        *(f"../widgets/{name}.tcss" for name in ("details", "history", "stage_log", "changes", "work")),
     ]
     HORIZONTAL_BREAKPOINTS = BREAKPOINTS
 
@@ -94,9 +94,8 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         self._talk = Conversation(self, heard)
         self._side = TaskSide(self, heard, self._talk.transcript, wide=WIDE)
         self._reading = Reading(self, self._talk.transcript)
-        commands = app.commands
-        self._topics = HeldTopics(commands)
-        self._unsent = UnsentText(commands.drafts, self.task_id)
+        self._topics = HeldTopics(app.commands)
+        self._unsent = UnsentText(app.commands.drafts, self.task_id)
         self.panes = TaskPanes(self, self._side.changes)
         self.parts = (self.panes, self._side, self._reading, SandboxActions(self), SessionActions(self))
         # All is said before anything is laid out, so that the first picture is the whole one and made once.
@@ -107,12 +106,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         yield self._side.box
         yield self._tabs
         yield self._failure.card
-        yield self._talk.transcript
-        yield self._talk.empty_state
-        yield self._talk.turn
-        yield self._talk.request
-        yield self._talk.queue
-        yield self._talk.composer
+        yield from self._talk.widgets
         yield ActionBar()
 
     def on_mount(self) -> None:
@@ -177,6 +171,9 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             queued=len(self._talk.queue.prompts) if session is not None else 0,
             changing=self._talk.composer.changing is not None,
             recallable=self._talk.composer.recallable,
+            naming=self._talk.composer.naming,
+            choosing=self._talk.composer.choosing,
+            detachable=self._talk.composer.detachable,
             permission=asked[0] if asked else None,
             files=len(self._side.work.files),
             undoable=self.foundry.undoable,
@@ -359,11 +356,8 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         self._session_id = wanted
         if wanted is not None and self._stand_in is None:
             self._topics.hold(Topic(TopicKind.SESSION, wanted))
-            self._restore_unsent(wanted)
+            self._talk.begin(self._unsent, wanted)
             self._talk.transcript.move_to_end()
-
-    def _restore_unsent(self, session_id: str) -> None:
-        self._talk.composer.start(self._unsent.text(session_id))
 
     def choose_session(self, session_id: str) -> None:
         """Show another session of the task."""
@@ -398,10 +392,16 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     def _answer(self, message: PermissionRequest.Answered) -> None:
         self.foundry.commands.answer(message.permission_id, message.option_id)
 
+    @on(PermissionRequest.Replied)
+    def _reply(self, message: PermissionRequest.Replied) -> None:
+        self._talk.reply(message.asked, message.action)
+
     @on(Composer.Changed)
+    @on(Chips.Changed)
     def keep_written(self) -> None:
+        composer = self._talk.composer
         if self._session_id is not None:
-            self._unsent.write(self._session_id, self._talk.composer.unsent)
+            self._unsent.write(self._session_id, composer.unsent, composer.chips.files)
 
     @on(events.DescendantFocus)
     @on(events.DescendantBlur)
@@ -410,18 +410,22 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
 
     @on(Composer.Sent)
     def _send(self, message: Composer.Sent) -> None:
-        session = self.session
-        if session is None:
-            return
-        self._unsent.write(session.session_id, "")
-        self.foundry.commands.prompt(session.session_id, message.text, message.steer)
-        self._talk.composer.load_text("")
-        self._talk.transcript.move_to_end()
+        self._talk.send(self._unsent, message)
+
+    @on(Composer.SelectionChanged)
+    def _cursor_moved(self) -> None:
+        if self._talk.composer.chips.files:
+            self.show_actions()
 
     @on(Composer.Changed)
+    @on(Chips.Changed)
     def _written(self) -> None:
         self._talk.show_queue()
         self.show_actions()
+
+    @on(Composer.Asked)
+    def _complete(self, message: Composer.Asked) -> None:
+        self._talk.completions.asked(message.query)
 
     @on(Composer.Saved)
     def _save_prompt(self, message: Composer.Saved) -> None:
@@ -454,6 +458,11 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     def action_write(self) -> None:
         self.show_conversation()
         self._talk.composer.focus()
+
+    def begin_prompt(self, words: str) -> None:
+        """Put these words before what is written, to be gone on with."""
+        self.action_write()
+        self._talk.composer.begin(words)
 
     async def action_back(self) -> None:
         """Out of the prompt being changed, the title, the composer, the search or the view that is open; then out of

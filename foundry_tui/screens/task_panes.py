@@ -2,6 +2,7 @@
 
 from textual.widget import Widget
 
+from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract.records import TaskDetail, TaskSummary
 from foundry_tui.contract.status import PROVISIONING
 from foundry_tui.screens.scrolling import Scrolled
@@ -58,6 +59,17 @@ class TaskPanes:
         if name == "changes":
             self._changes.look_anew()
         self.show(self._task.record)
+        if name == "details":
+            self._task.screen.run_worker(self._fetch_memory(), group="memory", exclusive=True)
+
+    async def _fetch_memory(self) -> None:
+        """What the agents take, read once each time that somebody looks; a backend that cannot tell says nothing."""
+        view = self._made["details"]
+        assert isinstance(view, Details)
+        try:
+            view.show_memory(await self._task.foundry.commands.memory(self._task.task_id))
+        except (ProblemError, UnreachableError):
+            view.show_memory(None)
 
     async def action_show_history(self) -> None:
         await self._task.toggle_pane("history")

@@ -34,6 +34,9 @@ LOOK_SECONDS = 1.0
 Text = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Milliseconds = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+Minutes = Annotated[int, Meta(ge=0, le=1_000_000)] | Annotated[float, Meta(ge=0, le=1_000_000)]
+FOR_BACKEND = ("provision", "local", "agents")
+"""The sections of `KEYS` that our own backend is told of by its environment."""
 
 
 class Backend(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,6 +78,12 @@ class Local(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     writable: tuple[Text, ...] | None = None
 
 
+class AgentLife(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[agents]`: what holds for all agents of our own backend, beside the `[agents.NAME]`."""
+
+    idle_minutes: Minutes | None = None
+
+
 class App(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[app]`: how the app looks and tells."""
 
@@ -88,7 +97,8 @@ class App(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings, checked. `keys` maps ids of the app's actions to their keys, comma-separated.
 
-    `agents` are the `[agents.NAME]` of our own backend, `mcp` its `[mcp.NAME]`.
+    `agents` are the `[agents.NAME]` of our own backend, `agent_life` what else stands in `[agents]`, `mcp` its
+    `[mcp.NAME]`.
     """
 
     backend: Backend = Backend()
@@ -97,7 +107,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     app: App = App()
     keys: dict[str, str] = {}
     agents: dict[str, AgentCommand] = {}
+    agent_life: AgentLife = AgentLife()
     mcp: dict[str, ConfiguredServer] = {}
+
+    def value(self, key: "Key") -> object:
+        """What this setting is; None where nobody has set it."""
+        return getattr(self.agent_life if key.section == "agents" else getattr(self, key.section), key.name)
 
 
 class Key(NamedTuple):
@@ -165,7 +180,7 @@ KEYS: tuple[Key, ...] = (
     Key("local", "writable", "FOUNDRY_SANDBOX_WRITABLE", '["~/.cache"]',
         "Further folders that an agent under bubblewrap may write to; commas between them in the variable."),
     Key("app", "theme", "FOUNDRY_THEME", '"foundry-dark"',
-        "Colour theme, by its name in the palette."),
+        "Colour theme, by its name in the palette; where none is set, the one chosen last in the app."),
     Key("app", "ascii", "FOUNDRY_ASCII", "true",
         "Draw with plain ASCII characters. Absent: where the locale is not UTF-8."),
     Key("app", "notifications", "FOUNDRY_NOTIFICATIONS", "false",
@@ -174,6 +189,8 @@ KEYS: tuple[Key, ...] = (
         "Ring the terminal's bell with a notification."),
     Key("app", "terminal_notifications", "FOUNDRY_TERMINAL_NOTIFICATIONS", "false",
         "Have the terminal show a notification (OSC 9 and OSC 777)."),
+    Key("agents", "idle_minutes", "FOUNDRY_AGENTS_IDLE_MINUTES", "60",
+        "Minutes after which an agent that nobody says anything to is ended until its next prompt; 0 for never."),
 )  # fmt: skip
 
 
@@ -231,6 +248,7 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] =
         "provision": _section(Provision, "provision", found),
         "local": _section(Local, "local", found),
         "app": _section(App, "app", found),
+        "agent_life": _section(AgentLife, "agents", found),
     }
     settings = msgspec.convert({**sections, "keys": key_map, "agents": agents, "mcp": servers}, Settings)
     origins = {f"{section}.{name}": origin.where for (section, name), origin in found.items()}
@@ -246,8 +264,8 @@ def _parts(value: str) -> list[str]:
 
 
 def as_environ(settings: Settings) -> dict[str, str]:
-    """What our own backend is told by its environment: the settings of `[provision]` and `[local]` that are given,
-    the agents and the MCP servers.
+    """What our own backend is told by its environment: the settings of `FOR_BACKEND` that are given, the agents and the
+    MCP servers.
     """
     told: dict[str, str] = {}
     if settings.agents:
@@ -255,8 +273,8 @@ def as_environ(settings: Settings) -> dict[str, str]:
     if settings.mcp:
         told[mcp.VARIABLE] = msgspec.json.encode(settings.mcp).decode()
     for key in KEYS:
-        value = getattr(getattr(settings, key.section), key.name)
-        if key.section not in ("provision", "local") or value is None:
+        value = settings.value(key)
+        if key.section not in FOR_BACKEND or value is None:
             continue
         if isinstance(value, bool):
             told[key.env] = str(int(value))
@@ -286,7 +304,7 @@ def _from_file(
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: {error}") from None
     known = {(key.section, key.name) for key in KEYS}
-    sections = [*dict.fromkeys(key.section for key in KEYS), "agents", "mcp", "keys"]
+    sections = [*dict.fromkeys(key.section for key in KEYS), "mcp", "keys"]
     found: dict[tuple[str, str], Origin] = {}
     key_map: dict[str, str] = {}
     agents: dict[str, AgentCommand] = {}
@@ -302,7 +320,7 @@ def _from_file(
                 if not isinstance(value, str):
                     raise ConfigError(f'{where}: keys.{name} takes a text such as "ctrl+n"')
                 key_map[name] = value
-            elif section == "agents":
+            elif section == "agents" and (section, name) not in known:
                 agents[name] = _agent(where, name, value)
             elif section == "mcp":
                 servers[name] = _server(where, name, value)

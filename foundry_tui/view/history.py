@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, tzinfo
 
+from foundry_tui.contract.questions import QuestionKind
 from foundry_tui.contract.records import HistoryEvent, HistoryKind
 from foundry_tui.contract.status import StageName
 from foundry_tui.view.stepper import STEP_NAMES
@@ -37,6 +38,10 @@ _SENTENCES: Wording[HistoryKind] = Wording(
         HistoryKind.PERMISSION_ANSWERED: "permission answered",
         HistoryKind.PERMISSION_CANCELLED: "permission no longer asked for",
         HistoryKind.OPTION_SET: "option set",
+        HistoryKind.OPERATION_REQUESTED: "{operation} asked for",
+        HistoryKind.OPERATION_COMPLETED: "{operation} done",
+        HistoryKind.OPERATION_FAILED: "{operation} failed",
+        HistoryKind.CHECKPOINT_MADE: "checkpoint made",
         HistoryKind.TASK_RUNNING: "agent at work",
         HistoryKind.TASK_IDLE: "ready for the next prompt",
         HistoryKind.TASK_ERROR: "task failed",
@@ -57,6 +62,7 @@ BAD: frozenset[HistoryKind] = frozenset(
         HistoryKind.SESSION_FAILED,
         HistoryKind.PROMPT_FAILED,
         HistoryKind.TASK_ERROR,
+        HistoryKind.OPERATION_FAILED,
         HistoryKind.SANDBOX_LEFTOVER,
     }
 )
@@ -66,12 +72,28 @@ GOOD: frozenset[HistoryKind] = frozenset(
         HistoryKind.SESSION_READY,
         HistoryKind.AGENT_READY,
         HistoryKind.PROMPT_ANSWERED,
+        HistoryKind.OPERATION_COMPLETED,
         HistoryKind.TASK_IDLE,
     }
 )
 WAITING: frozenset[HistoryKind] = frozenset({HistoryKind.STAGE_RETRYING, HistoryKind.PERMISSION_OPENED})
 
-_TOLD = ("title", "branch", "message", "name", "cwd", "what", "why", "text", "option_id", "value", "sandbox_id")
+_ASKED = {str(QuestionKind.FORM): "form", str(QuestionKind.URL): "page"}
+_QUESTIONS = frozenset({HistoryKind.PERMISSION_OPENED, HistoryKind.PERMISSION_ANSWERED})
+_TOLD = (
+    "title",
+    "branch",
+    "message",
+    "name",
+    "cwd",
+    "what",
+    "why",
+    "text",
+    "option_id",
+    "action",
+    "value",
+    "sandbox_id",
+)
 """What of a payload is worth telling, in this order."""
 
 
@@ -81,7 +103,10 @@ def sentence(event: HistoryEvent) -> str:
     name = STEP_NAMES[StageName(stage)] if isinstance(stage, str) else str(stage or "")
     if event.kind is HistoryKind.PROVISION_RESUMED and event.payload.get("done"):
         return f"{name} was done before"
-    return _SENTENCES[event.kind].replace("{stage}", name)
+    operation = str(event.payload.get("operation", "operation")).replace("_", " ")
+    said = _SENTENCES[event.kind].replace("{stage}", name).replace("{operation}", operation)
+    asked = _ASKED.get(str(event.payload.get("kind")))
+    return said.replace("permission", asked) if asked and event.kind in _QUESTIONS else said
 
 
 def details(event: HistoryEvent) -> str:
@@ -103,7 +128,16 @@ def details(event: HistoryEvent) -> str:
         value = payload.get(name)
         if isinstance(value, str) and value and value not in parts:
             parts.append(" ".join(value.split()))
+    attached = attached_names(event)
+    if attached:
+        parts.append(f"with {', '.join(attached)}")
     return " · ".join(parts)
+
+
+def attached_names(event: HistoryEvent) -> tuple[str, ...]:
+    """The names of what was attached to a prompt as it was queued."""
+    names = event.payload.get("attachments")
+    return tuple(" ".join(str(name).split()) for name in names) if isinstance(names, list) else ()
 
 
 def mood(event: HistoryEvent) -> str:

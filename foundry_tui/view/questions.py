@@ -2,8 +2,19 @@
 
 from collections.abc import Iterator
 from enum import StrEnum
+from urllib.parse import urlsplit
 
-from foundry_tui.contract.questions import Permission, PermissionOption, Question
+from foundry_tui.contract.forms import needs, shown_value, written_value
+from foundry_tui.contract.questions import (
+    AnswerAction,
+    Ask,
+    FieldType,
+    FormField,
+    Permission,
+    PermissionOption,
+    Question,
+    QuestionKind,
+)
 from foundry_tui.contract.transcript import PermissionBody
 from foundry_tui.view.diffs import DiffMark, edit_lines
 
@@ -14,6 +25,9 @@ AnyQuestion = Question | PermissionBody
 class QuestionLine(StrEnum):
     """What a line is."""
 
+    URL = "url"
+    FIELD = "field"
+    ABOUT = "about"
     PATH = "path"
     TEXT = "text"
     FILE = "file"
@@ -31,7 +45,75 @@ _LINES = {
 }
 
 
-def heading_of(asked: AnyQuestion) -> str:
+_FORM = (
+    PermissionOption(option_id=AnswerAction.ACCEPT, name="Fill in", kind="allow_once"),
+    PermissionOption(option_id=AnswerAction.DECLINE, name="Decline", kind="reject_once"),
+)
+_URL = (
+    PermissionOption(option_id=AnswerAction.ACCEPT, name="Done", kind="allow_once"),
+    PermissionOption(option_id=AnswerAction.DECLINE, name="Decline", kind="reject_once"),
+)
+_DONE = {
+    QuestionKind.FORM: {AnswerAction.ACCEPT: "filled in", AnswerAction.DECLINE: "declined"},
+    QuestionKind.URL: {AnswerAction.ACCEPT: "done", AnswerAction.DECLINE: "declined"},
+}
+
+
+def answers_of(asked: Question | Ask) -> tuple[PermissionOption, ...]:
+    """What can be answered, in the order of the digits; of a form and a page the ids are actions.
+
+    As lists have them, forms and pages are answered where they are seen whole.
+    """
+    if isinstance(asked, Ask):
+        return asked.options
+    return {QuestionKind.FORM: _FORM, QuestionKind.URL: _URL}.get(asked.kind, asked.options)
+
+
+def action_word(kind: QuestionKind, action: str) -> str:
+    """What was done with a form or a page."""
+    return _DONE.get(kind, {}).get(AnswerAction(action), "left alone") if action in list(AnswerAction) else action
+
+
+def host_of(url: str) -> str:
+    """Whose page it is; a name that is not in Latin letters also as the network has it, since letters look alike."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+    if host.isascii():
+        return host
+    try:
+        return f"{host} ({host.encode('idna').decode()})"
+    except UnicodeError:
+        return f"{host} (no name that the network knows)"
+
+
+def page_words(url: str) -> str:
+    """Whose page it is, to be said below its address."""
+    return f"a page of {host_of(url)}"
+
+
+def field_name(field: FormField, *, named: bool = False) -> str:
+    """What a field is called, marked where it is needed; `named`: with its name beside its title."""
+    title = field.title or field.name
+    also = f" ({field.name})" if named and title != field.name else ""
+    return f"{title}{also}{' *' if field.required else ''}"
+
+
+def field_needs(field: FormField, *, named: bool = False) -> str:
+    """What a field takes, with its choices and what it begins with; `named`: as one writes it, else as it is read."""
+    words = needs(field)
+    if field.type in (FieldType.SELECT, FieldType.MULTISELECT):
+        both = (f"{each.value} ({each.name})" if each.name != each.value else each.value for each in field.choices)
+        words += f": {', '.join(both if named else (each.name for each in field.choices))}"
+    elif field.type is FieldType.BOOLEAN and not named:
+        words = "yes or no"
+    if field.default is None:
+        return words
+    return f"{words}; default {written_value(field.default) if named else shown_value(field, field.default)}"
+
+
+def heading_of(asked: AnyQuestion | Ask) -> str:
     """The title; of one that has several lines, which the text has too, the first."""
     title = asked.title.strip()
     first, *others = title.split("\n", 1)
@@ -55,13 +137,34 @@ def paths_of(asked: AnyQuestion) -> tuple[str, ...]:
     return tuple(path for path in asked.paths if path not in edited)
 
 
-def lines_of(asked: AnyQuestion) -> Iterator[tuple[QuestionLine, str]]:
-    """All that is asked beside the title, a line at a time; lines of a diff begin with their mark."""
+def lines_of(asked: AnyQuestion, *, named: bool = False) -> Iterator[tuple[QuestionLine, str]]:
+    """All that is asked beside the title, a line at a time; lines of a diff begin with their mark.
+
+    `named`: fields of a form are shown with the names by which they are set.
+    """
     for path in paths_of(asked):
         yield QuestionLine.PATH, path
+    if asked.url is not None:
+        yield QuestionLine.URL, asked.url
+        yield QuestionLine.ABOUT, page_words(asked.url)
     parts = (_changes(asked), _text(asked)) if edits_first(asked) else (_text(asked), _changes(asked))
     for part in parts:
         yield from part
+    yield from form_lines(asked, named=named)
+
+
+def form_lines(asked: AnyQuestion, *, named: bool = False) -> Iterator[tuple[QuestionLine, str]]:
+    """The fields of a form with what they take, or, once it is filled in, with what they were filled in with."""
+    filled = asked.content if isinstance(asked, PermissionBody) else None
+    for field in asked.fields:
+        if filled is not None:
+            if field.name in filled:
+                yield QuestionLine.FIELD, f"{field.title or field.name}: {shown_value(field, filled[field.name])}"
+            continue
+        yield QuestionLine.FIELD, f"{field_name(field, named=named)}: {field_needs(field, named=named)}"
+        for line in (field.description or "").strip().split("\n"):
+            if line.strip():
+                yield QuestionLine.ABOUT, f"  {line}"
 
 
 def _text(asked: AnyQuestion) -> Iterator[tuple[QuestionLine, str]]:
@@ -85,7 +188,7 @@ def option_of(question: Permission, said: str) -> PermissionOption | None:
     """The option that is meant by its id, or by `allow`, `always` or `deny`: these go by the kind of the option."""
     if said in WORDS:
         for kind in WORDS[said]:
-            for option in question.options:
+            for option in answers_of(question):
                 if option.kind == kind:
                     return option
-    return next((option for option in question.options if option.option_id == said), None)
+    return next((option for option in answers_of(question) if option.option_id == said), None)

@@ -8,10 +8,12 @@ from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.questions import Permission, PermissionState
 from foundry_tui.contract.records import SessionStatus, SessionSummary, TaskDetail, TaskSummary
+from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import ENDED, PROVISIONING, TaskStatus
 from foundry_tui.contract.transcript import TranscriptItem
 from foundry_tui.view.ages import running_time
 from foundry_tui.view.glyphs import UNKNOWN, Glyphs
+from foundry_tui.view.silence import silence_words
 from foundry_tui.view.stepper import Failure
 from foundry_tui.view.turn import TurnTime, working_words
 
@@ -117,11 +119,12 @@ def turn_words(
     asks: bool,
     live: bool = True,
     put_off: Problem | None = None,
+    silent_since: int | None = None,
     last: TranscriptItem | None = None,
     turn: TurnTime | None = None,
 ) -> TurnState:
     """What a session is doing: `pending` if the backend has not answered the task's creation, nothing if it `asks`.
-    `last` is what was said or done last, `turn` the times of the turn that runs.
+    `silent_since` is when its agent said something last, `last` what that was, `turn` the times of the turn that runs.
 
     What is not `live` is said to be so as of when it was last heard. `put_off` is why the backend could not take the
     creation so far.
@@ -135,6 +138,9 @@ def turn_words(
         reason = (put_off.detail or put_off.title).rstrip(".")
         return TurnState(f"{reason}: kept here, and handed over again", "warning", None)
     words = _session_words(task, session, glyphs, now, pending=pending, asks=asks, last=last, turn=turn)
+    if silent_since is not None and words.text and session is not None and session.status is SessionStatus.RUNNING:
+        silence = silence_words(now - silent_since)
+        words = replace(words, text=f"{words.text} {glyphs.separator} {silence}") if silence else words
     if live or not words.text:
         return words
     return TurnState(_when_last_heard(words.text), "failed" if words.emphasis == "failed" else "warning", glyphs.stale)
@@ -185,6 +191,8 @@ def _session_words(
             return TurnState(reason, "failed", glyphs.failed)
         case SessionStatus.CLOSED:
             return TurnState("This session is closed: kept for reading", "plain", glyphs.archived)
+        case _ if session.held:
+            return TurnState("Stopped; what waits is held back until you say more", "warning", glyphs.stale)
         case _:
             return TurnState("Ready for the next prompt", "plain", glyphs.ready)
 

@@ -7,9 +7,11 @@ from math import ceil
 import msgspec
 from msgspec import Struct
 
-from foundry_tui.contract.questions import Permission, PermissionState
+from foundry_tui.contract.attachments import Attachment
+from foundry_tui.contract.questions import AnswerAction, Permission, PermissionState, QuestionKind
 from foundry_tui.contract.records import ErrorKind, Prompt, PromptState
 from foundry_tui.contract.transcript import PermissionBody, PlanBody, ToolCallBody, TranscriptItem, TranscriptKind
+from foundry_tui.view.questions import action_word
 from foundry_tui.view.wording import Wording
 
 Body = str | ToolCallBody | PlanBody | PermissionBody
@@ -25,7 +27,10 @@ class Standing(Enum):
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """One piece of the transcript. `note` is what stands beside it: a prompt's state, a permission's answer."""
+    """One piece of the transcript. `note` is what stands beside it: a prompt's state, a permission's answer.
+
+    `attachments` are those of a prompt.
+    """
 
     key: str
     kind: TranscriptKind
@@ -33,6 +38,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     at: int
     note: str = ""
     standing: Standing = Standing.DONE
+    attachments: tuple[Attachment, ...] = ()
 
 
 PROMPT_WORDS: Wording[PromptState] = Wording(
@@ -78,15 +84,19 @@ def entry_of(item: TranscriptItem, prompts: Mapping[str, Prompt], permissions: M
     """An item with what is known about it. `prompts` is by item_id (see `prompts_by_item`), `permissions` by id."""
     body = body_of(item)
     note, standing = "", Standing.DONE
+    attachments: tuple[Attachment, ...] = ()
     if item.kind is TranscriptKind.PROMPT and (prompt := prompts.get(item.item_id)) is not None:
         note, standing = _prompt_note(prompt)
+        attachments = prompt.attachments
     elif isinstance(body, PermissionBody):
-        note, standing = _permission_note(permissions.get(body.permission_id))
+        note, standing = _permission_note(permissions.get(body.permission_id), body)
     elif isinstance(body, ToolCallBody):
         standing = _OF_TOOL.get(body.status, Standing.DONE)
     fits = isinstance(body, str) is isinstance(item.body, str)
     kind = item.kind if fits or not item.kind.is_known else TranscriptKind.NOTICE
-    return Entry(key=item.item_id, kind=kind, body=body, at=item.at, note=note, standing=standing)
+    return Entry(
+        key=item.item_id, kind=kind, body=body, at=item.at, note=note, standing=standing, attachments=attachments
+    )
 
 
 def entry_of_prompt(prompt: Prompt) -> Entry:
@@ -99,6 +109,7 @@ def entry_of_prompt(prompt: Prompt) -> Entry:
         at=prompt.at,
         note=note,
         standing=standing,
+        attachments=prompt.attachments,
     )
 
 
@@ -111,7 +122,10 @@ def _prompt_note(prompt: Prompt) -> tuple[str, Standing]:
     return word, _OF_PROMPT.get(prompt.state, Standing.WAITING)
 
 
-def _permission_note(permission: Permission | None) -> tuple[str, Standing]:
+def _permission_note(permission: Permission | None, body: PermissionBody) -> tuple[str, Standing]:
+    if body.answer is not None:
+        taken = body.answer == AnswerAction.ACCEPT
+        return action_word(body.kind, body.answer), Standing.DONE if taken else Standing.FAILED
     if permission is None:
         return "", Standing.DONE
     if permission.state is PermissionState.OPEN:
@@ -123,6 +137,8 @@ def _permission_note(permission: Permission | None) -> tuple[str, Standing]:
     for option in permission.options:
         if option.option_id == permission.answer:
             return option.name, Standing.FAILED if option.kind.startswith("reject") else Standing.DONE
+    if permission.kind is not QuestionKind.PERMISSION and permission.answer:
+        return action_word(permission.kind, permission.answer), Standing.DONE
     return permission.answer or "answered", Standing.DONE
 
 

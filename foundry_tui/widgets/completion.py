@@ -1,54 +1,99 @@
-"""A field's choices in a list under it, that tells when one was taken."""
+"""A field's choices in a list beside it, found by what is typed into it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import islice
 
-from textual.geometry import Offset, Region, Spacing
+from textual import events
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Input
-from textual_autocomplete import AutoComplete, DropdownItem
 
 from foundry_tui.contract.control_characters import harmless
+from foundry_tui.view.file_search import letters, score
+from foundry_tui.widgets.choices import Choice, ChoiceList
+
+MOST_COMPARED = 1_000
+"""Choices with the letters that were typed which are compared with each other; further ones are left out."""
 
 
-def choices_of(texts: Iterable[str]) -> list[DropdownItem]:
-    """The choices of a list, but for texts with control characters: the library takes those out of what it fills in."""
-    return [DropdownItem(text) for text in texts if harmless(text) == text]
+class Completion(ChoiceList):
+    """Typing opens it, and so does down; enter or tab takes the highlighted choice, escape closes it."""
 
+    def __init__(self, field: str, candidates: Callable[[str], Iterable[str]]) -> None:
+        """`field` selects an `Input`; `candidates` are all its choices, for what stands before its cursor."""
+        super().__init__(field, self._take)
+        self._candidates = candidates
+        self._taken: str | None = None
 
-class Completion(AutoComplete):
-    """Down opens it, enter or tab takes the highlighted choice."""
-
-    class Taken(Message):
-        """A choice was put into the field `control`. The library stops the field's own message of it."""
-
-        def __init__(self, control: Input) -> None:
-            super().__init__()
-            self._field = control
-
-        @property
-        def control(self) -> Input:
-            return self._field
+    @property
+    def _input(self) -> Input:
+        field = self.field
+        assert isinstance(field, Input)
+        return field
 
     def on_mount(self) -> None:
-        self.screen.screen_layout_refresh_signal.subscribe(self, self._follow)
+        # The field stands in a box that is filled after this.
+        self.call_after_refresh(self._attend)
 
-    def _follow(self, _: Screen[object]) -> None:
-        # What is said under the field comes late, and moves the field.
-        if self.display and self.is_attached:
-            self._align_to_target()
+    def _attend(self) -> None:
+        if not self.is_attached:
+            return
+        self._input.message_signal.subscribe(self, self._hear)
+        self.watch(self._input, "has_focus", self._focus_moved, init=False)
 
-    def _align_to_target(self) -> None:
-        """Stand under the whole field: at the cursor, pieces of what is said there would show beside the choices."""
-        field = self.target.region
-        self.option_list.styles.min_width = field.width
-        place = Region(field.x, field.bottom, field.width, self.option_list.outer_size.height)
-        room = self.screen.scrollable_content_region
-        offset = Offset(*place.constrain("inside", "none", Spacing.all(0), room).offset)
-        if offset != self.absolute_offset:
-            self.absolute_offset = offset
-            self.refresh(layout=True)
+    def _focus_moved(self, has_focus: bool) -> None:
+        if not has_focus:
+            self.show(())
 
-    def post_completion(self) -> None:
-        super().post_completion()
-        self.post_message(self.Taken(self.target))
+    def _hear(self, message: Message) -> None:
+        """See what the field is told before it does."""
+        if isinstance(message, events.Key):
+            if self._does(message.key):
+                message.prevent_default()
+                message.stop()
+        elif isinstance(message, Input.Changed) and self._input.has_focus:
+            typed, taken, self._taken = self._typed, self._taken, None
+            self._offer(typed if typed and self._input.value != taken else None)
+
+    def _does(self, key: str) -> bool:
+        """Whether this key did something here, so that the field does not."""
+        if key == "down" and not self.display:
+            self._offer(self._typed)
+            return self.display
+        if not self.display:
+            return False
+        if key in ("down", "up"):
+            self.move(1 if key == "down" else -1)
+        elif key in ("enter", "tab"):
+            self._take()
+        elif key == "escape":
+            self.show(())
+        else:
+            return False
+        return True
+
+    @property
+    def _typed(self) -> str:
+        return self._input.value[: self._input.cursor_position]
+
+    def _offer(self, typed: str | None) -> None:
+        """Show what is found by this; nothing if it is all that would be."""
+        found = self._found(typed) if typed is not None else []
+        self.show([] if [choice.text for choice in found] == [typed] else found)
+
+    def _found(self, typed: str) -> list[Choice]:
+        # A field cannot have control characters in it.
+        texts = (text for text in self._candidates(typed) if harmless(text) == text)
+        if not typed:
+            return [Choice(name=text, text=text) for text in texts]
+        having = islice(((text, places) for text in texts if (places := letters(text, typed))), MOST_COMPARED)
+        best = sorted(having, key=lambda found: -score(found[0], typed))
+        return [Choice(name=text, text=text, places=places) for text, places in best]
+
+    def _take(self) -> None:
+        choice = self.highlighted
+        if choice is not None:
+            field = self._input
+            self._taken = choice.text
+            field.value = choice.text
+            field.cursor_position = len(choice.text)
+            self.show(())

@@ -6,19 +6,24 @@ from typing import ClassVar
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.widgets import TextArea
 
 from foundry_tui.actions.context import COMPOSER
 from foundry_tui.actions.table import bindings
 from foundry_tui.contract.records import Prompt, PromptState, SessionStatus
 from foundry_tui.view.prompt_queue import waiting
+from foundry_tui.widgets.attaching_area import AttachingArea
 
 
-class Composer(TextArea):
+class Composer(AttachingArea):
     """A text area that sends: its keys are those of the table of actions, else a text area's own."""
 
     FIELD = COMPOSER
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings(COMPOSER), Binding("up", "cursor_up", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(COMPOSER),
+        Binding("up", "cursor_up", show=False),
+        Binding("down", "cursor_down", show=False),
+        Binding("backspace", "delete_left", show=False),
+    ]
 
     class Sent(Message):
         """A person wants this text delivered; `steer`: into the turn that runs."""
@@ -45,7 +50,7 @@ class Composer(TextArea):
             self.kept = kept
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id, soft_wrap=True, compact=True, show_line_numbers=False, tab_behavior="focus")
+        super().__init__(id=id)
         self._earlier: tuple[Prompt, ...] = ()
         self._recalled: Prompt | None = None
         self._unsent = ""
@@ -79,6 +84,12 @@ class Composer(TextArea):
         if text != self.text:
             self._write(text)
 
+    def sent(self, text: str) -> None:
+        """What was written, and attached, is with the backend; what was written since stays."""
+        self.chips.show(())
+        if self.text.strip("\n") == text:
+            self.load_text("")
+
     def remember(self, prompts: Sequence[Prompt]) -> None:
         """The session's prompts, oldest first, to be recalled: those that wait to be changed, the others as copies."""
         queue = waiting(prompts)
@@ -98,19 +109,25 @@ class Composer(TextArea):
             self._write(f"{self.text}\n\n{self._unsent}")
 
     async def on_key(self, event: events.Key) -> None:
-        # TextArea would take enter for itself before bindings are looked at.
+        # Enter never begins a new line here.
         if event.key == "enter":
             event.prevent_default()
 
     def action_send(self) -> None:
         self._send(steer=False)
 
+    def action_send_at_once(self) -> None:
+        self._send(steer=False)
+
     def action_steer(self) -> None:
         self._send(steer=True)
 
     def _send(self, *, steer: bool) -> None:
-        text, changing = self.text.strip("\n"), self.changing
+        # A choice that was taken leaves a space behind it.
+        text, changing = self.text.lstrip("\n").rstrip(), self.changing
         if not text.strip():
+            if self.chips.files:
+                self.notify("Say what to do with it: there is no prompt without a text.")
             return
         if changing is None:
             self._recalled = None

@@ -7,6 +7,7 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
+from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.details import Fact, facts
@@ -34,12 +35,19 @@ class Details(Drawn):
         self._clock = clock
         self._key_of = key_of
         self._about: TaskSummary | None = None
+        self._memory: MemoryReport | None = None
         self._rows: list[tuple[Fact, Text]] = []
 
     def show(self, task: TaskSummary | None) -> None:
         """Show the facts of a task."""
         if task != self._about:
             self._about = task
+            self._redraw()
+
+    def show_memory(self, memory: MemoryReport | None) -> None:
+        """Show what the task's agents take."""
+        if memory != self._memory:
+            self._memory = memory
             self._redraw()
 
     def tick(self) -> None:
@@ -69,7 +77,7 @@ class Details(Drawn):
         if self._about is None or not width:
             return
         label = style_of(self, "details--label")
-        for fact in facts(self._about, self._clock.now_ms()):
+        for fact in facts(self._about, self._clock.now_ms(), self._memory):
             value = style_of(self, "details--bad" if fact.bad else "details--value")
             key = self._key_of(fact.copy_action) if fact.copy_action else ""
             room = width - _LABEL - 5

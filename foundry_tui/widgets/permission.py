@@ -14,9 +14,9 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
-from foundry_tui.contract.questions import Permission, PermissionOption
+from foundry_tui.contract.questions import AnswerAction, Permission, PermissionOption, QuestionKind
 from foundry_tui.view.glyphs import glyph_set
-from foundry_tui.view.questions import heading_of
+from foundry_tui.view.questions import answers_of, heading_of
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, joined, segments_of, spread, strip_of, wrapped
@@ -48,6 +48,14 @@ class PermissionRequest(Drawn, can_focus=True):
             super().__init__()
             self.permission_id = permission_id
             self.option_id = option_id
+
+    class Replied(Message):
+        """A person wants to fill in this form (`accept`), or said what became of it or of a page."""
+
+        def __init__(self, asked: Permission, action: AnswerAction) -> None:
+            super().__init__()
+            self.asked = asked
+            self.action = action
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -99,11 +107,16 @@ class PermissionRequest(Drawn, can_focus=True):
         self._permission, self._more, self._session, self._first, self._keys = state
         self.refresh(layout=True)
 
+    @property
+    def _answers(self) -> tuple[PermissionOption, ...]:
+        """What it can be answered with."""
+        return () if self._permission is None else answers_of(self._permission)
+
     # What is chosen and seen.
 
     def action_choose(self, direction: int) -> None:
-        if self._permission is not None and self._permission.options:
-            self._chosen = (self._chosen + direction) % len(self._permission.options)
+        if self._answers:
+            self._chosen = (self._chosen + direction) % len(self._answers)
             self.refresh()
 
     def action_answer_chosen(self) -> None:
@@ -112,15 +125,29 @@ class PermissionRequest(Drawn, can_focus=True):
     def answer(self, place: int) -> None:
         """Answer with the option of this place, counted from 0, if there is one.
 
-        One that rejects is taken at once. Any other scrolls on instead while the question's end was not in view.
+        One that rejects is taken at once, and so is what one says of a form or a page, since nothing is run by it. Any
+        other scrolls on instead while the question's end was not in view.
         """
         permission = self._permission
-        if permission is None or not 0 <= place < len(permission.options):
+        if permission is None or not 0 <= place < len(self._answers):
             return
-        option = permission.options[place]
-        if self._is_read or option.kind.startswith("reject"):
+        option = self._answers[place]
+        if permission.kind in (QuestionKind.FORM, QuestionKind.URL):
+            self.post_message(self.Replied(permission, AnswerAction(option.option_id)))
+        elif self._is_read or option.kind.startswith("reject"):
             self.post_message(self.Answered(permission.permission_id, option.option_id))
-            return
+        else:
+            self._read_on()
+
+    def page_seen(self) -> str | None:
+        """The page that is asked for; None, and it scrolls on, while the end of the question was not in view."""
+        if self._permission is None or self._is_read:
+            return self._permission.url if self._permission is not None else None
+        self._read_on()
+        return None
+
+    def _read_on(self) -> None:
+        """Somebody was too early: show what was not in view yet."""
         self._was_early = True
         self.scroll_question(self._lines_seen - self._top)
         self.refresh()
@@ -193,10 +220,10 @@ class PermissionRequest(Drawn, can_focus=True):
         permission = self._permission
         if permission is None:
             return []
-        if sum(len(self._label(place, option)) + 2 for place, option in enumerate(permission.options)) + 3 <= width:
+        if sum(len(self._label(place, option)) + 2 for place, option in enumerate(self._answers)) + 3 <= width:
             return [(Text(), None)]
         rows: list[tuple[Text, int | None]] = []
-        for place, option in enumerate(permission.options):
+        for place, option in enumerate(self._answers):
             style = self._style(place, option)
             lines = wrapped(Text(option.name.strip() or option.option_id), max(10, width - 8))
             for number, line in enumerate(lines):
@@ -233,7 +260,7 @@ class PermissionRequest(Drawn, can_focus=True):
         if row == 0:
             self._places = []
         if options[0][1] is None:
-            return strip_of(self._one_row(self._permission, y), width, base) if not row else Strip.blank(width, base)
+            return strip_of(self._one_row(y), width, base) if not row else Strip.blank(width, base)
         chosen = next(number for number, (_, place) in enumerate(options) if place == self._chosen)
         first = max(0, min(chosen - shown // 2, len(options) - shown))
         if not first <= first + row < len(options):
@@ -277,9 +304,9 @@ class PermissionRequest(Drawn, can_focus=True):
             told.append(Text(f"{self._first}, then the digit", dim))
         return Text.assemble("   ", joined(told, f" {self._glyphs.separator} ", dim))
 
-    def _one_row(self, permission: Permission, y: int) -> Text:
+    def _one_row(self, y: int) -> Text:
         text = Text("   ")
-        for place, option in enumerate(permission.options):
+        for place, option in enumerate(self._answers):
             start = text.cell_len
             text.append(self._label(place, option), self._style(place, option))
             self._places.append((y, start, text.cell_len, place))

@@ -11,6 +11,13 @@ from textual.color import Color
 from textual.widget import Widget
 
 NAMED_STYLES: dict[str, str] = {
+    "chips--dim": "text-faint",
+    "chips--file": "text-accent on accent 15",
+    "choices--cursor": "bold on row-cursor",
+    "choices--dim": "text-faint",
+    "choices--found": "bold text-accent",
+    "choices--hint": "text-warning",
+    "choices--name": "foreground",
     "details--bad": "text-warning",
     "details--key": "text-accent",
     "details--label": "text-faint",
@@ -30,6 +37,9 @@ NAMED_STYLES: dict[str, str] = {
     "file-list--dim": "text-faint",
     "file-list--path": "foreground",
     "file-list--removed": "text-error",
+    "form--choice": "foreground",
+    "form--cursor": "bold on row-cursor",
+    "form--taken": "bold text-success",
     "history--bad": "bold text-error",
     "history--detail": "text-faint",
     "history--good": "text-success",
@@ -49,6 +59,7 @@ NAMED_STYLES: dict[str, str] = {
     "permission--title": "bold foreground",
     "prompt-queue--changed": "bold text-accent",
     "prompt-queue--dim": "text-faint",
+    "prompt-queue--held": "text-warning",
     "prompt-queue--steers": "text-working",
     "prompt-queue--text": "foreground",
     "prompt-queue--waits": "text-warning",

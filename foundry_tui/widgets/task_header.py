@@ -17,6 +17,7 @@ from foundry_tui.contract.status import PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.view.ages import age
 from foundry_tui.view.cells import plain
 from foundry_tui.view.clock import Clock
+from foundry_tui.view.first_run import simulated_word
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.labels import (
     STATUS_WORDS,
@@ -28,8 +29,9 @@ from foundry_tui.view.labels import (
     state_text,
     title_of,
 )
-from foundry_tui.view.session_facts import asks_nothing, context_used, is_nearly_full, money
+from foundry_tui.view.session_facts import asks_nothing, is_nearly_full, money
 from foundry_tui.view.turn import counted_from
+from foundry_tui.view.usage import context_words
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, joined, spread, strip_of
@@ -184,10 +186,11 @@ class TaskHeader(Drawn):
             facts["model"] = Text(plain(session.model or ""), dim)
             facts["mode"] = Text(plain(session.mode or ""), warning if asks_nothing(session) else dim)
             if usage is not None:
-                facts["used"] = Text(context_used(usage), warning if is_nearly_full(usage) else dim)
+                facts["used"] = Text(context_words(usage), warning if is_nearly_full(usage) else dim)
                 facts["cost"] = Text(plain(money(usage.cost)) if usage.cost is not None else "", dim)
         # An agent and a provider may have the same name, which says no more when it is said twice.
-        facts["provider"] = Text(task.provider if task.provider != facts["agent"].plain else "", dim)
+        told_already = task.provider == facts["agent"].plain or bool(simulated_word(task.provider))
+        facts["provider"] = Text("" if told_already else task.provider, dim)
         facts["age"] = Text(age(self._clock.now_ms() - task.created_at), dim)
         shown = {name: fact for name, fact in facts.items() if fact}
         for name in ("cost", "provider", "model", "used", "mode"):
@@ -210,14 +213,18 @@ class TaskHeader(Drawn):
         task = self._shown
         if task is None:
             return Text()
-        if task.status is TaskStatus.ERROR and not self._gone and self._creation is None:
-            # What failed stands with why it did.
-            return Text(STATUS_WORDS[task.status], style_of(self, "task-header--failed"))
         now = self._heard.now_ms()
         since = counted_from(task, self._session.session_id if self._session is not None else None, now)
         counted = replace(task, status_since=since)
         words = "deleted" if self._gone else state_text(counted, self._glyphs, now, self._creation, bar=False)
-        return Text(words, style_of(self, f"task-header--{self._tone()}"))
+        if task.status is TaskStatus.ERROR and not self._gone and self._creation is None:
+            # What failed stands with why it did.
+            words = STATUS_WORDS[task.status]
+        told = Text(words, style_of(self, f"task-header--{self._tone()}"))
+        if simulated := simulated_word(task.provider):
+            told.append(f" {self._glyphs.separator} ", style_of(self, "task-header--dim"))
+            told.append(simulated, style_of(self, "task-header--asks"))
+        return told
 
     def _tone(self) -> str:
         task = self._shown

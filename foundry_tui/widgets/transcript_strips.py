@@ -19,10 +19,20 @@ from textual.widget import Widget
 from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.questions import FileEdit
 from foundry_tui.contract.transcript import PermissionBody, PlanBody, ToolCallBody, TranscriptKind
+from foundry_tui.view.attachments import attached_text
 from foundry_tui.view.cells import fit
 from foundry_tui.view.diffs import DiffLine, DiffMark, counts, edit_lines
 from foundry_tui.view.glyphs import UNKNOWN
-from foundry_tui.view.questions import AnyQuestion, edits_first, heading_of, paths_of, text_of
+from foundry_tui.view.questions import (
+    AnyQuestion,
+    QuestionLine,
+    edits_first,
+    form_lines,
+    heading_of,
+    page_words,
+    paths_of,
+    text_of,
+)
 from foundry_tui.view.transcript import Body, Entry, Standing, blocks, unfenced
 from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, segments_of
@@ -190,7 +200,10 @@ class Drawer:
         else:
             head = Text("You", palette.accent + Style(bold=True))
         told = self._fold(self._wrap(head, self.width - 2), FOLDED_NOTE)
-        for line in told + self._wrap(Text(text, palette.text), self.width - 2):
+        said = self._wrap(Text(text, palette.text), self.width - 2)
+        if entry.attachments:
+            said += self._wrap(Text(attached_text(entry.attachments), palette.dim), self.width - 2)
+        for line in told + said:
             padded = Strip([bar, *line]).adjust_cell_length(self.width, palette.prompt)
             lines.append(list(padded.apply_style(_background(palette.prompt))))
         return lines
@@ -275,8 +288,15 @@ class Drawer:
         lines: list[list[Segment]] = []
         for path in paths_of(asked):
             lines += self._hung("  at ", palette.dim, self._wrap(Text(path, palette.accent), self.width - 5))
+        if asked.url is not None:
+            page = Text(asked.url, palette.accent)
+            lines += self._hung("  ", palette.dim, self._wrap(page, self.width - 2))
+            lines += self._hung("  ", palette.dim, self._wrap(Text(page_words(asked.url), palette.dim), self.width - 2))
         edits = self._edits([(edit, edit_lines(edit.old, edit.new)) for edit in asked.edits], whole=True)
         text = self._quoted(text_of(asked), palette.text)
+        for line, words in form_lines(asked):
+            style = palette.dim if line is QuestionLine.ABOUT else palette.text
+            text += self._hung("  ", palette.dim, self._wrap(Text(words, style), self.width - 2))
         return lines + (edits + text if edits_first(asked) else text + edits)
 
     def _quoted(self, text: str, style: Style) -> list[list[Segment]]:

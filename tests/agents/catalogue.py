@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from tests.agents.model import Call
 
+IMAGES_TOO = {"input": ["text", "image"], "output": ["text"]}
 Files = Mapping[str, str]
 """Texts by their path in the home folder."""
 
@@ -60,7 +61,7 @@ def _opencode_files(url: str) -> Files:
         "npm": "@ai-sdk/openai-compatible",
         "name": "stub",
         "options": {"baseURL": f"{url}/v1", "apiKey": "none"},
-        "models": {"stub": {"name": "stub"}},
+        "models": {"stub": {"name": "stub", "attachment": True, "modalities": IMAGES_TOO}},
     }
     settings = {
         "model": "stub/stub",

@@ -78,12 +78,16 @@ class Dialect(NamedTuple):
 
 
 class Model:
-    """The model, as a test sees it. `release` is set by a test to have the requests that hang answered."""
+    """The model, as a test sees it. `release` is set by a test to have the requests that hang answered.
+
+    `received` are the requests that have come, as JSON.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.release = threading.Event()
         self.closing = False
+        self.received: list[str] = []
         self._hanging = threading.Event()
         self._lock = threading.Lock()
         self._moves: Sequence[Move] = ()
@@ -177,6 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._whole(404, {"error": {"message": f"{path} is not known here"}})
             return
         model = self.models[self.server.server_port]  # type: ignore[attr-defined]
+        model.received.append(json.dumps(body))
         move, name = model.move(dialect.read(body))
         match move:
             case Fail(status):

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from backend_stub.agents.sandbox_agent.state import StateFolder
 from backend_stub.machine import processes
@@ -36,15 +37,16 @@ class AgentTask:
         self.cwd = self.backend.data.resolve() / "sandboxes" / self.task_id / "work" / self.repository.name
         self._prompts = 0
 
-    def begin(self, text: str) -> None:
+    def begin(self, text: str, **fields: Any) -> None:
         """Create the task."""
         self._prompts = 1
-        self.backend.create(text, task_id=self.task_id, repo=str(self.repository), agent=self.agent.name)
+        self.backend.create(text, task_id=self.task_id, repo=str(self.repository), agent=self.agent.name, **fields)
 
-    def say(self, text: str) -> None:
-        """Hand the agent a further prompt."""
+    def say(self, text: str, *files: Path) -> None:
+        """Hand the agent a further prompt, with these files."""
         self._prompts += 1
-        self.backend.foundry("prompt", self.task_id, text, code=0, timeout=PATIENCE)
+        attached = [word for file in files for word in ("--attach", str(file))]
+        self.backend.foundry("prompt", self.task_id, text, *attached, code=0, timeout=PATIENCE)
 
     def resend(self) -> None:
         """Have the prompt whose turn failed sent again."""

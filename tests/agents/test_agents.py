@@ -11,21 +11,34 @@ import pytest
 
 from backend_stub.agents.sandbox_agent.runtime import REMEMBERS
 from backend_stub.machine import processes
-from tests.agents.model import Cut, Fail, Hang, Say
-from tests.agents.task import AgentTask
+from tests.agents.model import Call, Cut, Fail, Hang, Say
+from tests.agents.task import PATIENCE, AgentTask
 
 pytestmark = [pytest.mark.agents, pytest.mark.timeout(900)]
 
+A_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+"""A PNG of one pixel, in base64."""
 Tell = Callable[[str], None]
 
 
-def test_it_answers(world: AgentTask) -> None:
+def test_it_answers_and_gives_its_model_what_is_attached(world: AgentTask) -> None:
     world.model.does(Say("Hello from the model."))
-    world.begin("say hello")
+    # Alone: beside files, gemini leaves images out.
+    image = {"kind": "image", "mime": "image/png", "data": A_PIXEL, "name": "pixel.png"}
+    world.begin("look at this", attachments=[image])
     task = world.ended()
     assert task["status"] == "idle", task.get("error")
     assert world.answers()[-1].endswith("Hello from the model.")
-    world.follow_up()
+    takes_images = world.session(lambda session: True)["accepts"]["image"]
+    assert any(A_PIXEL in request for request in world.model.received) == takes_images
+    assert any("takes no images" in notice for notice in world.answers("notice")) != takes_images
+    log = world.backend.folder / "log.txt"
+    log.write_text("the text of the log")
+    world.say("and at these", log, world.cwd / "b.txt")
+    assert world.ended()["status"] == "idle"
+    received = "".join(world.model.received)
+    assert "the text of the log" in received
+    assert "b.txt" in received
 
 
 def test_a_file_is_written_and_shown_in_the_diff(world: AgentTask) -> None:
@@ -186,4 +199,28 @@ def test_a_question_is_answered_over_a_killed_backend(world: AgentTask) -> None:
     task = world.ended()
     assert task["status"] == "idle", task.get("error")
     assert (world.cwd / "by-command.txt").exists()
+    world.follow_up()
+
+
+def test_its_question_of_several_choices_is_a_form(world: AgentTask, tell: Tell) -> None:
+    if world.agent.name != "claude":
+        pytest.skip(f"{world.agent.name} asks no such questions")
+    choices = [{"label": label, "description": f"The {label} one"} for label in ("Blue", "Green")]
+    question = {"question": "Which colour?", "header": "Colour", "options": choices, "multiSelect": False}
+    world.model.does(Call("AskUserQuestion", {"questions": [question]}), Say("It is so."))
+    world.begin("ask me")
+    form = world.question()
+    fields = form["fields"]
+    tell(f"{world.agent.name} asks: {form['title']} {[(field['name'], field['type']) for field in fields]}")
+    assert form["kind"] == "form"
+    assert "Which colour?" in f"{form['title']}{fields}"
+    world.backend.kill()
+    world.backend.start()
+    chosen = next(field for field in fields if field.get("choices"))
+    value = next(choice["value"] for choice in chosen["choices"] if "Green" in choice["value"] + choice["name"])
+    world.backend.foundry("answer", world.task_id, "--set", f"{chosen['name']}={value}", code=0, timeout=PATIENCE)
+    task = world.ended()
+    assert task["status"] == "idle", task.get("error")
+    assert world.answers()[-1].endswith("It is so.")
+    assert any("Green" in said for said in world.answers("tool_call")), "the agent has the answer"
     world.follow_up()

@@ -1,5 +1,6 @@
 """A backend at random: tasks come, move and go, sessions and transcripts grow, what is heard of it comes and goes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -8,6 +9,7 @@ from foundry_tui.client.commands import CommandProblem
 from foundry_tui.client.creations import CreationState
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
+from foundry_tui.contract.attachments import NewAttachment
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind
 from foundry_tui.contract.moves import TASK_MOVES
 from foundry_tui.contract.problems import FieldError, Problem
@@ -101,8 +103,8 @@ class ActingCommands(FakeCommands):
         self.tokens.append((task_id, self._store.edit(task_id, session=session)))
         return session_id
 
-    def prompt(self, session_id: str, text: str, steer: bool = False) -> str:
-        prompt_id = super().prompt(session_id, text, steer)
+    def prompt(self, session_id: str, text: str, steer: bool = False, attachments: Sequence[NewAttachment] = ()) -> str:
+        prompt_id = super().prompt(session_id, text, steer, attachments)
         prompt = Prompt(prompt_id=prompt_id, session_id=session_id, text=text, state=PromptState.QUEUED, at=NOW)
         self._store.put_prompt(replace(prompt, steer=steer))
         return prompt_id

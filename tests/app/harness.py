@@ -1,6 +1,6 @@
 """An app on a real store that is fed by hand, with commands that are only written down and a clock that stands."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -17,10 +17,14 @@ from foundry_tui.app.options import Options
 from foundry_tui.client.commands import CommandProblem, Drafts
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
+from foundry_tui.contract.attachments import NewAttachment
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind, parse_event_id
 from foundry_tui.contract.known_agents import AgentInfo
+from foundry_tui.contract.memory import AgentMemory, MemoryReport
+from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import Health, HistoryEvent, Repo, RepoTrust, TaskDetail, TaskSummary
-from foundry_tui.contract.requests import AgentList, CreateTask, Diff, RepoSetup, TaskSnapshot, TasksSnapshot
+from foundry_tui.contract.requests import AgentList, CreateTask, Diff, FileList, RepoSetup, TaskSnapshot, TasksSnapshot
+from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.clock import FixedClock
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, make_repo, task_id
@@ -58,9 +62,11 @@ class FakeCommands:
         self.next_id = 9_001
         self.providers = {"demo": "ready", "local": "sandbox-agent is not installed"}
         self.agents_told: tuple[AgentInfo, ...] = ()
+        self.memory_of: dict[str, tuple[AgentMemory, ...]] = {}
         self.diffs: dict[str, Diff] = {}
         self.looked_at: list[str] = []
         """Tasks whose changes were asked for, in this order."""
+        self.files: dict[str, Sequence[str]] = {}
         self.branch_names: dict[str, Sequence[str]] = {}
         self.histories: dict[str, Sequence[HistoryEvent]] = {}
         self.setups: dict[str, RepoSetup] = {}
@@ -113,8 +119,11 @@ class FakeCommands:
     def stop(self, session_id: str) -> None:
         self.calls.append(("stop", session_id))
 
-    def prompt(self, session_id: str, text: str, steer: bool = False) -> str:
-        self.calls.append(("steer" if steer else "prompt", session_id, text))
+    def go_on(self, session_id: str) -> None:
+        self.calls.append(("go_on", session_id))
+
+    def prompt(self, session_id: str, text: str, steer: bool = False, attachments: Sequence[NewAttachment] = ()) -> str:
+        self.calls.append(("steer" if steer else "prompt", session_id, text, *attachments))
         return self._id()
 
     def discard_prompt(self, session_id: str, prompt_id: str) -> None:
@@ -132,6 +141,9 @@ class FakeCommands:
     def answer(self, permission_id: str, option_id: str) -> None:
         self.calls.append(("answer", permission_id, option_id))
 
+    def reply(self, permission_id: str, action: AnswerAction, content: Mapping[str, FieldValue] | None = None) -> None:
+        self.calls.append(("reply", permission_id, str(action), content))
+
     def hold(self, topic: Topic) -> Callable[[], None]:
         self.held.append(topic)
 
@@ -144,6 +156,9 @@ class FakeCommands:
     def reconnect(self) -> None:
         self.calls.append(("reconnect",))
 
+    async def memory(self, task_id: str) -> MemoryReport:
+        return MemoryReport(agents=self.memory_of.get(task_id, ()))
+
     async def agents(self) -> AgentList:
         return AgentList(agents=self.agents_told)
 
@@ -155,6 +170,19 @@ class FakeCommands:
         diff = self.diffs.get(task_id, Diff(files=(), computed_at=1))
         # As the backend does, each asking has it computed anew.
         return diff if diff.computed_at is None else replace(diff, computed_at=diff.computed_at + len(self.looked_at))
+
+    async def task_files(self, task_id: str, newer: int | None = None) -> FileList:
+        self.calls.append(("task_files", task_id, newer))
+        return self._files(task_id, newer)
+
+    async def repo_files(self, repo_id: str, newer: int | None = None) -> FileList:
+        self.calls.append(("repo_files", repo_id, newer))
+        return self._files(repo_id, newer)
+
+    def _files(self, of: str, newer: int | None) -> FileList:
+        """As the backend does: nothing is known before somebody waits for it."""
+        paths = self.files.get(of, ())
+        return FileList(paths=()) if newer is None else FileList(paths=tuple(paths), computed_at=newer + 1)
 
     async def branches(self, repo_id: str) -> Sequence[str]:
         return self.branch_names.get(repo_id, ())
@@ -210,7 +238,7 @@ def remove(store: Store, *task_ids: str) -> None:
 
 
 def put_detail(store: Store, detail: TaskDetail) -> None:
-    """Have the task's own topic be read, as its screen or peek would; not flushed."""
+    """Have the task's own topic be read, as its screen or the preview would; not flushed."""
     topic = Topic(TopicKind.TASK, detail.task_id)
     fields = {name: getattr(detail, name) for name in TaskDetail.__struct_fields__}
     seq = _next_seq(store)
@@ -262,7 +290,15 @@ class Stage:
         await self.pilot.pause()
         while self.app.typing:
             await self.pilot.pause()
+        rest(self.app)
         await self.pilot.pause()
+
+
+def rest(app: FoundryApp) -> None:
+    """Have the cursor of the list have rested, so that its task is previewed."""
+    for screen in app.screen_stack:
+        if isinstance(screen, TasksScreen):
+            screen.preview.settle()
 
 
 def make_app(

@@ -7,10 +7,12 @@ from msgspec.structs import replace
 
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
+from foundry_tui.contract.attachments import Attachment, AttachmentKind
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind
 from foundry_tui.contract.problems import FieldError, Problem
 from foundry_tui.contract.questions import Permission, PermissionOption, PermissionState
 from foundry_tui.contract.records import (
+    Accepts,
     Cost,
     ErrorKind,
     FileDiff,
@@ -23,6 +25,7 @@ from foundry_tui.contract.records import (
     Prompt,
     PromptState,
     Sandbox,
+    SessionCommand,
     SessionDetail,
     SessionOption,
     SessionStatus,
@@ -74,21 +77,23 @@ def store_with(
     store.apply(TASKS, EventName.SNAPSHOT, TasksSnapshot(seq=1, repos=(make_repo(),), tasks=tasks), 1)
     topics = [TASKS, Topic(TopicKind.TASK, TASK), Topic(TopicKind.SESSION, SESSION), Topic(TopicKind.LOG, TASK)]
     if task is not None:
-        _snapshot(store, topics[1], TaskSnapshot(**_fields(task), seq=1))
-        _snapshot(store, topics[3], LogSnapshot(lines=tuple(log), seq=1))
+        put_snapshot(store, topics[1], TaskSnapshot(**fields_of(task), seq=1))
+        put_snapshot(store, topics[3], LogSnapshot(lines=tuple(log), seq=1))
     if session is not None:
-        _snapshot(store, topics[2], SessionSnapshot(**_fields(session), seq=1))
+        put_snapshot(store, topics[2], SessionSnapshot(**fields_of(session), seq=1))
     for topic in topics:
         store.set_freshness(topic, fresh)
     return store
 
 
-def _snapshot(store: Store, topic: Topic, record: Any) -> None:
+def put_snapshot(store: Store, topic: Topic, record: Any) -> None:
+    """Have a topic be read."""
     store.open(topic)
     store.apply(topic, EventName.SNAPSHOT, record, record.seq)
 
 
-def _fields(record: Any) -> dict[str, Any]:
+def fields_of(record: Any) -> dict[str, Any]:
+    """The fields of a record, for one that has more."""
     return {name: getattr(record, name) for name in record.__struct_fields__}
 
 
@@ -161,7 +166,7 @@ def a_session(status: SessionStatus = SessionStatus.READY, **changes: Any) -> Se
         state=PromptState.QUEUED if waiting else PromptState.ANSWERED,
         at=NOW - 5 * MINUTE,
     )
-    session = SessionDetail(**_fields(summary), prompts=(prompt,), transcript=() if waiting else a_transcript())
+    session = SessionDetail(**fields_of(summary), prompts=(prompt,), transcript=() if waiting else a_transcript())
     return replace(session, **changes)
 
 
@@ -406,8 +411,59 @@ def options_scene(**changes: Any) -> Store:
     return store_with(a_task(TaskStatus.RUNNING), a_session(SessionStatus.RUNNING, **{**told, **changes}))
 
 
-def queue_scene(*waiting: str, steering: str | None = "stop: leave the old redirect as it is") -> Store:
-    """A turn runs, and prompts wait behind it; one of them steers, though it was said last."""
+COMMANDS = (
+    SessionCommand(name="review", description="Review the changes of this branch", hint="[what to look at]"),
+    SessionCommand(name="compact", description="Summarise the conversation to free context"),
+    SessionCommand(name="test:flaky", description="Run one test until it fails", hint="<test> [times]"),
+    SessionCommand(name="init", description="Write down what this repository is about"),
+)
+FILES = (
+    "README.md",
+    "pyproject.toml",
+    "src/auth/__init__.py",
+    "src/auth/login.py",
+    "src/auth/redirects.py",
+    "src/auth/release notes.md",
+    "src/views/login_form.html",
+    "tests/auth/test_login.py",
+    "tests/auth/test_redirects.py",
+    "tests/data/caf\u009b\n.txt",
+    '"caf\\351.txt"',
+)
+"""What the sandbox has; the last two have names that are no text for a terminal, or no text at all."""
+
+
+def naming_scene() -> Store:
+    """An agent that has commands waits for what is said to it."""
+    return store_with(a_task(), replace(a_session(), commands=COMMANDS))
+
+
+def silent_scene() -> Store:
+    """A turn whose agent has said nothing for four minutes, in a conversation that has nearly filled its context."""
+    usage = Usage(used=83_000, size=100_000, cost=Cost(amount=1.2, currency="USD"))
+    said = tuple(replace(each, at=each.at - 5 * MINUTE) for each in a_transcript())
+    session = a_session(
+        SessionStatus.RUNNING, transcript=said, usage=usage, turn_silent_since=NOW - 4 * MINUTE - 10 * SECOND
+    )
+    task = a_task(TaskStatus.RUNNING, status_since=NOW - 6 * MINUTE)
+    return store_with(task, session)
+
+
+def unloaded_scene() -> Store:
+    """An agent that was ended because nobody said anything to it."""
+    away = NOW - 12 * MINUTE
+    task = a_task(TaskStatus.IDLE)
+    task = replace(task, sessions=tuple(replace(each, unloaded_since=away) for each in task.sessions))
+    return store_with(task, a_session(SessionStatus.READY, unloaded_since=away))
+
+
+def queue_scene(
+    *waiting: str, steering: str | None = "stop: leave the old redirect as it is", held: bool = False
+) -> Store:
+    """A turn runs, and prompts wait behind it; one of them steers, though it was said last.
+
+    `held`: it was stopped instead, and what waits is held back.
+    """
     texts = waiting or ("also update the changelog", "then open a pull request\nand name me as its reviewer")
     last = () if steering is None else (steering,)
     queued = tuple(
@@ -421,8 +477,27 @@ def queue_scene(*waiting: str, steering: str | None = "stop: leave the old redir
         )
         for place, text in enumerate((*texts, *last), 1)
     )
-    session = a_session(SessionStatus.RUNNING)
-    return store_with(a_task(TaskStatus.RUNNING), replace(session, prompts=(*session.prompts, *queued)))
+    session = replace(a_session(SessionStatus.READY if held else SessionStatus.RUNNING), held=held)
+    task = a_task(TaskStatus.IDLE if held else TaskStatus.RUNNING)
+    task = replace(task, sessions=tuple(replace(each, held=held) for each in task.sessions))
+    return store_with(task, replace(session, prompts=(*session.prompts, *queued)))
+
+
+SHOT = Attachment(kind=AttachmentKind.IMAGE, name="redirect.png", mime="image/png", size=214_300)
+TRACE = Attachment(kind=AttachmentKind.TEXT, name="server.log", mime="text/plain", size=4_120)
+ROUTES = Attachment(kind=AttachmentKind.FILE, name="routes.py", path="src/shop/routes.py")
+
+
+def attached_scene(status: SessionStatus = SessionStatus.RUNNING, *, image: bool = True) -> Store:
+    """What was said had files with it, and what waits has too; `image`: the agent takes images."""
+    store = queue_scene("also update the changelog", "this is how it looks now", steering=None)
+    session = store.session(SESSION)
+    assert session is not None
+    first, *between, last = session.prompts
+    first = replace(first, attachments=(SHOT, TRACE, ROUTES))
+    prompts = (first, *between, replace(last, attachments=(SHOT, SHOT, TRACE)))
+    accepts = Accepts(image=image)
+    return store_with(a_task(TaskStatus.RUNNING), replace(session, prompts=prompts, accepts=accepts, status=status))
 
 
 SCENES: dict[str, Callable[[], Store]] = {
@@ -440,6 +515,7 @@ SCENES: dict[str, Callable[[], Store]] = {
     "unsent": unsent_scene,
     "sessions": sessions_scene,
     "queue": queue_scene,
+    "attached": attached_scene,
     "loading": lambda: store_with(None),
 }
 """Every state that is not one of the statuses, by name."""

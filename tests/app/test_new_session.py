@@ -16,6 +16,7 @@ from foundry_tui.screens.task import TaskScreen
 from foundry_tui.settings.config import Backend, Settings
 from foundry_tui.view.new_session import LONGEST, session_remarks
 from foundry_tui.widgets.bars import ActionBar
+from foundry_tui.widgets.completion import Completion
 from tests.app.harness import Call, Stage, stage
 from tests.app.looking import text_of
 from tests.app.task_scenes import TASK, status_scene
@@ -127,3 +128,12 @@ async def test_an_ended_task_gets_none_and_says_why(status: TaskStatus) -> None:
 def test_line_ends_are_no_part_of_a_name() -> None:
     assert session_remarks("a\u2028b", "", ())["name"].bad
     assert not session_remarks("レビュー", "claude", ("claude",))["name"].bad
+
+
+async def test_an_agent_is_taken_from_its_list_by_mouse() -> None:
+    async with opened() as on:
+        await on.press("t", "tab", *"cod")
+        await on.pilot.click(Completion, offset=(2, 1))
+        await on.quiet()
+        agent = on.app.screen.query_one("#agent", Input)
+        assert agent.value == "opencode" and agent.has_focus and not on.app.screen.query_one(Completion).display

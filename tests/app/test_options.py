@@ -25,8 +25,8 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize(
     ("width", "facts"),
     [
-        (160, "claude · Opus · Plan · 41 % · $0.12 · demo · 5m"),
-        (60, "claude · Opus · Plan · 41 % · demo · 5m"),
+        (160, "claude · Opus · Plan · 41 % · $0.12 · local · 5m"),
+        (60, "claude · Opus · Plan · 41 % · local · 5m"),
         (40, "claude · Plan · 41 % · 5m"),
     ],
 )
@@ -45,7 +45,7 @@ async def test_a_mode_that_asks_nothing_and_a_context_that_fills_are_yellow() ->
         await on.pilot.pause()
         line = on.app.screen.query_one(TaskHeader).render_line(1)
         colours = {part.text: part.style.color for part in line if part.style is not None}
-        assert colours["Bypass Permissions"] == colours["80 %"] != colours["Opus"]
+        assert colours["Bypass Permissions"] == colours["80 % full"] != colours["Opus"]
 
 
 @pytest.mark.parametrize("name", ["Bypass Permissions", "bypassPermissions", "YOLO", "Full Access", "Allow all"])

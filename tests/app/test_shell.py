@@ -18,11 +18,14 @@ from foundry_tui.actions.context import (
     CONFIRM,
     DIAGNOSTICS,
     FILTER,
+    FORM,
     HELP,
+    INSTALL,
     KILL,
     NEW_SESSION,
     NEW_TASK,
     OPTIONS,
+    PROMPT,
     RENAME,
     SEARCH,
     TASK,
@@ -33,6 +36,7 @@ from foundry_tui.actions.context import (
 )
 from foundry_tui.app import textual_compat, themes
 from foundry_tui.app.app import FoundryApp
+from foundry_tui.app.first_run import FirstRun
 from foundry_tui.app.options import Options
 from foundry_tui.app.task_actions import TaskActions
 from foundry_tui.client.freshness import Freshness, FreshnessState
@@ -42,7 +46,9 @@ from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.diagnostics import DiagnosticsScreen
+from foundry_tui.screens.form import FormScreen
 from foundry_tui.screens.help import HelpScreen
+from foundry_tui.screens.install_agent import InstallAgentScreen
 from foundry_tui.screens.kill import KillScreen
 from foundry_tui.screens.new_session import NewSessionScreen
 from foundry_tui.screens.new_task import NewTaskScreen
@@ -51,7 +57,9 @@ from foundry_tui.screens.session_options import SessionOptionsScreen
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.widgets.bars import ActionBar
+from foundry_tui.widgets.choices import ChoiceList
 from foundry_tui.widgets.composer import Composer
+from foundry_tui.widgets.prompt_field import PromptField
 from foundry_tui.widgets.task_header import TitleInput
 from foundry_tui.widgets.task_list import TaskList
 from foundry_tui.widgets.work import WorkColumn
@@ -67,12 +75,15 @@ SCREENS = {
     NEW_TASK: NewTaskScreen,
     NEW_SESSION: NewSessionScreen,
     OPTIONS: SessionOptionsScreen,
+    FORM: FormScreen,
+    INSTALL: InstallAgentScreen,
     CONFIRM: ConfirmScreen,
     KILL: KillScreen,
     RENAME: RenameScreen,
     HELP: HelpScreen,
     DIAGNOSTICS: DiagnosticsScreen,
     COMPOSER: Composer,
+    PROMPT: PromptField,
     FILTER: TasksScreen,
     SEARCH: TaskScreen,
     WORK: WorkColumn,
@@ -103,7 +114,9 @@ def test_every_action_is_done_by_its_screen_or_the_app() -> None:
         for screen in action.screens:
             owner = SCREENS[screen]
             parts = owner.PARTS if issubclass(owner, FoundryScreen) else ()
-            done = any(hasattr(each, f"action_{action.id}") for each in (owner, *parts, TaskActions, FoundryApp))
+            done = any(
+                hasattr(each, f"action_{action.id}") for each in (owner, *parts, TaskActions, FirstRun, FoundryApp)
+            )
             assert done, f"{action.id} on {screen}"
 
 
@@ -302,7 +315,7 @@ async def test_the_theme_changes_with_one_key() -> None:
 async def test_other_themes_draw_the_list(theme: str) -> None:
     async with stage(make_store([make_task(1, TaskStatus.ERROR)]), options=quiet(theme=theme)) as s:
         assert s.app.theme == theme
-        assert "sandbox failed" in s.app.screen.query_one(TaskList).render_line(1).text
+        assert "no room left" in s.app.screen.query_one(TaskList).render_line(1).text
 
 
 async def test_an_unknown_theme_falls_back_to_ours() -> None:
@@ -318,7 +331,7 @@ async def test_no_colour_terminals_get_none(monkeypatch: pytest.MonkeyPatch) -> 
         # The last one is the picture's own ground: the letters of the cursor's row, which is reversed.
         assert set(re.findall(r"fill: (#[0-9a-f]{6})", picture)) <= {"#c5c8c6", "#121212", "#e0e0e0", "#292929"}
         strip = s.app.screen.query_one(TaskList).render_line(1)
-        assert strip.text.startswith("▌") and "✗" in strip.text and "sandbox failed" in strip.text
+        assert strip.text.startswith("▌") and "✗" in strip.text and "no room left" in strip.text
 
 
 @pytest.mark.parametrize("keys", [("ctrl+p", "down", "down"), ("n", "shift+tab", "ctrl+u", "down")])
@@ -330,9 +343,13 @@ async def test_the_highlighted_choice_is_told_without_a_background(
         monkeypatch.setenv("NO_COLOR", "1")
     async with stage(store_of_every_state(), options=quiet(theme=theme)) as s:
         await s.press(*keys)
-        choices = next(each for each in s.app.screen.query(OptionList) if each.display and each.highlighted is not None)
+        lists = (*s.app.screen.query(OptionList), *s.app.screen.query(ChoiceList))
+        choices = next(each for each in lists if each.display and each.highlighted is not None)
         told = {
-            line: any(part.style is not None and part.style.underline for part in choices.render_line(line))
+            line: any(
+                part.style is not None and (part.style.underline or part.style.reverse)
+                for part in choices.render_line(line)
+            )
             for line in range(choices.size.height)
         }
         assert any(told.values()) and not all(told.values())
@@ -432,4 +449,4 @@ def test_the_first_screen_imports_no_network_and_no_other_screen() -> None:
     ):
         assert module not in loaded, module
     ours = {name for name in loaded if name.startswith("foundry_tui.screens.")}
-    assert ours == {"foundry_tui.screens.offline_banner", "foundry_tui.screens.base", "foundry_tui.screens.tasks"}
+    assert ours == {f"foundry_tui.screens.{name}" for name in ("base", "list_preview", "offline_banner", "tasks")}

@@ -13,6 +13,7 @@ from foundry_tui.app import confirmations
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind
+from foundry_tui.contract.memory import AgentMemory, Measure
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.questions import PermissionState
 from foundry_tui.contract.records import (
@@ -41,6 +42,7 @@ from foundry_tui.widgets.composer import PLACEHOLDERS, Composer
 from foundry_tui.widgets.details import Details
 from foundry_tui.widgets.history import HistoryView
 from foundry_tui.widgets.permission import PermissionRequest
+from foundry_tui.widgets.prompt_queue import PromptQueue
 from foundry_tui.widgets.session_tabs import SessionTabs
 from foundry_tui.widgets.stage_log import StageLog
 from foundry_tui.widgets.stepper import Stepper
@@ -391,6 +393,42 @@ async def test_stop_new_and_close_session() -> None:
         assert on.commands.calls[-1] == ("close_session", SESSION)
 
 
+async def test_what_was_held_back_by_a_stop_is_sent_by_the_same_key() -> None:
+    async with opened(scenes.queue_scene(held=True)) as on:
+        assert "held back" in text_of(on, PromptQueue)
+        assert "held back until you say more" in text_of(on, TurnLine)
+        await on.press("s")
+        assert on.commands.calls[-1] == ("go_on", SESSION)
+
+
+async def test_a_long_silence_is_told_until_the_next_word() -> None:
+    store = scenes.silent_scene()
+    async with opened(store) as on:
+        assert "no word for 4 min" in text_of(on, TurnLine)
+        assert "83 % full" in text_of(on, TaskHeader)
+        word = replace(scenes.item(7, TranscriptKind.MESSAGE, "here I am"), at=NOW)
+        store.apply(SESSION_TOPIC, EventName.TRANSCRIPT, word, 60)
+        screen = on.app.screen
+        assert isinstance(screen, TaskScreen)
+        screen.on_tick()
+        await on.pilot.pause()
+        assert "no word" not in text_of(on, TurnLine)
+
+
+async def test_details_tell_of_an_agent_that_is_away_and_read_memory_when_they_are_opened() -> None:
+    async with opened(scenes.unloaded_scene(), size=(100, 36)) as on:
+        assert "Ready for the next prompt" in text_of(on, TurnLine)
+        taken = AgentMemory(
+            task_id=TASK, session_id=SESSION, agent="claude", bytes=312_000_000, measure=Measure.PSS, processes=3
+        )
+        on.commands.memory_of = {TASK: (taken,)}
+        await on.press("D")
+        await on.pilot.pause()
+        shown = words_of(on)
+        assert "since 12m ago; comes back with the next prompt" in shown
+        assert "312 MB in 3 processes" in shown
+
+
 async def test_what_cannot_be_done_says_why() -> None:
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
         await on.press("s")
@@ -561,9 +599,17 @@ async def test_the_log_says_that_the_stage_which_failed_printed_nothing() -> Non
 
 
 async def test_a_name_that_agent_and_provider_share_is_said_once() -> None:
-    task = replace(scenes.a_task(), agent="demo", provider="demo")
-    async with opened(scenes.store_with(task, scenes.a_session())) as on:
-        assert text_of(on, TaskHeader).count("demo") == 1
+    task = replace(scenes.a_task(), agent="local")
+    session = replace(scenes.a_session(), agent="local")
+    async with opened(scenes.store_with(task, session)) as on:
+        assert text_of(on, TaskHeader).count("local") == 1
+
+
+@pytest.mark.parametrize(("provider", "count"), [("demo", 1), ("local", 0)])
+async def test_a_simulated_task_says_so_beside_its_status(provider: str, count: int) -> None:
+    task = replace(scenes.a_task(), provider=provider)
+    async with opened(scenes.store_with(task, scenes.a_session()), size=(60, 30)) as on:
+        assert text_of(on, TaskHeader).count("simulated") == count
 
 
 async def test_what_the_empty_composer_says_is_read_whole_in_a_narrow_terminal() -> None:

@@ -43,6 +43,7 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def app_of(store: Store, *, theme: str = "foundry-dark", ascii_only: bool = False) -> FoundryApp:
     commands = FakeCommands()
     commands.diffs[TASK] = scenes.a_diff()
+    commands.files[TASK] = scenes.FILES
     options = Options(bell=False, terminal_notifications=False, theme=theme, ascii=ascii_only, repo="/src/shop")
     return make_app(store, commands=commands, options=options)
 
@@ -119,6 +120,12 @@ def test_every_view(snap_compare: SnapCompare, view: str, key: str) -> None:
 def test_changing_what_waits(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
     store = scenes.queue_scene("one", "two", "three", "four", "five")
     assert snap_compare(app_of(store), terminal_size=size, run_before=opened("i", "up", *", and six"))
+
+
+@pytest.mark.parametrize(("named", "size"), [("/t", WIDE), ("@", NARROW)], ids=["commands", "files-narrow"])
+def test_naming(snap_compare: SnapCompare, named: str, size: tuple[int, int]) -> None:
+    store = scenes.naming_scene()
+    assert snap_compare(app_of(store), terminal_size=size, run_before=opened("i", *named))
 
 
 @pytest.mark.parametrize("theme", ["foundry-light", "ansi-dark"])

@@ -18,6 +18,7 @@ from foundry_tui.contract.status import TaskStatus
 from foundry_tui.contract.transcript import TranscriptKind
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.diagnostics import DiagnosticsScreen
+from foundry_tui.screens.form import FormScreen
 from foundry_tui.screens.help import HelpScreen
 from foundry_tui.screens.new_session import NewSessionScreen
 from foundry_tui.screens.new_task import NewTaskScreen
@@ -32,6 +33,7 @@ from foundry_tui.widgets.transcript import Transcript
 from tests.app import task_scenes as scenes
 from tests.app.factories import NOW, make_detail, make_task, task_id
 from tests.app.harness import make_store, put_detail, stage
+from tests.app.question_scenes import RELEASE
 from tests.bench.transcript import Reader
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +43,7 @@ OPENED: dict[str, Callable[[FoundryApp], Screen[Any]]] = {
     "new-task": lambda _: NewTaskScreen(),
     "new-session": lambda _: NewSessionScreen(make_task(1)),
     "options": lambda app: SessionOptionsScreen("session-1", app.store),
+    "form": lambda app: FormScreen(scenes.a_permission(fields=RELEASE), app.store),
     "confirm": lambda _: ConfirmScreen("Remove it?", (), "Remove"),
     "rename": lambda _: RenameScreen(make_task(1)),
     "help": lambda app: HelpScreen(app.context(), []),

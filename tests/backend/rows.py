@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import structs
 
 from backend_stub.domain.storage import Change, LeftoverRow, Private
+from foundry_tui.contract.attachments import FileAttachment, ImageAttachment
 from foundry_tui.contract.questions import Permission, PermissionState
 from foundry_tui.contract.records import (
     HistoryKind,
@@ -124,6 +125,9 @@ def with_sessions(task_id: str, count: int) -> Change:
     return replace(change, task=structs.replace(change.task, sessions=summaries, title=',"sessions":[],"history":[]}'))
 
 
+ATTACHED = (ImageAttachment(mime="image/png", data=b"\x89PNG"), FileAttachment(path="a.py"))
+
+
 def with_rows(task_id: str) -> Change:
     """A new task with a row of each kind; what has a revision is in its second."""
     state = session(task_id, f"s-{task_id}", 2, prompt(f"s-{task_id}", f"p-{task_id}"))
@@ -131,6 +135,7 @@ def with_rows(task_id: str) -> Change:
         task_id,
         sessions=[state],
         prompts=state.prompts,
+        attachments={f"p-{task_id}": ATTACHED},
         items=[item(state.session_id, 0, 2, "the newest")],
         lines=[line(0, "the first")],
         permissions=[permission(task_id, state.session_id, f"q-{task_id}")],

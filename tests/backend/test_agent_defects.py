@@ -14,6 +14,7 @@ from backend_stub.domain.provider import Release
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.server.backend import Backend
 from backend_stub.task.sessions import ATTACHING
+from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import (
@@ -55,10 +56,10 @@ class Odd(DemoAgents):
             await self.creating(session)
         await super().create_session(call, session, options)
 
-    async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
+    async def deliver(self, call: Call, prompt: Prompt, turn: Turn, attachments: NewAttachments = ()) -> None:
         if self.delivering is not None:
             await self.delivering()
-        await super().deliver(call, prompt, turn)
+        await super().deliver(call, prompt, turn, attachments)
 
     async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         if self.following is not None:

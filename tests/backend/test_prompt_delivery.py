@@ -13,6 +13,7 @@ from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError, RefusedError
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.server.backend import Backend
+from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.records import HistoryKind, Prompt, PromptState, TaskDetail
 from foundry_tui.contract.requests import CreatePrompt, EditPrompt, RetryTask
 from foundry_tui.contract.status import TaskStatus
@@ -61,12 +62,12 @@ class SlowAgents(DemoAgents):
             raise AgentError("no more tokens")
         await super().follow(call, prompt, turn)
 
-    async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
+    async def deliver(self, call: Call, prompt: Prompt, turn: Turn, attachments: NewAttachments = ()) -> None:
         if self.before is not None:
             await self.before.passed()
         if prompt.prompt_id not in self._world.prompts:
             self.got.append(prompt.text)
-        await super().deliver(call, prompt, turn)
+        await super().deliver(call, prompt, turn, attachments)
         if self.after is not None:
             await self.after.passed()
 

@@ -10,6 +10,9 @@ from foundry_tui.contract.moves import MACHINES, IllegalMoveError
 from foundry_tui.contract.open_enum import OpenEnum
 from foundry_tui.contract.questions import Permission, PermissionState
 from foundry_tui.contract.records import (
+    Operation,
+    OperationKind,
+    OperationState,
     Prompt,
     PromptState,
     SessionStatus,
@@ -57,11 +60,22 @@ TASK = TaskDetail(
             at=1,
         ),
     ),
+    operations=(
+        Operation(
+            operation_id="o",
+            task_id="t",
+            kind=OperationKind.COMMIT,
+            request={},
+            state=OperationState.QUEUED,
+            at=1,
+            revision=1,
+        ),
+    ),
 )
 PROMPT = Prompt(prompt_id="p", session_id="s", text="x", state=PromptState.QUEUED, at=1)
 
 
-State = TaskStatus | StageState | SessionStatus | PromptState | PermissionState
+State = TaskStatus | StageState | SessionStatus | PromptState | PermissionState | OperationState
 MOVES = [pair for states in MACHINES for pair in itertools.product(states, states)]
 
 
@@ -77,6 +91,8 @@ def rows_in(state: State) -> TaskRows:
             task = replace(TASK, sessions=(replace(TASK.sessions[0], status=state),))
         case PermissionState():
             task = replace(TASK, permissions=(replace(TASK.permissions[0], state=state),))
+        case OperationState():
+            task = replace(TASK, operations=(replace(TASK.operations[0], state=state),))
         case PromptState():
             prompt = replace(PROMPT, state=state)
     return TaskRows(TaskState(task, Private(), {"s": (prompt,)}, 0), 2, {})
@@ -92,6 +108,8 @@ def write(rows: TaskRows, state: State) -> None:
             rows.put_session(replace(rows.session("s"), status=state))
         case PermissionState():
             rows.put_questions([replace(each, state=state) for each in rows.task.permissions])
+        case OperationState():
+            rows.put_operation(replace(rows.task.operations[0], state=state))
         case PromptState():
             rows.put_prompt(replace(rows.prompts("s")[0], state=state))
 
@@ -103,6 +121,7 @@ def states_of(rows: TaskRows) -> dict[type[OpenEnum], State]:
         StageState: task.stages[0].state,
         SessionStatus: task.sessions[0].status,
         PermissionState: task.permissions[0].state,
+        OperationState: task.operations[0].state,
         PromptState: rows.prompts("s")[0].state,
     }
 

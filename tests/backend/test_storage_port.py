@@ -27,6 +27,7 @@ from foundry_tui.contract.requests import LogSnapshot, SessionSnapshot, TaskSnap
 from foundry_tui.contract.status import TaskStatus
 from tests.backend.engines import PATIENCE, Database, kept, lives, read, seq_of, topic_of
 from tests.backend.rows import (
+    ATTACHED,
     REPO,
     first_change,
     item,
@@ -188,7 +189,16 @@ async def everything(storage: Storage) -> list[object]:
         await storage.item_keys("s-t"),
         await storage.held_branches(REPO.repo_id, ["fix/t", "fix/u"]),
         await storage.task_of_permission("q-t"),
+        await storage.attachments("p-t"),
     ]
+
+
+async def test_attachments_are_handed_on_to_the_prompt_that_says_the_same_again(storage: Storage) -> None:
+    last = with_rows("t")
+    await storage.commit(last)
+    state = session("t", "s-t", 3, prompt("s-t", "p-t", PromptState.FAILED), prompt("s-t", "again"))
+    await storage.commit(next_change(last, sessions=[state], prompts=state.prompts, handed_on={"again": "p-t"}))
+    assert (await storage.attachments("p-t"), await storage.attachments("again")) == ((), ATTACHED)
 
 
 @pytest.mark.parametrize("refused", REFUSED, ids=lambda refused: refused.name)
@@ -361,6 +371,7 @@ async def test_a_pruned_task_is_gone_but_for_its_id(database: Database, storage:
     assert await storage.item_keys("s-t") == {}
     assert await storage.task_of_session("s-t") is None
     assert await storage.task_of_permission("q-t") is None
+    assert (await storage.attachments("p-t"), await storage.attachments("p-u")) == ((), ATTACHED)
     assert await storage.held_branches(REPO.repo_id, ["fix/t"]) == {}
     assert [repo.task_count for repo in await storage.repos()] == [1]
     missed = await storage.events.missed(TASKS, before)

@@ -20,7 +20,7 @@ from foundry_tui.contract.status import TaskStatus
 from tests.app.harness import FakeCommands
 from tests.app.task_scenes import status_scene
 
-PACKAGE = Path(foundry_tui.__file__).parent
+PACKAGE = Path(foundry_tui.__file__).parent / "app"
 
 
 class Empty(Screen[None]):

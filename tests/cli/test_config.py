@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from backend_stub.domain.errors import SettingError
+from backend_stub.domain.settings import read_settings
 from foundry_tui.contract.agents import AgentCommand, configured_agents
 from foundry_tui.contract.mcp import ConfiguredServer, configured_servers
 from foundry_tui.settings import config, paths
@@ -125,7 +127,13 @@ def test_mcp_servers_of_the_file_reach_the_backend(tmp_path: Path) -> None:
 
 def test_the_table_of_keys_and_the_structs_are_one(tmp_path: Path) -> None:
     table = {(key.section, key.name) for key in config.KEYS}
-    structs = {"backend": config.Backend, "provision": config.Provision, "local": config.Local, "app": config.App}
+    structs = {
+        "backend": config.Backend,
+        "provision": config.Provision,
+        "local": config.Local,
+        "app": config.App,
+        "agents": config.AgentLife,
+    }
     assert table == {(section, name) for section, struct in structs.items() for name in struct.__struct_fields__}
     assert len({key.env for key in config.KEYS}) == len(config.KEYS)
 
@@ -134,7 +142,22 @@ def test_each_example_of_the_table_is_a_value_that_it_takes(tmp_path: Path) -> N
     for key in config.KEYS:
         write(tmp_path, f"[{key.section}]\n{key.name} = {key.example}\n")
         settings = config.load({}, env(tmp_path)).settings
-        assert getattr(getattr(settings, key.section), key.name) is not None
+        assert settings.value(key) is not None
+
+
+def test_what_holds_for_all_agents_stands_beside_them(tmp_path: Path) -> None:
+    write(tmp_path, '[agents]\nidle_minutes = 0.5\ngemini.command = ["gemini"]\n')
+    settings = config.load({}, env(tmp_path)).settings
+    assert (settings.agent_life.idle_minutes, list(settings.agents)) == (0.5, ["gemini"])
+    told = config.as_environ(settings)
+    assert read_settings(told).idle_ms == 30_000
+    assert (read_settings({}).idle_ms, read_settings({"FOUNDRY_AGENTS_IDLE_MINUTES": "0"}).idle_ms) == (3_600_000, 0)
+    for wrong in ("soon", "-1", "nan"):
+        with pytest.raises(SettingError, match="FOUNDRY_AGENTS_IDLE_MINUTES"):
+            read_settings({"FOUNDRY_AGENTS_IDLE_MINUTES": wrong})
+    write(tmp_path, "[agents]\nidle_minutes = -1\n")
+    with pytest.raises(ConfigError, match=r"agents\.idle_minutes is -1"):
+        config.load({}, env(tmp_path))
 
 
 def test_the_runtime_folder_is_the_users(tmp_path: Path) -> None:

@@ -11,9 +11,13 @@ FAST = {"option_id": "fast", "name": "Fast", "type": "boolean", "value": False}
 REFUSED = {"option_id": "deep", "name": "Deep", "type": "boolean", "value": False}
 
 
+COMMANDS = [{"name": "review", "description": "Review\tit", "hint": "[what]"}, {"name": "init", "description": ""}]
+
+
 @pytest.fixture(scope="module")
 def task_id(shared: Cli) -> str:
-    shared.set_script({"agent": {"options": [MODE, FAST, REFUSED], "refuses": {"deep": "not on this account"}}})
+    agent = {"options": [MODE, FAST, REFUSED], "commands": COMMANDS, "refuses": {"deep": "not on this account"}}
+    shared.set_script({"agent": agent})
     return str(shared.create("choose")["task_id"])
 
 
@@ -27,9 +31,20 @@ def test_they_are_listed_and_set_by_id_or_category_and_by_value_or_name(shared: 
     assert shared("options", task_id, "m=ask", "fast=false", code=0).rows == listed
 
 
+def test_commands_of_the_agent_are_listed(shared: Cli, task_id: str) -> None:
+    assert shared("options", task_id, "--commands", code=0).rows == [
+        ["/review", "[what]", "Review it"],
+        ["/init", "", ""],
+    ]
+    told = shared("options", task_id, "--commands", "--json", code=0).json
+    assert [(each["name"], each.get("hint")) for each in told["commands"]] == [("review", "[what]"), ("init", None)]
+    assert set(told) == {"session_id", "commands"}
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
+        (("--commands", "fast=true"), 2, "only lists"),
         (("fast=true", "mode=yolo"), 1, "choose one of ask, all"),
         (("fast=2",), 1, "choose one of true, false"),
         (("model=x",), 1, "it offers m, fast, deep"),

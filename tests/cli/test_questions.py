@@ -81,6 +81,59 @@ def test_create_waits_no_longer_than_until_it_asks(shared: Cli) -> None:
     assert "Run make?" in followed.err and "foundry answer" in followed.err
 
 
+FIELDS: list[Json] = [
+    {"name": "version", "title": "Version", "type": "string", "required": True, "min": 3},
+    {
+        "name": "level",
+        "type": "select",
+        "default": "low",
+        "choices": [{"value": v, "name": v} for v in ("low", "high")],
+    },
+    {"name": "where", "type": "multiselect", "choices": [{"value": v, "name": v.upper()} for v in ("eu", "us")]},
+]
+PAGE = "https://login.example/device?code=1"
+
+
+def test_a_form_and_a_page_are_shown_and_answered(shared: Cli) -> None:
+    steps = [{"form": "Which release?", "fields": FIELDS}, {"url": PAGE, "message": "Log in"}, {"form": "Sure?"}]
+    shared.set_script({"tasks": [{"match": "release it", "turn": {"ms": 1, "steps": steps}}]})
+    done = shared("create", "release it", "--wait", "idle", "--json", code=WAITING)
+    task_id = done.json["task_id"]
+    assert done.json["question"]["commands"] == {
+        "accept": f"foundry answer {task_id} --set version=VALUE",
+        "decline": f"foundry answer {task_id} --decline",
+    }
+    rows = [row[1] for row in shared("show", task_id, code=0).rows if row[0].startswith("question.")]
+    assert rows == [
+        "field Version (version) *: text, at least 3 characters",
+        "field level: one of: low, high; default low",
+        "field where: any of: eu (EU), us (US)",
+    ]
+    assert "--set FIELD=VALUE" in shared("answer", task_id, code=2).err
+    shared("answer", task_id, "--set", "version", code=2)
+    shared("answer", task_id, "--set", "version=1.4", "--decline", code=2)
+    wrong = shared("answer", task_id, "--set", "version=1", "--set", "level=mid", "--set", "other=1", code=1)
+    for part in (
+        "version: It must have at least 3",
+        "level: It must be one of low, high",
+        "other: The form has no such",
+    ):
+        assert part in wrong.err
+    settings = ("--set", "version=1.4", "--set", "where=US", "--set", "where=eu")
+    answered = shared("answer", task_id, *settings, code=0)
+    assert answered.rows[0][1:] == ["answered", "accept"]
+    waited = shared("watch", task_id, "--for", "idle", code=WAITING)
+    for part in (PAGE, "a page of login.example", f"foundry answer {task_id} allow", f"{task_id} --decline"):
+        assert part in waited.err
+    assert "no fields to set" in shared("answer", task_id, "--set", "a=b", code=1).err
+    assert shared("answer", task_id, "allow", code=0).rows[0][1:] == ["answered", "accept"]
+    said = shared("transcript", task_id, code=0).out
+    assert "Which release? (filled in)" in said and "where: US, EU" in said and PAGE in said
+    shared("watch", task_id, "--for", "idle", code=WAITING)
+    assert shared("answer", task_id, "--decline", code=0).rows[0][1:] == ["answered", "decline"]
+    shared("watch", task_id, "--for", "idle", "--timeout", "30s", code=0)
+
+
 def test_a_terminal_that_follows_shows_the_question_and_goes_on(shared: Cli) -> None:
     step = {"permission": "Run it?", "text": SCRIPT, "options": OPTIONS}
     shared.set_script({"tasks": [{"match": "follow me", "turn": {"steps": [step]}}]})

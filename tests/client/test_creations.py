@@ -8,9 +8,11 @@ import anyio
 import httpx
 import msgspec
 
+from foundry_tui.client.commands import form_draft_key
 from foundry_tui.client.creations import CreationState
 from foundry_tui.client.foundry import FRAME
 from foundry_tui.client.freshness import FreshnessState
+from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import PromptState
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.contract.status import TaskStatus
@@ -231,6 +233,32 @@ def test_commands_that_nobody_answered_are_done_at_the_next_start(tmp_path: Path
     asked = len(backend.calls)
     with_app(again, backend, keep)
     assert {call.method for call in backend.calls[asked:]} == {"GET"}
+
+
+def test_a_filled_in_form_outlives_the_app_and_its_draft_a_refusal(tmp_path: Path) -> None:
+    keep, path = tmp_path / "outbox.json", "/v1/permissions/permission-1"
+    content: dict[str, FieldValue] = {"version": "v1", "where": ("eu",), "count": 2, "sure": True}
+    draft = CreateTask(repo="task", prompt="{}")
+    backend = Backend()
+
+    async def before(app: App) -> None:
+        await until(app.up_to_date)
+        backend.down = True
+        app.commands.drafts.put(form_draft_key("permission-1"), draft)
+        app.commands.reply("permission-1", AnswerAction.ACCEPT, content)
+        await anyio.sleep(1)
+
+    with_app(before, backend, keep)
+    backend.down = False
+
+    async def after(app: App) -> None:
+        # This backend knows of no questions, and refuses the answer.
+        await until(lambda: bool(app.problems))
+        assert app.commands.drafts.get(form_draft_key("permission-1")) == draft, "what was written is not lost"
+
+    with_app(after, backend, keep)
+    sent = json.loads(backend.asked("POST", path)[-1].body)
+    assert sent == {"action": "accept", "content": {**content, "where": ["eu"]}}
 
 
 def test_an_answer_to_a_question_outlives_the_app_and_its_refusal_is_told(tmp_path: Path) -> None:

@@ -217,6 +217,8 @@ def _unknown_ids(known: Known, routes: list[Route]) -> SearchStrategy[BadRequest
             ("GET", f"/v1/sessions/{known.session_id}"),
             ("DELETE", f"/v1/sessions/{known.session_id}"),
             ("DELETE", f"/v1/sessions/{known.session_id}/prompts/{known.prompt_id}"),
+            ("GET", f"/v1/tasks/{known.task_id}/files"),
+            ("GET", f"/v1/repos/{known.repo_id}/files"),
             ("GET", f"/v1/repos/{known.repo_id}/branches"),
             ("GET", f"/v1/repos/{known.repo_id}/setup"),
         )

@@ -13,20 +13,29 @@ def _fields(names: str) -> frozenset[str]:
 
 TASK_SUMMARY = _fields(
     "task_id repo_id repo_label title branch prompt agent provider status status_since stage stages_done error "
-    "needs_input unread sessions work created_at updated_at revision"
+    "needs_input asks unread sessions activity plan work operation created_at updated_at revision"
 )
 WORK = _fields("base ahead behind files added removed uncommitted pushed upstream conflicts at")
-TASK_DETAIL = TASK_SUMMARY | {"base_branch", "sandbox", "stages", "permissions", "leftovers", "history"}
+TASK_DETAIL = TASK_SUMMARY | {"base_branch", "sandbox", "stages", "permissions", "leftovers", "operations", "history"}
+ASK = _fields("permission_id session_id kind title text whole options at")
+ACTIVITY = _fields("kind text at")
+OPERATION = _fields("operation_id task_id kind request state steps result error at finished_at revision")
 STAGE_PROGRESS = _fields("name attempt max_attempts started_at detail")
 STAGE = _fields("name state attempt max_attempts started_at finished_at deadline_at detail error")
 TASK_ERROR = _fields("stage kind message retryable at")
 SANDBOX = _fields("sandbox_id cwd created_at")
-SESSION = _fields("session_id task_id name agent model mode usage status error unread created_at updated_at revision")
-SESSION_STATE = SESSION | {"prompts", "options", "commands", "accepts"}
+SESSION = _fields(
+    "session_id task_id name agent model mode usage status error unread created_at updated_at revision"
+    " unloaded_since held"
+)
+SESSION_STATE = SESSION | {"prompts", "options", "commands", "accepts", "turn_silent_since"}
 OPTION = _fields("option_id name description category type value choices error")
-PROMPT = _fields("prompt_id session_id text state steer error at")
+PROMPT = _fields("prompt_id session_id text attachments state steer error at")
 TRANSCRIPT_ITEM = _fields("item_id session_id index kind body at revision")
-PERMISSION = _fields("permission_id task_id session_id kind title tool_kind text edits paths options state answer at")
+PERMISSION = _fields(
+    "permission_id task_id session_id kind title tool_kind text edits paths options fields url state answer at"
+)
+FIELD = _fields("name type required title description default choices min max format pattern")
 HISTORY_EVENT = _fields("seq task_id kind at payload")
 LOG_LINE = _fields("index stage at text")
 REPO = _fields("repo_id label path remote default_branch task_count latest_activity trust")
@@ -66,8 +75,8 @@ def check_summary(task: Json) -> None:
     only(
         task,
         TASK_SUMMARY,
-        always="task_id repo_id repo_label prompt agent provider status status_since stages_done needs_input unread "
-        "sessions created_at updated_at revision",
+        always="task_id repo_id repo_label prompt agent provider status status_since stages_done needs_input asks "
+        "unread sessions created_at updated_at revision",
     )
     _check_common(task)
 
@@ -87,6 +96,8 @@ def check_detail(task: Json) -> None:
     for permission in task["permissions"]:
         only(permission, PERMISSION, always="permission_id task_id session_id title options state at")
         assert all(set(option) == {"option_id", "name", "kind"} for option in permission["options"])
+        for field in permission["fields"]:
+            only(field, FIELD, always="name type required")
     for event in task["history"]:
         only(event, HISTORY_EVENT, always="seq task_id kind at payload")
     seqs = [event["seq"] for event in task["history"]]
@@ -102,6 +113,14 @@ def check_session(session: Json) -> None:
 def _check_common(task: Json) -> None:
     assert 0 <= task["stages_done"] <= 4
     assert task["revision"] >= 1
+    assert len(task["asks"]) == min(5, task["needs_input"])
+    for ask in task["asks"]:
+        only(ask, ASK, always="permission_id session_id kind title whole options at")
+    if task.get("activity"):
+        only(task["activity"], ACTIVITY, always="kind text at")
+        assert len(task["activity"]["text"]) <= 200
+    if task.get("plan"):
+        assert 0 <= task["plan"]["done"] <= task["plan"]["total"]
     for name in ("status_since", "created_at", "updated_at"):
         assert isinstance(task[name], int)
         assert task[name] > 1_600_000_000_000, "times are milliseconds"

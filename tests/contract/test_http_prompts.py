@@ -199,3 +199,42 @@ def test_a_prompt_that_steers_before_the_task_is_ready_leaves_the_first_one_firs
     wait_prompts(backend, session_id, states(*["answered"] * 3))
     assert said(backend, session_id) == ["first", "the text of steers", "the text of waits"]
     assert "session.stopped" not in backend.kinds(task["task_id"])
+
+
+def test_a_stop_holds_back_what_waits_until_somebody_says_more(backend: BackendProcess) -> None:
+    backend.set_script(HANGING)
+    task = backend.create("hang one")
+    session_id = task["sessions"][0]["session_id"]
+    backend.wait_task(task["task_id"], "running")
+    say(backend, session_id, "second")
+    stopped = backend.post(f"/v1/sessions/{session_id}/stop", {"hold": True})
+    assert (stopped["status"], stopped["held"]) == ("ready", True)
+    backend.set_script({})
+    # It is held over a kill too.
+    backend.kill()
+    backend.start()
+    backend.wait_task(task["task_id"], "idle")
+    assert states("failed", "queued")(backend.get(f"/v1/sessions/{session_id}")["prompts"])
+    say(backend, session_id, "urgent")
+    wait_prompts(backend, session_id, states("failed", "answered", "answered"))
+    assert Effects(backend).delivered(task["task_id"])[1:] == ["urgent", "second"]
+
+
+def test_what_is_held_goes_on_when_told_to_and_nothing_is_held_once_all_is_withdrawn(backend: BackendProcess) -> None:
+    backend.set_script(HANGING)
+    task = backend.create("hang one")
+    session_id = task["sessions"][0]["session_id"]
+    backend.wait_task(task["task_id"], "running")
+    stop = f"/v1/sessions/{session_id}/stop"
+    say(backend, session_id, "second")
+    assert backend.post(stop, {"hold": True})["held"]
+    withdraw(backend, session_id, "second")
+    assert not backend.get(f"/v1/sessions/{session_id}")["held"]
+    say(backend, session_id, "third")
+    wait_prompts(backend, session_id, states("failed", "withdrawn", "delivered"))
+    say(backend, session_id, "fourth")
+    assert backend.post(stop, {"hold": True})["held"]
+    backend.set_script({})
+    assert not backend.post(f"/v1/sessions/{session_id}/go-on")["held"]
+    wait_prompts(backend, session_id, states("failed", "withdrawn", "failed", "answered"))
+    assert not backend.post(stop, {"hold": True})["held"], "nothing runs, and nothing waits"

@@ -3,12 +3,14 @@
 import json
 import socket
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from foundry_tui.contract.ids import uuid7
 from tests.backend.process import BackendProcess
 from tests.contract.checks import HISTORY_EVENT, STAGES, only, refused
+from tests.git import git
 from tests.world import Json
 
 NUMBERS = ["x", "-5", "1.0", "1e3", "+1", " 1", "%D9%A1", "9" * 30, "9007199254740993"]
@@ -83,6 +85,33 @@ def test_a_diff_is_a_list_of_files(shared: BackendProcess) -> None:
     refused(shared.http.get(f"/v1/tasks/{uuid7()}/diff"), 404)
 
 
+def test_files_are_told_once_they_are_listed_and_newer_ones_are_waited_for(backend: BackendProcess) -> None:
+    (backend.repository / "in the branch.txt").write_text("")
+    git(backend.repository, "add", "--all")
+    git(backend.repository, "commit", "-q", "-m", "a file")
+    backend.set_script({"default": {"files": ["src/a.py"], "create_sandbox": {"hang": "before"}}, "tasks": []})
+    waiting = backend.create()
+    files = f"/v1/tasks/{waiting['task_id']}/files"
+    assert backend.get(files) == {"paths": []}, "it answers before it has listed"
+    there = backend.get(files, newer=0)
+    assert there["paths"] == ["in the branch.txt"], "what the sandbox will have"
+    of_repo = backend.get(f"/v1/repos/{waiting['repo_id']}/files")
+    assert of_repo == there
+    backend.set_script({"default": {"files": ["src/a.py"]}})
+    task = backend.create()
+    sandbox = backend.wait_task(task["task_id"], "idle")["sandbox"]["cwd"]
+    files = f"/v1/tasks/{task['task_id']}/files"
+    first = backend.get(files, newer=0)
+    assert first["paths"] == ["src/a.py"]
+    (Path(sandbox) / "new").write_text("")
+    assert backend.get(files) == first, "what is known"
+    newer = backend.get(files, newer=first["computed_at"])
+    assert newer["paths"] == ["src/a.py", "new"] and newer["computed_at"] > first["computed_at"]
+    refused(backend.http.get(f"/v1/tasks/{uuid7()}/files"), 404)
+    refused(backend.http.get("/v1/repos/none/files"), 404)
+    refused(backend.http.get(f"{files}?newer=x"), 422, "newer")
+
+
 def test_health_and_metrics(shared: BackendProcess) -> None:
     health = shared.get("/v1/health")
     assert set(health) == {"status", "version", "pid", "started_at", "providers"}
@@ -94,8 +123,21 @@ def test_health_and_metrics(shared: BackendProcess) -> None:
     assert "# TYPE foundry_create_seconds histogram" in answer.text
 
 
+def test_memory_is_told_of_agents_that_are_processes(shared: BackendProcess) -> None:
+    task_id = shared.create("remember")["task_id"]
+    assert shared.get("/v1/agents/memory") == {"agents": [], "unknown": None}
+    assert shared.get("/v1/agents/memory", task=task_id)["agents"] == []
+    refused(shared.http.get("/v1/agents/memory", params={"task": "none"}), 404)
+
+
 def test_metrics_count_what_happened(backend: BackendProcess) -> None:
-    backend.set_script({"tasks": [{"match": "twice", "create_sandbox": {"fail": "no room", "times": 1}}]})
+    usage = {"used": 41, "size": 100, "cost": {"amount": 0.25, "currency": "USD"}}
+    backend.set_script(
+        {
+            "default": {"turn": {"steps": [{"usage": usage}]}},
+            "tasks": [{"match": "twice", "create_sandbox": {"fail": "no room", "times": 1}}],
+        }
+    )
     backend.wait_task(backend.create("plain")["task_id"], "idle")
     backend.wait_task(backend.create("twice")["task_id"], "idle")
     with backend.events("tasks") as events:
@@ -107,6 +149,9 @@ def test_metrics_count_what_happened(backend: BackendProcess) -> None:
         'foundry_stage_seconds_count{stage="create_sandbox"}': 2,
         'foundry_stage_outcomes_total{outcome="completed",stage="create_sandbox"}': 2,
         'foundry_stage_outcomes_total{outcome="retrying",stage="create_sandbox"}': 1,
+        'foundry_context_used_tokens{agent="demo"}': 82,
+        'foundry_context_size_tokens{agent="demo"}': 200,
+        'foundry_cost{agent="demo",currency="USD"}': 0.5,
         "foundry_streams": 1,
         "foundry_provisioning": 0,
     }.items():

@@ -7,7 +7,7 @@ import pytest
 from foundry_tui.contract.moves import MACHINES, IllegalMoveError, check_move
 from foundry_tui.contract.open_enum import OpenEnum
 from foundry_tui.contract.questions import PermissionState
-from foundry_tui.contract.records import PromptState, SessionStatus, StageState
+from foundry_tui.contract.records import OperationState, PromptState, SessionStatus, StageState
 from foundry_tui.contract.status import TaskStatus
 
 LEAVE = {"error", "archive_release_sandbox", "kill_destroy_sandbox"}
@@ -49,6 +49,13 @@ TABLES: dict[type[OpenEnum], dict[str, set[str]]] = {
         "withdrawn": set(),
     },
     PermissionState: {"open": {"answered", "cancelled"}, "answered": set(), "cancelled": set()},
+    OperationState: {
+        "queued": {"running", "failed", "cancelled"},
+        "running": {"done", "failed", "cancelled"},
+        "done": set(),
+        "failed": set(),
+        "cancelled": set(),
+    },
 }
 PAIRS = [pair for states in TABLES for pair in itertools.product(states, states)]
 

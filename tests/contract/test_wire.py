@@ -41,6 +41,8 @@ RECORDS: dict[type[msgspec.Struct], frozenset[str]] = {
     records.Prompt: checks.PROMPT,
     transcript.TranscriptItem: checks.TRANSCRIPT_ITEM,
     questions.Permission: checks.PERMISSION,
+    records.Operation: checks.OPERATION,
+    questions.FormField: checks.FIELD,
     records.HistoryEvent: checks.HISTORY_EVENT,
     records.Repo: checks.REPO,
     records.LogLine: checks.LOG_LINE,
@@ -49,7 +51,8 @@ KINDS = """task.created, provision.queued, stage.started, stage.retrying, stage.
 provision.resumed, provision.retry_requested, task.named, sandbox.created, sandbox.resumed, agent.ready,
 session.requested, session.ready, session.failed, session.closed, prompt.queued, prompt.delivered, prompt.answered,
 prompt.failed, prompt.edited, prompt.withdrawn, permission.opened, permission.answered, permission.cancelled,
-session.stopped, session.option_set, task.running, task.idle, task.error, task.renamed, task.archive_requested,
+session.stopped, session.option_set, operation.requested, operation.completed, operation.failed, checkpoint.made,
+task.running, task.idle, task.error, task.renamed, task.archive_requested,
 task.kill_requested, sandbox.released, sandbox.destroyed, sandbox.leftover, task.archived, task.killed"""
 
 
@@ -60,7 +63,7 @@ def test_field_names_are_exact(record: type[msgspec.Struct]) -> None:
 
 def test_history_kinds_and_event_names_are_exact() -> None:
     assert {kind.value for kind in HistoryKind} == {kind.strip() for kind in KINDS.replace("\n", " ").split(",")}
-    names = "snapshot task task_removed repo session transcript log history resumed ping"
+    names = "snapshot task task_removed repo session transcript log operation history resumed ping"
     assert {name.value for name in EventName} == set(names.split())
 
 

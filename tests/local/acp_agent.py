@@ -10,9 +10,13 @@ result, `broken` with one that comes again ever after.
 `request-as-7 JSON` with this id each time, `late FIFO TEXT` says something after the turn's end. `raw TEXT` prints a
 line as it is ({id} is the prompt's), `latin TEXT` one that is no UTF-8; `mute` never answers. Anything else is echoed.
 
-ACP_AGENT_OFFERS is what `session/new` answers beside the session's id; an option is set unless its value is `refused`.
-What it receives is appended to the file named by ACP_AGENT_LOG, one JSON object a line. ACP_AGENT_SLOW is how many
-seconds each step of opening a session takes.
+ACP_AGENT_TAKES are its prompt capabilities, images where nothing is said.
+ACP_AGENT_LOADS lets it load sessions, and with `first` it replays them after its answer. ACP_AGENT_OFFERS is what
+`session/new` answers beside the session's id, or with ACP_AGENT_OFFERS_LATER tells after that; an option is set
+unless its value is `refused`.
+With ACP_AGENT_STEERS it takes prompts into a turn (`_session/steering`), and says them there: `yes` at once, `refuses`
+not at all, a FIFO once somebody writes to that. What it receives is appended to the file named by ACP_AGENT_LOG, one
+JSON object a line. ACP_AGENT_SLOW is how many seconds each step of opening a session takes.
 """
 
 import json
@@ -53,6 +57,7 @@ class Agent:
         self.next_id = 1000
         self.sessions: dict[str, str] = {}
         self.cancelled: dict[str, threading.Event] = {}
+        self.running: set[str] = set()
         self.broken = False
         self.prompt_id: object = None
         self.offers: Message = json.loads(os.environ.get("ACP_AGENT_OFFERS", "{}"))
@@ -111,6 +116,7 @@ class Agent:
             "session/prompt": self.prompt,
             "session/set_config_option": self.set_option,
             "session/set_mode": self.set_mode,
+            "_session/steering": self.steer,
         }
         handler = handlers.get(message["method"])
         if handler is None:
@@ -118,7 +124,7 @@ class Agent:
             return
         if message["method"] == "session/prompt":
             self.prompt_id = message["id"]
-        else:
+        elif message["method"] != "_session/steering":
             time.sleep(float(os.environ.get("ACP_AGENT_SLOW", "0")))
         try:
             self.send({"id": message["id"], "result": handler(message.get("params") or {})})
@@ -132,17 +138,37 @@ class Agent:
             "protocolVersion": params.get("protocolVersion", 1),
             "agentCapabilities": {
                 "loadSession": "ACP_AGENT_LOADS" in os.environ,
-                "promptCapabilities": {"image": True},
+                "promptCapabilities": json.loads(os.environ.get("ACP_AGENT_TAKES", '{"image": true}')),
             },
             "agentInfo": {"name": "acp-agent", "version": "1"},
+            "_meta": {"steering": {"supported": "ACP_AGENT_STEERS" in os.environ}},
             "authMethods": json.loads(os.environ.get("ACP_AGENT_AUTH", "[]")),
         }
 
     def load_session(self, params: Message) -> Message:
         self.refuse_login()
         self.open(params["sessionId"], params["cwd"])
-        self.update(params["sessionId"], "agent_message_chunk", content={"type": "text", "text": "said before"})
-        return dict(self.offers)
+        if os.environ["ACP_AGENT_LOADS"] == "first":
+            threading.Thread(target=self.replay, args=(params["sessionId"], 0.1), daemon=True).start()
+        else:
+            self.replay(params["sessionId"])
+        return self.told_offers(params["sessionId"])
+
+    def replay(self, session: str, pause: float = 0) -> None:
+        for number in range(4):
+            time.sleep(pause)
+            text = f"said before {number} "
+            self.update(session, "agent_message_chunk", content={"type": "text", "text": text})
+
+    def told_offers(self, session: str) -> Message:
+        """What is offered, for the answer; with ACP_AGENT_OFFERS_LATER it is told some time after that."""
+        if "ACP_AGENT_OFFERS_LATER" not in os.environ:
+            return dict(self.offers)
+        options = self.offers["configOptions"]
+        later = threading.Timer(0.3, self.update, (session, "config_option_update"), {"configOptions": options})
+        later.daemon = True
+        later.start()
+        return {}
 
     def refuse_login(self) -> None:
         """Want a login as long as the file named by ACP_AGENT_LOGIN is not there."""
@@ -165,7 +191,7 @@ class Agent:
         self.open(id_, params["cwd"])
         if os.environ.get("ACP_AGENT_NEW") == "greets":
             self.update(id_, "agent_message_chunk", content={"type": "text", "text": "welcome"})
-        return {"sessionId": id_, **self.offers}
+        return {"sessionId": id_, **self.told_offers(id_)}
 
     def set_option(self, params: Message) -> Message:
         if params["value"] == "refused":
@@ -199,6 +225,7 @@ class Agent:
         if self.broken:
             raise FailedError({"code": -32603, "message": "Internal error"})
         self.cancelled[session].clear()
+        self.running.add(session)
         text = "".join(block.get("text", "") for block in params["prompt"])
         for number, line in enumerate(text.splitlines()):
             if self.cancelled[session].is_set():
@@ -206,7 +233,21 @@ class Agent:
             verb, _, rest = line.partition(" ")
             self.step(session, f"{verb}-{number}", verb, rest)
         cancelled = self.cancelled[session].is_set()
+        self.running.discard(session)
         return {"stopReason": "cancelled" if cancelled else "end_turn"}
+
+    def steer(self, params: Message) -> Message:
+        session, how = params["sessionId"], os.environ["ACP_AGENT_STEERS"]
+        if how == "refuses":
+            raise FailedError({"code": -32602, "message": "not now"})
+        if session not in self.running:
+            return {"outcome": "promptRequired", "reason": "noRunningTurn"}
+        text = "".join(block.get("text", "") for block in params["prompt"])
+        self.update(session, "agent_message_chunk", content={"type": "text", "text": f"heard: {text}"})
+        if how != "yes":
+            with Path(how).open() as gate:
+                gate.read()
+        return {"outcome": "injected"}
 
     def say_late(self, session: str, gate: Path, text: str) -> None:
         """Say each line of the text that `|` parts, once somebody has written to the gate."""
@@ -298,6 +339,14 @@ class Agent:
             answer = self.request("session/request_permission", {"sessionId": session, **json.loads(rest)}, id_)
             said = json.dumps((answer.get("result") or {}).get("outcome"))
             self.update(session, "agent_message_chunk", content={"type": "text", "text": f"outcome: {said}"})
+        elif verb in ("elicit", "elicit-soon-over"):
+            params = {"sessionId": session, **json.loads(rest)}
+            if verb == "elicit-soon-over":
+                over = {"method": "elicitation/complete", "params": {"elicitationId": params["elicitationId"]}}
+                threading.Thread(target=self.send, args=(over,)).start()
+            answer = self.request("elicitation/create", params)
+            said = json.dumps(answer.get("result"), sort_keys=True)
+            self.update(session, "agent_message_chunk", content={"type": "text", "text": f"elicited: {said}"})
         elif verb == "late":
             name, _, text = rest.partition(" ")
             threading.Thread(target=self.say_late, args=(session, Path(name), text), daemon=True).start()

@@ -12,6 +12,7 @@ from msgspec import Raw
 
 from backend_stub.agents.sandbox_agent import session as sessions
 from backend_stub.agents.sandbox_agent.connection import AgentConnection
+from backend_stub.agents.sandbox_agent.content import text_alone
 from backend_stub.agents.sandbox_agent.messages import Message
 from backend_stub.agents.sandbox_agent.owner import Owner
 from backend_stub.agents.sandbox_agent.server_log import ServerLog
@@ -73,7 +74,7 @@ async def test_it_is_sent_again_only_if_the_agent_gives_no_sign_of_it(
     async with anyio.create_task_group() as group:
         session = resumed(connection, tmp_path, group)
         with anyio.fail_after(20):
-            await session.hand_over("p", "do it")
+            await session.hand_over("p", text_alone("do it").blocks)
         assert (connection.prompts, session.has("p")) == (sent, True)
         group.cancel_scope.cancel()
 
@@ -89,6 +90,6 @@ async def test_attempts_that_are_cut_before_a_sign_is_due_come_to_an_end(
         with anyio.fail_after(10):
             while not session.has("p"):
                 with anyio.move_on_after(0.2):
-                    await session.hand_over("p", "do it")
+                    await session.hand_over("p", text_alone("do it").blocks)
         assert connection.prompts
         group.cancel_scope.cancel()

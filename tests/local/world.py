@@ -13,13 +13,14 @@ from typing import Any
 import anyio
 import msgspec
 
+from backend_stub.domain.agent import Reply
 from backend_stub.domain.call import Call
 from backend_stub.domain.provider import Release
 from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider, LocalSettings
 from backend_stub.wiring import local_provider
 from foundry_tui.contract.ids import uuid7
-from foundry_tui.contract.questions import Question
+from foundry_tui.contract.questions import AnswerAction, Question
 from foundry_tui.contract.records import Prompt, PromptState, Repo, SessionStatus, SessionSummary, TaskDetail
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.contract.transcript import TranscriptKind
@@ -165,6 +166,7 @@ class Told:
         self.items: dict[str, tuple[TranscriptKind, Any]] = {}
         self.questions: dict[str, Question] = {}
         self._answers: dict[str, str | None] = {}
+        self._replies: dict[str, Reply] = {}
         self._changed = anyio.Event()
 
     async def say(self, key: str, kind: TranscriptKind, body: str | dict[str, Any]) -> None:
@@ -176,6 +178,24 @@ class Told:
         self._wake()
         await self.until(lambda: key in self._answers)
         return self._answers[key]
+
+    async def elicit(self, key: str, question: Question, over: anyio.Event) -> Reply:
+        self.questions[key] = question
+        self._wake()
+        async with anyio.create_task_group() as group:
+
+            async def end() -> None:
+                await over.wait()
+                self.reply(key, Reply(AnswerAction.ACCEPT))
+
+            group.start_soon(end)
+            await self.until(lambda: key in self._replies)
+            group.cancel_scope.cancel()
+        return self._replies[key]
+
+    def reply(self, key: str, reply: Reply) -> None:
+        self._replies[key] = reply
+        self._wake()
 
     def answer(self, key: str, option_id: str | None) -> None:
         self._answers[key] = option_id

@@ -159,3 +159,16 @@ async def test_changes_are_told_of_a_sandbox_only(side: Side, tmp_path: Path) ->
         with patch.open("wb") as into:
             assert await provider.write_patch(side.call(task), into) is True
         assert patch.read_bytes() == b""
+
+
+async def test_files_are_those_of_the_sandbox(side: Side) -> None:
+    async with side.provider() as provider:
+        task = side.task()
+        assert await provider.files(side.call(task)) is None
+        task = await side.made(provider, task)
+        before = await provider.files(side.call(task)) or ()
+        (folder_of(task) / "a b.txt").write_text("")
+        (folder_of(task) / "src").mkdir()
+        (folder_of(task) / "src" / "line\nend.py").write_text("")
+        now = await provider.files(side.call(task)) or ()
+        assert sorted(set(now).difference(before)) == ["a b.txt", "src/line\nend.py"]

@@ -26,6 +26,7 @@ CAPABILITIES: dict[str, Any] = {
     "fs": {"readTextFile": False, "writeTextFile": False},
     "terminal": False,
     "session": {"configOptions": {"boolean": {}}},
+    "elicitation": {"form": {}, "url": {}},
 }
 
 

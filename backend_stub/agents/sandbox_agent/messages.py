@@ -9,6 +9,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from backend_stub.agents.sandbox_agent.complaints import RpcError, rpc_error
 
 _METHOD = re.compile(r'"method"\s*:')
+_CALLED = re.compile(r'"method"\s*:\s*"([a-z_/]+)"')
 _ID = re.compile(r'"id"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+)')
 _ANSWER = re.compile(r'"(?:jsonrpc|result|error)"\s*:')
 ABSENT = Raw(b"")
@@ -55,6 +56,12 @@ class Unreadable(Struct, frozen=True):
     text: str
     why: str
     noise: bool = False
+
+    @property
+    def asks(self) -> str | None:
+        """The method that it calls, as far as it can be told."""
+        found = _CALLED.search(self.text)
+        return None if found is None else found[1]
 
 
 def message_of(text: str) -> Message:

@@ -1,6 +1,6 @@
 """Telling what an agent offers in a session, as it says so, and setting its options."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import anyio
@@ -60,6 +60,9 @@ class Offering:
         self._changes: dict[type, SessionChange] = {}
         self._changed = anyio.Event()
         self._telling = anyio.Lock()
+        self._told = anyio.Event()
+        self.when_told: Callable[[], Awaitable[None]] | None = None
+        """What is done once when an agent tells its options that told none when the session was opened."""
 
     def note(self, *changes: SessionChange) -> None:
         """These are to be told."""
@@ -90,7 +93,18 @@ class Offering:
         while True:
             await self._changed.wait()
             self._changed = anyio.Event()
+            if self._holder.state.offer.options:
+                self._told.set()
+                if self.when_told is not None:
+                    set_now, self.when_told = self.when_told, None
+                    await set_now()
             await self.tell()
+
+    async def told(self, seconds: float) -> None:
+        """Wait, but not longer, until the agent has told any options."""
+        if not self._holder.state.offer.options:
+            with anyio.move_on_after(seconds):
+                await self._told.wait()
 
     async def tell(self) -> None:
         """Tell of what has changed."""
@@ -110,6 +124,9 @@ class Offering:
         before = dict(wanted)
         wanted[option_id] = value
         await holder.save()
+        if not holder.state.offer.options:
+            # It is asked for as soon as the agent tells what it offers.
+            return ()
         try:
             await self._request(option_id, value)
         except AgentError:

@@ -14,17 +14,22 @@ from backend_stub.agents.sandbox_agent.state import StoredSession
 
 CATCH_UP = 5.0
 """Seconds that the stream has to bring what was sent before an answer."""
+REPLAY_LIMIT = 30.0
+"""The same for a conversation that is replayed, which may be long."""
+QUIET = 0.25
+"""Seconds of silence that end a replay: some agents answer first, and replay then."""
 
 
 class Opening:
-    """The opening of one session. While it is `replaying`, what the agent says was said before."""
+    """The opening of one session. While it `replays`, what the agent says was said before."""
 
     def __init__(self, connection: AgentConnection, state: StoredSession) -> None:
         self._connection = connection
         self._state = state
         self._scope: anyio.CancelScope | None = None
         self._awaited: tuple[int, anyio.Event] | None = None
-        self.replaying = False
+        self._replaying = False
+        self._replayed_at = 0.0
 
     @property
     def under_way(self) -> bool:
@@ -54,6 +59,11 @@ class Opening:
         if self._scope is not None:
             self._scope.cancel()
 
+    def replays(self) -> bool:
+        """Whether something that came just now was said before."""
+        self._replayed_at = anyio.current_time()
+        return self._replaying
+
     def hear(self, message: Message) -> None:
         """An answer came on the stream."""
         if self._awaited is not None and message.answers(self._awaited[0]):
@@ -65,11 +75,22 @@ class Opening:
         number = self._state.number()
         caught_up = anyio.Event()
         self._awaited = (number, caught_up)
-        self.replaying = method == "session/load"
+        self._replaying = method == "session/load"
+        self._replayed_at = anyio.current_time()
         try:
             result = await self._connection.request(number, method, params, limit=OPENING_LIMIT)
-            with anyio.move_on_after(CATCH_UP):
+            with anyio.move_on_after(REPLAY_LIMIT if self._replaying else CATCH_UP):
                 await caught_up.wait()
+                if self._replaying and self._state.prompts:
+                    await self._replayed()
         finally:
-            self.replaying = False
+            self._replaying = False
         return result
+
+    async def _replayed(self) -> None:
+        """Wait until the replay is over, of which there is some where anything was asked."""
+        while True:
+            left = self._replayed_at + QUIET - anyio.current_time()
+            if left <= 0:
+                return
+            await anyio.sleep(left)

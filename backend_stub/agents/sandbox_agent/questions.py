@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from backend_stub.agents.sandbox_agent import elicitation
 from backend_stub.agents.sandbox_agent.messages import Message
 from backend_stub.agents.sandbox_agent.updates import NOTHING, Item, ToolInput, Translation, excerpt
 from foundry_tui.contract.questions import FileEdit, PermissionOption, Question
@@ -74,13 +75,14 @@ def question_of(message: Message, translation: Translation) -> Question:
     )
 
 
-def unasked(number: int, message: Message, translation: Translation, why: str) -> Item:
+def unasked(number: int, message: Message, translation: Translation, why: str, answer: str = "cancelled") -> Item:
     """The notice of a question that nobody could be asked; `number` is that of the event it came as."""
     try:
-        title = question_of(message, translation).title
+        asks = message.method == elicitation.ELICITATION
+        title = elicitation.title_of(message) if asks else question_of(message, translation).title
     except (msgspec.DecodeError, RecursionError):
         title = bytes(message.params).decode(errors="replace")
-    text = f"The agent asked: {excerpt(title)}. It was answered with cancelled, because {why}."
+    text = f"The agent asked: {excerpt(title)}. It was answered with {answer}, because {why}."
     return Item(translation.key(f"unasked-{number}"), TranscriptKind.NOTICE, text)
 
 

@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -12,7 +13,9 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from backend_stub.agents.sandbox_agent.connection import AgentConnection, UnsentError
+from backend_stub.agents.sandbox_agent.content import Receiver, content_of, text_alone
 from backend_stub.agents.sandbox_agent.mcp import servers_of
+from backend_stub.agents.sandbox_agent.memory import memory_of
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
 from backend_stub.agents.sandbox_agent.servers import Servers, Wrap, cwd_of
 from backend_stub.agents.sandbox_agent.session import Session
@@ -20,22 +23,27 @@ from backend_stub.agents.sandbox_agent.setting_up import set_again, set_up
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, StateFolder, StoredSession
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.agents.sandbox_agent.updates import Item
-from backend_stub.domain.agent import Files, LateWord, OptionValue, Policy, SessionChange, Turn
+from backend_stub.domain.agent import Files, LateWord, OptionValue, Policy, SessionChange, Steered, Turn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.options import with_value
+from backend_stub.machine import processes
 from backend_stub.machine.faults import is_machine_fault
 from foundry_tui.contract.agents import (
     HOW_TO_GET_ONE,
     AgentCommand,
     installed_agents,
 )
+from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.mcp import McpServer
+from foundry_tui.contract.memory import AgentMemory
 from foundry_tui.contract.records import Prompt, SessionOption, SessionStatus, SessionSummary
 from foundry_tui.contract.transcript import TranscriptKind
 
 logger = logging.getLogger(__name__)
 
+LATE_OPTIONS = 3.0
+"""Seconds that an agent has to tell its options after it has opened a session, where some of them were asked for."""
 LOSS_LIMIT = 5.0
 """Seconds in which the loss of an agent is written down, also while the backend ends."""
 SETTLE = 1.0
@@ -43,6 +51,9 @@ SETTLE = 1.0
 
 REMEMBERS = "The agent was started anew and has read the conversation so far."
 FORGOT = "The agent was started anew; it does not remember the conversation so far."
+UNLOADED = "the agent had nothing to do for long: it was ended, and comes back with the next prompt"
+LIVE = frozenset({SessionStatus.READY, SessionStatus.RUNNING})
+"""What a session is whose agent is to be there, unless it was unloaded."""
 LOST_TURN = "the agent went away in this turn while nobody was listening; look at what it did, and ask it again"
 
 
@@ -113,6 +124,8 @@ class SandboxAgentRuntime:
         async with self._lock(call.task.task_id):
             call.detail(f"opening a session with {session.agent}")
             opened = await self._session(call, session)
+            if options:
+                await opened.offering.told(LATE_OPTIONS)
             try:
                 await set_up(opened, options or {})
             except AgentError:
@@ -150,7 +163,7 @@ class SandboxAgentRuntime:
                 call.log("the agent server is gone; it is started with the next prompt")
                 return
             for session in call.task.sessions:
-                if session.status in (SessionStatus.READY, SessionStatus.RUNNING):
+                if session.status in LIVE and session.unloaded_since is None:
                     found = await self._session(call, session)
                     if found.state.spent and found.active is None:
                         call.log("the agent's last turn failed within the agent itself; its process is begun anew")
@@ -165,11 +178,49 @@ class SandboxAgentRuntime:
         async with self._lock(call.task.task_id):
             await self._end(call)
             for session in call.task.sessions:
-                if session.status in (SessionStatus.READY, SessionStatus.RUNNING):
+                if session.status in LIVE and session.unloaded_since is None:
                     await self._session(call, session)
 
-    async def deliver(self, call: Call, prompt: Prompt, turn: Turn) -> None:
+    async def unload(self, call: Call, session_id: str) -> None:
+        task_id = call.task.task_id
+        async with self._lock(task_id):
+            folder = self._servers.state_folder(task_id)
+            session = self._sessions.get(session_id)
+            if session is not None:
+                # Of a turn that was stopped nobody waits for the end.
+                if session.following:
+                    raise AgentError("its agent is at work")
+                await session.tell_rest()
+                session.lost = AgentError(UNLOADED)
+                session.state.unloaded = True
+                await session.save()
+                self._forget(session)
+                await session.end()
+            elif (state := await anyio.to_thread.run_sync(folder.load_session, session_id)) is not None:
+                if not state.unloaded:
+                    state.unloaded = True
+                    await anyio.to_thread.run_sync(folder.save_session, session_id, msgspec.json.encode(state))
+                running = await self._servers.find(call)
+                if running is None:
+                    return
+                if running.life == state.life:
+                    await _end_agent(running, state)
+            call.log(UNLOADED)
+            if all(each.session_id == session_id or _has_no_agent(each) for each in call.task.sessions):
+                await self._end(call)
+
+    async def memory(self, task_id: str | None) -> Sequence[AgentMemory]:
+        held = [
+            session
+            for session in self._sessions.values()
+            if not session.gone() and task_id in (None, session.connection.server.sandbox_id)
+        ]
+        return await anyio.to_thread.run_sync(memory_of, held)
+
+    async def deliver(self, call: Call, prompt: Prompt, turn: Turn, attachments: NewAttachments = ()) -> None:
         session = await self._ready(call, prompt.session_id)
+        if await session.steering.came_in(prompt.prompt_id):
+            return
         if session.state.spent and not session.has(prompt.prompt_id):
             call.log("the agent's last turn failed within the agent itself; its process is begun anew")
             session = await self._renew(call, session)
@@ -177,14 +228,32 @@ class SandboxAgentRuntime:
             call.log("the agent did not end its turn when told to; its process is ended")
             session = await self._renew(call, session)
         try:
-            await session.hand_over(prompt.prompt_id, prompt.text)
+            await self._hand_over(call, session, prompt, attachments)
         except UnsentError as refusal:
             if is_machine_fault(refusal):
                 raise
             # The agent had died unseen: once more, with a new one.
             call.log(f"the agent did not take the prompt: {refusal.message}")
             session = await self._renew(call, session)
-            await session.hand_over(prompt.prompt_id, prompt.text)
+            await self._hand_over(call, session, prompt, attachments)
+
+    async def _hand_over(self, call: Call, session: Session, prompt: Prompt, attachments: NewAttachments) -> None:
+        """Hand over the prompt with what goes with it; what the agent cannot have of that becomes a notice."""
+        content = text_alone(prompt.text)
+        if attachments and not session.has(prompt.prompt_id):
+            folder = self._servers.state_folder(call.task.task_id)
+            accepts, agent = session.state.offer.accepts, session.state.agent
+            receiver = Receiver(agent, accepts, cwd_of(call), folder.attachments)
+            content = await anyio.to_thread.run_sync(content_of, prompt.prompt_id, prompt.text, attachments, receiver)
+        # Those of an attempt before this one may be kept already.
+        session.state.notices += [each for each in content.notices if each not in session.state.notices]
+        await session.hand_over(prompt.prompt_id, content.blocks)
+
+    async def steer(self, call: Call, prompt: Prompt) -> Steered:
+        session = self._sessions.get(prompt.session_id)
+        if session is None:
+            return Steered.UNKNOWN
+        return await session.steering.steer(prompt.prompt_id, prompt.text)
 
     async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         if prompt.session_id not in self._sessions:
@@ -193,6 +262,8 @@ class SandboxAgentRuntime:
                     raise AgentError(LOST_TURN)
         session = await self._ready(call, prompt.session_id)
         mark = session.state.prompts.get(prompt.prompt_id)
+        if (steered := session.state.steered.get(prompt.prompt_id)) is not None:
+            mark = session.state.prompts.get(steered.into)
         if mark is None:
             raise AgentError("the agent knows nothing of this prompt; ask it again")
         if mark.phase == ENDED:
@@ -280,7 +351,10 @@ class SandboxAgentRuntime:
             await held.end()
         folder = self._servers.state_folder(call.task.task_id)
         state = await anyio.to_thread.run_sync(folder.load_session, summary.session_id)
-        if state is not None and state.life == running.life and state.acp_session and held is None:
+        if state is not None and state.opening and state.life == running.life:
+            # Cut half-way, it is opened in another place, since this one may be taken.
+            await _end_agent(running, state)
+        elif state is not None and state.life == running.life and state.acp_session and held is None:
             found = await self._find_session(call, running, folder, state)
             if found is not None:
                 return found
@@ -334,10 +408,13 @@ class SandboxAgentRuntime:
         state.seen = 0
         state.translation = None
         state.asking = {}
+        state.steered = {id_: steered for id_, steered in state.steered.items() if steered.taken}
         state.runs_as = await self._servers.name_for(running, summary.agent)
+        state.opening = True
         connection = AgentConnection(running, state.server_id)
         session = Session(connection, state, folder, self._task_group(), self)
         try:
+            await session.save()
             path = self._environ.get("PATH", os.defpath)
             servers = await anyio.to_thread.run_sync(servers_of, self._mcp, folder.mcp_file, path)
             remembers = await session.open(cwd_of(call), servers)
@@ -346,8 +423,14 @@ class SandboxAgentRuntime:
                 await session.end()
             raise
         if again:
-            state.notices.append(REMEMBERS if remembers else FORGOT)
-            await set_again(session)
+            # That an idle agent was away is nobody's concern as long as it remembers all.
+            if not (remembers and state.unloaded):
+                state.notices.append(REMEMBERS if remembers else FORGOT)
+            if state.offer.options:
+                await set_again(session)
+            else:
+                session.offering.when_told = partial(set_again, session)
+        state.opening = state.unloaded = False
         await session.save()
         self._sessions[summary.session_id] = session
         call.log(f"opened a session with {summary.agent}" + (" anew" if again else ""))
@@ -414,3 +497,14 @@ class SandboxAgentRuntime:
         if self._group is None:
             raise AgentError("the local provider is not running")
         return self._group
+
+
+async def _end_agent(running: Server, state: StoredSession) -> None:
+    """End the process of a session that nobody holds."""
+    await AgentConnection(running, state.server_id).close()
+    if state.agent_pid:
+        await anyio.to_thread.run_sync(processes.end_tree, state.agent_pid, state.agent_started)
+
+
+def _has_no_agent(session: SessionSummary) -> bool:
+    return session.unloaded_since is not None or session.status is SessionStatus.CLOSED

@@ -10,7 +10,9 @@ import threading
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
+import anyio
 import anyio.to_thread
 
 from backend_stub.agents.sandbox_agent.state import StoredSession
@@ -27,6 +29,10 @@ LOOK_EVERY = 1.0
 """Seconds between two looks at the end of the log, while something is expected of the agent."""
 UNHEARD_GRACE = 1.0
 """Seconds in which the stream says itself why an agent is not heard any more: it has exited."""
+UNHEARD = (
+    "sandbox-agent cannot read any more what {agent} says, after a line that was no UTF-8 text or as its output was "
+    "closed; look at what it did, then send the prompt again"
+)
 
 
 @dataclass
@@ -80,6 +86,16 @@ class ServerLog:
                 min(heard, key=lambda agent: abs(agent.started - began)).heard = False
 
 
+class Heard(Protocol):
+    """Who is listened to."""
+
+    async def at_work(self) -> None:
+        """Wait until there is something to be heard."""
+
+    async def unheard(self) -> None:
+        """Nothing is heard any more, and for some time so."""
+
+
 class Hearing:
     """Whether the server still reads what the agent of one session prints."""
 
@@ -101,6 +117,15 @@ class Hearing:
             self._state.number_in_log = self._log.started
             self._before = None
         return self._log.unheard(self._state.number_in_log)
+
+    async def watch(self, heard: Heard) -> None:
+        """Tell when the server has stopped reading, which only its log says; it is looked at while the agent works."""
+        while True:
+            await heard.at_work()
+            await anyio.sleep(LOOK_EVERY)
+            if await self.is_lost():
+                await anyio.sleep(UNHEARD_GRACE)
+                await heard.unheard()
 
     async def _look(self) -> None:
         try:

@@ -22,8 +22,8 @@ from foundry_tui.contract.agents import (
     how_to_get,
 )
 
-Wrap = Callable[[Sequence[str], Path, Path], Sequence[str]]
-"""Turns the command of a server into the one that is run; given where the agent works, and a folder that it reads."""
+Wrap = Callable[[Sequence[str], Path, Sequence[Path]], Sequence[str]]
+"""Turns the command of a server into the one that is run; given where the agent works, and what it reads."""
 
 
 class Servers:
@@ -104,7 +104,7 @@ class Servers:
             sandbox_id=task_id,
             cwd=cwd,
             environ={**self._environ, "PATH": path},
-            wrap=(lambda argv: wrap(argv, cwd, folder.launchers)) if wrap else (lambda argv: argv),
+            wrap=(lambda argv: wrap(argv, cwd, folder.readable())) if wrap else (lambda argv: argv),
             log=call.log,
         )
         self._hold(task_id, started)

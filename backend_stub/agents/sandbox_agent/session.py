@@ -1,7 +1,6 @@
 """One session with an agent: its stream read without loss, its prompts handed over once, its turns told."""
 
 import logging
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TypeAlias
@@ -13,7 +12,6 @@ from anyio.abc import TaskGroup
 from msgspec import UNSET
 
 from backend_stub.agents.sandbox_agent.connection import (
-    CANCELLED,
     AgentConnection,
     Exited,
     NoJson,
@@ -21,20 +19,23 @@ from backend_stub.agents.sandbox_agent.connection import (
     UnsentError,
     converted,
 )
+from backend_stub.agents.sandbox_agent.content import Block
+from backend_stub.agents.sandbox_agent.elicitation import COMPLETED, QUESTIONS, cancelled_answer
+from backend_stub.agents.sandbox_agent.inbox import Inbox
 from backend_stub.agents.sandbox_agent.late import LateWords
 from backend_stub.agents.sandbox_agent.mcp import NO_SERVERS, Servers
 from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Message, Unreadable, lost_request, may_answer
 from backend_stub.agents.sandbox_agent.offering import Offering
 from backend_stub.agents.sandbox_agent.opening import Opening
 from backend_stub.agents.sandbox_agent.owner import Owner
-from backend_stub.agents.sandbox_agent.server_log import LOOK_EVERY, UNHEARD_GRACE, Hearing
+from backend_stub.agents.sandbox_agent.server_log import UNHEARD, Hearing
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, StateFolder, StoredSession
+from backend_stub.agents.sandbox_agent.steering import Steering
 from backend_stub.agents.sandbox_agent.stream import Stream
 from backend_stub.agents.sandbox_agent.updates import Item, Translation
 from backend_stub.domain.agent import SessionChange
 from backend_stub.domain.errors import AgentError
 from backend_stub.machine import processes
-from foundry_tui.contract.codec import decode
 
 RECEIPT_GRACE = 0.25
 """Seconds in which a prompt that was handed over may still be refused before it counts as received."""
@@ -70,12 +71,12 @@ class Session:
         self._folder = folder
         self._group = group
         self._owner = owner
-        self._inbox: deque[Arrival] = deque()
-        self._wake, self._saving = anyio.Event(), anyio.Lock()
-        self._late = LateWords(state, self)
+        self._inbox, self._saving = Inbox(), anyio.Lock()
+        self._woken, self.notify = self._inbox.woken, self._inbox.notify
+        self._late = LateWords(state, self, self._inbox)
         self.offering = Offering(self)
-        self._scope = anyio.CancelScope()
-        self._sending = anyio.CancelScope()
+        self._scope, self._sending = anyio.CancelScope(), anyio.CancelScope()
+        self.steering = Steering(self)
         self._opening = Opening(connection, state)
         self._hearing = Hearing(connection.server.log, state)
         self._refused: AgentError | None = None
@@ -112,7 +113,7 @@ class Session:
                 session.active = prompt_id
             else:
                 mark.settled = True
-                session._late = LateWords(state, session, mark.ended_at)
+                session._late.told = mark.ended_at
         session.offering.note_all()
         group.start_soon(session.pump)
         return session
@@ -160,8 +161,8 @@ class Session:
         with self._scope:
             try:
                 async with anyio.create_task_group() as beside:
-                    beside.start_soon(self._watch_log)
-                    beside.start_soon(self._tell_late_words)
+                    beside.start_soon(self._hearing.watch, self)
+                    beside.start_soon(self._late.run)
                     beside.start_soon(self.offering.run)
                     reason = await self._stream.read(self._take, self._listen, lambda: self._opening.under_way)
                     if reason:
@@ -190,13 +191,15 @@ class Session:
             await self._take_unreadable(number, Unreadable(line.raw, line.error, noise=True))
         elif message.method == "session/update":
             self._take_update(number, message)
-        elif message.method == "session/request_permission":
+        elif message.method in QUESTIONS:
             if not message.request_id:
                 self._arrive(Arrival(number, Unreadable(bytes(message.params).decode(), "a question without an id")))
             elif self.stopping_since is not None:
-                await self.respond_cancelled(number, message.request_id)
+                await self.respond_cancelled(number, message.request_id, message.method)
             else:
                 self._arrive(Arrival(number, message))
+        elif message.method == COMPLETED:
+            self._arrive(Arrival(number, message))
         elif message.request_id and number not in self.state.answered:
             self.state.answered.append(number)
             with suppress(AgentError):
@@ -215,13 +218,14 @@ class Session:
     async def _take_unreadable(self, number: int, message: Unreadable) -> None:
         request_id = lost_request(message.text)
         if request_id is not None:
-            await self.respond_cancelled(number, request_id)
+            await self.respond_cancelled(number, request_id, message.asks)
         mark = self._mark()
         last = mark is not None and self.stopping_since is None and may_answer(message.text, mark.rpc_id)
         self._arrive_last(number, message) if last else self._arrive(Arrival(number, message))
 
     def _take_response(self, number: int, message: Message) -> None:
         self._opening.hear(message)
+        self.steering.hear(message)
         mark = self._mark()
         if mark is not None and message.answers(mark.rpc_id):
             self._arrive_last(number, message)
@@ -243,57 +247,38 @@ class Session:
         self._owner.turn_over(self)
 
     def _arrive(self, arrival: Arrival) -> None:
-        if arrival.number > self._floor and not self._opening.replaying:
-            self._inbox.append(arrival)
-            self.notify()
+        if not self._opening.replays() and arrival.number > self._floor:
+            self._inbox.put(arrival)
 
-    async def respond_cancelled(self, number: int, request_id: str) -> None:
+    async def respond_cancelled(self, number: int, request_id: str, method: str | None) -> None:
         """See `Keeper`; nothing happens to one that has its answer."""
         if number not in self.state.answered:
             self.state.answered.append(number)
             with suppress(AgentError):
                 # That it did not reach the agent shows on the stream.
-                await self.connection.respond(request_id, CANCELLED)
+                await self.connection.respond(request_id, cancelled_answer(method))
 
-    async def _watch_log(self) -> None:
-        """Lose the agent when the server has stopped reading what it prints, which only the server's log says."""
-        while True:
-            while self.active is None and not self._opening.under_way:
-                await self._woken()
-            await anyio.sleep(LOOK_EVERY)
-            if await self._hearing.is_lost():
-                await anyio.sleep(UNHEARD_GRACE)
-                if not (self.gone() or self.over):
-                    await self._lose(
-                        f"sandbox-agent cannot read any more what {self.state.agent} says, after a line that was no "
-                        "UTF-8 text or as its output was closed; look at what it did, then send the prompt again"
-                    )
+    async def at_work(self) -> None:
+        """See `Heard`."""
+        while self.active is None and not self._opening.under_way:
+            await self._woken()
+
+    async def unheard(self) -> None:
+        """See `Heard`."""
+        if not (self.gone() or self.over):
+            await self._lose(UNHEARD.format(agent=self.state.agent))
 
     # What is said outside of turns
 
-    async def _tell_late_words(self) -> None:
-        """Keep what the agent says while no turn is told: after the end of one, after a stop, before the first."""
-        while True:
-            between = self._cut or (self.active is None and all(mark.settled for mark in self.state.prompts.values()))
-            if self._inbox and between and not self.following:
-                await self._tell_late()
-            else:
-                await self._woken()
-
-    async def _tell_late(self) -> None:
-        given = list(self._inbox)
-        self._inbox.clear()
-        try:
-            await self._late.tell(given)
-        except anyio.get_cancelled_exc_class():
-            # Cut before it was kept: it is told again, as the same items.
-            self._inbox.extendleft(reversed(given))
-            raise
+    def between(self) -> bool:
+        """See `Keeper`: after the end of a turn, after a stop, before the first."""
+        settled = self.active is None and all(mark.settled for mark in self.state.prompts.values())
+        return (self._cut or settled) and not self.following
 
     async def tell_rest(self) -> None:
         """Keep what was said last, before the agent is ended."""
         while self._inbox and self.active is None:
-            await self._tell_late()
+            await self._late.tell()
 
     async def keep(self, prompt_id: str, items: Sequence[Item]) -> None:
         """See `Keeper`."""
@@ -324,7 +309,7 @@ class Session:
         mark = self.state.prompts.get(prompt_id)
         return mark is not None and mark.phase != SENDING
 
-    async def hand_over(self, prompt_id: str, text: str) -> None:
+    async def hand_over(self, prompt_id: str, blocks: Sequence[Block]) -> None:
         """Send a prompt unless the agent has it; returns once it has, be it that the agent has died of it.
 
         Raises `UnsentError` when it did not reach the agent.
@@ -349,7 +334,7 @@ class Session:
             # A stream that is read again after a restart begins with what belongs to earlier turns.
             self._floor = max(self._floor, earlier.ended_at)
         while self._inbox or self._late.busy:
-            await self._tell_late()
+            await self._late.tell()
         # Cut before this, the prompt has no mark, and what was said late is no sign that it was sent.
         mark = self.state.prompts[prompt_id] = PromptMark(rpc_id=self.state.number())
         self.active = prompt_id
@@ -359,12 +344,13 @@ class Session:
         self.over = False
         self.state.seen = self._stream.position
         self._late.forget()
+        self.steering.forget()
         self.state.asking = {}
         self.state.answered = []
         await self.save()
         self._sign_due = anyio.current_time() + EVIDENCE_WAIT
         handed = anyio.Event()
-        self._group.start_soon(self._send, mark, text, handed)
+        self._group.start_soon(self._send, mark, blocks, handed)
         await handed.wait()
         mark.phase = SENT
         # Written down at once: what is sent a second time after a restart would be done twice.
@@ -384,8 +370,8 @@ class Session:
             await self.save()
             raise UnsentError(failure.message, retryable=failure.retryable) from failure
 
-    async def _send(self, mark: PromptMark, text: str, handed: anyio.Event) -> None:
-        params = {"sessionId": self.state.acp_session, "prompt": [{"type": "text", "text": text}]}
+    async def _send(self, mark: PromptMark, blocks: Sequence[Block], handed: anyio.Event) -> None:
+        params = {"sessionId": self.state.acp_session, "prompt": blocks}
         self._sending = anyio.CancelScope()
         with self._sending:
             try:
@@ -411,10 +397,8 @@ class Session:
         self.stopping_since = self.stopping_since or anyio.current_time()
         self.notify()
         await self.cancel()
-        open_requests = self.state.asking
-        self.state.asking = {}
-        for number, text in open_requests.items():
-            await self.respond_cancelled(number, decode(text, Message).request_id)
+        for number, asked in self.state.take_asking():
+            await self.respond_cancelled(number, asked.request_id, asked.method)
         await self.save()
 
     async def between_turns(self, prompt_id: str) -> bool:
@@ -443,14 +427,12 @@ class Session:
                 raise failure
             with anyio.move_on_after(limit):
                 await self._woken()
-        given = list(self._inbox)
-        self._inbox.clear()
-        return given
+        return self._inbox.take_all()
 
     def turn_told(self, up_to: int, translation: Translation, rest: Sequence[Arrival]) -> None:
         """A turn was told up to this event of the stream; what arrived behind it belongs to no turn."""
         self._late.follow(up_to, translation)
-        self._inbox.extendleft(reversed(rest))
+        self._inbox.put_back(rest)
         self.following = False
         self.notify()
 
@@ -458,15 +440,6 @@ class Session:
         """Have the agent end what it is doing for a turn that is told no further."""
         with suppress(AgentError):
             await self.connection.notify("session/cancel", {"sessionId": self.state.acp_session})
-
-    async def _woken(self) -> None:
-        """Wait until something has changed; whoever waits looks for himself at what."""
-        await self._wake.wait()
-
-    def notify(self) -> None:
-        """Whoever waits for something to change is to look again."""
-        self._wake.set()
-        self._wake = anyio.Event()
 
     async def end_turn(self, prompt_id: str, error: str | None = None) -> None:
         """The turn is over."""

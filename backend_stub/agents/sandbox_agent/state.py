@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from backend_stub.agents.sandbox_agent.complaints import AuthMethod
+from backend_stub.agents.sandbox_agent.messages import Message, message_of
 from backend_stub.agents.sandbox_agent.offer import Offer
 from backend_stub.agents.sandbox_agent.updates import Translation
 from backend_stub.domain.agent import OptionValue
@@ -21,6 +23,8 @@ T = TypeVar("T", bound=Struct)
 LAUNCHERS = "launchers"
 """Folder of the launchers of agents that the config names."""
 
+ATTACHMENTS = "attachments"
+"""Folder of what goes with prompts and is too large to be in them."""
 MCP_FILE = "mcp.json"
 
 SENDING = "sending"
@@ -61,6 +65,17 @@ class PromptMark(Struct, kw_only=True):
         return self.phase == ENDED and (self.settled or self.error is not None)
 
 
+class SteerMark(Struct, kw_only=True):
+    """A prompt that was said into the turn of another one, `into`; `rpc_id` is the id of its request.
+
+    `taken`: the agent has said that it has it.
+    """
+
+    rpc_id: int
+    into: str
+    taken: bool = False
+
+
 class StoredSession(Struct, kw_only=True):
     """A session as the agent knows it.
 
@@ -86,11 +101,14 @@ class StoredSession(Struct, kw_only=True):
     number_in_log: int = 0
     cwd: str = ""
     spent: bool = False
+    opening: bool = False
+    unloaded: bool = False
     next_id: int = 1
     seen: int = 0
     prompts: dict[str, PromptMark] = {}
     asking: dict[int, str] = {}
     answered: list[int] = []
+    steered: dict[str, SteerMark] = {}
     notices: list[str] = []
     auth_methods: tuple[AuthMethod, ...] = ()
     translation: Translation | None = None
@@ -102,6 +120,11 @@ class StoredSession(Struct, kw_only=True):
         number = self.next_id
         self.next_id += 1
         return number
+
+    def take_asking(self) -> list[tuple[int, Message]]:
+        """The open requests, which count as open no longer, by the numbers of their events."""
+        asking, self.asking = self.asking, {}
+        return [(number, message_of(text)) for number, text in asking.items()]
 
 
 class StateFolder:
@@ -118,6 +141,15 @@ class StateFolder:
     @property
     def launchers(self) -> Path:
         return self.folder / LAUNCHERS
+
+    @property
+    def attachments(self) -> Path:
+        return self.folder / ATTACHMENTS
+
+    def readable(self) -> Sequence[Path]:
+        """The folders in here that agents read from; there from now on."""
+        self.attachments.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self.launchers, self.attachments
 
     @property
     def mcp_file(self) -> Path:

@@ -4,12 +4,14 @@ import contextlib
 import math
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import anyio
 import msgspec
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
+from backend_stub.agents.sandbox_agent import elicitation
 from backend_stub.agents.sandbox_agent.complaints import About, understood
 from backend_stub.agents.sandbox_agent.connection import CANCELLED
 from backend_stub.agents.sandbox_agent.messages import ABSENT, Arrival, Message, Unreadable, message_of
@@ -50,6 +52,11 @@ class _PromptResult(Struct, rename="camel"):
 _result = msgspec.json.Decoder(_PromptResult)
 
 
+def _chosen(option_id: str | None) -> dict[str, Any]:
+    """The protocol's answer to a request for permission."""
+    return CANCELLED if option_id is None else {"outcome": {"outcome": "selected", "optionId": option_id}}
+
+
 class UnstoppableError(AgentError):
     """The agent was told to stop and did not."""
 
@@ -74,6 +81,7 @@ class Telling:
         self._arrived: deque[Arrival] = deque()
         self._doubt: tuple[Unreadable, float] | None = None
         self._unheard = 0
+        self._over: dict[str, anyio.Event] = {}
 
     async def run(self) -> None:
         """Tell until the turn ends. Raises `AgentError` when it fails, `UnstoppableError` when it cannot be stopped."""
@@ -81,7 +89,7 @@ class Telling:
         try:
             async with anyio.create_task_group() as asks:
                 for number, text in list(self._session.state.asking.items()):
-                    await self._permission(number, message_of(text), asks)
+                    await self._question(number, message_of(text), asks)
                 try:
                     while not await self._tell(asks):
                         await self._checkpoint()
@@ -128,6 +136,10 @@ class Telling:
             arrival = self._arrived.popleft()
             message = arrival.message
             self._told = arrival.number
+            if self._session.steering.interrupted:
+                # What is said from now on stands behind what was said into the turn.
+                self._session.steering.interrupted = False
+                self._translation.end_message()
             item = self._translation.take(arrival)
             if item is not None:
                 items[item.key] = item
@@ -141,9 +153,11 @@ class Telling:
                 self._doubt = None
                 state = self._session.state
                 told_before = arrival.number in state.asking or arrival.number in state.answered
-                if message.method == "session/request_permission" and not told_before:
+                if message.method in elicitation.QUESTIONS and not told_before:
                     await self._flush(items)
-                    await self._permission(arrival.number, message, asks)
+                    await self._question(arrival.number, message, asks)
+                elif message.method == elicitation.COMPLETED:
+                    self._over_of(elicitation.completed_id(message)).set()
         await self._flush(items)
         return False
 
@@ -183,12 +197,39 @@ class Telling:
             text = _STOP_REASONS.get(reason, f"The agent stopped for a reason of its own: {excerpt(reason)}.")
             await self._turn.say(self._translation.key("end"), TranscriptKind.NOTICE, text)
 
-    # Permissions
+    # Questions
+
+    async def _question(self, number: int, message: Message, asks: TaskGroup) -> None:
+        if self._session.stopping_since is not None:
+            await self._cancel(number, message)
+        elif message.method == elicitation.ELICITATION:
+            await self._elicitation(number, message, asks)
+        else:
+            await self._permission(number, message, asks)
+
+    async def _elicitation(self, number: int, message: Message, asks: TaskGroup) -> None:
+        try:
+            question = elicitation.question_of(message)
+            over = self._over_of(elicitation.elicitation_of(message) or f"of event {number}")
+        except (msgspec.DecodeError, RecursionError) as error:
+            await self._cancel_unasked(number, message, f"the question cannot be read ({error})")
+        except elicitation.UnshowableError as error:
+            notice = unasked(number, message, self._translation, str(error), "declined")
+            await self._turn.say(notice.key, notice.kind, notice.body)
+            await self._respond(number, message, {"action": "decline"})
+        else:
+            if await self._has_room(number, message):
+                asks.start_soon(self._elicit, number, message, question, over)
+
+    def _over_of(self, elicitation_id: str) -> anyio.Event:
+        """What is set when the agent tells that a page has done what it was for."""
+        return self._over.setdefault(elicitation_id, anyio.Event())
+
+    async def _elicit(self, number: int, message: Message, question: Question, over: anyio.Event) -> None:
+        reply = await self._turn.elicit(self._translation.key(f"ask-{number}"), question, over)
+        await self._answered(number, message, elicitation.answer_of(reply, question.kind))
 
     async def _permission(self, number: int, message: Message, asks: TaskGroup) -> None:
-        if self._session.stopping_since is not None:
-            await self._answer(number, message, None)
-            return
         try:
             question = question_of(message, self._translation)
         except (msgspec.DecodeError, RecursionError) as error:
@@ -200,18 +241,23 @@ class Telling:
         chosen = decide(self._policy, question.tool_kind or "other", question.options)
         if chosen is not None:
             self._log(f"allowed by policy ({self._policy}): {question.title}")
-            await self._answer(number, message, chosen)
+            await self._respond(number, message, _chosen(chosen))
             return
-        if not self._keep_asking(number, msgspec.json.encode(message).decode()):
-            self._unheard += 1
-            text = (
-                f"{self._unheard} more {'question' if self._unheard == 1 else 'questions'} of the agent were answered "
-                "with cancelled, because more were open at once than a person can judge."
-            )
-            await self._turn.say(self._translation.key("unheard"), TranscriptKind.NOTICE, text)
-            await self._answer(number, message, None)
-            return
-        asks.start_soon(self._ask, number, message, question)
+        if await self._has_room(number, message):
+            asks.start_soon(self._ask, number, message, question)
+
+    async def _has_room(self, number: int, message: Message) -> bool:
+        """Count the question among those that are open; one too many is answered with cancelled."""
+        if self._keep_asking(number, msgspec.json.encode(message).decode()):
+            return True
+        self._unheard += 1
+        text = (
+            f"{self._unheard} more {'question' if self._unheard == 1 else 'questions'} of the agent were answered "
+            "with cancelled, because more were open at once than a person can judge."
+        )
+        await self._turn.say(self._translation.key("unheard"), TranscriptKind.NOTICE, text)
+        await self._cancel(number, message)
+        return False
 
     def _keep_asking(self, number: int, text: str) -> bool:
         """Count the question among those that are open; False when there is no room for it."""
@@ -225,25 +271,31 @@ class Telling:
     async def _cancel_unasked(self, number: int, message: Message, why: str) -> None:
         notice = unasked(number, message, self._translation, why)
         await self._turn.say(notice.key, notice.kind, notice.body)
-        await self._answer(number, message, None)
+        await self._cancel(number, message)
 
     async def _ask(self, number: int, message: Message, question: Question) -> None:
         chosen = await self._turn.ask(self._translation.key(f"ask-{number}"), question)
+        await self._answered(number, message, _chosen(chosen))
+
+    async def _answered(self, number: int, message: Message, answer: dict[str, Any]) -> None:
+        """A person has answered, however long that took."""
         if self._doubt is not None:
             self._doubt = (self._doubt[0], anyio.current_time())
-        await self._answer(number, message, chosen)
+        await self._respond(number, message, answer)
         self._session.notify()
 
-    async def _answer(self, number: int, message: Message, option_id: str | None) -> None:
+    async def _cancel(self, number: int, message: Message) -> None:
+        await self._respond(number, message, elicitation.cancelled_answer(message.method))
+
+    async def _respond(self, number: int, message: Message, answer: dict[str, Any]) -> None:
         self._session.state.asking.pop(number, None)
         answered = self._session.state.answered
         if number in answered:
             return
         answered.append(number)
-        outcome = CANCELLED if option_id is None else {"outcome": {"outcome": "selected", "optionId": option_id}}
         with contextlib.suppress(AgentError):
             # An agent that cannot be told is lost, which its stream says.
-            await self._session.connection.respond(message.request_id, outcome)
+            await self._session.connection.respond(message.request_id, answer)
         await self._session.save()
 
     # What survives a restart

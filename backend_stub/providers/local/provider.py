@@ -31,10 +31,12 @@ from backend_stub.providers.local.record import Made, Record, Records
 from backend_stub.providers.local.settings import LocalSettings
 from backend_stub.providers.local.setup import run_setup
 from backend_stub.providers.local.submodules import fill_submodules
+from backend_stub.providers.local.way_home import LocalWayHome
 from backend_stub.providers.local.work import work_of
-from backend_stub.providers.local.worktree import Plan, Worktrees, common_of
+from backend_stub.providers.local.worktree import Plan, Worktrees, common_of, git_dir_of
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.git import Command, Told, branches_near, branches_of_remote, run_git
+from backend_stub.repository.listing import files_of
 from backend_stub.repository.setup_files import SETUP, SetupFiles
 from backend_stub.repository.trust import Trust
 from foundry_tui.contract import mcp
@@ -64,6 +66,7 @@ class LocalProvider:
         self._clones = Clones(data_dir)
         self._trust = Trust(data_dir)
         self.changes = Changes(self._records)
+        self.way_home = LocalWayHome(self._records)
         self.agents = agents
         self.agents.files = self.changes
         self._group: TaskGroup | None = None
@@ -345,6 +348,16 @@ class LocalProvider:
             return None
         self.changes.refresh(task.task_id)
         return self.changes.diff(task.task_id)
+
+    async def files(self, call: Call) -> Sequence[str] | None:
+        with _named_errors("the files cannot be listed"):
+            record = await self._record(call)
+            if record is None or record.made is Made.RELEASED:
+                return None
+            git_dir = await anyio.to_thread.run_sync(git_dir_of, record)
+            if git_dir is None:
+                return None
+            return await files_of(record.worktree, {"GIT_DIR": git_dir, "GIT_WORK_TREE": record.worktree})
 
     async def write_patch(self, call: Call, into: BinaryIO) -> bool:
         """The patch of the worktree as it is now, or of an archived task as it was then, where that was kept."""

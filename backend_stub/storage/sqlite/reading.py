@@ -7,10 +7,21 @@ from msgspec.structs import replace
 
 from backend_stub.domain.storage import ItemKey, LeftoverRow, Private, SessionOffer, TaskState
 from backend_stub.storage.sqlite.statements import SQL
+from foundry_tui.contract.attachments import NewAttachments, decode_attachments
 from foundry_tui.contract.branches import near_branches
 from foundry_tui.contract.codec import decode, encode
-from foundry_tui.contract.records import HistoryEvent, LogLine, Prompt, PromptState, Repo, SessionSummary, TaskDetail
+from foundry_tui.contract.records import (
+    HistoryEvent,
+    LogLine,
+    Operation,
+    Prompt,
+    PromptState,
+    Repo,
+    SessionSummary,
+    TaskDetail,
+)
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
 
 LAST_HISTORY = 200
 """History events that come with a task."""
@@ -49,6 +60,10 @@ def load(connection: sqlite3.Connection, task_id: str) -> TaskState | None:
     )
 
 
+def sessions(connection: sqlite3.Connection) -> Sequence[SessionSummary]:
+    return [decode(body, SessionSummary) for _, body in connection.execute(SQL["sessions.of_all_tasks"])]
+
+
 def item_keys(connection: sqlite3.Connection, session_id: str) -> dict[str, ItemKey]:
     rows = connection.execute(SQL["transcript.keys"], (session_id,))
     return {item_id: ItemKey(index, revision) for item_id, index, revision in rows}
@@ -59,9 +74,24 @@ def task_of_session(connection: sqlite3.Connection, session_id: str) -> str | No
     return None if row is None else str(row[0])
 
 
+def attachments(connection: sqlite3.Connection, prompt_id: str) -> NewAttachments:
+    row = connection.execute(SQL["attachments.of_prompt"], (prompt_id,)).fetchone()
+    return () if row is None else decode_attachments(row[0])
+
+
 def task_of_permission(connection: sqlite3.Connection, permission_id: str) -> str | None:
     row = connection.execute(SQL["permissions.task"], (permission_id,)).fetchone()
     return None if row is None else str(row[0])
+
+
+def operation(connection: sqlite3.Connection, operation_id: str) -> Operation | None:
+    row = connection.execute(SQL["operations.one"], (operation_id,)).fetchone()
+    return None if row is None else decode(row[0], Operation)
+
+
+def last_words(connection: sqlite3.Connection, task_id: str) -> str | None:
+    row = connection.execute(SQL["transcript.last_message"], (task_id, TranscriptKind.MESSAGE)).fetchone()
+    return None if row is None else str(decode(row[0], TranscriptItem).body)
 
 
 def repo(connection: sqlite3.Connection, repo_id: str) -> Repo | None:
@@ -95,6 +125,10 @@ def having(connection: sqlite3.Connection, statuses: frozenset[TaskStatus]) -> S
 def in_turn(connection: sqlite3.Connection, status: TaskStatus) -> Sequence[str]:
     rows = connection.execute(SQL["tasks.in_turn"], (status, PromptState.DELIVERED))
     return [task_id for (task_id,) in rows]
+
+
+def operating(connection: sqlite3.Connection) -> Sequence[str]:
+    return [task_id for (task_id,) in connection.execute(SQL["operations.operating"])]
 
 
 def leftovers(connection: sqlite3.Connection) -> Sequence[LeftoverRow]:

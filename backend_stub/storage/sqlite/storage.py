@@ -23,7 +23,8 @@ from backend_stub.storage.sqlite.pulse import Pulse
 from backend_stub.storage.sqlite.readers import Readers
 from backend_stub.storage.sqlite.statements import SQL
 from backend_stub.storage.sqlite.writer import Writer
-from foundry_tui.contract.records import HistoryEvent, LogLine, Repo, TaskDetail
+from foundry_tui.contract.attachments import NewAttachments
+from foundry_tui.contract.records import HistoryEvent, LogLine, Operation, Repo, SessionSummary, TaskDetail
 from foundry_tui.contract.status import TaskStatus
 
 PROBE_SECONDS = 1.0
@@ -67,6 +68,9 @@ class SqliteStorage:
     async def drop_leftover(self, task_id: str) -> None:
         await self._writer.submit(partial(writing.drop_leftover, task_id))
 
+    async def sessions(self) -> Sequence[SessionSummary]:
+        return await self._readers.read(reading.sessions)
+
     async def load(self, task_id: str) -> TaskState | None:
         return await self._readers.read(reading.load, task_id)
 
@@ -76,8 +80,17 @@ class SqliteStorage:
     async def task_of_session(self, session_id: str) -> str | None:
         return await self._readers.read(reading.task_of_session, session_id)
 
+    async def attachments(self, prompt_id: str) -> NewAttachments:
+        return await self._readers.read(reading.attachments, prompt_id)
+
     async def task_of_permission(self, permission_id: str) -> str | None:
         return await self._readers.read(reading.task_of_permission, permission_id)
+
+    async def operation(self, operation_id: str) -> Operation | None:
+        return await self._readers.read(reading.operation, operation_id)
+
+    async def last_words(self, task_id: str) -> str | None:
+        return await self._readers.read(reading.last_words, task_id)
 
     async def repo(self, repo_id: str) -> Repo | None:
         return await self._readers.read(reading.repo, repo_id)
@@ -90,6 +103,9 @@ class SqliteStorage:
 
     async def having(self, statuses: frozenset[TaskStatus]) -> Sequence[str]:
         return await self._readers.read(reading.having, statuses)
+
+    async def operating(self) -> Sequence[str]:
+        return await self._readers.read(reading.operating)
 
     async def in_turn(self, status: TaskStatus) -> Sequence[str]:
         return await self._readers.read(reading.in_turn, status)

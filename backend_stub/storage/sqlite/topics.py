@@ -112,6 +112,8 @@ def _missed_tasks(connection: sqlite3.Connection, _: str, seq: int) -> Iterator[
 def _missed_task(connection: sqlite3.Connection, task_id: str, seq: int) -> Iterator[TopicEvent]:
     for at, detail in connection.execute(SQL["tasks.detail_after"], (task_id, seq)):
         yield TopicEvent(at, EventName.TASK, whole(detail, _TASK, sessions=_sessions(connection, task_id)))
+    for at, body in connection.execute(SQL["operations.after"], (task_id, seq)):
+        yield TopicEvent(at, EventName.OPERATION, body)
     for at, body in connection.execute(SQL["history.after"], (task_id, seq)):
         yield TopicEvent(at, EventName.HISTORY, body)
 

@@ -16,11 +16,13 @@ from backend_stub.domain.errors import (
 from backend_stub.domain.events import Event
 from backend_stub.domain.storage import Change, SessionOffer
 from backend_stub.storage.sqlite.statements import SQL
+from foundry_tui.contract.attachments import encode_attachments
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import EventName, TaskRemoved
 from foundry_tui.contract.record import Record
 from foundry_tui.contract.records import (
     HistoryEvent,
+    Operation,
     Repo,
     SessionState,
     SessionSummary,
@@ -35,7 +37,18 @@ _DETAIL = tuple(name for name in TaskDetail.__struct_fields__ if name not in _RO
 _SESSION = SessionSummary.__struct_fields__
 _OFFER = SessionOffer.__struct_fields__
 """The fields that a task's two documents and a session's two have as they are kept."""
-OF_A_TASK = ("tasks", "branches", "sessions", "prompts", "permissions", "transcript", "history", "stage_log")
+OF_A_TASK = (
+    "tasks",
+    "branches",
+    "sessions",
+    "prompts",
+    "attachments",
+    "permissions",
+    "transcript",
+    "history",
+    "stage_log",
+    "operations",
+)
 """The tables that have rows of a task."""
 
 
@@ -90,6 +103,8 @@ def apply(change: Change, transaction: Transaction) -> Sequence[HistoryEvent]:
         if not transaction.execute(SQL["permissions.add"], (permission.permission_id, task_id)).rowcount:
             raise IdTakenError("permission_id", permission.permission_id)
     _write_lines(change, transaction)
+    for operation in change.operations:
+        _write_operation(operation, transaction)
     if change.leftover is not None:
         transaction.execute(SQL["leftovers.write"], (task_id, encode(change.leftover)))
     if change.leftover_gone:
@@ -215,6 +230,11 @@ def _write_prompts(change: Change, transaction: Transaction) -> None:
         ).rowcount
         if not written:
             raise IdTakenError("prompt_id", prompt.prompt_id)
+    task_id = change.task.task_id
+    for prompt_id, attachments in change.attachments.items():
+        transaction.execute(SQL["attachments.add"], (prompt_id, task_id, encode_attachments(attachments)))
+    for prompt_id, earlier in change.handed_on.items():
+        transaction.execute(SQL["attachments.hand_on"], (prompt_id, earlier, task_id))
 
 
 def _write_items(change: Change, transaction: Transaction) -> None:
@@ -239,6 +259,20 @@ def _write_session(session: SessionState, transaction: Transaction) -> None:
     if not written:
         (holder,) = transaction.execute(SQL["sessions.task"], (session.session_id,)).fetchone()
         raise StaleRevisionError if holder == session.task_id else IdTakenError("session_id", session.session_id)
+
+
+def _write_operation(operation: Operation, transaction: Transaction) -> None:
+    body = encode(operation)
+    seq = transaction.event(EventName.OPERATION, operation.task_id, "", Raw(body))
+    written = transaction.execute(
+        SQL["operations.write"],
+        (operation.operation_id, operation.task_id, operation.state, operation.revision, seq, body),
+    ).rowcount
+    if not written:
+        (holder,) = transaction.execute(SQL["operations.task"], (operation.operation_id,)).fetchone()
+        if holder == operation.task_id:
+            raise StaleRevisionError
+        raise IdTakenError("operation_id", operation.operation_id)
 
 
 def _write_lines(change: Change, transaction: Transaction) -> None:

@@ -8,18 +8,18 @@ from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.diffs import known_changes
 from foundry_tui.cli.follow.words import standing
 from foundry_tui.cli.output import is_terminal, may_ask, printable, say, say_json, say_row, tell
-from foundry_tui.cli.parameters import AnswerOption, json_option, pass_context, task_argument
+from foundry_tui.cli.parameters import AnswerOption, Setting, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError, NoTaskError
-from foundry_tui.cli.questions import open_questions
+from foundry_tui.cli.questions import answer_to, open_questions
 from foundry_tui.client.blocking import segment
 from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract import codec
-from foundry_tui.contract.questions import Permission
+from foundry_tui.contract.questions import Permission, QuestionKind
 from foundry_tui.contract.records import TaskDetail
-from foundry_tui.contract.requests import AnswerPermission, Diff, PatchTask, ReleaseTask, RetryTask
+from foundry_tui.contract.requests import Diff, PatchTask, ReleaseTask, RetryTask
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.view.labels import title_of
-from foundry_tui.view.questions import WORDS, option_of
+from foundry_tui.view.questions import action_word, heading_of, option_of
 
 
 def _see(given: str) -> str:
@@ -28,37 +28,60 @@ def _see(given: str) -> str:
 
 @click.command()
 @task_argument
-@click.argument("option", metavar="allow|always|deny|OPTION_ID", type=AnswerOption())
-@click.option("--permission", metavar="ID", help="Which request is meant; the oldest open one if absent.")
+@click.argument("option", metavar="[allow|always|deny|OPTION_ID]", type=AnswerOption(), required=False)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    type=Setting("FIELD=VALUE, as in version=1.4"),
+    metavar="FIELD=VALUE",
+    help="Fill in a field of a form; once for each, and for each of several choices.",
+)
+@click.option("--decline", is_flag=True, help="Do not do what is asked.")
+@click.option("--permission", metavar="ID", help="Which question is meant; the oldest open one if absent.")
 @json_option
 @pass_context
-def answer(context: Context, task: str, option: str, permission: str | None, as_json: bool) -> None:
-    """Answer a task's agent, which asks for permission: allow, always or deny, or one of its options by its id.
+def answer(
+    context: Context,
+    task: str,
+    option: str | None,
+    settings: tuple[tuple[str, str], ...],
+    decline: bool,
+    permission: str | None,
+    as_json: bool,
+) -> None:
+    """Answer a task's agent, which asks for permission, or to have a form filled in or a page opened.
 
-    The words go by what an option does, whatever the agent calls it. `foundry show` prints the question whole, and
-    which options there are. What the agent does not ask, or no longer asks, is refused (exit 1). In a pipe:
-    permission_id, state and answer, tab-separated.
+    Permission: allow, always or deny, which go by what an option does, whatever the agent calls it; or one of its
+    options by its id. A form is filled in by --set; what is not set is as the form has it. Of a page that was opened,
+    allow says that it is done. `foundry show` prints the question whole, and what answers it. What the agent does not
+    ask, no longer asks, or does not take is refused (exit 1). In a pipe: permission_id, state and answer,
+    tab-separated.
 
     \b
     Examples:
       foundry answer 0193a2b4 allow
+      foundry answer 0193a2b4 --set version=1.4 --set notes=
       foundry show 0193a2b4 | grep ^question
     """
+    ways = [bool(option), bool(settings), decline]
+    if sum(ways) != 1 and not (option in ("allow", "accept") and settings and not decline):
+        said = "say one of these only" if any(ways) else "say what to answer"
+        raise click.UsageError(f"{said}: allow, always, deny or an option's id; --set FIELD=VALUE; --decline")
     open_requests = open_questions(context.task(task))
     asked = next((each for each in open_requests if permission in (None, each.permission_id)), None)
     if asked is None:
         raise CommandError(f"the task {task} does not ask {'that' if permission else 'anything'} now", hint=_see(task))
-    chosen = option_of(asked, option)
-    if chosen is None:
-        known = ", ".join(f"{each.option_id} ({each.kind.replace('_', ' ')})" for each in asked.options)
-        why = f"has no option that means {option}" if option in WORDS else f"has no option {option!r}"
-        raise CommandError(f"{asked.title!r} {why}", hint=f"there is: {known}")
+    request = answer_to(asked, option, settings, decline=decline)
     path = f"/v1/permissions/{segment(asked.permission_id)}"
-    answered = context.client.call("POST", path, Permission, body=AnswerPermission(option_id=chosen.option_id))
+    answered = context.client.call("POST", path, Permission, body=request)
     if as_json:
         say_json(answered)
     elif is_terminal():
-        say(f"{printable(asked.title)} · {printable(chosen.name)}")
+        chosen = option_of(asked, answered.answer or "")
+        said = chosen.name if chosen is not None else str(answered.answer)
+        done = said if asked.kind is QuestionKind.PERMISSION else action_word(asked.kind, str(answered.answer))
+        say(f"{printable(heading_of(asked))} · {printable(done)}")
     else:
         say_row((answered.permission_id, answered.state, answered.answer))
 

@@ -37,7 +37,7 @@ def show(context: Context, as_json: bool) -> None:
     rows = []
     for key in config.KEYS:
         name = f"{key.section}.{key.name}"
-        value = getattr(getattr(loaded.settings, key.section), key.name)
+        value = loaded.settings.value(key)
         rows.append((key, name, value, loaded.origins.get(name, "default")))
     if as_json:
         say_json(
@@ -152,8 +152,6 @@ def template() -> str:
             lines += ["", f"[{section}]"]
         lines += [f"# {key.help} [{key.env}]", f"# {key.name} = {key.example}"]
     lines += [
-        "",
-        "[agents]",
         "# Any command that speaks ACP is an agent, with variables on top of yours if it needs some.",
         '# gemini.command = ["gemini", "--experimental-acp"]',
         '# gemini.env = { GEMINI_API_KEY = "..." }',

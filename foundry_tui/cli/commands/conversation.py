@@ -1,16 +1,18 @@
 """Commands of a task's conversation: prompt, transcript, stop, queue."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TypeVar
 
 import click
 import msgspec
 
 from foundry_tui.cli import problems
+from foundry_tui.cli.attachments import attach_option, attached, refuse_images
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.follow import following
 from foundry_tui.cli.follow.answer import Turn, await_answer
-from foundry_tui.cli.follow.conversation import follow_conversation, say_item
+from foundry_tui.cli.follow.conversation import follow_conversation, say_item, with_attachments
 from foundry_tui.cli.follow.words import iso_time, standing
 from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import json_option, pass_context, task_argument, through_option, timeout_option
@@ -19,6 +21,7 @@ from foundry_tui.cli.prompts import check_text, prompt_text
 from foundry_tui.cli.questions import record_of
 from foundry_tui.client.blocking import segment
 from foundry_tui.client.errors import ProblemError
+from foundry_tui.contract.attachments import ImageAttachment, NewAttachments
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import Prompt, PromptState, SessionDetail, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import CreatePrompt
@@ -37,6 +40,7 @@ session_option = click.option(
 @click.option("-F", "--file", metavar="FILE", help="Take the text from a file; - is standard input.")
 @session_option
 @click.option("--wait", is_flag=True, help="Wait for the answer, and print it.")
+@attach_option
 @click.option("--steer", is_flag=True, help="Say it into the turn that runs, before all that waits.")
 @through_option
 @timeout_option
@@ -51,6 +55,7 @@ def prompt(
     file: str | None,
     session: str | None,
     wait: bool,
+    files: tuple[str, ...],
     steer: bool,
     through: bool,
     timeout: float | None,
@@ -66,12 +71,14 @@ def prompt(
       foundry prompt 0193a2b4 "now add a test"
       git log -1 | foundry prompt fix/login-redirect -F -
       foundry prompt 0193a2b4 "which files did you change?" --wait --timeout 10m
+      foundry prompt 0193a2b4 "why is the header cut?" --attach screenshot.png
       foundry prompt 0193a2b4 "stop that: only the tests" --steer
     """
     said = prompt_text(ctx, text, file)
     detail = context.task(task)
     session_id = named_session(detail, session, task) if session else open_session(detail, task)
-    body = CreatePrompt(prompt_id=uuid7(), text=said, steer=steer)
+    attachments = _attachments(context, files, detail, session_id, task)
+    body = CreatePrompt(prompt_id=uuid7(), text=said, steer=steer, attachments=attachments)
     kept = on_session(context, task, session_id, "POST", "/prompts", Prompt, body)
     if not wait:
         if as_json:
@@ -82,6 +89,20 @@ def prompt(
     turn = await_answer(context.client, detail.task_id, kept, timeout=timeout, through_questions=through)
     _say_turn(turn, detail.task_id, as_json=as_json)
     ctx.exit(turn.code)
+
+
+def _attachments(
+    context: Context, files: tuple[str, ...], task: TaskDetail, session_id: str, given: str
+) -> NewAttachments:
+    """The files as the session's agent gets them; raises `CommandError` for what it does not take."""
+    if not files:
+        return ()
+    from foundry_tui.process.attached_files import Place
+
+    attachments = attached(files, Place(Path(task.sandbox.cwd)) if task.sandbox is not None else None)
+    if any(isinstance(each, ImageAttachment) for each in attachments):
+        refuse_images(attachments, on_session(context, given, session_id, "GET", "", SessionDetail))
+    return attachments
 
 
 def _say_turn(turn: Turn, task_id: str, *, as_json: bool) -> None:
@@ -191,8 +212,9 @@ def transcript(context: Context, task: str, last: bool, follow: bool, session: s
     elif as_json:
         say_json(found)
     else:
+        prompts = {each.prompt_id: each for each in found.prompts}
         for item in found.transcript:
-            say_item(item)
+            say_item(item, prompts.get(item.item_id))
 
 
 def session_to_read(task: TaskDetail, given: str) -> str:
@@ -211,6 +233,7 @@ def session_to_read(task: TaskDetail, given: str) -> str:
 def stop(context: Context, task: str, session: str | None, as_json: bool) -> None:
     """Stop what a task's agent is doing. The task stays, and takes the next prompt.
 
+    Prompts that wait are held back: they go on after the next prompt, or by: foundry queue ID --go-on.
     In a pipe one session that was stopped a line: its id. Nothing running is success.
 
     \b
@@ -221,7 +244,7 @@ def stop(context: Context, task: str, session: str | None, as_json: bool) -> Non
     running = [each.session_id for each in detail.sessions if each.status is SessionStatus.RUNNING]
     which = running if session is None else [named_session(detail, session, task)]
     for session_id in which:
-        on_session(context, task, session_id, "POST", "/stop", msgspec.Raw)
+        on_session(context, task, session_id, "POST", "/stop", msgspec.Raw, {"hold": True})
     if as_json:
         say_json({"task_id": detail.task_id, "stopped": which})
     elif not which:
@@ -235,6 +258,7 @@ def stop(context: Context, task: str, session: str | None, as_json: bool) -> Non
 @task_argument
 @click.option("--edit", nargs=2, metavar="PROMPT_ID TEXT", help="Give a prompt that waits another text.")
 @click.option("--withdraw", metavar="PROMPT_ID", help="Take a prompt that waits back.")
+@click.option("--go-on", "go_on", is_flag=True, help="Send what waits and was held back by a stop.")
 @json_option
 @click.pass_context
 @pass_context
@@ -244,6 +268,7 @@ def queue(
     task: str,
     edit: tuple[str, str] | None,
     withdraw: str | None,
+    go_on: bool,
     as_json: bool,
 ) -> None:
     """Show the prompts that wait to be delivered, oldest first, or change one of them.
@@ -256,10 +281,15 @@ def queue(
       foundry queue 0193a2b4
       foundry queue 0193a2b4 --edit 0193b7 "only in the tests"
       foundry queue 0193a2b4 --withdraw 0193b7
+      foundry queue 0193a2b4 --go-on
     """
-    if edit is not None and withdraw is not None:
-        raise click.UsageError("--edit and --withdraw exclude each other")
+    if (edit is not None) + (withdraw is not None) + go_on > 1:
+        raise click.UsageError("--edit, --withdraw and --go-on exclude each other")
     detail = context.task(task)
+    held = {each.session_id for each in detail.sessions if each.held}
+    for session_id in held if go_on else ():
+        on_session(context, task, session_id, "POST", "/go-on", msgspec.Raw)
+    held -= held if go_on else set()
     waiting = [
         each
         for session in detail.sessions
@@ -281,11 +311,13 @@ def queue(
         return
     for each in waiting:
         if is_terminal():
-            note = "" if each.state is PromptState.QUEUED else paint(f"  {each.state}", "yellow")
+            standing_now = "held back" if each.session_id in held else ""
+            said = standing_now if each.state is PromptState.QUEUED else each.state
+            note = paint(f"  {said}", "yellow") if said else ""
             say(f"{paint(f'{each.prompt_id}  {clock_time(each.at)}', 'dim')}{note}")
-            say(printable(each.text.expandtabs(4), lines=True))
+            say(printable(with_attachments(each.text, each).expandtabs(4), lines=True))
         else:
-            say_row((each.prompt_id, each.session_id, iso_time(each.at), each.text))
+            say_row((each.prompt_id, each.session_id, iso_time(each.at), with_attachments(each.text, each)))
     if not waiting and is_terminal():
         say("Nothing waits to be delivered.")
 

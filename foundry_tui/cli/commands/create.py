@@ -2,11 +2,14 @@
 
 import random
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from foundry_tui.cli import problems
+from foundry_tui.cli.attachments import attach_option, attached
 from foundry_tui.cli.commands.trust import tell_of_skipped
 from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.follow import following
@@ -21,6 +24,9 @@ from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.contract.status import StageName, TaskStatus
+
+if TYPE_CHECKING:
+    from foundry_tui.process.attached_files import Place
 
 
 @click.command()
@@ -39,6 +45,7 @@ from foundry_tui.contract.status import StageName, TaskStatus
 @click.option(
     "--option", "settings", type=Setting(), multiple=True, metavar="ID=VALUE", help="Any other option of the agent."
 )
+@attach_option
 @click.option("--trust", is_flag=True, help="Trust the repository's set-up as it is now, and run it.")
 @click.option("--wait", "goal", type=Goal(), metavar="STATUS", help="Wait until this is reached or passed.")
 @click.option("--follow", is_flag=True, help="Show what happens meanwhile.")
@@ -61,6 +68,7 @@ def create(
     model: str | None,
     mode: str | None,
     settings: tuple[tuple[str, str], ...],
+    files: tuple[str, ...],
     trust: bool,
     goal: TaskStatus | StageName | None,
     follow: bool,
@@ -82,21 +90,24 @@ def create(
       foundry create "fix the login redirect"
       foundry create "tidy up the parser" --model opus --mode plan --option effort=high
       foundry create -F prompt.md --repo ~/src/shop --branch fix/login --follow
+      foundry create "it looks like this: mend the header" --attach screenshot.png --attach server.log
       git diff | foundry create -F - --title "review my diff" --wait idle --timeout 10m --json
     """
     named = {name: value for name, value in (("model", model), ("mode", mode)) if value is not None}
     for name, value in (*named.items(), *settings):
         check_text(ctx, f"the option {name}", f"{name}={value}")
+    said, repository = prompt_text(ctx, prompt, file), repository_of(repo)
     request = CreateTask(
         task_id=uuid7(),
-        repo=repository_of(repo),
-        prompt=prompt_text(ctx, prompt, file),
+        repo=repository,
+        prompt=said,
         title=title,
         branch=branch,
         base_branch=base_branch,
         agent=agent,
         provider=provider,
         options={**named, **dict(settings)} or None,
+        attachments=attached(files, _place(repository) if files else None),
         trust=trust,
     )
     for option in ("title", "branch", "base_branch", "agent", "provider", "repo"):
@@ -134,6 +145,14 @@ def create(
         following.say_question(last)
     following.explain(code, last, task.task_id, goal)
     ctx.exit(code)
+
+
+def _place(repository: str) -> "Place | None":
+    """What the agent will have of the repository, if that is a folder here."""
+    from foundry_tui.process.attached_files import Place
+
+    folder = Path(repository)
+    return Place(folder, repository=True) if folder.is_absolute() and folder.is_dir() else None
 
 
 def _announce(task: TaskDetail) -> None:

@@ -13,8 +13,9 @@ from foundry_tui.cli.problems import CommandError
     "--speed", type=click.FloatRange(0.1, 100.0), default=1.0, show_default=True, help="How fast things happen."
 )
 @click.option("--tasks", type=click.IntRange(0, 10_000), metavar="N", help="How many tasks there are in all.")
+@click.option("--tour", is_flag=True, help="Be led through ten keys; esc leaves the tour.")
 @click.pass_context
-def demo(ctx: click.Context, seed: int, speed: float, tasks: int | None) -> None:
+def demo(ctx: click.Context, seed: int, speed: float, tasks: int | None, tour: bool) -> None:
     """Open the app on a scripted world: success, retry, time-out, failure, questions, a connection that drops.
 
     It has a backend of its own in a temporary folder; nothing on this machine is touched, and nothing is left behind.
@@ -22,6 +23,7 @@ def demo(ctx: click.Context, seed: int, speed: float, tasks: int | None) -> None
     \b
     Examples:
       foundry demo
+      foundry demo --tour
       foundry demo --speed 5
       foundry demo --tasks 1000 --seed 3
     """
@@ -41,7 +43,7 @@ def demo(ctx: click.Context, seed: int, speed: float, tasks: int | None) -> None
         world.start()
         from foundry_tui.cli.startup.demo_app import run_demo
 
-        code = run_demo(world, settings)
+        code = run_demo(world, settings, tour=tour)
     except DemoError as error:
         raise CommandError(str(error)) from None
     finally:

@@ -12,18 +12,21 @@ from typing import Literal
 import click
 from msgspec import Struct
 
-from foundry_tui.cli import agent_binary, sandboxes
+from foundry_tui.cli import sandboxes
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.locale import is_utf8
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.startup.terminal import WITHOUT_CURSOR
 from foundry_tui.client.blocking import BlockingClient
+from foundry_tui.client.connection import Target
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract.agents import HOW_TO_GET_ONE, SANDBOX_AGENT, VARIABLE, find_sandbox_agent, installed_agents
+from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.contract.versions import VERSION, is_older
+from foundry_tui.process import agent_binary
 from foundry_tui.process import backend as daemon
 from foundry_tui.settings import config
 
@@ -240,9 +243,27 @@ def _backend(context: Context, how: daemon.Plan) -> Iterator[Check]:
         return
     errors = sum(task.error is not None for task in tasks)
     yield Check(name="tasks", state="ok", found=f"{len(tasks)}, {errors} of them with an error")
+    yield from _memory(target, {task.task_id: task.title or task.branch or task.task_id for task in tasks})
     if own:
         yield from _sandboxes(how.data_dir, {task.task_id for task in tasks})
         yield from _clones(how.data_dir)
+
+
+def _memory(target: Target, titles: Mapping[str, str]) -> Iterator[Check]:
+    """The memory that the agents take, the largest first; a backend that cannot tell says nothing."""
+    try:
+        report = BlockingClient(target).call("GET", "/v1/agents/memory", MemoryReport)
+    except (ProblemError, UnreachableError):
+        return
+    if not report.agents:
+        return
+    named = [
+        f"{each.agent} {sandboxes.room(each.bytes)} for {titles.get(each.task_id, each.task_id)[:40]!r}"
+        for each in report.agents[:3]
+    ]
+    total = sandboxes.room(sum(each.bytes for each in report.agents))
+    found = f"{len(report.agents)} take {total}; the largest: {', '.join(named)}"
+    yield Check(name="agents at work", state="ok", found=found, fix=report.unknown or "")
 
 
 def _sandboxes(data_dir: Path, known: set[str]) -> Iterator[Check]:

@@ -25,6 +25,7 @@ Calls
   ensure_name, create_sandbox, ensure_agent, create_session   the stages
   turn                              one prompt's work
   destroy_sandbox, release_sandbox  what kill and archive do
+  commit, update, push, pull_request, land, apply, undo   operations
 Settings of each call
   ms         how long it takes, in milliseconds
   fail       it fails with this message, after `ms`
@@ -38,10 +39,14 @@ Settings of a turn
   steps       what it does, in order: each is one of {"message": …}, {"thought": …}, {"plan": […]},
               {"tool": title, "kind": …, "content": …, "edit": {"path": …, "old": …, "new": …}} and
               {"permission": title, "text": …, "edits": […], "paths": […], "options": […]} and
+              {"form": message, "fields": [{"name": …, "type": "string", "required": true, "default": …}]} (type:
+              string, number, integer, boolean, or select and multiselect with "choices": [{"value": …, "name": …}])
+              and {"url": "https://…", "message": …} and
               {"usage": {"used": tokens, "size": tokens, "cost": {"amount": …, "currency": …}}}, with `ms`
-              if it is to take long
+              if it is to take long; {"late": …} is said `ms` after the turn's end
 Beside `match`, or in `default`
   would_lose  a list of what archive and kill say would be lost
+  files       a list of the files that the sandbox has beside those that turns edit
   agent       what the agent offers in this task, in place of the script's `agent`
 `agent` says what the agent of every task offers, in the words of a session's state: {"options": [{"option_id": …,
 "name": …, "category": "model", "type": "select", "value": …, "choices": [{"value": …, "name": …}]}], "commands": […],

@@ -10,13 +10,21 @@ from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.prompts import check_text
 from foundry_tui.client.blocking import segment
 from foundry_tui.contract.options import SWITCH, OptionValue, find_option, value_of, value_word
-from foundry_tui.contract.records import OptionChoice, OptionType, SessionDetail, SessionOption, SessionSummary
+from foundry_tui.contract.records import (
+    OptionChoice,
+    OptionType,
+    SessionCommand,
+    SessionDetail,
+    SessionOption,
+    SessionSummary,
+)
 from foundry_tui.contract.requests import SetOption
 
 
 @click.command()
 @task_argument
 @click.argument("settings", metavar="[OPTION=VALUE]…", type=Setting(), nargs=-1)
+@click.option("--commands", is_flag=True, help="List the agent's commands instead, which prompts can begin with.")
 @session_option
 @json_option
 @click.pass_context
@@ -26,6 +34,7 @@ def options(
     ctx: click.Context,
     task: str,
     settings: tuple[tuple[str, str], ...],
+    commands: bool,
     session: str | None,
     as_json: bool,
 ) -> None:
@@ -35,16 +44,27 @@ def options(
     no choice is refused, and the choices are named (exit 1); nothing is set then. In a pipe one option a line,
     tab-separated: option_id, value, choices with commas between. --json is {session_id, options}.
 
+    With --commands it lists what a prompt can begin with, in a pipe one a line: /NAME, what may follow, description;
+    --json is then {session_id, commands}.
+
     \b
     Examples:
       foundry options 0193a2b4
       foundry options fix/login-redirect model=opus mode=plan
+      foundry options fix/login-redirect --commands
+      foundry prompt fix/login-redirect "/review the tests" --wait
     """
+    if commands and settings:
+        raise click.UsageError("--commands only lists: leave OPTION=VALUE out.", ctx)
     for name, value in settings:
         check_text(ctx, f"the option {name}", f"{name}={value}")
     detail = context.task(task)
     session_id = named_session(detail, session, task) if session else session_to_read(detail, task)
-    offered = on_session(context, task, session_id, "GET", "", SessionDetail).options
+    known = on_session(context, task, session_id, "GET", "", SessionDetail)
+    if commands:
+        _list_commands(session_id, known.commands, as_json=as_json)
+        return
+    offered = known.options
     meant = [_meant(offered, name, given, task) for name, given in settings]
     for option, chosen in meant:
         path = f"/options/{segment(option.option_id)}"
@@ -63,6 +83,19 @@ def options(
     for each in offered:
         if each.error is not None:
             tell(f"foundry: the agent did not take what was chosen for {each.option_id}: {printable(each.error)}")
+
+
+def _list_commands(session_id: str, commands: tuple[SessionCommand, ...], *, as_json: bool) -> None:
+    rows = [(f"/{each.name}", each.hint or "", each.description) for each in commands]
+    if as_json:
+        say_json({"session_id": session_id, "commands": commands})
+    elif not is_terminal():
+        for row in rows:
+            say_row(row)
+    elif rows:
+        table(("COMMAND", "", "DESCRIPTION"), rows, stretch=(1, 2))
+    else:
+        say("The agent has no commands.")
 
 
 def _table(offered: tuple[SessionOption, ...]) -> None:

@@ -1,6 +1,7 @@
 """`status`: how the backend, the tasks and the connections are doing, on one screen."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import click
 
@@ -9,9 +10,11 @@ from foundry_tui.cli.follow.words import standing
 from foundry_tui.cli.output import clock_time, is_terminal, say, say_json, say_row
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.client.statistics import Diagnostics
-from foundry_tui.contract.records import Health
+from foundry_tui.contract.records import Health, SessionSummary
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.contract.status import TaskStatus
+
+MOST_NAMED = 3
 
 
 def _summary(report: Diagnostics) -> str:
@@ -25,6 +28,16 @@ def _summary(report: Diagnostics) -> str:
     if report.freshness.reason:
         words.append(report.freshness.reason)
     return ", ".join(words)
+
+
+def _sessions(full: Sequence[SessionSummary], person: bool) -> str:
+    """The sessions whose contexts are nearly full: how many, and for a person which."""
+    if not person:
+        return str(len(full))
+    from foundry_tui.view.session_facts import context_used
+
+    named = [f"{each.agent} of {each.task_id[:8]} ({context_used(each.usage)})" for each in full if each.usage]
+    return f"{_count(len(full), 'context')}: {', '.join(named[:MOST_NAMED])}{', …' * (len(named) > MOST_NAMED)}"
 
 
 def _count(number: int, what: str) -> str:
@@ -52,6 +65,7 @@ def status(context: Context, as_json: bool) -> None:
     import_client()
     from foundry_tui.cli.probe import measure
     from foundry_tui.cli.startup.running import running_apps
+    from foundry_tui.view.usage import sum_words, used_by
 
     client = context.client
     health = client.call("GET", "/v1/health", Health)
@@ -59,6 +73,7 @@ def status(context: Context, as_json: bool) -> None:
     numbers = dict.fromkeys(TaskStatus, 0) | Counter(task.status for task in snapshot.tasks)
     seen = measure(context.target[0])
     apps = list(running_apps())
+    used = used_by(snapshot.tasks)
     needs_input = sum(task.needs_input > 0 for task in snapshot.tasks)
     if as_json:
         say_json(
@@ -69,6 +84,18 @@ def status(context: Context, as_json: bool) -> None:
                 "statuses": numbers,
                 "needs_input": needs_input,
                 "unread": sum(task.unread for task in snapshot.tasks),
+                "usage": {
+                    "costs": used.costs,
+                    "nearly_full": [
+                        {
+                            "task_id": session.task_id,
+                            "session_id": session.session_id,
+                            "agent": session.agent,
+                            "usage": session.usage,
+                        }
+                        for session in used.nearly_full
+                    ],
+                },
                 "repos": len(snapshot.repos),
                 "diagnostics": seen,
                 "apps": apps,
@@ -85,6 +112,16 @@ def status(context: Context, as_json: bool) -> None:
         ("tasks", len(snapshot.tasks)),
         ("asks" if person else "needs_input", needs_input),
         *((standing(each) if person else each, number) for each, number in numbers.items() if number),
+        *(
+            [("cost", sum_words(used.costs))]
+            if person and used.costs
+            else [(f"cost.{cost.currency}", cost.amount) for cost in used.costs]
+        ),
+        *(
+            [("nearly full" if person else "nearly_full", _sessions(used.nearly_full, person))]
+            if used.nearly_full
+            else []
+        ),
         ("connection", _summary(seen)),
         *((f"app.{app.pid}", f"{_summary(app.diagnostics)}, on {app.backend}") for app in apps),
     ]

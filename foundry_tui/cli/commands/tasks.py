@@ -1,25 +1,45 @@
 """`list` and `show`: what the backend holds."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from foundry_tui.cli import outcome
 from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.locale import is_utf8
-from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, table, tell
+from foundry_tui.cli.output import (
+    clock_time,
+    is_terminal,
+    paint,
+    printable,
+    say,
+    say_json,
+    say_row,
+    table,
+    tell,
+    terminal_width,
+)
 from foundry_tui.cli.parameters import StatusName, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.questions import answering, open_questions, told
 from foundry_tui.cli.repositories import repository_of
 from foundry_tui.contract import codec
 from foundry_tui.contract.questions import Permission, PermissionState
-from foundry_tui.contract.records import Repo, TaskDetail, TaskSummary
+from foundry_tui.contract.records import (
+    HistoryKind,
+    Repo,
+    SessionState,
+    SessionStatus,
+    SessionSummary,
+    TaskDetail,
+    TaskSummary,
+)
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.contract.status import TaskStatus
-from foundry_tui.view.questions import lines_of
+from foundry_tui.view.questions import answers_of, lines_of
 
 SHORT_ID = 8
 
@@ -144,33 +164,40 @@ _COLOURS: dict[str, tuple[str, ...]] = {
 
 
 def _table(tasks: list[TaskSummary]) -> None:
-    """The tasks for a person: where each stands in the words, marks and colours of the app's list."""
+    """The tasks for a person: where each stands and what it says, in the words, marks and colours of the app's list."""
     from foundry_tui.view.ages import age
+    from foundry_tui.view.first_run import simulated_word
     from foundry_tui.view.glyphs import glyph_set
     from foundry_tui.view.labels import glyph_of, state_text
-    from foundry_tui.view.rows import Role, state_role
+    from foundry_tui.view.roles import Role
+    from foundry_tui.view.rows import state_role
+    from foundry_tui.view.says import said_beside_state
 
     now, glyphs = int(time.time() * 1000), glyph_set(not is_utf8())
     short = short_ids([task.task_id for task in tasks])
     rows, colours = [], []
     for task in tasks:
+        stands = f"{glyph_of(task, glyphs, 0)} {state_text(task, glyphs, now, bar=False)}"
         rows.append(
             (
                 short[task.task_id],
-                f"{glyph_of(task, glyphs, 0)} {state_text(task, glyphs, now, bar=False)}",
+                " ".join(filter(None, (stands, simulated_word(task.provider)))),
                 title(task),
+                said_beside_state(task, glyphs),
                 task.repo_label,
-                task.branch or "",
-                task.agent,
                 age(now - task.created_at),
+                task.agent,
+                task.branch or "",
             )
         )
         role = state_role(task)
         around = ("dim",)
-        quiet = dict.fromkeys(range(7), around) if role is Role.DONE else dict.fromkeys((0, 5, 6), around)
+        quiet = dict.fromkeys(range(8), around) if role is Role.DONE else dict.fromkeys((0, 5, 6), around)
         colours.append({**quiet, 1: _COLOURS[role]})
-    head = ("ID", "STATUS", "TITLE", "REPOSITORY", "BRANCH", "AGENT", "AGE")
-    table(head, rows, stretch=(2, 3, 4), colours=colours)
+    head = ("ID", "STATUS", "TITLE", "SAYS", "REPOSITORY", "AGE", "AGENT", "BRANCH")
+    # The branch repeats the title: it and the agent stand there where there is room.
+    shown = 8 if terminal_width() >= 140 else 7 if terminal_width() >= 110 else 6
+    table(head[:shown], [row[:shown] for row in rows], stretch=tuple({2, 3, 4, 7} & set(range(shown))), colours=colours)
 
 
 @click.command()
@@ -178,7 +205,7 @@ def _table(tasks: list[TaskSummary]) -> None:
 @json_option
 @pass_context
 def show(context: Context, task: str, as_json: bool) -> None:
-    """Show one task whole: its stages, sessions, open questions and error.
+    """Show one task whole: stages, sessions, what it says and did, what became of its branch, questions and error.
 
     ID is the task's id, its branch, or a unique beginning of either.
     In a pipe: one name and value a line, tab-separated.
@@ -192,14 +219,26 @@ def show(context: Context, task: str, as_json: bool) -> None:
     if as_json:
         say_json(document)
         return
+    silent = _silences(context, detail)
     if is_terminal():
-        _card(detail)
+        _card(detail, silent, document)
     else:
-        for row in _facts(detail):
+        for row in (*_facts(detail, silent), *outcome.rows_of(detail, document)):
             say_row(row)
 
 
-def _facts(task: TaskDetail) -> list[tuple[object, ...]]:
+def _silences(context: Context, task: TaskDetail) -> dict[str, int]:
+    """Since when the agents that are at work have said nothing, by session_id."""
+    found = {}
+    for session in task.sessions:
+        if session.status is SessionStatus.RUNNING:
+            state = context.client.call("GET", f"/v1/sessions/{session.session_id}", SessionState)
+            if state.turn_silent_since is not None:
+                found[session.session_id] = state.turn_silent_since
+    return found
+
+
+def _facts(task: TaskDetail, silent: Mapping[str, int]) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = [
         ("task_id", task.task_id),
         ("status", task.status),
@@ -215,30 +254,43 @@ def _facts(task: TaskDetail) -> list[tuple[object, ...]]:
         ("sandbox", task.sandbox.cwd if task.sandbox else None),
         ("needs_input", task.needs_input),
         ("prompt", task.prompt),
+        *((("attached", ", ".join(names)),) if (names := _attached(task)) else ()),
     ]
     for stage in task.stages:
         took = (stage.finished_at or stage.started_at or 0) - (stage.started_at or 0) if stage.finished_at else ""
         rows.append((f"stage.{stage.name}", f"{stage.state} {stage.attempt}/{stage.max_attempts} {took}".strip()))
-    rows += [(f"session.{session.session_id}", session.status) for session in task.sessions]
+    for session in task.sessions:
+        name = f"session.{session.session_id}"
+        rows.append((name, session.status, session.name, session.agent, session.model, session.mode))
+        if session.session_id in silent:
+            rows.append((f"{name}.turn_silent_since", silent[session.session_id]))
+        if session.unloaded_since is not None:
+            rows.append((f"{name}.unloaded_since", session.unloaded_since))
+        if session.usage is not None:
+            cost = session.usage.cost
+            spent = (cost.amount, cost.currency) if cost is not None else ()
+            rows.append((f"{name}.usage", session.usage.used, session.usage.size, *spent))
     if task.error is not None:
         rows.append(("error", f"{task.error.kind}: {task.error.message}"))
     rows += [(f"permission.{ask.permission_id}", f"{ask.state} {ask.title}{_options(ask)}") for ask in task.permissions]
     for number, question in enumerate(open_questions(task)):
-        rows += [(f"question.{question.permission_id}", f"{line} {text}") for line, text in lines_of(question)]
+        rows += [
+            (f"question.{question.permission_id}", f"{line} {text}") for line, text in lines_of(question, named=True)
+        ]
         commands = answering(task.task_id, question, first=not number)
         rows += [
             (f"answer.{question.permission_id}", command, option.kind, option.name)
-            for command, option in zip(commands, question.options, strict=True)
+            for command, option in zip(commands, answers_of(question), strict=True)
         ]
     rows += [("leftover", f"{left.what}: {left.why}") for left in task.leftovers]
     return rows
 
 
-def _card(task: TaskDetail) -> None:
+def _card(task: TaskDetail, silent: Mapping[str, int], document: bytes) -> None:
     from foundry_tui.cli.follow.live import stage_lines
-    from foundry_tui.view.labels import SESSION_WORDS
 
-    for line in stage_lines(task, int(time.time() * 1000), None, whole=True):
+    now = int(time.time() * 1000)
+    for line in stage_lines(task, now, None, whole=True):
         say(line)
     say()
     facts = [
@@ -252,7 +304,9 @@ def _card(task: TaskDetail) -> None:
         if value:
             say(f"{paint(f'{name:<9}', 'dim')}{printable(value)}")
     for session in task.sessions:
-        say(f"{paint('session  ', 'dim')}{printable(session.name)} · {SESSION_WORDS[session.status]}")
+        say(f"{paint('session  ', 'dim')}{printable(_session_words(session, silent.get(session.session_id), now))}")
+    for name, words in outcome.lines_of(task, document):
+        say(f"{paint(f'{name:<9}', 'dim')}{printable(words)}")
     if task.error is not None:
         say(f"{paint('error    ', 'red')}{printable(task.error.message, lines=True)}")
     for line in told(task):
@@ -261,8 +315,40 @@ def _card(task: TaskDetail) -> None:
         say(f"{paint('left     ', 'yellow')}{printable(left.what)}: {printable(left.why)}")
     say()
     say(printable(task.prompt.expandtabs(4), lines=True))
+    if names := _attached(task):
+        say(f"{paint('attached ', 'dim')}{printable(', '.join(names))}")
+
+
+def _attached(task: TaskDetail) -> Sequence[str]:
+    """The names of what went with the task's first prompt, as far as its history is at hand."""
+    from foundry_tui.view.history import attached_names
+
+    queued = next((event for event in task.history if event.kind is HistoryKind.PROMPT_QUEUED), None)
+    again = queued is None or "again" in queued.payload
+    return () if queued is None or again else attached_names(queued)
+
+
+def _session_words(session: SessionSummary, silent_since: int | None, now: int) -> str:
+    """A session in one line: what it does, since when its agent is silent or away, and what it has used."""
+    from foundry_tui.view.details import unloaded_words
+    from foundry_tui.view.labels import SESSION_WORDS
+    from foundry_tui.view.session_facts import money
+    from foundry_tui.view.silence import silence_words
+    from foundry_tui.view.usage import context_words
+
+    parts = [session.name, SESSION_WORDS[session.status], session.agent, session.model or "", session.mode or ""]
+    if silent_since is not None:
+        parts.append(silence_words(now - silent_since))
+    if session.unloaded_since is not None:
+        parts.append(f"its agent is unloaded {unloaded_words(session.unloaded_since, now)}")
+    if session.usage is not None:
+        parts.append(context_words(session.usage))
+        parts.append(money(session.usage.cost) if session.usage.cost is not None else "")
+    return " · ".join(part for part in parts if part)
 
 
 def _options(ask: Permission) -> str:
     """What an open request can be answered with, to follow its title."""
-    return f" ({', '.join(option.option_id for option in ask.options)})" if ask.state is PermissionState.OPEN else ""
+    return (
+        f" ({', '.join(option.option_id for option in answers_of(ask))})" if ask.state is PermissionState.OPEN else ""
+    )

@@ -13,7 +13,7 @@ from foundry_tui.client.blocking import BlockingClient, segment
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind
-from foundry_tui.contract.records import SessionDetail, SessionState, SessionStatus
+from foundry_tui.contract.records import Prompt, SessionDetail, SessionState, SessionStatus
 from foundry_tui.contract.transcript import PermissionBody, PlanBody, ToolCallBody, TranscriptItem, TranscriptKind
 
 _COLOURS = {TranscriptKind.PROMPT: "cyan", TranscriptKind.PERMISSION: "yellow", TranscriptKind.NOTICE: "yellow"}
@@ -21,9 +21,9 @@ _GROWING = frozenset({TranscriptKind.MESSAGE, TranscriptKind.THOUGHT, Transcript
 _ENDED = ("completed", "failed")
 
 
-def say_item(item: TranscriptItem) -> None:
-    """One item: as paragraphs on a terminal, as one line in a pipe."""
-    text = words_of(item)
+def say_item(item: TranscriptItem, prompt: Prompt | None = None) -> None:
+    """One item, of a prompt with what went with it: as paragraphs on a terminal, as one line in a pipe."""
+    text = with_attachments(words_of(item), prompt)
     if not is_terminal():
         say_row((item.index, iso_time(item.at), item.kind, text))
         return
@@ -33,8 +33,18 @@ def say_item(item: TranscriptItem) -> None:
     say()
 
 
+def with_attachments(text: str, prompt: Prompt | None) -> str:
+    """A prompt's text, and in a line below what is attached to it."""
+    if prompt is None or not prompt.attachments:
+        return text
+    from foundry_tui.view.attachments import attached_text
+
+    return f"{text}\n{attached_text(prompt.attachments)}"
+
+
 def words_of(item: TranscriptItem) -> str:
     """What the item says, as text."""
+    from foundry_tui.view.questions import action_word, form_lines
     from foundry_tui.view.transcript import body_of
 
     body = body_of(item)
@@ -44,7 +54,9 @@ def words_of(item: TranscriptItem) -> str:
     if isinstance(body, PlanBody):
         return "\n".join(f"{entry.content} ({entry.status})" for entry in body.entries)
     if isinstance(body, PermissionBody):
-        return "\n".join([body.title, *([body.text] if body.text else [])])
+        done = f" ({action_word(body.kind, body.answer)})" if body.answer else ""
+        parts = [part for part in (body.text, body.url) if part]
+        return "\n".join([f"{body.title}{done}", *parts, *(line for _, line in form_lines(body, named=True))])
     return body
 
 
@@ -82,6 +94,7 @@ class _Follower:
         self._client = client
         self._as_json = as_json
         self._items: dict[int, TranscriptItem] = {}
+        self._prompts: dict[str, Prompt] = {}
         self._next = 0
         self._works = True
         self._rng = random.Random()
@@ -121,6 +134,7 @@ class _Follower:
 
     def _stand(self, session: SessionState) -> None:
         self._works = session.status is SessionStatus.RUNNING
+        self._prompts = {prompt.prompt_id: prompt for prompt in session.prompts}
         self.over = session.status is SessionStatus.CLOSED
 
     def _keep(self, item: TranscriptItem) -> None:
@@ -135,7 +149,7 @@ class _Follower:
             if self._as_json:
                 say_json(item, pretty=False)
             else:
-                say_item(item)
+                say_item(item, self._prompts.get(item.item_id))
 
     def _is_complete(self, item: TranscriptItem) -> bool:
         if not self._works or item.index + 1 in self._items:

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from threading import Timer
 from types import FrameType
@@ -24,6 +25,7 @@ from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS
 from foundry_tui.process.repositories import repository_around
 from foundry_tui.settings import config
+from foundry_tui.settings.kept_theme import keep_theme, kept_theme, theme_file
 from foundry_tui.settings.paths import state_dir
 
 if TYPE_CHECKING:
@@ -102,9 +104,11 @@ def run_beside(
 
 def options(settings: config.Settings, repo: str | None) -> Options:
     """What the settings say of the app, opened on a repository."""
-    app, plain = settings.app, Options()
+    app, plain, file = settings.app, Options(), theme_file()
     return Options(
-        theme=app.theme or plain.theme,
+        theme=app.theme or kept_theme(file) or plain.theme,
+        keep_theme=partial(keep_theme, file),
+        theme_is_set=app.theme is not None,
         ascii=not is_utf8() if app.ascii is None else app.ascii,
         keymap=settings.keys,
         notifications=app.notifications,

@@ -10,6 +10,9 @@ SELECT item_id, number, revision FROM transcript WHERE session_id = ?;
 -- name: of_session
 SELECT body FROM transcript WHERE session_id = ? ORDER BY number;
 
+-- name: last_message
+SELECT body FROM transcript WHERE task_id = ? AND body ->> '$.kind' = ? ORDER BY seq DESC LIMIT 1;
+
 -- name: after
 SELECT seq, body FROM transcript WHERE session_id = ? AND seq > ?;
 

@@ -1,0 +1,135 @@
+"""Prompts that go into a turn in progress, by the extension `_session/steering` of those agents that have it."""
+
+from typing import Any, Protocol
+
+import anyio
+import msgspec
+from msgspec import Raw, Struct
+
+from backend_stub.agents.sandbox_agent.connection import AgentConnection, AnsweredError, ServerRefusedError
+from backend_stub.agents.sandbox_agent.messages import Message
+from backend_stub.agents.sandbox_agent.state import SteerMark, StoredSession
+from backend_stub.domain.agent import Steered
+from backend_stub.domain.errors import AgentError
+from foundry_tui.contract.codec import decode
+
+METHOD = "_session/steering"
+ANSWER_WAIT = 5.0
+"""Seconds in which the answer to what was being sent at a restart must have come on the stream, if there is one."""
+
+
+class _Outcome(Struct):
+    outcome: str = ""
+
+
+_OUTCOMES = {
+    "injected": Steered.TAKEN,
+    # Which it was told not to do; it has the prompt all the same.
+    "startedNewTurn": Steered.TAKEN,
+    "promptRequired": Steered.TURN_OVER,
+}
+
+
+class Turning(Protocol):
+    """The session whose turn it is."""
+
+    connection: AgentConnection
+    state: StoredSession
+    active: str | None
+    over: bool
+    stopping_since: float | None
+
+    def gone(self) -> bool:
+        """Whether the agent is lost."""
+        ...
+
+    def notify(self) -> None:
+        """Whoever waits for something to change is to look again."""
+        ...
+
+    async def save(self) -> None:
+        """Write the session's state down."""
+        ...
+
+
+class Steering:
+    """What was said into turns is kept with the session's state, so that it is not said twice."""
+
+    def __init__(self, session: Turning) -> None:
+        self._session = session
+        self._heard: dict[int, Message] = {}
+        self._changed = anyio.Event()
+        self.interrupted = False
+        """Whether something was said into the turn since what the agent says was last looked at."""
+
+    def hear(self, message: Message) -> None:
+        """An answer came on the stream."""
+        for mark in self._session.state.steered.values():
+            if not mark.taken and message.answers(mark.rpc_id):
+                self._heard[mark.rpc_id] = message
+                self._changed.set()
+
+    async def steer(self, prompt_id: str, text: str) -> Steered:
+        """Say this into the turn in progress, unless that was done before."""
+        session, state = self._session, self._session.state
+        mark = state.steered.get(prompt_id)
+        if mark is not None and (known := await self._known(prompt_id, mark)) is not None:
+            return known
+        if session.active is None or session.over or session.gone() or session.stopping_since is not None:
+            return Steered.TURN_OVER
+        mark = state.steered[prompt_id] = SteerMark(rpc_id=state.number(), into=session.active)
+        await session.save()
+        params: dict[str, Any] = {
+            "sessionId": state.acp_session,
+            "prompt": [{"type": "text", "text": text}],
+            "_meta": {"steering": {"idleBehavior": "promptRequired"}},
+        }
+        try:
+            result = await session.connection.request(mark.rpc_id, METHOD, params)
+        except (AnsweredError, ServerRefusedError):
+            return await self._settle(prompt_id, mark, Steered.REFUSED)
+        except AgentError:
+            return Steered.UNKNOWN
+        return await self._settle(prompt_id, mark, _outcome(result))
+
+    async def came_in(self, prompt_id: str) -> bool:
+        """Whether the agent has had this prompt in a turn that is over by now."""
+        mark = self._session.state.steered.get(prompt_id)
+        return mark is not None and await self._known(prompt_id, mark) is Steered.TAKEN
+
+    def forget(self) -> None:
+        """Another turn begins: all that was said into the one before is settled."""
+        self._session.state.steered = {}
+        self._heard.clear()
+
+    async def _known(self, prompt_id: str, mark: SteerMark) -> Steered | None:
+        """What became of a prompt that was being sent; None when it has never arrived, by all that can be told."""
+        if mark.taken:
+            return Steered.TAKEN
+        with anyio.move_on_after(ANSWER_WAIT):
+            while mark.rpc_id not in self._heard and not self._session.gone():
+                self._changed = anyio.Event()
+                await self._changed.wait()
+        answer = self._heard.pop(mark.rpc_id, None)
+        if answer is None:
+            self._session.state.steered.pop(prompt_id, None)
+            return None
+        return await self._settle(
+            prompt_id, mark, Steered.REFUSED if answer.failure is not None else _outcome(answer.result)
+        )
+
+    async def _settle(self, prompt_id: str, mark: SteerMark, outcome: Steered) -> Steered:
+        if outcome is Steered.TAKEN:
+            mark.taken = self.interrupted = True
+        else:
+            self._session.state.steered.pop(prompt_id, None)
+        await self._session.save()
+        return outcome
+
+
+def _outcome(result: Raw) -> Steered:
+    """What the agent says that it did; one that does not say so has done nothing."""
+    try:
+        return _OUTCOMES.get(decode(result or Raw(b"null"), _Outcome).outcome, Steered.REFUSED)
+    except msgspec.DecodeError:
+        return Steered.REFUSED

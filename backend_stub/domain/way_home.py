@@ -1,0 +1,65 @@
+"""What a provider does to bring a task's work home: operations with steps, each of which may be cut and go on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from backend_stub.domain.call import Call
+from foundry_tui.contract.operations import StartOperation
+from foundry_tui.contract.records import Operation, Repo, TaskDetail
+
+
+class Progress(Protocol):
+    """Where an operation tells how far it is. Each method returns once that is kept."""
+
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """What the operation noted, also before a restart."""
+        ...
+
+    async def last_words(self) -> str | None:
+        """What the agent said last in this task."""
+        ...
+
+    async def step(self, name: str) -> None:
+        """The step before has ended well, and this one begins. One that was begun before a restart begins again."""
+        ...
+
+    async def tell(self, detail: str) -> None:
+        """What the step does, in a few words."""
+        ...
+
+    async def note(self, name: str, value: str) -> None:
+        """Remember this for going on after a restart, before something is done that must not be done twice."""
+        ...
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of an operation: its `result`; a `prompt` that the agent gets because of it; a `notice` for its
+    conversations; whether the task is to be archived now.
+    """
+
+    result: Mapping[str, Any] = field(default_factory=dict)
+    prompt: str | None = None
+    notice: str | None = None
+    archive: bool = False
+
+
+class WayHome(Protocol):
+    """Does the operations of one provider's tasks."""
+
+    def why_not(self, task: TaskDetail, repo: Repo, request: StartOperation) -> str | None:
+        """Why this cannot be done now, as a sentence, from what is known: on a request's way, so it starts nothing."""
+        ...
+
+    async def operate(self, call: Call, operation: Operation, progress: Progress) -> Done:
+        """Do the operation, or go on with it: whatever a step has done already is found and not done again.
+
+        Raises `CallError` with what is in the way and what to do about it; then nothing of it is left half-way.
+        """
+        ...
+
+    async def abandon(self, call: Call, operation: Operation, progress: Progress) -> None:
+        """Take back what the operation has left half-way: it was cancelled, or took too long."""
+        ...

@@ -1,0 +1,70 @@
+"""Operations on the worktrees of the local provider; each can be cut anywhere, and is begun again."""
+
+from collections.abc import Awaitable, Callable
+
+import anyio.to_thread
+
+from backend_stub.domain.call import Call
+from backend_stub.domain.errors import GitError
+from backend_stub.domain.way_home import Done, Progress
+from backend_stub.providers.local.record import Made, Records
+from backend_stub.providers.local.way_home import apply, commit, land, push, update
+from backend_stub.providers.local.way_home.place import Place
+from foundry_tui.contract.operations import Apply, StartOperation
+from foundry_tui.contract.records import Operation, OperationKind, Repo, TaskDetail
+
+
+class LocalWayHome:
+    """See `backend_stub.domain.way_home.WayHome`."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    def why_not(self, task: TaskDetail, repo: Repo, request: StartOperation) -> str | None:
+        if isinstance(request, Apply) and repo.path is None:
+            return f"{repo.label} was cloned by Foundry from its URL: there is no checkout of yours to apply to."
+        return None
+
+    async def operate(self, call: Call, operation: Operation, progress: Progress) -> Done:
+        place = await self._place(call, operation)
+        asked = operation.request
+        if not progress.notes:
+            await place.clear()
+        match operation.kind:
+            case OperationKind.COMMIT:
+                sha = await commit.commit(place, call, progress, asked.get("message"))
+                if sha is None:
+                    raise GitError("There is nothing to commit: the sandbox is as its last commit.", retryable=False)
+                return Done(result={"sha": sha})
+            case OperationKind.UPDATE:
+                how, resolve = asked.get("how", "rebase"), asked.get("resolve", "abort")
+                return await update.update(place, progress, how=how, resolve=resolve)
+            case OperationKind.PUSH:
+                lease = bool(asked.get("force_with_lease"))
+                return Done(result=await push.push(place, progress, force_with_lease=lease))
+            case OperationKind.LAND:
+                how, archive = asked.get("how", "merge"), bool(asked.get("archive"))
+                return await land.land(place, call, progress, how=how, into=asked.get("into"), archive=archive)
+            case OperationKind.APPLY:
+                return await apply.apply(place, progress)
+            case _:
+                raise GitError(f"A worktree knows no {operation.kind}.", retryable=False)
+
+    async def abandon(self, call: Call, operation: Operation, progress: Progress) -> None:
+        taking_back = _TAKING_BACK.get(operation.kind)
+        if taking_back is not None:
+            await taking_back(await self._place(call, operation), progress)
+
+    async def _place(self, call: Call, operation: Operation) -> Place:
+        record = await anyio.to_thread.run_sync(self._records.load, call.task.task_id)
+        if record is None or record.made is not Made.READY:
+            raise GitError("The task has no worktree any more.", retryable=False)
+        return await Place.of(call, operation, record)
+
+
+_TAKING_BACK: dict[OperationKind, Callable[[Place, Progress], Awaitable[None]]] = {
+    OperationKind.COMMIT: commit.take_back,
+    OperationKind.UPDATE: update.take_back,
+    OperationKind.LAND: land.take_back,
+    OperationKind.APPLY: apply.take_back,
+}

@@ -1,0 +1,151 @@
+"""Brings a worktree's branch into a local branch: made apart first, then taken over in one move."""
+
+import shutil
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from backend_stub.domain.call import Call
+from backend_stub.domain.errors import GitError
+from backend_stub.domain.way_home import Done, Progress
+from backend_stub.providers.local.way_home.place import HEADS, Place, listed, said_by
+
+NEW, OLD, INTO = "new", "old", "into"
+
+
+async def land(place: Place, call: Call, progress: Progress, *, how: str, into: str | None, archive: bool) -> Done:
+    """Raises `GitError`; then no branch and no checkout was touched."""
+    await progress.step("check")
+    target = into or place.record.base.removeprefix(HEADS).removeprefix("refs/remotes/origin/")
+    if NEW in progress.notes:
+        await place.take_over()
+        if await place.commit_of(f"{HEADS}{target}") == progress.notes[NEW]:
+            await _take_over(place, progress, target)
+            return Done(result={"sha": progress.notes[NEW], "into": target}, archive=archive)
+    branch = await _ready_branch(place, target)
+    old = await place.commit_of(f"{HEADS}{target}")
+    if not old:
+        raise GitError(
+            f"There is no local branch {target} to land on. Make one (git branch {target} origin/{target}), or push "
+            "and open a pull request.",
+            retryable=False,
+        )
+    await _expect_clean(place, target)
+    await progress.step(how)
+    new = await _made(place, call, progress, how, branch, old)
+    await progress.note(OLD, old)
+    await progress.note(NEW, new)
+    await _take_over(place, progress, target)
+    return Done(result={"sha": new, "into": target}, archive=archive)
+
+
+async def take_back(place: Place, progress: Progress) -> None:
+    """What was made apart is thrown away; what a branch has already stays."""
+    await place.take_over()
+    await _remove_apart(place)
+    await place.clear()
+
+
+async def _ready_branch(place: Place, target: str) -> str:
+    await place.expect_nothing_in_progress()
+    branch = await place.branch()
+    if branch == target:
+        raise GitError(f"The task works on {target} itself: there is nothing to land.", retryable=False)
+    files = await place.dirty()
+    if files:
+        raise GitError(
+            f"{len(files)} {'file is' if len(files) == 1 else 'files are'} not committed ({listed(files, 3)}). "
+            "Commit first, then land.",
+            retryable=False,
+        )
+    if await place.text("rev-list", "--count", f"{HEADS}{target}..HEAD", "--", accept=(0, 128)) == "0":
+        raise GitError(f"The branch {branch} has no commit that {target} does not have.", retryable=False)
+    return branch
+
+
+async def _made(place: Place, call: Call, progress: Progress, how: str, branch: str, old: str) -> str:
+    """The commit that the target is to have, made in a worktree of its own with the person's hooks and signing."""
+    if how == "merge" and await place.text("merge-base", "--", old, "HEAD", accept=(0, 1)) == old:
+        return await place.commit_of("HEAD")
+    apart = place.own / "apart"
+    await _remove_apart(place)
+    await anyio.to_thread.run_sync(lambda: place.own.mkdir(mode=0o700, exist_ok=True))
+    tip = await place.commit_of("HEAD")
+    start = tip if how == "rebase" else old
+    await place.git("worktree", "add", "--quiet", "--detach", "--", str(apart), start)
+    try:
+        if how == "rebase":
+            words: tuple[str, ...] = ("rebase", "--quiet", old)
+        elif how == "squash":
+            words = ("merge", "--quiet", "--squash", tip)
+        else:
+            words = ("merge", "--quiet", "--no-ff", "-m", f"Merge branch '{branch}'", tip)
+        done = await place.git(*words, accept=(0, 1, 2, 128), folder=apart)
+        if done.exit_code != 0:
+            names = (await place.text("diff", "--name-only", "-z", "--diff-filter=U", folder=apart)).split("\0")
+            conflicts = [name for name in names if name]
+            if conflicts:
+                raise GitError(
+                    f"Landing meets conflicts in {listed(conflicts)}. Update the task's branch first; nothing was "
+                    "changed.",
+                    retryable=False,
+                )
+            raise GitError(f"The {how} was refused: {said_by(done)}", retryable=False)
+        if how == "squash":
+            title = call.task.title or branch
+            body = (await progress.last_words() or "").strip()[:2_000]
+            message = f"{title}\n\n{body}\n" if body else f"{title}\n"
+            done = await place.git(
+                "commit", "--quiet", "--file=-", accept=(0, 1, 128), given=message.encode(), folder=apart
+            )
+            if done.exit_code != 0:
+                raise GitError(f"The commit was refused: {said_by(done)}", retryable=False)
+        return await place.text("rev-parse", "HEAD", folder=apart)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await _remove_apart(place)
+
+
+async def _remove_apart(place: Place) -> None:
+    apart = place.own / "apart"
+    if await anyio.to_thread.run_sync(apart.exists):
+        await anyio.to_thread.run_sync(lambda: shutil.rmtree(apart, ignore_errors=True))
+        await place.git("worktree", "prune")
+
+
+async def _checkout_of(place: Place, target: str) -> Path | None:
+    """The worktree, the person's own or another task's, that has the branch checked out."""
+    listing = await place.text("worktree", "list", "--porcelain", "-z")
+    for entry in listing.split("\0\0"):
+        fields = entry.split("\0")
+        if f"branch {HEADS}{target}" in fields and fields[0].startswith("worktree "):
+            return Path(fields[0].removeprefix("worktree "))
+    return None
+
+
+async def _expect_clean(place: Place, target: str) -> None:
+    checkout = await _checkout_of(place, target)
+    if checkout is None:
+        return
+    files = await place.dirty(checkout)
+    if files:
+        raise GitError(
+            f"{checkout} has {target} checked out, with changes that are not committed ({listed(files, 3)}). Commit or "
+            "stash them there, then land.",
+            retryable=False,
+        )
+
+
+async def _take_over(place: Place, progress: Progress, target: str) -> None:
+    """Have the target, and the checkout that is on it, be at the new commit."""
+    await progress.step("land")
+    new, old = progress.notes[NEW], progress.notes[OLD]
+    checkout = await _checkout_of(place, target)
+    if checkout is not None:
+        await _expect_clean(place, target)
+        done = await place.git("merge", "--quiet", "--ff-only", new, accept=(0, 1, 2, 128), folder=checkout)
+        if done.exit_code != 0:
+            raise GitError(f"{checkout} could not be brought to the new commit: {said_by(done)}", retryable=False)
+    elif await place.commit_of(f"{HEADS}{target}") != new:
+        await place.git("update-ref", "-m", "foundry: land", f"{HEADS}{target}", new, old)

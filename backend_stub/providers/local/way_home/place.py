@@ -1,0 +1,171 @@
+"""The worktree that an operation works on, and git in it: as the person would run it, with their hooks and signing."""
+
+import shutil
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from backend_stub.domain.call import Call
+from backend_stub.domain.errors import GitError
+from backend_stub.machine import processes
+from backend_stub.providers.local.record import Record
+from backend_stub.providers.local.worktree import git_dir_of
+from backend_stub.repository.git import Output, run_git
+from foundry_tui.contract.records import Operation
+
+GIT_LIMIT = 300.0
+"""Seconds that one command may take; hooks count with it."""
+OPERATION_MARK = "FOUNDRY_OPERATION_ID"
+"""Environment variable by which a git that outlived the backend is known as this operation's."""
+HEADS = "refs/heads/"
+_IN_PROGRESS = {
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+    "MERGE_HEAD": "merge",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+    "BISECT_LOG": "bisect",
+}
+
+
+class Place:
+    """The worktree of a task, for one operation."""
+
+    def __init__(self, call: Call, operation: Operation, record: Record, git_dir: str) -> None:
+        self._call = call
+        self._operation = operation
+        self.record = record
+        self.folder = Path(record.worktree)
+        self.git_dir = Path(git_dir)
+        self.own = self.folder.parents[1] / "operation"
+        """A folder for what an operation keeps while it lasts."""
+
+    @classmethod
+    async def of(cls, call: Call, operation: Operation, record: Record) -> "Place":
+        """Raises `GitError` when git knows nothing of the worktree."""
+        git_dir = await anyio.to_thread.run_sync(git_dir_of, record)
+        if git_dir is None:
+            raise GitError(f"git knows nothing of the worktree {record.worktree} any more.", retryable=False)
+        return cls(call, operation, record, git_dir)
+
+    async def git(
+        self,
+        *arguments: str,
+        accept: Collection[int] = (0,),
+        folder: Path | None = None,
+        given: bytes = b"",
+        timeout: float = GIT_LIMIT,
+    ) -> Output:
+        """Run git with the person's hooks, in the worktree or in another of the repository's; raises `GitError`."""
+        own = folder is None
+        return await run_git(
+            str(folder or self.folder),
+            *arguments,
+            told=lambda command: self._call.log(str(command)),
+            timeout=timeout,
+            accept=accept,
+            environment={
+                OPERATION_MARK: self._operation.operation_id,
+                "GIT_OPTIONAL_LOCKS": "1",
+                # What an agent may have written into the worktree's `.git` is not followed.
+                **({"GIT_DIR": str(self.git_dir)} if own else {}),
+            },
+            given=given,
+            hooks=True,
+        )
+
+    async def text(self, *arguments: str, accept: Collection[int] = (0,), folder: Path | None = None) -> str:
+        """What git prints, "" when it ends otherwise than well."""
+        done = await self.git(*arguments, accept=accept, folder=folder)
+        return done.text.rstrip("\n") if done.exit_code == 0 else ""
+
+    async def commit_of(self, name: str) -> str:
+        """The commit of a name, "" without one."""
+        return await self.text(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", accept=(0, 1, 128)
+        )
+
+    async def branch(self) -> str:
+        """The branch that the worktree is on; raises `GitError` when it is on none."""
+        ref = await self.text("symbolic-ref", "--quiet", "HEAD", accept=(0, 1))
+        if not ref.startswith(HEADS):
+            raise GitError(
+                f"The sandbox is on no branch. Switch to one in {self.folder}, then do this again.", retryable=False
+            )
+        return ref.removeprefix(HEADS)
+
+    async def dirty(self, folder: Path | None = None) -> Sequence[str]:
+        """Files of a worktree that differ from its HEAD, also those that git does not know yet."""
+        listed = await self.text(
+            "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=dirty",
+            folder=folder,
+        )  # fmt: skip
+        return [entry[3:] for entry in listed.split("\0") if entry]
+
+    async def in_progress(self) -> str | None:
+        """What was begun in the worktree and not ended (a merge, a rebase …)."""
+
+        def find() -> str | None:
+            return next((what for name, what in _IN_PROGRESS.items() if (self.git_dir / name).exists()), None)
+
+        return await anyio.to_thread.run_sync(find)
+
+    async def expect_nothing_in_progress(self) -> None:
+        """Raises `GitError` when a merge or the like is under way: that is somebody's work."""
+        if (what := await self.in_progress()) is not None:
+            raise GitError(
+                f"A {what} is under way in {self.folder}. End it there (git {what} --continue or --abort), or have the "
+                "agent do that; then do this again.",
+                retryable=False,
+            )
+
+    async def take_over(self) -> None:
+        """End what an earlier run of this operation left running, and take the locks away that it held."""
+
+        def end() -> None:
+            processes.end_marked(self._operation.operation_id, OPERATION_MARK)
+            for lock in (self.git_dir / "index.lock", self.git_dir / "HEAD.lock"):
+                lock.unlink(missing_ok=True)
+
+        await anyio.to_thread.run_sync(end)
+
+    async def save_index(self) -> None:
+        """Keep the index as it is now, for `restore_index`; a second time changes nothing."""
+
+        def save() -> None:
+            kept = self.own / "index"
+            if not kept.exists():
+                self.own.mkdir(mode=0o700, exist_ok=True)
+                if (self.git_dir / "index").exists():
+                    shutil.copy2(self.git_dir / "index", self.own / "index.new")
+                    (self.own / "index.new").rename(kept)
+
+        await anyio.to_thread.run_sync(save)
+
+    async def restore_index(self) -> None:
+        """Put the index back that was kept, if one was."""
+
+        def restore() -> None:
+            kept = self.own / "index"
+            if kept.exists():
+                kept.replace(self.git_dir / "index")
+
+        await anyio.to_thread.run_sync(restore)
+
+    async def clear(self) -> None:
+        """What an operation kept is not needed any more: another one begins, or all is as it was."""
+        await anyio.to_thread.run_sync(lambda: shutil.rmtree(self.own, ignore_errors=True))
+
+
+def said_by(output: Output) -> str:
+    """The last lines of what git, or a hook that it ran, said of its failure."""
+    lines = [line.strip() for line in (output.stderr + output.text).splitlines() if line.strip()]
+    return " · ".join(lines[-4:])[:600] or f"exit code {output.exit_code}"
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Some names, and how many more there are."""
+    shown = ", ".join(name.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

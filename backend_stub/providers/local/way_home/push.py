@@ -1,0 +1,64 @@
+"""Pushes a worktree's branch to its upstream, or to `origin`."""
+
+import re
+
+from backend_stub.domain.errors import GitError
+from backend_stub.domain.way_home import Progress
+from backend_stub.providers.local.way_home.place import HEADS, Place, listed, said_by
+from backend_stub.repository.git import explain
+
+_MOVED = re.compile(r"\((?:fetch first|non-fast-forward|stale info)\)|tip of your current branch is behind")
+_DECLINED = re.compile(r"\([^)]*declined\)|GH006|protected branch")
+
+
+async def push(place: Place, progress: Progress, *, force_with_lease: bool) -> dict[str, str]:
+    """Where the branch was pushed to, and which commit. Raises `GitError`."""
+    await progress.step("push")
+    branch = await place.branch()
+    remote, name = await _upstream(place, branch)
+    commit = await place.commit_of("HEAD")
+    if not commit:
+        raise GitError(f"The branch {branch} has no commit yet.", retryable=False)
+    await progress.tell(f"{branch} to {remote}")
+    lease = ("--force-with-lease",) if force_with_lease else ()
+    words = ("push", *lease, "--", remote, f"{commit}:{HEADS}{name}")
+    done = await place.git(*words, accept=(0, 1, 128))
+    if done.exit_code != 0:
+        raise _refused(place, words, done.stderr, said_by(done), remote, name)
+    return {"remote": remote, "branch": name, "sha": commit}
+
+
+async def _upstream(place: Place, branch: str) -> tuple[str, str]:
+    """The remote and the branch there that this one is pushed to."""
+    remotes = (await place.text("remote")).split("\n")
+    remote = await place.text("config", "--get", f"branch.{branch}.remote", accept=(0, 1))
+    merge = await place.text("config", "--get", f"branch.{branch}.merge", accept=(0, 1))
+    if remote in remotes and merge.startswith(HEADS):
+        return remote, merge.removeprefix(HEADS)
+    known = [each for each in remotes if each]
+    if "origin" in known or len(known) == 1:
+        return ("origin" if "origin" in known else known[0]), branch
+    if known:
+        raise GitError(
+            f"There are several remotes ({listed(known)}) and none is called origin. Say which one {branch} goes to: "
+            f"git branch --set-upstream-to REMOTE/{branch} {branch}.",
+            retryable=False,
+        )
+    raise GitError(
+        "The repository has no remote to push to. Add one: git remote add origin URL. Or land the task instead.",
+        retryable=False,
+    )
+
+
+def _refused(place: Place, words: tuple[str, ...], stderr: str, said: str, remote: str, branch: str) -> GitError:
+    if _DECLINED.search(stderr):
+        return GitError(f"{remote} does not take this push to {branch}: {said}", retryable=False)
+    if _MOVED.search(stderr):
+        return GitError(
+            f"{remote} has commits on {branch} that the sandbox does not have. Get them in there, or push with "
+            "force-with-lease if they are to be replaced.",
+            retryable=False,
+        )
+    if "[rejected]" in stderr or "[remote rejected]" in stderr or "hook" in stderr:
+        return GitError(f"The push to {remote} was refused: {said}", retryable=False)
+    return explain(words, str(place.folder), 1, stderr)

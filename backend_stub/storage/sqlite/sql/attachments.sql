@@ -1,0 +1,12 @@
+-- name: add
+INSERT INTO attachments (prompt_id, task_id, body) VALUES (?, ?, ?);
+
+-- name: hand_on
+-- A prompt that failed is said again as another one.
+UPDATE attachments SET prompt_id = ? WHERE prompt_id = ? AND task_id = ?;
+
+-- name: of_prompt
+SELECT body FROM attachments WHERE prompt_id = ?;
+
+-- name: forget
+DELETE FROM attachments WHERE task_id = ?;

@@ -1,0 +1,75 @@
+"""What can be done with a task's work to bring it home: bodies of requests, one for each kind of operation."""
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+
+class OperationRequest(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind"
+):
+    """`wait`: an operation that is asked for while a turn runs is queued behind it."""
+
+    operation_id: str | None = None
+    wait: bool = False
+
+
+class Commit(OperationRequest, frozen=True, kw_only=True, tag="commit"):
+    """Commit all changes but ignored files, with the repository's hooks."""
+
+    message: str | None = None
+
+
+class Update(OperationRequest, frozen=True, kw_only=True, tag="update"):
+    """Bring the base into the branch. `resolve`: what to do about conflicts."""
+
+    how: Literal["rebase", "merge"] = "rebase"
+    resolve: Literal["abort", "agent"] = "abort"
+
+
+class Push(OperationRequest, frozen=True, kw_only=True, tag="push"):
+    """Push the branch to its upstream, or to `origin`."""
+
+    force_with_lease: bool = False
+
+
+class PullRequest(OperationRequest, frozen=True, kw_only=True, tag="pull_request"):
+    """Commit if wanted, push, and open a pull request or refresh the one that is open."""
+
+    title: str | None = None
+    body: str | None = None
+    draft: bool = False
+
+
+class Land(OperationRequest, frozen=True, kw_only=True, tag="land"):
+    """Bring the branch into the local base branch, or into `into`; `archive` the task after that."""
+
+    how: Literal["merge", "squash", "rebase"] = "merge"
+    into: str | None = None
+    archive: bool = False
+
+
+class Apply(OperationRequest, frozen=True, kw_only=True, tag="apply"):
+    """Make the task's changes in the person's own checkout, uncommitted, whole or not at all."""
+
+
+class Undo(OperationRequest, frozen=True, kw_only=True, tag="undo"):
+    """Make the sandbox's files those of a checkpoint; default: before the last prompt."""
+
+    checkpoint_id: str | None = None
+
+
+StartOperation: TypeAlias = Commit | Update | Push | PullRequest | Land | Apply | Undo
+"""`POST /v1/tasks/{id}/operations`."""
+
+OPERATIONS: Mapping[str, type[StartOperation]] = {
+    "commit": Commit,
+    "update": Update,
+    "push": Push,
+    "pull_request": PullRequest,
+    "land": Land,
+    "apply": Apply,
+    "undo": Undo,
+}
+"""By the value of `kind`."""

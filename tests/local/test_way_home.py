@@ -1,0 +1,232 @@
+"""Operations on real worktrees, with real git and a bare repository as `origin`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from backend_stub.domain.errors import GitError
+from backend_stub.domain.way_home import Done
+from backend_stub.providers.local import LocalProvider
+from foundry_tui.contract.records import Operation, OperationKind, OperationState, TaskDetail
+from tests.git import git
+from tests.local.world import LocalWorld
+
+pytestmark = pytest.mark.anyio
+
+
+class Told:
+    """Progress that a test reads; it keeps notes as the task's rows do."""
+
+    def __init__(self, words: str | None = "I fixed it.") -> None:
+        self.notes: Mapping[str, str] = {}
+        self.steps: list[str] = []
+        self._words = words
+
+    async def last_words(self) -> str | None:
+        return self._words
+
+    async def step(self, name: str) -> None:
+        self.steps.append(name)
+
+    async def tell(self, detail: str) -> None:
+        """Nobody reads it here."""
+
+    async def note(self, name: str, value: str) -> None:
+        self.notes = {**self.notes, name: value}
+
+
+async def operate(
+    world: LocalWorld, provider: LocalProvider, task: TaskDetail, kind: str, told: Told | None = None, **request: object
+) -> Done:
+    operation = Operation(
+        operation_id=f"op-{kind}",
+        task_id=task.task_id,
+        kind=OperationKind(kind),
+        request=request,
+        state=OperationState.RUNNING,
+        at=1,
+        revision=1,
+    )
+    return await provider.way_home.operate(world.call(task), operation, told or Told())
+
+
+def change(folder: Path, name: str, text: str, *, commit: bool = False) -> None:
+    (folder / name).write_text(text)
+    if commit:
+        git(folder, "add", "--all")
+        git(folder, "commit", "--quiet", "--message", f"change {name}")
+
+
+def identify(repository: Path) -> None:
+    git(repository, "config", "user.name", "A Person")
+    git(repository, "config", "user.email", "person@example.org")
+
+
+def add_origin(world: LocalWorld) -> Path:
+    remote = world.folder / "remote.git"
+    git(world.repository, "clone", "--quiet", "--bare", ".", str(remote))
+    git(world.repository, "remote", "add", "origin", str(remote))
+    git(world.repository, "fetch", "--quiet", "origin")
+    return remote
+
+
+async def sandbox(world: LocalWorld, provider: LocalProvider) -> tuple[TaskDetail, Path]:
+    identify(world.repository)
+    task = await world.with_sandbox(provider, world.task(title="Fix the login"))
+    assert task.sandbox is not None
+    return task, Path(task.sandbox.cwd)
+
+
+async def test_a_commit_takes_all_but_ignored_files_and_the_agent_s_words(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "a.txt", "ours\n")
+        change(folder, "new ü.txt", "x\n")
+        change(folder, ".env", "SECRET=1\n")
+        done = await operate(git_world, provider, task, "commit")
+        assert git(folder, "rev-parse", "HEAD") == done.result["sha"]
+        assert git(folder, "log", "-1", "--format=%B").strip() == "Fix the login\n\nI fixed it."
+        assert git(folder, "status", "--porcelain") == ""
+        assert ".env" not in git(folder, "ls-files")
+        with pytest.raises(GitError, match="nothing to commit"):
+            await operate(git_world, provider, task, "commit")
+
+
+async def test_a_hook_that_refuses_is_quoted_and_the_index_is_as_it_was(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        hook = git_world.repository / ".git/hooks/pre-commit"
+        hook.write_text("#!/bin/sh\necho 'no tabs here' >&2\nexit 1\n")
+        hook.chmod(0o755)
+        change(folder, "staged.txt", "1\n")
+        git(folder, "add", "staged.txt")
+        change(folder, "other.txt", "2\n")
+        before, head = git(folder, "status", "--porcelain"), git(folder, "rev-parse", "HEAD")
+        with pytest.raises(GitError, match="no tabs here"):
+            await operate(git_world, provider, task, "commit")
+        assert git(folder, "status", "--porcelain") == before
+        assert git(folder, "rev-parse", "HEAD") == head
+
+
+async def test_a_commit_that_was_made_before_a_kill_is_found(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "a.txt", "ours\n")
+        told = Told()
+        first = await operate(git_world, provider, task, "commit", told)
+        again = await operate(git_world, provider, task, "commit", told)
+        assert again.result == first.result
+        assert git(folder, "rev-list", "--count", "main..HEAD") == "1"
+
+
+async def test_a_push_goes_to_origin_and_a_refused_one_says_what_to_do(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "a.txt", "ours\n", commit=True)
+        with pytest.raises(GitError, match="git remote add origin"):
+            await operate(git_world, provider, task, "push")
+        remote = add_origin(git_world)
+        done = await operate(git_world, provider, task, "push")
+        assert git(remote, "rev-parse", f"refs/heads/{task.branch}") == done.result["sha"]
+        git(folder, "commit", "--quiet", "--amend", "--message=other")
+        with pytest.raises(GitError, match="force-with-lease"):
+            await operate(git_world, provider, task, "push")
+        await operate(git_world, provider, task, "push", force_with_lease=True)
+        hook = remote / "hooks/pre-receive"
+        hook.write_text("#!/bin/sh\necho 'main is protected' >&2\nexit 1\n")
+        hook.chmod(0o755)
+        change(folder, "b.txt", "more\n", commit=True)
+        with pytest.raises(GitError, match="main is protected"):
+            await operate(git_world, provider, task, "push")
+
+
+@pytest.mark.parametrize("how", ["rebase", "merge"])
+async def test_an_update_brings_the_remote_s_base_and_conflicts_change_nothing(git_world: LocalWorld, how: str) -> None:
+    remote = add_origin(git_world)
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "ours.txt", "x\n", commit=True)
+        change(folder, "dirty.txt", "x\n")
+        with pytest.raises(GitError, match="Commit first"):
+            await operate(git_world, provider, task, "update", how=how)
+        (folder / "dirty.txt").unlink()
+        elsewhere = git_world.folder / "elsewhere"
+        git(git_world.folder, "clone", "--quiet", str(remote), str(elsewhere))
+        change(elsewhere, "theirs.txt", "y\n", commit=True)
+        git(elsewhere, "push", "--quiet", "origin", "main")
+        await operate(git_world, provider, task, "update", how=how)
+        assert (folder / "theirs.txt").exists()
+        assert git(folder, "rev-list", "--count", "HEAD..origin/main") == "0"
+        change(elsewhere, "ours.txt", "theirs\n", commit=True)
+        git(elsewhere, "push", "--quiet", "origin", "main")
+        head = git(folder, "rev-parse", "HEAD")
+        with pytest.raises(GitError, match=r"ours\.txt"):
+            await operate(git_world, provider, task, "update", how=how)
+        assert git(folder, "rev-parse", "HEAD") == head
+        assert git(folder, "status", "--porcelain=v1", "--branch").splitlines()[0].startswith(f"## {task.branch}")
+        handed = await operate(git_world, provider, task, "update", how=how, resolve="agent")
+        assert handed.prompt is not None
+        assert "ours.txt" in handed.prompt
+        assert git(folder, "rev-parse", "HEAD") == head
+
+
+@pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
+async def test_landing_moves_the_local_base_and_its_clean_checkout(git_world: LocalWorld, how: str) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "one.txt", "1\n", commit=True)
+        change(folder, "two.txt", "2\n", commit=True)
+        change(git_world.repository, "theirs.txt", "y\n", commit=True)
+        change(git_world.repository, "unsaved.txt", "mine\n")
+        before = git(git_world.repository, "rev-parse", "main")
+        with pytest.raises(GitError, match=r"unsaved\.txt"):
+            await operate(git_world, provider, task, "land", how=how)
+        assert git(git_world.repository, "rev-parse", "main") == before
+        (git_world.repository / "unsaved.txt").unlink()
+        done = await operate(git_world, provider, task, "land", how=how, archive=True)
+        assert done.archive
+        assert git(git_world.repository, "rev-parse", "main") == done.result["sha"]
+        assert git(git_world.repository, "status", "--porcelain") == ""
+        assert all((git_world.repository / name).exists() for name in ("one.txt", "two.txt", "theirs.txt"))
+        commits = int(git(git_world.repository, "rev-list", "--count", f"{before}..main"))
+        assert commits == {"merge": 3, "squash": 1, "rebase": 2}[how]
+        assert "apart" not in git(git_world.repository, "worktree", "list")
+        git(git_world.repository, "fsck", "--no-dangling")
+
+
+async def test_landing_with_conflicts_touches_nothing(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "a.txt", "ours\n", commit=True)
+        change(git_world.repository, "a.txt", "theirs\n", commit=True)
+        before = git(git_world.repository, "rev-parse", "main")
+        for how in ("merge", "squash", "rebase"):
+            with pytest.raises(GitError, match=r"a\.txt"):
+                await operate(git_world, provider, task, "land", how=how)
+        assert git(git_world.repository, "rev-parse", "main") == before
+        assert git(git_world.repository, "status", "--porcelain") == ""
+        git(git_world.repository, "switch", "--quiet", "--create", "elsewhere")
+        git(folder, "rebase", "--quiet", "--strategy-option=theirs", "main")
+        done = await operate(git_world, provider, task, "land")
+        assert git(git_world.repository, "rev-parse", "main") == done.result["sha"]
+
+
+async def test_applying_is_whole_or_not_at_all_and_nothing_is_committed(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "a.txt", "ours\n", commit=True)
+        (folder / "picture.bin").write_bytes(bytes(range(256)))
+        change(git_world.repository, "picture.bin", "in the way\n")
+        with pytest.raises(GitError, match=r"picture\.bin"):
+            await operate(git_world, provider, task, "apply")
+        assert (git_world.repository / "a.txt").read_text() == "one\ntwo\n"
+        (git_world.repository / "picture.bin").unlink()
+        head = git(git_world.repository, "rev-parse", "HEAD")
+        told = Told()
+        await operate(git_world, provider, task, "apply", told)
+        assert (git_world.repository / "a.txt").read_text() == "ours\n"
+        assert (git_world.repository / "picture.bin").read_bytes() == bytes(range(256))
+        assert git(git_world.repository, "rev-parse", "HEAD") == head
+        again = await operate(git_world, provider, task, "apply", told)
+        assert again.result == {"checkout": str(git_world.repository)}
