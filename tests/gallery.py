@@ -82,7 +82,7 @@ SHOTS: tuple[Shot, ...] = (
     ),
     Shot(
         "ready",
-        "Ready: what was said, what was done, and a line to go on.",
+        "Ready: the work at the left, what was said and done, and a line to go on.",
         _status(TaskStatus.IDLE),
         opens=True,
         png=True,
@@ -125,6 +125,13 @@ SHOTS: tuple[Shot, ...] = (
     Shot("sessions", "Several sessions with one task's agents.", task_scenes.sessions_scene, opens=True),
     Shot("new-session", "`t` adds a session; enter takes what it shows.", _status(TaskStatus.IDLE), ("t",), opens=True),
     Shot("silent", "A long silence stands beside the work.", task_scenes.silent_scene, opens=True),
+    Shot(
+        "search",
+        "`/` searches in what was said and done; `n` and `N` go from match to match.",
+        _status(TaskStatus.IDLE),
+        ("slash", *"next"),
+        opens=True,
+    ),
     Shot("history", "Every event, in order, with its time.", _status(TaskStatus.IDLE), ("h",), opens=True),
     Shot("log", "The stage log: what the provider printed.", _status(TaskStatus.IDLE), ("l",), opens=True),
     Shot("pending", "Created, and not yet answered by the backend.", task_scenes.pending_scene, opens=True),
