@@ -101,6 +101,9 @@ class Shell(Protocol):
     def copy(self, text: str) -> None:
         """Put this on the clipboard, and say so."""
 
+    def reply(self, words: str, title: str = "") -> None:
+        """Say what came of a key, in place of what came of the key before."""
+
     # How it draws.
 
     def read_styles(self, *names: str) -> None:
