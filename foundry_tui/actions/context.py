@@ -20,7 +20,11 @@ DIAGNOSTICS = "diagnostics"
 APP = "app"
 """Names of screens as `Action.screens` says them; `APP` stands for every screen that is no dialog."""
 
+CHANGES = "changes"
+"""The name of a task's view, as `Context.pane` says it."""
+
 COMPOSER = "composer"
+CHANGES_SEARCH = "changes_search"
 FILTER = "filter"
 PROMPT = "prompt"
 SEARCH = "search"
@@ -72,6 +76,10 @@ class Context(Struct, frozen=True, kw_only=True):
     """`enter` takes the highlighted one of them."""
     detachable: bool = False
     """`backspace` in the field takes off the file that was attached last."""
+    pane: str = ""
+    """The view of the task that is open in the conversation's stead; empty for none."""
+    searching_changes: bool = False
+    """Something is searched for in the changes."""
     permission: Ask | Permission | None = None
     """The open question that would be answered."""
     reading: bool = False

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from textual.binding import Binding, BindingType
 
+from foundry_tui.actions.changes import CHANGES_FIELDS, CHANGES_ROWS
 from foundry_tui.actions.context import (
     APP,
     CONFIRM,
@@ -410,7 +411,9 @@ _EVERYWHERE: Sequence[Action] = (
 
 ACTIONS: tuple[Action, ...] = (
     *FIELDS,
+    *CHANGES_FIELDS,
     *_TASKS_SCREEN,
+    *CHANGES_ROWS,
     *TASK_ROWS,
     *_READING,
     *DIALOGS,

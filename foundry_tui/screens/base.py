@@ -89,7 +89,14 @@ class FoundryScreen(ClosedOnce[ResultT]):
             (action, tuple(key for key in keys_of(action) if written is None or self._left(written, action, key, idle)))
             for action in live
         )
-        return [(action, keys) for action, keys in rows if keys]
+        # Of two actions that apply, the first has the key.
+        taken: set[str] = set()
+        found = []
+        for action, keys in rows:
+            if free := tuple(key for key in keys if key not in taken):
+                found.append((action, free))
+                taken.update(free)
+        return found
 
     def _left(self, written: Widget, action: Action, key: str, idle: Collection[str]) -> bool:
         """Whether the field in which one writes leaves this key to the action; its own `idle` ones do not apply."""

@@ -167,6 +167,8 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             task=task,
             pending=creation is not None and creation.state is CreationState.PENDING,
             refused=creation is not None and creation.state is CreationState.REFUSED,
+            pane=self.pane,
+            searching_changes=self.panes.searching_changes,
             session=session,
             queued=len(self._talk.queue.prompts) if session is not None else 0,
             changing=self._talk.composer.changing is not None,

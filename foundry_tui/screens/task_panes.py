@@ -5,6 +5,7 @@ from textual.widget import Widget
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract.records import TaskDetail, TaskSummary
 from foundry_tui.contract.status import PROVISIONING
+from foundry_tui.screens.review import ReviewActions
 from foundry_tui.screens.scrolling import Scrolled
 from foundry_tui.screens.task_changes import TaskChanges, ask
 from foundry_tui.screens.task_in_view import TaskInView
@@ -29,7 +30,7 @@ HISTORY_WINDOW = 200
 """Events that a task's record brings along; a history as long as that may have begun earlier."""
 
 
-class TaskPanes:
+class TaskPanes(ReviewActions):
     """Which view is open on a task screen, what it shows, and the actions that open one or close it."""
 
     def __init__(self, task: TaskInView, changes: TaskChanges) -> None:
@@ -45,6 +46,11 @@ class TaskPanes:
         """What scrolls in the open view, if one is open that can."""
         view = self._made.get(self.current)
         return view if isinstance(view, (HistoryView, StageLog, ChangesView)) else None
+
+    @property
+    def changes(self) -> ChangesView | None:
+        view = self._made.get("changes")
+        return view if isinstance(view, ChangesView) else None
 
     async def toggle(self, name: str) -> None:
         """Open a view, or go back to the conversation if it is open."""
@@ -91,6 +97,9 @@ class TaskPanes:
     def _open(self, name: str) -> None:
         self.current = name
         self._task.hold_log(name == "log")
+        self._task.screen.set_class(name == "changes", "-reviewing")
+        if name != "changes":
+            self._task.screen.workers.cancel_group(self._task.screen, "diff")
         self._task.give_place()
         for other, view in self._made.items():
             view.display = other == name
@@ -101,7 +110,7 @@ class TaskPanes:
         if name == "log":
             return StageLog(local_clock())
         if name == "changes":
-            return ChangesView()
+            return ChangesView(ascii_only=self._task.foundry.options.ascii)
         return Details(self._task.foundry.clock, self._task.key_of, id="details-pane")
 
     def show(self, task: TaskSummary | None) -> None:

@@ -79,12 +79,12 @@ def palette_of(widget: Widget, ascii_only: bool) -> TranscriptPalette:
         warning=style_of(widget, "transcript--warning"),
         failure=style_of(widget, "transcript--failure"),
         code=style_of(widget, "transcript--code"),
-        code_theme=_code_theme(widget.app.current_theme, ascii_only),
+        code_theme=code_theme(widget.app.current_theme, ascii_only),
         ascii=ascii_only,
     )
 
 
-def _code_theme(theme: Theme, ascii_only: bool) -> str:
+def code_theme(theme: Theme, ascii_only: bool) -> str:
     """Colours of the terminal's own for a theme of such, and for terminals that are likely to have no others."""
     if theme.ansi or ascii_only:
         return "ansi_dark" if theme.dark else "ansi_light"

@@ -16,7 +16,7 @@ from foundry_tui.contract.work import Work
 from foundry_tui.screens.reading import SearchRow
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.widgets.bars import ActionBar
-from foundry_tui.widgets.changes import ChangesView, FileList
+from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.task_list import TaskList
 from foundry_tui.widgets.task_notices import TurnLine
 from foundry_tui.widgets.transcript import Transcript
@@ -185,7 +185,8 @@ async def test_the_column_tells_the_work_and_enter_opens_the_diff_at_a_file() ->
         await on.press("f", "j", "enter")
         await on.app.workers.wait_for_complete()
         await on.quiet()
-        assert on.app.screen.query_one(FileList).cursor == 1
+        lines = on.app.screen.query_one(ChangesView).lines
+        assert lines.document.file_at(lines.cursor) == 1
         await on.press("escape")
         assert not on.app.screen.query_one(ChangesView).display and reading(on).display
 

@@ -14,6 +14,7 @@ from textual.widgets import DataTable, OptionList, Static
 from foundry_tui.actions import table as actions
 from foundry_tui.actions.context import (
     APP,
+    CHANGES_SEARCH,
     COMPOSER,
     CONFIRM,
     DIAGNOSTICS,
@@ -57,6 +58,7 @@ from foundry_tui.screens.session_options import SessionOptionsScreen
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.widgets.bars import ActionBar
+from foundry_tui.widgets.changes import ChangesSearch
 from foundry_tui.widgets.choices import ChoiceList
 from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.prompt_field import PromptField
@@ -84,6 +86,7 @@ SCREENS = {
     DIAGNOSTICS: DiagnosticsScreen,
     COMPOSER: Composer,
     PROMPT: PromptField,
+    CHANGES_SEARCH: ChangesSearch,
     FILTER: TasksScreen,
     SEARCH: TaskScreen,
     WORK: WorkColumn,

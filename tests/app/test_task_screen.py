@@ -18,7 +18,6 @@ from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.questions import PermissionState
 from foundry_tui.contract.records import (
     ErrorKind,
-    FileDiff,
     LogLine,
     PromptState,
     SessionDetail,
@@ -697,69 +696,6 @@ async def test_what_failed_in_a_stage_has_no_prompt_to_send_again() -> None:
 async def test_the_footer_names_the_answers_of_a_question() -> None:
     async with opened(scenes.permission_scene()) as on:
         assert "1 Allow  2 Always allow  3 Deny" in text_of(on, ActionBar)
-
-
-UNCOMMON_FILES = (
-    FileDiff(
-        path="win.txt",
-        status="M",
-        added=1,
-        removed=1,
-        patch="@@ -1,2 +1,2 @@\n same\r\n-old line\r\n+a line of Windows\r\n",
-    ),
-    FileDiff(path="logo.png", status="M", added=None, removed=None, patch="Binary files a/l and b/l differ\n"),
-    FileDiff(path="long.csv", status="?", added=9000, removed=0, patch="@@ -0,0 +1,9000 @@\n+one\n", cut=True),
-)
-"""Files of which not all can be shown."""
-
-
-async def test_changes_show_files_and_the_patch_of_the_highlighted_one() -> None:
-    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
-        patch = "--- a\n+++ b\n@@ -1,2 +1,2 @@\n same\n-old {0}\n+new {0}\n"
-        on.commands.diffs[TASK] = Diff(
-            files=tuple(
-                FileDiff(path=f"shop/{name}.py", status="M", added=1, removed=1, patch=patch.format(name))
-                for name in ("auth", "cart")
-            ),
-            computed_at=1,
-        )
-        await on.press("d")
-        await on.app.workers.wait_for_complete()
-        await on.pilot.pause()
-        shown = text_of(on, ChangesView)
-        assert "shop/cart.py" in shown
-        assert "new auth" in shown
-        await on.press("j")
-        assert "new cart" in text_of(on, ChangesView)
-        await on.press("k")
-        assert "new auth" in text_of(on, ChangesView)
-
-
-async def test_what_was_not_counted_or_is_cut_says_so() -> None:
-    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
-        on.commands.diffs[TASK] = Diff(files=UNCOMMON_FILES, computed_at=1)
-        await on.press("d")
-        await on.app.workers.wait_for_complete()
-        await on.pilot.pause()
-        shown = text_of(on, ChangesView)
-        assert "not counted" in shown
-        assert "+0" not in shown
-        assert "+9000 -0 cut" in shown
-        assert "� " not in shown
-        assert "+ a line of Windows" in shown
-        await on.press("j")
-        assert "No lines to show: a binary file" in text_of(on, ChangesView)
-        await on.press("j")
-        assert "cut here; whole it is in" in text_of(on, ChangesView)
-
-
-async def test_no_changes_are_said_to_be_none() -> None:
-    async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
-        on.commands.diffs[TASK] = Diff(files=(), computed_at=1)
-        await on.press("d")
-        await on.app.workers.wait_for_complete()
-        await on.pilot.pause()
-        assert "No file was changed." in text_of(on, ChangesView)
 
 
 async def test_details_and_copying() -> None:
