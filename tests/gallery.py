@@ -26,8 +26,9 @@ from foundry_tui.contract.status import TaskStatus
 from foundry_tui.widgets.composer import Composer
 from tests.app import question_scenes, task_scenes
 from tests.app.factories import NOW, SECOND
-from tests.app.harness import FakeCommands, make_app, make_store
-from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state
+from tests.app.harness import FakeCommands, make_app, make_store, rest
+from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state, store_of_speaking
+from tests.app.offers import AGENTS, DEFAULTS
 from tests.png_stamp import digest_of, stamp_of, stamped
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
@@ -48,6 +49,8 @@ class Shot(Struct, frozen=True):
     """Whether the task of `task_scenes` is opened before keys are pressed."""
     theme: str = "foundry-dark"
     ascii: bool = False
+    agents: bool = False
+    """Whether the backend has told of agents, and what they offered."""
     ours: bool = False
     """Whether the backend is one that the app may start."""
     without_agent: bool = False
@@ -71,7 +74,26 @@ SHOTS: tuple[Shot, ...] = (
         "`n`, a prompt, `ctrl+enter`: creating never waits for anything.",
         lambda: store_of(every_state()),
         ("n", *_LONG_PROMPT),
+        agents=True,
         png=True,
+    ),
+    Shot(
+        "choices",
+        "Agent, model and mode are chosen from what the agent offered last; what asks nothing is yellow.",
+        lambda: store_of(every_state()),
+        (
+            *("n", *"Fix it", "tab", *"claude", "tab", *"Opus", "tab", *"Bypass permissions"),
+            *("ctrl+o", "tab", "tab", "tab", *"all"),
+        ),
+        agents=True,
+    ),
+    Shot(
+        "choices-narrow",
+        "The same on 60 columns.",
+        lambda: store_of(every_state()),
+        ("n", *"Fix it", "tab", "tab", "down"),
+        NARROW,
+        agents=True,
     ),
     Shot(
         "journey",
@@ -132,10 +154,10 @@ SHOTS: tuple[Shot, ...] = (
     Shot("deleted", "Removed elsewhere while you looked at it.", task_scenes.deleted_scene, opens=True),
     Shot("turn-failed", "A turn that failed.", task_scenes.turn_failed_scene, opens=True),
     Shot(
-        "peek",
-        "`space` peeks at the highlighted task beside the list.",
+        "preview",
+        "The preview of a task that failed; `space` opens and closes it.",
         store_of_every_state,
-        ("end", "left_square_bracket", "down", "space"),
+        ("end", "left_square_bracket", "down"),
         (140, 34),
     ),
     Shot("filter", "`/` filters as you type.", store_of_every_state, ("slash", *"repo:bill !status:done api")),
@@ -143,8 +165,15 @@ SHOTS: tuple[Shot, ...] = (
         "select",
         "`v` marks tasks, to act on all of them at once.",
         store_of_every_state,
-        ("v", "down", "down", "space"),
+        ("v", "down", "space"),
     ),
+    Shot("says", "What each task says, with the preview beside it.", store_of_speaking, ("j",), (160, 34)),
+    *(
+        Shot(f"says-{width}", f"What each task says, in {width} columns.", store_of_speaking, ("j",), (width, 34))
+        for width in (60, 80, 120, 220)
+    ),
+    Shot("says-light", "The same in the light theme.", store_of_speaking, ("j",), theme="foundry-light"),
+    Shot("says-ascii", "The same in ASCII.", store_of_speaking, ("j",), ascii=True),
     Shot("repositories", "`g` groups by repository.", store_of_every_state, ("g",)),
     Shot("kill", "What destroys work asks first.", store_of_every_state, ("x",)),
     Shot("thousand", "A thousand tasks.", lambda: store_of(list(many(1_000)))),
@@ -250,6 +279,8 @@ async def draw(shot: Shot, *, toasts: bool = False) -> str:
     """The picture as SVG; with what is told in passing only if `toasts`, since that goes away with time."""
     options = Options(theme=shot.theme, ascii=shot.ascii, bell=False, terminal_notifications=False)
     commands = FakeCommands()
+    if shot.agents:
+        commands.agents_told, commands.default_agents, commands.providers = AGENTS, DEFAULTS, {"local": "ready"}
     commands.files = {task_scenes.TASK: task_scenes.FILES}
     if shot.without_agent:
         commands.providers = {"local": "ready", "demo": "ready"}
@@ -278,6 +309,7 @@ async def _hold_still(app: FoundryApp, pilot: Pilot[None]) -> None:
     for field in (*app.screen.query(Input), *app.screen.query(TextArea)):
         field.cursor_blink = False
     await app.workers.wait_for_complete()
+    rest(app)
     await pilot.pause()
 
 

@@ -24,10 +24,12 @@ from backend_stub.domain.attachments import images_left_out
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.options import settled, with_value
+from backend_stub.domain.rulings import Action, lies_inside
 from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.memory import AgentMemory
 from foundry_tui.contract.questions import AnswerAction, PermissionOption, Question, QuestionKind
 from foundry_tui.contract.records import Prompt, SessionOption, SessionSummary, Usage
+from foundry_tui.contract.rules import EXECUTE
 from foundry_tui.contract.transcript import TranscriptKind
 
 OPTIONS = (
@@ -184,6 +186,14 @@ class DemoAgents:
             raise AgentError(str(error)) from error
 
 
+def _commands_of(question: Question) -> tuple[str, ...]:
+    """What the demo would run: the text of what is no other kind of tool call, or a title that says that it is run."""
+    if question.tool_kind not in (None, EXECUTE):
+        return ()
+    command = question.text or (question.title if question.tool_kind == EXECUTE else "")
+    return (command,) if command else ()
+
+
 class _Telling:
     """One turn: its steps and the reply share its time evenly; permission is asked for half-way.
 
@@ -239,7 +249,8 @@ class _Telling:
             edits=step.all_edits,
             paths=step.paths,
         )
-        answer = await self._turn.ask(key, question)
+        action = Action(_commands_of(question), inside=lies_inside("/sandbox", step.paths))
+        answer = await self._turn.ask(key, question, action)
         self._start += anyio.current_time() - asked
         return not any(option.option_id == answer and option.kind.startswith("reject") for option in options)
 

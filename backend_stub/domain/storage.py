@@ -27,6 +27,7 @@ from foundry_tui.contract.records import (
     SessionSummary,
     TaskDetail,
 )
+from foundry_tui.contract.rules import Rule
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.contract.transcript import TranscriptItem
 
@@ -82,6 +83,8 @@ class Private(Struct, frozen=True, kw_only=True):
     release_delete_branch: bool = False
     trust: bool = False
     """Whoever made the task trusts the set-up that it gets."""
+    rules: tuple[Rule, ...] = ()
+    """Those about permission that the task's repository brought, and that are trusted."""
 
 
 class SessionOffer(Struct, frozen=True, kw_only=True):

@@ -250,7 +250,7 @@ class Routes:
         return json_answer(await self._backend.commands.answer(request.path_params["permission_id"], body))
 
     async def agents(self, request: Request) -> Response:
-        return json_answer(bodies.AgentList(agents=await self._backend.agents.all()))
+        return json_answer(await self._backend.agents.all())
 
     async def memory(self, request: Request) -> Response:
         task_id = request.query_params.get("task") or None
@@ -307,6 +307,9 @@ class Routes:
             if topic.kind is TopicKind.TASK:
                 raise not_found(f"task {topic.id}")
             raise wrong_values(("topic", f"There is nothing under the topic {text}."))
+        if self._backend.hub.closed:
+            # A stream that ended at once would be taken for a backend that is back.
+            raise RefusedError(503, "The backend is stopping. Try again when it has been started.")
         if self._backend.hub.streams >= MOST_STREAMS:
             raise RefusedError(429, f"{MOST_STREAMS} streams are open already. Close some, or try again later.")
         if topic.kind is TopicKind.TASK:

@@ -101,6 +101,7 @@ def is_idle(task: TaskDetail, session: SessionSummary, prompts: Sequence[Prompt]
     return (
         opened
         and task.status in READY | {TaskStatus.ERROR}
+        and task.operation is None
         and not private.restarting
         and session_id not in private.unsent_options
         and not any(each.state in open_states or each.prompt_id in private.delivering for each in prompts)

@@ -27,6 +27,7 @@ from backend_stub.task.actor import TaskActor
 from backend_stub.task.failures import NO_FAILURES, is_tried_again, task_error
 from backend_stub.task.idle import IdleAgents
 from backend_stub.task.options import Options
+from backend_stub.task.rules import rules_of
 from backend_stub.task.services import Services
 from backend_stub.task.silence import Silences
 from backend_stub.task.steering import Steering
@@ -104,7 +105,8 @@ class Sessions:
             if session.status is not SessionStatus.CLOSED or session.session_id in self._to_close:
                 self.queue.wake(session.session_id)
                 self.options.queue.wake(session.session_id)
-                self.steering.queue.wake(session.session_id)
+                if session.status is SessionStatus.RUNNING:
+                    self.steering.queue.wake(session.session_id)
 
     def settled(self, permission_id: str) -> None:
         """A question was answered or cancelled: the turn that waits for it goes on."""
@@ -452,8 +454,8 @@ class Sessions:
         return await self._services.storage.attachments(prompt.prompt_id) if prompt.attachments else ()
 
     def _turn(self, actor: TaskActor, prompt: Prompt) -> LiveTurn:
-        heard = partial(self.silences.heard, actor, prompt.session_id)
-        return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers, heard)
+        heard, rules = partial(self.silences.heard, actor, prompt.session_id), partial(rules_of, self._services)
+        return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers, heard, rules)
 
     async def _provider(self, actor: TaskActor) -> Provider:
         task = (await actor.state()).task

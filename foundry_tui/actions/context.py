@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from foundry_tui.contract.questions import Permission
+from foundry_tui.contract.questions import Ask, Permission
 from foundry_tui.contract.records import SessionSummary, TaskSummary
 
 TASKS = "tasks"
@@ -70,8 +70,8 @@ class Context(Struct, frozen=True, kw_only=True):
     """`enter` takes the highlighted one of them."""
     detachable: bool = False
     """`backspace` in the field takes off the file that was attached last."""
-    permission: Permission | None = None
-    """The open request that would be answered."""
+    permission: Ask | Permission | None = None
+    """The open question that would be answered."""
 
     @property
     def targets(self) -> tuple[TaskSummary, ...]:

@@ -55,6 +55,7 @@ from foundry_tui.actions.rules import (
     why_no_withdrawal,
     why_no_writing,
 )
+from foundry_tui.view.answers import DIGITS
 
 
 def find(action_id: str) -> Action:
@@ -166,8 +167,8 @@ _TASKS_SCREEN: Sequence[Action] = (
     Action(
         "peek",
         "space",
-        "peek",
-        "Show the highlighted task beside the list.",
+        "preview",
+        "Show the highlighted task beside the list, or not; from 120 columns on it stands there by itself.",
         "View",
         _T,
         why_not=needs_task,
@@ -242,9 +243,9 @@ _TASK_SCREEN: Sequence[Action] = (
             f"answer_{place}",
             str(place),
             f"answer {place}",
-            f"Answer the agent's question with option {place}.",
+            f"Answer the agent's question with option {place}, once its whole text was in view.",
             "Session",
-            _K,
+            _TT if place <= DIGITS else _K,
             why_not=why_no_answer(place),
             applies=offers(place),
             footer=1 if place <= 4 else 0,
@@ -262,8 +263,8 @@ _TASK_SCREEN: Sequence[Action] = (
         applies=is_page,
         footer=1,
     ),
-    Action("question_down", "ctrl+d", "more of it", "Further down in the question.", "Session", _K, applies=offers(0)),
-    Action("question_up", "ctrl+u", "less of it", "Further up in the question.", "Session", _K, applies=offers(0)),
+    Action("question_down", "ctrl+d", "more of it", "Further down in the question.", "Session", _TT, applies=offers(0)),
+    Action("question_up", "ctrl+u", "less of it", "Further up in the question.", "Session", _TT, applies=offers(0)),
     Action(
         "new_session",
         "t",
@@ -281,6 +282,7 @@ _TASK_SCREEN: Sequence[Action] = (
         "Session",
         _K,
         why_not=why_no_options,
+        footer=9,
     ),
     Action("close_session", "w", "close session", "Close this session.", "Session", _K, why_not=why_no_closing),
     Action(
@@ -442,7 +444,7 @@ _EVERYWHERE: Sequence[Action] = (
         "back",
         "escape",
         "back",
-        "Out of whatever is open: the filter, the selection, the peek, the screen.",
+        "Out of whatever is open: the filter, the selection, the preview, the screen.",
         "App",
         _A,
         why_not=why_no_way_back,

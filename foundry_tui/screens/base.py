@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 from foundry_tui.actions import table as actions
 from foundry_tui.actions.context import Context
-from foundry_tui.actions.model import Action
+from foundry_tui.actions.model import Action, acts_on_marked
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.view.keys import key_label
 from foundry_tui.widgets.bars import ActionBar
@@ -105,7 +105,8 @@ class FoundryScreen(ClosedOnce[ResultT]):
         if acted_on == self._acted_on:
             return
         self._acted_on = acted_on
-        shown = sorted((row for row in self.usable(context) if row[0].footer), key=lambda row: row[0].footer)
+        footer = (row for row in self.usable(context) if row[0].footer and acts_on_marked(row[0], context))
+        shown = sorted(footer, key=lambda row: row[0].footer)
         bars.first().show(
             [
                 (_counting(action, context), key_label(keys[0], ascii_only=ascii_only), action.why_not(context))

@@ -24,6 +24,7 @@ from foundry_tui.contract.memory import AgentMemory, MemoryReport
 from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import Health, HistoryEvent, Repo, RepoTrust, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import AgentList, CreateTask, Diff, FileList, RepoSetup, TaskSnapshot, TasksSnapshot
+from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.clock import FixedClock
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, make_repo, task_id
@@ -61,6 +62,7 @@ class FakeCommands:
         self.next_id = 9_001
         self.providers = {"demo": "ready", "local": "sandbox-agent is not installed"}
         self.agents_told: tuple[AgentInfo, ...] = ()
+        self.default_agents: dict[str, str] = {}
         self.memory_of: dict[str, tuple[AgentMemory, ...]] = {}
         self.diffs: dict[str, Diff] = {}
         self.looked_at: list[str] = []
@@ -159,7 +161,7 @@ class FakeCommands:
         return MemoryReport(agents=self.memory_of.get(task_id, ()))
 
     async def agents(self) -> AgentList:
-        return AgentList(agents=self.agents_told)
+        return AgentList(agents=self.agents_told, defaults=self.default_agents)
 
     async def health(self) -> Health:
         return Health(status="ok", version="0.1.0", pid=1, started_at=NOW, providers=self.providers)
@@ -237,7 +239,7 @@ def remove(store: Store, *task_ids: str) -> None:
 
 
 def put_detail(store: Store, detail: TaskDetail) -> None:
-    """Have the task's own topic be read, as its screen or peek would; not flushed."""
+    """Have the task's own topic be read, as its screen or the preview would; not flushed."""
     topic = Topic(TopicKind.TASK, detail.task_id)
     fields = {name: getattr(detail, name) for name in TaskDetail.__struct_fields__}
     seq = _next_seq(store)
@@ -289,7 +291,15 @@ class Stage:
         await self.pilot.pause()
         while self.app.typing:
             await self.pilot.pause()
+        rest(self.app)
         await self.pilot.pause()
+
+
+def rest(app: FoundryApp) -> None:
+    """Have the cursor of the list have rested, so that its task is previewed."""
+    for screen in app.screen_stack:
+        if isinstance(screen, TasksScreen):
+            screen.preview.settle()
 
 
 def make_app(

@@ -75,21 +75,23 @@ def store_with(
     store.apply(TASKS, EventName.SNAPSHOT, TasksSnapshot(seq=1, repos=(make_repo(),), tasks=tasks), 1)
     topics = [TASKS, Topic(TopicKind.TASK, TASK), Topic(TopicKind.SESSION, SESSION), Topic(TopicKind.LOG, TASK)]
     if task is not None:
-        _snapshot(store, topics[1], TaskSnapshot(**_fields(task), seq=1))
-        _snapshot(store, topics[3], LogSnapshot(lines=tuple(log), seq=1))
+        put_snapshot(store, topics[1], TaskSnapshot(**fields_of(task), seq=1))
+        put_snapshot(store, topics[3], LogSnapshot(lines=tuple(log), seq=1))
     if session is not None:
-        _snapshot(store, topics[2], SessionSnapshot(**_fields(session), seq=1))
+        put_snapshot(store, topics[2], SessionSnapshot(**fields_of(session), seq=1))
     for topic in topics:
         store.set_freshness(topic, fresh)
     return store
 
 
-def _snapshot(store: Store, topic: Topic, record: Any) -> None:
+def put_snapshot(store: Store, topic: Topic, record: Any) -> None:
+    """Have a topic be read."""
     store.open(topic)
     store.apply(topic, EventName.SNAPSHOT, record, record.seq)
 
 
-def _fields(record: Any) -> dict[str, Any]:
+def fields_of(record: Any) -> dict[str, Any]:
+    """The fields of a record, for one that has more."""
     return {name: getattr(record, name) for name in record.__struct_fields__}
 
 
@@ -139,7 +141,7 @@ def a_session(status: SessionStatus = SessionStatus.READY, **changes: Any) -> Se
         state=PromptState.QUEUED if waiting else PromptState.ANSWERED,
         at=NOW - 5 * MINUTE,
     )
-    session = SessionDetail(**_fields(summary), prompts=(prompt,), transcript=() if waiting else a_transcript())
+    session = SessionDetail(**fields_of(summary), prompts=(prompt,), transcript=() if waiting else a_transcript())
     return replace(session, **changes)
 
 

@@ -310,7 +310,7 @@ async def test_the_theme_changes_with_one_key() -> None:
 async def test_other_themes_draw_the_list(theme: str) -> None:
     async with stage(make_store([make_task(1, TaskStatus.ERROR)]), options=quiet(theme=theme)) as s:
         assert s.app.theme == theme
-        assert "sandbox failed" in s.app.screen.query_one(TaskList).render_line(1).text
+        assert "no room left" in s.app.screen.query_one(TaskList).render_line(1).text
 
 
 async def test_an_unknown_theme_falls_back_to_ours() -> None:
@@ -326,7 +326,7 @@ async def test_no_colour_terminals_get_none(monkeypatch: pytest.MonkeyPatch) -> 
         # The last one is the picture's own ground: the letters of the cursor's row, which is reversed.
         assert set(re.findall(r"fill: (#[0-9a-f]{6})", picture)) <= {"#c5c8c6", "#121212", "#e0e0e0", "#292929"}
         strip = s.app.screen.query_one(TaskList).render_line(1)
-        assert strip.text.startswith("▌") and "✗" in strip.text and "sandbox failed" in strip.text
+        assert strip.text.startswith("▌") and "✗" in strip.text and "no room left" in strip.text
 
 
 @pytest.mark.parametrize("keys", [("ctrl+p", "down", "down"), ("n", "shift+tab", "ctrl+u", "down")])
@@ -444,4 +444,4 @@ def test_the_first_screen_imports_no_network_and_no_other_screen() -> None:
     ):
         assert module not in loaded, module
     ours = {name for name in loaded if name.startswith("foundry_tui.screens.")}
-    assert ours == {"foundry_tui.screens.offline_banner", "foundry_tui.screens.base", "foundry_tui.screens.tasks"}
+    assert ours == {f"foundry_tui.screens.{name}" for name in ("base", "list_preview", "offline_banner", "tasks")}

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from foundry_tui.contract.agents import INSTALLABLE, installed_programs
-from foundry_tui.process.agent_packages import PACKAGES, InstallError, install, is_installed, lock_of, machine
+from foundry_tui.process.agent_packages import PACKAGES, install, is_installed, lock_of, machine
+from foundry_tui.process.npm import InstallError
 from tests.cli.command_line import Cli
 from tests.cli.terminal import terminal
 

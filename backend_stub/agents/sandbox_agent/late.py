@@ -7,6 +7,7 @@ import anyio
 import msgspec
 
 from backend_stub.agents.sandbox_agent.elicitation import QUESTIONS
+from backend_stub.agents.sandbox_agent.inbox import Inbox
 from backend_stub.agents.sandbox_agent.messages import Arrival, Message
 from backend_stub.agents.sandbox_agent.questions import unasked
 from backend_stub.agents.sandbox_agent.state import StoredSession
@@ -19,6 +20,10 @@ class Keeper(Protocol):
 
     async def keep(self, prompt_id: str, items: Sequence[Item]) -> None:
         """The agent said this after the turn of that prompt; returns once it is kept."""
+        ...
+
+    def between(self) -> bool:
+        """Whether no turn is told that what has arrived may belong to."""
         ...
 
     async def respond_cancelled(self, number: int, request_id: str, method: str | None) -> None:
@@ -36,10 +41,11 @@ class LateWords:
     What is read again after a restart and was told by then, up to the event of number `told`, is not told again.
     """
 
-    def __init__(self, state: StoredSession, keeper: Keeper, told: int = 0) -> None:
+    def __init__(self, state: StoredSession, keeper: Keeper, inbox: Inbox) -> None:
         self._state = state
         self._keeper = keeper
-        self._told = told
+        self._inbox = inbox
+        self.told = 0
         self._lock = anyio.Lock()
         self._turn: tuple[int, Translation] | None = None
 
@@ -64,8 +70,25 @@ class LateWords:
             self._state.seen, self._state.translation = self._turn
             self._turn = None
 
-    async def tell(self, given: Sequence[Arrival]) -> None:
+    async def run(self) -> None:
+        """Keep what the agent says while no turn is told, for as long as the session is live."""
+        while True:
+            if self._inbox and self._keeper.between():
+                await self.tell()
+            else:
+                await self._inbox.woken()
+
+    async def tell(self) -> None:
         """Keep what has arrived. The state says that it was told only once it was."""
+        given = self._inbox.take_all()
+        try:
+            await self._keep(given)
+        except anyio.get_cancelled_exc_class():
+            # Cut before it was kept: it is told again, as the same items.
+            self._inbox.put_back(given)
+            raise
+
+    async def _keep(self, given: Sequence[Arrival]) -> None:
         async with self._lock:
             self.settle()
             translation, taken, items = self._translation(), False, dict[str, Item]()
@@ -76,7 +99,7 @@ class LateWords:
                     item = unasked(arrival.number, message, translation, "no turn was in progress")
                     await self._keeper.respond_cancelled(arrival.number, message.request_id, message.method)
                 taken = taken or item is not None
-                if item is not None and arrival.number > self._told:
+                if item is not None and arrival.number > self.told:
                     items[item.key] = item
             if items:
                 await self._keeper.keep(translation.prompt_id, list(items.values()))

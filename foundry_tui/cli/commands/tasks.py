@@ -10,7 +10,18 @@ import click
 from foundry_tui.cli import outcome
 from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.locale import is_utf8
-from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, table, tell
+from foundry_tui.cli.output import (
+    clock_time,
+    is_terminal,
+    paint,
+    printable,
+    say,
+    say_json,
+    say_row,
+    table,
+    tell,
+    terminal_width,
+)
 from foundry_tui.cli.parameters import StatusName, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.questions import answering, open_questions, told
@@ -153,12 +164,14 @@ _COLOURS: dict[str, tuple[str, ...]] = {
 
 
 def _table(tasks: list[TaskSummary]) -> None:
-    """The tasks for a person: where each stands in the words, marks and colours of the app's list."""
+    """The tasks for a person: where each stands and what it says, in the words, marks and colours of the app's list."""
     from foundry_tui.view.ages import age
     from foundry_tui.view.first_run import simulated_word
     from foundry_tui.view.glyphs import glyph_set
     from foundry_tui.view.labels import glyph_of, state_text
-    from foundry_tui.view.rows import Role, state_role
+    from foundry_tui.view.roles import Role
+    from foundry_tui.view.rows import state_role
+    from foundry_tui.view.says import said_beside_state
 
     now, glyphs = int(time.time() * 1000), glyph_set(not is_utf8())
     short = short_ids([task.task_id for task in tasks])
@@ -170,18 +183,21 @@ def _table(tasks: list[TaskSummary]) -> None:
                 short[task.task_id],
                 " ".join(filter(None, (stands, simulated_word(task.provider)))),
                 title(task),
+                said_beside_state(task, glyphs),
                 task.repo_label,
-                task.branch or "",
-                task.agent,
                 age(now - task.created_at),
+                task.agent,
+                task.branch or "",
             )
         )
         role = state_role(task)
         around = ("dim",)
-        quiet = dict.fromkeys(range(7), around) if role is Role.DONE else dict.fromkeys((0, 5, 6), around)
+        quiet = dict.fromkeys(range(8), around) if role is Role.DONE else dict.fromkeys((0, 5, 6), around)
         colours.append({**quiet, 1: _COLOURS[role]})
-    head = ("ID", "STATUS", "TITLE", "REPOSITORY", "BRANCH", "AGENT", "AGE")
-    table(head, rows, stretch=(2, 3, 4), colours=colours)
+    head = ("ID", "STATUS", "TITLE", "SAYS", "REPOSITORY", "AGE", "AGENT", "BRANCH")
+    # The branch repeats the title: it and the agent stand there where there is room.
+    shown = 8 if terminal_width() >= 140 else 7 if terminal_width() >= 110 else 6
+    table(head[:shown], [row[:shown] for row in rows], stretch=tuple({2, 3, 4, 7} & set(range(shown))), colours=colours)
 
 
 @click.command()
@@ -237,6 +253,7 @@ def _facts(task: TaskDetail, silent: Mapping[str, int]) -> list[tuple[object, ..
         ("revision", task.revision),
         ("sandbox", task.sandbox.cwd if task.sandbox else None),
         ("needs_input", task.needs_input),
+        ("permissions", task.permission_policy),
         ("prompt", task.prompt),
         *((("attached", ", ".join(names)),) if (names := _attached(task)) else ()),
     ]
@@ -272,6 +289,7 @@ def _facts(task: TaskDetail, silent: Mapping[str, int]) -> list[tuple[object, ..
 
 def _card(task: TaskDetail, silent: Mapping[str, int], document: bytes) -> None:
     from foundry_tui.cli.follow.live import stage_lines
+    from foundry_tui.view.details import ALLOWED
 
     now = int(time.time() * 1000)
     for line in stage_lines(task, now, None, whole=True):
@@ -280,6 +298,7 @@ def _card(task: TaskDetail, silent: Mapping[str, int], document: bytes) -> None:
     facts = [
         ("id", task.task_id),
         ("agent", f"{task.agent} ({task.provider})"),
+        ("allowed", ALLOWED.get(task.permission_policy, "")),
         ("base", task.base_branch or ""),
         ("created", clock_time(task.created_at)),
         ("sandbox", task.sandbox.cwd if task.sandbox else ""),

@@ -2,11 +2,9 @@
 
 import base64
 import hashlib
-import json
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -16,7 +14,8 @@ from typing import NamedTuple
 
 from foundry_tui.client.private_files import make_folder
 from foundry_tui.contract.agents import SANDBOX_AGENT, VARIABLE
-from foundry_tui.process.agent_packages import InstallError as InstallError
+from foundry_tui.process import npm as npm_client
+from foundry_tui.process.npm import InstallError
 
 VERSION = "0.4.2"
 NPM_TIMEOUT = 300.0
@@ -77,11 +76,7 @@ def install(data_dir: Path, *, npm: str = "npm", tell: Callable[[str], None] = l
     if target.is_file() and sha256(target) == package.binary:
         target.chmod(0o755)
         return target
-    program = shutil.which(npm)
-    if program is None:
-        raise InstallError(
-            "npm is not installed", hint=f"install Node.js, or put {SANDBOX_AGENT} {VERSION} on the PATH"
-        )
+    program = npm_client.find(hint=f"install Node.js, or put {SANDBOX_AGENT} {VERSION} on the PATH", program=npm)
     with tempfile.TemporaryDirectory(prefix="foundry-agent-") as folder:
         archive = _download(program, package, Path(folder), tell)
         if integrity(archive) != package.integrity:
@@ -94,47 +89,14 @@ def install(data_dir: Path, *, npm: str = "npm", tell: Callable[[str], None] = l
 
 
 def _download(npm: str, package: Package, folder: Path, tell: Callable[[str], None]) -> Path:
-    """The package's archive, by npm's own client; none of the package's code is run."""
-    command = [
-        npm,
-        "pack",
-        "--json",
-        "--ignore-scripts",
-        "--pack-destination",
-        str(folder),
-        f"{package.name}@{VERSION}",
-    ]
-    tell("$ " + " ".join(command))
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=NPM_TIMEOUT,
-            stdin=subprocess.DEVNULL,
-        )
-    except subprocess.TimeoutExpired:
-        raise InstallError(
-            f"npm took longer than {NPM_TIMEOUT:.0f} s", hint="check the network, then try again"
-        ) from None
+    """The package's archive."""
+    getting = f"{package.name}@{VERSION}"
+    arguments = ["pack", "--json", "--pack-destination", str(folder), getting]
+    complaint = npm_client.run(npm, arguments, folder, getting=getting, seconds=NPM_TIMEOUT, tell=tell)
     archives = list(folder.glob("*.tgz"))
-    if done.returncode != 0 or len(archives) != 1:
-        said = _npm_words(done.stdout) or done.stderr.strip().splitlines()[-1:]
-        raise InstallError(
-            f"npm could not get {package.name}@{VERSION}: {''.join(said)}", hint="check the network and npm"
-        )
+    if len(archives) != 1:
+        raise InstallError(f"npm could not get {getting}: {complaint}", hint="look at the network and npm")
     return archives[0]
-
-
-def _npm_words(output: str) -> str:
-    """What npm says of an error in its JSON, if it does."""
-    try:
-        error = json.loads(output)["error"]
-        return str(error.get("summary") or error.get("code") or "")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return ""
 
 
 def _extract(archive: Path, package: Package, target: Path) -> None:
