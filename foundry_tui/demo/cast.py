@@ -25,17 +25,16 @@ def _typed(begin: float, between: float, text: str) -> Iterator[tuple[float, tup
 
 
 KEYS: tuple[tuple[float, tuple[str, str | None]], ...] = (
-    (3.0, ("enter", "\r")),
-    (7.0, ("1", "1")),
-    (11.0, ("escape", None)),
+    (4.0, ("1", "1")),
+    (9.0, ("tab", "\t")),
     *_typed(12.0, 0.25, "/dark"),
     (13.8, ("enter", "\r")),
     (14.4, ("enter", "\r")),
-    (25.0, ("escape", None)),
-    (26.0, ("escape", None)),
-    (27.5, ("n", "n")),
-    *_typed(28.5, 0.1, "make the search page work without JavaScript"),
-    (34.0, ("ctrl+s", None)),
+    (26.5, ("escape", None)),
+    (27.5, ("escape", None)),
+    (29.0, ("n", "n")),
+    *_typed(30.0, 0.1, "make the search page work without JavaScript"),
+    (35.3, ("ctrl+s", None)),
     (46.0, ("escape", None)),
     (48.0, ("question_mark", "?")),
 )

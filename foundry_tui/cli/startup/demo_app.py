@@ -86,7 +86,7 @@ def run_demo(world: World, settings: Settings, *, tour: bool = False, cast: Path
             await anyio.sleep(CUT_AT / world.speed)
             cut_for = CUT_FOR / world.speed
             app.notify(
-                f"The line to the backend is cut for {cut_for:.0f} s: look at the mark above.",
+                "The line to the backend is cut for a moment: look at the mark above.",
                 title="Part of the demo",
                 severity="warning",
                 timeout=cut_for,
