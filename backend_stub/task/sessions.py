@@ -10,7 +10,7 @@ from itertools import count
 import anyio
 from anyio.abc import TaskGroup
 
-from backend_stub.domain.agent import LateWord
+from backend_stub.domain.agent import SaidOutsideTurn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import (
     AgentError,
@@ -175,7 +175,7 @@ class Sessions:
             if session_id in (None, session.session_id):
                 self.queue.cancel(session.session_id)
 
-    async def said(self, task_id: str, session_id: str, words: Sequence[LateWord]) -> None:
+    async def said(self, task_id: str, session_id: str, words: Sequence[SaidOutsideTurn]) -> None:
         """The agent said something outside of any turn: it is kept, however long the storage takes for it."""
 
         def say(draft: TaskChange) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
 from backend_stub.agents.sandbox_agent.turn import MOST_QUESTIONS
-from backend_stub.domain.agent import LateWord
+from backend_stub.domain.agent import SaidOutsideTurn
 from backend_stub.domain.errors import AgentError
 from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider
@@ -30,7 +30,7 @@ class Late:
     """Hears what agents say outside of turns."""
 
     def __init__(self, provider: LocalProvider) -> None:
-        self.items: dict[str, LateWord] = {}
+        self.items: dict[str, SaidOutsideTurn] = {}
         self.of: set[str] = set()
         self._changed = anyio.Event()
         provider.agents.on_said = self._hear
