@@ -342,7 +342,7 @@ def captions() -> str:
         "# Pictures",
         "",
         "The real app on worlds made by hand; `python -m tests.gallery` draws them anew, and a test sees that they are",
-        "current.",
+        "current. `demo.cast` is a recording of the demo for asciinema's player, made by `foundry demo --cast FILE`.",
     ]
     for shot in SHOTS:
         lines += ["", f"## {shot.name}", "", shot.caption, "", f"![{shot.caption.replace('`', '')}]({shot.name}.svg)"]

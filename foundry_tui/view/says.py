@@ -11,6 +11,7 @@ from foundry_tui.contract.activity import Activity, ActivityKind
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.view.answers import answer_words, first_ask, is_answered_by_digits
+from foundry_tui.view.first_run import simulated_word
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.labels import failure_words, needs_person, state_text
 from foundry_tui.view.questions import heading_of
@@ -77,7 +78,7 @@ def saying(
     if reason is not None:
         return Saying(reason, Role.FAILED)
     if timed is not None:
-        return Saying(timed, role, _plan(task))
+        return Saying(timed, role, _plan(task) or _simulated(task))
     ask = first_ask(task)
     if ask is not None:
         count = f"1 of {task.needs_input}: " if task.needs_input > 1 else ""
@@ -92,7 +93,8 @@ def saying(
         return Saying(text, Role.FAILED, ((keys.retry, Role.KEY), (" retry", Role.DIM)))
     if task.activity is not None and task.status in (TaskStatus.RUNNING, TaskStatus.IDLE):
         return _activity(task, task.activity, glyphs)
-    return Saying(state_text(task, glyphs, 0), role, () if task.status in ENDED else _plan(task))
+    plan = () if task.status in ENDED else _plan(task)
+    return Saying(state_text(task, glyphs, 0), role, plan or _simulated(task))
 
 
 def said_beside_state(task: TaskSummary, glyphs: Glyphs) -> str:
@@ -121,6 +123,12 @@ def _plan(task: TaskSummary) -> tuple[RowPiece, ...]:
     if plan is None or plan.done >= plan.total or task.status not in (TaskStatus.RUNNING, TaskStatus.IDLE):
         return ()
     return ((f"plan {plan.done}/{plan.total}", Role.DIM),)
+
+
+def _simulated(task: TaskSummary) -> tuple[RowPiece, ...]:
+    """That nobody works on it, where its state is what the line says."""
+    word = simulated_word(task.provider)
+    return ((word, Role.DIM),) if word else ()
 
 
 def context_share(task: TaskSummary) -> int | None:

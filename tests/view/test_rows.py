@@ -203,6 +203,12 @@ def test_a_form_is_answered_where_it_can_be_filled_in() -> None:
     assert "enter answer" in row(120, status=TaskStatus.RUNNING, needs_input=1, asks=asks)
 
 
+@pytest.mark.parametrize("status", [TaskStatus.IDLE, TaskStatus.ENSURE_AGENT, TaskStatus.RUNNING, TaskStatus.ARCHIVED])
+def test_a_simulated_task_says_so_where_its_state_is_said(status: TaskStatus) -> None:
+    assert "simulated" in row(140, status=status, provider="demo")
+    assert "simulated" not in row(140, status=status, provider="local")
+
+
 def test_a_repositorys_name_is_never_cut_beside_empty_cells() -> None:
     name = "a-repository-with-a-very-long-name"
     assert name in row(120, repo_label=name)

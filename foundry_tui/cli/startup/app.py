@@ -97,9 +97,14 @@ def run_beside(
     chosen: Options,
     beside: Beside,
     ensure: Ensure | None = None,
+    *,
+    unseen: tuple[int, int] | None = None,
 ) -> int:
-    """Run the app on a backend until the person leaves, with `beside` at work; its exit code."""
-    return asyncio.run(_run(target, keep, chosen, beside, ensure))
+    """Run the app on a backend until the person leaves, with `beside` at work; its exit code.
+
+    `unseen`: it is drawn on no terminal, but in so many columns and rows.
+    """
+    return asyncio.run(_run(target, keep, chosen, beside, ensure, unseen))
 
 
 def options(settings: config.Settings, repo: str | None) -> Options:
@@ -133,7 +138,14 @@ async def loaded(client: LazyClient) -> "Foundry":
     return client.load()
 
 
-async def _run(target: Target, keep: Path | None, chosen: Options, beside: Beside, ensure: Ensure | None) -> int:
+async def _run(
+    target: Target,
+    keep: Path | None,
+    chosen: Options,
+    beside: Beside,
+    ensure: Ensure | None,
+    unseen: tuple[int, int] | None,
+) -> int:
     store = Store()
 
     def make() -> "Foundry":
@@ -168,7 +180,7 @@ async def _run(target: Target, keep: Path | None, chosen: Options, beside: Besid
         try:
             async with asyncio.TaskGroup() as group:
                 working = group.create_task(work())
-                await app.run_async()
+                await app.run_async(headless=unseen is not None, size=unseen)
                 client.on_problem = problems.append
                 if keep is not None and not app.return_code:
                     await client.hand_over(HAND_OVER_SECONDS)
