@@ -42,6 +42,7 @@ from backend_stub.server.streams import Streams
 from backend_stub.storage.sqlite import open_storage
 from backend_stub.task.actor import Actors, TaskActor
 from backend_stub.task.calls import Calls
+from backend_stub.task.checkpoints import CheckpointQueries
 from backend_stub.task.commands import Commands
 from backend_stub.task.operation_commands import OperationCommands
 from backend_stub.task.operations import Operations
@@ -148,6 +149,7 @@ async def run_backend(
             commands=commands,
             operations=OperationCommands(storage, actors, operations, providers, runtime),
             agents=agents,
+            checkpoints=CheckpointQueries(storage, providers),
             work=work,
             files=KnownFiles(storage, providers, clones, runtime, tasks),
             streams=Streams(storage.events, hub, runtime.now),

@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -27,6 +28,7 @@ from backend_stub.server.protocol import CUT, WHY
 from backend_stub.server.requests import Nothing, newer_than, number, read_body, read_tagged
 from backend_stub.server.streams import in_slices
 from foundry_tui.contract import requests as bodies
+from foundry_tui.contract.checkpoints import BASE
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import TASKS, Topic, TopicKind
 from foundry_tui.contract.operations import OPERATIONS
@@ -84,6 +86,7 @@ class Routes:
             ("GET", "/v1/tasks/{task_id}/history", self.task_history),
             ("GET", "/v1/tasks/{task_id}/log", self.log),
             ("GET", "/v1/tasks/{task_id}/diff", self.diff),
+            ("GET", "/v1/tasks/{task_id}/checkpoints", self.checkpoints),
             ("POST", "/v1/tasks/{task_id}/operations", self.start_operation),
             ("POST", "/v1/operations/{operation_id}/cancel", self.cancel_operation),
             ("GET", "/v1/tasks/{task_id}/files", self.task_files),
@@ -182,14 +185,23 @@ class Routes:
 
     async def diff(self, request: Request) -> Response:
         task = await self._backend.commands.task(request.path_params["task_id"])
-        form = request.query_params.get("format", "json")
-        if form == "patch":
-            return await patch_answer(self._backend.commands, task)
-        if form != "json":
+        form, since = request.query_params.get("format", "json"), request.query_params.get("since", BASE)
+        if form not in ("json", "patch"):
             raise wrong_values(("format", "A diff has the format json or patch."))
+        if since != BASE:
+            checkpoints = self._backend.checkpoints
+            if form == "patch":
+                return await patch_answer(partial(checkpoints.write_patch, task, since))
+            return json_answer(await checkpoints.diff(task, since))
+        if form == "patch":
+            return await patch_answer(partial(self._backend.commands.write_patch, task))
         provider = self._backend.providers.get(task.provider)
         computed = provider.diff(task) if provider is not None else None
         return json_answer(computed or bodies.Diff(files=()))
+
+    async def checkpoints(self, request: Request) -> Response:
+        task = await self._backend.commands.task(request.path_params["task_id"])
+        return json_answer(await self._backend.checkpoints.all(task))
 
     async def start_operation(self, request: Request) -> Response:
         body = await read_tagged(request, "kind", OPERATIONS)

@@ -8,6 +8,7 @@ from backend_stub.domain.errors import CallError, CallTimedOutError, SupersededE
 from backend_stub.domain.storage import Storage
 from backend_stub.domain.way_home import Done, WayHome
 from backend_stub.task.actor import TaskActor
+from backend_stub.task.checkpoints import record_made
 from backend_stub.task.failures import NO_FAILURES, task_error
 from backend_stub.task.services import Services
 from backend_stub.task.task_change import TaskChange
@@ -156,6 +157,7 @@ def _expected(draft: TaskChange, operation: Operation) -> Operation:
 
 
 def _finish(draft: TaskChange, operation: Operation, done: Done) -> None:
+    record_made(draft, done.checkpoints)
     draft.operations.finish(_expected(draft, operation), dict(done.result))
     open_sessions = [each for each in draft.task.sessions if each.status is not SessionStatus.CLOSED]
     if done.notice is not None:

@@ -23,6 +23,7 @@ from backend_stub.domain.provider import Existing, Release, SandboxMade
 from backend_stub.machine import privacy
 from backend_stub.providers.local.agents import LocalAgents
 from backend_stub.providers.local.changes import Changes
+from backend_stub.providers.local.checkpoints import LocalCheckpoints
 from backend_stub.providers.local.comparison import write_patch
 from backend_stub.providers.local.copying import copy_files
 from backend_stub.providers.local.known_agents import look_for_agents
@@ -66,7 +67,8 @@ class LocalProvider:
         self._clones = Clones(data_dir)
         self._trust = Trust(data_dir)
         self.changes = Changes(self._records)
-        self.way_home = LocalWayHome(self._records)
+        self.checkpoints = LocalCheckpoints(data_dir, self._records)
+        self.way_home = LocalWayHome(self._records, self.checkpoints)
         self.agents = agents
         self.agents.files = self.changes
         self._group: TaskGroup | None = None
@@ -222,6 +224,7 @@ class LocalProvider:
                 # The agent's folder is the one that was removed, though it has the same name.
                 await self.agents.end(call)
                 record = restored
+                self.checkpoints.leave(record.task_id)
             if record.made is Made.MADE:
                 await self._set_up(call, record)
             self.changes.watch(call.task.task_id)
@@ -305,6 +308,7 @@ class LocalProvider:
 
     async def _remove(self, call: Call, record: Record, how: Release) -> None:
         await self.changes.leave(call.task.task_id)
+        self.checkpoints.leave(call.task.task_id)
         try:
             # What was known when the person was asked may have changed since.
             if not how.force and record.made is not Made.RELEASED:
@@ -380,8 +384,9 @@ class LocalProvider:
         await self.changes.leave(task_id)
         self.changes.forget(task_id, diff=True)
         try:
+            await self.checkpoints.forget(task_id)
             await anyio.to_thread.run_sync(self._records.forget, task_id)
-        except OSError as error:
+        except (CallError, OSError) as error:
             logger.warning("what was kept of task %s is not removed: %s", task_id, error)
 
     # Repositories

@@ -7,8 +7,9 @@ import anyio.to_thread
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Done, Progress
+from backend_stub.providers.local.checkpoints import LocalCheckpoints
 from backend_stub.providers.local.record import Made, Records
-from backend_stub.providers.local.way_home import apply, commit, land, push, update
+from backend_stub.providers.local.way_home import apply, commit, land, push, undo, update
 from backend_stub.providers.local.way_home.place import Place
 from foundry_tui.contract.operations import Apply, StartOperation
 from foundry_tui.contract.records import Operation, OperationKind, Repo, TaskDetail
@@ -17,8 +18,9 @@ from foundry_tui.contract.records import Operation, OperationKind, Repo, TaskDet
 class LocalWayHome:
     """See `backend_stub.domain.way_home.WayHome`."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, checkpoints: LocalCheckpoints) -> None:
         self._records = records
+        self._checkpoints = checkpoints
 
     def why_not(self, task: TaskDetail, repo: Repo, request: StartOperation) -> str | None:
         if isinstance(request, Apply) and repo.path is None:
@@ -47,10 +49,15 @@ class LocalWayHome:
                 return await land.land(place, call, progress, how=how, into=asked.get("into"), archive=archive)
             case OperationKind.APPLY:
                 return await apply.apply(place, progress)
+            case OperationKind.UNDO:
+                return await undo.undo(place, call, self._checkpoints, progress, asked.get("checkpoint_id"))
             case _:
                 raise GitError(f"A worktree knows no {operation.kind}.", retryable=False)
 
     async def abandon(self, call: Call, operation: Operation, progress: Progress) -> None:
+        if operation.kind is OperationKind.UNDO:
+            await undo.take_back(await self._place(call, operation), call, self._checkpoints, progress)
+            return
         taking_back = _TAKING_BACK.get(operation.kind)
         if taking_back is not None:
             await taking_back(await self._place(call, operation), progress)
