@@ -95,7 +95,6 @@ class DemoCheckpoints:
 
     def _edits(self, task: TaskDetail) -> tuple[FileEdit, ...]:
         try:
-            steps = self._script.read().turn(task.prompt).steps
+            return self._script.read().turn(task.prompt).edits
         except ScriptError as error:
             raise ProviderError(str(error)) from error
-        return tuple(edit for step in steps for edit in step.edits)

@@ -107,6 +107,11 @@ class TurnScript(CallScript, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     permission: str | None = None
     steps: tuple[Step, ...] = ()
 
+    @property
+    def edits(self) -> tuple[FileEdit, ...]:
+        """What the turn makes of files."""
+        return tuple(edit for step in self.steps for edit in (step.edits if step.tool is None else step.all_edits))
+
 
 class AgentScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the agent offers, in the words of a session's state; `refuses` has its words by the option that it refuses

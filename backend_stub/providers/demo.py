@@ -139,8 +139,7 @@ class DemoProvider:
         """What so many turns of the task have edited by the script, and nobody has undone; raises `ScriptError`."""
         if self._world.kept(task.task_id) and not self._world.edited(task.task_id):
             return ()
-        steps = self._script.read().turn(task.prompt).steps if turns > 0 else ()
-        return tuple(file_diff(edit) for step in steps for edit in step.edits)
+        return tuple(map(file_diff, self._script.read().turn(task.prompt).edits)) if turns > 0 else ()
 
     async def work(self, call: Call, *, after_turn: bool = False) -> Work | None:
         """A branch without commits of its own, in which the edits of the turns so far stand uncommitted."""

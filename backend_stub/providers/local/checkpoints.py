@@ -22,7 +22,7 @@ from msgspec import Struct
 from backend_stub.domain.call import Call
 from backend_stub.domain.checkpoints import UnknownCheckpointError
 from backend_stub.domain.clock import wall_clock
-from backend_stub.domain.errors import GitError
+from backend_stub.domain.errors import CallError, GitError
 from backend_stub.machine import processes
 from backend_stub.providers.local.comparison import files_of_side, within_limits
 from backend_stub.providers.local.own_git_folder import room_beside
@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINT_MARK = "FOUNDRY_CHECKPOINT_OF"
 """Environment variable by which a git that outlived the backend is known as one of a task's checkpoints."""
+LARGE = 1_000_000
+"""Bytes of the index of a worktree that takes a while to be read: it has some 10,000 files."""
 LOOKED_AT = 50
 """The newest checkpoints, which tell whether an ignored file was there all the time."""
 _COMMON, _LAST = "common", "last.json"
@@ -77,6 +79,15 @@ class LocalCheckpoints:
         self._root = data_dir.resolve() / "checkpoints"
         self._records = records
         self._of: dict[str, TaskCheckpoints] = {}
+
+    async def prepare(self, call: Call) -> None:
+        """Read a large worktree behind, so that no prompt has to wait for that. Raises nothing."""
+        try:
+            of = await self.open(call)
+            if of is not None and await anyio.to_thread.run_sync(_is_large, of.snapshot.worktree):
+                await of.prepare()
+        except (CallError, OSError) as error:
+            logger.info("the files of task %s are not read beforehand: %s", call.task.task_id, error)
 
     async def begin(self, call: Call, prompt_id: str) -> None:
         of = await self.open(call)
@@ -123,6 +134,11 @@ class LocalCheckpoints:
             held = self._of.setdefault(task_id, TaskCheckpoints(task_id, record, snapshot, await self._read(task_id)))
         held.snapshot.log = call.log
         return held
+
+    def may_have(self, task_id: str, checkpoint_id: str | None) -> bool:
+        """Whether there may be this checkpoint, or (None) one before the last prompt, from what is known at once."""
+        held = self._of.get(task_id)
+        return held is None or held.target(checkpoint_id) is not None
 
     def leave(self, task_id: str) -> None:
         """The worktree is removed, or made anew: what is known of it is found again if need be."""
@@ -196,6 +212,11 @@ class TaskCheckpoints:
         self.known = known
         """All of them, oldest first."""
         self.lock = anyio.Lock()
+
+    async def prepare(self) -> None:
+        """Read the files, as the first checkpoint would."""
+        async with self.lock:
+            await self.snapshot.take()
 
     async def begin(self, prompt_id: str) -> None:
         async with self.lock:
@@ -373,6 +394,13 @@ def _begin_anew(place: Path, common: str, task_id: str) -> None:
         lock.unlink(missing_ok=True)
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write(place / _COMMON, common.encode("utf-8", "surrogateescape"))
+
+
+def _is_large(worktree: Worktree) -> bool:
+    try:
+        return (Path(worktree.git_dir) / "index").stat().st_size > LARGE
+    except OSError:
+        return False
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -191,6 +191,8 @@ class LocalProvider:
             notice = await self._set_up(call, record)
             repo = await anyio.to_thread.run_sync(self._judged, call.repo)
         self.changes.watch(task.task_id)
+        if self._group is not None:
+            self._group.start_soon(self.checkpoints.prepare, call)
         sandbox = Sandbox(sandbox_id=task.task_id, cwd=record.worktree, created_at=record.created_at)
         return SandboxMade(sandbox, resumed=resumed, notice=notice, repo=repo if repo != call.repo else None)
 

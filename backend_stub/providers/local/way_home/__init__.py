@@ -11,7 +11,7 @@ from backend_stub.providers.local.checkpoints import LocalCheckpoints
 from backend_stub.providers.local.record import Made, Records
 from backend_stub.providers.local.way_home import apply, commit, land, push, undo, update
 from backend_stub.providers.local.way_home.place import Place
-from foundry_tui.contract.operations import Apply, StartOperation
+from foundry_tui.contract.operations import Apply, StartOperation, Undo
 from foundry_tui.contract.records import Operation, OperationKind, Repo, TaskDetail
 
 
@@ -25,6 +25,9 @@ class LocalWayHome:
     def why_not(self, task: TaskDetail, repo: Repo, request: StartOperation) -> str | None:
         if isinstance(request, Apply) and repo.path is None:
             return f"{repo.label} was cloned by Foundry from its URL: there is no checkout of yours to apply to."
+        if isinstance(request, Undo) and not self._checkpoints.may_have(task.task_id, request.checkpoint_id):
+            why = f"There is no checkpoint {request.checkpoint_id}" if request.checkpoint_id else undo.NONE
+            return f"{why}: there is nothing to go back to."
         return None
 
     async def operate(self, call: Call, operation: Operation, progress: Progress) -> Done:

@@ -6,6 +6,7 @@ from backend_stub.domain.way_home import Done, Progress
 from backend_stub.providers.local.checkpoints import LocalCheckpoints, TaskCheckpoints
 from backend_stub.providers.local.way_home.place import Place
 
+NONE = "No turn has changed anything yet"
 MADE, TO = "made", "to"
 """The notes of the checkpoint that was made before anything was touched, and of the one to go to."""
 
@@ -21,7 +22,7 @@ async def undo(
     ended = () if MADE in progress.notes else await of.end(None)
     target = of.target(progress.notes.get(TO, checkpoint_id))
     if target is None:
-        why = f"There is no checkpoint {checkpoint_id}" if checkpoint_id else "No turn has changed anything yet"
+        why = f"There is no checkpoint {checkpoint_id}" if checkpoint_id else NONE
         raise GitError(f"{why}: there is nothing to go back to.", retryable=False)
     made = of.target(progress.notes[MADE]) if MADE in progress.notes else None
     if made is None:
