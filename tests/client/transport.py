@@ -159,7 +159,7 @@ class Backend(httpx.AsyncBaseTransport):
                 world.move(task_id, TaskStatus.ARCHIVING if how == "archive" else TaskStatus.KILLING)
                 return 202, b""
             case "POST", ["tasks", task_id, "operations"]:
-                return 202, codec.encode(world.operate(task_id, codec.decode(body, StartOperation)))
+                return 202, codec.encode(world.operate(task_id, msgspec.json.decode(body, type=StartOperation)))
             case "POST", ["tasks", task_id, "sessions"]:
                 asked = codec.decode(body, CreateSession)
                 assert asked.session_id is not None
