@@ -55,7 +55,7 @@ class DemoProvider:
         self._script = script
         self._runtime = runtime
         self.agents = agents
-        self.way_home = DemoWayHome(world)
+        self.way_home = DemoWayHome(world, script, runtime)
         self._configured = configured
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:

@@ -16,6 +16,7 @@ from backend_stub.server.metrics import Metrics
 from backend_stub.server.streams import Streams
 from backend_stub.task.commands import Commands
 from backend_stub.task.operation_commands import OperationCommands
+from backend_stub.task.pull_requests import PullRequests
 from backend_stub.task.work import WorkFinder
 from foundry_tui.contract.memory import AgentMemory, MemoryReport
 from foundry_tui.contract.records import Health
@@ -38,6 +39,7 @@ class Backend:
     operations: OperationCommands
     agents: KnownAgents
     work: WorkFinder
+    pull_requests: PullRequests
     files: KnownFiles
     streams: Streams
     hub: Hub
