@@ -56,7 +56,7 @@ class DemoProvider:
         self._runtime = runtime
         self.agents = agents
         self.checkpoints = DemoCheckpoints(world, script, runtime)
-        self.way_home = DemoWayHome(world, self.checkpoints)
+        self.way_home = DemoWayHome(world, script, runtime, self.checkpoints)
         self._configured = configured
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:

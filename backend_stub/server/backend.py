@@ -17,6 +17,7 @@ from backend_stub.server.streams import Streams
 from backend_stub.task.checkpoints import CheckpointQueries
 from backend_stub.task.commands import Commands
 from backend_stub.task.operation_commands import OperationCommands
+from backend_stub.task.pull_requests import PullRequests
 from backend_stub.task.work import WorkFinder
 from foundry_tui.contract.memory import AgentMemory, MemoryReport
 from foundry_tui.contract.records import Health
@@ -40,6 +41,7 @@ class Backend:
     agents: KnownAgents
     checkpoints: CheckpointQueries
     work: WorkFinder
+    pull_requests: PullRequests
     files: KnownFiles
     streams: Streams
     hub: Hub

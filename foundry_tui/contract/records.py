@@ -8,6 +8,7 @@ from typing import Any
 
 from foundry_tui.contract.attachments import Attachment
 from foundry_tui.contract.open_enum import OpenEnum
+from foundry_tui.contract.pull_request import PullRequest
 from foundry_tui.contract.questions import Permission
 from foundry_tui.contract.record import Record
 from foundry_tui.contract.status import StageName, TaskStatus
@@ -342,6 +343,7 @@ class TaskSummary(Record, frozen=True, kw_only=True):
     unread: bool = False
     sessions: tuple[SessionSummary, ...] = ()
     work: Work | None = None
+    pull_request: PullRequest | None = None
     operation: Operation | None = None
 
 

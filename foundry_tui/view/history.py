@@ -38,6 +38,10 @@ _SENTENCES: Wording[HistoryKind] = Wording(
         HistoryKind.PERMISSION_ANSWERED: "permission answered",
         HistoryKind.PERMISSION_CANCELLED: "permission no longer asked for",
         HistoryKind.OPTION_SET: "option set",
+        HistoryKind.OPERATION_REQUESTED: "{operation} asked for",
+        HistoryKind.OPERATION_COMPLETED: "{operation} done",
+        HistoryKind.OPERATION_FAILED: "{operation} failed",
+        HistoryKind.CHECKPOINT_MADE: "checkpoint made",
         HistoryKind.TASK_RUNNING: "agent at work",
         HistoryKind.TASK_IDLE: "ready for the next prompt",
         HistoryKind.TASK_ERROR: "task failed",
@@ -58,6 +62,7 @@ BAD: frozenset[HistoryKind] = frozenset(
         HistoryKind.SESSION_FAILED,
         HistoryKind.PROMPT_FAILED,
         HistoryKind.TASK_ERROR,
+        HistoryKind.OPERATION_FAILED,
         HistoryKind.SANDBOX_LEFTOVER,
     }
 )
@@ -67,6 +72,7 @@ GOOD: frozenset[HistoryKind] = frozenset(
         HistoryKind.SESSION_READY,
         HistoryKind.AGENT_READY,
         HistoryKind.PROMPT_ANSWERED,
+        HistoryKind.OPERATION_COMPLETED,
         HistoryKind.TASK_IDLE,
     }
 )
@@ -97,7 +103,8 @@ def sentence(event: HistoryEvent) -> str:
     name = STEP_NAMES[StageName(stage)] if isinstance(stage, str) else str(stage or "")
     if event.kind is HistoryKind.PROVISION_RESUMED and event.payload.get("done"):
         return f"{name} was done before"
-    said = _SENTENCES[event.kind].replace("{stage}", name)
+    operation = str(event.payload.get("operation", "operation")).replace("_", " ")
+    said = _SENTENCES[event.kind].replace("{stage}", name).replace("{operation}", operation)
     asked = _ASKED.get(str(event.payload.get("kind")))
     return said.replace("permission", asked) if asked and event.kind in _QUESTIONS else said
 

@@ -13,9 +13,10 @@ def _fields(names: str) -> frozenset[str]:
 
 TASK_SUMMARY = _fields(
     "task_id repo_id repo_label title branch prompt agent provider status status_since stage stages_done error "
-    "needs_input unread sessions work operation created_at updated_at revision"
+    "needs_input unread sessions work pull_request operation created_at updated_at revision"
 )
 WORK = _fields("base ahead behind files added removed uncommitted pushed upstream conflicts at")
+PULL_REQUEST = _fields("number url title state checks review mergeable comments at")
 TASK_DETAIL = TASK_SUMMARY | {"base_branch", "sandbox", "stages", "permissions", "leftovers", "operations", "history"}
 OPERATION = _fields("operation_id task_id kind request state steps result error at finished_at revision")
 STAGE_PROGRESS = _fields("name attempt max_attempts started_at detail")
@@ -120,6 +121,8 @@ def _check_common(task: Json) -> None:
         only(task["error"], TASK_ERROR, always="kind message retryable at")
     if task.get("work"):
         only(task["work"], WORK, always="base ahead behind files uncommitted pushed at")
+    if task.get("pull_request"):
+        only(task["pull_request"], PULL_REQUEST, always="number url title state at")
     for session in task["sessions"]:
         check_session(session)
 

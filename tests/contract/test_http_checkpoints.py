@@ -28,7 +28,7 @@ def test_checkpoints_are_listed_compared_with_and_undone(backend: BackendProcess
     assert (before["when"], after["when"], after["files"], after["added"]) == ("before", "after", 1, 1)
     assert [file["path"] for file in backend.get(f"{path}/diff", since="last")["files"]] == ["a.py"]
     assert backend.get(f"{path}/diff", since="base").keys() >= {"files", "computed_at"}
-    assert backend.get(f"{path}/diff", since=after['checkpoint_id'])["files"] == []
+    assert backend.get(f"{path}/diff", since=after["checkpoint_id"])["files"] == []
     refused(backend.http.get(f"{path}/diff?since=nothing"), 422, "since")
     made = undone(backend, task_id)
     assert (made["state"], made["result"]["to"], made["result"]["files"]) == ("done", before["checkpoint_id"], 1)

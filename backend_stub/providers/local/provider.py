@@ -19,6 +19,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from backend_stub.domain.call import Call
 from backend_stub.domain.clock import wall_clock
 from backend_stub.domain.errors import CallError, GitError, ProviderError
+from backend_stub.domain.forge import Forge
 from backend_stub.domain.provider import Existing, Release, SandboxMade
 from backend_stub.machine import privacy
 from backend_stub.providers.local.agents import LocalAgents
@@ -57,7 +58,7 @@ class LocalProvider:
     name = "local"
 
     def __init__(
-        self, data_dir: Path, settings: LocalSettings, environ: Mapping[str, str], agents: LocalAgents
+        self, data_dir: Path, settings: LocalSettings, environ: Mapping[str, str], agents: LocalAgents, forge: Forge
     ) -> None:
         self._data_dir = data_dir
         self._settings = settings
@@ -68,7 +69,7 @@ class LocalProvider:
         self._trust = Trust(data_dir)
         self.changes = Changes(self._records)
         self.checkpoints = LocalCheckpoints(data_dir, self._records)
-        self.way_home = LocalWayHome(self._records, self.checkpoints)
+        self.way_home = LocalWayHome(self._records, self.checkpoints, forge)
         self.agents = agents
         self.agents.files = self.changes
         self._group: TaskGroup | None = None

@@ -25,6 +25,7 @@ Calls
   ensure_name, create_sandbox, ensure_agent, create_session   the stages
   turn                              one prompt's work
   destroy_sandbox, release_sandbox  what kill and archive do
+  commit, update, push, pull_request, land, apply, undo   operations
 Settings of each call
   ms         how long it takes, in milliseconds
   fail       it fails with this message, after `ms`

@@ -1,26 +1,31 @@
 """Operations on the worktrees of the local provider; each can be cut anywhere, and is begun again."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio.to_thread
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import GitError
+from backend_stub.domain.forge import Forge
 from backend_stub.domain.way_home import Done, Progress
 from backend_stub.providers.local.checkpoints import LocalCheckpoints
 from backend_stub.providers.local.record import Made, Records
-from backend_stub.providers.local.way_home import apply, commit, land, push, undo, update
+from backend_stub.providers.local.way_home import apply, commit, land, pull_request, push, undo, update
 from backend_stub.providers.local.way_home.place import Place
-from foundry_tui.contract.operations import Apply, StartOperation, Undo
+from foundry_tui.contract.codec import convert
+from foundry_tui.contract.operations import Apply, PullRequest, StartOperation, Undo
+from foundry_tui.contract.pull_request import Comment
+from foundry_tui.contract.pull_request import PullRequest as Found
 from foundry_tui.contract.records import Operation, OperationKind, Repo, TaskDetail
 
 
 class LocalWayHome:
     """See `backend_stub.domain.way_home.WayHome`."""
 
-    def __init__(self, records: Records, checkpoints: LocalCheckpoints) -> None:
+    def __init__(self, records: Records, checkpoints: LocalCheckpoints, forge: Forge) -> None:
         self._records = records
         self._checkpoints = checkpoints
+        self._forge = forge
 
     def why_not(self, task: TaskDetail, repo: Repo, request: StartOperation) -> str | None:
         if isinstance(request, Apply) and repo.path is None:
@@ -47,6 +52,9 @@ class LocalWayHome:
             case OperationKind.PUSH:
                 lease = bool(asked.get("force_with_lease"))
                 return Done(result=await push.push(place, progress, force_with_lease=lease))
+            case OperationKind.PULL_REQUEST:
+                wanted = convert({"kind": "pull_request", **asked}, PullRequest)
+                return await pull_request.open_pull_request(place, call, progress, self._forge, wanted)
             case OperationKind.LAND:
                 how, archive = asked.get("how", "merge"), bool(asked.get("archive"))
                 return await land.land(place, call, progress, how=how, into=asked.get("into"), archive=archive)
@@ -65,6 +73,14 @@ class LocalWayHome:
         if taking_back is not None:
             await taking_back(await self._place(call, operation), progress)
 
+    async def pull_request(self, call: Call) -> Found | None:
+        held = call.task.pull_request
+        return None if held is None else await self._forge.look(_repository_of(held), held.number)
+
+    async def comments(self, call: Call) -> Sequence[Comment]:
+        held = call.task.pull_request
+        return () if held is None else await self._forge.comments(_repository_of(held), held.number)
+
     async def _place(self, call: Call, operation: Operation) -> Place:
         record = await anyio.to_thread.run_sync(self._records.load, call.task.task_id)
         if record is None or record.made is not Made.READY:
@@ -72,9 +88,15 @@ class LocalWayHome:
         return await Place.of(call, operation, record)
 
 
+def _repository_of(pull: Found) -> str:
+    """The address of the repository that the pull request is in."""
+    return pull.url.rpartition("/pull/")[0]
+
+
 _TAKING_BACK: dict[OperationKind, Callable[[Place, Progress], Awaitable[None]]] = {
     OperationKind.COMMIT: commit.take_back,
     OperationKind.UPDATE: update.take_back,
+    OperationKind.PULL_REQUEST: pull_request.take_back,
     OperationKind.LAND: land.take_back,
     OperationKind.APPLY: apply.take_back,
 }
