@@ -44,6 +44,8 @@ COMMANDS: dict[str, _Row] = {
     "pr": _Row("way_home", "pull_request", "Commit, push, and open or refresh a task's pull request."),
     "land": _Row("way_home", "land", "Bring a task's commits into the local base branch."),
     "apply": _Row("way_home", "apply", "Make a task's changes in your own checkout, uncommitted."),
+    "checkpoints": _Row("checkpoints", "checkpoints", "List the states of a task's files that can be gone back to."),
+    "undo": _Row("checkpoints", "undo", "Make a task's files what they were before a prompt, or at a checkpoint."),
     "trust": _Row("trust", "trust", "Let a repository's own set-up run in its tasks' sandboxes."),
     "status": _Row("status", "status", "Say how the backend and the tasks are doing."),
     "statusline": _Row("statusline", "statusline", "Print one short line for tmux or a shell prompt."),
