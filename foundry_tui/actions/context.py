@@ -23,8 +23,10 @@ APP = "app"
 COMPOSER = "composer"
 FILTER = "filter"
 PROMPT = "prompt"
+SEARCH = "search"
 TITLE = "title"
-"""Names of fields in which one writes, and which have actions of their own."""
+WORK = "work"
+"""Names of fields that have actions of their own: those in which one writes, and the list of changed files."""
 
 
 class Context(Struct, frozen=True, kw_only=True):
@@ -32,7 +34,7 @@ class Context(Struct, frozen=True, kw_only=True):
 
     screen: str
     field: str = ""
-    """The field with actions of its own in which one writes now."""
+    """The field with actions of its own that has the keys now."""
     task: TaskSummary | None = None
     """The highlighted or open task."""
     marked: tuple[TaskSummary, ...] = ()
@@ -72,6 +74,22 @@ class Context(Struct, frozen=True, kw_only=True):
     """`backspace` in the field takes off the file that was attached last."""
     permission: Ask | Permission | None = None
     """The open question that would be answered."""
+    reading: bool = False
+    """The conversation of a session is in sight, and something was said in it."""
+    foldable: bool = False
+    """Something in sight in the conversation is folded, or could be."""
+    answered: bool = False
+    """The agent has said something in the visible session."""
+    code: bool = False
+    """A block of code is in sight in the conversation."""
+    picking_code: bool = False
+    """The blocks of code in sight have numbers: a digit copies one."""
+    searching: bool = False
+    """Something is searched for in the conversation."""
+    found: int = 0
+    """How often it was found."""
+    files: int = 0
+    """Changed files that are listed beside the conversation."""
 
     @property
     def targets(self) -> tuple[TaskSummary, ...]:
