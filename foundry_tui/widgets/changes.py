@@ -156,12 +156,18 @@ class ChangesView(Vertical):
         message.stop()
         self._show_patch(message.place)
 
+    def highlight(self, path: str) -> None:
+        """Highlight the file of this path, if there is one."""
+        place = next((place for place, file in enumerate(self._files) if file.path == path), None)
+        if place is not None:
+            self.query_one(FileList).highlight(place)
+
     def move(self, steps: int) -> None:
         """Highlight another file."""
         names = self.query_one(FileList)
         names.highlight(names.cursor + steps)
 
-    def move_page(self, pages: int) -> None:
+    def move_page(self, pages: float) -> None:
         """Scroll the patch by some screens."""
         self.query_one(Patch).move_page(pages)
 

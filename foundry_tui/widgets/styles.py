@@ -96,12 +96,25 @@ NAMED_STYLES: dict[str, str] = {
     "transcript--success": "text-success",
     "transcript--text": "foreground",
     "transcript--warning": "text-warning",
+    "transcript--chosen": "bold on row-cursor",
+    "transcript--found": "underline foreground on warning 35",
+    "transcript--found-here": "bold reverse text-warning",
+    "transcript--number": "bold reverse text-accent",
     "turn--active": "text-working",
     "turn--failed": "text-error",
     "turn--plain": "text-faint",
     "turn--warning": "text-warning",
+    "work--added": "text-success",
+    "work--asks": "text-warning",
+    "work--at": "bold text-working",
+    "work--cursor": "bold on row-cursor",
+    "work--dim": "text-faint",
+    "work--done": "text-success",
+    "work--heading": "bold foreground",
+    "work--removed": "text-error",
+    "work--text": "foreground",
 }
-"""`[bold|underline] [variable] [on variable [percent over the background]]`."""
+"""`[bold|underline|reverse] [variable] [on variable [percent over the background]]`."""
 
 
 _cache: dict[str, Mapping[str, Style]] = {}
@@ -122,8 +135,10 @@ def style_of(widget: Widget, name: str) -> Style:
 def _style(text: str, variables: Mapping[str, str], ansi: bool) -> Style:
     front, _, back = text.partition("on ")
     words = front.split()
-    colour = next((word for word in words if word not in ("bold", "underline")), None)
-    style = Style(bold="bold" in words or None, underline="underline" in words or None)
+    colour = next((word for word in words if word not in ("bold", "underline", "reverse")), None)
+    style = Style(
+        bold="bold" in words or None, underline="underline" in words or None, reverse="reverse" in words or None
+    )
     if colour is not None:
         style += Style(color=_colour(colour, variables).rich_color)
     if back and not ansi:

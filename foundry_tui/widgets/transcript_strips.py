@@ -146,6 +146,8 @@ class Drawer:
         self.width = max(10, width)
         self.palette = palette
         self.unfolded = unfolded
+        self.folds = False
+        """Whether something was drawn of which a part is left out while it is folded."""
         self._marks = ASCII_MARKS if palette.ascii else UNICODE_MARKS
         self._console = _console(palette, self.width)
         self._markdown = lru_cache(maxsize=512)(self._render_markdown)
@@ -362,6 +364,7 @@ class Drawer:
 
     def _fold(self, lines: list[list[Segment]], limit: int) -> list[list[Segment]]:
         hidden = len(lines) - limit
+        self.folds = self.folds or hidden > 1
         if self.unfolded or hidden <= 1:
             return lines
         more = f"… {hidden} more lines" if not self.palette.ascii else f"... {hidden} more lines"

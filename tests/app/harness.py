@@ -167,7 +167,7 @@ class FakeCommands:
 
     async def diff(self, task_id: str) -> Diff:
         self.looked_at.append(task_id)
-        diff = self.diffs.get(task_id, Diff(files=()))
+        diff = self.diffs.get(task_id, Diff(files=(), computed_at=1))
         # As the backend does, each asking has it computed anew.
         return diff if diff.computed_at is None else replace(diff, computed_at=diff.computed_at + len(self.looked_at))
 

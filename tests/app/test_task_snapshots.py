@@ -11,22 +11,13 @@ from textual.widgets import Input, TextArea
 from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.options import Options
 from foundry_tui.client.store import Store
-from foundry_tui.contract.records import Cost, FileDiff, Usage
-from foundry_tui.contract.requests import Diff
+from foundry_tui.contract.records import Cost, Usage
 from foundry_tui.contract.status import TaskStatus
 from tests.app import task_scenes as scenes
 from tests.app.harness import FakeCommands, make_app
 from tests.app.task_scenes import TASK
 
 WIDE, MEDIUM, NARROW = (120, 34), (100, 30), (60, 28)
-PATCH = """--- a/shop/auth.py
-+++ b/shop/auth.py
-@@ -12,4 +12,4 @@ def safe_next(request):
- def safe_next(request):
--    target = request.query.get("next")
-+    target = unquote(request.query.get("next", "/"))
-     return target
-"""
 
 
 class SnapCompare(Protocol):
@@ -51,11 +42,7 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def app_of(store: Store, *, theme: str = "foundry-dark", ascii_only: bool = False) -> FoundryApp:
     commands = FakeCommands()
-    files = (
-        FileDiff(path="shop/auth.py", status="M", added=1, removed=1, patch=PATCH),
-        FileDiff(path="tests/test_auth.py", status="A", added=24, removed=0, patch=""),
-    )
-    commands.diffs[TASK] = Diff(files=files, computed_at=1)
+    commands.diffs[TASK] = scenes.a_diff()
     commands.files[TASK] = scenes.FILES
     options = Options(bell=False, terminal_notifications=False, theme=theme, ascii=ascii_only, repo="/src/shop")
     return make_app(store, commands=commands, options=options)
@@ -108,8 +95,22 @@ def test_narrow(snap_compare: SnapCompare, scene: str) -> None:
     assert snap_compare(app_of(scenes.SCENES[scene]()), terminal_size=NARROW, run_before=opened())
 
 
+@pytest.mark.parametrize("size", [(80, 30), (160, 40), (220, 50)], ids=str)
+def test_the_work_at_every_width(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
+    assert snap_compare(app_of(scenes.status_scene(TaskStatus.IDLE)), terminal_size=size, run_before=opened())
+
+
 @pytest.mark.parametrize(
-    ("view", "key"), [("history", "h"), ("log", "l"), ("changes", "c"), ("details", "d"), ("composer", "i")]
+    ("doing", "keys"),
+    [("search", ("slash", *"next")), ("files", ("f", "j")), ("marked", ("K", "K"))],
+)
+def test_reading(snap_compare: SnapCompare, doing: str, keys: tuple[str, ...]) -> None:
+    store = scenes.status_scene(TaskStatus.IDLE)
+    assert snap_compare(app_of(store), terminal_size=WIDE, run_before=opened(*keys))
+
+
+@pytest.mark.parametrize(
+    ("view", "key"), [("history", "h"), ("log", "l"), ("changes", "d"), ("details", "D"), ("composer", "i")]
 )
 def test_every_view(snap_compare: SnapCompare, view: str, key: str) -> None:
     assert snap_compare(app_of(scenes.status_scene(TaskStatus.IDLE)), terminal_size=MEDIUM, run_before=opened(key))
