@@ -28,6 +28,7 @@ from backend_stub.domain.settings import Settings
 from backend_stub.domain.storage import Storage
 from backend_stub.known_agents import KnownAgents
 from backend_stub.known_files import KnownFiles
+from backend_stub.offered_options import OfferedOptions
 from backend_stub.organization import Organization
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.providers.local import LocalProvider, LocalSettings
@@ -75,8 +76,11 @@ async def open_backend(
     except OSError as error:
         raise StartError(f"the data folder {folder} cannot be used ({error.filename}: {error.strerror})") from error
     storage = open_storage(folder, runtime.now)
+    offered = OfferedOptions(folder)
     try:
-        async with run_backend(storage, providers, settings, runtime, Clones(folder), Trust(folder)) as backend:
+        async with run_backend(
+            storage, providers, settings, runtime, Clones(folder), Trust(folder), offered
+        ) as backend:
             yield backend
     finally:
         await storage.close()
@@ -90,6 +94,7 @@ async def run_backend(
     runtime: Runtime,
     clones: Clones,
     trust: Trust,
+    offered: OfferedOptions,
 ) -> AsyncIterator[Backend]:
     """A working backend over an open storage; unfinished tasks go on at once. Leaving stops all work, to be resumed."""
     hub = Hub(storage.events.database)
@@ -116,8 +121,9 @@ async def run_backend(
         storage.events.listen(committed)
         operations = Operations(services, work, sessions.wake_all)
         sessions.on_turn_over = operations.queue.wake
+        sessions.options.on_offered = offered.learn
         release = Releasing(services, sessions, provisioning, operations.queue)
-        agents = KnownAgents(providers)
+        agents = KnownAgents(providers, offered)
         organization = Organization(storage, providers, settings, runtime, clones, trust, agents, provisioning.wake)
         commands = Commands(storage, actors, sessions, provisioning, release, providers, agents, runtime)
         operations.archive = commands.archive_if_nothing_is_lost
@@ -224,7 +230,6 @@ def local_provider(folder: Path, settings: LocalSettings, environ: Mapping[str, 
         folder,
         Records(folder).agent_folder,
         environ=environ,
-        policy=settings.policy,
         configured=settings.agents,
         mcp=settings.mcp,
         wrap=under_bubblewrap if settings.bubblewrap else None,

@@ -28,6 +28,7 @@ from tests.app import question_scenes, task_scenes
 from tests.app.factories import NOW, SECOND
 from tests.app.harness import FakeCommands, make_app, make_store, rest
 from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state, store_of_speaking
+from tests.app.offers import AGENTS, DEFAULTS
 from tests.png_stamp import digest_of, stamp_of, stamped
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
@@ -48,6 +49,8 @@ class Shot(Struct, frozen=True):
     """Whether the task of `task_scenes` is opened before keys are pressed."""
     theme: str = "foundry-dark"
     ascii: bool = False
+    agents: bool = False
+    """Whether the backend has told of agents, and what they offered."""
     ours: bool = False
     """Whether the backend is one that the app may start."""
     without_agent: bool = False
@@ -71,7 +74,26 @@ SHOTS: tuple[Shot, ...] = (
         "`n`, a prompt, `ctrl+enter`: creating never waits for anything.",
         lambda: store_of(every_state()),
         ("n", *_LONG_PROMPT),
+        agents=True,
         png=True,
+    ),
+    Shot(
+        "choices",
+        "Agent, model and mode are chosen from what the agent offered last; what asks nothing is yellow.",
+        lambda: store_of(every_state()),
+        (
+            *("n", *"Fix it", "tab", *"claude", "tab", *"Opus", "tab", *"Bypass permissions"),
+            *("ctrl+o", "tab", "tab", "tab", *"all"),
+        ),
+        agents=True,
+    ),
+    Shot(
+        "choices-narrow",
+        "The same on 60 columns.",
+        lambda: store_of(every_state()),
+        ("n", *"Fix it", "tab", "tab", "down"),
+        NARROW,
+        agents=True,
     ),
     Shot(
         "journey",
@@ -265,6 +287,8 @@ async def draw(shot: Shot, *, toasts: bool = False) -> str:
     options = Options(theme=shot.theme, ascii=shot.ascii, bell=False, terminal_notifications=False)
     commands = FakeCommands()
     commands.diffs[task_scenes.TASK] = task_scenes.a_diff()
+    if shot.agents:
+        commands.agents_told, commands.default_agents, commands.providers = AGENTS, DEFAULTS, {"local": "ready"}
     commands.files = {task_scenes.TASK: task_scenes.FILES}
     if shot.without_agent:
         commands.providers = {"local": "ready", "demo": "ready"}

@@ -11,8 +11,10 @@ from backend_stub.domain.agent import AgentRuntime
 from backend_stub.domain.call import Call
 from backend_stub.domain.way_home import WayHome
 from foundry_tui.contract.known_agents import AgentInfo
+from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
+from foundry_tui.contract.rules import Rule
 from foundry_tui.contract.work import Work
 
 
@@ -29,13 +31,14 @@ class SandboxMade:
     """The outcome of `create_sandbox`; `resumed` says that it was there already and was adopted.
 
     `notice` is what a person should know of it, empty for nothing; `repo` the repository as it is known by now, None
-    for as it was.
+    for as it was; `rules` those about permission that the repository brings and that are trusted.
     """
 
     sandbox: Sandbox
     resumed: bool = False
     notice: str = ""
     repo: Repo | None = None
+    rules: tuple[Rule, ...] = ()
 
 
 Existing = Callable[[Sequence[str]], Awaitable[Collection[str]]]
@@ -71,6 +74,10 @@ class Provider(Protocol):
 
     def default_agent(self) -> str:
         """The agent of a task that names none."""
+        ...
+
+    def default_permissions(self) -> PermissionPolicy:
+        """What a task that does not say answers without a person."""
         ...
 
     def agents_here(self) -> Sequence[AgentInfo]:

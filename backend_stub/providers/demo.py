@@ -21,7 +21,7 @@ from backend_stub.domain.provider import Existing, Release, SandboxMade
 from backend_stub.repository.git import branches_near
 from foundry_tui.contract.agents import KNOWN
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
-from foundry_tui.contract.questions import FileEdit
+from foundry_tui.contract.questions import FileEdit, PermissionPolicy
 from foundry_tui.contract.records import FileDiff, Sandbox, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.work import Work
@@ -73,7 +73,10 @@ class DemoProvider:
     def agents_here(self) -> Sequence[AgentInfo]:
         """It plays every agent that there is elsewhere."""
         names = dict.fromkeys((self.default_agent(), *KNOWN, *self._configured))
-        return [AgentInfo(name=name, provider=self.name, state=AgentState.READY) for name in names]
+        return [AgentInfo(name=name, provider=self.name, state=AgentState.READY, how="") for name in names]
+
+    def default_permissions(self) -> PermissionPolicy:
+        return PermissionPolicy.ASK
 
     async def ensure_name(self, call: Call) -> Existing:
         await self._world.play("ensure_name", call, lambda: None)

@@ -250,7 +250,7 @@ class Routes:
         return json_answer(await self._backend.commands.answer(request.path_params["permission_id"], body))
 
     async def agents(self, request: Request) -> Response:
-        return json_answer(bodies.AgentList(agents=await self._backend.agents.all()))
+        return json_answer(await self._backend.agents.all())
 
     async def memory(self, request: Request) -> Response:
         task_id = request.query_params.get("task") or None

@@ -98,13 +98,15 @@ class OfferChange:
             self._rows.put_offer(session_id, offer)
 
     def _unsent(self, session_id: str) -> dict[str, OptionValue]:
-        return self._rows.private.unsent_options.get(session_id, {})
+        return self._rows.private.values_before_unsent.get(session_id, {})
 
     def _put_unsent(self, session_id: str, unsent: dict[str, OptionValue]) -> None:
-        others = {each: options for each, options in self._rows.private.unsent_options.items() if each != session_id}
+        others = {
+            each: options for each, options in self._rows.private.values_before_unsent.items() if each != session_id
+        }
         if unsent:
             others[session_id] = unsent
-        self._rows.private = replace(self._rows.private, unsent_options=others)
+        self._rows.private = replace(self._rows.private, values_before_unsent=others)
 
     def _end_unsent(self, session_id: str, asked: SessionOption) -> bool:
         """The agent has answered; False when something else was asked for meanwhile, which it is still to be told."""

@@ -10,7 +10,7 @@ from itertools import count
 import anyio
 from anyio.abc import TaskGroup
 
-from backend_stub.domain.agent import LateWord
+from backend_stub.domain.agent import SaidOutsideTurn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import (
     AgentError,
@@ -27,6 +27,7 @@ from backend_stub.task.actor import TaskActor
 from backend_stub.task.failures import NO_FAILURES, is_tried_again, task_error
 from backend_stub.task.idle import IdleAgents
 from backend_stub.task.options import Options
+from backend_stub.task.rules import rules_of
 from backend_stub.task.services import Services
 from backend_stub.task.silence import Silences
 from backend_stub.task.steering import Steering
@@ -174,7 +175,7 @@ class Sessions:
             if session_id in (None, session.session_id):
                 self.queue.cancel(session.session_id)
 
-    async def said(self, task_id: str, session_id: str, words: Sequence[LateWord]) -> None:
+    async def said(self, task_id: str, session_id: str, words: Sequence[SaidOutsideTurn]) -> None:
         """The agent said something outside of any turn: it is kept, however long the storage takes for it."""
 
         def say(draft: TaskChange) -> None:
@@ -453,8 +454,8 @@ class Sessions:
         return await self._services.storage.attachments(prompt.prompt_id) if prompt.attachments else ()
 
     def _turn(self, actor: TaskActor, prompt: Prompt) -> LiveTurn:
-        heard = partial(self.silences.heard, actor, prompt.session_id)
-        return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers, heard)
+        heard, rules = partial(self.silences.heard, actor, prompt.session_id), partial(rules_of, self._services)
+        return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers, heard, rules)
 
     async def _provider(self, actor: TaskActor) -> Provider:
         task = (await actor.state()).task

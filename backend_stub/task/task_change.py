@@ -1,14 +1,15 @@
 """What can happen to a task: a change of its rows in the making, pure, in the words of the product."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from backend_stub.domain.storage import ItemKey, LeftoverRow, Opening, Private, TaskState
+from backend_stub.domain.storage import ItemKey, Opening, Private, TaskState
 from backend_stub.task.activity import STILL, Pace
 from backend_stub.task.agent_change import AgentChange
 from backend_stub.task.offer_change import OfferChange
 from backend_stub.task.operation_change import OperationChange
 from backend_stub.task.question_change import QuestionChange
 from backend_stub.task.rows import TaskRows, running_sessions
+from backend_stub.task.sandbox_change import SandboxChange
 from backend_stub.task.stage_change import StageChange
 from backend_stub.task.steer_change import SteerChange
 from foundry_tui.contract.activity import ActivityKind
@@ -16,7 +17,6 @@ from foundry_tui.contract.attachments import NewAttachments, told
 from foundry_tui.contract.records import (
     ErrorKind,
     HistoryKind,
-    Leftover,
     Prompt,
     PromptState,
     Sandbox,
@@ -28,6 +28,7 @@ from foundry_tui.contract.records import (
     TaskError,
 )
 from foundry_tui.contract.replace import replace
+from foundry_tui.contract.rules import Rule
 from foundry_tui.contract.status import READY, STAGE_OF_STATUS, STAGES, STATUS_OF_STAGE, StageName, TaskStatus
 from foundry_tui.contract.transcript import TranscriptKind
 from foundry_tui.contract.work import Work
@@ -57,6 +58,7 @@ class TaskChange:
         self.session, self.question, self.offer = rows.session, rows.question, rows.offer
         self.agents = AgentChange(rows)
         self.stages = StageChange(rows)
+        self.sandbox = SandboxChange(rows)
         self.offers = OfferChange(rows, new_id)
         self.steers = SteerChange(rows)
         self.questions = QuestionChange(rows, self.mark_unread)
@@ -109,8 +111,12 @@ class TaskChange:
         self._rows.put_task(replace(self.task, branch=branch))
         self.record(HistoryKind.TASK_NAMED, title=self.task.title, branch=branch)
 
-    def get_sandbox(self, sandbox: Sandbox, *, resumed: bool = False) -> None:
-        """The sandbox was made, or one that was there was taken (`resumed`)."""
+    def get_sandbox(self, sandbox: Sandbox, *, resumed: bool = False, rules: Sequence[Rule] | None = None) -> None:
+        """The sandbox was made, or one that was there was taken (`resumed`); `rules` are those that it brought, None
+        for as they were.
+        """
+        if rules is not None:
+            self._set_private(replace(self.private, rules=tuple(rules)))
         self._rows.put_task(replace(self.task, sandbox=sandbox))
         kind = HistoryKind.SANDBOX_RESUMED if resumed else HistoryKind.SANDBOX_CREATED
         self.record(kind, sandbox_id=sandbox.sandbox_id, cwd=sandbox.cwd)
@@ -213,25 +219,6 @@ class TaskChange:
     def release_later(self, attempt: int, next_at: int) -> None:
         """This attempt to release failed; the next is due then."""
         self._set_private(replace(self.private, release_attempt=attempt, next_attempt_at=next_at))
-
-    def leave_behind(self, row: LeftoverRow, why: str) -> None:
-        """The sandbox could not be removed: that is listed, and `row` kept to try again."""
-        sandbox = self.task.sandbox
-        what = f"sandbox {sandbox.sandbox_id} in {sandbox.cwd}" if sandbox else f"sandbox of task {self.task.task_id}"
-        self._rows.leftover = row
-        leftover = Leftover(what=what, why=why, at=self.now)
-        self._rows.put_task(replace(self.task, leftovers=(*self.task.leftovers, leftover)))
-        self.record(HistoryKind.SANDBOX_LEFTOVER, what=what, why=why)
-
-    def remove_sandbox(self, *, archive: bool) -> None:
-        """The sandbox was released or destroyed."""
-        self.record(HistoryKind.SANDBOX_RELEASED if archive else HistoryKind.SANDBOX_DESTROYED)
-
-    def remove_leftovers(self, *, archive: bool) -> None:
-        """What an earlier attempt left behind is removed by now."""
-        self._rows.leftover_gone = True
-        self._rows.put_task(replace(self.task, leftovers=()))
-        self.remove_sandbox(archive=archive)
 
     def end(self) -> None:
         """The release is over, and the task is kept for reading."""

@@ -113,6 +113,7 @@ TASK_ROWS: Sequence[Action] = (
         "Session",
         _K,
         why_not=why_no_options,
+        footer=9,
     ),
     Action("close_session", "w", "close session", "Close this session.", "Session", _K, why_not=why_no_closing),
     Action(

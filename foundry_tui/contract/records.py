@@ -9,7 +9,7 @@ from typing import Any
 from foundry_tui.contract.activity import Activity, PlanProgress
 from foundry_tui.contract.attachments import Attachment
 from foundry_tui.contract.open_enum import OpenEnum
-from foundry_tui.contract.questions import Ask, Permission
+from foundry_tui.contract.questions import Ask, Permission, PermissionPolicy
 from foundry_tui.contract.record import Record
 from foundry_tui.contract.status import StageName, TaskStatus
 from foundry_tui.contract.transcript import TranscriptItem
@@ -324,6 +324,7 @@ class TaskSummary(Record, frozen=True, kw_only=True):
     """A task as lists show it; `prompt` is cut to its first 200 characters, `operation` is the one under way.
 
     `asks` are its open questions, oldest first, at most `MOST_ASKS`; `needs_input` counts all of them.
+    `permission_policy` says which questions about permission are answered without a person.
     """
 
     task_id: str
@@ -346,6 +347,7 @@ class TaskSummary(Record, frozen=True, kw_only=True):
     asks: tuple[Ask, ...] = ()
     unread: bool = False
     sessions: tuple[SessionSummary, ...] = ()
+    permission_policy: PermissionPolicy = PermissionPolicy.ASK
     work: Work | None = None
     operation: Operation | None = None
     activity: Activity | None = None

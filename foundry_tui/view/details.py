@@ -5,12 +5,19 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from foundry_tui.contract.memory import MemoryReport
+from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import SessionStatus, TaskDetail, TaskSummary
 from foundry_tui.view.ages import age, ago, running_time
 from foundry_tui.view.report import size_text
 from foundry_tui.view.session_facts import context_used, is_nearly_full
 from foundry_tui.view.stepper import is_being_prepared, ready_after, spent_text, steps
 from foundry_tui.view.usage import costs, sum_words
+
+ALLOWED = {
+    PermissionPolicy.READS: "reading in the sandbox, without a question",
+    PermissionPolicy.ALL: "everything, without a question",
+}
+"""What a task's permissions allow, where they allow anything."""
 
 
 class Fact(Struct, frozen=True, kw_only=True):
@@ -42,6 +49,7 @@ def facts(task: TaskSummary, now: int, memory: MemoryReport | None = None) -> tu
         Fact(label="agent", value=task.agent or "default"),
         *_agent_facts(task, now, memory),
         Fact(label="provider", value=task.provider or "default"),
+        *(Fact(label="allowed", value=words) for words in (ALLOWED.get(task.permission_policy),) if words),
         Fact(label="created", value=f"{age(now - task.created_at)} ago".replace("now ago", "just now")),
         Fact(label="changed", value=f"{age(now - task.updated_at)} ago".replace("now ago", "just now")),
     ]

@@ -11,6 +11,7 @@ from textual.widgets import Input
 from foundry_tui.actions.context import TITLE
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.freshness import Freshness, FreshnessState
+from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import SessionSummary, TaskSummary
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import PROVISIONING, RELEASING, TaskStatus
@@ -188,12 +189,15 @@ class TaskHeader(Drawn):
             if usage is not None:
                 facts["used"] = Text(context_words(usage), warning if is_nearly_full(usage) else dim)
                 facts["cost"] = Text(plain(money(usage.cost)) if usage.cost is not None else "", dim)
+        if task.permission_policy != PermissionPolicy.ASK:
+            everything = task.permission_policy == PermissionPolicy.ALL
+            facts["permissions"] = Text(plain(f"permissions {task.permission_policy}"), warning if everything else dim)
         # An agent and a provider may have the same name, which says no more when it is said twice.
         told_already = task.provider == facts["agent"].plain or bool(simulated_word(task.provider))
         facts["provider"] = Text("" if told_already else task.provider, dim)
         facts["age"] = Text(age(self._clock.now_ms() - task.created_at), dim)
         shown = {name: fact for name, fact in facts.items() if fact}
-        for name in ("cost", "provider", "model", "used", "mode"):
+        for name in ("cost", "provider", "model", "used", "mode", "permissions"):
             if sum(fact.cell_len + gap for fact in shown.values()) - gap <= room:
                 break
             shown.pop(name, None)

@@ -62,6 +62,7 @@ class FakeCommands:
         self.next_id = 9_001
         self.providers = {"demo": "ready", "local": "sandbox-agent is not installed"}
         self.agents_told: tuple[AgentInfo, ...] = ()
+        self.default_agents: dict[str, str] = {}
         self.memory_of: dict[str, tuple[AgentMemory, ...]] = {}
         self.diffs: dict[str, Diff] = {}
         self.looked_at: list[str] = []
@@ -160,7 +161,7 @@ class FakeCommands:
         return MemoryReport(agents=self.memory_of.get(task_id, ()))
 
     async def agents(self) -> AgentList:
-        return AgentList(agents=self.agents_told)
+        return AgentList(agents=self.agents_told, defaults=self.default_agents)
 
     async def health(self) -> Health:
         return Health(status="ok", version="0.1.0", pid=1, started_at=NOW, providers=self.providers)

@@ -23,7 +23,7 @@ PROVIDERS = {"local": "ready", "demo": "ready"}
 def agents(claude: AgentState = AgentState.MISSING, how: str = "") -> tuple[AgentInfo, ...]:
     known = [AgentInfo(name="claude", provider="local", state=claude, how=how or how_to_get("claude"))]
     known += [AgentInfo(name="pi", provider="local", state=AgentState.MISSING, how=how_to_get("pi"))]
-    return (*known, AgentInfo(name="claude", provider="demo", state=AgentState.READY))
+    return (*known, AgentInfo(name="claude", provider="demo", state=AgentState.READY, how=""))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from backend_stub.domain.errors import SettingError
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import DEFAULT_TIMEOUT_MS, Settings
 from backend_stub.domain.storage import Change
+from backend_stub.offered_options import OfferedOptions
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.trust import Trust
@@ -74,7 +75,9 @@ class InProcess(World):
                 clones = Clones(self.data)
                 trust = Trust(self.data)
                 providers = {provider.name: provider}
-                async with run_backend(storage, providers, settings, self.source, clones, trust) as backend:
+                async with run_backend(
+                    storage, providers, settings, self.source, clones, trust, OfferedOptions()
+                ) as backend:
                     try:
                         yield backend
                     finally:

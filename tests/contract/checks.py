@@ -13,7 +13,7 @@ def _fields(names: str) -> frozenset[str]:
 
 TASK_SUMMARY = _fields(
     "task_id repo_id repo_label title branch prompt agent provider status status_since stage stages_done error "
-    "needs_input asks unread sessions activity plan work operation created_at updated_at revision"
+    "needs_input asks unread sessions activity plan work operation permission_policy created_at updated_at revision"
 )
 WORK = _fields("base ahead behind files added removed uncommitted pushed upstream conflicts at")
 TASK_DETAIL = TASK_SUMMARY | {"base_branch", "sandbox", "stages", "permissions", "leftovers", "operations", "history"}
@@ -33,7 +33,8 @@ OPTION = _fields("option_id name description category type value choices error")
 PROMPT = _fields("prompt_id session_id text attachments state steer error at")
 TRANSCRIPT_ITEM = _fields("item_id session_id index kind body at revision")
 PERMISSION = _fields(
-    "permission_id task_id session_id kind title tool_kind text edits paths options fields url state answer at"
+    "permission_id task_id session_id kind title tool_kind text edits paths options fields url state answer answered_by"
+    " at"
 )
 FIELD = _fields("name type required title description default choices min max format pattern")
 HISTORY_EVENT = _fields("seq task_id kind at payload")

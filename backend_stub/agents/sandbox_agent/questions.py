@@ -19,6 +19,8 @@ UNTITLED = "The agent asks for permission"
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "fish"})
 SHOWN = "(as shown)"
 """Stands for a text that the question has already."""
+COMMANDS = ("command", "cmd")
+"""What agents call the command that would be run."""
 LONG = 80
 """Characters of a line from which it is not said twice within a text; what has several lines never is."""
 PATHS = frozenset({"path", "filepath", "file_path", "filePath"})
@@ -141,8 +143,8 @@ def _text(value: Any, texts: list[str], edits: list[FileEdit]) -> str:
     command, rest = "", value
     known = [text for edit in edits for text in (edit.new, edit.old or "")]
     if isinstance(value, dict):
-        name = next((name for name in ("command", "cmd") if _command(value.get(name))), "")
-        command = _command(value.get(name))
+        name = next((name for name in COMMANDS if command_of(value.get(name))), "")
+        command = command_of(value.get(name))
         known.append(command)
         shown = {*texts, *known}
         rest = {
@@ -172,8 +174,8 @@ def _once(value: Any, known: list[str]) -> Any:
     return value
 
 
-def _command(value: object) -> str:
-    """A command as one would type it: of a script that a shell is given, the script."""
+def command_of(value: object) -> str:
+    """A command as one would type it: of a script that a shell is given, the script; empty for what is none."""
     if isinstance(value, str):
         return value
     if isinstance(value, list) and value and all(isinstance(each, str) for each in value):

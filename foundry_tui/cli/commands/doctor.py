@@ -91,12 +91,20 @@ def _checks(context: Context) -> Iterator[Check]:
         yield Check(name="config", state="wrong", found=str(error), fix="mend it there, see: foundry config show")
         return
     yield Check(name="config", state="ok", found=f"{loaded.file}" if loaded.exists else f"none at {loaded.file}")
+    yield _rules(loaded.settings)
     if context.target[1]:
         yield _folder("data folder", own_plan.data_dir)
         yield from _agents(own_plan.data_dir, {**os.environ, **config.as_environ(loaded.settings)})
         yield from _socket_folder(own_plan)
         yield _log(own_plan.log)
     yield from _backend(context, own_plan)
+
+
+def _rules(settings: config.Settings) -> Check:
+    """What is answered in a person's place; the config's rules are all right, or it would be wrong as a whole."""
+    allow = sum(rule.word == "allow" for rule in settings.rules)
+    found = f"{allow} that allow, {len(settings.rules) - allow} that deny" if settings.rules else "none"
+    return Check(name="rules", state="ok", found=found, fix="how they are written: foundry help config")
 
 
 def _git() -> Check:

@@ -253,6 +253,7 @@ def _facts(task: TaskDetail, silent: Mapping[str, int]) -> list[tuple[object, ..
         ("revision", task.revision),
         ("sandbox", task.sandbox.cwd if task.sandbox else None),
         ("needs_input", task.needs_input),
+        ("permissions", task.permission_policy),
         ("prompt", task.prompt),
         *((("attached", ", ".join(names)),) if (names := _attached(task)) else ()),
     ]
@@ -288,6 +289,7 @@ def _facts(task: TaskDetail, silent: Mapping[str, int]) -> list[tuple[object, ..
 
 def _card(task: TaskDetail, silent: Mapping[str, int], document: bytes) -> None:
     from foundry_tui.cli.follow.live import stage_lines
+    from foundry_tui.view.details import ALLOWED
 
     now = int(time.time() * 1000)
     for line in stage_lines(task, now, None, whole=True):
@@ -296,6 +298,7 @@ def _card(task: TaskDetail, silent: Mapping[str, int], document: bytes) -> None:
     facts = [
         ("id", task.task_id),
         ("agent", f"{task.agent} ({task.provider})"),
+        ("allowed", ALLOWED.get(task.permission_policy, "")),
         ("base", task.base_branch or ""),
         ("created", clock_time(task.created_at)),
         ("sandbox", task.sandbox.cwd if task.sandbox else ""),
