@@ -286,6 +286,7 @@ async def draw(shot: Shot, *, toasts: bool = False) -> str:
     """The picture as SVG; with what is told in passing only if `toasts`, since that goes away with time."""
     options = Options(theme=shot.theme, ascii=shot.ascii, bell=False, terminal_notifications=False)
     commands = FakeCommands()
+    commands.diffs[task_scenes.TASK] = task_scenes.a_diff()
     if shot.agents:
         commands.agents_told, commands.default_agents, commands.providers = AGENTS, DEFAULTS, {"local": "ready"}
     commands.diffs[task_scenes.TASK] = task_scenes.a_diff()

@@ -85,8 +85,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     # What stands on the screen.
 
     def compose(self) -> ComposeResult:
-        app = self.foundry
-        clock, plain = app.clock, app.options.ascii
+        commands, clock, plain = self.foundry.commands, self.foundry.clock, self.foundry.options.ascii
         heard = self._heard = LastHeard(clock, self.freshness)
         self._header = TaskHeader(clock, heard, ascii_only=plain)
         self._tabs = SessionTabs(heard, PANES, ascii_only=plain)
@@ -94,8 +93,8 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         self._talk = Conversation(self, heard)
         self._side = TaskSide(self, heard, self._talk.transcript, wide=WIDE)
         self._reading = Reading(self, self._talk.transcript)
-        self._topics = HeldTopics(app.commands)
-        self._unsent = UnsentText(app.commands.drafts, self.task_id)
+        self._topics = HeldTopics(commands)
+        self._unsent = UnsentText(commands.drafts, self.task_id)
         self.panes = TaskPanes(self, self._side.changes)
         self.parts = (self.panes, self._side, self._reading, SandboxActions(self), SessionActions(self))
         # All is said before anything is laid out, so that the first picture is the whole one and made once.
