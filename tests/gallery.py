@@ -104,7 +104,7 @@ SHOTS: tuple[Shot, ...] = (
     ),
     Shot(
         "ready",
-        "Ready: what was said, what was done, and a line to go on.",
+        "Ready: the work at the left, what was said and done, and a line to go on.",
         _status(TaskStatus.IDLE),
         opens=True,
         png=True,
@@ -147,6 +147,13 @@ SHOTS: tuple[Shot, ...] = (
     Shot("sessions", "Several sessions with one task's agents.", task_scenes.sessions_scene, opens=True),
     Shot("new-session", "`t` adds a session; enter takes what it shows.", _status(TaskStatus.IDLE), ("t",), opens=True),
     Shot("silent", "A long silence stands beside the work.", task_scenes.silent_scene, opens=True),
+    Shot(
+        "search",
+        "`/` searches in what was said and done; `n` and `N` go from match to match.",
+        _status(TaskStatus.IDLE),
+        ("slash", *"next"),
+        opens=True,
+    ),
     Shot("history", "Every event, in order, with its time.", _status(TaskStatus.IDLE), ("h",), opens=True),
     Shot("log", "The stage log: what the provider printed.", _status(TaskStatus.IDLE), ("l",), opens=True),
     Shot("pending", "Created, and not yet answered by the backend.", task_scenes.pending_scene, opens=True),
@@ -174,7 +181,7 @@ SHOTS: tuple[Shot, ...] = (
     ),
     Shot("says-light", "The same in the light theme.", store_of_speaking, ("j",), theme="foundry-light"),
     Shot("says-ascii", "The same in ASCII.", store_of_speaking, ("j",), ascii=True),
-    Shot("repositories", "`g` groups by repository.", store_of_every_state, ("g",)),
+    Shot("repositories", "`b` groups by repository.", store_of_every_state, ("b",)),
     Shot("kill", "What destroys work asks first.", store_of_every_state, ("x",)),
     Shot("thousand", "A thousand tasks.", lambda: store_of(list(many(1_000)))),
     Shot(
@@ -281,6 +288,7 @@ async def draw(shot: Shot, *, toasts: bool = False) -> str:
     commands = FakeCommands()
     if shot.agents:
         commands.agents_told, commands.default_agents, commands.providers = AGENTS, DEFAULTS, {"local": "ready"}
+    commands.diffs[task_scenes.TASK] = task_scenes.a_diff()
     commands.files = {task_scenes.TASK: task_scenes.FILES}
     if shot.without_agent:
         commands.providers = {"local": "ready", "demo": "ready"}

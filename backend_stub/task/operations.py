@@ -8,6 +8,7 @@ from backend_stub.domain.errors import CallError, CallTimedOutError, SupersededE
 from backend_stub.domain.storage import Storage
 from backend_stub.domain.way_home import Done, WayHome
 from backend_stub.task.actor import TaskActor
+from backend_stub.task.checkpoints import record_made
 from backend_stub.task.failures import NO_FAILURES, task_error
 from backend_stub.task.services import Services
 from backend_stub.task.task_change import TaskChange
@@ -42,6 +43,8 @@ class Operations:
         self._go_on = go_on
         self.archive: Callable[[str], Awaitable[None]] | None = None
         """Archives the task of this id, unless something would be lost by that."""
+        self.on_ended: Callable[[str], None] = lambda task_id: None
+        """Called with the id of a task whose operation has ended."""
         self.queue = services.dispatcher.queue("operation", self._run, AT_ONCE, LIMIT)
 
     async def _run(self, task_id: str) -> int | None:
@@ -65,6 +68,7 @@ class Operations:
         except Exception as failure:  # noqa: BLE001  # a defect of a provider must not hold the task for ever
             await self._fail(actor, operation, failure)
         self._work.look_soon(task_id)
+        self.on_ended(task_id)
         await self._go_on(actor)
         return None
 
@@ -156,7 +160,10 @@ def _expected(draft: TaskChange, operation: Operation) -> Operation:
 
 
 def _finish(draft: TaskChange, operation: Operation, done: Done) -> None:
+    record_made(draft, done.checkpoints)
     draft.operations.finish(_expected(draft, operation), dict(done.result))
+    if done.pull_request is not None:
+        draft.find_pull_request(done.pull_request)
     open_sessions = [each for each in draft.task.sessions if each.status is not SessionStatus.CLOSED]
     if done.notice is not None:
         for session in open_sessions:

@@ -24,6 +24,7 @@ from backend_stub.domain.provider import Provider
 from backend_stub.domain.storage import Opening, TaskState
 from backend_stub.machine.faults import is_machine_fault
 from backend_stub.task.actor import TaskActor
+from backend_stub.task.checkpoints import TurnCheckpoints
 from backend_stub.task.failures import NO_FAILURES, is_tried_again, task_error
 from backend_stub.task.idle import IdleAgents
 from backend_stub.task.options import Options
@@ -73,6 +74,7 @@ class Sessions:
         self._services = services
         self._tasks = tasks
         self._work = work
+        self._checkpoints = TurnCheckpoints(services)
         self._answers = Answers()
         self._unattached: dict[str, anyio.Lock] = {}
         """The tasks, by task_id, whose agents were not looked for since the restart; held by whoever does."""
@@ -222,6 +224,7 @@ class Sessions:
             return TaskChange.become_ready
         await actor.load_items(session_id)
         turn = self._turn(actor, prompt)
+        await self._checkpoints.before(actor, call, prompt.prompt_id)
         await provider.agents.deliver(call, prompt, turn, await self._attachments(prompt))
 
         def delivered(draft: TaskChange) -> None:
@@ -357,6 +360,7 @@ class Sessions:
                     raise
                 except Exception as failure:  # noqa: BLE001  # nor does a defect of the agent
                     call.log(f"the agent could not be told to stop: {failure!r}")
+                await self._checkpoints.settle(actor, call)
                 self._work.look_soon(actor.task_id)
                 self.on_turn_over(actor.task_id)
 
@@ -409,6 +413,7 @@ class Sessions:
                     self._attempts.pop(prompt.prompt_id, None)
                     return None
                 prompt, turn = following, self._turn(actor, following)
+                await self._checkpoints.before(actor, call, prompt.prompt_id)
                 attachments = await self._attachments(prompt)
                 delivering = partial(provider.agents.deliver, call, prompt, turn, attachments)
                 await self._services.calls.within(timeout / 1000, actor.task_id, delivering)
@@ -422,7 +427,8 @@ class Sessions:
             with suppress(CallError, CallTimedOutError):
                 await self._find_branch(actor, provider, call)
             work = await self._work.after_turn(call)
-            await actor.commit(turn.ending(partial(end_turn, prompt=prompt, work=work)))
+            made = await self._checkpoints.after(actor, call, (prompt.prompt_id,))
+            await actor.commit(turn.ending(partial(end_turn, prompt=prompt, work=work, made=made)))
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not lose the task
@@ -432,7 +438,8 @@ class Sessions:
                 return self._next_attempt_at(attempts)
             error = task_error(failure, "handing the prompt over", timeout, self._services.runtime.now())
             error = replace(error, kind=ErrorKind.AGENT)
-            await actor.commit(turn.ending(partial(fail_turn, prompt=prompt, error=error)))
+            made = await self._checkpoints.after(actor, call, (prompt.prompt_id,))
+            await actor.commit(turn.ending(partial(fail_turn, prompt=prompt, error=error, made=made)))
             self._work.look_soon(actor.task_id)
         self._attempts.pop(prompt.prompt_id, None)
         return None

@@ -20,11 +20,17 @@ DIAGNOSTICS = "diagnostics"
 APP = "app"
 """Names of screens as `Action.screens` says them; `APP` stands for every screen that is no dialog."""
 
+CHANGES = "changes"
+"""The name of a task's view, as `Context.pane` says it."""
+
 COMPOSER = "composer"
+CHANGES_SEARCH = "changes_search"
 FILTER = "filter"
 PROMPT = "prompt"
+SEARCH = "search"
 TITLE = "title"
-"""Names of fields in which one writes, and which have actions of their own."""
+WORK = "work"
+"""Names of fields that have actions of their own: those in which one writes, and the list of changed files."""
 
 
 class Context(Struct, frozen=True, kw_only=True):
@@ -32,7 +38,7 @@ class Context(Struct, frozen=True, kw_only=True):
 
     screen: str
     field: str = ""
-    """The field with actions of its own in which one writes now."""
+    """The field with actions of its own that has the keys now."""
     task: TaskSummary | None = None
     """The highlighted or open task."""
     marked: tuple[TaskSummary, ...] = ()
@@ -70,8 +76,28 @@ class Context(Struct, frozen=True, kw_only=True):
     """`enter` takes the highlighted one of them."""
     detachable: bool = False
     """`backspace` in the field takes off the file that was attached last."""
+    pane: str = ""
+    """The view of the task that is open in the conversation's stead; empty for none."""
+    searching_changes: bool = False
+    """Something is searched for in the changes."""
     permission: Ask | Permission | None = None
     """The open question that would be answered."""
+    reading: bool = False
+    """The conversation of a session is in sight, and something was said in it."""
+    foldable: bool = False
+    """Something in sight in the conversation is folded, or could be."""
+    answered: bool = False
+    """The agent has said something in the visible session."""
+    code: bool = False
+    """A block of code is in sight in the conversation."""
+    picking_code: bool = False
+    """The blocks of code in sight have numbers: a digit copies one."""
+    searching: bool = False
+    """Something is searched for in the conversation."""
+    found: int = 0
+    """How often it was found."""
+    files: int = 0
+    """Changed files that are listed beside the conversation."""
 
     @property
     def targets(self) -> tuple[TaskSummary, ...]:

@@ -12,9 +12,10 @@ from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract import codec
 from foundry_tui.contract.attachments import body_limit
 from foundry_tui.contract.memory import MemoryReport
+from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.problems import Problem, too_large
 from foundry_tui.contract.questions import Permission
-from foundry_tui.contract.records import Health, Prompt, Repo, SessionDetail, SessionSummary, TaskDetail
+from foundry_tui.contract.records import Health, Operation, Prompt, Repo, SessionDetail, SessionSummary, TaskDetail
 from foundry_tui.contract.requests import (
     AddRepo,
     AgentList,
@@ -144,6 +145,13 @@ class Api:
 
     async def _files(self, path: str, newer: int | None) -> FileList:
         return await self._call("GET", path, FileList, params={} if newer is None else {"newer": str(newer)})
+
+    async def operate(self, task_id: str, request: StartOperation) -> Operation:
+        """Have something done with the task's work; the same operation_id again changes nothing."""
+        return await self._call("POST", f"/v1/tasks/{_part(task_id)}/operations", Operation, request)
+
+    async def cancel_operation(self, operation_id: str) -> Operation:
+        return await self._call("POST", f"/v1/operations/{_part(operation_id)}/cancel", Operation)
 
     async def add_session(self, task_id: str, request: CreateSession) -> SessionSummary:
         return await self._call("POST", f"/v1/tasks/{_part(task_id)}/sessions", SessionSummary, request)

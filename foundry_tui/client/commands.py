@@ -8,6 +8,7 @@ from msgspec import Struct
 from foundry_tui.contract.attachments import NewAttachment
 from foundry_tui.contract.events import Topic
 from foundry_tui.contract.memory import MemoryReport
+from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import Health, HistoryEvent, Repo
@@ -80,6 +81,12 @@ class Commands(Protocol):
         """Remove an archived or killed task for good (a refused creation is dropped)."""
 
     def rename(self, task_id: str, title: str) -> None: ...
+
+    def operate(self, task_id: str, request: StartOperation) -> str:
+        """Have something done to bring the task's work home; the answer is its operation_id (made here if absent)."""
+
+    def cancel_operation(self, task_id: str, operation_id: str) -> None:
+        """Give an operation up; what it has left half-way is taken back."""
 
     def mark(self, task_id: str, unread: bool) -> None: ...
 

@@ -323,6 +323,12 @@ class TasksScreen(OfflineBannerScreen[object]):
     def action_page_down(self) -> None:
         self._list.move_page(1)
 
+    def action_half_page_up(self) -> None:
+        self._list.move_page(-0.5)
+
+    def action_half_page_down(self) -> None:
+        self._list.move_page(0.5)
+
     def action_cursor_top(self) -> None:
         self._list.move_to_end(-1)
 

@@ -168,8 +168,7 @@ class Preview(Vertical, can_focus=False):
         if failed is None:
             return []
         tried = [(failed.tried, "$text-faint")] if failed.tried else []
-        if failed.stage is not None:
-            # The stage's own line says what failed, and why.
-            return tried
+        # A stage's own line says what failed, but not why.
+        headline = [(f"{failed.headline}\n", "bold $text-error")] if failed.stage is None else []
         between = [("\n", "")] if tried else []
-        return [(f"{failed.headline}\n", "bold $text-error"), (failed.reason, "$text-error"), *between, *tried]
+        return [*headline, (failed.reason, "$text-error"), *between, *tried]

@@ -21,6 +21,7 @@ from foundry_tui.contract.attachments import NewAttachment
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind, parse_event_id
 from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.memory import AgentMemory, MemoryReport
+from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import Health, HistoryEvent, Repo, RepoTrust, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import AgentList, CreateTask, Diff, FileList, RepoSetup, TaskSnapshot, TasksSnapshot
@@ -107,6 +108,13 @@ class FakeCommands:
     def rename(self, task_id: str, title: str) -> None:
         self.calls.append(("rename", task_id, title))
 
+    def operate(self, task_id: str, request: StartOperation) -> str:
+        self.calls.append(("operate", task_id, request))
+        return request.operation_id or self._id()
+
+    def cancel_operation(self, task_id: str, operation_id: str) -> None:
+        self.calls.append(("cancel_operation", task_id, operation_id))
+
     def mark(self, task_id: str, unread: bool) -> None:
         self.calls.append(("mark", task_id, unread))
 
@@ -168,7 +176,7 @@ class FakeCommands:
 
     async def diff(self, task_id: str) -> Diff:
         self.looked_at.append(task_id)
-        diff = self.diffs.get(task_id, Diff(files=()))
+        diff = self.diffs.get(task_id, Diff(files=(), computed_at=1))
         # As the backend does, each asking has it computed anew.
         return diff if diff.computed_at is None else replace(diff, computed_at=diff.computed_at + len(self.looked_at))
 

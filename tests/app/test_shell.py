@@ -14,6 +14,7 @@ from textual.widgets import DataTable, OptionList, Static
 from foundry_tui.actions import table as actions
 from foundry_tui.actions.context import (
     APP,
+    CHANGES_SEARCH,
     COMPOSER,
     CONFIRM,
     DIAGNOSTICS,
@@ -27,9 +28,11 @@ from foundry_tui.actions.context import (
     OPTIONS,
     PROMPT,
     RENAME,
+    SEARCH,
     TASK,
     TASKS,
     TITLE,
+    WORK,
     Context,
 )
 from foundry_tui.app import textual_compat, themes
@@ -55,11 +58,13 @@ from foundry_tui.screens.session_options import SessionOptionsScreen
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.widgets.bars import ActionBar
+from foundry_tui.widgets.changes import ChangesSearch
 from foundry_tui.widgets.choices import ChoiceList
 from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.prompt_field import PromptField
 from foundry_tui.widgets.task_header import TitleInput
 from foundry_tui.widgets.task_list import TaskList
+from foundry_tui.widgets.work import WorkColumn
 from tests.app.factories import NOW, make_detail, make_task, task_id
 from tests.app.harness import LIVE, Stage, make_store, put, put_detail, stage
 from tests.app.list_scenes import store_of_every_state
@@ -81,7 +86,10 @@ SCREENS = {
     DIAGNOSTICS: DiagnosticsScreen,
     COMPOSER: Composer,
     PROMPT: PromptField,
+    CHANGES_SEARCH: ChangesSearch,
     FILTER: TasksScreen,
+    SEARCH: TaskScreen,
+    WORK: WorkColumn,
     TITLE: TitleInput,
     APP: FoundryApp,
 }
@@ -155,7 +163,7 @@ async def test_keys_can_be_rebound_everywhere_at_once() -> None:
     options = quiet(keymap={"group": "z", "new_task": "ctrl+n"})
     async with stage(make_store([make_task(1)]), size=(160, 36), options=options) as s:
         assert "z group" in s.app.screen.query_one(ActionBar).render().plain
-        await s.press("g")
+        await s.press("b")
         assert "Ready" in s.app.screen.query_one(TaskList).render_line(0).text
         await s.press("z")
         assert "shop" in s.app.screen.query_one(TaskList).render_line(0).text

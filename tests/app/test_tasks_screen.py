@@ -376,23 +376,23 @@ async def test_the_preview_holds_the_tasks_topic_only_while_it_shows_it() -> Non
         assert s.commands.held == []
 
 
-async def test_g_groups_by_repository_and_back() -> None:
+async def test_b_groups_by_repository_and_back() -> None:
     store = make_store([make_task(1, repo_label="shop"), make_task(2, repo_label="docs")])
     async with stage(store) as s:
-        await s.press("g")
+        await s.press("b")
         assert "docs 1" in shown(s) and "by repository" in bar(s)
-        await s.press("g")
+        await s.press("b")
         assert "Ready 2" in shown(s)
 
 
-async def test_s_goes_through_the_sortings() -> None:
+async def test_shift_s_goes_through_the_sortings() -> None:
     store = make_store([make_task(1, title="b"), make_task(2, title="a")])
     async with stage(store) as s:
         assert the_list(s).order.ids() == [task_id(1), task_id(2)]
-        await s.press("s", "s")
+        await s.press("S", "S")
         assert "by title" in bar(s)
         assert the_list(s).order.ids() == [task_id(2), task_id(1)]
-        await s.press("s", "s")
+        await s.press("S", "S")
         assert the_list(s).order.ids() == [task_id(1), task_id(2)]
 
 

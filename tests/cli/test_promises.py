@@ -14,6 +14,7 @@ from tests.world import FOUNDRY, Json
 ON_A_TASK = (
     *("show", "watch", "history", "logs", "prompt", "answer", "options"),
     *("retry", "archive", "kill", "rename", "prune", "attach", "transcript", "queue", "stop", "restart-agent"),
+    *("commit", "update", "push", "pr", "land", "apply", "undo", "checkpoints"),
 )
 ASKING = (
     *((command, "01a2", *(("x",) if command in ("prompt", "answer", "rename") else ())) for command in ON_A_TASK),
@@ -80,6 +81,9 @@ def test_a_missing_argument_is_exit_2(shared: Cli, command: str) -> None:
         (("options", "{id}"), "options"),
         (("stop", "{id}"), "stopped"),
         (("rename", "{id}", "renamed"), "task_id"),
+        (("commit", "{id}"), "operation_id"),
+        (("checkpoints", "{id}"), "checkpoints"),
+        (("pr", "{id}", "--draft"), "operation_id"),
         (("status",), "statuses"),
         (("statusline",), "ready"),
         (("backend", "start"), "pid"),
