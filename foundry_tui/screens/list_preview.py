@@ -62,6 +62,8 @@ class ListPreview:
         self._wanted: bool | None = None
         """What was asked for; None: it stands there where the screen is wide enough."""
         self._opening = False
+        self._out_of_sight = False
+        """Another screen lies over the list."""
         self._following: Timer | None = None
         self._held: dict[Topic, Callable[[], None]] = {}
         self._timer: Timer | None = None
@@ -86,6 +88,22 @@ class ListPreview:
         task = self._task()
         ask = open_question(task, self._answered) if task is not None else None
         return ask if ask is not None and is_answered_by_digits(ask) else None
+
+    # Coming and going.
+
+    def enter(self) -> None:
+        """The list is in sight again."""
+        self._out_of_sight = False
+        self.fit()
+        self.show()
+
+    def leave(self) -> None:
+        """Another screen lies over the list: ask for nothing, and hold nothing."""
+        self._out_of_sight = True
+        for timer in (self._following, self._timer, self._changes_timer):
+            if timer is not None:
+                timer.stop()
+        self.hold(None)
 
     # Opening and closing.
 
@@ -148,7 +166,7 @@ class ListPreview:
     def show(self) -> None:
         """Show the highlighted task as it is now."""
         task, widget = self._task(), self._widget
-        if widget is None or not widget.display:
+        if widget is None or not widget.display or self._out_of_sight:
             return
         creation = self._owner.creation_of(task.task_id) if task is not None else None
         counted = self._changes.get(task.task_id) if task is not None else None
@@ -178,7 +196,7 @@ class ListPreview:
 
     def _hold_soon(self, task: TaskSummary | None) -> None:
         wanted = self._topics(task)
-        if wanted == set(self._held):
+        if self._out_of_sight or wanted == set(self._held):
             return
         if self._timer is not None:
             self._timer.stop()
