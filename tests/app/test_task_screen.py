@@ -418,11 +418,12 @@ async def test_details_tell_of_an_agent_that_is_away_and_read_memory_when_they_a
     async with opened(scenes.unloaded_scene(), size=(100, 36)) as on:
         assert "Ready for the next prompt" in text_of(on, TurnLine)
         taken = AgentMemory(
-            task_id=TASK, session_id=SESSION, agent="claude", bytes=312_000_000, measure=Measure.PSS, processes=3
+            task_id=TASK, session_id="another", agent="claude", bytes=312_000_000, measure=Measure.PSS, processes=3
         )
         on.commands.memory_of = {TASK: (taken,)}
         await on.press("D")
-        await on.pilot.pause()
+        await on.app.workers.wait_for_complete()
+        await on.quiet()
         shown = words_of(on)
         assert "since 12m ago; comes back with the next prompt" in shown
         assert "312 MB in 3 processes" in shown
