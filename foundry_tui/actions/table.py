@@ -17,6 +17,7 @@ from foundry_tui.actions.context import (
     OPTIONS,
     TASK,
     TASKS,
+    WAY_HOME,
     Context,
 )
 from foundry_tui.actions.dialogs import DIALOGS, FIELDS
@@ -54,6 +55,7 @@ from foundry_tui.actions.rules import (
     why_no_withdrawal,
     why_no_writing,
 )
+from foundry_tui.actions.way_home import BRINGING_HOME
 
 
 def find(action_id: str) -> Action:
@@ -319,7 +321,7 @@ _TASK_SCREEN: Sequence[Action] = (
 )
 
 _DIAG = frozenset({DIAGNOSTICS})
-_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL, OPTIONS})
+_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL, OPTIONS, WAY_HOME})
 
 _READING: Sequence[Action] = (
     Action("line_up", "up,k", "up", "One line up.", "Move", _R, palette=False),
@@ -503,6 +505,7 @@ ACTIONS: tuple[Action, ...] = (
     *_READING,
     *DIALOGS,
     *_SHARED,
+    *BRINGING_HOME,
     *_EVERYWHERE,
 )
 """Every action there is; rows of one screen stand together."""

@@ -13,6 +13,7 @@ from foundry_tui.actions.rules import is_living
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.screens.base import FoundryScreen
+from foundry_tui.screens.way_home import WayHomeScreen
 from foundry_tui.view.labels import title_of
 from foundry_tui.view.new_session import draft_key
 
@@ -147,6 +148,10 @@ class Confirmations:
         if losses and task_id is not None and problem.action in ("archive", "kill"):
             self._was_refused(RefusedRelease(problem.action, task_id, losses, monotonic()))
             return
+        if problem.action == "operate":
+            for screen in self._host.app.screen_stack:
+                if isinstance(screen, WayHomeScreen):
+                    screen.refused()
         if problem.action == "add_session" and task_id is not None and task_id in self._host.sessions_asked:
             self._host.commands.drafts.put(draft_key(task_id), self._host.sessions_asked.pop(task_id))
         self._host.app.notify(problem.message, title=f"Could not {problem.action.replace('_', ' ')}", severity="error")
