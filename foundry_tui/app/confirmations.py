@@ -13,7 +13,6 @@ from foundry_tui.actions.rules import is_living
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.screens.base import FoundryScreen
-from foundry_tui.screens.way_home import WayHomeScreen
 from foundry_tui.view.labels import title_of
 from foundry_tui.view.new_session import draft_key
 
@@ -149,6 +148,8 @@ class Confirmations:
             self._was_refused(RefusedRelease(problem.action, task_id, losses, monotonic()))
             return
         if problem.action == "operate":
+            from foundry_tui.screens.way_home import WayHomeScreen
+
             for screen in self._host.app.screen_stack:
                 if isinstance(screen, WayHomeScreen):
                     screen.refused()
