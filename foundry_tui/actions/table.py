@@ -19,6 +19,7 @@ from foundry_tui.actions.context import (
     OPTIONS,
     TASK,
     TASKS,
+    WAY_HOME,
     Context,
 )
 from foundry_tui.actions.dialogs import DIALOGS, FIELDS
@@ -43,6 +44,7 @@ from foundry_tui.actions.rules import (
     why_no_way_back,
 )
 from foundry_tui.actions.task import TASK_ROWS
+from foundry_tui.actions.way_home import BRINGING_HOME
 
 
 def find(action_id: str) -> Action:
@@ -212,7 +214,7 @@ _TASKS_SCREEN: Sequence[Action] = (
 )
 
 _DIAG = frozenset({DIAGNOSTICS})
-_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL, OPTIONS, INSTALL})
+_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL, OPTIONS, INSTALL, WAY_HOME})
 
 _READING: Sequence[Action] = (
     Action("line_up", "up,k", "up", "One line up.", "Move", _R, palette=False),
@@ -418,6 +420,7 @@ ACTIONS: tuple[Action, ...] = (
     *_READING,
     *DIALOGS,
     *_SHARED,
+    *BRINGING_HOME,
     *_EVERYWHERE,
 )
 """Every action there is; rows of one screen stand together."""

@@ -16,6 +16,7 @@ from foundry_tui.view.glyphs import UNKNOWN, Glyphs
 from foundry_tui.view.silence import silence_words
 from foundry_tui.view.stepper import Failure
 from foundry_tui.view.turn import TurnTime, working_words
+from foundry_tui.view.way_home import operation_line
 
 
 class TurnState(Struct, frozen=True):
@@ -181,6 +182,8 @@ def _session_words(
             # What is done for that stands with the steps, while there are any.
             doing = ": opening the session" if opening else ""
             return TurnState(f"Preparing environment{doing}", "active", None)
+        case SessionStatus.READY if task.operation is not None:
+            return TurnState(operation_line(task.operation), "active", None)
         case SessionStatus.RUNNING if asks:
             return TurnState("", "plain", "")
         case SessionStatus.RUNNING:

@@ -32,6 +32,7 @@ from foundry_tui.actions.context import (
     TASK,
     TASKS,
     TITLE,
+    WAY_HOME,
     WORK,
     Context,
 )
@@ -57,6 +58,7 @@ from foundry_tui.screens.rename import RenameScreen
 from foundry_tui.screens.session_options import SessionOptionsScreen
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
+from foundry_tui.screens.way_home import WayHomeScreen
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.changes import ChangesSearch
 from foundry_tui.widgets.choices import ChoiceList
@@ -77,6 +79,7 @@ SCREENS = {
     NEW_TASK: NewTaskScreen,
     NEW_SESSION: NewSessionScreen,
     OPTIONS: SessionOptionsScreen,
+    WAY_HOME: WayHomeScreen,
     FORM: FormScreen,
     INSTALL: InstallAgentScreen,
     CONFIRM: ConfirmScreen,
