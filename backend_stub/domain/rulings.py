@@ -26,11 +26,19 @@ RUNNERS = frozenset(
     )
 )
 """Programs that run what stands among their words."""
+ADDING = frozenset({"xargs", "parallel"})
+"""Those that add words of their own to what they run."""
 KEYWORDS = frozenset(["!", "{", "if", "then", "else", "elif", "do", "while", "until", "time", "coproc", "in"])
 """What may stand before a command and is none."""
 MOST, MOST_CHARACTERS = 500, 5_000
 """Commands that are looked at in one text, and how long each of them may be; of more it is not known what they do."""
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\[[^]]*\])?\+?=")
+_UNSURE = re.compile(r"\{[^{}\0]*\}")
+"""What a shell puts several words in place of, and `xargs` and `find` those that they have found."""
+_GIT = "git-"
+"""Begins the names of the programs that are commands of git, too."""
+MOST_NAMED = 8
+"""Unknown parts of a command, or its words with the name of a rule's program, that are looked at one by one."""
 _PARTED = re.compile(r"[^\w./-]")
 """What a word has that may be a command of several words."""
 
@@ -167,11 +175,61 @@ def _may_deny(rule: Rule, question: Question, action: Action, found: Sequence["R
     """Whether a rule that was not found to deny might do so all the same."""
     if not all(runs.known for runs in found):
         return True
+    if rule.pattern != ANYTHING and any(_might_be(rule.words, words) for runs in found for words in runs.commands):
+        return True
     literal = _plain(rule.pattern.partition(ANYTHING)[0])
     told = action.commands
     if told or question.tool_kind in (None, "other", EXECUTE):
         told = (*told, question.title, question.text or "")
     return bool(literal) and any(_stands_in(literal, _plain(text)) for text in told)
+
+
+def _might_be(pattern: Sequence[str], words: tuple[str, ...]) -> bool:
+    """Whether the pattern describes what the command may turn out to be, or what it may run in its turn."""
+    begin = _begin_of(pattern)
+    if _might_begin_with(begin, _UNSURE.sub(UNKNOWN, "\0".join(words) + "\0")):
+        return True
+    program = pattern[0].partition(ANYTHING)[0]
+    named = [place for place, word in enumerate(words) if place and program and program in word]
+    if len(named) > MOST_NAMED:
+        return True
+    for place in named:
+        inner = read_shell(words[place][words[place].index(program) :]).commands
+        for each in (words[place:], *inner):
+            name = PurePosixPath(each[0]).name
+            if any(_describes(pattern, (name, *rest)) for rest in _without_options(each[1:])):
+                return True
+    return False
+
+
+def _begin_of(pattern: Sequence[str]) -> str:
+    """What all that the pattern describes begins with, each word that is whole ended by a NUL."""
+    *first, last = pattern
+    words = first if first and last == ANYTHING else pattern
+    return ("\0".join(words) + "\0").partition(ANYTHING)[0]
+
+
+def _might_begin_with(begin: str, text: str) -> bool:
+    """Whether the text, in which some characters stand for what only the shell knows, may begin so."""
+    if text.count(UNKNOWN) + text.count("*") > MOST_NAMED:
+        return True
+    if not any(each in text for each in (UNKNOWN, *"*?[")):
+        return False
+    places = {0}
+    for character in begin:
+        places = {after for place in places for after in _after(text, place, character)}
+    return bool(places)
+
+
+def _after(text: str, place: int, character: str) -> Iterator[int]:
+    """Where in the text one may be once it has been read from this place to the end of the character."""
+    while place < len(text) and (text[place] == UNKNOWN or (text[place] == "*" and character not in "/\0")):
+        yield place
+        place += 1
+    if text[place : place + 1] == character or (text[place : place + 1] == "?" and character not in "/\0"):
+        yield place + 1
+    if text[place : place + 1] == "[" and character not in "/\0" and (end := text.find("]", place)) > 0:
+        yield end + 1
 
 
 def _plain(text: str) -> str:
@@ -212,9 +270,12 @@ def _runs(text: ShellText) -> Runs:
         program = PurePosixPath(words[0]).name or words[0]
         found.add(words)
         found.update((program, *rest) for rest in _without_options(words[1:]))
+        if program.startswith(_GIT):
+            look_at([("git", program.removeprefix(_GIT), *words[1:])])
         known = known and not _is_only_known_when_run(program, words)
         if program in SHELLS | RUNNERS:
-            look_at(words[place:] for place in range(1, len(words)))
+            added = (UNKNOWN,) if program in ADDING else ()
+            look_at((*words[place:], *added) for place in range(1, len(words)))
             for each in (*words[1:], " ".join(words[1:])) if program == "eval" else words[1:]:
                 if _PARTED.search(each):
                     inner = read_shell(each)

@@ -170,6 +170,7 @@ def test_what_a_pattern_describes(pattern: str, command: str, fits: bool) -> Non
         "git pu''sh",
         "\\git push",
         "echo 'unclosed; git push\n'; git push",
+        "/usr/lib/git-core/git-push origin",
     ],
 )
 def test_a_rule_denies_every_part_of_a_command(command: str) -> None:
@@ -184,6 +185,18 @@ def test_a_rule_denies_every_part_of_a_command(command: str) -> None:
         "python -c 'os.system(\"git push\")'",
         'python -c \'run(["git", "push"])\'',
         "$x push",
+        "a=push; git $a",
+        "for x in push; do git $x; done",
+        "git p$()ush",
+        "git p{us,}h",
+        "git pus[h]",
+        "/usr/bin/g?t push",
+        "bash -c 'a=sh; git pu$a'",
+        "echo push | xargs git",
+        "echo push | xargs -I{} git {}",
+        "docker run x git -C y push",
+        "trap 'git -C y push' EXIT",
+        "tar --to-command='git -C y push' -xf a",
         "$(cat x)",
         'bash -c "$x"',
         "curl x | sh",
@@ -201,7 +214,21 @@ def test_what_is_shown_beside_a_command_may_be_denied_too() -> None:
     assert ruling(question, Action(("run",)), (NO_PUSH,), ALL) is None
 
 
-@pytest.mark.parametrize("command", ["git status", "git pull", "legit push", "make && make install", "sh x.sh", "ls"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "git status",
+        "git pull",
+        "legit push",
+        "make && make install",
+        "sh x.sh",
+        "ls",
+        'git commit -m "$(date)"',
+        "git add *.py",
+        "echo $HOME",
+        "ls | xargs rm",
+    ],
+)
 def test_what_no_rule_denies_is_left_to_what_allows(command: str) -> None:
     assert judged(command, NO_PUSH, policy=ALL) == Ruling("1", "allowed by permissions all")
 
@@ -342,6 +369,10 @@ def test_commands_are_found_in_substitutions_and_words_put_together() -> None:
         "a;" * 9000,
         "'" * 19_999,
         "bash -c 'x y' " * 1400,
+        "git $a " * 2800,
+        "a " + "git -C x " * 2000,
+        "a git $a -b;" * 1600,
+        "*" * 19_999,
     ],
 )
 def test_no_command_keeps_the_backend_busy(command: str) -> None:
