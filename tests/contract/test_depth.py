@@ -49,11 +49,11 @@ def test_brackets_without_end_are_refused_without_being_followed() -> None:
 
 
 def test_a_long_request_keeps_nobody_waiting() -> None:
-    document = b'{"attachments":[' + b",".join([rb'{"kind":"file","path":"a\"]\\"}'] * 300_000) + b"]}"
+    document = b'{"attachments":[' + b",".join([rb'{"kind":"file","path":"a\"]\\"}'] * 1_000_000) + b"]}"
     begin = time.process_time()
     with pytest.raises(msgspec.DecodeError):
         codec.check_depth(document)
-    assert time.process_time() - begin < 0.5
+    assert time.process_time() - begin < 0.4
 
 
 @pytest.mark.parametrize("depth", [65, 200, 900, 20_000])
