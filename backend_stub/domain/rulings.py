@@ -184,7 +184,7 @@ def _may_deny(rule: Rule, question: Question, action: Action, found: Sequence["R
     return bool(literal) and any(_stands_in(literal, _plain(text)) for text in told)
 
 
-def _might_be(pattern: Sequence[str], words: Sequence[str]) -> bool:
+def _might_be(pattern: Sequence[str], words: tuple[str, ...]) -> bool:
     """Whether the pattern describes what the command may turn out to be, or what it may run in its turn."""
     begin = _begin_of(pattern)
     if _might_begin_with(begin, _UNSURE.sub(UNKNOWN, "\0".join(words) + "\0")):

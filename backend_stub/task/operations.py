@@ -147,6 +147,9 @@ def _begin(draft: TaskChange) -> Operation | None:
         return operation
     if draft.status not in READY_FOR or any(each.status is SessionStatus.RUNNING for each in draft.task.sessions):
         return None
+    if draft.private.delivering:
+        # The agent may have the prompt, and be at work on it.
+        return None
     draft.operations.begin(operation)
     return draft.operations.under_way
 

@@ -43,6 +43,7 @@ from backend_stub.task.turn import (
     end_turn,
     fail_turn,
     next_prompt,
+    waits_for_operation,
 )
 from backend_stub.task.work import WorkFinder
 from foundry_tui.contract.attachments import NewAttachments
@@ -84,7 +85,7 @@ class Sessions:
         self._attempts: dict[str, int] = {}
         """How many attempts failed: to find a task's agent, by task_id; to take a turn, by prompt_id."""
         self.on_turn_over: Callable[[str], None] = lambda task_id: None
-        """Told the task_id when a turn has ended."""
+        """Told the task_id when a turn may have ended."""
         self.queue = services.dispatcher.queue("session", self._converse)
         self.attaching = services.dispatcher.queue("attach", self._attach_again, ATTACHING)
         self.options = Options(services, self._attached, self._provider, self._call)
@@ -176,6 +177,7 @@ class Sessions:
         for session in (await actor.state()).task.sessions:
             if session_id in (None, session.session_id):
                 self.queue.cancel(session.session_id)
+        self.on_turn_over(task_id)
 
     async def said(self, task_id: str, session_id: str, words: Sequence[SaidOutsideTurn]) -> None:
         """The agent said something outside of any turn: it is kept, however long the storage takes for it."""
@@ -312,6 +314,9 @@ class Sessions:
             session = _session(state, session_id)
             if session is None:
                 return None
+            if state.task.operation is not None:
+                # It may have waited for a prompt of this session that is in no agent's hands any more.
+                self.on_turn_over(task_id)
             goes_on = _goes_on(state.task, session)
             if not (goes_on or self._is_to_tell(state.task, session_id)):
                 await self.idle.rest(actor, session_id)
@@ -332,11 +337,11 @@ class Sessions:
                     return next_at
                 continue
             prompt = next_prompt(state.prompts.get(session_id, ()), state.private, held=session.held)
-            if prompt is not None and prompt.state is PromptState.QUEUED and state.task.operation is not None:
-                # The end of an operation wakes the session again.
-                return None
             if prompt is None:
                 await self.idle.rest(actor, session_id)
+                return None
+            if prompt.state is PromptState.QUEUED and waits_for_operation(prompt, state.task, state.private):
+                # The end of an operation wakes the session again.
                 return None
             next_at = await self._take_turn(actor, provider, prompt)
             self.on_turn_over(task_id)

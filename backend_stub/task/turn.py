@@ -20,7 +20,7 @@ from backend_stub.task.checkpoints import record_made
 from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.checkpoints import Checkpoint
 from foundry_tui.contract.questions import AnswerAction, Permission, PermissionState, Question
-from foundry_tui.contract.records import Prompt, PromptState, TaskError
+from foundry_tui.contract.records import OperationState, Prompt, PromptState, TaskDetail, TaskError
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.rules import Rule
 from foundry_tui.contract.status import PROVISIONING, READY, TaskStatus
@@ -45,11 +45,23 @@ def next_prompt(prompts: Sequence[Prompt], private: Private, *, held: bool) -> P
     return next(chain(begun, cut) if held else chain(begun, cut, first, waiting), None)
 
 
+def waits_for_operation(prompt: Prompt, task: TaskDetail, private: Private) -> bool:
+    """Whether the prompt is handed over after the operation under way. One that the agent may have already is not:
+    the operation waits for the end of its turn.
+    """
+    operation = task.operation
+    return operation is not None and (
+        operation.state is OperationState.RUNNING or prompt.prompt_id not in private.delivering
+    )
+
+
 def begin_delivery(draft: TaskChange, session_id: str) -> Prompt | None:
     """The prompt that is to be handed over, as it is now; None when none waits, or the task is at something else."""
     held = draft.session(session_id).held
     prompt = next_prompt(draft.prompts(session_id), draft.private, held=held)
-    if prompt is None or prompt.state is not PromptState.QUEUED or draft.status not in READY or draft.task.operation:
+    if prompt is None or prompt.state is not PromptState.QUEUED or draft.status not in READY:
+        return None
+    if waits_for_operation(prompt, draft.task, draft.private):
         return None
     draft.begin_delivery(prompt)
     return prompt
