@@ -9,6 +9,7 @@ from foundry_tui.contract.questions import QuestionKind
 from foundry_tui.contract.records import SessionStatus, TaskDetail, TaskSummary
 from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
 from foundry_tui.process.editors import why_no_editor
+from foundry_tui.view.labels import needs_person
 from foundry_tui.view.questions import answers_of
 
 _LEFT = ENDED | RELEASING
@@ -189,7 +190,8 @@ def why_no_answer(place: int) -> Callable[[Context], str | None]:
 
     def why(context: Context) -> str | None:
         if context.permission is None:
-            return "the agent asks nothing"
+            asks = context.task is not None and needs_person(context.task)
+            return "it is answered in the task itself: open it" if asks else "the agent asks nothing"
         return None if len(answers_of(context.permission)) >= place else "its question has no such answer"
 
     return why

@@ -124,6 +124,9 @@ async def test_a_form_takes_no_digit() -> None:
     async with stage(asking(ask(1, kind=QuestionKind.FORM, options=())), size=(100, 30)) as s:
         await s.press("1")
         assert not answers(s) and not previews(s)
+        assert [note.message for note in s.app._notifications] == [
+            "Not now: it is answered in the task itself: open it."
+        ]
 
 
 async def test_the_cursor_keeps_its_row_when_its_task_is_archived() -> None:
