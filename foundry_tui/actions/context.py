@@ -24,10 +24,22 @@ CHANGES = "changes"
 
 COMPOSER = "composer"
 CHANGES_SEARCH = "changes_search"
+COMMENT = "comment"
 FILTER = "filter"
 PROMPT = "prompt"
 TITLE = "title"
 """Names of fields in which one writes, and which have actions of their own."""
+
+
+class Review(Struct, frozen=True):
+    """Where a person is in the changes of a task."""
+
+    searching: bool = False
+    """Something is searched for in them."""
+    marking: bool = False
+    """A range of lines was begun."""
+    comments: int = 0
+    """Comments that were not sent yet."""
 
 
 class Context(Struct, frozen=True, kw_only=True):
@@ -71,8 +83,7 @@ class Context(Struct, frozen=True, kw_only=True):
     """`backspace` in the field takes off the file that was attached last."""
     pane: str = ""
     """The view of the task that is open in the conversation's stead; empty for none."""
-    searching_changes: bool = False
-    """Something is searched for in the changes."""
+    review: Review = Review()
     permission: Ask | Permission | None = None
     """The open question that would be answered."""
 

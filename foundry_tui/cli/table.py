@@ -38,6 +38,8 @@ COMMANDS: dict[str, _Row] = {
     "attach": _Row("sandbox", "attach", "Open a shell in a task's sandbox."),
     "path": _Row("sandbox", "path", "Print the folder of a task's sandbox."),
     "diff": _Row("sandbox", "diff", "Show what a task changed."),
+    "comment": _Row("comments", "comment", "Keep a comment on lines that a task changed."),
+    "comments": _Row("comments", "comments", "Show a task's comments, or send them to its agent."),
     "trust": _Row("trust", "trust", "Let a repository's own set-up run in its tasks' sandboxes."),
     "status": _Row("status", "status", "Say how the backend and the tasks are doing."),
     "statusline": _Row("statusline", "statusline", "Print one short line for tmux or a shell prompt."),

@@ -33,6 +33,7 @@ from foundry_tui.view.labels import creation_word
 from foundry_tui.view.stepper import failure, steps
 from foundry_tui.view.task_notices import chosen_session, open_permissions, refusal
 from foundry_tui.widgets.bars import ActionBar
+from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.chips import Chips
 from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.details import Details
@@ -175,7 +176,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             pending=creation is not None and creation.state is CreationState.PENDING,
             refused=creation is not None and creation.state is CreationState.REFUSED,
             pane=self.pane,
-            searching_changes=self.panes.searching_changes,
+            review=self.panes.review,
             session=session,
             queued=len(self._talk.queue.prompts) if session is not None else 0,
             changing=self._talk.composer.changing is not None,
@@ -389,6 +390,10 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     @on(SessionTabs.ViewChosen)
     async def _view_chosen(self, message: SessionTabs.ViewChosen) -> None:
         await self.foundry.action_act(f"show_{message.view}")
+
+    @on(ChangesView.CommentWritten)
+    def _comment_written(self, message: ChangesView.CommentWritten) -> None:
+        self.panes.keep_comment(message.comment)
 
     @on(Details.CopyAsked)
     async def _copy_asked(self, message: Details.CopyAsked) -> None:

@@ -72,6 +72,8 @@ class TaskPanes(ReviewActions):
         self._open(name)
         self._diff_of = None
         self.show(self._task.record)
+        if name == "changes":
+            self.show_comments()
         if name == "details":
             self._task.screen.run_worker(self._fetch_memory(), group="memory", exclusive=True)
 
