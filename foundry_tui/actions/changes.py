@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from foundry_tui.actions.context import CHANGES, CHANGES_SEARCH, TASK, Context
+from foundry_tui.actions.context import CHANGES, CHANGES_SEARCH, COMMENT, TASK, Context
 from foundry_tui.actions.model import Action
+from foundry_tui.actions.rules import why_no_writing
 
 _K = frozenset({TASK})
 _F = frozenset({CHANGES_SEARCH})
@@ -16,11 +17,15 @@ def are_open(context: Context) -> bool:
 
 def is_searching(context: Context) -> bool:
     """Whether something is searched for in them."""
-    return are_open(context) and context.searching_changes
+    return are_open(context) and context.review.searching
 
 
 def why_not_open(context: Context) -> str | None:
     return None if are_open(context) else "the changes are not open"
+
+
+def why_no_comments(context: Context) -> str | None:
+    return None if context.review.comments else "there is no comment to send"
 
 
 def _row(id: str, keys: str, label: str, help: str, footer: int = 0) -> Action:
@@ -47,6 +52,15 @@ CHANGES_FIELDS: Sequence[Action] = (
         footer=2,
         palette=False,
     ),
+    Action(
+        "keep_comment",
+        "ctrl+s,ctrl+enter,escape",
+        "keep",
+        "Keep the comment, to be sent with the others; an empty one is forgotten.",
+        "Writing",
+        frozenset({COMMENT}),
+        footer=1,
+    ),
 )
 
 CHANGES_ROWS: Sequence[Action] = (
@@ -62,6 +76,29 @@ CHANGES_ROWS: Sequence[Action] = (
         palette=False,
     ),
     Action(
+        "unmark_lines",
+        "escape",
+        "unmark",
+        "Mark no lines any more.",
+        "Changes",
+        _K,
+        applies=lambda context: are_open(context) and context.review.marking,
+        footer=1,
+        palette=False,
+    ),
+    Action(
+        "send_comments",
+        "ctrl+s",
+        "send comments",
+        "Send all comments to the agent as one prompt, with path, lines and code.",
+        "Changes",
+        _K,
+        why_not=lambda context: why_not_open(context) or why_no_writing(context) or why_no_comments(context),
+        applies=lambda context: are_open(context) and context.review.comments > 0,
+        footer=1,
+        label_of=lambda context: f"send {context.review.comments:,} comment{'s' * (context.review.comments != 1)}",
+    ),
+    Action(
         "next_hunk",
         "n",
         "next hunk",
@@ -71,11 +108,13 @@ CHANGES_ROWS: Sequence[Action] = (
         why_not=why_not_open,
         applies=are_open,
         footer=1,
-        label_of=lambda context: "next match" if context.searching_changes else "next hunk",
+        label_of=lambda context: "next match" if context.review.searching else "next hunk",
     ),
     _row("previous_hunk", "N", "hunk before", "The hunk before this one, or the match before."),
     _row("next_file", "right_square_bracket", "next file", "The next changed file.", 1),
     _row("previous_file", "left_square_bracket", "file before", "The beginning of this file, then the file before."),
+    _row("comment", "m", "comment", "Write a comment on the line or the marked lines, or change the one here.", 2),
+    _row("mark_lines", "v", "mark lines", "Begin a range of lines to comment on, or mark none.", 3),
     _row("fold_file", "o", "fold", "Fold the file, or unfold it.", 2),
     _row("fold_files", "O", "fold all", "Fold all files, or unfold all.", 2),
     _row("search_changes", "slash", "search", "Search in the changes as you type.", 2),

@@ -26,12 +26,24 @@ CHANGES = "changes"
 
 COMPOSER = "composer"
 CHANGES_SEARCH = "changes_search"
+COMMENT = "comment"
 FILTER = "filter"
 PROMPT = "prompt"
 SEARCH = "search"
 TITLE = "title"
 WORK = "work"
 """Names of fields that have actions of their own: those in which one writes, and the list of changed files."""
+
+
+class Review(Struct, frozen=True):
+    """Where a person is in the changes of a task."""
+
+    searching: bool = False
+    """Something is searched for in them."""
+    marking: bool = False
+    """A range of lines was begun."""
+    comments: int = 0
+    """Comments that were not sent yet."""
 
 
 class Context(Struct, frozen=True, kw_only=True):
@@ -79,8 +91,7 @@ class Context(Struct, frozen=True, kw_only=True):
     """`backspace` in the field takes off the file that was attached last."""
     pane: str = ""
     """The view of the task that is open in the conversation's stead; empty for none."""
-    searching_changes: bool = False
-    """Something is searched for in the changes."""
+    review: Review = Review()
     permission: Ask | Permission | None = None
     """The open question that would be answered."""
     reading: bool = False

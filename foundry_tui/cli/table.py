@@ -38,6 +38,8 @@ COMMANDS: dict[str, _Row] = {
     "attach": _Row("sandbox", "attach", "Open a shell in a task's sandbox."),
     "path": _Row("sandbox", "path", "Print the folder of a task's sandbox."),
     "diff": _Row("sandbox", "diff", "Show what a task changed."),
+    "comment": _Row("comments", "comment", "Keep a comment on lines that a task changed."),
+    "comments": _Row("comments", "comments", "Show a task's comments, or send them to its agent."),
     "commit": _Row("way_home", "commit", "Commit what a task changed."),
     "update": _Row("way_home", "update", "Bring the base into a task's branch."),
     "push": _Row("way_home", "push", "Push a task's branch."),

@@ -34,6 +34,7 @@ from foundry_tui.view.clock import FRAMES_A_SECOND, LastHeard
 from foundry_tui.view.labels import creation_word
 from foundry_tui.view.task_notices import chosen_session, open_permissions
 from foundry_tui.widgets.bars import ActionBar
+from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.chips import Chips
 from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.details import Details
@@ -167,7 +168,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             pending=creation is not None and creation.state is CreationState.PENDING,
             refused=creation is not None and creation.state is CreationState.REFUSED,
             pane=self.pane,
-            searching_changes=self.panes.searching_changes,
+            review=self.panes.review,
             session=session,
             queued=len(self._talk.queue.prompts) if session is not None else 0,
             changing=self._talk.composer.changing is not None,
@@ -384,6 +385,10 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     @on(WorkColumn.Chosen)
     async def _work_chosen(self, message: WorkColumn.Chosen) -> None:
         await self._side.open(message, self.panes)
+
+    @on(ChangesView.CommentWritten)
+    def _comment_written(self, message: ChangesView.CommentWritten) -> None:
+        self.panes.keep_comment(message.comment)
 
     @on(Details.CopyAsked)
     async def _copy_asked(self, message: Details.CopyAsked) -> None:

@@ -65,6 +65,8 @@ class TaskPanes(ReviewActions):
         if name == "changes":
             self._changes.look_anew()
         self.show(self._task.record)
+        if name == "changes":
+            self.show_comments()
         if name == "details":
             self._task.screen.run_worker(self._fetch_memory(), group="memory", exclusive=True)
 

@@ -4,13 +4,16 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from functools import cached_property
+from textwrap import wrap
 
 from msgspec import Struct
 
+from foundry_tui.client.comments import Comment
 from foundry_tui.contract.records import FileDiff
+from foundry_tui.view.comments import CommentState, PlacedComment, placed, span
 from foundry_tui.view.diffs import DiffMark
 from foundry_tui.view.folded_files import is_binary, size_words, why_folded
-from foundry_tui.view.patches import Patch, aligned, parse_patch, runs, without_space_changes
+from foundry_tui.view.patches import Patch, PatchLine, aligned, parse_patch, runs, without_space_changes
 
 CUT_NOTE = "… cut here; whole it is in: foundry diff ID | less"
 
@@ -23,6 +26,8 @@ class RowKind(IntEnum):
     CODE = 2
     NOTE = 3
     BLANK = 4
+    COMMENT = 5
+    """`left` is the comment among those of its file, `right` which of its rows."""
 
 
 class Row(Struct, frozen=True, gc=False):
@@ -37,6 +42,14 @@ class Row(Struct, frozen=True, gc=False):
 _FILE, _BLANK = Row(RowKind.FILE), Row(RowKind.BLANK)
 
 
+UNCHANGED = "="
+"""The status of a file that has comments and is not changed any more; git has no letter for it."""
+
+
+def _unchanged(path: str) -> FileDiff:
+    return FileDiff(path=path, status=UNCHANGED, added=0, removed=0, patch="")
+
+
 class Place(Struct, frozen=True):
     """A row by what it shows, so that it is found again in a newer diff."""
 
@@ -44,6 +57,8 @@ class Place(Struct, frozen=True):
     is_old: bool = False
     number: int = 0
     """The line in the new file, or in the old one of a line that was removed; 0 is the file's head."""
+    below: int = 0
+    """How many rows below it, among its comments."""
 
 
 class FileInDiff:
@@ -60,7 +75,8 @@ class FileInDiff:
         """The row of each hunk's first change."""
         self.partners: Mapping[int, int] = {}
         """Removed lines by the added ones that they became, and the other way round."""
-        self._shown_as: tuple[bool, bool] | None = None
+        self.comments: Sequence[PlacedComment] = ()
+        self._shown_as: tuple[object, ...] | None = None
         self.digits = max((len(str(max(line.old, line.new))) for line in self.patch.lines[-2:]), default=1)
 
     @cached_property
@@ -73,12 +89,29 @@ class FileInDiff:
         """The same in small letters."""
         return self.text.lower()
 
-    def lay_out(self, *, split: bool, folded: bool) -> None:
-        """Make the rows, unless they are so already."""
-        if (split, folded) != self._shown_as:
-            self._shown_as = (split, folded)
+    def lay_out(self, *, split: bool, folded: bool, comments: Sequence[Comment] = (), width: int = 0) -> None:
+        """Make the rows, unless they are so already. Comments are written on lines of `width` cells."""
+        shown_as = (split, folded, comments, width if comments else 0)
+        if shown_as != self._shown_as:
+            self._shown_as = shown_as
             self.hunks = ()
+            self.comments = tuple(placed(each, self.patch.lines) for each in comments)
             self.rows = (_FILE,) if folded else self._rows(split)
+            if comments and not folded:
+                self._insert_comments(max(20, width))
+
+    def _insert_comments(self, width: int) -> None:
+        """Put the comments behind the rows that they are on, and move the hunks that follow."""
+        behind: dict[int, list[Row]] = {}
+        for number, each in enumerate(self.comments):
+            at = max((at for at, row in enumerate(self.rows) if _shows(row, each.place)), default=0)
+            behind.setdefault(at, []).extend(_comment_rows(number, each, width))
+        rows: list[Row] = []
+        moved: dict[int, int] = {}
+        for at, row in enumerate(self.rows):
+            moved[at] = len(rows)
+            rows += [row, *behind.get(at, ())]
+        self.rows, self.hunks = rows, [moved[at] for at in self.hunks]
 
     def _rows(self, split: bool) -> Sequence[Row]:
         rows = [_FILE]
@@ -112,6 +145,8 @@ class FileInDiff:
         return rows
 
     def _no_lines(self) -> str:
+        if self.diff.status == UNCHANGED:
+            return "This file is not changed any more."
         if self.only_space:
             return "Only white space was changed."
         if is_binary(self.diff):
@@ -128,6 +163,23 @@ class FileInDiff:
         return next((number for number, row in enumerate(self.rows) if _shows(row, place)), 0)
 
 
+def _comment_rows(number: int, placed_comment: PlacedComment, width: int) -> list[Row]:
+    comment, state = placed_comment.comment, placed_comment.state
+    said: list[str] = []
+    if state is CommentState.OUTDATED:
+        first, *others = comment.code.split("\n")
+        said.append(f"outdated, line {span(comment)} was: {first.strip()}{' …' if others else ''}"[:width])
+    elif state is CommentState.OUTSIDE:
+        said.append(f"on line {span(comment)}")
+    for line in comment.text.split("\n"):
+        said += wrap(line, width) or [""]
+    return [Row(RowKind.COMMENT, number, place, text) for place, text in enumerate(said)]
+
+
+def _is_comment(rows: Sequence[Row], at: int) -> bool:
+    return at < len(rows) and rows[at].kind is RowKind.COMMENT
+
+
 def _shows(row: Row, place: int) -> bool:
     return row.kind is RowKind.CODE and place in (row.left, row.right)
 
@@ -139,6 +191,9 @@ class DiffDocument:
         self.files: Sequence[FileInDiff] = ()
         self.split = False
         self.ignores_space = False
+        self.width = 0
+        """Cells that a comment has."""
+        self._comments: dict[str, tuple[Comment, ...]] = {}
         self._folded: dict[str, bool] = {}
         """What a person folded or unfolded, by path; the others are as `why_folded` says."""
         self._starts: list[int] = []
@@ -148,12 +203,34 @@ class DiffDocument:
         """Show these files. What did not change since before is not taken apart again."""
         known = {file.diff.path: file for file in self.files}
         files = []
-        for diff in diffs:
+        told = tuple(diffs)
+        paths = {diff.path for diff in told}
+        for diff in (*told, *(_unchanged(path) for path in sorted(self._comments) if path not in paths)):
             file = known.get(diff.path)
             same = file is not None and file.diff == diff
             files.append(file if file and same else FileInDiff(diff, ignores_space=self.ignores_space))
         self.files = files
         self._lay_out()
+
+    def set_comments(self, comments: Iterable[Comment]) -> None:
+        """Show these comments under their lines; those of files that are not changed any more behind all others."""
+        by_path: dict[str, list[Comment]] = {}
+        for each in comments:
+            by_path.setdefault(each.path, []).append(each)
+        self._comments = {path: tuple(each) for path, each in by_path.items()}
+        self.show(file.diff for file in self.files if file.diff.status != UNCHANGED)
+
+    @property
+    def comments(self) -> Sequence[PlacedComment]:
+        """All comments, where they stand now, in the order of their files."""
+        return [each for file in self.files for each in file.comments]
+
+    def set_width(self, width: int) -> None:
+        """A comment has so many cells now."""
+        if width != self.width:
+            self.width = width
+            if self._comments:
+                self._lay_out()
 
     def set_split(self, split: bool) -> None:
         """Stand side by side, or in one column."""
@@ -186,7 +263,8 @@ class DiffDocument:
         at = 0
         self._starts = []
         for number, file in enumerate(self.files):
-            file.lay_out(split=self.split, folded=self.is_folded(number))
+            comments = self._comments.get(file.diff.path, ())
+            file.lay_out(split=self.split, folded=self.is_folded(number), comments=comments, width=self.width)
             self._starts.append(at)
             # An empty row behind each file but the last; folded ones are a list.
             at += len(file.rows) + (not self.is_folded(number))
@@ -217,13 +295,15 @@ class DiffDocument:
         if not self.files:
             return None
         at = self.file_at(row)
-        file = self.files[at]
-        for found in file.rows[row - self._starts[at] :: -1] if row < self._starts[at] + len(file.rows) else ():
+        file, start = self.files[at], row - self._starts[at]
+        within = start < len(file.rows)
+        for back, found in enumerate(file.rows[start::-1] if within else ()):
             if found.kind is RowKind.CODE:
+                below = back if file.rows[start].kind is RowKind.COMMENT else 0
                 line = file.patch.lines[found.right if found.right >= 0 else found.left]
                 is_old = line.mark is DiffMark.REMOVED
-                return Place(file.diff.path, is_old, line.old if is_old else line.new)
-        return Place(file.diff.path)
+                return Place(file.diff.path, is_old, line.old if is_old else line.new, below)
+        return Place(file.diff.path, below=start if within and file.rows[start].kind is RowKind.COMMENT else 0)
 
     def find(self, place: Place) -> int:
         """The row of this place, or the nearest one in its file; of a file that is gone, where it would stand."""
@@ -239,7 +319,8 @@ class DiffDocument:
                 stands_at = (line.old if place.is_old else line.new) if line is not None else 0
                 if place.number and stands_at and abs(stands_at - place.number) < distance:
                     best, distance = number, abs(stands_at - place.number)
-        return self._starts[at] + best
+        below = next((down for down in range(place.below, 0, -1) if _is_comment(file.rows, best + down)), 0)
+        return self._starts[at] + best + below
 
     def search(self, wanted: str) -> list[tuple[int, int]]:
         """Where a text is found: files and lines of their patches. Capital letters count if there are any in it."""
@@ -254,8 +335,26 @@ class DiffDocument:
             if wanted in (line.text if exact else line.text.lower())
         ]
 
+    @property
+    def file_count(self) -> int:
+        """How many files were changed."""
+        return sum(file.diff.status != UNCHANGED for file in self.files)
+
+    def lines_between(self, first: int, last: int) -> tuple[str, Sequence[PatchLine]]:
+        """The path, and the lines of the new file in these rows, or of the old one where there are no others."""
+        at = self.file_at(first)
+        file, start = self.files[at], self._starts[at]
+        rows = [row for row in file.rows[first - start : last - start + 1] if row.kind is RowKind.CODE]
+        new = [row.right for row in rows if row.right >= 0 and file.patch.lines[row.right].new]
+        meant = new or [row.left for row in rows if row.left >= 0]
+        return file.diff.path, [file.patch.lines[place] for place in meant]
+
     def totals(self) -> tuple[int, int, int]:
         """Lines added, lines removed, and how many files were not counted."""
-        counted = [file.diff for file in self.files if file.diff.added is not None and file.diff.removed is not None]
+        counted = [
+            file.diff
+            for file in self.files
+            if file.diff.status != UNCHANGED and file.diff.added is not None and file.diff.removed is not None
+        ]
         added, removed = sum(file.added or 0 for file in counted), sum(file.removed or 0 for file in counted)
-        return added, removed, len(self.files) - len(counted)
+        return added, removed, self.file_count - len(counted)

@@ -1,23 +1,32 @@
 """What a task changed, as one diff: a line that says how much and where one is, the diff, and what is searched for."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
+from msgspec.structs import replace
 from rich.style import Style
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.strip import Strip
-from textual.widgets import Input, Static
+from textual.timer import Timer
+from textual.widgets import Input, Static, TextArea
 
-from foundry_tui.actions.context import CHANGES_SEARCH
+from foundry_tui.actions.context import CHANGES_SEARCH, COMMENT, Review
 from foundry_tui.actions.table import bindings
+from foundry_tui.client.comments import Comment
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.records import FileDiff
+from foundry_tui.view.comments import CommentState, comment_on, where
 from foundry_tui.widgets.diff_lines import DiffLines
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, spread, strip_of
 
+SAVE_SECONDS = 0.5
+"""How long a comment is written on before that is saved: as much as a crash can lose."""
 ROOM = 80
 """Columns from which all is said in whole words."""
 
@@ -45,7 +54,7 @@ class ChangesHead(Drawn):
     def _totals(self, lines: DiffLines) -> Text:
         dim, document = style_of(self, "diff--number"), lines.document
         added, removed, uncounted = document.totals()
-        count = len(document.files)
+        count = document.file_count
         text = Text.assemble(
             (f" {count:,} file{'s' * (count != 1)}  ", style_of(self, "diff--head")),
             (f"+{added:,} ", Style(color=style_of(self, "diff--added").color)),
@@ -53,7 +62,12 @@ class ChangesHead(Drawn):
         )
         if uncounted and self.size.width >= ROOM:
             text.append(f", {uncounted:,} not counted", dim)
-        return text.append(f"  {self.since}", dim)
+        text.append(f"  {self.since}", dim)
+        if comments := document.comments:
+            old = sum(each.state is CommentState.OUTDATED for each in comments)
+            words = f"  {len(comments):,} comment{'s' * (len(comments) != 1)}" + (f", {old:,} outdated" if old else "")
+            text.append(words, style_of(self, "diff--warning"))
+        return text
 
     def _standing(self, lines: DiffLines) -> Text:
         dim, document = style_of(self, "diff--number"), lines.document
@@ -87,8 +101,35 @@ class ChangesSearch(Input):
         self.post_message(self.Left(False))
 
 
+class CommentEditor(TextArea):
+    """Where a comment is written."""
+
+    FIELD = COMMENT
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(COMMENT),
+        # The text area begins a new line by itself; said here, it is nobody else's key.
+        Binding("enter", "new_line", show=False),
+    ]
+
+    class Kept(Message):
+        """It is written."""
+
+    def action_new_line(self) -> None:
+        self.insert("\n")
+
+    def action_keep_comment(self) -> None:
+        self.post_message(self.Kept())
+
+
 class ChangesView(Vertical):
     """The diff of a task. Keys are the screen's: it calls `move` and its like."""
+
+    class CommentWritten(Message):
+        """A comment is to be kept, or with an empty text to be forgotten."""
+
+        def __init__(self, comment: Comment) -> None:
+            super().__init__()
+            self.comment = comment
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -97,11 +138,18 @@ class ChangesView(Vertical):
         self._search = ChangesSearch(placeholder="search in the changes", compact=True)
         self._search_row = Horizontal(Static("/", id="changes-search-mark"), self._search, id="changes-search")
         self._search_row.display = False
+        self._about = Static("", id="comment-about", markup=False)
+        self._editor = CommentEditor(compact=True, placeholder="what is wrong with it, or what is missing")
+        self._comment_row = Vertical(self._about, self._editor, id="changes-comment")
+        self._comment_row.display = False
+        self._written: Comment | None = None
+        self._saving: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield self._head
         yield self.lines
         yield self._search_row
+        yield self._comment_row
 
     def show(self, files: Sequence[FileDiff], note: str = "") -> None:
         """Show these files, where one was; `note` is said when there are none."""
@@ -112,6 +160,55 @@ class ChangesView(Vertical):
     def _moved(self, message: DiffLines.Moved) -> None:
         message.stop()
         self._head.show(self.lines)
+
+    @property
+    def review(self) -> Review:
+        """What of the changes decides what can be done."""
+        return Review(
+            searching=self.searching, marking=self.lines.marked is not None, comments=len(self.lines.document.comments)
+        )
+
+    # Comments.
+
+    def begin_comment(self, comment_id: str) -> bool:
+        """Have a comment written on the marked lines, or on that of the cursor. Whether there is a line."""
+        written = self.lines.comment_here
+        if written is None:
+            path, lines = self.lines.document.lines_between(*self.lines.range) if self.lines.file else ("", ())
+            if not lines:
+                return False
+            written = comment_on(comment_id, path, lines, "")
+        self._written = written
+        self._about.update(harmless(f"Comment on {where(written)}"))
+        self._comment_row.display = True
+        self._editor.text = written.text
+        self._editor.move_cursor(self._editor.document.end)
+        self._editor.focus()
+        return True
+
+    @on(CommentEditor.Changed)
+    def _comment_typed(self, message: CommentEditor.Changed) -> None:
+        message.stop()
+        if self._saving is not None:
+            self._saving.stop()
+        self._saving = self.set_timer(SAVE_SECONDS, self.save_comment)
+
+    def save_comment(self) -> None:
+        """Keep what is written so far: it outlives whatever happens next."""
+        if self._saving is not None:
+            self._saving.stop()
+            self._saving = None
+            if self._written is not None:
+                self.post_message(self.CommentWritten(replace(self._written, text=self._editor.text.strip())))
+
+    @on(CommentEditor.Kept)
+    def _comment_kept(self, message: CommentEditor.Kept) -> None:
+        message.stop()
+        self._comment_row.display = False
+        self.screen.set_focus(None)
+        self.lines.mark(False)
+        self.save_comment()
+        self._written = None
 
     # Search.
 

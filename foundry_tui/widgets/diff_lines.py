@@ -10,6 +10,7 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
+from foundry_tui.client.comments import Comment
 from foundry_tui.contract.records import FileDiff
 from foundry_tui.view.diff_rows import DiffDocument, FileInDiff, Place, RowKind
 from foundry_tui.widgets.diff_strips import DiffPalette, DiffStrips, diff_palette, padded
@@ -36,6 +37,8 @@ class DiffLines(Lines):
         super().__init__(follow=False, id=id)
         self.document = DiffDocument()
         self.cursor = 0
+        self.marked: int | None = None
+        """The row at which a range of lines begins that ends at the cursor."""
         self.matches: Sequence[tuple[int, int]] = ()
         """Where what is searched for was found: files, and lines of their patches."""
         self.match = 0
@@ -55,6 +58,7 @@ class DiffLines(Lines):
         held = self._held()
         self.document.set_split(self._fits_split)
         self.document.show(diffs)
+        self.marked = None
         self._strips.forget()
         self._search_again()
         self._take(held)
@@ -80,7 +84,10 @@ class DiffLines(Lines):
     def resized(self) -> None:
         held = self._held()
         self.document.set_split(self._fits_split)
+        self._strips.width = self.lines_width
+        self.document.set_width(self._strips.comment_width - 1)
         self._take(held)
+        self.to_row(self.cursor)
 
     @property
     def line_count(self) -> int:
@@ -89,6 +96,38 @@ class DiffLines(Lines):
     @property
     def _fits_split(self) -> bool:
         return self.app.size.width >= SPLIT_FROM and self.size.width >= SPLIT_LEAST
+
+    # Comments.
+
+    def show_comments(self, comments: Sequence[Comment]) -> None:
+        """Show these comments under their lines."""
+        held = self._held()
+        self.document.set_comments(comments)
+        self._strips.forget()
+        self._take(held)
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """The rows that are marked, or that of the cursor; all of one file."""
+        if self.marked is None or self.document.file_at(self.marked) != self.document.file_at(self.cursor):
+            return self.cursor, self.cursor
+        return min(self.marked, self.cursor), max(self.marked, self.cursor)
+
+    @property
+    def comment_here(self) -> Comment | None:
+        """The comment in the row of the cursor."""
+        if not self.document.files:
+            return None
+        number, row = self.document.row_at(self.cursor)
+        if row.kind is not RowKind.COMMENT:
+            return None
+        return self.document.files[number].comments[row.left].comment
+
+    def mark(self, marked: bool) -> None:
+        """Begin a range of lines at the cursor, or mark none."""
+        self.marked = self.cursor if marked else None
+        self.refresh()
+        self.post_message(self.Moved())
 
     # Where one is.
 
@@ -271,7 +310,8 @@ class DiffLines(Lines):
         if strip is None:
             number, row = self.document.row_at(line)
             strip = self._drawn[line] = self._strips.strip(number, self.document.files[number], row).simplify()
-        if line == self.cursor:
+        first, last = self.range
+        if first <= line <= last:
             return padded(strip, glyphs.cursor, palette.cursor)
         return padded(strip, " ", self.base)
 

@@ -12,7 +12,9 @@ from textual.widget import Widget
 
 from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.records import FileDiff
-from foundry_tui.view.diff_rows import DiffDocument, FileInDiff, Row, RowKind
+from foundry_tui.view.cells import fit
+from foundry_tui.view.comments import CommentState
+from foundry_tui.view.diff_rows import UNCHANGED, DiffDocument, FileInDiff, Row, RowKind
 from foundry_tui.view.diffs import DiffMark
 from foundry_tui.view.folded_files import size_words
 from foundry_tui.view.patches import PatchLine
@@ -23,6 +25,8 @@ from foundry_tui.widgets.text_lines import Text, spread, strip_of
 
 STATUS_WORDS = {"A": "added", "C": "copied", "D": "deleted", "R": "renamed", "T": "other type", "?": "new"}
 """What git's letters mean; that a file was changed goes without saying."""
+COMMENT_INDENT = 8
+"""Cells before the text of a comment."""
 LEAST_DIGITS = 4
 """Cells of a line number."""
 
@@ -38,10 +42,11 @@ class DiffGlyphs(Struct, frozen=True):
     cursor: str
     fill: str
     separator: str
+    comment: str
 
 
-UNICODE_GLYPHS = DiffGlyphs("▾", "▸", "⋯", "│", "…", "▌", "╱", "·")
-ASCII_GLYPHS = DiffGlyphs("v", ">", "...", "|", "~", ">", " ", "-")
+UNICODE_GLYPHS = DiffGlyphs("▾", "▸", "⋯", "│", "…", "▌", "╱", "·", "┃")
+ASCII_GLYPHS = DiffGlyphs("v", ">", "...", "|", "~", ">", " ", "-", "|")
 
 
 class DiffPalette(Struct, frozen=True, kw_only=True):
@@ -51,6 +56,8 @@ class DiffPalette(Struct, frozen=True, kw_only=True):
     dim: Style
     file: Style
     gap: Style
+    comment: Style
+    comment_bar: Style
     added: Style
     removed: Style
     added_word: Style
@@ -77,6 +84,8 @@ def diff_palette(widget: Widget) -> DiffPalette:
         dim=style("number"),
         file=style("file") if not plain else Style(bold=True),
         gap=style("gap"),
+        comment=style("comment"),
+        comment_bar=style("comment-bar"),
         added=style("added"),
         removed=style("removed"),
         added_word=style("added") + word if plain else style("added-word"),
@@ -116,6 +125,8 @@ class DiffStrips:
             return self._gap(file, row)
         if row.kind is RowKind.NOTE:
             return strip_of(Text(f"{' ' * (self._digits(file) + 2)}{row.text}", palette.dim), width, palette.text)
+        if row.kind is RowKind.COMMENT:
+            return self._comment(file, row)
         if row.kind is RowKind.BLANK:
             return Strip.blank(width, palette.text)
         lines, digits = file.patch.lines, self._digits(file)
@@ -142,11 +153,15 @@ class DiffStrips:
         diff = file.diff
         word = STATUS_WORDS.get(diff.status[:1], "")
         said = [word, *((file.folds, size_words(diff)) if folded and file.folds else ())]
+        if folded and file.comments:
+            said.append(f"{len(file.comments)} comment{'s' * (len(file.comments) != 1)}")
         return f" {self.glyphs.separator} ".join(part for part in said if part)
 
     def counts(self, diff: FileDiff) -> Text:
         """Lines added and removed; of what has no lines nothing is claimed."""
         palette = self._palette
+        if diff.status == UNCHANGED:
+            return Text("not changed any more ", palette.dim)
         if diff.added is None or diff.removed is None:
             return Text("not counted ", palette.dim)
         cut = ("  cut", palette.warning) if diff.cut else ("", "")
@@ -156,6 +171,33 @@ class DiffStrips:
             cut,
             " ",
         )
+
+    def _comment(self, file: FileInDiff, row: Row) -> Strip:
+        palette, outdated = self._palette, file.comments[row.left].state is CommentState.OUTDATED
+        about = file.comments[row.left].state is not CommentState.CURRENT and not row.right
+        style = (
+            palette.comment + Style(color=palette.warning.color if outdated else palette.dim.color)
+            if about
+            else palette.comment
+        )
+        bar = Segment(f"{' ' * (COMMENT_INDENT - 3)}{self.glyphs.comment} ", palette.comment_bar)
+        strip = Strip([bar, Segment(fit(row.text, self.comment_width, self.glyphs.ellipsis), style)])
+        width = self.width - 1
+        if not self._document.split:
+            return strip.adjust_cell_length(width, palette.comment)
+        # Side by side it stands on the side of its lines.
+        half, between = (width - 1) // 2, Segment(self.glyphs.between, palette.dim)
+        if file.comments[row.left].comment.old:
+            left = strip.adjust_cell_length(half, palette.comment)
+            return Strip([*left, between]).adjust_cell_length(width, palette.text)
+        right = strip.adjust_cell_length(width - half - 1, palette.comment)
+        return Strip([Segment(" " * half, palette.text), between, *right])
+
+    @property
+    def comment_width(self) -> int:
+        """Cells that a line of a comment has."""
+        room = (self.width - 2) // 2 if self._document.split else self.width - 1
+        return max(1, room - COMMENT_INDENT)
 
     def _gap(self, file: FileInDiff, row: Row) -> Strip:
         palette, glyphs = self._palette, self.glyphs

@@ -24,6 +24,8 @@ NAMED_STYLES: dict[str, str] = {
     "details--value": "foreground",
     "diff--added": "text-success on success 16",
     "diff--added-word": "bold foreground on success 42",
+    "diff--comment": "foreground on accent 14",
+    "diff--comment-bar": "text-accent on accent 14",
     "diff--cursor": "bold text-accent",
     "diff--file": "bold foreground on row-cursor",
     "diff--fill": "line",

@@ -15,6 +15,7 @@ from textual.screen import Screen
 from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.options import Options
 from foundry_tui.client.commands import CommandProblem, Drafts
+from foundry_tui.client.comments import KeptComments
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
 from foundry_tui.contract.attachments import NewAttachment
@@ -60,6 +61,7 @@ class FakeCommands:
         self.created: list[CreateTask] = []
         self.on_problem: Callable[[CommandProblem], None] | None = None
         self.drafts: Drafts = MemoryDrafts()
+        self.comments = KeptComments(None)
         self.next_id = 9_001
         self.providers = {"demo": "ready", "local": "sandbox-agent is not installed"}
         self.agents_told: tuple[AgentInfo, ...] = ()

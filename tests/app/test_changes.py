@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from msgspec.structs import replace
 
 from foundry_tui.contract.records import FileDiff
 from foundry_tui.contract.requests import Diff
@@ -99,6 +100,69 @@ async def test_old_and_new_stand_side_by_side_where_there_is_room() -> None:
     async with reviewing(REVIEW, size=(150, 36)) as on:
         row = next(line for line in text_of(on, ChangesView).split("\n") if "unquote, urlsplit" in line)
         assert "import urlsplit" in row.partition("│")[0]
+
+
+async def test_comments_are_written_on_lines_and_sent_together() -> None:
+    async with reviewing(REVIEW) as on:
+        await on.press("right_square_bracket", "right_square_bracket", "n", "j", "m", *"why", "ctrl+s")
+        assert "┃ why" in text_of(on, ChangesView)
+        await on.press("n", "j", "j", "v", "j", "m", *"one", "enter", *"line", "ctrl+s")
+        assert "2 comments" in text_of(on, ChangesView)
+        assert "^s send 2 comments" in text_of(on, ActionBar)
+        assert [(each.path, each.first, each.last) for each in on.commands.comments.of(TASK)] == [
+            ("shop/auth.py", 3, 3),
+            ("shop/auth.py", 12, 13),
+        ]
+        await on.press("ctrl+s")
+        assert on.commands.calls[-1][:2] == ("prompt", scenes.SESSION)
+        assert on.commands.calls[-1][2] == PROMPT
+        assert on.commands.comments.of(TASK) == ()
+        assert "┃" not in text_of(on, ChangesView)
+
+
+PROMPT = """2 comments on your changes:
+
+**shop/auth.py:3**
+```
+from urllib.parse import unquote, urlsplit
+```
+why
+
+**shop/auth.py:12-13**
+```
+    target = unquote(request.query.get("next", DEFAULT))
+    # `//evil.example` is a host of its own, however it looks.
+```
+one
+line"""
+
+
+async def test_a_comment_is_changed_where_it_stands_and_forgotten_when_it_is_emptied() -> None:
+    async with reviewing(REVIEW) as on:
+        await on.press("n", "m", *"ab", "escape", "j", "m", "backspace", *"c", "ctrl+s")
+        assert [each.text for each in on.commands.comments.of(TASK)] == ["ac"]
+        assert "┃ ac" in text_of(on, ChangesView)
+        await on.press("m", "backspace", "backspace", "ctrl+s")
+        assert on.commands.comments.of(TASK) == ()
+
+
+async def test_a_comment_whose_line_was_changed_says_so() -> None:
+    async with reviewing(REVIEW) as on:
+        await on.press("right_square_bracket", "right_square_bracket", "n", "j", "m", *"why", "ctrl+s")
+        changed = [
+            replace(file, patch=file.patch.replace("import unquote, urlsplit", "import urlsplit, unquote"))
+            for file in REVIEW
+        ]
+        view = on.app.screen.query_one(ChangesView)
+        view.show(changed)
+        await on.pilot.pause()
+        assert "1 comment, 1 outdated" in text_of(on, ChangesView)
+        assert "outdated, line 3 was: from urllib.parse import unquote, urlsplit" in text_of(on, ChangesView)
+        view.show([file for file in REVIEW if file.path != "shop/auth.py"])
+        await on.pilot.pause()
+        assert "6 files" in text_of(on, ChangesView)
+        await on.press("G")
+        assert "not changed any more" in text_of(on, ChangesView)
 
 
 async def test_a_newer_diff_leaves_one_where_one_is() -> None:

@@ -15,6 +15,7 @@ from foundry_tui.actions import table as actions
 from foundry_tui.actions.context import (
     APP,
     CHANGES_SEARCH,
+    COMMENT,
     COMPOSER,
     CONFIRM,
     DIAGNOSTICS,
@@ -60,7 +61,7 @@ from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.screens.way_home import WayHomeScreen
 from foundry_tui.widgets.bars import ActionBar
-from foundry_tui.widgets.changes import ChangesSearch
+from foundry_tui.widgets.changes import ChangesSearch, CommentEditor
 from foundry_tui.widgets.choices import ChoiceList
 from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.prompt_field import PromptField
@@ -90,6 +91,7 @@ SCREENS = {
     COMPOSER: Composer,
     PROMPT: PromptField,
     CHANGES_SEARCH: ChangesSearch,
+    COMMENT: CommentEditor,
     FILTER: TasksScreen,
     SEARCH: TaskScreen,
     WORK: WorkColumn,

@@ -14,6 +14,7 @@ from foundry_tui.client.store import Store
 from foundry_tui.contract.records import Cost, FileDiff, Usage
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.widgets import changes
 from tests.app import task_scenes as scenes
 from tests.app.diff_scenes import REVIEW
 from tests.app.harness import FakeCommands, make_app
@@ -187,6 +188,10 @@ def test_new_task_narrow(snap_compare: SnapCompare) -> None:
     assert snap_compare(app_of(store), terminal_size=(60, 24), run_before=dialog("ctrl+s", "ctrl+o"))
 
 
+COMMENTING = (
+    *("right_square_bracket", "right_square_bracket", "n", "j", "m", *"why unquote it here?", "ctrl+s", "n", "v", "j"),
+    *("m", *"say why", "ctrl+s"),
+)
 REVIEW_SIZE = {"wide": (160, 40), "usual": (100, 40), "narrow": (60, 34)}
 
 
@@ -198,9 +203,15 @@ REVIEW_SIZE = {"wide": (160, 40), "usual": (100, 40), "narrow": (60, 34)}
         ("narrow", "foundry-dark", ("slash", *"target")),
         ("usual", "foundry-light", ("W", "n", "n", "n")),
         ("usual", "ansi-dark", ("O", "j", "j")),
+        ("wide", "foundry-dark", COMMENTING),
+        ("usual", "foundry-light", (*COMMENTING, "n", "m", *"and log it")),
     ],
-    ids=["side-by-side", "usual", "search-narrow", "light", "folded-ansi"],
+    ids=["side-by-side", "usual", "search-narrow", "light", "folded-ansi", "comments", "writing-a-comment"],
 )
-def test_review(snap_compare: SnapCompare, size: str, theme: str, keys: tuple[str, ...]) -> None:
+def test_review(
+    snap_compare: SnapCompare, monkeypatch: pytest.MonkeyPatch, size: str, theme: str, keys: tuple[str, ...]
+) -> None:
+    # A comment that is being written appears in the diff once it is saved; here that is when a key says so.
+    monkeypatch.setattr(changes, "SAVE_SECONDS", 1_000)
     app = app_of(scenes.status_scene(TaskStatus.IDLE), theme=theme, files=REVIEW)
     assert snap_compare(app, terminal_size=REVIEW_SIZE[size], run_before=opened("c", "wait", *keys))

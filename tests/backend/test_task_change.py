@@ -120,7 +120,7 @@ def test_what_is_set_before_a_session_is_opened_takes_the_place_of_what_was_aske
     sealed = draft.seal()
     assert sealed is not None
     assert sealed[1].private.asked_options == {"s0": {"m": "large", "effort": "high"}}
-    unsent = sealed[1].private.unsent_options
+    unsent = sealed[1].private.values_before_unsent
     assert unsent == {each: {"m": "default", "fast": False} for each in ("s0", "s1")}
 
 

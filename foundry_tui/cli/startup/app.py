@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import os
-import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.options import Options
 from foundry_tui.cli.context import Context
+from foundry_tui.cli.kept_file import kept_for
 from foundry_tui.cli.locale import is_utf8
 from foundry_tui.cli.startup.lazy_client import LazyClient, import_client
 from foundry_tui.cli.startup.prefetch import PrefetchedSnapshot
@@ -26,7 +26,6 @@ from foundry_tui.contract.events import TASKS
 from foundry_tui.process.repositories import repository_around
 from foundry_tui.settings import config
 from foundry_tui.settings.kept_theme import keep_theme, kept_theme, theme_file
-from foundry_tui.settings.paths import state_dir
 
 if TYPE_CHECKING:
     from foundry_tui.client.commands import CommandProblem
@@ -80,15 +79,6 @@ def run_app(context: Context, prefetched: PrefetchedSnapshot) -> int:
 
     chosen = options(context.settings, _repository_here())
     return run_beside(target, kept_for(target, own), chosen, connect, ensure if own else None)
-
-
-def kept_for(target: Target, own: bool) -> Path:
-    """The file for drafts and what the backend has not answered yet: each backend has its own.
-
-    What was asked of one is not to be done by another.
-    """
-    name = "" if own else "-" + re.sub(r"[^\w.]+", "-", str(target)).strip("-")
-    return state_dir() / f"app{name}.json"
 
 
 def run_beside(
