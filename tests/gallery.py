@@ -22,7 +22,7 @@ from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency,
 from foundry_tui.client.store import Store
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.widgets.composer import Composer
-from tests.app import question_scenes, task_scenes
+from tests.app import checkpoint_scenes, question_scenes, task_scenes
 from tests.app.factories import NOW, SECOND
 from tests.app.harness import FakeCommands, make_app, make_store
 from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state
@@ -123,6 +123,13 @@ SHOTS: tuple[Shot, ...] = (
     Shot("silent", "A long silence stands beside the work.", task_scenes.silent_scene, opens=True),
     Shot("history", "Every event, in order, with its time.", _status(TaskStatus.IDLE), ("h",), opens=True),
     Shot("log", "The stage log: what the provider printed.", _status(TaskStatus.IDLE), ("l",), opens=True),
+    Shot(
+        "checkpoints",
+        "`Z` lists what can be gone back to; `z` undoes the last turn.",
+        _status(TaskStatus.IDLE),
+        ("Z",),
+        opens=True,
+    ),
     Shot("pending", "Created, and not yet answered by the backend.", task_scenes.pending_scene, opens=True),
     Shot("refused", "Refused by the backend: nothing typed is lost.", task_scenes.refused_scene, opens=True),
     Shot("deleted", "Removed elsewhere while you looked at it.", task_scenes.deleted_scene, opens=True),
@@ -224,6 +231,7 @@ async def draw(shot: Shot, *, toasts: bool = False) -> str:
     options = Options(theme=shot.theme, ascii=shot.ascii, bell=False, terminal_notifications=False)
     commands = FakeCommands()
     commands.files = {task_scenes.TASK: task_scenes.FILES}
+    commands.kept = {task_scenes.TASK: checkpoint_scenes.KEPT}
     app = make_app(shot.store(), commands=commands, options=options, run_backend=(lambda: True) if shot.ours else None)
     app.diagnostics = _report
     async with app.run_test(size=shot.size, notifications=toasts) as pilot:

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from textual.binding import Binding, BindingType
 
+from foundry_tui.actions.checkpoints import CHECKPOINT_ACTIONS
 from foundry_tui.actions.context import (
     APP,
+    CHECKPOINTS,
     CONFIRM,
     DIAGNOSTICS,
     HELP,
@@ -319,7 +321,7 @@ _TASK_SCREEN: Sequence[Action] = (
 )
 
 _DIAG = frozenset({DIAGNOSTICS})
-_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL, OPTIONS})
+_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL, OPTIONS, CHECKPOINTS})
 
 _READING: Sequence[Action] = (
     Action("line_up", "up,k", "up", "One line up.", "Move", _R, palette=False),
@@ -500,6 +502,7 @@ ACTIONS: tuple[Action, ...] = (
     *FIELDS,
     *_TASKS_SCREEN,
     *_TASK_SCREEN,
+    *CHECKPOINT_ACTIONS,
     *_READING,
     *DIALOGS,
     *_SHARED,

@@ -35,7 +35,7 @@ class _Row(Struct, frozen=True):
     text: Content
 
 
-class _Cursor:
+class Cursor:
     """The keys that scroll elsewhere move the highlight; the list has its own for a page."""
 
     def __init__(self, choices: OptionList) -> None:
@@ -88,7 +88,7 @@ class SessionOptionsScreen(ScrollActions, FoundryDialog[None]):
 
     @property
     def scrolled(self) -> Scrolled:
-        return _Cursor(self.query_one(OptionList))
+        return Cursor(self.query_one(OptionList))
 
     def _offered(self) -> tuple[SessionOption, ...]:
         session = self._store.session(self._session_id)

@@ -14,6 +14,7 @@ from textual.widgets import DataTable, OptionList, Static
 from foundry_tui.actions import table as actions
 from foundry_tui.actions.context import (
     APP,
+    CHECKPOINTS,
     COMPOSER,
     CONFIRM,
     DIAGNOSTICS,
@@ -40,6 +41,7 @@ from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency,
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.base import FoundryScreen
+from foundry_tui.screens.checkpoints import CheckpointsScreen
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.diagnostics import DiagnosticsScreen
 from foundry_tui.screens.form import FormScreen
@@ -69,6 +71,7 @@ SCREENS = {
     NEW_TASK: NewTaskScreen,
     NEW_SESSION: NewSessionScreen,
     OPTIONS: SessionOptionsScreen,
+    CHECKPOINTS: CheckpointsScreen,
     FORM: FormScreen,
     CONFIRM: ConfirmScreen,
     KILL: KillScreen,
