@@ -24,7 +24,7 @@ from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.scrolling import ScrollActions, Scrolled
 from foundry_tui.screens.session_options import Cursor
 from foundry_tui.view.cells import plain
-from foundry_tui.view.checkpoints import occasion, size_of
+from foundry_tui.view.checkpoints import moment_of, occasion, size_of
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.changes import ChangesView
 
@@ -186,10 +186,9 @@ async def _ask(
             if then is not None:
                 then()
 
-    said = prompt_of(store, task_id, wanted)
-    moment = f"{occasion(wanted)}{f' “{plain(said)}”' if said else ''}"
     lines = [_changed(file) for file in diff.files] or ["Nothing differs now."]
-    screen.app.push_screen(ConfirmScreen(f"Set the files back to {moment}?", lines, "Undo", "Keep them"), answered)
+    question = f"Set the files back to what they were {moment_of(wanted, prompt_of(store, task_id, wanted))}?"
+    screen.app.push_screen(ConfirmScreen(question, lines, "Undo", "Keep them"), answered)
 
 
 def _changed(file: FileDiff) -> str:
