@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from anyio import to_thread
 
 from backend_stub.domain.checkpoints import UnknownCheckpointError
 from backend_stub.domain.errors import GitError
-from backend_stub.providers.local import LocalProvider
+from backend_stub.providers.local import LocalProvider, snapshot
 from backend_stub.repository.git import Output, run_git
 from foundry_tui.contract.records import Operation, OperationKind, OperationState, TaskDetail
 from tests.git import git
@@ -225,3 +225,56 @@ async def test_commits_stay_and_are_named_and_what_stands_in_the_way_is_kept(git
             await provider.way_home.operate(call, operation("3"), Told())
         with pytest.raises(GitError, match="no checkpoint nothing"):
             await provider.way_home.operate(call, operation("4", checkpoint_id="nothing"), Told())
+
+
+async def test_repositories_inside_are_left_alone_and_nothing_of_theirs_is_run(git_world: LocalWorld) -> None:
+    async with sandbox(git_world) as (provider, task, folder):
+        call = git_world.call(task)
+        for name in ("sub", "own"):
+            git(folder, "init", "--quiet", name)
+            (folder / name / "file").write_text("1\n")
+            git(folder / name, "config", "filter.bad.clean", f"touch {git_world.folder}/ran; cat")
+            git(folder / name, "config", "core.fsmonitor", f"touch {git_world.folder}/ran")
+            (folder / name / ".gitattributes").write_text("* filter=bad\n")
+            git(folder / name, "commit", "--quiet", "--allow-empty", "--message=1")
+        sub = git(folder / "sub", "rev-parse", "HEAD")
+        git(folder, "update-index", "--add", "--cacheinfo", f"160000,{sub},sub")
+        (folder / ".gitmodules").write_text('[submodule "sub"]\n\tpath = sub\n\turl = ../sub\n')
+        await provider.checkpoints.begin(call, "p1")
+        for name in ("sub", "own"):
+            (folder / name / "file").write_text("2\n")
+            git(folder / name, "commit", "--quiet", "--allow-empty", "--message=2")
+        (folder / "a.txt").write_text("changed\n")
+        heads = [git(folder / name, "rev-parse", "HEAD") for name in ("sub", "own")]
+        _, after = await provider.checkpoints.end(call, ["p1"])
+        # The submodule's commit and a.txt; a repository that git does not know is nothing of this one's.
+        assert after.files == 2
+        listed = git(folder, "ls-tree", f"refs/foundry/{task.task_id}/{after.checkpoint_id}")
+        assert f"160000 commit {heads[0]}\tsub" in listed
+        assert "own" not in listed
+        (ran := git_world.folder / "ran").unlink(missing_ok=True)
+        await provider.way_home.operate(call, operation("1"), Told())
+        assert (folder / "a.txt").read_text() == "one\ntwo\n"
+        assert [git(folder / name, "rev-parse", "HEAD") for name in ("sub", "own")] == heads
+        assert [(folder / name / "file").read_text() for name in ("sub", "own")] == ["2\n", "2\n"]
+        assert not ran.exists()
+
+
+async def test_what_cannot_be_read_is_left_out_and_named(
+    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root everything can be read: so git is given a file that it refuses, as one that changes while it is read."""
+    sorted_out = snapshot._sorted_out
+
+    def with_one_more(folder: str, names: Collection[str]) -> tuple[list[str], list[str], list[str]]:
+        there, gone, closed = sorted_out(folder, names)
+        return ["link/inside", *there], gone, [*closed, "secret\n"]
+
+    async with sandbox(git_world) as (provider, task, folder):
+        (folder / "link").symlink_to("/etc")
+        monkeypatch.setattr(snapshot, "_sorted_out", with_one_more)
+        await provider.checkpoints.begin(git_world.call(task), "p1")
+        assert git_world.logged("leaves out what cannot be read: secret\n, link/inside")
+        (before,) = await provider.checkpoints.all(task, git_world.repo())
+        listed = git(folder, "ls-tree", "--name-only", f"refs/foundry/{task.task_id}/{before.checkpoint_id}")
+        assert listed.split() == [".gitignore", "a.txt", "b.txt", "link"]
