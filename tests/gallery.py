@@ -22,7 +22,7 @@ from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency,
 from foundry_tui.client.store import Store
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.widgets.composer import Composer
-from tests.app import checkpoint_scenes, question_scenes, task_scenes
+from tests.app import checkpoint_scenes, question_scenes, task_scenes, way_home_scenes
 from tests.app.factories import NOW, SECOND
 from tests.app.harness import FakeCommands, make_app, make_store
 from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state
@@ -153,6 +153,35 @@ SHOTS: tuple[Shot, ...] = (
     Shot("thousand", "A thousand tasks.", lambda: store_of(list(many(1_000)))),
     Shot(
         "help", "`?`: the keys of this screen, and why some do nothing now.", store_of_every_state, ("question_mark",)
+    ),
+    Shot(
+        "way-home",
+        "`W`: what can be done next with the work, what it would do, and why not otherwise.",
+        way_home_scenes.menu_scene,
+        ("W",),
+        opens=True,
+    ),
+    Shot(
+        "way-home-running",
+        "An operation shows its steps while it runs; closed, it goes on.",
+        way_home_scenes.running_scene,
+        ("W",),
+        opens=True,
+    ),
+    Shot(
+        "way-home-failed",
+        "What failed says why, once; nothing of it is left half-way.",
+        way_home_scenes.failed_scene,
+        ("W",),
+        NARROW,
+        opens=True,
+    ),
+    Shot(
+        "way-home-proposed",
+        "A pull request with its checks and its review.",
+        way_home_scenes.proposed_scene,
+        ("W",),
+        opens=True,
     ),
     Shot("diagnostics", "`f12`: connections, freshness and counts.", store_of_every_state, ("f12",)),
     Shot("empty", "The first start teaches the first key.", lambda: make_store([])),

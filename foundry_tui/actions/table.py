@@ -19,6 +19,7 @@ from foundry_tui.actions.context import (
     OPTIONS,
     TASK,
     TASKS,
+    WAY_HOME,
     Context,
 )
 from foundry_tui.actions.dialogs import DIALOGS, FIELDS
@@ -56,6 +57,7 @@ from foundry_tui.actions.rules import (
     why_no_withdrawal,
     why_no_writing,
 )
+from foundry_tui.actions.way_home import BRINGING_HOME
 
 
 def find(action_id: str) -> Action:
@@ -321,7 +323,7 @@ _TASK_SCREEN: Sequence[Action] = (
 )
 
 _DIAG = frozenset({DIAGNOSTICS})
-_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL, OPTIONS, CHECKPOINTS})
+_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL, OPTIONS, CHECKPOINTS, WAY_HOME})
 
 _READING: Sequence[Action] = (
     Action("line_up", "up,k", "up", "One line up.", "Move", _R, palette=False),
@@ -506,6 +508,7 @@ ACTIONS: tuple[Action, ...] = (
     *_READING,
     *DIALOGS,
     *_SHARED,
+    *BRINGING_HOME,
     *_EVERYWHERE,
 )
 """Every action there is; rows of one screen stand together."""

@@ -21,8 +21,7 @@ from foundry_tui.contract.operations import Undo
 from foundry_tui.contract.records import FileDiff
 from foundry_tui.screens.base import FoundryDialog
 from foundry_tui.screens.confirm import ConfirmScreen
-from foundry_tui.screens.scrolling import ScrollActions, Scrolled
-from foundry_tui.screens.session_options import Cursor
+from foundry_tui.screens.scrolling import ListCursor, ScrollActions, Scrolled
 from foundry_tui.view.cells import plain
 from foundry_tui.view.checkpoints import moment_of, occasion, size_of
 from foundry_tui.widgets.bars import ActionBar
@@ -92,7 +91,7 @@ class CheckpointsScreen(ScrollActions, FoundryDialog[None]):
     @property
     def scrolled(self) -> Scrolled:
         changes = self.query_one(ChangesView)
-        return changes if changes.display else Cursor(self.query_one(OptionList))
+        return changes if changes.display else ListCursor(self.query_one(OptionList))
 
     @property
     def _highlighted(self) -> Checkpoint | None:

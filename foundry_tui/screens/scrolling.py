@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from textual.widget import Widget
+from textual.widgets import OptionList
 
 
 class Scrolled(Protocol):
@@ -34,6 +35,25 @@ class Box:
 
     def move_to_end(self) -> None:
         self._widget.scroll_to(y=self._widget.max_scroll_y, animate=False)
+
+
+class ListCursor:
+    """The keys that scroll elsewhere move the highlight; the list has its own for a page."""
+
+    def __init__(self, choices: OptionList) -> None:
+        self._choices = choices
+
+    def move(self, lines: int, /) -> None:
+        (self._choices.action_cursor_up if lines < 0 else self._choices.action_cursor_down)()
+
+    def move_page(self, pages: int, /) -> None:
+        (self._choices.action_first if pages < 0 else self._choices.action_last)()
+
+    def move_to_start(self) -> None:
+        self._choices.action_first()
+
+    def move_to_end(self) -> None:
+        self._choices.action_last()
 
 
 class ScrollActions:

@@ -16,7 +16,7 @@ from foundry_tui.actions.table import bindings
 from foundry_tui.contract.options import OptionValue, value_name, value_word
 from foundry_tui.contract.records import OptionChoice, OptionType, SessionOption
 from foundry_tui.screens.base import FoundryDialog
-from foundry_tui.screens.scrolling import ScrollActions, Scrolled
+from foundry_tui.screens.scrolling import ListCursor, ScrollActions, Scrolled
 from foundry_tui.view.cells import plain
 from foundry_tui.widgets.bars import ActionBar
 
@@ -33,25 +33,6 @@ class _Row(Struct, frozen=True):
     option_id: str
     value: OptionValue | None
     text: Content
-
-
-class Cursor:
-    """The keys that scroll elsewhere move the highlight; the list has its own for a page."""
-
-    def __init__(self, choices: OptionList) -> None:
-        self._choices = choices
-
-    def move(self, lines: int, /) -> None:
-        (self._choices.action_cursor_up if lines < 0 else self._choices.action_cursor_down)()
-
-    def move_page(self, pages: int, /) -> None:
-        (self._choices.action_first if pages < 0 else self._choices.action_last)()
-
-    def move_to_start(self) -> None:
-        self._choices.action_first()
-
-    def move_to_end(self) -> None:
-        self._choices.action_last()
 
 
 class SessionOptionsScreen(ScrollActions, FoundryDialog[None]):
@@ -88,7 +69,7 @@ class SessionOptionsScreen(ScrollActions, FoundryDialog[None]):
 
     @property
     def scrolled(self) -> Scrolled:
-        return Cursor(self.query_one(OptionList))
+        return ListCursor(self.query_one(OptionList))
 
     def _offered(self) -> tuple[SessionOption, ...]:
         session = self._store.session(self._session_id)

@@ -14,6 +14,7 @@ from foundry_tui.view.ages import running_time
 from foundry_tui.view.glyphs import UNKNOWN, Glyphs
 from foundry_tui.view.silence import silence_words
 from foundry_tui.view.stepper import DOING, Failure
+from foundry_tui.view.way_home import operation_line
 
 
 class TurnState(Struct, frozen=True):
@@ -171,6 +172,8 @@ def _session_words(
                 "active",
                 None,
             )
+        case SessionStatus.READY if task.operation is not None:
+            return TurnState(operation_line(task.operation), "active", None)
         case SessionStatus.RUNNING if asks:
             return TurnState("", "plain", "")
         case SessionStatus.RUNNING:

@@ -30,6 +30,7 @@ from foundry_tui.actions.context import (
     TASK,
     TASKS,
     TITLE,
+    WAY_HOME,
     Context,
 )
 from foundry_tui.app import textual_compat, themes
@@ -53,6 +54,7 @@ from foundry_tui.screens.rename import RenameScreen
 from foundry_tui.screens.session_options import SessionOptionsScreen
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
+from foundry_tui.screens.way_home import WayHomeScreen
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.choices import ChoiceList
 from foundry_tui.widgets.composer import Composer
@@ -72,6 +74,7 @@ SCREENS = {
     NEW_SESSION: NewSessionScreen,
     OPTIONS: SessionOptionsScreen,
     CHECKPOINTS: CheckpointsScreen,
+    WAY_HOME: WayHomeScreen,
     FORM: FormScreen,
     CONFIRM: ConfirmScreen,
     KILL: KillScreen,

@@ -67,3 +67,20 @@ def test_ctrl_c_leaves_it_running_and_says_so(shared: Cli) -> None:
     assert "goes on" in err
     assert operation_of(shared, task_id)["state"] == "running"
     shared("kill", task_id, "--force", code=0)
+
+
+def test_a_pull_request_is_waited_for(shared: Cli) -> None:
+    script = {"match": "wait for the forge", "pull_request": {"ms": 0, "checks": "failing"}}
+    shared.set_script({"tasks": [script]})
+    task_id = shared.create("wait for the forge")["task_id"]
+    assert "foundry pr" in shared("watch", task_id, "--for", "merged", code=1).err
+    shared("pr", task_id, code=0)
+    failed = shared("watch", task_id, "--for", "checks", code=1)
+    assert "tests" in failed.err
+    assert "✗ tests" in failed.out
+    assert "not reached" in shared("watch", task_id, "--for", "merged", "--timeout", "0.1", code=5).err
+    script["pull_request"] = {"ms": 0, "checks": "passing", "state": "merged"}
+    shared.set_script({"tasks": [script]})
+    shared("pr", task_id, code=0)
+    for goal in ("checks", "merged"):
+        assert shared("watch", task_id, "--for", goal, code=0).out.endswith("merged\n")

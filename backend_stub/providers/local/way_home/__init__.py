@@ -38,6 +38,7 @@ class LocalWayHome:
     async def operate(self, call: Call, operation: Operation, progress: Progress) -> Done:
         place = await self._place(call, operation)
         asked = operation.request
+        await place.end_strays()
         if not progress.notes:
             await place.clear()
         match operation.kind:

@@ -122,15 +122,23 @@ class Place:
                 retryable=False,
             )
 
-    async def take_over(self) -> None:
-        """End what an earlier run of this operation left running, and take the locks away that it held."""
+    async def end_strays(self) -> None:
+        """End what an earlier run of this operation left running. Git takes its locks along, being asked first."""
 
         def end() -> None:
-            processes.end_marked(self._operation.operation_id, OPERATION_MARK)
+            processes.end_marked(self._operation.operation_id, OPERATION_MARK, gently=True)
+
+        await anyio.to_thread.run_sync(end)
+
+    async def take_over(self) -> None:
+        """The same for one that has begun to change the worktree: locks that nobody holds any more are taken away."""
+        await self.end_strays()
+
+        def unlock() -> None:
             for lock in (self.git_dir / "index.lock", self.git_dir / "HEAD.lock"):
                 lock.unlink(missing_ok=True)
 
-        await anyio.to_thread.run_sync(end)
+        await anyio.to_thread.run_sync(unlock)
 
     async def save_index(self) -> None:
         """Keep the index as it is now, for `restore_index`; a second time changes nothing."""
