@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -152,15 +152,17 @@ class Cut(BaseException):
     """A kill of the backend."""
 
 
-async def test_an_undo_cut_before_any_call_of_git_is_completed(
-    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left = 0
+class Cutting:
+    """Lets so many calls of git pass, and cuts the backend at the next one; below 0 it lets all pass."""
 
-    async def cut(folder: str, *words: str, **more: Any) -> Output:
-        nonlocal left
-        left -= 1
-        if left == 0:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left = -1
+        for name in ("snapshot", "checkpoints"):
+            monkeypatch.setattr(f"backend_stub.providers.local.{name}.run_git", self._run)
+
+    async def _run(self, folder: str, *words: str, **more: Any) -> Output:
+        self.left -= 1
+        if self.left == -1:
             if words[:2] == ("read-tree", "-m"):
                 # It had begun: a part of the files is done, and its lock is there.
                 (Path(folder) / "mine.txt").unlink()
@@ -168,11 +170,25 @@ async def test_an_undo_cut_before_any_call_of_git_is_completed(
             raise Cut
         return await run_git(folder, *words, **more)
 
-    monkeypatch.setattr("backend_stub.providers.local.snapshot.run_git", cut)
-    monkeypatch.setattr("backend_stub.providers.local.checkpoints.run_git", cut)
+    async def cuts(self, left: int, do: Awaitable[object]) -> bool:
+        """Whether it was cut before it was done."""
+        self.left = left
+        try:
+            await do
+        except (Cut, BaseExceptionGroup):
+            return True
+        finally:
+            self.left = -1
+        return False
+
+
+async def test_an_undo_cut_before_any_call_of_git_is_completed_or_taken_back(
+    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cutting = Cutting(monkeypatch)
     async with sandbox(git_world) as (provider, task, folder):
-        call, cuts = git_world.call(task), 0
-        for number in range(1, 40):
+        call = git_world.call(task)
+        for number in range(40):
             (folder / "a.txt").write_text("one\n")
             (folder / "mine.txt").write_text("by hand\n")
             await provider.checkpoints.begin(call, f"p{number}")
@@ -180,25 +196,51 @@ async def test_an_undo_cut_before_any_call_of_git_is_completed(
             (folder / "a.txt").mkdir()
             (folder / "a.txt" / "x").write_text("x\n")
             (folder / "mine.txt").write_text("changed\n")
-            told, left = Told(), number
-            try:
-                await provider.way_home.operate(call, operation(f"cut{number}"), told)
-            except (Cut, BaseExceptionGroup):
-                cuts += 1
-            left = 0
+            told, undoing = Told(), operation(f"cut{number}")
+            was_cut = await cutting.cuts(number, provider.way_home.operate(call, undoing, told))
             # The next run of the backend knows nothing but what is on the disk.
             provider.checkpoints.leave(task.task_id)
-            await provider.way_home.operate(call, operation(f"cut{number}"), told)
-            assert (folder / "a.txt").read_text() == "one\n"
-            assert (folder / "mine.txt").read_text() == "by hand\n"
-            of = await provider.checkpoints.open(call)
-            assert of is not None
-            before, after, undo = of.known[-3:]
-            assert [each.checkpoint.when for each in (before, after, undo)] == ["before", "after", "undo"]
-            assert undo.tree == after.tree != before.tree
-            if cuts < number:
+            if number % 3 == 2:
+                await provider.way_home.abandon(call, undoing, told)
+                await provider.checkpoints.end(call, [f"p{number}"])
+                assert (folder / "a.txt" / "x").read_text() == "x\n"
+                assert (folder / "mine.txt").read_text() == "changed\n"
+                (folder / "a.txt" / "x").unlink()
+                (folder / "a.txt").rmdir()
+            else:
+                await provider.way_home.operate(call, undoing, told)
+                assert (folder / "a.txt").read_text() == "one\n"
+                assert (folder / "mine.txt").read_text() == "by hand\n"
+                of = await provider.checkpoints.open(call)
+                assert of is not None
+                before, after, undo = of.known[-3:]
+                assert [each.checkpoint.when for each in (before, after, undo)] == ["before", "after", "undo"]
+                assert undo.tree == after.tree != before.tree
+            if not was_cut:
                 break
-        assert cuts > 15
+        assert number > 15
+
+
+async def test_checkpoints_cut_before_any_call_of_git_are_made_once(
+    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cutting = Cutting(monkeypatch)
+    async with sandbox(git_world) as (provider, task, folder):
+        call, keeper = git_world.call(task), provider.checkpoints
+        for number in range(20):
+            was_cut = await cutting.cuts(number, keeper.begin(call, f"p{number}"))
+            keeper.leave(task.task_id)
+            await keeper.begin(call, f"p{number}")
+            (folder / "a.txt").write_text(f"{number}\n")
+            was_cut |= await cutting.cuts(number, keeper.end(call, [f"p{number}"]))
+            keeper.leave(task.task_id)
+            await keeper.end(call, [f"p{number}"])
+            kept = await keeper.all(task, git_world.repo())
+            assert [each.when for each in kept] == ["before", "after"] * (number + 1)
+            assert kept[-1].prompt_id == kept[-2].prompt_id == f"p{number}"
+            if not was_cut:
+                break
+        assert number > 5
 
 
 async def test_commits_stay_and_are_named_and_what_stands_in_the_way_is_kept(git_world: LocalWorld) -> None:
