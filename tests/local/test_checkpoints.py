@@ -157,7 +157,7 @@ class Cutting:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.left = -1
-        for name in ("snapshot", "checkpoints"):
+        for name in ("snapshot", "restoring", "checkpoints"):
             monkeypatch.setattr(f"backend_stub.providers.local.{name}.run_git", self._run)
 
     async def _run(self, folder: str, *words: str, **more: Any) -> Output:
@@ -320,3 +320,23 @@ async def test_what_cannot_be_read_is_left_out_and_named(
         (before,) = await provider.checkpoints.all(task, git_world.repo())
         listed = git(folder, "ls-tree", "--name-only", f"refs/foundry/{task.task_id}/{before.checkpoint_id}")
         assert listed.split() == [".gitignore", "a.txt", "b.txt", "link"]
+
+
+async def test_a_file_that_is_written_meanwhile_is_not_lost(
+    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def writing(folder: str, *words: str, **more: Any) -> Output:
+        if words[:2] == ("read-tree", "-m"):
+            (Path(folder) / "a.txt").write_text("written just now\n")
+        return await run_git(folder, *words, **more)
+
+    async with sandbox(git_world) as (provider, task, folder):
+        call = git_world.call(task)
+        await provider.checkpoints.begin(call, "p1")
+        (folder / "a.txt").write_text("changed\n")
+        (folder / "b.txt").write_text("changed\n")
+        with monkeypatch.context() as patched:
+            patched.setattr(snapshot, "run_git", writing)
+            with pytest.raises(GitError, match=r"nothing was changed: .*a\.txt"):
+                await provider.way_home.operate(call, operation("1"), Told())
+        assert [(folder / name).read_text() for name in ("a.txt", "b.txt")] == ["written just now\n", "changed\n"]
