@@ -1,13 +1,17 @@
 """The agents of all providers, as they are known: looked for in threads, and never waited for long."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import anyio
 import anyio.to_thread
 
 from backend_stub.domain.provider import Provider
+from backend_stub.offered_options import OfferedOptions
 from foundry_tui.contract.agents import HOW_TO_GET_ONE, HOW_TO_RUN_ONE
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
+from foundry_tui.contract.replace import replace
+from foundry_tui.contract.requests import AgentList
 
 LOOK_SECONDS = 0.5
 """How long somebody waits for what is there now; then what was known before counts."""
@@ -17,19 +21,26 @@ THREADS = 4
 class KnownAgents:
     """What the last look found, by provider."""
 
-    def __init__(self, providers: Mapping[str, Provider]) -> None:
+    def __init__(self, providers: Mapping[str, Provider], offered: OfferedOptions | None = None) -> None:
         self._providers = providers
+        self._offered = offered or OfferedOptions()
+        self._defaults: dict[str, str] = {}
         self._found: dict[str, Sequence[AgentInfo]] = {}
         self._limiter = anyio.CapacityLimiter(THREADS)
         self._locks = {name: anyio.Lock() for name in providers}
 
-    async def all(self) -> tuple[AgentInfo, ...]:
+    async def all(self) -> AgentList:
         """The agents of every provider, the default one's first."""
         with anyio.move_on_after(LOOK_SECONDS):
             async with anyio.create_task_group() as looks:
                 for name in self._providers:
                     looks.start_soon(self._look, name)
-        return tuple(info for name in self._providers for info in self._found.get(name, ()))
+        agents = tuple(
+            replace(info, options=self._offered.of(name, info.name))
+            for name in self._providers
+            for info in self._found.get(name, ())
+        )
+        return AgentList(agents=agents, defaults=dict(self._defaults))
 
     async def why_not(self, provider: str, agent: str) -> str | None:
         """Why a task of this provider cannot have this agent, and what to do; None when it can, or is not known."""
@@ -65,9 +76,14 @@ class KnownAgents:
     async def _look(self, provider: str) -> None:
         """Look what is there now. A thread whose disk does not answer is left alone with it, and there are few."""
         async with self._locks[provider]:
-            self._found[provider] = await anyio.to_thread.run_sync(
-                self._providers[provider].agents_here, abandon_on_cancel=True, limiter=self._limiter
+            self._defaults[provider], self._found[provider] = await anyio.to_thread.run_sync(
+                partial(_look_at, self._providers[provider]), abandon_on_cancel=True, limiter=self._limiter
             )
+
+
+def _look_at(provider: Provider) -> tuple[str, Sequence[AgentInfo]]:
+    """In a thread: the agent of a task that names none, and all that there are."""
+    return provider.default_agent(), provider.agents_here()
 
 
 def _find(agents: Sequence[AgentInfo], name: str) -> AgentInfo | None:

@@ -37,6 +37,7 @@ from foundry_tui.contract.attachments import told
 from foundry_tui.contract.branches import check_branch, conflicting_branch
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.ids import is_id, is_task_id
+from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import (
     HistoryKind,
     Prompt,
@@ -349,6 +350,7 @@ class Organization:
             revision=1,
             sessions=(session,),
             base_branch=request.base_branch,
+            permission_policy=PermissionPolicy(request.permissions or provider.default_permissions()),
             stages=tuple(StageRecord(name=stage, max_attempts=self._settings.attempts) for stage in STAGES),
         )
         fields = {name: getattr(session, name) for name in SessionSummary.__struct_fields__}

@@ -30,6 +30,7 @@ from backend_stub.domain.storage import Storage
 from backend_stub.forge.gh import GitHubCli
 from backend_stub.known_agents import KnownAgents
 from backend_stub.known_files import KnownFiles
+from backend_stub.offered_options import OfferedOptions
 from backend_stub.organization import Organization
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.providers.local import LocalProvider, LocalSettings
@@ -44,6 +45,7 @@ from backend_stub.server.streams import Streams
 from backend_stub.storage.sqlite import open_storage
 from backend_stub.task.actor import Actors, TaskActor
 from backend_stub.task.calls import Calls
+from backend_stub.task.checkpoints import CheckpointQueries
 from backend_stub.task.commands import Commands
 from backend_stub.task.operation_commands import OperationCommands
 from backend_stub.task.operations import Operations
@@ -56,8 +58,6 @@ from backend_stub.task.work import WorkFinder
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.status import PROVISIONING, RELEASING
 
-FLUSH_SECONDS = 0.05
-"""How long stage log lines are gathered."""
 FLUSH_AGAIN_SECONDS = 1.0
 """How long they wait when the storage could not take them."""
 BEAT_SECONDS = 0.25
@@ -81,8 +81,11 @@ async def open_backend(
     except OSError as error:
         raise StartError(f"the data folder {folder} cannot be used ({error.filename}: {error.strerror})") from error
     storage = open_storage(folder, runtime.now)
+    offered = OfferedOptions(folder)
     try:
-        async with run_backend(storage, providers, settings, runtime, Clones(folder), Trust(folder)) as backend:
+        async with run_backend(
+            storage, providers, settings, runtime, Clones(folder), Trust(folder), offered
+        ) as backend:
             yield backend
     finally:
         await storage.close()
@@ -96,14 +99,15 @@ async def run_backend(
     runtime: Runtime,
     clones: Clones,
     trust: Trust,
+    offered: OfferedOptions,
 ) -> AsyncIterator[Backend]:
     """A working backend over an open storage; unfinished tasks go on at once. Leaving stops all work, to be resumed."""
     hub = Hub(storage.events.database)
     loop = asyncio.get_running_loop()
     async with anyio.create_task_group() as tasks:
 
-        def flush_soon(actor: TaskActor) -> None:
-            tasks.start_soon(_flush, actor)
+        def flush_soon(actor: TaskActor, seconds: float) -> None:
+            tasks.start_soon(_flush, actor, seconds)
 
         actors = Actors(storage, runtime, flush_soon)
         dispatcher = EmbeddedDispatcher(runtime)
@@ -124,8 +128,9 @@ async def run_backend(
         pull_requests = PullRequests(services, lambda task_id: hub.is_watched(Topic(TopicKind.TASK, task_id)))
         operations.on_ended = pull_requests.look_soon
         sessions.on_turn_over = operations.queue.wake
+        sessions.options.on_offered = offered.learn
         release = Releasing(services, sessions, provisioning, operations.queue)
-        agents = KnownAgents(providers)
+        agents = KnownAgents(providers, offered)
         organization = Organization(storage, providers, settings, runtime, clones, trust, agents, provisioning.wake)
         commands = Commands(storage, actors, sessions, provisioning, release, providers, agents, runtime)
         operations.archive = commands.archive_if_nothing_is_lost
@@ -154,6 +159,7 @@ async def run_backend(
             commands=commands,
             operations=OperationCommands(storage, actors, operations, providers, runtime),
             agents=agents,
+            checkpoints=CheckpointQueries(storage, providers),
             work=work,
             pull_requests=pull_requests,
             files=KnownFiles(storage, providers, clones, runtime, tasks),
@@ -176,9 +182,8 @@ async def _beat(storage: Storage, queue: Queue) -> None:
         await anyio.sleep(BEAT_SECONDS)
 
 
-async def _flush(actor: TaskActor) -> None:
-    """Commit an actor's lines after gathering them for a moment; while the storage cannot take them, they wait."""
-    wait = FLUSH_SECONDS
+async def _flush(actor: TaskActor, wait: float) -> None:
+    """Commit what an actor has gathered by then; while the storage cannot take it, it waits."""
     while True:
         await anyio.sleep(wait)
         try:
@@ -234,7 +239,6 @@ def local_provider(folder: Path, settings: LocalSettings, environ: Mapping[str, 
         folder,
         Records(folder).agent_folder,
         environ=environ,
-        policy=settings.policy,
         configured=settings.agents,
         mcp=settings.mcp,
         wrap=under_bubblewrap if settings.bubblewrap else None,

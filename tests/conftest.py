@@ -1,10 +1,12 @@
 """What all tests share: asyncio as the event loop, and nothing of the machine's own settings."""
 
 import compileall
+import fcntl
 import gc
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -12,11 +14,16 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from foundry_tui.cli import agent_binary
 from foundry_tui.contract.agents import VARIABLE
+from foundry_tui.process import agent_binary
+from foundry_tui.process.npm import InstallError
+from tests import forks
 from tests.backend.process import BackendProcess
 from tests.blocking import nothing_blocks
 from tests.world import folders_of
+
+# Where Python is to keep no byte code, each process of tests would make pytest rewrite all of them again.
+sys.dont_write_bytecode = False
 
 # A run in the background of a shell ignores ctrl+c, and so would every process that a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -27,6 +34,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None, max_examples=1_000)
 settings.load_profile("steady")
+
+forks.allow()
 
 
 OBJECTS_BETWEEN_COLLECTIONS = 10_000
@@ -138,15 +147,21 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def sandbox_agent(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The pinned sandbox-agent: the one that FOUNDRY_SANDBOX_AGENT names, or one fetched with npm for this run."""
+    """The pinned sandbox-agent: the one that FOUNDRY_SANDBOX_AGENT names, or one fetched with npm once for this run."""
     named = os.environ.get(VARIABLE)
     if named:
         return Path(named)
     if shutil.which("npm") is None:
         pytest.skip("npm is not installed, so the sandbox-agent binary cannot be had (or set FOUNDRY_SANDBOX_AGENT)")
+    # Processes that test side by side have folders of their own in one.
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "sandbox-agent"
+    folder.mkdir(exist_ok=True)
     try:
-        return agent_binary.install(tmp_path_factory.mktemp("agent"))
-    except agent_binary.InstallError as error:
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return agent_binary.install(folder)
+    except InstallError as error:
         pytest.skip(f"the sandbox-agent binary cannot be had: {error}")
 
 

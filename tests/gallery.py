@@ -20,12 +20,15 @@ from foundry_tui.app.options import Options
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency, RefreshReason, TopicDiagnostics
 from foundry_tui.client.store import Store
+from foundry_tui.contract.agents import INSTALLABLE, how_to_get
+from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.widgets.composer import Composer
 from tests.app import question_scenes, task_scenes, way_home_scenes
 from tests.app.factories import NOW, SECOND
-from tests.app.harness import FakeCommands, make_app, make_store
-from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state
+from tests.app.harness import FakeCommands, make_app, make_store, rest
+from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state, store_of_speaking
+from tests.app.offers import AGENTS, DEFAULTS
 from tests.png_stamp import digest_of, stamp_of, stamped
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
@@ -46,8 +49,12 @@ class Shot(Struct, frozen=True):
     """Whether the task of `task_scenes` is opened before keys are pressed."""
     theme: str = "foundry-dark"
     ascii: bool = False
+    agents: bool = False
+    """Whether the backend has told of agents, and what they offered."""
     ours: bool = False
     """Whether the backend is one that the app may start."""
+    without_agent: bool = False
+    """Whether no agent is installed."""
     attached: Sequence[str] = ()
     """Files that are attached in the composer."""
     png: bool = False
@@ -67,7 +74,26 @@ SHOTS: tuple[Shot, ...] = (
         "`n`, a prompt, `ctrl+enter`: creating never waits for anything.",
         lambda: store_of(every_state()),
         ("n", *_LONG_PROMPT),
+        agents=True,
         png=True,
+    ),
+    Shot(
+        "choices",
+        "Agent, model and mode are chosen from what the agent offered last; what asks nothing is yellow.",
+        lambda: store_of(every_state()),
+        (
+            *("n", *"Fix it", "tab", *"claude", "tab", *"Opus", "tab", *"Bypass permissions"),
+            *("ctrl+o", "tab", "tab", "tab", *"all"),
+        ),
+        agents=True,
+    ),
+    Shot(
+        "choices-narrow",
+        "The same on 60 columns.",
+        lambda: store_of(every_state()),
+        ("n", *"Fix it", "tab", "tab", "down"),
+        NARROW,
+        agents=True,
     ),
     Shot(
         "journey",
@@ -78,7 +104,7 @@ SHOTS: tuple[Shot, ...] = (
     ),
     Shot(
         "ready",
-        "Ready: what was said, what was done, and a line to go on.",
+        "Ready: the work at the left, what was said and done, and a line to go on.",
         _status(TaskStatus.IDLE),
         opens=True,
         png=True,
@@ -121,6 +147,13 @@ SHOTS: tuple[Shot, ...] = (
     Shot("sessions", "Several sessions with one task's agents.", task_scenes.sessions_scene, opens=True),
     Shot("new-session", "`t` adds a session; enter takes what it shows.", _status(TaskStatus.IDLE), ("t",), opens=True),
     Shot("silent", "A long silence stands beside the work.", task_scenes.silent_scene, opens=True),
+    Shot(
+        "search",
+        "`/` searches in what was said and done; `n` and `N` go from match to match.",
+        _status(TaskStatus.IDLE),
+        ("slash", *"next"),
+        opens=True,
+    ),
     Shot("history", "Every event, in order, with its time.", _status(TaskStatus.IDLE), ("h",), opens=True),
     Shot("log", "The stage log: what the provider printed.", _status(TaskStatus.IDLE), ("l",), opens=True),
     Shot("pending", "Created, and not yet answered by the backend.", task_scenes.pending_scene, opens=True),
@@ -128,10 +161,10 @@ SHOTS: tuple[Shot, ...] = (
     Shot("deleted", "Removed elsewhere while you looked at it.", task_scenes.deleted_scene, opens=True),
     Shot("turn-failed", "A turn that failed.", task_scenes.turn_failed_scene, opens=True),
     Shot(
-        "peek",
-        "`space` peeks at the highlighted task beside the list.",
+        "preview",
+        "The preview of a task that failed; `space` opens and closes it.",
         store_of_every_state,
-        ("end", "left_square_bracket", "down", "space"),
+        ("end", "left_square_bracket", "down"),
         (140, 34),
     ),
     Shot("filter", "`/` filters as you type.", store_of_every_state, ("slash", *"repo:bill !status:done api")),
@@ -139,9 +172,16 @@ SHOTS: tuple[Shot, ...] = (
         "select",
         "`v` marks tasks, to act on all of them at once.",
         store_of_every_state,
-        ("v", "down", "down", "space"),
+        ("v", "down", "space"),
     ),
-    Shot("repositories", "`g` groups by repository.", store_of_every_state, ("g",)),
+    Shot("says", "What each task says, with the preview beside it.", store_of_speaking, ("j",), (160, 34)),
+    *(
+        Shot(f"says-{width}", f"What each task says, in {width} columns.", store_of_speaking, ("j",), (width, 34))
+        for width in (60, 80, 120, 220)
+    ),
+    Shot("says-light", "The same in the light theme.", store_of_speaking, ("j",), theme="foundry-light"),
+    Shot("says-ascii", "The same in ASCII.", store_of_speaking, ("j",), ascii=True),
+    Shot("repositories", "`b` groups by repository.", store_of_every_state, ("b",)),
     Shot("kill", "What destroys work asks first.", store_of_every_state, ("x",)),
     Shot("thousand", "A thousand tasks.", lambda: store_of(list(many(1_000)))),
     Shot(
@@ -149,23 +189,23 @@ SHOTS: tuple[Shot, ...] = (
     ),
     Shot(
         "way-home",
-        "`W`: what can be done next with the work, what it would do, and why not otherwise.",
+        "`H`: what can be done next with the work, what it would do, and why not otherwise.",
         way_home_scenes.menu_scene,
-        ("W",),
+        ("H",),
         opens=True,
     ),
     Shot(
         "way-home-running",
         "An operation shows its steps while it runs; closed, it goes on.",
         way_home_scenes.running_scene,
-        ("W",),
+        ("H",),
         opens=True,
     ),
     Shot(
         "way-home-failed",
         "What failed says why, once; nothing of it is left half-way.",
         way_home_scenes.failed_scene,
-        ("W",),
+        ("H",),
         NARROW,
         opens=True,
     ),
@@ -173,11 +213,34 @@ SHOTS: tuple[Shot, ...] = (
         "way-home-proposed",
         "A pull request with its checks and its review.",
         way_home_scenes.proposed_scene,
-        ("W",),
+        ("H",),
         opens=True,
     ),
     Shot("diagnostics", "`f12`: connections, freshness and counts.", store_of_every_state, ("f12",)),
     Shot("empty", "The first start teaches the first key.", lambda: make_store([])),
+    Shot(
+        "no-agent",
+        "Where no agent is installed, that is said first.",
+        lambda: make_store([]),
+        without_agent=True,
+        ours=True,
+    ),
+    Shot(
+        "no-agent-create",
+        "The new-task dialog says so before a prompt is written.",
+        lambda: store_of(every_state()),
+        ("n", *_LONG_PROMPT),
+        without_agent=True,
+        ours=True,
+    ),
+    Shot(
+        "install-agent",
+        "`f3` installs one; what was written is kept.",
+        lambda: make_store([]),
+        ("f3", "down"),
+        without_agent=True,
+        ours=True,
+    ),
     Shot("offline", "No backend, and what helps.", lambda: make_store([], freshness=AWAY)),
     Shot(
         "offline-tasks",
@@ -252,11 +315,22 @@ async def draw(shot: Shot, *, toasts: bool = False) -> str:
     """The picture as SVG; with what is told in passing only if `toasts`, since that goes away with time."""
     options = Options(theme=shot.theme, ascii=shot.ascii, bell=False, terminal_notifications=False)
     commands = FakeCommands()
+    commands.diffs[task_scenes.TASK] = task_scenes.a_diff()
+    if shot.agents:
+        commands.agents_told, commands.default_agents, commands.providers = AGENTS, DEFAULTS, {"local": "ready"}
+    commands.diffs[task_scenes.TASK] = task_scenes.a_diff()
     commands.files = {task_scenes.TASK: task_scenes.FILES}
-    app = make_app(shot.store(), commands=commands, options=options, run_backend=(lambda: True) if shot.ours else None)
+    if shot.without_agent:
+        commands.providers = {"local": "ready", "demo": "ready"}
+        commands.agents_told = tuple(
+            AgentInfo(name=name, provider="local", state=AgentState.MISSING, how=how_to_get(name))
+            for name in INSTALLABLE
+        )
+    run_backend = (lambda: True) if shot.ours else None
+    app = make_app(shot.store(), commands=commands, options=options, run_backend=run_backend)
     app.diagnostics = _report
     async with app.run_test(size=shot.size, notifications=toasts) as pilot:
-        await pilot.pause()
+        await _hold_still(app, pilot)
         if shot.opens:
             app.open_task(task_scenes.TASK)
             await pilot.pause()
@@ -273,6 +347,7 @@ async def _hold_still(app: FoundryApp, pilot: Pilot[None]) -> None:
     for field in (*app.screen.query(Input), *app.screen.query(TextArea)):
         field.cursor_blink = False
     await app.workers.wait_for_complete()
+    rest(app)
     await pilot.pause()
 
 
@@ -297,7 +372,7 @@ def captions() -> str:
         "# Pictures",
         "",
         "The real app on worlds made by hand; `python -m tests.gallery` draws them anew, and a test sees that they are",
-        "current.",
+        "current. `demo.cast` is a recording of the demo for asciinema's player, made by `foundry demo --cast FILE`.",
     ]
     for shot in SHOTS:
         lines += ["", f"## {shot.name}", "", shot.caption, "", f"![{shot.caption.replace('`', '')}]({shot.name}.svg)"]

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests import forks
 from tests.git import make_repository
 
 Json = dict[str, Any]
@@ -124,13 +125,12 @@ class World:
         timeout: float = 60,
     ) -> Done:
         """Run `foundry` with these words; `code` is the exit code that must come."""
-        done = subprocess.run(
-            [FOUNDRY, *words],
-            env={**self.environ, **(environ or {})},
-            cwd=cwd or self.repository,
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
-            capture_output=True,
-            timeout=timeout,
+        done = forks.run(
+            [str(FOUNDRY), *words],
+            {**self.environ, **(environ or {})},
+            cwd or self.repository,
+            stdin.encode() if isinstance(stdin, str) else stdin,
+            timeout,
         )
         result = Done(done.returncode, done.stdout.decode(), done.stderr.decode())
         assert "Traceback" not in result.err, result.err

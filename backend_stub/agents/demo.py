@@ -11,10 +11,10 @@ from backend_stub.demo.world import World
 from backend_stub.domain.agent import (
     AcceptsChanged,
     CommandsChanged,
-    LateWord,
     OptionRefusedError,
     OptionsChanged,
     OptionValue,
+    SaidOutsideTurn,
     SessionChange,
     Steered,
     Turn,
@@ -24,10 +24,12 @@ from backend_stub.domain.attachments import images_left_out
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.options import settled, with_value
+from backend_stub.domain.rulings import Action, lies_inside
 from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.memory import AgentMemory
 from foundry_tui.contract.questions import AnswerAction, PermissionOption, Question, QuestionKind
 from foundry_tui.contract.records import Prompt, SessionOption, SessionSummary, Usage
+from foundry_tui.contract.rules import EXECUTE
 from foundry_tui.contract.transcript import TranscriptKind
 
 OPTIONS = (
@@ -45,7 +47,7 @@ class DemoAgents:
 
     def __init__(self, world: World, script: ScriptFile) -> None:
         self.on_lost: Callable[[str, str, str], Awaitable[None]] | None = None
-        self.on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None = None
+        self.on_said: Callable[[str, str, Sequence[SaidOutsideTurn]], Awaitable[None]] | None = None
         self.on_changed: Callable[[str, str, Sequence[SessionChange]], Awaitable[None]] | None = None
         self._world = world
         self._script = script
@@ -164,7 +166,7 @@ class DemoAgents:
         for number, step in enumerate(steps):
             await anyio.sleep(LATE_SECONDS if step.ms is None else step.ms / 1000)
             if self.on_said is not None:
-                word = LateWord(f"{prompt.prompt_id}:late-{number}", TranscriptKind.MESSAGE, step.late or "")
+                word = SaidOutsideTurn(f"{prompt.prompt_id}:late-{number}", TranscriptKind.MESSAGE, step.late or "")
                 await self.on_said(task_id, prompt.session_id, [word])
 
     async def stop(self, call: Call, session_id: str) -> None:
@@ -182,6 +184,14 @@ class DemoAgents:
             return (await self._script.for_call()).turn(call.task.prompt)
         except ScriptError as error:
             raise AgentError(str(error)) from error
+
+
+def _commands_of(question: Question) -> tuple[str, ...]:
+    """What the demo would run: the text of what is no other kind of tool call, or a title that says that it is run."""
+    if question.tool_kind not in (None, EXECUTE):
+        return ()
+    command = question.text or (question.title if question.tool_kind == EXECUTE else "")
+    return (command,) if command else ()
 
 
 class _Telling:
@@ -239,7 +249,8 @@ class _Telling:
             edits=step.all_edits,
             paths=step.paths,
         )
-        answer = await self._turn.ask(key, question)
+        action = Action(_commands_of(question), inside=lies_inside("/sandbox", step.paths))
+        answer = await self._turn.ask(key, question, action)
         self._start += anyio.current_time() - asked
         return not any(option.option_id == answer and option.kind.startswith("reject") for option in options)
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import anyio
 import msgspec
+import msgspec.inspect
 from msgspec import Struct
 
+from backend_stub.demo.known_fields import unknown_field
 from backend_stub.domain.errors import SettingError
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.forms import wrong_fields
@@ -49,8 +51,8 @@ class CallScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing that the agent does in its turn: one of `thought`, `plan`, `tool`, `message`, `permission`, `form`, `url`
-    and `usage`, or `late`, a message that comes `ms` after the end of that.
+    """What the agent does: one of `thought`, `plan`, `tool`, `message`, `permission`, `form`, `url`, `usage` in a turn,
+    or `late`, a message that comes `ms` after its end.
 
     `ms` is how long it takes; steps without share the turn's time. `text` (or `content`) and `edit` or `edits` belong
     to what a tool did and to what a permission is asked for; `paths` and `options` to a permission alone. `form` is a
@@ -108,6 +110,11 @@ class TurnScript(CallScript, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     permission: str | None = None
     steps: tuple[Step, ...] = ()
 
+    @property
+    def edits(self) -> tuple[FileEdit, ...]:
+        """What the turn makes of files."""
+        return tuple(edit for step in self.steps for edit in (step.edits if step.tool is None else step.all_edits))
+
 
 class PullRequestScript(CallScript, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How opening a pull request goes, and how it stands after that; `checks` may be their state alone."""
@@ -128,6 +135,11 @@ class AgentScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     commands: tuple[SessionCommand, ...] = ()
     accepts: Accepts = Accepts()
     refuses: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        for option in self.options:
+            if not option.type.is_known:
+                raise ValueError(f"{option.type} is no type of an option: select or boolean")
 
 
 class Scene(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -199,6 +211,17 @@ class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return getattr(self.default, name)
 
 
+_TYPE = msgspec.inspect.type_info(Script)
+
+
+def read_script(document: bytes) -> Script:
+    """The script of its JSON; raises `msgspec.DecodeError`, a `ValidationError` for names and values that are none."""
+    script = decode(document, Script)
+    if (odd := unknown_field(decode(document, Any), _TYPE)) is not None:
+        raise msgspec.ValidationError(f"Object contains unknown field {odd}")
+    return script
+
+
 class ScriptFile:
     """The script as the file says it now; no file, no script. `wrong` is told of unknown keys and values."""
 
@@ -216,7 +239,7 @@ class ScriptFile:
             stat = self._path.stat()
             seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
             if seen != self._seen:
-                self._script = decode(self._path.read_bytes(), Script)
+                self._script = read_script(self._path.read_bytes())
                 self._seen = seen
         except OSError as error:
             raise ScriptError(f"the demo script {self._path} cannot be read: {error.strerror}") from error

@@ -4,12 +4,15 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+from backend_stub.demo.checkpoints import DemoCheckpoints
 from backend_stub.demo.script import ScriptFile
 from backend_stub.demo.world import World
 from backend_stub.domain.call import Call
 from backend_stub.domain.clock import Runtime
+from backend_stub.domain.errors import ProviderError
 from backend_stub.domain.way_home import Done, Progress
-from foundry_tui.contract.operations import StartOperation
+from foundry_tui.contract.checkpoints import When
+from foundry_tui.contract.operations import StartOperation, Undo
 from foundry_tui.contract.pull_request import (
     Checks,
     ChecksState,
@@ -44,15 +47,21 @@ _CHECKS = {
 class DemoWayHome:
     """See `backend_stub.domain.way_home.WayHome`."""
 
-    def __init__(self, world: World, script: ScriptFile, runtime: Runtime) -> None:
+    def __init__(self, world: World, script: ScriptFile, runtime: Runtime, checkpoints: DemoCheckpoints) -> None:
         self._world = world
         self._script = script
         self._runtime = runtime
+        self._checkpoints = checkpoints
 
     def why_not(self, task: TaskDetail, repo: Repo, request: StartOperation) -> str | None:
+        if isinstance(request, Undo) and self._checkpoints.target(task.task_id, request.checkpoint_id) is None:
+            why = "No turn has changed anything yet" if request.checkpoint_id is None else "There is no such checkpoint"
+            return f"{why}: there is nothing to go back to."
         return None
 
     async def operate(self, call: Call, operation: Operation, progress: Progress) -> Done:
+        if operation.kind is OperationKind.UNDO:
+            return await self._undo(call, operation, progress)
         kind, task_id = operation.kind, call.task.task_id
         for name in _STEPS.get(kind, (str(kind),)):
             await progress.step(name)
@@ -68,6 +77,35 @@ class DemoWayHome:
             return Done(result={"number": opened.number, "url": opened.url}, pull_request=opened)
         archive = kind is OperationKind.LAND and bool(operation.request.get("archive"))
         return Done(result=self._result(operation), archive=archive)
+
+    async def _undo(self, call: Call, operation: Operation, progress: Progress) -> Done:
+        task_id, operation_id = call.task.task_id, operation.operation_id
+        for name in _STEPS[OperationKind.UNDO]:
+            await progress.step(name)
+        if operation_id not in self._world.operations:
+
+            def effect() -> None:
+                target = self._checkpoints.target(task_id, operation.request.get("checkpoint_id"))
+                if target is None:
+                    raise ProviderError("There is no such checkpoint.", retryable=False)
+                self._world.effect(str(OperationKind.UNDO), task_id, operation_id=operation_id)
+                self._checkpoints.undo(call.task, operation_id, target)
+
+            await self._world.play(str(OperationKind.UNDO), call, effect)
+        asked = operation.request.get("checkpoint_id")
+        made = self._world.kept(task_id)[-1]
+        before = [each for each in self._world.kept(task_id) if each.checkpoint.when is When.BEFORE]
+        to = asked or (before[-1].checkpoint.checkpoint_id if before else "")
+        files = self._checkpoints.count(call.task) if made.edited is not made.left else 0
+        kept = made.checkpoint.checkpoint_id
+        notice = f"The files are those of the checkpoint {to} again. What they were is kept as {kept}."
+        result: dict[str, Any] = {
+            "checkpoint_id": made.checkpoint.checkpoint_id,
+            "to": to,
+            "files": files,
+            "commits": [],
+        }
+        return Done(result=result, notice=notice, checkpoints=(made.checkpoint,))
 
     async def abandon(self, call: Call, operation: Operation, progress: Progress) -> None:
         """Nothing in the demo world is ever half-done."""

@@ -9,6 +9,7 @@ import anyio
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
+from backend_stub.domain.rulings import NOTHING_KNOWN, Action
 from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.memory import AgentMemory
 from foundry_tui.contract.questions import AnswerAction, FieldValue, Question
@@ -34,8 +35,11 @@ class Turn(Protocol):
         """Add the transcript item of this key, or replace its body. Cheap: growth is gathered for 50 ms."""
         ...
 
-    async def ask(self, key: str, question: Question) -> str | None:
-        """Ask a person and wait; the option_id chosen, or None when the request was cancelled."""
+    async def ask(self, key: str, question: Question, action: Action = NOTHING_KNOWN) -> str | None:
+        """Ask a person and wait, unless a rule answers; the option_id chosen, or None when the request was cancelled.
+
+        `action` is what rules go by.
+        """
         ...
 
     async def elicit(self, key: str, question: Question, over: anyio.Event) -> Reply:
@@ -44,7 +48,7 @@ class Turn(Protocol):
 
 
 @dataclass(frozen=True)
-class LateWord:
+class SaidOutsideTurn:
     """A transcript item that an agent told outside of a turn, whole; the same `item_id` again replaces its body."""
 
     item_id: str
@@ -91,17 +95,6 @@ class OptionRefusedError(AgentError):
         super().__init__(message, retryable=False)
 
 
-class Policy(StrEnum):
-    """Which permission requests are answered without asking a person.
-
-    `ask`: none; `reads`: looking at files is allowed; `all`: everything is allowed.
-    """
-
-    ASK = "ask"
-    READS = "reads"
-    ALL = "all"
-
-
 class Steered(StrEnum):
     """What became of a prompt that was said into a turn in progress.
 
@@ -136,7 +129,7 @@ class AgentRuntime(Protocol):
     on_lost: Callable[[str, str, str], Awaitable[None]] | None
     """Told (task_id, session_id, reason) when a session's agent died by itself, outside of any call."""
 
-    on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None
+    on_said: Callable[[str, str, Sequence[SaidOutsideTurn]], Awaitable[None]] | None
     """Told (task_id, session_id, items) what an agent says outside of any turn; returns once it is kept."""
 
     on_changed: Callable[[str, str, Sequence[SessionChange]], Awaitable[None]] | None

@@ -9,10 +9,13 @@ from anyio.abc import TaskStatus
 
 from backend_stub.domain.agent import AgentRuntime
 from backend_stub.domain.call import Call
+from backend_stub.domain.checkpoints import CheckpointKeeper
 from backend_stub.domain.way_home import WayHome
 from foundry_tui.contract.known_agents import AgentInfo
+from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
+from foundry_tui.contract.rules import Rule
 from foundry_tui.contract.work import Work
 
 
@@ -29,13 +32,14 @@ class SandboxMade:
     """The outcome of `create_sandbox`; `resumed` says that it was there already and was adopted.
 
     `notice` is what a person should know of it, empty for nothing; `repo` the repository as it is known by now, None
-    for as it was.
+    for as it was; `rules` those about permission that the repository brings and that are trusted.
     """
 
     sandbox: Sandbox
     resumed: bool = False
     notice: str = ""
     repo: Repo | None = None
+    rules: tuple[Rule, ...] = ()
 
 
 Existing = Callable[[Sequence[str]], Awaitable[Collection[str]]]
@@ -61,6 +65,11 @@ class Provider(Protocol):
         """Who does the operations of this provider's tasks."""
         ...
 
+    @property
+    def checkpoints(self) -> CheckpointKeeper:
+        """Who keeps the files of this provider's sandboxes before and after each turn."""
+        ...
+
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """What the provider has to do beside its calls, while the backend runs; it is started before any call."""
         ...
@@ -71,6 +80,10 @@ class Provider(Protocol):
 
     def default_agent(self) -> str:
         """The agent of a task that names none."""
+        ...
+
+    def default_permissions(self) -> PermissionPolicy:
+        """What a task that does not say answers without a person."""
         ...
 
     def agents_here(self) -> Sequence[AgentInfo]:

@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from backend_stub.domain.errors import SettingError
+from foundry_tui.contract.rules import VARIABLE as RULES
+from foundry_tui.contract.rules import ConfiguredRule, configured_rules
 
 DEFAULT_TIMEOUT_MS = {
     "ensure_name": 30_000,
@@ -36,6 +40,7 @@ MAX_QUEUED_ATTACHMENTS = 64 * 1024 * 1024
 class Settings:
     """`timeout_ms` is of one attempt of a call, by the call's name; `backoff_ms` the first wait, which then doubles.
 
+    `rules` are those of the config about what agents may do without a question.
     `idle_ms`: after how long without a word an agent is ended until the next prompt; 0 for never.
     """
 
@@ -44,6 +49,7 @@ class Settings:
     backoff_ms: int = DEFAULT_BACKOFF_MS
     max_provisioning: int = DEFAULT_MAX_PROVISIONING
     provider: str | None = None
+    rules: tuple[ConfiguredRule, ...] = ()
     idle_ms: int = DEFAULT_IDLE_MINUTES * 60_000
 
     def backoff(self, attempt: int, jitter: float) -> int:
@@ -72,12 +78,17 @@ def read_settings(environ: Mapping[str, str], max_provisioning: int | None = Non
     }
     backoff = number(environ, "FOUNDRY_STAGE_BACKOFF_MS", None, least=0)
     limit = max_provisioning or number(environ, "FOUNDRY_MAX_PROVISIONING", None) or DEFAULT_MAX_PROVISIONING
+    try:
+        rules = configured_rules(environ)
+    except msgspec.DecodeError as error:
+        raise SettingError(f"{RULES} cannot be read: {error}") from error
     return Settings(
         timeout_ms=timeouts,
         attempts=number(environ, "FOUNDRY_STAGE_ATTEMPTS", None) or DEFAULT_ATTEMPTS,
         backoff_ms=DEFAULT_BACKOFF_MS if backoff is None else backoff,
         max_provisioning=limit,
         provider=environ.get("FOUNDRY_PROVIDER") or None,
+        rules=rules,
         idle_ms=_idle_ms(environ),
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from backend_stub.domain.call import Call
+from foundry_tui.contract.checkpoints import Checkpoint
 from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.pull_request import Comment, PullRequest
 from foundry_tui.contract.records import Operation, Repo, TaskDetail
@@ -38,13 +39,15 @@ class Progress(Protocol):
 @dataclass(frozen=True)
 class Done:
     """What came of an operation: its `result`; a `prompt` that the agent gets because of it; a `notice` for its
-    conversations; whether the task is to be archived now; its `pull_request` as it is now.
+    conversations; whether the task is to be archived now; `checkpoints` that were made; its `pull_request` as it is
+    now.
     """
 
     result: Mapping[str, Any] = field(default_factory=dict)
     prompt: str | None = None
     notice: str | None = None
     archive: bool = False
+    checkpoints: tuple[Checkpoint, ...] = ()
     pull_request: PullRequest | None = None
 
 

@@ -14,7 +14,7 @@ _umask = -1
 _SANDBOXES = "sandboxes"
 _WORKED_IN = ("work", "removed")
 """The parts of a sandbox that others work in: what is in their one folder is left as it is."""
-_KNOWN = ("lock", "start.lock", "pulse", "bin", "demo", "trust", "repositories", _SANDBOXES)
+_KNOWN = ("lock", "start.lock", "pulse", "bin", "demo", "trust", "repositories", "offered.json", _SANDBOXES)
 _PREFIXES = ("foundry.db", "backend.log")
 
 

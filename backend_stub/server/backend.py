@@ -14,6 +14,7 @@ from backend_stub.organization import Organization
 from backend_stub.server.hub import Hub
 from backend_stub.server.metrics import Metrics
 from backend_stub.server.streams import Streams
+from backend_stub.task.checkpoints import CheckpointQueries
 from backend_stub.task.commands import Commands
 from backend_stub.task.operation_commands import OperationCommands
 from backend_stub.task.pull_requests import PullRequests
@@ -38,6 +39,7 @@ class Backend:
     commands: Commands
     operations: OperationCommands
     agents: KnownAgents
+    checkpoints: CheckpointQueries
     work: WorkFinder
     pull_requests: PullRequests
     files: KnownFiles

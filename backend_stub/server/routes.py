@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -27,6 +28,7 @@ from backend_stub.server.protocol import CUT, WHY
 from backend_stub.server.requests import Nothing, newer_than, number, read_body, read_tagged
 from backend_stub.server.streams import in_slices
 from foundry_tui.contract import requests as bodies
+from foundry_tui.contract.checkpoints import BASE
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import TASKS, Topic, TopicKind
 from foundry_tui.contract.operations import OPERATIONS
@@ -85,6 +87,7 @@ class Routes:
             ("GET", "/v1/tasks/{task_id}/history", self.task_history),
             ("GET", "/v1/tasks/{task_id}/log", self.log),
             ("GET", "/v1/tasks/{task_id}/diff", self.diff),
+            ("GET", "/v1/tasks/{task_id}/checkpoints", self.checkpoints),
             ("GET", "/v1/tasks/{task_id}/comments", self.comments),
             ("POST", "/v1/tasks/{task_id}/operations", self.start_operation),
             ("POST", "/v1/operations/{operation_id}/cancel", self.cancel_operation),
@@ -185,14 +188,23 @@ class Routes:
 
     async def diff(self, request: Request) -> Response:
         task = await self._backend.commands.task(request.path_params["task_id"])
-        form = request.query_params.get("format", "json")
-        if form == "patch":
-            return await patch_answer(self._backend.commands, task)
-        if form != "json":
+        form, since = request.query_params.get("format", "json"), request.query_params.get("since", BASE)
+        if form not in ("json", "patch"):
             raise wrong_values(("format", "A diff has the format json or patch."))
+        if since != BASE:
+            checkpoints = self._backend.checkpoints
+            if form == "patch":
+                return await patch_answer(partial(checkpoints.write_patch, task, since))
+            return json_answer(await checkpoints.diff(task, since))
+        if form == "patch":
+            return await patch_answer(partial(self._backend.commands.write_patch, task))
         provider = self._backend.providers.get(task.provider)
         computed = provider.diff(task) if provider is not None else None
         return json_answer(computed or bodies.Diff(files=()))
+
+    async def checkpoints(self, request: Request) -> Response:
+        task = await self._backend.commands.task(request.path_params["task_id"])
+        return json_answer(await self._backend.checkpoints.all(task))
 
     async def comments(self, request: Request) -> Response:
         task_id = await self._known_task(request)
@@ -257,7 +269,7 @@ class Routes:
         return json_answer(await self._backend.commands.answer(request.path_params["permission_id"], body))
 
     async def agents(self, request: Request) -> Response:
-        return json_answer(bodies.AgentList(agents=await self._backend.agents.all()))
+        return json_answer(await self._backend.agents.all())
 
     async def memory(self, request: Request) -> Response:
         task_id = request.query_params.get("task") or None
@@ -314,6 +326,9 @@ class Routes:
             if topic.kind is TopicKind.TASK:
                 raise not_found(f"task {topic.id}")
             raise wrong_values(("topic", f"There is nothing under the topic {text}."))
+        if self._backend.hub.closed:
+            # A stream that ended at once would be taken for a backend that is back.
+            raise RefusedError(503, "The backend is stopping. Try again when it has been started.")
         if self._backend.hub.streams >= MOST_STREAMS:
             raise RefusedError(429, f"{MOST_STREAMS} streams are open already. Close some, or try again later.")
         if topic.kind is TopicKind.TASK:

@@ -11,6 +11,7 @@ import anyio
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, UnknownTaskError
 from backend_stub.domain.storage import ItemKey, Storage, TaskState
+from backend_stub.task.activity import STILL
 from backend_stub.task.rows import MAX_LINES
 from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.status import STAGE_OF_STATUS, StageName
@@ -20,11 +21,19 @@ T = TypeVar("T")
 KEPT_ACTORS = 1_024
 """Actors held in memory; the rows of others are read again when needed."""
 
+FLUSH_SECONDS = 0.05
+"""How long stage log lines are gathered."""
+SPEAK_SECONDS = 0.5
+"""How long what a task says waits for a commit that is made anyway, before it has one of its own."""
+
+FlushSoon = Callable[["TaskActor", float], None]
+"""Calls `TaskActor.flush` in so many seconds."""
+
 
 class TaskActor:
     """Holds one task's rows and changes them, one commit at a time."""
 
-    def __init__(self, task_id: str, storage: Storage, runtime: Runtime, flush_soon: Callable[["TaskActor"], None]):
+    def __init__(self, task_id: str, storage: Storage, runtime: Runtime, flush_soon: "FlushSoon"):
         self.task_id = task_id
         self._storage = storage
         self._runtime = runtime
@@ -37,6 +46,8 @@ class TaskActor:
         self._items_are_stale = False
         self._lines: list[tuple[str, str, int]] = []
         self._detail: tuple[StageName, str] | None = None
+        self._pace = STILL
+        self._speech_asked = False
         self._flush_asked = False
 
     async def state(self) -> TaskState:
@@ -94,21 +105,21 @@ class TaskActor:
         self._ask_for_flush()
 
     async def flush(self) -> None:
-        """Commit the lines and details that wait."""
-        self._flush_asked = False
-        if self._lines or self._detail:
+        """Commit the lines and details that wait, and what the task says once its time has come."""
+        self._flush_asked = self._speech_asked = False
+        if self._lines or self._detail or self._pace.due:
             await self.commit(lambda draft: None)
 
     @property
     def idle(self) -> bool:
         """Whether it may be dropped: nothing waits to be written."""
-        return not (self._lines or self._detail or self._lock.locked())
+        return not (self._lines or self._detail or self._pace.due or self._lock.locked())
 
     async def _attempt(self, decide: Callable[[TaskChange], T]) -> T:
         await self._load()
         if self._state is None:
             raise UnknownTaskError(self.task_id)
-        draft = TaskChange(self._state, self._runtime.now(), self._runtime.new_id, self._items, self.heard)
+        draft = TaskChange(self._state, self._runtime.now(), self._runtime.new_id, self._items, self.heard, self._pace)
         lines, detail = self._lines, self._detail
         self._lines, self._detail = [], None
         try:
@@ -125,16 +136,20 @@ class TaskActor:
                 self._state = state
                 for session_id, keys in draft.new_keys.items():
                     self._items[session_id].update(keys)
+            self._pace = draft.pace
         except BaseException:
             self._lines[:0] = lines
             self._detail = self._detail or detail
             raise
+        if self._pace.due and not self._speech_asked:
+            self._speech_asked = True
+            self._flush_soon(self, SPEAK_SECONDS)
         return result
 
     def _ask_for_flush(self) -> None:
         if not self._flush_asked:
             self._flush_asked = True
-            self._flush_soon(self)
+            self._flush_soon(self, FLUSH_SECONDS)
 
     async def _load(self) -> None:
         if self._state is None:
@@ -148,7 +163,7 @@ class TaskActor:
 class Actors:
     """The actors of all tasks, made when first asked for: never two of one task, `KEPT_ACTORS` idle ones at most."""
 
-    def __init__(self, storage: Storage, runtime: Runtime, flush_soon: Callable[[TaskActor], None]) -> None:
+    def __init__(self, storage: Storage, runtime: Runtime, flush_soon: FlushSoon) -> None:
         self._storage = storage
         self._runtime = runtime
         self._flush_soon = flush_soon

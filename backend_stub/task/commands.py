@@ -346,7 +346,9 @@ class Commands:
                 )
             _check_length(waiting, request.text)
             check_room(waiting, request.attachments)
-            stopped = request.steer and not draft.steers.possible(session_id) and draft.stop_turn(session_id)
+            # What goes with a prompt goes with a turn of its own.
+            goes_in = draft.steers.possible(session_id) and not request.attachments
+            stopped = request.steer and not goes_in and draft.stop_turn(session_id)
             if draft.status in READY:
                 draft.revive_session(session_id)
             prompt = draft.queue_prompt(

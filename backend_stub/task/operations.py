@@ -8,6 +8,7 @@ from backend_stub.domain.errors import CallError, CallTimedOutError, SupersededE
 from backend_stub.domain.storage import Storage
 from backend_stub.domain.way_home import Done, WayHome
 from backend_stub.task.actor import TaskActor
+from backend_stub.task.checkpoints import record_made
 from backend_stub.task.failures import NO_FAILURES, task_error
 from backend_stub.task.services import Services
 from backend_stub.task.task_change import TaskChange
@@ -146,6 +147,9 @@ def _begin(draft: TaskChange) -> Operation | None:
         return operation
     if draft.status not in READY_FOR or any(each.status is SessionStatus.RUNNING for each in draft.task.sessions):
         return None
+    if draft.private.delivering:
+        # The agent may have the prompt, and be at work on it.
+        return None
     draft.operations.begin(operation)
     return draft.operations.under_way
 
@@ -159,6 +163,7 @@ def _expected(draft: TaskChange, operation: Operation) -> Operation:
 
 
 def _finish(draft: TaskChange, operation: Operation, done: Done) -> None:
+    record_made(draft, done.checkpoints)
     draft.operations.finish(_expected(draft, operation), dict(done.result))
     if done.pull_request is not None:
         draft.find_pull_request(done.pull_request)

@@ -39,6 +39,8 @@ class Options:
         self._find_agent = find_agent
         self._provider_of = provider_of
         self._call_of = call_of
+        self.on_offered: Callable[[str, str, Sequence[SessionOption]], Awaitable[None]] | None = None
+        """Told (provider, agent, options) when an agent has told what it offers."""
         self._attempts: dict[str, int] = {}
         """How many attempts failed to set the option that is next, by session_id."""
         self.queue = services.dispatcher.queue("options", self._pass_on)
@@ -60,7 +62,12 @@ class Options:
             except (StorageUnavailableError, StaleRevisionError):
                 await anyio.sleep(self._services.settings.backoff(attempt, self._services.runtime.jitter()) / 1000)
             else:
-                return
+                break
+        offered = [change.options for change in changes if isinstance(change, OptionsChanged)]
+        if offered and self.on_offered is not None:
+            task = (await actor.state()).task
+            agent = next(each.agent for each in task.sessions if each.session_id == session_id)
+            await self.on_offered(task.provider, agent, offered[-1])
 
     async def _pass_on(self, session_id: str) -> int | None:
         """Have the agent set what waits for it; when to go on, if that is later."""
@@ -111,7 +118,7 @@ def _unsent(state: TaskState, session_id: str) -> SessionOption | None:
     # While a task is prepared its agent may be just about to be started; it is told when that is done.
     if session is None or session.status not in OPEN or state.task.status not in READY:
         return None
-    unsent = state.private.unsent_options.get(session_id, {})
+    unsent = state.private.values_before_unsent.get(session_id, {})
     options = state.offers[session_id].options if unsent else ()
     return next((option for option in options if option.option_id in unsent), None)
 

@@ -242,7 +242,7 @@ class Provisioning:
             await actor.load_items(first)
 
         def outcome(draft: TaskChange) -> None:
-            draft.get_sandbox(made.sandbox, resumed=made.resumed)
+            draft.get_sandbox(made.sandbox, resumed=made.resumed, rules=made.rules)
             if made.notice:
                 draft.say(first, f"{first}:setup", TranscriptKind.NOTICE, made.notice)
 

@@ -20,9 +20,13 @@ class QuestionChange:
         self._mark_unread = mark_unread
 
     def open(self, question: Permission, item_id: str) -> None:
-        """The agent asks what only a person can answer; it stands in the transcript as this item."""
+        """The agent asks what only a person can answer, or a rule has (`answered_by`), which is to be written next.
+
+        It stands in the transcript as this item.
+        """
         self._rows.put_questions((*self._rows.task.permissions, question))
-        self._mark_unread(True)
+        if question.answered_by is None:
+            self._mark_unread(True)
         self._rows.record(
             HistoryKind.PERMISSION_OPENED,
             permission_id=question.permission_id,
@@ -35,9 +39,11 @@ class QuestionChange:
             self._keep(form_items={**self._rows.private.form_items, question.permission_id: item_id})
 
     def answer(self, permission_id: str, option_id: str) -> None:
-        """A person chose this option."""
+        """A person chose this option, or the rule did that the question names."""
         self._end({permission_id}, PermissionState.ANSWERED, option_id)
-        self._rows.record(HistoryKind.PERMISSION_ANSWERED, permission_id=permission_id, option_id=option_id)
+        held = self._rows.question(permission_id)
+        ruled = {} if held is None or held.answered_by is None else {"answered_by": held.answered_by}
+        self._rows.record(HistoryKind.PERMISSION_ANSWERED, permission_id=permission_id, option_id=option_id, **ruled)
 
     def reply(
         self, question: Permission, action: AnswerAction, content: Mapping[str, FieldValue] | None = None, by: str = ""

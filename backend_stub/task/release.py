@@ -102,7 +102,9 @@ class Releasing:
             logger.warning("what was left behind of task %s still cannot be removed: %r", task_id, failure)
             return
         try:
-            await self._services.actors.of(task_id).commit(lambda draft: draft.remove_leftovers(archive=row.archive))
+            await self._services.actors.of(task_id).commit(
+                lambda draft: draft.sandbox.remove_leftovers(archive=row.archive)
+            )
         except UnknownTaskError:
             await self._services.storage.drop_leftover(task_id)
             if (provider := self._services.providers.get(row.task.provider)) is not None:
@@ -150,7 +152,7 @@ def _give_up(draft: TaskChange, error: TaskError, repo: Repo, how: Release) -> N
     _expect_releasing(draft)
     archive = draft.status is TaskStatus.ARCHIVING
     row = LeftoverRow(task=draft.task, repo=repo, archive=archive, force=how.force, delete_branch=how.delete_branch)
-    draft.leave_behind(row, error.message)
+    draft.sandbox.leave_behind(row, error.message)
     draft.end()
 
 
@@ -158,7 +160,7 @@ def _end(draft: TaskChange, removed: bool) -> None:
     """End the task; `removed`: there was, or may have been, a sandbox."""
     _expect_releasing(draft)
     if removed:
-        draft.remove_sandbox(archive=draft.status is TaskStatus.ARCHIVING)
+        draft.sandbox.remove(archive=draft.status is TaskStatus.ARCHIVING)
     draft.end()
 
 

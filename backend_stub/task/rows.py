@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backend_stub.domain.storage import Change, ItemKey, LeftoverRow, Private, SessionOffer, TaskState
+from backend_stub.task.activity import STILL, Pace, Said, asks_of, heard, paced, question_of, tell
+from foundry_tui.contract.activity import ActivityKind
 from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.moves import check_move
 from foundry_tui.contract.questions import Permission, PermissionState
@@ -50,10 +52,13 @@ class TaskRows:
         state: TaskState,
         now: int,
         item_keys: Mapping[str, Mapping[str, ItemKey]],
-        heard: Mapping[str, int] | None = None,
+        sent: Mapping[str, int] | None = None,
+        pace: Pace = STILL,
     ) -> None:
-        """`heard` says when the agent of a session sent something last, by session_id, as far as that is known."""
+        """`sent` says when the agent of a session sent something last, by session_id, as far as that is known."""
         self.now = now
+        self.pace = pace
+        """How fast the task's line may say something new, and what it owes."""
         self.private: Private = state.private
         self.hold_branch: str | None = None
         self.free_branch = False
@@ -63,6 +68,9 @@ class TaskRows:
         """What must be known to go on with the transcript items that were said, by session_id and item_id."""
         self._before = state
         self._task = state.task
+        self._said = Said()
+        """What this change has to say for the task's line."""
+        self._turn_ended = False
         self._sessions: dict[str, SessionSummary] = {}
         """The task's sessions by id; empty until one of them is asked for."""
         self._sessions_differ = False
@@ -70,7 +78,7 @@ class TaskRows:
         self._prompts: dict[str, tuple[Prompt, ...]] = dict(state.prompts)
         self._offers: dict[str, SessionOffer] = dict(state.offers)
         self._keys = item_keys
-        self._heard = heard or {}
+        self._heard = sent or {}
         self._added: Counter[str] = Counter()
         """How many transcript items are new, by session_id."""
         self._log_count = state.log_count
@@ -213,6 +221,22 @@ class TaskRows:
             )
         )
 
+    def tell(self, kind: ActivityKind, text: str) -> None:
+        """The task's line says this, as soon as its pace allows."""
+        self._said = tell(self._said, kind, text, self.now)
+
+    def tell_end(self) -> None:
+        """A turn has ended: what is owed is said now."""
+        self._turn_ended = True
+
+    def fall_silent(self) -> None:
+        """What the task's line said is over, and so is a plan that was done."""
+        self._said, self.pace = Said(), Pace(self.pace.recent)
+        plan = self._task.plan
+        plan = None if plan is not None and plan.done >= plan.total else plan
+        if self._task.activity is not None or plan is not self._task.plan:
+            self.put_task(replace(self._task, activity=None, plan=plan))
+
     def record(self, event: HistoryKind, /, **payload: object) -> None:
         """Leave a history event; what is None is left out of its payload."""
         self._marks_only = False
@@ -226,6 +250,7 @@ class TaskRows:
         known = new.get(item_id) or keys.get(item_id)
         index = known.index if known else len(keys) + self._added[session_id]
         self._added[session_id] += known is None
+        self._said = heard(self._said, kind, body, self.now, new=known is None)
         pending = self._items.get((session_id, item_id))
         revision = pending.revision if pending else (known.revision + 1 if known else 1)
         new[item_id] = ItemKey(index, revision)
@@ -253,6 +278,7 @@ class TaskRows:
                 session, revision=session.revision + 1, updated_at=session.updated_at if as_it_was else self.now
             )
             self._sessions_differ = True
+        self._say_what_is_due()
         changed = self.task is not self._before.task
         if changed:
             self._derive()
@@ -281,6 +307,17 @@ class TaskRows:
         version = self._before.version + 1
         return change, TaskState(self.task, self.private, self._prompts, self._log_count, version, self._offers)
 
+    def _say_what_is_due(self) -> None:
+        """Put into the task's record what it says now, unless nothing happened but that it was read."""
+        task = self._task
+        if self._marks_only and (task is not self._before.task or not self.pace.due):
+            return
+        shown, asked = Said(task.activity, task.plan), question_of(task.permissions)
+        said, self.pace = paced(self.pace, shown, self._said, asked, self.now, turn_ended=self._turn_ended)
+        if said != shown:
+            # What it is about has changed the task already; to say it later is no change.
+            self.put_task(replace(task, activity=said.activity, plan=said.plan), mark=True)
+
     def _derive(self) -> None:
         """Fill in what follows from the rest, and raise the revision."""
         task = self.task
@@ -301,6 +338,7 @@ class TaskRows:
             ),
             stages_done=sum(stage.state is StageState.DONE for stage in task.stages),
             needs_input=sum(each.state is PermissionState.OPEN for each in task.permissions),
+            asks=asks_of(task.permissions),
             permissions=_kept(task),
             updated_at=task.updated_at if self._marks_only else self.now,
             revision=self._before.task.revision + 1,

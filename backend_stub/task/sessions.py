@@ -10,7 +10,7 @@ from itertools import count
 import anyio
 from anyio.abc import TaskGroup
 
-from backend_stub.domain.agent import LateWord
+from backend_stub.domain.agent import SaidOutsideTurn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import (
     AgentError,
@@ -24,9 +24,11 @@ from backend_stub.domain.provider import Provider
 from backend_stub.domain.storage import Opening, TaskState
 from backend_stub.machine.faults import is_machine_fault
 from backend_stub.task.actor import TaskActor
+from backend_stub.task.checkpoints import TurnCheckpoints
 from backend_stub.task.failures import NO_FAILURES, is_tried_again, task_error
 from backend_stub.task.idle import IdleAgents
 from backend_stub.task.options import Options
+from backend_stub.task.rules import rules_of
 from backend_stub.task.services import Services
 from backend_stub.task.silence import Silences
 from backend_stub.task.steering import Steering
@@ -41,6 +43,7 @@ from backend_stub.task.turn import (
     end_turn,
     fail_turn,
     next_prompt,
+    waits_for_operation,
 )
 from backend_stub.task.work import WorkFinder
 from foundry_tui.contract.attachments import NewAttachments
@@ -72,6 +75,7 @@ class Sessions:
         self._services = services
         self._tasks = tasks
         self._work = work
+        self._checkpoints = TurnCheckpoints(services)
         self._answers = Answers()
         self._unattached: dict[str, anyio.Lock] = {}
         """The tasks, by task_id, whose agents were not looked for since the restart; held by whoever does."""
@@ -81,7 +85,7 @@ class Sessions:
         self._attempts: dict[str, int] = {}
         """How many attempts failed: to find a task's agent, by task_id; to take a turn, by prompt_id."""
         self.on_turn_over: Callable[[str], None] = lambda task_id: None
-        """Told the task_id when a turn has ended."""
+        """Told the task_id when a turn may have ended."""
         self.queue = services.dispatcher.queue("session", self._converse)
         self.attaching = services.dispatcher.queue("attach", self._attach_again, ATTACHING)
         self.options = Options(services, self._attached, self._provider, self._call)
@@ -104,7 +108,8 @@ class Sessions:
             if session.status is not SessionStatus.CLOSED or session.session_id in self._to_close:
                 self.queue.wake(session.session_id)
                 self.options.queue.wake(session.session_id)
-                self.steering.queue.wake(session.session_id)
+                if session.status is SessionStatus.RUNNING:
+                    self.steering.queue.wake(session.session_id)
 
     def settled(self, permission_id: str) -> None:
         """A question was answered or cancelled: the turn that waits for it goes on."""
@@ -172,8 +177,9 @@ class Sessions:
         for session in (await actor.state()).task.sessions:
             if session_id in (None, session.session_id):
                 self.queue.cancel(session.session_id)
+        self.on_turn_over(task_id)
 
-    async def said(self, task_id: str, session_id: str, words: Sequence[LateWord]) -> None:
+    async def said(self, task_id: str, session_id: str, words: Sequence[SaidOutsideTurn]) -> None:
         """The agent said something outside of any turn: it is kept, however long the storage takes for it."""
 
         def say(draft: TaskChange) -> None:
@@ -220,6 +226,7 @@ class Sessions:
             return TaskChange.become_ready
         await actor.load_items(session_id)
         turn = self._turn(actor, prompt)
+        await self._checkpoints.before(actor, call, prompt.prompt_id)
         await provider.agents.deliver(call, prompt, turn, await self._attachments(prompt))
 
         def delivered(draft: TaskChange) -> None:
@@ -307,6 +314,9 @@ class Sessions:
             session = _session(state, session_id)
             if session is None:
                 return None
+            if state.task.operation is not None:
+                # It may have waited for a prompt of this session that is in no agent's hands any more.
+                self.on_turn_over(task_id)
             goes_on = _goes_on(state.task, session)
             if not (goes_on or self._is_to_tell(state.task, session_id)):
                 await self.idle.rest(actor, session_id)
@@ -327,11 +337,11 @@ class Sessions:
                     return next_at
                 continue
             prompt = next_prompt(state.prompts.get(session_id, ()), state.private, held=session.held)
-            if prompt is not None and prompt.state is PromptState.QUEUED and state.task.operation is not None:
-                # The end of an operation wakes the session again.
-                return None
             if prompt is None:
                 await self.idle.rest(actor, session_id)
+                return None
+            if prompt.state is PromptState.QUEUED and waits_for_operation(prompt, state.task, state.private):
+                # The end of an operation wakes the session again.
                 return None
             next_at = await self._take_turn(actor, provider, prompt)
             self.on_turn_over(task_id)
@@ -355,6 +365,7 @@ class Sessions:
                     raise
                 except Exception as failure:  # noqa: BLE001  # nor does a defect of the agent
                     call.log(f"the agent could not be told to stop: {failure!r}")
+                await self._checkpoints.settle(actor, call)
                 self._work.look_soon(actor.task_id)
                 self.on_turn_over(actor.task_id)
 
@@ -407,6 +418,7 @@ class Sessions:
                     self._attempts.pop(prompt.prompt_id, None)
                     return None
                 prompt, turn = following, self._turn(actor, following)
+                await self._checkpoints.before(actor, call, prompt.prompt_id)
                 attachments = await self._attachments(prompt)
                 delivering = partial(provider.agents.deliver, call, prompt, turn, attachments)
                 await self._services.calls.within(timeout / 1000, actor.task_id, delivering)
@@ -420,7 +432,8 @@ class Sessions:
             with suppress(CallError, CallTimedOutError):
                 await self._find_branch(actor, provider, call)
             work = await self._work.after_turn(call)
-            await actor.commit(turn.ending(partial(end_turn, prompt=prompt, work=work)))
+            made = await self._checkpoints.after(actor, call, (prompt.prompt_id,))
+            await actor.commit(turn.ending(partial(end_turn, prompt=prompt, work=work, made=made)))
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not lose the task
@@ -430,7 +443,8 @@ class Sessions:
                 return self._next_attempt_at(attempts)
             error = task_error(failure, "handing the prompt over", timeout, self._services.runtime.now())
             error = replace(error, kind=ErrorKind.AGENT)
-            await actor.commit(turn.ending(partial(fail_turn, prompt=prompt, error=error)))
+            made = await self._checkpoints.after(actor, call, (prompt.prompt_id,))
+            await actor.commit(turn.ending(partial(fail_turn, prompt=prompt, error=error, made=made)))
             self._work.look_soon(actor.task_id)
         self._attempts.pop(prompt.prompt_id, None)
         return None
@@ -452,8 +466,8 @@ class Sessions:
         return await self._services.storage.attachments(prompt.prompt_id) if prompt.attachments else ()
 
     def _turn(self, actor: TaskActor, prompt: Prompt) -> LiveTurn:
-        heard = partial(self.silences.heard, actor, prompt.session_id)
-        return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers, heard)
+        heard, rules = partial(self.silences.heard, actor, prompt.session_id), partial(rules_of, self._services)
+        return LiveTurn(actor, prompt.session_id, prompt.prompt_id, self._tasks, self._answers, heard, rules)
 
     async def _provider(self, actor: TaskActor) -> Provider:
         task = (await actor.state()).task

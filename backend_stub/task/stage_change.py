@@ -1,6 +1,7 @@
 """What can happen to the stages of a task: a part of a `TaskChange`."""
 
 from backend_stub.task.rows import TaskRows
+from foundry_tui.contract.activity import ActivityKind
 from foundry_tui.contract.records import HistoryKind, StageState, TaskError
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import StageName
@@ -40,6 +41,7 @@ class StageChange:
         attempt = self._rows.stage(name).attempt
         detail = f"attempt {attempt} failed, trying again: {error.message}"
         self._end(name, StageState.RUNNING, error, detail)
+        self._rows.tell(ActivityKind.NOTICE, detail)
         self._rows.record(
             HistoryKind.STAGE_RETRYING,
             stage=name,

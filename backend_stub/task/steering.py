@@ -113,4 +113,6 @@ def _steering(state: TaskState, session_id: str) -> Prompt | None:
         return None
     if not any(each.state is PromptState.DELIVERED for each in prompts):
         return None
-    return next((each for each in prompts if each.steer and each.state is PromptState.QUEUED), None)
+    return next(
+        (each for each in prompts if each.steer and not each.attachments and each.state is PromptState.QUEUED), None
+    )

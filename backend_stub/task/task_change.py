@@ -1,21 +1,23 @@
 """What can happen to a task: a change of its rows in the making, pure, in the words of the product."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from backend_stub.domain.storage import ItemKey, LeftoverRow, Opening, Private, TaskState
+from backend_stub.domain.storage import ItemKey, Opening, Private, TaskState
+from backend_stub.task.activity import STILL, Pace
 from backend_stub.task.agent_change import AgentChange
 from backend_stub.task.offer_change import OfferChange
 from backend_stub.task.operation_change import OperationChange
 from backend_stub.task.question_change import QuestionChange
 from backend_stub.task.rows import TaskRows, running_sessions
+from backend_stub.task.sandbox_change import SandboxChange
 from backend_stub.task.stage_change import StageChange
 from backend_stub.task.steer_change import SteerChange
+from foundry_tui.contract.activity import ActivityKind
 from foundry_tui.contract.attachments import NewAttachments, told
 from foundry_tui.contract.pull_request import PullRequest
 from foundry_tui.contract.records import (
     ErrorKind,
     HistoryKind,
-    Leftover,
     Prompt,
     PromptState,
     Sandbox,
@@ -27,6 +29,7 @@ from foundry_tui.contract.records import (
     TaskError,
 )
 from foundry_tui.contract.replace import replace
+from foundry_tui.contract.rules import Rule
 from foundry_tui.contract.status import READY, STAGE_OF_STATUS, STAGES, STATUS_OF_STAGE, StageName, TaskStatus
 from foundry_tui.contract.transcript import TranscriptKind
 from foundry_tui.contract.work import Work
@@ -46,15 +49,17 @@ class TaskChange:
         new_id: Callable[[], str],
         item_keys: Mapping[str, Mapping[str, ItemKey]] | None = None,
         heard: Mapping[str, int] | None = None,
+        pace: Pace = STILL,
     ) -> None:
         self.now = now
         self.new_id = new_id
-        self._rows = rows = TaskRows(state, now, item_keys or {}, heard)
+        self._rows = rows = TaskRows(state, now, item_keys or {}, heard, pace)
         # What stands is asked of the rows, and what only adds to them goes there at once.
         self.stage, self.is_prepared = rows.stage, rows.is_prepared
         self.session, self.question, self.offer = rows.session, rows.question, rows.offer
         self.agents = AgentChange(rows)
         self.stages = StageChange(rows)
+        self.sandbox = SandboxChange(rows)
         self.offers = OfferChange(rows, new_id)
         self.steers = SteerChange(rows)
         self.questions = QuestionChange(rows, self.mark_unread)
@@ -80,6 +85,11 @@ class TaskChange:
         """What must be known to go on with the transcript items that were said, by session_id and item_id."""
         return self._rows.new_keys
 
+    @property
+    def pace(self) -> Pace:
+        """How fast the task's line may say something new once this is sealed, and what it owes."""
+        return self._rows.pace
+
     # The task
 
     def rename(self, title: str) -> None:
@@ -102,8 +112,12 @@ class TaskChange:
         self._rows.put_task(replace(self.task, branch=branch))
         self.record(HistoryKind.TASK_NAMED, title=self.task.title, branch=branch)
 
-    def get_sandbox(self, sandbox: Sandbox, *, resumed: bool = False) -> None:
-        """The sandbox was made, or one that was there was taken (`resumed`)."""
+    def get_sandbox(self, sandbox: Sandbox, *, resumed: bool = False, rules: Sequence[Rule] | None = None) -> None:
+        """The sandbox was made, or one that was there was taken (`resumed`); `rules` are those that it brought, None
+        for as they were.
+        """
+        if rules is not None:
+            self._set_private(replace(self.private, rules=tuple(rules)))
         self._rows.put_task(replace(self.task, sandbox=sandbox))
         kind = HistoryKind.SANDBOX_RESUMED if resumed else HistoryKind.SANDBOX_CREATED
         self.record(kind, sandbox_id=sandbox.sandbox_id, cwd=sandbox.cwd)
@@ -135,6 +149,7 @@ class TaskChange:
     def fail(self, error: TaskError) -> None:
         """The task stops on a failure."""
         self._rows.put_task(replace(self.task, error=error, unread=True))
+        self._rows.tell(ActivityKind.ERROR, error.message)
         self._move(TaskStatus.ERROR)
         self.record(
             HistoryKind.TASK_ERROR, stage=error.stage, kind=error.kind, message=error.message, retryable=error.retryable
@@ -162,6 +177,7 @@ class TaskChange:
         self._set_private(replace(self.private, next_attempt_at=None, attaching=0, went_on=for_prompt))
         stopped_in = self.task.error.stage if self.task.error else None
         self._rows.put_task(replace(self.task, error=None))
+        self._rows.fall_silent()
         self.record(HistoryKind.RETRY_REQUESTED, stage=stopped_in, resend=resend or None)
         self._move(TaskStatus.QUEUED)
         self.record(HistoryKind.PROVISION_QUEUED)
@@ -208,25 +224,6 @@ class TaskChange:
     def release_later(self, attempt: int, next_at: int) -> None:
         """This attempt to release failed; the next is due then."""
         self._set_private(replace(self.private, release_attempt=attempt, next_attempt_at=next_at))
-
-    def leave_behind(self, row: LeftoverRow, why: str) -> None:
-        """The sandbox could not be removed: that is listed, and `row` kept to try again."""
-        sandbox = self.task.sandbox
-        what = f"sandbox {sandbox.sandbox_id} in {sandbox.cwd}" if sandbox else f"sandbox of task {self.task.task_id}"
-        self._rows.leftover = row
-        leftover = Leftover(what=what, why=why, at=self.now)
-        self._rows.put_task(replace(self.task, leftovers=(*self.task.leftovers, leftover)))
-        self.record(HistoryKind.SANDBOX_LEFTOVER, what=what, why=why)
-
-    def remove_sandbox(self, *, archive: bool) -> None:
-        """The sandbox was released or destroyed."""
-        self.record(HistoryKind.SANDBOX_RELEASED if archive else HistoryKind.SANDBOX_DESTROYED)
-
-    def remove_leftovers(self, *, archive: bool) -> None:
-        """What an earlier attempt left behind is removed by now."""
-        self._rows.leftover_gone = True
-        self._rows.put_task(replace(self.task, leftovers=()))
-        self.remove_sandbox(archive=archive)
 
     def end(self) -> None:
         """The release is over, and the task is kept for reading."""
@@ -406,6 +403,7 @@ class TaskChange:
     def begin_turn(self, prompt: Prompt) -> None:
         """The agent has the prompt: its turn is in progress."""
         self._rows.put_prompt(replace(prompt, state=PromptState.DELIVERED))
+        self._rows.fall_silent()
         self.say(prompt.session_id, prompt.prompt_id, TranscriptKind.PROMPT, prompt.text)
         self.record(HistoryKind.PROMPT_DELIVERED, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
         self._rows.put_session(replace(self.session(prompt.session_id), status=SessionStatus.RUNNING))
@@ -416,6 +414,7 @@ class TaskChange:
     def end_turn(self, prompt: Prompt) -> None:
         """The turn has ended well."""
         self.steers.answer(prompt.session_id)
+        self._rows.tell_end()
         self.questions.cancel(prompt.session_id)
         self._rows.put_session(replace(self.session(prompt.session_id), status=SessionStatus.READY, unread=True))
         self.mark_unread(True)

@@ -1,10 +1,10 @@
 """One turn: which prompt is the next, what the agent tells of it, and what its end makes of the task.
 
-What is told is gathered for 50 ms; a question waits for a person.
+What is told is gathered for 50 ms; a question waits for a person, unless a rule answers it.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -13,11 +13,16 @@ from anyio.abc import TaskGroup
 
 from backend_stub.domain.agent import Reply
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, SupersededError, TaskMovedError
+from backend_stub.domain.rulings import NOTHING_KNOWN, Action, ruling
 from backend_stub.domain.storage import Private
 from backend_stub.task.actor import TaskActor
+from backend_stub.task.checkpoints import record_made
 from backend_stub.task.task_change import TaskChange
+from foundry_tui.contract.checkpoints import Checkpoint
 from foundry_tui.contract.questions import AnswerAction, Permission, PermissionState, Question
-from foundry_tui.contract.records import Prompt, PromptState, TaskError
+from foundry_tui.contract.records import OperationState, Prompt, PromptState, TaskDetail, TaskError
+from foundry_tui.contract.replace import replace
+from foundry_tui.contract.rules import Rule
 from foundry_tui.contract.status import PROVISIONING, READY, TaskStatus
 from foundry_tui.contract.transcript import TranscriptKind
 from foundry_tui.contract.work import Work
@@ -40,11 +45,23 @@ def next_prompt(prompts: Sequence[Prompt], private: Private, *, held: bool) -> P
     return next(chain(begun, cut) if held else chain(begun, cut, first, waiting), None)
 
 
+def waits_for_operation(prompt: Prompt, task: TaskDetail, private: Private) -> bool:
+    """Whether the prompt is handed over after the operation under way. One that the agent may have already is not:
+    the operation waits for the end of its turn.
+    """
+    operation = task.operation
+    return operation is not None and (
+        operation.state is OperationState.RUNNING or prompt.prompt_id not in private.delivering
+    )
+
+
 def begin_delivery(draft: TaskChange, session_id: str) -> Prompt | None:
     """The prompt that is to be handed over, as it is now; None when none waits, or the task is at something else."""
     held = draft.session(session_id).held
     prompt = next_prompt(draft.prompts(session_id), draft.private, held=held)
-    if prompt is None or prompt.state is not PromptState.QUEUED or draft.status not in READY or draft.task.operation:
+    if prompt is None or prompt.state is not PromptState.QUEUED or draft.status not in READY:
+        return None
+    if waits_for_operation(prompt, draft.task, draft.private):
         return None
     draft.begin_delivery(prompt)
     return prompt
@@ -68,25 +85,27 @@ def begin_turn(draft: TaskChange, prompt: Prompt) -> None:
     draft.begin_turn(held)
 
 
-def end_turn(draft: TaskChange, prompt: Prompt, work: Work | None = None) -> None:
-    """The turn has ended well, and made this of the branch, if that is known.
+def end_turn(draft: TaskChange, prompt: Prompt, work: Work | None = None, made: Sequence[Checkpoint] = ()) -> None:
+    """The turn has ended well, and made this of the branch, if that is known; checkpoints were `made` of it.
 
     Raises `SupersededError` when it was stopped or failed before.
     """
     held = draft.prompt(prompt.session_id, prompt.prompt_id)
     if held is None or held.state is not PromptState.DELIVERED:
         raise SupersededError
+    record_made(draft, made)
     draft.end_turn(held)
     draft.find_work(work)
 
 
-def fail_turn(draft: TaskChange, prompt: Prompt, error: TaskError) -> None:
+def fail_turn(draft: TaskChange, prompt: Prompt, error: TaskError, made: Sequence[Checkpoint] = ()) -> None:
     """The turn, or the handing over of its prompt, has failed; raises `SupersededError` as `end_turn` does."""
     held = draft.prompt(prompt.session_id, prompt.prompt_id)
     # What waits in a task that failed meanwhile waits on, until that is tried again.
     open_states = OPEN_STATES if draft.status in READY else {PromptState.DELIVERED}
     if held is None or held.state not in open_states or draft.status not in IN_TURNS:
         raise SupersededError
+    record_made(draft, made)
     draft.fail_turn(held, error)
 
 
@@ -130,10 +149,14 @@ class LiveTurn:
         tasks: TaskGroup,
         answers: Answers,
         heard: Callable[[], None],
+        rules_of: Callable[[str], Awaitable[Sequence[Rule]]],
     ) -> None:
-        """`heard` is called with each thing that the agent tells."""
+        """`heard` is called with each thing that the agent tells. `rules_of` gives the config's rules about permission
+        in a repository, by its id.
+        """
         self._actor = actor
         self._heard = heard
+        self._rules_of = rules_of
         self._session_id = session_id
         self._prompt_id = prompt_id
         self._tasks = tasks
@@ -152,20 +175,21 @@ class LiveTurn:
         self._told[self._item_id(key)] = (kind, body)
         self._flush_soon()
 
-    async def ask(self, key: str, question: Question) -> str | None:
-        return (await self._asked(key, question, anyio.Event())).answer
+    async def ask(self, key: str, question: Question, action: Action = NOTHING_KNOWN) -> str | None:
+        return (await self._asked(key, question, anyio.Event(), action)).answer
 
     async def elicit(self, key: str, question: Question, over: anyio.Event) -> Reply:
-        held = await self._asked(key, question, over)
-        action = AnswerAction.CANCEL if held.answer is None else AnswerAction(held.answer)
+        held = await self._asked(key, question, over, NOTHING_KNOWN)
+        done = AnswerAction.CANCEL if held.answer is None else AnswerAction(held.answer)
         answers = (await self._actor.state()).private.form_answers
-        return Reply(action, answers.get(held.permission_id, {}))
+        return Reply(done, answers.get(held.permission_id, {}))
 
-    async def _asked(self, key: str, question: Question, over: anyio.Event) -> Permission:
+    async def _asked(self, key: str, question: Question, over: anyio.Event, action: Action) -> Permission:
         """The question once it is no longer open: answered, cancelled, or accepted as soon as it is `over`."""
         self._heard()
         digest = hashlib.sha256(f"{self._prompt_id}\0{key}".encode()).hexdigest()
         permission_id = f"perm-{digest[:24]}"
+        configured = await self._rules_of((await self._actor.state()).task.repo_id)
 
         def opened(draft: TaskChange) -> Permission:
             self._expect_delivered(draft)
@@ -173,16 +197,23 @@ class LiveTurn:
                 return held
             self._tell(draft)
             self._told.clear()
+            # A question that is answered by a rule is never open: both are one commit.
+            rules = (*configured, *draft.private.rules)
+            ruled = ruling(question, action, rules, draft.task.permission_policy)
             permission = Permission(
                 **{name: getattr(question, name) for name in Question.__struct_fields__},
                 permission_id=permission_id,
                 task_id=draft.task.task_id,
                 session_id=self._session_id,
                 state=PermissionState.OPEN,
+                answered_by=None if ruled is None else ruled.answered_by,
                 at=draft.now,
             )
             draft.questions.open(permission, self._item_id(key))
-            return permission
+            if ruled is None:
+                return permission
+            draft.questions.answer(permission_id, ruled.option_id)
+            return replace(permission, state=PermissionState.ANSWERED, answer=ruled.option_id)
 
         def ended(draft: TaskChange) -> None:
             held = draft.question(permission_id)

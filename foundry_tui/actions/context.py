@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from foundry_tui.contract.questions import Permission
+from foundry_tui.contract.questions import Ask, Permission
 from foundry_tui.contract.records import SessionSummary, TaskSummary
 
 TASKS = "tasks"
@@ -14,17 +14,36 @@ KILL = "kill"
 OPTIONS = "options"
 WAY_HOME = "way_home"
 FORM = "form"
+INSTALL = "install"
 RENAME = "rename"
 HELP = "help"
 DIAGNOSTICS = "diagnostics"
 APP = "app"
 """Names of screens as `Action.screens` says them; `APP` stands for every screen that is no dialog."""
 
+CHANGES = "changes"
+"""The name of a task's view, as `Context.pane` says it."""
+
 COMPOSER = "composer"
+CHANGES_SEARCH = "changes_search"
+COMMENT = "comment"
 FILTER = "filter"
 PROMPT = "prompt"
+SEARCH = "search"
 TITLE = "title"
-"""Names of fields in which one writes, and which have actions of their own."""
+WORK = "work"
+"""Names of fields that have actions of their own: those in which one writes, and the list of changed files."""
+
+
+class Review(Struct, frozen=True):
+    """Where a person is in the changes of a task."""
+
+    searching: bool = False
+    """Something is searched for in them."""
+    marking: bool = False
+    """A range of lines was begun."""
+    comments: int = 0
+    """Comments that were not sent yet."""
 
 
 class Context(Struct, frozen=True, kw_only=True):
@@ -32,7 +51,7 @@ class Context(Struct, frozen=True, kw_only=True):
 
     screen: str
     field: str = ""
-    """The field with actions of its own in which one writes now."""
+    """The field with actions of its own that has the keys now."""
     task: TaskSummary | None = None
     """The highlighted or open task."""
     marked: tuple[TaskSummary, ...] = ()
@@ -52,6 +71,10 @@ class Context(Struct, frozen=True, kw_only=True):
     session: SessionSummary | None = None
     why_no_start: str | None = "it has not gone away"
     """Why the backend cannot be started from here."""
+    no_agent: bool = False
+    """No agent could answer a request, as far as is known."""
+    touring: bool = False
+    """The demo's tour is shown, and escape leaves it."""
     bare_branch: bool = False
     """The task's branch has no commit of its own, so that it can go with the task."""
     queued: int = 0
@@ -66,8 +89,27 @@ class Context(Struct, frozen=True, kw_only=True):
     """`enter` takes the highlighted one of them."""
     detachable: bool = False
     """`backspace` in the field takes off the file that was attached last."""
-    permission: Permission | None = None
-    """The open request that would be answered."""
+    pane: str = ""
+    """The view of the task that is open in the conversation's stead; empty for none."""
+    review: Review = Review()
+    permission: Ask | Permission | None = None
+    """The open question that would be answered."""
+    reading: bool = False
+    """The conversation of a session is in sight, and something was said in it."""
+    foldable: bool = False
+    """Something in sight in the conversation is folded, or could be."""
+    answered: bool = False
+    """The agent has said something in the visible session."""
+    code: bool = False
+    """A block of code is in sight in the conversation."""
+    picking_code: bool = False
+    """The blocks of code in sight have numbers: a digit copies one."""
+    searching: bool = False
+    """Something is searched for in the conversation."""
+    found: int = 0
+    """How often it was found."""
+    files: int = 0
+    """Changed files that are listed beside the conversation."""
 
     @property
     def targets(self) -> tuple[TaskSummary, ...]:

@@ -3,23 +3,29 @@
 from collections.abc import Sequence
 
 from foundry_tui.actions.context import (
+    APP,
     COMPOSER,
     CONFIRM,
     FILTER,
     FORM,
     HELP,
+    INSTALL,
     KILL,
     NEW_SESSION,
     NEW_TASK,
     OPTIONS,
     PROMPT,
     RENAME,
+    SEARCH,
+    TASKS,
     TITLE,
+    WORK,
 )
 from foundry_tui.actions.model import Action
 from foundry_tui.actions.rules import can_steer
 
 _W = frozenset({COMPOSER})
+_F = frozenset({WORK})
 _P = frozenset({COMPOSER, PROMPT})
 
 FIELDS: Sequence[Action] = (
@@ -143,15 +149,28 @@ FIELDS: Sequence[Action] = (
         frozenset({FILTER}),
         footer=1,
     ),
+    Action(
+        "keep_search",
+        "enter",
+        "to the matches",
+        "Keep what is searched for, and go from match to match with the keys of the screen.",
+        "Writing",
+        frozenset({SEARCH}),
+        footer=1,
+    ),
+    Action("open_file", "enter", "open diff", "Open the diff at the highlighted file.", "Files", _F, footer=1),
+    Action("file_up", "up,k", "up", "One file up.", "Files", _F, palette=False),
+    Action("file_down", "down,j", "down", "One file down.", "Files", _F, palette=False),
     Action("save_title", "enter,ctrl+s", "save", "Give the task this title.", "Writing", frozenset({TITLE}), footer=1),
 )
-"""What can be done in the fields in which one writes."""
+"""What can be done in the fields in which one writes, and in the list of changed files."""
 
 _N = frozenset({NEW_TASK})
 _S = frozenset({NEW_SESSION})
 _Q = frozenset({CONFIRM, KILL})
 _O = frozenset({OPTIONS})
 _F = frozenset({FORM})
+_I = frozenset({INSTALL})
 
 DIALOGS: Sequence[Action] = (
     Action("create", "ctrl+s,ctrl+enter", "create", "Create the task.", "New task", _N, footer=1),
@@ -177,6 +196,29 @@ DIALOGS: Sequence[Action] = (
         "next_field", "enter", "next", "To the next field; behind the last one it is sent.", "Form", _F, palette=False
     ),
     Action("decline_form", "ctrl+n", "decline", "Tell the agent that it is not filled in.", "Form", _F, footer=3),
+    Action(
+        "install_agent",
+        "f3",
+        "install agent",
+        "Install an agent: none is there that could answer a request.",
+        "App",
+        frozenset({TASKS, NEW_TASK}),
+        applies=lambda context: context.no_agent,
+        footer=1,
+    ),
+    Action(
+        "leave_tour",
+        "escape",
+        "leave the tour",
+        "Leave the demo's tour.",
+        "App",
+        frozenset({APP}),
+        applies=lambda context: context.touring,
+        priority=True,
+        palette=False,
+    ),
+    Action("install_chosen", "enter", "go on", "Install what is highlighted, or log in to it.", "Agents", _I, footer=1),
+    Action("leave_install", "escape,q", "close", "Close; what is being installed is ended.", "Agents", _I, footer=2),
     Action("close_dialog", "escape", "close", "Close and keep what was written.", "Dialog", _N | _S | _F, footer=2),
     Action("keep_title", "escape", "cancel", "Leave the title as it is.", "Dialog", frozenset({RENAME}), footer=2),
     Action("confirm", "y", "yes", "Do it.", "Question", _Q, footer=1),

@@ -20,6 +20,9 @@ def _applies(_: Context) -> bool:
     return True
 
 
+_OF_SELECTION = frozenset({"mark", "back", "undo"})
+
+
 class Action(Struct, frozen=True):
     """One thing that a person can do."""
 
@@ -50,3 +53,10 @@ class Action(Struct, frozen=True):
     def named(self, context: Context) -> "Action":
         """The same with the label that it has now."""
         return self if self.label_of is None else replace(self, label=self.label_of(context))
+
+
+def acts_on_marked(action: Action, context: Context) -> bool:
+    """Whether the footer has a place for it: while tasks are marked, only for what acts on these, or on the marks."""
+    if not context.selecting or action.id in _OF_SELECTION:
+        return True
+    return action.of is not None and any(map(action.of, context.marked))

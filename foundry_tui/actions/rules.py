@@ -9,6 +9,7 @@ from foundry_tui.contract.questions import QuestionKind
 from foundry_tui.contract.records import SessionStatus, TaskDetail, TaskSummary
 from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
 from foundry_tui.process.editors import why_no_editor
+from foundry_tui.view.labels import needs_person
 from foundry_tui.view.questions import answers_of
 
 _LEFT = ENDED | RELEASING
@@ -189,7 +190,8 @@ def why_no_answer(place: int) -> Callable[[Context], str | None]:
 
     def why(context: Context) -> str | None:
         if context.permission is None:
-            return "the agent asks nothing"
+            asks = context.task is not None and needs_person(context.task)
+            return "it is answered in the task itself: open it" if asks else "the agent asks nothing"
         return None if len(answers_of(context.permission)) >= place else "its question has no such answer"
 
     return why
@@ -216,3 +218,38 @@ def offers(place: int) -> Callable[[Context], bool]:
 def is_page(context: Context) -> bool:
     """Whether the open question is a page to be opened."""
     return context.permission is not None and context.permission.kind is QuestionKind.URL
+
+
+def asks_nothing(context: Context) -> bool:
+    """Whether no question is in sight that the keys of half a screen would scroll."""
+    return context.permission is None
+
+
+def may_answer(place: int) -> Callable[[Context], bool]:
+    """Whether a digit answers the open request, and picks no block of code."""
+    offered = offers(place)
+    return lambda context: offered(context) and not context.picking_code
+
+
+def why_nothing_to_read(context: Context) -> str | None:
+    return None if context.reading else "no conversation is in sight"
+
+
+def why_no_fold(context: Context) -> str | None:
+    return why_nothing_to_read(context) or (None if context.foldable else "nothing in sight is folded")
+
+
+def why_no_match(context: Context) -> str | None:
+    return None if context.found else "it was not found"
+
+
+def why_no_answer_to_copy(context: Context) -> str | None:
+    return None if context.answered else "the agent has not said anything yet"
+
+
+def why_no_code(context: Context) -> str | None:
+    return why_nothing_to_read(context) or (None if context.code else "no block of code is in sight")
+
+
+def why_no_files(context: Context) -> str | None:
+    return None if context.files else "no changed file is listed here"

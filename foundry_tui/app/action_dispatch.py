@@ -1,6 +1,6 @@
 """Doing what a key, a click or the palette asks for, or saying why it cannot be done now."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from inspect import isawaitable
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,28 @@ class ActionDispatch:
         self._host = host
         self._keymap = keymap
         self._others = others
+        self.on_done: Callable[[str], None] = lambda _: None
+        """Told the id of each action that was done."""
+        self._begun = ""
+        """The keys of a sequence that were pressed so far, with spaces between."""
+
+    async def take(self, key: str) -> bool:
+        """Whether this key begins a sequence of the screen, or goes on with one; the last one does its action.
+
+        A key that does not go on with what was begun ends that, and means what it means alone.
+        """
+        screen = self._host.app.screen
+        begun, self._begun = self._begun, ""
+        if not isinstance(screen, FoundryScreen) or screen.writing:
+            return False
+        known = actions.sequences(screen.SCREEN_NAME, self._keymap)
+        pressed = f"{begun} {key}" if begun else key
+        if action := known.get(pressed):
+            await self._do(action, self._host.context())
+            return True
+        if any(keys.startswith(f"{pressed} ") for keys in known):
+            self._begun = pressed
+        return bool(self._begun)
 
     async def press(self, action_id: str) -> None:
         """Do the action of a key. Raises `SkipAction` for one that does not apply now: another may have the key too."""
@@ -49,6 +71,7 @@ class ActionDispatch:
         do = next(found for owner in owners if (found := getattr(owner, f"action_{action.id}", None)) is not None)
         if isawaitable(done := do()):
             await done
+        self.on_done(action.id)
         self._host.context_changed()
 
     def key_unused(self, key: str) -> None:

@@ -8,6 +8,7 @@ from functools import partial, wraps
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec.structs import replace
 from textual import events
 from textual.app import SystemCommand
 from textual.command import Provider
@@ -20,11 +21,12 @@ from textual.timer import Timer
 from foundry_tui.actions import table as actions
 from foundry_tui.actions.context import APP, Context
 from foundry_tui.actions.model import Action
-from foundry_tui.app import textual_compat, themes
+from foundry_tui.app import textual_compat, theme_choice, themes
 from foundry_tui.app.action_dispatch import ActionDispatch
 from foundry_tui.app.archiving import Archiving
 from foundry_tui.app.backend_start import BackendStart
 from foundry_tui.app.confirmations import Confirmations
+from foundry_tui.app.first_run import FirstRun
 from foundry_tui.app.key_order import KeyOrder
 from foundry_tui.app.news import NewsNotifier
 from foundry_tui.app.notifications import TerminalNotifier
@@ -46,10 +48,12 @@ if TYPE_CHECKING:
     from textual.driver import Driver
     from textual.filter import LineFilter
 
+    from foundry_tui.app.tour import TourGuide
     from foundry_tui.client.commands import Commands
     from foundry_tui.client.statistics import Diagnostics
     from foundry_tui.client.store import Store
     from foundry_tui.contract.requests import CreateTask
+    from foundry_tui.view.first_run import NoAgent
 
 
 BREAKPOINTS = [(0, "-narrow"), (80, "-medium"), (110, "-wide")]
@@ -115,6 +119,7 @@ class FoundryApp(textual_compat.UnusedKeys):
         self.diagnostics = diagnostics
         self.sessions_asked: dict[str, CreateTask] = {}
         self._trust_asked: set[str] = set()
+        self.tour: TourGuide | None = None
         self.looked_at: str | None = None
         """The task whose screen was on top last, until the list has its cursor there."""
         # Textual would turn colours into greys; with the terminal's own colours it leaves them out.
@@ -127,12 +132,15 @@ class FoundryApp(textual_compat.UnusedKeys):
         self._on_first_paint = on_first_paint
         self._unlisten: Callable[[], None] = lambda: None
         self._reply: Notification | None = None
-        self._keys = KeyOrder(self, super().on_event, self.while_open)
+        self._keys = KeyOrder(self, self._deliver, self.while_open)
         self.confirmations = Confirmations(self)
         self.archiving = Archiving(self)
         self.task_actions = TaskActions(self, self.confirmations, self.archiving)
-        self._dispatch = ActionDispatch(self, self.options.keymap, self.task_actions, self)
-        self.backend = BackendStart(self, run_backend, lambda: self._store_changed(Changes(freshness=True)))
+        changed = partial(self._store_changed, Changes(freshness=True))
+        self.backend = BackendStart(self, run_backend, changed)
+        self._first_run = FirstRun(self, ours=run_backend is not None, changed=changed)
+        self.take_agents, self.look_for_agents = self._first_run.take, self._first_run.look
+        self._dispatch = ActionDispatch(self, self.options.keymap, self.task_actions, self._first_run, self)
         write, told = partial(textual_compat.write_to_terminal, self), self.options
         notifier = TerminalNotifier(write, self.bell, bell=told.bell, terminal=told.terminal_notifications)
         self.news = NewsNotifier(self, notifier, telling=told.notifications)
@@ -235,6 +243,11 @@ class FoundryApp(textual_compat.UnusedKeys):
         else:
             await super().on_event(event)
 
+    async def _deliver(self, event: events.Event) -> None:
+        """Give what was typed to who takes keys now, unless it belongs to keys pressed one after the other."""
+        if not isinstance(event, events.Key) or not await self._dispatch.take(event.key):
+            await super().on_event(event)
+
     @property
     def typing(self) -> bool:
         """Whether something that was typed has not come to its end."""
@@ -297,13 +310,26 @@ class FoundryApp(textual_compat.UnusedKeys):
 
     def context_of(self, screen: Screen[Any]) -> Context:
         """What actions would act on if this screen were on top."""
-        return screen.context() if isinstance(screen, FoundryScreen) else Context(screen="")
+        context = screen.context() if isinstance(screen, FoundryScreen) else Context(screen="")
+        return replace(context, touring=True) if self.tour is not None and self.tour.takes_escape else context
 
     def context_changed(self) -> None:
         """The footer is made anew from what can be done now."""
         screen = self.screen_stack[-1] if self.screen_stack else None
         if isinstance(screen, FoundryScreen):
             screen.show_actions()
+            if self.tour is not None:
+                self.tour.place()
+
+    def lead(self, tour: "TourGuide") -> None:
+        """Lead through the demo's tour."""
+        self.tour = tour
+        self._dispatch.on_done = tour.done
+        self.context_changed()
+
+    def action_leave_tour(self) -> None:
+        if self.tour is not None:
+            self.tour.action_leave_tour()
 
     def unmark(self, tasks: Sequence[TaskSummary]) -> None:
         for screen in self.screen_stack:
@@ -422,6 +448,10 @@ class FoundryApp(textual_compat.UnusedKeys):
         self.run_worker(self.backend.start(), group="backend")
 
     @property
+    def no_agent(self) -> "NoAgent | None":
+        return self._first_run.missing
+
+    @property
     def undoable(self) -> bool:
         return bool(self.archiving.task_ids)
 
@@ -433,9 +463,9 @@ class FoundryApp(textual_compat.UnusedKeys):
         self.choose_theme(themes.opposite(self.theme))
 
     def choose_theme(self, name: str) -> None:
-        """Take a theme until the app is left, and say how to keep it."""
+        """Take a theme, and keep it for the next start unless the settings name one."""
         self.theme = name
-        self.reply(f'To keep it, say theme = "{name}" in the file that `foundry config path` names.', f"Theme {name}")
+        self.reply(theme_choice.keep(self.options, name), f"Theme {name}")
 
     def action_toggle_notifications(self) -> None:
         self.news.telling = not self.news.telling
@@ -456,7 +486,7 @@ class FoundryApp(textual_compat.UnusedKeys):
         if textual_compat.replace_notification(self, self._reply, reply):
             self._reply = reply
 
-    def copy(self, text: str) -> None:
-        """Put this on the clipboard, and say so."""
+    def copy(self, text: str, what: str = "") -> None:
+        """Put this on the clipboard, and say so: `what` was copied, if the text itself is too long to be told."""
         self.copy_to_clipboard(text)
-        self.reply(f"Copied {text}")
+        self.reply(f"Copied {what or text}")

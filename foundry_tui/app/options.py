@@ -1,6 +1,6 @@
 """What the configuration and the command line decide about the app."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -12,6 +12,10 @@ class Options(Struct, frozen=True, kw_only=True):
     """What the configuration and the command line decide about the app."""
 
     theme: str = themes.DEFAULT
+    keep_theme: Callable[[str], None] | None = None
+    """Keeps a theme that was chosen for the next start (raises `OSError`); None where nothing is kept."""
+    theme_is_set: bool = False
+    """The settings name the theme, which counts again at the next start."""
     ascii: bool = False
     """Draw with ASCII characters only."""
     keymap: Mapping[str, str] = MappingProxyType({})

@@ -61,7 +61,7 @@ class PaletteHost(Host, Protocol):
         """All themes, by name."""
 
     def choose_theme(self, name: str) -> None:
-        """Take a theme until the app is left, and say how to keep it."""
+        """Take a theme, and keep it for the next start unless the settings name one."""
 
     def context_of(self, screen: Screen[Any]) -> Context:
         """What actions would act on if this screen were on top."""

@@ -8,6 +8,7 @@ from foundry_tui.actions.rules import failed_in_turn, has_ended, has_failed, is_
 from foundry_tui.app.archiving import UNDO_SECONDS, Archiving
 from foundry_tui.app.confirmations import Confirmations, quantity
 from foundry_tui.client.errors import RequestError
+from foundry_tui.contract.questions import POLICY_WORDS
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.view.labels import retry_words
@@ -144,6 +145,8 @@ class TaskActions:
                 base_branch=request.base_branch,
                 agent=request.agent,
                 provider=request.provider,
+                options=request.options,
+                permissions=request.permissions,
             )
         else:
             detail = self._host.store.detail(task.task_id)
@@ -153,6 +156,7 @@ class TaskActions:
                 base_branch=detail.base_branch if detail is not None else None,
                 agent=task.agent,
                 provider=task.provider,
+                permissions=POLICY_WORDS.get(task.permission_policy),
             )
         self._host.open_new_task(task.repo_id, draft)
 

@@ -118,6 +118,11 @@ def extra_variables(theme: Theme, variables: Mapping[str, str]) -> dict[str, str
     }
 
 
+_OPPOSITE = {"ansi-dark": "ansi-light", "ansi-light": "ansi-dark"}
+
+
 def opposite(name: str) -> str:
-    """The theme to change to from this one: light for dark, and back."""
+    """The theme to change to from this one: light for dark, and back; the terminal's own colours stay its own."""
+    if name in _OPPOSITE:
+        return _OPPOSITE[name]
     return LIGHT.name if name == DARK.name else DARK.name

@@ -120,6 +120,8 @@ def _refused(refused: "ProblemError") -> int:
     hint = ""
     if problem.status == 401:
         hint = "give its token with --token-file or FOUNDRY_TOKEN_FILE"
+    elif any(error.field == "provider" for error in problem.errors) and "agent install" in lines[0] + lines[-1]:
+        hint = "to look around without an agent: foundry demo"
     elif problem.status >= 500 and problem.request_id:
         hint = f"the backend's log tells more, under request {problem.request_id}"
     return _say("\n".join(lines), hint, problems.FAILED)

@@ -123,6 +123,11 @@ Colours = Mapping[int, tuple[str, ...]]
 """The names of `paint` for some columns of a row, by their numbers."""
 
 
+def terminal_width() -> int:
+    """The columns of the terminal, or 80 where there is none."""
+    return shutil.get_terminal_size().columns
+
+
 def table(
     head: Sequence[str], rows: Sequence[Sequence[str]], *, stretch: Sequence[int], colours: Sequence[Colours] = ()
 ) -> None:
@@ -132,7 +137,7 @@ def table(
     """
     cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(width(row[column]) for row in [list(head), *cells]) for column in range(len(head))]
-    over = sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns
+    over = sum(widths) + 2 * (len(widths) - 1) - terminal_width()
     for _ in range(over):
         widest = max(stretch, key=widths.__getitem__)
         if widths[widest] <= NARROWEST:

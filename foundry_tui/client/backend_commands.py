@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from foundry_tui.client import kept_commands as kept
 from foundry_tui.client.api import Api
 from foundry_tui.client.commands import CommandProblem, Drafts, form_draft_key
+from foundry_tui.client.comments import KeptComments
 from foundry_tui.client.creations import CreationState, RequestedSession
 from foundry_tui.client.delivery import Delivery
 from foundry_tui.client.errors import RequestError
@@ -54,6 +55,7 @@ class BackendCommands:
     ) -> None:
         self.on_problem: Callable[[CommandProblem], None] | None = None
         self.drafts: Drafts = outbox
+        self.comments = KeptComments.beside(outbox.path)
         self.health, self.agents, self.diff = api.health, api.agents, api.diff
         self.repo_setup, self.trust = api.repo_setup, api.trust
         self.task_files, self.repo_files = api.task_files, api.repo_files

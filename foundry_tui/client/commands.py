@@ -5,6 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from foundry_tui.client.comments import KeptComments
 from foundry_tui.contract.attachments import NewAttachment
 from foundry_tui.contract.events import Topic
 from foundry_tui.contract.memory import MemoryReport
@@ -60,6 +61,8 @@ class Commands(Protocol):
 
     on_problem: Callable[[CommandProblem], None] | None
     drafts: Drafts
+    comments: KeptComments
+    """What was said of changes and not sent yet."""
 
     def create(self, request: CreateTask) -> str:
         """Show a new task at once and create it; the answer is its task_id (made here, like session_id, if absent)."""

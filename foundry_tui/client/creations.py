@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from foundry_tui.contract.attachments import Attachment, told
 from foundry_tui.contract.problems import Problem
+from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import (
     ErrorKind,
     Prompt,
@@ -106,6 +107,7 @@ def task_of(creation: Creation, repo: Repo | None) -> TaskDetail:
         title=request.title,
         branch=request.branch,
         base_branch=request.base_branch,
+        permission_policy=PermissionPolicy(request.permissions or PermissionPolicy.ASK),
         error=error,
         sessions=(_session_of(creation),),
         stages=tuple(StageRecord(name=name) for name in STAGES),

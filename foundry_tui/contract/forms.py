@@ -16,7 +16,11 @@ LARGEST = 2**53 - 1
 """Beyond it not every whole number can be told from its neighbours in JSON."""
 MOST_STEPS = 2_000_000
 """Steps that trying an expression on a text may take at worst: a fraction of a second."""
+LONGEST_PATTERN = 1_000
+"""Characters of an expression that is tried; making one ready takes its time too."""
 _REPEATED_GROUP = re.compile(r"\)[*+{]|\\[1-9]")
+_OWN_TO_PYTHON = re.compile(r"\(\?(?![:=!<])")
+"""Flags and comments may stand between a group and its repetition; the JavaScript of agents has neither."""
 _REPEAT = re.compile(r"[*+{]")
 _EITHER = re.compile(r"\||(?<!\()\?")
 
@@ -143,7 +147,8 @@ def _one(field: FormField, value: object) -> str | None:
 def _several(field: FormField, value: object) -> str | None:
     if not isinstance(value, list | tuple):
         return "It must be a list."
-    if any(each not in _values(field) for each in value):
+    known = frozenset(_values(field))
+    if not all(isinstance(each, str) and each in known for each in value):
         return f"Each must be one of {', '.join(_values(field))}."
     if len(set(value)) < len(value):
         return "Each can be taken once only."
@@ -213,7 +218,9 @@ def matches(pattern: str | None, text: str) -> bool:
     One that may take longer than a person waits is not tried, nor is one that Python does not know: the agent, which
     has made it, judges then.
     """
-    if not pattern or _REPEATED_GROUP.search(pattern) or _steps(pattern, text) > MOST_STEPS:
+    if not pattern or len(pattern) > LONGEST_PATTERN:
+        return True
+    if _REPEATED_GROUP.search(pattern) or _OWN_TO_PYTHON.search(pattern) or _steps(pattern, text) > MOST_STEPS:
         return True
     try:
         return re.search(pattern, text, re.ASCII) is not None

@@ -2,6 +2,7 @@
 
 from foundry_tui.contract.open_enum import OpenEnum
 from foundry_tui.contract.record import Record
+from foundry_tui.contract.records import SessionOption
 
 
 class AgentState(OpenEnum):
@@ -15,10 +16,14 @@ class AgentState(OpenEnum):
     NEEDS_LOGIN = "needs_login"
 
 
-class AgentInfo(Record, frozen=True, kw_only=True):
-    """An agent that tasks of a provider can name. `how` is what to do, with the exact command; empty when ready."""
+class AgentInfo(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """An agent that tasks of a provider can name. `how` is what to do, with the exact command; empty when ready.
+
+    `options` are those that it offered the last time it was begun, with the values that they had then; none before.
+    """
 
     name: str
     provider: str
     state: AgentState
-    how: str = ""
+    how: str
+    options: tuple[SessionOption, ...] = ()

@@ -1,9 +1,14 @@
 """What can be done with a task's work to bring it home: bodies of requests, one for each kind of operation."""
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+LONGEST_TEXT = 65_536
+"""Characters of a message or a description; what a task tells of its last operations has them too."""
+Text = Annotated[str, Meta(max_length=LONGEST_TEXT)]
+Name = Annotated[str, Meta(max_length=1_000)]
 
 
 class OperationRequest(
@@ -18,7 +23,7 @@ class OperationRequest(
 class Commit(OperationRequest, frozen=True, kw_only=True, tag="commit"):
     """Commit all changes but ignored files, with the repository's hooks."""
 
-    message: str | None = None
+    message: Text | None = None
 
 
 class Update(OperationRequest, frozen=True, kw_only=True, tag="update"):
@@ -37,8 +42,8 @@ class Push(OperationRequest, frozen=True, kw_only=True, tag="push"):
 class PullRequest(OperationRequest, frozen=True, kw_only=True, tag="pull_request"):
     """Commit if wanted, push, and open a pull request or refresh the one that is open."""
 
-    title: str | None = None
-    body: str | None = None
+    title: Name | None = None
+    body: Text | None = None
     draft: bool = False
 
 
@@ -46,7 +51,7 @@ class Land(OperationRequest, frozen=True, kw_only=True, tag="land"):
     """Bring the branch into the local base branch, or into `into`; `archive` the task after that."""
 
     how: Literal["merge", "squash", "rebase"] = "merge"
-    into: str | None = None
+    into: Name | None = None
     archive: bool = False
 
 
@@ -57,7 +62,7 @@ class Apply(OperationRequest, frozen=True, kw_only=True, tag="apply"):
 class Undo(OperationRequest, frozen=True, kw_only=True, tag="undo"):
     """Make the sandbox's files those of a checkpoint; default: before the last prompt."""
 
-    checkpoint_id: str | None = None
+    checkpoint_id: Name | None = None
 
 
 StartOperation: TypeAlias = Commit | Update | Push | PullRequest | Land | Apply | Undo

@@ -1,7 +1,7 @@
 """What an agent asks of a person, and what the answer can be; field names are the wire's."""
 
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from msgspec import field
 
@@ -21,6 +21,23 @@ class PermissionState(OpenEnum):
     OPEN = "open"
     ANSWERED = "answered"
     CANCELLED = "cancelled"
+
+
+class PermissionPolicy(OpenEnum):
+    """Which questions about permission are answered without a person: none, those about reading in the sandbox, all."""
+
+    ASK = "ask"
+    READS = "reads"
+    ALL = "all"
+
+
+PolicyWord = Literal["ask", "reads", "all"]
+"""A policy as a request names it."""
+POLICY_WORDS: dict[PermissionPolicy, PolicyWord] = {
+    PermissionPolicy.ASK: "ask",
+    PermissionPolicy.READS: "reads",
+    PermissionPolicy.ALL: "all",
+}
 
 
 class AnswerAction(StrEnum):
@@ -111,6 +128,7 @@ class Question(Record, frozen=True, kw_only=True):
 
 class Permission(Question, frozen=True, kw_only=True):
     """A question that the agent asked a person; `answer` is the option_id chosen, of a form or a page the action.
+    `answered_by` names the rule that chose it, where one did.
 
     One that has ended keeps none of `text`, `edits` and `fields`: its transcript item has them, and what a form was
     filled in with.
@@ -122,3 +140,23 @@ class Permission(Question, frozen=True, kw_only=True):
     state: PermissionState
     at: int
     answer: str | None = None
+    answered_by: str | None = None
+
+
+MOST_ASKS = 5
+"""Questions that a `TaskSummary` carries: the oldest open ones."""
+MAX_ASK = 2_000
+"""Characters of a question's text that come with them."""
+
+
+class Ask(Record, frozen=True, kw_only=True):
+    """An open question as lists have it; `whole` false: its `Permission` has more that a person has to judge."""
+
+    permission_id: str
+    session_id: str
+    title: str
+    at: int
+    kind: QuestionKind = QuestionKind.PERMISSION
+    text: str | None = None
+    whole: bool = True
+    options: tuple[PermissionOption, ...] = ()

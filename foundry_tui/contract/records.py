@@ -6,10 +6,11 @@ committed change of its record. Null and absent are the same.
 
 from typing import Any
 
+from foundry_tui.contract.activity import Activity, PlanProgress
 from foundry_tui.contract.attachments import Attachment
 from foundry_tui.contract.open_enum import OpenEnum
 from foundry_tui.contract.pull_request import PullRequest
-from foundry_tui.contract.questions import Permission
+from foundry_tui.contract.questions import Ask, Permission, PermissionPolicy
 from foundry_tui.contract.record import Record
 from foundry_tui.contract.status import StageName, TaskStatus
 from foundry_tui.contract.transcript import TranscriptItem
@@ -321,7 +322,11 @@ class Operation(Record, frozen=True, kw_only=True):
 
 
 class TaskSummary(Record, frozen=True, kw_only=True):
-    """A task as lists show it; `prompt` is cut to its first 200 characters, `operation` is the one under way."""
+    """A task as lists show it; `prompt` is cut to its first 200 characters, `operation` is the one under way.
+
+    `asks` are its open questions, oldest first, at most `MOST_ASKS`; `needs_input` counts all of them.
+    `permission_policy` says which questions about permission are answered without a person.
+    """
 
     task_id: str
     repo_id: str
@@ -340,11 +345,15 @@ class TaskSummary(Record, frozen=True, kw_only=True):
     stages_done: int = 0
     error: TaskError | None = None
     needs_input: int = 0
+    asks: tuple[Ask, ...] = ()
     unread: bool = False
     sessions: tuple[SessionSummary, ...] = ()
+    permission_policy: PermissionPolicy = PermissionPolicy.ASK
     work: Work | None = None
     pull_request: PullRequest | None = None
     operation: Operation | None = None
+    activity: Activity | None = None
+    plan: PlanProgress | None = None
 
 
 class TaskDetail(TaskSummary, frozen=True, kw_only=True):

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.known_agents import AgentInfo
-from foundry_tui.contract.questions import AnswerAction
+from foundry_tui.contract.questions import AnswerAction, PolicyWord
 from foundry_tui.contract.record import Record
 from foundry_tui.contract.records import FileDiff, HistoryEvent, LogLine, Repo, SessionDetail, TaskDetail, TaskSummary
 
@@ -22,6 +22,7 @@ class CreateTask(Request, frozen=True, kw_only=True):
     """`POST /v1/tasks`. `repo` is an absolute path, a git URL or a repo_id.
 
     `options` are set before the first prompt, each by its option_id or its category.
+    `permissions`: which questions are answered without a person.
     `trust`: the repository's set-up is trusted as it is now and as this task gets it.
     """
 
@@ -35,6 +36,7 @@ class CreateTask(Request, frozen=True, kw_only=True):
     provider: str | None = None
     session_id: str | None = None
     options: dict[str, str | bool] | None = None
+    permissions: PolicyWord | None = None
     attachments: NewAttachments = ()
     trust: bool = False
 
@@ -189,9 +191,10 @@ class RepoSetup(Record, frozen=True, kw_only=True):
 
 
 class AgentList(Record, frozen=True, kw_only=True):
-    """`GET /v1/agents`."""
+    """`GET /v1/agents`. `defaults` has, by provider, the agent of a task that names none."""
 
     agents: tuple[AgentInfo, ...]
+    defaults: dict[str, str] = field(default_factory=dict)
 
 
 class RepoList(Record, frozen=True, kw_only=True):

@@ -60,6 +60,7 @@ class PlanBody(Record, frozen=True, kw_only=True):
 class PermissionBody(Record, frozen=True, kw_only=True):
     """Body of a `permission`: which request stands here and what was asked; its state is in the task's permissions.
 
+    `answered_by`: a rule answered it before anybody was asked, as "allowed by rule `pytest *`".
     `answer` and `content` are those of a form or a page, once it has ended well.
     """
 
@@ -70,6 +71,7 @@ class PermissionBody(Record, frozen=True, kw_only=True):
     text: str | None = None
     edits: tuple[FileEdit, ...] = ()
     paths: tuple[str, ...] = ()
+    answered_by: str | None = None
     fields: tuple[FormField, ...] = ()
     url: str | None = None
     answer: str | None = None

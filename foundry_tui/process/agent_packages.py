@@ -19,18 +19,15 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from foundry_tui.client.errors import FoundryError
 from foundry_tui.client.private_files import make_folder, open_file
 from foundry_tui.contract.agents import installed_programs
+from foundry_tui.process import npm
+from foundry_tui.process.npm import InstallError
 
 NPM_SECONDS = 1800.0
 """How long npm may take; an agent is up to 220 MB."""
 OLDEST_NODE = 20
 _NEW = ".new-"
-
-
-class InstallError(FoundryError):
-    """What was asked for could not be installed; what was there before still is."""
 
 
 class Package(NamedTuple):
@@ -95,12 +92,12 @@ def install(name: str, data_dir: Path, *, tell: Callable[[str], None] = lambda _
     done = Installed(name, package.version, link / "bin")
     if is_installed(name, data_dir):
         return done
-    npm = _npm(package)
+    program = _npm(package)
     try:
         with _alone(link.parent):
             if not is_installed(name, data_dir):
                 tell(f"getting {name} {package.version} from npm, which takes a minute or two")
-                _get(npm, name, package, link)
+                _get(program, name, package, link)
     except OSError as error:
         raise InstallError(
             f"{name} cannot be put into {link.parent}: {error.strerror or error}",
@@ -115,13 +112,10 @@ def lock_of(name: str) -> str:
 
 
 def _npm(package: Package) -> str:
-    npm, node = shutil.which("npm"), shutil.which("node")
-    if npm is None or (package.needs_node and node is None):
-        raise InstallError(
-            f"{'npm' if npm is None else 'node'} is not installed",
-            hint=f"install Node.js {OLDEST_NODE} or newer, with npm",
-        )
-    if package.needs_node and node is not None:
+    hint = f"install Node.js {OLDEST_NODE} or newer, with npm"
+    program = npm.find(hint=hint)
+    if package.needs_node:
+        node = npm.find("node", hint=hint)
         said = subprocess.run(
             [node, "--version"], capture_output=True, text=True, check=False, timeout=30
         ).stdout.strip()
@@ -131,7 +125,7 @@ def _npm(package: Package) -> str:
             and int(said[1:].partition(".")[0]) < OLDEST_NODE
         ):
             raise InstallError(f"Node.js {said} is too old", hint=f"install Node.js {OLDEST_NODE} or newer")
-    return npm
+    return program
 
 
 @contextmanager
@@ -148,13 +142,13 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _get(npm: str, name: str, package: Package, link: Path) -> None:
+def _get(program: str, name: str, package: Package, link: Path) -> None:
     before = link.resolve()
     folder = link.with_name(f"{name}-{package.version}")
     with tempfile.TemporaryDirectory(dir=link.parent, prefix=_NEW, ignore_cleanup_errors=True) as scratch:
         new = Path(scratch) / "agent"
         new.mkdir(mode=0o700)
-        _fill(npm, name, package, new)
+        _fill(program, name, package, new)
         # What is to be taken as whole has to be so after a power cut too.
         os.sync()
         if folder.exists():
@@ -169,47 +163,23 @@ def _get(npm: str, name: str, package: Package, link: Path) -> None:
             shutil.rmtree(other, ignore_errors=True)
 
 
-def _fill(npm: str, name: str, package: Package, new: Path) -> None:
+def _fill(program: str, name: str, package: Package, new: Path) -> None:
     lock = lock_of(name)
     (new / "package-lock.json").write_text(lock)
     (new / "package.json").write_text(json.dumps({"name": name, "private": True, **json.loads(lock)["packages"][""]}))
-    options = ("--ignore-scripts", "--include=optional", "--no-global", "--no-audit", "--no-fund", "--loglevel=warn")
-    try:
-        done = subprocess.run(
-            [npm, "ci", *options],
-            cwd=new,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=NPM_SECONDS,
-            stdin=subprocess.DEVNULL,
-        )
-    except subprocess.TimeoutExpired:
-        raise InstallError(
-            f"npm took longer than {NPM_SECONDS:.0f} s", hint="look at the network, then try again"
-        ) from None
-    if done.returncode != 0:
-        raise InstallError(
-            f"npm could not get {name} {package.version}: {_reason(done.stderr)}", hint="look at the network and npm"
-        )
+    options = ("--include=optional", "--no-global", "--no-audit", "--no-fund", "--loglevel=warn")
+    getting = f"{name} {package.version}"
+    complaint = npm.run(program, ["ci", *options], new, getting=getting, seconds=NPM_SECONDS)
     (new / "bin").mkdir()
     for program, path in package.programs.items():
         (new / "bin" / program).symlink_to(Path("..") / path.format(machine=machine()))
     if not _is_whole(new, package):
         # npm leaves out what is not for this machine, and also what it could not fetch of it.
-        why = _reason(done.stderr) or "it does not say why"
         raise InstallError(
-            f"npm got no program of {name} {package.version} for {machine()}: {why}",
+            f"npm got no program of {getting} for {machine()}: {complaint or 'it does not say why'}",
             hint=f"try again; if that does not help, {name} is not made for this machine",
         )
 
 
 def _is_whole(folder: Path, package: Package) -> bool:
     return all(shutil.which(str((folder / "bin" / program).absolute())) for program in package.programs)
-
-
-def _reason(said: str) -> str:
-    """The line of npm's errors that says most."""
-    lines = [line.removeprefix("npm error ").removeprefix("npm warn ").strip() for line in said.splitlines()]
-    told = [line for line in lines if line and not line.startswith(("code ", "A complete log", "errno ", "syscall "))]
-    return told[0][:300] if told else ""

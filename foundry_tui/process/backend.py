@@ -24,6 +24,7 @@ from foundry_tui.client.private_files import APP, make_folder, open_file
 from foundry_tui.contract.agents import CONFIGURED
 from foundry_tui.contract.mcp import VARIABLE as MCP
 from foundry_tui.contract.records import Health
+from foundry_tui.contract.rules import VARIABLE as RULES
 from foundry_tui.contract.variables import fingerprints
 from foundry_tui.contract.versions import VERSION, is_older
 from foundry_tui.settings import config
@@ -39,7 +40,7 @@ HEALTH_SECONDS = 2.5
 RESTART = "restart it, nothing is lost: foundry backend stop && foundry backend start"
 
 
-_FOR_BACKEND = ("FOUNDRY_MAX_PROVISIONING", "FOUNDRY_DEMO_SCRIPT", CONFIGURED, MCP)
+_FOR_BACKEND = ("FOUNDRY_MAX_PROVISIONING", "FOUNDRY_DEMO_SCRIPT", CONFIGURED, MCP, RULES)
 """Variables that the backend reads and that are no key of the sections `provision` and `local`."""
 
 
@@ -234,7 +235,8 @@ def _gives_way(how: Plan, health: Health) -> bool:
 def untaken(how: Plan, health: Health) -> tuple[str, ...]:
     """The variables that are set here to other values than this running backend was started with.
 
-    Those of the config file count as their variables. FOUNDRY_DATA_DIR is one when it works on another folder.
+    Those of the config file count as their variables. FOUNDRY_DATA_DIR is one when it works on another folder, and
+    FOUNDRY_RULES when it goes on obeying rules that are there no more.
     """
     holder = _holder(how)
     if holder.get("pid") != health.pid:
@@ -243,7 +245,8 @@ def untaken(how: Plan, health: Health) -> tuple[str, ...]:
     if not isinstance(taken, dict):
         return ()
     ours = fingerprints({name: value for name, value in how.environ.items() if _is_for_backend(name)})
-    return tuple(sorted(name for name, value in ours.items() if taken.get(name) != value))
+    obeyed = {RULES: None} if RULES in taken else {}
+    return tuple(sorted(name for name, value in (obeyed | ours).items() if taken.get(name) != value))
 
 
 def not_taken(names: Collection[str]) -> str:

@@ -1,58 +1,66 @@
 """The dialog that creates a task. It closes, and the task's screen opens, before the backend has answered."""
 
-from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import replace
 from textual import events, on, work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input, Static, TextArea
 
 from foundry_tui.actions.context import NEW_TASK, Context
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.creations import CreationState
-from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.control_characters import harmless
-from foundry_tui.contract.known_agents import AgentInfo, AgentState
+from foundry_tui.contract.known_agents import AgentState
+from foundry_tui.contract.options import OptionValue
 from foundry_tui.contract.providers import SIMULATED
+from foundry_tui.contract.questions import POLICY_WORDS
 from foundry_tui.contract.repositories import is_remote
 from foundry_tui.contract.requests import CreateTask, FileList
 from foundry_tui.screens.attached_files import AttachedFiles, repository_place
 from foundry_tui.screens.base import FoundryDialog, breakpoint_of
 from foundry_tui.screens.completions import Completions, FileSource
 from foundry_tui.screens.editor import edit, lend_terminal
+from foundry_tui.screens.new_task_fields import ChoiceFields, OptionFields, field, remark_line, show_remark
 from foundry_tui.screens.repository_check import RepositoryChoice, folders_below, judge
 from foundry_tui.screens.task_drafts import TaskDrafts
+from foundry_tui.screens.told_choices import ToldChoices
 from foundry_tui.screens.unsent_text import draft_attachments, local_files
+from foundry_tui.view.agent_choices import AgentChoices
 from foundry_tui.view.new_task import (
+    FIELDS,
     HINTS,
     LABELS,
     NOTHING,
     OPTIONS,
     Remark,
-    agent_remark,
     base_remark,
     branch_remark,
     find_repo,
     is_same_request,
     known_agents,
     location,
+    more_options,
     option_summary,
     ordered,
+    permissions_remark,
     prompt_remark,
     provider_hint,
     provider_remark,
     remarks_of,
+    request_of,
     taken_branches,
     title_remark,
+    values_of,
 )
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.chips import Chips
 from foundry_tui.widgets.completion import Completion
+from foundry_tui.widgets.no_agent import NoAgentNote
 from foundry_tui.widgets.prompt_field import PromptField
 
 if TYPE_CHECKING:
@@ -67,6 +75,8 @@ BREAKPOINTS = [(0, "-tiny"), (22, "-short"), (28, "-tall")]
 """Style classes of the dialog, by rows."""
 FRAME = {"-tiny": 4, "-short": 9, "-tall": 10}
 """Rows of the dialog around its fields, by the same classes: the fields scroll where not all of them fit."""
+SLIM = 90
+"""Columns of the screen below which each choice has a row of its own."""
 
 
 class NewTaskScreen(FoundryDialog[None]):
@@ -82,10 +92,7 @@ class NewTaskScreen(FoundryDialog[None]):
         super().__init__()
         self._asked_repo = repo
         self._given = draft
-        self._branches: dict[str, tuple[str, ...]] = {}
-        self._asked_branches: set[str] = set()
-        self._providers: dict[str, str] = {}
-        self._agents_told: tuple[AgentInfo, ...] = ()
+        self._more_options: dict[str, OptionValue] = {}
         self._refused_values: dict[str, tuple[str, Remark]] = {}
         self._replaces: str | None = None
         self._sent: dict[str, tuple[str, ...]] = {}
@@ -101,33 +108,33 @@ class NewTaskScreen(FoundryDialog[None]):
 
     def compose(self) -> ComposeResult:
         values = self._first_values()
+        self._told = ToldChoices(self.foundry.commands, self._take_told)
+        self._no_agent = NoAgentNote()
         prompt = self._prompt = PromptField(values["prompt"], id="prompt", placeholder=HINTS["prompt"])
         self._completions = Completions(self, prompt, self._files)
         self._attached = AttachedFiles(self, prompt)
         with Vertical(id="dialog"):
             yield Static("New task", id="heading")
+            yield self._no_agent
             with VerticalScroll(id="fields", can_focus=False):
-                with Horizontal(classes="field"):
-                    yield Static(LABELS["repo"], classes="label")
-                    yield Input(values["repo"], placeholder=HINTS["repo"], id="repo", compact=True)
-                yield Static("", id="repo-remark", classes="remark", markup=False)
+                yield from field("repo", values["repo"])
+                yield remark_line("repo")
                 yield prompt
                 yield prompt.chips
-                yield Static("", id="prompt-remark", classes="remark", markup=False)
+                yield remark_line("prompt")
+                yield ChoiceFields(values)
                 yield Static("", id="options-line", markup=False)
-                with Vertical(id="options"):
-                    for name in OPTIONS:
-                        with Horizontal(classes="field"):
-                            yield Static(LABELS[name], classes="label")
-                            yield Input(values[name], placeholder=HINTS[name], id=name, compact=True)
-                        yield Static("", id=f"{name}-remark", classes="remark", markup=False)
+                yield OptionFields(values)
             yield Static("", id="another", markup=False)
             yield ActionBar()
         yield prompt.choices
         yield Completion("#repo", candidates=self._repo_candidates)
         yield Completion("#base_branch", candidates=self._base_candidates)
         yield Completion("#agent", candidates=lambda _: self._agents())
-        yield Completion("#provider", candidates=lambda _: self._providers)
+        yield Completion("#model", candidates=lambda _: self._choices().names("model"))
+        yield Completion("#mode", candidates=lambda _: self._choices().names("mode"))
+        yield Completion("#provider", candidates=lambda _: self._told.providers)
+        yield Completion("#permissions", candidates=lambda _: POLICY_WORDS.values())
 
     def _first_values(self) -> dict[str, str]:
         """What the fields begin with: see `TaskDrafts.first`."""
@@ -145,8 +152,8 @@ class NewTaskScreen(FoundryDialog[None]):
             first = next(iter(ordered(repos, app.options.repo)), None)
             asked = location(first) if first is not None else ""
         self._files_at_first = local_files(draft) if draft is not None else ()
-        values = {name: (getattr(draft, name) or "") if draft is not None else "" for name in ("prompt", *OPTIONS)}
-        return {"repo": asked, **values}
+        self._more_options = more_options(draft)
+        return {"repo": asked, **values_of(draft)}
 
     def on_mount(self) -> None:
         creations = self.foundry.store.creations.values()
@@ -155,10 +162,10 @@ class NewTaskScreen(FoundryDialog[None]):
                 if creation.state is CreationState.REFUSED and is_same_request(creation.request, self._given):
                     self._replaces = creation.task_id
                     self._note_refusal(remarks_of(creation.problem))
-        unfold = any(self.values[name] for name in OPTIONS) or any(name in OPTIONS for name in self._refused_values)
+        unfold = bool(option_summary(self.values, "")) or any(name in OPTIONS for name in self._refused_values)
         self.set_class(unfold, "-unfolded")
         self._judge_all()
-        wrong = next((name for name in ("repo", *OPTIONS) if name in self._refused_values), None)
+        wrong = next((name for name in FIELDS if name in self._refused_values), None)
         # At once: a widget that focuses itself does so later, and the first frame would have the keys of no field.
         self.set_focus(self.query_one(f"#{wrong}" if wrong else "#prompt" if self.place.value else "#repo"))
         prompt = self.query_one(TextArea)
@@ -167,23 +174,25 @@ class NewTaskScreen(FoundryDialog[None]):
         self._prompt.chips.show(self._files_at_first)
         self._kept = self.values
         self.call_after_refresh(self._make_ready)
-        self.run_worker(self._fetch_providers(), group="providers", exit_on_error=False)
+        self.run_worker(self._told.ask_for_agents(), group="providers", exit_on_error=False)
 
     def on_resize(self, event: events.Resize) -> None:
         frame = FRAME[breakpoint_of(BREAKPOINTS, event.size.height)]
+        frame += self._no_agent.rows
         self.query_one("#fields").styles.max_height = max(3, event.size.height - frame)
+        self.set_class(event.size.width < SLIM, "-slim")
 
     # What was written.
 
     def context(self) -> Context:
         prompt = self._prompt
-        here = super().context()
+        here = replace(super().context(), no_agent=self._no_agent.missing is not None)
         return replace(here, naming=prompt.naming, choosing=prompt.choosing, detachable=prompt.detachable)
 
     @property
     def values(self) -> dict[str, str]:
         """The texts of all fields, by their names in the contract."""
-        fields = {name: self.query_one(f"#{name}", Input).value.strip() for name in ("repo", *OPTIONS)}
+        fields = {name: self.query_one(f"#{name}", Input).value.strip() for name in FIELDS if name != "prompt"}
         fields["prompt"] = self.query_one(TextArea).text
         return fields
 
@@ -195,15 +204,16 @@ class NewTaskScreen(FoundryDialog[None]):
     def _remarks(self) -> dict[str, Remark]:
         """What is to be said beside each field; the backend's word stands while the field has what it refused."""
         values, place, store = self.values, self.place, self.foundry.store
-        branches = self._branches.get(place.repo.repo_id, ()) if place.repo is not None else ()
+        branches = self._told.branches_of(place.repo)
         remarks = {
             "repo": place.remark if values["repo"] or self._tried else Remark(place.remark.text),
             "prompt": prompt_remark(values["prompt"], tried=self._tried),
             "title": title_remark(values["title"]),
             "branch": branch_remark(values["branch"], taken_branches(place.repo, branches, store.tasks.values())),
             "base_branch": base_remark(values["base_branch"], branches),
-            "agent": agent_remark(values["agent"], self._agents(), self._agents_here()),
-            "provider": provider_remark(values["provider"], self._providers),
+            "permissions": permissions_remark(values["permissions"]),
+            **self._choices().remarks(values, self._agents()),
+            "provider": provider_remark(values["provider"], self._told.providers),
         }
         refused = {name: remark for name, (value, remark) in self._refused_values.items() if values[name] == value}
         return {**remarks, **refused}
@@ -214,13 +224,12 @@ class NewTaskScreen(FoundryDialog[None]):
 
     def _judge_all(self) -> None:
         remarks = self._remarks()
-        mark = "! " if self.foundry.options.ascii else "✗ "
         for name in LABELS:
-            remark = remarks.get(name, NOTHING)
             line = self.query_one(f"#{name}-remark", Static)
-            line.update(harmless(f"{mark if remark.bad else ''}{remark.text}", lines=True))
-            line.set_class(remark.bad, "-bad")
-            line.display = bool(remark.text)
+            show_remark(line, remarks.get(name, NOTHING), ascii_only=self.foundry.options.ascii)
+        self.query_one(ChoiceFields).show(self._choices().hints(), remarks)
+        meant = self.values["provider"] in ("", self._told.default_provider)
+        self._no_agent.show(self.foundry.no_agent if meant else None, self.key_of("install_agent"))
         folded = not self.has_class("-unfolded")
         arrow = (">" if folded else "v") if self.foundry.options.ascii else ("▸" if folded else "▾")
         summary = f": {option_summary(self.values)}" if folded else ""
@@ -230,27 +239,24 @@ class NewTaskScreen(FoundryDialog[None]):
             f"{boxes[self._another]} Stay open to create another  {self.key_of('toggle_another')}"
         )
         repo = self.place.repo
-        if repo is not None and repo.repo_id not in self._asked_branches:
-            self._asked_branches.add(repo.repo_id)
-            self.run_worker(self._fetch_branches(repo.repo_id), group="branches", exit_on_error=False)
+        if repo is not None and repo.repo_id not in self._told.asked:
+            self._told.asked.add(repo.repo_id)
+            self.run_worker(self._told.ask_for_branches(repo.repo_id), group="branches", exit_on_error=False)
 
-    async def _fetch_branches(self, repo_id: str) -> None:
-        """Ask for the branches of a repository, for completion and for the check; without an answer there are none."""
-        try:
-            self._branches[repo_id] = tuple(await self.foundry.commands.branches(repo_id))
-        except RequestError:
-            self._asked_branches.discard(repo_id)
-            return
+    def _take_told(self) -> None:
+        told = self._told
+        self.query_one("#provider", Input).placeholder = harmless(provider_hint(told.providers))
+        if told.agents:
+            self.foundry.take_agents(told.providers, told.agents)
+            if self.foundry.no_agent is None:
+                # It may have been refused for want of an agent that is there now.
+                self._refused_values.pop("provider", None)
         self._judge_all()
 
-    async def _fetch_providers(self) -> None:
-        """Ask which providers there are, the default one first; without an answer any is taken for good."""
-        with suppress(RequestError):
-            self._providers = (await self.foundry.commands.health()).providers
-            self.query_one("#provider", Input).placeholder = harmless(provider_hint(self._providers))
-            self._judge_all()
-            self._agents_told = (await self.foundry.commands.agents()).agents
-            self._judge_all()
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        super().on_screen_resume(event)
+        if self._no_agent.told:
+            self.run_worker(self._told.ask_for_agents(), group="providers", exit_on_error=False)
 
     @on(Input.Changed)
     @on(TextArea.Changed)
@@ -305,24 +311,24 @@ class NewTaskScreen(FoundryDialog[None]):
         return [place for place in places if place != typed]
 
     def _base_candidates(self, _: str) -> tuple[str, ...]:
-        repo = self.place.repo
-        return self._branches.get(repo.repo_id, ()) if repo is not None else ()
+        return self._told.branches_of(self.place.repo)
 
     def _agents(self) -> list[str]:
-        here = self._agents_here()
+        here = self._choices().here
         ready = [info.name for info in here if info.state is AgentState.READY]
         names = (*ready, *(info.name for info in here)) or self.foundry.options.agents
         return known_agents(() if here else self.foundry.store.tasks.values(), names)
 
-    def _agents_here(self) -> list[AgentInfo]:
-        """What the backend told of the agents of the provider that is meant."""
-        provider = self.values["provider"] or next(iter(self._providers), None)
-        return [info for info in self._agents_told if info.provider == provider]
+    def _choices(self) -> AgentChoices:
+        """What there is to choose from for the agent that is meant."""
+        provider, agent = (self.query_one(f"#{name}", Input).value.strip() for name in ("provider", "agent"))
+        told = self._told
+        return AgentChoices(provider, agent, tuple(told.providers), told.agents, told.default_agents)
 
     # News.
 
     def on_store_changed(self, changes: "Changes") -> None:
-        if changes.repos:
+        if changes.repos or changes.freshness:
             self._judge_all()
         for task_id in changes.creations.intersection(self._sent.keys()):
             creation = self.foundry.store.creations.get(task_id)
@@ -337,8 +343,10 @@ class NewTaskScreen(FoundryDialog[None]):
             return
         self.query_one(TextArea).load_text(request.prompt)
         self._prompt.chips.show(files)
-        for name in OPTIONS:
-            self.query_one(f"#{name}", Input).value = getattr(request, name) or ""
+        self._more_options = more_options(request)
+        for name, value in values_of(request).items():
+            if name != "prompt":
+                self.query_one(f"#{name}", Input).value = value
         self._replaces = task_id
         self._note_refusal(remarks)
         if any(name in OPTIONS for name in remarks):
@@ -352,8 +360,8 @@ class NewTaskScreen(FoundryDialog[None]):
         values, place = self.values, self.place
         if place.value is None or any(remark.bad for remark in self._remarks().values()):
             return None
-        options: dict[str, Any] = {name: values[name] or None for name in OPTIONS}
-        return CreateTask(repo=place.value, prompt=values["prompt"].strip("\n"), **options)
+        values["prompt"] = values["prompt"].strip("\n")
+        return request_of(place.value, values, self._choices().offered, self._more_options)
 
     def action_create(self) -> None:
         self._tried = True
@@ -361,6 +369,9 @@ class NewTaskScreen(FoundryDialog[None]):
         if request is None:
             self._judge_all()
             self._go_to_wrong_field()
+            return
+        if self._no_agent.missing is not None:
+            self.run_worker(self.foundry.action_act("install_agent"))
             return
         named = self._completions.attachments(request.prompt)
         self._attached.read(named, repository_place(self.place), partial(self._create, request))
@@ -382,7 +393,7 @@ class NewTaskScreen(FoundryDialog[None]):
 
     def _ask_for_trust(self, request: CreateTask) -> None:
         """Ask about a set-up that nobody trusted yet, over whatever is on the screen by then."""
-        if (request.provider or next(iter(self._providers), None)) != SIMULATED:
+        if (request.provider or self._told.default_provider) != SIMULATED:
             self.foundry.ask_for_trust(request)
 
     async def _make_ready(self) -> None:
@@ -478,9 +489,8 @@ class NewTaskScreen(FoundryDialog[None]):
         self._kept = values
         repo = judge(values["repo"], self.foundry.store.repos.values(), self._folder).value or values["repo"]
         files = draft_attachments(self._prompt.chips.files)
-        written = files or any(values[name].strip() for name in ("prompt", *OPTIONS))
-        given: dict[str, Any] = {name: values[name] or None for name in OPTIONS}
-        draft = CreateTask(repo=repo, prompt=values["prompt"], attachments=files, **given)
+        written = files or any(values[name].strip() for name in FIELDS if name != "repo")
+        draft = replace(request_of(repo, values, (), self._more_options), attachments=files)
         self._drafts.keep(repo, draft if written else None, of_repo=of_repo)
 
     def _forget(self, repo: str) -> None:

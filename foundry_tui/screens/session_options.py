@@ -16,7 +16,7 @@ from foundry_tui.actions.table import bindings
 from foundry_tui.contract.options import OptionValue, value_name, value_word
 from foundry_tui.contract.records import OptionChoice, OptionType, SessionOption
 from foundry_tui.screens.base import FoundryDialog
-from foundry_tui.screens.scrolling import ListCursor, ScrollActions, Scrolled
+from foundry_tui.screens.scrolling import Highlight, ScrollActions, Scrolled
 from foundry_tui.view.cells import plain
 from foundry_tui.widgets.bars import ActionBar
 
@@ -69,7 +69,7 @@ class SessionOptionsScreen(ScrollActions, FoundryDialog[None]):
 
     @property
     def scrolled(self) -> Scrolled:
-        return ListCursor(self.query_one(OptionList))
+        return Highlight(self.query_one(OptionList))
 
     def _offered(self) -> tuple[SessionOption, ...]:
         session = self._store.session(self._session_id)

@@ -3,15 +3,17 @@
 Screens know nothing else of the app. `FoundryScreen.foundry` is one of these.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.screen import Screen
 from textual.widget import Widget
 
 from foundry_tui.actions.model import Action
+from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.view.clock import Clock
+from foundry_tui.view.first_run import NoAgent
 from foundry_tui.view.glyphs import Glyphs
 
 if TYPE_CHECKING:
@@ -72,12 +74,22 @@ class Shell(Protocol):
         """Why the backend cannot be started from here now, as a sentence without its full stop."""
 
     @property
+    def no_agent(self) -> NoAgent | None:
+        """What keeps any request from being answered; None while nothing is known to."""
+
+    @property
     def undoable(self) -> bool:
         """Whether something was done that `undo` takes back."""
 
     @property
     def leaving(self) -> frozenset[str]:
         """The tasks that will be archived in a moment, unless that is undone."""
+
+    def take_agents(self, providers: Iterable[str], agents: Iterable[AgentInfo]) -> None:
+        """Take what the backend told of its providers, the default first, and of their agents."""
+
+    async def look_for_agents(self) -> tuple[AgentInfo, ...]:
+        """Ask the backend which agents there are; none while it does not answer."""
 
     # Where it leads.
 
@@ -98,8 +110,11 @@ class Shell(Protocol):
     def has_binding(self, widget: Widget, key: str, idle: Collection[str] = ()) -> bool:
         """Whether a widget does something of its own with this key; the bindings of these ids do nothing now."""
 
-    def copy(self, text: str) -> None:
-        """Put this on the clipboard, and say so."""
+    def copy(self, text: str, what: str = "") -> None:
+        """Put this on the clipboard, and say so: `what` was copied, if the text itself is too long to be told."""
+
+    def reply(self, words: str, title: str = "") -> None:
+        """Say what came of a key, in place of what came of the key before."""
 
     # How it draws.
 

@@ -1,23 +1,24 @@
-"""The home screen: every task, one line each, with filter, peek and selection."""
+"""The home screen: every task, one line each, with filter, preview and selection."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.timer import Timer
 
 from foundry_tui.actions.context import TASKS, Context
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.freshness import FreshnessState
-from foundry_tui.contract.events import Topic, TopicKind
+from foundry_tui.screens.list_preview import ListPreview
 from foundry_tui.screens.offline_banner import OfflineBannerScreen
-from foundry_tui.view.clock import LastHeard
+from foundry_tui.view.answers import DIGITS
 from foundry_tui.view.filter import load, remark
+from foundry_tui.view.first_run import LOOK_AROUND, NoAgent
 from foundry_tui.view.groups import Group, Grouping, Sorting
 from foundry_tui.view.labels import UNSENT, creation_word
+from foundry_tui.view.says import RowKeys
 from foundry_tui.widgets.bars import ActionBar, StyledText, TopBar
 from foundry_tui.widgets.task_list import TaskList
 
@@ -27,10 +28,7 @@ if TYPE_CHECKING:
     from foundry_tui.client.changes import Changes
     from foundry_tui.widgets.empty_state import EmptyList
     from foundry_tui.widgets.filter_row import FilterRow
-    from foundry_tui.widgets.peek import Peek
-
-PEEK_AFTER = 0.15
-"""Seconds that the cursor rests on a task before the whole of it is asked for."""
+    from foundry_tui.widgets.permission import PermissionRequest
 
 ROOM_FOR_TOTAL = 80
 """Columns from which the bar counts all tasks before those of each group."""
@@ -44,9 +42,9 @@ _COUNTS: tuple[tuple[Group, str, str, str], ...] = (
 
 
 class TasksScreen(OfflineBannerScreen[object]):
-    """The task list. `esc` leads out of the filter, the selection and the peek, in this order.
+    """The task list. `esc` leads out of the filter, the selection and the preview, in this order.
 
-    Filter, peek, banner and empty state are made when they are first wanted: the app's first picture has none of them.
+    Filter, preview, banner and empty state are made when they are first wanted: the first picture has none of them.
     """
 
     SCREEN_NAME = TASKS
@@ -56,10 +54,9 @@ class TasksScreen(OfflineBannerScreen[object]):
     def __init__(self) -> None:
         super().__init__()
         self._filter: FilterRow | None = None
-        self._peek: Peek | None = None
+        self.preview = ListPreview(self)
         self._empty_state: EmptyList | None = None
-        self._release_peek: Callable[[], None] | None = None
-        self._peek_timer: Timer | None = None
+        self._looked_for_agents = False
 
     def compose(self) -> ComposeResult:
         app = self.foundry
@@ -71,17 +68,24 @@ class TasksScreen(OfflineBannerScreen[object]):
     def on_mount(self) -> None:
         self._list = self.query_one(TaskList)
         self._bar = self.query_one(TopBar)
+        answers = tuple(self.key_of(f"answer_{place}") for place in range(1, DIGITS + 1))
+        self._list.keys = RowKeys(answers, open=self.key_of("open"), retry=self.key_of("retry"))
         self._list.focus()
         self._show_empty_state()
         self._show_bar()
 
     def on_resize(self) -> None:
         self._show_bar()
+        self.preview.fit()
 
     def on_unmount(self) -> None:
-        self._hold_peek(None)
+        self.preview.hold(None)
+
+    def on_screen_suspend(self) -> None:
+        self.preview.leave()
 
     def on_screen_resume(self, _: events.ScreenResume) -> None:
+        self.preview.enter()
         task_id, self.foundry.looked_at = self.foundry.looked_at, None
         self._list.settle()
         if task_id in self._list.order.position:
@@ -92,7 +96,7 @@ class TasksScreen(OfflineBannerScreen[object]):
     def context(self) -> Context:
         tasks = self._list
         task = tasks.current
-        creation = self._creation_of(task.task_id) if task is not None else None
+        creation = self.creation_of(task.task_id) if task is not None else None
         store = self.foundry.store
         # The lines may still have a task that was removed since they were put in order.
         shown = [id_ for id_ in tasks.order.ids() if id_ in tasks.marked and id_ in store.tasks] if tasks.marked else ()
@@ -105,10 +109,12 @@ class TasksScreen(OfflineBannerScreen[object]):
             pending=creation in ("pending", UNSENT),
             refused=creation == "refused",
             filtered=self.filtering,
-            peeking=self.peeking,
+            peeking=self.preview.is_over_list,
+            permission=self.preview.ask,
             shown=tasks.order.shown,
             waiting=tasks.order.counts[Group.NEEDS_INPUT],
             undoable=self.foundry.undoable,
+            no_agent=self.foundry.no_agent is not None,
             why_no_start=self.foundry.why_no_start,
         )
 
@@ -118,9 +124,9 @@ class TasksScreen(OfflineBannerScreen[object]):
         return self._filter is not None and self._filter.display
 
     @property
-    def peeking(self) -> bool:
-        """Whether the highlighted task is shown beside the list."""
-        return self._peek is not None and self._peek.display
+    def tasks(self) -> TaskList:
+        """The list."""
+        return self._list
 
     def shows_task(self, task_id: str) -> bool:
         return self._list.sees(task_id)
@@ -134,10 +140,11 @@ class TasksScreen(OfflineBannerScreen[object]):
     def on_store_changed(self, changes: "Changes") -> None:
         ids = changes.tasks | changes.creations
         if ids:
+            self.preview.take(ids)
             self._list.take(ids)
             self._show_bar()
-        if changes.freshness or self._list.cursor in ids | changes.details:
-            self._show_peek()
+        if changes.freshness or self._list.cursor in ids | changes.details or changes.sessions:
+            self.preview.show()
         if ids or changes.freshness:
             self._show_empty_state()
         if changes.freshness:
@@ -147,8 +154,7 @@ class TasksScreen(OfflineBannerScreen[object]):
     def on_tick(self) -> None:
         self._list.tick()
         self._bar.tick()
-        if self._peek is not None and self._peek.display:
-            self._peek.tick()
+        self.preview.tick()
         if not self.foundry.store.freshness().is_live:
             self._show_empty_state()
 
@@ -157,6 +163,8 @@ class TasksScreen(OfflineBannerScreen[object]):
         self._show_empty_state()
         self._show_bar()
         self.show_actions()
+        # The first picture is the list's alone.
+        self.call_after_refresh(self.preview.fit)
 
     @on(TaskList.Marked)
     def _marked(self) -> None:
@@ -165,7 +173,7 @@ class TasksScreen(OfflineBannerScreen[object]):
 
     @on(TaskList.Highlighted)
     def _highlighted(self) -> None:
-        self._show_peek()
+        self.preview.follow()
         if not self.shows_actions_on(self._list.current):
             self.show_actions()
 
@@ -233,6 +241,7 @@ class TasksScreen(OfflineBannerScreen[object]):
             self.query_one("#body").mount(self._empty_state, after=self._list)
         view = self._empty_state
         key = self.key_of
+        no_agent = self._look_for_agents() if not order.total and not offline else None
         if order.total:
             view.show_empty_state(
                 glyphs.queued,
@@ -262,6 +271,19 @@ class TasksScreen(OfflineBannerScreen[object]):
                 ],
                 "$text-error",
             )
+        elif no_agent is not None:
+            install = [(key("install_agent"), "install one now")] if no_agent.here else []
+            view.show_empty_state(
+                glyphs.failed,
+                no_agent.headline,
+                no_agent.sentence,
+                [
+                    *install,
+                    (key("new_task"), "write a task meanwhile; what is written is kept"),
+                    (LOOK_AROUND, "in a shell: look around in a scripted world, which only simulates"),
+                ],
+                "$text-warning",
+            )
         else:
             view.show_empty_state(
                 glyphs.full,
@@ -274,31 +296,18 @@ class TasksScreen(OfflineBannerScreen[object]):
                 ],
             )
 
-    def _creation_of(self, task_id: str) -> str | None:
+    def _look_for_agents(self) -> NoAgent | None:
+        """What is known to keep any request from being answered; the backend is asked when first somebody wonders."""
+        if not self._looked_for_agents:
+            self._looked_for_agents = True
+            self.run_worker(self.foundry.look_for_agents(), group="agents", exit_on_error=False)
+        return self.foundry.no_agent
+
+    def creation_of(self, task_id: str) -> str | None:
+        """What `creation_word` says of a task that is no more than asked for."""
         store = self.foundry.store
         creation = store.creations.get(task_id)
         return creation_word(str(creation.state), store.freshness()) if creation is not None else None
-
-    def _show_peek(self) -> None:
-        if self._peek is None or not self._peek.display:
-            return
-        summary = self._list.current
-        task = (self.foundry.store.detail(summary.task_id) or summary) if summary is not None else None
-        self._peek.show(task, self._creation_of(task.task_id) if task is not None else None)
-        if self._peek_timer is not None:
-            self._peek_timer.stop()
-        self._peek_timer = self.set_timer(PEEK_AFTER, self.hold_highlighted)
-
-    def hold_highlighted(self) -> None:
-        """Subscribe to the whole of the task that is peeked at, in place of the one before."""
-        self._hold_peek(self._list.cursor if self.peeking else None)
-
-    def _hold_peek(self, task_id: str | None) -> None:
-        release, self._release_peek = self._release_peek, None
-        if task_id is not None:
-            self._release_peek = self.foundry.commands.hold(Topic(TopicKind.TASK, task_id))
-        if release is not None:
-            release()
 
     # Actions.
 
@@ -317,6 +326,12 @@ class TasksScreen(OfflineBannerScreen[object]):
 
     def action_page_down(self) -> None:
         self._list.move_page(1)
+
+    def action_half_page_up(self) -> None:
+        self._list.move_page(-0.5)
+
+    def action_half_page_down(self) -> None:
+        self._list.move_page(0.5)
 
     def action_cursor_top(self) -> None:
         self._list.move_to_end(-1)
@@ -355,21 +370,30 @@ class TasksScreen(OfflineBannerScreen[object]):
     def action_keep_filter(self) -> None:
         self._list.focus()
 
-    async def action_peek(self) -> None:
-        if self._peek is None:
-            from foundry_tui.widgets.peek import Peek
+    def action_peek(self) -> None:
+        self.preview.toggle()
 
-            app = self.foundry
-            app.read_styles("widgets/peek.tcss", "widgets/stepper.tcss")
-            heard = LastHeard(app.clock, app.store.freshness)
-            self._peek = Peek(app.clock, heard, app.glyphs, ascii_only=app.options.ascii, id="peek")
-            await self.query_one("#body").mount(self._peek)
-        else:
-            self._peek.display = not self._peek.display
-        if self._peek.display:
-            self._show_peek()
-        else:
-            self._hold_peek(None)
+    def on_permission_request_answered(self, message: "PermissionRequest.Answered") -> None:
+        """A question was answered in the preview."""
+        self.preview.send(message.permission_id, message.option_id)
+
+    def action_answer_1(self) -> None:
+        self.preview.answer(1)
+
+    def action_answer_2(self) -> None:
+        self.preview.answer(2)
+
+    def action_answer_3(self) -> None:
+        self.preview.answer(3)
+
+    def action_answer_4(self) -> None:
+        self.preview.answer(4)
+
+    def action_question_down(self) -> None:
+        self.preview.scroll_question(1)
+
+    def action_question_up(self) -> None:
+        self.preview.scroll_question(-1)
 
     def action_mark(self) -> None:
         self._list.toggle_mark()
@@ -377,7 +401,7 @@ class TasksScreen(OfflineBannerScreen[object]):
 
     def action_select(self) -> None:
         self._list.select(True)
-        self._list.toggle_mark()
+        self.action_mark()
 
     def unmark(self, task_ids: Iterable[str]) -> None:
         """Take away marks; selection ends with the last one."""
@@ -409,7 +433,7 @@ class TasksScreen(OfflineBannerScreen[object]):
         sortings = list(Sorting)
         self._list.regroup(order.grouping, sortings[(sortings.index(order.sorting) + 1) % len(sortings)])
 
-    async def action_back(self) -> None:
+    def action_back(self) -> None:
         if self._filter is not None and self._filter.display:
             self._filter.display = False
             self._filter.input.value = ""
@@ -417,5 +441,5 @@ class TasksScreen(OfflineBannerScreen[object]):
             self._list.focus()
         elif self._list.selecting:
             self._list.select(False)
-        elif self.peeking:
-            await self.action_peek()
+        elif self.preview.is_over_list:
+            self.preview.toggle()

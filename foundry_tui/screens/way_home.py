@@ -15,7 +15,7 @@ from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import Operation, OperationState, TaskDetail, TaskSummary
 from foundry_tui.screens.base import FoundryDialog
 from foundry_tui.screens.held_topics import HeldTopics
-from foundry_tui.screens.scrolling import ListCursor, ScrollActions, Scrolled
+from foundry_tui.screens.scrolling import Highlight, ScrollActions, Scrolled
 from foundry_tui.view.cells import plain
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.way_home import (
@@ -81,7 +81,7 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
 
     @property
     def scrolled(self) -> Scrolled:
-        return ListCursor(self.query_one(OptionList))
+        return Highlight(self.query_one(OptionList))
 
     @property
     def _shown_task(self) -> TaskSummary | None:

@@ -16,12 +16,21 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from foundry_tui.client.connection import Target
-from foundry_tui.contract import mcp
-from foundry_tui.contract.agents import CONFIGURED, AgentCommand, AgentName, configured_agents
+from foundry_tui.contract import mcp, rules
+from foundry_tui.contract.agents import CONFIGURED, AgentCommand
 from foundry_tui.contract.mcp import ConfiguredServer
+from foundry_tui.contract.rules import ConfiguredRule
 from foundry_tui.contract.sockets import socket_path_problem
 from foundry_tui.settings.errors import ConfigError as ConfigError
 from foundry_tui.settings.errors import FileError as FileError
+from foundry_tui.settings.handed_over import (
+    agent_of,
+    agents_of_environ,
+    rules_of,
+    rules_of_environ,
+    server_of,
+    servers_of_environ,
+)
 from foundry_tui.settings.paths import absolute, config_file, default_data_dir, runtime_dir
 from foundry_tui.settings.token import read_token
 
@@ -98,7 +107,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings, checked. `keys` maps ids of the app's actions to their keys, comma-separated.
 
     `agents` are the `[agents.NAME]` of our own backend, `agent_life` what else stands in `[agents]`, `mcp` its
-    `[mcp.NAME]`.
+    `[mcp.NAME]`, `rules` its `[[rules]]`.
     """
 
     backend: Backend = Backend()
@@ -109,6 +118,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     agents: dict[str, AgentCommand] = {}
     agent_life: AgentLife = AgentLife()
     mcp: dict[str, ConfiguredServer] = {}
+    rules: tuple[ConfiguredRule, ...] = ()
 
     def value(self, key: "Key") -> object:
         """What this setting is; None where nobody has set it."""
@@ -180,7 +190,7 @@ KEYS: tuple[Key, ...] = (
     Key("local", "writable", "FOUNDRY_SANDBOX_WRITABLE", '["~/.cache"]',
         "Further folders that an agent under bubblewrap may write to; commas between them in the variable."),
     Key("app", "theme", "FOUNDRY_THEME", '"foundry-dark"',
-        "Colour theme, by its name in the palette."),
+        "Colour theme, by its name in the palette; where none is set, the one chosen last in the app."),
     Key("app", "ascii", "FOUNDRY_ASCII", "true",
         "Draw with plain ASCII characters. Absent: where the locale is not UTF-8."),
     Key("app", "notifications", "FOUNDRY_NOTIFICATIONS", "false",
@@ -229,13 +239,16 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] =
     key_map: dict[str, str] = {}
     agents: dict[str, AgentCommand] = {}
     servers: dict[str, ConfiguredServer] = {}
+    ruled: tuple[ConfiguredRule, ...] = ()
     text = _read(file)
     if text is not None:
-        found, key_map, agents, servers = _from_file(file, text)
+        found, key_map, agents, servers, ruled = _from_file(file, text)
     if environ.get(CONFIGURED):
-        agents = _agents_of(environ)
+        agents = agents_of_environ(environ)
     if environ.get(mcp.VARIABLE):
-        servers = _servers_of(environ)
+        servers = servers_of_environ(environ)
+    if environ.get(rules.VARIABLE):
+        ruled = rules_of_environ(environ)
     for key in KEYS:
         value = environ.get(key.env)
         if value:
@@ -250,12 +263,11 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] =
         "app": _section(App, "app", found),
         "agent_life": _section(AgentLife, "agents", found),
     }
-    settings = msgspec.convert({**sections, "keys": key_map, "agents": agents, "mcp": servers}, Settings)
+    tables = {"keys": key_map, "agents": agents, "mcp": servers, "rules": ruled}
+    settings = msgspec.convert({**sections, **tables}, Settings)
     origins = {f"{section}.{name}": origin.where for (section, name), origin in found.items()}
-    if environ.get(CONFIGURED):
-        origins["agents"] = CONFIGURED
-    if environ.get(mcp.VARIABLE):
-        origins["mcp"] = mcp.VARIABLE
+    handed_over = {"agents": CONFIGURED, "mcp": mcp.VARIABLE, "rules": rules.VARIABLE}
+    origins |= {table: variable for table, variable in handed_over.items() if environ.get(variable)}
     return Loaded(settings, file, text is not None, origins)
 
 
@@ -264,14 +276,16 @@ def _parts(value: str) -> list[str]:
 
 
 def as_environ(settings: Settings) -> dict[str, str]:
-    """What our own backend is told by its environment: the settings of `FOR_BACKEND` that are given, the agents and the
-    MCP servers.
+    """What our own backend is told by its environment: the settings of `FOR_BACKEND` that are given, the agents, the
+    MCP servers and the rules.
     """
     told: dict[str, str] = {}
     if settings.agents:
         told[CONFIGURED] = msgspec.json.encode(settings.agents).decode()
     if settings.mcp:
         told[mcp.VARIABLE] = msgspec.json.encode(settings.mcp).decode()
+    if settings.rules:
+        told[rules.VARIABLE] = msgspec.json.encode(settings.rules).decode()
     for key in KEYS:
         value = settings.value(key)
         if key.section not in FOR_BACKEND or value is None:
@@ -296,7 +310,13 @@ def _read(file: Path) -> str | None:
 
 def _from_file(
     file: Path, text: str
-) -> tuple[dict[tuple[str, str], Origin], dict[str, str], dict[str, AgentCommand], dict[str, ConfiguredServer]]:
+) -> tuple[
+    dict[tuple[str, str], Origin],
+    dict[str, str],
+    dict[str, AgentCommand],
+    dict[str, ConfiguredServer],
+    tuple[ConfiguredRule, ...],
+]:
     import tomllib
 
     try:
@@ -304,7 +324,7 @@ def _from_file(
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: {error}") from None
     known = {(key.section, key.name) for key in KEYS}
-    sections = [*dict.fromkeys(key.section for key in KEYS), "mcp", "keys"]
+    sections = [*dict.fromkeys(key.section for key in KEYS), "mcp", "rules", "keys"]
     found: dict[tuple[str, str], Origin] = {}
     key_map: dict[str, str] = {}
     agents: dict[str, AgentCommand] = {}
@@ -312,6 +332,8 @@ def _from_file(
     for section, values in document.items():
         if section not in sections:
             raise ConfigError(f"{_at(file, text, section)}: no section [{section}]; there are: {', '.join(sections)}")
+        if section == "rules":
+            continue
         if not isinstance(values, dict):
             raise ConfigError(f"{_at(file, text, section)}: {section} is a section: write [{section}]")
         for name, value in values.items():
@@ -321,50 +343,16 @@ def _from_file(
                     raise ConfigError(f'{where}: keys.{name} takes a text such as "ctrl+n"')
                 key_map[name] = value
             elif section == "agents" and (section, name) not in known:
-                agents[name] = _agent(where, name, value)
+                agents[name] = agent_of(where, name, value)
             elif section == "mcp":
-                servers[name] = _server(where, name, value)
+                servers[name] = server_of(where, name, value)
             elif (section, name) not in known:
                 names = ", ".join(key.name for key in KEYS if key.section == section)
                 raise ConfigError(f"{where}: no key {name} in [{section}]; there are: {names}")
             else:
                 found[section, name] = Origin(value, where)
-    return found, key_map, agents, servers
-
-
-_EXAMPLE = '{"gemini": {"command": ["gemini", "--experimental-acp"]}}'
-
-
-def _agent(where: str, name: str, value: object) -> AgentCommand:
-    try:
-        return msgspec.convert({name: value}, dict[AgentName, AgentCommand])[name]
-    except msgspec.ValidationError as error:
-        reason = str(error).partition(" - at ")[0]
-        example = 'command = ["gemini", "--experimental-acp"]'
-        raise ConfigError(f"{where}: agents.{name}: {reason}; write [agents.{name}] with {example}") from None
-
-
-def _server(where: str, name: str, value: object) -> ConfiguredServer:
-    try:
-        return msgspec.convert({name: value}, dict[mcp.McpName, ConfiguredServer])[name]
-    except msgspec.ValidationError as error:
-        reason = str(error).partition(" - at ")[0]
-        example = 'command = ["npx", "some-mcp-server"], or url = "https://…"'
-        raise ConfigError(f"{where}: mcp.{name}: {reason}; write [mcp.{name}] with {example}") from None
-
-
-def _servers_of(environ: Mapping[str, str]) -> dict[str, ConfiguredServer]:
-    try:
-        return dict(mcp.configured_servers(environ))
-    except msgspec.DecodeError as error:
-        raise ConfigError(f"{mcp.VARIABLE}: {error}; it takes MCP servers as JSON, by their names") from None
-
-
-def _agents_of(environ: Mapping[str, str]) -> dict[str, AgentCommand]:
-    try:
-        return dict(configured_agents(environ))
-    except msgspec.DecodeError as error:
-        raise ConfigError(f"{CONFIGURED}: {error}; it takes agents as JSON, such as {_EXAMPLE}") from None
+    ruled = rules_of(file, text, document["rules"]) if "rules" in document else ()
+    return found, key_map, agents, servers, ruled
 
 
 def _at(file: Path, text: str, section: str, name: str | None = None) -> str:

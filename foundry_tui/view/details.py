@@ -5,11 +5,19 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from foundry_tui.contract.memory import MemoryReport
+from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import SessionStatus, TaskDetail, TaskSummary
 from foundry_tui.view.ages import age, ago, running_time
 from foundry_tui.view.report import size_text
-from foundry_tui.view.stepper import StepState, steps
-from foundry_tui.view.usage import context_words, costs, sum_words
+from foundry_tui.view.session_facts import context_used, is_nearly_full
+from foundry_tui.view.stepper import is_being_prepared, ready_after, spent_text, steps
+from foundry_tui.view.usage import costs, sum_words
+
+ALLOWED = {
+    PermissionPolicy.READS: "reading in the sandbox, without a question",
+    PermissionPolicy.ALL: "everything, without a question",
+}
+"""What a task's permissions allow, where they allow anything."""
 
 
 class Fact(Struct, frozen=True, kw_only=True):
@@ -41,12 +49,18 @@ def facts(task: TaskSummary, now: int, memory: MemoryReport | None = None) -> tu
         Fact(label="agent", value=task.agent or "default"),
         *_agent_facts(task, now, memory),
         Fact(label="provider", value=task.provider or "default"),
+        *(Fact(label="allowed", value=words) for words in (ALLOWED.get(task.permission_policy),) if words),
         Fact(label="created", value=f"{age(now - task.created_at)} ago".replace("now ago", "just now")),
         Fact(label="changed", value=f"{age(now - task.updated_at)} ago".replace("now ago", "just now")),
     ]
     took = ready_after(task)
     if took is not None:
         found.append(Fact(label="ready in", value=running_time(took)))
+    if not is_being_prepared(task):
+        found += [
+            Fact(label=step.name, value=" ".join(part for part in (step.word, spent_text(step, now)) if part))
+            for step in steps(task)
+        ]
     found.append(Fact(label="revision", value=str(task.revision)))
     if isinstance(task, TaskDetail):
         found += [
@@ -59,14 +73,18 @@ def _agent_facts(task: TaskSummary, now: int, memory: MemoryReport | None) -> It
     """What is told of the agents of the task's sessions, by the session's name where there are several."""
     names = {each.session_id: f"{each.name}: " if len(task.sessions) > 1 else "" for each in task.sessions}
     used = [
-        f"{names[each.session_id]}{context_words(each.usage)} of the context"
+        f"{names[each.session_id]}{context_used(each.usage)} of the context"
+        + (", nearly full" if is_nearly_full(each.usage) else "")
         for each in task.sessions
         if each.usage is not None and each.status is not SessionStatus.CLOSED
     ]
     if used or costs(task.sessions):
         spent = sum_words(costs(task.sessions))
         yield Fact(label="used", value=", ".join([*used, *([f"{spent} so far"] if spent else [])]))
+    away = {each.session_id for each in task.sessions if each.unloaded_since is not None}
     for taken in memory.agents if memory is not None else ():
+        if taken.session_id in away:
+            continue
         name = "all agents together: " if taken.session_id is None else names.get(taken.session_id, "")
         several = f" in {taken.processes} processes" if taken.processes > 1 else ""
         yield Fact(label="memory", value=f"{name}{size_text(taken.bytes)}{several}")
@@ -78,11 +96,3 @@ def _agent_facts(task: TaskSummary, now: int, memory: MemoryReport | None) -> It
 def unloaded_words(since: int, now: int) -> str:
     """Of an agent that was ended because nobody said anything to it: since when, and what brings it back."""
     return f"since {ago(now - since)}; comes back with the next prompt".replace("since just now", "just now")
-
-
-def ready_after(task: TaskSummary) -> int | None:
-    """Milliseconds from the creation to the end of the last stage; None unless that is done, and known."""
-    last = steps(task)[-1]
-    if last.state is not StepState.DONE or last.finished_at is None:
-        return None
-    return max(0, last.finished_at - task.created_at)

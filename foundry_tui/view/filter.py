@@ -1,6 +1,6 @@
 """The filter of the task list: `login status:failed repo:shop !docs`; all its terms must hold.
 
-A word is found as it stands, or, from four characters on and but for small slips, in title and branch; the
+A word is found as it stands, or, from four characters on and but for small slips, in title, branch and repository; the
 letters of a word may also be the first letters of a title's or branch's words. Fields are `status:`, `repo:`, `agent:`,
 `branch:`, `id:` and `is:unread`; a word of any other field is looked for as it stands.
 """
@@ -21,7 +21,7 @@ FIELDS = ("status", "repo", "agent", "branch", "id", "is")
 FUZZY_FROM = 4
 """Characters from which on a word may be written with slips."""
 FUZZY_SCORE = 80.0
-"""How alike, of 100, the best stretch of title and branch must be to a word with slips."""
+"""How alike, of 100, the best stretch of title, branch and repository must be to a word with slips."""
 
 _TERM = re.compile(r'!?(?:[a-z]+:)?"[^"]*"?|\S+')
 _WORD_START = re.compile(r"\w+")
@@ -41,7 +41,7 @@ class Entry(Struct, frozen=True, gc=False):
     text: str
     """Title, branch, repository, prompt and id."""
     name: str
-    """Title and branch, where slips are forgiven."""
+    """Title, branch and repository, where slips are forgiven."""
     initials: str
     status: str
     repo: str
@@ -94,13 +94,13 @@ def entry_of(task: TaskSummary, refused: bool = False) -> Entry:
     title = (task.title or "").lower()
     branch = (task.branch or "").lower()
     repo = task.repo_label.lower()
-    name = f"{title} {branch}"
+    name = f"{title} {branch} {repo}"
     group = group_of(task, refused).lower()
     words = f"{task.status} {STATUS_WORDS[task.status]} {group}" + (" refused" if refused else "")
     return Entry(
-        text=f"{name} {repo} {task.prompt.lower()} {task.task_id}",
+        text=f"{name} {task.prompt.lower()} {task.task_id}",
         name=name,
-        initials="".join(word[0] for word in _WORD_START.findall(name)),
+        initials="".join(word[0] for word in _WORD_START.findall(f"{title} {branch}")),
         status=words,
         repo=repo,
         agent=task.agent.lower(),
@@ -110,7 +110,7 @@ def entry_of(task: TaskSummary, refused: bool = False) -> Entry:
     )
 
 
-def _slips(term: Term) -> bool:
+def has_slips(term: Term) -> bool:
     """Whether slips are forgiven in it: in what is to be left out they would hide tasks that nobody named."""
     return not (term.field or term.negated) and len(term.text) >= FUZZY_FROM
 
@@ -152,7 +152,7 @@ def _test(term: Term) -> Callable[[Entry], bool]:
 
 def _holding(term: Term, entries: dict[str, Entry]) -> dict[str, Entry]:
     test = _test(term)
-    if not _slips(term):
+    if not has_slips(term):
         return {key: entry for key, entry in entries.items() if test(entry) is not term.negated}
     text = term.text
     plain = {key: entry for key, entry in entries.items() if test(entry) or text in entry.initials}

@@ -89,6 +89,7 @@ _TOLD = (
     "what",
     "why",
     "text",
+    "answered_by",
     "option_id",
     "action",
     "value",

@@ -8,21 +8,34 @@ from foundry_tui.contract.branches import check_branch, conflicting_branch
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.control_characters import first_control
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
+from foundry_tui.contract.options import OptionValue, find_option, value_of
 from foundry_tui.contract.problems import LARGEST_BODY, Problem
-from foundry_tui.contract.records import Repo, TaskSummary
+from foundry_tui.contract.questions import POLICY_WORDS, PermissionPolicy
+from foundry_tui.contract.records import Repo, SessionOption, TaskSummary
+from foundry_tui.contract.replace import replace
 from foundry_tui.contract.requests import CHOSEN_TITLE_LIMIT, CreateTask
 
-FIELDS = ("repo", "prompt", "title", "branch", "base_branch", "agent", "provider")
-"""The fields of a new task, by their names in the contract."""
-OPTIONS = ("title", "branch", "base_branch", "agent", "provider")
+FIELDS = (
+    *("repo", "prompt", "agent", "model", "mode", "provider"),
+    *("title", "branch", "base_branch", "permissions"),
+)
+"""The fields of a new task: by their names in the contract, or the category of the agent's option."""
+CHOICES = (("agent", "model"), ("mode", "provider"))
+"""Those that are seen without unfolding anything, two in a row."""
+OPTIONS = ("title", "branch", "base_branch", "permissions")
 """Those that are folded away."""
+OF_AGENT = ("model", "mode")
+"""Those that are options of the agent."""
 LABELS: dict[str, str] = {
     "repo": "Repository",
     "prompt": "Prompt",
     "title": "Title",
     "branch": "Branch",
     "base_branch": "Base branch",
+    "permissions": "Permissions",
     "agent": "Agent",
+    "model": "Model",
+    "mode": "Mode",
     "provider": "Provider",
 }
 HINTS: dict[str, str] = {
@@ -31,7 +44,10 @@ HINTS: dict[str, str] = {
     "title": "from the prompt",
     "branch": "from the title",
     "base_branch": "the repository's own",
+    "permissions": "ask (or reads, all)",
     "agent": "the provider's own",
+    "model": "the agent's own",
+    "mode": "the agent's own",
     "provider": "the default one",
 }
 """What an empty field stands for."""
@@ -40,10 +56,11 @@ AGENTS = ("claude", "codex", "opencode", "amp", "cursor", "pi")
 
 
 class Remark(Struct, frozen=True):
-    """What is said beside a field. `bad` keeps the task from being created."""
+    """What is said beside a field. `bad` keeps the task from being created; `warning` is something to be wary of."""
 
     text: str
     bad: bool = False
+    warning: bool = False
 
 
 NOTHING = Remark("")
@@ -118,6 +135,54 @@ def known_agents(tasks: Iterable[TaskSummary], configured: Iterable[str]) -> lis
     return list(dict.fromkeys((*had, *configured, *AGENTS)))
 
 
+def permissions_remark(text: str) -> Remark:
+    """What the permissions let the agent do."""
+    if text not in ("", *POLICY_WORDS.values()):
+        return Remark(f"one of {', '.join(POLICY_WORDS.values())}", bad=True)
+    if text == PermissionPolicy.ALL:
+        return Remark("every question about permission is answered with allow once", warning=True)
+    return Remark("questions about reading in the sandbox are answered with allow once" if text == "reads" else "")
+
+
+def values_of(request: CreateTask | None) -> dict[str, str]:
+    """What stands in the fields for a request, but for that of the repository."""
+    if request is None:
+        return dict.fromkeys(FIELDS[1:], "")
+    options = request.options or {}
+    return {
+        name: str(options.get(name, "")) if name in OF_AGENT else getattr(request, name) or "" for name in FIELDS[1:]
+    }
+
+
+def request_of(
+    repo: str, values: Mapping[str, str], offered: Sequence[SessionOption], more: Mapping[str, OptionValue]
+) -> CreateTask:
+    """What the fields ask for; a model or mode that was `offered` by its value. `more` are further options."""
+    options = dict(more)
+    for name in OF_AGENT:
+        if values[name]:
+            option = find_option(offered, name)
+            options[name] = values[name] if option is None else value_of(option, values[name])
+    permissions = next((word for word in POLICY_WORDS.values() if word == values["permissions"]), None)
+    return CreateTask(
+        repo=repo,
+        prompt=values["prompt"],
+        title=values["title"] or None,
+        branch=values["branch"] or None,
+        base_branch=values["base_branch"] or None,
+        agent=values["agent"] or None,
+        provider=values["provider"] or None,
+        options=options or None,
+        permissions=permissions,
+    )
+
+
+def more_options(request: CreateTask | None) -> dict[str, OptionValue]:
+    """The options of the agent that have no field of their own."""
+    options = (request.options or {}) if request is not None else {}
+    return {name: value for name, value in options.items() if name not in OF_AGENT}
+
+
 def agent_remark(agent: str, known: Sequence[str], told: Iterable[AgentInfo] = ()) -> Remark:
     """What the backend would say to this agent, by what it `told` of the provider's agents.
 
@@ -175,10 +240,11 @@ def remarks_of(problem: Problem | None) -> dict[str, Remark]:
 
 def is_same_request(one: CreateTask, other: CreateTask) -> bool:
     """Whether two requests ask for the same, whatever their ids."""
-    return all(getattr(one, name) == getattr(other, name) for name in FIELDS)
+    written = (replace(each, task_id=None, session_id=None, attachments=(), trust=False) for each in (one, other))
+    return next(written) == next(written)
 
 
-def option_summary(values: dict[str, str]) -> str:
-    """What is set among the folded options, or what there is to set."""
-    told = [f"{LABELS[name].lower()} {values[name]}" for name in OPTIONS if values.get(name)]
-    return ", ".join(told) if told else "title, branch, base branch, agent, provider"
+def option_summary(values: dict[str, str], nothing: str = "title, branch, base branch, permissions") -> str:
+    """What is set among the folded options, `nothing` if that is what they would be by themselves."""
+    told = [f"{LABELS[name].lower()} {values[name]}" for name in OPTIONS if values.get(name) not in ("", None, "ask")]
+    return ", ".join(told) if told else nothing

@@ -1,11 +1,16 @@
 """The task list without a screen: which tasks are shown, in which lines, and what a change means for them."""
 
 from bisect import insort
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from rich.cells import cell_len
+
 from foundry_tui.contract.records import TaskSummary
+from foundry_tui.view.cells import plain
 from foundry_tui.view.filter import Entry, Term, entry_of, matches, matching, narrows, parse
-from foundry_tui.view.groups import Group, Grouping, ListLine, Sorting, SortKey, arrange, group_of, sort_key
+from foundry_tui.view.groups import Group, Grouping, Heading, ListLine, Sorting, SortKey, arrange, group_of, sort_key
+from foundry_tui.view.rows import Needs
 
 WARMED_AT_ONCE = 500
 """Tasks that the filter is prepared for at a step, in a few milliseconds."""
@@ -24,6 +29,11 @@ class TaskOrder:
         self._keys: dict[str, SortKey] = {}
         self._entries: dict[str, Entry] = {}
         self._groups: dict[str, Group] = {}
+        self._names: dict[str, tuple[str, str]] = {}
+        """Repository and agent of each task."""
+        self._repos: Counter[str] = Counter()
+        self._agents: Counter[str] = Counter()
+        self._needs: Needs | None = None
         self._shown: set[str] = set()
         self._sorted: list[str] = []
         self._moved: set[str] = set()
@@ -48,6 +58,16 @@ class TaskOrder:
     def shown(self) -> int:
         return len(self._shown)
 
+    @property
+    def needs(self) -> Needs:
+        """The cells that the longest names of repositories and agents have, of all tasks."""
+        if self._needs is None:
+            longest = [
+                max((cell_len(plain(name)) for name in names), default=0) for names in (self._repos, self._agents)
+            ]
+            self._needs = Needs(*longest)
+        return self._needs
+
     def ids(self) -> list[str]:
         """The tasks shown, top to bottom."""
         return [line for line in self.lines if isinstance(line, str)]
@@ -56,6 +76,10 @@ class TaskOrder:
         """Read all tasks anew and arrange them."""
         self._entries.clear()
         self._groups.clear()
+        self._names.clear()
+        self._repos.clear()
+        self._agents.clear()
+        self._needs = None
         self.counts = dict.fromkeys(Group, 0)
         for task_id, task in self._tasks().items():
             self._count(task_id, task)
@@ -135,10 +159,54 @@ class TaskOrder:
                 return found
         return None
 
+    def further(self, task_id: str | None, by: int) -> str | None:
+        """The task so many tasks below this one (or above), or the last there is; the first where this is not shown."""
+        if task_id is None or task_id not in self.position:
+            return self.nearest(0)
+        lines, line = self.lines, self.position[task_id]
+        step, left = (1 if by > 0 else -1), abs(by)
+        place = line + step
+        while left and 0 <= place < len(lines):
+            if isinstance(lines[place], str):
+                line = place
+                left -= 1
+            place += step
+        found = lines[line]
+        return found if isinstance(found, str) else None
+
+    def head_of_next_group(self, task_id: str | None, direction: int) -> str | None:
+        """The first task of the group below that of this task, or of the one above; None when there is none."""
+        heads = [number + 1 for number, line in enumerate(self.lines) if isinstance(line, Heading)]
+        here = self.position.get(task_id or "", 0)
+        if direction > 0:
+            target = next((head for head in heads if head > here), None)
+        else:
+            own = max((head for head in heads if head <= here), default=0)
+            target = max((head for head in heads if head < own), default=None)
+        return self.nearest(target) if target is not None else None
+
     def _key(self, task: TaskSummary) -> SortKey:
         return sort_key(task, self.grouping, self.sorting, self._refused(task.task_id))
 
+    def _count_names(self, task_id: str, task: TaskSummary | None) -> None:
+        was = self._names.get(task_id)
+        now = (task.repo_label, task.agent) if task is not None else None
+        if was == now:
+            return
+        self._needs = None
+        if was is not None:
+            for counted, name in zip((self._repos, self._agents), was, strict=True):
+                counted[name] -= 1
+                if not counted[name]:
+                    del counted[name]
+            del self._names[task_id]
+        if now is not None:
+            self._repos[now[0]] += 1
+            self._agents[now[1]] += 1
+            self._names[task_id] = now
+
     def _count(self, task_id: str, task: TaskSummary | None) -> None:
+        self._count_names(task_id, task)
         was = self._groups.get(task_id)
         now = group_of(task, self._refused(task_id)) if task is not None else None
         if was is now:
@@ -178,3 +246,8 @@ class TaskOrder:
                 if (task := tasks.get(task_id)) is not None:
                     self._entry(task)
             yield
+
+
+def _longest(names: Iterable[str]) -> int:
+    """Cells of the longest of these names."""
+    return max((cell_len(plain(name)) for name in names), default=0)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from foundry_tui.contract.forms import needs, shown_value, written_value
 from foundry_tui.contract.questions import (
     AnswerAction,
+    Ask,
     FieldType,
     FormField,
     Permission,
@@ -58,8 +59,13 @@ _DONE = {
 }
 
 
-def answers_of(asked: Question) -> tuple[PermissionOption, ...]:
-    """What can be answered, in the order of the digits; of a form and a page the ids are actions."""
+def answers_of(asked: Question | Ask) -> tuple[PermissionOption, ...]:
+    """What can be answered, in the order of the digits; of a form and a page the ids are actions.
+
+    As lists have them, forms and pages are answered where they are seen whole.
+    """
+    if isinstance(asked, Ask):
+        return asked.options
     return {QuestionKind.FORM: _FORM, QuestionKind.URL: _URL}.get(asked.kind, asked.options)
 
 
@@ -107,7 +113,7 @@ def field_needs(field: FormField, *, named: bool = False) -> str:
     return f"{words}; default {written_value(field.default) if named else shown_value(field, field.default)}"
 
 
-def heading_of(asked: AnyQuestion) -> str:
+def heading_of(asked: AnyQuestion | Ask) -> str:
     """The title; of one that has several lines, which the text has too, the first."""
     title = asked.title.strip()
     first, *others = title.split("\n", 1)

@@ -1,6 +1,6 @@
 """One task in one line: which columns a width has room for, and what stands in each."""
 
-from enum import StrEnum
+from collections.abc import Sequence
 
 from msgspec import Struct
 from rich.cells import cell_len
@@ -8,56 +8,45 @@ from rich.cells import cell_len
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
 from foundry_tui.view.ages import age
+from foundry_tui.view.answers import first_ask, said_in_title
 from foundry_tui.view.cells import fit, plain
 from foundry_tui.view.clock import Clock
+from foundry_tui.view.filter import Term
 from foundry_tui.view.glyphs import Glyphs
-from foundry_tui.view.labels import LEAVING, UNSENT, glyph_of, needs_person, state_text, title_of
+from foundry_tui.view.highlights import spans
+from foundry_tui.view.labels import LEAVING, UNSENT, glyph_of, needs_person, title_of
+from foundry_tui.view.roles import Role, RowPiece
+from foundry_tui.view.says import RowKeys, Saying, context_share, saying, timed_text
 
 GAP = 2
 """Cells between columns."""
-LEAST_REASON = 12
-"""Cells that are worth telling a reason in, behind a title."""
-WIDE_STATE = 25
-"""Cells that hold a stage, minutes with seconds and `attempt 2/3`, or the bar with one of them less."""
-_ATTEMPT, _NUMBERS = " attempt {}/{}", " {}/{}"
-"""How an attempt is said: with its word where there is room for that."""
+LEAST_SAID = 14
+"""Cells that a text keeps before what stands behind it has any."""
+WITH_REPO, WITH_AGENT, WITH_BRANCH = 84, 108, 176
+"""The widths from which there are these columns."""
+LONGEST_BRANCH = 40
+_SHARE = 8
+"""Cells of ` · 100 %` behind an agent's name."""
 
 
-class Role(StrEnum):
-    """What a piece of a row is. Its colour depends on that: see `widgets/row_styles.py`."""
+class Needs(Struct, frozen=True):
+    """Cells that the longest name of a repository and of an agent have."""
 
-    CURSOR = "cursor-mark"
-    MARK = "mark"
-    UNREAD = "unread"
-    TITLE = "title"
-    DIM = "dim"
-    REPO = "repo"
-    BRANCH = "branch"
-    ASKS = "asks"
-    WORKING = "working"
-    PROVISIONING = "provisioning"
-    READY = "ready"
-    FAILED = "failed"
-    DONE = "done"
-    PENDING = "pending"
-    MATCH = "match"
-    AGE = "age"
-
-
-RowPiece = tuple[str, Role]
+    repo: int = 12
+    agent: int = 6
 
 
 class Columns(Struct, frozen=True):
-    """Cells of each column at some width; 0 leaves a column out. `title` takes what the others leave."""
+    """Cells of each column at some width; 0 leaves a column out. `said` takes what the others leave."""
 
     width: int
     marks: bool
     title: int
     repo: int
-    branch: int
-    state: int
+    said: int
     agent: int
     age: int
+    branch: int
 
     @property
     def glyph_at(self) -> int:
@@ -65,25 +54,21 @@ class Columns(Struct, frozen=True):
         return 4 if self.marks else 2
 
 
-def columns_for(width: int, *, marks: bool = False, with_repo: bool = True) -> Columns:
-    """The columns that a width has room for: narrow keeps title, state and age; wide shows them all."""
-    room = width - (7 if marks else 5)
+def columns_for(width: int, needs: Needs | None = None, *, marks: bool = False, with_repo: bool = True) -> Columns:
+    """The columns that a width has room for: a narrow one keeps the title, what the task says, and its age."""
+    needs = needs or Needs()
     age_width = 4
-    if width < 80:
-        state = 19 if width >= 50 else 14
-        title = max(8, room - state - age_width - 2 * GAP)
-        return Columns(width, marks, title, 0, 0, state, 0, age_width)
-    state = WIDE_STATE
-    repo = (10 if width < 110 else 12) if with_repo and width >= 100 else 0
-    agent = 0 if width < 110 else 8
-    gaps = 3 + bool(repo) + bool(agent)
-    rest = room - state - repo - agent - age_width - gaps * GAP
-    branch = min(40, max(14, rest * 2 // 5))
-    return Columns(width, marks, max(8, rest - branch), repo, branch, state, agent, age_width)
+    room = width - (7 if marks else 5) - age_width - GAP
+    agent = min(needs.agent, 16) + _SHARE if width >= WITH_AGENT else 0
+    branch = min(LONGEST_BRANCH, (width - 120) // 2) if width >= WITH_BRANCH else 0
+    repo = min(needs.repo, max(16, room // 6)) if with_repo and width >= WITH_REPO else 0
+    rest = room - sum(column + GAP for column in (agent, branch, repo) if column) - GAP
+    title = max(8, min(44, rest * 9 // 20 if width < 64 else rest * 2 // 5))
+    return Columns(width, marks, title, repo, max(0, rest - title), agent, age_width, branch)
 
 
 def state_role(task: TaskSummary, creation: str | None = None) -> Role:
-    """The colour of glyph and state."""
+    """The colour of the glyph, and of the words where a task says no more than its state."""
     if creation == "refused" or task.status is TaskStatus.ERROR:
         return Role.FAILED
     if creation in ("pending", UNSENT, LEAVING):
@@ -100,10 +85,13 @@ def state_role(task: TaskSummary, creation: str | None = None) -> Role:
 
 
 class Moving(Struct, frozen=True):
-    """The parts of a row that change with time alone: a row whose parts are equal need not be drawn again."""
+    """The parts of a row that change with time alone: a row whose parts are equal need not be drawn again.
+
+    `state` is None where what the task says has no time in it.
+    """
 
     glyph: str
-    state: str
+    state: str | None
     age: str
 
 
@@ -114,33 +102,36 @@ def moving_parts(
 
     Its age is that of `now`; what it does is timed by `heard`, which stands still while nothing is heard of it.
     """
-    last = heard.now_ms()
-    failed_narrow = task.status is TaskStatus.ERROR and columns.state < WIDE_STATE
-    forms = [(True, _ATTEMPT), (False, _ATTEMPT), (True, _NUMBERS), (False, _NUMBERS)][int(failed_narrow) :]
-    texts = (state_text(task, glyphs, last, creation, bar=bar, attempts=attempts) for bar, attempts in forms)
-    state = next((text for text in texts if len(text) <= columns.state), "")
-    state = state or state_text(task, glyphs, last, creation, bar=False, attempts=_NUMBERS)
+    state = timed_text(task, glyphs, heard.now_ms(), creation, width=columns.said)
     return Moving(glyph_of(task, glyphs, heard.frame(), creation), state, age(now - task.created_at))
 
 
-def _title_pieces(text: str, width: int, role: Role, words: tuple[str, ...], glyphs: Glyphs) -> list[RowPiece]:
-    fitted = fit(text, width, glyphs.ellipsis)
-    lowered = fitted.lower()
-    if not words or len(lowered) != len(fitted):
-        return [(fitted, role)]
-    spans = sorted((lowered.find(word), len(word)) for word in words if word in lowered)
+def _found(text: str, role: Role, terms: Sequence[Term], field: str = "") -> list[RowPiece]:
+    """The text in pieces, those found by the filter in a role of their own."""
+    if not terms:
+        return [(text, role)]
     pieces: list[RowPiece] = []
-    end = 0
-    for start, length in spans:
-        if start < end:
-            continue
-        if start > end:
-            pieces.append((fitted[end:start], role))
-        end = start + length
-        pieces.append((fitted[start:end], Role.MATCH))
-    if end < len(fitted):
-        pieces.append((fitted[end:], role))
-    return pieces
+    at = 0
+    for start, end in spans(text, terms, field):
+        pieces += [(text[at:start], role), (text[start:end], Role.MATCH)]
+        at = end
+    return [piece for piece in (*pieces, (text[at:], role)) if piece[0]]
+
+
+def _cells_of(said: Saying) -> int:
+    """The cells that all of it takes."""
+    behind = sum(cell_len(plain(text)) for text, _ in said.behind)
+    return cell_len(plain(said.text)) + (GAP + behind if behind else 0)
+
+
+def _said(said: Saying, width: int, glyphs: Glyphs, role: Role | None, terms: Sequence[Term]) -> list[RowPiece]:
+    """What the task says, cut where there is no more room, and at the right what stands behind it."""
+    behind = sum(cell_len(plain(text)) for text, _ in said.behind)
+    text_width = width - behind - GAP
+    if not behind or text_width < min(LEAST_SAID, cell_len(plain(said.text))):
+        return _found(fit(said.text, width, glyphs.ellipsis), role or said.role, terms)
+    pieces = _found(fit(said.text, text_width, glyphs.ellipsis), role or said.role, terms)
+    return [*pieces, (" " * GAP, Role.DIM), *((plain(text), role or own) for text, own in said.behind)]
 
 
 def row_pieces(
@@ -153,11 +144,16 @@ def row_pieces(
     reason: str | None = None,
     highlighted: bool = False,
     marked: bool = False,
-    words: tuple[str, ...] = (),
+    terms: Sequence[Term] = (),
+    keys: RowKeys | None = None,
 ) -> list[RowPiece]:
-    """A row from left to right, exactly `columns.width` cells; `words` stand out, `reason` says why it was refused."""
+    """A row from left to right, exactly `columns.width` cells; what `terms` found stands out.
+
+    `reason` says why a creation was refused.
+    """
     role = state_role(task, creation)
-    quiet = task.status in ENDED or task.status in RELEASING
+    quiet = Role.DIM if task.status in ENDED or task.status in RELEASING else None
+    gap: RowPiece = (" " * GAP, Role.DIM)
     pieces: list[RowPiece] = [
         (glyphs.cursor if highlighted else " ", Role.CURSOR),
         (glyphs.unread if task.unread else " ", Role.MARK),
@@ -165,29 +161,37 @@ def row_pieces(
     if columns.marks:
         pieces.append((f"{glyphs.marked if marked else glyphs.unmarked} ", Role.MARK if marked else Role.DIM))
     pieces.append((f"{moving.glyph} ", role))
-    title_role = (
-        Role.DIM if quiet or creation in ("pending", UNSENT, LEAVING) else Role.UNREAD if task.unread else Role.TITLE
-    )
-    trouble = reason or (task.error.message if task.error is not None and task.status is TaskStatus.ERROR else None)
-    gap = " " * GAP
-    title = title_of(task)
-    left = columns.title - cell_len(plain(title))
-    if not trouble or left < GAP + LEAST_REASON:
-        left = 0
-    pieces += _title_pieces(title, columns.title - left, title_role, words, glyphs)
-    if left:
-        pieces.append((fit(f"{gap}{trouble}", left, glyphs.ellipsis), Role.DIM))
+    title_role = Role.DIM if creation in ("pending", UNSENT, LEAVING) else quiet or Role.TITLE
+    said = saying(task, glyphs, moving.state, role, reason=reason, keys=keys)
+    # The text before what the task says takes of its cells those that it needs and that would be empty.
+    last, width = (task.repo_label, columns.repo) if columns.repo else (title_of(task), columns.title)
+    spared = max(0, min(cell_len(plain(last)) - width, columns.said - _cells_of(said)))
+    title_width = columns.title if columns.repo else columns.title + spared
+    pieces += _found(fit(title_of(task), title_width, glyphs.ellipsis), title_role, terms)
     if columns.repo:
-        pieces += [
-            (gap, Role.DIM),
-            (fit(task.repo_label, columns.repo, glyphs.ellipsis), Role.DIM if quiet else Role.REPO),
-        ]
-    if columns.branch:
-        pieces.append((gap, Role.DIM))
-        branch_role = Role.DIM if quiet else Role.BRANCH
-        pieces += _title_pieces(task.branch or "", columns.branch, branch_role, words, glyphs)
-    pieces += [(gap, Role.DIM), (fit(moving.state, columns.state, glyphs.ellipsis), role)]
+        repo = fit(task.repo_label, columns.repo + spared, glyphs.ellipsis)
+        pieces += [gap, *_found(repo, quiet or Role.REPO, terms, "repo")]
+    pieces += [gap, *_said(said, columns.said - spared, glyphs, quiet, terms)]
     if columns.agent:
-        pieces += [(gap, Role.DIM), (fit(task.agent, columns.agent, glyphs.ellipsis), Role.DIM)]
-    pieces += [(gap, Role.DIM), (f"{moving.age.rjust(columns.age)} ", Role.AGE)]
-    return pieces
+        pieces += [gap, *_agent(task, columns.agent, glyphs, terms)]
+    pieces += [gap, (moving.age.rjust(columns.age), Role.AGE)]
+    if columns.branch:
+        branch = fit(task.branch or "", columns.branch, glyphs.ellipsis)
+        pieces += [gap, *_found(branch, quiet or Role.BRANCH, terms, "branch")]
+    return [*pieces, (" ", Role.DIM)]
+
+
+def says_all(task: TaskSummary, columns: Columns, glyphs: Glyphs, keys: RowKeys | None = None) -> bool:
+    """Whether the task's line has all of the question that it asks first."""
+    ask = first_ask(task)
+    if ask is None or not said_in_title(ask):
+        return False
+    return _cells_of(saying(task, glyphs, None, Role.ASKS, keys=keys)) <= columns.said
+
+
+def _agent(task: TaskSummary, width: int, glyphs: Glyphs, terms: Sequence[Term]) -> list[RowPiece]:
+    """The agent's name, and how much of its context is used."""
+    share = context_share(task)
+    used = "" if share is None else f" {glyphs.separator} {share} %"
+    name = fit(task.agent, min(width - len(used), cell_len(plain(task.agent))), glyphs.ellipsis)
+    return [*_found(name, Role.DIM, terms, "agent"), (used.ljust(width - cell_len(name)), Role.DIM)]

@@ -16,7 +16,11 @@ _ASKS_NOTHING = re.compile(
 def asks_nothing(session: SessionSummary) -> bool:
     """Whether the session's mode, judged by its name, lets the agent do everything without asking a person."""
     option = find_option(session.options, "mode") if isinstance(session, SessionState) else None
-    words = (session.mode or "", str(option.value) if option is not None else "")
+    return names_no_questions(session.mode or "", str(option.value) if option is not None else "")
+
+
+def names_no_questions(*words: str) -> bool:
+    """Whether a mode of one of these names or values lets the agent do everything without asking a person."""
     return any(_ASKS_NOTHING.search(word.lower()) for word in words)
 
 

@@ -90,6 +90,9 @@ def entry_of(item: TranscriptItem, prompts: Mapping[str, Prompt], permissions: M
         attachments = prompt.attachments
     elif isinstance(body, PermissionBody):
         note, standing = _permission_note(permissions.get(body.permission_id), body)
+        if body.answered_by:
+            note = body.answered_by
+            standing = Standing.FAILED if note.startswith("denied") else standing
     elif isinstance(body, ToolCallBody):
         standing = _OF_TOOL.get(body.status, Standing.DONE)
     fits = isinstance(body, str) is isinstance(item.body, str)

@@ -9,7 +9,7 @@ from textual.strip import Strip
 
 from foundry_tui.view.cells import fit
 from foundry_tui.view.groups import Heading
-from foundry_tui.view.rows import Role
+from foundry_tui.view.roles import Role
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.row_styles import HEADING, RULE, row_style
 

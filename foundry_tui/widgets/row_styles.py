@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from rich.style import Style
 from textual.color import Color
 
-from foundry_tui.view.rows import Role
+from foundry_tui.view.roles import Role
 
 HEADING, RULE = "heading", "rule"
 _STYLES: dict[str, tuple[str, Style]] = {
@@ -13,12 +13,13 @@ _STYLES: dict[str, tuple[str, Style]] = {
     RULE: ("line", Style()),
     Role.CURSOR: ("primary", Style(bold=True)),
     Role.MARK: ("primary", Style(bold=True)),
-    Role.UNREAD: ("foreground", Style(bold=True)),
     Role.TITLE: ("foreground", Style()),
     Role.DIM: ("text-faint", Style()),
     Role.REPO: ("text-soft", Style()),
     Role.BRANCH: ("text-branch", Style()),
-    Role.ASKS: ("text-warning", Style(bold=True)),
+    Role.SAID: ("text-soft", Style()),
+    Role.KEY: ("text-accent", Style(bold=True)),
+    Role.ASKS: ("text-warning", Style()),
     Role.WORKING: ("text-working", Style()),
     Role.PROVISIONING: ("text-primary", Style()),
     Role.READY: ("text-success", Style()),

@@ -11,13 +11,17 @@ from textual.widgets import Input
 from foundry_tui.actions.context import TITLE
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.freshness import Freshness, FreshnessState
+from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import SessionSummary, TaskSummary
+from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.view.ages import age
 from foundry_tui.view.cells import plain
 from foundry_tui.view.clock import Clock
+from foundry_tui.view.first_run import simulated_word
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.labels import (
+    STATUS_WORDS,
     freshness_glyph,
     freshness_text,
     glyph_of,
@@ -27,6 +31,7 @@ from foundry_tui.view.labels import (
     title_of,
 )
 from foundry_tui.view.session_facts import asks_nothing, is_nearly_full, money
+from foundry_tui.view.turn import counted_from
 from foundry_tui.view.usage import context_words
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import style_of
@@ -184,11 +189,15 @@ class TaskHeader(Drawn):
             if usage is not None:
                 facts["used"] = Text(context_words(usage), warning if is_nearly_full(usage) else dim)
                 facts["cost"] = Text(plain(money(usage.cost)) if usage.cost is not None else "", dim)
+        if task.permission_policy != PermissionPolicy.ASK:
+            everything = task.permission_policy == PermissionPolicy.ALL
+            facts["permissions"] = Text(plain(f"permissions {task.permission_policy}"), warning if everything else dim)
         # An agent and a provider may have the same name, which says no more when it is said twice.
-        facts["provider"] = Text(task.provider if task.provider != facts["agent"].plain else "", dim)
+        told_already = task.provider == facts["agent"].plain or bool(simulated_word(task.provider))
+        facts["provider"] = Text("" if told_already else task.provider, dim)
         facts["age"] = Text(age(self._clock.now_ms() - task.created_at), dim)
         shown = {name: fact for name, fact in facts.items() if fact}
-        for name in ("cost", "provider", "model", "used", "mode"):
+        for name in ("cost", "provider", "model", "used", "mode", "permissions"):
             if sum(fact.cell_len + gap for fact in shown.values()) - gap <= room:
                 break
             shown.pop(name, None)
@@ -208,10 +217,18 @@ class TaskHeader(Drawn):
         task = self._shown
         if task is None:
             return Text()
-        words = (
-            "deleted" if self._gone else state_text(task, self._glyphs, self._heard.now_ms(), self._creation, bar=False)
-        )
-        return Text(words, style_of(self, f"task-header--{self._tone()}"))
+        now = self._heard.now_ms()
+        since = counted_from(task, self._session.session_id if self._session is not None else None, now)
+        counted = replace(task, status_since=since)
+        words = "deleted" if self._gone else state_text(counted, self._glyphs, now, self._creation, bar=False)
+        if task.status is TaskStatus.ERROR and not self._gone and self._creation is None:
+            # What failed stands with why it did.
+            words = STATUS_WORDS[task.status]
+        told = Text(words, style_of(self, f"task-header--{self._tone()}"))
+        if simulated := simulated_word(task.provider):
+            told.append(f" {self._glyphs.separator} ", style_of(self, "task-header--dim"))
+            told.append(simulated, style_of(self, "task-header--asks"))
+        return told
 
     def _tone(self) -> str:
         task = self._shown

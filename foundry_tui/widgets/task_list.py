@@ -1,6 +1,6 @@
 """The task list as lines: only what is seen is drawn, and only what changed is drawn again."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,17 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from foundry_tui.contract.records import TaskSummary
+from foundry_tui.contract.status import ENDED, RELEASING
 from foundry_tui.view.clock import FRAMES_A_SECOND, Clock, LastHeard
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.groups import Grouping, Heading, ListLine, Sorting
 from foundry_tui.view.labels import LEAVING, creation_word, is_animated, needs_person
 from foundry_tui.view.order import TaskOrder
-from foundry_tui.view.rows import Columns, Moving, Role, columns_for, moving_parts, row_pieces
+from foundry_tui.view.roles import Role
+from foundry_tui.view.rows import Columns, Moving, columns_for, moving_parts, row_pieces, says_all
+from foundry_tui.view.says import RowKeys
 from foundry_tui.widgets.drawn import Undecorated, blank
+from foundry_tui.widgets.lines import page_lines
 from foundry_tui.widgets.row_strips import RowStrips
 
 if TYPE_CHECKING:
@@ -61,7 +65,10 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         self.selecting = False
         self.placeholder = ""
         """What stands in the middle while there are no tasks."""
+        self.keys = RowKeys()
+        """The keys that lines name."""
         self._columns: Columns = columns_for(80)
+        self._needs = self.order.needs
         self._strips = RowStrips(self, glyphs.rule)
         self._drawn: dict[str, Moving] = {}
         self._seen: tuple[int, list[ListLine]] = (0, [])
@@ -69,6 +76,7 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         self._arranged_at = 0.0
         self._stale = False
         self._cursor_line = 0
+        self._cursor_lives = False
         self._turning = True
 
     # What the screen asks for.
@@ -157,58 +165,42 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
 
     def move(self, by: int) -> None:
         """Move the cursor by so many tasks, stopping at the ends."""
-        position = self.order.position
-        if self.cursor is None or self.cursor not in position:
-            self.put_cursor(self.order.nearest(0))
-            return
-        lines, line = self.order.lines, position[self.cursor]
-        step = 1 if by > 0 else -1
-        left = abs(by)
-        while left:
-            following = line + step
-            while 0 <= following < len(lines) and not isinstance(lines[following], str):
-                following += step
-            if not 0 <= following < len(lines):
-                break
-            line = following
-            left -= 1
-        task_id = lines[line]
-        if isinstance(task_id, str):
-            self.put_cursor(task_id)
+        self._go_to(self.order.further(self.cursor, by))
 
-    def move_page(self, direction: int) -> None:
-        """Move the cursor by one screen."""
-        self.move(direction * max(1, self.scrollable_content_region.height - 1))
+    def move_page(self, pages: float) -> None:
+        """Move the cursor by some screens, down if positive."""
+        self.move(page_lines(pages, self.scrollable_content_region.height))
 
     def move_to_end(self, direction: int) -> None:
         """Move the cursor to the first or the last task."""
-        task_id = self.order.nearest(0 if direction < 0 else len(self.order.lines) - 1)
-        if task_id is not None:
-            self.put_cursor(task_id)
+        self._go_to(self.order.nearest(0 if direction < 0 else len(self.order.lines) - 1))
 
     def move_group(self, direction: int) -> None:
         """Move the cursor to the first task of the group below, or above."""
-        lines = self.order.lines
-        heads = [number + 1 for number, line in enumerate(lines) if isinstance(line, Heading)]
-        here = self.order.position.get(self.cursor or "", 0)
-        if direction > 0:
-            target = next((head for head in heads if head > here), None)
-        else:
-            own = max((head for head in heads if head <= here), default=0)
-            target = max((head for head in heads if head < own), default=None)
-        if target is not None:
-            task_id = lines[target]
-            if isinstance(task_id, str):
-                self.put_cursor(task_id)
+        self._go_to(self.order.head_of_next_group(self.cursor, direction))
+
+    def _go_to(self, task_id: str | None) -> None:
+        if task_id is not None:
+            self.put_cursor(task_id)
 
     def waiting(self) -> list[str]:
         """The tasks shown that wait for a person, top to bottom."""
         tasks = self.store.tasks
         return [id_ for id_ in self.order.ids() if (task := tasks.get(id_)) is not None and needs_person(task)]
 
-    def move_waiting(self, direction: int) -> None:
-        """Move the cursor to the next task that waits for a person, from the end on to the beginning."""
-        waiting = self.waiting()
+    def shows_whole(self, permission_id: str) -> bool:
+        """Whether the cursor's line is in view and has all of this question, which its task asks first."""
+        task = self.current
+        if task is None or not task.asks or task.asks[0].permission_id != permission_id or not self.sees(task.task_id):
+            return False
+        return says_all(task, self._columns, self.glyphs, self.keys)
+
+    def move_waiting(self, direction: int, without: Container[str] = ()) -> None:
+        """Move the cursor to the next task that waits for a person, from the end on to the beginning.
+
+        The tasks `without` wait no more, though the list has not heard of that.
+        """
+        waiting = [task_id for task_id in self.waiting() if task_id not in without]
         if not waiting:
             return
         here = self.order.position.get(self.cursor or "", -1)
@@ -229,6 +221,7 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
             self.refresh_line(position[task_id])
             self._scroll_to_cursor()
         if old != task_id:
+            self._cursor_lives = self._is_alive(self.current)
             self.post_message(self.Highlighted())
 
     def sees(self, task_id: str) -> bool:
@@ -370,10 +363,25 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
 
     def _measure(self) -> None:
         width = self.scrollable_content_region.width or 80
+        self._needs = self.order.needs
         with_repo = self.order.grouping is Grouping.STATE
-        self._columns = columns_for(width, marks=self.selecting, with_repo=with_repo)
+        self._columns = columns_for(width, self.order.needs, marks=self.selecting, with_repo=with_repo)
         self._strips.forget()
         self._drawn.clear()
+
+    @staticmethod
+    def _is_alive(task: TaskSummary | None) -> bool:
+        return task is not None and task.status not in ENDED and task.status not in RELEASING
+
+    def _has_ended(self) -> bool:
+        """Whether the cursor's task was archived or killed: the cursor stays in its line then, and lets it go."""
+        return self._cursor_lives and not self._is_alive(self.current)
+
+    def _fit_names(self) -> None:
+        """Give the columns of names other widths if the longest names are others."""
+        if self.order.needs != self._needs:
+            self._measure()
+            self.refresh()
 
     def _set_virtual_size(self) -> None:
         size = Size(self.scrollable_content_region.width, len(self.order.lines))
@@ -391,8 +399,11 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         position = self.order.position
         self.marked &= self.store.tasks.keys()
         old_line = self._cursor_line
-        if self.cursor is None or self.cursor not in position:
+        gone = self.cursor is None or self.cursor not in position
+        if gone or (self._has_ended() and position[self.cursor or ""] != old_line):
             self.put_cursor(self.order.nearest(old_line))
+        self._cursor_lives = self._is_alive(self.current)
+        self._fit_names()
         self._set_virtual_size()
         new_line = position.get(self.cursor or "", 0)
         if self.scroll_offset.y > 0 and new_line != old_line:
@@ -446,9 +457,8 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         highlighted = task_id == self.cursor
         ground = "row-cursor" if highlighted else "row-hover" if number == self._hover else ""
         marked = task_id in self.marked
-        words = tuple(term.text for term in self.order.terms if not term.field and not term.negated)
         # What a person edits is shown before the backend's answer, under the same revision.
-        key = (task_id, task.revision, task.title, task.unread, moving, ground, marked, creation, words)
+        key = (task_id, task.revision, task.title, task.unread, moving, ground, marked, creation, self.order.terms)
         strip = self._strips.known(key)
         if strip is None:
             refusal = self.store.creations[task_id].problem if creation == "refused" else None
@@ -461,7 +471,8 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
                 reason=refusal.detail if refusal is not None else None,
                 highlighted=highlighted,
                 marked=marked,
-                words=words,
+                terms=self.order.terms,
+                keys=self.keys,
             )
             strip = self._strips.draw(key, pieces, ground, columns.width)
         return strip

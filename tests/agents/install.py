@@ -6,8 +6,8 @@ from pathlib import Path
 
 import platformdirs
 
-from foundry_tui.cli import agent_binary
-from foundry_tui.process import agent_packages
+from foundry_tui.process import agent_binary, agent_packages
+from foundry_tui.process.npm import InstallError
 from tests.agents.catalogue import AGENTS, Agent
 
 VARIABLE = "FOUNDRY_TEST_AGENTS"
@@ -36,7 +36,7 @@ def main() -> None:
         print(install_sandbox_agent(), flush=True)
         for name in names:
             print(agent_packages.install(name, CACHE, tell=print).programs, flush=True)
-    except agent_packages.InstallError as error:
+    except InstallError as error:
         raise SystemExit(f"{error.message}\n{error.hint}") from None
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from foundry_tui.process import agent_packages
+from foundry_tui.process.npm import InstallError
 
 pytestmark = pytest.mark.agents
 
@@ -15,7 +16,7 @@ def test_what_npm_gives_is_checked_and_runs(tmp_path: Path, monkeypatch: pytest.
     begin = lock.index("sha512-", lock.index('"node_modules/@google/gemini-cli"'))
     wrong = lock[:begin] + "sha512-" + "A" * 86 + lock[begin + 93 :]
     monkeypatch.setattr(agent_packages, "lock_of", lambda name: wrong)
-    with pytest.raises(agent_packages.InstallError, match="npm could not get gemini"):
+    with pytest.raises(InstallError, match="npm could not get gemini"):
         agent_packages.install("gemini", tmp_path)
     assert [file.name for file in (tmp_path / "agents").iterdir()] == [".lock"]
     monkeypatch.undo()

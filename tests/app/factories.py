@@ -104,7 +104,7 @@ def make_detail(number: int = 1, status: TaskStatus = TaskStatus.IDLE, **changes
         repo_label="shop",
         prompt=f"fix the login redirect of page {number}",
         agent="claude",
-        provider="demo",
+        provider="local",
         status=status,
         status_since=since,
         created_at=NOW - 5 * MINUTE - number * SECOND,

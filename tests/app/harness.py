@@ -15,6 +15,7 @@ from textual.screen import Screen
 from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.options import Options
 from foundry_tui.client.commands import CommandProblem, Drafts
+from foundry_tui.client.comments import KeptComments
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
 from foundry_tui.contract.attachments import NewAttachment
@@ -25,6 +26,7 @@ from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import Health, HistoryEvent, Repo, RepoTrust, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import AgentList, CreateTask, Diff, FileList, RepoSetup, TaskSnapshot, TasksSnapshot
+from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.clock import FixedClock
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, make_repo, task_id
@@ -59,9 +61,11 @@ class FakeCommands:
         self.created: list[CreateTask] = []
         self.on_problem: Callable[[CommandProblem], None] | None = None
         self.drafts: Drafts = MemoryDrafts()
+        self.comments = KeptComments(None)
         self.next_id = 9_001
         self.providers = {"demo": "ready", "local": "sandbox-agent is not installed"}
         self.agents_told: tuple[AgentInfo, ...] = ()
+        self.default_agents: dict[str, str] = {}
         self.memory_of: dict[str, tuple[AgentMemory, ...]] = {}
         self.diffs: dict[str, Diff] = {}
         self.looked_at: list[str] = []
@@ -167,14 +171,14 @@ class FakeCommands:
         return MemoryReport(agents=self.memory_of.get(task_id, ()))
 
     async def agents(self) -> AgentList:
-        return AgentList(agents=self.agents_told)
+        return AgentList(agents=self.agents_told, defaults=self.default_agents)
 
     async def health(self) -> Health:
         return Health(status="ok", version="0.1.0", pid=1, started_at=NOW, providers=self.providers)
 
     async def diff(self, task_id: str) -> Diff:
         self.looked_at.append(task_id)
-        diff = self.diffs.get(task_id, Diff(files=()))
+        diff = self.diffs.get(task_id, Diff(files=(), computed_at=1))
         # As the backend does, each asking has it computed anew.
         return diff if diff.computed_at is None else replace(diff, computed_at=diff.computed_at + len(self.looked_at))
 
@@ -245,7 +249,7 @@ def remove(store: Store, *task_ids: str) -> None:
 
 
 def put_detail(store: Store, detail: TaskDetail) -> None:
-    """Have the task's own topic be read, as its screen or peek would; not flushed."""
+    """Have the task's own topic be read, as its screen or the preview would; not flushed."""
     topic = Topic(TopicKind.TASK, detail.task_id)
     fields = {name: getattr(detail, name) for name in TaskDetail.__struct_fields__}
     seq = _next_seq(store)
@@ -297,7 +301,15 @@ class Stage:
         await self.pilot.pause()
         while self.app.typing:
             await self.pilot.pause()
+        rest(self.app)
         await self.pilot.pause()
+
+
+def rest(app: FoundryApp) -> None:
+    """Have the cursor of the list have rested, so that its task is previewed."""
+    for screen in app.screen_stack:
+        if isinstance(screen, TasksScreen):
+            screen.preview.settle()
 
 
 def make_app(

@@ -6,12 +6,17 @@ from collections.abc import Iterator
 
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
+from foundry_tui.contract.activity import Activity, ActivityKind, PlanProgress
+from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.problems import Problem
-from foundry_tui.contract.records import StageProgress, TaskSummary
-from foundry_tui.contract.requests import CreateTask
+from foundry_tui.contract.questions import Ask, PermissionOption
+from foundry_tui.contract.records import SessionStatus, SessionSummary, StageProgress, TaskSummary, Usage
+from foundry_tui.contract.requests import CreateTask, SessionSnapshot
 from foundry_tui.contract.status import StageName, TaskStatus
-from tests.app.factories import HOUR, MINUTE, NOW, SECOND, make_error, make_repo, make_task, task_id
+from foundry_tui.contract.transcript import TranscriptKind
+from tests.app.factories import HOUR, MINUTE, NOW, SECOND, make_error, make_repo, make_session, make_task, task_id
 from tests.app.harness import LIVE, make_store
+from tests.app.task_scenes import SESSION, a_session, a_transcript, fields_of, item, put_snapshot
 
 S = TaskStatus
 REPOS = ("storefront", "billing-api", "docs")
@@ -135,3 +140,85 @@ def many(count: int, seed: int = 1) -> Iterator[TaskSummary]:
             needs_input=int(status is S.RUNNING and rng.random() < 0.05),
             unread=rng.random() < 0.05,
         )
+
+
+def speaking() -> list[TaskSummary]:
+    """Six tasks of six kinds, each of which says what it says now, with names of several lengths."""
+
+    def task(number: int, status: TaskStatus, title: str, repo: str, **changes: object) -> TaskSummary:
+        branch = f"feat/{_slug(title)}"
+        return make_task(
+            number, status, title=title, prompt=title, branch=branch, repo_id=repo, repo_label=repo, **changes
+        )
+
+    def says(kind: ActivityKind, text: str) -> Activity:
+        return Activity(kind=kind, text=text, at=NOW)
+
+    options = (
+        PermissionOption(option_id="allow", name="Allow", kind="allow_once"),
+        PermissionOption(option_id="deny", name="Deny", kind="reject_once"),
+    )
+    title = "Run make release DEPLOY=staging?"
+    ask = Ask(permission_id="ask-1", session_id="session-1", title=title, at=NOW, options=options)
+    edit = Ask(permission_id="ask-2", session_id="session-2", title="Edit ci.yml", at=NOW, options=options, whole=False)
+    usage = {1: 12, 2: 64, 3: 41, 4: 7}
+
+    def used(number: int) -> tuple[SessionSummary, ...]:
+        share = Usage(used=usage[number] * 2_000, size=200_000)
+        return (make_session(number, status=SessionStatus.READY, usage=share),)
+
+    plan = PlanProgress(done=2, total=4)
+    return [
+        task(1, S.RUNNING, "Idempotency keys", "payments-gateway", needs_input=1, asks=(ask,), sessions=used(1)),
+        task(
+            2,
+            S.RUNNING,
+            "Pin the runners of all workflows to one image",
+            "infra",
+            needs_input=2,
+            asks=(edit, ask),
+            created_at=NOW - 3 * MINUTE,
+            sessions=used(2),
+        ),
+        task(
+            3,
+            S.RUNNING,
+            "Move CI to arm",
+            "infra",
+            activity=says(ActivityKind.TOOL, "pytest -q tests/images"),
+            plan=plan,
+            created_at=NOW - 7 * MINUTE,
+            sessions=used(3),
+        ),
+        task(4, S.CREATE_SANDBOX, "Cache the wheels", "a-repository-with-a-very-long-name", agent="codex"),
+        task(
+            5,
+            S.IDLE,
+            "One retry policy",
+            "shop",
+            activity=says(ActivityKind.MESSAGE, "It lived in **three** places: `client`, `worker` and the webhooks."),
+            unread=True,
+            created_at=NOW - 12 * MINUTE,
+            sessions=used(4),
+        ),
+        task(6, S.IDLE, "Rounding of sums", "billing", created_at=NOW - HOUR),
+        task(
+            7,
+            S.ERROR,
+            "Rotate the TLS keys",
+            "infra",
+            error=make_error("no space left on the build machine: 31 GB needed, 2 GB free"),
+            created_at=NOW - 2 * HOUR,
+        ),
+        task(8, S.ARCHIVED, "Try another template language", "docs", created_at=NOW - 49 * HOUR),
+    ]
+
+
+def store_of_speaking() -> Store:
+    """`speaking`, with what was said in the task that the cursor stands on first."""
+    store = store_of(speaking())
+    asked = item(7, TranscriptKind.PERMISSION, {"permission_id": "ask-1", "title": "Run make release DEPLOY=staging?"})
+    session = a_session(SessionStatus.RUNNING, transcript=(*a_transcript(), asked))
+    put_snapshot(store, Topic(TopicKind.SESSION, SESSION), SessionSnapshot(**fields_of(session), seq=1))
+    store.flush()
+    return store

@@ -5,6 +5,7 @@ from textual.color import Color
 from textual.theme import Theme
 
 from foundry_tui.app import themes
+from foundry_tui.widgets import row_styles
 from foundry_tui.widgets.styles import NAMED_STYLES
 
 LETTERS = (
@@ -27,6 +28,12 @@ def contrast(one: Color, other: Color) -> float:
 
 def color_of(theme: Theme, name: str) -> Color:
     return Color.parse(theme.variables.get(name) or getattr(theme, name))
+
+
+def test_no_role_of_letters_is_left_out() -> None:
+    named = {word for style in NAMED_STYLES.values() for word in style.partition("on ")[0].split()}
+    roles = named | {name for role, (name, _) in row_styles._STYLES.items() if role != row_styles.RULE}
+    assert roles - {"bold", "underline"} <= set(LETTERS)
 
 
 @pytest.mark.parametrize("theme", themes.OURS, ids=lambda theme: theme.name)

@@ -11,8 +11,8 @@ from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.options import Options
 from foundry_tui.client.store import Store
 from tests.app.factories import NOW
-from tests.app.harness import make_app, make_store
-from tests.app.list_scenes import AWAY, every_state, store_of, store_of_every_state
+from tests.app.harness import make_app, make_store, rest
+from tests.app.list_scenes import AWAY, every_state, store_of, store_of_every_state, store_of_speaking
 
 WIDE, NARROW = (120, 34), (60, 34)
 
@@ -31,6 +31,9 @@ async def _still(pilot: Pilot[None]) -> None:
     for field in pilot.app.query(Input):
         field.cursor_blink = False
     await pilot.pause()
+    if isinstance(pilot.app, FoundryApp):
+        rest(pilot.app)
+    await pilot.pause()
 
 
 def app_of(store: Store, **options: object) -> FoundryApp:
@@ -41,6 +44,17 @@ def app_of(store: Store, **options: object) -> FoundryApp:
 @pytest.mark.parametrize("size", [WIDE, (90, 34), NARROW], ids=["wide", "medium", "narrow"])
 def test_every_state(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
     assert snap_compare(app_of(store_of_every_state()), terminal_size=size, run_before=_still)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 160, 220])
+def test_what_tasks_say(snap_compare: SnapCompare, width: int) -> None:
+    assert snap_compare(app_of(store_of_speaking()), terminal_size=(width, 34), run_before=_after("j"))
+
+
+@pytest.mark.parametrize("face", ["light", "ascii"])
+def test_what_tasks_say_in_other_faces(snap_compare: SnapCompare, face: str) -> None:
+    options = {"theme": "foundry-light"} if face == "light" else {"ascii": True}
+    assert snap_compare(app_of(store_of_speaking(), **options), terminal_size=WIDE, run_before=_after("j"))
 
 
 @pytest.mark.parametrize("theme", ["foundry-light", "ansi-dark"])
@@ -84,8 +98,8 @@ def _after(*keys: str) -> Callable[[Pilot[None]], Awaitable[None]]:
 
 
 @pytest.mark.parametrize("size", [(140, 34), NARROW], ids=["wide", "narrow"])
-def test_peek_at_a_failed_task(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
-    keys = _after("end", "left_square_bracket", "down", "space")
+def test_preview_of_a_failed_task(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
+    keys = _after("end", "left_square_bracket", "down", *(["space"] if size == NARROW else []))
     assert snap_compare(app_of(store_of_every_state()), terminal_size=size, run_before=keys)
 
 
@@ -96,7 +110,7 @@ def test_filter(snap_compare: SnapCompare) -> None:
 
 def test_selection(snap_compare: SnapCompare) -> None:
     app = app_of(store_of_every_state())
-    assert snap_compare(app, terminal_size=WIDE, run_before=_after("v", "down", "down", "space"))
+    assert snap_compare(app, terminal_size=WIDE, run_before=_after("v", "down", "space"))
 
 
 def test_help(snap_compare: SnapCompare) -> None:

@@ -198,8 +198,8 @@ async def test_what_the_backend_knows_of_agents_is_said_while_typing() -> None:
         on.commands.agents_told = (
             AgentInfo(name="codex", provider="local", state=AgentState.MISSING, how=how),
             AgentInfo(name="claude", provider="local", state=AgentState.NEEDS_LOGIN, how="foundry agent login claude"),
-            AgentInfo(name="opencode", provider="local", state=AgentState.READY),
-            AgentInfo(name="demo", provider="demo", state=AgentState.READY),
+            AgentInfo(name="opencode", provider="local", state=AgentState.READY, how=""),
+            AgentInfo(name="demo", provider="demo", state=AgentState.READY, how=""),
         )
         await on.press("n", "ctrl+o")
         for agent, said in (
@@ -327,7 +327,7 @@ async def test_a_refusal_comes_back_to_the_dialog_that_stayed_open() -> None:
 async def test_a_wrong_branch_is_said_while_typing(branch: str, said: str) -> None:
     async with dialog() as on:
         on.commands.branch_names["repo-shop"] = ("main", "develop")
-        the_dialog(on)._asked_branches.clear()
+        the_dialog(on)._told.asked.clear()
         await on.press(*"fix it", "ctrl+o")
         put(on, "branch", branch)
         await on.app.workers.wait_for_complete()
@@ -403,7 +403,7 @@ async def test_choices_stand_under_their_field_and_nothing_moves_for_them(
 async def test_base_branches_are_completed() -> None:
     async with dialog() as on:
         on.commands.branch_names["repo-shop"] = ("main", "release/2")
-        the_dialog(on)._asked_branches.clear()
+        the_dialog(on)._told.asked.clear()
         await on.press("ctrl+o", "tab", "tab", *"rel")
         await on.app.workers.wait_for_complete()
         await on.press("e", "enter")
@@ -500,9 +500,9 @@ async def test_creating_forgets_the_draft() -> None:
 async def test_options_fold_and_tell_what_is_set() -> None:
     async with dialog() as on:
         await on.press("ctrl+o")
-        put(on, "agent", "codex")
+        put(on, "base_branch", "develop")
         await on.press("ctrl+o")
-        assert "agent codex" in text_of(on)
+        assert "base branch develop" in text_of(on)
 
 
 @pytest.mark.parametrize("size", [(60, 22), (80, 24), (120, 40)])

@@ -25,8 +25,8 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize(
     ("width", "facts"),
     [
-        (160, "claude · Opus · Plan · 41 % · $0.12 · demo · 5m"),
-        (60, "claude · Opus · Plan · 41 % · demo · 5m"),
+        (160, "claude · Opus · Plan · 41 % · $0.12 · local · 5m"),
+        (60, "claude · Opus · Plan · 41 % · local · 5m"),
         (40, "claude · Plan · 41 % · 5m"),
     ],
 )

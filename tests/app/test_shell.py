@@ -14,26 +14,32 @@ from textual.widgets import DataTable, OptionList, Static
 from foundry_tui.actions import table as actions
 from foundry_tui.actions.context import (
     APP,
+    CHANGES_SEARCH,
+    COMMENT,
     COMPOSER,
     CONFIRM,
     DIAGNOSTICS,
     FILTER,
     FORM,
     HELP,
+    INSTALL,
     KILL,
     NEW_SESSION,
     NEW_TASK,
     OPTIONS,
     PROMPT,
     RENAME,
+    SEARCH,
     TASK,
     TASKS,
     TITLE,
     WAY_HOME,
+    WORK,
     Context,
 )
 from foundry_tui.app import textual_compat, themes
 from foundry_tui.app.app import FoundryApp
+from foundry_tui.app.first_run import FirstRun
 from foundry_tui.app.options import Options
 from foundry_tui.app.task_actions import TaskActions
 from foundry_tui.client.freshness import Freshness, FreshnessState
@@ -45,6 +51,7 @@ from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.diagnostics import DiagnosticsScreen
 from foundry_tui.screens.form import FormScreen
 from foundry_tui.screens.help import HelpScreen
+from foundry_tui.screens.install_agent import InstallAgentScreen
 from foundry_tui.screens.kill import KillScreen
 from foundry_tui.screens.new_session import NewSessionScreen
 from foundry_tui.screens.new_task import NewTaskScreen
@@ -54,11 +61,13 @@ from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.screens.way_home import WayHomeScreen
 from foundry_tui.widgets.bars import ActionBar
+from foundry_tui.widgets.changes import ChangesSearch, CommentEditor
 from foundry_tui.widgets.choices import ChoiceList
 from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.prompt_field import PromptField
 from foundry_tui.widgets.task_header import TitleInput
 from foundry_tui.widgets.task_list import TaskList
+from foundry_tui.widgets.work import WorkColumn
 from tests.app.factories import NOW, make_detail, make_task, task_id
 from tests.app.harness import LIVE, Stage, make_store, put, put_detail, stage
 from tests.app.list_scenes import store_of_every_state
@@ -73,6 +82,7 @@ SCREENS = {
     OPTIONS: SessionOptionsScreen,
     WAY_HOME: WayHomeScreen,
     FORM: FormScreen,
+    INSTALL: InstallAgentScreen,
     CONFIRM: ConfirmScreen,
     KILL: KillScreen,
     RENAME: RenameScreen,
@@ -80,7 +90,11 @@ SCREENS = {
     DIAGNOSTICS: DiagnosticsScreen,
     COMPOSER: Composer,
     PROMPT: PromptField,
+    CHANGES_SEARCH: ChangesSearch,
+    COMMENT: CommentEditor,
     FILTER: TasksScreen,
+    SEARCH: TaskScreen,
+    WORK: WorkColumn,
     TITLE: TitleInput,
     APP: FoundryApp,
 }
@@ -108,7 +122,9 @@ def test_every_action_is_done_by_its_screen_or_the_app() -> None:
         for screen in action.screens:
             owner = SCREENS[screen]
             parts = owner.PARTS if issubclass(owner, FoundryScreen) else ()
-            done = any(hasattr(each, f"action_{action.id}") for each in (owner, *parts, TaskActions, FoundryApp))
+            done = any(
+                hasattr(each, f"action_{action.id}") for each in (owner, *parts, TaskActions, FirstRun, FoundryApp)
+            )
             assert done, f"{action.id} on {screen}"
 
 
@@ -152,7 +168,7 @@ async def test_keys_can_be_rebound_everywhere_at_once() -> None:
     options = quiet(keymap={"group": "z", "new_task": "ctrl+n"})
     async with stage(make_store([make_task(1)]), size=(160, 36), options=options) as s:
         assert "z group" in s.app.screen.query_one(ActionBar).render().plain
-        await s.press("g")
+        await s.press("b")
         assert "Ready" in s.app.screen.query_one(TaskList).render_line(0).text
         await s.press("z")
         assert "shop" in s.app.screen.query_one(TaskList).render_line(0).text
@@ -307,7 +323,7 @@ async def test_the_theme_changes_with_one_key() -> None:
 async def test_other_themes_draw_the_list(theme: str) -> None:
     async with stage(make_store([make_task(1, TaskStatus.ERROR)]), options=quiet(theme=theme)) as s:
         assert s.app.theme == theme
-        assert "sandbox failed" in s.app.screen.query_one(TaskList).render_line(1).text
+        assert "no room left" in s.app.screen.query_one(TaskList).render_line(1).text
 
 
 async def test_an_unknown_theme_falls_back_to_ours() -> None:
@@ -323,7 +339,7 @@ async def test_no_colour_terminals_get_none(monkeypatch: pytest.MonkeyPatch) -> 
         # The last one is the picture's own ground: the letters of the cursor's row, which is reversed.
         assert set(re.findall(r"fill: (#[0-9a-f]{6})", picture)) <= {"#c5c8c6", "#121212", "#e0e0e0", "#292929"}
         strip = s.app.screen.query_one(TaskList).render_line(1)
-        assert strip.text.startswith("▌") and "✗" in strip.text and "sandbox failed" in strip.text
+        assert strip.text.startswith("▌") and "✗" in strip.text and "no room left" in strip.text
 
 
 @pytest.mark.parametrize("keys", [("ctrl+p", "down", "down"), ("n", "shift+tab", "ctrl+u", "down")])
@@ -441,4 +457,4 @@ def test_the_first_screen_imports_no_network_and_no_other_screen() -> None:
     ):
         assert module not in loaded, module
     ours = {name for name in loaded if name.startswith("foundry_tui.screens.")}
-    assert ours == {"foundry_tui.screens.offline_banner", "foundry_tui.screens.base", "foundry_tui.screens.tasks"}
+    assert ours == {f"foundry_tui.screens.{name}" for name in ("base", "list_preview", "offline_banner", "tasks")}

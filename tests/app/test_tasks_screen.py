@@ -7,13 +7,15 @@ from foundry_tui.app.options import Options
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.problems import Problem
-from foundry_tui.contract.requests import CreateTask
+from foundry_tui.contract.records import FileDiff, Sandbox
+from foundry_tui.contract.requests import CreateTask, Diff
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.screens import list_preview
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.groups import Heading
 from foundry_tui.widgets.bars import ActionBar, TopBar
 from foundry_tui.widgets.empty_state import EmptyList
-from foundry_tui.widgets.peek import Peek
+from foundry_tui.widgets.preview import Preview
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, SECOND, make_detail, make_task, task_id
 from tests.app.harness import OFFLINE, Stage, make_store, put, put_detail, remove, stage
@@ -126,7 +128,7 @@ async def test_a_list_that_is_scrolled_is_drawn_again_where_it_changed() -> None
         check_drawn(s.app)
 
 
-@pytest.mark.parametrize("how", ["terminal", "peek"])
+@pytest.mark.parametrize("how", ["terminal", "preview"])
 async def test_the_highlighted_row_stays_on_the_screen_when_the_list_becomes_smaller(how: str) -> None:
     async with stage(many_tasks(60), size=(60, 40)) as s:
         await s.press("end", "k", "k") if how == "terminal" else await s.press("pagedown")
@@ -337,58 +339,82 @@ async def test_a_task_that_comes_to_match_appears() -> None:
         assert set(the_list(s).order.ids()) == {task_id(4), task_id(6)}
 
 
-# Peek, group, sort.
+# Preview, group, sort.
 
 
-async def test_peek_shows_the_highlighted_task_and_follows_the_cursor() -> None:
+def previews(s: Stage) -> bool:
+    """Whether the preview is there."""
+    return any(preview.display for preview in s.app.screen_stack[0].query(Preview))
+
+
+async def test_the_preview_shows_the_highlighted_task_and_follows_the_cursor() -> None:
     async with stage(some_tasks()) as s:
-        await s.press("space")
-        peek = s.app.screen.query_one(Peek)
-        assert peek.display
-        assert "Asks one" in str(peek.query_one("#peek-head").render())
+        assert previews(s), "there is room for it"
+        preview = s.app.screen.query_one(Preview)
+        assert "Asks one" in str(preview.query_one("#preview-head").render())
         await s.press("end", "up")
-        assert "Failed" in str(peek.query_one("#peek-head").render())
-        assert "could not be created" in str(peek.query_one("#peek-body").render())
+        assert "Failed" in str(preview.query_one("#preview-head").render())
+        assert "sandbox failed" in str(preview.query_one("#preview-head").render())
+        assert "no room left" in text_of(s, Preview)
         await s.press("space")
-        assert not peek.display
+        assert not previews(s)
+        await s.press("space")
+        assert previews(s)
+        await s.pilot.resize_terminal(100, 36)
+        await s.quiet()
+        assert not previews(s)
 
 
-async def test_peek_holds_the_tasks_topic_only_while_it_shows_it() -> None:
+async def test_the_preview_holds_the_tasks_topic_only_while_it_shows_it() -> None:
     async with stage(some_tasks()) as s:
-        await s.press("space")
         screen = s.app.screen
         assert isinstance(screen, TasksScreen)
-        screen.hold_highlighted()
-        assert Topic(TopicKind.TASK, task_id(1)) in s.commands.held
-        await s.press("escape")
+        screen.preview.hold_highlighted()
+        assert set(s.commands.held) == {Topic(TopicKind.TASK, task_id(1)), Topic(TopicKind.SESSION, "session-1")}
+        await s.press("j")
+        screen.preview.hold_highlighted()
+        assert set(s.commands.held) == {Topic(TopicKind.TASK, task_id(2)), Topic(TopicKind.SESSION, "session-2")}
+        await s.press("space")
         assert s.commands.held == []
 
 
-async def test_peek_shows_the_whole_task_when_it_comes() -> None:
-    async with stage(some_tasks()) as s:
-        await s.press("space")
-        put_detail(s.store, make_detail(1, S.RUNNING, prompt="the whole prompt, uncut", revision=50))
+async def test_the_preview_counts_changes_again_once_the_agent_has_worked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_preview, "CHANGES_AFTER", 0.001)
+    sandbox = Sandbox(sandbox_id=task_id(1), cwd="/sandboxes/1", created_at=NOW)
+    async with stage(make_store([make_task(1, S.RUNNING)])) as s:
+        s.commands.diffs[task_id(1)] = Diff(files=(), computed_at=1)
+        put_detail(s.store, make_detail(1, S.RUNNING, sandbox=sandbox))
         await s.flush()
-        assert "the whole prompt, uncut" in str(s.app.screen.query_one("#peek-body").render())
+        await s.flush()
+        assert "nothing changed" in text_of(s, Preview)
+        assert isinstance(s.app.screen, TasksScreen)
+        s.app.screen.preview.hold_highlighted()
+        file = FileDiff(path="a.py", status="M", added=3, removed=1, patch="")
+        s.commands.diffs[task_id(1)] = Diff(files=(file,), computed_at=2)
+        put(s.store, make_task(1, S.IDLE))
+        put_detail(s.store, make_detail(1, S.IDLE, sandbox=sandbox))
+        await s.flush()
+        await s.flush()
+        assert "+3 −1 in 1 file" in text_of(s, Preview)
 
 
-async def test_g_groups_by_repository_and_back() -> None:
+async def test_b_groups_by_repository_and_back() -> None:
     store = make_store([make_task(1, repo_label="shop"), make_task(2, repo_label="docs")])
     async with stage(store) as s:
-        await s.press("g")
+        await s.press("b")
         assert "docs 1" in shown(s) and "by repository" in bar(s)
-        await s.press("g")
+        await s.press("b")
         assert "Ready 2" in shown(s)
 
 
-async def test_s_goes_through_the_sortings() -> None:
+async def test_shift_s_goes_through_the_sortings() -> None:
     store = make_store([make_task(1, title="b"), make_task(2, title="a")])
     async with stage(store) as s:
         assert the_list(s).order.ids() == [task_id(1), task_id(2)]
-        await s.press("s", "s")
+        await s.press("S", "S")
         assert "by title" in bar(s)
         assert the_list(s).order.ids() == [task_id(2), task_id(1)]
-        await s.press("s", "s")
+        await s.press("S", "S")
         assert the_list(s).order.ids() == [task_id(1), task_id(2)]
 
 
@@ -478,10 +504,10 @@ async def test_an_ended_task_is_removed_for_good_with_the_same_key() -> None:
 
 async def test_the_first_press_marks_and_more_presses_mark_more() -> None:
     async with stage(some_tasks()) as s:
-        await s.press(*"vjvjv")
+        await s.press(*"vvv")
         assert the_list(s).marked == {task_id(1), task_id(2), task_id(3)}
         assert "3 marked" in bar(s)
-        await s.press("v", "k", "space", "space")
+        await s.press("k", "v", "k", "k", "space", "space")
         assert the_list(s).marked == {task_id(1), task_id(3)}
         await s.press("escape")
         assert not the_list(s).marked and not the_list(s).selecting
@@ -489,7 +515,8 @@ async def test_the_first_press_marks_and_more_presses_mark_more() -> None:
 
 async def test_marked_tasks_are_acted_on_together_and_then_marked_no_longer() -> None:
     async with stage(some_tasks(), size=(160, 36)) as s:
-        await s.press("v", "j", "space", "space")
+        await s.press("v", "space", "space")
+        assert "open" not in footer(s) and "new task" not in footer(s)
         assert "a archive 3" in footer(s) and "x kill 3" in footer(s)
         await s.press("x", "n")
         assert len(the_list(s).marked) == 3
@@ -502,7 +529,7 @@ async def test_marked_tasks_are_acted_on_together_and_then_marked_no_longer() ->
 @pytest.mark.parametrize("key", ["a", "x", "r", "m"])
 async def test_with_nothing_marked_nothing_is_acted_on(key: str) -> None:
     async with stage(some_tasks()) as s:
-        await s.press("v", "v", key)
+        await s.press("v", "k", "v", key)
         assert the_list(s).selecting
         assert calls(s) == [] and not s.app.undoable
         assert s.app.screen.query(TaskList)
@@ -511,7 +538,7 @@ async def test_with_nothing_marked_nothing_is_acted_on(key: str) -> None:
 
 async def test_archiving_the_marked_ones_says_how_many() -> None:
     async with stage(some_tasks()) as s:
-        await s.press("v", "j", "v", "a")
+        await s.press("v", "v", "a")
         assert [said.message for said in s.app._notifications] == ["Archiving 2 tasks. Press u to undo."]
         assert not the_list(s).selecting
 
@@ -547,13 +574,13 @@ async def test_marks_that_a_filter_hides_stay_when_the_others_are_acted_on() -> 
 
 async def test_what_is_done_to_an_open_task_leaves_the_marks_of_others() -> None:
     async with stage(some_tasks()) as s:
-        await s.press("v", "j", "v", "j", "enter", "m", "escape")
+        await s.press("v", "v", "enter", "m", "escape")
         assert the_list(s).marked == {task_id(1), task_id(2)}
 
 
 async def test_a_mark_set_with_the_mouse_is_counted() -> None:
     async with stage(some_tasks(), size=(160, 36)) as s:
-        await s.press("v", "v")
+        await s.press("v", "k", "v")
         assert "0 marked" in bar(s)
         await s.pilot.click(TaskList, offset=(2, the_list(s).order.position[task_id(1)] + 1))
         assert "1 marked" in bar(s) and "a archive 1" in footer(s)

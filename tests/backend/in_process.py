@@ -1,6 +1,6 @@
 """The backend in this process, over doubles of its provider and its clock; `let` of a provider frees what it holds."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,8 @@ from backend_stub.domain.clock import Runtime, wall_clock
 from backend_stub.domain.errors import SettingError
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import DEFAULT_TIMEOUT_MS, Settings
+from backend_stub.domain.storage import Change
+from backend_stub.offered_options import OfferedOptions
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.trust import Trust
@@ -21,7 +23,7 @@ from backend_stub.server.backend import Backend
 from backend_stub.storage.sqlite import open_storage
 from backend_stub.wiring import run_backend
 from foundry_tui.contract.events import Topic, TopicKind
-from foundry_tui.contract.records import TaskDetail
+from foundry_tui.contract.records import HistoryEvent, TaskDetail
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.contract.status import TaskStatus
 from tests.world import World
@@ -58,12 +60,24 @@ class InProcess(World):
     @asynccontextmanager
     async def backend(self, provider: Provider, settings: Settings) -> AsyncIterator[Backend]:
         storage = open_storage(self.data, self.clock.now)
+        self._committed = anyio.Event()
+        commit = storage.commit
+
+        async def tell(change: Change) -> Sequence[HistoryEvent]:
+            history = await commit(change)
+            self._committed.set()
+            self._committed = anyio.Event()
+            return history
+
+        setattr(storage, "commit", tell)  # noqa: B010 - no type has methods that can be replaced
         try:
             with anyio.fail_after(20):
                 clones = Clones(self.data)
                 trust = Trust(self.data)
                 providers = {provider.name: provider}
-                async with run_backend(storage, providers, settings, self.source, clones, trust) as backend:
+                async with run_backend(
+                    storage, providers, settings, self.source, clones, trust, OfferedOptions()
+                ) as backend:
                     try:
                         yield backend
                     finally:
@@ -72,6 +86,14 @@ class InProcess(World):
                             let.set()
         finally:
             await storage.close()
+
+    async def until(self, is_so: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until it is so; looked at again after each commit, for what no stream tells of."""
+        while True:
+            committed = self._committed
+            if await is_so():
+                return
+            await committed.wait()
 
     async def create(self, backend: Backend) -> str:
         request = CreateTask(repo=str(self.repository), prompt="fix the login")

@@ -14,7 +14,10 @@ import httpx
 from httpx_sse import ServerSentEvent, connect_sse
 
 from foundry_tui.contract.ids import uuid7
+from tests import forks
 from tests.world import Json, World
+
+BACKEND = (sys.executable, "-m", "backend_stub")
 
 
 class BackendProcess(World):
@@ -29,10 +32,10 @@ class BackendProcess(World):
         self.options = options
         self.prefix: tuple[str, ...] = ()
         """Words before the command, of a program that becomes the backend."""
-        self.program: tuple[str, ...] = (sys.executable, "-m", "backend_stub")
+        self.program: tuple[str, ...] = BACKEND
         self.patience = 30.0
         """Seconds that a stream may be silent, and a task may not become as is waited for."""
-        self.process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[str] | forks.Fork | None = None
         self.errors = folder / "backend.err"
         transport = httpx.HTTPTransport(uds=str(self.socket), retries=0)
         self.http = httpx.Client(transport=transport, base_url="http://foundry", timeout=30)
@@ -46,20 +49,21 @@ class BackendProcess(World):
         assert json.loads(line)["pid"] == process.pid
         return self
 
-    def spawn(self) -> subprocess.Popen[str]:
+    def spawn(self) -> "subprocess.Popen[str] | forks.Fork":
         """Start without waiting for anything."""
+        options = ("--data-dir", str(self.data), "--listen", f"unix:{self.socket}", *self.options)
         with self.errors.open("a") as errors:
-            self.process = subprocess.Popen(
-                [
-                    *(*self.prefix, *self.program, "--data-dir", str(self.data)),
-                    *("--listen", f"unix:{self.socket}", *self.options),
-                ],
-                env=self.environ,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                stdin=subprocess.DEVNULL,
-                text=True,
-            )
+            if not self.prefix and self.program == BACKEND:
+                self.process = forks.start_backend(options, self.environ, errors)
+            else:
+                self.process = subprocess.Popen(
+                    [*self.prefix, *self.program, *options],
+                    env=self.environ,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    stdin=subprocess.DEVNULL,
+                    text=True,
+                )
         return self.process
 
     def kill(self) -> None:

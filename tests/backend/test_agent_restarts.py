@@ -72,7 +72,17 @@ async def ready(place: InProcess, backend: Backend) -> tuple[str, str]:
 async def unsent(backend: Backend, task_id: str) -> dict[str, dict[str, OptionValue]]:
     state = await backend.storage.load(task_id)
     assert state is not None
-    return state.private.unsent_options
+    return state.private.values_before_unsent
+
+
+async def all_sent(place: InProcess, backend: Backend, task_id: str) -> None:
+    """Wait until the agent has been told of all options, or has none any more that it was to be told of."""
+
+    async def is_so() -> bool:
+        return not await unsent(backend, task_id)
+
+    with anyio.fail_after(3):
+        await place.until(is_so)
 
 
 async def options(backend: Backend, task_id: str, session_id: str) -> tuple[SessionOption, ...]:
@@ -125,8 +135,7 @@ async def test_an_option_that_is_being_set_as_the_agent_is_begun_anew_is_set_aga
         died.set()
         with anyio.fail_after(3):
             await until(backend, task_id, agents_ready(2))
-            while await unsent(backend, task_id):
-                await anyio.sleep(0.01)
+            await all_sent(place, backend, task_id)
         assert agents.did == ["restart", "fast=True"]
         (option,) = await options(backend, task_id, session_id)
         assert (option.value, option.error) == (True, None)
@@ -172,9 +181,7 @@ async def test_an_option_that_the_agent_takes_back_before_it_is_set_is_waited_fo
         await backend.commands.set_option(session_id, "slow", SetOption(value=True))
         await changed(task_id, session_id, [OptionsChanged((FAST,))])
         goes_on.set()
-        with anyio.fail_after(3):
-            while await unsent(backend, task_id):
-                await anyio.sleep(0.01)
+        await all_sent(place, backend, task_id)
 
 
 async def test_an_option_that_is_set_while_its_session_is_opened_is_told_then(place: InProcess) -> None:
@@ -194,9 +201,7 @@ async def test_an_option_that_is_set_while_its_session_is_opened_is_told_then(pl
         await backend.commands.set_option(session.session_id, "fast", SetOption(value=True))
         await anyio.wait_all_tasks_blocked()
         goes_on.set()
-        with anyio.fail_after(3):
-            while await unsent(backend, task_id):
-                await anyio.sleep(0.01)
+        await all_sent(place, backend, task_id)
         assert agents.did == ["fast=True"]
 
 
@@ -212,8 +217,6 @@ async def test_an_option_of_which_the_agent_said_nothing_is_told_again(place: In
 
         agents.setting = cut
         await backend.commands.set_option(session_id, "fast", SetOption(value=True))
-        with anyio.fail_after(3):
-            while await unsent(backend, task_id):
-                await anyio.sleep(0.01)
+        await all_sent(place, backend, task_id)
         (option,) = await options(backend, task_id, session_id)
         assert (option.value, option.error) == (True, None)

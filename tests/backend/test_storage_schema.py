@@ -75,7 +75,6 @@ async def test_a_database_of_an_older_version_is_brought_forward(tmp_path: Path,
     session = Topic(TopicKind.SESSION, task.sessions[1].session_id)
     told = await storage.events.snapshot(session)
     assert told is not None
-    # Null and absent are the same.
     before = decode(b"".join(told.pieces), SessionSnapshot)
     assert [prompt.text for prompt in before.prompts] == ["fix it"]
     snapshot, history = await storage.events.snapshot(TASKS), await storage.history(None, 0, 100)

@@ -6,8 +6,10 @@ import pytest
 
 from backend_stub.domain.errors import SettingError
 from backend_stub.domain.settings import read_settings
+from foundry_tui.cli.commands.config import RULES
 from foundry_tui.contract.agents import AgentCommand, configured_agents
 from foundry_tui.contract.mcp import ConfiguredServer, configured_servers
+from foundry_tui.contract.rules import configured_rules
 from foundry_tui.settings import config, paths
 from foundry_tui.settings.config import ConfigError
 from foundry_tui.settings.token import read_token
@@ -67,6 +69,13 @@ def test_an_empty_variable_says_nothing(tmp_path: Path) -> None:
         ("[agents]\n'a b' = { command = ['a'] }\n", 2, "agents.a b"),
         ("[mcp.db]\nurl = 'x'\nmore = 1\n", 1, "mcp.db: Object contains unknown field `more`"),
         ("[mcp]\ndb = {}\n", 2, "mcp.db: it has either a command or a url"),
+        ("[[rules]]\nallow = 'make'\n[[rules]]\nalow = 'make'\n", 3, "rules: Object contains unknown field `alow`"),
+        ("[[rules]]\nallow = 'a && b'\n", 1, "'a && b' is not one simple command"),
+        ("[[rules]]\nallow = 'FOO=1 make'\n", 1, "is not one simple command"),
+        ("[[rules]]\nkind = 'write'\nallow = '*'\n", 1, "rules.kind: Invalid enum value 'write'"),
+        ("[[rules]]\nkind = 'edit'\ndeny = 'docs/*'\n", 1, 'no command is known: write deny = "*"'),
+        ("[[rules]]\nallow = 'a'\ndeny = 'b'\n", 1, "either allow or deny"),
+        ("[app]\n[rules]\nallow = 'make'\n", 2, "write [[rules]]"),
         ("[provision]\nstage_attempts = '3'\n", 2, "provision.stage_attempts is '3'"),
         ("[app]\nbell = 'yes'\n", 2, "app.bell is 'yes'"),
         ("app = 3\n", 1, "app is a section"),
@@ -115,6 +124,21 @@ def test_agents_of_the_file_reach_the_backend(tmp_path: Path) -> None:
     gemini = AgentCommand(command=("gemini", "--experimental-acp"), env={"KEY": "x"})
     assert settings.agents == {"gemini": gemini}
     assert configured_agents(config.as_environ(settings)) == settings.agents
+
+
+def test_rules_of_the_file_reach_the_backend(tmp_path: Path) -> None:
+    write(tmp_path, '[[rules]]\nallow = "pytest *"\nrepository = "shop"\n[[rules]]\ndeny = "*"\nkind = "fetch"\n')
+    loaded = config.load(environ=env(tmp_path))
+    assert [(each.word, each.pattern, each.repository, each.kind) for each in loaded.settings.rules] == [
+        ("allow", "pytest *", "shop", None),
+        ("deny", "*", None, "fetch"),
+    ]
+    told = config.as_environ(loaded.settings)
+    assert configured_rules(told) == loaded.settings.rules
+    again = config.load(environ=env(tmp_path, FOUNDRY_RULES=told["FOUNDRY_RULES"]))
+    assert (again.settings.rules, again.origins["rules"]) == (loaded.settings.rules, "FOUNDRY_RULES")
+    with pytest.raises(ConfigError, match="FOUNDRY_RULES: "):
+        config.load(environ=env(tmp_path, FOUNDRY_RULES='[{"allow": "a; b"}]'))
 
 
 def test_mcp_servers_of_the_file_reach_the_backend(tmp_path: Path) -> None:
@@ -222,3 +246,13 @@ def test_what_the_backend_is_told_by_its_environment(tmp_path: Path) -> None:
         "FOUNDRY_SANDBOX_WRITABLE": "/a,/b",
         "FOUNDRY_PERMISSIONS": "reads",
     }
+
+
+def test_the_rules_of_the_template_are_rules(tmp_path: Path) -> None:
+    lines = [line.removeprefix("# ") for line in RULES.splitlines()]
+    write(tmp_path, "\n".join(line for line in lines if line.startswith(("[[rules]]", "allow =", "deny =", "kind ="))))
+    told = config.load(environ=env(tmp_path)).settings.rules
+    assert [(each.word, each.pattern, each.kind) for each in told] == [
+        ("allow", "pytest *", None),
+        ("deny", "git push*", "execute"),
+    ]

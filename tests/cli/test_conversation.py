@@ -84,7 +84,8 @@ def test_a_stop_ends_the_turn_and_who_waits_for_it(shared: Cli, task_id: str) ->
         stopped = shared("stop", endless["task_id"], "--json", code=0).json["stopped"]
         assert stopped == [endless["sessions"][0]["session_id"]]
         shared("kill", endless["task_id"], "--force", code=0)
-        assert waiting.wait(30) == 1
+        assert "--go-on" in waiting.communicate(timeout=30)[1]
+        assert waiting.returncode == 1
 
 
 def until_queued(cli: Cli, task_id: str, count: int = 1) -> list[list[str]]:
@@ -92,6 +93,27 @@ def until_queued(cli: Cli, task_id: str, count: int = 1) -> list[list[str]]:
     while len(rows := cli("queue", task_id, code=0).rows) != count:
         assert time.monotonic() < end
     return rows
+
+
+@pytest.mark.slow
+def test_what_a_stop_holds_back_goes_on_when_told_to_and_what_was_used_is_shown(shared: Cli) -> None:
+    usage = {"used": 83_000, "size": 100_000, "cost": {"amount": 1.25, "currency": "EUR"}}
+    steps = [{"usage": usage, "ms": 0}, {"message": "one"}]
+    shared.set_script({"tasks": [{"match": "held", "turn": {"steps": steps, "hang": "after"}}]})
+    task = shared.create("held", wait="running")
+    session_id = task["sessions"][0]["session_id"]
+    shared("prompt", task["task_id"], "then this", code=0)
+    shared("stop", task["task_id"], code=0)
+    assert [row[3] for row in until_queued(shared, task["task_id"])] == ["then this"]
+    shown = {row[0]: row[1:] for row in shared("show", task["task_id"], code=0).rows}
+    assert shown[f"session.{session_id}.usage"] == ["83000", "100000", "1.25", "EUR"]
+    told = shared("status", "--json", code=0).json["usage"]
+    assert {"currency": "EUR", "amount": 1.25} in told["costs"]
+    assert session_id in [each["session_id"] for each in told["nearly_full"]]
+    shared.set_script({})
+    assert shared("queue", task["task_id"], "--go-on", "--withdraw", "x", code=2).err
+    shared("queue", task["task_id"], "--go-on", code=0)
+    assert until_queued(shared, task["task_id"], 0) == []
 
 
 @pytest.mark.slow

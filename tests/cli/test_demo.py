@@ -8,12 +8,16 @@ import tempfile
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import msgspec
 import pytest
 
 from backend_stub.demo.script import Script
-from foundry_tui.client.connection import Target
+from foundry_tui.client.api import Api
+from foundry_tui.client.connection import Target, make_http
+from foundry_tui.contract.status import ENDED, RELEASING
 from foundry_tui.demo import story as demo_story
+from foundry_tui.demo.player import Player
 from foundry_tui.demo.proxy import Line
 from foundry_tui.demo.world import World
 from foundry_tui.process.backend import listener, wait_for_exit
@@ -64,6 +68,40 @@ def test_the_story_shows_every_way_that_a_task_can_go() -> None:
     for scene in story.script["tasks"]:
         for stage in ("ensure_name", "create_sandbox", "ensure_agent", "create_session"):
             assert scene.get(stage, {}).get("ms", 0) < demo_story.STAGE_SECONDS * 1000
+
+
+def test_the_world_has_been_running_when_it_is_opened_and_shows_what_the_product_can() -> None:
+    story = demo_story.tell(7, 1.0)
+    earlier = {act.task for act in story.acts if act.at < 0 and act.kind == "create"}
+    assert len(earlier) >= 10
+    assert {act.kind for act in story.acts if act.at < 0} == {"create", "archive", "kill"}
+    scenes = {scene.get("match"): scene for scene in story.script["tasks"]}
+    turns = [scenes[story.openings[task].prompt].get("turn", {}) for task in earlier]
+    kinds = {key for turn in turns for step in turn.get("steps", ()) for key in step}
+    assert {"form", "url", "permission", "usage", "plan", "edit", "thought"} <= kinds
+    assert demo_story.CUT_AT + demo_story.CUT_FOR < 30
+
+
+@pytest.mark.anyio
+async def test_what_was_there_before_stands_in_every_group_before_the_demo_is_opened() -> None:
+    world = World(7, 20.0, None)
+    try:
+        world.start()
+        await anyio.to_thread.run_sync(world.make_repositories)
+        await anyio.to_thread.run_sync(world.wait_until_ready)
+        player = Player(world)
+        await player.prepare()
+        async with make_http(world.backend) as http:
+            tasks = (await Api(http).tasks()).tasks
+        known = {task.task_id: task.revision for task in tasks}
+        assert player.refused == []
+        assert {task.status for task in tasks} >= {"running", "idle", "error"}
+        assert any(task.needs_input for task in tasks)
+        assert any(task.status in ENDED | RELEASING for task in tasks)
+        first = tasks[0].task_id
+        assert await player.missing({**known, first: known[first] - 1}) >= 1
+    finally:
+        world.close()
 
 
 @pytest.mark.anyio

@@ -159,6 +159,8 @@ def test_list_on_a_terminal_has_the_words_and_colours_of_the_app(shared: Cli) ->
         shown.read_until("runs out")
         assert shown.wait() == 0
         assert "✗ sandbox failed" in shown.drawn and b"\x1b[31m" in shown.written
+        says = shown.drawn.splitlines()[0].index("SAYS")
+        assert any(line[says:].startswith("full ") for line in shown.drawn.splitlines()), "it says why"
     with terminal(shared, "list", "--filter", "runs", NO_COLOR="1") as shown:
         shown.read_until("runs out")
         assert shown.wait() == 0

@@ -13,11 +13,14 @@ def _fields(names: str) -> frozenset[str]:
 
 TASK_SUMMARY = _fields(
     "task_id repo_id repo_label title branch prompt agent provider status status_since stage stages_done error "
-    "needs_input unread sessions work pull_request operation created_at updated_at revision"
+    "needs_input asks unread sessions activity plan work pull_request operation permission_policy created_at "
+    "updated_at revision"
 )
 WORK = _fields("base ahead behind files added removed uncommitted pushed upstream conflicts at")
 PULL_REQUEST = _fields("number url title state checks review mergeable comments at")
 TASK_DETAIL = TASK_SUMMARY | {"base_branch", "sandbox", "stages", "permissions", "leftovers", "operations", "history"}
+ASK = _fields("permission_id session_id kind title text whole options at")
+ACTIVITY = _fields("kind text at")
 OPERATION = _fields("operation_id task_id kind request state steps result error at finished_at revision")
 STAGE_PROGRESS = _fields("name attempt max_attempts started_at detail")
 STAGE = _fields("name state attempt max_attempts started_at finished_at deadline_at detail error")
@@ -32,7 +35,8 @@ OPTION = _fields("option_id name description category type value choices error")
 PROMPT = _fields("prompt_id session_id text attachments state steer error at")
 TRANSCRIPT_ITEM = _fields("item_id session_id index kind body at revision")
 PERMISSION = _fields(
-    "permission_id task_id session_id kind title tool_kind text edits paths options fields url state answer at"
+    "permission_id task_id session_id kind title tool_kind text edits paths options fields url state answer answered_by"
+    " at"
 )
 FIELD = _fields("name type required title description default choices min max format pattern")
 HISTORY_EVENT = _fields("seq task_id kind at payload")
@@ -74,8 +78,8 @@ def check_summary(task: Json) -> None:
     only(
         task,
         TASK_SUMMARY,
-        always="task_id repo_id repo_label prompt agent provider status status_since stages_done needs_input unread "
-        "sessions created_at updated_at revision",
+        always="task_id repo_id repo_label prompt agent provider status status_since stages_done needs_input asks "
+        "unread sessions created_at updated_at revision",
     )
     _check_common(task)
 
@@ -112,6 +116,14 @@ def check_session(session: Json) -> None:
 def _check_common(task: Json) -> None:
     assert 0 <= task["stages_done"] <= 4
     assert task["revision"] >= 1
+    assert len(task["asks"]) == min(5, task["needs_input"])
+    for ask in task["asks"]:
+        only(ask, ASK, always="permission_id session_id kind title whole options at")
+    if task.get("activity"):
+        only(task["activity"], ACTIVITY, always="kind text at")
+        assert len(task["activity"]["text"]) <= 200
+    if task.get("plan"):
+        assert 0 <= task["plan"]["done"] <= task["plan"]["total"]
     for name in ("status_since", "created_at", "updated_at"):
         assert isinstance(task[name], int)
         assert task[name] > 1_600_000_000_000, "times are milliseconds"

@@ -1,11 +1,14 @@
 """Scripting the demo provider: settings, effects, the world that remembers, and scripts that cannot be."""
 
 import json
+import re
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from backend_stub.demo.script import read_script
 from tests.backend.process import BackendProcess
 from tests.contract.checks import STAGES, failed_start, only
 from tests.world import Json
@@ -46,6 +49,43 @@ def test_a_script_that_cannot_be_ends_the_start_with_2(stopped: BackendProcess, 
     assert code == 2
     assert str(stopped.script_path) in errors
     assert "Traceback" not in errors
+
+
+OPTION = {"option_id": "m", "name": "M", "type": "select", "value": "a", "choices": [{"value": "a", "name": "A"}]}
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ({"agent": {"accepts": {"imagee": True}}}, "`imagee` - at `$.agent.accepts`"),
+        ({"agent": {"options": [{**OPTION, "choises": []}]}}, "`choises` - at `$.agent.options[0]`"),
+        ({"agent": {"options": [{**OPTION, "type": "number"}]}}, "number is no type"),
+        ({"tasks": [{"match": "x", "agent": {"commands": [{"name": "x", "hnt": "y"}]}}]}, "`hnt` - at"),
+        ({"default": {"turn": {"steps": [{"usage": {"used": 1, "size": 2, "costs": 1}}]}}}, "`costs` - at"),
+        ({"default": {"turn": {"steps": [{"tool": "x", "edit": {"path": "a", "new": "b", "n": 1}}]}}}, "`n` - at"),
+        ({"default": {"turn": {"steps": [{"permission": "x", "options": [{"option_id": "a"}]}]}}}, "name"),
+    ],
+)
+def test_what_is_wrong_deep_in_a_script_is_named(script: Json, why: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=re.escape(why)):
+        read_script(json.dumps(script).encode())
+
+
+def test_each_kind_of_step_and_all_that_an_agent_offers_is_read() -> None:
+    steps = [
+        {"message": "a"},
+        {"thought": "b", "ms": 5},
+        {"tool": "c", "text": "said", "edit": {"path": "x", "new": "y"}},
+        {"plan": ["d"]},
+        {"permission": "e", "text": "make", "edits": [{"path": "x", "old": "1", "new": "2"}], "paths": ["x"]},
+        {"usage": {"used": 1, "size": 2, "cost": {"amount": 0.1, "currency": "USD"}}},
+        {"late": "f"},
+    ]
+    accepts = {"image": True, "audio": False, "embedded": True, "steering": True}
+    agent = {"options": [OPTION], "commands": [{"name": "x", "description": "d", "hint": "h"}], "accepts": accepts}
+    script = read_script(json.dumps({"agent": agent, "default": {"turn": {"steps": steps}, "agent": agent}}).encode())
+    assert len(script.turn("any").steps) == 7
+    assert script.agent("any").accepts.steering
 
 
 def test_a_script_that_is_not_there_ends_the_start_with_2(stopped: BackendProcess) -> None:

@@ -1,6 +1,7 @@
 """How deep JSON may be nested is the same on every Python: a request beyond it is 400, whatever else is wrong in it."""
 
 import json
+import time
 
 import msgspec
 import pytest
@@ -45,6 +46,14 @@ def test_brackets_in_a_text_are_text(text: str) -> None:
 def test_brackets_without_end_are_refused_without_being_followed() -> None:
     with pytest.raises(msgspec.DecodeError):
         codec.check_depth(b"[" + b"[]," * 300_000 + b"[]]")
+
+
+def test_a_long_request_keeps_nobody_waiting() -> None:
+    document = b'{"attachments":[' + b",".join([rb'{"kind":"file","path":"a\"]\\"}'] * 1_000_000) + b"]}"
+    begin = time.process_time()
+    with pytest.raises(msgspec.DecodeError):
+        codec.check_depth(document)
+    assert time.process_time() - begin < 0.4
 
 
 @pytest.mark.parametrize("depth", [65, 200, 900, 20_000])

@@ -7,7 +7,7 @@ from tests.backend.process import BackendProcess, json_of
 from tests.contract.checks import creating, only, refused
 from tests.world import Json
 
-AGENT = frozenset({"name", "provider", "state", "how"})
+AGENT = frozenset({"name", "provider", "state", "how", "options"})
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +21,14 @@ def test_each_agent_of_each_provider_says_what_is_to_be_done(agents: list[Json])
         only(agent, AGENT, always="name provider state")
         assert agent["state"] in ("ready", "missing", "needs_login")
         assert bool(agent["how"]) is (agent["state"] != "ready")
+        assert "options" not in agent, "nothing was offered yet"
     assert {agent["provider"] for agent in agents} == {"demo", "local"}
     local = {agent["name"]: agent for agent in agents if agent["provider"] == "local"}
     assert list(local)[:4] == ["claude", "codex", "opencode", "gemini"]
+
+
+def test_the_agent_of_a_task_that_names_none_is_told(shared: BackendProcess) -> None:
+    assert shared.get("/v1/agents")["defaults"]["demo"] == shared.create(provider="demo")["agent"]
 
 
 def test_an_agent_that_nobody_knows_is_refused_with_those_that_are(shared: BackendProcess) -> None:

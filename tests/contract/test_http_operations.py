@@ -105,6 +105,7 @@ def test_what_fails_says_why_and_the_task_goes_on(backend: BackendProcess) -> No
         ({"kind": "commit", "draft": True}, "draft"),
         ({"kind": "land", "into": 1}, "into"),
         ({"kind": "commit", "operation_id": "a b"}, "operation_id"),
+        ({"kind": "commit", "message": "m" * 65_537}, "message"),
     ],
 )
 def test_a_wrong_value_is_named(shared: BackendProcess, body: Json, field: str) -> None:

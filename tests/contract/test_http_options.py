@@ -130,3 +130,21 @@ def test_a_further_session_has_its_own_options(backend: BackendProcess) -> None:
     second = json_of(answer)["session_id"]
     assert _session(backend, second, m="all")["mode"] == "Allow all"
     assert _session(backend, first, m="ask")["mode"] == "Ask"
+
+
+def test_what_an_agent_offered_last_is_told_to_those_who_choose(backend: BackendProcess) -> None:
+    task_id, session_id = _begin(backend, agent=AGENT)
+    backend.wait_task(task_id, "idle")
+    backend.post(f"/v1/sessions/{session_id}/options/m", {"value": "all"})
+    _session(backend, session_id, m="all")
+    agent = backend.get(f"/v1/tasks/{task_id}")["agent"]
+    for _ in range(2):
+        agents = {(each["provider"], each["name"]): each for each in backend.get("/v1/agents")["agents"]}
+        offered = agents["demo", agent]["options"]
+        assert [(each["option_id"], [choice["value"] for choice in each["choices"]]) for each in offered] == [
+            ("m", ["ask", "all"]),
+            ("fast", []),
+        ]
+        assert "options" not in agents["local", "codex"]
+        backend.kill()
+        backend.start()

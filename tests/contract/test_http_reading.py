@@ -123,8 +123,21 @@ def test_health_and_metrics(shared: BackendProcess) -> None:
     assert "# TYPE foundry_create_seconds histogram" in answer.text
 
 
+def test_memory_is_told_of_agents_that_are_processes(shared: BackendProcess) -> None:
+    task_id = shared.create("remember")["task_id"]
+    assert shared.get("/v1/agents/memory") == {"agents": [], "unknown": None}
+    assert shared.get("/v1/agents/memory", task=task_id)["agents"] == []
+    refused(shared.http.get("/v1/agents/memory", params={"task": "none"}), 404)
+
+
 def test_metrics_count_what_happened(backend: BackendProcess) -> None:
-    backend.set_script({"tasks": [{"match": "twice", "create_sandbox": {"fail": "no room", "times": 1}}]})
+    usage = {"used": 41, "size": 100, "cost": {"amount": 0.25, "currency": "USD"}}
+    backend.set_script(
+        {
+            "default": {"turn": {"steps": [{"usage": usage}]}},
+            "tasks": [{"match": "twice", "create_sandbox": {"fail": "no room", "times": 1}}],
+        }
+    )
     backend.wait_task(backend.create("plain")["task_id"], "idle")
     backend.wait_task(backend.create("twice")["task_id"], "idle")
     with backend.events("tasks") as events:
@@ -136,6 +149,9 @@ def test_metrics_count_what_happened(backend: BackendProcess) -> None:
         'foundry_stage_seconds_count{stage="create_sandbox"}': 2,
         'foundry_stage_outcomes_total{outcome="completed",stage="create_sandbox"}': 2,
         'foundry_stage_outcomes_total{outcome="retrying",stage="create_sandbox"}': 1,
+        'foundry_context_used_tokens{agent="demo"}': 82,
+        'foundry_context_size_tokens{agent="demo"}': 200,
+        'foundry_cost{agent="demo",currency="USD"}': 0.5,
         "foundry_streams": 1,
         "foundry_provisioning": 0,
     }.items():

@@ -8,6 +8,7 @@ import pytest
 from foundry_tui.contract.ids import uuid7
 from tests.backend.process import BackendProcess, json_of
 from tests.contract.checks import (
+    ASK,
     PERMISSION,
     PROMPT,
     SESSION,
@@ -212,6 +213,9 @@ def test_a_permission_request_is_answered_once(backend: BackendProcess, option: 
     only(permission, PERMISSION, always="permission_id task_id session_id title options state at")
     assert (permission["title"], permission["state"]) == ("Run make?", "open")
     assert [each["option_id"] for each in permission["options"]] == ["allow", "deny"]
+    (ask,) = asking["asks"]
+    assert ask == {name: permission.get(name) for name in ASK - {"whole"}} | {"whole": True}
+    assert (asking["activity"]["kind"], asking["activity"]["text"]) == ("question", "Run make?")
     path = f"/v1/permissions/{permission['permission_id']}"
     refused(backend.http.post(path, json={"option_id": "maybe"}), 422, "option_id")
     refused(backend.http.post(path, json={}), 422, "option_id")
@@ -220,7 +224,7 @@ def test_a_permission_request_is_answered_once(backend: BackendProcess, option: 
     assert (json_of(answer)["state"], json_of(answer)["answer"]) == ("answered", option)
     refused(backend.http.post(path, json={"option_id": option}), 409)
     done = backend.wait_task(task_id, "idle")
-    assert done["needs_input"] == 0
+    assert (done["needs_input"], done["asks"], done["activity"]["kind"]) == (0, [], "message")
     kinds = backend.kinds(task_id)
     assert kinds.index("permission.opened") < kinds.index("permission.answered") < kinds.index("task.idle")
     refused(backend.http.post("/v1/permissions/none", json={"option_id": "allow"}), 404)
@@ -233,7 +237,11 @@ def test_an_open_permission_survives_a_restart_and_is_cancelled_by_a_stop(backen
     backend.kill()
     backend.start()
     again = backend.wait_task(task["task_id"], lambda each: bool(each["needs_input"]))
-    assert again["permissions"] == asking["permissions"]
+    assert (again["permissions"], again["asks"], again["activity"]) == (
+        asking["permissions"],
+        asking["asks"],
+        asking["activity"],
+    )
     backend.post(f"/v1/sessions/{task['sessions'][0]['session_id']}/stop")
     done = backend.wait_task(task["task_id"], "idle")
     assert [each["state"] for each in done["permissions"]] == ["cancelled"]

@@ -1,5 +1,6 @@
 """The runtime with the real sandbox-agent server and a scripted agent: sessions, turns, permissions, stopping."""
 
+import json
 import os
 import signal
 from functools import partial
@@ -11,12 +12,13 @@ import msgspec
 import pytest
 
 from backend_stub.agents.sandbox_agent.connection import AgentConnection
-from backend_stub.domain.agent import Policy
 from backend_stub.domain.errors import AgentError
+from backend_stub.domain.rulings import Action
 from backend_stub.machine import processes
-from backend_stub.providers.local import LocalSettings
 from foundry_tui.contract.transcript import TranscriptKind
+from tests.local.test_faults import Loss
 from tests.local.world import LIMIT, LocalWorld, Told, following, open_gate, prompt, turn
+from tests.world import Json
 
 pytestmark = pytest.mark.anyio
 
@@ -64,8 +66,10 @@ async def test_an_agent_may_open_its_session_as_slowly_as_the_stage_allows(
     monkeypatch.setattr(AgentConnection.request, "__kwdefaults__", {"agent": None, "limit": 0.2})
     world.environ |= {"ACP_AGENT_SLOW": "0.5", "ACP_AGENT_LOADS": "1"}
     async with world.provider() as provider:
+        loss = Loss(provider)
         task = await world.with_session(provider, world.task())
         os.kill(world.agent_pids()[0], signal.SIGKILL)
+        await loss.wait()
         assert (await turn(provider, world, task, "say hi")).text == "hi"
         assert [len(world.agent_saw(f"session/{what}")) for what in ("new", "load")] == [1, 1]
 
@@ -83,21 +87,40 @@ async def test_sessions_side_by_side(world: LocalWorld) -> None:
         assert [each.text for each in told] == [f"from {number} {numbers}" for number in (0, 1)]
 
 
-@pytest.mark.parametrize(
-    ("policy", "asked"),
-    [(Policy.ASK, ["Read a.txt", "Run make"]), (Policy.READS, ["Run make"]), (Policy.ALL, [])],
-)
-async def test_a_policy_answers_in_place_of_a_person(world: LocalWorld, policy: Policy, asked: list[str]) -> None:
-    async with world.provider(LocalSettings(policy=policy)) as provider:
-        task = await world.with_session(provider, world.task())
-        async with following(world, provider, task, "ask read Read a.txt\nask execute Run make") as told:
-            for number, title in enumerate(asked):
+NOT_INSIDE = partial(Action, inside=False)
+CALLS: list[tuple[Json, Action]] = [
+    ({"kind": "execute", "rawInput": {"command": "pytest -q"}}, NOT_INSIDE(("pytest -q",))),
+    ({"kind": "execute", "rawInput": {"cmd": ["bash", "-lc", "make x"]}}, NOT_INSIDE(("make x",))),
+    ({"kind": "execute", "rawInput": {"command": ["a", "b c"]}}, NOT_INSIDE(("a 'b c'",))),
+    ({"kind": "execute", "rawInput": {"command": "a", "cmd": "b"}}, NOT_INSIDE(("a", "b"))),
+    ({"kind": "execute", "rawInput": {"command": "git", "args": ["push"]}}, NOT_INSIDE(("git", "git push"))),
+    ({"kind": "execute", "rawInput": {"command": "make", "cwd": "/elsewhere"}}, NOT_INSIDE(("make",), as_is=False)),
+    ({"kind": "execute", "rawInput": {"command": "make", "env": {"PATH": "."}}}, NOT_INSIDE(("make",), as_is=False)),
+    ({"kind": "execute", "rawInput": {"command": "make", "cwd": "src"}}, NOT_INSIDE(("make",))),
+    ({"kind": "read", "locations": [{"path": "a.txt"}]}, Action()),
+    ({"kind": "read", "locations": [{"path": "/etc/passwd"}]}, NOT_INSIDE()),
+    ({"kind": "search", "rawInput": {"paths": ["a/../../b"]}}, NOT_INSIDE()),
+    ({"kind": "read", "rawInput": {"path": "./leads-out"}}, NOT_INSIDE()),
+]
+
+
+async def test_what_rules_go_by_is_told_with_a_question(world: LocalWorld) -> None:
+    async with world.provider() as provider:
+        task = world.task()
+        made = await provider.create_sandbox(world.call(task))
+        (Path(made.sandbox.cwd) / "leads-out").symlink_to("/etc/passwd")
+        task = await world.with_session(provider, task)
+        options = [{"optionId": "y", "kind": "allow_once"}]
+        requests = [
+            {"toolCall": call | {"toolCallId": f"t{number}"}, "options": options}
+            for number, (call, _) in enumerate(CALLS)
+        ]
+        text = "\n".join(f"request {json.dumps(request)}" for request in requests)
+        async with following(world, provider, task, text) as told:
+            for number in range(len(CALLS)):
                 await told.until(partial(told.has_questions, number + 1))
-                key, question = list(told.questions.items())[number]
-                assert question.title == title
-                told.answer(key, "yes")
-        assert told.text == "answer: yesanswer: yes"
-        assert len(told.questions) == len(asked)
+                told.answer(list(told.questions)[number], "y")
+        assert list(told.actions.values()) == [action for _, action in CALLS]
 
 
 async def test_an_unknown_request_of_the_agent_is_refused(world: LocalWorld) -> None:

@@ -103,10 +103,13 @@ def test_a_permission_is_answered_over_a_killed_backend(backend: BackendProcess,
     task = backend.wait_task(task_id, lambda task: task["needs_input"] == 1)
     backend.kill()
     backend.start()
-    [permission] = backend.get(f"/v1/tasks/{task_id}")["permissions"]
+    asking = backend.get(f"/v1/tasks/{task_id}")
+    [permission], [ask] = asking["permissions"], asking["asks"]
+    assert (ask["permission_id"], ask["title"]) == (permission["permission_id"], asking["activity"]["text"])
     backend.post(f"/v1/permissions/{permission['permission_id']}", {"option_id": "yes"}, status=200)
     task = is_idle(backend, task_id)
     assert texts(backend, task) == ["answer: yesdone"]
+    assert (task["asks"], task["activity"]["text"]) == ([], "answer: yesdone")
     assert len(world.agent_saw("session/prompt")) == 1
     assert len(world.agent_saw("response")) == 1
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from foundry_tui.cli import agent_binary
-from foundry_tui.cli.agent_binary import InstallError
 from foundry_tui.contract.agents import SANDBOX_AGENT, VARIABLE, Binary, find_sandbox_agent, installed_agents
+from foundry_tui.process import agent_binary
+from foundry_tui.process.npm import InstallError
 
 
 def test_the_installed_binary_is_the_pinned_one(sandbox_agent: Path, tmp_path: Path) -> None:

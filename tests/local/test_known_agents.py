@@ -121,7 +121,7 @@ async def test_a_disk_that_does_not_answer_holds_up_nobody(
 ) -> None:
     monkeypatch.setattr("backend_stub.known_agents.LOOK_SECONDS", 0.05)
     hanging, release = threading.Event(), threading.Event()
-    found = [AgentInfo(name="pi", provider="local", state=AgentState.READY)]
+    found = [AgentInfo(name="pi", provider="local", state=AgentState.READY, how="")]
     async with git_world.provider() as provider:
 
         def look() -> list[AgentInfo]:
@@ -133,7 +133,7 @@ async def test_a_disk_that_does_not_answer_holds_up_nobody(
         hanging.set()
         agents = KnownAgents({"local": provider})
         with anyio.fail_after(5):
-            assert await agents.all() == ()
+            assert (await agents.all()).agents == ()
             assert await agents.why_not("local", "nonsense") is None, "what is not known stands in no way"
         hanging.clear()
         release.set()
@@ -141,6 +141,6 @@ async def test_a_disk_that_does_not_answer_holds_up_nobody(
         hanging.set()
         release.clear()
         with anyio.fail_after(5):
-            assert await agents.all() == tuple(found), "what was known before"
+            assert (await agents.all()).agents == tuple(found), "what was known before"
             assert await agents.why_not("local", "pi") is None
         release.set()

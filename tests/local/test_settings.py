@@ -2,10 +2,10 @@
 
 import pytest
 
-from backend_stub.domain.agent import Policy
 from backend_stub.domain.errors import SettingError
 from backend_stub.domain.settings import DEFAULT_TIMEOUT_MS, read_settings
 from backend_stub.providers.local import LocalSettings
+from foundry_tui.contract.questions import PermissionPolicy
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -24,7 +24,7 @@ def test_every_variable_is_read() -> None:
             "FOUNDRY_BUBBLEWRAP": "1",
             "FOUNDRY_SANDBOX_WRITABLE": "/opt/cache",
         }
-    ) == LocalSettings("codex", Policy.READS, 1.5, 0.25, (".env", "conf/local.ini"), True, ("/opt/cache",))
+    ) == LocalSettings("codex", PermissionPolicy.READS, 1.5, 0.25, (".env", "conf/local.ini"), True, ("/opt/cache",))
 
 
 @pytest.mark.parametrize(

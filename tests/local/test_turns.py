@@ -13,10 +13,10 @@ import pytest
 
 from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
 from backend_stub.agents.sandbox_agent.turn import MOST_QUESTIONS
-from backend_stub.domain.agent import LateWord, Policy
+from backend_stub.domain.agent import SaidOutsideTurn
 from backend_stub.domain.errors import AgentError
 from backend_stub.machine import processes
-from backend_stub.providers.local import LocalProvider, LocalSettings
+from backend_stub.providers.local import LocalProvider
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.transcript import TranscriptKind
 from foundry_tui.view.questions import QuestionLine, heading_of, lines_of
@@ -30,7 +30,7 @@ class Late:
     """Hears what agents say outside of turns."""
 
     def __init__(self, provider: LocalProvider) -> None:
-        self.items: dict[str, LateWord] = {}
+        self.items: dict[str, SaidOutsideTurn] = {}
         self.of: set[str] = set()
         self._changed = anyio.Event()
         provider.agents.on_said = self._hear
@@ -380,7 +380,7 @@ QUESTION = {
 
 
 async def test_a_question_has_all_that_is_to_be_judged(world: LocalWorld) -> None:
-    async with world.provider(LocalSettings(policy=Policy.ASK)) as provider:
+    async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         async with following(world, provider, task, f"request {json.dumps(QUESTION)}\nsay done") as told:
             await told.until(lambda: told.questions)
@@ -401,7 +401,7 @@ async def test_a_question_has_all_that_is_to_be_judged(world: LocalWorld) -> Non
 async def test_an_agent_may_use_the_id_of_a_request_again(world: LocalWorld) -> None:
     ask = f"request-as-7 {json.dumps(QUESTION)}"
     unknown = 'raw {"jsonrpc": "2.0", "id": 8, "method": "unheard/of"}'
-    async with world.provider(LocalSettings(policy=Policy.ASK)) as provider:
+    async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         async with following(world, provider, task, f"{unknown}\n{ask}\n{unknown}\n{ask}\nsay done") as told:
             for count in (1, 2):
@@ -424,7 +424,7 @@ async def test_of_questions_without_end_those_that_a_person_can_judge_are_asked(
 
     huge = raw(999, "x" * 100_000)
     many = "\n".join(raw(number, f"question {number}") for number in range(MOST_QUESTIONS + 20))
-    async with world.provider(LocalSettings(policy=Policy.ASK)) as provider:
+    async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         async with following(world, provider, task, f"{huge}\n{many}\nask execute Run make?\nsay done") as told:
             await told.until(partial(told.has_questions, MOST_QUESTIONS))
@@ -457,7 +457,7 @@ async def test_what_is_long_is_shown_once(world: LocalWorld) -> None:
         "content": [{"type": "diff", "path": "a.py", "newText": "one\ntwo\n"}],
     }
     asked = []
-    async with world.provider(LocalSettings(policy=Policy.ASK)) as provider:
+    async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         assert task.sandbox is not None
         edit["title"] = f"Edit {task.sandbox.cwd}/a.py"

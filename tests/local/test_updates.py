@@ -1,11 +1,10 @@
-"""From session/update messages to transcript items, and which requests a policy answers."""
+"""From session/update messages to transcript items."""
 
 import msgspec
 import pytest
 from msgspec import Raw
 
 from backend_stub.agents.sandbox_agent.messages import Message
-from backend_stub.agents.sandbox_agent.policy import decide
 from backend_stub.agents.sandbox_agent.questions import question_of
 from backend_stub.agents.sandbox_agent.updates import (
     KEPT_TITLES,
@@ -17,8 +16,6 @@ from backend_stub.agents.sandbox_agent.updates import (
     Translation,
     Update,
 )
-from backend_stub.domain.agent import Policy
-from foundry_tui.contract.questions import PermissionOption
 from foundry_tui.contract.transcript import PlanBody, ToolCallBody, TranscriptKind
 
 
@@ -141,28 +138,6 @@ def test_a_text_without_end_takes_no_memory_without_end() -> None:
     assert [item.body for item in apply(translation, chunk("new"))] == ["new"]
 
 
-ONCE = PermissionOption(option_id="1", name="Allow", kind="allow_once")
-ALWAYS = PermissionOption(option_id="2", name="Always", kind="allow_always")
-REJECT = PermissionOption(option_id="3", name="Reject", kind="reject_once")
-
-
-@pytest.mark.parametrize(
-    ("policy", "kind", "options", "answer"),
-    [
-        (Policy.ASK, "read", [ONCE], None),
-        (Policy.READS, "read", [REJECT, ALWAYS, ONCE], "1"),
-        (Policy.READS, "search", [ALWAYS], "2"),
-        (Policy.READS, "fetch", [ONCE], None),
-        (Policy.READS, "edit", [ONCE], None),
-        (Policy.READS, "other", [ONCE], None),
-        (Policy.ALL, "execute", [ALWAYS, ONCE], "1"),
-        (Policy.ALL, "execute", [REJECT], None),
-    ],
-)
-def test_what_a_policy_answers(policy: Policy, kind: str, options: list[PermissionOption], answer: str | None) -> None:
-    assert decide(policy, kind, options) == answer
-
-
 # What is too much
 
 
@@ -193,6 +168,8 @@ def test_a_question_says_a_command_once_and_nothing_that_is_as_usual() -> None:
         "cwd": "/work/code",
         "call_id": "call_1",
         "parsed_cmd": [{"cmd": script, "type": "unknown"}],
+        "started_at_ms": 1795991875094,
+        "turn_id": "01a22975-2dbc-73b3-b68c-82e32d683723",
         "reason": "call_1",
     }
 

@@ -7,21 +7,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from foundry_tui.contract.records import ErrorKind, StageProgress
+from foundry_tui.contract.activity import Activity, ActivityKind, PlanProgress
+from foundry_tui.contract.questions import Ask, PermissionOption, QuestionKind
+from foundry_tui.contract.records import ErrorKind, StageProgress, TaskError, Usage
 from foundry_tui.contract.status import StageName, TaskStatus
 from foundry_tui.view.cells import fit, plain
 from foundry_tui.view.clock import FixedClock
+from foundry_tui.view.filter import parse
 from foundry_tui.view.glyphs import ASCII, UNICODE, Glyphs
 from foundry_tui.view.labels import glyph_of, state_text, title_of
-from foundry_tui.view.rows import Role, columns_for, moving_parts, row_pieces
-from tests.app.factories import MINUTE, NOW, SECOND, make_error, make_task
+from foundry_tui.view.roles import Role
+from foundry_tui.view.rows import Needs, columns_for, moving_parts, row_pieces, says_all
+from tests.app.factories import MINUTE, NOW, SECOND, make_error, make_session, make_task
 
 
 def row(width: int, glyphs: Glyphs = UNICODE, creation: str | None = None, **changes: object) -> str:
     status = changes.pop("status", TaskStatus.IDLE)
     assert isinstance(status, TaskStatus)
     task = make_task(1, status, **changes)
-    columns = columns_for(width)
+    columns = columns_for(width, Needs(repo=12))
     moving = moving_parts(task, columns, glyphs, NOW, FixedClock(NOW), creation)
     return "".join(text for text, _ in row_pieces(task, columns, glyphs, moving, creation=creation))
 
@@ -41,7 +45,9 @@ def test_a_row_fills_its_width_exactly(
     task = make_task(1, status, title=title, branch=branch)
     columns = columns_for(width, marks=marks)
     moving = moving_parts(task, columns, UNICODE, NOW, FixedClock(NOW, 3), creation)
-    text = "".join(part for part, _ in row_pieces(task, columns, UNICODE, moving, creation=creation, words=("a",)))
+    text = "".join(
+        part for part, _ in row_pieces(task, columns, UNICODE, moving, creation=creation, terms=parse("a zzzz"))
+    )
     assert cell_len(text) == width
     assert not any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in text)
 
@@ -51,12 +57,12 @@ def test_a_row_fills_its_width_exactly(
     [
         (120, 34, "sandbox 34s attempt 2/3"),
         (120, 64, "sandbox 1m04s attempt 2/3"),
-        (60, 34, "sandbox 34s 2/3"),
+        (40, 34, "sandbox 34s 2/3"),
     ],
 )
 def test_an_attempt_is_called_one_where_there_is_room(width: int, seconds: int, said: str) -> None:
     stage = StageProgress(name=StageName.CREATE_SANDBOX, attempt=2, max_attempts=3, started_at=NOW - seconds * SECOND)
-    assert f"  {said} " in row(width, status=TaskStatus.CREATE_SANDBOX, stage=stage)
+    assert f" {said} " in row(width, status=TaskStatus.CREATE_SANDBOX, stage=stage)
 
 
 @given(st.text(max_size=80), st.integers(0, 60))
@@ -103,7 +109,6 @@ def test_ascii_rows_are_ascii() -> None:
         (TaskStatus.CREATE_SESSION, "▰▰▰▰▱ session 12s"),
         (TaskStatus.RUNNING, "working 12s"),
         (TaskStatus.IDLE, "ready"),
-        (TaskStatus.ERROR, "▰▰▱▱▱ sandbox failed"),
         (TaskStatus.ARCHIVING, "archiving 12s"),
         (TaskStatus.ARCHIVED, "archived"),
         (TaskStatus.KILLING, "killing 12s"),
@@ -120,27 +125,113 @@ def test_questions_are_counted() -> None:
     assert "3 questions 12s" in row(120, status=TaskStatus.RUNNING, needs_input=3)
 
 
-def test_a_failed_turn_names_no_stage() -> None:
-    error = make_error("the agent died", kind=ErrorKind.AGENT, stage=None)
-    assert "turn failed" in row(120, status=TaskStatus.ERROR, error=error)
+@pytest.mark.parametrize("width", [60, 120])
+def test_a_failed_task_says_why_and_which_key_helps(width: int) -> None:
+    text = row(width, status=TaskStatus.ERROR, error=make_error("no room left"))
+    assert "no room left" in text and "r retry" in text
+    assert state_text(make_task(1, TaskStatus.ERROR), UNICODE, NOW) == "▰▰▱▱▱ sandbox failed"
 
 
-def test_a_time_out_is_called_one() -> None:
-    error = make_error("took too long", kind=ErrorKind.TIMEOUT)
-    assert "sandbox timed out" in row(120, status=TaskStatus.ERROR, error=error)
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (make_error("", kind=ErrorKind.AGENT, stage=None), "turn failed"),
+        (make_error("", kind=ErrorKind.TIMEOUT), "sandbox timed out"),
+    ],
+)
+def test_a_failure_without_a_reason_says_what_failed(error: TaskError, words: str) -> None:
+    assert words in row(120, status=TaskStatus.ERROR, error=error)
 
 
-@pytest.mark.parametrize("width", [70, 120])
-def test_the_reason_of_a_failure_stands_behind_a_title_that_leaves_room(width: int) -> None:
-    error = make_error("no room left")
-    assert "Short  no room left" in row(width, status=TaskStatus.ERROR, title="Short", error=error)
-    assert "no room" not in row(
-        width, status=TaskStatus.ERROR, title="A title that takes the place of reasons", error=error
+def says(kind: ActivityKind, text: str) -> Activity:
+    return Activity(kind=kind, text=text, at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "activity", "said"),
+    [
+        (TaskStatus.RUNNING, says(ActivityKind.TOOL, "pytest -q"), "▸ pytest -q"),
+        (TaskStatus.RUNNING, says(ActivityKind.PLAN, "write it"), "write it"),
+        (TaskStatus.RUNNING, says(ActivityKind.MESSAGE, "It was **here**"), '"It was here"'),
+        (TaskStatus.IDLE, says(ActivityKind.MESSAGE, "# Done: `a` is b"), '"Done: a is b"'),
+        (TaskStatus.IDLE, says(ActivityKind.TOOL, "pytest -q"), "  pytest -q"),
+        (TaskStatus.IDLE, says(ActivityKind.NOTICE, "stays as it was"), "stays as it was"),
+        (TaskStatus.ARCHIVED, says(ActivityKind.MESSAGE, "Done"), "archived"),
+    ],
+)
+def test_a_task_says_what_it_does_or_said_last(status: TaskStatus, activity: Activity, said: str) -> None:
+    text = row(120, status=status, activity=activity, plan=PlanProgress(done=2, total=4))
+    assert said in text
+    assert ("plan 2/4" in text) is (status is not TaskStatus.ARCHIVED)
+    assert "plan" not in row(120, status=status, activity=activity, plan=PlanProgress(done=4, total=4))
+
+
+def ask(title: str = "Run make?", **fields: object) -> Ask:
+    options = (
+        PermissionOption(option_id="a", name="Yes", kind="allow_once"),
+        PermissionOption(option_id="d", name="No", kind="reject_once"),
     )
+    given: dict[str, object] = {"permission_id": "q", "session_id": "s", "title": title, "at": NOW, "options": options}
+    return Ask(**{**given, **fields})  # type: ignore[arg-type]  # fields by name
 
 
-def test_a_failed_task_shows_its_branch_as_any_other() -> None:
-    assert "fix/gate" in row(120, status=TaskStatus.ERROR, branch="fix/gate", error=make_error("no room left"))
+@pytest.mark.parametrize(
+    ("width", "asked", "more", "whole"),
+    [
+        (120, ask(), 0, True),
+        (120, ask(), 1, True),
+        (120, ask(text=" Run make? "), 0, True),
+        (120, ask(text="make install"), 0, False),
+        (120, ask(whole=False), 0, False),
+        (120, ask("Run make?\nrm -r"), 0, False),
+        (120, ask("Run make? " * 9), 0, False),
+        (60, ask("Run make all now?"), 0, False),
+    ],
+)
+def test_a_question_has_its_keys_behind_it_and_is_known_to_be_whole_or_not(
+    width: int, asked: Ask, more: int, whole: bool
+) -> None:
+    task = make_task(1, TaskStatus.RUNNING, needs_input=1 + more, asks=(asked,))
+    text = row(width, status=TaskStatus.RUNNING, needs_input=1 + more, asks=(asked,))
+    assert f"{'1 of 2: ' if more else ''}Run make" in text
+    assert ("1 allow  2 deny" in text) is (width > 60)
+    assert says_all(task, columns_for(width), UNICODE) is whole
+
+
+def test_a_form_is_answered_where_it_can_be_filled_in() -> None:
+    asks = (ask("Which?", kind=QuestionKind.FORM, options=()),)
+    assert "enter answer" in row(120, status=TaskStatus.RUNNING, needs_input=1, asks=asks)
+
+
+@pytest.mark.parametrize("status", [TaskStatus.IDLE, TaskStatus.ENSURE_AGENT, TaskStatus.RUNNING, TaskStatus.ARCHIVED])
+def test_a_simulated_task_says_so_where_its_state_is_said(status: TaskStatus) -> None:
+    assert "simulated" in row(140, status=status, provider="demo")
+    assert "simulated" not in row(140, status=status, provider="local")
+
+
+def test_a_repositorys_name_is_never_cut_beside_empty_cells() -> None:
+    name = "a-repository-with-a-very-long-name"
+    assert name in row(120, repo_label=name)
+    busy = row(120, repo_label=name, activity=says(ActivityKind.MESSAGE, "word " * 30))
+    assert name not in busy and name[:11] in busy
+    assert cell_len(busy) == 120
+
+
+def test_the_agent_says_how_full_its_context_is() -> None:
+    usage = [Usage(used=used, size=200) for used in (10, 82)]
+    sessions = tuple(make_session(number, usage=each) for number, each in enumerate(usage, 1))
+    assert "claude · 41 %" in row(120, sessions=sessions)
+    assert "%" not in row(120)
+
+
+def test_what_is_unread_has_one_mark_and_looks_like_the_rest() -> None:
+    columns = columns_for(120)
+    read, unread = (make_task(1, unread=unread) for unread in (False, True))
+    moving = moving_parts(read, columns, UNICODE, NOW, FixedClock(NOW), None)
+    before, after = (row_pieces(task, columns, UNICODE, moving) for task in (read, unread))
+    assert [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]] == [
+        ((" ", Role.MARK), (UNICODE.unread, Role.MARK))
+    ]
 
 
 def test_an_unnamed_task_shows_the_first_line_of_its_prompt() -> None:
@@ -154,18 +245,33 @@ def test_a_creation_says_how_far_it_got() -> None:
 
 
 def test_columns_give_way_as_the_width_shrinks() -> None:
-    assert columns_for(60).branch == 0 and columns_for(60).title >= 28
-    assert columns_for(90).branch > 0 and columns_for(90).agent == 0
-    assert columns_for(120).agent > 0
+    assert columns_for(60).repo == 0 and columns_for(60).said >= 26
+    assert columns_for(90).repo > 0 and columns_for(90).agent == 0
+    assert columns_for(120).agent > 0 and columns_for(120).branch == 0
+    assert columns_for(220).branch > 0
     assert columns_for(120, with_repo=False).repo == 0
+    assert columns_for(120, Needs(repo=5)).repo == 5
 
 
-def test_words_found_by_the_filter_stand_out() -> None:
-    task = make_task(1, title="Mend the gate")
-    columns = columns_for(100)
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("gate", ["gate"]),
+        ("mend gate", ["Mend", "gate"]),
+        ("gaate", ["gate"]),
+        ("mtgt", ["M", "t", "g", "t"]),
+        ("repo:sho", ["sho"]),
+        ("agent:cl", ["cl"]),
+        ("!gate", []),
+        ("branch:fix", ["fix"]),
+    ],
+)
+def test_what_the_filter_found_stands_out(query: str, found: list[str]) -> None:
+    task = make_task(1, title="Mend the gate too", branch="fix/it", repo_label="shop")
+    columns = columns_for(220)
     moving = moving_parts(task, columns, UNICODE, NOW, FixedClock(NOW), None)
-    pieces = row_pieces(task, columns, UNICODE, moving, words=("gate",))
-    assert ("gate", Role.MATCH) in pieces
+    pieces = row_pieces(task, columns, UNICODE, moving, terms=parse(query))
+    assert [text for text, role in pieces if role is Role.MATCH] == found
 
 
 def test_ages_tick_apart_from_the_rest() -> None:

@@ -11,7 +11,7 @@ from foundry_tui.view.details import facts
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.silence import silence_words, silent_since
 from foundry_tui.view.task_notices import turn_words
-from foundry_tui.view.usage import costs, fullest, is_warned, sum_words, task_words, used_by
+from foundry_tui.view.usage import costs, fullest, is_warned, sum_words, task_words, used_by, used_lines
 from tests.app.factories import MINUTE, NOW, make_detail, make_session
 
 
@@ -41,6 +41,8 @@ def test_contexts_that_are_nearly_full_are_warned_of_as_long_as_they_matter() ->
     used = used_by([lives, ended])
     assert used.nearly_full == (full,)
     assert sum_words(used.costs) == "$4.00"
+    assert used_lines(used) == [("cost so far", "$4.00"), ("contexts nearly full", "1")]
+    assert used_lines(used_by([])) == []
     assert task_words(lives) == "83 % full · $2.00"
     assert (is_warned(lives), is_warned(ended)) == (True, False)
 

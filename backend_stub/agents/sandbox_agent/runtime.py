@@ -19,11 +19,11 @@ from backend_stub.agents.sandbox_agent.memory import memory_of
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
 from backend_stub.agents.sandbox_agent.servers import Servers, Wrap, cwd_of
 from backend_stub.agents.sandbox_agent.session import Session
-from backend_stub.agents.sandbox_agent.setting_up import set_again, set_up
-from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, StateFolder, StoredSession
+from backend_stub.agents.sandbox_agent.session_options import set_again, set_up
+from backend_stub.agents.sandbox_agent.state import ENDED, StateFolder, StoredSession
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.agents.sandbox_agent.updates import Item
-from backend_stub.domain.agent import Files, LateWord, OptionValue, Policy, SessionChange, Steered, Turn
+from backend_stub.domain.agent import Files, OptionValue, SaidOutsideTurn, SessionChange, Steered, Turn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.options import with_value
@@ -61,7 +61,7 @@ class SandboxAgentRuntime:
     """Agents behind one sandbox-agent server a task. Needs a task group, given by `use`, before any other call."""
 
     on_lost: Callable[[str, str, str], Awaitable[None]] | None = None
-    on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None = None
+    on_said: Callable[[str, str, Sequence[SaidOutsideTurn]], Awaitable[None]] | None = None
     on_changed: Callable[[str, str, Sequence[SessionChange]], Awaitable[None]] | None = None
     files: Files | None = None
     """Told when a turn has ended; a turn that is followed ends only when what it did to the files is known."""
@@ -72,7 +72,6 @@ class SandboxAgentRuntime:
         folder_of: Callable[[str], Path],
         *,
         environ: Mapping[str, str],
-        policy: Policy = Policy.ASK,
         configured: Mapping[str, AgentCommand] | None = None,
         mcp: Mapping[str, McpServer] | None = None,
         wrap: Wrap | None = None,
@@ -82,7 +81,6 @@ class SandboxAgentRuntime:
         """
         self._data_dir = data_dir
         self._environ = environ
-        self._policy = policy
         self._mcp = mcp or {}
         self._group: TaskGroup | None = None
         self._servers = Servers(data_dir, folder_of, environ, configured or {}, wrap, self._forget_sessions_of)
@@ -187,7 +185,8 @@ class SandboxAgentRuntime:
             folder = self._servers.state_folder(task_id)
             session = self._sessions.get(session_id)
             if session is not None:
-                if session.active is not None:
+                # Of a turn that was stopped nobody waits for the end.
+                if session.following:
                     raise AgentError("its agent is at work")
                 await session.tell_rest()
                 session.lost = AgentError(UNLOADED)
@@ -270,7 +269,7 @@ class SandboxAgentRuntime:
                 raise AgentError(mark.error)
             return
         await self._tell_notices(session, turn)
-        telling = Telling(session, prompt.prompt_id, turn, cwd_of(call), self._policy, call.log)
+        telling = Telling(session, prompt.prompt_id, turn, cwd_of(call), call.log)
         try:
             await telling.run()
         except UnstoppableError as failure:
@@ -391,23 +390,7 @@ class SandboxAgentRuntime:
     ) -> Session:
         again = state is not None and bool(state.acp_session)
         state = state or StoredSession(session_id=summary.session_id, agent=summary.agent)
-        # What was never acknowledged may be handed to the new agent; what was is lost with the old one.
-        state.prompts = {id_: mark for id_, mark in state.prompts.items() if mark.phase != SENDING}
-        for mark in state.prompts.values():
-            if not mark.told:
-                mark.error = LOST_TURN
-            mark.phase = ENDED
-            # The new agent's stream is counted from its own beginning.
-            mark.ended_at = 0
-            mark.settled = True
-        state.spent = False
-        state.openings += 1
-        state.life = running.life
-        state.server_id = f"{summary.session_id}.{state.openings}"
-        state.seen = 0
-        state.translation = None
-        state.asking = {}
-        state.steered = {id_: steered for id_, steered in state.steered.items() if steered.taken}
+        state.begin_anew(running.life, LOST_TURN)
         state.runs_as = await self._servers.name_for(running, summary.agent)
         state.opening = True
         connection = AgentConnection(running, state.server_id)
@@ -471,7 +454,7 @@ class SandboxAgentRuntime:
 
     async def said(self, session: Session, prompt_id: str, items: Sequence[Item]) -> None:
         if self.on_said is not None:
-            late = [LateWord(f"{prompt_id}:{item.key}", item.kind, item.body) for item in items]
+            late = [SaidOutsideTurn(f"{prompt_id}:{item.key}", item.kind, item.body) for item in items]
             await self.on_said(session.connection.server.sandbox_id, session.state.session_id, late)
 
     async def changed(self, session: Session, changes: Sequence[SessionChange]) -> None:

@@ -1,7 +1,6 @@
 """One session with an agent: its stream read without loss, its prompts handed over once, its turns told."""
 
 import logging
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TypeAlias
@@ -22,11 +21,12 @@ from backend_stub.agents.sandbox_agent.connection import (
 )
 from backend_stub.agents.sandbox_agent.content import Block
 from backend_stub.agents.sandbox_agent.elicitation import COMPLETED, QUESTIONS, cancelled_answer
-from backend_stub.agents.sandbox_agent.late import LateWords
+from backend_stub.agents.sandbox_agent.inbox import Inbox
 from backend_stub.agents.sandbox_agent.mcp import NO_SERVERS, Servers
 from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Message, Unreadable, lost_request, may_answer
 from backend_stub.agents.sandbox_agent.offering import Offering
 from backend_stub.agents.sandbox_agent.opening import Opening
+from backend_stub.agents.sandbox_agent.outside_turns import OutsideTurns
 from backend_stub.agents.sandbox_agent.owner import Owner
 from backend_stub.agents.sandbox_agent.server_log import UNHEARD, Hearing
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, StateFolder, StoredSession
@@ -71,9 +71,9 @@ class Session:
         self._folder = folder
         self._group = group
         self._owner = owner
-        self._inbox: deque[Arrival] = deque()
-        self._wake, self._saving = anyio.Event(), anyio.Lock()
-        self._late = LateWords(state, self)
+        self._inbox, self._saving = Inbox(), anyio.Lock()
+        self._woken, self.notify = self._inbox.woken, self._inbox.notify
+        self._outside_turns = OutsideTurns(state, self, self._inbox)
         self.offering = Offering(self)
         self._scope, self._sending = anyio.CancelScope(), anyio.CancelScope()
         self.steering = Steering(self)
@@ -113,7 +113,7 @@ class Session:
                 session.active = prompt_id
             else:
                 mark.settled = True
-                session._late = LateWords(state, session, mark.ended_at)
+                session._outside_turns.told = mark.ended_at
         session.offering.note_all()
         group.start_soon(session.pump)
         return session
@@ -162,7 +162,7 @@ class Session:
             try:
                 async with anyio.create_task_group() as beside:
                     beside.start_soon(self._hearing.watch, self)
-                    beside.start_soon(self._tell_late_words)
+                    beside.start_soon(self._outside_turns.run)
                     beside.start_soon(self.offering.run)
                     reason = await self._stream.read(self._take, self._listen, lambda: self._opening.under_way)
                     if reason:
@@ -248,8 +248,7 @@ class Session:
 
     def _arrive(self, arrival: Arrival) -> None:
         if not self._opening.replays() and arrival.number > self._floor:
-            self._inbox.append(arrival)
-            self.notify()
+            self._inbox.put(arrival)
 
     async def respond_cancelled(self, number: int, request_id: str, method: str | None) -> None:
         """See `Keeper`; nothing happens to one that has its answer."""
@@ -271,29 +270,15 @@ class Session:
 
     # What is said outside of turns
 
-    async def _tell_late_words(self) -> None:
-        """Keep what the agent says while no turn is told: after the end of one, after a stop, before the first."""
-        while True:
-            between = self._cut or (self.active is None and all(mark.settled for mark in self.state.prompts.values()))
-            if self._inbox and between and not self.following:
-                await self._tell_late()
-            else:
-                await self._woken()
-
-    async def _tell_late(self) -> None:
-        given = list(self._inbox)
-        self._inbox.clear()
-        try:
-            await self._late.tell(given)
-        except anyio.get_cancelled_exc_class():
-            # Cut before it was kept: it is told again, as the same items.
-            self._inbox.extendleft(reversed(given))
-            raise
+    def between(self) -> bool:
+        """See `Keeper`: after the end of a turn, after a stop, before the first."""
+        settled = self.active is None and all(mark.settled for mark in self.state.prompts.values())
+        return (self._cut or settled) and not self.following
 
     async def tell_rest(self) -> None:
         """Keep what was said last, before the agent is ended."""
         while self._inbox and self.active is None:
-            await self._tell_late()
+            await self._outside_turns.tell()
 
     async def keep(self, prompt_id: str, items: Sequence[Item]) -> None:
         """See `Keeper`."""
@@ -348,8 +333,8 @@ class Session:
             earlier.settled = True
             # A stream that is read again after a restart begins with what belongs to earlier turns.
             self._floor = max(self._floor, earlier.ended_at)
-        while self._inbox or self._late.busy:
-            await self._tell_late()
+        while self._inbox or self._outside_turns.busy:
+            await self._outside_turns.tell()
         # Cut before this, the prompt has no mark, and what was said late is no sign that it was sent.
         mark = self.state.prompts[prompt_id] = PromptMark(rpc_id=self.state.number())
         self.active = prompt_id
@@ -358,7 +343,7 @@ class Session:
         self._refused = None
         self.over = False
         self.state.seen = self._stream.position
-        self._late.forget()
+        self._outside_turns.forget()
         self.steering.forget()
         self.state.asking = {}
         self.state.answered = []
@@ -442,14 +427,12 @@ class Session:
                 raise failure
             with anyio.move_on_after(limit):
                 await self._woken()
-        given = list(self._inbox)
-        self._inbox.clear()
-        return given
+        return self._inbox.take_all()
 
     def turn_told(self, up_to: int, translation: Translation, rest: Sequence[Arrival]) -> None:
         """A turn was told up to this event of the stream; what arrived behind it belongs to no turn."""
-        self._late.follow(up_to, translation)
-        self._inbox.extendleft(reversed(rest))
+        self._outside_turns.follow(up_to, translation)
+        self._inbox.put_back(rest)
         self.following = False
         self.notify()
 
@@ -457,15 +440,6 @@ class Session:
         """Have the agent end what it is doing for a turn that is told no further."""
         with suppress(AgentError):
             await self.connection.notify("session/cancel", {"sessionId": self.state.acp_session})
-
-    async def _woken(self) -> None:
-        """Wait until something has changed; whoever waits looks for himself at what."""
-        await self._wake.wait()
-
-    def notify(self) -> None:
-        """Whoever waits for something to change is to look again."""
-        self._wake.set()
-        self._wake = anyio.Event()
 
     async def end_turn(self, prompt_id: str, error: str | None = None) -> None:
         """The turn is over."""
@@ -484,7 +458,7 @@ class Session:
     async def settle(self) -> None:
         """What was told of the last turn has been committed: a restart need not read the stream from before it."""
         if self.active is None:
-            self._late.settle()
+            self._outside_turns.settle()
             for mark in self.state.prompts.values():
                 mark.settled = True
             self.notify()

@@ -115,6 +115,26 @@ class StoredSession(Struct, kw_only=True):
     offer: Offer = msgspec.field(default_factory=Offer)
     wanted: dict[str, OptionValue] = {}
 
+    def begin_anew(self, life: str, lost: str) -> None:
+        """The session gets another agent, of the server of this life; turns that the old one had end as `lost`."""
+        # What was never acknowledged may be handed to the new agent; what was is lost with the old one.
+        self.prompts = {id_: mark for id_, mark in self.prompts.items() if mark.phase != SENDING}
+        for mark in self.prompts.values():
+            if not mark.told:
+                mark.error = lost
+            mark.phase = ENDED
+            # The new agent's stream is counted from its own beginning.
+            mark.ended_at = 0
+            mark.settled = True
+        self.spent = False
+        self.openings += 1
+        self.life = life
+        self.server_id = f"{self.session_id}.{self.openings}"
+        self.seen = 0
+        self.translation = None
+        self.asking = {}
+        self.steered = {id_: steered for id_, steered in self.steered.items() if steered.taken}
+
     def number(self) -> int:
         """An id for a request that no other one of this session has."""
         number = self.next_id

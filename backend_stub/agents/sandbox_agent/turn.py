@@ -12,15 +12,16 @@ from anyio.abc import TaskGroup
 from msgspec import Struct
 
 from backend_stub.agents.sandbox_agent import elicitation
+from backend_stub.agents.sandbox_agent.actions import action_of
 from backend_stub.agents.sandbox_agent.complaints import About, understood
 from backend_stub.agents.sandbox_agent.connection import CANCELLED
 from backend_stub.agents.sandbox_agent.messages import ABSENT, Arrival, Message, Unreadable, message_of
-from backend_stub.agents.sandbox_agent.policy import decide
 from backend_stub.agents.sandbox_agent.questions import question_of, unasked
 from backend_stub.agents.sandbox_agent.session import STOP_GRACE, Session
 from backend_stub.agents.sandbox_agent.updates import Item, Translation, excerpt
-from backend_stub.domain.agent import Policy, Turn
+from backend_stub.domain.agent import Turn
 from backend_stub.domain.errors import AgentError
+from backend_stub.domain.rulings import Action
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.questions import Question
 from foundry_tui.contract.transcript import TranscriptKind
@@ -62,14 +63,11 @@ class UnstoppableError(AgentError):
 
 
 class Telling:
-    """One turn as it is told to `turn`; `log` gets what a policy decided."""
+    """One turn as it is told to `turn`; `log` gets what is told to no person."""
 
-    def __init__(
-        self, session: Session, prompt_id: str, turn: Turn, cwd: str, policy: Policy, log: Callable[[str], None]
-    ) -> None:
+    def __init__(self, session: Session, prompt_id: str, turn: Turn, cwd: str, log: Callable[[str], None]) -> None:
         self._session = session
         self._turn = turn
-        self._policy = policy
         self._log = log
         kept = session.state.translation
         self._translation = (
@@ -238,13 +236,8 @@ class Telling:
         if not question.options:
             await self._cancel_unasked(number, message, "it offers no answer that can be read")
             return
-        chosen = decide(self._policy, question.tool_kind or "other", question.options)
-        if chosen is not None:
-            self._log(f"allowed by policy ({self._policy}): {question.title}")
-            await self._respond(number, message, _chosen(chosen))
-            return
         if await self._has_room(number, message):
-            asks.start_soon(self._ask, number, message, question)
+            asks.start_soon(self._ask, number, message, question, await action_of(message, self._translation, question))
 
     async def _has_room(self, number: int, message: Message) -> bool:
         """Count the question among those that are open; one too many is answered with cancelled."""
@@ -273,8 +266,8 @@ class Telling:
         await self._turn.say(notice.key, notice.kind, notice.body)
         await self._cancel(number, message)
 
-    async def _ask(self, number: int, message: Message, question: Question) -> None:
-        chosen = await self._turn.ask(self._translation.key(f"ask-{number}"), question)
+    async def _ask(self, number: int, message: Message, question: Question, action: Action) -> None:
+        chosen = await self._turn.ask(self._translation.key(f"ask-{number}"), question, action)
         await self._answered(number, message, _chosen(chosen))
 
     async def _answered(self, number: int, message: Message, answer: dict[str, Any]) -> None:

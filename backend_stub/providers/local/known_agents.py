@@ -35,7 +35,7 @@ def look_for_agents(
             return AgentInfo(name=name, provider=NAME, state=AgentState.MISSING, how=HOW_TO_RUN_ONE)
         if name not in configured and lacks_login(name, environ):
             return AgentInfo(name=name, provider=NAME, state=AgentState.NEEDS_LOGIN, how=f"foundry agent login {name}")
-        return AgentInfo(name=name, provider=NAME, state=AgentState.READY)
+        return AgentInfo(name=name, provider=NAME, state=AgentState.READY, how="")
 
     known = [
         info(name, found=find_agent(name, data_dir, environ, shutil.which) is not None, how=how_to_get(name, getter))

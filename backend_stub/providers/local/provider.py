@@ -24,11 +24,13 @@ from backend_stub.domain.provider import Existing, Release, SandboxMade
 from backend_stub.machine import privacy
 from backend_stub.providers.local.agents import LocalAgents
 from backend_stub.providers.local.changes import Changes
+from backend_stub.providers.local.checkpoints import LocalCheckpoints
 from backend_stub.providers.local.comparison import write_patch
 from backend_stub.providers.local.copying import copy_files
 from backend_stub.providers.local.known_agents import look_for_agents
 from backend_stub.providers.local.losses import NAMED, losses_of
 from backend_stub.providers.local.record import Made, Record, Records
+from backend_stub.providers.local.rules import read_rules
 from backend_stub.providers.local.settings import LocalSettings
 from backend_stub.providers.local.setup import run_setup
 from backend_stub.providers.local.submodules import fill_submodules
@@ -44,8 +46,10 @@ from foundry_tui.contract import mcp
 from foundry_tui.contract.agents import KNOWN, installed_agents
 from foundry_tui.contract.branches import near_branches
 from foundry_tui.contract.known_agents import AgentInfo
+from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
+from foundry_tui.contract.rules import Rule
 from foundry_tui.contract.work import Work
 
 logger = logging.getLogger(__name__)
@@ -67,7 +71,8 @@ class LocalProvider:
         self._clones = Clones(data_dir)
         self._trust = Trust(data_dir)
         self.changes = Changes(self._records)
-        self.way_home = LocalWayHome(self._records, forge)
+        self.checkpoints = LocalCheckpoints(data_dir, self._records)
+        self.way_home = LocalWayHome(self._records, self.checkpoints, forge)
         self.agents = agents
         self.agents.files = self.changes
         self._group: TaskGroup | None = None
@@ -113,6 +118,9 @@ class LocalProvider:
         if self._settings.agent:
             return self._settings.agent
         return next(iter(installed_agents(self._data_dir, self._environ, shutil.which)), KNOWN[0])
+
+    def default_permissions(self) -> PermissionPolicy:
+        return self._settings.policy
 
     def agents_here(self) -> Sequence[AgentInfo]:
         return look_for_agents(self._data_dir, self._environ, self._settings.agents)
@@ -189,9 +197,23 @@ class LocalProvider:
         if record.made is not Made.READY:
             notice = await self._set_up(call, record)
             repo = await anyio.to_thread.run_sync(self._judged, call.repo)
+        rules, left_out = await anyio.to_thread.run_sync(self._rules_of, call.repo, record)
         self.changes.watch(task.task_id)
+        if self._group is not None:
+            self._group.start_soon(self.checkpoints.prepare, call)
         sandbox = Sandbox(sandbox_id=task.task_id, cwd=record.worktree, created_at=record.created_at)
-        return SandboxMade(sandbox, resumed=resumed, notice=notice, repo=repo if repo != call.repo else None)
+        return SandboxMade(
+            sandbox,
+            resumed=resumed,
+            notice="\n\n".join(filter(None, (notice, left_out))),
+            repo=repo if repo not in (None, call.repo) else None,
+            rules=rules,
+        )
+
+    def _rules_of(self, repo: Repo, record: Record) -> tuple[tuple[Rule, ...], str]:
+        """In a thread: the trusted rules about permission that a new worktree brings; why they are left out, if so."""
+        content, trusted = self._trust.admit(repo, Path(record.worktree), trust=False)
+        return read_rules(content) if content is not None and trusted else ((), "")
 
     async def _set_up(self, call: Call, record: Record) -> str:
         """Make a new worktree ready to be worked in; what a person should know of how that went."""
@@ -223,6 +245,7 @@ class LocalProvider:
                 # The agent's folder is the one that was removed, though it has the same name.
                 await self.agents.end(call)
                 record = restored
+                self.checkpoints.leave(record.task_id)
             if record.made is Made.MADE:
                 await self._set_up(call, record)
             self.changes.watch(call.task.task_id)
@@ -306,6 +329,7 @@ class LocalProvider:
 
     async def _remove(self, call: Call, record: Record, how: Release) -> None:
         await self.changes.leave(call.task.task_id)
+        self.checkpoints.leave(call.task.task_id)
         try:
             # What was known when the person was asked may have changed since.
             if not how.force and record.made is not Made.RELEASED:
@@ -381,8 +405,9 @@ class LocalProvider:
         await self.changes.leave(task_id)
         self.changes.forget(task_id, diff=True)
         try:
+            await self.checkpoints.forget(task_id)
             await anyio.to_thread.run_sync(self._records.forget, task_id)
-        except OSError as error:
+        except (CallError, OSError) as error:
             logger.warning("what was kept of task %s is not removed: %s", task_id, error)
 
     # Repositories

@@ -6,17 +6,19 @@ from pathlib import Path
 
 import msgspec
 
-from backend_stub.domain.agent import Policy
 from backend_stub.domain.errors import SettingError
 from backend_stub.domain.settings import number
 from foundry_tui.contract.agents import CONFIGURED, AgentCommand, configured_agents
 from foundry_tui.contract.mcp import VARIABLE as MCP
 from foundry_tui.contract.mcp import McpServer, configured_servers
+from foundry_tui.contract.questions import PermissionPolicy
 
 
 @dataclass(frozen=True)
 class LocalSettings:
     """Times are in seconds; the set-up's own default is below that of its stage, whose time-out would say less.
+
+    `policy`: of tasks that name none.
 
     `agent`: of tasks that name none; None takes the first that is installed. `copy`: untracked files, relative to the
     repository, that each worktree gets. `writable`: folders besides the worktree and the repository's git folder that
@@ -24,7 +26,7 @@ class LocalSettings:
     """
 
     agent: str | None = None
-    policy: Policy = Policy.ASK
+    policy: PermissionPolicy = PermissionPolicy.ASK
     setup_timeout: float = 150.0
     fetch_timeout: float = 10.0
     copy: tuple[str, ...] = ()
@@ -40,9 +42,10 @@ class LocalSettings:
         FOUNDRY_BUBBLEWRAP (0 or 1), FOUNDRY_AGENTS and FOUNDRY_MCP (see the contract). Raises `SettingError`.
         """
         default = cls()
-        policy = environ.get("FOUNDRY_PERMISSIONS") or Policy.ASK
-        if policy not in set(Policy):
-            raise SettingError(f"FOUNDRY_PERMISSIONS is {policy!r}, but must be one of {', '.join(Policy)}")
+        policy = PermissionPolicy(environ.get("FOUNDRY_PERMISSIONS") or PermissionPolicy.ASK)
+        if not policy.is_known:
+            known = ", ".join(PermissionPolicy)
+            raise SettingError(f"FOUNDRY_PERMISSIONS is {policy.value!r}, but must be one of {known}")
         bubblewrap = environ.get("FOUNDRY_BUBBLEWRAP") or "0"
         if bubblewrap not in ("0", "1"):
             raise SettingError(f"FOUNDRY_BUBBLEWRAP is {bubblewrap!r}, but must be 0 or 1")
@@ -56,7 +59,7 @@ class LocalSettings:
             raise SettingError(f"{MCP} cannot be read: {error}") from error
         return cls(
             agent=environ.get("FOUNDRY_AGENT") or None,
-            policy=Policy(policy),
+            policy=policy,
             setup_timeout=_seconds(environ, "FOUNDRY_SETUP_TIMEOUT_MS", default.setup_timeout),
             fetch_timeout=_seconds(environ, "FOUNDRY_FETCH_TIMEOUT_MS", default.fetch_timeout),
             copy=_list(environ, "FOUNDRY_COPY_FILES"),

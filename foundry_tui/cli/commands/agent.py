@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from foundry_tui.cli import agent_binary
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.output import is_terminal, paint, say, say_json, say_row, table, tell
 from foundry_tui.cli.parameters import json_option, pass_context
@@ -20,8 +19,8 @@ from foundry_tui.contract.agents import (
 )
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.requests import AgentList
-from foundry_tui.process import agent_packages
-from foundry_tui.process.agent_packages import InstallError
+from foundry_tui.process import agent_binary, agent_packages
+from foundry_tui.process.npm import InstallError
 from foundry_tui.settings import config
 
 LOGINS = {

@@ -10,10 +10,26 @@ from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json,
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.client.private_files import make_folder, open_file
-from foundry_tui.contract import mcp
+from foundry_tui.contract import mcp, rules
 from foundry_tui.contract.agents import CONFIGURED
 from foundry_tui.settings import config
 from foundry_tui.settings.paths import config_file
+
+RULES = """\
+# Rules answer questions of agents about permission in your place; as many as you like, each under its own [[rules]].
+# deny goes before allow; what no rule answers, foundry create --permissions does, or you.
+# [[rules]]
+# allow = "pytest *"      # a command; * is anything, further words too, and a last word * may be missing
+# repository = "~/src/*"  # folder, URL or label of a repository, or a glob; without it all of them
+# [[rules]]
+# deny = "git push*"
+# kind = "execute"        # also, with "*" alone: read, edit, delete, move, search, think, fetch, switch_mode, other
+# allow is for one simple command only: with ; & | > $ or a backtick in it, or FOO=1 before it, you are asked.
+# deny is for every part of a command, and for what sudo, env, bash -c and the like run. It is no wall: a script or an
+# edit can do the same. A repository's own .foundry/rules.toml counts once it is trusted.
+# A backend that runs takes changed rules after: foundry backend stop
+"""
+"""How rules are written, as comments of the config file."""
 
 
 @click.group("config")
@@ -53,6 +69,7 @@ def show(context: Context, as_json: bool) -> None:
                     for name, each in loaded.settings.agents.items()
                 },
                 "mcp": {name: _server(each) for name, each in loaded.settings.mcp.items()},
+                "rules": loaded.settings.rules,
                 "keys": loaded.settings.keys,
             }
         )
@@ -66,6 +83,9 @@ def show(context: Context, as_json: bool) -> None:
         for name, server in loaded.settings.mcp.items():
             origin = loaded.origins.get("mcp", str(loaded.file))
             say_row((f"mcp.{name}", server.url or shlex.join(server.words), origin, mcp.VARIABLE))
+        for number, rule in enumerate(loaded.settings.rules, 1):
+            origin = loaded.origins.get("rules", str(loaded.file))
+            say_row((f"rules.{number}", _in_words(rule), origin, rules.VARIABLE))
         for action, names in loaded.settings.keys.items():
             say_row((f"keys.{action}", names, loaded.file, ""))
         return
@@ -81,6 +101,9 @@ def show(context: Context, as_json: bool) -> None:
     for name, server in loaded.settings.mcp.items():
         say()
         say(f"{paint(f'mcp.{name}', 'bold')} = {printable(server.url or shlex.join(server.words))}")
+    for number, rule in enumerate(loaded.settings.rules, 1):
+        say()
+        say(f"{paint(f'rules.{number}', 'bold')} = {printable(_in_words(rule))}")
     for action, names in loaded.settings.keys.items():
         say(f"{paint(f'keys.{action}', 'bold')} = {printable(names)}")
 
@@ -90,6 +113,11 @@ def _server(server: mcp.McpServer) -> dict[str, object]:
     if server.url is not None:
         return {"url": server.url, "type": server.transport, "headers": list(server.headers)}
     return {"command": server.words, "env": list(server.env)}
+
+
+def _in_words(rule: rules.ConfiguredRule) -> str:
+    kind = f" (kind {rule.kind})" if rule.kind else ""
+    return f"{rule.word} {rule.pattern}{kind}" + (f" in {rule.repository}" if rule.repository else "")
 
 
 def _shown(value: object) -> str:
@@ -163,5 +191,6 @@ def template() -> str:
         '# issues.url = "https://mcp.example.org"',
         '# issues.headers = { Authorization = "Bearer ..." }',
     ]
+    lines += ["", *RULES.splitlines()]
     lines += ["", "[keys]", "# Keys of the app's actions, by the action's id; several with commas between.", ""]
     return "\n".join(lines)

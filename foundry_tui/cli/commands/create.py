@@ -21,6 +21,7 @@ from foundry_tui.cli.questions import record_of
 from foundry_tui.cli.repositories import repository_of
 from foundry_tui.client.errors import RequestError, StrangeAnswerError, UnreachableError
 from foundry_tui.contract.ids import uuid7
+from foundry_tui.contract.questions import PolicyWord
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.contract.status import StageName, TaskStatus
@@ -45,6 +46,11 @@ if TYPE_CHECKING:
 @click.option(
     "--option", "settings", type=Setting(), multiple=True, metavar="ID=VALUE", help="Any other option of the agent."
 )
+@click.option(
+    "--permissions",
+    type=click.Choice(["ask", "reads", "all"]),
+    help="What the agent may do without a question; see: foundry help config.",
+)
 @attach_option
 @click.option("--trust", is_flag=True, help="Trust the repository's set-up as it is now, and run it.")
 @click.option("--wait", "goal", type=Goal(), metavar="STATUS", help="Wait until this is reached or passed.")
@@ -68,6 +74,7 @@ def create(
     model: str | None,
     mode: str | None,
     settings: tuple[tuple[str, str], ...],
+    permissions: PolicyWord | None,
     files: tuple[str, ...],
     trust: bool,
     goal: TaskStatus | StageName | None,
@@ -84,6 +91,9 @@ def create(
 
     Options are set before the agent is given the prompt. Where it does not offer one, or not this value, the task ends
     in error, which lists what it offers: nothing runs in a mode that was not asked for.
+
+    With --permissions reads, questions about reading in the sandbox are answered with allow once; with all, every
+    question about permission is. Rules of the config that deny go before that; forms and pages are always asked.
 
     \b
     Examples:
@@ -107,6 +117,7 @@ def create(
         agent=agent,
         provider=provider,
         options={**named, **dict(settings)} or None,
+        permissions=permissions,
         attachments=attached(files, _place(repository) if files else None),
         trust=trust,
     )

@@ -12,7 +12,7 @@ from typing import Literal
 import click
 from msgspec import Struct
 
-from foundry_tui.cli import agent_binary, sandboxes
+from foundry_tui.cli import sandboxes
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.locale import is_utf8
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
@@ -26,6 +26,7 @@ from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.contract.versions import VERSION, is_older
+from foundry_tui.process import agent_binary
 from foundry_tui.process import backend as daemon
 from foundry_tui.settings import config
 
@@ -91,12 +92,20 @@ def _checks(context: Context) -> Iterator[Check]:
         yield Check(name="config", state="wrong", found=str(error), fix="mend it there, see: foundry config show")
         return
     yield Check(name="config", state="ok", found=f"{loaded.file}" if loaded.exists else f"none at {loaded.file}")
+    yield _rules(loaded.settings)
     if context.target[1]:
         yield _folder("data folder", own_plan.data_dir)
         yield from _agents(own_plan.data_dir, {**os.environ, **config.as_environ(loaded.settings)})
         yield from _socket_folder(own_plan)
         yield _log(own_plan.log)
     yield from _backend(context, own_plan)
+
+
+def _rules(settings: config.Settings) -> Check:
+    """What is answered in a person's place; the config's rules are all right, or it would be wrong as a whole."""
+    allow = sum(rule.word == "allow" for rule in settings.rules)
+    found = f"{allow} that allow, {len(settings.rules) - allow} that deny" if settings.rules else "none"
+    return Check(name="rules", state="ok", found=found, fix="how they are written: foundry help config")
 
 
 def _git() -> Check:

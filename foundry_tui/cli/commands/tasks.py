@@ -7,9 +7,21 @@ from typing import Any
 
 import click
 
+from foundry_tui.cli import outcome
 from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.locale import is_utf8
-from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, table, tell
+from foundry_tui.cli.output import (
+    clock_time,
+    is_terminal,
+    paint,
+    printable,
+    say,
+    say_json,
+    say_row,
+    table,
+    tell,
+    terminal_width,
+)
 from foundry_tui.cli.parameters import StatusName, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.questions import answering, open_questions, told
@@ -153,33 +165,40 @@ _COLOURS: dict[str, tuple[str, ...]] = {
 
 
 def _table(tasks: list[TaskSummary]) -> None:
-    """The tasks for a person: where each stands in the words, marks and colours of the app's list."""
+    """The tasks for a person: where each stands and what it says, in the words, marks and colours of the app's list."""
     from foundry_tui.view.ages import age
+    from foundry_tui.view.first_run import simulated_word
     from foundry_tui.view.glyphs import glyph_set
     from foundry_tui.view.labels import glyph_of, state_text
-    from foundry_tui.view.rows import Role, state_role
+    from foundry_tui.view.roles import Role
+    from foundry_tui.view.rows import state_role
+    from foundry_tui.view.says import said_beside_state
 
     now, glyphs = int(time.time() * 1000), glyph_set(not is_utf8())
     short = short_ids([task.task_id for task in tasks])
     rows, colours = [], []
     for task in tasks:
+        stands = f"{glyph_of(task, glyphs, 0)} {state_text(task, glyphs, now, bar=False)}"
         rows.append(
             (
                 short[task.task_id],
-                f"{glyph_of(task, glyphs, 0)} {state_text(task, glyphs, now, bar=False)}",
+                " ".join(filter(None, (stands, simulated_word(task.provider)))),
                 title(task),
+                said_beside_state(task, glyphs),
                 task.repo_label,
-                task.branch or "",
-                task.agent,
                 age(now - task.created_at),
+                task.agent,
+                task.branch or "",
             )
         )
         role = state_role(task)
         around = ("dim",)
-        quiet = dict.fromkeys(range(7), around) if role is Role.DONE else dict.fromkeys((0, 5, 6), around)
+        quiet = dict.fromkeys(range(8), around) if role is Role.DONE else dict.fromkeys((0, 5, 6), around)
         colours.append({**quiet, 1: _COLOURS[role]})
-    head = ("ID", "STATUS", "TITLE", "REPOSITORY", "BRANCH", "AGENT", "AGE")
-    table(head, rows, stretch=(2, 3, 4), colours=colours)
+    head = ("ID", "STATUS", "TITLE", "SAYS", "REPOSITORY", "AGE", "AGENT", "BRANCH")
+    # The branch repeats the title: it and the agent stand there where there is room.
+    shown = 8 if terminal_width() >= 140 else 7 if terminal_width() >= 110 else 6
+    table(head[:shown], [row[:shown] for row in rows], stretch=tuple({2, 3, 4, 7} & set(range(shown))), colours=colours)
 
 
 @click.command()
@@ -187,7 +206,7 @@ def _table(tasks: list[TaskSummary]) -> None:
 @json_option
 @pass_context
 def show(context: Context, task: str, as_json: bool) -> None:
-    """Show one task whole: its stages, sessions, open questions and error.
+    """Show one task whole: stages, sessions, what it says and did, what became of its branch, questions and error.
 
     ID is the task's id, its branch, or a unique beginning of either.
     In a pipe: one name and value a line, tab-separated.
@@ -203,9 +222,9 @@ def show(context: Context, task: str, as_json: bool) -> None:
         return
     silent = _silences(context, detail)
     if is_terminal():
-        _card(detail, silent)
+        _card(detail, silent, document)
     else:
-        for row in _facts(detail, silent):
+        for row in (*_facts(detail, silent), *outcome.rows_of(detail, document)):
             say_row(row)
 
 
@@ -235,6 +254,7 @@ def _facts(task: TaskDetail, silent: Mapping[str, int]) -> list[tuple[object, ..
         ("revision", task.revision),
         ("sandbox", task.sandbox.cwd if task.sandbox else None),
         ("needs_input", task.needs_input),
+        ("permissions", task.permission_policy),
         ("prompt", task.prompt),
         *((("attached", ", ".join(names)),) if (names := _attached(task)) else ()),
     ]
@@ -256,7 +276,7 @@ def _facts(task: TaskDetail, silent: Mapping[str, int]) -> list[tuple[object, ..
         rows.append((f"stage.{stage.name}", f"{stage.state} {stage.attempt}/{stage.max_attempts} {took}".strip()))
     for session in task.sessions:
         name = f"session.{session.session_id}"
-        rows.append((name, session.status))
+        rows.append((name, session.status, session.name, session.agent, session.model, session.mode))
         if session.session_id in silent:
             rows.append((f"{name}.turn_silent_since", silent[session.session_id]))
         if session.unloaded_since is not None:
@@ -281,8 +301,9 @@ def _facts(task: TaskDetail, silent: Mapping[str, int]) -> list[tuple[object, ..
     return rows
 
 
-def _card(task: TaskDetail, silent: Mapping[str, int]) -> None:
+def _card(task: TaskDetail, silent: Mapping[str, int], document: bytes) -> None:
     from foundry_tui.cli.follow.live import stage_lines
+    from foundry_tui.view.details import ALLOWED
 
     now = int(time.time() * 1000)
     for line in stage_lines(task, now, None, whole=True):
@@ -291,6 +312,7 @@ def _card(task: TaskDetail, silent: Mapping[str, int]) -> None:
     facts = [
         ("id", task.task_id),
         ("agent", f"{task.agent} ({task.provider})"),
+        ("allowed", ALLOWED.get(task.permission_policy, "")),
         ("base", task.base_branch or ""),
         ("created", clock_time(task.created_at)),
         ("sandbox", task.sandbox.cwd if task.sandbox else ""),
@@ -300,6 +322,8 @@ def _card(task: TaskDetail, silent: Mapping[str, int]) -> None:
             say(f"{paint(f'{name:<9}', 'dim')}{printable(value)}")
     for session in task.sessions:
         say(f"{paint('session  ', 'dim')}{printable(_session_words(session, silent.get(session.session_id), now))}")
+    for name, words in outcome.lines_of(task, document):
+        say(f"{paint(f'{name:<9}', 'dim')}{printable(words)}")
     if task.error is not None:
         say(f"{paint('error    ', 'red')}{printable(task.error.message, lines=True)}")
     for line in told(task):
@@ -329,7 +353,7 @@ def _session_words(session: SessionSummary, silent_since: int | None, now: int) 
     from foundry_tui.view.silence import silence_words
     from foundry_tui.view.usage import context_words
 
-    parts = [session.name, SESSION_WORDS[session.status]]
+    parts = [session.name, SESSION_WORDS[session.status], session.agent, session.model or "", session.mode or ""]
     if silent_since is not None:
         parts.append(silence_words(now - silent_since))
     if session.unloaded_since is not None:

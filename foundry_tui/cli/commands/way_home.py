@@ -50,7 +50,7 @@ def commit(
       foundry commit fix/login-redirect -m "Keep the target over the login"
     """
     _check_text(ctx, "the message", message)
-    _operate(context, task, Commit(message=message, wait=wait), timeout, as_json=as_json)
+    operate(context, task, Commit(message=message, wait=wait), timeout, as_json=as_json)
 
 
 @click.command()
@@ -85,7 +85,7 @@ def update(
       foundry update 0193a2b4
       foundry update 0193a2b4 --how merge --resolve agent
     """
-    _operate(context, task, Update(how=how, resolve=resolve, wait=wait), timeout, as_json=as_json)
+    operate(context, task, Update(how=how, resolve=resolve, wait=wait), timeout, as_json=as_json)
 
 
 @click.command()
@@ -100,7 +100,7 @@ def push(context: Context, task: str, force_with_lease: bool, wait: bool, timeou
     Examples:
       foundry push 0193a2b4
     """
-    _operate(context, task, Push(force_with_lease=force_with_lease, wait=wait), timeout, as_json=as_json)
+    operate(context, task, Push(force_with_lease=force_with_lease, wait=wait), timeout, as_json=as_json)
 
 
 @click.command("pr")
@@ -131,7 +131,7 @@ def pull_request(
     """
     _check_text(ctx, "the title", title)
     _check_text(ctx, "the body", body)
-    _operate(context, task, PullRequest(title=title, body=body, draft=draft, wait=wait), timeout, as_json=as_json)
+    operate(context, task, PullRequest(title=title, body=body, draft=draft, wait=wait), timeout, as_json=as_json)
 
 
 @click.command()
@@ -165,7 +165,7 @@ def land(
     Examples:
       foundry land 0193a2b4 --how squash --archive
     """
-    _operate(context, task, Land(how=how, into=into, archive=archive, wait=wait), timeout, as_json=as_json)
+    operate(context, task, Land(how=how, into=into, archive=archive, wait=wait), timeout, as_json=as_json)
 
 
 @click.command()
@@ -179,7 +179,7 @@ def apply(context: Context, task: str, wait: bool, timeout: float | None, as_jso
     Examples:
       foundry apply 0193a2b4 && git diff
     """
-    _operate(context, task, Apply(wait=wait), timeout, as_json=as_json)
+    operate(context, task, Apply(wait=wait), timeout, as_json=as_json)
 
 
 def _check_text(ctx: click.Context, what: str, text: str | None) -> None:
@@ -187,7 +187,7 @@ def _check_text(ctx: click.Context, what: str, text: str | None) -> None:
         check_text(ctx, what, text)
 
 
-def _operate(context: Context, given: str, request: StartOperation, timeout: float | None, *, as_json: bool) -> None:
+def operate(context: Context, given: str, request: StartOperation, timeout: float | None, *, as_json: bool) -> None:
     """Have it done, wait for its end, and print what came of it; raises `CommandError` unless it was done."""
     task_id = context.task_id(given)
     body = _with_id(request)
@@ -231,5 +231,5 @@ def _outcome(operation: Operation) -> str:
         return f"{result.get('remote')}/{result['branch']} {result.get('sha')}"
     if _handed_over(operation):
         return "handed to the agent"
-    known = (result.get(name) for name in ("url", "sha", "checkout"))
+    known = (result.get(name) for name in ("url", "sha", "checkout", "checkpoint_id"))
     return str(next((value for value in known if value), "done"))

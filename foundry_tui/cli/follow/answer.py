@@ -34,6 +34,7 @@ def await_answer(
     """
     until = None if timeout is None else time.monotonic() + timeout
     task: TaskDetail | None = None
+    held = False
     topics = [Topic(TopicKind.SESSION, prompt.session_id), Topic(TopicKind.TASK, task_id)]
     with Feed(client, topics, reached=True) as feed:
         try:
@@ -54,6 +55,10 @@ def await_answer(
                     code = _code(prompt, task, through_questions=through_questions)
                     if code is not None:
                         return Turn(code, prompt, task, _answer(client, prompt) if code == problems.DONE else None)
+                    was_held, held = held, _is_held(prompt, task)
+                    if held and not was_held:
+                        tell("the turn was stopped, and this prompt is held back until somebody says more")
+                        tell(f"  send it: foundry queue {task_id} --go-on")
         except KeyboardInterrupt:
             raise CommandError(
                 "no longer waiting; the prompt is kept",
@@ -73,6 +78,13 @@ def _prompt_of(event: Event, prompt: Prompt) -> Prompt:
         return prompt
     prompts = codec.decode(event.data, SessionState).prompts
     return next((each for each in prompts if each.prompt_id == prompt.prompt_id), prompt)
+
+
+def _is_held(prompt: Prompt, task: TaskDetail | None) -> bool:
+    sessions = task.sessions if task is not None else ()
+    return prompt.state is PromptState.QUEUED and any(
+        each.session_id == prompt.session_id and each.held for each in sessions
+    )
 
 
 def _code(prompt: Prompt, task: TaskDetail | None, *, through_questions: bool) -> int | None:

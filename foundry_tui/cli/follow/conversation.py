@@ -55,7 +55,7 @@ def words_of(item: TranscriptItem) -> str:
         return "\n".join(f"{entry.content} ({entry.status})" for entry in body.entries)
     if isinstance(body, PermissionBody):
         done = f" ({action_word(body.kind, body.answer)})" if body.answer else ""
-        parts = [part for part in (body.text, body.url) if part]
+        parts = [part for part in (body.text, body.url, body.answered_by) if part]
         return "\n".join([f"{body.title}{done}", *parts, *(line for _, line in form_lines(body, named=True))])
     return body
 

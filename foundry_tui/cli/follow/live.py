@@ -7,6 +7,7 @@ from foundry_tui.cli.output import cut, paint, printable
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.view.ages import running_time
+from foundry_tui.view.first_run import simulated_word
 from foundry_tui.view.glyphs import UNKNOWN, glyph_set
 from foundry_tui.view.labels import STATUS_WORDS, title_of
 from foundry_tui.view.stepper import Step, StepState, spent_text, steps
@@ -35,6 +36,8 @@ def stage_lines(
     stands = STATUS_WORDS[task.status]
     if task.status is TaskStatus.RUNNING:
         stands = f"{stands} {running_time(now - task.status_since)}"
+    if simulated := simulated_word(task.provider):
+        stands = f"{stands} ({simulated})"
     if task.needs_input:
         stands = f"{stands} · asks you: foundry show {task.task_id}"
     if task.error is not None and task.status is TaskStatus.ERROR:

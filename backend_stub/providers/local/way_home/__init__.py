@@ -8,11 +8,12 @@ from backend_stub.domain.call import Call
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.forge import Forge
 from backend_stub.domain.way_home import Done, Progress
+from backend_stub.providers.local.checkpoints import LocalCheckpoints
 from backend_stub.providers.local.record import Made, Records
-from backend_stub.providers.local.way_home import apply, commit, land, pull_request, push, update
+from backend_stub.providers.local.way_home import apply, commit, land, pull_request, push, undo, update
 from backend_stub.providers.local.way_home.place import Place
 from foundry_tui.contract.codec import convert
-from foundry_tui.contract.operations import Apply, PullRequest, StartOperation
+from foundry_tui.contract.operations import Apply, PullRequest, StartOperation, Undo
 from foundry_tui.contract.pull_request import Comment
 from foundry_tui.contract.pull_request import PullRequest as Found
 from foundry_tui.contract.records import Operation, OperationKind, Repo, TaskDetail
@@ -21,13 +22,17 @@ from foundry_tui.contract.records import Operation, OperationKind, Repo, TaskDet
 class LocalWayHome:
     """See `backend_stub.domain.way_home.WayHome`."""
 
-    def __init__(self, records: Records, forge: Forge) -> None:
+    def __init__(self, records: Records, checkpoints: LocalCheckpoints, forge: Forge) -> None:
         self._records = records
+        self._checkpoints = checkpoints
         self._forge = forge
 
     def why_not(self, task: TaskDetail, repo: Repo, request: StartOperation) -> str | None:
         if isinstance(request, Apply) and repo.path is None:
             return f"{repo.label} was cloned by Foundry from its URL: there is no checkout of yours to apply to."
+        if isinstance(request, Undo) and not self._checkpoints.may_have(task.task_id, request.checkpoint_id):
+            why = f"There is no checkpoint {request.checkpoint_id}" if request.checkpoint_id else undo.NONE
+            return f"{why}: there is nothing to go back to."
         return None
 
     async def operate(self, call: Call, operation: Operation, progress: Progress) -> Done:
@@ -56,10 +61,15 @@ class LocalWayHome:
                 return await land.land(place, call, progress, how=how, into=asked.get("into"), archive=archive)
             case OperationKind.APPLY:
                 return await apply.apply(place, progress)
+            case OperationKind.UNDO:
+                return await undo.undo(place, call, self._checkpoints, progress, asked.get("checkpoint_id"))
             case _:
                 raise GitError(f"A worktree knows no {operation.kind}.", retryable=False)
 
     async def abandon(self, call: Call, operation: Operation, progress: Progress) -> None:
+        if operation.kind is OperationKind.UNDO:
+            await undo.take_back(await self._place(call, operation), call, self._checkpoints, progress)
+            return
         taking_back = _TAKING_BACK.get(operation.kind)
         if taking_back is not None:
             await taking_back(await self._place(call, operation), progress)

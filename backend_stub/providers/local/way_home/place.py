@@ -36,6 +36,7 @@ class Place:
     def __init__(self, call: Call, operation: Operation, record: Record, git_dir: str) -> None:
         self._call = call
         self._operation = operation
+        self.operation_id = operation.operation_id
         self.record = record
         self.folder = Path(record.worktree)
         self.git_dir = Path(git_dir)

@@ -1,0 +1,93 @@
+"""What rules go by in an agent's `session/request_permission`: the command as it would be run, and where."""
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import msgspec
+from msgspec import Raw, Struct
+
+from backend_stub.agents.sandbox_agent.messages import Message
+from backend_stub.agents.sandbox_agent.questions import COMMANDS, command_of
+from backend_stub.agents.sandbox_agent.updates import NOTHING, Translation
+from backend_stub.domain.rulings import READING, Action, lies_inside
+from foundry_tui.contract.questions import Question
+
+LOOK_SECONDS = 1.0
+"""How long a disk may take to say where a path leads."""
+FOLDERS = ("cwd", "workdir", "working_directory", "workingDirectory", "directory", "dir_path")
+"""What agents call the folder that a command is run in."""
+ARGUMENTS = ("args", "arguments", "argv")
+"""What they call words that follow a command and are not in it."""
+VARIABLES = ("env", "environment", "envs")
+
+
+class _ToolCall(Struct, rename="camel"):
+    tool_call_id: str = ""
+    raw_input: Raw = NOTHING
+    locations: Raw = NOTHING
+
+
+class _Request(Struct, rename="camel"):
+    tool_call: _ToolCall = msgspec.field(default_factory=_ToolCall)
+
+
+_request = msgspec.json.Decoder(_Request)
+
+
+async def action_of(message: Message, translation: Translation, question: Question) -> Action:
+    """What would be done; the question was read from the same message."""
+    call = _request.decode(message.params).tool_call
+    called_with = translation.input_of(call.tool_call_id, call.raw_input, call.locations)
+    value: Any = msgspec.json.decode(called_with.raw) if called_with.raw else None  # noqa: TID251  # the tool's own words
+    given = value if isinstance(value, dict) else {}
+    commands = tuple(dict.fromkeys(_commands(given)))
+    folders = [given[name] for name in FOLDERS if given.get(name)]
+    cwd = translation.cwd
+    as_is = not any(given.get(name) for name in VARIABLES) and all(
+        isinstance(folder, str) and lies_inside(cwd, (folder,)) for folder in folders
+    )
+    places = (*question.paths, *_places(value))
+    inside = question.tool_kind in READING and await _lie_inside(cwd, places)
+    return Action(commands=commands, inside=inside, as_is=as_is)
+
+
+def _commands(given: dict[str, Any]) -> Iterator[str]:
+    """Each command that is named, and each with the arguments that stand apart from it."""
+    arguments = [given[name] for name in ARGUMENTS if given.get(name)]
+    for name in COMMANDS:
+        if command := command_of(given.get(name)):
+            yield command
+            yield from (f"{command} {command_of(each) or each}" for each in arguments)
+
+
+def _places(value: Any) -> Iterator[str]:
+    """Whatever might be a path in what a tool is called with."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
+        elif isinstance(each, str) and ("/" in each or each in ("..", "~")) and "\n" not in each:
+            yield each
+
+
+async def _lie_inside(cwd: str, places: tuple[str, ...]) -> bool:
+    """Whether all of them lead into the folder, links followed; False where the disk does not say in time."""
+    if not lies_inside(cwd, places):
+        return False
+    with anyio.move_on_after(LOOK_SECONDS):
+        return await anyio.to_thread.run_sync(partial(_lead_inside, cwd, places), abandon_on_cancel=True)
+    return False
+
+
+def _lead_inside(cwd: str, places: tuple[str, ...]) -> bool:
+    try:
+        return lies_inside(os.path.realpath(cwd), [os.path.realpath(os.path.join(cwd, place)) for place in places])  # noqa: PTH118
+    except (OSError, ValueError):
+        return False

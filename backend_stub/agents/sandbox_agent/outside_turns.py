@@ -1,0 +1,115 @@
+"""What an agent says outside of turns: before the first, after the end of one, and after one was stopped."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import anyio
+import msgspec
+
+from backend_stub.agents.sandbox_agent.elicitation import QUESTIONS
+from backend_stub.agents.sandbox_agent.inbox import Inbox
+from backend_stub.agents.sandbox_agent.messages import Arrival, Message
+from backend_stub.agents.sandbox_agent.questions import unasked
+from backend_stub.agents.sandbox_agent.state import StoredSession
+from backend_stub.agents.sandbox_agent.updates import Item, Translation
+from foundry_tui.contract.codec import decode
+
+
+class Keeper(Protocol):
+    """Who keeps what was said, and answers for whoever is not there."""
+
+    async def keep(self, prompt_id: str, items: Sequence[Item]) -> None:
+        """The agent said this after the turn of that prompt; returns once it is kept."""
+        ...
+
+    def between(self) -> bool:
+        """Whether no turn is told that what has arrived may belong to."""
+        ...
+
+    async def respond_cancelled(self, number: int, request_id: str, method: str | None) -> None:
+        """Answer a question of the agent, which called this method as the event of this number, with `cancelled`."""
+        ...
+
+    async def save(self) -> None:
+        """Write the session's state down."""
+        ...
+
+
+class OutsideTurns:
+    """Goes on with the translation of the last turn, so that a tool call of that turn is still updated in place.
+
+    What is read again after a restart and was told by then, up to the event of number `told`, is not told again.
+    """
+
+    def __init__(self, state: StoredSession, keeper: Keeper, inbox: Inbox) -> None:
+        self._state = state
+        self._keeper = keeper
+        self._inbox = inbox
+        self.told = 0
+        self._lock = anyio.Lock()
+        self._turn: tuple[int, Translation] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being kept now."""
+        return self._lock.locked()
+
+    def follow(self, up_to: int, translation: Translation) -> None:
+        """A turn was told up to this event of the stream."""
+        translation.end_message()
+        self._turn = (up_to, translation)
+
+    def forget(self) -> None:
+        """Another turn begins."""
+        self._turn = None
+        self._state.translation = None
+
+    def settle(self) -> None:
+        """What was told of the last turn has been committed: what follows goes on from there, also after a restart."""
+        if self._turn is not None:
+            self._state.seen, self._state.translation = self._turn
+            self._turn = None
+
+    async def run(self) -> None:
+        """Keep what the agent says while no turn is told, for as long as the session is live."""
+        while True:
+            if self._inbox and self._keeper.between():
+                await self.tell()
+            else:
+                await self._inbox.woken()
+
+    async def tell(self) -> None:
+        """Keep what has arrived. The state says that it was told only once it was."""
+        given = self._inbox.take_all()
+        try:
+            await self._keep(given)
+        except anyio.get_cancelled_exc_class():
+            # Cut before it was kept: it is told again, as the same items.
+            self._inbox.put_back(given)
+            raise
+
+    async def _keep(self, given: Sequence[Arrival]) -> None:
+        async with self._lock:
+            self.settle()
+            translation, taken, items = self._translation(), False, dict[str, Item]()
+            for arrival in given:
+                message = arrival.message
+                item = translation.take(arrival)
+                if isinstance(message, Message) and message.method in QUESTIONS:
+                    item = unasked(arrival.number, message, translation, "no turn was in progress")
+                    await self._keeper.respond_cancelled(arrival.number, message.request_id, message.method)
+                taken = taken or item is not None
+                if item is not None and arrival.number > self.told:
+                    items[item.key] = item
+            if items:
+                await self._keeper.keep(translation.prompt_id, list(items.values()))
+            if taken:
+                self._state.seen, self._state.translation = given[-1].number, translation
+                await self._keeper.save()
+
+    def _translation(self) -> Translation:
+        """A copy of the last turn's, which changes only when all is kept."""
+        if self._state.translation is not None:
+            return decode(msgspec.json.encode(self._state.translation), Translation)
+        before_all = f"{self._state.session_id}.{self._state.openings}"
+        return Translation(prompt_id=next(reversed(self._state.prompts), before_all), cwd=self._state.cwd)

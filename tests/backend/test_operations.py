@@ -1,0 +1,112 @@
+"""Operations that wait for turns begin after these, however they end, and never while an agent may be at work."""
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from backend_stub.agents.demo import DemoAgents
+from backend_stub.domain.agent import Turn
+from backend_stub.domain.call import Call
+from backend_stub.domain.errors import AgentError
+from backend_stub.providers.demo import DemoProvider
+from backend_stub.server.backend import Backend
+from foundry_tui.contract.attachments import NewAttachments
+from foundry_tui.contract.operations import Commit
+from foundry_tui.contract.records import OperationState, Prompt, PromptState, TaskDetail
+from foundry_tui.contract.requests import CreatePrompt
+from foundry_tui.contract.status import TaskStatus
+from tests.backend.in_process import InProcess, has_status, settings, until
+
+pytestmark = pytest.mark.anyio
+
+
+class Slow(DemoAgents):
+    """An agent that is handed a prompt `again` slowly: until `let` is set."""
+
+    let: anyio.Event
+    asked: anyio.Event
+    is_gone = False
+
+    async def attach(self, call: Call) -> None:
+        if self.is_gone:
+            raise AgentError("It is gone.", retryable=False)
+        await super().attach(call)
+
+    async def deliver(self, call: Call, prompt: Prompt, turn: Turn, attachments: NewAttachments = ()) -> None:
+        await super().deliver(call, prompt, turn, attachments)
+        if prompt.text == "again":
+            self.asked.set()
+            await self.let.wait()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> InProcess:
+    return InProcess(tmp_path)
+
+
+def demo(place: InProcess) -> tuple[DemoProvider, Slow]:
+    provider = place.provider()
+    agents = provider.agents = Slow(provider._world, provider._script)
+    agents.let, agents.asked = anyio.Event(), anyio.Event()
+    return provider, agents
+
+
+async def ready(place: InProcess, backend: Backend) -> tuple[str, str]:
+    task_id = await place.create(backend)
+    task = await until(backend, task_id, has_status(TaskStatus.IDLE))
+    return task_id, task.sessions[0].session_id
+
+
+def has_ended(task: TaskDetail) -> bool:
+    return bool(task.operations) and task.operation is None
+
+
+async def order(backend: Backend, task_id: str) -> list[str]:
+    kinds = [str(each.kind) for each in (await backend.commands.task(task_id)).history]
+    return [kind for kind in kinds if kind in ("task.idle", "operation.completed")]
+
+
+async def test_it_waits_for_a_prompt_that_is_being_handed_over(place: InProcess) -> None:
+    provider, agents = demo(place)
+    async with place.backend(provider, settings()) as backend:
+        task_id, session_id = await ready(place, backend)
+        await backend.commands.prompt(session_id, CreatePrompt(prompt_id="p", text="again"))
+        await agents.asked.wait()
+        operation = await backend.operations.start(task_id, Commit(wait=True))
+        await anyio.wait_all_tasks_blocked()
+        agents.let.set()
+        await until(backend, task_id, has_ended)
+        assert await order(backend, task_id) == ["task.idle", "task.idle", "operation.completed"]
+        assert (await backend.operations.start(task_id, Commit(operation_id=operation.operation_id))).result
+
+
+async def test_it_waits_for_such_a_prompt_over_a_restart_and_neither_for_ever(place: InProcess) -> None:
+    provider, agents = demo(place)
+    async with place.backend(provider, settings()) as backend:
+        task_id, session_id = await ready(place, backend)
+        await backend.commands.prompt(session_id, CreatePrompt(prompt_id="p", text="again"))
+        await agents.asked.wait()
+        await backend.operations.start(task_id, Commit(wait=True))
+    provider, agents = demo(place)
+    agents.let.set()
+    async with place.backend(provider, settings()) as backend:
+        await until(backend, task_id, has_ended)
+        assert await order(backend, task_id) == ["task.idle", "task.idle", "operation.completed"]
+        detail = await backend.storage.load(task_id)
+        assert detail is not None
+        assert [each.state for each in detail.prompts[session_id]] == [PromptState.ANSWERED] * 2
+
+
+async def test_it_begins_when_the_agent_of_a_turn_is_gone_after_a_restart(place: InProcess) -> None:
+    provider, agents = demo(place)
+    place.set_script({"default": {"turn": {"hang": "before"}}})
+    async with place.backend(provider, settings()) as backend:
+        task_id = await place.create(backend)
+        await until(backend, task_id, has_status(TaskStatus.RUNNING))
+        await backend.operations.start(task_id, Commit(wait=True))
+    provider, agents = demo(place)
+    agents.is_gone = True
+    async with place.backend(provider, settings()) as backend:
+        ended = await until(backend, task_id, has_ended)
+        assert (ended.status, ended.operations[-1].state) == (TaskStatus.ERROR, OperationState.DONE)

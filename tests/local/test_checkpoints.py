@@ -1,0 +1,227 @@
+"""Checkpoints on real worktrees: equal to the byte, gone where nothing was changed, and undone over kills."""
+
+import os
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from anyio import to_thread
+
+from backend_stub.domain.checkpoints import UnknownCheckpointError
+from backend_stub.domain.errors import GitError
+from backend_stub.providers.local import LocalProvider
+from backend_stub.repository.git import Output, run_git
+from foundry_tui.contract.records import Operation, OperationKind, OperationState, TaskDetail
+from tests.git import git
+from tests.local.hostile_trees import change, fill, seen
+from tests.local.test_way_home import Told, operate
+from tests.local.world import LocalWorld
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def sandbox(world: LocalWorld) -> AsyncIterator[tuple[LocalProvider, TaskDetail, Path]]:
+    async with world.provider() as provider:
+        task = await world.with_sandbox(provider, world.task())
+        assert task.sandbox is not None
+        yield provider, task, Path(task.sandbox.cwd)
+
+
+def of_the_person(world: LocalWorld, folder: Path) -> list[str | bytes]:
+    """What nobody but the person and their agent may change."""
+    index = Path(git(folder, "rev-parse", "--path-format=absolute", "--git-path", "index"))
+    hooks = sorted(str(each) for each in (world.repository / ".git/hooks").iterdir())
+    refs = git(folder, "for-each-ref", "refs/heads", "refs/stash", "refs/tags")
+    return [index.read_bytes(), git(folder, "rev-parse", "HEAD"), git(folder, "symbolic-ref", "HEAD"), refs, *hooks]
+
+
+def in_each(folders: Sequence[bytes], do: Callable[[bytes, random.Random], None], chance: random.Random) -> None:
+    for folder in folders:
+        do(folder, chance)
+
+
+async def hostile(world: LocalWorld, seed: int, trees: int) -> None:
+    """Many trees in one repository, each in a folder of its own, whose rules are for it alone."""
+    chance = random.Random(seed)
+    for name in ("clean", "smudge"):
+        git(world.repository, "config", f"filter.bad.{name}", f"touch {world.folder}/ran; cat")
+    git(world.repository, "config", "core.autocrlf", "true")
+    async with sandbox(world) as (provider, task, folder):
+        (folder / "stashed").write_text("x\n")
+        git(folder, "stash", "push", "--quiet", "--include-untracked")
+        (folder / "a.txt").write_text("staged\n")
+        git(folder, "add", "a.txt")
+        before = of_the_person(world, folder)
+        tops = [os.fsencode(folder / f"t{number}") for number in range(trees)]
+        call, where = world.call(task), os.fsencode(folder)
+        await to_thread.run_sync(in_each, tops, fill, chance)
+        first = await to_thread.run_sync(seen, where)
+        await provider.checkpoints.begin(call, "p1")
+        await to_thread.run_sync(in_each, tops, change, chance)
+        second = await to_thread.run_sync(seen, where)
+        begun, ended = await provider.checkpoints.end(call, ["p1"])
+        of = await provider.checkpoints.open(call)
+        assert of is not None
+        assert (begun.when, ended.when) == ("before", "after")
+        undone = await operate(world, provider, task, "undo")
+        kept = of.target(begun.checkpoint_id)
+        assert kept is not None
+        names = await of.snapshot.git("ls-tree", "-r", "-z", "--name-only", kept.tree)
+        ours = {name for name in names.stdout.split(b"\0") if name in first}
+        assert len(ours) > trees
+        now = await to_thread.run_sync(seen, where)
+        assert {name: now.get(name) for name in ours} == {name: first[name] for name in ours}
+        # What was ignored all the time has been left alone.
+        assert {name: each for name, each in now.items() if name not in ours}.items() <= {**first, **second}.items()
+        again = await provider.way_home.operate(
+            call, operation("again", checkpoint_id=undone.result["checkpoint_id"]), Told()
+        )
+        assert await to_thread.run_sync(seen, where) == second
+        assert again.result["files"] == undone.result["files"]
+        assert of_the_person(world, folder) == before
+        assert not (world.folder / "ran").exists()
+
+
+def operation(operation_id: str, **request: object) -> Operation:
+    return Operation(
+        operation_id=operation_id,
+        task_id="t",
+        kind=OperationKind.UNDO,
+        request=request,
+        state=OperationState.RUNNING,
+        at=1,
+        revision=1,
+    )
+
+
+async def test_two_hundred_hostile_trees_come_back_to_the_byte(git_world: LocalWorld) -> None:
+    await hostile(git_world, 1, 200)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 12))
+async def test_many_more_hostile_trees(git_world: LocalWorld, seed: int) -> None:
+    await hostile(git_world, seed, 200)
+
+
+async def test_a_turn_that_changes_nothing_leaves_nothing_and_its_own_state_is_known(git_world: LocalWorld) -> None:
+    async with sandbox(git_world) as (provider, task, folder):
+        call, keeper = git_world.call(task), provider.checkpoints
+        (folder / "mine.txt").write_text("by hand\n")
+        await keeper.begin(call, "p1")
+        assert await keeper.end(call, ["p1"]) == []
+        assert git(folder, "for-each-ref", "refs/foundry") == ""
+        assert (await keeper.diff(call, "last")).files == ()
+        with pytest.raises(UnknownCheckpointError):
+            await keeper.diff(call, "before-nothing")
+        await keeper.begin(call, "p2")
+        await keeper.begin(call, "p2")
+        (folder / "b.txt").write_text("b\nc\n")
+        (folder / ".env").write_text("SECRET\n")
+        before, after = await keeper.end(call, ["p2"])
+        assert await keeper.end(call, ["p2"]) == []
+        assert [each.checkpoint_id for each in await keeper.all(task, git_world.repo())] == [
+            before.checkpoint_id,
+            after.checkpoint_id,
+        ]
+        assert (after.files, after.added, after.removed, after.prompt_id) == (1, 1, 0, "p2")
+        ref = f"refs/foundry/{task.task_id}/{after.checkpoint_id}"
+        assert git(folder, "ls-tree", "-r", "--name-only", ref).split() == [".gitignore", "a.txt", "b.txt", "mine.txt"]
+        assert git(folder, "rev-parse", f"{ref}^") == git(folder, "rev-parse", "HEAD")
+        (file,) = (await keeper.diff(call, "last")).files
+        assert (file.path, file.status, file.added, file.removed) == ("b.txt", "M", 1, 0)
+        with (git_world.folder / "patch").open("w+b") as patch:
+            await keeper.write_patch(call, before.checkpoint_id, patch)
+        assert b"+c" in (git_world.folder / "patch").read_bytes()
+        # Comparing leaves no object behind.
+        assert len(git(folder, "for-each-ref", "refs/foundry").splitlines()) == 2
+    async with git_world.provider() as provider:
+        assert len(await provider.checkpoints.all(task, git_world.repo())) == 2
+        await git_world.kill(provider, task)
+        assert len(await provider.checkpoints.all(task, git_world.repo())) == 2
+        await provider.checkpoints.forget(task.task_id)
+        assert git(git_world.repository, "for-each-ref", "refs/foundry") == ""
+        assert not (git_world.data / "checkpoints" / task.task_id).exists()
+
+
+class Cut(BaseException):
+    """A kill of the backend."""
+
+
+async def test_an_undo_cut_before_any_call_of_git_is_completed(
+    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = 0
+
+    async def cut(folder: str, *words: str, **more: Any) -> Output:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            if words[:2] == ("read-tree", "-m"):
+                # It had begun: a part of the files is done, and its lock is there.
+                (Path(folder) / "mine.txt").unlink()
+                Path(f"{more['environment']['GIT_INDEX_FILE']}.lock").touch()
+            raise Cut
+        return await run_git(folder, *words, **more)
+
+    monkeypatch.setattr("backend_stub.providers.local.snapshot.run_git", cut)
+    monkeypatch.setattr("backend_stub.providers.local.checkpoints.run_git", cut)
+    async with sandbox(git_world) as (provider, task, folder):
+        call, cuts = git_world.call(task), 0
+        for number in range(1, 40):
+            (folder / "a.txt").write_text("one\n")
+            (folder / "mine.txt").write_text("by hand\n")
+            await provider.checkpoints.begin(call, f"p{number}")
+            (folder / "a.txt").unlink()
+            (folder / "a.txt").mkdir()
+            (folder / "a.txt" / "x").write_text("x\n")
+            (folder / "mine.txt").write_text("changed\n")
+            told, left = Told(), number
+            try:
+                await provider.way_home.operate(call, operation(f"cut{number}"), told)
+            except (Cut, BaseExceptionGroup):
+                cuts += 1
+            left = 0
+            # The next run of the backend knows nothing but what is on the disk.
+            provider.checkpoints.leave(task.task_id)
+            await provider.way_home.operate(call, operation(f"cut{number}"), told)
+            assert (folder / "a.txt").read_text() == "one\n"
+            assert (folder / "mine.txt").read_text() == "by hand\n"
+            of = await provider.checkpoints.open(call)
+            assert of is not None
+            before, after, undo = of.known[-3:]
+            assert [each.checkpoint.when for each in (before, after, undo)] == ["before", "after", "undo"]
+            assert undo.tree == after.tree != before.tree
+            if cuts < number:
+                break
+        assert cuts > 15
+
+
+async def test_commits_stay_and_are_named_and_what_stands_in_the_way_is_kept(git_world: LocalWorld) -> None:
+    async with sandbox(git_world) as (provider, task, folder):
+        call = git_world.call(task)
+        (folder / "notes").write_text("notes\n")
+        await provider.checkpoints.begin(call, "p1")
+        git(folder, "commit", "--quiet", "--allow-empty", "--message=more")
+        head = git(folder, "rev-parse", "HEAD")
+        (folder / "notes").unlink()
+        (folder / ".gitignore").write_text(".env\nnotes\n")
+        (folder / "notes").mkdir()
+        (folder / "notes" / "deep").write_text("ignored\n")
+        changed = await to_thread.run_sync(seen, os.fsencode(folder))
+        done = await provider.way_home.operate(call, operation("1"), Told())
+        assert done.result["commits"] == [head] == [git(folder, "rev-parse", "HEAD")]
+        assert done.notice is not None and "1 commit made since stay" in done.notice
+        assert (folder / "notes").read_text() == "notes\n"
+        await provider.way_home.operate(call, operation("2", checkpoint_id=done.result["checkpoint_id"]), Told())
+        assert await to_thread.run_sync(seen, os.fsencode(folder)) == changed
+        (folder / "notes" / "deep").unlink()
+        git(folder / "notes", "init", "--quiet")
+        with pytest.raises(GitError, match="a repository of its own"):
+            await provider.way_home.operate(call, operation("3"), Told())
+        with pytest.raises(GitError, match="no checkpoint nothing"):
+            await provider.way_home.operate(call, operation("4", checkpoint_id="nothing"), Told())
