@@ -46,6 +46,16 @@ def work_line(work: Work, *, ascii_only: bool = False) -> str:
     return dot.join(part for part in parts if part)
 
 
+def changed_line(work: Work) -> str:
+    """`+10 −4 in 3 files`; empty where nothing was changed, and without the lines where they were not counted."""
+    if not work.files:
+        return ""
+    files = f"{work.files:,} file{'s' * (work.files != 1)}"
+    if work.added is None or work.removed is None:
+        return f"{files} changed"
+    return f"+{work.added:,} −{work.removed:,} in {files}"
+
+
 def pull_request_line(pull: OpenedPullRequest, *, ascii_only: bool = False) -> str:
     """`#212 ✓ checks · approved`."""
     passed, failed, waits, dot = ("ok", "x", ".", " - ") if ascii_only else ("✓", "✗", "◌", " · ")
