@@ -55,7 +55,8 @@ class DiffLines(Lines):
     def show(self, diffs: Sequence[FileDiff], note: str) -> None:
         """Show these files, where one was; `note` is said when there are none."""
         self._note = note
-        held = self._held()
+        # Before there were changes nobody stood anywhere in them.
+        held = self._held() if self.document.file_count else (None, 0)
         self.document.set_split(self._fits_split)
         self.document.show(diffs)
         self.marked = None

@@ -162,7 +162,7 @@ async def test_a_comment_whose_line_was_changed_says_so() -> None:
         await on.pilot.pause()
         assert "6 files" in text_of(on, ChangesView)
         await on.press("G")
-        assert "not changed any more" in text_of(on, ChangesView)
+        assert "This file is not changed." in text_of(on, ChangesView)
 
 
 async def test_a_newer_diff_leaves_one_where_one_is() -> None:
@@ -189,6 +189,9 @@ async def test_what_was_not_counted_or_is_cut_says_so() -> None:
         assert "cut here; whole it is in" not in shown
         await on.press("G", "o")
         assert "cut here; whole it is in" in text_of(on, ChangesView)
+        on.app.screen.query_one(ChangesView).show(UNCOMMON_FILES[1:2])
+        await on.pilot.pause()
+        assert "1 file  not counted  since base" in text_of(on, ChangesView)
 
 
 async def test_no_changes_are_said_to_be_none() -> None:

@@ -78,6 +78,8 @@ def test_rows_in_one_column_and_side_by_side() -> None:
     assert shown(document_of(file)) == ["# x.py", "a", "keep = one(two)", "new", "keep = one(three)", "b"]
     split = document_of(file, split=True)
     assert shown(split) == ["# x.py", "a | a", "~ | new", "keep = one(two) | keep = one(three)", "b | b"]
+    split.show([file_diff("x.py", "", "new\n", "A")])
+    assert not split.files[0].split, "half of it would be empty"
 
 
 def test_similar_lines_stand_beside_each_other() -> None:
