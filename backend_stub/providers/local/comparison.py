@@ -21,6 +21,7 @@ import anyio
 import anyio.to_thread
 
 from backend_stub.domain.errors import GitError
+from backend_stub.providers.local.binary_sizes import with_sizes
 from backend_stub.providers.local.own_git_folder import make_git_folder, room_beside
 from backend_stub.providers.local.record import Record
 from backend_stub.providers.local.worktree import git_dir_of
@@ -84,6 +85,7 @@ async def diff_of(record: Record) -> tuple[FileDiff, ...]:
             for file in await _files(side, is_new=side is new):
                 files.append(_cut(file, room))
                 room -= len(files[-1].patch)
+        files = [*await with_sizes(known.folder, known.tree, known.variables, files)]
     rest = (FileDiff(path=printable(name), status="?", added=None, removed=None, patch="", cut=True) for name in unread)
     return (*files, *rest)
 
