@@ -23,6 +23,7 @@ from foundry_tui.client.store import Store
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.widgets.composer import Composer
 from tests.app import question_scenes, task_scenes
+from tests.app.diff_scenes import REVIEW, diff_of
 from tests.app.factories import NOW, SECOND
 from tests.app.harness import FakeCommands, make_app, make_store, rest
 from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state, store_of_speaking
@@ -115,6 +116,14 @@ SHOTS: tuple[Shot, ...] = (
         "`@` names a file of the sandbox, found by a few letters.",
         task_scenes.naming_scene,
         ("i", *"compare @login"),
+        opens=True,
+    ),
+    Shot(
+        "review",
+        "The changes as one diff, old and new side by side; `m` on a line writes a comment, all go as one prompt.",
+        _status(TaskStatus.IDLE),
+        ("c", "right_square_bracket", "right_square_bracket", *("n", "n", "m"), *"Where is this logged?", "ctrl+s"),
+        size=(160, 40),
         opens=True,
     ),
     Shot("waiting", "A stage between two attempts counts down to the next.", task_scenes.waiting_scene, opens=True),
@@ -231,6 +240,7 @@ async def draw(shot: Shot, *, toasts: bool = False) -> str:
     options = Options(theme=shot.theme, ascii=shot.ascii, bell=False, terminal_notifications=False)
     commands = FakeCommands()
     commands.files = {task_scenes.TASK: task_scenes.FILES}
+    commands.diffs = {task_scenes.TASK: diff_of(*REVIEW)}
     app = make_app(shot.store(), commands=commands, options=options, run_backend=(lambda: True) if shot.ours else None)
     app.diagnostics = _report
     async with app.run_test(size=shot.size, notifications=toasts) as pilot:

@@ -203,3 +203,18 @@ async def test_no_changes_are_said_to_be_none() -> None:
         await on.app.workers.wait_for_complete()
         await on.pilot.pause()
         assert "No file was changed." in text_of(on, ChangesView)
+
+
+async def test_what_a_terminal_would_obey_is_shown_instead() -> None:
+    hostile = "\x1b]2;evil\x1b\\\x1b[2J\x9b31m\x08\x7f\u202eevil"
+    patch = f"rename from {hostile}\n@@ -3 +3 @@ {hostile}\n-a{hostile}\n+b\t{hostile}\n\\ No newline at end of file\n"
+    file = FileDiff(path=f"src/{hostile}.py", status="M", added=1, removed=1, patch=patch)
+    async with reviewing((file,), size=(150, 30)) as on:
+        await on.press("n", "m", *"odd", "ctrl+s")
+        made = on.commands.comments.of(TASK)[0]
+        on.commands.comments.put(TASK, replace(made, text=f"{hostile}\n{hostile}", code="gone"))
+        await on.press("c", "c")
+        await on.app.workers.wait_for_complete()
+        shown = text_of(on, ChangesView)
+        assert shown.count("evil") >= 6
+        assert all(line.isprintable() for line in shown.split("\n"))
