@@ -238,8 +238,13 @@ class DiffLines(Lines):
         self._drawn.clear()
         self.refresh()
         if self.matches:
-            here = self._match_rows()
-            self._to_match(next((place for place, row in enumerate(here) if row >= self.cursor), 0))
+            here = self.document.file_at(self.cursor)
+            ahead = (
+                place
+                for place, (file, line) in enumerate(self.matches)
+                if file > here or (file == here and self._row_of(file, line) >= self.cursor)
+            )
+            self._to_match(next(ahead, 0))
         else:
             self.post_message(self.Moved())
 
@@ -247,9 +252,9 @@ class DiffLines(Lines):
         self.matches = self.document.search(self._strips.searched)
         self.match = min(self.match, len(self.matches))
 
-    def _match_rows(self) -> list[int]:
-        """The row of each match; of one in a folded file, the file's head."""
-        return [self.document.start_of(file) + self.document.files[file].row_of(line) for file, line in self.matches]
+    def _row_of(self, file: int, line: int) -> int:
+        """The row of a line; of one in a folded file, the file's head."""
+        return self.document.start_of(file) + self.document.files[file].row_of(line)
 
     def to_match(self, direction: int) -> None:
         """To the next match, or the one before; behind the last one comes the first."""
@@ -263,7 +268,7 @@ class DiffLines(Lines):
             self.document.fold(file, False)
             self._drawn.clear()
             self.lines_changed()
-        self.to_row(self.document.start_of(file) + self.document.files[file].row_of(line), context=True)
+        self.to_row(self._row_of(file, line), context=True)
 
     # Drawing.
 
