@@ -37,6 +37,8 @@ class DiffLines(Lines):
         super().__init__(follow=False, id=id)
         self.document = DiffDocument()
         self.cursor = 0
+        self._jumping = False
+        """Whether the view is moved to where the cursor is, and not the other way round."""
         self.marked: int | None = None
         """The row at which a range of lines begins that ends at the cursor."""
         self.matches: Sequence[tuple[int, int]] = ()
@@ -154,6 +156,24 @@ class DiffLines(Lines):
             self._jump(max(0, min(top, self.max_scroll_y)))
         self.refresh()
         self.post_message(self.Moved())
+
+    def _jump(self, line: float) -> None:
+        self._jumping = True
+        super()._jump(line)
+        self._jumping = False
+
+    def lines_changed(self) -> None:
+        self._jumping = True
+        super().lines_changed()
+        self._jumping = False
+
+    def scrolled(self) -> None:
+        # The wheel and the scrollbar take the cursor along: keys go on from what is in sight.
+        top, height = round(self.scroll_y), max(1, self.scrollable_content_region.height)
+        cursor = max(top + (top > 0), min(self.cursor, top + height - 1, self.line_count - 1))
+        if not self._jumping and cursor != self.cursor:
+            self.cursor = cursor
+            self.post_message(self.Moved())
 
     def move(self, lines: int) -> None:
         self.to_row(self.cursor + lines)

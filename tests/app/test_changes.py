@@ -73,6 +73,16 @@ async def test_hunks_files_and_folds_have_keys() -> None:
         assert on.app.context().pane == ""
 
 
+async def test_keys_go_on_from_where_the_wheel_went() -> None:
+    async with reviewing(REVIEW) as on:
+        lines = on.app.screen.query_one(ChangesView).lines
+        lines.scroll_to(y=25, animate=False)
+        await on.pilot.pause()
+        await on.press("j")
+        assert lines.scroll_y == 25
+        assert lines.cursor == 27
+
+
 async def test_search_goes_from_match_to_match_also_into_folded_files() -> None:
     async with reviewing(REVIEW) as on:
         await on.press("O", "slash", *"target")
