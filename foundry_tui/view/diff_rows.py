@@ -227,7 +227,7 @@ class DiffDocument:
         for each in comments:
             by_path.setdefault(each.path, []).append(each)
         self._comments = {path: tuple(each) for path, each in by_path.items()}
-        self.show(file.diff for file in self.files if file.diff.status != UNCHANGED)
+        self.show(self.diffs)
 
     @property
     def comments(self) -> Sequence[PlacedComment]:
@@ -345,9 +345,14 @@ class DiffDocument:
         ]
 
     @property
+    def diffs(self) -> list[FileDiff]:
+        """What was shown, without the files that only have comments."""
+        return [file.diff for file in self.files if file.diff.status != UNCHANGED]
+
+    @property
     def file_count(self) -> int:
         """How many files were changed."""
-        return sum(file.diff.status != UNCHANGED for file in self.files)
+        return len(self.diffs)
 
     def lines_between(self, first: int, last: int) -> tuple[str, Sequence[PatchLine]]:
         """The path, and the lines of the new file in these rows, or of the old one where there are no others."""

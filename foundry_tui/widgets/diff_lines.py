@@ -56,6 +56,8 @@ class DiffLines(Lines):
 
     def show(self, diffs: Sequence[FileDiff], note: str) -> None:
         """Show these files, where one was; `note` is said when there are none."""
+        if diffs and list(diffs) == self.document.diffs:
+            return
         self._note = note
         # Before there were changes nobody stood anywhere in them.
         held = self._held() if self.document.file_count else (None, 0)

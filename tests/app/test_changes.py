@@ -83,6 +83,16 @@ async def test_keys_go_on_from_where_the_wheel_went() -> None:
         assert lines.cursor == 27
 
 
+async def test_the_same_diff_told_again_leaves_marked_lines_marked() -> None:
+    async with reviewing(REVIEW) as on:
+        await on.press("n", "v", "j")
+        on.app.screen.query_one(ChangesView).show(REVIEW)
+        await on.press("m", *"both", "ctrl+s")
+        assert [(each.first, each.last) for each in on.commands.comments.of(TASK)] == [(3, 3)]
+        await on.press("right_square_bracket", "right_square_bracket", "n", "j", "v", "j", "j", "escape")
+        assert on.app.context().review.marking is False
+
+
 async def test_search_goes_from_match_to_match_also_into_folded_files() -> None:
     async with reviewing(REVIEW) as on:
         await on.press("O", "slash", *"target")
