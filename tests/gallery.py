@@ -25,6 +25,7 @@ from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.widgets.composer import Composer
 from tests.app import checkpoint_scenes, question_scenes, task_scenes, way_home_scenes
+from tests.app.diff_scenes import REVIEW, diff_of
 from tests.app.factories import NOW, SECOND
 from tests.app.harness import FakeCommands, make_app, make_store, rest
 from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state, store_of_speaking
@@ -141,6 +142,14 @@ SHOTS: tuple[Shot, ...] = (
         "`@` names a file of the sandbox, found by a few letters.",
         task_scenes.naming_scene,
         ("i", *"compare @login"),
+        opens=True,
+    ),
+    Shot(
+        "review",
+        "The changes as one diff, old and new side by side; `m` on a line writes a comment, all go as one prompt.",
+        _status(TaskStatus.IDLE),
+        ("c", "right_square_bracket", "right_square_bracket", *("n", "n", "m"), *"Where is this logged?", "ctrl+s"),
+        size=(160, 40),
         opens=True,
     ),
     Shot("waiting", "A stage between two attempts counts down to the next.", task_scenes.waiting_scene, opens=True),
@@ -334,6 +343,7 @@ async def draw(shot: Shot, *, toasts: bool = False) -> str:
             for name in INSTALLABLE
         )
     commands.kept = {task_scenes.TASK: checkpoint_scenes.KEPT}
+    commands.diffs = {task_scenes.TASK: diff_of(*REVIEW)}
     run_backend = (lambda: True) if shot.ours else None
     app = make_app(shot.store(), commands=commands, options=options, run_backend=run_backend)
     app.diagnostics = _report
