@@ -88,6 +88,13 @@ def end(pid: int, started: str, sandbox_id: str) -> None:
 
 def end_marked(sandbox_id: str, mark: str = MARK) -> int:
     """Kill every process that carries the sandbox's mark, as far as the system shows environments; how many."""
+    marked = marked_with(sandbox_id, mark)
+    _kill(marked)
+    return len(marked)
+
+
+def marked_with(sandbox_id: str, mark: str) -> Sequence[int]:
+    """Every process that carries the mark, as far as the system shows environments."""
     needle = f"{mark}={sandbox_id}".encode()
     marked = []
     for pid in _pids():
@@ -99,8 +106,7 @@ def end_marked(sandbox_id: str, mark: str = MARK) -> int:
             continue
         if needle in variables and pid != os.getpid():
             marked.append(pid)
-    _kill(marked)
-    return len(marked)
+    return marked
 
 
 def agents_of(server: int, program: str) -> dict[int, str]:
