@@ -1,5 +1,6 @@
 """Operations that wait for turns begin after these, however they end, and never while an agent may be at work."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
@@ -9,11 +10,12 @@ from backend_stub.agents.demo import DemoAgents
 from backend_stub.domain.agent import Turn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
+from backend_stub.domain.storage import Change
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.server.backend import Backend
 from foundry_tui.contract.attachments import NewAttachments
-from foundry_tui.contract.operations import Commit
-from foundry_tui.contract.records import OperationState, Prompt, PromptState, TaskDetail
+from foundry_tui.contract.operations import Commit, Land
+from foundry_tui.contract.records import HistoryEvent, OperationState, Prompt, PromptState, TaskDetail
 from foundry_tui.contract.requests import CreatePrompt
 from foundry_tui.contract.status import TaskStatus
 from tests.backend.in_process import InProcess, has_status, settings, until
@@ -110,3 +112,21 @@ async def test_it_begins_when_the_agent_of_a_turn_is_gone_after_a_restart(place:
     async with place.backend(provider, settings()) as backend:
         ended = await until(backend, task_id, has_ended)
         assert (ended.status, ended.operations[-1].state) == (TaskStatus.ERROR, OperationState.DONE)
+
+
+async def test_landing_and_archiving_are_one_commit(place: InProcess) -> None:
+    provider, _ = demo(place)
+    async with place.backend(provider, settings()) as backend:
+        task_id, _ = await ready(place, backend)
+        committed: list[tuple[TaskStatus, bool]] = []
+        commit = backend.storage.commit
+
+        async def tell(change: Change) -> Sequence[HistoryEvent]:
+            committed.append((change.task.status, has_ended(change.task)))
+            return await commit(change)
+
+        setattr(backend.storage, "commit", tell)  # noqa: B010 - no type has methods that can be replaced
+        await backend.operations.start(task_id, Land(archive=True))
+        await until(backend, task_id, has_status(TaskStatus.ARCHIVED))
+        assert (TaskStatus.ARCHIVING, True) in committed
+        assert (TaskStatus.IDLE, True) not in committed
