@@ -44,6 +44,12 @@ class Operations:
         """Told of a task that is to be released from now on."""
         self.queue = services.dispatcher.queue("operation", self._run, AT_ONCE, LIMIT)
 
+    async def cancelled(self, task_id: str) -> None:
+        """One was cancelled in the task's rows: end what runs of it, and have what waited for it go on."""
+        self.queue.cancel(task_id)
+        self.queue.wake(task_id)
+        await self._go_on(self._services.actors.of(task_id))
+
     async def _run(self, task_id: str) -> int | None:
         """Do what is under way in the task, if its turn has come; the end of a turn wakes it again."""
         actor = self._services.actors.of(task_id)

@@ -15,8 +15,8 @@ from backend_stub.providers.demo import DemoProvider
 from backend_stub.server.backend import Backend
 from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.operations import Commit, Land
-from foundry_tui.contract.records import HistoryEvent, OperationState, Prompt, PromptState, TaskDetail
-from foundry_tui.contract.requests import CreatePrompt
+from foundry_tui.contract.records import HistoryEvent, OperationState, Prompt, PromptState, SessionStatus, TaskDetail
+from foundry_tui.contract.requests import CreatePrompt, CreateSession
 from foundry_tui.contract.status import TaskStatus
 from tests.backend.in_process import InProcess, has_status, settings, until
 
@@ -112,6 +112,21 @@ async def test_it_begins_when_the_agent_of_a_turn_is_gone_after_a_restart(place:
     async with place.backend(provider, settings()) as backend:
         ended = await until(backend, task_id, has_ended)
         assert (ended.status, ended.operations[-1].state) == (TaskStatus.ERROR, OperationState.DONE)
+
+
+async def test_a_prompt_that_waits_for_it_goes_on_when_it_is_cancelled_before_it_began(place: InProcess) -> None:
+    provider, _ = demo(place)
+    place.set_script({"default": {"turn": {"permission": "Go on?"}}})
+    async with place.backend(provider, settings()) as backend:
+        task_id = await place.create(backend)
+        await until(backend, task_id, lambda task: task.needs_input == 1)
+        operation = await backend.operations.start(task_id, Commit(wait=True))
+        other = await backend.commands.add_session(task_id, CreateSession())
+        await backend.commands.prompt(other.session_id, CreatePrompt(prompt_id="p", text="more"))
+        await until(backend, task_id, lambda task: task.sessions[-1].status is SessionStatus.READY)
+        await anyio.wait_all_tasks_blocked()
+        await backend.operations.cancel(operation.operation_id)
+        await until(backend, task_id, lambda task: task.needs_input == 2)
 
 
 async def test_landing_and_archiving_are_one_commit(place: InProcess) -> None:
