@@ -1,14 +1,19 @@
 """Operations on real worktrees, with real git and a bare repository as `origin`."""
 
+import os
+import shlex
 import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+import anyio
 import pytest
 
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Done
 from backend_stub.providers.local import LocalProvider
+from backend_stub.providers.local.way_home.place import OPERATION_MARK
 from foundry_tui.contract.records import Operation, OperationKind, OperationState, TaskDetail
 from tests.git import git
 from tests.local.world import LocalWorld
@@ -262,3 +267,49 @@ async def test_landing_goes_on_where_a_kill_left_git_knowing_of_a_worktree_that_
         listed = git(git_world.repository, "worktree", "list")
         assert "apart" not in listed
         assert "on a disk that is away" in listed, "other people's worktrees are left alone"
+
+
+HELD = 'touch "$0/begun"; while [ ! -e "$0/go" ]; do sleep 0.02; done; cat'
+"""A filter of git that says that it has begun, and ends when it may."""
+
+
+def hold(world: LocalWorld) -> None:
+    """Have git stop half-way at the next file that it writes in the repository's worktrees."""
+    (world.repository / ".git" / "info" / "attributes").write_text("* filter=held\n")
+    git(world.repository, "config", "filter.held.smudge", f"sh -c {shlex.quote(HELD)} {world.folder}")
+
+
+@pytest.mark.parametrize("kind", ["apply", "land"])
+async def test_what_is_cancelled_half_way_leaves_a_whole_checkout(git_world: LocalWorld, kind: str) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "a.txt", "ours\n")
+        change(folder, "z.txt", "new\n", commit=True)
+        hold(git_world)
+        async with anyio.create_task_group() as group:
+            group.start_soon(operate, git_world, provider, task, kind)
+            while not (git_world.folder / "begun").exists():
+                await anyio.sleep(0.01)
+            group.cancel_scope.cancel()
+            (git_world.folder / "go").touch()
+        assert (git_world.repository / "a.txt").read_text() == "ours\n"
+        assert (git_world.repository / "z.txt").read_text() == "new\n"
+
+
+async def test_a_git_that_outlived_the_backend_in_the_checkout_is_waited_for(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "a.txt", "ours\n")
+        told = Told()
+        await operate(git_world, provider, task, "apply", told)
+        left = await anyio.open_process(
+            ["sh", "-c", f"{HELD} >{git_world.folder}/ended", str(git_world.folder)],
+            env={**os.environ, OPERATION_MARK: "op-apply"},
+            stdin=subprocess.DEVNULL,
+        )
+        async with anyio.create_task_group() as group:
+            group.start_soon(operate, git_world, provider, task, "apply", told)
+            await anyio.wait_all_tasks_blocked()
+            (git_world.folder / "go").touch()
+        assert await left.wait() == 0
+        await left.aclose()
