@@ -36,13 +36,30 @@ _METHODS = {MODE: ("session/set_mode", "modeId"), MODEL: ("session/set_model", "
 
 
 class Offer(Struct, kw_only=True):
-    """What an agent offers in a session, as far as it has told. `by_config`: its options are ACP's `configOptions`."""
+    """What an agent offers in a session, as far as it has told. `by_config`: its options are ACP's `configOptions`.
+
+    `cost_told` is what the session has cost as the agent told last, `cost_before` what it had cost before a new process
+    counted from nothing; `cost_unsure`: a process has begun, and has not told yet what it counts from.
+    """
 
     options: tuple[SessionOption, ...] = ()
     commands: tuple[SessionCommand, ...] = ()
     accepts: Accepts = Accepts()
     usage: Usage | None = None
     by_config: bool = True
+    cost_told: float = 0
+    cost_before: float = 0
+    cost_unsure: bool = False
+
+    def anew(self, accepts: Accepts) -> "Offer":
+        """What is known when another process has begun: what the session has used so far."""
+        return Offer(
+            accepts=accepts,
+            usage=self.usage,
+            cost_told=self.cost_told,
+            cost_before=self.cost_before,
+            cost_unsure=True,
+        )
 
     def opened(self, result: Raw) -> None:
         """Take what the answer to `session/new` or `session/load` says."""
@@ -61,7 +78,7 @@ class Offer(Struct, kw_only=True):
         """
         said = _update.decode(update)
         if said.session_update == "usage_update":
-            self.usage = _usage(said)
+            self.usage = Usage(used=int(said.used), size=int(said.size), cost=self._cost(said.cost))
             return UsageChanged(self.usage)
         if said.session_update == "available_commands_update":
             self.commands = tuple(_commands(said.available_commands))
@@ -72,6 +89,18 @@ class Offer(Struct, kw_only=True):
         elif not self.by_config:
             self.options = with_value(self.options, MODE, said.current_mode_id)
         return OptionsChanged(self.options)
+
+    def _cost(self, told: Raw) -> Cost | None:
+        """What the session has cost in all; as before while the agent does not say."""
+        cost, held = _decoded(told, _Cost), self.usage.cost if self.usage is not None else None
+        if cost is None:
+            return held
+        if held is None or held.currency != cost.currency:
+            self.cost_before = 0
+        elif self.cost_unsure and cost.amount < self.cost_told:
+            self.cost_before = held.amount
+        self.cost_told, self.cost_unsure = cost.amount, False
+        return Cost(amount=self.cost_before + cost.amount, currency=cost.currency)
 
     def request(self, option_id: str, value: OptionValue) -> tuple[str, dict[str, OptionValue]]:
         """The method, and its parameters beside the session's id, that set an option."""
@@ -270,9 +299,3 @@ def _commands(given: list[Raw]) -> Iterator[SessionCommand]:
                 description=cut_line(said.description or ""),
                 hint=cut_line(said.input.hint) if said.input is not None and said.input.hint else None,
             )
-
-
-def _usage(said: _Update) -> Usage:
-    cost = _decoded(said.cost, _Cost)
-    told = None if cost is None else Cost(amount=cost.amount, currency=cost.currency)
-    return Usage(used=int(said.used), size=int(said.size), cost=told)
