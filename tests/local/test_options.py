@@ -144,10 +144,11 @@ def test_what_a_session_has_cost_is_counted_over_all_its_processes() -> None:
 
     offer = Offer()
     assert told(offer, 1, 2) == [1, 2]
-    from_nothing = offer.anew(Accepts())
+    from_nothing = offer.anew(Accepts(), "any")
     assert told(from_nothing, 0.5, 1) == [2.5, 3]
     assert told(from_nothing, 0.5, 1) == [2.5, 3], "what is read again is not counted again"
-    assert told(from_nothing.anew(Accepts()), 1.5, 2) == [3.5, 4], "it knew what was before"
+    assert told(from_nothing.anew(Accepts(), "any"), 1.5, 2) == [3.5, 4], "it knew what was before"
+    assert told(offer.anew(Accepts(), "claude"), 3, 4) == [5, 6], "it is known to begin from nothing"
 
 
 async def test_an_option_is_set_while_the_agent_works_and_again_with_a_new_process(world: LocalWorld) -> None:

@@ -74,7 +74,7 @@ async def introduce(
         said = converted(result, _Initialized)
         can = converted(said.agent_capabilities, _Capabilities)
         state.can_load = bool(can.load_session)
-        state.offer = state.offer.anew(accepts_of(said.agent_capabilities, said.meta))
+        state.offer = state.offer.anew(accepts_of(said.agent_capabilities, said.meta), state.agent)
         state.auth_methods = auth_methods(said.auth_methods)
         told, notices = in_words_of_the_protocol(servers, can.mcp_capabilities or McpCapabilities(), state.agent)
         state.notices.extend(notices)

@@ -35,6 +35,10 @@ _METHODS = {MODE: ("session/set_mode", "modeId"), MODEL: ("session/set_model", "
 """How an agent without `configOptions` is asked to change what it calls modes and models."""
 
 
+FROM_NOTHING = frozenset({"claude"})
+"""Agents whose every process counts a session's cost from nothing; of others it shows in that they tell less."""
+
+
 class Offer(Struct, kw_only=True):
     """What an agent offers in a session, as far as it has told. `by_config`: its options are ACP's `configOptions`.
 
@@ -51,15 +55,13 @@ class Offer(Struct, kw_only=True):
     cost_before: float = 0
     cost_unsure: bool = False
 
-    def anew(self, accepts: Accepts) -> "Offer":
-        """What is known when another process has begun: what the session has used so far."""
-        return Offer(
-            accepts=accepts,
-            usage=self.usage,
-            cost_told=self.cost_told,
-            cost_before=self.cost_before,
-            cost_unsure=True,
-        )
+    def anew(self, accepts: Accepts, agent: str) -> "Offer":
+        """What is known when another process of the agent has begun: what the session has used so far."""
+        held = self.usage.cost if self.usage is not None else None
+        if agent in FROM_NOTHING and held is not None:
+            return Offer(accepts=accepts, usage=self.usage, cost_before=held.amount)
+        told, before = self.cost_told, self.cost_before
+        return Offer(accepts=accepts, usage=self.usage, cost_told=told, cost_before=before, cost_unsure=True)
 
     def opened(self, result: Raw) -> None:
         """Take what the answer to `session/new` or `session/load` says."""
