@@ -6,6 +6,7 @@ from pathlib import Path
 
 from textual.widget import Widget
 
+from foundry_tui.actions.context import Context
 from foundry_tui.actions.rules import why_no_writing
 from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.questions import AnswerAction, Permission, QuestionKind
@@ -59,6 +60,19 @@ class Conversation:
         self.composer = Composer()
         self.attached = AttachedFiles(task, self.composer)
         self.completions = Completions(task, self.composer, self._files, self._commands)
+
+    def told(self, context: Context) -> Context:
+        """The context with what is known of where one writes."""
+        composer = self.composer
+        return replace(
+            context,
+            queued=len(self.queue.prompts) if context.session is not None else 0,
+            changing=composer.changing is not None,
+            recallable=composer.recallable,
+            naming=composer.naming,
+            choosing=composer.choosing,
+            detachable=composer.detachable,
+        )
 
     def begin(self, unsent: UnsentText, session_id: str) -> None:
         """Show what was written in this session and not sent."""

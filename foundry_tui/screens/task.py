@@ -170,18 +170,12 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             pane=self.pane,
             review=self.panes.review,
             session=session,
-            queued=len(self._talk.queue.prompts) if session is not None else 0,
-            changing=self._talk.composer.changing is not None,
-            recallable=self._talk.composer.recallable,
-            naming=self._talk.composer.naming,
-            choosing=self._talk.composer.choosing,
-            detachable=self._talk.composer.detachable,
             permission=asked[0] if asked else None,
             files=len(self._side.work.files),
             undoable=self.foundry.undoable,
             why_no_start=self.foundry.why_no_start,
         )
-        return self._reading.told(told)
+        return self._reading.told(self._talk.told(told))
 
     def shows_task(self, task_id: str) -> bool:
         return task_id == self.task_id and self.is_current
