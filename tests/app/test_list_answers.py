@@ -134,7 +134,18 @@ async def test_the_footer_has_each_digit_though_its_answer_has_a_long_name() -> 
     long = f"Always allow `make` and access to /home/{'x' * 80}"
     options = (PermissionOption(option_id="always", name=long, kind="allow_always"), *OPTIONS)
     async with stage(asking(ask(1, options=options)), size=(100, 30)) as s:
-        assert s.app.screen.query_one(ActionBar).render().plain.startswith("1 always  2 Allow  3 Deny")
+        assert s.app.screen.query_one(ActionBar).render().plain.startswith("1 Allow  2 always  3 Deny")
+
+
+async def test_the_same_digit_allows_once_whatever_order_an_agent_has() -> None:
+    options = tuple(
+        PermissionOption(option_id=kind, name=kind.title(), kind=kind)
+        for kind in ("reject_once", "allow_always", "allow_once")
+    )
+    async with stage(asking(ask(1, options=options), ask(2, options=options)), size=(100, 30)) as s:
+        assert "1 allow  2 always  3 deny" in text_of(s, TaskList)
+        await s.press("1", "3")
+        assert answers(s) == [("answer", "q1", "allow_once"), ("answer", "q2", "reject_once")]
 
 
 async def test_the_cursor_keeps_its_row_when_its_task_is_archived() -> None:
