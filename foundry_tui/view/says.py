@@ -14,7 +14,7 @@ from foundry_tui.view.answers import answer_words, first_ask, is_answered_by_dig
 from foundry_tui.view.first_run import simulated_word
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.labels import failure_words, needs_person, state_text
-from foundry_tui.view.questions import heading_of
+from foundry_tui.view.questions import answers_of, heading_of
 from foundry_tui.view.roles import Role, RowPiece
 from foundry_tui.view.usage import fullest
 from foundry_tui.view.way_home import changed_line, operation_line, pull_request_line, work_line
@@ -83,7 +83,7 @@ def saying(
     ask = first_ask(task)
     if ask is not None:
         count = f"1 of {task.needs_input}: " if task.needs_input > 1 else ""
-        words = answer_words(ask.options) if is_answered_by_digits(ask) else ()
+        words = answer_words(answers_of(ask)) if is_answered_by_digits(ask) else ()
         pairs = list(zip(keys.answers, words, strict=False)) or [(keys.open, "answer")]
         behind = [piece for key, word in pairs for piece in ((key, Role.KEY), (f" {word}  ", Role.ASKS))]
         behind[-1] = (behind[-1][0].rstrip(), Role.ASKS)
