@@ -177,6 +177,27 @@ async def test_an_update_brings_the_remote_s_base_and_conflicts_change_nothing(g
         assert git(folder, "rev-parse", "HEAD") == head
 
 
+async def test_an_update_that_goes_on_after_a_restart_loses_nothing_that_was_done_meanwhile(
+    git_world: LocalWorld,
+) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        told = Told()
+        told.notes = {"head": git(folder, "rev-parse", "HEAD")}
+        change(git_world.repository, "theirs.txt", "y\n", commit=True)
+        change(folder, "mine.txt", "committed since\n", commit=True)
+        change(folder, "a.txt", "not committed\n")
+        with pytest.raises(GitError, match="refused"):
+            await operate(git_world, provider, task, "update", told, how="rebase")
+        assert (folder / "a.txt").read_text() == "not committed\n"
+        git(folder, "checkout", "--quiet", "a.txt")
+        done = await operate(git_world, provider, task, "update", told, how="rebase")
+        assert (folder / "mine.txt").read_text() == "committed since\n"
+        assert (folder / "theirs.txt").exists()
+        again = await operate(git_world, provider, task, "update", told, how="rebase")
+        assert again.result["sha"] == done.result["sha"]
+
+
 @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
 async def test_landing_moves_the_local_base_and_its_clean_checkout(git_world: LocalWorld, how: str) -> None:
     async with git_world.provider() as provider:

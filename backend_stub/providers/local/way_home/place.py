@@ -17,7 +17,7 @@ from foundry_tui.contract.records import Operation
 
 GIT_LIMIT = 300.0
 """Seconds that one command may take; hooks count with it."""
-LEFT_ALONE = 60.0
+LEFT_ALONE = 20.0
 """Seconds that a git has which outlived the backend at work on the person's own checkout."""
 LOOK_SECONDS = 0.1
 """Between two looks whether it has ended."""
