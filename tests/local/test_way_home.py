@@ -46,7 +46,7 @@ async def operate(
     world: LocalWorld, provider: LocalProvider, task: TaskDetail, kind: str, told: Told | None = None, **request: object
 ) -> Done:
     operation = Operation(
-        operation_id=f"op-{kind}",
+        operation_id=f"{kind}-{task.task_id}",
         task_id=task.task_id,
         kind=OperationKind(kind),
         request=request,
@@ -325,7 +325,7 @@ async def test_a_git_that_outlived_the_backend_in_the_checkout_is_waited_for(git
         await operate(git_world, provider, task, "apply", told)
         left = await anyio.open_process(
             ["sh", "-c", f"{HELD} >{git_world.folder}/ended", str(git_world.folder)],
-            env={**os.environ, OPERATION_MARK: "op-apply"},
+            env={**os.environ, OPERATION_MARK: f"apply-{task.task_id}"},
             stdin=subprocess.DEVNULL,
         )
         async with anyio.create_task_group() as group:
