@@ -221,6 +221,18 @@ async def test_landing_moves_the_local_base_and_its_clean_checkout(git_world: Lo
         git(git_world.repository, "fsck", "--no-dangling")
 
 
+async def test_what_was_landed_before_a_kill_is_found_below_what_came_since(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "one.txt", "1\n", commit=True)
+        told = Told()
+        landed = await operate(git_world, provider, task, "land", told, how="squash")
+        change(git_world.repository, "one.txt", "2\n", commit=True)
+        again = await operate(git_world, provider, task, "land", told, how="squash")
+        assert again.result == landed.result
+        assert git(git_world.repository, "show", "main:one.txt") == "2"
+
+
 async def test_landing_with_conflicts_touches_nothing(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task, folder = await sandbox(git_world, provider)
