@@ -268,6 +268,9 @@ async def test_applying_is_whole_or_not_at_all_and_nothing_is_committed(git_worl
         assert git(git_world.repository, "rev-parse", "HEAD") == head
         again = await operate(git_world, provider, task, "apply", told)
         assert again.result == {"checkout": str(git_world.repository)}
+        change(git_world.repository, "a.txt", "half-way\n")
+        with pytest.raises(GitError, match="it is not known how many"):
+            await operate(git_world, provider, task, "apply", told)
 
 
 HELD = 'touch "$0/begun"; while [ ! -e "$0/go" ]; do sleep 0.02; done; cat'
