@@ -23,9 +23,11 @@ from backend_stub.domain.errors import (
     UnknownTaskError,
 )
 from backend_stub.domain.events import Committed
+from backend_stub.domain.forge import Forge
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
 from backend_stub.domain.storage import Storage
+from backend_stub.forge.gh import GitHubCli
 from backend_stub.known_agents import KnownAgents
 from backend_stub.known_files import KnownFiles
 from backend_stub.offered_options import OfferedOptions
@@ -43,14 +45,17 @@ from backend_stub.server.streams import Streams
 from backend_stub.storage.sqlite import open_storage
 from backend_stub.task.actor import Actors, TaskActor
 from backend_stub.task.calls import Calls
+from backend_stub.task.checkpoints import CheckpointQueries
 from backend_stub.task.commands import Commands
 from backend_stub.task.operation_commands import OperationCommands
 from backend_stub.task.operations import Operations
 from backend_stub.task.provision import Provisioning
+from backend_stub.task.pull_requests import PullRequests
 from backend_stub.task.release import Releasing
 from backend_stub.task.services import Services
 from backend_stub.task.sessions import Sessions
 from backend_stub.task.work import WorkFinder
+from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.status import PROVISIONING, RELEASING
 
 FLUSH_AGAIN_SECONDS = 1.0
@@ -120,6 +125,8 @@ async def run_backend(
 
         storage.events.listen(committed)
         operations = Operations(services, work, sessions.wake_all)
+        pull_requests = PullRequests(services, lambda task_id: hub.is_watched(Topic(TopicKind.TASK, task_id)))
+        operations.on_ended = pull_requests.look_soon
         sessions.on_turn_over = operations.queue.wake
         sessions.options.on_offered = offered.learn
         release = Releasing(services, sessions, provisioning, operations.queue)
@@ -152,7 +159,9 @@ async def run_backend(
             commands=commands,
             operations=OperationCommands(storage, actors, operations, providers, runtime),
             agents=agents,
+            checkpoints=CheckpointQueries(storage, providers),
             work=work,
+            pull_requests=pull_requests,
             files=KnownFiles(storage, providers, clones, runtime, tasks),
             streams=Streams(storage.events, hub, runtime.now),
             hub=hub,
@@ -202,7 +211,7 @@ def make_providers(
     script = script_file(environ, wrong_script)
     script.read()
     told = LocalSettings.from_environ(environ)
-    local = local_provider(folder, told, environ)
+    local = local_provider(folder, told, environ, GitHubCli(runtime.now, environ))
     providers: dict[str, Provider] = {
         "demo": demo_provider(folder / "demo", script, runtime, told.agents),
         "local": local,
@@ -220,8 +229,8 @@ def demo_provider(folder: Path, script: ScriptFile, runtime: Runtime, configured
     return DemoProvider(folder, world, script, runtime, DemoAgents(world, script), configured)
 
 
-def local_provider(folder: Path, settings: LocalSettings, environ: Mapping[str, str]) -> LocalProvider:
-    """Sandboxes in the data folder, with sandbox-agent servers in them."""
+def local_provider(folder: Path, settings: LocalSettings, environ: Mapping[str, str], forge: Forge) -> LocalProvider:
+    """Sandboxes in the data folder, with sandbox-agent servers in them; their pull requests are opened at `forge`."""
 
     def under_bubblewrap(argv: Sequence[str], cwd: Path, readable: Sequence[Path]) -> Sequence[str]:
         return wrapped(argv, cwd, folder, settings.writable, environ, readable)
@@ -234,4 +243,4 @@ def local_provider(folder: Path, settings: LocalSettings, environ: Mapping[str, 
         mcp=settings.mcp,
         wrap=under_bubblewrap if settings.bubblewrap else None,
     )
-    return LocalProvider(folder, settings, environ, agents)
+    return LocalProvider(folder, settings, environ, agents, forge)

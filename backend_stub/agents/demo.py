@@ -11,10 +11,10 @@ from backend_stub.demo.world import World
 from backend_stub.domain.agent import (
     AcceptsChanged,
     CommandsChanged,
-    LateWord,
     OptionRefusedError,
     OptionsChanged,
     OptionValue,
+    SaidOutsideTurn,
     SessionChange,
     Steered,
     Turn,
@@ -47,7 +47,7 @@ class DemoAgents:
 
     def __init__(self, world: World, script: ScriptFile) -> None:
         self.on_lost: Callable[[str, str, str], Awaitable[None]] | None = None
-        self.on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None = None
+        self.on_said: Callable[[str, str, Sequence[SaidOutsideTurn]], Awaitable[None]] | None = None
         self.on_changed: Callable[[str, str, Sequence[SessionChange]], Awaitable[None]] | None = None
         self._world = world
         self._script = script
@@ -166,7 +166,7 @@ class DemoAgents:
         for number, step in enumerate(steps):
             await anyio.sleep(LATE_SECONDS if step.ms is None else step.ms / 1000)
             if self.on_said is not None:
-                word = LateWord(f"{prompt.prompt_id}:late-{number}", TranscriptKind.MESSAGE, step.late or "")
+                word = SaidOutsideTurn(f"{prompt.prompt_id}:late-{number}", TranscriptKind.MESSAGE, step.late or "")
                 await self.on_said(task_id, prompt.session_id, [word])
 
     async def stop(self, call: Call, session_id: str) -> None:

@@ -13,6 +13,7 @@ from backend_stub.demo.known_fields import unknown_field
 from backend_stub.domain.errors import SettingError
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.forms import wrong_fields
+from foundry_tui.contract.pull_request import Checks, Comment
 from foundry_tui.contract.questions import FileEdit, FormField, PermissionOption
 from foundry_tui.contract.records import Accepts, SessionCommand, SessionOption, Usage
 
@@ -109,6 +110,21 @@ class TurnScript(CallScript, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     permission: str | None = None
     steps: tuple[Step, ...] = ()
 
+    @property
+    def edits(self) -> tuple[FileEdit, ...]:
+        """What the turn makes of files."""
+        return tuple(edit for step in self.steps for edit in (step.edits if step.tool is None else step.all_edits))
+
+
+class PullRequestScript(CallScript, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How opening a pull request goes, and how it stands after that; `checks` may be their state alone."""
+
+    checks: Checks | Literal["none", "pending", "passing", "failing"] = "none"
+    review: Literal["none", "required", "approved", "changes_requested"] = "none"
+    state: Literal["draft", "open", "merged", "closed"] | None = None
+    mergeable: Literal["yes", "no", "unknown"] = "yes"
+    comments: tuple[Comment, ...] = ()
+
 
 class AgentScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the agent offers, in the words of a session's state; `refuses` has its words by the option that it refuses
@@ -140,7 +156,7 @@ class Scene(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     commit: CallScript | None = None
     update: CallScript | None = None
     push: CallScript | None = None
-    pull_request: CallScript | None = None
+    pull_request: PullRequestScript | None = None
     land: CallScript | None = None
     apply: CallScript | None = None
     undo: CallScript | None = None
@@ -170,6 +186,10 @@ class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def turn(self, prompt: str) -> TurnScript:
         found: TurnScript | None = self._find("turn", prompt)  # type: ignore[assignment]  # Scene's fields by name
         return found or TurnScript()
+
+    def pull_request(self, prompt: str) -> PullRequestScript:
+        found: PullRequestScript | None = self._find("pull_request", prompt)  # type: ignore[assignment]  # as above
+        return found or PullRequestScript()
 
     def agent(self, prompt: str) -> AgentScript:
         found: AgentScript | None = self._find("agent", prompt)  # type: ignore[assignment]  # Scene's fields by name

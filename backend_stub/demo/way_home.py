@@ -1,12 +1,27 @@
 """Operations of the demo world, as its script has them: what they leave is remembered in the world's journal."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
+from backend_stub.demo.checkpoints import DemoCheckpoints
+from backend_stub.demo.script import ScriptFile
 from backend_stub.demo.world import World
 from backend_stub.domain.call import Call
+from backend_stub.domain.clock import Runtime
+from backend_stub.domain.errors import ProviderError
 from backend_stub.domain.way_home import Done, Progress
-from foundry_tui.contract.operations import StartOperation
+from foundry_tui.contract.checkpoints import When
+from foundry_tui.contract.operations import StartOperation, Undo
+from foundry_tui.contract.pull_request import (
+    Checks,
+    ChecksState,
+    Comment,
+    Mergeable,
+    PullRequest,
+    PullRequestState,
+    Review,
+)
 from foundry_tui.contract.records import Operation, OperationKind, Repo, TaskDetail
 
 _STEPS = {
@@ -20,17 +35,33 @@ _STEPS = {
 }
 """The steps of each kind of operation; the last one is what the script times and fails."""
 
+_CHECKS = {
+    "none": Checks(),
+    "pending": Checks(state=ChecksState.PENDING, passed=2, pending=1),
+    "passing": Checks(state=ChecksState.PASSING, passed=3),
+    "failing": Checks(state=ChecksState.FAILING, passed=2, failed=1, names=("tests",)),
+}
+"""Checks of which the script says the state alone."""
+
 
 class DemoWayHome:
     """See `backend_stub.domain.way_home.WayHome`."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, script: ScriptFile, runtime: Runtime, checkpoints: DemoCheckpoints) -> None:
         self._world = world
+        self._script = script
+        self._runtime = runtime
+        self._checkpoints = checkpoints
 
     def why_not(self, task: TaskDetail, repo: Repo, request: StartOperation) -> str | None:
+        if isinstance(request, Undo) and self._checkpoints.target(task.task_id, request.checkpoint_id) is None:
+            why = "No turn has changed anything yet" if request.checkpoint_id is None else "There is no such checkpoint"
+            return f"{why}: there is nothing to go back to."
         return None
 
     async def operate(self, call: Call, operation: Operation, progress: Progress) -> Done:
+        if operation.kind is OperationKind.UNDO:
+            return await self._undo(call, operation, progress)
         kind, task_id = operation.kind, call.task.task_id
         for name in _STEPS.get(kind, (str(kind),)):
             await progress.step(name)
@@ -40,17 +71,82 @@ class DemoWayHome:
                 self._world.effect(str(kind), task_id, operation_id=operation.operation_id)
 
             await self._world.play(str(kind), call, effect)
+        if kind is OperationKind.PULL_REQUEST:
+            opened = self._pull_request(call, draft=bool(operation.request.get("draft")))
+            assert opened is not None
+            return Done(result={"number": opened.number, "url": opened.url}, pull_request=opened)
         archive = kind is OperationKind.LAND and bool(operation.request.get("archive"))
         return Done(result=self._result(operation), archive=archive)
+
+    async def _undo(self, call: Call, operation: Operation, progress: Progress) -> Done:
+        task_id, operation_id = call.task.task_id, operation.operation_id
+        for name in _STEPS[OperationKind.UNDO]:
+            await progress.step(name)
+        if operation_id not in self._world.operations:
+
+            def effect() -> None:
+                target = self._checkpoints.target(task_id, operation.request.get("checkpoint_id"))
+                if target is None:
+                    raise ProviderError("There is no such checkpoint.", retryable=False)
+                self._world.effect(str(OperationKind.UNDO), task_id, operation_id=operation_id)
+                self._checkpoints.undo(call.task, operation_id, target)
+
+            await self._world.play(str(OperationKind.UNDO), call, effect)
+        asked = operation.request.get("checkpoint_id")
+        made = self._world.kept(task_id)[-1]
+        before = [each for each in self._world.kept(task_id) if each.checkpoint.when is When.BEFORE]
+        to = asked or (before[-1].checkpoint.checkpoint_id if before else "")
+        files = self._checkpoints.count(call.task) if made.edited is not made.left else 0
+        kept = made.checkpoint.checkpoint_id
+        notice = f"The files are those of the checkpoint {to} again. What they were is kept as {kept}."
+        result: dict[str, Any] = {
+            "checkpoint_id": made.checkpoint.checkpoint_id,
+            "to": to,
+            "files": files,
+            "commits": [],
+        }
+        return Done(result=result, notice=notice, checkpoints=(made.checkpoint,))
 
     async def abandon(self, call: Call, operation: Operation, progress: Progress) -> None:
         """Nothing in the demo world is ever half-done."""
 
+    async def pull_request(self, call: Call) -> PullRequest | None:
+        held = call.task.pull_request
+        return self._pull_request(call, draft=held is not None and held.state is PullRequestState.DRAFT)
+
+    async def comments(self, call: Call) -> Sequence[Comment]:
+        if call.task.pull_request is None:
+            return ()
+        return self._script.read().pull_request(call.task.prompt).comments
+
+    def _pull_request(self, call: Call, *, draft: bool) -> PullRequest | None:
+        """The one that the task's first operation of that kind has opened, as the script says that it stands now."""
+        task = call.task
+        opening = (task.task_id, str(OperationKind.PULL_REQUEST))
+        first = next((operation_id for operation_id, what in self._world.operations.items() if what == opening), None)
+        if first is None:
+            return None
+        said = self._script.read().pull_request(task.prompt)
+        number = 1 + int(_digest(first)[:4], 16) % 999
+        checks = said.checks if isinstance(said.checks, Checks) else _CHECKS[said.checks]
+        return PullRequest(
+            number=number,
+            url=f"https://forge.invalid/demo/pull/{number}",
+            title=task.title or task.prompt.strip().splitlines()[0][:72],
+            state=PullRequestState(said.state or ("draft" if draft else "open")),
+            checks=checks,
+            review=Review(said.review),
+            mergeable=Mergeable(said.mergeable),
+            comments=sum(not comment.resolved for comment in said.comments),
+            at=self._runtime.now(),
+        )
+
     def _result(self, operation: Operation) -> dict[str, Any]:
-        digest = hashlib.sha1(operation.operation_id.encode(), usedforsecurity=False).hexdigest()
-        if operation.kind is OperationKind.PULL_REQUEST:
-            number = 1 + int(digest[:4], 16) % 999
-            return {"number": number, "url": f"https://forge.invalid/demo/pull/{number}"}
         if operation.kind in (OperationKind.COMMIT, OperationKind.LAND, OperationKind.UPDATE):
-            return {"sha": digest}
+            return {"sha": _digest(operation.operation_id)}
         return {}
+
+
+def _digest(operation_id: str) -> str:
+    """Forty hexadecimal digits, the same for an operation each time."""
+    return hashlib.sha1(operation_id.encode(), usedforsecurity=False).hexdigest()

@@ -3,7 +3,7 @@
 import errno
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,13 +15,23 @@ from backend_stub.demo.script import CallScript, ScriptError, ScriptFile
 from backend_stub.domain.call import Call
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import ProviderError
+from foundry_tui.contract.checkpoints import Checkpoint
 from foundry_tui.contract.codec import decode, encode
+
+
+class KeptFiles(Struct, frozen=True, kw_only=True):
+    """A checkpoint, whether the files had the script's edits then, and whether they have them from then on (`left`)."""
+
+    checkpoint: Checkpoint
+    edited: bool
+    left: bool
 
 
 class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A line of the journal, and of the effects log: a call that began, or an effect that happened.
 
-    `options`, of which the journal alone has lines, are what a session's options were set to.
+    `options` and `kept`, of which the journal alone has lines, are what a session's options were set to, and a
+    checkpoint.
     """
 
     at: int
@@ -33,6 +43,7 @@ class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
     prompt_id: str | None = None
     operation_id: str | None = None
     options: dict[str, str | bool] | None = None
+    kept: KeptFiles | None = None
 
 
 class Begun(NamedTuple):
@@ -62,6 +73,7 @@ class World:
         """What was done, in order: task_id and kind by operation_id."""
         self.options: dict[str, dict[str, str | bool]] = {}
         """What options were set to, by session_id."""
+        self._kept: dict[str, list[KeptFiles]] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         last = self._replay()
         log = self._script.effects_log()
@@ -99,6 +111,21 @@ class World:
     def set_options(self, task_id: str, session_id: str, options: dict[str, str | bool]) -> None:
         """Options of a session are set from now on."""
         line = Line(task_id=task_id, session_id=session_id, options=options, at=self._runtime.now())
+        _append(self._path, encode(line))
+        self._apply(line)
+
+    def kept(self, task_id: str) -> Sequence[KeptFiles]:
+        """The task's checkpoints, oldest first."""
+        return self._kept.get(task_id, ())
+
+    def edited(self, task_id: str) -> bool:
+        """Whether the task's files have the script's edits, as far as its checkpoints tell."""
+        kept = self.kept(task_id)
+        return kept[-1].left if kept else False
+
+    def keep(self, task_id: str, kept: KeptFiles) -> None:
+        """A checkpoint is there from now on."""
+        line = Line(task_id=task_id, kept=kept, at=self._runtime.now())
         _append(self._path, encode(line))
         self._apply(line)
 
@@ -152,13 +179,15 @@ class World:
             except msgspec.DecodeError:
                 continue
             self._apply(line)
-            last = document if line.options is None else last
+            last = document if line.options is None and line.kept is None else last
         return last
 
     def _apply(self, line: Line) -> None:
         task_id = line.task_id
         if line.call is not None:
             self.calls[task_id, line.call] += 1
+        elif line.kept is not None:
+            self._kept.setdefault(task_id, []).append(line.kept)
         elif line.options is not None and line.session_id:
             self.options.setdefault(line.session_id, {}).update(line.options)
         elif line.operation_id is not None and line.effect is not None:

@@ -48,7 +48,7 @@ class Turn(Protocol):
 
 
 @dataclass(frozen=True)
-class LateWord:
+class SaidOutsideTurn:
     """A transcript item that an agent told outside of a turn, whole; the same `item_id` again replaces its body."""
 
     item_id: str
@@ -129,7 +129,7 @@ class AgentRuntime(Protocol):
     on_lost: Callable[[str, str, str], Awaitable[None]] | None
     """Told (task_id, session_id, reason) when a session's agent died by itself, outside of any call."""
 
-    on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None
+    on_said: Callable[[str, str, Sequence[SaidOutsideTurn]], Awaitable[None]] | None
     """Told (task_id, session_id, items) what an agent says outside of any turn; returns once it is kept."""
 
     on_changed: Callable[[str, str, Sequence[SessionChange]], Awaitable[None]] | None

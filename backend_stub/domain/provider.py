@@ -9,6 +9,7 @@ from anyio.abc import TaskStatus
 
 from backend_stub.domain.agent import AgentRuntime
 from backend_stub.domain.call import Call
+from backend_stub.domain.checkpoints import CheckpointKeeper
 from backend_stub.domain.way_home import WayHome
 from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.questions import PermissionPolicy
@@ -62,6 +63,11 @@ class Provider(Protocol):
     @property
     def way_home(self) -> WayHome:
         """Who does the operations of this provider's tasks."""
+        ...
+
+    @property
+    def checkpoints(self) -> CheckpointKeeper:
+        """Who keeps the files of this provider's sandboxes before and after each turn."""
         ...
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:

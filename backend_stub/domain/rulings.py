@@ -299,12 +299,12 @@ def _without_prefix(words: tuple[str, ...]) -> tuple[str, ...]:
     return words[place:]
 
 
-def _without_options(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+def _without_options(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """The words as they are, and without the options that they begin with, each with a value or without one."""
     places, seen = [0], {0}
     while places:
         place = places.pop()
-        yield words[place:]
+        yield tuple(words[place:])
         if place < len(words) and words[place].startswith("-"):
             following = {each for each in (place + 1, place + 2) if each <= len(words)} - seen
             seen |= following

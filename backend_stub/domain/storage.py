@@ -57,9 +57,9 @@ class Private(Struct, frozen=True, kw_only=True):
     `delivering` are the ids of prompts that are being handed over, or were when the backend was cut: the agent may have
     them, so they stay as they are. `went_on`: a prompt made the failed task go on, so that a retry which comes too late
     for that has nothing left to do and is no error. `asked_options` are, by session_id, the options that a session is
-    to have when it is opened; `unsent_options` those that its agent has not been told of since they were set, by
-    option_id, each with the value that it had before. `form_items` are the transcript items of the forms and pages that
-    are open, by permission_id, `form_answers` what those of a turn that goes on were filled in with.
+    to have when it is opened; `values_before_unsent` are the values that options had before they were set, by
+    option_id, of those that the agent has not been told of since. `form_items` are the transcript items of the forms
+    and pages that are open, by permission_id, `form_answers` what those of a turn that goes on were filled in with.
     """
 
     sandbox_wanted: bool = False
@@ -71,7 +71,7 @@ class Private(Struct, frozen=True, kw_only=True):
     delivering: tuple[str, ...] = ()
     went_on: bool = False
     asked_options: dict[str, dict[str, str | bool]] = {}
-    unsent_options: dict[str, dict[str, str | bool]] = {}
+    values_before_unsent: dict[str, dict[str, str | bool]] = field(default_factory=dict, name="unsent_options")
     form_items: dict[str, str] = {}
     form_answers: dict[str, dict[str, FieldValue]] = {}
     operation_notes: dict[str, str] = {}

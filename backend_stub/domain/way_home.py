@@ -1,11 +1,13 @@
 """What a provider does to bring a task's work home: operations with steps, each of which may be cut and go on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from backend_stub.domain.call import Call
+from foundry_tui.contract.checkpoints import Checkpoint
 from foundry_tui.contract.operations import StartOperation
+from foundry_tui.contract.pull_request import Comment, PullRequest
 from foundry_tui.contract.records import Operation, Repo, TaskDetail
 
 
@@ -37,13 +39,16 @@ class Progress(Protocol):
 @dataclass(frozen=True)
 class Done:
     """What came of an operation: its `result`; a `prompt` that the agent gets because of it; a `notice` for its
-    conversations; whether the task is to be archived now.
+    conversations; whether the task is to be archived now; `checkpoints` that were made; its `pull_request` as it is
+    now.
     """
 
     result: Mapping[str, Any] = field(default_factory=dict)
     prompt: str | None = None
     notice: str | None = None
     archive: bool = False
+    checkpoints: tuple[Checkpoint, ...] = ()
+    pull_request: PullRequest | None = None
 
 
 class WayHome(Protocol):
@@ -62,4 +67,12 @@ class WayHome(Protocol):
 
     async def abandon(self, call: Call, operation: Operation, progress: Progress) -> None:
         """Take back what the operation has left half-way: it was cancelled, or took too long."""
+        ...
+
+    async def pull_request(self, call: Call) -> PullRequest | None:
+        """The task's pull request as its forge tells of it now; None where it has none. Raises `CallError`."""
+        ...
+
+    async def comments(self, call: Call) -> Sequence[Comment]:
+        """What was said about lines of the task's pull request, oldest first. Raises `CallError`."""
         ...

@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +20,9 @@ AGENT_MARK = "FOUNDRY_AGENT_SANDBOX_ID"
 
 KILL_LIMIT = 2.0
 """Seconds to wait for the end of a killed process; one that the kernel holds on to may take longer."""
+
+ASK_LIMIT = 1.0
+"""Seconds that a process which is asked to end has for that."""
 
 _LINUX = sys.platform == "linux"
 _PROC = Path("/proc")
@@ -86,10 +90,13 @@ def end(pid: int, started: str, sandbox_id: str) -> None:
     end_marked(sandbox_id)
 
 
-def end_marked(sandbox_id: str, mark: str = MARK) -> int:
-    """Kill every process that carries the sandbox's mark, as far as the system shows environments; how many."""
+def end_marked(sandbox_id: str, mark: str = MARK, *, gently: bool = False) -> int:
+    """Kill every process that carries the sandbox's mark, as far as the system shows environments; how many.
+
+    `gently`: they are asked to end first, as git has to be, which removes its lock files then.
+    """
     marked = marked_with(sandbox_id, mark)
-    _kill(marked)
+    _kill(marked, gently=gently)
     return len(marked)
 
 
@@ -134,15 +141,22 @@ def end_tree(pid: int, started: str) -> None:
     _kill([pid, *_descendants(pid, _parents())])
 
 
-def _kill(pids: Sequence[int]) -> None:
+def _kill(pids: Sequence[int], *, gently: bool = False) -> None:
     """Kill these and wait until they have ended, where the system lets us wait for what is no child of ours."""
     handles = []
+    patience = time.monotonic() + (ASK_LIMIT if gently else 0.0)
     for pid in pids:
         if sys.platform == "linux":
             with contextlib.suppress(OSError):
                 handles.append(os.pidfd_open(pid))
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGTERM if gently else signal.SIGKILL)
+    if gently:
+        for handle in handles:
+            select.select([handle], [], [], max(0.0, patience - time.monotonic()))
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
     for handle in handles:
         select.select([handle], [], [], KILL_LIMIT)
         os.close(handle)

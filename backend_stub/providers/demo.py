@@ -1,6 +1,5 @@
 """The demo provider: sandboxes that are empty folders, made and lost as a script says."""
 
-import difflib
 import os
 import shutil
 from collections.abc import Collection, Sequence
@@ -11,6 +10,8 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup, TaskStatus
 
+from backend_stub.demo.checkpoints import DemoCheckpoints
+from backend_stub.demo.edits import file_diff
 from backend_stub.demo.script import ScriptError, ScriptFile
 from backend_stub.demo.way_home import DemoWayHome
 from backend_stub.demo.world import World
@@ -21,7 +22,7 @@ from backend_stub.domain.provider import Existing, Release, SandboxMade
 from backend_stub.repository.git import branches_near
 from foundry_tui.contract.agents import KNOWN
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
-from foundry_tui.contract.questions import FileEdit, PermissionPolicy
+from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import FileDiff, Sandbox, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.work import Work
@@ -55,7 +56,8 @@ class DemoProvider:
         self._script = script
         self._runtime = runtime
         self.agents = agents
-        self.way_home = DemoWayHome(world)
+        self.checkpoints = DemoCheckpoints(world, script, runtime)
+        self.way_home = DemoWayHome(world, script, runtime, self.checkpoints)
         self._configured = configured
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -138,9 +140,10 @@ class DemoProvider:
             return None
 
     def _edited(self, task: TaskDetail, turns: int) -> tuple[FileDiff, ...]:
-        """What so many turns of the task have edited by the script; raises `ScriptError`."""
-        steps = self._script.read().turn(task.prompt).steps if turns > 0 else ()
-        return tuple(_file_diff(edit) for step in steps for edit in step.edits)
+        """What so many turns of the task have edited by the script, and nobody has undone; raises `ScriptError`."""
+        if self._world.kept(task.task_id) and not self._world.edited(task.task_id):
+            return ()
+        return tuple(map(file_diff, self._script.read().turn(task.prompt).edits)) if turns > 0 else ()
 
     async def work(self, call: Call, *, after_turn: bool = False) -> Work | None:
         """A branch without commits of its own, in which the edits of the turns so far stand uncommitted."""
@@ -197,16 +200,3 @@ def _files_in(folder: Path) -> list[str]:
     """In a thread: the files in a folder, by their paths in it."""
     places = [(Path(place), names) for place, _, names in os.walk(folder)]
     return sorted(str((place / name).relative_to(folder)) for place, names in places for name in names)
-
-
-def _file_diff(edit: FileEdit) -> FileDiff:
-    old, new = (edit.old or "").splitlines(keepends=True), edit.new.splitlines(keepends=True)
-    before = "/dev/null" if edit.old is None else f"a/{edit.path}"
-    hunks = list(difflib.unified_diff(old, new, before, f"b/{edit.path}"))
-    return FileDiff(
-        path=edit.path,
-        status="A" if edit.old is None else "M",
-        added=sum(line.startswith("+") for line in hunks[2:]),
-        removed=sum(line.startswith("-") for line in hunks[2:]),
-        patch="".join((f"diff --git a/{edit.path} b/{edit.path}\n", *hunks)),
-    )

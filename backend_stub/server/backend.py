@@ -14,8 +14,10 @@ from backend_stub.organization import Organization
 from backend_stub.server.hub import Hub
 from backend_stub.server.metrics import Metrics
 from backend_stub.server.streams import Streams
+from backend_stub.task.checkpoints import CheckpointQueries
 from backend_stub.task.commands import Commands
 from backend_stub.task.operation_commands import OperationCommands
+from backend_stub.task.pull_requests import PullRequests
 from backend_stub.task.work import WorkFinder
 from foundry_tui.contract.memory import AgentMemory, MemoryReport
 from foundry_tui.contract.records import Health
@@ -37,7 +39,9 @@ class Backend:
     commands: Commands
     operations: OperationCommands
     agents: KnownAgents
+    checkpoints: CheckpointQueries
     work: WorkFinder
+    pull_requests: PullRequests
     files: KnownFiles
     streams: Streams
     hub: Hub

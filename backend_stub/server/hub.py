@@ -83,6 +83,10 @@ class Hub:
         """How many streams are open."""
         return sum(len(subscribers) for subscribers in self._open.values())
 
+    def is_watched(self, topic: Topic) -> bool:
+        """Whether a stream of this topic is open."""
+        return topic in self._open
+
     def subscribe(self, topic: Topic, cut: Callable[[], None] | None = None) -> Subscriber:
         """A new subscriber of what is published of the topic from now on."""
         subscriber = Subscriber(cut)

@@ -2,26 +2,24 @@
 
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import BinaryIO
 
 import anyio.to_thread
 from starlette.responses import Response, StreamingResponse
 
 from backend_stub.domain.errors import RefusedError
-from backend_stub.task.commands import Commands
-from foundry_tui.contract.records import TaskDetail
 
 PATCH_TYPE = "text/x-diff"
 _CHUNK = 256 * 1024
 
 
-async def patch_answer(commands: Commands, task: TaskDetail) -> Response:
-    """The patch, from a file that has no name and goes with the answer. Raises `RefusedError`."""
+async def patch_answer(write: Callable[[BinaryIO], Awaitable[None]]) -> Response:
+    """The patch that `write` writes, from a file that has no name and goes with the answer. Raises `RefusedError`."""
     try:
         file = await anyio.to_thread.run_sync(tempfile.TemporaryFile)
         try:
-            await commands.write_patch(task, file)
+            await write(file)
             await anyio.to_thread.run_sync(file.flush)
             size = os.fstat(file.fileno()).st_size
         except BaseException:

@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -27,10 +28,12 @@ from backend_stub.server.protocol import CUT, WHY
 from backend_stub.server.requests import Nothing, newer_than, number, read_body, read_tagged
 from backend_stub.server.streams import in_slices
 from foundry_tui.contract import requests as bodies
+from foundry_tui.contract.checkpoints import BASE
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import TASKS, Topic, TopicKind
 from foundry_tui.contract.operations import OPERATIONS
 from foundry_tui.contract.problems import PROBLEM_TYPE, Problem
+from foundry_tui.contract.pull_request import CommentList
 from foundry_tui.contract.records import SessionDetail
 from foundry_tui.contract.status import LOG_STAGES
 
@@ -84,6 +87,8 @@ class Routes:
             ("GET", "/v1/tasks/{task_id}/history", self.task_history),
             ("GET", "/v1/tasks/{task_id}/log", self.log),
             ("GET", "/v1/tasks/{task_id}/diff", self.diff),
+            ("GET", "/v1/tasks/{task_id}/checkpoints", self.checkpoints),
+            ("GET", "/v1/tasks/{task_id}/comments", self.comments),
             ("POST", "/v1/tasks/{task_id}/operations", self.start_operation),
             ("POST", "/v1/operations/{operation_id}/cancel", self.cancel_operation),
             ("GET", "/v1/tasks/{task_id}/files", self.task_files),
@@ -142,6 +147,7 @@ class Routes:
     async def prune_task(self, request: Request) -> Response:
         await self._backend.commands.prune(request.path_params["task_id"])
         self._backend.work.forget(request.path_params["task_id"])
+        self._backend.pull_requests.forget(request.path_params["task_id"])
         return Response(status_code=204)
 
     async def retry(self, request: Request) -> Response:
@@ -182,14 +188,27 @@ class Routes:
 
     async def diff(self, request: Request) -> Response:
         task = await self._backend.commands.task(request.path_params["task_id"])
-        form = request.query_params.get("format", "json")
-        if form == "patch":
-            return await patch_answer(self._backend.commands, task)
-        if form != "json":
+        form, since = request.query_params.get("format", "json"), request.query_params.get("since", BASE)
+        if form not in ("json", "patch"):
             raise wrong_values(("format", "A diff has the format json or patch."))
+        if since != BASE:
+            checkpoints = self._backend.checkpoints
+            if form == "patch":
+                return await patch_answer(partial(checkpoints.write_patch, task, since))
+            return json_answer(await checkpoints.diff(task, since))
+        if form == "patch":
+            return await patch_answer(partial(self._backend.commands.write_patch, task))
         provider = self._backend.providers.get(task.provider)
         computed = provider.diff(task) if provider is not None else None
         return json_answer(computed or bodies.Diff(files=()))
+
+    async def checkpoints(self, request: Request) -> Response:
+        task = await self._backend.commands.task(request.path_params["task_id"])
+        return json_answer(await self._backend.checkpoints.all(task))
+
+    async def comments(self, request: Request) -> Response:
+        task_id = await self._known_task(request)
+        return json_answer(CommentList(comments=tuple(await self._backend.pull_requests.comments(task_id))))
 
     async def start_operation(self, request: Request) -> Response:
         body = await read_tagged(request, "kind", OPERATIONS)
@@ -319,6 +338,8 @@ class Routes:
             return Response(headers=headers, media_type="text/event-stream")
         cut = request.scope.get("state", {}).get(CUT)
         frames = await self._backend.streams.open(topic, request.headers.get("last-event-id"), cut)
+        if topic.kind is TopicKind.TASK:
+            self._backend.pull_requests.look(topic.id)
         return StreamingResponse(frames, media_type="text/event-stream", headers=headers)
 
     async def health(self, request: Request) -> Response:

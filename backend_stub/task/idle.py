@@ -103,7 +103,7 @@ def is_idle(task: TaskDetail, session: SessionSummary, prompts: Sequence[Prompt]
         and task.status in READY | {TaskStatus.ERROR}
         and task.operation is None
         and not private.restarting
-        and session_id not in private.unsent_options
+        and session_id not in private.values_before_unsent
         and not any(each.state in open_states or each.prompt_id in private.delivering for each in prompts)
         and not any(each.session_id == session_id and each.state is PermissionState.OPEN for each in task.permissions)
     )

@@ -26,9 +26,14 @@ class OfferChange:
             self._rows.private = replace(self._rows.private, asked_options=asked_options)
 
     def set(self, session_id: str, option: SessionOption, value: OptionValue) -> None:
-        """A person set an option; its agent is still to be told."""
+        """A person set an option; its agent is still to be told. A session that is yet to be opened is so with this."""
         before = {option.option_id: option.value, **self._unsent(session_id)}
         self._put_unsent(session_id, before)
+        asked = self._rows.private.asked_options.get(session_id, {})
+        options = self._rows.offer(session_id).options
+        others = {name: each for name, each in asked.items() if find_option(options, name) != option}
+        if others != asked:
+            self.ask(session_id, {**others, option.option_id: value})
         self._put_options(session_id, with_value(self._rows.offer(session_id).options, option.option_id, value))
         self._rows.record(HistoryKind.OPTION_SET, session_id=session_id, option_id=option.option_id, value=value)
 
@@ -98,13 +103,15 @@ class OfferChange:
             self._rows.put_offer(session_id, offer)
 
     def _unsent(self, session_id: str) -> dict[str, OptionValue]:
-        return self._rows.private.unsent_options.get(session_id, {})
+        return self._rows.private.values_before_unsent.get(session_id, {})
 
     def _put_unsent(self, session_id: str, unsent: dict[str, OptionValue]) -> None:
-        others = {each: options for each, options in self._rows.private.unsent_options.items() if each != session_id}
+        others = {
+            each: options for each, options in self._rows.private.values_before_unsent.items() if each != session_id
+        }
         if unsent:
             others[session_id] = unsent
-        self._rows.private = replace(self._rows.private, unsent_options=others)
+        self._rows.private = replace(self._rows.private, values_before_unsent=others)
 
     def _end_unsent(self, session_id: str, asked: SessionOption) -> bool:
         """The agent has answered; False when something else was asked for meanwhile, which it is still to be told."""

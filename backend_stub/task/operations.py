@@ -8,6 +8,7 @@ from backend_stub.domain.errors import CallError, CallTimedOutError, SupersededE
 from backend_stub.domain.storage import Storage, TaskState
 from backend_stub.domain.way_home import Done, WayHome
 from backend_stub.task.actor import TaskActor
+from backend_stub.task.checkpoints import record_made
 from backend_stub.task.failures import NO_FAILURES, task_error
 from backend_stub.task.services import Services
 from backend_stub.task.task_change import TaskChange
@@ -42,6 +43,8 @@ class Operations:
         self._go_on = go_on
         self.on_archived: Callable[[TaskState], None] | None = None
         """Told of a task that is to be released from now on."""
+        self.on_ended: Callable[[str], None] = lambda task_id: None
+        """Called with the id of a task whose operation has ended."""
         self.queue = services.dispatcher.queue("operation", self._run, AT_ONCE, LIMIT)
 
     async def cancelled(self, task_id: str) -> None:
@@ -71,6 +74,7 @@ class Operations:
         except Exception as failure:  # noqa: BLE001  # a defect of a provider must not hold the task for ever
             await self._fail(actor, operation, failure)
         self._work.look_soon(task_id)
+        self.on_ended(task_id)
         await self._go_on(actor)
         return None
 
@@ -170,7 +174,10 @@ def _expected(draft: TaskChange, operation: Operation) -> Operation:
 
 def _finish(draft: TaskChange, operation: Operation, done: Done, *, archive: bool) -> None:
     """All is done, and what follows from it begins: a kill between the two would leave it undone."""
+    record_made(draft, done.checkpoints)
     draft.operations.finish(_expected(draft, operation), dict(done.result))
+    if done.pull_request is not None:
+        draft.find_pull_request(done.pull_request)
     open_sessions = [each for each in draft.task.sessions if each.status is not SessionStatus.CLOSED]
     if done.notice is not None:
         for session in open_sessions:

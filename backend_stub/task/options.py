@@ -118,7 +118,7 @@ def _unsent(state: TaskState, session_id: str) -> SessionOption | None:
     # While a task is prepared its agent may be just about to be started; it is told when that is done.
     if session is None or session.status not in OPEN or state.task.status not in READY:
         return None
-    unsent = state.private.unsent_options.get(session_id, {})
+    unsent = state.private.values_before_unsent.get(session_id, {})
     options = state.offers[session_id].options if unsent else ()
     return next((option for option in options if option.option_id in unsent), None)
 

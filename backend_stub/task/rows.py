@@ -315,7 +315,8 @@ class TaskRows:
         shown, asked = Said(task.activity, task.plan), question_of(task.permissions)
         said, self.pace = paced(self.pace, shown, self._said, asked, self.now, turn_ended=self._turn_ended)
         if said != shown:
-            self.put_task(replace(task, activity=said.activity, plan=said.plan))
+            # What it is about has changed the task already; to say it later is no change.
+            self.put_task(replace(task, activity=said.activity, plan=said.plan), mark=True)
 
     def _derive(self) -> None:
         """Fill in what follows from the rest, and raise the revision."""

@@ -10,7 +10,7 @@ from itertools import count
 import anyio
 from anyio.abc import TaskGroup
 
-from backend_stub.domain.agent import LateWord
+from backend_stub.domain.agent import SaidOutsideTurn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import (
     AgentError,
@@ -24,6 +24,7 @@ from backend_stub.domain.provider import Provider
 from backend_stub.domain.storage import Opening, TaskState
 from backend_stub.machine.faults import is_machine_fault
 from backend_stub.task.actor import TaskActor
+from backend_stub.task.checkpoints import TurnCheckpoints
 from backend_stub.task.failures import NO_FAILURES, is_tried_again, task_error
 from backend_stub.task.idle import IdleAgents
 from backend_stub.task.options import Options
@@ -74,6 +75,7 @@ class Sessions:
         self._services = services
         self._tasks = tasks
         self._work = work
+        self._checkpoints = TurnCheckpoints(services)
         self._answers = Answers()
         self._unattached: dict[str, anyio.Lock] = {}
         """The tasks, by task_id, whose agents were not looked for since the restart; held by whoever does."""
@@ -177,7 +179,7 @@ class Sessions:
                 self.queue.cancel(session.session_id)
         self.on_turn_over(task_id)
 
-    async def said(self, task_id: str, session_id: str, words: Sequence[LateWord]) -> None:
+    async def said(self, task_id: str, session_id: str, words: Sequence[SaidOutsideTurn]) -> None:
         """The agent said something outside of any turn: it is kept, however long the storage takes for it."""
 
         def say(draft: TaskChange) -> None:
@@ -224,6 +226,7 @@ class Sessions:
             return TaskChange.become_ready
         await actor.load_items(session_id)
         turn = self._turn(actor, prompt)
+        await self._checkpoints.before(actor, call, prompt.prompt_id)
         await provider.agents.deliver(call, prompt, turn, await self._attachments(prompt))
 
         def delivered(draft: TaskChange) -> None:
@@ -362,6 +365,7 @@ class Sessions:
                     raise
                 except Exception as failure:  # noqa: BLE001  # nor does a defect of the agent
                     call.log(f"the agent could not be told to stop: {failure!r}")
+                await self._checkpoints.settle(actor, call)
                 self._work.look_soon(actor.task_id)
                 self.on_turn_over(actor.task_id)
 
@@ -414,6 +418,7 @@ class Sessions:
                     self._attempts.pop(prompt.prompt_id, None)
                     return None
                 prompt, turn = following, self._turn(actor, following)
+                await self._checkpoints.before(actor, call, prompt.prompt_id)
                 attachments = await self._attachments(prompt)
                 delivering = partial(provider.agents.deliver, call, prompt, turn, attachments)
                 await self._services.calls.within(timeout / 1000, actor.task_id, delivering)
@@ -427,7 +432,8 @@ class Sessions:
             with suppress(CallError, CallTimedOutError):
                 await self._find_branch(actor, provider, call)
             work = await self._work.after_turn(call)
-            await actor.commit(turn.ending(partial(end_turn, prompt=prompt, work=work)))
+            made = await self._checkpoints.after(actor, call, (prompt.prompt_id,))
+            await actor.commit(turn.ending(partial(end_turn, prompt=prompt, work=work, made=made)))
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not lose the task
@@ -437,7 +443,8 @@ class Sessions:
                 return self._next_attempt_at(attempts)
             error = task_error(failure, "handing the prompt over", timeout, self._services.runtime.now())
             error = replace(error, kind=ErrorKind.AGENT)
-            await actor.commit(turn.ending(partial(fail_turn, prompt=prompt, error=error)))
+            made = await self._checkpoints.after(actor, call, (prompt.prompt_id,))
+            await actor.commit(turn.ending(partial(fail_turn, prompt=prompt, error=error, made=made)))
             self._work.look_soon(actor.task_id)
         self._attempts.pop(prompt.prompt_id, None)
         return None

@@ -14,6 +14,7 @@ from backend_stub.task.stage_change import StageChange
 from backend_stub.task.steer_change import SteerChange
 from foundry_tui.contract.activity import ActivityKind
 from foundry_tui.contract.attachments import NewAttachments, told
+from foundry_tui.contract.pull_request import PullRequest
 from foundry_tui.contract.records import (
     ErrorKind,
     HistoryKind,
@@ -127,6 +128,10 @@ class TaskChange:
         if work is not None and (held is None or replace(held, at=work.at) != work):
             # What somebody else did there, or the remote, is no news of the task.
             self._rows.put_task(replace(self.task, work=work), mark=True)
+
+    def find_pull_request(self, found: PullRequest) -> None:
+        """The forge told of it; that is no news of the task either."""
+        self._rows.put_task(replace(self.task, pull_request=found), mark=True)
 
     def mark_unread(self, unread: bool) -> None:
         if unread is not self.task.unread:

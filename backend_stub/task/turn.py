@@ -16,7 +16,9 @@ from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableErr
 from backend_stub.domain.rulings import NOTHING_KNOWN, Action, ruling
 from backend_stub.domain.storage import Private
 from backend_stub.task.actor import TaskActor
+from backend_stub.task.checkpoints import record_made
 from backend_stub.task.task_change import TaskChange
+from foundry_tui.contract.checkpoints import Checkpoint
 from foundry_tui.contract.questions import AnswerAction, Permission, PermissionState, Question
 from foundry_tui.contract.records import OperationState, Prompt, PromptState, TaskDetail, TaskError
 from foundry_tui.contract.replace import replace
@@ -83,25 +85,27 @@ def begin_turn(draft: TaskChange, prompt: Prompt) -> None:
     draft.begin_turn(held)
 
 
-def end_turn(draft: TaskChange, prompt: Prompt, work: Work | None = None) -> None:
-    """The turn has ended well, and made this of the branch, if that is known.
+def end_turn(draft: TaskChange, prompt: Prompt, work: Work | None = None, made: Sequence[Checkpoint] = ()) -> None:
+    """The turn has ended well, and made this of the branch, if that is known; checkpoints were `made` of it.
 
     Raises `SupersededError` when it was stopped or failed before.
     """
     held = draft.prompt(prompt.session_id, prompt.prompt_id)
     if held is None or held.state is not PromptState.DELIVERED:
         raise SupersededError
+    record_made(draft, made)
     draft.end_turn(held)
     draft.find_work(work)
 
 
-def fail_turn(draft: TaskChange, prompt: Prompt, error: TaskError) -> None:
+def fail_turn(draft: TaskChange, prompt: Prompt, error: TaskError, made: Sequence[Checkpoint] = ()) -> None:
     """The turn, or the handing over of its prompt, has failed; raises `SupersededError` as `end_turn` does."""
     held = draft.prompt(prompt.session_id, prompt.prompt_id)
     # What waits in a task that failed meanwhile waits on, until that is tried again.
     open_states = OPEN_STATES if draft.status in READY else {PromptState.DELIVERED}
     if held is None or held.state not in open_states or draft.status not in IN_TURNS:
         raise SupersededError
+    record_made(draft, made)
     draft.fail_turn(held, error)
 
 

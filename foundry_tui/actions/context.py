@@ -12,6 +12,8 @@ NEW_SESSION = "new_session"
 CONFIRM = "confirm"
 KILL = "kill"
 OPTIONS = "options"
+CHECKPOINTS = "checkpoints"
+WAY_HOME = "way_home"
 FORM = "form"
 INSTALL = "install"
 RENAME = "rename"
@@ -20,11 +22,29 @@ DIAGNOSTICS = "diagnostics"
 APP = "app"
 """Names of screens as `Action.screens` says them; `APP` stands for every screen that is no dialog."""
 
+CHANGES = "changes"
+"""The name of a task's view, as `Context.pane` says it."""
+
 COMPOSER = "composer"
+CHANGES_SEARCH = "changes_search"
+COMMENT = "comment"
 FILTER = "filter"
 PROMPT = "prompt"
+SEARCH = "search"
 TITLE = "title"
-"""Names of fields in which one writes, and which have actions of their own."""
+WORK = "work"
+"""Names of fields that have actions of their own: those in which one writes, and the list of changed files."""
+
+
+class Review(Struct, frozen=True):
+    """Where a person is in the changes of a task."""
+
+    searching: bool = False
+    """Something is searched for in them."""
+    marking: bool = False
+    """A range of lines was begun."""
+    comments: int = 0
+    """Comments that were not sent yet."""
 
 
 class Context(Struct, frozen=True, kw_only=True):
@@ -32,7 +52,7 @@ class Context(Struct, frozen=True, kw_only=True):
 
     screen: str
     field: str = ""
-    """The field with actions of its own in which one writes now."""
+    """The field with actions of its own that has the keys now."""
     task: TaskSummary | None = None
     """The highlighted or open task."""
     marked: tuple[TaskSummary, ...] = ()
@@ -70,8 +90,27 @@ class Context(Struct, frozen=True, kw_only=True):
     """`enter` takes the highlighted one of them."""
     detachable: bool = False
     """`backspace` in the field takes off the file that was attached last."""
+    pane: str = ""
+    """The view of the task that is open in the conversation's stead; empty for none."""
+    review: Review = Review()
     permission: Ask | Permission | None = None
     """The open question that would be answered."""
+    reading: bool = False
+    """The conversation of a session is in sight, and something was said in it."""
+    foldable: bool = False
+    """Something in sight in the conversation is folded, or could be."""
+    answered: bool = False
+    """The agent has said something in the visible session."""
+    code: bool = False
+    """A block of code is in sight in the conversation."""
+    picking_code: bool = False
+    """The blocks of code in sight have numbers: a digit copies one."""
+    searching: bool = False
+    """Something is searched for in the conversation."""
+    found: int = 0
+    """How often it was found."""
+    files: int = 0
+    """Changed files that are listed beside the conversation."""
 
     @property
     def targets(self) -> tuple[TaskSummary, ...]:

@@ -16,13 +16,16 @@ from foundry_tui.actions.context import (
     OPTIONS,
     PROMPT,
     RENAME,
+    SEARCH,
     TASKS,
     TITLE,
+    WORK,
 )
 from foundry_tui.actions.model import Action
 from foundry_tui.actions.rules import can_steer
 
 _W = frozenset({COMPOSER})
+_F = frozenset({WORK})
 _P = frozenset({COMPOSER, PROMPT})
 
 FIELDS: Sequence[Action] = (
@@ -146,9 +149,21 @@ FIELDS: Sequence[Action] = (
         frozenset({FILTER}),
         footer=1,
     ),
+    Action(
+        "keep_search",
+        "enter",
+        "to the matches",
+        "Keep what is searched for, and go from match to match with the keys of the screen.",
+        "Writing",
+        frozenset({SEARCH}),
+        footer=1,
+    ),
+    Action("open_file", "enter", "open diff", "Open the diff at the highlighted file.", "Files", _F, footer=1),
+    Action("file_up", "up,k", "up", "One file up.", "Files", _F, palette=False),
+    Action("file_down", "down,j", "down", "One file down.", "Files", _F, palette=False),
     Action("save_title", "enter,ctrl+s", "save", "Give the task this title.", "Writing", frozenset({TITLE}), footer=1),
 )
-"""What can be done in the fields in which one writes."""
+"""What can be done in the fields in which one writes, and in the list of changed files."""
 
 _N = frozenset({NEW_TASK})
 _S = frozenset({NEW_SESSION})

@@ -9,9 +9,13 @@ from foundry_tui.contract.questions import QuestionKind
 from foundry_tui.contract.records import SessionStatus, TaskDetail, TaskSummary
 from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
 from foundry_tui.process.editors import why_no_editor
+from foundry_tui.view.answers import answer_words
+from foundry_tui.view.labels import needs_person
 from foundry_tui.view.questions import answers_of
 
 _LEFT = ENDED | RELEASING
+LONG_NAME = 24
+"""Letters of an answer's name from which it is called by a word, so that the footer has room for all digits."""
 
 
 def has_failed(task: TaskSummary) -> bool:
@@ -189,17 +193,22 @@ def why_no_answer(place: int) -> Callable[[Context], str | None]:
 
     def why(context: Context) -> str | None:
         if context.permission is None:
-            return "the agent asks nothing"
+            asks = context.task is not None and needs_person(context.task)
+            return "it is answered in the task itself: open it" if asks else "the agent asks nothing"
         return None if len(answers_of(context.permission)) >= place else "its question has no such answer"
 
     return why
 
 
 def option_name(place: int) -> Callable[[Context], str]:
-    """What the option of this place, counted from 1, is called."""
+    """What the option of this place, counted from 1, is called: by a word where its name would take all the room."""
 
     def name(context: Context) -> str:
-        return answers_of(context.permission)[place - 1].name if context.permission is not None else f"answer {place}"
+        if context.permission is None:
+            return f"answer {place}"
+        options = answers_of(context.permission)
+        whole = options[place - 1].name
+        return whole if len(whole) < LONG_NAME else answer_words(options, len(options))[place - 1]
 
     return name
 
@@ -216,3 +225,38 @@ def offers(place: int) -> Callable[[Context], bool]:
 def is_page(context: Context) -> bool:
     """Whether the open question is a page to be opened."""
     return context.permission is not None and context.permission.kind is QuestionKind.URL
+
+
+def asks_nothing(context: Context) -> bool:
+    """Whether no question is in sight that the keys of half a screen would scroll."""
+    return context.permission is None
+
+
+def may_answer(place: int) -> Callable[[Context], bool]:
+    """Whether a digit answers the open request, and picks no block of code."""
+    offered = offers(place)
+    return lambda context: offered(context) and not context.picking_code
+
+
+def why_nothing_to_read(context: Context) -> str | None:
+    return None if context.reading else "no conversation is in sight"
+
+
+def why_no_fold(context: Context) -> str | None:
+    return why_nothing_to_read(context) or (None if context.foldable else "nothing in sight is folded")
+
+
+def why_no_match(context: Context) -> str | None:
+    return None if context.found else "it was not found"
+
+
+def why_no_answer_to_copy(context: Context) -> str | None:
+    return None if context.answered else "the agent has not said anything yet"
+
+
+def why_no_code(context: Context) -> str | None:
+    return why_nothing_to_read(context) or (None if context.code else "no block of code is in sight")
+
+
+def why_no_files(context: Context) -> str | None:
+    return None if context.files else "no changed file is listed here"

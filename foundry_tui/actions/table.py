@@ -8,8 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from textual.binding import Binding, BindingType
 
+from foundry_tui.actions.changes import CHANGES_FIELDS, CHANGES_ROWS
+from foundry_tui.actions.checkpoints import CHECKPOINT_ACTIONS
 from foundry_tui.actions.context import (
     APP,
+    CHECKPOINTS,
     CONFIRM,
     DIAGNOSTICS,
     HELP,
@@ -18,44 +21,32 @@ from foundry_tui.actions.context import (
     OPTIONS,
     TASK,
     TASKS,
+    WAY_HOME,
     Context,
 )
 from foundry_tui.actions.dialogs import DIALOGS, FIELDS
 from foundry_tui.actions.model import Action
 from foundry_tui.actions.rules import (
+    asks_nothing,
     failed_in_turn,
     has_ended,
     has_failed,
     is_any,
     is_ended,
-    is_held,
     is_living,
-    is_page,
     is_refused,
     needs_list,
     needs_one_real,
     needs_real,
     needs_task,
     needs_waiting,
-    offers,
-    option_name,
-    why_no_answer,
-    why_no_closing,
-    why_no_folder,
-    why_no_going_on,
-    why_no_new_session,
-    why_no_options,
-    why_no_other_session,
-    why_no_path,
     why_no_release,
     why_no_resend,
     why_no_retry,
-    why_no_stop,
     why_no_way_back,
-    why_no_withdrawal,
-    why_no_writing,
 )
-from foundry_tui.view.answers import DIGITS
+from foundry_tui.actions.task import TASK_ROWS
+from foundry_tui.actions.way_home import BRINGING_HOME
 
 
 def find(action_id: str) -> Action:
@@ -69,10 +60,13 @@ def on_screen(screen: str) -> Iterator[Action]:
 
 
 def bindings(screen: str) -> list[BindingType]:
-    """The key bindings of a screen (or a field, or `APP`), each with its action's id for `App.set_keymap`."""
+    """The key bindings of a screen (or a field, or `APP`), each with its action's id for `App.set_keymap`.
+
+    Keys that are pressed one after the other are no binding: `sequences` has them.
+    """
     return [
         Binding(
-            action.keys,
+            single,
             f"app.press('{action.id}')",
             action.label,
             tooltip=action.help,
@@ -80,7 +74,7 @@ def bindings(screen: str) -> list[BindingType]:
             priority=action.priority,
         )
         for action in on_screen(screen)
-        if action.keys
+        if (single := ",".join(key for key in keys_of(action, {}) if not is_sequence(key)))
     ]
 
 
@@ -88,6 +82,22 @@ def keys_of(action: Action, keymap: Mapping[str, str]) -> tuple[str, ...]:
     """The keys of an action after the configuration's changes (action id → keys, comma between)."""
     keys = keymap.get(action.id, action.keys)
     return tuple(key.strip() for key in keys.split(",") if key.strip())
+
+
+def is_sequence(keys: str) -> bool:
+    """Whether these are keys to be pressed one after the other, as `g g`."""
+    return " " in keys
+
+
+def sequences(screen: str, keymap: Mapping[str, str]) -> dict[str, Action]:
+    """The actions of a screen that take several keys one after the other, by these keys with spaces between."""
+    return {
+        keys: action
+        for place in (screen, APP)
+        for action in on_screen(place)
+        for keys in keys_of(action, keymap)
+        if is_sequence(keys)
+    }
 
 
 def live(context: Context, *, dialog: bool = False) -> list[Action]:
@@ -116,7 +126,11 @@ _TASKS_SCREEN: Sequence[Action] = (
     Action("cursor_down", "down,j", "down", "One task down.", "Move", _T, palette=False),
     Action("page_up", "pageup,ctrl+b", "page up", "One screen up.", "Move", _T, palette=False),
     Action("page_down", "pagedown,ctrl+f", "page down", "One screen down.", "Move", _T, palette=False),
-    Action("cursor_top", "home,less_than_sign", "top", "The first task.", "Move", _T, palette=False),
+    Action("half_page_up", "ctrl+u", "half up", "Half a screen up.", "Move", _T, palette=False, applies=asks_nothing),
+    Action(
+        "half_page_down", "ctrl+d", "half down", "Half a screen down.", "Move", _T, palette=False, applies=asks_nothing
+    ),
+    Action("cursor_top", "home,g g,less_than_sign", "top", "The first task.", "Move", _T, palette=False),
     Action("cursor_bottom", "end,G,greater_than_sign", "bottom", "The last task.", "Move", _T, palette=False),
     Action(
         "previous_group",
@@ -197,139 +211,30 @@ _TASKS_SCREEN: Sequence[Action] = (
         footer=11,
     ),
     Action("mark_all", "ctrl+a", "mark all", "Mark every task as filtered now.", "Selection", _T, why_not=needs_list),
-    Action("group", "g", "group", "Group by state or by repository.", "View", _T, footer=12),
-    Action("sort", "s", "sort", "Sort within groups: newest, last changed, title, repository.", "View", _T, footer=13),
-)
-
-_K = frozenset({TASK})
-
-_TASK_SCREEN: Sequence[Action] = (
-    Action("write", "i,enter", "write", "Write to the agent.", "Session", _K, why_not=why_no_writing, footer=2),
-    Action(
-        "withdraw",
-        "ctrl+t",
-        "take back",
-        "Withdraw the prompt that is being changed, or the newest that waits; its text comes back to where one writes.",
-        "Session",
-        _K,
-        why_not=why_no_withdrawal,
-        applies=lambda context: why_no_withdrawal(context) is None,
-        footer=2,
-    ),
-    Action(
-        "go_on",
-        "s",
-        "send queue",
-        "Send what waits and was held back when the turn was stopped.",
-        "Session",
-        _K,
-        why_not=why_no_going_on,
-        applies=is_held,
-        footer=4,
-    ),
-    Action(
-        "stop",
-        "s",
-        "stop",
-        "Stop the agent's running turn; what waits is held back.",
-        "Session",
-        _K,
-        why_not=why_no_stop,
-        applies=lambda context: not is_held(context),
-        footer=4,
-    ),
-    *(
-        Action(
-            f"answer_{place}",
-            str(place),
-            f"answer {place}",
-            f"Answer the agent's question with option {place}, once its whole text was in view.",
-            "Session",
-            _TT if place <= DIGITS else _K,
-            why_not=why_no_answer(place),
-            applies=offers(place),
-            footer=1 if place <= 4 else 0,
-            label_of=option_name(place),
-        )
-        for place in range(1, 10)
-    ),
-    Action(
-        "open_page",
-        "o",
-        "open page",
-        "Open the page that the agent asks for in your browser.",
-        "Session",
-        _K,
-        applies=is_page,
-        footer=1,
-    ),
-    Action("question_down", "ctrl+d", "more of it", "Further down in the question.", "Session", _TT, applies=offers(0)),
-    Action("question_up", "ctrl+u", "less of it", "Further up in the question.", "Session", _TT, applies=offers(0)),
-    Action(
-        "new_session",
-        "t",
-        "new session",
-        "Open another session, with a name and an agent of your choice.",
-        "Session",
-        _K,
-        why_not=why_no_new_session,
-    ),
-    Action(
-        "choose_options",
-        "M",
-        "options",
-        "Choose the agent's model, its mode, and whatever else it offers.",
-        "Session",
-        _K,
-        why_not=why_no_options,
-        footer=9,
-    ),
-    Action("close_session", "w", "close session", "Close this session.", "Session", _K, why_not=why_no_closing),
-    Action(
-        "previous_session",
-        "left_square_bracket",
-        "session before",
-        "The session before this one.",
-        "Session",
-        _K,
-        why_not=why_no_other_session,
-    ),
-    Action(
-        "next_session",
-        "right_square_bracket",
-        "next session",
-        "The session behind this one.",
-        "Session",
-        _K,
-        why_not=why_no_other_session,
-    ),
-    Action("fold", "o", "unfold", "Show thoughts, output and diffs whole, or folded.", "View", _K, footer=14),
-    Action("show_history", "h", "history", "Every event of the task, or back.", "View", _K, footer=10),
-    Action("show_log", "l", "log", "What the provider printed, stage by stage, or back.", "View", _K, footer=11),
-    Action("show_changes", "c", "changes", "The files that the task changed, or back.", "View", _K, footer=12),
-    Action("show_details", "d", "details", "Branch, path, ids and times, or back.", "View", _K, footer=13),
-    Action("rename", "f2", "rename", "Give the task another title.", "Tasks", _TT, why_not=needs_one_real),
-    Action(
-        "open_sandbox",
-        "E",
-        "open in editor",
-        "Open the sandbox's folder in $EDITOR.",
-        "Tasks",
-        _K,
-        why_not=why_no_folder,
-    ),
-    Action("copy_path", "p", "copy path", "Copy the sandbox's path.", "Tasks", _K, why_not=why_no_path),
+    Action("group", "b", "group", "Group by state or by repository.", "View", _T, footer=12),
+    Action("sort", "S", "sort", "Sort within groups: newest, last changed, title, repository.", "View", _T, footer=13),
 )
 
 _DIAG = frozenset({DIAGNOSTICS})
-_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL, OPTIONS, INSTALL})
+_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL, OPTIONS, INSTALL, CHECKPOINTS, WAY_HOME})
 
 _READING: Sequence[Action] = (
     Action("line_up", "up,k", "up", "One line up.", "Move", _R, palette=False),
     Action("line_down", "down,j", "down", "One line down.", "Move", _R, palette=False),
     Action("screen_up", "pageup,ctrl+b", "page up", "One screen up.", "Move", _R, palette=False),
     Action("screen_down", "pagedown,ctrl+f,space", "page down", "One screen down.", "Move", _R, palette=False),
-    Action("to_start", "home,g,less_than_sign", "top", "To the beginning.", "Move", _R, palette=False),
+    Action("half_screen_up", "ctrl+u", "half up", "Half a screen up.", "Move", _R, palette=False, applies=asks_nothing),
+    Action(
+        "half_screen_down",
+        "ctrl+d",
+        "half down",
+        "Half a screen down.",
+        "Move",
+        _R,
+        palette=False,
+        applies=asks_nothing,
+    ),
+    Action("to_start", "home,g g,less_than_sign", "top", "To the beginning.", "Move", _R, palette=False),
     Action("to_end", "end,G,greater_than_sign", "bottom", "To the end, and follow it.", "Move", _R, palette=False),
     Action("columns_left", "left", "left", "The columns to the left of those shown.", "Move", _DIAG, palette=False),
     Action("columns_right", "right", "right", "The columns to the right of those shown.", "Move", _DIAG, palette=False),
@@ -439,7 +344,16 @@ _SHARED: Sequence[Action] = (
 )
 
 _EVERYWHERE: Sequence[Action] = (
-    Action("new_task", "n", "new task", "Hand a new task to an agent.", "Tasks", _A, footer=3),
+    Action(
+        "new_task",
+        "n",
+        "new task",
+        "Hand a new task to an agent.",
+        "Tasks",
+        _A,
+        applies=lambda context: not context.searching,
+        footer=3,
+    ),
     Action(
         "back",
         "escape",
@@ -451,7 +365,7 @@ _EVERYWHERE: Sequence[Action] = (
         applies=lambda context: why_no_way_back(context) is None and not context.naming,
         footer=1,
         palette=False,
-        label_of=lambda context: "put back" if context.changing else "back",
+        label_of=lambda context: "put back" if context.changing else "end search" if context.searching else "back",
     ),
     Action(
         "command_palette",
@@ -501,11 +415,15 @@ _EVERYWHERE: Sequence[Action] = (
 
 ACTIONS: tuple[Action, ...] = (
     *FIELDS,
+    *CHANGES_FIELDS,
     *_TASKS_SCREEN,
-    *_TASK_SCREEN,
+    *CHANGES_ROWS,
+    *TASK_ROWS,
+    *CHECKPOINT_ACTIONS,
     *_READING,
     *DIALOGS,
     *_SHARED,
+    *BRINGING_HOME,
     *_EVERYWHERE,
 )
 """Every action there is; rows of one screen stand together."""

@@ -27,6 +27,26 @@ class ActionDispatch:
         self._others = others
         self.on_done: Callable[[str], None] = lambda _: None
         """Told the id of each action that was done."""
+        self._begun = ""
+        """The keys of a sequence that were pressed so far, with spaces between."""
+
+    async def take(self, key: str) -> bool:
+        """Whether this key begins a sequence of the screen, or goes on with one; the last one does its action.
+
+        A key that does not go on with what was begun ends that, and means what it means alone.
+        """
+        screen = self._host.app.screen
+        begun, self._begun = self._begun, ""
+        if not isinstance(screen, FoundryScreen) or screen.writing:
+            return False
+        known = actions.sequences(screen.SCREEN_NAME, self._keymap)
+        pressed = f"{begun} {key}" if begun else key
+        if action := known.get(pressed):
+            await self._do(action, self._host.context())
+            return True
+        if any(keys.startswith(f"{pressed} ") for keys in known):
+            self._begun = pressed
+        return bool(self._begun)
 
     async def press(self, action_id: str) -> None:
         """Do the action of a key. Raises `SkipAction` for one that does not apply now: another may have the key too."""

@@ -132,7 +132,7 @@ class FoundryApp(textual_compat.UnusedKeys):
         self._on_first_paint = on_first_paint
         self._unlisten: Callable[[], None] = lambda: None
         self._reply: Notification | None = None
-        self._keys = KeyOrder(self, super().on_event, self.while_open)
+        self._keys = KeyOrder(self, self._deliver, self.while_open)
         self.confirmations = Confirmations(self)
         self.archiving = Archiving(self)
         self.task_actions = TaskActions(self, self.confirmations, self.archiving)
@@ -241,6 +241,11 @@ class FoundryApp(textual_compat.UnusedKeys):
         if isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded:
             await self._keys.take(event)
         else:
+            await super().on_event(event)
+
+    async def _deliver(self, event: events.Event) -> None:
+        """Give what was typed to who takes keys now, unless it belongs to keys pressed one after the other."""
+        if not isinstance(event, events.Key) or not await self._dispatch.take(event.key):
             await super().on_event(event)
 
     @property
@@ -481,7 +486,7 @@ class FoundryApp(textual_compat.UnusedKeys):
         if textual_compat.replace_notification(self, self._reply, reply):
             self._reply = reply
 
-    def copy(self, text: str) -> None:
-        """Put this on the clipboard, and say so."""
+    def copy(self, text: str, what: str = "") -> None:
+        """Put this on the clipboard, and say so: `what` was copied, if the text itself is too long to be told."""
         self.copy_to_clipboard(text)
-        self.reply(f"Copied {text}")
+        self.reply(f"Copied {what or text}")

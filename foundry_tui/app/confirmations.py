@@ -147,6 +147,12 @@ class Confirmations:
         if losses and task_id is not None and problem.action in ("archive", "kill"):
             self._was_refused(RefusedRelease(problem.action, task_id, losses, monotonic()))
             return
+        if problem.action == "operate":
+            from foundry_tui.screens.way_home import WayHomeScreen
+
+            for screen in self._host.app.screen_stack:
+                if isinstance(screen, WayHomeScreen):
+                    screen.refused()
         if problem.action == "add_session" and task_id is not None and task_id in self._host.sessions_asked:
             self._host.commands.drafts.put(draft_key(task_id), self._host.sessions_asked.pop(task_id))
         self._host.app.notify(problem.message, title=f"Could not {problem.action.replace('_', ' ')}", severity="error")

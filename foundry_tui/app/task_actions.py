@@ -113,6 +113,18 @@ class TaskActions:
         if task is not None:
             self._host.show_setup(task)
 
+    def action_way_home(self) -> None:
+        task = self._host.context().task
+        if task is None:
+            return
+        from foundry_tui.screens.way_home import WayHomeScreen
+
+        def closed(archives: bool | None) -> None:
+            if archives:
+                self._host.commands.archive(task.task_id)
+
+        self._host.app.push_screen(WayHomeScreen(task.task_id, self._host.store), closed)
+
     def action_discard(self) -> None:
         for task in self._host.context().targets:
             if task.task_id in self._host.store.creations:

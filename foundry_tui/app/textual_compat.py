@@ -7,10 +7,12 @@ the name no more, and when a public way does the same.
 from collections.abc import Callable, Collection
 from typing import Any
 
+from textual._compositor import LayoutUpdate
 from textual.app import App
 from textual.driver import Driver
 from textual.notifications import Notification
 from textual.screen import Screen
+from textual.strip import Strip
 from textual.widget import Widget
 
 
@@ -106,3 +108,10 @@ def forget_writer(driver: Any) -> None:
 def wrap_terminal(driver: Any, wrap: Callable[[Any], Any]) -> None:
     """Have a driver write to a wrapper of its terminal; `LinuxDriver` takes no file from its caller."""
     driver._file = wrap(driver._file)
+
+
+def strips_of(app: App[Any]) -> list[Strip]:
+    """The picture on the screen now, line by line, for a recording: Textual itself makes only an SVG of it."""
+    update = app.screen._compositor.render_update(full=True, screen_stack=app._background_screens)
+    assert isinstance(update, LayoutUpdate)
+    return [Strip.join(line) for line in update.strips]

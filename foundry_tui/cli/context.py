@@ -127,11 +127,11 @@ class Context:
                 raise NoTaskError(given) from None
             raise
 
-    def patch(self, task_id: str, given: str) -> bytes:
+    def patch(self, task_id: str, given: str, since: str) -> bytes:
         """The task's patch as git makes it; a 404 means that there is no task `given`."""
         try:
             # It is made while we wait, and a large worktree takes its time.
-            query = {"format": "patch"}
+            query = {"format": "patch", "since": since}
             return self.client.send("GET", task_path(task_id, "/diff"), query=query, timeout=PATCH_SECONDS)[1]
         except ProblemError as error:
             if error.problem.status == 404:

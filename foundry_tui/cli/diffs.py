@@ -4,7 +4,10 @@ until that is done."""
 import time
 from typing import TYPE_CHECKING
 
-from foundry_tui.cli.context import Context, task_path
+from foundry_tui.cli.context import PATCH_SECONDS, Context, task_path
+from foundry_tui.cli.output import printable
+from foundry_tui.cli.problems import CommandError, NoTaskError
+from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import ENDED, TaskStatus
 
@@ -29,3 +32,20 @@ def known_changes(context: Context, task: "TaskDetail", given: str) -> bytes:
         if diff.computed_at != before:
             break
     return document
+
+
+def changes_since(context: Context, task_id: str, given: str, since: str) -> tuple[bytes, Diff]:
+    """The JSON of what differs now from a checkpoint, compared while we wait, and its record."""
+    try:
+        return context.client.read(
+            "GET", task_path(task_id, "/diff"), Diff, query={"since": since}, timeout=PATCH_SECONDS
+        )
+    except ProblemError as error:
+        if error.problem.status == 404:
+            raise NoTaskError(given) from None
+        if error.problem.status == 422:
+            why = "; ".join(each.message for each in error.problem.errors or ())
+            raise CommandError(
+                printable(why).removesuffix("."), hint=f"there are: foundry checkpoints {given}"
+            ) from None
+        raise

@@ -1,6 +1,6 @@
 """What became of a task, for `foundry show`: what it says now, its plan, branch, pull request and operations.
 
-What a backend tells beyond the records that are known here is read from its own JSON, and shown as it is.
+A pull request is read from the backend's own JSON: there is no record of it here.
 """
 
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ Row = tuple[object, ...]
 def rows_of(task: TaskDetail, document: bytes) -> Iterator[Row]:
     """Names and values for a pipe; `document` is what the backend answered."""
     told = codec.decode(document, dict[str, Any])
-    if said := _said(told):
-        yield "activity", *said
-    if plan := _plan(told):
-        yield "plan", f"{plan[0]}/{plan[1]}"
+    if task.activity is not None:
+        yield "activity", task.activity.kind, task.activity.text
+    if task.plan is not None:
+        yield "plan", f"{task.plan.done}/{task.plan.total}"
     if task.work is not None:
         names = ("base", "ahead", "behind", "files", "added", "removed", "uncommitted", "pushed", "upstream")
         for name in names:
@@ -36,10 +36,10 @@ def rows_of(task: TaskDetail, document: bytes) -> Iterator[Row]:
 def lines_of(task: TaskDetail, document: bytes) -> Iterator[tuple[str, str]]:
     """The same as names and words for a person."""
     told = codec.decode(document, dict[str, Any])
-    if said := _said(told):
-        yield "says", said[1]
-    if plan := _plan(told):
-        yield "plan", f"{plan[0]} of {plan[1]} done"
+    if task.activity is not None:
+        yield "says", task.activity.text
+    if task.plan is not None:
+        yield "plan", f"{task.plan.done} of {task.plan.total} done"
     if task.work is not None:
         yield from (("work", words) for words in _work_words(task.work))
     if pull := _pull_request(told):
@@ -47,20 +47,6 @@ def lines_of(task: TaskDetail, document: bytes) -> Iterator[tuple[str, str]]:
     for each in task.operations:
         came = _came_of(each)
         yield "did", f"{str(each.kind).replace('_', ' ')} · {each.state}{f' · {came}' if came else ''}"
-
-
-def _said(told: dict[str, Any]) -> tuple[str, str] | None:
-    match told.get("activity"):
-        case {"kind": str(kind), "text": str(text)}:
-            return kind, text
-    return None
-
-
-def _plan(told: dict[str, Any]) -> tuple[int, int] | None:
-    match told.get("plan"):
-        case {"done": int(done), "total": int(total)}:
-            return done, total
-    return None
 
 
 def _pull_request(told: dict[str, Any]) -> dict[str, object]:

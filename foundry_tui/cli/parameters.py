@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Any, TypeVar
 
 import click
@@ -42,6 +43,30 @@ class Duration(click.ParamType[float]):
             return seconds_of(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class PullRequestGoal(StrEnum):
+    """What of a task's pull request can be waited for."""
+
+    MERGED = "merged"
+    CHECKS = "checks"
+
+
+class FollowGoal(click.ParamType["TaskStatus | StageName | PullRequestGoal"]):
+    """What `Goal` takes, and what can be waited for of a pull request."""
+
+    name = "status|stage|merged|checks"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> TaskStatus | StageName | PullRequestGoal:
+        if value in PullRequestGoal.__members__.values():
+            return PullRequestGoal(value)
+        return Goal().convert(value, param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        more = [CompletionItem(str(goal)) for goal in PullRequestGoal if goal.startswith(incomplete)]
+        return Goal().shell_complete(ctx, param, incomplete) + more
 
 
 class Goal(click.ParamType["TaskStatus | StageName"]):

@@ -11,10 +11,12 @@ from foundry_tui.client.connection import LARGEST_ANSWER
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract import codec
 from foundry_tui.contract.attachments import body_limit
+from foundry_tui.contract.checkpoints import CheckpointList
 from foundry_tui.contract.memory import MemoryReport
+from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.problems import Problem, too_large
 from foundry_tui.contract.questions import Permission
-from foundry_tui.contract.records import Health, Prompt, Repo, SessionDetail, SessionSummary, TaskDetail
+from foundry_tui.contract.records import Health, Operation, Prompt, Repo, SessionDetail, SessionSummary, TaskDetail
 from foundry_tui.contract.requests import (
     AddRepo,
     AgentList,
@@ -131,8 +133,13 @@ class Api:
             params["after"] = str(after)
         return await self._call("GET", f"/v1/tasks/{_part(task_id)}/log", LogPage, params=params)
 
-    async def diff(self, task_id: str) -> Diff:
-        return await self._call("GET", f"/v1/tasks/{_part(task_id)}/diff", Diff)
+    async def diff(self, task_id: str, since: str | None = None) -> Diff:
+        """What the task changed; `since`: what differs now from a checkpoint, which is compared while we wait."""
+        params = {} if since is None else {"since": since}
+        return await self._call("GET", f"/v1/tasks/{_part(task_id)}/diff", Diff, params=params)
+
+    async def checkpoints(self, task_id: str) -> CheckpointList:
+        return await self._call("GET", f"/v1/tasks/{_part(task_id)}/checkpoints", CheckpointList)
 
     async def task_files(self, task_id: str, newer: int | None = None) -> FileList:
         """The files of the task's sandbox as they are known; `newer`: wait for a list of a later `computed_at`."""
@@ -144,6 +151,13 @@ class Api:
 
     async def _files(self, path: str, newer: int | None) -> FileList:
         return await self._call("GET", path, FileList, params={} if newer is None else {"newer": str(newer)})
+
+    async def operate(self, task_id: str, request: StartOperation) -> Operation:
+        """Have something done with the task's work; the same operation_id again changes nothing."""
+        return await self._call("POST", f"/v1/tasks/{_part(task_id)}/operations", Operation, request)
+
+    async def cancel_operation(self, operation_id: str) -> Operation:
+        return await self._call("POST", f"/v1/operations/{_part(operation_id)}/cancel", Operation)
 
     async def add_session(self, task_id: str, request: CreateSession) -> SessionSummary:
         return await self._call("POST", f"/v1/tasks/{_part(task_id)}/sessions", SessionSummary, request)

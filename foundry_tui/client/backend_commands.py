@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from foundry_tui.client import kept_commands as kept
 from foundry_tui.client.api import Api
 from foundry_tui.client.commands import CommandProblem, Drafts, form_draft_key
+from foundry_tui.client.comments import KeptComments
 from foundry_tui.client.creations import CreationState, RequestedSession
 from foundry_tui.client.delivery import Delivery
 from foundry_tui.client.errors import RequestError
@@ -19,6 +20,7 @@ from foundry_tui.client.store import Store
 from foundry_tui.client.subscriptions import Subscriptions
 from foundry_tui.contract.attachments import NewAttachment, told
 from foundry_tui.contract.memory import MemoryReport
+from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import HistoryEvent, Prompt, PromptState, Repo, SessionStatus, SessionSummary
 from foundry_tui.contract.requests import (
@@ -53,7 +55,9 @@ class BackendCommands:
     ) -> None:
         self.on_problem: Callable[[CommandProblem], None] | None = None
         self.drafts: Drafts = outbox
-        self.health, self.agents, self.diff = api.health, api.agents, api.diff
+        self.comments = KeptComments.beside(outbox.path)
+        self.health, self.agents = api.health, api.agents
+        self.diff, self.checkpoints = api.diff, api.checkpoints
         self.repo_setup, self.trust = api.repo_setup, api.trust
         self.task_files, self.repo_files = api.task_files, api.repo_files
         self.hold = subscriptions.hold
@@ -134,6 +138,19 @@ class BackendCommands:
 
     def mark(self, task_id: str, unread: bool) -> None:
         self._patch("mark", task_id, PatchTask(unread=unread), self._store.edit(task_id, unread=unread))
+
+    def operate(self, task_id: str, request: StartOperation) -> str:
+        operation_id = request.operation_id or self._new_id()
+        request = replace(request, operation_id=operation_id)
+        call = partial(self._api.operate, task_id, request)
+        keep = kept.Operate(task_id, kept.OperateOptions(request))
+        self._settlement.settle_command("operate", call, task_id, lane=f"operations:{task_id}", keep=keep)
+        return operation_id
+
+    def cancel_operation(self, task_id: str, operation_id: str) -> None:
+        keep = kept.CancelOperation(task_id, kept.CancelOperationOptions(operation_id))
+        call = partial(self._api.cancel_operation, operation_id)
+        self._settlement.settle_command("cancel_operation", call, task_id, lane=f"operations:{task_id}", keep=keep)
 
     # Sessions, prompts, questions.
 

@@ -5,9 +5,12 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from foundry_tui.client.comments import KeptComments
 from foundry_tui.contract.attachments import NewAttachment
+from foundry_tui.contract.checkpoints import CheckpointList
 from foundry_tui.contract.events import Topic
 from foundry_tui.contract.memory import MemoryReport
+from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import Health, HistoryEvent, Repo
@@ -53,12 +56,14 @@ def form_draft_key(permission_id: str) -> str:
 class Commands(Protocol):
     """Everything that changes something returns at once: the store shows it, the backend's answer settles it.
 
-    Failures reach `on_problem`. The methods that read (`diff`, `branches`, `task_files`, `history`, `add_repo`) wait
-    for the backend, raise `RequestError`, and belong in workers.
+    Failures reach `on_problem`. The methods that read (`diff`, `checkpoints`, `branches`, `task_files`, `history`,
+    `add_repo`) wait for the backend, raise `RequestError`, and belong in workers.
     """
 
     on_problem: Callable[[CommandProblem], None] | None
     drafts: Drafts
+    comments: KeptComments
+    """What was said of changes and not sent yet."""
 
     def create(self, request: CreateTask) -> str:
         """Show a new task at once and create it; the answer is its task_id (made here, like session_id, if absent)."""
@@ -80,6 +85,12 @@ class Commands(Protocol):
         """Remove an archived or killed task for good (a refused creation is dropped)."""
 
     def rename(self, task_id: str, title: str) -> None: ...
+
+    def operate(self, task_id: str, request: StartOperation) -> str:
+        """Have something done to bring the task's work home; the answer is its operation_id (made here if absent)."""
+
+    def cancel_operation(self, task_id: str, operation_id: str) -> None:
+        """Give an operation up; what it has left half-way is taken back."""
 
     def mark(self, task_id: str, unread: bool) -> None: ...
 
@@ -137,7 +148,9 @@ class Commands(Protocol):
     async def health(self) -> Health:
         """What the backend says of itself; it names its default provider first."""
 
-    async def diff(self, task_id: str) -> Diff: ...
+    async def diff(self, task_id: str, since: str | None = None) -> Diff: ...
+
+    async def checkpoints(self, task_id: str) -> CheckpointList: ...
 
     async def task_files(self, task_id: str, newer: int | None = None) -> FileList:
         """The files of the task's sandbox as they are known; `newer`: wait for a list of a later `computed_at`."""

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.questions import AnswerAction, FieldValue
 
 
@@ -56,6 +57,14 @@ class PromptWithdrawalOptions(_Options, frozen=True):
 class SetOptionOptions(_Options, frozen=True):
     option_id: str
     value: str | bool
+
+
+class OperateOptions(_Options, frozen=True):
+    request: StartOperation
+
+
+class CancelOperationOptions(_Options, frozen=True):
+    operation_id: str
 
 
 class _Kept(Struct, frozen=True, forbid_unknown_fields=True, tag_field="action"):
@@ -121,4 +130,35 @@ class SetOption(_Kept, frozen=True, tag="set_option"):
         return f"{super().key}:{self.options.option_id}"
 
 
-KeptCommand: TypeAlias = Retry | Archive | Kill | Prune | Rename | Answer | PromptEdit | PromptWithdrawal | SetOption
+class Operate(_Kept, frozen=True, tag="operate"):
+    """An operation on a task's work."""
+
+    options: OperateOptions
+
+    @property
+    def key(self) -> str:
+        """Each operation is asked for by itself: another one does not take its place."""
+        return f"{super().key}:{self.options.request.operation_id}"
+
+
+class CancelOperation(_Kept, frozen=True, tag="cancel_operation"):
+    options: CancelOperationOptions
+
+    @property
+    def key(self) -> str:
+        return f"{super().key}:{self.options.operation_id}"
+
+
+KeptCommand: TypeAlias = (
+    Retry
+    | Archive
+    | Kill
+    | Prune
+    | Rename
+    | Answer
+    | PromptEdit
+    | PromptWithdrawal
+    | SetOption
+    | Operate
+    | CancelOperation
+)

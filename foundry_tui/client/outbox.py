@@ -4,12 +4,9 @@ One small JSON file, replaced as a whole, so that a crash leaves the old or the 
 """
 
 import json
-import os
-import sys
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,15 +17,12 @@ from msgspec import Struct
 from foundry_tui.client.creations import Creation, CreationState, RequestedSession, files_key
 from foundry_tui.client.kept_attachments import KeptAttachments
 from foundry_tui.client.kept_commands import KeptCommand
-from foundry_tui.client.private_files import make_folder, open_file
+from foundry_tui.client.private_files import make_folder
+from foundry_tui.client.shared_file import alone, replace_file
 from foundry_tui.contract import codec
 from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.records import Prompt, PromptState
 from foundry_tui.contract.requests import CreateTask
-
-if sys.platform != "win32":
-    import fcntl
-
 
 T = TypeVar("T")
 
@@ -245,7 +239,7 @@ class Outbox:
         if self.path is None or self._kept_attachments is None or not delta:
             return
         make_folder(self.path.parent)
-        with _alone(self.path):
+        with alone(self.path):
             file = self._read()
             for (part, key), value in delta.items():
                 if isinstance(value, tuple):
@@ -259,7 +253,7 @@ class Outbox:
                     there.pop(_text(key), None)
                 else:
                     there[_text(key)] = _entry(value)
-            _replace(self.path, msgspec.json.encode(file))
+            replace_file(self.path, msgspec.json.encode(file))
             self._kept_attachments.sweep({*file["prompts"], *file["creations"]})
 
     def _put_attachments(self, id_: str, attachments: NewAttachments) -> None:
@@ -321,28 +315,3 @@ def _entry(value: Struct) -> msgspec.Raw:
 
 def _text(key: str) -> str:
     return key.encode("utf-8", "replace").decode()
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Keep other apps from writing in between, where the platform has such locks."""
-    with os.fdopen(open_file(path.with_name(f".{path.name}.lock"), os.O_WRONLY | os.O_APPEND), "ab") as lock:
-        if sys.platform != "win32":
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _replace(path: Path, document: bytes) -> None:
-    """Put a new file in the place of the old one; raises `OSError` and leaves the old one when it cannot."""
-    # mkstemp makes the file readable by its owner alone: prompts are private.
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(document)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except OSError:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise

@@ -115,5 +115,9 @@ def _ask_again(command: kept.KeptCommand, commands: "Commands") -> None:
             commands.edit_prompt(command.options.session_id, command.task_id, command.options.text)
         case kept.PromptWithdrawal():
             commands.withdraw_prompt(command.options.session_id, command.task_id)
+        case kept.Operate():
+            commands.operate(command.task_id, command.options.request)
+        case kept.CancelOperation():
+            commands.cancel_operation(command.task_id, command.options.operation_id)
         case kept.SetOption():
             commands.set_option(command.task_id, command.options.option_id, command.options.value)

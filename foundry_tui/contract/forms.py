@@ -20,7 +20,7 @@ LONGEST_PATTERN = 1_000
 """Characters of an expression that is tried; making one ready takes its time too."""
 _REPEATED_GROUP = re.compile(r"\)[*+{]|\\[1-9]")
 _OWN_TO_PYTHON = re.compile(r"\(\?(?![:=!<])")
-"""Flags and comments may stand between a group and its repetition; an agent writes JavaScript, which has neither."""
+"""Flags and comments may stand between a group and its repetition; the JavaScript of agents has neither."""
 _REPEAT = re.compile(r"[*+{]")
 _EITHER = re.compile(r"\||(?<!\()\?")
 

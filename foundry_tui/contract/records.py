@@ -9,6 +9,7 @@ from typing import Any
 from foundry_tui.contract.activity import Activity, PlanProgress
 from foundry_tui.contract.attachments import Attachment
 from foundry_tui.contract.open_enum import OpenEnum
+from foundry_tui.contract.pull_request import PullRequest
 from foundry_tui.contract.questions import Ask, Permission, PermissionPolicy
 from foundry_tui.contract.record import Record
 from foundry_tui.contract.status import StageName, TaskStatus
@@ -349,6 +350,7 @@ class TaskSummary(Record, frozen=True, kw_only=True):
     sessions: tuple[SessionSummary, ...] = ()
     permission_policy: PermissionPolicy = PermissionPolicy.ASK
     work: Work | None = None
+    pull_request: PullRequest | None = None
     operation: Operation | None = None
     activity: Activity | None = None
     plan: PlanProgress | None = None
@@ -440,6 +442,10 @@ class FileDiff(Record, frozen=True, kw_only=True, omit_defaults=True):
     removed: int | None
     patch: str
     cut: bool = False
+    size: int | None = None
+    """Bytes of a binary file; None for any other, and for one that is gone."""
+    size_before: int | None = None
+    """Bytes of a binary file at the base; None where it was not there."""
 
 
 class Health(Record, frozen=True, kw_only=True, omit_defaults=True):

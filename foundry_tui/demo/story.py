@@ -14,7 +14,7 @@ STAGE_SECONDS = 6.0
 ATTEMPTS = 3
 BACKOFF_SECONDS = 1.5
 CUT_AT = 18.0
-CUT_FOR = 4.0
+CUT_FOR = 2.5
 """When and for how long the connection drops, in seconds at speed 1."""
 FAST_FROM = 60
 """More tasks than this are prepared in a hurry, many at once."""

@@ -52,6 +52,10 @@ class FoundryScreen(ClosedOnce[ResultT]):
     parts: tuple[object, ...] = ()
     """One object of each of these."""
 
+    def is_in_footer(self, action: Action, context: Context) -> bool:
+        """Whether the footer tells of this action."""
+        return action.footer > 0 and acts_on_marked(action, context)
+
     _acted_on: tuple[Context, Widget | None, bool] | None = None
     """What the footer was last filled for. Its actions look at nothing else, so that it would be the same again."""
 
@@ -85,12 +89,20 @@ class FoundryScreen(ClosedOnce[ResultT]):
             (action, tuple(key for key in keys_of(action) if written is None or self._left(written, action, key, idle)))
             for action in live
         )
-        return [(action, keys) for action, keys in rows if keys]
+        # Of two actions that apply, the first has the key.
+        taken: set[str] = set()
+        found = []
+        for action, keys in rows:
+            if free := tuple(key for key in keys if key not in taken):
+                found.append((action, free))
+                taken.update(free)
+        return found
 
     def _left(self, written: Widget, action: Action, key: str, idle: Collection[str]) -> bool:
         """Whether the field in which one writes leaves this key to the action; its own `idle` ones do not apply."""
         if self.field in action.screens:
             return True
+        key = key.split(" ")[0]
         if written.check_consume_key(key, key_to_character(REPLACED_KEYS.get(key, key))):
             return False
         return action.priority or not self.foundry.has_binding(written, key, idle)
@@ -105,8 +117,9 @@ class FoundryScreen(ClosedOnce[ResultT]):
         if acted_on == self._acted_on:
             return
         self._acted_on = acted_on
-        footer = (row for row in self.usable(context) if row[0].footer and acts_on_marked(row[0], context))
-        shown = sorted(footer, key=lambda row: row[0].footer)
+        shown = sorted(
+            (row for row in self.usable(context) if self.is_in_footer(row[0], context)), key=lambda row: row[0].footer
+        )
         bars.first().show(
             [
                 (_counting(action, context), key_label(keys[0], ascii_only=ascii_only), action.why_not(context))

@@ -4,10 +4,22 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from textual.widget import Widget
+
+from foundry_tui.actions.context import Context
 from foundry_tui.actions.rules import why_no_writing
 from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.questions import AnswerAction, Permission, QuestionKind
-from foundry_tui.contract.records import Prompt, SessionCommand, SessionStatus
+from foundry_tui.contract.records import (
+    Prompt,
+    SessionCommand,
+    SessionStatus,
+    SessionSummary,
+    TaskDetail,
+    TaskSummary,
+)
+from foundry_tui.contract.replace import replace
+from foundry_tui.contract.status import TaskStatus
 from foundry_tui.process.attached_files import Place
 from foundry_tui.screens.attached_files import AttachedFiles
 from foundry_tui.screens.completions import Completions, FileSource
@@ -19,11 +31,15 @@ from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.prompt_queue import above_composer, in_conversation
 from foundry_tui.view.silence import silent_since
 from foundry_tui.view.task_notices import empty_state_of, open_permissions, turn_words
+from foundry_tui.view.turn import TurnTime, turn_time
 from foundry_tui.widgets.composer import PLACEHOLDERS, Composer
 from foundry_tui.widgets.permission import PermissionRequest
 from foundry_tui.widgets.prompt_queue import PromptQueue
 from foundry_tui.widgets.task_notices import EmptyStateView, TurnLine
 from foundry_tui.widgets.transcript import Transcript
+
+AFTER_FAILURE = "Kept, and delivered once the task works again"
+"""What the empty composer says while the task is failed."""
 
 
 class Conversation:
@@ -44,6 +60,19 @@ class Conversation:
         self.composer = Composer()
         self.attached = AttachedFiles(task, self.composer)
         self.completions = Completions(task, self.composer, self._files, self._commands)
+
+    def told(self, context: Context) -> Context:
+        """The context with what is known of where one writes."""
+        composer = self.composer
+        return replace(
+            context,
+            queued=len(self.queue.prompts) if context.session is not None else 0,
+            changing=composer.changing is not None,
+            recallable=composer.recallable,
+            naming=composer.naming,
+            choosing=composer.choosing,
+            detachable=composer.detachable,
+        )
 
     def begin(self, unsent: UnsentText, session_id: str) -> None:
         """Show what was written in this session and not sent."""
@@ -75,11 +104,22 @@ class Conversation:
         detail = self._task.store.detail(self._task.task_id)
         return Place(Path(detail.sandbox.cwd)) if detail is not None and detail.sandbox is not None else None
 
+    @property
+    def widgets(self) -> tuple[Widget, ...]:
+        """All of them, from the top to the bottom."""
+        above = (self.transcript, self.empty_state, self.turn, self.request, self.queue)
+        return (*above, self.composer.chips, self.composer, self.composer.choices)
+
     def show_prompts(self, prompts: Sequence[Prompt], permissions: Sequence[Permission]) -> None:
         """Show what was said in the visible session, and above the composer what waits to be."""
         session = self._task.session
         said = self._task.store.transcript(session.session_id) if session is not None else ()
         writable = why_no_writing(self._task.context()) is None
+        task = self._task.record
+        if task is not None and task.status is TaskStatus.ERROR and task.error is not None:
+            # Why the turn failed stands with what is said of the failure.
+            reason = task.error.message
+            prompts = [replace(p, error=None) if p.error and p.error.message == reason else p for p in prompts]
         self._queue = above_composer(prompts, begun=bool(said)) if writable else ()
         told = in_conversation(prompts, self._queue)
         self._said = bool(said) or bool(told)
@@ -148,6 +188,8 @@ class Conversation:
             asks=context.permission is not None,
             live=self._task.freshness().is_live,
             put_off=self._task.creation.problem if self._task.creation is not None else None,
+            last=self.transcript.last_item,
+            turn=self._turn_time(task, session),
             silent_since=silent_since(known, store.transcript(known.session_id)) if known is not None else None,
         )
         text = words.text if not context.refused else ""
@@ -157,6 +199,12 @@ class Conversation:
             text = f"{text} {self._task.foundry.glyphs.separator} {hint}" if text else hint
         self.turn.show(text, words.emphasis, words.glyph)
         self.give_place()
+
+    def _turn_time(self, task: TaskSummary, session: SessionSummary | None) -> TurnTime | None:
+        """The times of the turn that runs in the visible session; None without one."""
+        if session is None or session.status is not SessionStatus.RUNNING or not isinstance(task, TaskDetail):
+            return None
+        return turn_time(task.history, session.session_id, self._heard.now_ms())
 
     def show_empty_state(self) -> None:
         """Say why there is no conversation to show, if there is none."""
@@ -177,7 +225,9 @@ class Conversation:
         self.empty_state.show(found, self._task.keys(*found.actions) if found is not None else ())
         self._writable = why_no_writing(self._task.context()) is None
         if session is not None:
-            self.composer.placeholder = PLACEHOLDERS.get(session.status, PLACEHOLDERS[SessionStatus.READY])
+            failed = task is not None and task.status is TaskStatus.ERROR
+            told = PLACEHOLDERS.get(session.status, PLACEHOLDERS[SessionStatus.READY])
+            self.composer.placeholder = AFTER_FAILURE if failed else told
 
     def give_place(self) -> None:
         """Give the place to the conversation, or to the view that is open in its stead."""

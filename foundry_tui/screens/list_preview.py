@@ -9,11 +9,11 @@ from textual.timer import Timer
 from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import TaskSummary
-from foundry_tui.contract.status import TaskStatus
 from foundry_tui.view.answers import AnyAsk, is_answered_by_digits
 from foundry_tui.view.clock import LastHeard
 from foundry_tui.view.preview import changes_words, is_prepared, open_question, session_in_view
 from foundry_tui.view.prompt_queue import above_composer, in_conversation
+from foundry_tui.view.questions import answers_of
 
 if TYPE_CHECKING:
     from foundry_tui.screens.shell import Shell
@@ -62,12 +62,16 @@ class ListPreview:
         self._wanted: bool | None = None
         """What was asked for; None: it stands there where the screen is wide enough."""
         self._opening = False
+        self._out_of_sight = False
+        """Another screen lies over the list."""
         self._following: Timer | None = None
         self._held: dict[Topic, Callable[[], None]] = {}
         self._timer: Timer | None = None
         self._changes_timer: Timer | None = None
-        self._changes: dict[str, tuple[TaskStatus, str]] = {}
-        """What was counted of the task that is shown, and in which status it was."""
+        self._changes: dict[str, str] = {}
+        """What was counted of the task that is shown."""
+        self._counted: tuple[object, ...] = ()
+        """How the task stood for which changes were counted last, or soon will be."""
         self._answered: dict[str, str] = {}
         """The tasks of the questions, by permission_id, whose answers are on their way."""
 
@@ -86,6 +90,22 @@ class ListPreview:
         task = self._task()
         ask = open_question(task, self._answered) if task is not None else None
         return ask if ask is not None and is_answered_by_digits(ask) else None
+
+    # Coming and going.
+
+    def enter(self) -> None:
+        """The list is in sight again."""
+        self._out_of_sight = False
+        self.fit()
+        self.show()
+
+    def leave(self) -> None:
+        """Another screen lies over the list: ask for nothing, and hold nothing."""
+        self._out_of_sight = True
+        for timer in (self._following, self._timer, self._changes_timer):
+            if timer is not None:
+                timer.stop()
+        self.hold(None)
 
     # Opening and closing.
 
@@ -148,13 +168,13 @@ class ListPreview:
     def show(self) -> None:
         """Show the highlighted task as it is now."""
         task, widget = self._task(), self._widget
-        if widget is None or not widget.display:
+        if widget is None or not widget.display or self._out_of_sight:
             return
         creation = self._owner.creation_of(task.task_id) if task is not None else None
-        counted = self._changes.get(task.task_id) if task is not None else None
-        widget.show(task, creation, counted[1] if counted is not None else "")
+        widget.show(task, creation, self._changes.get(task.task_id, "") if task is not None else "")
         self._show_conversation(widget, task)
         self._hold_soon(task)
+        self._count_soon(task)
 
     def _show_conversation(self, widget: "Preview", task: TaskSummary | None) -> None:
         store = self._owner.foundry.store
@@ -178,14 +198,11 @@ class ListPreview:
 
     def _hold_soon(self, task: TaskSummary | None) -> None:
         wanted = self._topics(task)
-        if wanted == set(self._held):
+        if self._out_of_sight or wanted == set(self._held):
             return
         if self._timer is not None:
             self._timer.stop()
         self._timer = self._owner.screen.set_timer(HOLD_AFTER, self.hold_highlighted)
-        if self._changes_timer is not None:
-            self._changes_timer.stop()
-        self._changes_timer = self._owner.screen.set_timer(CHANGES_AFTER, self._count_changes)
 
     def hold_highlighted(self) -> None:
         """Subscribe to the whole of the task that is shown and to what is said in it, in place of the one before."""
@@ -210,22 +227,30 @@ class ListPreview:
         for topic in set(self._held) - wanted:
             self._held.pop(topic)()
 
+    def _count_soon(self, task: TaskSummary | None) -> None:
+        """Count what was changed once for each task that stays highlighted, and again as it works, asks or ends."""
+        if task is None or not is_prepared(task):
+            return
+        stands = (task.task_id, task.status, task.needs_input)
+        if stands == self._counted:
+            return
+        self._counted = stands
+        if self._changes_timer is not None:
+            self._changes_timer.stop()
+        self._changes_timer = self._owner.screen.set_timer(CHANGES_AFTER, self._count_changes)
+
     def _count_changes(self) -> None:
         task = self._task()
-        if task is None or not self.is_open or not is_prepared(task):
-            return
-        counted = self._changes.get(task.task_id)
-        if counted is None or counted[0] is not task.status:
-            worker = self._read_changes(task.task_id, task.status)
-            self._owner.screen.run_worker(worker, group="preview-changes", exclusive=True)
+        if task is not None and self.is_open and is_prepared(task):
+            self._owner.screen.run_worker(self._read_changes(task.task_id), group="preview-changes", exclusive=True)
 
-    async def _read_changes(self, task_id: str, status: TaskStatus) -> None:
+    async def _read_changes(self, task_id: str) -> None:
         try:
             diff = await self._owner.foundry.commands.diff(task_id)
         except RequestError:
             return
         if diff.computed_at is not None:
-            self._changes = {task_id: (status, changes_words(diff.files))}
+            self._changes = {task_id: changes_words(diff.files)}
             self.show()
 
     # Answers.
@@ -248,9 +273,10 @@ class ListPreview:
         the preview, and goes on there to the question's end.
         """
         ask = self.ask
-        if ask is None or place > len(ask.options):
+        options = answers_of(ask) if ask is not None else ()
+        if ask is None or place > len(options):
             return
-        option = ask.options[place - 1]
+        option = options[place - 1]
         if option.kind.startswith("reject") or self._owner.tasks.shows_whole(ask.permission_id):
             self.send(ask.permission_id, option.option_id)
             return

@@ -248,11 +248,14 @@ class NewTaskScreen(FoundryDialog[None]):
         self.query_one("#provider", Input).placeholder = harmless(provider_hint(told.providers))
         if told.agents:
             self.foundry.take_agents(told.providers, told.agents)
+            if self.foundry.no_agent is None:
+                # It may have been refused for want of an agent that is there now.
+                self._refused_values.pop("provider", None)
         self._judge_all()
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         super().on_screen_resume(event)
-        if self._no_agent.missing is not None:
+        if self._no_agent.told:
             self.run_worker(self._told.ask_for_agents(), group="providers", exit_on_error=False)
 
     @on(Input.Changed)

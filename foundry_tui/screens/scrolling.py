@@ -5,13 +5,15 @@ from typing import Protocol
 from textual.widget import Widget
 from textual.widgets import OptionList
 
+from foundry_tui.widgets.lines import page_lines
+
 
 class Scrolled(Protocol):
     """What the keys act on."""
 
     def move(self, lines: int, /) -> None: ...
 
-    def move_page(self, pages: int, /) -> None: ...
+    def move_page(self, pages: float, /) -> None: ...
 
     def move_to_start(self) -> None: ...
 
@@ -27,8 +29,8 @@ class Box:
     def move(self, lines: int, /) -> None:
         self._widget.scroll_relative(y=lines, animate=False)
 
-    def move_page(self, pages: int, /) -> None:
-        self.move(pages * max(1, self._widget.scrollable_content_region.height - 1))
+    def move_page(self, pages: float, /) -> None:
+        self.move(page_lines(pages, self._widget.scrollable_content_region.height))
 
     def move_to_start(self) -> None:
         self._widget.scroll_to(y=0, animate=False)
@@ -46,7 +48,7 @@ class Highlight:
     def move(self, lines: int, /) -> None:
         (self._choices.action_cursor_up if lines < 0 else self._choices.action_cursor_down)()
 
-    def move_page(self, pages: int, /) -> None:
+    def move_page(self, pages: float, /) -> None:
         (self._choices.action_first if pages < 0 else self._choices.action_last)()
 
     def move_to_start(self) -> None:
@@ -75,6 +77,12 @@ class ScrollActions:
 
     def action_screen_down(self) -> None:
         self.scrolled.move_page(1)
+
+    def action_half_screen_up(self) -> None:
+        self.scrolled.move_page(-0.5)
+
+    def action_half_screen_down(self) -> None:
+        self.scrolled.move_page(0.5)
 
     def action_to_start(self) -> None:
         self.scrolled.move_to_start()

@@ -7,7 +7,6 @@ from foundry_tui.screens.task_in_view import TaskInView
 from foundry_tui.view.prompt_queue import waiting
 from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.permission import PermissionRequest
-from foundry_tui.widgets.transcript import Transcript
 
 
 class SessionActions:
@@ -23,10 +22,6 @@ class SessionActions:
         ids = [session.session_id for session in task.sessions]
         place = ids.index(session.session_id) if (session := self._task.session) is not None else 0
         self._task.choose_session(ids[(place + direction) % len(ids)])
-
-    def action_fold(self) -> None:
-        transcript = self._task.screen.query_one(Transcript)
-        transcript.fold(not transcript.unfolded)
 
     def action_stop(self) -> None:
         if (session := self._task.session) is not None:

@@ -110,8 +110,11 @@ class Shell(Protocol):
     def has_binding(self, widget: Widget, key: str, idle: Collection[str] = ()) -> bool:
         """Whether a widget does something of its own with this key; the bindings of these ids do nothing now."""
 
-    def copy(self, text: str) -> None:
-        """Put this on the clipboard, and say so."""
+    def copy(self, text: str, what: str = "") -> None:
+        """Put this on the clipboard, and say so: `what` was copied, if the text itself is too long to be told."""
+
+    def reply(self, words: str, title: str = "") -> None:
+        """Say what came of a key, in place of what came of the key before."""
 
     # How it draws.
 

@@ -6,43 +6,45 @@ from typing import TYPE_CHECKING, ClassVar
 from msgspec.structs import replace
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.timer import Timer
 
 from foundry_tui.actions import table as actions
-from foundry_tui.actions.context import TASK, Context
-from foundry_tui.actions.rules import failed_in_turn
+from foundry_tui.actions.context import SEARCH, TASK, Context
+from foundry_tui.actions.model import Action
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.creations import CreationState
 from foundry_tui.client.freshness import Freshness
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import PromptState, SessionSummary, TaskDetail, TaskSummary
-from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
+from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
 from foundry_tui.screens.base import breakpoint_of
 from foundry_tui.screens.conversation import Conversation
 from foundry_tui.screens.held_topics import HeldTopics
 from foundry_tui.screens.offline_banner import OfflineBannerScreen, freshness_of
 from foundry_tui.screens.prerender import PrerenderedScreen
+from foundry_tui.screens.reading import Reading
 from foundry_tui.screens.sandbox_actions import SandboxActions
 from foundry_tui.screens.scrolling import ScrollActions, Scrolled
 from foundry_tui.screens.session_actions import SessionActions
+from foundry_tui.screens.task_failure import TaskFailure
 from foundry_tui.screens.task_panes import PANES, TaskPanes
+from foundry_tui.screens.task_side import TaskSide
 from foundry_tui.screens.unsent_text import UnsentText
 from foundry_tui.view.clock import FRAMES_A_SECOND, LastHeard
 from foundry_tui.view.labels import creation_word
-from foundry_tui.view.stepper import failure, steps
-from foundry_tui.view.task_notices import chosen_session, open_permissions, refusal
+from foundry_tui.view.task_notices import chosen_session, open_permissions
 from foundry_tui.widgets.bars import ActionBar
+from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.chips import Chips
 from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.details import Details
 from foundry_tui.widgets.permission import PermissionRequest
 from foundry_tui.widgets.session_tabs import SessionTabs
 from foundry_tui.widgets.spinning import Spinning
-from foundry_tui.widgets.stepper import Stepper
 from foundry_tui.widgets.task_header import TaskHeader
-from foundry_tui.widgets.task_notices import FailureCard, Keys
+from foundry_tui.widgets.task_notices import Keys
 from foundry_tui.widgets.transcript import Transcript
+from foundry_tui.widgets.work import WorkColumn
 
 if TYPE_CHECKING:
     from foundry_tui.client.changes import Changes
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
 
 WIDE = 120
 """Columns from which steps and details stand beside the conversation."""
-BREAKPOINTS = [(0, "-narrow"), (80, "-medium"), (WIDE, "-wide")]
+BREAKPOINTS = [(0, "-narrow"), (80, "-medium"), (WIDE, "-wide"), (160, "-broad"), (210, "-huge")]
 """Style classes of the screen, by columns."""
 
 
@@ -61,12 +63,12 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     SCREEN_NAME = TASK
     BANNER_ABOVE = "#side"
     BINDINGS = bindings(TASK)
-    PARTS = (TaskPanes, SandboxActions, SessionActions)
+    PARTS = (TaskPanes, TaskSide, Reading, SandboxActions, SessionActions)
     CSS_PATH: ClassVar[list[str | PurePath]] = [
         "task.tcss",
         *(f"../widgets/{name}.tcss" for name in ("task_header", "stepper", "session_tabs", "transcript", "composer")),
         *(f"../widgets/{name}.tcss" for name in ("prompt_queue", "chips", "choices", "permission", "task_notices")),
-        *(f"../widgets/{name}.tcss" for name in ("details", "history", "stage_log", "changes")),
+        *(f"../widgets/{name}.tcss" for name in ("details", "history", "stage_log", "changes", "work")),
     ]
     HORIZONTAL_BREAKPOINTS = BREAKPOINTS
 
@@ -84,36 +86,27 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     # What stands on the screen.
 
     def compose(self) -> ComposeResult:
-        app = self.foundry
-        clock, plain = app.clock, app.options.ascii
+        commands, clock, plain = self.foundry.commands, self.foundry.clock, self.foundry.options.ascii
         heard = self._heard = LastHeard(clock, self.freshness)
         self._header = TaskHeader(clock, heard, ascii_only=plain)
-        self._stepper = Stepper(heard, ascii_only=plain)
-        self._details = Details(clock, self.key_of)
         self._tabs = SessionTabs(heard, PANES, ascii_only=plain)
-        self._card = FailureCard(ascii_only=plain)
+        self._failure = TaskFailure(self)
         self._talk = Conversation(self, heard)
-        self._side = Vertical(self._stepper, self._details, id="side")
-        self._topics = HeldTopics(app.commands)
-        self._unsent = UnsentText(app.commands.drafts, self.task_id)
-        self.panes = TaskPanes(self)
-        self.parts = (self.panes, SandboxActions(self), SessionActions(self))
+        self._side = TaskSide(self, heard, self._talk.transcript, wide=WIDE)
+        self._reading = Reading(self, self._talk.transcript)
+        self._topics = HeldTopics(commands)
+        self._unsent = UnsentText(commands.drafts, self.task_id)
+        self.panes = TaskPanes(self, self._side.changes)
+        self.parts = (self.panes, self._side, self._reading, SandboxActions(self), SessionActions(self))
         # All is said before anything is laid out, so that the first picture is the whole one and made once.
         self.add_class(breakpoint_of(BREAKPOINTS, self.app.size.width))
         self._show_all()
         # Few containers: each of them is drawn whole under what it holds.
         yield self._header
-        yield self._side
+        yield self._side.box
         yield self._tabs
-        yield self._card
-        yield self._talk.transcript
-        yield self._talk.empty_state
-        yield self._talk.turn
-        yield self._talk.request
-        yield self._talk.queue
-        yield self._talk.composer.chips
-        yield self._talk.composer
-        yield self._talk.composer.choices
+        yield self._failure.card
+        yield from self._talk.widgets
         yield ActionBar()
 
     def on_mount(self) -> None:
@@ -168,23 +161,21 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             # It is shown as it was, and nothing can be done with it.
             task = session = None
         asked = open_permissions(task, session.session_id if session else None) if task is not None else ()
-        return Context(
+        told = Context(
             screen=TASK,
             field=self.field,
             task=task,
             pending=creation is not None and creation.state is CreationState.PENDING,
             refused=creation is not None and creation.state is CreationState.REFUSED,
+            pane=self.pane,
+            review=self.panes.review,
             session=session,
-            queued=len(self._talk.queue.prompts) if session is not None else 0,
-            changing=self._talk.composer.changing is not None,
-            recallable=self._talk.composer.recallable,
-            naming=self._talk.composer.naming,
-            choosing=self._talk.composer.choosing,
-            detachable=self._talk.composer.detachable,
             permission=asked[0] if asked else None,
+            files=len(self._side.work.files),
             undoable=self.foundry.undoable,
             why_no_start=self.foundry.why_no_start,
         )
+        return self._reading.told(self._talk.told(told))
 
     def shows_task(self, task_id: str) -> bool:
         return task_id == self.task_id and self.is_current
@@ -201,13 +192,13 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         elif session is not None and session.session_id in changes.sessions:
             self._show_session()
         if self.task_id in changes.logs:
-            self._show_failure()
+            self._failure.show()
             self.panes.show_log()
 
     def on_tick(self) -> None:
         self._header.tick()
-        self._stepper.tick()
-        self._details.tick()
+        self._side.stepper.tick()
+        self.panes.tick()
         self._show_turn()
         if self._talk.empty_state.display:
             self._talk.show_empty_state()
@@ -231,16 +222,15 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             widget.spin()
 
     def _spinning(self) -> tuple[Spinning, ...]:
-        return (self._header, self._stepper, self._tabs, self._talk.turn)
+        return (self._header, self._side.stepper, self._tabs, self._talk.turn)
 
     def _show_all(self) -> None:
         task = self.record
         self._follow_status(task)
         self._show_header(task)
-        self._show_steps(task)
-        self._show_failure()
+        self._failure.show()
         self._show_session()
-        self._details.show(task)
+        self._side.show(task)
         self.panes.show(task)
         self.show_actions()
 
@@ -274,25 +264,10 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             gone=gone,
         )
 
-    def _show_steps(self, task: TaskSummary | None) -> None:
-        self._side.display = task is not None
-        if task is None:
-            return
-        context = self.context()
-        unsent = context.pending and not self.freshness().is_live
-        found = steps(task, pending=context.pending, unsent=unsent, refused=context.refused)
-        provisioning = task.status in PROVISIONING or (task.status is TaskStatus.ERROR and task.stages_done < 4)
-        self._stepper.show(found, compact=not provisioning and not context.refused and self.app.size.width < WIDE)
-
-    def _show_failure(self) -> None:
-        task, creation = self.record, self.creation
-        if creation is not None and creation.state is CreationState.REFUSED:
-            self._card.show(refusal(creation.problem), self.keys("retry", "edit_again", "discard"))
-        elif task is not None and (found := failure(task, self.store.log(self.task_id))) is not None:
-            again = ("resend", "retry") if failed_in_turn(task) else ("retry",)
-            self._card.show(found, self.keys(*again, "edit_again", "kill", "show_log"))
-        else:
-            self._card.show(None)
+    def is_in_footer(self, action: Action, context: Context) -> bool:
+        """Only what can be done now, and no key that stands beside the failure."""
+        told = action.footer > 0 and action.id not in self._failure.helps
+        return told and action.why_not(context) is None
 
     def _show_session(self) -> None:
         task, session = self.record, self.session
@@ -317,6 +292,8 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
                 prompts = tuple(replace(prompt, state=PromptState.FAILED) for prompt in prompts)
             permissions = task.permissions if isinstance(task, TaskDetail) else ()
             self._talk.show_prompts(prompts, permissions)
+            self._side.show_work()
+            self._reading.tell_count()
         else:
             self._header.show_session(None)
         self._talk.show_permission()
@@ -333,6 +310,17 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     def give_place(self) -> None:
         """Give the place to the conversation, or to the view that is open in its stead."""
         self._talk.give_place()
+        self._reading.give_place(not self.pane)
+
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether another task stands in for the one that will be told of."""
+        return self._stand_in is not None
+
+    def changes_known(self) -> None:
+        """Something else is known of what the task changed."""
+        self.panes.show_changes()
+        self.show_actions()
 
     @property
     def pane(self) -> str:
@@ -387,6 +375,14 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     @on(SessionTabs.ViewChosen)
     async def _view_chosen(self, message: SessionTabs.ViewChosen) -> None:
         await self.foundry.action_act(f"show_{message.view}")
+
+    @on(WorkColumn.Chosen)
+    async def _work_chosen(self, message: WorkColumn.Chosen) -> None:
+        await self._side.open(message, self.panes)
+
+    @on(ChangesView.CommentWritten)
+    def _comment_written(self, message: ChangesView.CommentWritten) -> None:
+        self.panes.keep_comment(message.comment)
 
     @on(Details.CopyAsked)
     async def _copy_asked(self, message: Details.CopyAsked) -> None:
@@ -455,7 +451,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             self._show_turn()
 
     def on_resize(self) -> None:
-        self._show_steps(self.record)
+        self._side.show(self.record)
 
     # Actions.
 
@@ -469,11 +465,15 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         self._talk.composer.begin(words)
 
     async def action_back(self) -> None:
-        """Out of the prompt being changed, the title, the composer or the view that is open; then out of the screen."""
+        """Out of the prompt being changed, the title, the composer, the search or the view that is open; then out of
+        the screen.
+        """
         if self._talk.composer.changing is not None:
             self._talk.composer.stop_changing(keep=False)
-        elif self._header.cancel_edit() or self.focused is not None:
+        elif self._header.cancel_edit() or (self.focused is not None and self.field != SEARCH):
             self.set_focus(None)
+        elif self._reading.end():
+            pass
         elif self.panes.current:
             self.show_conversation()
         else:

@@ -46,11 +46,21 @@ class TaskInView(Protocol):
     def pane(self) -> str:
         """The name of the view that is open beside the conversation; empty for none."""
 
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether another task stands in for the one that will be told of, so that nothing is asked about it."""
+
+    def changes_known(self) -> None:
+        """Something else is known of what the task changed."""
+
     def context(self) -> Context:
         """What the actions of the screen would act on now."""
 
     def freshness(self) -> Freshness:
         """How far what is shown can be trusted; of one that is only asked for, as far as the list."""
+
+    def show_actions(self) -> None:
+        """Fill the footer with what can be done now."""
 
     def keys(self, *action_ids: str) -> Keys:
         """The first key and the words of these actions."""
@@ -69,9 +79,6 @@ class TaskInView(Protocol):
 
     def show_conversation(self) -> None:
         """Close the view that is open in the conversation's stead."""
-
-    def show_actions(self) -> None:
-        """Fill the footer with what can be done now."""
 
     async def toggle_pane(self, name: str) -> None:
         """Open the view of this name, or close it."""

@@ -1,16 +1,13 @@
 """The views of a task beside its conversation: history, stage log, changes, details; made when first opened."""
 
-import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar
-
 from textual.widget import Widget
 
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract.records import TaskDetail, TaskSummary
-from foundry_tui.contract.requests import Diff
-from foundry_tui.contract.status import ENDED, PROVISIONING, TaskStatus
+from foundry_tui.contract.status import PROVISIONING
+from foundry_tui.screens.review import ReviewActions
 from foundry_tui.screens.scrolling import Scrolled
+from foundry_tui.screens.task_changes import TaskChanges, ask
 from foundry_tui.screens.task_in_view import TaskInView
 from foundry_tui.view.history import local_clock
 from foundry_tui.view.stepper import silent_failure
@@ -21,30 +18,26 @@ from foundry_tui.widgets.session_tabs import ViewTab
 from foundry_tui.widgets.stage_log import StageLog
 from foundry_tui.widgets.task_notices import FailureCard
 
-T = TypeVar("T")
-
 PANES = (
     ViewTab("history", "History", "h"),
     ViewTab("log", "Log", "l"),
-    ViewTab("changes", "Changes", "c"),
-    ViewTab("details", "Details", "d"),
+    ViewTab("changes", "Changes", "d"),
+    ViewTab("details", "Details", "D"),
 )
 """The views, as their tabs name them."""
 
-PATIENCE = (0.1, 0.3, 0.6, 1.2, 2.4)
-"""Seconds after which changes that are being computed are asked for again; then it is left at that."""
 HISTORY_WINDOW = 200
 """Events that a task's record brings along; a history as long as that may have begun earlier."""
 
 
-class TaskPanes:
+class TaskPanes(ReviewActions):
     """Which view is open on a task screen, what it shows, and the actions that open one or close it."""
 
-    def __init__(self, task: TaskInView) -> None:
+    def __init__(self, task: TaskInView, changes: TaskChanges) -> None:
         self._task = task
+        self._changes = changes
         self._made: dict[str, Widget] = {}
         self._asked_for_history = False
-        self._diff_of: tuple[str, TaskStatus] | None = None
         self.current = ""
         """The name of the open view; empty for the conversation."""
 
@@ -53,6 +46,11 @@ class TaskPanes:
         """What scrolls in the open view, if one is open that can."""
         view = self._made.get(self.current)
         return view if isinstance(view, (HistoryView, StageLog, ChangesView)) else None
+
+    @property
+    def changes(self) -> ChangesView | None:
+        view = self._made.get("changes")
+        return view if isinstance(view, ChangesView) else None
 
     async def toggle(self, name: str) -> None:
         """Open a view, or go back to the conversation if it is open."""
@@ -64,8 +62,11 @@ class TaskPanes:
             self._made[name] = self._make(name)
             await screen.mount(self._made[name], after=screen.query_one(FailureCard))
         self._open(name)
-        self._diff_of = None
+        if name == "changes":
+            self._changes.look_anew()
         self.show(self._task.record)
+        if name == "changes":
+            self.show_comments()
         if name == "details":
             self._task.screen.run_worker(self._fetch_memory(), group="memory", exclusive=True)
 
@@ -98,6 +99,7 @@ class TaskPanes:
     def _open(self, name: str) -> None:
         self.current = name
         self._task.hold_log(name == "log")
+        self._task.screen.set_class(name == "changes", "-reviewing")
         if name != "changes":
             self._task.screen.workers.cancel_group(self._task.screen, "diff")
         self._task.give_place()
@@ -110,7 +112,7 @@ class TaskPanes:
         if name == "log":
             return StageLog(local_clock())
         if name == "changes":
-            return ChangesView()
+            return ChangesView(ascii_only=self._task.foundry.options.ascii)
         return Details(self._task.foundry.clock, self._task.key_of, id="details-pane")
 
     def show(self, task: TaskSummary | None) -> None:
@@ -123,7 +125,8 @@ class TaskPanes:
         elif isinstance(view, StageLog):
             self.show_log()
         elif isinstance(view, ChangesView):
-            self._show_changes(view, task)
+            self._changes.look(task)
+            self.show_changes()
         elif isinstance(view, Details):
             view.show(task)
 
@@ -137,9 +140,14 @@ class TaskPanes:
 
     async def _fetch_history(self, view: HistoryView) -> None:
         """The events from before the window; the store keeps them for later."""
-        events = await self._ask(self._task.foundry.commands.history(self._task.task_id), "read the history")
+        events = await ask(self._task, self._task.foundry.commands.history(self._task.task_id), "read the history")
         if events is not None:
             view.show(events)
+
+    def tick(self) -> None:
+        """A second has passed: ages may have changed."""
+        if isinstance(view := self._made.get(self.current), Details):
+            view.tick()
 
     def show_log(self) -> None:
         """Show the stage log, if it is open."""
@@ -151,52 +159,16 @@ class TaskPanes:
             log = self._task.store.log(self._task.task_id)
             view.show(log, empty=empty, end=silent_failure(task, log))
 
-    def _show_changes(self, view: ChangesView, task: TaskSummary | None) -> None:
-        if task is None:
-            return
-        state = (task.task_id, task.status)
-        if isinstance(task, TaskDetail) and task.sandbox is None and task.status not in ENDED:
-            self._diff_of = None
-            view.show((), "There is no sandbox yet, so nothing was changed.")
-        elif state != self._diff_of:
-            if self._diff_of is None:
-                view.show((), "Looking for changes")
-            self._diff_of = state
-            self._task.screen.run_worker(self._fetch_changes(view), group="diff", exclusive=True)
+    def show_changes(self) -> None:
+        """Show the changed files, if the view of changes is open."""
+        view = self._made.get(self.current)
+        if isinstance(view, ChangesView):
+            view.show(self._changes.files or (), self._changes.note)
 
-    async def _fetch_changes(self, view: ChangesView) -> None:
-        """The changes as the backend knows them now; asked for again when the task's status changes."""
-        diff = await self._diff()
-        before = diff.computed_at if diff is not None else None
-        for seconds in PATIENCE:
-            if diff is None or (before is not None and self._is_over()):
-                break
-            if diff.computed_at is not None:
-                view.show(diff.files, "No file was changed.")
-                if diff.computed_at != before:
-                    return
-            # The backend looks anew behind its answer, and no event tells when it is done.
-            await asyncio.sleep(seconds)
-            diff = await self._diff()
-        if diff is None:
-            view.show((), "The changes could not be read.")
-        else:
-            known = diff.computed_at is not None
-            view.show(diff.files, "No file was changed." if known else "Changes are not known yet.")
-
-    def _is_over(self) -> bool:
-        task = self._task.record
-        return task is not None and task.status in ENDED
-
-    async def _diff(self) -> Diff | None:
-        return await self._ask(self._task.foundry.commands.diff(self._task.task_id), "read the changes")
-
-    async def _ask(self, call: Awaitable[T], what: str) -> T | None:
-        """Wait for an answer of the backend; a refusal is said, and answered with None."""
-        try:
-            return await call
-        except ProblemError as refusal:
-            self._task.screen.notify(f"Could not {what}: {refusal.problem.detail}", severity="warning")
-        except UnreachableError:
-            self._task.screen.notify(f"Could not {what}: the backend does not answer", severity="warning")
-        return None
+    async def open_file(self, path: str) -> None:
+        """Open the changes at this file."""
+        if self.current != "changes":
+            await self._task.toggle_pane("changes")
+        view = self._made.get("changes")
+        if isinstance(view, ChangesView):
+            view.highlight(path)

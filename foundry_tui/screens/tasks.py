@@ -81,7 +81,11 @@ class TasksScreen(OfflineBannerScreen[object]):
     def on_unmount(self) -> None:
         self.preview.hold(None)
 
+    def on_screen_suspend(self) -> None:
+        self.preview.leave()
+
     def on_screen_resume(self, _: events.ScreenResume) -> None:
+        self.preview.enter()
         task_id, self.foundry.looked_at = self.foundry.looked_at, None
         self._list.settle()
         if task_id in self._list.order.position:
@@ -322,6 +326,12 @@ class TasksScreen(OfflineBannerScreen[object]):
 
     def action_page_down(self) -> None:
         self._list.move_page(1)
+
+    def action_half_page_up(self) -> None:
+        self._list.move_page(-0.5)
+
+    def action_half_page_down(self) -> None:
+        self._list.move_page(0.5)
 
     def action_cursor_top(self) -> None:
         self._list.move_to_end(-1)

@@ -22,3 +22,13 @@ def fit(text: str, width: int, ellipsis: str = "…") -> str:
     if cell_len(text) > width:
         text = set_cell_size(text, width - 1).rstrip(_JOINER) + ellipsis
     return text + " " * (width - cell_len(text))
+
+
+def fit_end(text: str, width: int, ellipsis: str = "…") -> str:
+    """The text in at most `width` cells, cut with an ellipsis where it begins: the end of a path says most."""
+    text = plain(text)
+    if cell_len(text) <= width:
+        return text
+    while text and cell_len(text) > width - 1:
+        text = text[1:]
+    return ellipsis + text.lstrip(_JOINER)

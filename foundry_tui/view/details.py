@@ -10,7 +10,7 @@ from foundry_tui.contract.records import SessionStatus, TaskDetail, TaskSummary
 from foundry_tui.view.ages import age, ago, running_time
 from foundry_tui.view.report import size_text
 from foundry_tui.view.session_facts import context_used, is_nearly_full
-from foundry_tui.view.stepper import StepState, steps
+from foundry_tui.view.stepper import is_being_prepared, ready_after, spent_text, steps
 from foundry_tui.view.usage import costs, sum_words
 
 ALLOWED = {
@@ -56,6 +56,11 @@ def facts(task: TaskSummary, now: int, memory: MemoryReport | None = None) -> tu
     took = ready_after(task)
     if took is not None:
         found.append(Fact(label="ready in", value=running_time(took)))
+    if not is_being_prepared(task):
+        found += [
+            Fact(label=step.name, value=" ".join(part for part in (step.word, spent_text(step, now)) if part))
+            for step in steps(task)
+        ]
     found.append(Fact(label="revision", value=str(task.revision)))
     if isinstance(task, TaskDetail):
         found += [
@@ -91,11 +96,3 @@ def _agent_facts(task: TaskSummary, now: int, memory: MemoryReport | None) -> It
 def unloaded_words(since: int, now: int) -> str:
     """Of an agent that was ended because nobody said anything to it: since when, and what brings it back."""
     return f"since {ago(now - since)}; comes back with the next prompt".replace("since just now", "just now")
-
-
-def ready_after(task: TaskSummary) -> int | None:
-    """Milliseconds from the creation to the end of the last stage; None unless that is done, and known."""
-    last = steps(task)[-1]
-    if last.state is not StepState.DONE or last.finished_at is None:
-        return None
-    return max(0, last.finished_at - task.created_at)

@@ -1,4 +1,4 @@
-"""Diffs as lines to show: from a patch, or from the old and the new text of a file."""
+"""The difference between the old and the new text of a file, as lines to show."""
 
 import difflib
 from collections.abc import Iterator, Sequence
@@ -6,7 +6,6 @@ from enum import StrEnum
 from functools import lru_cache
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 
 class DiffMark(StrEnum):
@@ -41,22 +40,6 @@ def edit_lines(old: str | None, new: str, *, context: int = 2) -> Sequence[DiffL
 def _lines(text: str) -> list[str]:
     """The lines of a file, whose last newline begins none."""
     return text.removesuffix("\n").split("\n") if text else []
-
-
-def patch_lines(patch: str) -> list[DiffLine]:
-    """The lines of one file's patch as git prints it; what stands before the first hunk is left out.
-
-    Lines that end as on Windows are shown without that where all do, else with a mark: only then it is a difference.
-    """
-    lines = list(_numbered(iter(patch.split("\n"))))
-    of_file = [line for line in lines if line.mark is not DiffMark.HUNK and not line.text.startswith("\\")]
-    ends = [line.text.endswith("\r") for line in of_file]
-    if not any(ends):
-        return lines
-    mark = "" if all(ends) else "^M"
-    return [
-        replace(line, text=line.text.removesuffix("\r") + mark) if line.text.endswith("\r") else line for line in lines
-    ]
 
 
 def _numbered(lines: Iterator[str]) -> Iterator[DiffLine]:

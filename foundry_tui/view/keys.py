@@ -30,7 +30,11 @@ _ASCII = {"up": "up", "down": "down", "left": "left", "right": "right"}
 
 
 def key_label(key: str, *, ascii_only: bool = False) -> str:
-    """`ctrl+p` as `^p`, `question_mark` as `?`, `shift+tab` as it is; arrows in words where only ASCII is drawn."""
+    """`ctrl+p` as `^p`, `question_mark` as `?`, `g g` and `shift+tab` as they are; arrows in words where only ASCII is
+    drawn.
+    """
+    if " " in key:
+        return " ".join(key_label(part, ascii_only=ascii_only) for part in key.split(" "))
     *modifiers, name = key.split("+") if key != "+" else ["+"]
     label = _NAMES.get(name) or _sign(name)
     if ascii_only:

@@ -57,6 +57,9 @@ STEP_NAMES: Wording[StageName] = Wording(
 )
 """What people call the stages."""
 
+TURN = "turn"
+"""What lines of the stage log are of while the agent works."""
+
 LOG_NAMES: dict[str, str] = {str(stage): name for stage, name in STEP_NAMES.items()} | {
     "destroy_sandbox": "destroy",
     "release_sandbox": "release",
@@ -219,9 +222,10 @@ def _step(record: StageRecord, task: TaskSummary, history: Sequence[HistoryEvent
         detail = detail or "waiting for a free place"
     elif record.state is StageState.RUNNING:
         detail = detail or DOING.get(record.name, "")
-    elif record.state is StageState.FAILED and record.error is not None:
-        word = "timed out" if record.error.kind is ErrorKind.TIMEOUT else "failed"
-        detail = record.error.message
+    elif record.state is StageState.FAILED:
+        # Why it failed, and how often it was tried, stand with what is said of the failure.
+        timed_out = record.error is not None and record.error.kind is ErrorKind.TIMEOUT
+        word, detail = "timed out" if timed_out else "failed", ""
     return Step(
         name=STEP_NAMES[record.name],
         stage=record.name,
@@ -235,6 +239,33 @@ def _step(record: StageRecord, task: TaskSummary, history: Sequence[HistoryEvent
         resumes_at=resumes_at,
         deadline_at=record.deadline_at,
     )
+
+
+def is_being_prepared(task: TaskSummary, *, unanswered: bool = False) -> bool:
+    """Whether the steps of a task matter: it is being prepared, or failed at that, or is `unanswered` as a creation."""
+    failed = task.status is TaskStatus.ERROR and (
+        task.stages_done < len(STAGES) or (task.error is not None and task.error.stage is not None)
+    )
+    return unanswered or failed or task.status in PROVISIONING
+
+
+def ready_after(task: TaskSummary) -> int | None:
+    """Milliseconds from the creation to the end of the last stage; None unless that is done, and known."""
+    last = steps(task)[-1]
+    if last.state is not StepState.DONE or last.finished_at is None:
+        return None
+    return max(0, last.finished_at - task.created_at)
+
+
+def prepared_step(task: TaskSummary) -> Step:
+    """What one line says of all steps once they do not matter any more."""
+    found = steps(task)
+    cut = next((step for step in found if step.state is not StepState.DONE), None)
+    if cut is not None:
+        return Step(name="", state=StepState.CANCELLED, word=f"not prepared: it ended at {cut.name}")
+    took = ready_after(task)
+    words = "prepared" if took is None else f"prepared in {running_time(took)}"
+    return Step(name="", state=StepState.DONE, word=words)
 
 
 STATUS_AT: dict[StageName, TaskStatus] = {stage: status for status, stage in STAGE_OF_STATUS.items()}
@@ -276,7 +307,10 @@ def failure(task: TaskSummary, log: Sequence[LogLine] = (), *, lines: int = 5) -
         FAILED_TO.get(error.stage, f"The stage {error.stage} failed") if error.stage else _headline_without_stage(error)
     )
     stage = error.stage
-    told = [line.text for line in log if stage is None or line.stage == stage]
+    told = [line.text for line in log if line.stage == (stage or TURN)]
+    # A provider that gives its last line as the reason would say it twice.
+    while told and told[-1].strip() in error.message.split("\n"):
+        told.pop()
     return Failure(
         headline=headline,
         reason=error.message,

@@ -10,10 +10,13 @@ from foundry_tui.contract.questions import Permission, PermissionState
 from foundry_tui.contract.records import SessionStatus, SessionSummary, TaskDetail, TaskSummary
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import ENDED, PROVISIONING, TaskStatus
+from foundry_tui.contract.transcript import TranscriptItem
 from foundry_tui.view.ages import running_time
 from foundry_tui.view.glyphs import UNKNOWN, Glyphs
 from foundry_tui.view.silence import silence_words
-from foundry_tui.view.stepper import DOING, Failure
+from foundry_tui.view.stepper import Failure
+from foundry_tui.view.turn import TurnTime, working_words
+from foundry_tui.view.way_home import operation_line
 
 
 class TurnState(Struct, frozen=True):
@@ -118,9 +121,11 @@ def turn_words(
     live: bool = True,
     put_off: Problem | None = None,
     silent_since: int | None = None,
+    last: TranscriptItem | None = None,
+    turn: TurnTime | None = None,
 ) -> TurnState:
     """What a session is doing: `pending` if the backend has not answered the task's creation, nothing if it `asks`.
-    `silent_since` is when its agent said something last.
+    `silent_since` is when its agent said something last, `last` what that was, `turn` the times of the turn that runs.
 
     What is not `live` is said to be so as of when it was last heard. `put_off` is why the backend could not take the
     creation so far.
@@ -133,7 +138,7 @@ def turn_words(
     if pending and put_off is not None:
         reason = (put_off.detail or put_off.title).rstrip(".")
         return TurnState(f"{reason}: kept here, and handed over again", "warning", None)
-    words = _session_words(task, session, glyphs, now, pending=pending, asks=asks)
+    words = _session_words(task, session, glyphs, now, pending=pending, asks=asks, last=last, turn=turn)
     if silent_since is not None and words.text and session is not None and session.status is SessionStatus.RUNNING:
         silence = silence_words(now - silent_since)
         words = replace(words, text=f"{words.text} {glyphs.separator} {silence}") if silence else words
@@ -146,8 +151,22 @@ def _when_last_heard(text: str) -> str:
     return f"When last heard: {text[0].lower()}{text[1:]}"
 
 
+def _is_told_by_failure(task: TaskSummary, session: SessionSummary) -> bool:
+    """Whether what is said of the failed task says all that there is to say of this session."""
+    error = session.error
+    return error is None or (task.error is not None and error.message == task.error.message)
+
+
 def _session_words(
-    task: TaskSummary, session: SessionSummary | None, glyphs: Glyphs, now: int, *, pending: bool, asks: bool
+    task: TaskSummary,
+    session: SessionSummary | None,
+    glyphs: Glyphs,
+    now: int,
+    *,
+    pending: bool,
+    asks: bool,
+    last: TranscriptItem | None,
+    turn: TurnTime | None,
 ) -> TurnState:
     if pending:
         return TurnState("Handing the task to the backend; it is kept if that takes long", "active", None)
@@ -156,25 +175,20 @@ def _session_words(
     if not session.status.is_known:
         return TurnState(f"The backend says of this session: {session.status}", "plain", UNKNOWN)
     match session.status:
-        case SessionStatus.PENDING_PROVISION | SessionStatus.PENDING_CREATE | SessionStatus.READY if (
-            task.status is TaskStatus.ERROR
-        ):
-            return TurnState("Waits until the task works again; what you send is kept", "warning", glyphs.stale)
+        case _ if task.status is TaskStatus.ERROR and _is_told_by_failure(task, session):
+            return TurnState("", "plain", "")
         case SessionStatus.PENDING_PROVISION | SessionStatus.PENDING_CREATE:
-            doing = ""
-            if task.stage is not None and task.status in PROVISIONING:
-                doing = DOING.get(task.stage.name, str(task.stage.name))
-            if session.status is SessionStatus.PENDING_CREATE and task.status not in PROVISIONING:
-                doing = "opening the session"
-            return TurnState(
-                f"Preparing environment{': ' + doing if doing else ''}",
-                "active",
-                None,
-            )
+            opening = session.status is SessionStatus.PENDING_CREATE and task.status not in PROVISIONING
+            # What is done for that stands with the steps, while there are any.
+            doing = ": opening the session" if opening else ""
+            return TurnState(f"Preparing environment{doing}", "active", None)
+        case SessionStatus.READY if task.operation is not None:
+            return TurnState(operation_line(task.operation), "active", None)
         case SessionStatus.RUNNING if asks:
             return TurnState("", "plain", "")
         case SessionStatus.RUNNING:
-            return TurnState(f"The agent is working, {running_time(now - task.status_since)}", "active", None)
+            times = turn or TurnTime(task.status_since)
+            return TurnState(working_words(last, times, now, glyphs.separator), "active", None)
         case SessionStatus.ERROR:
             reason = session.error.message if session.error is not None else "the session failed"
             return TurnState(reason, "failed", glyphs.failed)

@@ -15,7 +15,7 @@ STOPS: tuple[Stop, ...] = (
     Stop("next_waiting", "jumps to the task that waits for a person, wherever you are"),
     Stop("open", "opens it: what the agent did, and its question whole"),
     Stop("answer_1", "answers it, and the agent goes on at once"),
-    Stop("fold", "unfolds what a tool printed and changed, and folds it again"),
+    Stop("fold_all", "unfolds all that tools printed and changed, and folds it again"),
     Stop("back", "leads back; wherever you are, it leads out"),
     Stop("filter", "filters as you type, as in status:failed or repo:shop"),
     Stop("back", "clears the filter"),

@@ -1,174 +1,268 @@
-"""The files that a task changed, and the patch of the one that is highlighted."""
+"""What a task changed, as one diff: a line that says how much and where one is, the diff, and what is searched for."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
+from msgspec.structs import replace
 from rich.style import Style
-from textual import events
+from textual import on
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.strip import Strip
+from textual.timer import Timer
+from textual.widgets import Input, Static, TextArea
 
+from foundry_tui.actions.context import CHANGES_SEARCH, COMMENT, Review
+from foundry_tui.actions.table import bindings
+from foundry_tui.client.comments import Comment
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.records import FileDiff
-from foundry_tui.view.diffs import DiffLine, DiffMark, patch_lines
-from foundry_tui.widgets.lines import Lines
+from foundry_tui.view.comments import CommentState, comment_on, where
+from foundry_tui.widgets.diff_lines import DiffLines
+from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, spread, strip_of
 
-_STATUS_WORDS = {"A": "added", "M": "changed", "D": "deleted", "R": "renamed", "T": "other type", "?": "untracked"}
-CUT_NOTE = "… cut here; whole it is in: foundry diff ID | less"
-MOST_FILES = 12
-"""Files in sight above the patch; more of them scroll."""
+SAVE_SECONDS = 0.5
+"""How long a comment is written on before that is saved: as much as a crash can lose."""
+ROOM = 80
+"""Columns from which all is said in whole words."""
 
 
-class FileList(Lines):
-    """One line a file; the highlighted one's patch is shown."""
+class ChangesHead(Drawn):
+    """How many files and lines, since when, and where one is."""
 
-    class Highlighted(Message):
-        """Another file is highlighted."""
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: DiffLines | None = None
+        self.since = "since base"
+        """What the changes are told against."""
 
-        def __init__(self, place: int) -> None:
-            super().__init__()
-            self.place = place
+    def show(self, lines: DiffLines) -> None:
+        """Tell of these lines as they are now."""
+        self._lines = lines
+        self.refresh()
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(follow=False, id=id)
-        self._files: Sequence[FileDiff] = ()
-        self.cursor = 0
+    def render_line(self, y: int) -> Strip:
+        width, base = self.size.width, self.base
+        if y or self._lines is None or not self._lines.document.files:
+            return Strip.blank(width, base)
+        return strip_of(spread(self._totals(self._lines), self._standing(self._lines), width), width, base)
 
-    def show(self, files: Sequence[FileDiff]) -> None:
-        """Show these files, the highlighted one kept by its path."""
-        path = self._files[self.cursor].path if self.cursor < len(self._files) else None
-        self._files = tuple(files)
-        self.cursor = next((place for place, file in enumerate(files) if file.path == path), 0)
-        # One line more is the border.
-        self.styles.height = 1 + max(1, min(MOST_FILES, len(files)))
-        self.lines_changed()
-
-    def highlight(self, place: int) -> None:
-        """Highlight the file of this place, as near as there is one."""
-        place = max(0, min(place, len(self._files) - 1))
-        if place != self.cursor:
-            self.cursor = place
-            top, height = round(self.scroll_y), max(1, self.size.height)
-            if place < top:
-                self.move(place - top)
-            elif place >= top + height:
-                self.move(place - top - height + 1)
-            self.refresh()
-            self.post_message(self.Highlighted(place))
-
-    @property
-    def line_count(self) -> int:
-        return len(self._files)
-
-    def strip_at(self, line: int) -> Strip:
-        file = self._files[line]
-        dim = style_of(self, "file-list--dim")
-        left = Text.assemble((f" {file.status} ", dim), (file.path, style_of(self, "file-list--path")))
-        right = Text.assemble(
-            *self._counts(file),
-            ("cut " if file.cut else "", dim),
-            (f"{_STATUS_WORDS.get(file.status[:1], ''):<9} ", dim),
+    def _totals(self, lines: DiffLines) -> Text:
+        dim, document = style_of(self, "diff--number"), lines.document
+        added, removed, uncounted = document.totals()
+        count = document.file_count
+        text = Text.assemble(
+            (f" {count:,} file{'s' * (count != 1)}  ", style_of(self, "diff--head")),
         )
-        base = self.base
-        if line == self.cursor:
-            base = base + style_of(self, "file-list--cursor")
-        return strip_of(spread(left, right, self.lines_width), self.lines_width, base)
+        if uncounted < count:
+            text.append(f"+{added:,} ", Style(color=style_of(self, "diff--added").color))
+            text.append(f"-{removed:,}", Style(color=style_of(self, "diff--removed").color))
+        if count and uncounted == count:
+            text.append("not counted", dim)
+        elif uncounted and self.size.width >= ROOM:
+            text.append(f", {uncounted:,} not counted", dim)
+        text.append(f"  {self.since}", dim)
+        if comments := document.comments:
+            old = sum(each.state is CommentState.OUTDATED for each in comments)
+            words = f"  {len(comments):,} comment{'s' * (len(comments) != 1)}" + (f", {old:,} outdated" if old else "")
+            text.append(words, style_of(self, "diff--warning"))
+        return text
 
-    def _counts(self, file: FileDiff) -> list[tuple[str, Style]]:
-        """Lines added and removed; of what has no lines nothing is claimed."""
-        if file.added is None or file.removed is None:
-            return [("not counted ", style_of(self, "file-list--dim"))]
-        return [
-            (f"+{file.added} ", style_of(self, "file-list--added")),
-            (f"-{file.removed} ", style_of(self, "file-list--removed")),
-        ]
+    def _standing(self, lines: DiffLines) -> Text:
+        dim, document = style_of(self, "diff--number"), lines.document
+        text = Text()
+        if document.ignores_space:
+            text.append("white space ignored  ", style_of(self, "diff--warning"))
+        if lines.searched:
+            found = f"{lines.match:,} of {len(lines.matches):,}" if lines.matches else "not found"
+            text.append(f"{found}  ", style_of(self, "diff--warning"))
+        at, count = document.file_at(lines.cursor) + 1, len(document.files)
+        return text.append(f"file {at:,} of {count:,} " if self.size.width >= ROOM else f"{at:,}/{count:,} ", dim)
 
-    def on_click(self, event: events.Click) -> None:
-        self.highlight(round(self.scroll_y) + event.y)
+
+class ChangesSearch(Input):
+    """What is searched for in the changes, while it is typed."""
+
+    FIELD = CHANGES_SEARCH
+    BINDINGS = bindings(CHANGES_SEARCH)
+
+    class Left(Message):
+        """It is typed no longer: `kept` to go from match to match, or not searched for any more."""
+
+        def __init__(self, kept: bool) -> None:
+            super().__init__()
+            self.kept = kept
+
+    def action_keep_changes_search(self) -> None:
+        self.post_message(self.Left(True))
+
+    def action_drop_changes_search(self) -> None:
+        self.post_message(self.Left(False))
 
 
-class Patch(Lines):
-    """One file's patch with line numbers."""
+class CommentEditor(TextArea):
+    """Where a comment is written."""
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(follow=False, id=id)
-        self._patch: list[DiffLine] = []
-        self._note = ""
+    FIELD = COMMENT
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(COMMENT),
+        # The text area begins a new line by itself; said here, it is nobody else's key.
+        Binding("enter", "new_line", show=False),
+    ]
 
-    def show(self, patch: str, note: str = "", *, cut: bool = False) -> None:
-        """Show a patch; `note` stands in place of one that has no lines, and `cut` says below it that there is more."""
-        self._patch = patch_lines(patch)
-        if cut and self._patch:
-            self._patch.append(DiffLine(DiffMark.HUNK, CUT_NOTE))
-        self._note = note or "No lines to show: a binary file, or only its mode changed."
-        self.move_to_start()
-        self.lines_changed()
+    class Kept(Message):
+        """It is written."""
 
-    @property
-    def line_count(self) -> int:
-        return max(1, len(self._patch))
+    def action_new_line(self) -> None:
+        self.insert("\n")
 
-    def strip_at(self, line: int) -> Strip:
-        width, base = self.lines_width, self.base
-        if not self._patch:
-            return strip_of(Text(f" {self._note}", style_of(self, "patch--number")), width, base)
-        part = self._patch[line]
-        if part.mark is DiffMark.HUNK:
-            return strip_of(Text(f" {part.text}", style_of(self, "patch--hunk")), width, base)
-        name = {DiffMark.ADDED: "added", DiffMark.REMOVED: "removed"}.get(part.mark, "context")
-        style = style_of(self, f"patch--{name}")
-        number = f"{part.number:>5} " if part.number is not None else "      "
-        code = "".join(character if character.isprintable() else "�" for character in part.text.expandtabs(4))
-        text = Text.assemble((number, style_of(self, "patch--number")), (f"{part.mark.value} {code}", style))
-        return strip_of(text, width, base + style if name != "context" else base)
+    def action_keep_comment(self) -> None:
+        self.post_message(self.Kept())
 
 
 class ChangesView(Vertical):
-    """Files above, the patch of the highlighted one below. Up and down move through the files."""
+    """The diff of a task. Keys are the screen's: it calls `move` and its like."""
 
-    def __init__(self, *, id: str | None = None) -> None:
+    class CommentWritten(Message):
+        """A comment is to be kept, or with an empty text to be forgotten."""
+
+        def __init__(self, comment: Comment) -> None:
+            super().__init__()
+            self.comment = comment
+
+    def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._files: Sequence[FileDiff] = ()
+        self._head = ChangesHead()
+        self.lines = DiffLines(ascii_only=ascii_only)
+        self._search = ChangesSearch(placeholder="search in the changes", compact=True)
+        self._search_row = Horizontal(Static("/", id="changes-search-mark"), self._search, id="changes-search")
+        self._search_row.display = False
+        self._about = Static("", id="comment-about", markup=False)
+        self._editor = CommentEditor(compact=True, placeholder="what is wrong with it, or what is missing")
+        self._comment_row = Vertical(self._about, self._editor, id="changes-comment")
+        self._comment_row.display = False
+        self._written: Comment | None = None
+        self._saving: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        yield FileList()
-        yield Patch()
+        yield self._head
+        yield self.lines
+        yield self._search_row
+        yield self._comment_row
 
     def show(self, files: Sequence[FileDiff], note: str = "") -> None:
-        """Show these files; `note` is said when there are none."""
-        self._files = tuple(files)
-        names = self.query_one(FileList)
-        names.display = bool(files)
-        names.show(files)
-        self._show_patch(names.cursor, note)
+        """Show these files, where one was; `note` is said when there are none."""
+        self.lines.show(files, note)
+        self._head.show(self.lines)
 
-    def _show_patch(self, place: int, note: str = "") -> None:
-        patch = self.query_one(Patch)
-        if place >= len(self._files):
-            patch.show("", note)
-            return
-        file = self._files[place]
-        patch.show(file.patch, CUT_NOTE if file.cut else note, cut=file.cut)
-
-    def on_file_list_highlighted(self, message: FileList.Highlighted) -> None:
+    @on(DiffLines.Moved)
+    def _moved(self, message: DiffLines.Moved) -> None:
         message.stop()
-        self._show_patch(message.place)
+        self._head.show(self.lines)
 
-    def move(self, steps: int) -> None:
-        """Highlight another file."""
-        names = self.query_one(FileList)
-        names.highlight(names.cursor + steps)
+    @property
+    def review(self) -> Review:
+        """What of the changes decides what can be done."""
+        return Review(
+            searching=self.searching, marking=self.lines.marked is not None, comments=len(self.lines.document.comments)
+        )
 
-    def move_page(self, pages: int) -> None:
-        """Scroll the patch by some screens."""
-        self.query_one(Patch).move_page(pages)
+    # Comments.
+
+    def begin_comment(self, comment_id: str) -> bool:
+        """Have a comment written on the marked lines, or on that of the cursor. Whether there is a line."""
+        written = self.lines.comment_here
+        if written is None:
+            path, lines = self.lines.document.lines_between(*self.lines.range) if self.lines.file else ("", ())
+            if not lines:
+                return False
+            written = comment_on(comment_id, path, lines, "")
+        self._written = written
+        self._about.update(harmless(f"Comment on {where(written)}"))
+        self._comment_row.display = True
+        self._editor.text = written.text
+        self._editor.move_cursor(self._editor.document.end)
+        self._editor.focus()
+        return True
+
+    @on(CommentEditor.Changed)
+    def _comment_typed(self, message: CommentEditor.Changed) -> None:
+        message.stop()
+        if self._saving is not None:
+            self._saving.stop()
+        self._saving = self.set_timer(SAVE_SECONDS, self.save_comment)
+
+    def save_comment(self) -> None:
+        """Keep what is written so far: it outlives whatever happens next."""
+        if self._saving is not None:
+            self._saving.stop()
+            self._saving = None
+            if self._written is not None:
+                self.post_message(self.CommentWritten(replace(self._written, text=self._editor.text.strip())))
+
+    @on(CommentEditor.Kept)
+    def _comment_kept(self, message: CommentEditor.Kept) -> None:
+        message.stop()
+        self._comment_row.display = False
+        self.screen.set_focus(None)
+        self.lines.mark(False)
+        self.save_comment()
+        self._written = None
+
+    # Search.
+
+    @property
+    def searching(self) -> bool:
+        """Whether something is searched for."""
+        return bool(self._search_row.display)
+
+    def begin_search(self) -> None:
+        """Take what is typed for what is searched for."""
+        self._search_row.display = True
+        self._search.focus()
+        self._search.action_select_all()
+
+    def end_search(self) -> None:
+        """Search for nothing any more."""
+        self._search_row.display = False
+        self._search.value = ""
+        self.lines.search("")
+
+    @on(Input.Changed)
+    def _typed(self, message: Input.Changed) -> None:
+        message.stop()
+        if self.searching:
+            self.lines.search(message.value)
+
+    @on(ChangesSearch.Left)
+    def _left(self, message: ChangesSearch.Left) -> None:
+        message.stop()
+        self.screen.set_focus(None)
+        if not message.kept or not self._search.value:
+            self.end_search()
+
+    # Where one is.
+
+    def highlight(self, path: str) -> None:
+        """Go to the file of this path, if there is one."""
+        self.lines.to_path(path)
+
+    def move(self, steps: int, /) -> None:
+        """Move the cursor by some lines."""
+        self.lines.move(steps)
+
+    def move_page(self, pages: float, /) -> None:
+        """Move by some screens."""
+        self.lines.move_page(pages)
 
     def move_to_start(self) -> None:
-        """To the beginning of the patch."""
-        self.query_one(Patch).move_to_start()
+        """To the first file."""
+        self.lines.move_to_start()
 
     def move_to_end(self) -> None:
-        """To the end of the patch."""
-        self.query_one(Patch).move_to_end()
+        """To the last line."""
+        self.lines.move_to_end()

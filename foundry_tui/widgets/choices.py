@@ -85,12 +85,15 @@ class ChoiceList(Drawn):
         self.refresh()
 
     def _place(self) -> None:
-        """Stand below the field where there is room for all rows, else above it, else where there is more."""
+        """Stand below the field where there is room for all rows, else above it, else where there is more.
+
+        The screen's last row is the footer's, which says how to take a choice.
+        """
         if not self.display or not self.is_attached:
             return
         field, screen = self.field.region, self.screen.size
         wanted = min(MOST_ROWS, max(1, len(self._choices)))
-        below, above = screen.height - field.bottom, field.y
+        below, above = max(0, screen.height - field.bottom - 1), field.y
         rows = min(wanted, max(below, above))
         under = below >= wanted or (above < wanted and below >= above)
         # As wide as the field: pieces of what is said there would show beside the choices.

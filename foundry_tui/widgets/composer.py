@@ -67,6 +67,11 @@ class Composer(AttachingArea):
         return self._unsent if self._recalled is not None and self._untouched else self.text
 
     @property
+    def _sendable(self) -> str:
+        """What is written, as it is sent: a choice that was taken leaves a space behind it."""
+        return self.text.lstrip("\n").rstrip()
+
+    @property
     def recallable(self) -> bool:
         """Whether `up` shows an earlier prompt: nothing is written, or the cursor is at the top of a recalled one."""
         if self._recalled is None:
@@ -87,7 +92,7 @@ class Composer(AttachingArea):
     def sent(self, text: str) -> None:
         """What was written, and attached, is with the backend; what was written since stays."""
         self.chips.show(())
-        if self.text.strip("\n") == text:
+        if self._sendable == text:
             self.load_text("")
 
     def remember(self, prompts: Sequence[Prompt]) -> None:
@@ -123,8 +128,7 @@ class Composer(AttachingArea):
         self._send(steer=True)
 
     def _send(self, *, steer: bool) -> None:
-        # A choice that was taken leaves a space behind it.
-        text, changing = self.text.lstrip("\n").rstrip(), self.changing
+        text, changing = self._sendable, self.changing
         if not text.strip():
             if self.chips.files:
                 self.notify("Say what to do with it: there is no prompt without a text.")

@@ -93,7 +93,8 @@ class Details(Drawn):
         return strip_of(self._rows[y][1], width, base) if y < len(self._rows) else Strip.blank(width, base)
 
     def on_click(self, event: events.Click) -> None:
-        if 0 <= event.y < len(self._rows) and (action := self._rows[int(event.y)][0].copy_action) is not None:
+        place = event.get_content_offset(self)
+        if place is not None and place.y < len(self._rows) and (action := self._rows[place.y][0].copy_action):
             self.post_message(self.CopyAsked(action))
 
 

@@ -1,7 +1,5 @@
 """Lines that scroll, follow their end unless one has scrolled away, and can be selected with the mouse."""
 
-from rich.cells import cell_len
-from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -11,6 +9,13 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from foundry_tui.widgets.drawn import Drawn
+from foundry_tui.widgets.overlays import marked
+
+
+def page_lines(pages: float, height: int) -> int:
+    """How many lines so many screens of this height are, when one line of each stays in sight; never none."""
+    lines = round(pages * max(1, height - 1))
+    return lines or (1 if pages > 0 else -1)
 
 
 class Lines(Drawn, ScrollView, can_focus=False, inherit_bindings=False):
@@ -135,9 +140,9 @@ class Lines(Drawn, ScrollView, can_focus=False, inherit_bindings=False):
         """Scroll by some lines, down if positive."""
         self._jump(min(max(0, round(self.scroll_y) + lines), self.max_scroll_y))
 
-    def move_page(self, pages: int) -> None:
+    def move_page(self, pages: float) -> None:
         """Scroll by some screens, down if positive, keeping one line in sight."""
-        self.move(pages * max(1, self.scrollable_content_region.height - 1))
+        self.move(page_lines(pages, self.scrollable_content_region.height))
 
     def move_to_start(self) -> None:
         """Scroll to the first line."""
@@ -177,13 +182,7 @@ class Lines(Drawn, ScrollView, can_focus=False, inherit_bindings=False):
 
 def _selected(strip: Strip, span: tuple[int, int], style: Style) -> Strip:
     """The strip with the characters of `span` (an end of -1 is that of the line) shown as selected."""
-    text = strip.text
-    start = span[0]
-    end = span[1] if span[1] >= 0 else len(text.rstrip())
-    if end <= start:
-        return strip
-    cuts = [cell_len(text[:start]), cell_len(text[:end]), strip.cell_length]
-    before, chosen, after = strip.divide(cuts)
-    mark = Style(bgcolor=style.bgcolor) if style.bgcolor is not None else Style(reverse=True)
-    marked = [Segment(part.text, part.style + mark if part.style else mark) for part in chosen]
-    return Strip.join([before, Strip(marked), after])
+    end = span[1] if span[1] >= 0 else len(strip.text.rstrip())
+    return marked(
+        strip, span[0], end, Style(bgcolor=style.bgcolor) if style.bgcolor is not None else Style(reverse=True)
+    )

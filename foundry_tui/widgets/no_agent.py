@@ -23,6 +23,8 @@ class NoAgentNote(Static):
     def __init__(self) -> None:
         super().__init__("", markup=False)
         self.missing: NoAgent | None = None
+        self.told = False
+        """Whether it was said at any time, so that what is known of agents may be old."""
 
     @property
     def rows(self) -> int:
@@ -32,6 +34,7 @@ class NoAgentNote(Static):
     def show(self, missing: NoAgent | None, key: str) -> None:
         """Show why and what helps, or nothing; `key` is the one that installs an agent."""
         self.missing = missing
+        self.told = self.told or missing is not None
         self.display = missing is not None
         if missing is not None:
             does = f"{key} does it from here, and what you write is kept. " if missing.here else ""

@@ -19,6 +19,7 @@ from foundry_tui.view.ages import ago
 from foundry_tui.view.answers import AnyAsk
 from foundry_tui.view.cells import plain
 from foundry_tui.view.clock import Clock
+from foundry_tui.view.first_run import simulated_word
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.labels import UNSENT, glyph_of, state_text, title_of
 from foundry_tui.view.preview import shows_stages
@@ -153,9 +154,11 @@ class Preview(Vertical, can_focus=False):
         now, creation, glyphs = self._clock.now_ms(), self._creation, self._glyphs
         style = _STYLE.get(state_role(task, creation), "$text-faint")
         state = state_text(task, glyphs, self._heard.now_ms(), creation, bar=False)
+        simulated = simulated_word(task.provider)
         told = [
             (f"{plain(title_of(task))}\n", "bold $foreground"),
             (f"{glyph_of(task, glyphs, 0, creation)} {state}", style),
+            (f" {glyphs.separator} {simulated}" if simulated else "", "$text-warning"),
             (f" {glyphs.separator} created {ago(now - task.created_at)}", "$text-faint"),
         ]
         self._tell(self._head, told)
@@ -165,8 +168,7 @@ class Preview(Vertical, can_focus=False):
         if failed is None:
             return []
         tried = [(failed.tried, "$text-faint")] if failed.tried else []
-        if failed.stage is not None:
-            # The stage's own line says what failed, and why.
-            return tried
+        # A stage's own line says what failed, but not why.
+        headline = [(f"{failed.headline}\n", "bold $text-error")] if failed.stage is None else []
         between = [("\n", "")] if tried else []
-        return [(f"{failed.headline}\n", "bold $text-error"), (failed.reason, "$text-error"), *between, *tried]
+        return [*headline, (failed.reason, "$text-error"), *between, *tried]

@@ -23,6 +23,9 @@ DETAIL_LINES = 3
 MOVING = frozenset({StepState.RUNNING, StepState.ASKING, StepState.WAITING})
 """States in which a step's line changes with time."""
 
+UNTOLD = frozenset({StepState.PENDING, StepState.FAILED})
+"""States of which a step's line says no more: what failed has a face of its own."""
+
 _STYLE_NAMES: dict[StepState, str] = {
     StepState.PENDING: "pending",
     StepState.ASKING: "running",
@@ -115,7 +118,7 @@ class Stepper(Drawn):
             return self._kept_rows
         rows: list[tuple[Step, int]] = []
         for step in self._steps:
-            told = step.state not in (StepState.PENDING, StepState.DONE) or step.attempt > 1
+            told = step.state not in UNTOLD and (step.state is not StepState.DONE or step.attempt > 1)
             detail = self._detail(step, now) if told and width < ROOM_FOR_DETAIL else ""
             if not detail:
                 rows.append((step, 0))
@@ -157,7 +160,8 @@ class Stepper(Drawn):
         text.append(f"{step.name:<8}", style + Style(bold=step.state not in (StepState.PENDING, StepState.DONE)))
         text.append(f" {step.word:<9}", style)
         text.append(f" {spent_text(step, now):>7}", style)
-        detail = self._detail(step, now) if part == 0 and width >= ROOM_FOR_DETAIL else ""
+        told = part == 0 and width >= ROOM_FOR_DETAIL and step.state not in UNTOLD
+        detail = self._detail(step, now) if told else ""
         if detail:
             text.append(f"   {detail}", self._style("detail"))
         return text

@@ -22,6 +22,21 @@ NAMED_STYLES: dict[str, str] = {
     "details--key": "text-accent",
     "details--label": "text-faint",
     "details--value": "foreground",
+    "diff--added": "text-success on success 16",
+    "diff--added-word": "bold foreground on success 42",
+    "diff--comment": "foreground on accent 14",
+    "diff--comment-bar": "text-accent on accent 14",
+    "diff--cursor": "bold text-accent",
+    "diff--file": "bold foreground on row-cursor",
+    "diff--fill": "line",
+    "diff--found": "bold background on warning",
+    "diff--gap": "text-faint",
+    "diff--head": "foreground",
+    "diff--number": "text-faint",
+    "diff--removed": "text-error on error 16",
+    "diff--removed-word": "bold foreground on error 42",
+    "diff--text": "foreground",
+    "diff--warning": "text-warning",
     "empty-state--active": "bold text-working",
     "empty-state--failed": "bold text-error",
     "empty-state--key": "bold text-accent",
@@ -96,12 +111,25 @@ NAMED_STYLES: dict[str, str] = {
     "transcript--success": "text-success",
     "transcript--text": "foreground",
     "transcript--warning": "text-warning",
+    "transcript--chosen": "bold on row-cursor",
+    "transcript--found": "underline foreground on warning 35",
+    "transcript--found-here": "bold reverse text-warning",
+    "transcript--number": "bold reverse text-accent",
     "turn--active": "text-working",
     "turn--failed": "text-error",
     "turn--plain": "text-faint",
     "turn--warning": "text-warning",
+    "work--added": "text-success",
+    "work--asks": "text-warning",
+    "work--at": "bold text-working",
+    "work--cursor": "bold on row-cursor",
+    "work--dim": "text-faint",
+    "work--done": "text-success",
+    "work--heading": "bold foreground",
+    "work--removed": "text-error",
+    "work--text": "foreground",
 }
-"""`[bold|underline] [variable] [on variable [percent over the background]]`."""
+"""`[bold|underline|reverse] [variable] [on variable [percent over the background]]`."""
 
 
 _cache: dict[str, Mapping[str, Style]] = {}
@@ -122,8 +150,10 @@ def style_of(widget: Widget, name: str) -> Style:
 def _style(text: str, variables: Mapping[str, str], ansi: bool) -> Style:
     front, _, back = text.partition("on ")
     words = front.split()
-    colour = next((word for word in words if word not in ("bold", "underline")), None)
-    style = Style(bold="bold" in words or None, underline="underline" in words or None)
+    colour = next((word for word in words if word not in ("bold", "underline", "reverse")), None)
+    style = Style(
+        bold="bold" in words or None, underline="underline" in words or None, reverse="reverse" in words or None
+    )
     if colour is not None:
         style += Style(color=_colour(colour, variables).rich_color)
     if back and not ansi:

@@ -13,6 +13,7 @@ from foundry_tui.actions.table import bindings
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import SessionSummary, TaskSummary
+from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.view.ages import age
 from foundry_tui.view.cells import plain
@@ -20,6 +21,7 @@ from foundry_tui.view.clock import Clock
 from foundry_tui.view.first_run import simulated_word
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.labels import (
+    STATUS_WORDS,
     freshness_glyph,
     freshness_text,
     glyph_of,
@@ -29,6 +31,7 @@ from foundry_tui.view.labels import (
     title_of,
 )
 from foundry_tui.view.session_facts import asks_nothing, is_nearly_full, money
+from foundry_tui.view.turn import counted_from
 from foundry_tui.view.usage import context_words
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import style_of
@@ -214,9 +217,13 @@ class TaskHeader(Drawn):
         task = self._shown
         if task is None:
             return Text()
-        words = (
-            "deleted" if self._gone else state_text(task, self._glyphs, self._heard.now_ms(), self._creation, bar=False)
-        )
+        now = self._heard.now_ms()
+        since = counted_from(task, self._session.session_id if self._session is not None else None, now)
+        counted = replace(task, status_since=since)
+        words = "deleted" if self._gone else state_text(counted, self._glyphs, now, self._creation, bar=False)
+        if task.status is TaskStatus.ERROR and not self._gone and self._creation is None:
+            # What failed stands with why it did.
+            words = STATUS_WORDS[task.status]
         told = Text(words, style_of(self, f"task-header--{self._tone()}"))
         if simulated := simulated_word(task.provider):
             told.append(f" {self._glyphs.separator} ", style_of(self, "task-header--dim"))

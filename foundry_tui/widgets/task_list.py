@@ -22,6 +22,7 @@ from foundry_tui.view.roles import Role
 from foundry_tui.view.rows import Columns, Moving, columns_for, moving_parts, row_pieces, says_all
 from foundry_tui.view.says import RowKeys
 from foundry_tui.widgets.drawn import Undecorated, blank
+from foundry_tui.widgets.lines import page_lines
 from foundry_tui.widgets.row_strips import RowStrips
 
 if TYPE_CHECKING:
@@ -166,9 +167,9 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         """Move the cursor by so many tasks, stopping at the ends."""
         self._go_to(self.order.further(self.cursor, by))
 
-    def move_page(self, direction: int) -> None:
-        """Move the cursor by one screen."""
-        self.move(direction * max(1, self.scrollable_content_region.height - 1))
+    def move_page(self, pages: float) -> None:
+        """Move the cursor by some screens, down if positive."""
+        self.move(page_lines(pages, self.scrollable_content_region.height))
 
     def move_to_end(self, direction: int) -> None:
         """Move the cursor to the first or the last task."""

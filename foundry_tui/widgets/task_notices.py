@@ -15,6 +15,9 @@ from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, strip_of, wrapped
 
+MOST_TURN_LINES = 3
+"""Lines that what a session is doing takes at most."""
+
 Keys = Sequence[tuple[str, str]]
 """Keys and what they do, for the last line of an empty state or a card."""
 
@@ -120,7 +123,7 @@ def _one_line(text: str) -> str:
 
 
 class TurnLine(Drawn):
-    """One line between transcript and composer: what the session is doing."""
+    """What the session is doing, between transcript and composer: one line, more where the words need it."""
 
     def __init__(self, clock: Clock, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -134,8 +137,9 @@ class TurnLine(Drawn):
     def show(self, words: str, emphasis: str, glyph: str | None) -> None:
         """Say this, behind a glyph, or behind a spinner if it is None."""
         if (words, emphasis, glyph) != (self.words, self._emphasis, self._glyph):
+            before = len(self._lines(self.size.width))
             self.words, self._emphasis, self._glyph = words, emphasis, glyph
-            self.refresh()
+            self.refresh(layout=len(self._lines(self.size.width)) != before)
 
     @property
     def moving(self) -> bool:
@@ -147,8 +151,16 @@ class TurnLine(Drawn):
         if self.moving:
             self.refresh()
 
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return max(1, len(self._lines(width)))
+
+    def _lines(self, width: int) -> list[Text]:
+        return wrapped(Text(self.words, style_of(self, f"turn--{self._emphasis}")), max(1, width - 4))[:MOST_TURN_LINES]
+
     def render_line(self, y: int) -> Strip:
-        style = style_of(self, f"turn--{self._emphasis}")
+        lines = self._lines(self.size.width)
         glyph = self._glyph if self._glyph is not None else self._spinner[self._clock.frame() % len(self._spinner)]
-        line = Text.assemble((f" {glyph} ", style + Style(bold=True)), (self.words, style))
+        style = style_of(self, f"turn--{self._emphasis}") + Style(bold=True)
+        mark = (f" {glyph} ", style) if not y else ("   ", style)
+        line = Text.assemble(mark, lines[y]) if y < len(lines) else Text()
         return strip_of(line, self.size.width, self.base)

@@ -79,12 +79,12 @@ def palette_of(widget: Widget, ascii_only: bool) -> TranscriptPalette:
         warning=style_of(widget, "transcript--warning"),
         failure=style_of(widget, "transcript--failure"),
         code=style_of(widget, "transcript--code"),
-        code_theme=_code_theme(widget.app.current_theme, ascii_only),
+        code_theme=code_theme(widget.app.current_theme, ascii_only),
         ascii=ascii_only,
     )
 
 
-def _code_theme(theme: Theme, ascii_only: bool) -> str:
+def code_theme(theme: Theme, ascii_only: bool) -> str:
     """Colours of the terminal's own for a theme of such, and for terminals that are likely to have no others."""
     if theme.ansi or ascii_only:
         return "ansi_dark" if theme.dark else "ansi_light"
@@ -146,6 +146,8 @@ class Drawer:
         self.width = max(10, width)
         self.palette = palette
         self.unfolded = unfolded
+        self.folds = False
+        """Whether something was drawn of which a part is left out while it is folded."""
         self._marks = ASCII_MARKS if palette.ascii else UNICODE_MARKS
         self._console = _console(palette, self.width)
         self._markdown = lru_cache(maxsize=512)(self._render_markdown)
@@ -362,6 +364,7 @@ class Drawer:
 
     def _fold(self, lines: list[list[Segment]], limit: int) -> list[list[Segment]]:
         hidden = len(lines) - limit
+        self.folds = self.folds or hidden > 1
         if self.unfolded or hidden <= 1:
             return lines
         more = f"… {hidden} more lines" if not self.palette.ascii else f"... {hidden} more lines"

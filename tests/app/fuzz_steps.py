@@ -1,5 +1,6 @@
 """What hands and backend do at random to the app, one step at a time, and what must hold after each."""
 
+import re
 from collections.abc import Callable, Sequence
 from random import Random
 
@@ -22,7 +23,7 @@ from tests.app.looking import check_drawn
 
 SIZES = ((1, 1), (2, 40), (20, 5), (16, 4), (40, 12), (60, 24), (80, 24), (120, 36), (100, 8), (240, 70), (300, 2))
 KEYS = sorted(
-    {key for action in ACTIONS for key in action.keys.split(",") if key}
+    {key for action in ACTIONS for key in re.split("[, ]", action.keys) if key}
     | {"backspace", "delete", "ctrl+w", "ctrl+u", "ctrl+k", "ctrl+z", "ctrl+y", "ctrl+c", "ctrl+v", "ctrl+x"}
     | {"left", "right", "ctrl+left", "ctrl+right", "shift+left", "shift+down", "shift+home", "ctrl+shift+k"}
     | {"ctrl+home", "ctrl+end", "ctrl+pageup", "f3", "f6", "f7", "f10", "insert", "at", "z", "0", "alt+left"}
@@ -63,7 +64,8 @@ class Do(Step, frozen=True):
         app = scene.stage.app
         keys = [key for action in app.actions_of(app.screen) for key in app.keys_of(action)]
         if keys:
-            Press(keys[self.which % len(keys)]).do(scene)
+            for key in keys[self.which % len(keys)].split(" "):
+                Press(key).do(scene)
 
 
 class Write(Step, frozen=True):

@@ -15,12 +15,15 @@ from textual.screen import Screen
 from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.options import Options
 from foundry_tui.client.commands import CommandProblem, Drafts
+from foundry_tui.client.comments import KeptComments
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
 from foundry_tui.contract.attachments import NewAttachment
+from foundry_tui.contract.checkpoints import Checkpoint, CheckpointList
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind, parse_event_id
 from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.memory import AgentMemory, MemoryReport
+from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import Health, HistoryEvent, Repo, RepoTrust, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import AgentList, CreateTask, Diff, FileList, RepoSetup, TaskSnapshot, TasksSnapshot
@@ -59,12 +62,14 @@ class FakeCommands:
         self.created: list[CreateTask] = []
         self.on_problem: Callable[[CommandProblem], None] | None = None
         self.drafts: Drafts = MemoryDrafts()
+        self.comments = KeptComments(None)
         self.next_id = 9_001
         self.providers = {"demo": "ready", "local": "sandbox-agent is not installed"}
         self.agents_told: tuple[AgentInfo, ...] = ()
         self.default_agents: dict[str, str] = {}
         self.memory_of: dict[str, tuple[AgentMemory, ...]] = {}
         self.diffs: dict[str, Diff] = {}
+        self.kept: dict[str, tuple[Checkpoint, ...]] = {}
         self.looked_at: list[str] = []
         """Tasks whose changes were asked for, in this order."""
         self.files: dict[str, Sequence[str]] = {}
@@ -106,6 +111,13 @@ class FakeCommands:
 
     def rename(self, task_id: str, title: str) -> None:
         self.calls.append(("rename", task_id, title))
+
+    def operate(self, task_id: str, request: StartOperation) -> str:
+        self.calls.append(("operate", task_id, request))
+        return request.operation_id or self._id()
+
+    def cancel_operation(self, task_id: str, operation_id: str) -> None:
+        self.calls.append(("cancel_operation", task_id, operation_id))
 
     def mark(self, task_id: str, unread: bool) -> None:
         self.calls.append(("mark", task_id, unread))
@@ -166,9 +178,12 @@ class FakeCommands:
     async def health(self) -> Health:
         return Health(status="ok", version="0.1.0", pid=1, started_at=NOW, providers=self.providers)
 
-    async def diff(self, task_id: str) -> Diff:
+    async def checkpoints(self, task_id: str) -> CheckpointList:
+        return CheckpointList(checkpoints=self.kept.get(task_id, ()))
+
+    async def diff(self, task_id: str, since: str | None = None) -> Diff:
         self.looked_at.append(task_id)
-        diff = self.diffs.get(task_id, Diff(files=()))
+        diff = self.diffs.get(task_id, Diff(files=(), computed_at=1))
         # As the backend does, each asking has it computed anew.
         return diff if diff.computed_at is None else replace(diff, computed_at=diff.computed_at + len(self.looked_at))
 

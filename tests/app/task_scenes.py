@@ -15,6 +15,7 @@ from foundry_tui.contract.records import (
     Accepts,
     Cost,
     ErrorKind,
+    FileDiff,
     HistoryEvent,
     HistoryKind,
     Leftover,
@@ -34,9 +35,10 @@ from foundry_tui.contract.records import (
     Usage,
     summary_of,
 )
-from foundry_tui.contract.requests import CreateTask, LogSnapshot, SessionSnapshot, TaskSnapshot, TasksSnapshot
+from foundry_tui.contract.requests import CreateTask, Diff, LogSnapshot, SessionSnapshot, TaskSnapshot, TasksSnapshot
 from foundry_tui.contract.status import StageName, TaskStatus
 from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
+from foundry_tui.contract.work import Work
 from tests.app.factories import MINUTE, NOW, SECOND, make_detail, make_error, make_repo, make_session, task_id
 
 TASK = task_id(1)
@@ -100,7 +102,30 @@ def a_task(status: TaskStatus = TaskStatus.IDLE, **changes: Any) -> TaskDetail:
     task = make_detail(1, status, prompt=PROMPT, history=a_history())
     if task.stages_done >= 2:
         task = replace(task, sandbox=Sandbox(sandbox_id=TASK, cwd="/home/ada/.foundry/shop/1", created_at=NOW - MINUTE))
+    if task.stages_done >= 4:
+        task = replace(
+            task, work=Work(base="main", ahead=2, behind=1, files=2, added=25, removed=1, at=NOW, uncommitted=1)
+        )
     return replace(task, **changes)
+
+
+PATCH = """--- a/shop/auth.py
++++ b/shop/auth.py
+@@ -12,4 +12,4 @@ def safe_next(request):
+ def safe_next(request):
+-    target = request.query.get("next")
++    target = unquote(request.query.get("next", "/"))
+     return target
+"""
+
+
+def a_diff() -> Diff:
+    """What the task changed."""
+    files = (
+        FileDiff(path="shop/auth.py", status="M", added=1, removed=1, patch=PATCH),
+        FileDiff(path="tests/test_auth.py", status="A", added=24, removed=0, patch=""),
+    )
+    return Diff(files=files, computed_at=1)
 
 
 def a_history() -> tuple[HistoryEvent, ...]:

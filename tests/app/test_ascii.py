@@ -18,9 +18,9 @@ MORE = (
     Shot("agents", "", store_of_every_state, ("n", "ctrl+o", "tab", "tab", "tab", "down")),
     Shot("toast", "", store_of_every_state, ("u",)),
     Shot("composer", "", task_scenes.permission_scene, ("i", *"one", "ctrl+j", *"two"), opens=True),
-    Shot("unfolded", "", task_scenes.permission_scene, ("o", "home"), (60, 20), opens=True),
-    Shot("details", "", task_scenes.permission_scene, ("d",), NARROW, opens=True),
-    Shot("changes", "", task_scenes.permission_scene, ("c",), NARROW, opens=True),
+    Shot("unfolded", "", task_scenes.permission_scene, ("O", "home"), (60, 20), opens=True),
+    Shot("details", "", task_scenes.permission_scene, ("D",), NARROW, opens=True),
+    Shot("changes", "", task_scenes.permission_scene, ("d",), NARROW, opens=True),
     Shot("title", "", task_scenes.permission_scene, ("f2",), opens=True),
     Shot("filtered", "", store_of_every_state, ("slash", *"status:bogus")),
 )

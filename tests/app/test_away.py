@@ -55,7 +55,7 @@ async def test_seconds_stand_still_until_the_backend_is_heard_again(freshness: F
         await wait(on, 40)
         assert "sandbox 15s" in text_of(on, TaskHeader)
         assert "15s" in text_of(on, Stepper)
-        assert text_of(on, TurnLine).strip() == "◌ When last heard: preparing environment: creating the sandbox"
+        assert text_of(on, TurnLine).strip() == "◌ When last heard: preparing environment"
         await on.press("escape")
         assert "sandbox 15s" in text_of(on, TaskList)
         await become(on, replace(LIVE, since=on.clock.now_ms()))

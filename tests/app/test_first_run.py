@@ -7,6 +7,8 @@ from textual.widgets import OptionList, TextArea
 
 from foundry_tui.contract.agents import HOW_TO_RUN_ONE, how_to_get
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
+from foundry_tui.contract.problems import FieldError, Problem
+from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens import install_agent
 from foundry_tui.screens.install_agent import InstallAgentScreen
 from foundry_tui.screens.new_task import NewTaskScreen
@@ -114,3 +116,28 @@ async def test_what_wants_a_login_leads_on_to_it(monkeypatch: pytest.MonkeyPatch
         assert "foundry agent login claude" in text_of(on)
         await on.press("escape")
         assert "No tasks yet" in text_of(on)
+
+
+async def test_what_was_refused_for_want_of_an_agent_is_created_once_one_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run(command: list[str], tell: Callable[[str], None]) -> int:
+        on.commands.agents_told = agents(AgentState.READY)
+        return 0
+
+    monkeypatch.setattr(install_agent, "told_lines", run)
+    async with stage(make_store([], [make_repo("shop")])) as on:
+        await without_agent(on)
+        request = CreateTask(repo="repo-shop", prompt="mend it", task_id="t", session_id="s")
+        on.store.create(request)
+        problem = FieldError(field="provider", message="No agent is installed here")
+        on.store.refused("t", Problem(status=422, title="Unprocessable", detail="", errors=(problem,)))
+        on.app.open_new_task(draft=request)
+        await on.quiet()
+        assert "No agent is installed here" in text_of(on)
+        await on.press("f3", "enter")
+        await on.app.workers.wait_for_complete()
+        await on.quiet()
+        assert "No agent is installed" not in text_of(on)
+        await on.press("ctrl+s")
+        assert [each.prompt for each in on.commands.created] == ["mend it"]

@@ -125,10 +125,10 @@ async def test_help_scrolls_with_the_keys_of_lists() -> None:
     async with stage(a_store(), size=(80, 16)) as on:
         await on.press("question_mark")
         box = on.app.screen.query_one("#keys")
-        for down, up in (("G", "g"), ("end", "home"), ("greater_than_sign", "less_than_sign")):
-            await on.press(down)
+        for down, up in ((("G",), ("g", "g")), (("end",), ("home",)), (("greater_than_sign",), ("less_than_sign",))):
+            await on.press(*down)
             assert box.scroll_y == box.max_scroll_y > 0
-            await on.press(up)
+            await on.press(*up)
             assert box.scroll_y == 0
         await on.press("j", "space", "k")
         assert box.scroll_y == box.scrollable_content_region.height - 1

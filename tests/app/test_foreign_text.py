@@ -82,8 +82,8 @@ PROBLEM = CommandProblem(action="rename", message=f"no{HOSTILE}", task_id=task_s
 SCREENS: Sequence[Shot] = (
     *SHOTS,
     *MORE,
-    Shot("unfolded", "", task_scenes.permission_scene, ("o", "home"), opens=True),
-    Shot("details", "", task_scenes.permission_scene, ("d",), opens=True),
+    Shot("unfolded", "", task_scenes.permission_scene, ("O", "home"), opens=True),
+    Shot("details", "", task_scenes.permission_scene, ("D",), opens=True),
     Shot("rename", "", task_scenes.permission_scene, ("escape", "f2")),
 )
 

@@ -86,6 +86,12 @@ async def test_a_command_that_is_written_out_is_sent_by_one_enter() -> None:
         assert sent(on) == [("/compact",)] and not offered(on)
 
 
+async def test_what_a_choice_leaves_behind_it_goes_with_what_is_sent() -> None:
+    async with writing() as on:
+        await on.press("slash", *"in", "enter", "enter")
+        assert sent(on) == [("/init",)] and written(on) == ""
+
+
 @pytest.mark.parametrize("typed", ["fix /", "\n/", "/x y", "// "])
 async def test_elsewhere_a_slash_is_text(typed: str) -> None:
     async with writing() as on:
@@ -183,6 +189,15 @@ async def test_the_list_covers_nothing_that_is_written(size: tuple[int, int]) ->
         assert not composer.overlaps(choices) and on.app.screen.region.contains_region(choices)
         await on.press("ctrl+j")
         assert not offered(on)
+
+
+async def test_a_list_of_one_stands_above_and_leaves_the_footer() -> None:
+    async with writing() as on:
+        await on.press("slash", *"ini")
+        assert len(offered(on)) == 1
+        bottom, composer = (on.app.screen.query_one(kind).region for kind in (ActionBar, Composer))
+        choices = on.app.screen.query_one(ChoiceList).region
+        assert not choices.overlaps(bottom) and choices.bottom == composer.y
 
 
 async def test_closed_it_leaves_the_arrows_to_the_text() -> None:

@@ -14,6 +14,9 @@ from textual.widgets import DataTable, OptionList, Static
 from foundry_tui.actions import table as actions
 from foundry_tui.actions.context import (
     APP,
+    CHANGES_SEARCH,
+    CHECKPOINTS,
+    COMMENT,
     COMPOSER,
     CONFIRM,
     DIAGNOSTICS,
@@ -27,9 +30,12 @@ from foundry_tui.actions.context import (
     OPTIONS,
     PROMPT,
     RENAME,
+    SEARCH,
     TASK,
     TASKS,
     TITLE,
+    WAY_HOME,
+    WORK,
     Context,
 )
 from foundry_tui.app import textual_compat, themes
@@ -42,6 +48,7 @@ from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency,
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.base import FoundryScreen
+from foundry_tui.screens.checkpoints import CheckpointsScreen
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.diagnostics import DiagnosticsScreen
 from foundry_tui.screens.form import FormScreen
@@ -54,12 +61,15 @@ from foundry_tui.screens.rename import RenameScreen
 from foundry_tui.screens.session_options import SessionOptionsScreen
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
+from foundry_tui.screens.way_home import WayHomeScreen
 from foundry_tui.widgets.bars import ActionBar
+from foundry_tui.widgets.changes import ChangesSearch, CommentEditor
 from foundry_tui.widgets.choices import ChoiceList
 from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.prompt_field import PromptField
 from foundry_tui.widgets.task_header import TitleInput
 from foundry_tui.widgets.task_list import TaskList
+from foundry_tui.widgets.work import WorkColumn
 from tests.app.factories import NOW, make_detail, make_task, task_id
 from tests.app.harness import LIVE, Stage, make_store, put, put_detail, stage
 from tests.app.list_scenes import store_of_every_state
@@ -72,6 +82,8 @@ SCREENS = {
     NEW_TASK: NewTaskScreen,
     NEW_SESSION: NewSessionScreen,
     OPTIONS: SessionOptionsScreen,
+    CHECKPOINTS: CheckpointsScreen,
+    WAY_HOME: WayHomeScreen,
     FORM: FormScreen,
     INSTALL: InstallAgentScreen,
     CONFIRM: ConfirmScreen,
@@ -81,7 +93,11 @@ SCREENS = {
     DIAGNOSTICS: DiagnosticsScreen,
     COMPOSER: Composer,
     PROMPT: PromptField,
+    CHANGES_SEARCH: ChangesSearch,
+    COMMENT: CommentEditor,
     FILTER: TasksScreen,
+    SEARCH: TaskScreen,
+    WORK: WorkColumn,
     TITLE: TitleInput,
     APP: FoundryApp,
 }
@@ -155,7 +171,7 @@ async def test_keys_can_be_rebound_everywhere_at_once() -> None:
     options = quiet(keymap={"group": "z", "new_task": "ctrl+n"})
     async with stage(make_store([make_task(1)]), size=(160, 36), options=options) as s:
         assert "z group" in s.app.screen.query_one(ActionBar).render().plain
-        await s.press("g")
+        await s.press("b")
         assert "Ready" in s.app.screen.query_one(TaskList).render_line(0).text
         await s.press("z")
         assert "shop" in s.app.screen.query_one(TaskList).render_line(0).text

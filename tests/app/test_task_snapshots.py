@@ -1,7 +1,7 @@
 """Pictures of the task screen in every status of the contract, and in the states that have a face of their own."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Protocol
 
 import pytest
@@ -14,19 +14,13 @@ from foundry_tui.client.store import Store
 from foundry_tui.contract.records import Cost, FileDiff, Usage
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.widgets import changes
 from tests.app import task_scenes as scenes
+from tests.app.diff_scenes import REVIEW
 from tests.app.harness import FakeCommands, make_app
 from tests.app.task_scenes import TASK
 
 WIDE, MEDIUM, NARROW = (120, 34), (100, 30), (60, 28)
-PATCH = """--- a/shop/auth.py
-+++ b/shop/auth.py
-@@ -12,4 +12,4 @@ def safe_next(request):
- def safe_next(request):
--    target = request.query.get("next")
-+    target = unquote(request.query.get("next", "/"))
-     return target
-"""
 
 
 class SnapCompare(Protocol):
@@ -49,13 +43,15 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-def app_of(store: Store, *, theme: str = "foundry-dark", ascii_only: bool = False) -> FoundryApp:
+def app_of(
+    store: Store,
+    *,
+    theme: str = "foundry-dark",
+    ascii_only: bool = False,
+    files: Sequence[FileDiff] = (),
+) -> FoundryApp:
     commands = FakeCommands()
-    files = (
-        FileDiff(path="shop/auth.py", status="M", added=1, removed=1, patch=PATCH),
-        FileDiff(path="tests/test_auth.py", status="A", added=24, removed=0, patch=""),
-    )
-    commands.diffs[TASK] = Diff(files=files, computed_at=1)
+    commands.diffs[TASK] = Diff(files=tuple(files), computed_at=1) if files else scenes.a_diff()
     commands.files[TASK] = scenes.FILES
     options = Options(bell=False, terminal_notifications=False, theme=theme, ascii=ascii_only, repo="/src/shop")
     return make_app(store, commands=commands, options=options)
@@ -88,7 +84,13 @@ def dialog(*keys: str) -> Callable[[Pilot[None]], Awaitable[None]]:
 async def _press(pilot: Pilot[None], keys: tuple[str, ...]) -> None:
     for field in (*pilot.app.screen.query(Input), *pilot.app.screen.query(TextArea)):
         field.cursor_blink = False
-    await pilot.press(*keys)
+    for key in keys:
+        # The changes come from the backend: keys that go through them wait until they are there.
+        if key == "wait":
+            await pilot.app.workers.wait_for_complete()
+            await pilot.pause()
+        else:
+            await pilot.press(key)
     await pilot.app.workers.wait_for_complete()
     await pilot.pause()
 
@@ -108,8 +110,22 @@ def test_narrow(snap_compare: SnapCompare, scene: str) -> None:
     assert snap_compare(app_of(scenes.SCENES[scene]()), terminal_size=NARROW, run_before=opened())
 
 
+@pytest.mark.parametrize("size", [(80, 30), (160, 40), (220, 50)], ids=str)
+def test_the_work_at_every_width(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
+    assert snap_compare(app_of(scenes.status_scene(TaskStatus.IDLE)), terminal_size=size, run_before=opened())
+
+
 @pytest.mark.parametrize(
-    ("view", "key"), [("history", "h"), ("log", "l"), ("changes", "c"), ("details", "d"), ("composer", "i")]
+    ("doing", "keys"),
+    [("search", ("slash", *"next")), ("files", ("f", "j")), ("marked", ("K", "K"))],
+)
+def test_reading(snap_compare: SnapCompare, doing: str, keys: tuple[str, ...]) -> None:
+    store = scenes.status_scene(TaskStatus.IDLE)
+    assert snap_compare(app_of(store), terminal_size=WIDE, run_before=opened(*keys))
+
+
+@pytest.mark.parametrize(
+    ("view", "key"), [("history", "h"), ("log", "l"), ("changes", "d"), ("details", "D"), ("composer", "i")]
 )
 def test_every_view(snap_compare: SnapCompare, view: str, key: str) -> None:
     assert snap_compare(app_of(scenes.status_scene(TaskStatus.IDLE)), terminal_size=MEDIUM, run_before=opened(key))
@@ -170,3 +186,32 @@ def test_new_task_with_a_wrong_branch(snap_compare: SnapCompare) -> None:
 def test_new_task_narrow(snap_compare: SnapCompare) -> None:
     store = scenes.status_scene(TaskStatus.IDLE)
     assert snap_compare(app_of(store), terminal_size=(60, 24), run_before=dialog("ctrl+s", "ctrl+o"))
+
+
+COMMENTING = (
+    *("right_square_bracket", "right_square_bracket", "n", "j", "m", *"why unquote it here?", "ctrl+s", "n", "v", "j"),
+    *("m", *"say why", "ctrl+s"),
+)
+REVIEW_SIZE = {"wide": (160, 40), "usual": (100, 40), "narrow": (60, 34)}
+
+
+@pytest.mark.parametrize(
+    ("size", "theme", "keys"),
+    [
+        ("wide", "foundry-dark", ("right_square_bracket", "right_square_bracket")),
+        ("usual", "foundry-dark", ()),
+        ("narrow", "foundry-dark", ("slash", *"target")),
+        ("usual", "foundry-light", ("W", "n", "n", "n")),
+        ("usual", "ansi-dark", ("O", "j", "j")),
+        ("wide", "foundry-dark", COMMENTING),
+        ("usual", "foundry-light", (*COMMENTING, "n", "m", *"and log it")),
+    ],
+    ids=["side-by-side", "usual", "search-narrow", "light", "folded-ansi", "comments", "writing-a-comment"],
+)
+def test_review(
+    snap_compare: SnapCompare, monkeypatch: pytest.MonkeyPatch, size: str, theme: str, keys: tuple[str, ...]
+) -> None:
+    # A comment that is being written appears in the diff once it is saved; here that is when a key says so.
+    monkeypatch.setattr(changes, "SAVE_SECONDS", 1_000)
+    app = app_of(scenes.status_scene(TaskStatus.IDLE), theme=theme, files=REVIEW)
+    assert snap_compare(app, terminal_size=REVIEW_SIZE[size], run_before=opened("d", "wait", *keys))

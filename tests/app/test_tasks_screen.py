@@ -7,16 +7,18 @@ from foundry_tui.app.options import Options
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.problems import Problem
-from foundry_tui.contract.requests import CreateTask
+from foundry_tui.contract.records import FileDiff, Sandbox
+from foundry_tui.contract.requests import CreateTask, Diff
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.screens import list_preview
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.groups import Heading
 from foundry_tui.widgets.bars import ActionBar, TopBar
 from foundry_tui.widgets.empty_state import EmptyList
 from foundry_tui.widgets.preview import Preview
 from foundry_tui.widgets.task_list import TaskList
-from tests.app.factories import NOW, SECOND, make_task, task_id
-from tests.app.harness import OFFLINE, Stage, make_store, put, remove, stage
+from tests.app.factories import NOW, SECOND, make_detail, make_task, task_id
+from tests.app.harness import OFFLINE, Stage, make_store, put, put_detail, remove, stage
 from tests.app.list_scenes import many, store_of_every_state
 from tests.app.looking import check_drawn, text_of
 
@@ -376,23 +378,43 @@ async def test_the_preview_holds_the_tasks_topic_only_while_it_shows_it() -> Non
         assert s.commands.held == []
 
 
-async def test_g_groups_by_repository_and_back() -> None:
+async def test_the_preview_counts_changes_again_once_the_agent_has_worked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_preview, "CHANGES_AFTER", 0.001)
+    sandbox = Sandbox(sandbox_id=task_id(1), cwd="/sandboxes/1", created_at=NOW)
+    async with stage(make_store([make_task(1, S.RUNNING)])) as s:
+        s.commands.diffs[task_id(1)] = Diff(files=(), computed_at=1)
+        put_detail(s.store, make_detail(1, S.RUNNING, sandbox=sandbox))
+        await s.flush()
+        await s.flush()
+        assert "nothing changed" in text_of(s, Preview)
+        assert isinstance(s.app.screen, TasksScreen)
+        s.app.screen.preview.hold_highlighted()
+        file = FileDiff(path="a.py", status="M", added=3, removed=1, patch="")
+        s.commands.diffs[task_id(1)] = Diff(files=(file,), computed_at=2)
+        put(s.store, make_task(1, S.IDLE))
+        put_detail(s.store, make_detail(1, S.IDLE, sandbox=sandbox))
+        await s.flush()
+        await s.flush()
+        assert "+3 −1 in 1 file" in text_of(s, Preview)
+
+
+async def test_b_groups_by_repository_and_back() -> None:
     store = make_store([make_task(1, repo_label="shop"), make_task(2, repo_label="docs")])
     async with stage(store) as s:
-        await s.press("g")
+        await s.press("b")
         assert "docs 1" in shown(s) and "by repository" in bar(s)
-        await s.press("g")
+        await s.press("b")
         assert "Ready 2" in shown(s)
 
 
-async def test_s_goes_through_the_sortings() -> None:
+async def test_shift_s_goes_through_the_sortings() -> None:
     store = make_store([make_task(1, title="b"), make_task(2, title="a")])
     async with stage(store) as s:
         assert the_list(s).order.ids() == [task_id(1), task_id(2)]
-        await s.press("s", "s")
+        await s.press("S", "S")
         assert "by title" in bar(s)
         assert the_list(s).order.ids() == [task_id(2), task_id(1)]
-        await s.press("s", "s")
+        await s.press("S", "S")
         assert the_list(s).order.ids() == [task_id(1), task_id(2)]
 
 

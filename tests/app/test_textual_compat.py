@@ -45,6 +45,7 @@ NAMES: dict[str, tuple[type, Callable[[], bool]]] = {
     "_refresh_layout": (Screen, lambda: not hasattr(Screen, "refresh_layout")),
     "_compositor": (Screen, lambda: not hasattr(Screen, "compositor")),
     "_dirty_widgets": (Screen, lambda: not hasattr(Screen, "dirty_widgets")),
+    "_background_screens": (App, lambda: not hasattr(App, "background_screens")),
     "_writer_thread": (LinuxDriver, lambda: not hasattr(LinuxDriver, "is_writing")),
     "_file": (LinuxDriver, lambda: "file" not in _parameters(LinuxDriver.__init__)),
 }

@@ -31,7 +31,7 @@ async def test_it_leads_through_the_screens_and_ends_with_a_dialog() -> None:
     async with stage(task_scenes.permission_scene(), size=(100, 30)) as on:
         on.app.lead(TourGuide(on.app))
         await on.quiet()
-        for number, key in enumerate(("G", "tab", "enter", "1", "o", "escape", "slash", "escape", "g"), 2):
+        for number, key in enumerate(("G", "tab", "enter", "1", "O", "escape", "slash", "escape", "b"), 2):
             await on.press(key)
             assert f"{number} of 10" in text_of(on, TourLine)
         await on.press("n")

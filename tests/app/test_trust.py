@@ -142,7 +142,7 @@ async def test_what_is_not_in_view_is_told_and_scrolled_to_with_keys() -> None:
         await on.press("G")
         assert "That is all of it; pgup goes back" in text_of(on)
         assert ".foundry/mcp.json" in text_of(on)
-        await on.press("g")
+        await on.press("g", "g")
         assert "#!/bin/sh" in text_of(on)
         assert asks(on)
 

@@ -72,7 +72,7 @@ async def ready(place: InProcess, backend: Backend) -> tuple[str, str]:
 async def unsent(backend: Backend, task_id: str) -> dict[str, dict[str, OptionValue]]:
     state = await backend.storage.load(task_id)
     assert state is not None
-    return state.private.unsent_options
+    return state.private.values_before_unsent
 
 
 async def all_sent(place: InProcess, backend: Backend, task_id: str) -> None:

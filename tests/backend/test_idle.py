@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from backend_stub.agents.demo import DemoAgents
-from backend_stub.domain.agent import LateWord
+from backend_stub.domain.agent import SaidOutsideTurn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.providers.demo import DemoProvider
@@ -78,7 +78,7 @@ async def test_it_is_ended_after_its_time_and_comes_back_with_a_prompt(place: In
         before = await backend.commands.task(task_id)
         pass_time(place, backend, HOUR - 60_000)
         # Heard of meanwhile, it has another hour.
-        word = LateWord("p:late", TranscriptKind.MESSAGE, "by the way")
+        word = SaidOutsideTurn("p:late", TranscriptKind.MESSAGE, "by the way")
         await backend.commands._sessions.said(task_id, session.session_id, [word])
         pass_time(place, backend, 120_000)
         assert agents.ended == []

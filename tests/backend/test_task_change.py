@@ -9,8 +9,10 @@ from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.questions import Permission, PermissionState
 from foundry_tui.contract.records import (
     ErrorKind,
+    OptionType,
     Prompt,
     PromptState,
+    SessionOption,
     SessionStatus,
     SessionSummary,
     TaskDetail,
@@ -105,6 +107,21 @@ def test_a_mark_of_reading_is_a_change_of_nothing_else() -> None:
         (3, THEN, True),
         (4, THEN, False),
     ]
+
+
+def test_what_is_set_before_a_session_is_opened_takes_the_place_of_what_was_asked_for() -> None:
+    model = SessionOption(option_id="m", name="Model", category="model", type=OptionType.SELECT, value="default")
+    fast = SessionOption(option_id="fast", name="Fast", type=OptionType.BOOLEAN, value=False)
+    draft = draft_of(state(2, asked_options={"s0": {"model": "no such", "effort": "high"}}))
+    for session_id in ("s0", "s1"):
+        draft.offers.learn_options(session_id, (model, fast))
+        draft.offers.set(session_id, model, "large")
+        draft.offers.set(session_id, fast, True)
+    sealed = draft.seal()
+    assert sealed is not None
+    assert sealed[1].private.asked_options == {"s0": {"m": "large", "effort": "high"}}
+    unsent = sealed[1].private.values_before_unsent
+    assert unsent == {each: {"m": "default", "fast": False} for each in ("s0", "s1")}
 
 
 def test_what_is_done_beside_a_mark_of_reading_counts() -> None:

@@ -154,6 +154,16 @@ def test_the_list_is_the_backends_and_says_what_to_do(cli: Cli) -> None:
     assert cli("list", code=0).out == ""
 
 
+def test_a_task_without_an_agent_is_refused_with_what_helps_and_never_simulated(tmp_path: Path) -> None:
+    nowhere = {"PATH": "/usr/bin:/bin", "FOUNDRY_PROVIDER": "", "FOUNDRY_DEMO_SCRIPT": ""}
+    with Cli(tmp_path, nowhere) as cli:
+        refused = cli("create", "mend it", code=1)
+        assert refused.out == ""
+        assert "foundry agent install claude" in refused.err
+        assert refused.err.splitlines()[-1].strip() == "to look around without an agent: foundry demo"
+        assert cli("list", code=0).out == ""
+
+
 def test_a_login_is_the_agents_own_in_this_terminal(cli: Cli) -> None:
     programs = installed_programs("claude", cli.data)
     programs.mkdir(parents=True)

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from foundry_tui.cli.startup.app import kept_for
+from foundry_tui.cli.kept_file import kept_for
 from foundry_tui.cli.startup.lazy_client import LazyClient
 from foundry_tui.cli.startup.prefetch import PrefetchedSnapshot
 from foundry_tui.client.commands import CommandProblem

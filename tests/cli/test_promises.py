@@ -14,9 +14,12 @@ from tests.world import FOUNDRY, Json
 ON_A_TASK = (
     *("show", "watch", "history", "logs", "prompt", "answer", "options"),
     *("retry", "archive", "kill", "rename", "prune", "attach", "transcript", "queue", "stop", "restart-agent"),
+    *("commit", "update", "push", "pr", "land", "apply", "undo", "checkpoints"),
+    "comments",
 )
 ASKING = (
     *((command, "01a2", *(("x",) if command in ("prompt", "answer", "rename") else ())) for command in ON_A_TASK),
+    ("comment", "01a2", "x.py:1", "why"),
     *(("path", "01a2"), ("diff", "01a2"), ("list",), ("history",), ("status",), ("create", "x")),
     *(("create", "x", "--wait", "idle"), ("create", "x", "--follow"), ("backend", "status")),
 )
@@ -50,14 +53,18 @@ def test_a_backend_that_is_away_is_exit_6_and_says_where(shared: Cli, words: tup
         assert done.out == ""
 
 
-@pytest.mark.parametrize("command", [*ON_A_TASK, "path", "diff", "list", "status", "create", *LOCAL, *BACKEND])
+@pytest.mark.parametrize(
+    "command", [*ON_A_TASK, "comment", "path", "diff", "list", "status", "create", *LOCAL, *BACKEND]
+)
 def test_an_unknown_option_is_exit_2(shared: Cli, command: str) -> None:
     done = shared(*command.split(), "--no-such-option", code=2)
     assert "--no-such-option" in done.err
     assert done.out == ""
 
 
-@pytest.mark.parametrize("command", [*(each for each in ON_A_TASK if each != "history"), "path", "diff", "completion"])
+@pytest.mark.parametrize(
+    "command", [*(each for each in ON_A_TASK if each != "history"), "comment", "path", "diff", "completion"]
+)
 def test_a_missing_argument_is_exit_2(shared: Cli, command: str) -> None:
     assert "Missing argument" in shared(command, code=2).err
 
@@ -78,8 +85,13 @@ def test_a_missing_argument_is_exit_2(shared: Cli, command: str) -> None:
         (("transcript", "{id}", "--last"), "item_id"),
         (("queue", "{id}"), "prompts"),
         (("options", "{id}"), "options"),
+        (("comment", "{id}", "shop/cart.py:3", "why?"), "comment_id"),
+        (("comments", "{id}"), "comments"),
         (("stop", "{id}"), "stopped"),
         (("rename", "{id}", "renamed"), "task_id"),
+        (("commit", "{id}"), "operation_id"),
+        (("checkpoints", "{id}"), "checkpoints"),
+        (("pr", "{id}", "--draft"), "operation_id"),
         (("status",), "statuses"),
         (("statusline",), "ready"),
         (("backend", "start"), "pid"),

@@ -24,11 +24,15 @@ from foundry_tui.contract.events import (
     parse_event_id,
 )
 from foundry_tui.contract.moves import TASK_MOVES
+from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.records import (
     HistoryEvent,
     HistoryKind,
     LogLine,
+    Operation,
+    OperationKind,
+    OperationState,
     Prompt,
     PromptState,
     Repo,
@@ -112,6 +116,7 @@ class FakeBackend:
     logs: dict[str, list[LogLine]] = field(default_factory=dict)
     repos: dict[str, Repo] = field(default_factory=dict)
     requests: dict[str, bytes] = field(default_factory=dict)
+    operations: dict[str, Operation] = field(default_factory=dict)
     pruned: set[str] = field(default_factory=set)
     log: list[Event] = field(default_factory=list)
     listeners: list[Callable[[Event], None]] = field(default_factory=list)
@@ -127,6 +132,7 @@ class FakeBackend:
             logs={key: list(lines) for key, lines in self.logs.items()},
             repos=dict(self.repos),
             requests=dict(self.requests),
+            operations=dict(self.operations),
             pruned=set(self.pruned),
             log=list(self.log),
             listeners=[],
@@ -298,6 +304,22 @@ class FakeBackend:
         prompts = tuple(changed if prompt is known else prompt for prompt in session.prompts)
         self._change_session(session_id, prompts=prompts)
         return changed
+
+    def operate(self, task_id: str, request: StartOperation) -> Operation:
+        """Kept and never begun; the same operation_id again changes nothing."""
+        assert request.operation_id is not None
+        held = self.operations.get(request.operation_id)
+        if held is None:
+            held = self.operations[request.operation_id] = Operation(
+                operation_id=request.operation_id,
+                task_id=task_id,
+                kind=OperationKind(str(type(request).__struct_config__.tag)),
+                request={},
+                state=OperationState.QUEUED,
+                at=self.now,
+                revision=1,
+            )
+        return held
 
     def set_option(self, session_id: str, option_id: str, value: str | bool) -> SessionSummary:
         session = self.sessions[session_id]

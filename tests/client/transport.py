@@ -10,6 +10,7 @@ import msgspec
 
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import PING_AFTER, EventName, Ping, Topic, TopicKind
+from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.records import PromptState
 from foundry_tui.contract.requests import (
     CreatePrompt,
@@ -157,6 +158,8 @@ class Backend(httpx.AsyncBaseTransport):
             case "POST", ["tasks", task_id, "archive" | "kill" as how]:
                 world.move(task_id, TaskStatus.ARCHIVING if how == "archive" else TaskStatus.KILLING)
                 return 202, b""
+            case "POST", ["tasks", task_id, "operations"]:
+                return 202, codec.encode(world.operate(task_id, msgspec.json.decode(body, type=StartOperation)))
             case "POST", ["tasks", task_id, "sessions"]:
                 asked = codec.decode(body, CreateSession)
                 assert asked.session_id is not None

@@ -13,9 +13,11 @@ def _fields(names: str) -> frozenset[str]:
 
 TASK_SUMMARY = _fields(
     "task_id repo_id repo_label title branch prompt agent provider status status_since stage stages_done error "
-    "needs_input asks unread sessions activity plan work operation permission_policy created_at updated_at revision"
+    "needs_input asks unread sessions activity plan work pull_request operation permission_policy created_at "
+    "updated_at revision"
 )
 WORK = _fields("base ahead behind files added removed uncommitted pushed upstream conflicts at")
+PULL_REQUEST = _fields("number url title state checks review mergeable comments at")
 TASK_DETAIL = TASK_SUMMARY | {"base_branch", "sandbox", "stages", "permissions", "leftovers", "operations", "history"}
 ASK = _fields("permission_id session_id kind title text whole options at")
 ACTIVITY = _fields("kind text at")
@@ -131,6 +133,8 @@ def _check_common(task: Json) -> None:
         only(task["error"], TASK_ERROR, always="kind message retryable at")
     if task.get("work"):
         only(task["work"], WORK, always="base ahead behind files uncommitted pushed at")
+    if task.get("pull_request"):
+        only(task["pull_request"], PULL_REQUEST, always="number url title state at")
     for session in task["sessions"]:
         check_session(session)
 

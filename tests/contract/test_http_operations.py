@@ -4,7 +4,7 @@ import pytest
 
 from foundry_tui.contract.ids import uuid7
 from tests.backend.process import BackendProcess
-from tests.contract.checks import OPERATION, only
+from tests.contract.checks import OPERATION, PULL_REQUEST, only
 from tests.world import Json
 
 ENDED = ("done", "failed", "cancelled")
@@ -137,3 +137,35 @@ def test_ending_the_task_ends_what_is_under_way(backend: BackendProcess) -> None
     assert ended(backend, task_id, update["operation_id"])["state"] == "cancelled"
     backend.wait_task(task_id, "killed")
     assert "ended" in backend.post(f"/v1/tasks/{task_id}/operations", {"kind": "commit"}, status=409)["detail"]
+
+
+def test_a_pull_request_is_told_with_its_checks_and_comments(backend: BackendProcess) -> None:
+    task_id = ready(backend)
+    assert backend.get(f"/v1/tasks/{task_id}/comments") == {"comments": []}
+    said = {"comment_id": "1", "author": "mona", "body": "why?", "at": 1, "path": "a.py", "line": 3}
+    pull = {"ms": 0, "checks": "pending", "comments": [said]}
+    backend.set_script({"default": {"pull_request": pull}})
+    asked = backend.post(f"/v1/tasks/{task_id}/operations", {"kind": "pull_request", "draft": True})
+    done = ended(backend, task_id, asked["operation_id"])
+    assert [step["name"] for step in done["steps"]] == ["commit", "push", "pull_request"]
+    task = backend.get(f"/v1/tasks/{task_id}")
+    only(task["pull_request"], PULL_REQUEST, always="number url title state checks at")
+    assert {name: task["pull_request"][name] for name in done["result"]} == done["result"]
+    assert (task["pull_request"]["state"], task["pull_request"]["checks"]["state"]) == ("draft", "pending")
+    assert task["pull_request"]["comments"] == 1
+    (comment,) = backend.get(f"/v1/tasks/{task_id}/comments")["comments"]
+    assert {name: comment[name] for name in said} == said
+    (listed,) = [each for each in backend.get("/v1/tasks")["tasks"] if each["task_id"] == task_id]
+    assert listed["pull_request"]["number"] == done["result"]["number"]
+    unknown = "/v1/tasks/01a2080f-3533-711a-990c-c7ddecc9953e/comments"
+    assert backend.http.get(unknown).status_code == 404
+
+
+def test_a_script_s_pull_request_says_only_what_can_be(backend: BackendProcess) -> None:
+    task_id = ready(backend)
+    checks = {"state": "failing", "passed": 1, "failed": 1, "names": ["lint"]}
+    backend.set_script({"default": {"pull_request": {"ms": 0, "checks": checks, "review": "approved"}}})
+    asked = backend.post(f"/v1/tasks/{task_id}/operations", {"kind": "pull_request"})
+    ended(backend, task_id, asked["operation_id"])
+    told = backend.get(f"/v1/tasks/{task_id}")["pull_request"]
+    assert (told["checks"]["names"], told["review"], told["state"]) == (["lint"], "approved", "open")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundry_tui.contract import codec, questions, records, requests, transcript, work
+from foundry_tui.contract import codec, pull_request, questions, records, requests, transcript, work
 from foundry_tui.contract.events import (
     PING_AFTER,
     SILENCE_LIMIT,
@@ -29,6 +29,7 @@ ID = "01a2080f-3533-711a-990c-c7ddecc9953e"
 RECORDS: dict[type[msgspec.Struct], frozenset[str]] = {
     records.TaskSummary: checks.TASK_SUMMARY,
     work.Work: checks.WORK,
+    pull_request.PullRequest: checks.PULL_REQUEST,
     records.TaskDetail: checks.TASK_DETAIL,
     records.TaskError: checks.TASK_ERROR,
     records.StageProgress: checks.STAGE_PROGRESS,

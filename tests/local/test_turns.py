@@ -13,7 +13,7 @@ import pytest
 
 from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
 from backend_stub.agents.sandbox_agent.turn import MOST_QUESTIONS
-from backend_stub.domain.agent import LateWord
+from backend_stub.domain.agent import SaidOutsideTurn
 from backend_stub.domain.errors import AgentError
 from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider
@@ -30,7 +30,7 @@ class Late:
     """Hears what agents say outside of turns."""
 
     def __init__(self, provider: LocalProvider) -> None:
-        self.items: dict[str, LateWord] = {}
+        self.items: dict[str, SaidOutsideTurn] = {}
         self.of: set[str] = set()
         self._changed = anyio.Event()
         provider.agents.on_said = self._hear
@@ -93,6 +93,20 @@ async def test_a_stop_for_an_unknown_reason_is_said(world: LocalWorld) -> None:
         task = await world.with_session(provider, world.task())
         told = await turn(provider, world, task, 'say hm\nresult {"stopReason": "went_fishing", "usage": {}}')
         assert told.of(TranscriptKind.NOTICE) == ["The agent stopped for a reason of its own: went_fishing."]
+
+
+async def test_an_agent_that_ends_its_turn_as_it_is_denied_something_is_said_to_have(world: LocalWorld) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        for answer, notices in (
+            ("no", ["The agent ended its turn as it was denied that: say how it is to go on."]),
+            ("yes", []),
+        ):
+            text = 'ask execute Run make?\nresult {"stopReason": "cancelled"}'
+            async with following(world, provider, task, text, f"p-{answer}") as told:
+                await told.until(lambda told=told: told.questions)  # type: ignore[misc]
+                told.answer(next(iter(told.questions)), answer)
+            assert told.of(TranscriptKind.NOTICE) == notices
 
 
 async def test_an_agent_whose_inside_died_gets_a_new_process(world: LocalWorld) -> None:

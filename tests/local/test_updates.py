@@ -168,6 +168,8 @@ def test_a_question_says_a_command_once_and_nothing_that_is_as_usual() -> None:
         "cwd": "/work/code",
         "call_id": "call_1",
         "parsed_cmd": [{"cmd": script, "type": "unknown"}],
+        "started_at_ms": 1795991875094,
+        "turn_id": "01a22975-2dbc-73b3-b68c-82e32d683723",
         "reason": "call_1",
     }
 

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -271,6 +272,37 @@ async def test_applying_is_whole_or_not_at_all_and_nothing_is_committed(git_worl
         change(git_world.repository, "a.txt", "half-way\n")
         with pytest.raises(GitError, match="it is not known how many"):
             await operate(git_world, provider, task, "apply", told)
+
+
+@pytest.mark.parametrize("kind", ["push", "update"])
+async def test_a_remote_that_is_away_is_said_and_nothing_is_changed(git_world: LocalWorld, kind: str) -> None:
+    remote = add_origin(git_world)
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "a.txt", "ours\n", commit=True)
+        head = git(folder, "rev-parse", "HEAD")
+        remote.rename(git_world.folder / "away.git")
+        with pytest.raises(GitError) as failed:
+            await operate(git_world, provider, task, kind)
+        assert "by hand" in failed.value.message or "remote" in failed.value.message.lower()
+        assert (git(folder, "rev-parse", "HEAD"), git(folder, "status", "--porcelain")) == (head, "")
+        (git_world.folder / "away.git").rename(remote)
+        await operate(git_world, provider, task, kind)
+
+
+async def test_landing_goes_on_where_a_kill_left_git_knowing_of_a_worktree_that_is_gone(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "a.txt", "ours\n", commit=True)
+        change(git_world.repository, "theirs.txt", "y\n", commit=True)
+        own = folder.parents[1] / "operation"
+        for place in (own / "apart", git_world.folder / "on a disk that is away"):
+            git(git_world.repository, "worktree", "add", "--quiet", "--detach", str(place), "main")
+            shutil.rmtree(place)
+        await operate(git_world, provider, task, "land")
+        listed = git(git_world.repository, "worktree", "list")
+        assert "apart" not in listed
+        assert "on a disk that is away" in listed, "other people's worktrees are left alone"
 
 
 HELD = 'touch "$0/begun"; while [ ! -e "$0/go" ]; do sleep 0.02; done; cat'

@@ -17,6 +17,7 @@ from backend_stub.domain.agent import Reply
 from backend_stub.domain.call import Call
 from backend_stub.domain.provider import Release
 from backend_stub.domain.rulings import NOTHING_KNOWN, Action
+from backend_stub.forge.gh import GitHubCli
 from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider, LocalSettings
 from backend_stub.wiring import local_provider
@@ -65,7 +66,9 @@ class LocalWorld(World):
     @asynccontextmanager
     async def provider(self, settings: LocalSettings | None = None) -> AsyncIterator[LocalProvider]:
         """A provider that runs; leaving is what the end of the backend is to it."""
-        provider = local_provider(self.data, settings or LocalSettings(), self.environ)
+        provider = local_provider(
+            self.data, settings or LocalSettings(), self.environ, GitHubCli(lambda: 0, {**os.environ, **self.environ})
+        )
         async with anyio.create_task_group() as group:
             await group.start(provider.run)
             yield provider

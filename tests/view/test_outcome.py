@@ -4,14 +4,13 @@ import msgspec
 from msgspec.structs import replace
 
 from foundry_tui.cli.outcome import lines_of, rows_of
+from foundry_tui.contract.activity import Activity, ActivityKind, PlanProgress
 from foundry_tui.contract.records import ErrorKind, Operation, OperationKind, OperationState, TaskDetail, TaskError
 from foundry_tui.contract.work import Work
 from tests.app.factories import NOW, make_detail
 
 DOCUMENT = msgspec.json.encode(
     {
-        "activity": {"kind": "tool", "text": "pytest -q", "at": NOW},
-        "plan": {"done": 2, "total": 4},
         "pull_request": {
             "number": 212,
             "state": "open",
@@ -33,7 +32,9 @@ def a_task() -> TaskDetail:
     error = TaskError(kind=ErrorKind.GIT, message="the remote refused it", retryable=False, at=NOW)
     commit = replace(an_operation("o-1", OperationKind.COMMIT, OperationState.DONE), result={"sha": "1a2b"})
     push = replace(an_operation("o-2", OperationKind.PUSH, OperationState.FAILED), error=error)
-    return replace(make_detail(1), work=WORK, operations=(commit, push))
+    activity = Activity(kind=ActivityKind.TOOL, text="pytest -q", at=NOW)
+    plan = PlanProgress(done=2, total=4)
+    return replace(make_detail(1), activity=activity, plan=plan, work=WORK, operations=(commit, push))
 
 
 def test_a_person_reads_all_of_it() -> None:
@@ -59,4 +60,4 @@ def test_a_pipe_gets_names_and_values() -> None:
 
 
 def test_what_nobody_told_is_not_made_up() -> None:
-    assert list(rows_of(make_detail(1), b'{"activity": 3, "plan": {"done": "x"}, "pull_request": []}')) == []
+    assert list(rows_of(make_detail(1), b'{"pull_request": []}')) == []

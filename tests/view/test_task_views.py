@@ -19,7 +19,7 @@ from foundry_tui.contract.records import (
 from foundry_tui.contract.status import StageName, TaskStatus
 from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
 from foundry_tui.view.details import facts
-from foundry_tui.view.diffs import DiffMark, counts, edit_lines, patch_lines
+from foundry_tui.view.diffs import DiffMark, counts, edit_lines
 from foundry_tui.view.glyphs import UNICODE
 from foundry_tui.view.history import details, sentence
 from foundry_tui.view.line_index import LineIndex
@@ -168,13 +168,6 @@ def test_a_body_that_does_not_fit_its_kind_is_shown_as_it_is() -> None:
     assert "unknown" in str(entry.body)
 
 
-def test_lines_that_end_as_on_windows_are_shown_without_that_unless_it_is_the_difference() -> None:
-    same = patch_lines("@@ -1,2 +1,2 @@\n one\r\n-two\r\n+three\r\n")
-    assert [line.text for line in same[1:]] == ["one", "two", "three"]
-    mixed = patch_lines("@@ -1 +1 @@\n-one\n+one\r\n")
-    assert [line.text for line in mixed[1:]] == ["one", "one^M"]
-
-
 def test_an_edit_as_a_diff() -> None:
     lines = edit_lines("a\nb\nc\n", "a\nB\nc\n")
     assert [(line.mark, line.text, line.number) for line in lines if line.mark is not DiffMark.HUNK] == [
@@ -191,17 +184,6 @@ def test_a_question_that_is_drawn_again_is_not_compared_again() -> None:
     old, new = "".join(f"{n}\n" for n in range(3_000)), "".join(f"{n}\n" for n in range(1, 3_000))
     first = edit_lines(old, new)
     assert edit_lines(old, new) is first
-
-
-def test_a_patch_begins_with_its_first_hunk() -> None:
-    patch = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -7 +9,2 @@ f\n-old\n+new\n+more\n\\ No newline at end of file\n"
-    assert [(line.mark, line.number) for line in patch_lines(patch)] == [
-        (DiffMark.HUNK, None),
-        (DiffMark.REMOVED, 7),
-        (DiffMark.ADDED, 9),
-        (DiffMark.ADDED, 10),
-        (DiffMark.CONTEXT, None),
-    ]
 
 
 @pytest.mark.parametrize("kind", list(HistoryKind))

@@ -25,6 +25,7 @@ LONG = 80
 """Characters of a line from which it is not said twice within a text; what has several lines never is."""
 PATHS = frozenset({"path", "filepath", "file_path", "filePath"})
 """What agents call the one file that a tool works on."""
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MARK = re.compile(r"=+|@@ [-+,\d ]+ @@|\\ No newline at end of file|")
 _FILE = re.compile(r"(?:Index: |--- |\+\+\+ )([^\t]*)(?:\t.*)?")
 
@@ -100,7 +101,8 @@ def _readable(raw: Raw) -> PermissionOption | None:
 def _news(called_with: ToolInput, edits: list[FileEdit], id_: str, translation: Translation) -> Any:
     """What the tool is called with, without what says nothing new.
 
-    That is the folder where the agent works, the call's id, the path of a file that is shown, a diff of the `edits`.
+    That is the folder where the agent works, the call's id, the path of a file that is shown, a diff of the `edits`,
+    and of what an agent keeps for itself the turn's id and when it began.
     """
     value: Any = msgspec.json.decode(called_with.raw) if called_with.raw else None  # noqa: TID251  # the tool's own words
     if not isinstance(value, dict):
@@ -110,8 +112,11 @@ def _news(called_with: ToolInput, edits: list[FileEdit], id_: str, translation: 
     shown = {*changed, *called_with.paths}
 
     def is_old(name: str, each: object) -> bool:
+        if name == "started_at_ms":
+            return isinstance(each, int)
         return isinstance(each, str) and (
             each == usual.get(name)
+            or (name == "turn_id" and _UUID.fullmatch(each) is not None)
             or (name in PATHS and translation.relative(each) in shown)
             or _is_diff(each, edits, lambda path: translation.relative(path) in changed)
         )

@@ -19,11 +19,11 @@ from backend_stub.agents.sandbox_agent.memory import memory_of
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
 from backend_stub.agents.sandbox_agent.servers import Servers, Wrap, cwd_of
 from backend_stub.agents.sandbox_agent.session import Session
-from backend_stub.agents.sandbox_agent.setting_up import set_again, set_up
+from backend_stub.agents.sandbox_agent.session_options import set_again, set_up
 from backend_stub.agents.sandbox_agent.state import ENDED, StateFolder, StoredSession
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.agents.sandbox_agent.updates import Item
-from backend_stub.domain.agent import Files, LateWord, OptionValue, SessionChange, Steered, Turn
+from backend_stub.domain.agent import Files, OptionValue, SaidOutsideTurn, SessionChange, Steered, Turn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.options import with_value
@@ -61,7 +61,7 @@ class SandboxAgentRuntime:
     """Agents behind one sandbox-agent server a task. Needs a task group, given by `use`, before any other call."""
 
     on_lost: Callable[[str, str, str], Awaitable[None]] | None = None
-    on_said: Callable[[str, str, Sequence[LateWord]], Awaitable[None]] | None = None
+    on_said: Callable[[str, str, Sequence[SaidOutsideTurn]], Awaitable[None]] | None = None
     on_changed: Callable[[str, str, Sequence[SessionChange]], Awaitable[None]] | None = None
     files: Files | None = None
     """Told when a turn has ended; a turn that is followed ends only when what it did to the files is known."""
@@ -454,7 +454,7 @@ class SandboxAgentRuntime:
 
     async def said(self, session: Session, prompt_id: str, items: Sequence[Item]) -> None:
         if self.on_said is not None:
-            late = [LateWord(f"{prompt_id}:{item.key}", item.kind, item.body) for item in items]
+            late = [SaidOutsideTurn(f"{prompt_id}:{item.key}", item.kind, item.body) for item in items]
             await self.on_said(session.connection.server.sandbox_id, session.state.session_id, late)
 
     async def changed(self, session: Session, changes: Sequence[SessionChange]) -> None:

@@ -22,11 +22,11 @@ from backend_stub.agents.sandbox_agent.connection import (
 from backend_stub.agents.sandbox_agent.content import Block
 from backend_stub.agents.sandbox_agent.elicitation import COMPLETED, QUESTIONS, cancelled_answer
 from backend_stub.agents.sandbox_agent.inbox import Inbox
-from backend_stub.agents.sandbox_agent.late import LateWords
 from backend_stub.agents.sandbox_agent.mcp import NO_SERVERS, Servers
 from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Message, Unreadable, lost_request, may_answer
 from backend_stub.agents.sandbox_agent.offering import Offering
 from backend_stub.agents.sandbox_agent.opening import Opening
+from backend_stub.agents.sandbox_agent.outside_turns import OutsideTurns
 from backend_stub.agents.sandbox_agent.owner import Owner
 from backend_stub.agents.sandbox_agent.server_log import UNHEARD, Hearing
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, StateFolder, StoredSession
@@ -73,7 +73,7 @@ class Session:
         self._owner = owner
         self._inbox, self._saving = Inbox(), anyio.Lock()
         self._woken, self.notify = self._inbox.woken, self._inbox.notify
-        self._late = LateWords(state, self, self._inbox)
+        self._outside_turns = OutsideTurns(state, self, self._inbox)
         self.offering = Offering(self)
         self._scope, self._sending = anyio.CancelScope(), anyio.CancelScope()
         self.steering = Steering(self)
@@ -113,7 +113,7 @@ class Session:
                 session.active = prompt_id
             else:
                 mark.settled = True
-                session._late.told = mark.ended_at
+                session._outside_turns.told = mark.ended_at
         session.offering.note_all()
         group.start_soon(session.pump)
         return session
@@ -162,7 +162,7 @@ class Session:
             try:
                 async with anyio.create_task_group() as beside:
                     beside.start_soon(self._hearing.watch, self)
-                    beside.start_soon(self._late.run)
+                    beside.start_soon(self._outside_turns.run)
                     beside.start_soon(self.offering.run)
                     reason = await self._stream.read(self._take, self._listen, lambda: self._opening.under_way)
                     if reason:
@@ -278,7 +278,7 @@ class Session:
     async def tell_rest(self) -> None:
         """Keep what was said last, before the agent is ended."""
         while self._inbox and self.active is None:
-            await self._late.tell()
+            await self._outside_turns.tell()
 
     async def keep(self, prompt_id: str, items: Sequence[Item]) -> None:
         """See `Keeper`."""
@@ -333,8 +333,8 @@ class Session:
             earlier.settled = True
             # A stream that is read again after a restart begins with what belongs to earlier turns.
             self._floor = max(self._floor, earlier.ended_at)
-        while self._inbox or self._late.busy:
-            await self._late.tell()
+        while self._inbox or self._outside_turns.busy:
+            await self._outside_turns.tell()
         # Cut before this, the prompt has no mark, and what was said late is no sign that it was sent.
         mark = self.state.prompts[prompt_id] = PromptMark(rpc_id=self.state.number())
         self.active = prompt_id
@@ -343,7 +343,7 @@ class Session:
         self._refused = None
         self.over = False
         self.state.seen = self._stream.position
-        self._late.forget()
+        self._outside_turns.forget()
         self.steering.forget()
         self.state.asking = {}
         self.state.answered = []
@@ -431,7 +431,7 @@ class Session:
 
     def turn_told(self, up_to: int, translation: Translation, rest: Sequence[Arrival]) -> None:
         """A turn was told up to this event of the stream; what arrived behind it belongs to no turn."""
-        self._late.follow(up_to, translation)
+        self._outside_turns.follow(up_to, translation)
         self._inbox.put_back(rest)
         self.following = False
         self.notify()
@@ -458,7 +458,7 @@ class Session:
     async def settle(self) -> None:
         """What was told of the last turn has been committed: a restart need not read the stream from before it."""
         if self.active is None:
-            self._late.settle()
+            self._outside_turns.settle()
             for mark in self.state.prompts.values():
                 mark.settled = True
             self.notify()

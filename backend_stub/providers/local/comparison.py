@@ -10,17 +10,18 @@ that has nothing else, in a git folder of ours where no attribute and no line-en
 import os
 import shutil
 import stat
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import anyio
 import anyio.to_thread
 
 from backend_stub.domain.errors import GitError
+from backend_stub.providers.local.binary_sizes import with_sizes
 from backend_stub.providers.local.own_git_folder import make_git_folder, room_beside
 from backend_stub.providers.local.record import Record
 from backend_stub.providers.local.worktree import git_dir_of
@@ -47,14 +48,22 @@ _EMPTY_FILES = {
     40: "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
     64: "473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813",
 }
-_RAW = "* !text !eol !ident !filter !working-tree-encoding !diff !crlf\n"
+RAW = "* !text !eol !ident !filter !working-tree-encoding !diff !crlf\n"
 """Attributes that outweigh those of the worktree: files are taken as they are."""
-_OPTIONS = (
+OPTIONS = (
     "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames", "--submodule=short", "--ignore-submodules=dirty",
     "--src-prefix=a/", "--dst-prefix=b/", "--no-indent-heuristic",
     "--diff-algorithm=myers", "--no-relative",
 )  # fmt: skip
-_CONFIG = ("-c", "diff.suppressBlankEmpty=false", "-c", "core.quotePath=true")
+CONFIG = ("-c", "diff.suppressBlankEmpty=false", "-c", "core.quotePath=true")
+
+
+class Side(Protocol):
+    """One comparison, which git makes."""
+
+    async def run(self, *options: str, into: int | None = None) -> bytes:
+        """What git prints of it with these options."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -67,9 +76,9 @@ class _Side:
     autocrlf: str | None = None
 
     async def run(self, *options: str, into: int | None = None) -> bytes:
-        config = _CONFIG if self.autocrlf is None else (*_CONFIG, "-c", f"core.autocrlf={self.autocrlf}")
+        config = CONFIG if self.autocrlf is None else (*CONFIG, "-c", f"core.autocrlf={self.autocrlf}")
         done = await run_git(
-            self.folder, *config, "diff-index", *_OPTIONS, *options, self.tree, "--",
+            self.folder, *config, "diff-index", *OPTIONS, *options, self.tree, "--",
             timeout=GIT_LIMIT, environment=self.variables, into=into,
         )  # fmt: skip
         return done.stdout
@@ -78,12 +87,8 @@ class _Side:
 async def diff_of(record: Record) -> tuple[FileDiff, ...]:
     """The worktree's files against where its branch left its base, untracked files included. Raises `GitError`."""
     async with _sides(record, UNTRACKED_LIMIT, UNTRACKED_BYTES) as (known, new, unread):
-        room = PATCHES_LIMIT
-        files: list[FileDiff] = []
-        for side in (known, new):
-            for file in await _files(side, is_new=side is new):
-                files.append(_cut(file, room))
-                room -= len(files[-1].patch)
+        files = within_limits([*await files_of_side(known), *await files_of_side(new, is_new=True)])
+        files = [*await with_sizes(known.folder, known.tree, known.variables, files)]
     rest = (FileDiff(path=printable(name), status="?", added=None, removed=None, patch="", cut=True) for name in unread)
     return (*files, *rest)
 
@@ -126,7 +131,7 @@ async def _sides(
         )  # fmt: skip
         new = [name for name in untracked if name not in dropped]
         read, unread = await anyio.to_thread.run_sync(_within, Path(folder), new, most_files, most_bytes)
-        make_raw = partial(make_git_folder, Path(room) / "git", len(base), attributes=_RAW)
+        make_raw = partial(make_git_folder, Path(room) / "git", len(base), attributes=RAW)
         await anyio.to_thread.run_sync(make_raw)
         raw = {"GIT_DIR": f"{room}/git", "GIT_WORK_TREE": folder}
         await _put(folder, raw, read, len(base))
@@ -207,7 +212,7 @@ def _within(
     return names[:most_files], names[most_files:]
 
 
-async def _files(side: _Side, *, is_new: bool) -> list[FileDiff]:
+async def files_of_side(side: Side, *, is_new: bool = False) -> list[FileDiff]:
     """The files of one side in git's order."""
     names = _statuses(await side.run("--raw", "-z"))
     if not names:
@@ -286,6 +291,16 @@ def _sections(patch: bytes) -> list[str]:
     if found and not found[-1][-1]:
         found[-1].pop()
     return ["".join(f"{line}\n" for line in lines) for lines in found]
+
+
+def within_limits(files: Iterable[FileDiff]) -> list[FileDiff]:
+    """The same with patches that are cut where they are too much for an answer."""
+    room = PATCHES_LIMIT
+    kept: list[FileDiff] = []
+    for file in files:
+        kept.append(_cut(file, room))
+        room -= len(kept[-1].patch)
+    return kept
 
 
 def _cut(file: FileDiff, room: int) -> FileDiff:

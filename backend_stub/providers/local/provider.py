@@ -19,10 +19,12 @@ from anyio.abc import TaskGroup, TaskStatus
 from backend_stub.domain.call import Call
 from backend_stub.domain.clock import wall_clock
 from backend_stub.domain.errors import CallError, GitError, ProviderError
+from backend_stub.domain.forge import Forge
 from backend_stub.domain.provider import Existing, Release, SandboxMade
 from backend_stub.machine import privacy
 from backend_stub.providers.local.agents import LocalAgents
 from backend_stub.providers.local.changes import Changes
+from backend_stub.providers.local.checkpoints import LocalCheckpoints
 from backend_stub.providers.local.comparison import write_patch
 from backend_stub.providers.local.copying import copy_files
 from backend_stub.providers.local.known_agents import look_for_agents
@@ -59,7 +61,7 @@ class LocalProvider:
     name = "local"
 
     def __init__(
-        self, data_dir: Path, settings: LocalSettings, environ: Mapping[str, str], agents: LocalAgents
+        self, data_dir: Path, settings: LocalSettings, environ: Mapping[str, str], agents: LocalAgents, forge: Forge
     ) -> None:
         self._data_dir = data_dir
         self._settings = settings
@@ -69,7 +71,8 @@ class LocalProvider:
         self._clones = Clones(data_dir)
         self._trust = Trust(data_dir)
         self.changes = Changes(self._records)
-        self.way_home = LocalWayHome(self._records)
+        self.checkpoints = LocalCheckpoints(data_dir, self._records)
+        self.way_home = LocalWayHome(self._records, self.checkpoints, forge)
         self.agents = agents
         self.agents.files = self.changes
         self._group: TaskGroup | None = None
@@ -196,6 +199,8 @@ class LocalProvider:
             repo = await anyio.to_thread.run_sync(self._judged, call.repo)
         rules, left_out = await anyio.to_thread.run_sync(self._rules_of, call.repo, record)
         self.changes.watch(task.task_id)
+        if self._group is not None:
+            self._group.start_soon(self.checkpoints.prepare, call)
         sandbox = Sandbox(sandbox_id=task.task_id, cwd=record.worktree, created_at=record.created_at)
         return SandboxMade(
             sandbox,
@@ -240,6 +245,7 @@ class LocalProvider:
                 # The agent's folder is the one that was removed, though it has the same name.
                 await self.agents.end(call)
                 record = restored
+                self.checkpoints.leave(record.task_id)
             if record.made is Made.MADE:
                 await self._set_up(call, record)
             self.changes.watch(call.task.task_id)
@@ -323,6 +329,7 @@ class LocalProvider:
 
     async def _remove(self, call: Call, record: Record, how: Release) -> None:
         await self.changes.leave(call.task.task_id)
+        self.checkpoints.leave(call.task.task_id)
         try:
             # What was known when the person was asked may have changed since.
             if not how.force and record.made is not Made.RELEASED:
@@ -398,8 +405,9 @@ class LocalProvider:
         await self.changes.leave(task_id)
         self.changes.forget(task_id, diff=True)
         try:
+            await self.checkpoints.forget(task_id)
             await anyio.to_thread.run_sync(self._records.forget, task_id)
-        except OSError as error:
+        except (CallError, OSError) as error:
             logger.warning("what was kept of task %s is not removed: %s", task_id, error)
 
     # Repositories

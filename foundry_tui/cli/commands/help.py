@@ -44,6 +44,11 @@ Settings of a turn
               and {"url": "https://…", "message": …} and
               {"usage": {"used": tokens, "size": tokens, "cost": {"amount": …, "currency": …}}}, with `ms`
               if it is to take long; {"late": …} is said `ms` after the turn's end
+Settings of a pull request
+  checks      none, pending, passing or failing; or {"state": …, "passed": 2, "failed": 1, "pending": 0, "names": […]}
+  review      none, required, approved or changes_requested
+  state       draft, open, merged or closed;  mergeable  yes, no or unknown
+  comments    a list of {"comment_id": …, "author": …, "body": …, "at": ms, "path": …, "line": …}
 Beside `match`, or in `default`
   would_lose  a list of what archive and kill say would be lost
   files       a list of the files that the sandbox has beside those that turns edit

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from foundry_tui.cli.context import Context
-from foundry_tui.cli.diffs import known_changes
+from foundry_tui.cli.diffs import changes_since, known_changes
 from foundry_tui.cli.follow.words import standing
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row, write
 from foundry_tui.cli.parameters import json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.contract import codec
+from foundry_tui.contract.checkpoints import BASE
 from foundry_tui.contract.records import FileDiff, TaskDetail
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import PROVISIONING, TaskStatus
@@ -96,9 +97,15 @@ def attach(context: Context, task: str, editor: bool, as_json: bool) -> None:
 @click.command()
 @task_argument
 @click.option("--stat", is_flag=True, help="Only the files, with the lines added and removed.")
+@click.option(
+    "--since",
+    metavar="base|last|CHECKPOINT",
+    default=BASE,
+    help="Against its base (as without this), before the last prompt, or a checkpoint (foundry checkpoints).",
+)
 @json_option
 @pass_context
-def diff(context: Context, task: str, stat: bool, as_json: bool) -> None:
+def diff(context: Context, task: str, stat: bool, since: str, as_json: bool) -> None:
     """Show what a task changed against its base: patches, or with --stat one file a line.
 
     In a pipe it is the patch that git itself makes, never cut.
@@ -106,15 +113,18 @@ def diff(context: Context, task: str, stat: bool, as_json: bool) -> None:
     \b
     Examples:
       foundry diff 0193a2b4 | git apply
-      foundry diff 0193a2b4 --stat
+      foundry diff 0193a2b4 --since last --stat
     """
     detail = context.task(task)
     if not (stat or as_json or is_terminal()):
         # To be applied: what git itself makes of the sandbox as it is now, byte for byte.
-        write(context.patch(detail.task_id, task))
+        write(context.patch(detail.task_id, task, since))
         return
-    document = known_changes(context, detail, task)
-    found = codec.decode(document, Diff)
+    if since == BASE:
+        document = known_changes(context, detail, task)
+        found = codec.decode(document, Diff)
+    else:
+        document, found = changes_since(context, detail.task_id, task, since)
     if found.computed_at is None and not as_json:
         if detail.sandbox is None:
             raise CommandError(f"the task {task} has no sandbox, so there is no diff (it is {standing(detail.status)})")

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import os
-import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.options import Options
 from foundry_tui.cli.context import Context
+from foundry_tui.cli.kept_file import kept_for
 from foundry_tui.cli.locale import is_utf8
 from foundry_tui.cli.startup.lazy_client import LazyClient, import_client
 from foundry_tui.cli.startup.prefetch import PrefetchedSnapshot
@@ -26,7 +26,6 @@ from foundry_tui.contract.events import TASKS
 from foundry_tui.process.repositories import repository_around
 from foundry_tui.settings import config
 from foundry_tui.settings.kept_theme import keep_theme, kept_theme, theme_file
-from foundry_tui.settings.paths import state_dir
 
 if TYPE_CHECKING:
     from foundry_tui.client.commands import CommandProblem
@@ -82,24 +81,20 @@ def run_app(context: Context, prefetched: PrefetchedSnapshot) -> int:
     return run_beside(target, kept_for(target, own), chosen, connect, ensure if own else None)
 
 
-def kept_for(target: Target, own: bool) -> Path:
-    """The file for drafts and what the backend has not answered yet: each backend has its own.
-
-    What was asked of one is not to be done by another.
-    """
-    name = "" if own else "-" + re.sub(r"[^\w.]+", "-", str(target)).strip("-")
-    return state_dir() / f"app{name}.json"
-
-
 def run_beside(
     target: Target,
     keep: Path | None,
     chosen: Options,
     beside: Beside,
     ensure: Ensure | None = None,
+    *,
+    unseen: tuple[int, int] | None = None,
 ) -> int:
-    """Run the app on a backend until the person leaves, with `beside` at work; its exit code."""
-    return asyncio.run(_run(target, keep, chosen, beside, ensure))
+    """Run the app on a backend until the person leaves, with `beside` at work; its exit code.
+
+    `unseen`: it is drawn on no terminal, but in so many columns and rows.
+    """
+    return asyncio.run(_run(target, keep, chosen, beside, ensure, unseen))
 
 
 def options(settings: config.Settings, repo: str | None) -> Options:
@@ -133,7 +128,14 @@ async def loaded(client: LazyClient) -> "Foundry":
     return client.load()
 
 
-async def _run(target: Target, keep: Path | None, chosen: Options, beside: Beside, ensure: Ensure | None) -> int:
+async def _run(
+    target: Target,
+    keep: Path | None,
+    chosen: Options,
+    beside: Beside,
+    ensure: Ensure | None,
+    unseen: tuple[int, int] | None,
+) -> int:
     store = Store()
 
     def make() -> "Foundry":
@@ -168,7 +170,7 @@ async def _run(target: Target, keep: Path | None, chosen: Options, beside: Besid
         try:
             async with asyncio.TaskGroup() as group:
                 working = group.create_task(work())
-                await app.run_async()
+                await app.run_async(headless=unseen is not None, size=unseen)
                 client.on_problem = problems.append
                 if keep is not None and not app.return_code:
                     await client.hand_over(HAND_OVER_SECONDS)

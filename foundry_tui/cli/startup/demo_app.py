@@ -1,5 +1,6 @@
 """The app over the demo's world, with the story playing beside it."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -9,6 +10,7 @@ from foundry_tui.cli.startup.app import loaded, options, run_beside
 from foundry_tui.cli.startup.lazy_client import LazyClient
 from foundry_tui.client.changes import Changes
 from foundry_tui.client.store import Store
+from foundry_tui.demo.cast import COLUMNS, ROWS
 from foundry_tui.demo.story import CUT_AT, CUT_FOR, FAST_FROM
 from foundry_tui.demo.world import DemoError, World
 from foundry_tui.settings.config import Settings
@@ -46,8 +48,11 @@ async def _tell_that_it_healed(app: FoundryApp, store: Store, player: "Player") 
         unlisten()
 
 
-def run_demo(world: World, settings: Settings, *, tour: bool = False) -> int:
-    """Run the app until the person leaves; its exit code. Raises `DemoError` when the world cannot be made."""
+def run_demo(world: World, settings: Settings, *, tour: bool = False, cast: Path | None = None) -> int:
+    """Run the app until the person leaves, or until it is recorded in `cast`; its exit code.
+
+    Raises `DemoError` when the world cannot be made.
+    """
     trouble: list[DemoError] = []
 
     async def play(app: FoundryApp, client: LazyClient) -> None:
@@ -55,6 +60,7 @@ def run_demo(world: World, settings: Settings, *, tour: bool = False) -> int:
         from anyio import to_thread
 
         from foundry_tui.app.tour import TourGuide
+        from foundry_tui.cli.startup.recording import record
         from foundry_tui.demo.player import Player
         from foundry_tui.demo.proxy import Line
 
@@ -73,12 +79,14 @@ def run_demo(world: World, settings: Settings, *, tour: bool = False) -> int:
             await group.start(line.run)
             await group.start(foundry.run)
             group.start_soon(player.play)
+            if cast is not None:
+                app.run_worker(record(app, cast))
             if tour:
                 app.lead(TourGuide(app))
             await anyio.sleep(CUT_AT / world.speed)
             cut_for = CUT_FOR / world.speed
             app.notify(
-                f"The line to the backend is cut for {cut_for:.0f} s: look at the mark above.",
+                "The line to the backend is cut for a moment: look at the mark above.",
                 title="Part of the demo",
                 severity="warning",
                 timeout=cut_for,
@@ -90,7 +98,9 @@ def run_demo(world: World, settings: Settings, *, tour: bool = False) -> int:
     if len(world.story.openings) > FAST_FROM:
         # news of hundreds of tasks at once would hide the list
         chosen = replace(chosen, notifications=False)
-    code = run_beside(world.target, None, chosen, play)
+    if cast is not None:
+        chosen = replace(chosen, ascii=False, bell=False, terminal_notifications=False)
+    code = run_beside(world.target, None, chosen, play, unseen=None if cast is None else (COLUMNS, ROWS))
     if trouble:
         raise trouble[0]
     return code

@@ -1,33 +1,44 @@
 """Operations on the worktrees of the local provider; each can be cut anywhere, and is begun again."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio.to_thread
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import GitError
+from backend_stub.domain.forge import Forge
 from backend_stub.domain.way_home import Done, Progress
+from backend_stub.providers.local.checkpoints import LocalCheckpoints
 from backend_stub.providers.local.record import Made, Records
-from backend_stub.providers.local.way_home import apply, commit, land, push, update
-from backend_stub.providers.local.way_home.place import Place
-from foundry_tui.contract.operations import Apply, StartOperation
+from backend_stub.providers.local.way_home import apply, commit, land, pull_request, push, undo, update
+from backend_stub.providers.local.way_home.place import LEFT_ALONE, Place
+from foundry_tui.contract.codec import convert
+from foundry_tui.contract.operations import Apply, PullRequest, StartOperation, Undo
+from foundry_tui.contract.pull_request import Comment
+from foundry_tui.contract.pull_request import PullRequest as Found
 from foundry_tui.contract.records import Operation, OperationKind, Repo, TaskDetail
 
 
 class LocalWayHome:
     """See `backend_stub.domain.way_home.WayHome`."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, checkpoints: LocalCheckpoints, forge: Forge) -> None:
         self._records = records
+        self._checkpoints = checkpoints
+        self._forge = forge
 
     def why_not(self, task: TaskDetail, repo: Repo, request: StartOperation) -> str | None:
         if isinstance(request, Apply) and repo.path is None:
             return f"{repo.label} was cloned by Foundry from its URL: there is no checkout of yours to apply to."
+        if isinstance(request, Undo) and not self._checkpoints.may_have(task.task_id, request.checkpoint_id):
+            why = f"There is no checkpoint {request.checkpoint_id}" if request.checkpoint_id else undo.NONE
+            return f"{why}: there is nothing to go back to."
         return None
 
     async def operate(self, call: Call, operation: Operation, progress: Progress) -> Done:
         place = await self._place(call, operation)
         asked = operation.request
+        await place.end_strays(after=LEFT_ALONE if operation.kind in _IN_THE_CHECKOUT else 0)
         if not progress.notes:
             await place.clear()
         match operation.kind:
@@ -42,18 +53,34 @@ class LocalWayHome:
             case OperationKind.PUSH:
                 lease = bool(asked.get("force_with_lease"))
                 return Done(result=await push.push(place, progress, force_with_lease=lease))
+            case OperationKind.PULL_REQUEST:
+                wanted = convert({"kind": "pull_request", **asked}, PullRequest)
+                return await pull_request.open_pull_request(place, call, progress, self._forge, wanted)
             case OperationKind.LAND:
                 how, archive = asked.get("how", "merge"), bool(asked.get("archive"))
                 return await land.land(place, call, progress, how=how, into=asked.get("into"), archive=archive)
             case OperationKind.APPLY:
                 return await apply.apply(place, progress)
+            case OperationKind.UNDO:
+                return await undo.undo(place, call, self._checkpoints, progress, asked.get("checkpoint_id"))
             case _:
                 raise GitError(f"A worktree knows no {operation.kind}.", retryable=False)
 
     async def abandon(self, call: Call, operation: Operation, progress: Progress) -> None:
+        if operation.kind is OperationKind.UNDO:
+            await undo.take_back(await self._place(call, operation), call, self._checkpoints, progress)
+            return
         taking_back = _TAKING_BACK.get(operation.kind)
         if taking_back is not None:
             await taking_back(await self._place(call, operation), progress)
+
+    async def pull_request(self, call: Call) -> Found | None:
+        held = call.task.pull_request
+        return None if held is None else await self._forge.look(_repository_of(held), held.number)
+
+    async def comments(self, call: Call) -> Sequence[Comment]:
+        held = call.task.pull_request
+        return () if held is None else await self._forge.comments(_repository_of(held), held.number)
 
     async def _place(self, call: Call, operation: Operation) -> Place:
         record = await anyio.to_thread.run_sync(self._records.load, call.task.task_id)
@@ -62,9 +89,17 @@ class LocalWayHome:
         return await Place.of(call, operation, record)
 
 
+def _repository_of(pull: Found) -> str:
+    """The address of the repository that the pull request is in."""
+    return pull.url.rpartition("/pull/")[0]
+
+
+_IN_THE_CHECKOUT = frozenset({OperationKind.APPLY, OperationKind.LAND})
+"""What writes files of the person's own."""
 _TAKING_BACK: dict[OperationKind, Callable[[Place, Progress], Awaitable[None]]] = {
     OperationKind.COMMIT: commit.take_back,
     OperationKind.UPDATE: update.take_back,
+    OperationKind.PULL_REQUEST: pull_request.take_back,
     OperationKind.LAND: land.take_back,
     OperationKind.APPLY: apply.take_back,
 }

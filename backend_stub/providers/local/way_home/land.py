@@ -109,10 +109,13 @@ async def _made(place: Place, call: Call, progress: Progress, how: str, branch: 
 
 
 async def _remove_apart(place: Place) -> None:
+    """Remove the worktree in which a commit is made, also what git alone still knows of it: a kill may fall anywhere.
+
+    Other worktrees that are away, on a disk that is not there, are left alone.
+    """
     apart = place.own / "apart"
-    if await anyio.to_thread.run_sync(apart.exists):
-        await anyio.to_thread.run_sync(lambda: shutil.rmtree(apart, ignore_errors=True))
-        await place.git("worktree", "prune")
+    await place.git("worktree", "remove", "--force", "--force", "--", str(apart), accept=(0, 128))
+    await anyio.to_thread.run_sync(lambda: shutil.rmtree(apart, ignore_errors=True))
 
 
 async def _checkout_of(place: Place, target: str) -> Path | None:

@@ -40,6 +40,7 @@ class Place:
     def __init__(self, call: Call, operation: Operation, record: Record, git_dir: str) -> None:
         self._call = call
         self._operation = operation
+        self.operation_id = operation.operation_id
         self.record = record
         self.folder = Path(record.worktree)
         self.git_dir = Path(git_dir)
@@ -139,9 +140,10 @@ class Place:
                 retryable=False,
             )
 
-    async def take_over(self, *, after: float = 0) -> None:
-        """End what an earlier run of this operation left running, and take the locks away that it held. `after`: it has
-        these seconds to end by itself, since it is at work on the person's own checkout.
+    async def end_strays(self, *, after: float = 0) -> None:
+        """End what an earlier run of this operation left running. Git takes its locks along, being asked first.
+
+        `after`: it has these seconds to end by itself, since it is at work on the person's own checkout.
         """
         id_ = self._operation.operation_id
         with anyio.move_on_after(after):
@@ -149,11 +151,19 @@ class Place:
                 await anyio.sleep(LOOK_SECONDS)
 
         def end() -> None:
-            processes.end_marked(id_, OPERATION_MARK)
+            processes.end_marked(id_, OPERATION_MARK, gently=True)
+
+        await anyio.to_thread.run_sync(end)
+
+    async def take_over(self, *, after: float = 0) -> None:
+        """The same for one that has begun to change the worktree: locks that nobody holds any more are taken away."""
+        await self.end_strays(after=after)
+
+        def unlock() -> None:
             for lock in (self.git_dir / "index.lock", self.git_dir / "HEAD.lock"):
                 lock.unlink(missing_ok=True)
 
-        await anyio.to_thread.run_sync(end)
+        await anyio.to_thread.run_sync(unlock)
 
     async def save_index(self) -> None:
         """Keep the index as it is now, for `restore_index`; a second time changes nothing."""

@@ -15,7 +15,7 @@ async def push(place: Place, progress: Progress, *, force_with_lease: bool) -> d
     """Where the branch was pushed to, and which commit. Raises `GitError`."""
     await progress.step("push")
     branch = await place.branch()
-    remote, name = await _upstream(place, branch)
+    remote, name = await upstream(place, branch)
     commit = await place.commit_of("HEAD")
     if not commit:
         raise GitError(f"The branch {branch} has no commit yet.", retryable=False)
@@ -28,7 +28,7 @@ async def push(place: Place, progress: Progress, *, force_with_lease: bool) -> d
     return {"remote": remote, "branch": name, "sha": commit}
 
 
-async def _upstream(place: Place, branch: str) -> tuple[str, str]:
+async def upstream(place: Place, branch: str) -> tuple[str, str]:
     """The remote and the branch there that this one is pushed to."""
     remotes = (await place.text("remote")).split("\n")
     remote = await place.text("config", "--get", f"branch.{branch}.remote", accept=(0, 1))

@@ -35,7 +35,7 @@ class Keeper(Protocol):
         ...
 
 
-class LateWords:
+class OutsideTurns:
     """Goes on with the translation of the last turn, so that a tool call of that turn is still updated in place.
 
     What is read again after a restart and was told by then, up to the event of number `told`, is not told again.

@@ -1,0 +1,100 @@
+"""Checkpoints of the demo world: each turn whose script edits files has two, and they are remembered in its journal."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from typing import BinaryIO
+
+import anyio.to_thread
+
+from backend_stub.demo.edits import file_diff
+from backend_stub.demo.script import ScriptError, ScriptFile
+from backend_stub.demo.world import KeptFiles, World
+from backend_stub.domain.call import Call
+from backend_stub.domain.checkpoints import UnknownCheckpointError
+from backend_stub.domain.clock import Runtime
+from backend_stub.domain.errors import ProviderError
+from foundry_tui.contract.checkpoints import LAST, Checkpoint, When
+from foundry_tui.contract.questions import FileEdit
+from foundry_tui.contract.records import FileDiff, Repo, TaskDetail
+from foundry_tui.contract.requests import Diff
+
+
+class DemoCheckpoints:
+    """See `backend_stub.domain.checkpoints.CheckpointKeeper`."""
+
+    def __init__(self, world: World, script: ScriptFile, runtime: Runtime) -> None:
+        self._world = world
+        self._script = script
+        self._runtime = runtime
+
+    async def begin(self, call: Call, prompt_id: str) -> None:
+        """What a turn edits is known from the script at its end."""
+
+    async def end(self, call: Call, prompt_ids: Collection[str]) -> Sequence[Checkpoint]:
+        task_id, made = call.task.task_id, []
+        known = {each.checkpoint.prompt_id for each in self._world.kept(task_id)}
+        for prompt_id in prompt_ids:
+            if prompt_id in known or prompt_id not in self._world.prompts or not self._edits(call.task):
+                continue
+            was = self._world.edited(task_id)
+            for when, edited in ((When.BEFORE, was), (When.AFTER, True)):
+                made.append(self.keep(call.task, when, prompt_id, edited=edited, left=edited))
+        return made
+
+    async def all(self, task: TaskDetail, repo: Repo) -> Sequence[Checkpoint]:
+        return [each.checkpoint for each in self._world.kept(task.task_id)]
+
+    async def diff(self, call: Call, since: str) -> Diff:
+        return Diff(files=self._since(call.task, since), computed_at=self._runtime.now())
+
+    async def write_patch(self, call: Call, since: str, into: BinaryIO) -> None:
+        patch = "".join(file.patch for file in self._since(call.task, since))
+        await anyio.to_thread.run_sync(into.write, patch.encode())
+
+    def target(self, task_id: str, checkpoint_id: str | None) -> KeptFiles | None:
+        """The checkpoint of this id, or (None) the one before the last prompt."""
+        for each in reversed(self._world.kept(task_id)):
+            if each.checkpoint.checkpoint_id == checkpoint_id:
+                return each
+            if checkpoint_id is None and each.checkpoint.when is When.BEFORE:
+                return each
+        return None
+
+    def undo(self, task: TaskDetail, operation_id: str, target: KeptFiles) -> Checkpoint:
+        """The files are those of the target from now on; what they were is kept."""
+        return self.keep(task, When.UNDO, operation_id, edited=self._world.edited(task.task_id), left=target.edited)
+
+    def keep(self, task: TaskDetail, when: When, cause: str, *, edited: bool, left: bool) -> Checkpoint:
+        """Remember a checkpoint of files that have the script's edits, or have not; `left`: what they have after it."""
+        files = [file_diff(edit) for edit in self._edits(task)] if when is When.AFTER else []
+        checkpoint = Checkpoint(
+            checkpoint_id=f"{when}-{hashlib.sha256(cause.encode()).hexdigest()[:12]}",
+            prompt_id=None if when is When.UNDO else cause,
+            when=when,
+            at=self._runtime.now(),
+            files=len(files),
+            added=sum(file.added or 0 for file in files),
+            removed=sum(file.removed or 0 for file in files),
+        )
+        self._world.keep(task.task_id, KeptFiles(checkpoint=checkpoint, edited=edited, left=left))
+        return checkpoint
+
+    def count(self, task: TaskDetail) -> int:
+        """Files that the script's turn edits."""
+        return len(self._edits(task))
+
+    def _since(self, task: TaskDetail, since: str) -> tuple[FileDiff, ...]:
+        then = self.target(task.task_id, None if since == LAST else since)
+        if then is None:
+            why = "No prompt was handed over yet" if since == LAST else f"There is no checkpoint {since}"
+            raise UnknownCheckpointError(f"{why}.", retryable=False)
+        now = self._world.edited(task.task_id)
+        if now is then.edited:
+            return ()
+        return tuple(file_diff(edit, back=then.edited) for edit in self._edits(task))
+
+    def _edits(self, task: TaskDetail) -> tuple[FileEdit, ...]:
+        try:
+            return self._script.read().turn(task.prompt).edits
+        except ScriptError as error:
+            raise ProviderError(str(error)) from error

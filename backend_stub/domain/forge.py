@@ -1,0 +1,56 @@
+"""What a forge promises: where pull requests are opened, checked and talked about."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from backend_stub.domain.errors import CallError
+from foundry_tui.contract.pull_request import Comment, PullRequest
+from foundry_tui.contract.records import ErrorKind
+
+
+class ForgeError(CallError):
+    """The forge did not do it; the message says what to do."""
+
+    kind = ErrorKind.GIT
+
+
+class ForgeLimitedError(ForgeError):
+    """The forge takes no more requests for a while."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A pull request that is wanted: what of `head` is to come into `base`. `title` and `body` are those of a new one;
+    one that is open keeps its own, unless a person has `said` others.
+    """
+
+    head: str
+    base: str
+    title: str
+    body: str
+    draft: bool = False
+    said: frozenset[str] = frozenset()
+
+
+class Forge(Protocol):
+    """A forge, through its own tool and with the person's own login. `remote` is the URL that branches are pushed to.
+
+    Every method raises `ForgeError`, and asks nobody anything.
+    """
+
+    async def expect_usable(self, remote: str) -> None:
+        """Raise `ForgeError` when it is known without asking the forge that nothing can be opened there."""
+        ...
+
+    async def propose(self, remote: str, proposal: Proposal) -> PullRequest:
+        """Open a pull request, or refresh the one of this head that is open; doing it again opens no second one."""
+        ...
+
+    async def look(self, remote: str, number: int) -> PullRequest:
+        """The pull request as it is now."""
+        ...
+
+    async def comments(self, remote: str, number: int) -> Sequence[Comment]:
+        """What was said about lines of it, oldest first."""
+        ...

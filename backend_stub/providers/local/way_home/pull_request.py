@@ -1,0 +1,59 @@
+"""Commits what is to be committed, pushes, and opens a pull request, or refreshes the one that is open."""
+
+from backend_stub.domain.call import Call
+from backend_stub.domain.errors import GitError
+from backend_stub.domain.forge import Forge, Proposal
+from backend_stub.domain.way_home import Done, Progress
+from backend_stub.providers.local.way_home import commit, push
+from backend_stub.providers.local.way_home.place import HEADS, Place
+from foundry_tui.contract.operations import PullRequest
+
+PUSHING = "pushing"
+_ORIGIN = "refs/remotes/origin/"
+MOST_BODY = 20_000
+"""Characters of a text that nobody has written for it."""
+
+
+async def open_pull_request(place: Place, call: Call, progress: Progress, forge: Forge, request: PullRequest) -> Done:
+    """Raises `GitError` and `ForgeError`; what was committed and pushed by then stays, and is found the next time."""
+    await progress.step("commit")
+    branch = await place.branch()
+    base = place.record.base.removeprefix(HEADS).removeprefix(_ORIGIN)
+    if branch == base:
+        raise GitError(f"The task works on {base} itself: there is nothing to propose.", retryable=False)
+    remote = await remote_of(place, branch)
+    await forge.expect_usable(remote)
+    if PUSHING not in progress.notes:
+        await commit.commit(place, call, progress, None)
+        await progress.note(PUSHING, "")
+    pushed = await push.push(place, progress, force_with_lease=False)
+    await progress.step("pull_request")
+    title = request.title or call.task.title or call.task.prompt.strip().splitlines()[0][:72]
+    body = request.body if request.body is not None else (await progress.last_words() or "").strip()[:MOST_BODY]
+    given = {"title": request.title, "body": request.body}
+    opened = await forge.propose(
+        remote,
+        Proposal(
+            head=pushed["branch"],
+            base=base,
+            title=title,
+            body=body,
+            draft=request.draft,
+            said=frozenset(name for name, value in given.items() if value is not None),
+        ),
+    )
+    return Done(result={"number": opened.number, "url": opened.url}, pull_request=opened)
+
+
+async def remote_of(place: Place, branch: str) -> str:
+    """The URL that the branch is pushed to; raises `GitError` when there is none."""
+    remote, _ = await push.upstream(place, branch)
+    return await place.text("remote", "get-url", "--push", remote)
+
+
+async def take_back(place: Place, progress: Progress) -> None:
+    """What was committed is taken back; once it may be pushed, it stays."""
+    if PUSHING in progress.notes:
+        await place.take_over()
+    else:
+        await commit.take_back(place, progress)

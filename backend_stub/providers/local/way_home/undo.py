@@ -1,0 +1,57 @@
+"""Makes a worktree's files those of a checkpoint; HEAD, the branch and the index stay as they are."""
+
+from backend_stub.domain.call import Call
+from backend_stub.domain.errors import GitError
+from backend_stub.domain.way_home import Done, Progress
+from backend_stub.providers.local.checkpoints import LocalCheckpoints, TaskCheckpoints
+from backend_stub.providers.local.way_home.place import Place
+
+NONE = "No turn has changed anything yet"
+MADE, TO = "made", "to"
+"""The notes of the checkpoint that was made before anything was touched, and of the one to go to."""
+
+
+async def undo(
+    place: Place, call: Call, checkpoints: LocalCheckpoints, progress: Progress, checkpoint_id: str | None
+) -> Done:
+    """Raises `GitError` with what is in the way; then nothing was touched."""
+    await progress.step("checkpoint")
+    of = await _of(call, checkpoints)
+    if MADE in progress.notes:
+        await place.take_over()
+    ended = () if MADE in progress.notes else await of.end(None)
+    target = of.target(progress.notes.get(TO, checkpoint_id))
+    if target is None:
+        why = f"There is no checkpoint {checkpoint_id}" if checkpoint_id else NONE
+        raise GitError(f"{why}: there is nothing to go back to.", retryable=False)
+    made = of.target(progress.notes[MADE]) if MADE in progress.notes else None
+    if made is None:
+        made = await of.keep_before_undo(place.operation_id, target)
+        await progress.note(TO, target.id)
+        await progress.note(MADE, made.id)
+    await progress.step("undo")
+    await progress.tell(f"back to {target.id}")
+    files, _, _ = await of.count(made.tree, await of.become(target.tree, made))
+    commits = await of.commits_since(target)
+    result = {"checkpoint_id": made.id, "to": target.id, "files": files, "commits": list(commits)}
+    changed = f"{files} {'file was' if files == 1 else 'files were'} changed back"
+    kept = f" {len(commits)} {'commit' if len(commits) == 1 else 'commits'} made since stay." if commits else ""
+    notice = f"The files are those of {target.id} again: {changed}.{kept} What they were is kept as {made.id}."
+    return Done(result=result, notice=notice, checkpoints=(*ended, made.checkpoint))
+
+
+async def take_back(place: Place, call: Call, checkpoints: LocalCheckpoints, progress: Progress) -> None:
+    """Have the files be what they were before."""
+    await place.take_over()
+    of = await _of(call, checkpoints)
+    made = of.target(progress.notes[MADE]) if MADE in progress.notes else None
+    if made is not None:
+        await of.become(made.tree)
+    await place.clear()
+
+
+async def _of(call: Call, checkpoints: LocalCheckpoints) -> TaskCheckpoints:
+    of = await checkpoints.open(call)
+    if of is None:
+        raise GitError("The task has no worktree any more.", retryable=False)
+    return of

@@ -1,0 +1,38 @@
+"""A file that several processes write: one at a time, and each of them a whole file in the place of the one before."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from foundry_tui.client.private_files import open_file
+
+if sys.platform != "win32":
+    import fcntl
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep other apps from writing in between, where the platform has such locks."""
+    with os.fdopen(open_file(path.with_name(f".{path.name}.lock"), os.O_WRONLY | os.O_APPEND), "ab") as lock:
+        if sys.platform != "win32":
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def replace_file(path: Path, document: bytes) -> None:
+    """Put a new file in the place of the old one; raises `OSError` and leaves the old one when it cannot."""
+    # mkstemp makes the file readable by its owner alone: prompts are private.
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(document)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except OSError:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise

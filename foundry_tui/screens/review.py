@@ -1,0 +1,128 @@
+"""What can be done with the changes of a task while they are open."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from foundry_tui.actions.context import Review
+from foundry_tui.client.comments import Comment, KeptComments
+from foundry_tui.contract.ids import uuid7
+from foundry_tui.screens.task_in_view import TaskInView
+from foundry_tui.view.comments import comments_prompt
+from foundry_tui.widgets.changes import ChangesView
+
+
+class ReviewActions:
+    """The actions of the table's group Changes."""
+
+    _task: TaskInView
+
+    @property
+    def changes(self) -> ChangesView | None:
+        """The view of the changes, if it was opened."""
+        raise NotImplementedError
+
+    @property
+    def review(self) -> Review:
+        """What of the changes decides what can be done."""
+        return self.changes.review if self.changes is not None else Review()
+
+    @property
+    def _view(self) -> ChangesView:
+        assert self.changes is not None, "these actions apply only while the changes are open"
+        return self.changes
+
+    def action_next_hunk(self) -> None:
+        self._to_hunk(1)
+
+    def action_previous_hunk(self) -> None:
+        self._to_hunk(-1)
+
+    def _to_hunk(self, direction: int) -> None:
+        if self._view.searching:
+            self._view.lines.to_match(direction)
+        elif not self._view.lines.to_hunk(direction):
+            self._task.foundry.reply("That was the last hunk." if direction > 0 else "That was the first hunk.")
+
+    def action_next_file(self) -> None:
+        if not self._view.lines.to_file(1):
+            self._task.foundry.reply("That was the last file.")
+
+    def action_previous_file(self) -> None:
+        if not self._view.lines.to_file(-1):
+            self._task.foundry.reply("That was the first file.")
+
+    def action_fold_file(self) -> None:
+        self._view.lines.toggle_fold()
+
+    def action_fold_files(self) -> None:
+        self._view.lines.toggle_fold_all()
+
+    def action_ignore_space(self) -> None:
+        self._view.lines.toggle_space()
+
+    def action_code_left(self) -> None:
+        self._view.lines.move_columns(-1)
+
+    def action_code_right(self) -> None:
+        self._view.lines.move_columns(1)
+
+    def show_comments(self) -> None:
+        """Show the comments as they are kept now: another process may have added some."""
+        if self.changes is not None:
+            with self._telling():
+                self.changes.lines.show_comments(self._comments.of(self._task.task_id))
+
+    @property
+    def _comments(self) -> KeptComments:
+        return self._task.foundry.commands.comments
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Say that comments cannot be kept or read."""
+        try:
+            yield
+        except OSError as error:
+            self._task.screen.notify(f"Comments cannot be kept: {error.strerror}.", severity="error")
+
+    def keep_comment(self, comment: Comment) -> None:
+        """Keep a comment, or forget one that was emptied."""
+        with self._telling():
+            known = self._comments.of(self._task.task_id)
+            before = [each for each in known if each.comment_id == comment.comment_id]
+            if comment.text:
+                known = self._comments.put(self._task.task_id, comment)
+            elif before:
+                known = self._comments.remove(self._task.task_id, before)
+            self._view.lines.show_comments(known)
+        self._task.show_actions()
+
+    def action_comment(self) -> None:
+        self._view.save_comment()
+        if not self._view.begin_comment(uuid7()):
+            self._task.foundry.reply("There is no line here to comment on.")
+
+    def action_mark_lines(self) -> None:
+        self._view.lines.mark(self._view.lines.marked is None)
+
+    def action_unmark_lines(self) -> None:
+        self._view.lines.mark(False)
+
+    def action_send_comments(self) -> None:
+        session = self._task.session
+        if session is None:
+            return
+        with self._telling():
+            known = self._comments.of(self._task.task_id)
+            self._view.lines.show_comments(known)
+            if known:
+                text = comments_prompt(self._view.lines.document.comments)
+                self._task.foundry.commands.prompt(session.session_id, text)
+                self._view.lines.show_comments(self._comments.remove(self._task.task_id, known))
+                words = f"{len(known):,} comment{'s' * (len(known) != 1)}"
+                self._task.foundry.reply(f"{words} sent to the agent as one prompt.")
+
+    def action_search_changes(self) -> None:
+        self._view.begin_search()
+
+    def action_end_changes_search(self) -> None:
+        self._view.end_search()

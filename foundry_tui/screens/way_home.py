@@ -1,0 +1,189 @@
+"""The dialog that says what can be done next with a task's work, does it, and shows it being done."""
+
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from foundry_tui.actions.context import WAY_HOME
+from foundry_tui.actions.table import bindings
+from foundry_tui.contract.events import Topic, TopicKind
+from foundry_tui.contract.records import Operation, OperationState, TaskDetail, TaskSummary
+from foundry_tui.screens.base import FoundryDialog
+from foundry_tui.screens.held_topics import HeldTopics
+from foundry_tui.screens.scrolling import Highlight, ScrollActions, Scrolled
+from foundry_tui.view.cells import plain
+from foundry_tui.view.glyphs import glyph_set
+from foundry_tui.view.way_home import (
+    ARCHIVE,
+    CANCEL,
+    Choice,
+    choices,
+    last_operation,
+    operation_line,
+    operation_name,
+    outcome_line,
+    pull_request_line,
+    work_line,
+)
+from foundry_tui.widgets.bars import ActionBar
+
+if TYPE_CHECKING:
+    from foundry_tui.client.changes import Changes
+    from foundry_tui.client.store import Store
+
+
+class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
+    """Stays open while an operation runs, so that its steps are seen; what is under way goes on without it.
+
+    It is dismissed with whether the task is to be archived.
+    """
+
+    SCREEN_NAME = WAY_HOME
+    BINDINGS = bindings(WAY_HOME)
+    CSS_PATH = "way_home.tcss"
+    AUTO_FOCUS = "OptionList"
+
+    def __init__(self, task_id: str, store: "Store") -> None:
+        """`store` is where the task is looked up."""
+        super().__init__()
+        self._task_id = task_id
+        self._store = store
+        self._choices: tuple[Choice, ...] = ()
+        self._asked, self._asked_id = "", ""
+        """What was asked for and the backend has not begun to tell of, and its operation_id."""
+
+    def compose(self) -> ComposeResult:
+        self._topics = HeldTopics(self.foundry.commands)
+        with Vertical(id="way-home-box"):
+            yield Static("Way home", id="heading")
+            yield Static(id="standing", markup=False)
+            yield OptionList(markup=False)
+            yield Static(id="operation", markup=False)
+            yield ActionBar()
+
+    def on_mount(self) -> None:
+        self._topics.hold(Topic(TopicKind.TASK, self._task_id))
+        self._show()
+        possible = [place for place, choice in enumerate(self._choices) if choice.why_not is None]
+        self.query_one(OptionList).highlighted = possible[0] if possible else None
+
+    def on_unmount(self) -> None:
+        self._topics.release_all()
+
+    def on_store_changed(self, changes: "Changes") -> None:
+        if self._task_id in changes.tasks or self._task_id in changes.details:
+            self._show()
+
+    @property
+    def scrolled(self) -> Scrolled:
+        return Highlight(self.query_one(OptionList))
+
+    @property
+    def _shown_task(self) -> TaskSummary | None:
+        return self._store.detail(self._task_id) or self._store.tasks.get(self._task_id)
+
+    def _show(self) -> None:
+        task = self._shown_task
+        if task is None:
+            self.dismiss(False)
+            return
+        plain_glyphs = self.foundry.options.ascii
+        found = tuple(choices(task))
+        told = (*(task.operations if isinstance(task, TaskDetail) else ()), task.operation)
+        if any(each is not None and each.operation_id == self._asked_id for each in told):
+            self._asked = ""
+        standing = [
+            pull_request_line(task.pull_request, ascii_only=plain_glyphs) if task.pull_request is not None else "",
+            work_line(task.work, ascii_only=plain_glyphs) if task.work is not None else "",
+        ]
+        line = "   ".join(part for part in standing if part) or "nothing was found out about the branch yet"
+        self.query_one("#standing", Static).update(plain(line))
+        self._show_operation(task)
+        if found == self._choices:
+            return
+        listed = self.query_one(OptionList)
+        stood = self._highlighted
+        self._choices = found
+        widest = max(len(choice.label) for choice in found)
+        listed.set_options([Option(_row(choice, widest), disabled=choice.why_not is not None) for choice in found])
+        keys = [choice.key for choice in found if choice.why_not is None]
+        if stood is not None and stood.key in keys:
+            listed.highlighted = [choice.key for choice in found].index(stood.key)
+
+    def _show_operation(self, task: TaskSummary) -> None:
+        """What is under way, step by step, or what came of the one before."""
+        shown = self.query_one("#operation", Static)
+        glyphs = glyph_set(self.foundry.options.ascii)
+        operation = task.operation
+        if operation is not None:
+            shown.update(Content("\n").join(self._steps(operation)))
+        elif self._asked:
+            shown.update(Content.styled(f"{glyphs.pending} {self._asked}", "$text-warning"))
+        elif (ended := last_operation(task)) is not None:
+            good = ended.state is OperationState.DONE
+            glyph, style = (glyphs.ready, "$text-success") if good else (glyphs.failed, "$text-error")
+            shown.update(Content.styled(f"{glyph} {plain(outcome_line(ended))}", style))
+        else:
+            shown.update("")
+        shown.display = bool(operation or self._asked or last_operation(task))
+
+    def _steps(self, operation: Operation) -> list[Content]:
+        glyphs = glyph_set(self.foundry.options.ascii)
+        marks = {
+            OperationState.DONE: (glyphs.ready, "$text-success"),
+            OperationState.RUNNING: (glyphs.working[0], "bold"),
+        }
+        lines = [
+            Content.styled(
+                plain(operation_name(operation).capitalize() if operation.steps else operation_line(operation)), "bold"
+            )
+        ]
+        for step in operation.steps:
+            glyph, style = marks.get(step.state, (glyphs.failed, "$text-error"))
+            detail = f"  {plain(step.detail)}" if step.detail else ""
+            lines.append(
+                Content.assemble((f"  {glyph} {plain(step.name.replace('_', ' '))}", style), (detail, "$text-faint"))
+            )
+        return lines
+
+    @property
+    def _highlighted(self) -> Choice | None:
+        place = self.query_one(OptionList).highlighted
+        return self._choices[place] if place is not None and place < len(self._choices) else None
+
+    @on(OptionList.OptionSelected)
+    def _selected(self) -> None:
+        self.action_take_step()
+
+    def action_take_step(self) -> None:
+        choice, task = self._highlighted, self._shown_task
+        if choice is None or task is None or choice.why_not is not None or self._asked:
+            return
+        if choice.key == ARCHIVE:
+            self.dismiss(True)
+        elif choice.key == CANCEL and task.operation is not None:
+            self.foundry.commands.cancel_operation(self._task_id, task.operation.operation_id)
+        elif choice.request is not None:
+            self._asked = f"{choice.label}: asked for"
+            self._asked_id = self.foundry.commands.operate(self._task_id, choice.request)
+            self._show()
+
+    def refused(self) -> None:
+        """What was asked for was not taken; the app says why."""
+        self._asked = ""
+        self._show()
+
+    def action_close_way_home(self) -> None:
+        self.dismiss(False)
+
+
+def _row(choice: Choice, width: int) -> Content:
+    label = f"{choice.label:<{width}}  "
+    if choice.why_not is not None:
+        return Content.assemble((label, "$text-faint"), (f"not now: {plain(choice.why_not)}", "$text-faint"))
+    return Content.assemble((label, "bold"), plain(choice.does))

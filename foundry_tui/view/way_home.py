@@ -1,0 +1,225 @@
+"""What a task's work and its pull request say on one line, and what can be done next to bring it home."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from foundry_tui.contract.operations import Apply, Commit, Land, PullRequest, Push, StartOperation, Update
+from foundry_tui.contract.pull_request import (
+    IN_PROGRESS,
+    ChecksState,
+    Mergeable,
+    PullRequestState,
+    Review,
+)
+from foundry_tui.contract.pull_request import PullRequest as OpenedPullRequest
+from foundry_tui.contract.records import Operation, OperationState, SessionStatus, TaskDetail, TaskSummary
+from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
+from foundry_tui.contract.work import Work
+
+ARCHIVE, CANCEL = "archive", "cancel"
+_MOST_NAMES = 3
+
+
+class Choice(Struct, frozen=True):
+    """A thing that can be done next: what it would do, or why it cannot be done now (a sentence without a full stop).
+
+    `request` is None for what is no operation: archiving, and cancelling the one under way.
+    """
+
+    key: str
+    label: str
+    does: str
+    why_not: str | None = None
+    request: StartOperation | None = None
+
+
+def work_line(work: Work, *, ascii_only: bool = False) -> str:
+    """`⇡2 ⇣1 · 3 uncommitted`; empty when the branch is as its base is."""
+    ahead, behind, dot = ("^", "v", " - ") if ascii_only else ("⇡", "⇣", " · ")
+    moved = " ".join(f"{glyph}{count}" for glyph, count in ((ahead, work.ahead), (behind, work.behind)) if count)
+    parts = [
+        moved,
+        f"{work.uncommitted} uncommitted" if work.uncommitted else "",
+        "conflicts" if work.conflicts else "",
+    ]
+    return dot.join(part for part in parts if part)
+
+
+def changed_line(work: Work) -> str:
+    """`+10 −4 in 3 files`; empty where nothing was changed, and without the lines where they were not counted."""
+    if not work.files:
+        return ""
+    files = f"{work.files:,} file{'s' * (work.files != 1)}"
+    if work.added is None or work.removed is None:
+        return f"{files} changed"
+    return f"+{work.added:,} −{work.removed:,} in {files}"
+
+
+def pull_request_line(pull: OpenedPullRequest, *, ascii_only: bool = False) -> str:
+    """`#212 ✓ checks · approved`."""
+    passed, failed, waits, dot = ("ok", "x", ".", " - ") if ascii_only else ("✓", "✗", "◌", " · ")
+    number = f"#{pull.number}"
+    if pull.state not in IN_PROGRESS:
+        return f"{number} {pull.state}"
+    checks = pull.checks
+    told = {
+        ChecksState.PASSING: f"{passed} checks",
+        ChecksState.FAILING: f"{failed} {_names(checks.names) or 'checks'}",
+        ChecksState.PENDING: f"{waits} {checks.pending} of {checks.passed + checks.pending} checks",
+    }.get(checks.state, "")
+    review = {
+        Review.APPROVED: "approved",
+        Review.CHANGES_REQUESTED: "changes requested",
+        Review.REQUIRED: "wants a review",
+    }.get(pull.review, "")
+    parts = [
+        " ".join(part for part in (number, told) if part),
+        "draft" if pull.state is PullRequestState.DRAFT else "",
+        review,
+        f"{pull.comments} {'comment' if pull.comments == 1 else 'comments'}" if pull.comments else "",
+        "conflicts" if pull.mergeable is Mergeable.NO else "",
+    ]
+    return dot.join(part for part in parts if part)
+
+
+def operation_name(operation: Operation) -> str:
+    """What it is called: `pull request`."""
+    return str(operation.kind).replace("_", " ")
+
+
+def operation_line(operation: Operation, *, ascii_only: bool = False) -> str:
+    """What an operation under way is doing: `Pull request: push · fix/login to origin`."""
+    name = operation_name(operation).capitalize()
+    if operation.state is OperationState.QUEUED:
+        return f"{name}: begins when the turn is over"
+    running = next((step for step in operation.steps if step.state is OperationState.RUNNING), None)
+    if running is None:
+        return f"{name}: beginning"
+    step = running.name.replace("_", " ")
+    said = [part for part in ("" if step == operation_name(operation) else step, running.detail or "") if part]
+    dot = " - " if ascii_only else " · "
+    return f"{name}: {dot.join(said)}" if said else f"{name}: at work"
+
+
+def outcome_line(operation: Operation) -> str:
+    """What came of an operation that has ended, its words of failure once."""
+    name = operation_name(operation).capitalize()
+    if operation.state is not OperationState.DONE:
+        why = operation.error.message if operation.error is not None else str(operation.state)
+        return f"{name}: {why}"
+    result = operation.result or {}
+    if result.get("handed_over"):
+        return f"{name}: the conflicts were handed to the agent"
+    told = result.get("url") or result.get("checkout") or str(result.get("sha") or "")[:10]
+    return f"{name} done{f': {told}' if told else ''}"
+
+
+def last_operation(task: TaskSummary) -> Operation | None:
+    """The newest operation that has ended, if the task is known whole."""
+    ended = [each for each in task.operations if each.finished_at is not None] if isinstance(task, TaskDetail) else []
+    return ended[-1] if ended else None
+
+
+def why_nothing(task: TaskSummary) -> str | None:
+    """Why nothing at all can be done with the task's work now."""
+    if task.status in ENDED | RELEASING:
+        return "the task has ended"
+    if task.status in PROVISIONING or task.stages_done < 4:
+        return "the task is still being prepared"
+    return None
+
+
+def choices(task: TaskSummary) -> Sequence[Choice]:
+    """What can be done next with the task's work, in the order of the way home."""
+    if task.operation is not None:
+        # One thing at a time: the rest comes back when it has ended.
+        return [Choice(CANCEL, f"cancel {operation_name(task.operation)}", "what it left half-way is taken back")]
+    busy = why_nothing(task)
+    waits = _turn_runs(task)
+    after = " once the turn is over" if waits else ""
+    found: list[Choice] = []
+    if task.pull_request is not None and task.pull_request.state is PullRequestState.MERGED:
+        gone = "the task has ended" if task.status in ENDED | RELEASING else None
+        found.append(Choice(ARCHIVE, "archive", f"#{task.pull_request.number} is merged: release the sandbox", gone))
+    found += [
+        Choice(key, label, f"{does}{after}", busy or why_not, request)
+        for key, label, does, why_not, request in _operations(task, wait=waits)
+    ]
+    return found
+
+
+def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, str, str | None, StartOperation]]:
+    work, pull = task.work, task.pull_request
+    base = work.base if work is not None else task_base(task)
+    clean = "nothing is uncommitted" if work is not None and not work.uncommitted else None
+    empty = "there is no commit of its own" if work is not None and not work.ahead else None
+    dirty = f"{_files(work.uncommitted)} not committed: commit first" if work is not None and work.uncommitted else None
+    current = f"it has all of {base}" if work is not None and not work.behind else None
+    nothing = "nothing was changed" if work is not None and not (work.ahead or work.uncommitted or work.files) else None
+    commits = _commits(work.ahead) if work is not None else "its commits"
+    clash = f"; conflicts in {_names(work.conflicts)}" if work is not None and work.conflicts else ""
+    is_open = pull is not None and pull.state in IN_PROGRESS
+    merged = f"#{pull.number} is merged" if pull is not None and pull.state is PullRequestState.MERGED else None
+    refreshed = f"commit, push, and look at #{pull.number} again" if is_open and pull is not None else ""
+    pushed = "the remote has it all" if work is not None and work.pushed and not work.uncommitted else None
+    uncommitted = _files(work.uncommitted) if work is not None else "all changes"
+    behind = _commits(work.behind) if work is not None else "the base"
+    told: list[tuple[str, str, str, str | None, StartOperation]] = [
+        ("commit", "commit", f"{uncommitted}, with the agent's last words", clean, Commit(wait=wait)),
+        ("update", "update", f"rebase on {base}: {behind}{clash}", current or dirty, Update(wait=wait)),
+    ]
+    if clash:
+        handed = Update(resolve="agent", wait=wait)
+        told.append(("resolve", "agent updates", "the agent resolves the conflicts", current or dirty, handed))
+    told += [
+        ("push", "push", f"{commits} to the remote", empty or pushed, Push(wait=wait)),
+        (
+            "pull_request",
+            f"refresh #{pull.number}" if is_open and pull is not None else "pull request",
+            refreshed or f"commit, push, and open one into {_local(base)}",
+            nothing or merged,
+            PullRequest(wait=wait),
+        ),
+    ]
+    if not is_open:
+        draft = PullRequest(draft=True, wait=wait)
+        told.append(("draft", "draft request", "the same, not yet for review", nothing or merged, draft))
+    told += [
+        ("land", "land", f"merge {commits} into the local {_local(base)}", empty or dirty, Land(wait=wait)),
+        (
+            "squash",
+            "land as one",
+            f"one commit on the local {_local(base)}",
+            empty or dirty,
+            Land(how="squash", wait=wait),
+        ),
+        ("apply", "apply", "the changes into your own checkout", nothing, Apply(wait=wait)),
+    ]
+    return told
+
+
+def task_base(task: TaskSummary) -> str:
+    """The base branch where nothing was found out about the work."""
+    return (task.base_branch if isinstance(task, TaskDetail) else None) or "its base"
+
+
+def _turn_runs(task: TaskSummary) -> bool:
+    return task.status is TaskStatus.RUNNING or any(each.status is SessionStatus.RUNNING for each in task.sessions)
+
+
+def _local(base: str) -> str:
+    return base.removeprefix("origin/")
+
+
+def _names(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
+
+
+def _commits(count: int) -> str:
+    return "1 commit" if count == 1 else f"{count} commits"

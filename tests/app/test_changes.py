@@ -1,0 +1,240 @@
+"""The changes of a task: moving, folding, searching, and staying where one is."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from msgspec.structs import replace
+
+from foundry_tui.contract.records import FileDiff
+from foundry_tui.contract.requests import Diff
+from foundry_tui.contract.status import TaskStatus
+from foundry_tui.widgets.bars import ActionBar
+from foundry_tui.widgets.changes import ChangesView
+from tests.app import task_scenes as scenes
+from tests.app.diff_scenes import REVIEW, diff_of, file_diff
+from tests.app.harness import Stage, stage
+from tests.app.looking import text_of
+from tests.app.task_scenes import TASK
+
+pytestmark = pytest.mark.anyio
+
+UNCOMMON_FILES = (
+    FileDiff(
+        path="win.txt",
+        status="M",
+        added=1,
+        removed=1,
+        patch="@@ -1,2 +1,2 @@\n same\r\n-old line\r\n+a line of Windows\r\n",
+    ),
+    FileDiff(path="logo.png", status="M", added=None, removed=None, patch="Binary files a/l and b/l differ\n"),
+    FileDiff(path="long.csv", status="?", added=9000, removed=0, patch="@@ -0,0 +1,9000 @@\n+one\n", cut=True),
+)
+"""Files of which not all can be shown."""
+
+
+@asynccontextmanager
+async def reviewing(files: Sequence[FileDiff], size: tuple[int, int] = (120, 36)) -> AsyncIterator[Stage]:
+    """The app with the changes of a task open."""
+    async with stage(scenes.status_scene(TaskStatus.IDLE), size=size) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        on.commands.diffs[TASK] = diff_of(*files)
+        await on.press("d")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        yield on
+
+
+def at(on: Stage) -> str:
+    """The text of the row of the cursor."""
+    lines = on.app.screen.query_one(ChangesView).lines
+    return lines.strip_at(lines.cursor).text.strip("▌ ")
+
+
+async def test_hunks_files_and_folds_have_keys() -> None:
+    async with reviewing(REVIEW) as on:
+        assert "7 files  +3,236 -350, 1 not counted  since base" in text_of(on, ChangesView)
+        await on.press("right_square_bracket", "right_square_bracket")
+        assert at(on).startswith("▾ shop/auth.py")
+        await on.press("n")
+        assert "from urllib.parse import urlsplit" in at(on)
+        await on.press("n")
+        assert 'target = request.query.get("next")' in at(on)
+        await on.press("N", "left_square_bracket")
+        assert at(on).startswith("▾ shop/auth.py")
+        await on.press("o")
+        assert at(on).startswith("▸ shop/auth.py")
+        await on.press("O")
+        assert "def safe_next" not in text_of(on, ChangesView)
+        await on.press("O", "G")
+        assert "request_for(next=wanted)" in at(on)
+        await on.press("g", "d")
+        assert on.app.context().pane == ""
+
+
+async def test_keys_go_on_from_where_the_wheel_went() -> None:
+    async with reviewing(REVIEW) as on:
+        lines = on.app.screen.query_one(ChangesView).lines
+        lines.scroll_to(y=25, animate=False)
+        await on.pilot.pause()
+        await on.press("j")
+        assert lines.scroll_y == 25
+        assert lines.cursor == 27
+
+
+async def test_the_same_diff_told_again_leaves_marked_lines_marked() -> None:
+    async with reviewing(REVIEW) as on:
+        await on.press("n", "v", "j")
+        on.app.screen.query_one(ChangesView).show(REVIEW)
+        await on.press("m", *"both", "ctrl+s")
+        assert [(each.first, each.last) for each in on.commands.comments.of(TASK)] == [(3, 3)]
+        await on.press("right_square_bracket", "right_square_bracket", "n", "j", "v", "j", "j", "escape")
+        assert on.app.context().review.marking is False
+
+
+async def test_search_goes_from_match_to_match_also_into_folded_files() -> None:
+    async with reviewing(REVIEW) as on:
+        await on.press("O", "slash", *"target")
+        assert "1 of 5" in text_of(on, ChangesView)
+        assert "- " in at(on) and "target = request" in at(on)
+        await on.press("enter", "n")
+        assert "2 of 5" in text_of(on, ChangesView)
+        assert "next match" in text_of(on, ActionBar)
+        await on.press("N", "N")
+        assert "5 of 5" in text_of(on, ChangesView)
+        await on.press("escape")
+        assert "5 of 5" not in text_of(on, ChangesView)
+        assert on.app.context().pane == "changes"
+
+
+async def test_white_space_is_left_out_on_a_key() -> None:
+    async with reviewing(REVIEW) as on:
+        assert "- echo 1" in text_of(on, ChangesView)
+        await on.press("W")
+        assert "- echo 1" not in text_of(on, ChangesView)
+        assert "white space ignored" in text_of(on, ChangesView)
+
+
+async def test_old_and_new_stand_side_by_side_where_there_is_room() -> None:
+    async with reviewing(REVIEW, size=(150, 36)) as on:
+        row = next(line for line in text_of(on, ChangesView).split("\n") if "unquote, urlsplit" in line)
+        assert "import urlsplit" in row.partition("│")[0]
+
+
+async def test_comments_are_written_on_lines_and_sent_together() -> None:
+    async with reviewing(REVIEW) as on:
+        await on.press("right_square_bracket", "right_square_bracket", "n", "j", "m", *"why", "ctrl+s")
+        assert "┃ why" in text_of(on, ChangesView)
+        await on.press("n", "j", "j", "v", "j", "m", *"one", "enter", *"line", "ctrl+s")
+        assert "2 comments" in text_of(on, ChangesView)
+        assert "^s send 2 comments" in text_of(on, ActionBar)
+        assert [(each.path, each.first, each.last) for each in on.commands.comments.of(TASK)] == [
+            ("shop/auth.py", 3, 3),
+            ("shop/auth.py", 12, 13),
+        ]
+        await on.press("ctrl+s")
+        assert on.commands.calls[-1][:2] == ("prompt", scenes.SESSION)
+        assert on.commands.calls[-1][2] == PROMPT
+        assert on.commands.comments.of(TASK) == ()
+        assert "┃" not in text_of(on, ChangesView)
+
+
+PROMPT = """2 comments on your changes:
+
+**shop/auth.py:3**
+```
+from urllib.parse import unquote, urlsplit
+```
+why
+
+**shop/auth.py:12-13**
+```
+    target = unquote(request.query.get("next", DEFAULT))
+    # `//evil.example` is a host of its own, however it looks.
+```
+one
+line"""
+
+
+async def test_a_comment_is_changed_where_it_stands_and_forgotten_when_it_is_emptied() -> None:
+    async with reviewing(REVIEW) as on:
+        await on.press("n", "m", *"ab", "escape", "j", "m", "backspace", *"c", "ctrl+s")
+        assert [each.text for each in on.commands.comments.of(TASK)] == ["ac"]
+        assert "┃ ac" in text_of(on, ChangesView)
+        await on.press("m", "backspace", "backspace", "ctrl+s")
+        assert on.commands.comments.of(TASK) == ()
+
+
+async def test_a_comment_whose_line_was_changed_says_so() -> None:
+    async with reviewing(REVIEW) as on:
+        await on.press("right_square_bracket", "right_square_bracket", "n", "j", "m", *"why", "ctrl+s")
+        changed = [
+            replace(file, patch=file.patch.replace("import unquote, urlsplit", "import urlsplit, unquote"))
+            for file in REVIEW
+        ]
+        view = on.app.screen.query_one(ChangesView)
+        view.show(changed)
+        await on.pilot.pause()
+        assert "1 comment, 1 outdated" in text_of(on, ChangesView)
+        assert "outdated, line 3 was: from urllib.parse import unquote, urlsplit" in text_of(on, ChangesView)
+        view.show([file for file in REVIEW if file.path != "shop/auth.py"])
+        await on.pilot.pause()
+        assert "6 files" in text_of(on, ChangesView)
+        await on.press("G")
+        assert "This file is not changed." in text_of(on, ChangesView)
+
+
+async def test_a_newer_diff_leaves_one_where_one_is() -> None:
+    old = "".join(f"line {number}\n" for number in range(90))
+    new = old.replace("line 50\n", "line fifty\n")
+    async with reviewing((file_diff("b.py", old, new), file_diff("c.py", "1\n", "2\n"))) as on:
+        view = on.app.screen.query_one(ChangesView)
+        await on.press("n", "j")
+        assert at(on).endswith("line fifty")
+        view.show((file_diff("a.py", "", old, "A"), file_diff("b.py", old, new.replace("line 20\n", "twenty\n"))))
+        await on.pilot.pause()
+        assert at(on).endswith("line fifty")
+
+
+async def test_what_was_not_counted_or_is_cut_says_so() -> None:
+    async with reviewing(UNCOMMON_FILES) as on:
+        shown = text_of(on, ChangesView)
+        assert "not counted" in shown
+        assert "+0" not in shown
+        assert "+9,000 -0  cut" in shown
+        assert "� " not in shown
+        assert "+ a line of Windows" in shown
+        assert "No lines to show: a binary file" in shown
+        assert "cut here; whole it is in" not in shown
+        await on.press("G", "o")
+        assert "cut here; whole it is in" in text_of(on, ChangesView)
+        on.app.screen.query_one(ChangesView).show(UNCOMMON_FILES[1:2])
+        await on.pilot.pause()
+        assert "1 file  not counted  since base" in text_of(on, ChangesView)
+
+
+async def test_no_changes_are_said_to_be_none() -> None:
+    async with stage(scenes.status_scene(TaskStatus.IDLE)) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        on.commands.diffs[TASK] = Diff(files=(), computed_at=1)
+        await on.press("d", "n", "o", "O", "W", "j", "G")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        assert "No file was changed." in text_of(on, ChangesView)
+
+
+async def test_what_a_terminal_would_obey_is_shown_instead() -> None:
+    hostile = "\x1b]2;evil\x1b\\\x1b[2J\x9b31m\x08\x7f\u202eevil"
+    patch = f"rename from {hostile}\n@@ -3 +3 @@ {hostile}\n-a{hostile}\n+b\t{hostile}\n\\ No newline at end of file\n"
+    file = FileDiff(path=f"src/{hostile}.py", status="M", added=1, removed=1, patch=patch)
+    async with reviewing((file,), size=(150, 30)) as on:
+        await on.press("n", "m", *"odd", "ctrl+s")
+        made = on.commands.comments.of(TASK)[0]
+        on.commands.comments.put(TASK, replace(made, text=f"{hostile}\n{hostile}", code="gone"))
+        await on.press("c", "c")
+        await on.app.workers.wait_for_complete()
+        shown = text_of(on, ChangesView)
+        assert shown.count("evil") >= 6
+        assert all(line.isprintable() for line in shown.split("\n"))

@@ -1,0 +1,59 @@
+"""The way home in the app: what can be done is done by a key, shown while it runs, and failed with its words once."""
+
+import pytest
+from msgspec.structs import replace
+from textual.widgets import Static
+
+from foundry_tui.client.commands import CommandProblem
+from foundry_tui.contract.operations import Commit, PullRequest
+from foundry_tui.contract.records import ErrorKind, OperationState, TaskError
+from foundry_tui.screens.way_home import WayHomeScreen
+from tests.app.harness import put_detail, stage
+from tests.app.task_scenes import TASK
+from tests.app.way_home_scenes import an_operation, menu_scene, merged_scene, running_scene
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_enter_asks_for_what_is_highlighted_and_shows_it_until_it_has_failed() -> None:
+    async with stage(menu_scene(), size=(100, 30)) as on:
+        on.app.open_task(TASK)
+        await on.press("H")
+        screen = on.app.screen
+        assert isinstance(screen, WayHomeScreen)
+        await on.press("enter", "enter")
+        (asked,) = [call for call in on.commands.calls if call[0] == "operate"]
+        assert asked == ("operate", TASK, Commit())
+        told = screen.query_one("#operation", Static)
+        assert "commit: asked for" in str(told.content)
+        held = on.store.detail(TASK)
+        assert held is not None
+        error = TaskError(kind=ErrorKind.GIT, message="the hook said no", retryable=False, at=1)
+        failed = an_operation(OperationState.FAILED, error=error, finished_at=2)
+        put_detail(on.store, replace(held, operations=(failed,), revision=held.revision + 1))
+        screen._asked_id = failed.operation_id
+        await on.flush()
+        assert str(told.content).count("the hook said no") == 1
+        await on.press("escape")
+        assert not isinstance(on.app.screen, WayHomeScreen)
+
+
+async def test_what_the_backend_refuses_can_be_asked_for_again() -> None:
+    async with stage(menu_scene(), size=(100, 30)) as on:
+        on.app.open_task(TASK)
+        await on.press("H", "enter")
+        on.commands.fail(CommandProblem(action="operate", message="A turn runs.", task_id=TASK))
+        await on.press("j", "j", "enter")
+        assert [call[0] for call in on.commands.calls].count("operate") == 2
+        assert isinstance(on.commands.calls[-1][2], PullRequest)
+
+
+async def test_it_is_cancelled_and_a_merged_one_archived() -> None:
+    async with stage(running_scene(), size=(60, 30)) as on:
+        on.app.open_task(TASK)
+        await on.press("H", "enter")
+        assert ("cancel_operation", TASK, "op-1") in on.commands.calls
+    async with stage(merged_scene(), size=(100, 30)) as on:
+        on.app.open_task(TASK)
+        await on.press("H", "enter")
+        assert ("archive", TASK, False) in on.commands.calls

@@ -1,0 +1,38 @@
+"""`comment` and `comments` on a task whose changes are real, from several commands at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command_line import Cli
+
+pytestmark = pytest.mark.slow
+
+
+def test_comments_are_kept_until_they_are_sent_together(cli: Cli) -> None:
+    words = ("--provider", "local", "--wait", "ensure_agent", "--timeout", "30s")
+    task_id = cli("create", "change a file", *words, code=0).out.strip()
+    folder = Path(cli("path", task_id, code=0).out.strip())
+    (folder / "new.py").write_text("one = 1\ntwo = 2\nthree = 3\n")
+    assert cli("comment", task_id, "./new.py:2-3", "why both?", code=0).out == "new.py:2-3\n"
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda word: cli("comment", task_id, "new.py:1", word, code=0), ("a", "b", "c")))
+    rows = cli("comments", task_id, code=0).rows
+    assert rows[0] == ["new.py:2-3", "current", "why both?"]
+    assert sorted(row[2] for row in rows[1:]) == ["a", "b", "c"]
+    (folder / "new.py").write_text("one = 1\ntwo = 22\nthree = 3\n")
+    told = cli("comments", task_id, "--json", code=0).json["comments"]
+    assert (told[0]["state"], told[0]["code"]) == ("outdated", "two = 2\nthree = 3")
+    sent = cli("comments", task_id, "--send", "--json", code=0).json
+    assert "**new.py:2-3** (they have changed since" in sent["text"]
+    assert "```\none = 1\n```\na" in sent["text"]
+    assert cli("comments", task_id, code=0).out == ""
+    assert "no comment to send" in cli("comments", task_id, "--send", code=1).err
+
+
+def test_what_is_no_place_is_refused(shared: Cli) -> None:
+    task_id = shared.create("be commented on")["task_id"]
+    for place in ("a.py", "a.py:0", "a.py:5-2", ":3", "a.py:x"):
+        assert "no PATH:LINE" in shared("comment", task_id, place, "why", code=2).err
+    assert "is empty" in shared("comment", task_id, "a.py:1", " ", code=2).err

@@ -1,0 +1,103 @@
+"""What can be done next with a task's work, why not otherwise, and the lines that work and pull request are told in."""
+
+import pytest
+from msgspec.structs import replace
+
+from foundry_tui.contract.pull_request import Checks, ChecksState, Mergeable, PullRequest, PullRequestState, Review
+from foundry_tui.contract.records import Operation, OperationKind, OperationState, OperationStep
+from foundry_tui.contract.status import TaskStatus
+from foundry_tui.contract.work import Work
+from foundry_tui.view.way_home import choices, operation_line, pull_request_line, work_line
+from tests.app.factories import make_detail
+
+WORK = Work(base="origin/main", ahead=2, behind=1, files=3, at=1)
+PULL = PullRequest(number=212, url="u", title="t", state=PullRequestState.OPEN, mergeable=Mergeable.YES, at=1)
+
+
+def an_operation(state: OperationState = OperationState.RUNNING, **changes: object) -> Operation:
+    operation = Operation(
+        operation_id="o", task_id="t", kind=OperationKind.PUSH, request={}, state=state, at=1, revision=1
+    )
+    return replace(operation, **changes)
+
+
+@pytest.mark.parametrize(
+    ("work", "line"),
+    [
+        (WORK, "⇡2 ⇣1"),
+        (replace(WORK, behind=0, uncommitted=3), "⇡2 · 3 uncommitted"),
+        (replace(WORK, ahead=0, conflicts=("a.py",)), "⇣1 · conflicts"),
+        (replace(WORK, ahead=0, behind=0), ""),
+    ],
+)
+def test_work_is_one_line(work: Work, line: str) -> None:
+    assert work_line(work) == line
+    assert work_line(work, ascii_only=True).isascii()
+
+
+@pytest.mark.parametrize(
+    ("pull", "line"),
+    [
+        (PULL, "#212"),
+        (
+            replace(PULL, checks=Checks(state=ChecksState.PASSING, passed=3), review=Review.APPROVED),
+            "#212 ✓ checks · approved",
+        ),
+        (
+            replace(PULL, checks=Checks(state=ChecksState.FAILING, failed=1, names=("lint",)), comments=2),
+            "#212 ✗ lint · 2 comments",
+        ),
+        (
+            replace(
+                PULL,
+                state=PullRequestState.DRAFT,
+                checks=Checks(state=ChecksState.PENDING, passed=2, pending=1),
+                mergeable=Mergeable.NO,
+            ),
+            "#212 ◌ 1 of 3 checks · draft · conflicts",
+        ),
+        (replace(PULL, state=PullRequestState.MERGED, review=Review.APPROVED), "#212 merged"),
+    ],
+)
+def test_a_pull_request_is_one_line(pull: PullRequest, line: str) -> None:
+    assert pull_request_line(pull) == line
+    assert pull_request_line(pull, ascii_only=True).isascii()
+
+
+def why_not(**changes: object) -> dict[str, str | None]:
+    return {choice.key: choice.why_not for choice in choices(make_detail(1, **changes))}  # type: ignore[arg-type]
+
+
+def test_each_says_why_it_cannot_be_done_now() -> None:
+    found = why_not(work=WORK)
+    assert found["commit"] == "nothing is uncommitted"
+    assert found["update"] is found["push"] is found["pull_request"] is found["land"] is found["apply"] is None
+    found = why_not(work=replace(WORK, behind=0, uncommitted=1))
+    assert found["commit"] is None
+    assert found["update"] == "it has all of origin/main"
+    assert found["land"] == "1 file not committed: commit first"
+    assert set(why_not(status=TaskStatus.ARCHIVED).values()) == {"the task has ended"}
+    assert set(why_not(status=TaskStatus.CREATE_SANDBOX).values()) == {"the task is still being prepared"}
+
+
+def test_under_way_only_that_can_be_cancelled_and_merged_offers_archiving() -> None:
+    assert why_not(work=WORK, operation=an_operation()) == {"cancel": None}
+    merged = replace(PULL, state=PullRequestState.MERGED)
+    assert why_not(work=WORK, pull_request=merged)["archive"] is None
+    assert why_not(work=WORK, pull_request=merged)["pull_request"] == "#212 is merged"
+
+
+def test_conflicts_offer_the_agent_and_a_turn_is_waited_for() -> None:
+    offered = {choice.key: choice for choice in choices(make_detail(1, work=replace(WORK, conflicts=("a.py",))))}
+    assert "conflicts in a.py" in offered["update"].does
+    assert offered["resolve"].request is not None
+    running = choices(make_detail(1, TaskStatus.RUNNING, work=WORK))
+    assert all(choice.request is not None and choice.request.wait for choice in running)
+
+
+def test_an_operation_is_one_line() -> None:
+    step = OperationStep(name="push", state=OperationState.RUNNING, detail="fix/it to origin")
+    assert operation_line(an_operation(steps=(step,))) == "Push: fix/it to origin"
+    assert operation_line(an_operation(OperationState.QUEUED)) == "Push: begins when the turn is over"
+    opening = an_operation(kind=OperationKind.PULL_REQUEST, steps=(step,))
+    assert operation_line(opening) == "Pull request: push · fix/it to origin"
