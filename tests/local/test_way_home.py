@@ -222,6 +222,18 @@ async def test_landing_moves_the_local_base_and_its_clean_checkout(git_world: Lo
         git(git_world.repository, "fsck", "--no-dangling")
 
 
+async def test_what_was_landed_before_a_kill_is_found_below_what_came_since(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "one.txt", "1\n", commit=True)
+        told = Told()
+        landed = await operate(git_world, provider, task, "land", told, how="squash")
+        change(git_world.repository, "one.txt", "2\n", commit=True)
+        again = await operate(git_world, provider, task, "land", told, how="squash")
+        assert again.result == landed.result
+        assert git(git_world.repository, "show", "main:one.txt") == "2"
+
+
 async def test_landing_with_conflicts_touches_nothing(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task, folder = await sandbox(git_world, provider)
@@ -257,6 +269,9 @@ async def test_applying_is_whole_or_not_at_all_and_nothing_is_committed(git_worl
         assert git(git_world.repository, "rev-parse", "HEAD") == head
         again = await operate(git_world, provider, task, "apply", told)
         assert again.result == {"checkout": str(git_world.repository)}
+        change(git_world.repository, "a.txt", "half-way\n")
+        with pytest.raises(GitError, match="it is not known how many"):
+            await operate(git_world, provider, task, "apply", told)
 
 
 @pytest.mark.parametrize("kind", ["push", "update"])

@@ -31,6 +31,12 @@ async def apply(place: Place, progress: Progress) -> Done:
     await progress.step("apply")
     await progress.tell(str(checkout))
     why = await _fits(place, patch, checkout)
+    if why is not None and APPLYING in progress.notes:
+        raise GitError(
+            f"The changes were being made in {checkout} as the backend ended, and it is not known how many of them "
+            f"are. Look there with git status and git diff ({why}).",
+            retryable=False,
+        )
     if why is not None:
         raise GitError(f"The changes do not fit {checkout}: {why}. Nothing was changed there.", retryable=False)
     await progress.note(APPLYING, "")

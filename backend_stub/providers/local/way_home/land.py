@@ -20,8 +20,9 @@ async def land(place: Place, call: Call, progress: Progress, *, how: str, into: 
     target = into or place.record.base.removeprefix(HEADS).removeprefix("refs/remotes/origin/")
     if NEW in progress.notes:
         await place.take_over(after=LEFT_ALONE)
-        if await place.commit_of(f"{HEADS}{target}") == progress.notes[NEW]:
-            await _take_over(place, progress, target)
+        if await place.holds(progress.notes[NEW], f"{HEADS}{target}"):
+            if await place.commit_of(f"{HEADS}{target}") == progress.notes[NEW]:
+                await _take_over(place, progress, target)
             return Done(result={"sha": progress.notes[NEW], "into": target}, archive=archive)
     branch = await _ready_branch(place, target)
     old = await place.commit_of(f"{HEADS}{target}")

@@ -101,6 +101,11 @@ class Place:
             "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", accept=(0, 1, 128)
         )
 
+    async def holds(self, commit: str, name: str) -> bool:
+        """Whether what this name stands for has all of the commit."""
+        done = await self.git("merge-base", "--is-ancestor", commit, name, accept=(0, 1, 128))
+        return done.exit_code == 0
+
     async def branch(self) -> str:
         """The branch that the worktree is on; raises `GitError` when it is on none."""
         ref = await self.text("symbolic-ref", "--quiet", "HEAD", accept=(0, 1))

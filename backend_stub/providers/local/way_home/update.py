@@ -28,9 +28,9 @@ async def update(place: Place, progress: Progress, *, how: str, resolve: str) ->
     if HEAD in progress.notes:
         await _end_half(place)
         head = await place.commit_of("HEAD")
-        if await _holds(place, base, "HEAD"):
+        if await place.holds(base, "HEAD"):
             return Done(result={"sha": head, "base": _short(base), "before": progress.notes[HEAD]})
-        if await _holds(place, progress.notes[HEAD], "HEAD"):
+        if await place.holds(progress.notes[HEAD], "HEAD"):
             # Whatever came since is somebody's work.
             await progress.note(HEAD, head)
         else:
@@ -71,12 +71,6 @@ async def _end_half(place: Place) -> None:
     what = await place.in_progress()
     if what in ("rebase", "merge"):
         await place.git(what, "--abort", accept=(0, 1, 128))
-
-
-async def _holds(place: Place, commit: str, name: str) -> bool:
-    """Whether all of the commit is in what this name stands for."""
-    done = await place.git("merge-base", "--is-ancestor", commit, name, accept=(0, 1, 128))
-    return done.exit_code == 0
 
 
 async def _fetched_base(place: Place, progress: Progress) -> str:
