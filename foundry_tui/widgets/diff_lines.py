@@ -78,7 +78,7 @@ class DiffLines(Lines):
         self._drawn.clear()
         self.cursor = self.document.find(place) if place is not None else 0
         self.lines_changed()
-        self._jump(max(0, min(self.cursor - below, self.max_scroll_y)))
+        self.jump(max(0, min(self.cursor - below, self.max_scroll_y)))
         self.post_message(self.Moved())
 
     @property
@@ -155,13 +155,13 @@ class DiffLines(Lines):
                 top = self.cursor - height // 4
             else:
                 top = self.cursor - 1 if self.cursor <= top else self.cursor - height + 1
-            self._jump(max(0, min(top, self.max_scroll_y)))
+            self.jump(max(0, min(top, self.max_scroll_y)))
         self.refresh()
         self.post_message(self.Moved())
 
-    def _jump(self, line: float) -> None:
+    def jump(self, line: float) -> None:
         self._jumping = True
-        super()._jump(line)
+        super().jump(line)
         self._jumping = False
 
     def lines_changed(self) -> None:
@@ -182,7 +182,7 @@ class DiffLines(Lines):
 
     def move_page(self, pages: float) -> None:
         lines = round(pages * max(1, self.scrollable_content_region.height - 2))
-        self._jump(max(0, min(round(self.scroll_y) + lines, self.max_scroll_y)))
+        self.jump(max(0, min(round(self.scroll_y) + lines, self.max_scroll_y)))
         self.to_row(self.cursor + lines)
 
     def move_to_start(self) -> None:
@@ -209,7 +209,7 @@ class DiffLines(Lines):
         if not 0 <= to < len(self.document.files):
             return False
         self.cursor = self.document.start_of(to)
-        self._jump(max(0, min(self.cursor, self.max_scroll_y)))
+        self.jump(max(0, min(self.cursor, self.max_scroll_y)))
         self.to_row(self.cursor)
         return True
 
@@ -217,7 +217,7 @@ class DiffLines(Lines):
         """To the file of this path, if there is one."""
         for number, file in enumerate(self.document.files):
             if file.diff.path == path:
-                self._jump(max(0, min(self.document.start_of(number), self.max_scroll_y)))
+                self.jump(max(0, min(self.document.start_of(number), self.max_scroll_y)))
                 self.to_row(self.document.start_of(number))
 
     # How it is shown.

@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from anyio import to_thread
 
+from backend_stub.domain.call import Call
 from backend_stub.domain.checkpoints import UnknownCheckpointError
 from backend_stub.domain.errors import GitError
 from backend_stub.providers.local import LocalProvider, snapshot
@@ -182,12 +184,19 @@ class Cutting:
         return False
 
 
+async def prepared(provider: LocalProvider, call: Call) -> None:
+    """What is read behind a new sandbox is read, and calls no git any more."""
+    await provider.checkpoints.open(call)
+    await anyio.wait_all_tasks_blocked()
+
+
 async def test_an_undo_cut_before_any_call_of_git_is_completed_or_taken_back(
     git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cutting = Cutting(monkeypatch)
     async with sandbox(git_world) as (provider, task, folder):
         call = git_world.call(task)
+        await prepared(provider, call)
         for number in range(40):
             (folder / "a.txt").write_text("one\n")
             (folder / "mine.txt").write_text("by hand\n")
@@ -227,6 +236,7 @@ async def test_checkpoints_cut_before_any_call_of_git_are_made_once(
     cutting = Cutting(monkeypatch)
     async with sandbox(git_world) as (provider, task, folder):
         call, keeper = git_world.call(task), provider.checkpoints
+        await prepared(provider, call)
         for number in range(20):
             was_cut = await cutting.cuts(number, keeper.begin(call, f"p{number}"))
             keeper.leave(task.task_id)
