@@ -224,3 +224,68 @@ def test_its_question_of_several_choices_is_a_form(world: AgentTask, tell: Tell)
     assert world.answers()[-1].endswith("It is so.")
     assert any("Green" in said for said in world.answers("tool_call")), "the agent has the answer"
     world.follow_up()
+
+
+def test_what_waits_is_changed_and_what_steers_goes_first_over_a_killed_backend(world: AgentTask) -> None:
+    world.model.does(Hang(), Say("To what steers."), Say("To what was changed."))
+    world.begin("think for ever")
+    world.model.wait_until_it_hangs()
+    [session_id] = [each["session_id"] for each in world.backend.get(f"/v1/tasks/{world.task_id}")["sessions"]]
+    path = f"/v1/sessions/{session_id}/prompts"
+    world.backend.post(path, {"prompt_id": "waits", "text": "the first wording"})
+    world.backend.post(path, {"prompt_id": "goes", "text": "what is taken back"})
+    world.backend.kill()
+    world.backend.start()
+    assert world.backend.http.patch(f"{path}/waits", json={"text": "the second wording"}).status_code == 200
+    assert world.backend.http.delete(f"{path}/goes").status_code == 200
+    world.backend.post(path, {"prompt_id": "steers", "text": "leave that, do this", "steer": True})
+    told = world.session(lambda session: session["prompts"][1]["state"] == "answered")
+    assert {each["prompt_id"]: each["state"] for each in told["prompts"][1:]} == {
+        "waits": "answered",
+        "goes": "withdrawn",
+        "steers": "answered",
+    }
+    assert [said.endswith("To what steers.") for said in world.answers()].count(True) == 1
+    assert world.answers()[-1].endswith("To what was changed.")
+    received = "".join(world.model.received)
+    assert "the second wording" in received
+    assert "leave that, do this" in received
+    assert "the first wording" not in received
+    assert "what is taken back" not in received
+
+
+def test_an_idle_agent_is_ended_and_comes_back_with_its_conversation_over_a_killed_backend(world: AgentTask) -> None:
+    world.model.does(Say("Hello from the model."))
+    world.begin("say hello")
+    world.ended()
+    world.let_it_be_kept()
+    world.backend.stop()
+    world.backend.environ["FOUNDRY_AGENTS_IDLE_MINUTES"] = "0.01"
+    world.backend.start()
+    world.session(lambda session: session["unloaded_since"] is not None)
+    world.backend.kill()
+    world.backend.start()
+    world.model.does(Say("Still here."))
+    world.backend.post(
+        f"/v1/sessions/{world.session(lambda _: True)['session_id']}/prompts",
+        {"prompt_id": "again", "text": "are you there?"},
+    )
+    world.session(lambda session: session["prompts"][-1]["state"] == "answered")
+    assert world.answers()[-1].endswith("Still here.")
+    assert sum("Hello from the model." in text for text in world.answers()) == 1
+    assert "Hello from the model." in world.model.received[-1], "it has read the conversation"
+
+
+def test_a_command_of_its_own_is_run(world: AgentTask, tell: Tell) -> None:
+    world.model.does(Say("Hello from the model."))
+    world.begin("say hello")
+    world.ended()
+    session = world.session(lambda session: bool(session["commands"]))
+    names = [command["name"] for command in session["commands"]]
+    name = next(name for name in (*("context", "about", "compact", "init"), *names) if name in names)
+    world.model.does(Say("Done."), Say("Done."))
+    world.say(f"/{name}")
+    task = world.ended()
+    tell(f"{world.agent.name}, /{name}: {world.answers()[-1][:100]!r}; usage {session['usage']}")
+    assert task["status"] == "idle", task.get("error")
+    world.follow_up()
