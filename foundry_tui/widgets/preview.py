@@ -110,7 +110,9 @@ class Preview(Vertical, can_focus=False):
         silent = task is not None and not items and not told
         if self._transcript.display is silent:
             self._transcript.display = not silent
-        self._tell(self._note, [(task.prompt, "")] if silent and task is not None else [])
+        # The first line of a prompt is often all of it, and stands above as the title.
+        said = task is not None and task.prompt.strip() != title_of(task)
+        self._tell(self._note, [(task.prompt, "")] if silent and said and task is not None else [])
 
     def show_question(self, question: AnyAsk | None, more: int, keys: tuple[str, str]) -> None:
         """Show a question, or none; `more` wait behind it, `keys` scroll it, down and up.

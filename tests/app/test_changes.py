@@ -40,7 +40,7 @@ async def reviewing(files: Sequence[FileDiff], size: tuple[int, int] = (120, 36)
         on.app.open_task(TASK)
         await on.pilot.pause()
         on.commands.diffs[TASK] = diff_of(*files)
-        await on.press("c")
+        await on.press("d")
         await on.app.workers.wait_for_complete()
         await on.pilot.pause()
         yield on
@@ -69,7 +69,7 @@ async def test_hunks_files_and_folds_have_keys() -> None:
         assert "def safe_next" not in text_of(on, ChangesView)
         await on.press("O", "G")
         assert "request_for(next=wanted)" in at(on)
-        await on.press("g", "c")
+        await on.press("g", "d")
         assert on.app.context().pane == ""
 
 
@@ -91,7 +91,7 @@ async def test_search_goes_from_match_to_match_also_into_folded_files() -> None:
 async def test_white_space_is_left_out_on_a_key() -> None:
     async with reviewing(REVIEW) as on:
         assert "- echo 1" in text_of(on, ChangesView)
-        await on.press("W")
+        await on.press("ctrl+w")
         assert "- echo 1" not in text_of(on, ChangesView)
         assert "white space ignored" in text_of(on, ChangesView)
 
@@ -196,7 +196,7 @@ async def test_no_changes_are_said_to_be_none() -> None:
         on.app.open_task(TASK)
         await on.pilot.pause()
         on.commands.diffs[TASK] = Diff(files=(), computed_at=1)
-        await on.press("c", "n", "o", "O", "W", "j", "G")
+        await on.press("d", "n", "o", "O", "ctrl+w", "j", "G")
         await on.app.workers.wait_for_complete()
         await on.pilot.pause()
         assert "No file was changed." in text_of(on, ChangesView)

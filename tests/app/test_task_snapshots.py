@@ -201,7 +201,7 @@ REVIEW_SIZE = {"wide": (160, 40), "usual": (100, 40), "narrow": (60, 34)}
         ("wide", "foundry-dark", ("right_square_bracket", "right_square_bracket")),
         ("usual", "foundry-dark", ()),
         ("narrow", "foundry-dark", ("slash", *"target")),
-        ("usual", "foundry-light", ("W", "n", "n", "n")),
+        ("usual", "foundry-light", ("ctrl+w", "n", "n", "n")),
         ("usual", "ansi-dark", ("O", "j", "j")),
         ("wide", "foundry-dark", COMMENTING),
         ("usual", "foundry-light", (*COMMENTING, "n", "m", *"and log it")),
@@ -214,4 +214,4 @@ def test_review(
     # A comment that is being written appears in the diff once it is saved; here that is when a key says so.
     monkeypatch.setattr(changes, "SAVE_SECONDS", 1_000)
     app = app_of(scenes.status_scene(TaskStatus.IDLE), theme=theme, files=REVIEW)
-    assert snap_compare(app, terminal_size=REVIEW_SIZE[size], run_before=opened("c", "wait", *keys))
+    assert snap_compare(app, terminal_size=REVIEW_SIZE[size], run_before=opened("d", "wait", *keys))
