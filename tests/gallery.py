@@ -22,9 +22,11 @@ from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency,
 from foundry_tui.client.store import Store
 from foundry_tui.contract.agents import INSTALLABLE, how_to_get
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
+from foundry_tui.contract.records import FileDiff
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.widgets.composer import Composer
 from tests.app import question_scenes, task_scenes, way_home_scenes
+from tests.app.diff_scenes import REVIEW, diff_of
 from tests.app.factories import NOW, SECOND
 from tests.app.harness import FakeCommands, make_app, make_store, rest
 from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state, store_of_speaking
@@ -53,6 +55,8 @@ class Shot(Struct, frozen=True):
     """Whether the backend has told of agents, and what they offered."""
     ours: bool = False
     """Whether the backend is one that the app may start."""
+    files: Sequence[FileDiff] = ()
+    """What the task changed, if not what `task_scenes` says."""
     without_agent: bool = False
     """Whether no agent is installed."""
     attached: Sequence[str] = ()
@@ -153,6 +157,15 @@ SHOTS: tuple[Shot, ...] = (
         _status(TaskStatus.IDLE),
         ("slash", *"next"),
         opens=True,
+    ),
+    Shot(
+        "changes",
+        "`d`: what was changed, side by side where there is room; `m` comments on a line.",
+        _status(TaskStatus.IDLE),
+        ("d", "right_square_bracket", "right_square_bracket", "n", "m", *"why unquote it here?", "ctrl+s"),
+        (160, 40),
+        opens=True,
+        files=REVIEW,
     ),
     Shot("history", "Every event, in order, with its time.", _status(TaskStatus.IDLE), ("h",), opens=True),
     Shot("log", "The stage log: what the provider printed.", _status(TaskStatus.IDLE), ("l",), opens=True),
@@ -315,10 +328,9 @@ async def draw(shot: Shot, *, toasts: bool = False) -> str:
     """The picture as SVG; with what is told in passing only if `toasts`, since that goes away with time."""
     options = Options(theme=shot.theme, ascii=shot.ascii, bell=False, terminal_notifications=False)
     commands = FakeCommands()
-    commands.diffs[task_scenes.TASK] = task_scenes.a_diff()
     if shot.agents:
         commands.agents_told, commands.default_agents, commands.providers = AGENTS, DEFAULTS, {"local": "ready"}
-    commands.diffs[task_scenes.TASK] = task_scenes.a_diff()
+    commands.diffs[task_scenes.TASK] = diff_of(*shot.files) if shot.files else task_scenes.a_diff()
     commands.files = {task_scenes.TASK: task_scenes.FILES}
     if shot.without_agent:
         commands.providers = {"local": "ready", "demo": "ready"}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from foundry_tui.actions.context import TASK, TASKS, WAY_HOME, Context
 from foundry_tui.actions.model import Action
 from foundry_tui.actions.rules import needs_one_real
+from foundry_tui.contract.status import TaskStatus
 from foundry_tui.view.way_home import choices, why_nothing
 
 _TT = frozenset({TASKS, TASK})
@@ -19,6 +20,12 @@ def why_no_way_home(context: Context) -> str | None:
     return why_nothing(task) if all(choice.why_not for choice in choices(task)) else None
 
 
+def place_of_way_home(context: Context) -> int:
+    """In a task that is ready it is what comes next. Elsewhere it gives way to what acts on tasks."""
+    ready = context.task is not None and context.task.status is TaskStatus.IDLE
+    return 7 if context.screen == TASK and ready else 14
+
+
 BRINGING_HOME: Sequence[Action] = (
     Action(
         "way_home",
@@ -28,7 +35,7 @@ BRINGING_HOME: Sequence[Action] = (
         "Tasks",
         _TT,
         why_not=why_no_way_home,
-        footer=7,
+        footer_of=place_of_way_home,
     ),
     Action("take_step", "enter", "do it", "Do what is highlighted.", "Way home", _H, footer=1),
     Action("close_way_home", "escape,q,W", "close", "Close; what is under way goes on.", "Way home", _H, footer=2),

@@ -144,7 +144,7 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
             shown.update(Content.styled(f"{glyphs.pending} {self._asked}", "$text-warning"))
         elif (ended := last_operation(task)) is not None:
             good = ended.state is OperationState.DONE
-            glyph, style = (glyphs.ready, "$text-success") if good else (glyphs.failed, "$text-error")
+            glyph, style = (glyphs.done, "$text-success") if good else (glyphs.failed, "$text-error")
             shown.update(Content.styled(f"{glyph} {plain(outcome_line(ended))}", style))
         else:
             shown.update("")
@@ -153,7 +153,7 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
     def _steps(self, operation: Operation) -> list[Content]:
         glyphs = glyph_set(self.foundry.options.ascii)
         marks = {
-            OperationState.DONE: (glyphs.ready, "$text-success"),
+            OperationState.DONE: (glyphs.done, "$text-success"),
             OperationState.RUNNING: (glyphs.working[0], "bold"),
         }
         lines = [

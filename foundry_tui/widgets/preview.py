@@ -102,10 +102,15 @@ class Preview(Vertical, can_focus=False):
             self._stepper.show(steps(task, pending=pending, unsent=unsent, refused=refused), compact=False)
         self._tell(self._failure, self._failure_of(task))
 
-    def show_conversation(self, items: Sequence[TranscriptItem], told: Sequence[Prompt]) -> None:
-        """Show the end of what was said in the session in view; `told` are the prompts that stand in it."""
+    def show_conversation(
+        self, items: Sequence[TranscriptItem], told: Sequence[Prompt], asked: Permission | None
+    ) -> None:
+        """Show the end of what was said in the session in view; `told` are the prompts that stand in it, `asked` is
+        the question that stands below.
+        """
         task = self._subject
-        permissions = task.permissions if isinstance(task, TaskDetail) else ()
+        known = () if asked is None else (asked,)
+        permissions = task.permissions if isinstance(task, TaskDetail) else known
         self._transcript.show(items, told, permissions)
         silent = task is not None and not items and not told
         if self._transcript.display is silent:
