@@ -118,7 +118,7 @@ CHANGES_ROWS: Sequence[Action] = (
     _row("fold_file", "o", "fold", "Fold the file, or unfold it.", 2),
     _row("fold_files", "O", "fold all", "Fold all files, or unfold all.", 2),
     _row("search_changes", "slash", "search", "Search in the changes as you type.", 2),
-    _row("ignore_space", "ctrl+w", "white space", "Ignore changes of white space, or show them.", 3),
+    _row("ignore_space", "W", "white space", "Ignore changes of white space, or show them.", 3),
     _row("code_left", "left", "left", "What lies further left in long lines."),
     _row("code_right", "right", "right", "What lies further right in long lines."),
 )

@@ -29,7 +29,7 @@ def place_of_way_home(context: Context) -> int:
 BRINGING_HOME: Sequence[Action] = (
     Action(
         "way_home",
-        "W",
+        "H",
         "way home",
         "What can be done next with the work: commit, update, push, pull request, land, apply.",
         "Tasks",
@@ -38,5 +38,5 @@ BRINGING_HOME: Sequence[Action] = (
         footer_of=place_of_way_home,
     ),
     Action("take_step", "enter", "do it", "Do what is highlighted.", "Way home", _H, footer=1),
-    Action("close_way_home", "escape,q,W", "close", "Close; what is under way goes on.", "Way home", _H, footer=2),
+    Action("close_way_home", "escape,q,H", "close", "Close; what is under way goes on.", "Way home", _H, footer=2),
 )

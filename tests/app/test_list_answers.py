@@ -5,6 +5,7 @@ import pytest
 from foundry_tui.client.store import Store
 from foundry_tui.contract.questions import Ask, Permission, PermissionOption, PermissionState, QuestionKind
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.preview import Preview
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, make_detail, make_task, task_id
@@ -127,6 +128,24 @@ async def test_a_form_takes_no_digit() -> None:
         assert [note.message for note in s.app._notifications] == [
             "Not now: it is answered in the task itself: open it."
         ]
+
+
+async def test_the_footer_has_each_digit_though_its_answer_has_a_long_name() -> None:
+    long = f"Always allow `make` and access to /home/{'x' * 80}"
+    options = (PermissionOption(option_id="always", name=long, kind="allow_always"), *OPTIONS)
+    async with stage(asking(ask(1, options=options)), size=(100, 30)) as s:
+        assert s.app.screen.query_one(ActionBar).render().plain.startswith("1 Allow  2 always  3 Deny")
+
+
+async def test_the_same_digit_allows_once_whatever_order_an_agent_has() -> None:
+    options = tuple(
+        PermissionOption(option_id=kind, name=kind.title(), kind=kind)
+        for kind in ("reject_once", "allow_always", "allow_once")
+    )
+    async with stage(asking(ask(1, options=options), ask(2, options=options)), size=(100, 30)) as s:
+        assert "1 allow  2 always  3 deny" in text_of(s, TaskList)
+        await s.press("1", "3")
+        assert answers(s) == [("answer", "q1", "allow_once"), ("answer", "q2", "reject_once")]
 
 
 async def test_the_cursor_keeps_its_row_when_its_task_is_archived() -> None:

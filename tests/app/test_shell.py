@@ -15,6 +15,7 @@ from foundry_tui.actions import table as actions
 from foundry_tui.actions.context import (
     APP,
     CHANGES_SEARCH,
+    CHECKPOINTS,
     COMMENT,
     COMPOSER,
     CONFIRM,
@@ -47,6 +48,7 @@ from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency,
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.base import FoundryScreen
+from foundry_tui.screens.checkpoints import CheckpointsScreen
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.diagnostics import DiagnosticsScreen
 from foundry_tui.screens.form import FormScreen
@@ -80,6 +82,7 @@ SCREENS = {
     NEW_TASK: NewTaskScreen,
     NEW_SESSION: NewSessionScreen,
     OPTIONS: SessionOptionsScreen,
+    CHECKPOINTS: CheckpointsScreen,
     WAY_HOME: WayHomeScreen,
     FORM: FormScreen,
     INSTALL: InstallAgentScreen,
@@ -177,7 +180,7 @@ def test_a_key_is_shared_on_a_screen_only_by_what_is_alike() -> None:
             assert len(ids) == 1 or " ".join(ids) in ALIKE, f"{key} on {screen}: {ids}"
 
 
-KEPT_EVERYWHERE = {"W": "way_home", "a": "archive", "R": "resend", "r": "retry", "e": "edit_again", "y": "copy_branch"}
+KEPT_EVERYWHERE = {"H": "way_home", "a": "archive", "R": "resend", "r": "retry", "e": "edit_again", "y": "copy_branch"}
 """Keys that mean one thing on every screen that has them."""
 
 

@@ -201,7 +201,7 @@ REVIEW_SIZE = {"wide": (160, 40), "usual": (100, 40), "narrow": (60, 34)}
         ("wide", "foundry-dark", ("right_square_bracket", "right_square_bracket")),
         ("usual", "foundry-dark", ()),
         ("narrow", "foundry-dark", ("slash", *"target")),
-        ("usual", "foundry-light", ("ctrl+w", "n", "n", "n")),
+        ("usual", "foundry-light", ("W", "n", "n", "n")),
         ("usual", "ansi-dark", ("O", "j", "j")),
         ("wide", "foundry-dark", COMMENTING),
         ("usual", "foundry-light", (*COMMENTING, "n", "m", *"and log it")),
