@@ -22,7 +22,6 @@ from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency,
 from foundry_tui.client.store import Store
 from foundry_tui.contract.agents import INSTALLABLE, how_to_get
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
-from foundry_tui.contract.records import FileDiff
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.widgets.composer import Composer
 from tests.app import checkpoint_scenes, question_scenes, task_scenes, way_home_scenes
@@ -55,8 +54,6 @@ class Shot(Struct, frozen=True):
     """Whether the backend has told of agents, and what they offered."""
     ours: bool = False
     """Whether the backend is one that the app may start."""
-    files: Sequence[FileDiff] = ()
-    """What the task changed, if not what `task_scenes` says."""
     without_agent: bool = False
     """Whether no agent is installed."""
     attached: Sequence[str] = ()
@@ -151,7 +148,7 @@ SHOTS: tuple[Shot, ...] = (
         "review",
         "The changes as one diff, old and new side by side; `m` on a line writes a comment, all go as one prompt.",
         _status(TaskStatus.IDLE),
-        ("c", "right_square_bracket", "right_square_bracket", *("n", "n", "m"), *"Where is this logged?", "ctrl+s"),
+        ("d", "right_square_bracket", "right_square_bracket", *("n", "n", "m"), *"Where is this logged?", "ctrl+s"),
         size=(160, 40),
         opens=True,
     ),
@@ -165,15 +162,6 @@ SHOTS: tuple[Shot, ...] = (
         _status(TaskStatus.IDLE),
         ("slash", *"next"),
         opens=True,
-    ),
-    Shot(
-        "changes",
-        "`d`: what was changed, side by side where there is room; `m` comments on a line.",
-        _status(TaskStatus.IDLE),
-        ("d", "right_square_bracket", "right_square_bracket", "n", "m", *"why unquote it here?", "ctrl+s"),
-        (160, 40),
-        opens=True,
-        files=REVIEW,
     ),
     Shot("history", "Every event, in order, with its time.", _status(TaskStatus.IDLE), ("h",), opens=True),
     Shot("log", "The stage log: what the provider printed.", _status(TaskStatus.IDLE), ("l",), opens=True),
@@ -345,7 +333,6 @@ async def draw(shot: Shot, *, toasts: bool = False) -> str:
     commands = FakeCommands()
     if shot.agents:
         commands.agents_told, commands.default_agents, commands.providers = AGENTS, DEFAULTS, {"local": "ready"}
-    commands.diffs[task_scenes.TASK] = diff_of(*shot.files) if shot.files else task_scenes.a_diff()
     commands.files = {task_scenes.TASK: task_scenes.FILES}
     if shot.without_agent:
         commands.providers = {"local": "ready", "demo": "ready"}
