@@ -148,7 +148,7 @@ SHOTS: tuple[Shot, ...] = (
         "review",
         "The changes as one diff, old and new side by side; `m` on a line writes a comment, all go as one prompt.",
         _status(TaskStatus.IDLE),
-        ("c", "right_square_bracket", "right_square_bracket", *("n", "n", "m"), *"Where is this logged?", "ctrl+s"),
+        ("d", "right_square_bracket", "right_square_bracket", *("n", "n", "m"), *"Where is this logged?", "ctrl+s"),
         size=(160, 40),
         opens=True,
     ),
@@ -331,10 +331,8 @@ async def draw(shot: Shot, *, toasts: bool = False) -> str:
     """The picture as SVG; with what is told in passing only if `toasts`, since that goes away with time."""
     options = Options(theme=shot.theme, ascii=shot.ascii, bell=False, terminal_notifications=False)
     commands = FakeCommands()
-    commands.diffs[task_scenes.TASK] = task_scenes.a_diff()
     if shot.agents:
         commands.agents_told, commands.default_agents, commands.providers = AGENTS, DEFAULTS, {"local": "ready"}
-    commands.diffs[task_scenes.TASK] = task_scenes.a_diff()
     commands.files = {task_scenes.TASK: task_scenes.FILES}
     if shot.without_agent:
         commands.providers = {"local": "ready", "demo": "ready"}

@@ -49,10 +49,18 @@ class Action(Struct, frozen=True):
     """Whether its keys come before the focused widget's own that write nothing; the app's then work in dialogs too."""
     label_of: Callable[[Context], str] | None = None
     """What it is called where that depends on what it would act on."""
+    footer_of: Callable[[Context], int] | None = None
+    """Its place in the footer where that depends on the screen."""
 
     def named(self, context: Context) -> "Action":
-        """The same with the label that it has now."""
-        return self if self.label_of is None else replace(self, label=self.label_of(context))
+        """The same with the label, and the place in the footer, that it has now."""
+        if self.label_of is None and self.footer_of is None:
+            return self
+        return replace(
+            self,
+            label=self.label if self.label_of is None else self.label_of(context),
+            footer=self.footer if self.footer_of is None else self.footer_of(context),
+        )
 
 
 def acts_on_marked(action: Action, context: Context) -> bool:

@@ -263,7 +263,7 @@ TASK_ROWS: Sequence[Action] = (
     ),
     Action("show_history", "h", "history", "Every event of the task, or back.", "View", _K),
     Action("show_log", "l", "log", "What the provider printed, stage by stage, or back.", "View", _K),
-    Action("show_changes", "d", "diff", "What the task changed, file by file, or back.", "View", _K),
+    Action("show_changes", "d", "changes", "What the task changed, file by file, or back.", "View", _K),
     Action("show_details", "D", "details", "Branch, path, ids, times and stages, or back.", "View", _K),
     Action("rename", "f2", "rename", "Give the task another title.", "Tasks", _TT, why_not=needs_one_real),
     Action(

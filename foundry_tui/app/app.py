@@ -415,7 +415,7 @@ class FoundryApp(textual_compat.UnusedKeys):
 
         if not isinstance(self.screen, Palette):
             self.read_styles("app/palette.tcss")
-            self.push_screen(Palette(placeholder="An action, or a task by title, branch or status:failed…"))
+            self.push_screen(Palette(placeholder="An action, or a task: words, status:failed…"))
 
     def action_show_help(self) -> None:
         from foundry_tui.screens.help import HelpScreen

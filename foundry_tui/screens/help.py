@@ -67,7 +67,7 @@ class HelpScreen(ScrollActions, FoundryDialog[None]):
 
     def _show(self) -> None:
         keys = self.query_one("#keys", VerticalScroll)
-        self.query_one("#help-text", Static).update(self.text(keys.scrollable_content_region.width))
+        self.query_one("#help-text", Static).update(self.text(keys.scrollable_content_region.width - 1))
 
     def text(self, width: int) -> Content:
         """The whole page, its sentences wrapped beside the keys."""

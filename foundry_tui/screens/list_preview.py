@@ -8,6 +8,7 @@ from textual.timer import Timer
 
 from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.events import Topic, TopicKind
+from foundry_tui.contract.questions import Permission
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.view.answers import AnyAsk, is_answered_by_digits
 from foundry_tui.view.clock import LastHeard
@@ -183,7 +184,8 @@ class ListPreview:
         known = store.session(session.session_id) if session is not None else None
         items = store.transcript(session.session_id) if session is not None else ()
         prompts = known.prompts if known is not None else ()
-        widget.show_conversation(items, in_conversation(prompts, above_composer(prompts, begun=bool(items))))
+        told = in_conversation(prompts, above_composer(prompts, begun=bool(items)))
+        widget.show_conversation(items, told, ask if isinstance(ask, Permission) else None)
         sent = list(self._answered.values()).count(task.task_id) if task is not None else 0
         more = max(0, task.needs_input - 1 - sent) if task is not None else 0
         keys = (self._owner.key_of("question_down"), self._owner.key_of("question_up"))

@@ -233,7 +233,8 @@ class NewTaskScreen(FoundryDialog[None]):
         folded = not self.has_class("-unfolded")
         arrow = (">" if folded else "v") if self.foundry.options.ascii else ("▸" if folded else "▾")
         summary = f": {option_summary(self.values)}" if folded else ""
-        self.query_one("#options-line", Static).update(f"{arrow} Options{summary}  {self.key_of('toggle_options')}")
+        # The key first: what does not fit on the line is cut.
+        self.query_one("#options-line", Static).update(f"{arrow} Options {self.key_of('toggle_options')}{summary}")
         boxes = ("[ ]", "[x]") if self.foundry.options.ascii else ("☐", "☑")
         self.query_one("#another", Static).update(
             f"{boxes[self._another]} Stay open to create another  {self.key_of('toggle_another')}"

@@ -1,5 +1,6 @@
 """The dialog that says what can be done next with a task's work, does it, and shows it being done."""
 
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -35,6 +36,10 @@ from foundry_tui.widgets.bars import ActionBar
 if TYPE_CHECKING:
     from foundry_tui.client.changes import Changes
     from foundry_tui.client.store import Store
+
+
+LEAST = 20
+"""Cells that a line of words has at least."""
 
 
 class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
@@ -109,11 +114,24 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
         listed = self.query_one(OptionList)
         stood = self._highlighted
         self._choices = found
-        widest = max(len(choice.label) for choice in found)
-        listed.set_options([Option(_row(choice, widest), disabled=choice.why_not is not None) for choice in found])
+        self._list()
         keys = [choice.key for choice in found if choice.why_not is None]
         if stood is not None and stood.key in keys:
             listed.highlighted = [choice.key for choice in found].index(stood.key)
+
+    def on_resize(self) -> None:
+        # The list's new width is known only when the box has been laid out.
+        self.call_after_refresh(self._list)
+
+    def _list(self) -> None:
+        """List what can be done, the words of each wrapped beside its name."""
+        listed = self.query_one(OptionList)
+        stood, widest = listed.highlighted, max((len(choice.label) for choice in self._choices), default=0)
+        room = listed.scrollable_content_region.width or self.size.width
+        listed.set_options(
+            [Option(_row(choice, widest, room), disabled=choice.why_not is not None) for choice in self._choices]
+        )
+        listed.highlighted = stood if stood is not None and stood < len(self._choices) else None
 
     def _show_operation(self, task: TaskSummary) -> None:
         """What is under way, step by step, or what came of the one before."""
@@ -126,7 +144,7 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
             shown.update(Content.styled(f"{glyphs.pending} {self._asked}", "$text-warning"))
         elif (ended := last_operation(task)) is not None:
             good = ended.state is OperationState.DONE
-            glyph, style = (glyphs.ready, "$text-success") if good else (glyphs.failed, "$text-error")
+            glyph, style = (glyphs.done, "$text-success") if good else (glyphs.failed, "$text-error")
             shown.update(Content.styled(f"{glyph} {plain(outcome_line(ended))}", style))
         else:
             shown.update("")
@@ -135,7 +153,7 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
     def _steps(self, operation: Operation) -> list[Content]:
         glyphs = glyph_set(self.foundry.options.ascii)
         marks = {
-            OperationState.DONE: (glyphs.ready, "$text-success"),
+            OperationState.DONE: (glyphs.done, "$text-success"),
             OperationState.RUNNING: (glyphs.working[0], "bold"),
         }
         lines = [
@@ -182,8 +200,10 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
         self.dismiss(False)
 
 
-def _row(choice: Choice, width: int) -> Content:
-    label = f"{choice.label:<{width}}  "
-    if choice.why_not is not None:
-        return Content.assemble((label, "$text-faint"), (f"not now: {plain(choice.why_not)}", "$text-faint"))
-    return Content.assemble((label, "bold"), plain(choice.does))
+def _row(choice: Choice, width: int, room: int) -> Content:
+    """What a choice is called, in `width` cells, and what it would do or why not, in the `room` that there is."""
+    label, possible = f"{choice.label:<{width}}  ", choice.why_not is None
+    words = plain(choice.does if choice.why_not is None else f"not now: {choice.why_not}")
+    lines = wrap(words, max(LEAST, room - len(label))) or [""]
+    told = f"\n{' ' * len(label)}".join(lines)
+    return Content.assemble((label, "bold" if possible else "$text-faint"), (told, "" if possible else "$text-faint"))

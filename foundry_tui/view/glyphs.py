@@ -11,6 +11,7 @@ class Glyphs(Struct, frozen=True):
     spinner: tuple[str, ...]
     working: tuple[str, ...]
     ready: str
+    done: str
     failed: str
     releasing: str
     archived: str
@@ -40,6 +41,7 @@ UNICODE = Glyphs(
     spinner=("⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧"),
     working=("▸", "▸", "▸", "▸", "▹", "▹", "▹", "▹"),
     ready="●",
+    done="✓",
     failed="✗",
     releasing="◍",
     archived="▪",
@@ -69,6 +71,7 @@ ASCII = Glyphs(
     spinner=("|", "/", "-", "\\"),
     working=(">", ">", ">", ">", " ", " ", " ", " "),
     ready="o",
+    done="+",
     failed="X",
     releasing="%",
     archived="#",

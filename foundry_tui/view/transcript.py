@@ -102,6 +102,11 @@ def entry_of(item: TranscriptItem, prompts: Mapping[str, Prompt], permissions: M
     )
 
 
+def is_asked_below(entry: Entry) -> bool:
+    """Whether it is a question that is still open: it stands whole below the conversation, with its answers."""
+    return entry.kind is TranscriptKind.PERMISSION and entry.standing is Standing.WAITING
+
+
 def entry_of_prompt(prompt: Prompt) -> Entry:
     """A prompt that the transcript does not have yet."""
     note, standing = _prompt_note(prompt)

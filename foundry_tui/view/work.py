@@ -63,9 +63,14 @@ def total_of(files: Sequence[FileDiff]) -> tuple[int, int]:
     return sum(file.added or 0 for file in files), sum(file.removed or 0 for file in files)
 
 
+def count_of_files(count: int) -> str:
+    """`1 file`, `3 files`."""
+    return f"{count:,} file{'s' * (count != 1)}"
+
+
 def in_files(count: int) -> str:
     """`in 1 file`, `in 3 files`."""
-    return f"in {count:,} file{'s' * (count != 1)}"
+    return f"in {count_of_files(count)}"
 
 
 def distance_words(work: Work, *, short: bool = False) -> str:

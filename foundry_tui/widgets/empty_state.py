@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
@@ -36,6 +37,9 @@ class EmptyList(Static):
         ]
         if hints:
             parts.append(("\n", ""))
+        # The keys stand one below the other, and the whole of it in the middle.
+        keys, words = (max((cell_len(each[place]) for each in hints), default=0) for place in (0, 1))
         for key, what in hints:
-            parts += [("\n", ""), (key, "bold $footer-key-foreground"), (f"  {what}", "$text-soft")]
+            before, behind = " " * (keys - cell_len(key)), "\u00a0" * (words - cell_len(what))
+            parts += [("\n", ""), (before + key, "bold $footer-key-foreground"), (f"  {what}{behind}", "$text-soft")]
         self.update(Content.assemble(*((harmless(text, lines=True), look) for text, look in parts)))

@@ -208,7 +208,7 @@ class PermissionRequest(Drawn, can_focus=True):
             return []
         key = (permission, width, self.app.theme)
         if key != self._content_key:
-            drawer = Drawer(max(10, width - 3), palette_of(self, self._ascii), unfolded=True)
+            drawer = Drawer(max(10, width - 4), palette_of(self, self._ascii), unfolded=True)
             title = wrapped(Text(heading_of(permission), style_of(self, "permission--title")), max(10, width - 24))
             self._content = [*(segments_of(line) for line in title), *drawer.question_lines(permission)]
             self._content_key = key

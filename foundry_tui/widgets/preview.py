@@ -102,15 +102,22 @@ class Preview(Vertical, can_focus=False):
             self._stepper.show(steps(task, pending=pending, unsent=unsent, refused=refused), compact=False)
         self._tell(self._failure, self._failure_of(task))
 
-    def show_conversation(self, items: Sequence[TranscriptItem], told: Sequence[Prompt]) -> None:
-        """Show the end of what was said in the session in view; `told` are the prompts that stand in it."""
+    def show_conversation(
+        self, items: Sequence[TranscriptItem], told: Sequence[Prompt], asked: Permission | None
+    ) -> None:
+        """Show the end of what was said in the session in view; `told` are the prompts that stand in it, `asked` is
+        the question that stands below.
+        """
         task = self._subject
-        permissions = task.permissions if isinstance(task, TaskDetail) else ()
+        known = () if asked is None else (asked,)
+        permissions = task.permissions if isinstance(task, TaskDetail) else known
         self._transcript.show(items, told, permissions)
         silent = task is not None and not items and not told
         if self._transcript.display is silent:
             self._transcript.display = not silent
-        self._tell(self._note, [(task.prompt, "")] if silent and task is not None else [])
+        # The first line of a prompt is often all of it, and stands above as the title.
+        said = task is not None and task.prompt.strip() != title_of(task)
+        self._tell(self._note, [(task.prompt, "")] if silent and said and task is not None else [])
 
     def show_question(self, question: AnyAsk | None, more: int, keys: tuple[str, str]) -> None:
         """Show a question, or none; `more` wait behind it, `keys` scroll it, down and up.

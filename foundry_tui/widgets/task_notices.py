@@ -72,6 +72,10 @@ def key_line(keys: Keys, widget: Widget, prefix: str) -> Text:
     return line
 
 
+LOG_LINE_ROWS = 3
+"""Rows that one line of a stage's log takes at most on the card; the log has it whole."""
+
+
 class FailureCard(Drawn):
     """What failed, why, what was tried, what was printed last, and the keys that help."""
 
@@ -112,7 +116,11 @@ class FailureCard(Drawn):
             lines += [Text.assemble("   ", line) for line in wrapped(Text(failure.tried, dim), room)]
         if failure.log:
             lines.append(Text(""))
-            lines += [Text.assemble(("   " + self._bar, dim), (_one_line(text), dim)) for text in failure.log]
+            lines += [
+                Text.assemble(("   " + self._bar, dim), line)
+                for text in failure.log
+                for line in wrapped(Text(_one_line(text), dim), room - len(self._bar))[:LOG_LINE_ROWS]
+            ]
         if self._keys:
             lines += [Text(""), Text.assemble("   ", key_line(self._keys, self, "failure"))]
         return lines

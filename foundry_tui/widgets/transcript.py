@@ -20,6 +20,7 @@ from foundry_tui.view.transcript import (
     entry_of_prompt,
     estimated_height,
     first_difference,
+    is_asked_below,
     prompts_by_item,
 )
 from foundry_tui.view.transcript_search import Match, Span, TranscriptSearch, occurrences
@@ -266,7 +267,8 @@ class Transcript(Lines):
         kept = self._drawn.get(key)
         if kept is not None and kept[0] is record and kept[1] is mark:
             return kept[2]
-        strips = self._draw(self._entry(record), unfolded=self._unfolded ^ (key in self._others))
+        entry = self._entry(record)
+        strips = [] if is_asked_below(entry) else self._draw(entry, unfolded=self._unfolded ^ (key in self._others))
         # Setting a key that is there changes nothing.
         self._drawn.discard(key)
         self._drawn[key] = (record, mark, strips)

@@ -20,6 +20,7 @@ from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.stepper import Step, StepState
 from foundry_tui.view.work import (
     conflict_words,
+    count_of_files,
     current_entry,
     distance_words,
     in_files,
@@ -59,7 +60,7 @@ class _Row(Struct, frozen=True):
 
 
 _PLAN_LOOKS = {"completed": ("done", "work--done", "work--dim"), "in_progress": ("at", "work--at", "work--at")}
-_PLAN_MARKS = {"done": ("✓", "+"), "at": ("▸", ">"), "open": ("·", ".")}
+_PLAN_MARKS = {"done": ("✓", "+"), "at": ("▸", ">"), "open": ("○", "o")}
 
 
 class WorkColumn(Drawn):
@@ -230,6 +231,8 @@ class WorkColumn(Drawn):
     def _changes(self, work: WorkShown) -> Text:
         dim, known = self._style("dim"), work.task.work
         if work.files is None and known is not None and known.files:
+            if known.added is None or known.removed is None:
+                return Text(count_of_files(known.files), dim)
             return Text.assemble(*self._counts(known.added, known.removed), (in_files(known.files), dim))
         if work.files is None:
             return Text(work.note, dim)
@@ -254,7 +257,7 @@ class WorkColumn(Drawn):
     def _counts(self, added: int | None, removed: int | None) -> list[tuple[str, Style]]:
         if added is None or removed is None:
             return [("not counted ", self._style("dim"))]
-        return [(f"+{added} ", self._style("added")), (f"-{removed} ", self._style("removed"))]
+        return [(f"+{added:,} ", self._style("added")), (f"-{removed:,} ", self._style("removed"))]
 
     def _file(self, place: int, file: FileDiff, width: int) -> Text:
         here = place == self._cursor and self.has_focus

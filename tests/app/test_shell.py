@@ -160,6 +160,36 @@ def test_no_key_means_two_things_at_once(screen: str) -> None:
         assert [key for key, count in keys.items() if count > 1] == [], context
 
 
+ALIKE = {
+    *("answer pick_code", "comment toggle_unread", "end_changes_search unmark_lines", "fold_file open_page fold"),
+    *("fold_files fold_all", "go_on stop", "half_page question", "kill prune discard", "leave_tour back"),
+    *("next_file next_session", "next_hunk find_next", "peek mark", "previous_choice recall"),
+    *("previous_file previous_session", "previous_hunk find_previous", "question half_screen"),
+    *("search_changes search", "send_at_once steer send", "take_choice send"),
+}
+"""What shares a key on one screen: of each of these one applies, or the first stands where the second would be less."""
+
+
+def test_a_key_is_shared_on_a_screen_only_by_what_is_alike() -> None:
+    for screen in sorted({screen for action in actions.ACTIONS for screen in action.screens}):
+        sharing: dict[str, list[str]] = {}
+        for action in actions.on_screen(screen):
+            for key in actions.keys_of(action, {}):
+                sharing.setdefault(key, []).append(re.sub(r"_(down|up|\d)$", "", action.id))
+        for key, ids in sharing.items():
+            assert len(ids) == 1 or " ".join(ids) in ALIKE, f"{key} on {screen}: {ids}"
+
+
+KEPT_EVERYWHERE = {"H": "way_home", "a": "archive", "R": "resend", "r": "retry", "e": "edit_again", "y": "copy_branch"}
+"""Keys that mean one thing on every screen that has them."""
+
+
+def test_keys_of_a_task_mean_the_same_wherever_it_is() -> None:
+    for screen in (TASKS, TASK):
+        for key, meant in KEPT_EVERYWHERE.items():
+            assert {action.id for action in actions.on_screen(screen) if key in actions.keys_of(action, {})} == {meant}
+
+
 def test_every_reason_is_a_sentence_without_its_full_stop() -> None:
     for context in _contexts(TASKS):
         for action in actions.live(context):
