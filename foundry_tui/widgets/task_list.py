@@ -12,7 +12,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from foundry_tui.contract.records import TaskSummary
-from foundry_tui.contract.status import ENDED, RELEASING
+from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
 from foundry_tui.view.clock import FRAMES_A_SECOND, Clock, LastHeard
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.groups import Grouping, Heading, ListLine, Sorting
@@ -209,6 +209,19 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
             self.put_cursor(next((id_ for id_ in waiting if position[id_] > here), waiting[0]))
         else:
             self.put_cursor(next((id_ for id_ in reversed(waiting) if position[id_] < here), waiting[-1]))
+
+    def go_on_from(self, retried: Container[str]) -> None:
+        """These failed tasks are tried again: the cursor goes on to the next failed one, below or else above."""
+        tasks, here = self.store.tasks, self.order.position.get(self.cursor or "", -1)
+        if self.cursor is None or self.cursor not in retried:
+            return
+        failed = [
+            id_
+            for id_ in self.order.ids()
+            if id_ not in retried and (task := tasks.get(id_)) is not None and task.status is TaskStatus.ERROR
+        ]
+        below = next((id_ for id_ in failed if self.order.position[id_] > here), None)
+        self._go_to(below or (failed[-1] if failed else None))
 
     def put_cursor(self, task_id: str | None) -> None:
         """Put the cursor on a task and scroll to it."""

@@ -140,3 +140,19 @@ async def test_the_cursor_keeps_its_row_when_its_task_is_archived() -> None:
         put(s.store, make_task(1, TaskStatus.ERROR, title="Task 1"))
         await s.flush()
         assert cursor(s) == task_id(3), "it stays with a task that moves for another reason"
+
+
+async def test_after_a_retry_the_cursor_goes_on_to_the_next_failed_task() -> None:
+    tasks = [make_task(number, TaskStatus.ERROR, title=f"Task {number}") for number in range(1, 4)]
+    async with stage(make_store([*tasks, make_task(4, TaskStatus.IDLE)]), size=(100, 30)) as s:
+        await s.press("end", "k", "r")
+        assert cursor(s) == task_id(3)
+        put(s.store, make_task(2, TaskStatus.RUNNING, title="Task 2"))
+        await s.flush()
+        await s.press("r")
+        assert cursor(s) == task_id(1), "none is left below: the one above"
+        put(s.store, make_task(3, TaskStatus.RUNNING, title="Task 3"))
+        await s.flush()
+        await s.press("r")
+        assert cursor(s) == task_id(1), "it was the last one"
+        assert s.commands.calls == [("retry", task_id(number)) for number in (2, 3, 1)]
