@@ -129,6 +129,30 @@ async def test_a_form_takes_no_digit() -> None:
         ]
 
 
+async def test_the_preview_says_which_key_comes_before_the_digits_of_a_page() -> None:
+    page = ask(1, kind=QuestionKind.URL, options=())
+    async with stage(asking(page, ask(2)), size=(140, 34)) as s:
+        asked = Permission(
+            permission_id="q1",
+            task_id=task_id(1),
+            session_id="session-1",
+            title="Let Foundry in?",
+            kind=QuestionKind.URL,
+            url="https://example.com/",
+            options=(),
+            state=PermissionState.OPEN,
+            at=NOW,
+        )
+        put_detail(
+            s.store, make_detail(1, TaskStatus.RUNNING, needs_input=1, asks=(page,), permissions=(asked,), revision=9)
+        )
+        await s.flush()
+        assert "1 Done    2 Decline   enter, then the digit" in text_of(s)
+        await s.press("j")
+        await s.flush()
+        assert "then the digit" not in text_of(s)
+
+
 async def test_the_cursor_keeps_its_row_when_its_task_is_archived() -> None:
     tasks = [make_task(number, TaskStatus.IDLE, title=f"Task {number}") for number in range(1, 4)]
     async with stage(make_store(tasks), size=(100, 30)) as s:
