@@ -104,6 +104,7 @@ class ListPreview:
         for timer in (self._following, self._timer, self._changes_timer):
             if timer is not None:
                 timer.stop()
+        self._counted = ()
         self.hold(None)
 
     # Opening and closing.

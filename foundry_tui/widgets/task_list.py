@@ -387,7 +387,7 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         return task is not None and task.status not in ENDED and task.status not in RELEASING
 
     def _has_ended(self) -> bool:
-        """Whether the cursor's task was archived or killed: the cursor stays in its line then, and lets it go."""
+        """Whether the cursor's task was archived or killed: the cursor lets it go, and keeps to those that live."""
         return self._cursor_lives and not self._is_alive(self.current)
 
     def _fit_names(self) -> None:
@@ -413,8 +413,10 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         self.marked &= self.store.tasks.keys()
         old_line = self._cursor_line
         gone = self.cursor is None or self.cursor not in position
-        if gone or (self._has_ended() and position[self.cursor or ""] != old_line):
+        if gone:
             self.put_cursor(self.order.nearest(old_line))
+        elif self._has_ended() and position[self.cursor or ""] != old_line:
+            self.put_cursor(self.order.nearest(old_line, lambda id_: self._is_alive(self.store.tasks.get(id_))))
         self._cursor_lives = self._is_alive(self.current)
         self._fit_names()
         self._set_virtual_size()

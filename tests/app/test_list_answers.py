@@ -166,6 +166,18 @@ async def test_the_cursor_keeps_its_row_when_its_task_is_archived() -> None:
         assert cursor(s) == task_id(3), "it stays with a task that moves for another reason"
 
 
+async def test_the_cursor_does_not_follow_the_last_task_of_a_group_into_what_has_ended() -> None:
+    tasks = [make_task(number, TaskStatus.ERROR, title=f"Task {number}") for number in (1, 2)]
+    async with stage(make_store(tasks), size=(100, 30)) as s:
+        await s.press("end")
+        put(s.store, make_task(2, TaskStatus.KILLED, title="Task 2"))
+        await s.flush()
+        assert cursor(s) == task_id(1)
+        put(s.store, make_task(1, TaskStatus.KILLED, title="Task 1"))
+        await s.flush()
+        assert cursor(s) == task_id(1), "nothing that lives is left"
+
+
 async def test_after_a_retry_the_cursor_goes_on_to_the_next_failed_task() -> None:
     tasks = [make_task(number, TaskStatus.ERROR, title=f"Task {number}") for number in range(1, 4)]
     async with stage(make_store([*tasks, make_task(4, TaskStatus.IDLE)]), size=(100, 30)) as s:
