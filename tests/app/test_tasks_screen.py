@@ -400,6 +400,24 @@ async def test_the_preview_counts_changes_again_once_the_agent_has_worked(monkey
         assert "+3 −1 in 1 file" in text_of(s, Preview)
 
 
+async def test_the_preview_counts_changes_again_once_the_list_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_preview, "CHANGES_AFTER", 0.001)
+    sandbox = Sandbox(sandbox_id=task_id(1), cwd="/sandboxes/1", created_at=NOW)
+    async with stage(make_store([make_task(1, S.RUNNING)])) as s:
+        s.commands.diffs[task_id(1)] = Diff(files=(), computed_at=1)
+        put_detail(s.store, make_detail(1, S.RUNNING, sandbox=sandbox))
+        await s.flush()
+        await s.flush()
+        assert "nothing changed" in text_of(s, Preview)
+        await s.press("enter")
+        file = FileDiff(path="a.py", status="M", added=3, removed=1, patch="")
+        s.commands.diffs[task_id(1)] = Diff(files=(file,), computed_at=2)
+        await s.press("escape")
+        await s.flush()
+        await s.flush()
+        assert "+3 −1 in 1 file" in text_of(s, Preview)
+
+
 async def test_b_groups_by_repository_and_back() -> None:
     store = make_store([make_task(1, repo_label="shop"), make_task(2, repo_label="docs")])
     async with stage(store) as s:
