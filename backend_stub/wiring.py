@@ -133,7 +133,7 @@ async def run_backend(
         agents = KnownAgents(providers, offered)
         organization = Organization(storage, providers, settings, runtime, clones, trust, agents, provisioning.wake)
         commands = Commands(storage, actors, sessions, provisioning, release, providers, agents, runtime)
-        operations.archive = commands.archive_if_nothing_is_lost
+        operations.on_archived = commands.release
         for provider in providers.values():
             provider.agents.on_lost = sessions.lost
             provider.agents.on_said = sessions.said

@@ -24,7 +24,8 @@ from foundry_tui.contract.agents import INSTALLABLE, how_to_get
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.widgets.composer import Composer
-from tests.app import question_scenes, task_scenes, way_home_scenes
+from tests.app import checkpoint_scenes, question_scenes, task_scenes, way_home_scenes
+from tests.app.diff_scenes import REVIEW, diff_of
 from tests.app.factories import NOW, SECOND
 from tests.app.harness import FakeCommands, make_app, make_store, rest
 from tests.app.list_scenes import AWAY, every_state, many, store_of, store_of_every_state, store_of_speaking
@@ -143,6 +144,14 @@ SHOTS: tuple[Shot, ...] = (
         ("i", *"compare @login"),
         opens=True,
     ),
+    Shot(
+        "review",
+        "The changes as one diff, old and new side by side; `m` on a line writes a comment, all go as one prompt.",
+        _status(TaskStatus.IDLE),
+        ("c", "right_square_bracket", "right_square_bracket", *("n", "n", "m"), *"Where is this logged?", "ctrl+s"),
+        size=(160, 40),
+        opens=True,
+    ),
     Shot("waiting", "A stage between two attempts counts down to the next.", task_scenes.waiting_scene, opens=True),
     Shot("sessions", "Several sessions with one task's agents.", task_scenes.sessions_scene, opens=True),
     Shot("new-session", "`t` adds a session; enter takes what it shows.", _status(TaskStatus.IDLE), ("t",), opens=True),
@@ -156,6 +165,13 @@ SHOTS: tuple[Shot, ...] = (
     ),
     Shot("history", "Every event, in order, with its time.", _status(TaskStatus.IDLE), ("h",), opens=True),
     Shot("log", "The stage log: what the provider printed.", _status(TaskStatus.IDLE), ("l",), opens=True),
+    Shot(
+        "checkpoints",
+        "`Z` lists what can be gone back to; `z` undoes the last turn.",
+        _status(TaskStatus.IDLE),
+        ("Z",),
+        opens=True,
+    ),
     Shot("pending", "Created, and not yet answered by the backend.", task_scenes.pending_scene, opens=True),
     Shot("refused", "Refused by the backend: nothing typed is lost.", task_scenes.refused_scene, opens=True),
     Shot("deleted", "Removed elsewhere while you looked at it.", task_scenes.deleted_scene, opens=True),
@@ -189,23 +205,23 @@ SHOTS: tuple[Shot, ...] = (
     ),
     Shot(
         "way-home",
-        "`W`: what can be done next with the work, what it would do, and why not otherwise.",
+        "`H`: what can be done next with the work, what it would do, and why not otherwise.",
         way_home_scenes.menu_scene,
-        ("W",),
+        ("H",),
         opens=True,
     ),
     Shot(
         "way-home-running",
         "An operation shows its steps while it runs; closed, it goes on.",
         way_home_scenes.running_scene,
-        ("W",),
+        ("H",),
         opens=True,
     ),
     Shot(
         "way-home-failed",
         "What failed says why, once; nothing of it is left half-way.",
         way_home_scenes.failed_scene,
-        ("W",),
+        ("H",),
         NARROW,
         opens=True,
     ),
@@ -213,7 +229,7 @@ SHOTS: tuple[Shot, ...] = (
         "way-home-proposed",
         "A pull request with its checks and its review.",
         way_home_scenes.proposed_scene,
-        ("W",),
+        ("H",),
         opens=True,
     ),
     Shot("diagnostics", "`f12`: connections, freshness and counts.", store_of_every_state, ("f12",)),
@@ -326,6 +342,8 @@ async def draw(shot: Shot, *, toasts: bool = False) -> str:
             AgentInfo(name=name, provider="local", state=AgentState.MISSING, how=how_to_get(name))
             for name in INSTALLABLE
         )
+    commands.kept = {task_scenes.TASK: checkpoint_scenes.KEPT}
+    commands.diffs = {task_scenes.TASK: diff_of(*REVIEW)}
     run_backend = (lambda: True) if shot.ours else None
     app = make_app(shot.store(), commands=commands, options=options, run_backend=run_backend)
     app.diagnostics = _report

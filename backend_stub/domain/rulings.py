@@ -173,7 +173,7 @@ def _denies(rule: Rule, found: Sequence["Runs"]) -> bool:
 
 def _may_deny(rule: Rule, question: Question, action: Action, found: Sequence["Runs"]) -> bool:
     """Whether a rule that was not found to deny might do so all the same."""
-    if not all(runs.known for runs in found):
+    if not all(runs.known for runs in found) or (question.tool_kind == EXECUTE and not action.commands):
         return True
     if rule.pattern != ANYTHING and any(_might_be(rule.words, words) for runs in found for words in runs.commands):
         return True

@@ -95,6 +95,13 @@ def end_marked(sandbox_id: str, mark: str = MARK, *, gently: bool = False) -> in
 
     `gently`: they are asked to end first, as git has to be, which removes its lock files then.
     """
+    marked = marked_with(sandbox_id, mark)
+    _kill(marked, gently=gently)
+    return len(marked)
+
+
+def marked_with(sandbox_id: str, mark: str) -> Sequence[int]:
+    """Every process that carries the mark, as far as the system shows environments."""
     needle = f"{mark}={sandbox_id}".encode()
     marked = []
     for pid in _pids():
@@ -106,8 +113,7 @@ def end_marked(sandbox_id: str, mark: str = MARK, *, gently: bool = False) -> in
             continue
         if needle in variables and pid != os.getpid():
             marked.append(pid)
-    _kill(marked, gently=gently)
-    return len(marked)
+    return marked
 
 
 def agents_of(server: int, program: str) -> dict[int, str]:

@@ -69,7 +69,8 @@ class TurnCheckpoints:
         """Turns may have been stopped, or cut by the end of their agent: keep what became of them."""
         state = await actor.state()
         going_on = (PromptState.QUEUED, PromptState.DELIVERED)
-        over = [each.prompt_id for prompts in state.prompts.values() for each in prompts if each.state not in going_on]
+        prompts = (each for session in state.prompts.values() for each in session)
+        over = frozenset(each.prompt_id for each in prompts if each.state not in going_on)
         made = await self.after(actor, call, over)
         if made:
             await actor.commit(partial(record_made, made=made))

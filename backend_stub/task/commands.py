@@ -1,7 +1,6 @@
 """What people ask of a task that exists. A command is one commit through the task's actor; then work is woken."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import BinaryIO, TypeVar
 
 import anyio
@@ -23,7 +22,7 @@ from backend_stub.domain.names import check_name, check_title
 from backend_stub.domain.options import offered, why_not
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import MAX_QUEUED_PROMPTS, MAX_QUEUED_TEXT
-from backend_stub.domain.storage import Storage
+from backend_stub.domain.storage import Storage, TaskState
 from backend_stub.known_agents import KnownAgents
 from backend_stub.task.actor import Actors, TaskActor
 from backend_stub.task.answers import answer_question
@@ -178,16 +177,15 @@ class Commands:
                 draft.begin_release(archive=archive, force=request.force, delete_branch=request.delete_branch)
 
         await self._commit(task_id, end)
-        self._release.cancel_work(await actor.state())
-        for permission in task.permissions:
-            self._sessions.settled(permission.permission_id)
-        self._release.queue.wake(task_id)
+        self.release(await actor.state())
         return await self.task(task_id)
 
-    async def archive_if_nothing_is_lost(self, task_id: str) -> None:
-        """What was asked for as something else was done: a task that still has what is nowhere else stays."""
-        with suppress(RefusedError):
-            await self.end(task_id, ReleaseTask(), archive=True)
+    def release(self, state: TaskState) -> None:
+        """The task's rows say that it is being released: end what goes on in it, and do so."""
+        self._release.cancel_work(state)
+        for permission in state.task.permissions:
+            self._sessions.settled(permission.permission_id)
+        self._release.queue.wake(state.task.task_id)
 
     async def write_patch(self, task: TaskDetail, into: BinaryIO) -> None:
         """Write all changes in the task's sandbox, as they are now, as a patch."""

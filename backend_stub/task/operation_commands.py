@@ -98,8 +98,7 @@ class OperationCommands:
             return True
 
         if await self._actors.of(held.task_id).commit(cancel):
-            self._operations.queue.cancel(held.task_id)
-            self._operations.queue.wake(held.task_id)
+            await self._operations.cancelled(held.task_id)
         return await self._storage.operation(operation_id) or held
 
 

@@ -5,7 +5,7 @@ from functools import partial
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import CallError, CallTimedOutError, SupersededError
-from backend_stub.domain.storage import Storage
+from backend_stub.domain.storage import Storage, TaskState
 from backend_stub.domain.way_home import Done, WayHome
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.checkpoints import record_made
@@ -41,11 +41,17 @@ class Operations:
         self._services = services
         self._work = work
         self._go_on = go_on
-        self.archive: Callable[[str], Awaitable[None]] | None = None
-        """Archives the task of this id, unless something would be lost by that."""
+        self.on_archived: Callable[[TaskState], None] | None = None
+        """Told of a task that is to be released from now on."""
         self.on_ended: Callable[[str], None] = lambda task_id: None
         """Called with the id of a task whose operation has ended."""
         self.queue = services.dispatcher.queue("operation", self._run, AT_ONCE, LIMIT)
+
+    async def cancelled(self, task_id: str) -> None:
+        """One was cancelled in the task's rows: end what runs of it, and have what waited for it go on."""
+        self.queue.cancel(task_id)
+        self.queue.wake(task_id)
+        await self._go_on(self._services.actors.of(task_id))
 
     async def _run(self, task_id: str) -> int | None:
         """Do what is under way in the task, if its turn has come; the end of a turn wakes it again."""
@@ -73,11 +79,15 @@ class Operations:
         return None
 
     async def _finish(self, actor: TaskActor, operation: Operation, done: Done) -> None:
-        for session in (await actor.state()).task.sessions:
+        task = (await actor.state()).task
+        for session in task.sessions:
             await actor.load_items(session.session_id)
-        await actor.commit(partial(_finish, operation=operation, done=done))
-        if done.archive and self.archive is not None:
-            await self.archive(actor.task_id)
+        provider = self._services.providers.get(task.provider)
+        # A task that still has what is nowhere else stays.
+        archive = done.archive and provider is not None and not provider.would_lose(task, delete_branch=False)
+        await actor.commit(partial(_finish, operation=operation, done=done, archive=archive))
+        if archive and self.on_archived is not None:
+            self.on_archived(await actor.state())
 
     async def _fail(self, actor: TaskActor, operation: Operation, failure: Exception) -> None:
         doing = f"the operation {operation.kind}"
@@ -162,7 +172,8 @@ def _expected(draft: TaskChange, operation: Operation) -> Operation:
     return held
 
 
-def _finish(draft: TaskChange, operation: Operation, done: Done) -> None:
+def _finish(draft: TaskChange, operation: Operation, done: Done, *, archive: bool) -> None:
+    """All is done, and what follows from it begins: a kill between the two would leave it undone."""
     record_made(draft, done.checkpoints)
     draft.operations.finish(_expected(draft, operation), dict(done.result))
     if done.pull_request is not None:
@@ -173,3 +184,5 @@ def _finish(draft: TaskChange, operation: Operation, done: Done) -> None:
             draft.say(session.session_id, f"operation:{operation.operation_id}", TranscriptKind.NOTICE, done.notice)
     if done.prompt is not None and open_sessions:
         draft.queue_prompt(open_sessions[0].session_id, draft.new_id(), done.prompt)
+    if archive:
+        draft.begin_release(archive=True, force=False, delete_branch=False)

@@ -9,10 +9,13 @@ from foundry_tui.contract.questions import QuestionKind
 from foundry_tui.contract.records import SessionStatus, TaskDetail, TaskSummary
 from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
 from foundry_tui.process.editors import why_no_editor
+from foundry_tui.view.answers import answer_words
 from foundry_tui.view.labels import needs_person
 from foundry_tui.view.questions import answers_of
 
 _LEFT = ENDED | RELEASING
+LONG_NAME = 24
+"""Letters of an answer's name from which it is called by a word, so that the footer has room for all digits."""
 
 
 def has_failed(task: TaskSummary) -> bool:
@@ -198,10 +201,14 @@ def why_no_answer(place: int) -> Callable[[Context], str | None]:
 
 
 def option_name(place: int) -> Callable[[Context], str]:
-    """What the option of this place, counted from 1, is called."""
+    """What the option of this place, counted from 1, is called: by a word where its name would take all the room."""
 
     def name(context: Context) -> str:
-        return answers_of(context.permission)[place - 1].name if context.permission is not None else f"answer {place}"
+        if context.permission is None:
+            return f"answer {place}"
+        options = answers_of(context.permission)
+        whole = options[place - 1].name
+        return whole if len(whole) < LONG_NAME else answer_words(options, len(options))[place - 1]
 
     return name
 

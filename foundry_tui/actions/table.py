@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from textual.binding import Binding, BindingType
 
 from foundry_tui.actions.changes import CHANGES_FIELDS, CHANGES_ROWS
+from foundry_tui.actions.checkpoints import CHECKPOINT_ACTIONS
 from foundry_tui.actions.context import (
     APP,
+    CHECKPOINTS,
     CONFIRM,
     DIAGNOSTICS,
     HELP,
@@ -214,7 +216,7 @@ _TASKS_SCREEN: Sequence[Action] = (
 )
 
 _DIAG = frozenset({DIAGNOSTICS})
-_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL, OPTIONS, INSTALL, WAY_HOME})
+_R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL, OPTIONS, INSTALL, CHECKPOINTS, WAY_HOME})
 
 _READING: Sequence[Action] = (
     Action("line_up", "up,k", "up", "One line up.", "Move", _R, palette=False),
@@ -417,6 +419,7 @@ ACTIONS: tuple[Action, ...] = (
     *_TASKS_SCREEN,
     *CHANGES_ROWS,
     *TASK_ROWS,
+    *CHECKPOINT_ACTIONS,
     *_READING,
     *DIALOGS,
     *_SHARED,

@@ -12,7 +12,7 @@ _H = frozenset({WAY_HOME})
 BRINGING_HOME: Sequence[Action] = (
     Action(
         "way_home",
-        "W",
+        "H",
         "way home",
         "What can be done next with the work: commit, update, push, pull request, land, apply.",
         "Tasks",
@@ -20,5 +20,5 @@ BRINGING_HOME: Sequence[Action] = (
         why_not=needs_one_real,
     ),
     Action("take_step", "enter", "do it", "Do what is highlighted.", "Way home", _H, footer=1),
-    Action("close_way_home", "escape,q,W", "close", "Close; what is under way goes on.", "Way home", _H, footer=2),
+    Action("close_way_home", "escape,q,H", "close", "Close; what is under way goes on.", "Way home", _H, footer=2),
 )

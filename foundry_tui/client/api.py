@@ -11,6 +11,7 @@ from foundry_tui.client.connection import LARGEST_ANSWER
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract import codec
 from foundry_tui.contract.attachments import body_limit
+from foundry_tui.contract.checkpoints import CheckpointList
 from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.problems import Problem, too_large
@@ -132,8 +133,13 @@ class Api:
             params["after"] = str(after)
         return await self._call("GET", f"/v1/tasks/{_part(task_id)}/log", LogPage, params=params)
 
-    async def diff(self, task_id: str) -> Diff:
-        return await self._call("GET", f"/v1/tasks/{_part(task_id)}/diff", Diff)
+    async def diff(self, task_id: str, since: str | None = None) -> Diff:
+        """What the task changed; `since`: what differs now from a checkpoint, which is compared while we wait."""
+        params = {} if since is None else {"since": since}
+        return await self._call("GET", f"/v1/tasks/{_part(task_id)}/diff", Diff, params=params)
+
+    async def checkpoints(self, task_id: str) -> CheckpointList:
+        return await self._call("GET", f"/v1/tasks/{_part(task_id)}/checkpoints", CheckpointList)
 
     async def task_files(self, task_id: str, newer: int | None = None) -> FileList:
         """The files of the task's sandbox as they are known; `newer`: wait for a list of a later `computed_at`."""

@@ -56,7 +56,8 @@ class BackendCommands:
         self.on_problem: Callable[[CommandProblem], None] | None = None
         self.drafts: Drafts = outbox
         self.comments = KeptComments.beside(outbox.path)
-        self.health, self.agents, self.diff = api.health, api.agents, api.diff
+        self.health, self.agents = api.health, api.agents
+        self.diff, self.checkpoints = api.diff, api.checkpoints
         self.repo_setup, self.trust = api.repo_setup, api.trust
         self.task_files, self.repo_files = api.task_files, api.repo_files
         self.hold = subscriptions.hold

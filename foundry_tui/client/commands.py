@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from foundry_tui.client.comments import KeptComments
 from foundry_tui.contract.attachments import NewAttachment
+from foundry_tui.contract.checkpoints import CheckpointList
 from foundry_tui.contract.events import Topic
 from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.operations import StartOperation
@@ -55,8 +56,8 @@ def form_draft_key(permission_id: str) -> str:
 class Commands(Protocol):
     """Everything that changes something returns at once: the store shows it, the backend's answer settles it.
 
-    Failures reach `on_problem`. The methods that read (`diff`, `branches`, `task_files`, `history`, `add_repo`) wait
-    for the backend, raise `RequestError`, and belong in workers.
+    Failures reach `on_problem`. The methods that read (`diff`, `checkpoints`, `branches`, `task_files`, `history`,
+    `add_repo`) wait for the backend, raise `RequestError`, and belong in workers.
     """
 
     on_problem: Callable[[CommandProblem], None] | None
@@ -147,7 +148,9 @@ class Commands(Protocol):
     async def health(self) -> Health:
         """What the backend says of itself; it names its default provider first."""
 
-    async def diff(self, task_id: str) -> Diff: ...
+    async def diff(self, task_id: str, since: str | None = None) -> Diff: ...
+
+    async def checkpoints(self, task_id: str) -> CheckpointList: ...
 
     async def task_files(self, task_id: str, newer: int | None = None) -> FileList:
         """The files of the task's sandbox as they are known; `newer`: wait for a list of a later `computed_at`."""

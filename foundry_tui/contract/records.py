@@ -442,6 +442,10 @@ class FileDiff(Record, frozen=True, kw_only=True, omit_defaults=True):
     removed: int | None
     patch: str
     cut: bool = False
+    size: int | None = None
+    """Bytes of a binary file; None for any other, and for one that is gone."""
+    size_before: int | None = None
+    """Bytes of a binary file at the base; None where it was not there."""
 
 
 class Health(Record, frozen=True, kw_only=True, omit_defaults=True):

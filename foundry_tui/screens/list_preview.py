@@ -13,6 +13,7 @@ from foundry_tui.view.answers import AnyAsk, is_answered_by_digits
 from foundry_tui.view.clock import LastHeard
 from foundry_tui.view.preview import changes_words, is_prepared, open_question, session_in_view
 from foundry_tui.view.prompt_queue import above_composer, in_conversation
+from foundry_tui.view.questions import answers_of
 
 if TYPE_CHECKING:
     from foundry_tui.screens.shell import Shell
@@ -273,9 +274,10 @@ class ListPreview:
         the preview, and goes on there to the question's end.
         """
         ask = self.ask
-        if ask is None or place > len(ask.options):
+        options = answers_of(ask) if ask is not None else ()
+        if ask is None or place > len(options):
             return
-        option = ask.options[place - 1]
+        option = options[place - 1]
         if option.kind.startswith("reject") or self._owner.tasks.shows_whole(ask.permission_id):
             self.send(ask.permission_id, option.option_id)
             return

@@ -27,6 +27,16 @@ class SandboxActions:
         if (sandbox := self._sandbox) is not None:
             self._task.screen.run_worker(self._open(sandbox.cwd), group="editor", exclusive=True)
 
+    def action_undo_turn(self) -> None:
+        from foundry_tui.screens.checkpoints import start_undo
+
+        start_undo(self._task.screen, self._task.foundry, self._task.task_id, self._task.store, None)
+
+    def action_show_checkpoints(self) -> None:
+        from foundry_tui.screens.checkpoints import CheckpointsScreen
+
+        self._task.screen.app.push_screen(CheckpointsScreen(self._task.task_id, self._task.store))
+
     async def _open(self, folder: str) -> None:
         command = editor_command()
         if not is_windowed(command):

@@ -19,14 +19,14 @@ def is_answered_by_digits(ask: AnyAsk) -> bool:
     return ask.kind == QuestionKind.PERMISSION and bool(ask.options)
 
 
-def answer_words(options: Sequence[PermissionOption]) -> tuple[str, ...]:
-    """A word for each of the first options: by its kind, or its name where several are of one kind."""
+def answer_words(options: Sequence[PermissionOption], most: int = DIGITS) -> tuple[str, ...]:
+    """A word for each of the first `most` options: by its kind, or its name where several are of one kind."""
     kinds = [option.kind for option in options]
     return tuple(
         _SHORT[option.kind]
         if option.kind in _SHORT and kinds.count(option.kind) == 1
         else option.name.strip() or option.option_id
-        for option in options[:DIGITS]
+        for option in options[:most]
     )
 
 

@@ -75,6 +75,10 @@ class FileInDiff:
         """The row of each hunk's first change."""
         self.partners: Mapping[int, int] = {}
         """Removed lines by the added ones that they became, and the other way round."""
+        marks = {line.mark for line in self.patch.lines}
+        self.one_sided = len(marks) == 1
+        """All lines were added, or all were removed: side by side one side would be empty."""
+        self.split = False
         self.comments: Sequence[PlacedComment] = ()
         self._shown_as: tuple[object, ...] | None = None
         self.digits = max((len(str(max(line.old, line.new))) for line in self.patch.lines[-2:]), default=1)
@@ -91,12 +95,13 @@ class FileInDiff:
 
     def lay_out(self, *, split: bool, folded: bool, comments: Sequence[Comment] = (), width: int = 0) -> None:
         """Make the rows, unless they are so already. Comments are written on lines of `width` cells."""
-        shown_as = (split, folded, comments, width if comments else 0)
+        self.split = split and not self.one_sided
+        shown_as = (self.split, folded, comments, width if comments else 0)
         if shown_as != self._shown_as:
             self._shown_as = shown_as
             self.hunks = ()
             self.comments = tuple(placed(each, self.patch.lines) for each in comments)
-            self.rows = (_FILE,) if folded else self._rows(split)
+            self.rows = (_FILE,) if folded else self._rows(self.split)
             if comments and not folded:
                 self._insert_comments(max(20, width))
 
@@ -146,7 +151,7 @@ class FileInDiff:
 
     def _no_lines(self) -> str:
         if self.diff.status == UNCHANGED:
-            return "This file is not changed any more."
+            return "This file is not changed."
         if self.only_space:
             return "Only white space was changed."
         if is_binary(self.diff):
@@ -168,12 +173,16 @@ def _comment_rows(number: int, placed_comment: PlacedComment, width: int) -> lis
     said: list[str] = []
     if state is CommentState.OUTDATED:
         first, *others = comment.code.split("\n")
-        said.append(f"outdated, line {span(comment)} was: {first.strip()}{' …' if others else ''}"[:width])
+        said.append(f"outdated, {_lines(comment)} was: {first.strip()}{' …' if others else ''}"[:width])
     elif state is CommentState.OUTSIDE:
-        said.append(f"on line {span(comment)}")
+        said.append(f"on {_lines(comment)}")
     for line in comment.text.split("\n"):
         said += wrap(line, width) or [""]
     return [Row(RowKind.COMMENT, number, place, text) for place, text in enumerate(said)]
+
+
+def _lines(comment: Comment) -> str:
+    return f"line{'s' * (comment.first != comment.last)} {span(comment)}"
 
 
 def _is_comment(rows: Sequence[Row], at: int) -> bool:
@@ -218,7 +227,7 @@ class DiffDocument:
         for each in comments:
             by_path.setdefault(each.path, []).append(each)
         self._comments = {path: tuple(each) for path, each in by_path.items()}
-        self.show(file.diff for file in self.files if file.diff.status != UNCHANGED)
+        self.show(self.diffs)
 
     @property
     def comments(self) -> Sequence[PlacedComment]:
@@ -336,9 +345,14 @@ class DiffDocument:
         ]
 
     @property
+    def diffs(self) -> list[FileDiff]:
+        """What was shown, without the files that only have comments."""
+        return [file.diff for file in self.files if file.diff.status != UNCHANGED]
+
+    @property
     def file_count(self) -> int:
         """How many files were changed."""
-        return sum(file.diff.status != UNCHANGED for file in self.files)
+        return len(self.diffs)
 
     def lines_between(self, first: int, last: int) -> tuple[str, Sequence[PatchLine]]:
         """The path, and the lines of the new file in these rows, or of the old one where there are no others."""

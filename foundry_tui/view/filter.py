@@ -2,7 +2,8 @@
 
 A word is found as it stands, or, from four characters on and but for small slips, in title, branch and repository; the
 letters of a word may also be the first letters of a title's or branch's words. Fields are `status:`, `repo:`, `agent:`,
-`branch:`, `id:` and `is:unread`; a word of any other field is looked for as it stands.
+`branch:`, `id:`, `pr:open` (draft, merged, passing, approved …) and `is:unread`; a word of any other field is looked
+for as it stands.
 """
 
 import re
@@ -11,13 +12,14 @@ from importlib import import_module
 
 from msgspec import Struct
 
+from foundry_tui.contract.pull_request import PullRequestState
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.view.groups import Group, group_of
 from foundry_tui.view.labels import STATUS_WORDS
 from foundry_tui.view.stepper import STEP_NAMES
 
-FIELDS = ("status", "repo", "agent", "branch", "id", "is")
+FIELDS = ("status", "repo", "agent", "branch", "id", "pr", "is")
 FUZZY_FROM = 4
 """Characters from which on a word may be written with slips."""
 FUZZY_SCORE = 80.0
@@ -48,6 +50,8 @@ class Entry(Struct, frozen=True, gc=False):
     agent: str
     branch: str
     task_id: str
+    pull_request: str
+    """In which state it is, what its checks and its reviewers say; "" without one."""
     unread: bool
 
 
@@ -106,8 +110,18 @@ def entry_of(task: TaskSummary, refused: bool = False) -> Entry:
         agent=task.agent.lower(),
         branch=branch,
         task_id=task.task_id,
+        pull_request=_pull_request_words(task),
         unread=task.unread,
     )
+
+
+def _pull_request_words(task: TaskSummary) -> str:
+    pull = task.pull_request
+    if pull is None:
+        return ""
+    # A draft is open too.
+    opened = "open " if pull.state is PullRequestState.DRAFT else ""
+    return f"{opened}{pull.state} {pull.checks.state} {str(pull.review).replace('_', ' ')} #{pull.number}"
 
 
 def has_slips(term: Term) -> bool:
@@ -145,6 +159,8 @@ def _test(term: Term) -> Callable[[Entry], bool]:
             return lambda entry: text in entry.branch
         case "id":
             return lambda entry: text in entry.task_id
+        case "pr":
+            return lambda entry: text in entry.pull_request
         case _:
             is_meant = "unread".startswith(text)
             return lambda entry: is_meant and entry.unread

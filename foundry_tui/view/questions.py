@@ -59,13 +59,18 @@ _DONE = {
 }
 
 
+_ORDER = {"allow_once": 0, "allow_always": 1, "reject_once": 3, "reject_always": 4}
+"""The places of kinds among the answers; what is of another kind stands in the middle."""
+
+
 def answers_of(asked: Question | Ask) -> tuple[PermissionOption, ...]:
     """What can be answered, in the order of the digits; of a form and a page the ids are actions.
 
-    As lists have them, forms and pages are answered where they are seen whole.
+    What allows once comes first, whatever order the agent has: no digit may allow for ever with one agent what it
+    allows once with another. As lists have them, forms and pages are answered where they are seen whole.
     """
-    if isinstance(asked, Ask):
-        return asked.options
+    if isinstance(asked, Ask) or asked.kind is QuestionKind.PERMISSION:
+        return tuple(sorted(asked.options, key=lambda option: _ORDER.get(option.kind, 2)))
     return {QuestionKind.FORM: _FORM, QuestionKind.URL: _URL}.get(asked.kind, asked.options)
 
 

@@ -14,9 +14,10 @@ from foundry_tui.view.answers import answer_words, first_ask, is_answered_by_dig
 from foundry_tui.view.first_run import simulated_word
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.labels import failure_words, needs_person, state_text
-from foundry_tui.view.questions import heading_of
+from foundry_tui.view.questions import answers_of, heading_of
 from foundry_tui.view.roles import Role, RowPiece
 from foundry_tui.view.usage import fullest
+from foundry_tui.view.way_home import changed_line, operation_line, pull_request_line, work_line
 
 _ATTEMPT, _NUMBERS = " attempt {}/{}", " {}/{}"
 """How an attempt is said: with its word where there is room for that."""
@@ -82,7 +83,7 @@ def saying(
     ask = first_ask(task)
     if ask is not None:
         count = f"1 of {task.needs_input}: " if task.needs_input > 1 else ""
-        words = answer_words(ask.options) if is_answered_by_digits(ask) else ()
+        words = answer_words(answers_of(ask)) if is_answered_by_digits(ask) else ()
         pairs = list(zip(keys.answers, words, strict=False)) or [(keys.open, "answer")]
         behind = [piece for key, word in pairs for piece in ((key, Role.KEY), (f" {word}  ", Role.ASKS))]
         behind[-1] = (behind[-1][0].rstrip(), Role.ASKS)
@@ -91,6 +92,8 @@ def saying(
         error = task.error
         text = error.message.strip() or failure_words(error) if error is not None else "failed"
         return Saying(text, Role.FAILED, ((keys.retry, Role.KEY), (" retry", Role.DIM)))
+    if task.status is TaskStatus.IDLE and (brought := _bringing_home(task, glyphs)) is not None:
+        return brought
     if task.activity is not None and task.status in (TaskStatus.RUNNING, TaskStatus.IDLE):
         return _activity(task, task.activity, glyphs)
     plan = () if task.status in ENDED else _plan(task)
@@ -103,6 +106,23 @@ def said_beside_state(task: TaskSummary, glyphs: Glyphs) -> str:
         return ""
     text = saying(task, glyphs, None, Role.SAID).text
     return "" if text == state_text(task, glyphs, 0) else text
+
+
+def _bringing_home(task: TaskSummary, glyphs: Glyphs) -> Saying | None:
+    """What becomes of the work of a task that is ready: the operation under way, its pull request, else its changes."""
+    plain = glyphs.ready.isascii()
+    if task.operation is not None:
+        return Saying(operation_line(task.operation, ascii_only=plain), Role.WORKING)
+    if task.pull_request is not None:
+        return Saying(pull_request_line(task.pull_request, ascii_only=plain), Role.SAID)
+    changed = changed_line(task.work) if task.work is not None else ""
+    if not changed or task.work is None:
+        return None
+    said = _activity(task, task.activity, glyphs) if task.activity is not None else None
+    told = said is not None and said.role is Role.SAID
+    text = f"{changed}{' - ' if plain else ' · '}{said.text}" if said is not None and told else changed
+    stands = work_line(task.work, ascii_only=plain)
+    return Saying(text, Role.SAID, ((stands, Role.DIM),) if stands else _plan(task))
 
 
 def _activity(task: TaskSummary, activity: Activity, glyphs: Glyphs) -> Saying:

@@ -46,6 +46,16 @@ def work_line(work: Work, *, ascii_only: bool = False) -> str:
     return dot.join(part for part in parts if part)
 
 
+def changed_line(work: Work) -> str:
+    """`+10 −4 in 3 files`; empty where nothing was changed, and without the lines where they were not counted."""
+    if not work.files:
+        return ""
+    files = f"{work.files:,} file{'s' * (work.files != 1)}"
+    if work.added is None or work.removed is None:
+        return f"{files} changed"
+    return f"+{work.added:,} −{work.removed:,} in {files}"
+
+
 def pull_request_line(pull: OpenedPullRequest, *, ascii_only: bool = False) -> str:
     """`#212 ✓ checks · approved`."""
     passed, failed, waits, dot = ("ok", "x", ".", " - ") if ascii_only else ("✓", "✗", "◌", " · ")
@@ -111,6 +121,10 @@ def last_operation(task: TaskSummary) -> Operation | None:
     return ended[-1] if ended else None
 
 
+_SOME_BASE = "its base"
+"""The base branch of a task of which no more is known than that it has one."""
+
+
 def why_nothing(task: TaskSummary) -> str | None:
     """Why nothing at all can be done with the task's work now."""
     if task.status in ENDED | RELEASING:
@@ -154,10 +168,11 @@ def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, st
     refreshed = f"commit, push, and look at #{pull.number} again" if is_open and pull is not None else ""
     pushed = "the remote has it all" if work is not None and work.pushed and not work.uncommitted else None
     uncommitted = _files(work.uncommitted) if work is not None else "all changes"
-    behind = _commits(work.behind) if work is not None else "the base"
+    behind = f": {_commits(work.behind)}" if work is not None else ""
+    local = f"the local {_local(base)}" if base != _SOME_BASE else "its local base"
     told: list[tuple[str, str, str, str | None, StartOperation]] = [
         ("commit", "commit", f"{uncommitted}, with the agent's last words", clean, Commit(wait=wait)),
-        ("update", "update", f"rebase on {base}: {behind}{clash}", current or dirty, Update(wait=wait)),
+        ("update", "update", f"rebase on {base}{behind}{clash}", current or dirty, Update(wait=wait)),
     ]
     if clash:
         handed = Update(resolve="agent", wait=wait)
@@ -176,11 +191,11 @@ def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, st
         draft = PullRequest(draft=True, wait=wait)
         told.append(("draft", "draft request", "the same, not yet for review", nothing or merged, draft))
     told += [
-        ("land", "land", f"merge {commits} into the local {_local(base)}", empty or dirty, Land(wait=wait)),
+        ("land", "land", f"merge {commits} into {local}", empty or dirty, Land(wait=wait)),
         (
             "squash",
             "land as one",
-            f"one commit on the local {_local(base)}",
+            f"one commit on {local}",
             empty or dirty,
             Land(how="squash", wait=wait),
         ),
@@ -191,7 +206,7 @@ def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, st
 
 def task_base(task: TaskSummary) -> str:
     """The base branch where nothing was found out about the work."""
-    return (task.base_branch if isinstance(task, TaskDetail) else None) or "its base"
+    return (task.base_branch if isinstance(task, TaskDetail) else None) or _SOME_BASE
 
 
 def _turn_runs(task: TaskSummary) -> bool:

@@ -57,10 +57,13 @@ class ChangesHead(Drawn):
         count = document.file_count
         text = Text.assemble(
             (f" {count:,} file{'s' * (count != 1)}  ", style_of(self, "diff--head")),
-            (f"+{added:,} ", Style(color=style_of(self, "diff--added").color)),
-            (f"-{removed:,}", Style(color=style_of(self, "diff--removed").color)),
         )
-        if uncounted and self.size.width >= ROOM:
+        if uncounted < count:
+            text.append(f"+{added:,} ", Style(color=style_of(self, "diff--added").color))
+            text.append(f"-{removed:,}", Style(color=style_of(self, "diff--removed").color))
+        if count and uncounted == count:
+            text.append("not counted", dim)
+        elif uncounted and self.size.width >= ROOM:
             text.append(f", {uncounted:,} not counted", dim)
         text.append(f"  {self.since}", dim)
         if comments := document.comments:

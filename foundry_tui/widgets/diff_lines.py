@@ -37,6 +37,8 @@ class DiffLines(Lines):
         super().__init__(follow=False, id=id)
         self.document = DiffDocument()
         self.cursor = 0
+        self._jumping = False
+        """Whether the view is moved to where the cursor is, and not the other way round."""
         self.marked: int | None = None
         """The row at which a range of lines begins that ends at the cursor."""
         self.matches: Sequence[tuple[int, int]] = ()
@@ -54,8 +56,11 @@ class DiffLines(Lines):
 
     def show(self, diffs: Sequence[FileDiff], note: str) -> None:
         """Show these files, where one was; `note` is said when there are none."""
+        if diffs and list(diffs) == self.document.diffs:
+            return
         self._note = note
-        held = self._held()
+        # Before there were changes nobody stood anywhere in them.
+        held = self._held() if self.document.file_count else (None, 0)
         self.document.set_split(self._fits_split)
         self.document.show(diffs)
         self.marked = None
@@ -73,7 +78,7 @@ class DiffLines(Lines):
         self._drawn.clear()
         self.cursor = self.document.find(place) if place is not None else 0
         self.lines_changed()
-        self._jump(max(0, min(self.cursor - below, self.max_scroll_y)))
+        self.jump(max(0, min(self.cursor - below, self.max_scroll_y)))
         self.post_message(self.Moved())
 
     @property
@@ -150,16 +155,34 @@ class DiffLines(Lines):
                 top = self.cursor - height // 4
             else:
                 top = self.cursor - 1 if self.cursor <= top else self.cursor - height + 1
-            self._jump(max(0, min(top, self.max_scroll_y)))
+            self.jump(max(0, min(top, self.max_scroll_y)))
         self.refresh()
         self.post_message(self.Moved())
+
+    def jump(self, line: float) -> None:
+        self._jumping = True
+        super().jump(line)
+        self._jumping = False
+
+    def lines_changed(self) -> None:
+        self._jumping = True
+        super().lines_changed()
+        self._jumping = False
+
+    def scrolled(self) -> None:
+        # The wheel and the scrollbar take the cursor along: keys go on from what is in sight.
+        top, height = round(self.scroll_y), max(1, self.scrollable_content_region.height)
+        cursor = max(top + (top > 0), min(self.cursor, top + height - 1, self.line_count - 1))
+        if not self._jumping and cursor != self.cursor:
+            self.cursor = cursor
+            self.post_message(self.Moved())
 
     def move(self, lines: int) -> None:
         self.to_row(self.cursor + lines)
 
     def move_page(self, pages: float) -> None:
         lines = round(pages * max(1, self.scrollable_content_region.height - 2))
-        self._jump(max(0, min(round(self.scroll_y) + lines, self.max_scroll_y)))
+        self.jump(max(0, min(round(self.scroll_y) + lines, self.max_scroll_y)))
         self.to_row(self.cursor + lines)
 
     def move_to_start(self) -> None:
@@ -186,7 +209,7 @@ class DiffLines(Lines):
         if not 0 <= to < len(self.document.files):
             return False
         self.cursor = self.document.start_of(to)
-        self._jump(max(0, min(self.cursor, self.max_scroll_y)))
+        self.jump(max(0, min(self.cursor, self.max_scroll_y)))
         self.to_row(self.cursor)
         return True
 
@@ -194,7 +217,7 @@ class DiffLines(Lines):
         """To the file of this path, if there is one."""
         for number, file in enumerate(self.document.files):
             if file.diff.path == path:
-                self._jump(max(0, min(self.document.start_of(number), self.max_scroll_y)))
+                self.jump(max(0, min(self.document.start_of(number), self.max_scroll_y)))
                 self.to_row(self.document.start_of(number))
 
     # How it is shown.
@@ -237,8 +260,13 @@ class DiffLines(Lines):
         self._drawn.clear()
         self.refresh()
         if self.matches:
-            here = self._match_rows()
-            self._to_match(next((place for place, row in enumerate(here) if row >= self.cursor), 0))
+            here = self.document.file_at(self.cursor)
+            ahead = (
+                place
+                for place, (file, line) in enumerate(self.matches)
+                if file > here or (file == here and self._row_of(file, line) >= self.cursor)
+            )
+            self._to_match(next(ahead, 0))
         else:
             self.post_message(self.Moved())
 
@@ -246,9 +274,9 @@ class DiffLines(Lines):
         self.matches = self.document.search(self._strips.searched)
         self.match = min(self.match, len(self.matches))
 
-    def _match_rows(self) -> list[int]:
-        """The row of each match; of one in a folded file, the file's head."""
-        return [self.document.start_of(file) + self.document.files[file].row_of(line) for file, line in self.matches]
+    def _row_of(self, file: int, line: int) -> int:
+        """The row of a line; of one in a folded file, the file's head."""
+        return self.document.start_of(file) + self.document.files[file].row_of(line)
 
     def to_match(self, direction: int) -> None:
         """To the next match, or the one before; behind the last one comes the first."""
@@ -262,7 +290,7 @@ class DiffLines(Lines):
             self.document.fold(file, False)
             self._drawn.clear()
             self.lines_changed()
-        self.to_row(self.document.start_of(file) + self.document.files[file].row_of(line), context=True)
+        self.to_row(self._row_of(file, line), context=True)
 
     # Drawing.
 

@@ -130,7 +130,7 @@ class DiffStrips:
         if row.kind is RowKind.BLANK:
             return Strip.blank(width, palette.text)
         lines, digits = file.patch.lines, self._digits(file)
-        if not self._document.split:
+        if not file.split:
             line = lines[row.left]
             ground = self._ground(line)
             numbers = f"{line.old or '':>{digits}} {line.new or '':>{digits}} "
@@ -161,7 +161,7 @@ class DiffStrips:
         """Lines added and removed; of what has no lines nothing is claimed."""
         palette = self._palette
         if diff.status == UNCHANGED:
-            return Text("not changed any more ", palette.dim)
+            return Text("not changed ", palette.dim)
         if diff.added is None or diff.removed is None:
             return Text("not counted ", palette.dim)
         cut = ("  cut", palette.warning) if diff.cut else ("", "")
@@ -181,9 +181,9 @@ class DiffStrips:
             else palette.comment
         )
         bar = Segment(f"{' ' * (COMMENT_INDENT - 3)}{self.glyphs.comment} ", palette.comment_bar)
-        strip = Strip([bar, Segment(fit(row.text, self.comment_width, self.glyphs.ellipsis), style)])
         width = self.width - 1
-        if not self._document.split:
+        strip = Strip([bar, Segment(fit(row.text, self.comment_width, self.glyphs.ellipsis), style)])
+        if not file.split:
             return strip.adjust_cell_length(width, palette.comment)
         # Side by side it stands on the side of its lines.
         half, between = (width - 1) // 2, Segment(self.glyphs.between, palette.dim)

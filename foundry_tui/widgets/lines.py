@@ -84,7 +84,7 @@ class Lines(Drawn, ScrollView, can_focus=False, inherit_bindings=False):
         """The lines are others: take their number, keep to the end if that is followed, and draw."""
         self._set_line_count(self.line_count)
         if self._follow:
-            self._jump(self.max_scroll_y)
+            self.jump(self.max_scroll_y)
         self.redraw()
 
     def redraw(self) -> None:
@@ -105,7 +105,7 @@ class Lines(Drawn, ScrollView, can_focus=False, inherit_bindings=False):
             self.vertical_scrollbar.window_size = height
             self.scroll_y = self.validate_scroll_y(self.scroll_y)
 
-    def _jump(self, line: float) -> None:
+    def jump(self, line: float) -> None:
         if line != self.scroll_y:
             self.set_reactive(Widget.scroll_target_y, line)
             self.scroll_y = line
@@ -138,7 +138,7 @@ class Lines(Drawn, ScrollView, can_focus=False, inherit_bindings=False):
 
     def move(self, lines: int) -> None:
         """Scroll by some lines, down if positive."""
-        self._jump(min(max(0, round(self.scroll_y) + lines), self.max_scroll_y))
+        self.jump(min(max(0, round(self.scroll_y) + lines), self.max_scroll_y))
 
     def move_page(self, pages: float) -> None:
         """Scroll by some screens, down if positive, keeping one line in sight."""
@@ -146,11 +146,11 @@ class Lines(Drawn, ScrollView, can_focus=False, inherit_bindings=False):
 
     def move_to_start(self) -> None:
         """Scroll to the first line."""
-        self._jump(0)
+        self.jump(0)
 
     def move_to_end(self) -> None:
         """Scroll to the last line, and follow it from now on."""
-        self._jump(self.max_scroll_y)
+        self.jump(self.max_scroll_y)
         self._note_follow(True)
 
     def render_line(self, y: int) -> Strip:

@@ -170,7 +170,7 @@ class Transcript(Lines):
             self._make_true(item)
             self._settling = True
             self._set_line_count(self._index.total)
-            self._jump(self._index.start(item) + min(line, self._index.height(item) - 1))
+            self.jump(self._index.start(item) + min(line, self._index.height(item) - 1))
             self._settling = False
         self._settle()
 
@@ -208,7 +208,7 @@ class Transcript(Lines):
             if self._follow and keep_follow:
                 self._settle_end(2 * height)
                 self._set_line_count(self._index.total)
-                self._jump(self.max_scroll_y)
+                self.jump(self.max_scroll_y)
             else:
                 self._settle_around(round(self.scroll_y), height)
         finally:
@@ -241,7 +241,7 @@ class Transcript(Lines):
             below -= self._index.height(item)
             item += 1
         self._set_line_count(self._index.total)
-        self._jump(min(self._index.start(anchor) + inside, self.max_scroll_y))
+        self.jump(min(self._index.start(anchor) + inside, self.max_scroll_y))
 
     def _make_true(self, item: int) -> None:
         key = self._key(item)

@@ -109,6 +109,8 @@ LOGO = FileDiff(
     status="M",
     added=None,
     removed=None,
+    size=48_213,
+    size_before=112_004,
     patch="diff --git a/shop/static/logo.png b/shop/static/logo.png\n"
     "Binary files a/shop/static/logo.png and b/shop/static/logo.png differ\n",
 )

@@ -19,6 +19,7 @@ from foundry_tui.client.comments import KeptComments
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
 from foundry_tui.contract.attachments import NewAttachment
+from foundry_tui.contract.checkpoints import Checkpoint, CheckpointList
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind, parse_event_id
 from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.memory import AgentMemory, MemoryReport
@@ -68,6 +69,7 @@ class FakeCommands:
         self.default_agents: dict[str, str] = {}
         self.memory_of: dict[str, tuple[AgentMemory, ...]] = {}
         self.diffs: dict[str, Diff] = {}
+        self.kept: dict[str, tuple[Checkpoint, ...]] = {}
         self.looked_at: list[str] = []
         """Tasks whose changes were asked for, in this order."""
         self.files: dict[str, Sequence[str]] = {}
@@ -176,7 +178,10 @@ class FakeCommands:
     async def health(self) -> Health:
         return Health(status="ok", version="0.1.0", pid=1, started_at=NOW, providers=self.providers)
 
-    async def diff(self, task_id: str) -> Diff:
+    async def checkpoints(self, task_id: str) -> CheckpointList:
+        return CheckpointList(checkpoints=self.kept.get(task_id, ()))
+
+    async def diff(self, task_id: str, since: str | None = None) -> Diff:
         self.looked_at.append(task_id)
         diff = self.diffs.get(task_id, Diff(files=(), computed_at=1))
         # As the backend does, each asking has it computed anew.

@@ -40,7 +40,7 @@ async def reviewing(files: Sequence[FileDiff], size: tuple[int, int] = (120, 36)
         on.app.open_task(TASK)
         await on.pilot.pause()
         on.commands.diffs[TASK] = diff_of(*files)
-        await on.press("c")
+        await on.press("d")
         await on.app.workers.wait_for_complete()
         await on.pilot.pause()
         yield on
@@ -69,8 +69,28 @@ async def test_hunks_files_and_folds_have_keys() -> None:
         assert "def safe_next" not in text_of(on, ChangesView)
         await on.press("O", "G")
         assert "request_for(next=wanted)" in at(on)
-        await on.press("g", "c")
+        await on.press("g", "d")
         assert on.app.context().pane == ""
+
+
+async def test_keys_go_on_from_where_the_wheel_went() -> None:
+    async with reviewing(REVIEW) as on:
+        lines = on.app.screen.query_one(ChangesView).lines
+        lines.scroll_to(y=25, animate=False)
+        await on.pilot.pause()
+        await on.press("j")
+        assert lines.scroll_y == 25
+        assert lines.cursor == 27
+
+
+async def test_the_same_diff_told_again_leaves_marked_lines_marked() -> None:
+    async with reviewing(REVIEW) as on:
+        await on.press("n", "v", "j")
+        on.app.screen.query_one(ChangesView).show(REVIEW)
+        await on.press("m", *"both", "ctrl+s")
+        assert [(each.first, each.last) for each in on.commands.comments.of(TASK)] == [(3, 3)]
+        await on.press("right_square_bracket", "right_square_bracket", "n", "j", "v", "j", "j", "escape")
+        assert on.app.context().review.marking is False
 
 
 async def test_search_goes_from_match_to_match_also_into_folded_files() -> None:
@@ -162,7 +182,7 @@ async def test_a_comment_whose_line_was_changed_says_so() -> None:
         await on.pilot.pause()
         assert "6 files" in text_of(on, ChangesView)
         await on.press("G")
-        assert "not changed any more" in text_of(on, ChangesView)
+        assert "This file is not changed." in text_of(on, ChangesView)
 
 
 async def test_a_newer_diff_leaves_one_where_one_is() -> None:
@@ -189,6 +209,9 @@ async def test_what_was_not_counted_or_is_cut_says_so() -> None:
         assert "cut here; whole it is in" not in shown
         await on.press("G", "o")
         assert "cut here; whole it is in" in text_of(on, ChangesView)
+        on.app.screen.query_one(ChangesView).show(UNCOMMON_FILES[1:2])
+        await on.pilot.pause()
+        assert "1 file  not counted  since base" in text_of(on, ChangesView)
 
 
 async def test_no_changes_are_said_to_be_none() -> None:
@@ -196,7 +219,22 @@ async def test_no_changes_are_said_to_be_none() -> None:
         on.app.open_task(TASK)
         await on.pilot.pause()
         on.commands.diffs[TASK] = Diff(files=(), computed_at=1)
-        await on.press("c", "n", "o", "O", "W", "j", "G")
+        await on.press("d", "n", "o", "O", "W", "j", "G")
         await on.app.workers.wait_for_complete()
         await on.pilot.pause()
         assert "No file was changed." in text_of(on, ChangesView)
+
+
+async def test_what_a_terminal_would_obey_is_shown_instead() -> None:
+    hostile = "\x1b]2;evil\x1b\\\x1b[2J\x9b31m\x08\x7f\u202eevil"
+    patch = f"rename from {hostile}\n@@ -3 +3 @@ {hostile}\n-a{hostile}\n+b\t{hostile}\n\\ No newline at end of file\n"
+    file = FileDiff(path=f"src/{hostile}.py", status="M", added=1, removed=1, patch=patch)
+    async with reviewing((file,), size=(150, 30)) as on:
+        await on.press("n", "m", *"odd", "ctrl+s")
+        made = on.commands.comments.of(TASK)[0]
+        on.commands.comments.put(TASK, replace(made, text=f"{hostile}\n{hostile}", code="gone"))
+        await on.press("c", "c")
+        await on.app.workers.wait_for_complete()
+        shown = text_of(on, ChangesView)
+        assert shown.count("evil") >= 6
+        assert all(line.isprintable() for line in shown.split("\n"))

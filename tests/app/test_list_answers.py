@@ -5,6 +5,7 @@ import pytest
 from foundry_tui.client.store import Store
 from foundry_tui.contract.questions import Ask, Permission, PermissionOption, PermissionState, QuestionKind
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.preview import Preview
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, make_detail, make_task, task_id
@@ -151,6 +152,24 @@ async def test_the_preview_says_which_key_comes_before_the_digits_of_a_page() ->
         await s.press("j")
         await s.flush()
         assert "then the digit" not in text_of(s)
+
+
+async def test_the_footer_has_each_digit_though_its_answer_has_a_long_name() -> None:
+    long = f"Always allow `make` and access to /home/{'x' * 80}"
+    options = (PermissionOption(option_id="always", name=long, kind="allow_always"), *OPTIONS)
+    async with stage(asking(ask(1, options=options)), size=(100, 30)) as s:
+        assert s.app.screen.query_one(ActionBar).render().plain.startswith("1 Allow  2 always  3 Deny")
+
+
+async def test_the_same_digit_allows_once_whatever_order_an_agent_has() -> None:
+    options = tuple(
+        PermissionOption(option_id=kind, name=kind.title(), kind=kind)
+        for kind in ("reject_once", "allow_always", "allow_once")
+    )
+    async with stage(asking(ask(1, options=options), ask(2, options=options)), size=(100, 30)) as s:
+        assert "1 allow  2 always  3 deny" in text_of(s, TaskList)
+        await s.press("1", "3")
+        assert answers(s) == [("answer", "q1", "allow_once"), ("answer", "q2", "reject_once")]
 
 
 async def test_the_cursor_keeps_its_row_when_its_task_is_archived() -> None:

@@ -15,6 +15,7 @@ from foundry_tui.actions import table as actions
 from foundry_tui.actions.context import (
     APP,
     CHANGES_SEARCH,
+    CHECKPOINTS,
     COMMENT,
     COMPOSER,
     CONFIRM,
@@ -47,6 +48,7 @@ from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency,
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.base import FoundryScreen
+from foundry_tui.screens.checkpoints import CheckpointsScreen
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.diagnostics import DiagnosticsScreen
 from foundry_tui.screens.form import FormScreen
@@ -80,6 +82,7 @@ SCREENS = {
     NEW_TASK: NewTaskScreen,
     NEW_SESSION: NewSessionScreen,
     OPTIONS: SessionOptionsScreen,
+    CHECKPOINTS: CheckpointsScreen,
     WAY_HOME: WayHomeScreen,
     FORM: FormScreen,
     INSTALL: InstallAgentScreen,

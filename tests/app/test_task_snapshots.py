@@ -214,4 +214,4 @@ def test_review(
     # A comment that is being written appears in the diff once it is saved; here that is when a key says so.
     monkeypatch.setattr(changes, "SAVE_SECONDS", 1_000)
     app = app_of(scenes.status_scene(TaskStatus.IDLE), theme=theme, files=REVIEW)
-    assert snap_compare(app, terminal_size=REVIEW_SIZE[size], run_before=opened("c", "wait", *keys))
+    assert snap_compare(app, terminal_size=REVIEW_SIZE[size], run_before=opened("d", "wait", *keys))

@@ -16,6 +16,7 @@ from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.statistics import Diagnostics
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.contract.transcript import TranscriptKind
+from foundry_tui.screens.checkpoints import CheckpointsScreen
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.diagnostics import DiagnosticsScreen
 from foundry_tui.screens.form import FormScreen
@@ -43,6 +44,7 @@ OPENED: dict[str, Callable[[FoundryApp], Screen[Any]]] = {
     "new-task": lambda _: NewTaskScreen(),
     "new-session": lambda _: NewSessionScreen(make_task(1)),
     "options": lambda app: SessionOptionsScreen("session-1", app.store),
+    "checkpoints": lambda app: CheckpointsScreen(task_id(1), app.store),
     "form": lambda app: FormScreen(scenes.a_permission(fields=RELEASE), app.store),
     "confirm": lambda _: ConfirmScreen("Remove it?", (), "Remove"),
     "rename": lambda _: RenameScreen(make_task(1)),

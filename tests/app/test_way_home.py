@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 async def test_enter_asks_for_what_is_highlighted_and_shows_it_until_it_has_failed() -> None:
     async with stage(menu_scene(), size=(100, 30)) as on:
         on.app.open_task(TASK)
-        await on.press("W")
+        await on.press("H")
         screen = on.app.screen
         assert isinstance(screen, WayHomeScreen)
         await on.press("enter", "enter")
@@ -41,7 +41,7 @@ async def test_enter_asks_for_what_is_highlighted_and_shows_it_until_it_has_fail
 async def test_what_the_backend_refuses_can_be_asked_for_again() -> None:
     async with stage(menu_scene(), size=(100, 30)) as on:
         on.app.open_task(TASK)
-        await on.press("W", "enter")
+        await on.press("H", "enter")
         on.commands.fail(CommandProblem(action="operate", message="A turn runs.", task_id=TASK))
         await on.press("j", "j", "enter")
         assert [call[0] for call in on.commands.calls].count("operate") == 2
@@ -51,9 +51,9 @@ async def test_what_the_backend_refuses_can_be_asked_for_again() -> None:
 async def test_it_is_cancelled_and_a_merged_one_archived() -> None:
     async with stage(running_scene(), size=(60, 30)) as on:
         on.app.open_task(TASK)
-        await on.press("W", "enter")
+        await on.press("H", "enter")
         assert ("cancel_operation", TASK, "op-1") in on.commands.calls
     async with stage(merged_scene(), size=(100, 30)) as on:
         on.app.open_task(TASK)
-        await on.press("W", "enter")
+        await on.press("H", "enter")
         assert ("archive", TASK, False) in on.commands.calls

@@ -1,5 +1,6 @@
 """Operations that wait for turns begin after these, however they end, and never while an agent may be at work."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
@@ -9,12 +10,13 @@ from backend_stub.agents.demo import DemoAgents
 from backend_stub.domain.agent import Turn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
+from backend_stub.domain.storage import Change
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.server.backend import Backend
 from foundry_tui.contract.attachments import NewAttachments
-from foundry_tui.contract.operations import Commit
-from foundry_tui.contract.records import OperationState, Prompt, PromptState, TaskDetail
-from foundry_tui.contract.requests import CreatePrompt
+from foundry_tui.contract.operations import Commit, Land
+from foundry_tui.contract.records import HistoryEvent, OperationState, Prompt, PromptState, SessionStatus, TaskDetail
+from foundry_tui.contract.requests import CreatePrompt, CreateSession
 from foundry_tui.contract.status import TaskStatus
 from tests.backend.in_process import InProcess, has_status, settings, until
 
@@ -110,3 +112,36 @@ async def test_it_begins_when_the_agent_of_a_turn_is_gone_after_a_restart(place:
     async with place.backend(provider, settings()) as backend:
         ended = await until(backend, task_id, has_ended)
         assert (ended.status, ended.operations[-1].state) == (TaskStatus.ERROR, OperationState.DONE)
+
+
+async def test_a_prompt_that_waits_for_it_goes_on_when_it_is_cancelled_before_it_began(place: InProcess) -> None:
+    provider, _ = demo(place)
+    place.set_script({"default": {"turn": {"permission": "Go on?"}}})
+    async with place.backend(provider, settings()) as backend:
+        task_id = await place.create(backend)
+        await until(backend, task_id, lambda task: task.needs_input == 1)
+        operation = await backend.operations.start(task_id, Commit(wait=True))
+        other = await backend.commands.add_session(task_id, CreateSession())
+        await backend.commands.prompt(other.session_id, CreatePrompt(prompt_id="p", text="more"))
+        await until(backend, task_id, lambda task: task.sessions[-1].status is SessionStatus.READY)
+        await anyio.wait_all_tasks_blocked()
+        await backend.operations.cancel(operation.operation_id)
+        await until(backend, task_id, lambda task: task.needs_input == 2)
+
+
+async def test_landing_and_archiving_are_one_commit(place: InProcess) -> None:
+    provider, _ = demo(place)
+    async with place.backend(provider, settings()) as backend:
+        task_id, _ = await ready(place, backend)
+        committed: list[tuple[TaskStatus, bool]] = []
+        commit = backend.storage.commit
+
+        async def tell(change: Change) -> Sequence[HistoryEvent]:
+            committed.append((change.task.status, has_ended(change.task)))
+            return await commit(change)
+
+        setattr(backend.storage, "commit", tell)  # noqa: B010 - no type has methods that can be replaced
+        await backend.operations.start(task_id, Land(archive=True))
+        await until(backend, task_id, has_status(TaskStatus.ARCHIVED))
+        assert (TaskStatus.ARCHIVING, True) in committed
+        assert (TaskStatus.IDLE, True) not in committed

@@ -233,6 +233,12 @@ def test_what_no_rule_denies_is_left_to_what_allows(command: str) -> None:
     assert judged(command, NO_PUSH, policy=ALL) == Ruling("1", "allowed by permissions all")
 
 
+def test_what_runs_something_that_is_not_known_is_asked_where_a_rule_denies() -> None:
+    question = Question(title="Run it", options=(ONCE, REJECT), tool_kind="execute", text="script: s.py")
+    assert ruling(question, Action(), (NO_PUSH,), ALL) is None
+    assert ruling(question, Action(), (), ALL) == Ruling("1", "allowed by permissions all")
+
+
 def test_denying_goes_before_allowing_whatever_the_order() -> None:
     for rules in ((Rule(allow="git *"), NO_PUSH), (NO_PUSH, Rule(allow="git *"))):
         assert judged("git push", *rules) == Ruling("3", "denied by rule `git push*`")

@@ -20,6 +20,7 @@ from backend_stub.domain.errors import (
     TaskPrunedError,
 )
 from backend_stub.domain.storage import Change, Private, Reader, Storage
+from foundry_tui.contract.attachments import told
 from foundry_tui.contract.events import TASKS, EventName, Topic, TopicKind
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import HistoryEvent, HistoryKind, Prompt, PromptState, Repo
@@ -199,6 +200,21 @@ async def test_attachments_are_handed_on_to_the_prompt_that_says_the_same_again(
     state = session("t", "s-t", 3, prompt("s-t", "p-t", PromptState.FAILED), prompt("s-t", "again"))
     await storage.commit(next_change(last, sessions=[state], prompts=state.prompts, handed_on={"again": "p-t"}))
     assert (await storage.attachments("p-t"), await storage.attachments("again")) == ((), ATTACHED)
+
+
+@pytest.mark.parametrize(
+    ("state", "kept"),
+    [(PromptState.ANSWERED, ()), (PromptState.WITHDRAWN, ()), (PromptState.FAILED, ATTACHED)],
+)
+async def test_attachments_are_kept_until_their_prompt_is_done_with(
+    storage: Storage, state: PromptState, kept: object
+) -> None:
+    last = with_rows("t")
+    await storage.commit(last)
+    attached = tuple(told(each) for each in ATTACHED)
+    ended = session("t", "s-t", 3, structs.replace(last.prompts[0], state=state, attachments=attached))
+    await storage.commit(next_change(last, sessions=[ended], prompts=ended.prompts))
+    assert await storage.attachments("p-t") == kept
 
 
 @pytest.mark.parametrize("refused", REFUSED, ids=lambda refused: refused.name)

@@ -323,3 +323,46 @@ def test_killing_offers_to_delete_a_branch_without_commits(
         assert shown.wait() == 0
         assert "Delete it too" not in shown.drawn
     assert "fix/full" in git(world.repository, "branch")
+
+
+def test_turns_are_kept_undone_over_a_restart_and_gone_from_the_repository_with_the_task(
+    backend: BackendProcess, world: LocalWorld
+) -> None:
+    task_id = create(backend, world, "write new.txt hello\nsay done")
+    task = is_idle(backend, task_id)
+    folder, path = Path(task["sandbox"]["cwd"]), f"/v1/tasks/{task_id}"
+    say(backend, task, "say nothing to do", "p2")
+    is_idle(backend, task_id, prompts=2)
+    say(backend, task, "write new.txt changed\nwrite more.txt x", "p3")
+    is_idle(backend, task_id, prompts=3)
+    found = backend.get(f"{path}/checkpoints")["checkpoints"]
+    assert [(each["when"], each["files"]) for each in found] == [
+        ("before", 0),
+        ("after", 1),
+        ("before", 0),
+        ("after", 2),
+    ]
+    assert backend.kinds(task_id).count("checkpoint.made") == 4
+    names = git(world.repository, "for-each-ref", "--format=%(refname)", f"refs/foundry/{task_id}/").split()
+    assert sorted(names) == sorted(f"refs/foundry/{task_id}/{each['checkpoint_id']}" for each in found)
+    assert [file["path"] for file in backend.get(f"{path}/diff", since="last")["files"]] == ["more.txt", "new.txt"]
+    asked = backend.post(f"{path}/operations", {"kind": "undo", "operation_id": "u1"})
+    assert asked["kind"] == "undo"
+    backend.kill()
+    backend.start()
+    backend.wait_task(task_id, lambda task: task.get("operation") is None)
+    (operation,) = backend.get(path)["operations"]
+    assert (operation["state"], operation["result"]["files"]) == ("done", 2)
+    assert (folder / "new.txt").read_text().strip() == "hello"
+    assert not (folder / "more.txt").exists()
+    assert "kept as undo-" in texts(backend, task, "notice")[-1]
+    say(backend, task, "say going on", "p4")
+    is_idle(backend, task_id, prompts=4)
+    backend.post(f"{path}/kill", {"force": True, "delete_branch": True})
+    backend.wait_task(task_id, "killed")
+    assert len(backend.get(f"{path}/checkpoints")["checkpoints"]) == 5
+    assert backend.http.delete(path).status_code == 204
+    deadline = time.monotonic() + LIMIT
+    while git(world.repository, "for-each-ref", "refs/foundry") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert git(world.repository, "for-each-ref", "refs/foundry") == ""

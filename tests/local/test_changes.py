@@ -40,7 +40,8 @@ async def test_the_diff_has_every_kind_of_change(git_world: LocalWorld) -> None:
         git(folder, "commit", "--quiet", "--all", "--message=committed")
         (folder / "gone.txt").unlink()
         git(folder, "mv", "moved.txt", "dïr 名.txt")
-        (folder / "picture.bin").write_bytes(b"\0\2")
+        (folder / "picture.bin").write_bytes(b"\0\2\3")
+        (folder / "new.bin").write_bytes(b"\0" * 5)
         (folder / "new.txt").write_text("diff --git a/x b/x\nlast")
         (folder / ".env").write_text("ignored")
         files = await computed(git_world, provider, task)
@@ -49,10 +50,13 @@ async def test_the_diff_has_every_kind_of_change(git_world: LocalWorld) -> None:
             "gone.txt": ("D", 0, 2),
             "dïr 名.txt": ("R", 0, 0),
             "picture.bin": ("M", None, None),
+            "new.bin": ("?", None, None),
             "new.txt": ("?", 2, 0),
         }
         assert "-two\n+TWO\n+three\n" in files["a.txt"].patch
         assert "Binary files" in files["picture.bin"].patch
+        assert (files["picture.bin"].size_before, files["picture.bin"].size) == (2, 3)
+        assert (files["new.bin"].size_before, files["new.bin"].size) == (None, 5)
         assert "+diff --git a/x b/x\n+last\n\\ No newline" in files["new.txt"].patch
         assert all(file.patch.startswith("diff --git ") for file in files.values())
 

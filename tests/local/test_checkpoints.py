@@ -2,17 +2,19 @@
 
 import os
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from anyio import to_thread
 
+from backend_stub.domain.call import Call
 from backend_stub.domain.checkpoints import UnknownCheckpointError
 from backend_stub.domain.errors import GitError
-from backend_stub.providers.local import LocalProvider
+from backend_stub.providers.local import LocalProvider, snapshot
 from backend_stub.repository.git import Output, run_git
 from foundry_tui.contract.records import Operation, OperationKind, OperationState, TaskDetail
 from tests.git import git
@@ -152,15 +154,17 @@ class Cut(BaseException):
     """A kill of the backend."""
 
 
-async def test_an_undo_cut_before_any_call_of_git_is_completed(
-    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left = 0
+class Cutting:
+    """Lets so many calls of git pass, and cuts the backend at the next one; below 0 it lets all pass."""
 
-    async def cut(folder: str, *words: str, **more: Any) -> Output:
-        nonlocal left
-        left -= 1
-        if left == 0:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left = -1
+        for name in ("snapshot", "restoring", "checkpoints"):
+            monkeypatch.setattr(f"backend_stub.providers.local.{name}.run_git", self._run)
+
+    async def _run(self, folder: str, *words: str, **more: Any) -> Output:
+        self.left -= 1
+        if self.left == -1:
             if words[:2] == ("read-tree", "-m"):
                 # It had begun: a part of the files is done, and its lock is there.
                 (Path(folder) / "mine.txt").unlink()
@@ -168,11 +172,32 @@ async def test_an_undo_cut_before_any_call_of_git_is_completed(
             raise Cut
         return await run_git(folder, *words, **more)
 
-    monkeypatch.setattr("backend_stub.providers.local.snapshot.run_git", cut)
-    monkeypatch.setattr("backend_stub.providers.local.checkpoints.run_git", cut)
+    async def cuts(self, left: int, do: Awaitable[object]) -> bool:
+        """Whether it was cut before it was done."""
+        self.left = left
+        try:
+            await do
+        except (Cut, BaseExceptionGroup):
+            return True
+        finally:
+            self.left = -1
+        return False
+
+
+async def prepared(provider: LocalProvider, call: Call) -> None:
+    """What is read behind a new sandbox is read, and calls no git any more."""
+    await provider.checkpoints.open(call)
+    await anyio.wait_all_tasks_blocked()
+
+
+async def test_an_undo_cut_before_any_call_of_git_is_completed_or_taken_back(
+    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cutting = Cutting(monkeypatch)
     async with sandbox(git_world) as (provider, task, folder):
-        call, cuts = git_world.call(task), 0
-        for number in range(1, 40):
+        call = git_world.call(task)
+        await prepared(provider, call)
+        for number in range(40):
             (folder / "a.txt").write_text("one\n")
             (folder / "mine.txt").write_text("by hand\n")
             await provider.checkpoints.begin(call, f"p{number}")
@@ -180,25 +205,52 @@ async def test_an_undo_cut_before_any_call_of_git_is_completed(
             (folder / "a.txt").mkdir()
             (folder / "a.txt" / "x").write_text("x\n")
             (folder / "mine.txt").write_text("changed\n")
-            told, left = Told(), number
-            try:
-                await provider.way_home.operate(call, operation(f"cut{number}"), told)
-            except (Cut, BaseExceptionGroup):
-                cuts += 1
-            left = 0
+            told, undoing = Told(), operation(f"cut{number}")
+            was_cut = await cutting.cuts(number, provider.way_home.operate(call, undoing, told))
             # The next run of the backend knows nothing but what is on the disk.
             provider.checkpoints.leave(task.task_id)
-            await provider.way_home.operate(call, operation(f"cut{number}"), told)
-            assert (folder / "a.txt").read_text() == "one\n"
-            assert (folder / "mine.txt").read_text() == "by hand\n"
-            of = await provider.checkpoints.open(call)
-            assert of is not None
-            before, after, undo = of.known[-3:]
-            assert [each.checkpoint.when for each in (before, after, undo)] == ["before", "after", "undo"]
-            assert undo.tree == after.tree != before.tree
-            if cuts < number:
+            if number % 3 == 2:
+                await provider.way_home.abandon(call, undoing, told)
+                await provider.checkpoints.end(call, [f"p{number}"])
+                assert (folder / "a.txt" / "x").read_text() == "x\n"
+                assert (folder / "mine.txt").read_text() == "changed\n"
+                (folder / "a.txt" / "x").unlink()
+                (folder / "a.txt").rmdir()
+            else:
+                await provider.way_home.operate(call, undoing, told)
+                assert (folder / "a.txt").read_text() == "one\n"
+                assert (folder / "mine.txt").read_text() == "by hand\n"
+                of = await provider.checkpoints.open(call)
+                assert of is not None
+                before, after, undo = of.known[-3:]
+                assert [each.checkpoint.when for each in (before, after, undo)] == ["before", "after", "undo"]
+                assert undo.tree == after.tree != before.tree
+            if not was_cut:
                 break
-        assert cuts > 15
+        assert number > 15
+
+
+async def test_checkpoints_cut_before_any_call_of_git_are_made_once(
+    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cutting = Cutting(monkeypatch)
+    async with sandbox(git_world) as (provider, task, folder):
+        call, keeper = git_world.call(task), provider.checkpoints
+        await prepared(provider, call)
+        for number in range(20):
+            was_cut = await cutting.cuts(number, keeper.begin(call, f"p{number}"))
+            keeper.leave(task.task_id)
+            await keeper.begin(call, f"p{number}")
+            (folder / "a.txt").write_text(f"{number}\n")
+            was_cut |= await cutting.cuts(number, keeper.end(call, [f"p{number}"]))
+            keeper.leave(task.task_id)
+            await keeper.end(call, [f"p{number}"])
+            kept = await keeper.all(task, git_world.repo())
+            assert [each.when for each in kept] == ["before", "after"] * (number + 1)
+            assert kept[-1].prompt_id == kept[-2].prompt_id == f"p{number}"
+            if not was_cut:
+                break
+        assert number > 5
 
 
 async def test_commits_stay_and_are_named_and_what_stands_in_the_way_is_kept(git_world: LocalWorld) -> None:
@@ -225,3 +277,76 @@ async def test_commits_stay_and_are_named_and_what_stands_in_the_way_is_kept(git
             await provider.way_home.operate(call, operation("3"), Told())
         with pytest.raises(GitError, match="no checkpoint nothing"):
             await provider.way_home.operate(call, operation("4", checkpoint_id="nothing"), Told())
+
+
+async def test_repositories_inside_are_left_alone_and_nothing_of_theirs_is_run(git_world: LocalWorld) -> None:
+    async with sandbox(git_world) as (provider, task, folder):
+        call = git_world.call(task)
+        for name in ("sub", "own"):
+            git(folder, "init", "--quiet", name)
+            (folder / name / "file").write_text("1\n")
+            git(folder / name, "config", "filter.bad.clean", f"touch {git_world.folder}/ran; cat")
+            git(folder / name, "config", "core.fsmonitor", f"touch {git_world.folder}/ran")
+            (folder / name / ".gitattributes").write_text("* filter=bad\n")
+            git(folder / name, "commit", "--quiet", "--allow-empty", "--message=1")
+        sub = git(folder / "sub", "rev-parse", "HEAD")
+        git(folder, "update-index", "--add", "--cacheinfo", f"160000,{sub},sub")
+        (folder / ".gitmodules").write_text('[submodule "sub"]\n\tpath = sub\n\turl = ../sub\n')
+        await provider.checkpoints.begin(call, "p1")
+        for name in ("sub", "own"):
+            (folder / name / "file").write_text("2\n")
+            git(folder / name, "commit", "--quiet", "--allow-empty", "--message=2")
+        (folder / "a.txt").write_text("changed\n")
+        heads = [git(folder / name, "rev-parse", "HEAD") for name in ("sub", "own")]
+        _, after = await provider.checkpoints.end(call, ["p1"])
+        # The submodule's commit and a.txt; a repository that git does not know is nothing of this one's.
+        assert after.files == 2
+        listed = git(folder, "ls-tree", f"refs/foundry/{task.task_id}/{after.checkpoint_id}")
+        assert f"160000 commit {heads[0]}\tsub" in listed
+        assert "own" not in listed
+        (ran := git_world.folder / "ran").unlink(missing_ok=True)
+        await provider.way_home.operate(call, operation("1"), Told())
+        assert (folder / "a.txt").read_text() == "one\ntwo\n"
+        assert [git(folder / name, "rev-parse", "HEAD") for name in ("sub", "own")] == heads
+        assert [(folder / name / "file").read_text() for name in ("sub", "own")] == ["2\n", "2\n"]
+        assert not ran.exists()
+
+
+async def test_what_cannot_be_read_is_left_out_and_named(
+    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root everything can be read: so git is given a file that it refuses, as one that changes while it is read."""
+    sorted_out = snapshot._sorted_out
+
+    def with_one_more(folder: str, names: Collection[str]) -> tuple[list[str], list[str], list[str]]:
+        there, gone, closed = sorted_out(folder, names)
+        return ["link/inside", *there], gone, [*closed, "secret\n"]
+
+    async with sandbox(git_world) as (provider, task, folder):
+        (folder / "link").symlink_to("/etc")
+        monkeypatch.setattr(snapshot, "_sorted_out", with_one_more)
+        await provider.checkpoints.begin(git_world.call(task), "p1")
+        assert git_world.logged("leaves out what cannot be read: secret\n, link/inside")
+        (before,) = await provider.checkpoints.all(task, git_world.repo())
+        listed = git(folder, "ls-tree", "--name-only", f"refs/foundry/{task.task_id}/{before.checkpoint_id}")
+        assert listed.split() == [".gitignore", "a.txt", "b.txt", "link"]
+
+
+async def test_a_file_that_is_written_meanwhile_is_not_lost(
+    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def writing(folder: str, *words: str, **more: Any) -> Output:
+        if words[:2] == ("read-tree", "-m"):
+            (Path(folder) / "a.txt").write_text("written just now\n")
+        return await run_git(folder, *words, **more)
+
+    async with sandbox(git_world) as (provider, task, folder):
+        call = git_world.call(task)
+        await provider.checkpoints.begin(call, "p1")
+        (folder / "a.txt").write_text("changed\n")
+        (folder / "b.txt").write_text("changed\n")
+        with monkeypatch.context() as patched:
+            patched.setattr(snapshot, "run_git", writing)
+            with pytest.raises(GitError, match=r"nothing was changed: .*a\.txt"):
+                await provider.way_home.operate(call, operation("1"), Told())
+        assert [(folder / name).read_text() for name in ("a.txt", "b.txt")] == ["written just now\n", "changed\n"]

@@ -9,7 +9,9 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
+from msgspec import Raw
 
+from backend_stub.agents.sandbox_agent.offer import Offer
 from backend_stub.domain.agent import (
     AcceptsChanged,
     CommandsChanged,
@@ -20,7 +22,7 @@ from backend_stub.domain.agent import (
 )
 from backend_stub.domain.errors import AgentError
 from backend_stub.providers.local import LocalProvider
-from foundry_tui.contract.records import Cost, SessionCommand, SessionOption, Usage
+from foundry_tui.contract.records import Accepts, Cost, SessionCommand, SessionOption, Usage
 from foundry_tui.contract.transcript import TranscriptKind
 from tests.local.test_faults import Loss
 from tests.local.world import LIMIT, LocalWorld, Told, open_gate, prompt, turn
@@ -112,6 +114,7 @@ async def test_options_commands_and_usage_are_read(world: LocalWorld) -> None:
             {"sessionUpdate": "available_commands_update", "availableCommands": commands},
             {"sessionUpdate": "usage_update", "used": 10, "size": 100, "cost": {"amount": 0.5, "currency": "USD"}},
             {"sessionUpdate": "usage_update", "used": 20, "size": 100, "cost": {"amount": 1, "currency": "USD"}},
+            {"sessionUpdate": "usage_update", "used": 30, "size": 100},
             {"sessionUpdate": "config_option_update", "configOptions": OFFERS["configOptions"][1:2]},
             {"sessionUpdate": "usage_update", "used": "many"},
         ]
@@ -119,12 +122,33 @@ async def test_options_commands_and_usage_are_read(world: LocalWorld) -> None:
         review = SessionCommand(name="review", description="Reviews", hint="what")
         await offered.until(
             CommandsChanged((review, SessionCommand(name="init"))),
-            UsageChanged(Usage(used=20, size=100, cost=Cost(amount=1, currency="USD"))),
+            UsageChanged(Usage(used=30, size=100, cost=Cost(amount=1, currency="USD"))),
         )
         assert offered.values() == {"fast": False}
         assert "could not be read" in told.of(TranscriptKind.NOTICE)[0]
     [initialize] = world.agent_saw("initialize")
     assert initialize["params"]["clientCapabilities"]["session"] == {"configOptions": {"boolean": {}}}
+
+
+def test_what_a_session_has_cost_is_counted_over_all_its_processes() -> None:
+    def told(offer: Offer, *amounts: float) -> list[float]:
+        costs = []
+        for amount in amounts:
+            cost = {"amount": amount, "currency": "USD"}
+            update = {"sessionUpdate": "usage_update", "used": 1, "size": 9, "cost": cost}
+            offer.take(Raw(json.dumps(update).encode()))
+            assert offer.usage is not None
+            assert offer.usage.cost is not None
+            costs.append(offer.usage.cost.amount)
+        return costs
+
+    offer = Offer()
+    assert told(offer, 1, 2) == [1, 2]
+    from_nothing = offer.anew(Accepts(), "any")
+    assert told(from_nothing, 0.5, 1) == [2.5, 3]
+    assert told(from_nothing, 0.5, 1) == [2.5, 3], "what is read again is not counted again"
+    assert told(from_nothing.anew(Accepts(), "any"), 1.5, 2) == [3.5, 4], "it knew what was before"
+    assert told(offer.anew(Accepts(), "claude"), 3, 4) == [5, 6], "it is known to begin from nothing"
 
 
 async def test_an_option_is_set_while_the_agent_works_and_again_with_a_new_process(world: LocalWorld) -> None:

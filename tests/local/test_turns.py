@@ -95,6 +95,20 @@ async def test_a_stop_for_an_unknown_reason_is_said(world: LocalWorld) -> None:
         assert told.of(TranscriptKind.NOTICE) == ["The agent stopped for a reason of its own: went_fishing."]
 
 
+async def test_an_agent_that_ends_its_turn_as_it_is_denied_something_is_said_to_have(world: LocalWorld) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        for answer, notices in (
+            ("no", ["The agent ended its turn as it was denied that: say how it is to go on."]),
+            ("yes", []),
+        ):
+            text = 'ask execute Run make?\nresult {"stopReason": "cancelled"}'
+            async with following(world, provider, task, text, f"p-{answer}") as told:
+                await told.until(lambda told=told: told.questions)  # type: ignore[misc]
+                told.answer(next(iter(told.questions)), answer)
+            assert told.of(TranscriptKind.NOTICE) == notices
+
+
 async def test_an_agent_whose_inside_died_gets_a_new_process(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())

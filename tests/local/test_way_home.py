@@ -1,14 +1,19 @@
 """Operations on real worktrees, with real git and a bare repository as `origin`."""
 
+import os
+import shlex
 import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+import anyio
 import pytest
 
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Done
 from backend_stub.providers.local import LocalProvider
+from backend_stub.providers.local.way_home.place import OPERATION_MARK
 from foundry_tui.contract.records import Operation, OperationKind, OperationState, TaskDetail
 from tests.git import git
 from tests.local.world import LocalWorld
@@ -41,7 +46,7 @@ async def operate(
     world: LocalWorld, provider: LocalProvider, task: TaskDetail, kind: str, told: Told | None = None, **request: object
 ) -> Done:
     operation = Operation(
-        operation_id=f"op-{kind}",
+        operation_id=f"{kind}-{task.task_id}",
         task_id=task.task_id,
         kind=OperationKind(kind),
         request=request,
@@ -172,6 +177,27 @@ async def test_an_update_brings_the_remote_s_base_and_conflicts_change_nothing(g
         assert git(folder, "rev-parse", "HEAD") == head
 
 
+async def test_an_update_that_goes_on_after_a_restart_loses_nothing_that_was_done_meanwhile(
+    git_world: LocalWorld,
+) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        told = Told()
+        told.notes = {"head": git(folder, "rev-parse", "HEAD")}
+        change(git_world.repository, "theirs.txt", "y\n", commit=True)
+        change(folder, "mine.txt", "committed since\n", commit=True)
+        change(folder, "a.txt", "not committed\n")
+        with pytest.raises(GitError, match="refused"):
+            await operate(git_world, provider, task, "update", told, how="rebase")
+        assert (folder / "a.txt").read_text() == "not committed\n"
+        git(folder, "checkout", "--quiet", "a.txt")
+        done = await operate(git_world, provider, task, "update", told, how="rebase")
+        assert (folder / "mine.txt").read_text() == "committed since\n"
+        assert (folder / "theirs.txt").exists()
+        again = await operate(git_world, provider, task, "update", told, how="rebase")
+        assert again.result["sha"] == done.result["sha"]
+
+
 @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
 async def test_landing_moves_the_local_base_and_its_clean_checkout(git_world: LocalWorld, how: str) -> None:
     async with git_world.provider() as provider:
@@ -194,6 +220,18 @@ async def test_landing_moves_the_local_base_and_its_clean_checkout(git_world: Lo
         assert commits == {"merge": 3, "squash": 1, "rebase": 2}[how]
         assert "apart" not in git(git_world.repository, "worktree", "list")
         git(git_world.repository, "fsck", "--no-dangling")
+
+
+async def test_what_was_landed_before_a_kill_is_found_below_what_came_since(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "one.txt", "1\n", commit=True)
+        told = Told()
+        landed = await operate(git_world, provider, task, "land", told, how="squash")
+        change(git_world.repository, "one.txt", "2\n", commit=True)
+        again = await operate(git_world, provider, task, "land", told, how="squash")
+        assert again.result == landed.result
+        assert git(git_world.repository, "show", "main:one.txt") == "2"
 
 
 async def test_landing_with_conflicts_touches_nothing(git_world: LocalWorld) -> None:
@@ -231,6 +269,9 @@ async def test_applying_is_whole_or_not_at_all_and_nothing_is_committed(git_worl
         assert git(git_world.repository, "rev-parse", "HEAD") == head
         again = await operate(git_world, provider, task, "apply", told)
         assert again.result == {"checkout": str(git_world.repository)}
+        change(git_world.repository, "a.txt", "half-way\n")
+        with pytest.raises(GitError, match="it is not known how many"):
+            await operate(git_world, provider, task, "apply", told)
 
 
 @pytest.mark.parametrize("kind", ["push", "update"])
@@ -262,3 +303,49 @@ async def test_landing_goes_on_where_a_kill_left_git_knowing_of_a_worktree_that_
         listed = git(git_world.repository, "worktree", "list")
         assert "apart" not in listed
         assert "on a disk that is away" in listed, "other people's worktrees are left alone"
+
+
+HELD = 'touch "$0/begun"; while [ ! -e "$0/go" ]; do sleep 0.02; done; cat'
+"""A filter of git that says that it has begun, and ends when it may."""
+
+
+def hold(world: LocalWorld) -> None:
+    """Have git stop half-way at the next file that it writes in the repository's worktrees."""
+    (world.repository / ".git" / "info" / "attributes").write_text("* filter=held\n")
+    git(world.repository, "config", "filter.held.smudge", f"sh -c {shlex.quote(HELD)} {world.folder}")
+
+
+@pytest.mark.parametrize("kind", ["apply", "land"])
+async def test_what_is_cancelled_half_way_leaves_a_whole_checkout(git_world: LocalWorld, kind: str) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "a.txt", "ours\n")
+        change(folder, "z.txt", "new\n", commit=True)
+        hold(git_world)
+        async with anyio.create_task_group() as group:
+            group.start_soon(operate, git_world, provider, task, kind)
+            while not (git_world.folder / "begun").exists():
+                await anyio.sleep(0.01)
+            group.cancel_scope.cancel()
+            (git_world.folder / "go").touch()
+        assert (git_world.repository / "a.txt").read_text() == "ours\n"
+        assert (git_world.repository / "z.txt").read_text() == "new\n"
+
+
+async def test_a_git_that_outlived_the_backend_in_the_checkout_is_waited_for(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "a.txt", "ours\n")
+        told = Told()
+        await operate(git_world, provider, task, "apply", told)
+        left = await anyio.open_process(
+            ["sh", "-c", f"{HELD} >{git_world.folder}/ended", str(git_world.folder)],
+            env={**os.environ, OPERATION_MARK: f"apply-{task.task_id}"},
+            stdin=subprocess.DEVNULL,
+        )
+        async with anyio.create_task_group() as group:
+            group.start_soon(operate, git_world, provider, task, "apply", told)
+            await anyio.wait_all_tasks_blocked()
+            (git_world.folder / "go").touch()
+        assert await left.wait() == 0
+        await left.aclose()

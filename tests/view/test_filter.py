@@ -125,7 +125,10 @@ def test_any_text_is_a_filter(query: str, task: TaskSummary) -> None:
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ("foo:bar", "foo: is no field, and looked for as it stands; fields are status, repo, agent, branch, id, is"),
+        (
+            "foo:bar",
+            "foo: is no field, and looked for as it stands; fields are status, repo, agent, branch, id, pr",
+        ),
         ("status:bogus", "this version knows no status bogus; there are needs, queued, name"),
         ("status:failed,ready", "this version knows no status failed,ready"),
         ("!status:bogus", "this version knows no status bogus"),

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from foundry_tui.contract.activity import Activity, ActivityKind, PlanProgress
+from foundry_tui.contract.pull_request import Checks, ChecksState, Mergeable, PullRequest, PullRequestState, Review
 from foundry_tui.contract.questions import Ask, PermissionOption, QuestionKind
 from foundry_tui.contract.records import ErrorKind, StageProgress, TaskError, Usage
 from foundry_tui.contract.status import StageName, TaskStatus
+from foundry_tui.contract.work import Work
 from foundry_tui.view.cells import fit, plain
 from foundry_tui.view.clock import FixedClock
 from foundry_tui.view.filter import parse
@@ -164,6 +166,27 @@ def test_a_task_says_what_it_does_or_said_last(status: TaskStatus, activity: Act
     assert said in text
     assert ("plan 2/4" in text) is (status is not TaskStatus.ARCHIVED)
     assert "plan" not in row(120, status=status, activity=activity, plan=PlanProgress(done=4, total=4))
+
+
+def test_a_ready_task_says_what_became_of_its_work() -> None:
+    work = Work(base="main", ahead=2, behind=0, files=3, added=10, removed=4, at=NOW)
+    answered = says(ActivityKind.MESSAGE, "it lived in three places")
+    text = row(140, status=TaskStatus.IDLE, work=work, activity=answered)
+    assert '+10 −4 in 3 files · "it lived in three places"' in text
+    assert "⇡2" in text
+    assert "+10" not in row(140, status=TaskStatus.RUNNING, work=work, activity=answered)
+    pull = PullRequest(
+        number=212,
+        url="u",
+        title="t",
+        state=PullRequestState.OPEN,
+        checks=Checks(state=ChecksState.PASSING, passed=3),
+        review=Review.APPROVED,
+        mergeable=Mergeable.YES,
+        at=NOW,
+    )
+    assert "#212 ✓ checks · approved" in row(140, status=TaskStatus.IDLE, work=work, pull_request=pull)
+    assert row(140, ASCII, status=TaskStatus.IDLE, work=work, pull_request=pull).isascii()
 
 
 def ask(title: str = "Run make?", **fields: object) -> Ask:

@@ -9,7 +9,7 @@ from msgspec import Raw, Struct
 from backend_stub.agents.sandbox_agent.complaints import About, auth_methods, understood
 from backend_stub.agents.sandbox_agent.connection import AgentConnection, AnsweredError, converted
 from backend_stub.agents.sandbox_agent.mcp import McpCapabilities, Servers, in_words_of_the_protocol
-from backend_stub.agents.sandbox_agent.offer import Offer, accepts_of
+from backend_stub.agents.sandbox_agent.offer import accepts_of
 from backend_stub.agents.sandbox_agent.state import StoredSession
 from backend_stub.domain.errors import AgentError
 
@@ -74,7 +74,7 @@ async def introduce(
         said = converted(result, _Initialized)
         can = converted(said.agent_capabilities, _Capabilities)
         state.can_load = bool(can.load_session)
-        state.offer = Offer(accepts=accepts_of(said.agent_capabilities, said.meta))
+        state.offer = state.offer.anew(accepts_of(said.agent_capabilities, said.meta), state.agent)
         state.auth_methods = auth_methods(said.auth_methods)
         told, notices = in_words_of_the_protocol(servers, can.mcp_capabilities or McpCapabilities(), state.agent)
         state.notices.extend(notices)

@@ -35,14 +35,33 @@ _METHODS = {MODE: ("session/set_mode", "modeId"), MODEL: ("session/set_model", "
 """How an agent without `configOptions` is asked to change what it calls modes and models."""
 
 
+FROM_NOTHING = frozenset({"claude"})
+"""Agents whose every process counts a session's cost from nothing; of others it shows in that they tell less."""
+
+
 class Offer(Struct, kw_only=True):
-    """What an agent offers in a session, as far as it has told. `by_config`: its options are ACP's `configOptions`."""
+    """What an agent offers in a session, as far as it has told. `by_config`: its options are ACP's `configOptions`.
+
+    `cost_told` is what the session has cost as the agent told last, `cost_before` what it had cost before a new process
+    counted from nothing; `cost_unsure`: a process has begun, and has not told yet what it counts from.
+    """
 
     options: tuple[SessionOption, ...] = ()
     commands: tuple[SessionCommand, ...] = ()
     accepts: Accepts = Accepts()
     usage: Usage | None = None
     by_config: bool = True
+    cost_told: float = 0
+    cost_before: float = 0
+    cost_unsure: bool = False
+
+    def anew(self, accepts: Accepts, agent: str) -> "Offer":
+        """What is known when another process of the agent has begun: what the session has used so far."""
+        held = self.usage.cost if self.usage is not None else None
+        if agent in FROM_NOTHING and held is not None:
+            return Offer(accepts=accepts, usage=self.usage, cost_before=held.amount)
+        told, before = self.cost_told, self.cost_before
+        return Offer(accepts=accepts, usage=self.usage, cost_told=told, cost_before=before, cost_unsure=True)
 
     def opened(self, result: Raw) -> None:
         """Take what the answer to `session/new` or `session/load` says."""
@@ -61,7 +80,7 @@ class Offer(Struct, kw_only=True):
         """
         said = _update.decode(update)
         if said.session_update == "usage_update":
-            self.usage = _usage(said)
+            self.usage = Usage(used=int(said.used), size=int(said.size), cost=self._cost(said.cost))
             return UsageChanged(self.usage)
         if said.session_update == "available_commands_update":
             self.commands = tuple(_commands(said.available_commands))
@@ -72,6 +91,18 @@ class Offer(Struct, kw_only=True):
         elif not self.by_config:
             self.options = with_value(self.options, MODE, said.current_mode_id)
         return OptionsChanged(self.options)
+
+    def _cost(self, told: Raw) -> Cost | None:
+        """What the session has cost in all; as before while the agent does not say."""
+        cost, held = _decoded(told, _Cost), self.usage.cost if self.usage is not None else None
+        if cost is None:
+            return held
+        if held is None or held.currency != cost.currency:
+            self.cost_before = 0
+        elif self.cost_unsure and cost.amount < self.cost_told:
+            self.cost_before = held.amount
+        self.cost_told, self.cost_unsure = cost.amount, False
+        return Cost(amount=self.cost_before + cost.amount, currency=cost.currency)
 
     def request(self, option_id: str, value: OptionValue) -> tuple[str, dict[str, OptionValue]]:
         """The method, and its parameters beside the session's id, that set an option."""
@@ -270,9 +301,3 @@ def _commands(given: list[Raw]) -> Iterator[SessionCommand]:
                 description=cut_line(said.description or ""),
                 hint=cut_line(said.input.hint) if said.input is not None and said.input.hint else None,
             )
-
-
-def _usage(said: _Update) -> Usage:
-    cost = _decoded(said.cost, _Cost)
-    told = None if cost is None else Cost(amount=cost.amount, currency=cost.currency)
-    return Usage(used=int(said.used), size=int(said.size), cost=told)

@@ -44,6 +44,8 @@ _STOP_REASONS = {
     "max_turn_requests": "The agent stopped: it had asked its model as often as it may in one turn.",
     "refusal": "The agent refused to go on with this prompt.",
 }
+_REJECTED = "The agent ended its turn as it was denied that: say how it is to go on."
+"""Some agents do, others look for another way."""
 
 
 class _PromptResult(Struct, rename="camel"):
@@ -79,6 +81,7 @@ class Telling:
         self._arrived: deque[Arrival] = deque()
         self._doubt: tuple[Unreadable, float] | None = None
         self._unheard = 0
+        self._rejected = False
         self._over: dict[str, anyio.Event] = {}
 
     async def run(self) -> None:
@@ -191,7 +194,9 @@ class Telling:
         )
 
     async def _say_why_it_stopped(self, reason: str) -> None:
-        if reason not in _ENDED_WELL:
+        if reason == "cancelled" and self._rejected and self._session.stopping_since is None:
+            await self._turn.say(self._translation.key("end"), TranscriptKind.NOTICE, _REJECTED)
+        elif reason not in _ENDED_WELL:
             text = _STOP_REASONS.get(reason, f"The agent stopped for a reason of its own: {excerpt(reason)}.")
             await self._turn.say(self._translation.key("end"), TranscriptKind.NOTICE, text)
 
@@ -268,6 +273,8 @@ class Telling:
 
     async def _ask(self, number: int, message: Message, question: Question, action: Action) -> None:
         chosen = await self._turn.ask(self._translation.key(f"ask-{number}"), question, action)
+        kinds = [option.kind for option in question.options if option.option_id == chosen]
+        self._rejected |= any(kind.startswith("reject") for kind in kinds)
         await self._answered(number, message, _chosen(chosen))
 
     async def _answered(self, number: int, message: Message, answer: dict[str, Any]) -> None:

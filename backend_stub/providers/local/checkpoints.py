@@ -27,6 +27,7 @@ from backend_stub.machine import processes
 from backend_stub.providers.local.comparison import files_of_side, within_limits
 from backend_stub.providers.local.own_git_folder import room_beside
 from backend_stub.providers.local.record import Made, Record, Records
+from backend_stub.providers.local.restoring import become, changed, in_the_way
 from backend_stub.providers.local.snapshot import Between, Snapshot, Worktree
 from backend_stub.providers.local.worktree import common_of, git_dir_of
 from backend_stub.repository.git import run_git
@@ -79,6 +80,8 @@ class LocalCheckpoints:
         self._root = data_dir.resolve() / "checkpoints"
         self._records = records
         self._of: dict[str, TaskCheckpoints] = {}
+        self._opening = anyio.Lock()
+        """Who opens a task's ends what an earlier run left at work there, and must not meet one of this run."""
 
     async def prepare(self, call: Call) -> None:
         """Read a large worktree behind, so that no prompt has to wait for that. Raises nothing."""
@@ -120,19 +123,23 @@ class LocalCheckpoints:
         record = await anyio.to_thread.run_sync(self._record, task_id)
         if record is None:
             return None
-        held = self._of.get(task_id)
-        if held is None:
-            git_dir = await anyio.to_thread.run_sync(git_dir_of, record)
-            common = await anyio.to_thread.run_sync(common_of, record)
-            if git_dir is None or common is None:
-                raise GitError(f"git knows nothing of the worktree {record.worktree} any more", retryable=False)
-            place = self._root / task_id
-            snapshot = Snapshot(
-                Worktree(record.worktree, git_dir, common), place, call.log, marks={CHECKPOINT_MARK: task_id}
-            )
-            await anyio.to_thread.run_sync(_begin_anew, place, common, task_id)
-            held = self._of.setdefault(task_id, TaskCheckpoints(task_id, record, snapshot, await self._read(task_id)))
+        async with self._opening:
+            held = self._of.get(task_id) or await self._open(record, call)
         held.snapshot.log = call.log
+        return held
+
+    async def _open(self, record: Record, call: Call) -> "TaskCheckpoints":
+        task_id = record.task_id
+        git_dir = await anyio.to_thread.run_sync(git_dir_of, record)
+        common = await anyio.to_thread.run_sync(common_of, record)
+        if git_dir is None or common is None:
+            raise GitError(f"git knows nothing of the worktree {record.worktree} any more", retryable=False)
+        place = self._root / task_id
+        snapshot = Snapshot(
+            Worktree(record.worktree, git_dir, common), place, call.log, marks={CHECKPOINT_MARK: task_id}
+        )
+        await anyio.to_thread.run_sync(_begin_anew, place, common, task_id)
+        held = self._of[task_id] = TaskCheckpoints(task_id, record, snapshot, await self._read(task_id))
         return held
 
     def may_have(self, task_id: str, checkpoint_id: str | None) -> bool:
@@ -268,12 +275,12 @@ class TaskCheckpoints:
             now = await self.snapshot.take()
             now = await self._with_what_is_in_the_way(now, target)
             if made is not None and now != made.tree:
-                strange = await self.snapshot.changed(made.tree, now) & await self.snapshot.changed(target, now)
+                strange = await changed(self.snapshot, made.tree, now) & await changed(self.snapshot, target, now)
                 if strange:
                     await self._keep(When.UNDO, f"{made.id}-now", now, None)
             # An ignored file that came to light by an undo, and is in none of them, was there all the time.
             others = {each.tree for each in self.known[-LOOKED_AT:] if made is None or each.id != made.id}
-            return await self.snapshot.become(now, target, Path(room), others)
+            return await become(self.snapshot, now, target, Path(room), others)
 
     async def commits_since(self, kept: Kept) -> Sequence[str]:
         """The commits that HEAD has now and that it had not then, newest first, 50 at most."""
@@ -315,7 +322,7 @@ class TaskCheckpoints:
         return len(lines), added, removed
 
     async def _with_what_is_in_the_way(self, now: str, target: str) -> str:
-        ignored = await self.snapshot.in_the_way(now, target)
+        ignored = await in_the_way(self.snapshot, now, target)
         return await self.snapshot.take_with(ignored) if ignored else now
 
     def _of_prompt(self, prompt_id: str) -> list[Kept]:

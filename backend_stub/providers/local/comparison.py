@@ -21,6 +21,7 @@ import anyio
 import anyio.to_thread
 
 from backend_stub.domain.errors import GitError
+from backend_stub.providers.local.binary_sizes import with_sizes
 from backend_stub.providers.local.own_git_folder import make_git_folder, room_beside
 from backend_stub.providers.local.record import Record
 from backend_stub.providers.local.worktree import git_dir_of
@@ -87,6 +88,7 @@ async def diff_of(record: Record) -> tuple[FileDiff, ...]:
     """The worktree's files against where its branch left its base, untracked files included. Raises `GitError`."""
     async with _sides(record, UNTRACKED_LIMIT, UNTRACKED_BYTES) as (known, new, unread):
         files = within_limits([*await files_of_side(known), *await files_of_side(new, is_new=True)])
+        files = [*await with_sizes(known.folder, known.tree, known.variables, files)]
     rest = (FileDiff(path=printable(name), status="?", added=None, removed=None, patch="", cut=True) for name in unread)
     return (*files, *rest)
 

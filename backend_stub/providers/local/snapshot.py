@@ -1,6 +1,6 @@
-"""The files of a worktree as a tree of git's, exact to the byte, and files made those of such a tree again.
+"""The files of a worktree as a tree of git's, exact to the byte.
 
-Both go through an index and a git folder of our own, in which no attribute, no line-ending rule and no filter applies:
+They go through an index and a git folder of our own, in which no attribute, no line-ending rule and no filter applies:
 what is kept is what is on the disk. Objects go into the repository, or into a folder that is thrown away. The index
 stays from one time to the next, so that only what changed is read. Nothing of the person's is written, and nothing is
 run that a configuration names: what git would start of itself, in submodules above all, is not asked for.
@@ -10,6 +10,7 @@ submodules the commit is kept.
 """
 
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -51,9 +52,10 @@ _CONFIG = """[core]
 """
 _CHANGED = ("diff-files", "-z", "--name-only", "--ignore-submodules=dirty")
 _NEW = ("ls-files", "-z", "-o", "--exclude-standard")
+_SHA256 = re.compile(rb"^\s*objectformat\s*=\s*\"?sha256\b", re.IGNORECASE | re.MULTILINE)
 _UNPROCESSED = "Unable to process path "
-_GITLINK, _NONE = "160000", "000000"
-"""Modes of a repository inside, and of nothing."""
+GITLINK = "160000"
+"""The mode of a repository inside."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ class Snapshot:
         found: dict[str, list[str]] = {}
 
         async def find(kind: str, words: Sequence[str]) -> None:
-            found[kind] = _split(await self.git(*words))
+            found[kind] = split_names(await self.git(*words))
 
         try:
             async with anyio.create_task_group() as group:
@@ -156,7 +158,9 @@ class Snapshot:
         names = [*found["changed"], *(name for name in found["new"] if not name.endswith("/")), *self.rules.known]
         await self._put(dict.fromkeys(names))
         if new_rules or any(name.rpartition("/")[2] == ".gitignore" for name in names):
-            ignored = _split(await self.git(*self.rules.options, "ls-files", "-z", "-c", "-i", "--exclude-standard"))
+            ignored = split_names(
+                await self.git(*self.rules.options, "ls-files", "-z", "-c", "-i", "--exclude-standard")
+            )
             await self._remove([name for name in ignored if name not in self.rules.known | self.rules.submodules])
         return (await self.git("write-tree")).text.strip()
 
@@ -194,7 +198,7 @@ class Snapshot:
             shutil.rmtree(new, ignore_errors=True)
             self.place.mkdir(mode=0o700, parents=True, exist_ok=True)
             new.mkdir()
-            sha256 = b"sha256" in _read(Path(self.worktree.common) / "config")
+            sha256 = _SHA256.search(_read(Path(self.worktree.common) / "config"))
             make_git_folder(new, 64 if sha256 else 40, attributes=RAW)
             with (new / "config").open("a") as config:
                 config.write(_CONFIG)
@@ -210,7 +214,7 @@ class Snapshot:
 
         async def ask(*words: str) -> list[str]:
             done = await run_git(folder, *words, timeout=GIT_LIMIT, accept=(0, 1), environment=real)
-            return _split(done)
+            return split_names(done)
 
         settings = await ask("config", "-z", "--type=path", "--get-regexp", "^core\\.(excludesfile|ignorecase)$")
         options = tuple(
@@ -220,11 +224,11 @@ class Snapshot:
         links: dict[str, str] = {}
         if await anyio.to_thread.run_sync(os.path.lexists, f"{folder}/.gitmodules"):
             staged = (each.partition("\t") for each in await ask("ls-files", "-z", "--stage"))
-            links = {name: entry.split(" ")[1] for entry, _, name in staged if entry.startswith(_GITLINK)}
+            links = {name: entry.split(" ")[1] for entry, _, name in staged if entry.startswith(GITLINK)}
         exclude = Path("info") / "exclude"
         await anyio.to_thread.run_sync(_copy, Path(self.worktree.common) / exclude, self.place / _GIT / exclude)
         if links:
-            await self._enter((_GITLINK, sha, name) for name, sha in links.items())
+            await self.enter((GITLINK, sha, name) for name, sha in links.items())
         signature = (*repository, *await anyio.to_thread.run_sync(_excludes, options))
         self.rules = _Rules(signature, options, known - frozenset(links), frozenset(links))
         return True
@@ -245,7 +249,7 @@ class Snapshot:
                 break
             done = await self.git(
                 "update-index", "--add", "--remove", "--replace", "-z", "--stdin",
-                accept=(0, 128), given=_joined(there),
+                accept=(0, 128), given=joined_names(there),
             )  # fmt: skip
             if done.exit_code == 0:
                 break
@@ -262,97 +266,15 @@ class Snapshot:
 
     async def _remove(self, names: Sequence[str]) -> None:
         if names:
-            await self.git("update-index", "--force-remove", "-z", "--stdin", given=_joined(names))
+            await self.git("update-index", "--force-remove", "-z", "--stdin", given=joined_names(names))
 
-    async def _enter(self, entries: Iterable[tuple[str, str, str]], variables: Mapping[str, str] | None = None) -> None:
+    async def enter(self, entries: Iterable[tuple[str, str, str]], variables: Mapping[str, str] | None = None) -> None:
         """Have the index hold mode, object and name as given; the mode 0 takes an entry out."""
         lines = "".join(f"{mode} {sha}\t{name}\0" for mode, sha, name in entries)
         await self.git(
             "update-index", "--add", "--replace", "-z", "--index-info",
             given=lines.encode("utf-8", "surrogateescape"), variables=variables,
         )  # fmt: skip
-
-    # Making files those of a tree
-
-    async def become(self, now: str, target: str, room: Path, others: Collection[str] = ()) -> str:
-        """Make the files, which are those of the tree `now` as taken last, those of `target`: the tree they have then.
-
-        What the target's rules ignore stays if none of the trees `others` has it, and repositories inside do. Raises
-        `GitError`, before anything is touched, where a file was changed meanwhile or a repository is in the way. Cut,
-        it is begun again.
-        """
-        aim = await self._aim(now, target, room, others)
-        await self.git("read-tree", "-m", "-u", now, aim)
-        return aim
-
-    async def in_the_way(self, now: str, target: str) -> Collection[str]:
-        """Files that stand where the target has others, and that `now` has not since they are ignored.
-
-        Raises `GitError` when that is a repository of its own.
-        """
-        listed = await self.git(
-            "diff-tree", "-r", "-z", "--name-only", "--no-renames", "--diff-filter=A", now, target
-        )  # fmt: skip
-        found, blocked = await anyio.to_thread.run_sync(_standing, self.worktree.folder, _split(listed))
-        if blocked:
-            raise _blocked(blocked)
-        return found
-
-    async def _aim(self, now: str, target: str, room: Path, others: Collection[str]) -> str:
-        """The target with what is to stay as it is now."""
-        differing = _raw(await self.git("diff-tree", "-r", "-z", "--raw", "--no-renames", now, target))
-        entries, folder = [], self.worktree.folder
-        for name, (old, new, sha, _) in differing.items():
-            if old == _GITLINK and await anyio.to_thread.run_sync(os.path.lexists, f"{folder}/{name}/.git"):
-                inside = any(other.startswith(f"{name}/") and each[1] != _NONE for other, each in differing.items())
-                if inside or new not in (_NONE, _GITLINK):
-                    raise _blocked(name)
-                entries.append((_GITLINK, sha, name))
-            elif new == _GITLINK:
-                entries.append(("0", "0" * len(sha), name))
-        kept = [] if not any(name.rpartition("/")[2] == ".gitignore" for name in differing) else (
-            await self._ignored_there(target, [name for name, each in differing.items() if each[1] == _NONE], room)
-        )  # fmt: skip
-        for other in others if kept else ():
-            only_now = await self.git(
-                "diff-tree", "-r", "-z", "--name-only", "--no-renames", "--diff-filter=A", other, now
-            )  # fmt: skip
-            kept = sorted(frozenset(kept).intersection(_split(only_now)))
-        entries += [(differing[name][0], differing[name][2], name) for name in kept]
-        if not entries:
-            return target
-        index = {"GIT_INDEX_FILE": str(room / "aim")}
-        await self.git("read-tree", target, variables=index)
-        await self._enter(entries, variables=index)
-        return (await self.git("write-tree", variables=index)).text.strip()
-
-    async def _ignored_there(self, target: str, names: Sequence[str], room: Path) -> list[str]:
-        """Which of these, that the target has not, are there all the same since its own rules ignore them."""
-        if not names:
-            return []
-        index, rules = {"GIT_INDEX_FILE": str(room / "rules.index")}, room / "rules"
-        await anyio.to_thread.run_sync(rules.mkdir)
-        await self.git("read-tree", target, variables=index)
-        there = frozenset(_split(await self.git("ls-files", "-z", variables=index)))
-        ignoring = [name for name in there if name.rpartition("/")[2] == ".gitignore"]
-        await self.git(
-            "checkout-index", "-z", "--stdin", f"--prefix={rules}/", given=_joined(ignoring), variables=index
-        )  # fmt: skip
-        found = await run_git(
-            str(rules), *self.rules.options, "check-ignore", "--no-index", "-z", "--stdin",
-            timeout=GIT_LIMIT, accept=(0, 1), given=_joined(names),
-            environment={**self.variables, **index, "GIT_WORK_TREE": str(rules)},
-        )  # fmt: skip
-        real = await run_git(self.worktree.folder, "ls-files", "-z", timeout=GIT_LIMIT, environment=self.worktree.real)
-        known = frozenset(_split(real))
-        folders = frozenset(above for name in there for above in _above(name))
-        stays = (name for name in _split(found) if name not in known | folders)
-        return [name for name in stays if not there.intersection(_above(name))]
-
-    async def changed(self, old: str, new: str) -> frozenset[str]:
-        """The files of the tree `new` that `old` has not, or has otherwise."""
-        listed = await self.git("diff-tree", "-r", "-z", "--name-only", "--no-renames", "--diff-filter=d", old, new)
-        return frozenset(_split(listed))
 
 
 @dataclass(frozen=True)
@@ -369,31 +291,14 @@ class Between:
         return done.stdout
 
 
-def _blocked(name: str) -> GitError:
-    return GitError(
-        f"{printable(name)} is a repository of its own by now, where the checkpoint has files. Move it away, then undo "
-        "again; nothing was changed.",
-        retryable=False,
-    )
-
-
-def _split(done: Output) -> list[str]:
+def split_names(done: Output) -> list[str]:
+    """The names that git printed with null characters behind them."""
     return [name for name in done.text.split("\0") if name]
 
 
-def _joined(names: Iterable[str]) -> bytes:
+def joined_names(names: Iterable[str]) -> bytes:
+    """Names as git takes them on its standard input."""
     return "".join(f"{name}\0" for name in names).encode("utf-8", "surrogateescape")
-
-
-def _raw(done: Output) -> dict[str, tuple[str, str, str, str]]:
-    """Both modes and both objects of each file, of `--raw -z`."""
-    fields = iter(done.text.split("\0"))
-    found = {}
-    for line in fields:
-        if line:
-            old, new, one, other, _ = line.removeprefix(":").split(" ")
-            found[next(fields)] = (old, new, one, other)
-    return found
 
 
 def _stamp(path: str) -> tuple[int, int, int] | None:
@@ -418,14 +323,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
-
-
-def _above(name: str) -> Iterable[str]:
-    """The folders that a file is in, by their names, the outermost first."""
-    at = name.find("/")
-    while at >= 0:
-        yield name[:at]
-        at = name.find("/", at + 1)
 
 
 def _sorted_out(folder: str, names: Iterable[str]) -> tuple[list[str], list[str], list[str]]:
@@ -466,27 +363,3 @@ def _sorted_out(folder: str, names: Iterable[str]) -> tuple[list[str], list[str]
         else:
             there.append(name)
     return there, gone, closed
-
-
-def _standing(folder: str, names: Iterable[str]) -> tuple[list[str], str | None]:
-    """In a thread: the files where these are to be; and a repository that stands there, if one does."""
-    found: dict[str, None] = {}
-    for name in names:
-        for part in (*_above(name), name):
-            path = f"{folder}/{part}"
-            try:
-                mode = os.lstat(path).st_mode
-            except OSError:
-                break
-            if not stat.S_ISDIR(mode):
-                found[part] = None
-                break
-            if part == name:
-                for top, inner, files in os.walk(path):
-                    if ".git" in (*inner, *files):
-                        return [], os.path.relpath(top, folder)
-                    linked = (each for each in inner if os.path.islink(f"{top}/{each}"))
-                    found.update((os.path.relpath(f"{top}/{each}", folder), None) for each in (*files, *linked))
-            elif os.path.lexists(f"{path}/.git") and os.path.lexists(f"{folder}/{name}"):
-                return [], part
-    return list(found), None

@@ -23,6 +23,7 @@ from foundry_tui.contract.record import Record
 from foundry_tui.contract.records import (
     HistoryEvent,
     Operation,
+    PromptState,
     Repo,
     SessionState,
     SessionSummary,
@@ -32,6 +33,8 @@ from foundry_tui.contract.records import (
 )
 
 _ROWS_OF_THEIR_OWN = {"sessions", "history"}
+_DONE_WITH = frozenset({PromptState.ANSWERED, PromptState.WITHDRAWN})
+"""The states of a prompt whose attachments nobody needs any more."""
 _SUMMARY = tuple(name for name in TaskSummary.__struct_fields__ if name not in _ROWS_OF_THEIR_OWN)
 _DETAIL = tuple(name for name in TaskDetail.__struct_fields__ if name not in _ROWS_OF_THEIR_OWN)
 _SESSION = SessionSummary.__struct_fields__
@@ -230,6 +233,8 @@ def _write_prompts(change: Change, transaction: Transaction) -> None:
         ).rowcount
         if not written:
             raise IdTakenError("prompt_id", prompt.prompt_id)
+        if prompt.attachments and prompt.state in _DONE_WITH:
+            transaction.execute(SQL["attachments.drop"], (prompt.prompt_id,))
     task_id = change.task.task_id
     for prompt_id, attachments in change.attachments.items():
         transaction.execute(SQL["attachments.add"], (prompt_id, task_id, encode_attachments(attachments)))

@@ -82,6 +82,7 @@ def _checks(context: Context) -> Iterator[Check]:
     version = ".".join(str(part) for part in sys.version_info[:3])
     yield Check(name="foundry", state="ok", found=f"{VERSION} on Python {version}")
     yield _git()
+    yield _forge()
     yield _terminal()
     try:
         loaded = context.loaded
@@ -127,6 +128,15 @@ def _git() -> Check:
             fix=f"install git {OLDEST_GIT[0]}.{OLDEST_GIT[1]} or newer",
         )
     return Check(name="git", state="ok", found=f"{told} at {found}")
+
+
+def _forge() -> Check:
+    """What pull requests are opened with; whether it is logged in only the forge could say."""
+    found = shutil.which("gh")
+    if found is None:
+        fix = "for pull requests: apt install gh or brew install gh, then gh auth login"
+        return Check(name="gh", state="note", found="not found", fix=fix)
+    return Check(name="gh", state="ok", found=found)
 
 
 def _terminal() -> Check:

@@ -40,6 +40,7 @@ from foundry_tui.contract.records import (
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.view.questions import answers_of, lines_of
+from foundry_tui.view.way_home import operation_line, outcome_line, pull_request_line, work_line
 
 SHORT_ID = 8
 
@@ -256,6 +257,19 @@ def _facts(task: TaskDetail, silent: Mapping[str, int]) -> list[tuple[object, ..
         ("permissions", task.permission_policy),
         ("prompt", task.prompt),
         *((("attached", ", ".join(names)),) if (names := _attached(task)) else ()),
+    ]
+    if task.work is not None:
+        rows.append(("work", work_line(task.work) or f"as {task.work.base}"))
+    if task.pull_request is not None:
+        rows.append(("pull_request", task.pull_request.url, pull_request_line(task.pull_request)))
+    rows += [
+        (
+            f"operation.{each.operation_id}",
+            each.kind,
+            each.state,
+            outcome_line(each) if each.finished_at else operation_line(each),
+        )
+        for each in task.operations[-1:]
     ]
     for stage in task.stages:
         took = (stage.finished_at or stage.started_at or 0) - (stage.started_at or 0) if stage.finished_at else ""

@@ -11,7 +11,7 @@ from backend_stub.domain.way_home import Done, Progress
 from backend_stub.providers.local.checkpoints import LocalCheckpoints
 from backend_stub.providers.local.record import Made, Records
 from backend_stub.providers.local.way_home import apply, commit, land, pull_request, push, undo, update
-from backend_stub.providers.local.way_home.place import Place
+from backend_stub.providers.local.way_home.place import LEFT_ALONE, Place
 from foundry_tui.contract.codec import convert
 from foundry_tui.contract.operations import Apply, PullRequest, StartOperation, Undo
 from foundry_tui.contract.pull_request import Comment
@@ -38,7 +38,7 @@ class LocalWayHome:
     async def operate(self, call: Call, operation: Operation, progress: Progress) -> Done:
         place = await self._place(call, operation)
         asked = operation.request
-        await place.end_strays()
+        await place.end_strays(after=LEFT_ALONE if operation.kind in _IN_THE_CHECKOUT else 0)
         if not progress.notes:
             await place.clear()
         match operation.kind:
@@ -94,6 +94,8 @@ def _repository_of(pull: Found) -> str:
     return pull.url.rpartition("/pull/")[0]
 
 
+_IN_THE_CHECKOUT = frozenset({OperationKind.APPLY, OperationKind.LAND})
+"""What writes files of the person's own."""
 _TAKING_BACK: dict[OperationKind, Callable[[Place, Progress], Awaitable[None]]] = {
     OperationKind.COMMIT: commit.take_back,
     OperationKind.UPDATE: update.take_back,

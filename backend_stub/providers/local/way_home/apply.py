@@ -8,7 +8,7 @@ import anyio.to_thread
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Done, Progress
 from backend_stub.providers.local.comparison import write_patch
-from backend_stub.providers.local.way_home.place import Place, said_by
+from backend_stub.providers.local.way_home.place import LEFT_ALONE, Place, said_by
 
 APPLYING = "applying"
 
@@ -19,7 +19,7 @@ async def apply(place: Place, progress: Progress) -> Done:
     patch = place.own / "changes.patch"
     checkout = Path(place.record.repository)
     if APPLYING in progress.notes:
-        await place.take_over()
+        await place.take_over(after=LEFT_ALONE)
         if await _fits(place, patch, checkout, "--reverse") is None:
             return Done(result={"checkout": str(checkout)})
     else:
@@ -31,10 +31,17 @@ async def apply(place: Place, progress: Progress) -> Done:
     await progress.step("apply")
     await progress.tell(str(checkout))
     why = await _fits(place, patch, checkout)
+    if why is not None and APPLYING in progress.notes:
+        raise GitError(
+            f"The changes were being made in {checkout} as the backend ended, and it is not known how many of them "
+            f"are. Look there with git status and git diff ({why}).",
+            retryable=False,
+        )
     if why is not None:
         raise GitError(f"The changes do not fit {checkout}: {why}. Nothing was changed there.", retryable=False)
     await progress.note(APPLYING, "")
-    done = await place.git("apply", "--binary", "--whitespace=nowarn", str(patch), accept=(0, 1, 128), folder=checkout)
+    words = ("apply", "--binary", "--whitespace=nowarn", str(patch))
+    done = await place.git(*words, accept=(0, 1, 128), folder=checkout, whole=True)
     if done.exit_code != 0:
         raise GitError(f"The changes could not be made in {checkout}: {said_by(done)}", retryable=False)
     return Done(result={"checkout": str(checkout)})
@@ -42,10 +49,11 @@ async def apply(place: Place, progress: Progress) -> Done:
 
 async def take_back(place: Place, progress: Progress) -> None:
     """Git makes all changes or none; what was made whole is taken out again."""
-    await place.take_over()
+    await place.take_over(after=LEFT_ALONE)
     patch, checkout = place.own / "changes.patch", Path(place.record.repository)
     if APPLYING in progress.notes and await _fits(place, patch, checkout, "--reverse") is None:
-        await place.git("apply", "--binary", "--reverse", "--whitespace=nowarn", str(patch), folder=checkout)
+        words = ("apply", "--binary", "--reverse", "--whitespace=nowarn", str(patch))
+        await place.git(*words, folder=checkout, whole=True)
     await place.clear()
 
 

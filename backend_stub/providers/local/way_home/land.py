@@ -9,7 +9,7 @@ import anyio.to_thread
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Done, Progress
-from backend_stub.providers.local.way_home.place import HEADS, Place, listed, said_by
+from backend_stub.providers.local.way_home.place import HEADS, LEFT_ALONE, Place, listed, said_by
 
 NEW, OLD, INTO = "new", "old", "into"
 
@@ -19,9 +19,10 @@ async def land(place: Place, call: Call, progress: Progress, *, how: str, into: 
     await progress.step("check")
     target = into or place.record.base.removeprefix(HEADS).removeprefix("refs/remotes/origin/")
     if NEW in progress.notes:
-        await place.take_over()
-        if await place.commit_of(f"{HEADS}{target}") == progress.notes[NEW]:
-            await _take_over(place, progress, target)
+        await place.take_over(after=LEFT_ALONE)
+        if await place.holds(progress.notes[NEW], f"{HEADS}{target}"):
+            if await place.commit_of(f"{HEADS}{target}") == progress.notes[NEW]:
+                await _take_over(place, progress, target)
             return Done(result={"sha": progress.notes[NEW], "into": target}, archive=archive)
     branch = await _ready_branch(place, target)
     old = await place.commit_of(f"{HEADS}{target}")
@@ -42,7 +43,7 @@ async def land(place: Place, call: Call, progress: Progress, *, how: str, into: 
 
 async def take_back(place: Place, progress: Progress) -> None:
     """What was made apart is thrown away; what a branch has already stays."""
-    await place.take_over()
+    await place.take_over(after=LEFT_ALONE if NEW in progress.notes else 0)
     await _remove_apart(place)
     await place.clear()
 
@@ -147,7 +148,8 @@ async def _take_over(place: Place, progress: Progress, target: str) -> None:
     checkout = await _checkout_of(place, target)
     if checkout is not None:
         await _expect_clean(place, target)
-        done = await place.git("merge", "--quiet", "--ff-only", new, accept=(0, 1, 2, 128), folder=checkout)
+        words = ("merge", "--quiet", "--ff-only", new)
+        done = await place.git(*words, accept=(0, 1, 2, 128), folder=checkout, whole=True)
         if done.exit_code != 0:
             raise GitError(f"{checkout} could not be brought to the new commit: {said_by(done)}", retryable=False)
     elif await place.commit_of(f"{HEADS}{target}") != new:

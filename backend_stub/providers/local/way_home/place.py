@@ -17,6 +17,10 @@ from foundry_tui.contract.records import Operation
 
 GIT_LIMIT = 300.0
 """Seconds that one command may take; hooks count with it."""
+LEFT_ALONE = 20.0
+"""Seconds that a git has which outlived the backend at work on the person's own checkout."""
+LOOK_SECONDS = 0.1
+"""Between two looks whether it has ended."""
 OPERATION_MARK = "FOUNDRY_OPERATION_ID"
 """Environment variable by which a git that outlived the backend is known as this operation's."""
 HEADS = "refs/heads/"
@@ -58,24 +62,33 @@ class Place:
         folder: Path | None = None,
         given: bytes = b"",
         timeout: float = GIT_LIMIT,
+        whole: bool = False,
     ) -> Output:
-        """Run git with the person's hooks, in the worktree or in another of the repository's; raises `GitError`."""
+        """Run git with the person's hooks, in the worktree or in another of the repository's; raises `GitError`.
+
+        `whole`: whoever cancels waits for its end. Cut half-way it would have taken files away and not put the new
+        ones in their place.
+        """
         own = folder is None
-        return await run_git(
-            str(folder or self.folder),
-            *arguments,
-            told=lambda command: self._call.log(str(command)),
-            timeout=timeout,
-            accept=accept,
-            environment={
-                OPERATION_MARK: self._operation.operation_id,
-                "GIT_OPTIONAL_LOCKS": "1",
-                # What an agent may have written into the worktree's `.git` is not followed.
-                **({"GIT_DIR": str(self.git_dir)} if own else {}),
-            },
-            given=given,
-            hooks=True,
-        )
+        done: Output | None = None
+        with anyio.CancelScope(shield=whole):
+            done = await run_git(
+                str(folder or self.folder),
+                *arguments,
+                told=lambda command: self._call.log(str(command)),
+                timeout=timeout,
+                accept=accept,
+                environment={
+                    OPERATION_MARK: self._operation.operation_id,
+                    "GIT_OPTIONAL_LOCKS": "1",
+                    # What an agent may have written into the worktree's `.git` is not followed.
+                    **({"GIT_DIR": str(self.git_dir)} if own else {}),
+                },
+                given=given,
+                hooks=True,
+            )
+        assert done is not None
+        return done
 
     async def text(self, *arguments: str, accept: Collection[int] = (0,), folder: Path | None = None) -> str:
         """What git prints, "" when it ends otherwise than well."""
@@ -87,6 +100,11 @@ class Place:
         return await self.text(
             "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", accept=(0, 1, 128)
         )
+
+    async def holds(self, commit: str, name: str) -> bool:
+        """Whether what this name stands for has all of the commit."""
+        done = await self.git("merge-base", "--is-ancestor", commit, name, accept=(0, 1, 128))
+        return done.exit_code == 0
 
     async def branch(self) -> str:
         """The branch that the worktree is on; raises `GitError` when it is on none."""
@@ -122,17 +140,24 @@ class Place:
                 retryable=False,
             )
 
-    async def end_strays(self) -> None:
-        """End what an earlier run of this operation left running. Git takes its locks along, being asked first."""
+    async def end_strays(self, *, after: float = 0) -> None:
+        """End what an earlier run of this operation left running. Git takes its locks along, being asked first.
+
+        `after`: it has these seconds to end by itself, since it is at work on the person's own checkout.
+        """
+        id_ = self._operation.operation_id
+        with anyio.move_on_after(after):
+            while await anyio.to_thread.run_sync(processes.marked_with, id_, OPERATION_MARK):  # noqa: ASYNC110  # no child
+                await anyio.sleep(LOOK_SECONDS)
 
         def end() -> None:
-            processes.end_marked(self._operation.operation_id, OPERATION_MARK, gently=True)
+            processes.end_marked(id_, OPERATION_MARK, gently=True)
 
         await anyio.to_thread.run_sync(end)
 
-    async def take_over(self) -> None:
+    async def take_over(self, *, after: float = 0) -> None:
         """The same for one that has begun to change the worktree: locks that nobody holds any more are taken away."""
-        await self.end_strays()
+        await self.end_strays(after=after)
 
         def unlock() -> None:
             for lock in (self.git_dir / "index.lock", self.git_dir / "HEAD.lock"):

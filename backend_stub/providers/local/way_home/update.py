@@ -26,7 +26,15 @@ async def update(place: Place, progress: Progress, *, how: str, resolve: str) ->
     base = await _fetched_base(place, progress)
     await progress.step(how)
     if HEAD in progress.notes:
-        await take_back(place, progress)
+        await _end_half(place)
+        head = await place.commit_of("HEAD")
+        if await place.holds(base, "HEAD"):
+            return Done(result={"sha": head, "base": _short(base), "before": progress.notes[HEAD]})
+        if await place.holds(progress.notes[HEAD], "HEAD"):
+            # Whatever came since is somebody's work.
+            await progress.note(HEAD, head)
+        else:
+            await take_back(place, progress)
     else:
         await progress.note(HEAD, await place.commit_of("HEAD"))
         await progress.tell(f"{branch} on {_short(base)}")
@@ -51,14 +59,18 @@ async def update(place: Place, progress: Progress, *, how: str, resolve: str) ->
 
 async def take_back(place: Place, progress: Progress) -> None:
     """End a rebase or merge that is half-way, so that the branch is where it was."""
+    await _end_half(place)
+    before = progress.notes.get(HEAD)
+    if before is not None and await place.commit_of("HEAD") != before:
+        # It was clean as this began; what somebody has changed since is rather left than lost.
+        await place.git("reset", "--quiet", "--keep", before)
+
+
+async def _end_half(place: Place) -> None:
     await place.take_over()
     what = await place.in_progress()
     if what in ("rebase", "merge"):
         await place.git(what, "--abort", accept=(0, 1, 128))
-    before = progress.notes.get(HEAD)
-    if before is not None and await place.commit_of("HEAD") != before:
-        # It was clean as this began, and nobody else works in it meanwhile.
-        await place.git("reset", "--quiet", "--hard", before)
 
 
 async def _fetched_base(place: Place, progress: Progress) -> str:

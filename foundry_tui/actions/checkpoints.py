@@ -1,0 +1,64 @@
+"""The rows of the table of actions about checkpoints: the way to them from a task, and what their list does."""
+
+from collections.abc import Sequence
+
+from foundry_tui.actions.context import CHECKPOINTS, TASK, Context
+from foundry_tui.actions.model import Action
+from foundry_tui.actions.rules import has_left, needs_real
+from foundry_tui.contract.records import SessionStatus, TaskDetail
+
+
+def why_no_checkpoints(context: Context) -> str | None:
+    """Why there is nothing to list."""
+    missing = needs_real(context)
+    if missing:
+        return missing
+    task = context.task
+    return "there is no sandbox yet" if isinstance(task, TaskDetail) and task.sandbox is None else None
+
+
+def why_no_undo(context: Context) -> str | None:
+    """Why the files cannot be set back now."""
+    missing = why_no_checkpoints(context)
+    if missing or context.task is None:
+        return missing
+    if has_left(context):
+        return "the task has ended"
+    if any(session.status is SessionStatus.RUNNING for session in context.task.sessions):
+        return "a turn runs: stop it first"
+    operation = context.task.operation
+    return None if operation is None else f"{operation.kind} is under way"
+
+
+_K = frozenset({TASK})
+_C = frozenset({CHECKPOINTS})
+
+CHECKPOINT_ACTIONS: Sequence[Action] = (
+    Action(
+        "undo_turn",
+        "z",
+        "undo turn",
+        "Make the files what they were before the last prompt; asks first, and can itself be undone.",
+        "Session",
+        _K,
+        why_not=why_no_undo,
+    ),
+    Action(
+        "show_checkpoints",
+        "Z",
+        "checkpoints",
+        "The states of the files that were kept, what differs from each, and the way back to it.",
+        "View",
+        _K,
+        why_not=why_no_checkpoints,
+    ),
+    Action(
+        "compare_checkpoint", "enter", "what differs", "What differs now from this state.", "Checkpoints", _C, footer=1
+    ),
+    Action(
+        "undo_to", "u", "undo to it", "Make the files what they were then; asks first.", "Checkpoints", _C, footer=2
+    ),
+    Action(
+        "close_checkpoints", "escape,q,Z", "close", "Back to the list, or to the task.", "Checkpoints", _C, footer=3
+    ),
+)

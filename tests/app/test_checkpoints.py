@@ -1,0 +1,79 @@
+"""The list of checkpoints, what differs from one, and the way back to it."""
+
+import pytest
+
+from foundry_tui.contract.operations import Undo
+from foundry_tui.contract.requests import Diff
+from foundry_tui.contract.status import TaskStatus
+from foundry_tui.screens.confirm import ConfirmScreen
+from tests.app.checkpoint_scenes import DIFFERING, KEPT
+from tests.app.harness import Stage, stage
+from tests.app.looking import text_of
+from tests.app.task_scenes import TASK, status_scene
+
+pytestmark = pytest.mark.anyio
+
+
+def operations(on: Stage) -> list[object]:
+    return [call[2] for call in on.commands.calls if call[0] == "operate"]
+
+
+@pytest.mark.parametrize("size", [(160, 40), (100, 30), (60, 24)])
+async def test_one_is_compared_with_and_undone_to_after_a_question(size: tuple[int, int]) -> None:
+    async with stage(status_scene(TaskStatus.IDLE), size=size) as on:
+        on.commands.kept[TASK] = KEPT
+        on.commands.diffs[TASK] = Diff(files=(DIFFERING,), computed_at=1)
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await on.press("Z")
+        assert type(on.app.screen).__name__ == "CheckpointsScreen"
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        shown = text_of(on)
+        assert shown.index("before an undo") < shown.index("after a turn") < shown.index("before a prompt")
+        assert "12 files +380 -95" in shown
+        await on.press("down", "enter")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        assert "shop/auth.py" in text_of(on)
+        assert "What differs from" in text_of(on)
+        await on.press("escape")
+        assert "before an undo" in text_of(on)
+        await on.press("u")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        assert type(on.app.screen).__name__ == "ConfirmScreen"
+        assert "M shop/auth.py  +1 -1" in text_of(on)
+        await on.press("n")
+        assert operations(on) == []
+        await on.press("u")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        await on.press("y")
+        assert operations(on) == [Undo(checkpoint_id="after-2")]
+
+
+async def test_a_key_undoes_the_last_turn_and_says_when_there_is_none() -> None:
+    async with stage(status_scene(TaskStatus.IDLE)) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await on.press("z")
+        await on.app.workers.wait_for_complete()
+        assert not isinstance(on.app.screen, ConfirmScreen)
+        on.commands.kept[TASK] = KEPT
+        await on.press("z")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        assert "Nothing differs now." in text_of(on)
+        await on.press("y")
+        assert operations(on) == [Undo(checkpoint_id="before-2")]
+
+
+async def test_while_a_turn_runs_it_says_why_not() -> None:
+    async with stage(status_scene(TaskStatus.RUNNING)) as on:
+        on.commands.kept[TASK] = KEPT
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await on.press("z")
+        assert operations(on) == []
+        assert not isinstance(on.app.screen, ConfirmScreen)
