@@ -50,6 +50,8 @@ class Confirmations:
         self._host = host
         self._to_ask: deque[Callable[[], object]] = deque()
         """What opens the questions that came by themselves and wait for a moment in which they take nobody's keys."""
+        self._refused: dict[str, dict[str, RefusedRelease]] = {}
+        """What the next question about each action asks, by task."""
         self._branches_too: set[str] = set()
         """The tasks, by id, whose branch was to be deleted when they were killed."""
 
@@ -91,18 +93,39 @@ class Confirmations:
                 title=self._question(refused),
                 severity="warning",
             )
-        self.ask_in_a_pause(partial(self._ask_all_the_same, refused))
+        together = self._refused.setdefault(refused.action, {})
+        together[refused.task_id] = refused
+        if len(together) == 1:
+            self.ask_in_a_pause(partial(self._ask_all_the_same, refused.action))
 
-    def _ask_all_the_same(self, refused: RefusedRelease) -> None:
-        task = self._host.store.tasks.get(refused.task_id)
-        if task is None or not is_living(task):
+    def _ask_all_the_same(self, action: str) -> None:
+        """Ask in one dialog about all tasks for which this was refused until now."""
+        now, known = monotonic(), self._host.store.tasks
+        tasks: list[TaskSummary] = []
+        fresh: list[RefusedRelease] = []
+        for refused in self._refused.pop(action).values():
+            task = known.get(refused.task_id)
+            if task is None or not is_living(task):
+                continue
+            if now - refused.at < TRUE_SECONDS:
+                tasks.append(task)
+                fresh.append(refused)
+            else:
+                self._release(refused, force=False)
+        if not fresh:
             return
-        if monotonic() - refused.at < TRUE_SECONDS:
-            yes = f"{refused.action.capitalize()} all the same"
-            then = partial(self._release, refused, force=True)
-            self.ask(f"{self._question(refused)} This would be lost:", refused.losses, yes, then)
-        else:
-            self._release(refused, force=False)
+
+        def release() -> None:
+            for refused in fresh:
+                self._release(refused, force=True)
+
+        losses = [
+            f"{title_of(task)}: {loss}" if len(tasks) > 1 else loss
+            for task, refused in zip(tasks, fresh, strict=True)
+            for loss in refused.losses
+        ]
+        question = f"{action.capitalize()} {quantity(tasks)}? This would be lost:"
+        self.ask(question, losses, f"{action.capitalize()} all the same", release)
 
     def ask_in_a_pause(self, ask: Callable[[], object]) -> None:
         """Have `ask` open a dialog that nobody waits for, as soon as no other is open and nothing is being typed.

@@ -36,6 +36,9 @@ class Host(Shell, Protocol):
     def unmark(self, tasks: "Sequence[TaskSummary]") -> None:
         """An action was done to those of these that it is for: they are marked no longer."""
 
+    def go_on_from(self, retried: "Sequence[TaskSummary]") -> None:
+        """These are tried again: where that was asked for in the list, its cursor goes on to the next failed task."""
+
     def open_new_task(self, repo: str | None = None, draft: CreateTask | None = None) -> None:
         """Open the new-task dialog, for a repository, or filled in from an earlier request."""
 

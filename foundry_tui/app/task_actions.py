@@ -39,6 +39,7 @@ class TaskActions:
         elif tasks and tasks[0].task_id not in creations:
             self._host.app.notify(retry_words(tasks[0]), title=f"Retry {quantity(tasks)}", timeout=4)
         self._host.unmark(targets)
+        self._host.go_on_from(tasks)
 
     def action_resend(self) -> None:
         targets = self._host.context().targets
@@ -49,6 +50,7 @@ class TaskActions:
             prompts = "The prompt whose turn failed is" if len(tasks) == 1 else "The prompts whose turns failed are"
             self._host.app.notify(f"{prompts} sent again.", title=f"Send again in {quantity(tasks)}", timeout=4)
         self._host.unmark(targets)
+        self._host.go_on_from(tasks)
 
     def action_archive(self) -> None:
         targets = self._host.context().targets

@@ -106,6 +106,7 @@ class ListPreview:
         for timer in (self._following, self._timer, self._changes_timer):
             if timer is not None:
                 timer.stop()
+        self._counted = ()
         self.hold(None)
 
     # Opening and closing.
@@ -189,7 +190,7 @@ class ListPreview:
         sent = list(self._answered.values()).count(task.task_id) if task is not None else 0
         more = max(0, task.needs_input - 1 - sent) if task is not None else 0
         keys = (self._owner.key_of("question_down"), self._owner.key_of("question_up"))
-        widget.show_question(ask, more, keys)
+        widget.show_question(ask, more, keys, self._owner.key_of("open"))
 
     def tick(self) -> None:
         """A second has passed."""

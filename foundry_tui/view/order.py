@@ -3,6 +3,7 @@
 from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 
 from rich.cells import cell_len
 
@@ -145,19 +146,21 @@ class TaskOrder:
         self._shown &= self._keys.keys()
         self._sort()
 
-    def nearest(self, line: int) -> str | None:
-        """The task in this line, or else the next one below, or else above; None when nothing is shown."""
+    def nearest(self, line: int, wanted: Callable[[str], bool] = lambda _: True) -> str | None:
+        """The task in this line, or else the next one below, or else above; None when nothing is shown.
+
+        One that is `wanted` goes before all others.
+        """
         lines = self.lines
         start = max(0, min(line, len(lines) - 1))
-        for number in range(start, len(lines)):
+        other: str | None = None
+        for number in chain(range(start, len(lines)), range(start - 1, -1, -1)):
             found = lines[number]
             if isinstance(found, str):
-                return found
-        for number in range(start - 1, -1, -1):
-            found = lines[number]
-            if isinstance(found, str):
-                return found
-        return None
+                if wanted(found):
+                    return found
+                other = other or found
+        return other
 
     def further(self, task_id: str | None, by: int) -> str | None:
         """The task so many tasks below this one (or above), or the last there is; the first where this is not shown."""

@@ -16,7 +16,7 @@ from foundry_tui.contract.questions import Permission
 from foundry_tui.contract.records import Prompt, TaskDetail, TaskSummary
 from foundry_tui.contract.transcript import TranscriptItem
 from foundry_tui.view.ages import ago
-from foundry_tui.view.answers import AnyAsk
+from foundry_tui.view.answers import AnyAsk, is_answered_by_digits
 from foundry_tui.view.cells import plain
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.first_run import simulated_word
@@ -119,13 +119,16 @@ class Preview(Vertical, can_focus=False):
         said = task is not None and task.prompt.strip() != title_of(task)
         self._tell(self._note, [(task.prompt, "")] if silent and said and task is not None else [])
 
-    def show_question(self, question: AnyAsk | None, more: int, keys: tuple[str, str]) -> None:
+    def show_question(self, question: AnyAsk | None, more: int, keys: tuple[str, str], opens: str) -> None:
         """Show a question, or none; `more` wait behind it, `keys` scroll it, down and up.
+
+        A form and a page are answered in the task alone, which the key `opens`: digits are said to come after it.
 
         What the list has not all of is only named until the whole of it has come.
         """
         whole = question if isinstance(question, Permission) else None
-        self.request.show(whole, more=more, keys=keys)
+        first = opens if whole is not None and not is_answered_by_digits(whole) else ""
+        self.request.show(whole, more=more, first=first, keys=keys)
         if self.request.display is (whole is None):
             self.request.display = whole is not None
         waits = question is not None and whole is None

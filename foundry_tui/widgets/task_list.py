@@ -12,7 +12,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from foundry_tui.contract.records import TaskSummary
-from foundry_tui.contract.status import ENDED, RELEASING
+from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
 from foundry_tui.view.clock import FRAMES_A_SECOND, Clock, LastHeard
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.groups import Grouping, Heading, ListLine, Sorting
@@ -210,6 +210,19 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         else:
             self.put_cursor(next((id_ for id_ in reversed(waiting) if position[id_] < here), waiting[-1]))
 
+    def go_on_from(self, retried: Container[str]) -> None:
+        """These failed tasks are tried again: the cursor goes on to the next failed one, below or else above."""
+        tasks, here = self.store.tasks, self.order.position.get(self.cursor or "", -1)
+        if self.cursor is None or self.cursor not in retried:
+            return
+        failed = [
+            id_
+            for id_ in self.order.ids()
+            if id_ not in retried and (task := tasks.get(id_)) is not None and task.status is TaskStatus.ERROR
+        ]
+        below = next((id_ for id_ in failed if self.order.position[id_] > here), None)
+        self._go_to(below or (failed[-1] if failed else None))
+
     def put_cursor(self, task_id: str | None) -> None:
         """Put the cursor on a task and scroll to it."""
         old = self.cursor
@@ -374,7 +387,7 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         return task is not None and task.status not in ENDED and task.status not in RELEASING
 
     def _has_ended(self) -> bool:
-        """Whether the cursor's task was archived or killed: the cursor stays in its line then, and lets it go."""
+        """Whether the cursor's task was archived or killed: the cursor lets it go, and keeps to those that live."""
         return self._cursor_lives and not self._is_alive(self.current)
 
     def _fit_names(self) -> None:
@@ -400,8 +413,10 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         self.marked &= self.store.tasks.keys()
         old_line = self._cursor_line
         gone = self.cursor is None or self.cursor not in position
-        if gone or (self._has_ended() and position[self.cursor or ""] != old_line):
+        if gone:
             self.put_cursor(self.order.nearest(old_line))
+        elif self._has_ended() and position[self.cursor or ""] != old_line:
+            self.put_cursor(self.order.nearest(old_line, lambda id_: self._is_alive(self.store.tasks.get(id_))))
         self._cursor_lives = self._is_alive(self.current)
         self._fit_names()
         self._set_virtual_size()

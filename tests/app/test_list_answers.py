@@ -130,6 +130,30 @@ async def test_a_form_takes_no_digit() -> None:
         ]
 
 
+async def test_the_preview_says_which_key_comes_before_the_digits_of_a_page() -> None:
+    page = ask(1, kind=QuestionKind.URL, options=())
+    async with stage(asking(page, ask(2)), size=(140, 34)) as s:
+        asked = Permission(
+            permission_id="q1",
+            task_id=task_id(1),
+            session_id="session-1",
+            title="Let Foundry in?",
+            kind=QuestionKind.URL,
+            url="https://example.com/",
+            options=(),
+            state=PermissionState.OPEN,
+            at=NOW,
+        )
+        put_detail(
+            s.store, make_detail(1, TaskStatus.RUNNING, needs_input=1, asks=(page,), permissions=(asked,), revision=9)
+        )
+        await s.flush()
+        assert "1 Done    2 Decline   enter, then the digit" in text_of(s)
+        await s.press("j")
+        await s.flush()
+        assert "then the digit" not in text_of(s)
+
+
 async def test_the_footer_has_each_digit_though_its_answer_has_a_long_name() -> None:
     long = f"Always allow `make` and access to /home/{'x' * 80}"
     options = (PermissionOption(option_id="always", name=long, kind="allow_always"), *OPTIONS)
@@ -159,3 +183,31 @@ async def test_the_cursor_keeps_its_row_when_its_task_is_archived() -> None:
         put(s.store, make_task(1, TaskStatus.ERROR, title="Task 1"))
         await s.flush()
         assert cursor(s) == task_id(3), "it stays with a task that moves for another reason"
+
+
+async def test_the_cursor_does_not_follow_the_last_task_of_a_group_into_what_has_ended() -> None:
+    tasks = [make_task(number, TaskStatus.ERROR, title=f"Task {number}") for number in (1, 2)]
+    async with stage(make_store(tasks), size=(100, 30)) as s:
+        await s.press("end")
+        put(s.store, make_task(2, TaskStatus.KILLED, title="Task 2"))
+        await s.flush()
+        assert cursor(s) == task_id(1)
+        put(s.store, make_task(1, TaskStatus.KILLED, title="Task 1"))
+        await s.flush()
+        assert cursor(s) == task_id(1), "nothing that lives is left"
+
+
+async def test_after_a_retry_the_cursor_goes_on_to_the_next_failed_task() -> None:
+    tasks = [make_task(number, TaskStatus.ERROR, title=f"Task {number}") for number in range(1, 4)]
+    async with stage(make_store([*tasks, make_task(4, TaskStatus.IDLE)]), size=(100, 30)) as s:
+        await s.press("end", "k", "r")
+        assert cursor(s) == task_id(3)
+        put(s.store, make_task(2, TaskStatus.RUNNING, title="Task 2"))
+        await s.flush()
+        await s.press("r")
+        assert cursor(s) == task_id(1), "none is left below: the one above"
+        put(s.store, make_task(3, TaskStatus.RUNNING, title="Task 3"))
+        await s.flush()
+        await s.press("r")
+        assert cursor(s) == task_id(1), "it was the last one"
+        assert s.commands.calls == [("retry", task_id(number)) for number in (2, 3, 1)]

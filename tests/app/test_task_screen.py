@@ -814,10 +814,10 @@ async def test_a_branch_with_commits_is_not_offered() -> None:
 LOST = ("2 uncommitted files: a.py, b.py", "1 unpushed commit")
 
 
-def refuse_kill(on: Stage) -> None:
-    """The backend refuses to kill the task, since work would be lost."""
+def refuse_kill(on: Stage, action: str = "kill") -> None:
+    """The backend refuses to kill the task, or to archive it, since work would be lost."""
     problem = Problem(status=409, title="Conflict", detail="Work would be lost.", would_lose=LOST)
-    on.commands.fail(CommandProblem(action="kill", message="Work would be lost.", task_id=TASK, problem=problem))
+    on.commands.fail(CommandProblem(action=action, message="Work would be lost.", task_id=TASK, problem=problem))
 
 
 async def test_a_kill_that_would_lose_work_names_it_and_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -873,7 +873,7 @@ async def test_a_question_that_comes_by_itself_waits_until_nothing_is_written(mo
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
         await on.press("i", *"try")
         refuse_kill(on)
-        refuse_kill(on)
+        refuse_kill(on, "archive")
         await on.press("y")
         assert on.app.screen.query_one(Composer).text == "tryy"
         assert "Work would be lost" in str(next(iter(on.app._notifications)).message)

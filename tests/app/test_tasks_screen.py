@@ -1,8 +1,10 @@
 """The home screen, key by key, on a real store that is fed by hand."""
 
 import pytest
+from anyio import fail_after
 from textual.widgets import Input
 
+from foundry_tui.app import confirmations
 from foundry_tui.app.options import Options
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import Topic, TopicKind
@@ -398,6 +400,24 @@ async def test_the_preview_counts_changes_again_once_the_agent_has_worked(monkey
         assert "+3 −1 in 1 file" in text_of(s, Preview)
 
 
+async def test_the_preview_counts_changes_again_once_the_list_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_preview, "CHANGES_AFTER", 0.001)
+    sandbox = Sandbox(sandbox_id=task_id(1), cwd="/sandboxes/1", created_at=NOW)
+    async with stage(make_store([make_task(1, S.RUNNING)])) as s:
+        s.commands.diffs[task_id(1)] = Diff(files=(), computed_at=1)
+        put_detail(s.store, make_detail(1, S.RUNNING, sandbox=sandbox))
+        await s.flush()
+        await s.flush()
+        assert "nothing changed" in text_of(s, Preview)
+        await s.press("enter")
+        file = FileDiff(path="a.py", status="M", added=3, removed=1, patch="")
+        s.commands.diffs[task_id(1)] = Diff(files=(file,), computed_at=2)
+        await s.press("escape")
+        await s.flush()
+        await s.flush()
+        assert "+3 −1 in 1 file" in text_of(s, Preview)
+
+
 async def test_b_groups_by_repository_and_back() -> None:
     store = make_store([make_task(1, repo_label="shop"), make_task(2, repo_label="docs")])
     async with stage(store) as s:
@@ -476,6 +496,28 @@ async def test_what_would_be_lost_is_named_before_it_is_forced() -> None:
         assert "a.py, uncommitted" in text_of(s)
         await s.press("y")
         assert calls(s) == [("kill", task_id(1), True, False)]
+
+
+async def test_what_several_tasks_would_lose_is_asked_in_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    from foundry_tui.client.commands import CommandProblem
+    from foundry_tui.screens.confirm import ConfirmScreen
+
+    monkeypatch.setattr(confirmations, "QUIET_SECONDS", 0.01)
+    async with stage(some_tasks()) as s:
+        await s.press("question_mark")
+        for number in (1, 2):
+            losses = (f"{number}.py, uncommitted",)
+            problem = Problem(status=409, title="Conflict", detail="work would be lost", would_lose=losses)
+            s.commands.fail(CommandProblem(action="archive", message="no", task_id=task_id(number), problem=problem))
+        await s.press("escape")
+        with fail_after(5):
+            while not isinstance(s.app.screen, ConfirmScreen):
+                await s.pilot.pause()
+        told = text_of(s)
+        assert "Archive 2 tasks?" in told
+        assert all(f"{s.store.tasks[task_id(number)].title}: {number}.py" in told for number in (1, 2))
+        await s.press("y")
+        assert calls(s) == [("archive", task_id(1), True), ("archive", task_id(2), True)]
 
 
 async def test_losses_that_do_not_fit_are_told_and_scrolled_to_with_keys() -> None:
