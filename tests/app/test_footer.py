@@ -207,7 +207,9 @@ async def test_what_came_of_a_key_stands_where_what_came_of_the_last_stood() -> 
         assert messages(on) == [f"Copied {TASK}"]
 
 
-@pytest.mark.parametrize(("key", "said"), [("1", "the agent asks nothing"), ("s", "no turn is running"), ("v", "does")])
+@pytest.mark.parametrize(
+    ("key", "said"), [("1", "the agent asks nothing"), ("s", "no turn is running"), ("v", "are not open")]
+)
 async def test_a_key_without_effect_says_why_on_a_task(key: str, said: str) -> None:
     async with stage(scenes.status_scene(TaskStatus.IDLE)) as on:
         on.app.open_task(TASK)
