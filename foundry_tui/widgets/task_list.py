@@ -102,7 +102,8 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         if self.order.touch(ids) and not self._stale:
             wait = self._arranged_at + REARRANGE_SECONDS - monotonic()
             self._stale = True
-            if wait <= 0:
+            # The first lines are waited for by whoever has pressed a key already.
+            if wait <= 0 or not self.order.lines:
                 self.settle()
             else:
                 self.set_timer(wait, self.settle)
