@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,10 @@ from backend_stub.domain.errors import StartError
 from foundry_tui.contract.codec import decode
 
 LOCK_NAME = "lock"
+
+RELEASE_TIME = 1.0
+"""Seconds that the lock may outlive its holder: a child that a killed backend was starting has its open
+files, the lock among them, until it has become the program it was to be."""
 
 
 class Holder(Struct, frozen=True):
@@ -41,13 +46,11 @@ def owned_folder(path: Path) -> Iterator["OwnedFolder"]:
             "or name another with --data-dir"
         ) from error
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _locked(handle):
             raise StartError(
                 f"the data folder {path} is in use by another backend{_who(path)}: stop it, "
                 "or name another folder with --data-dir"
-            ) from None
+            )
         folder = OwnedFolder(path, handle)
         folder.tell(Holder(pid=os.getpid()))
         yield folder
@@ -72,6 +75,20 @@ class OwnedFolder:
             raise StartError(
                 f"the data folder {self.path} cannot be written ({error.strerror}): free some disk space"
             ) from error
+
+
+def _locked(handle: int) -> bool:
+    """Whether the lock is ours now. A lock cannot be awaited for a limited time, so it is asked for again."""
+    deadline = time.monotonic() + RELEASE_TIME
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
 
 
 def _who(path: Path) -> str:

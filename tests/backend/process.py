@@ -45,7 +45,11 @@ class BackendProcess(World):
         process = self.spawn()
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert line, f"the backend did not start (exit code {process.wait(10)}):\n{self.errors.read_text()}"
+        if not line:
+            process.stdout.close()
+            raise AssertionError(
+                f"the backend did not start (exit code {process.wait(10)}):\n{self.errors.read_text()}"
+            )
         assert json.loads(line)["pid"] == process.pid
         return self
 
