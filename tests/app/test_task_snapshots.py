@@ -91,6 +91,9 @@ async def _press(pilot: Pilot[None], keys: tuple[str, ...]) -> None:
             await pilot.pause()
         else:
             await pilot.press(key)
+            # What a key opens or closes has its room, and its neighbours theirs, before the next key.
+            await pilot.pause()
+            await pilot.pause()
     await pilot.app.workers.wait_for_complete()
     await pilot.pause()
 
