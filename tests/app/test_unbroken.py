@@ -35,7 +35,7 @@ from tests.app import task_scenes as scenes
 from tests.app.factories import NOW, make_detail, make_task, task_id
 from tests.app.harness import make_store, put_detail, stage
 from tests.app.question_scenes import RELEASE
-from tests.bench.transcript import Reader
+from tests.bench.reader import Reader
 
 pytestmark = pytest.mark.anyio
 
@@ -107,7 +107,7 @@ async def test_what_comes_while_a_task_is_being_opened_is_shown_once_it_stands()
 
 
 async def test_a_transcript_that_became_shorter_without_room_is_drawn_when_it_has_some() -> None:
-    app = Reader()
+    app = Reader(Transcript)
     async with app.run_test(size=(60, 12)) as pilot:
         transcript = app.query_one(Transcript)
         items = [scenes.item(index, TranscriptKind.MESSAGE, "one line\n" * 4) for index in range(1, 21)]

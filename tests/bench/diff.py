@@ -9,58 +9,33 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from textual.app import App, ComposeResult
-
-from foundry_tui.app import themes
 from foundry_tui.contract.records import FileDiff
+from foundry_tui.widgets import changes
 from foundry_tui.widgets.changes import ChangesView
 from tests.app.diff_scenes import large
 from tests.bench.figure import Figure, against_floor, against_limit, best_of, fastest_half
+from tests.bench.reader import Reader
 
 FILES, LINES = 200, 25
 """Half of a file's lines, written twice as many, in hunks of five: taken away and others in their place."""
 ROUNDS = 7
 PAGES = 60
-
-
-class Reader(App[None]):
-    """The changes of a task and nothing else."""
-
-    CSS_PATH = [Path(themes.__file__).parent.parent / "widgets" / "changes.tcss"]  # noqa: RUF012
-
-    def __init__(self) -> None:
-        super().__init__()
-        for theme in themes.OURS:
-            self.register_theme(theme)
-        self.theme = themes.DEFAULT
-
-    def get_css_variables(self) -> dict[str, str]:
-        variables = super().get_css_variables()
-        return {**themes.extra_variables(self.current_theme, variables), **variables}
-
-    def compose(self) -> ComposeResult:
-        yield ChangesView()
-
-
-async def _painted(app: Reader) -> None:
-    done = asyncio.Event()
-    app.screen.call_after_refresh(done.set)
-    await done.wait()
+STYLES = str(Path(changes.__file__).with_suffix(".tcss"))
 
 
 async def _open(files: tuple[FileDiff, ...], width: int) -> float:
-    app = Reader()
+    app = Reader(ChangesView, STYLES)
     async with app.run_test(size=(width, 44)) as pilot:
         await pilot.pause()
         began = time.perf_counter()
         app.query_one(ChangesView).show(files)
-        await _painted(app)
+        await app.painted()
         return time.perf_counter() - began
 
 
 async def _keys(files: tuple[FileDiff, ...], width: int) -> dict[str, list[float]]:
     """What each kind of key takes until it is painted."""
-    app = Reader()
+    app = Reader(ChangesView, STYLES)
     taken: dict[str, list[float]] = {}
     async with app.run_test(size=(width, 44)) as pilot:
         view = app.query_one(ChangesView)
@@ -84,7 +59,7 @@ async def _keys(files: tuple[FileDiff, ...], width: int) -> dict[str, list[float
             for call in calls:
                 began = time.perf_counter()
                 call()
-                await _painted(app)
+                await app.painted()
                 taken.setdefault(name, []).append(time.perf_counter() - began)
     return taken
 

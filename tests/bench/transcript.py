@@ -3,12 +3,10 @@
 import asyncio
 import time
 
-from textual.app import App, ComposeResult
-
-from foundry_tui.app import themes
 from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
 from foundry_tui.widgets.transcript import Transcript
 from tests.bench.figure import Figure, against_limit, fastest_half
+from tests.bench.reader import Reader
 
 LINES = 100_000
 LINES_EACH = 18
@@ -39,42 +37,19 @@ def item(index: int, body: str, revision: int = 1) -> TranscriptItem:
     )
 
 
-class Reader(App[None]):
-    """A transcript and nothing else."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        for theme in themes.OURS:
-            self.register_theme(theme)
-        self.theme = themes.DEFAULT
-
-    def get_css_variables(self) -> dict[str, str]:
-        variables = super().get_css_variables()
-        return {**themes.extra_variables(self.current_theme, variables), **variables}
-
-    def compose(self) -> ComposeResult:
-        yield Transcript()
-
-
-async def _painted(app: Reader) -> None:
-    done = asyncio.Event()
-    app.screen.call_after_refresh(done.set)
-    await done.wait()
-
-
 async def _load(items: list[TranscriptItem]) -> float:
-    app = Reader()
+    app = Reader(Transcript)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         began = time.perf_counter()
         app.query_one(Transcript).show(items)
-        await _painted(app)
+        await app.painted()
         return time.perf_counter() - began
 
 
 async def _scroll(items: list[TranscriptItem]) -> tuple[float, int]:
     """The slowest-but-two of many jumps, and how many lines there are."""
-    app = Reader()
+    app = Reader(Transcript)
     async with app.run_test(size=(120, 40)) as pilot:
         transcript = app.query_one(Transcript)
         transcript.show(items)
@@ -84,14 +59,14 @@ async def _scroll(items: list[TranscriptItem]) -> tuple[float, int]:
             began = time.perf_counter()
             transcript.move_to_start()
             transcript.move(transcript.line_count * place // PLACES)
-            await _painted(app)
+            await app.painted()
             taken.append(time.perf_counter() - began)
         return sorted(taken)[-3], transcript.line_count
 
 
 async def _stream(items: list[TranscriptItem]) -> float:
     """The share of a core that tokens cost while they arrive, a frame's worth at a time."""
-    app = Reader()
+    app = Reader(Transcript)
     async with app.run_test(size=(120, 40)) as pilot:
         transcript = app.query_one(Transcript)
         transcript.show(items)

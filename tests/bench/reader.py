@@ -1,0 +1,33 @@
+"""An app of one widget, in our colours, for measuring that alone."""
+
+import asyncio
+from collections.abc import Callable
+
+from textual.app import App, ComposeResult
+from textual.widget import Widget
+
+from foundry_tui.app import themes
+
+
+class Reader(App[None]):
+    """The widget that `make` makes, and nothing else."""
+
+    def __init__(self, make: Callable[[], Widget], css_path: str | None = None) -> None:
+        super().__init__(css_path=css_path)
+        self._make = make
+        for theme in themes.OURS:
+            self.register_theme(theme)
+        self.theme = themes.DEFAULT
+
+    def get_css_variables(self) -> dict[str, str]:
+        variables = super().get_css_variables()
+        return {**themes.extra_variables(self.current_theme, variables), **variables}
+
+    def compose(self) -> ComposeResult:
+        yield self._make()
+
+    async def painted(self) -> None:
+        """Wait until what has changed so far is on the screen."""
+        done = asyncio.Event()
+        self.screen.call_after_refresh(done.set)
+        await done.wait()
