@@ -9,6 +9,8 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from backend_stub.agents.sandbox_agent.messages import Gap, Message, Unreadable
+from backend_stub.agents.sandbox_agent.session import Session
 from backend_stub.domain.agent import Steered
 from backend_stub.providers.local import LocalProvider
 from foundry_tui.contract.records import TaskDetail
@@ -50,6 +52,27 @@ async def test_the_turn_goes_on_with_it_and_it_is_said_once(world: LocalWorld) -
     assert said["params"]["prompt"] == [{"type": "text", "text": "only the tests"}]
     assert said["params"]["_meta"] == {"steering": {"idleBehavior": "promptRequired"}}
     assert len(world.agent_saw("session/prompt")) == 2
+
+
+async def test_what_it_said_before_it_took_it_in_is_the_same_message_however_late_that_is_read(
+    world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.environ["ACP_AGENT_STEERS"] = "yes"
+    answered, take = anyio.Event(), Session._take
+
+    async def taken_late(session: Session, number: int, message: Message | Unreadable | Gap) -> bool:
+        if isinstance(message, Message) and b"heard" in bytes(message.params):
+            await answered.wait()
+        return await take(session, number, message)
+
+    monkeypatch.setattr(Session, "_take", taken_late)
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        async with in_turn(world, provider, task, world.folder / "gate") as told:
+            assert await steer(provider, world, task) is Steered.TAKEN
+            answered.set()
+            await anyio.to_thread.run_sync(open_gate, world.folder / "gate")
+        assert told.text == "one heard: only the tests|two"
 
 
 async def test_an_agent_that_refuses_it_does_not_have_it(world: LocalWorld) -> None:

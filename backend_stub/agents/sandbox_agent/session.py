@@ -225,7 +225,7 @@ class Session:
 
     def _take_response(self, number: int, message: Message) -> None:
         self._opening.hear(message)
-        self.steering.hear(message)
+        said_into_turn = self.steering.hear(message)
         mark = self._mark()
         if mark is not None and message.answers(mark.rpc_id):
             self._arrive_last(number, message)
@@ -234,6 +234,8 @@ class Session:
             untold = Unreadable(text, "it does not say what it answers")
             last = mark is not None and self.stopping_since is None
             self._arrive_last(number, untold) if last else self._arrive(Arrival(number, untold))
+        elif said_into_turn:
+            self._arrive(Arrival(number, message))
 
     def _mark(self) -> PromptMark | None:
         """How far the prompt has come whose answer is still to come."""

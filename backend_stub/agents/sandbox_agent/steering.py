@@ -59,15 +59,16 @@ class Steering:
         self._session = session
         self._heard: dict[int, Message] = {}
         self._changed = anyio.Event()
-        self.interrupted = False
-        """Whether something was said into the turn since what the agent says was last looked at."""
 
-    def hear(self, message: Message) -> None:
-        """An answer came on the stream."""
+    def hear(self, message: Message) -> bool:
+        """An answer came on the stream; whether it says that something has come into the turn there."""
         for mark in self._session.state.steered.values():
-            if not mark.taken and message.answers(mark.rpc_id):
-                self._heard[mark.rpc_id] = message
-                self._changed.set()
+            if message.answers(mark.rpc_id):
+                if not mark.taken:
+                    self._heard[mark.rpc_id] = message
+                    self._changed.set()
+                return _outcome(message) is Steered.TAKEN
+        return False
 
     async def steer(self, prompt_id: str, text: str) -> Steered:
         """Say this into the turn in progress, unless that was done before."""
@@ -90,7 +91,7 @@ class Steering:
             return await self._settle(prompt_id, mark, Steered.REFUSED)
         except AgentError:
             return Steered.UNKNOWN
-        return await self._settle(prompt_id, mark, _outcome(result))
+        return await self._settle(prompt_id, mark, _outcome(Message(result=result)))
 
     async def came_in(self, prompt_id: str) -> bool:
         """Whether the agent has had this prompt in a turn that is over by now."""
@@ -114,22 +115,22 @@ class Steering:
         if answer is None:
             self._session.state.steered.pop(prompt_id, None)
             return None
-        return await self._settle(
-            prompt_id, mark, Steered.REFUSED if answer.failure is not None else _outcome(answer.result)
-        )
+        return await self._settle(prompt_id, mark, _outcome(answer))
 
     async def _settle(self, prompt_id: str, mark: SteerMark, outcome: Steered) -> Steered:
         if outcome is Steered.TAKEN:
-            mark.taken = self.interrupted = True
+            mark.taken = True
         else:
             self._session.state.steered.pop(prompt_id, None)
         await self._session.save()
         return outcome
 
 
-def _outcome(result: Raw) -> Steered:
+def _outcome(answer: Message) -> Steered:
     """What the agent says that it did; one that does not say so has done nothing."""
+    if answer.failure is not None:
+        return Steered.REFUSED
     try:
-        return _OUTCOMES.get(decode(result or Raw(b"null"), _Outcome).outcome, Steered.REFUSED)
+        return _OUTCOMES.get(decode(answer.result or Raw(b"null"), _Outcome).outcome, Steered.REFUSED)
     except msgspec.DecodeError:
         return Steered.REFUSED

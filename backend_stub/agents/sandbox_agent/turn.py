@@ -137,10 +137,6 @@ class Telling:
             arrival = self._arrived.popleft()
             message = arrival.message
             self._told = arrival.number
-            if self._session.steering.interrupted:
-                # What is said from now on stands behind what was said into the turn.
-                self._session.steering.interrupted = False
-                self._translation.end_message()
             item = self._translation.take(arrival)
             if item is not None:
                 items[item.key] = item
@@ -152,6 +148,9 @@ class Telling:
                 self._doubt = (message, anyio.current_time())
             elif isinstance(message, Message):
                 self._doubt = None
+                if message.method is None:
+                    # Something was said into the turn here: what comes after it is another message.
+                    self._translation.end_message()
                 state = self._session.state
                 told_before = arrival.number in state.asking or arrival.number in state.answered
                 if message.method in elicitation.QUESTIONS and not told_before:
