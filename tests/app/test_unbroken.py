@@ -39,13 +39,14 @@ from tests.bench.reader import Reader
 
 pytestmark = pytest.mark.anyio
 
+A_FORM = scenes.a_permission(fields=RELEASE)
 OPENED: dict[str, Callable[[FoundryApp], Screen[Any]]] = {
     "task": lambda _: TaskScreen(task_id(1)),
     "new-task": lambda _: NewTaskScreen(),
     "new-session": lambda _: NewSessionScreen(make_task(1)),
     "options": lambda app: SessionOptionsScreen("session-1", app.store),
     "checkpoints": lambda app: CheckpointsScreen(task_id(1), app.store),
-    "form": lambda app: FormScreen(scenes.a_permission(fields=RELEASE), app.store),
+    "form": lambda app: FormScreen(A_FORM, app.store),
     "confirm": lambda _: ConfirmScreen("Remove it?", (), "Remove"),
     "rename": lambda _: RenameScreen(make_task(1)),
     "help": lambda app: HelpScreen(app.context(), []),
@@ -73,7 +74,7 @@ async def test_a_second_and_news_pass_while_a_screen_is_being_opened(opened: str
     store.listen(told.append)
     async with stage(store) as s:
         s.app.diagnostics = nothing_known
-        put_detail(store, make_detail(1, title="Mend the gate"))
+        put_detail(store, make_detail(1, title="Mend the gate", permissions=(A_FORM,)))
         store.flush()
         screen = OPENED[opened](s.app)
         s.app.push_screen(screen)
