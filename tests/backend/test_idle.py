@@ -29,10 +29,12 @@ class Ended(DemoAgents):
     """A demo agent that tells which of its sessions were ended, and may fail to."""
 
     ended: list[str]
+    told: anyio.Event
     fails = False
 
     async def unload(self, call: Call, session_id: str) -> None:
         self.ended.append(session_id)
+        self.told.set()
         if self.fails:
             raise AgentError("it does not end")
 
@@ -45,7 +47,7 @@ def place(tmp_path: Path) -> InProcess:
 def demo(place: InProcess) -> tuple[DemoProvider, Ended]:
     provider = place.provider()
     agents = Ended(provider._world, provider._script)
-    agents.ended = []
+    agents.ended, agents.told = [], anyio.Event()
     provider.agents = agents
     return provider, agents
 
@@ -68,7 +70,8 @@ def is_unloaded(wanted: bool = True) -> Callable[[TaskDetail], bool]:
 
 async def until_ended(agents: Ended, times: int) -> None:
     while len(agents.ended) < times:
-        await anyio.sleep(0)
+        agents.told = anyio.Event()
+        await agents.told.wait()
 
 
 async def test_it_is_ended_after_its_time_and_comes_back_with_a_prompt(place: InProcess) -> None:
@@ -103,14 +106,14 @@ async def test_it_goes_on_as_long_as_something_goes_on_or_for_ever(place: InProc
         task_id = await place.create(backend)
         await until(backend, task_id, lambda task: task.needs_input == 1)
         pass_time(place, backend, 3 * HOUR)
-        await anyio.sleep(0.05)
+        await anyio.wait_all_tasks_blocked()
         assert (await backend.commands.task(task_id)).sessions[0].unloaded_since is None
     async with place.backend(provider, replace(settings(), idle_ms=0)) as backend:
         task = await until(backend, task_id, lambda task: task.needs_input == 1)
         await backend.commands.stop(task.sessions[0].session_id)
         await until(backend, task_id, has_status(TaskStatus.IDLE))
         pass_time(place, backend, 1000 * HOUR)
-        await anyio.sleep(0.05)
+        await anyio.wait_all_tasks_blocked()
     assert agents.ended == []
 
 

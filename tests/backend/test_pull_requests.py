@@ -86,7 +86,7 @@ async def test_nobody_s_is_not_looked_at_and_a_limit_is_waited_for(
     async with world.backend(provider, settings()) as backend:
         task_id = await opened(world, backend)
         backend.pull_requests.look(task_id)
-        await anyio.sleep(0.1)
+        await anyio.wait_all_tasks_blocked()
         assert forge.looks == 0, "nobody reads it"
         monkeypatch.setattr(pull_requests, "LATEST_MS", 300)
         begun = anyio.current_time()
