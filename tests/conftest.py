@@ -20,6 +20,7 @@ from foundry_tui.process.npm import InstallError
 from tests import forks
 from tests.backend.process import BackendProcess
 from tests.blocking import nothing_blocks
+from tests.postgres import PostgresServer, why_none
 from tests.world import folders_of
 
 # Where Python is to keep no byte code, each process of tests would make pytest rewrite all of them again.
@@ -163,6 +164,31 @@ def sandbox_agent(tmp_path_factory: pytest.TempPathFactory) -> Path:
             return agent_binary.install(folder)
     except InstallError as error:
         pytest.skip(f"the sandbox-agent binary cannot be had: {error}")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server that all tests of this process share: none may stop it."""
+    if (reason := why_none()) is not None:
+        pytest.skip(reason)
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """A PostgreSQL database of the test's own, new and empty."""
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of the test's own, to be stopped and started."""
+    if (reason := why_none()) is not None:
+        pytest.skip(reason)
+    with PostgresServer() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
