@@ -52,9 +52,7 @@ class PostgresServer:
 
     def __init__(self, *, durable: bool = False, settings: Mapping[str, str] | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="foundry-pg-", dir="/tmp"))
-        told = (
-            _SETTINGS | ({} if durable else _QUICK) | {"unix_socket_directories": str(self.folder)} | (settings or {})
-        )
+        told = {**_SETTINGS, **({} if durable else _QUICK), "unix_socket_directories": self.folder, **(settings or {})}
         self._keeper = subprocess.Popen(
             [sys.executable, __file__, str(self.folder), *(f"{name}={value}" for name, value in told.items())],
             stdin=subprocess.PIPE,
