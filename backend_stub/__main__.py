@@ -10,6 +10,7 @@ import signal
 import ssl
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,7 +25,6 @@ from backend_stub.log import keep_secret, set_up_logging
 from backend_stub.machine import privacy
 from backend_stub.machine.data_folder import Holder, OwnedFolder, owned_folder
 from backend_stub.server.guard import Guard
-from backend_stub.server.hub import Hub
 from backend_stub.server.listening import Endpoint, Reach, open_endpoint, read_token
 from backend_stub.server.protocol import HEAD_LIMIT, Protocol
 from backend_stub.server.routes import make_app
@@ -45,12 +45,18 @@ BACKLOG = 128
 
 
 class Server(uvicorn.Server):
-    """uvicorn, ending the open streams as soon as it is told to stop: it would wait for them for ever.
+    """uvicorn, which calls `stopping` as soon as it is told to stop: it would wait for open streams for ever.
 
     Make it inside of an event loop. `exit_code` is what the process ends with.
     """
 
-    def __init__(self, app: ASGIApp, hub: Hub, tls: ssl.SSLContext | None, strangers: Strangers | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        stopping: Callable[[], None],
+        tls: ssl.SSLContext | None,
+        strangers: Strangers | None = None,
+    ) -> None:
         class Connection(Protocol):
             """uvicorn makes them itself, so this is how they learn of it."""
 
@@ -73,7 +79,7 @@ class Server(uvicorn.Server):
             )
         )
         self.exit_code = 0
-        self._hub = hub
+        self._stopping = stopping
         self._loop = asyncio.get_running_loop()
 
     def handle_exit(self, sig: int, frame: object) -> None:
@@ -86,7 +92,7 @@ class Server(uvicorn.Server):
         timer.start()
         # A signal may come in the middle of anything, such as a stream that looks whether it has ended.
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._hub.close)
+            self._loop.call_soon_threadsafe(self._stopping)
 
 
 def main() -> int:
@@ -119,7 +125,7 @@ def main() -> int:
             reach = Reach(tuple(options.allow_remote), options.tls_cert, options.tls_key, options.insecure)
             endpoint = open_endpoint(options.listen, reach)
             try:
-                return anyio.run(_serve, folder, endpoint, settings, token if tcp else None)
+                return anyio.run(_serve, folder, options.host, endpoint, settings, token if tcp else None)
             finally:
                 endpoint.remove()
     except (StartError, DatabaseUnusableError, StorageUnavailableError) as error:
@@ -130,7 +136,9 @@ def main() -> int:
         return 2
 
 
-async def _serve(folder: OwnedFolder, endpoint: Endpoint, settings: Settings, token: str | None) -> int:
+async def _serve(
+    folder: OwnedFolder, host: str | None, endpoint: Endpoint, settings: Settings, token: str | None
+) -> int:
     runtime = Runtime()
     server: Server | None = None
 
@@ -141,10 +149,10 @@ async def _serve(folder: OwnedFolder, endpoint: Endpoint, settings: Settings, to
             server.handle_exit(signal.SIGTERM, None)
 
     try:
-        async with open_backend(folder.path, os.environ, settings, runtime, wrong_script) as backend:
+        async with open_backend(folder.path, host, os.environ, settings, runtime, wrong_script) as backend:
             strangers = Strangers(resource.getrlimit(resource.RLIMIT_NOFILE)[0]) if token is not None else None
             app = Guard(make_app(backend), token, endpoint.hosts, runtime.new_id, strangers)
-            server = Server(app, backend.hub, endpoint.tls, strangers)
+            server = Server(app, backend.stopping, endpoint.tls, strangers)
             for wanted in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(wanted, server.handle_exit)
             variables = fingerprints(os.environ)
@@ -191,6 +199,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--listen", required=True, metavar="unix:PATH|HOST:PORT")
     parser.add_argument("--token-file", type=Path)
     parser.add_argument("--database", metavar="URL")
+    parser.add_argument("--host", metavar="NAME")
     parser.add_argument("--max-provisioning", type=_positive, metavar="N")
     parser.add_argument("--allow-remote", metavar="NAME", action="append", default=[])
     parser.add_argument("--tls-cert", type=Path, metavar="FILE")

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,9 +21,9 @@ from backend_stub.domain.errors import (
     TaskExistsError,
     TaskPrunedError,
     conflict,
-    not_found,
     wrong_values,
 )
+from backend_stub.domain.hosts import Hosts
 from backend_stub.domain.names import check_name, check_title
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
@@ -37,7 +37,6 @@ from backend_stub.repository.trust import NotThatError, Trust
 from foundry_tui.contract.attachments import told
 from foundry_tui.contract.branches import check_branch, conflicting_branch
 from foundry_tui.contract.codec import encode
-from foundry_tui.contract.filter import entry_of, matching, parse
 from foundry_tui.contract.ids import is_id, is_task_id
 from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import (
@@ -50,10 +49,9 @@ from foundry_tui.contract.records import (
     SessionSummary,
     StageRecord,
     TaskDetail,
-    TaskSummary,
 )
 from foundry_tui.contract.replace import replace
-from foundry_tui.contract.requests import AddRepo, CreateTask, RepoSetup, TasksSnapshot, TrustRepo
+from foundry_tui.contract.requests import AddRepo, CreateTask, RepoSetup, TrustRepo
 from foundry_tui.contract.status import STAGES, TaskStatus
 
 T = TypeVar("T")
@@ -62,8 +60,6 @@ DISK_THREADS = 8
 """Threads that read repositories' disks at once."""
 DISK_SECONDS = 2.0
 """How long the disk of one repository may take to be read."""
-FILTER_LIMIT = 1000
-"""Characters of a filter."""
 LIST_SECONDS = 0.5
 """How long the disks of all repositories may take together when they are listed: what is known is told otherwise."""
 
@@ -88,6 +84,7 @@ class Organization:
         clones: Clones,
         trust: Trust,
         agents: KnownAgents,
+        hosts: Hosts,
         wake_provisioning: Callable[[str], None],
     ) -> None:
         self._storage = storage
@@ -97,6 +94,7 @@ class Organization:
         self._clones = clones
         self._trust = trust
         self._agents = agents
+        self._hosts = hosts
         self._disk_threads = anyio.CapacityLimiter(DISK_THREADS)
         self._being_listed: set[str] = set()
         """Ids of the repositories whose disks a thread reads for a list."""
@@ -114,6 +112,7 @@ class Organization:
         else:
             digest = _digest(request)
         self._check(request)
+        await self._check_host(request.host)
         wrong = await self._why_no_agent(request)
         try:
             change, history = await self._storage.make_and_commit(partial(self._first_change, request, digest, wrong))
@@ -129,24 +128,6 @@ class Organization:
             raise wrong_values(("branch", f"Another task has the branch {error.branch}. Choose another.")) from None
         self._wake_provisioning(change.task.task_id)
         return Created(replace(change.task, history=tuple(history)), new=True)
-
-    async def ended_before(self, task_id: str, limit: int) -> TasksSnapshot:
-        """The newest ended tasks that are older than this one; raises `RefusedError` (404) when there is none such."""
-        return _page(await self._storage.ended_before(task_id, limit), task_id)
-
-    async def find(self, query: str, before: str | None, limit: int) -> TasksSnapshot:
-        """The newest of all tasks that the filter holds for, of those older than the task `before` if it is given.
-
-        Raises `RefusedError`: 422 for a filter that is too long, 404 when there is no such task.
-        """
-        if len(query) > FILTER_LIMIT:
-            raise wrong_values(("filter", f"A filter has {FILTER_LIMIT} characters at most."))
-        terms = parse(query)
-
-        def holding(tasks: Sequence[TaskSummary]) -> Collection[str]:
-            return matching(terms, {task.task_id: entry_of(task) for task in tasks})
-
-        return _page(await self._storage.find(holding, before, limit), before)
 
     async def add_repo(self, request: AddRepo) -> tuple[Repo, bool]:
         """The repository, and whether it is new; raises `RefusedError` (422)."""
@@ -271,6 +252,13 @@ class Organization:
             raise wrong_values(*wrong)
         check_text_beside(request.attachments, request.prompt)
 
+    async def _check_host(self, host: str | None) -> None:
+        """Refuse a host that is not this one."""
+        me = self._hosts.me
+        if host not in (None, me.name, me.host_id):
+            known = ", ".join(each.name for each in await self._hosts.all())
+            raise wrong_values(("host", f"There is no host {host!r}; there is {known}."))
+
     async def _why_no_agent(self, request: CreateTask) -> tuple[str, str] | None:
         """The field, and what is wrong with the agent that a task of this request would have."""
         provider = self._provider_of(request).name
@@ -373,6 +361,7 @@ class Organization:
             revision=1,
             sessions=(session,),
             base_branch=request.base_branch,
+            host=self._hosts.me.name,
             permission_policy=PermissionPolicy(request.permissions or provider.default_permissions()),
             stages=tuple(StageRecord(name=stage, max_attempts=self._settings.attempts) for stage in STAGES),
         )
@@ -403,12 +392,6 @@ class Organization:
 def _queued(prompt: Prompt) -> dict[str, object]:
     attached = {"attachments": [each.name for each in prompt.attachments]} if prompt.attachments else {}
     return {"session_id": prompt.session_id, "prompt_id": prompt.prompt_id, **attached}
-
-
-def _page(page: TasksSnapshot | None, before: str | None) -> TasksSnapshot:
-    if page is None:
-        raise not_found(f"task {before}")
-    return page
 
 
 def _digest(request: CreateTask) -> bytes:

@@ -13,6 +13,7 @@ from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
 from backend_stub.demo.script import SCRIPT_VARIABLE, ScriptFile, script_file
 from backend_stub.demo.world import World
 from backend_stub.dispatch.embedded import EmbeddedDispatcher
+from backend_stub.dispatch.one_host import OneHost
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.dispatch import Queue
 from backend_stub.domain.errors import (
@@ -24,12 +25,14 @@ from backend_stub.domain.errors import (
 )
 from backend_stub.domain.events import Committed
 from backend_stub.domain.forge import Forge
+from backend_stub.domain.hosts import HostIdentity, HostReport
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
 from backend_stub.domain.storage import Storage
 from backend_stub.forge.gh import GitHubCli
 from backend_stub.known_agents import KnownAgents
 from backend_stub.known_files import KnownFiles
+from backend_stub.machine.host_identity import host_identity
 from backend_stub.offered_options import OfferedOptions
 from backend_stub.organization import Organization
 from backend_stub.providers.demo import DemoProvider
@@ -49,6 +52,7 @@ from backend_stub.task.checkpoints import CheckpointQueries
 from backend_stub.task.commands import Commands
 from backend_stub.task.operation_commands import OperationCommands
 from backend_stub.task.operations import Operations
+from backend_stub.task.placement import rename_host
 from backend_stub.task.provision import Provisioning
 from backend_stub.task.pull_requests import PullRequests
 from backend_stub.task.release import Releasing
@@ -67,15 +71,17 @@ BEAT_SECONDS = 0.25
 @asynccontextmanager
 async def open_backend(
     folder: Path,
+    host: str | None,
     environ: Mapping[str, str],
     settings: Settings,
     runtime: Runtime,
     wrong_script: Callable[[SettingError], None],
 ) -> AsyncIterator[Backend]:
-    """A working backend over what is in this data folder; see `make_providers` and `run_backend`.
+    """A working backend over what is in this data folder; see `host_identity`, `make_providers` and `run_backend`.
 
     Raises `StartError`, `SettingError`, `DatabaseUnusableError`.
     """
+    identity = host_identity(folder, host, runtime.new_id)
     try:
         providers = make_providers(folder, environ, settings, runtime, wrong_script)
     except OSError as error:
@@ -84,7 +90,7 @@ async def open_backend(
     offered = OfferedOptions(folder)
     try:
         async with run_backend(
-            storage, providers, settings, runtime, Clones(folder), Trust(folder), offered
+            storage, identity, providers, settings, runtime, Clones(folder), Trust(folder), offered
         ) as backend:
             yield backend
     finally:
@@ -94,6 +100,7 @@ async def open_backend(
 @asynccontextmanager
 async def run_backend(
     storage: Storage,
+    identity: HostIdentity,
     providers: dict[str, Provider],
     settings: Settings,
     runtime: Runtime,
@@ -131,7 +138,19 @@ async def run_backend(
         sessions.options.on_offered = offered.learn
         release = Releasing(services, sessions, provisioning, operations.queue)
         agents = KnownAgents(providers, offered)
-        organization = Organization(storage, providers, settings, runtime, clones, trust, agents, provisioning.wake)
+
+        async def report() -> HostReport:
+            return HostReport(
+                providers=tuple(providers),
+                repositories=tuple(repo.path for repo in await storage.repos() if repo.path is not None),
+                running=provisioning.running + provisioning.waiting + sessions.queue.running,
+                limit=settings.max_provisioning,
+            )
+
+        hosts = OneHost(identity, report, runtime.now)
+        organization = Organization(
+            storage, providers, settings, runtime, clones, trust, agents, hosts, provisioning.wake
+        )
         commands = Commands(storage, actors, sessions, provisioning, release, providers, agents, runtime)
         operations.on_archived = commands.release
         for provider in providers.values():
@@ -142,6 +161,8 @@ async def run_backend(
             await tasks.start(provider.run)
         tasks.start_soon(dispatcher.serve)
         tasks.start_soon(_beat, storage, provisioning)
+        if identity.former_name is not None:
+            await rename_host(storage, actors, identity)
         now = runtime.now()
         downtime = max(0, now - (storage.last_alive or now))
         for task_id in await storage.having(PROVISIONING):
@@ -165,6 +186,7 @@ async def run_backend(
             files=KnownFiles(storage, providers, clones, runtime, tasks),
             streams=Streams(storage.events, hub, runtime.now),
             hub=hub,
+            hosts=hosts,
             metrics=metrics,
             provisioning=provisioning,
             providers=providers,

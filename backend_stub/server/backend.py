@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import anyio.to_thread
 
 from backend_stub.domain.dispatch import Queue
+from backend_stub.domain.hosts import Hosts
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.storage import Storage
 from backend_stub.known_agents import KnownAgents
@@ -45,6 +46,7 @@ class Backend:
     files: KnownFiles
     streams: Streams
     hub: Hub
+    hosts: Hosts
     metrics: Metrics
     provisioning: Queue
     providers: dict[str, Provider]
@@ -60,6 +62,11 @@ class Backend:
             started_at=self.started_at,
             providers=await anyio.to_thread.run_sync(self._states),
         )
+
+    def stopping(self) -> None:
+        """The process is about to end: streams end now, and no new task is to come here."""
+        self.hosts.drain()
+        self.hub.close()
 
     async def memory(self, task_id: str | None = None) -> MemoryReport:
         """What the agents that run take now, of one task or of all."""

@@ -31,6 +31,7 @@ from foundry_tui.contract import requests as bodies
 from foundry_tui.contract.checkpoints import BASE
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import TASKS, Topic, TopicKind
+from foundry_tui.contract.hosts import HostList
 from foundry_tui.contract.operations import OPERATIONS
 from foundry_tui.contract.problems import PROBLEM_TYPE, Problem
 from foundry_tui.contract.pull_request import CommentList
@@ -105,6 +106,7 @@ class Routes:
             ("POST", "/v1/permissions/{permission_id}", self.answer),
             ("GET", "/v1/agents", self.agents),
             ("GET", "/v1/agents/memory", self.memory),
+            ("GET", "/v1/hosts", self.hosts),
             ("GET", "/v1/repos", self.list_repos),
             ("POST", "/v1/repos", self.add_repo),
             ("GET", "/v1/repos/{repo_id}/branches", self.branches),
@@ -131,14 +133,6 @@ class Routes:
         return json_answer(created.task, 201 if created.new else 200)
 
     async def list_tasks(self, request: Request) -> Response:
-        before, query = request.query_params.get("before"), request.query_params.get("filter")
-        limit = number(request, "limit", bodies.NEWEST_ENDED, 1, bodies.NEWEST_ENDED)
-        if query:
-            return json_answer(await self._backend.organization.find(query, before or None, limit))
-        if before:
-            return json_answer(await self._backend.organization.ended_before(before, limit))
-        if request.query_params.get("limit"):
-            raise wrong_values(("limit", "Name the task that the page comes before, or a filter: ?before=, ?filter=."))
         pieces = (await self._snapshot(TASKS, "list of tasks")).pieces
         headers = {"content-length": str(sum(map(len, pieces)))}
         return StreamingResponse(in_slices(pieces), headers=headers, media_type="application/json")
@@ -284,6 +278,9 @@ class Routes:
         if task_id is not None and not await self._backend.storage.events.has(Topic(TopicKind.TASK, task_id)):
             raise not_found(f"task {task_id}")
         return json_answer(await self._backend.memory(task_id))
+
+    async def hosts(self, request: Request) -> Response:
+        return json_answer(HostList(hosts=tuple(await self._backend.hosts.all())))
 
     async def list_repos(self, request: Request) -> Response:
         return json_answer({"repos": await self._backend.organization.repos()})

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from backend_stub.domain.hosts import HostIdentity
 from backend_stub.domain.storage import ItemKey, Opening, Private, TaskState
 from backend_stub.task.activity import STILL, Pace
 from backend_stub.task.agent_change import AgentChange
@@ -96,6 +97,11 @@ class TaskChange:
         """A person gave the task another title."""
         self.record(HistoryKind.TASK_RENAMED, title=title, before=self.task.title)
         self._rows.put_task(replace(self.task, title=title))
+
+    def stand_on(self, host: HostIdentity) -> None:
+        """From now on its sandbox is on this host."""
+        if self.task.host != host.name:
+            self._rows.put_task(replace(self.task, host=host.name))
 
     def settle_name(self, title: str, branch: str) -> None:
         """The task gets its title, unless it has one, and its branch, which no other task may have from now on."""

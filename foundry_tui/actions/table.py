@@ -173,7 +173,7 @@ _TASKS_SCREEN: Sequence[Action] = (
         "filter",
         "slash",
         "filter",
-        "Filter as you type: words, status:failed, repo:x, agent:x, branch:x, id:x, !not.",
+        "Filter as you type: words, status:failed, repo:x, agent:x, host:x, branch:x, id:x, !not.",
         "View",
         _T,
         footer=4,

@@ -52,6 +52,7 @@ COMMANDS: dict[str, _Row] = {
     "status": _Row("status", "status", "Say how the backend and the tasks are doing."),
     "statusline": _Row("statusline", "statusline", "Print one short line for tmux or a shell prompt."),
     "agent": _Row("agent", "agent", "List, install and log in to the coding agents that tasks can use."),
+    "hosts": _Row("hosts", "hosts", "List the machines that have a backend."),
     "backend": _Row("backend", "backend", "Run, start, stop and explain the backend process."),
     "doctor": _Row("doctor", "doctor", "Check everything that Foundry needs."),
     "config": _Row("config", "config_group", "Show, locate and begin the config file."),

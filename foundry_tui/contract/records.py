@@ -325,7 +325,8 @@ class TaskSummary(Record, frozen=True, kw_only=True):
     """A task as lists show it; `prompt` is cut to its first 200 characters, `operation` is the one under way.
 
     `asks` are its open questions, oldest first, at most `MOST_ASKS`; `needs_input` counts all of them.
-    `permission_policy` says which questions about permission are answered without a person.
+    `permission_policy` says which questions about permission are answered without a person. `host` is the name of the
+    machine that its sandbox is on.
     """
 
     task_id: str
@@ -354,6 +355,7 @@ class TaskSummary(Record, frozen=True, kw_only=True):
     operation: Operation | None = None
     activity: Activity | None = None
     plan: PlanProgress | None = None
+    host: str | None = None
 
 
 class TaskDetail(TaskSummary, frozen=True, kw_only=True):

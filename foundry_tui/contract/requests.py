@@ -12,8 +12,6 @@ from foundry_tui.contract.records import FileDiff, HistoryEvent, LogLine, Repo, 
 
 CHOSEN_TITLE_LIMIT = 200
 """Characters of a title that a person chose."""
-NEWEST_ENDED = 1000
-"""Of the tasks that have ended, as many of those created last come with all others; also the most of one page."""
 
 
 class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -26,6 +24,7 @@ class CreateTask(Request, frozen=True, kw_only=True):
     `options` are set before the first prompt, each by its option_id or its category.
     `permissions`: which questions are answered without a person.
     `trust`: the repository's set-up is trusted as it is now and as this task gets it.
+    `host`: name or id of the host that the sandbox is made on.
     """
 
     repo: str
@@ -41,6 +40,7 @@ class CreateTask(Request, frozen=True, kw_only=True):
     permissions: PolicyWord | None = None
     attachments: NewAttachments = ()
     trust: bool = False
+    host: str | None = None
 
 
 class PatchTask(Request, frozen=True, kw_only=True):
@@ -128,18 +128,11 @@ class TrustRepo(Request, frozen=True, kw_only=True):
 
 
 class TasksSnapshot(Record, frozen=True, kw_only=True):
-    """`GET /v1/tasks`, and the snapshot of topic `tasks`, as of `seq`.
-
-    It has all tasks that have not ended, and the newest `NEWEST_ENDED` of those that have; `older` counts the rest.
-    A page (`?before=TASK_ID&limit=N`) has the newest ended tasks that are older than that one, newest first; `older`
-    counts those that are older still. With `?filter=F` it has those of all tasks, ended or not, that the filter holds
-    for; `older` counts those that were not looked at, since `limit` were found before: 0 when these are all.
-    """
+    """`GET /v1/tasks`, and the snapshot of topic `tasks`, as of `seq`."""
 
     seq: int
     repos: tuple[Repo, ...]
     tasks: tuple[TaskSummary, ...]
-    older: int = 0
 
 
 class HistoryPage(Record, frozen=True, kw_only=True):

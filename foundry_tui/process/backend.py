@@ -57,6 +57,7 @@ class Plan:
     listen: str
     token_file: Path | None
     database: str | None
+    host: str | None
     max_provisioning: int | None
     allow_remote: tuple[str, ...]
     tls_cert: Path | None
@@ -83,6 +84,8 @@ class Plan:
             words += ["--token-file", str(self.token_file)]
         if self.database is not None:
             words += ["--database", self.database]
+        if self.host is not None:
+            words += ["--host", self.host]
         if self.max_provisioning is not None:
             words += ["--max-provisioning", str(self.max_provisioning)]
         for name in self.allow_remote:
@@ -107,6 +110,7 @@ def plan(settings: config.Settings, environ: Mapping[str, str] = os.environ) -> 
         listen=str(config.listening(settings, environ)),
         token_file=_path(backend.token_file),
         database=backend.database,
+        host=backend.host,
         max_provisioning=backend.max_provisioning,
         allow_remote=backend.allow_remote or (),
         tls_cert=_path(backend.tls_cert),

@@ -62,6 +62,7 @@ class Backend(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tls_key: Text | None = None
     insecure: bool = False
     database: Text | None = None
+    host: Text | None = None
     max_provisioning: Count | None = None
 
 
@@ -163,6 +164,8 @@ KEYS: tuple[Key, ...] = (
         "Let other machines talk to our own backend without TLS."),
     Key("backend", "database", "FOUNDRY_DATABASE", '"postgresql://localhost/foundry"',
         "None so far: tasks are in SQLite in the data folder, and any other place is refused."),
+    Key("backend", "host", "FOUNDRY_HOST", '"build-7"',
+        "What this machine is called where several have a backend. Absent: the machine's name."),
     Key("backend", "max_provisioning", "FOUNDRY_MAX_PROVISIONING", "8",
         "How many stages may run at once."),
     Key("provision", "provider", "FOUNDRY_PROVIDER", '"demo"',

@@ -49,6 +49,7 @@ def facts(task: TaskSummary, now: int, memory: MemoryReport | None = None) -> tu
         Fact(label="agent", value=task.agent or "default"),
         *_agent_facts(task, now, memory),
         Fact(label="provider", value=task.provider or "default"),
+        *([Fact(label="host", value=task.host)] if task.host else []),
         *(Fact(label="allowed", value=words) for words in (ALLOWED.get(task.permission_policy),) if words),
         Fact(label="created", value=f"{age(now - task.created_at)} ago".replace("now ago", "just now")),
         Fact(label="changed", value=f"{age(now - task.updated_at)} ago".replace("now ago", "just now")),

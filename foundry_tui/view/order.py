@@ -7,11 +7,11 @@ from itertools import chain
 
 from rich.cells import cell_len
 
-from foundry_tui.contract.filter import Entry, Term, entry_of, matches, matching, narrows, parse
 from foundry_tui.contract.records import TaskSummary
-from foundry_tui.contract.task_words import Group, group_of
+from foundry_tui.contract.status import ENDED
 from foundry_tui.view.cells import plain
-from foundry_tui.view.groups import Grouping, Heading, ListLine, Sorting, SortKey, arrange, sort_key
+from foundry_tui.view.filter import Entry, Term, entry_of, matches, matching, narrows, parse
+from foundry_tui.view.groups import Group, Grouping, Heading, ListLine, Sorting, SortKey, arrange, group_of, sort_key
 from foundry_tui.view.rows import Needs
 
 WARMED_AT_ONCE = 500
@@ -31,10 +31,11 @@ class TaskOrder:
         self._keys: dict[str, SortKey] = {}
         self._entries: dict[str, Entry] = {}
         self._groups: dict[str, Group] = {}
-        self._names: dict[str, tuple[str, str]] = {}
-        """Repository and agent of each task."""
+        self._names: dict[str, tuple[str, str, str]] = {}
+        """Repository, agent and host of each task; no host of one that has ended."""
         self._repos: Counter[str] = Counter()
         self._agents: Counter[str] = Counter()
+        self._hosts: Counter[str] = Counter()
         self._needs: Needs | None = None
         self._shown: set[str] = set()
         self._sorted: list[str] = []
@@ -62,12 +63,10 @@ class TaskOrder:
 
     @property
     def needs(self) -> Needs:
-        """The cells that the longest names of repositories and agents have, of all tasks."""
+        """The cells that the longest names of repositories, agents and hosts have; one host needs none."""
         if self._needs is None:
-            longest = [
-                max((cell_len(plain(name)) for name in names), default=0) for names in (self._repos, self._agents)
-            ]
-            self._needs = Needs(*longest)
+            hosts = self._hosts if sum(1 for name in self._hosts if name) > 1 else ()
+            self._needs = Needs(*map(_longest, (self._repos, self._agents, hosts)))
         return self._needs
 
     def ids(self) -> list[str]:
@@ -81,6 +80,7 @@ class TaskOrder:
         self._names.clear()
         self._repos.clear()
         self._agents.clear()
+        self._hosts.clear()
         self._needs = None
         self.counts = dict.fromkeys(Group, 0)
         for task_id, task in self._tasks().items():
@@ -194,19 +194,19 @@ class TaskOrder:
 
     def _count_names(self, task_id: str, task: TaskSummary | None) -> None:
         was = self._names.get(task_id)
-        now = (task.repo_label, task.agent) if task is not None else None
+        now = (task.repo_label, task.agent, _living_on(task)) if task is not None else None
         if was == now:
             return
         self._needs = None
         if was is not None:
-            for counted, name in zip((self._repos, self._agents), was, strict=True):
+            for counted, name in zip((self._repos, self._agents, self._hosts), was, strict=True):
                 counted[name] -= 1
                 if not counted[name]:
                     del counted[name]
             del self._names[task_id]
         if now is not None:
-            self._repos[now[0]] += 1
-            self._agents[now[1]] += 1
+            for counted, name in zip((self._repos, self._agents, self._hosts), now, strict=True):
+                counted[name] += 1
             self._names[task_id] = now
 
     def _count(self, task_id: str, task: TaskSummary | None) -> None:
@@ -255,3 +255,8 @@ class TaskOrder:
 def _longest(names: Iterable[str]) -> int:
     """Cells of the longest of these names."""
     return max((cell_len(plain(name)) for name in names), default=0)
+
+
+def _living_on(task: TaskSummary) -> str:
+    """The host of a task that has not ended; "" of others."""
+    return "" if task.status in ENDED else task.host or ""

@@ -5,17 +5,16 @@ from collections.abc import Sequence
 from msgspec import Struct
 from rich.cells import cell_len
 
-from foundry_tui.contract.filter import Term
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
-from foundry_tui.contract.task_words import needs_person
 from foundry_tui.view.ages import age
 from foundry_tui.view.answers import first_ask, said_in_title
 from foundry_tui.view.cells import fit, plain
 from foundry_tui.view.clock import Clock
+from foundry_tui.view.filter import Term
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.highlights import spans
-from foundry_tui.view.labels import LEAVING, UNSENT, glyph_of, title_of
+from foundry_tui.view.labels import LEAVING, UNSENT, glyph_of, needs_person, title_of
 from foundry_tui.view.roles import Role, RowPiece
 from foundry_tui.view.says import RowKeys, Saying, context_share, saying, timed_text
 
@@ -23,18 +22,20 @@ GAP = 2
 """Cells between columns."""
 LEAST_SAID = 14
 """Cells that a text keeps before what stands behind it has any."""
-WITH_REPO, WITH_AGENT, WITH_BRANCH = 84, 108, 176
+WITH_REPO, WITH_HOST, WITH_AGENT, WITH_BRANCH = 84, 96, 108, 176
 """The widths from which there are these columns."""
 LONGEST_BRANCH = 40
+LONGEST_HOST = 16
 _SHARE = 8
 """Cells of ` · 100 %` behind an agent's name."""
 
 
 class Needs(Struct, frozen=True):
-    """Cells that the longest name of a repository and of an agent have."""
+    """Cells that the longest name of a repository, of an agent and, where there are several, of a host have."""
 
     repo: int = 12
     agent: int = 6
+    host: int = 0
 
 
 class Columns(Struct, frozen=True):
@@ -46,6 +47,7 @@ class Columns(Struct, frozen=True):
     repo: int
     said: int
     agent: int
+    host: int
     age: int
     branch: int
 
@@ -61,11 +63,12 @@ def columns_for(width: int, needs: Needs | None = None, *, marks: bool = False, 
     age_width = 4
     room = width - (7 if marks else 5) - age_width - GAP
     agent = min(needs.agent, 16) + _SHARE if width >= WITH_AGENT else 0
+    host = min(needs.host, LONGEST_HOST) if width >= WITH_HOST else 0
     branch = min(LONGEST_BRANCH, (width - 120) // 2) if width >= WITH_BRANCH else 0
     repo = min(needs.repo, max(16, room // 6)) if with_repo and width >= WITH_REPO else 0
-    rest = room - sum(column + GAP for column in (agent, branch, repo) if column) - GAP
+    rest = room - sum(column + GAP for column in (agent, host, branch, repo) if column) - GAP
     title = max(8, min(44, rest * 9 // 20 if width < 64 else rest * 2 // 5))
-    return Columns(width, marks, title, repo, max(0, rest - title), agent, age_width, branch)
+    return Columns(width, marks, title, repo, max(0, rest - title), agent, host, age_width, branch)
 
 
 def state_role(task: TaskSummary, creation: str | None = None) -> Role:
@@ -175,6 +178,9 @@ def row_pieces(
     pieces += [gap, *_said(said, columns.said - spared, glyphs, quiet, terms)]
     if columns.agent:
         pieces += [gap, *_agent(task, columns.agent, glyphs, terms)]
+    if columns.host:
+        host = fit(task.host or "", columns.host, glyphs.ellipsis)
+        pieces += [gap, *_found(host, quiet or Role.DIM, terms, "host")]
     pieces += [gap, (moving.age.rjust(columns.age), Role.AGE)]
     if columns.branch:
         branch = fit(task.branch or "", columns.branch, glyphs.ellipsis)

@@ -12,6 +12,7 @@ from backend_stub.demo.script import ScriptFile
 from backend_stub.demo.world import World as DemoWorld
 from backend_stub.domain.clock import Runtime, wall_clock
 from backend_stub.domain.errors import SettingError
+from backend_stub.domain.hosts import HostIdentity
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import DEFAULT_TIMEOUT_MS, Settings
 from backend_stub.domain.storage import Change
@@ -76,7 +77,14 @@ class InProcess(World):
                 trust = Trust(self.data)
                 providers = {provider.name: provider}
                 async with run_backend(
-                    storage, providers, settings, self.source, clones, trust, OfferedOptions()
+                    storage,
+                    HostIdentity("host-1", "here"),
+                    providers,
+                    settings,
+                    self.source,
+                    clones,
+                    trust,
+                    OfferedOptions(),
                 ) as backend:
                     try:
                         yield backend

@@ -9,8 +9,10 @@ import anyio
 import pytest
 
 from backend_stub import organization
+from backend_stub.dispatch.one_host import OneHost
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import StorageUnavailableError
+from backend_stub.domain.hosts import HostIdentity, HostReport
 from backend_stub.domain.settings import Settings
 from backend_stub.known_agents import KnownAgents
 from backend_stub.organization import Organization
@@ -46,15 +48,22 @@ class DeadDisk(Trust):
         return NEW
 
 
+async def nothing() -> HostReport:
+    return HostReport(providers=(), repositories=(), running=0, limit=1)
+
+
 @asynccontextmanager
 async def world(folder: Path) -> AsyncIterator[tuple[Organization, DeadDisk]]:
     storage, disk, runtime = open_storage(folder), DeadDisk(folder), Runtime()
+    hosts = OneHost(HostIdentity("h", "here"), nothing, runtime.now)
     for label in ("dead", "living", "other"):
         path = str(make_repository(folder / label))
         await storage.put_repo(Repo(repo_id=f"repo-{label}", label=label, path=path))
     try:
         yield (
-            Organization(storage, {}, Settings(), runtime, Clones(folder), disk, KnownAgents({}), lambda task_id: None),
+            Organization(
+                storage, {}, Settings(), runtime, Clones(folder), disk, KnownAgents({}), hosts, lambda task_id: None
+            ),
             disk,
         )
     finally:

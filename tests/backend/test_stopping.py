@@ -36,7 +36,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 async def test_a_signal_does_not_end_streams_in_the_middle_of_what_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "Timer", NoTimer)
     hub = Hub("a-database")
-    server = Server(app, hub, None)
+    server = Server(app, hub.close, None)
     subscriber = hub.subscribe(TASKS)
     server.handle_exit(signal.SIGTERM, None)
     at_once = subscriber.ended

@@ -38,7 +38,7 @@ def make_app(connection: sqlite3.Connection) -> ASGIApp:
 
 
 async def _serve(app: ASGIApp, endpoint: Endpoint) -> None:
-    server = Server(app, Hub("floor"), None)
+    server = Server(app, Hub("floor").close, None)
     signal.signal(signal.SIGTERM, server.handle_exit)
     print(endpoint.listening, flush=True)
     await server.serve(sockets=[endpoint.socket])

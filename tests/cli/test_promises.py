@@ -20,7 +20,7 @@ ON_A_TASK = (
 ASKING = (
     *((command, "01a2", *(("x",) if command in ("prompt", "answer", "rename") else ())) for command in ON_A_TASK),
     ("comment", "01a2", "x.py:1", "why"),
-    *(("path", "01a2"), ("diff", "01a2"), ("list",), ("history",), ("status",), ("create", "x")),
+    *(("path", "01a2"), ("diff", "01a2"), ("list",), ("hosts",), ("history",), ("status",), ("create", "x")),
     *(("create", "x", "--wait", "idle"), ("create", "x", "--follow"), ("backend", "status")),
 )
 LOCAL = (
@@ -54,7 +54,7 @@ def test_a_backend_that_is_away_is_exit_6_and_says_where(shared: Cli, words: tup
 
 
 @pytest.mark.parametrize(
-    "command", [*ON_A_TASK, "comment", "path", "diff", "list", "status", "create", *LOCAL, *BACKEND]
+    "command", [*ON_A_TASK, "comment", "path", "diff", "list", "hosts", "status", "create", *LOCAL, *BACKEND]
 )
 def test_an_unknown_option_is_exit_2(shared: Cli, command: str) -> None:
     done = shared(*command.split(), "--no-such-option", code=2)

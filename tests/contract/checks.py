@@ -13,7 +13,7 @@ def _fields(names: str) -> frozenset[str]:
 
 TASK_SUMMARY = _fields(
     "task_id repo_id repo_label title branch prompt agent provider status status_since stage stages_done error "
-    "needs_input asks unread sessions activity plan work pull_request operation permission_policy created_at "
+    "needs_input asks unread sessions activity plan work pull_request operation permission_policy host created_at "
     "updated_at revision"
 )
 WORK = _fields("base ahead behind files added removed uncommitted pushed upstream conflicts at")

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundry_tui.contract.filter import Term, entry_of, matches, matching, narrows, parse
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import TaskStatus
-from foundry_tui.view.filter_remark import remark
+from foundry_tui.view.filter import Term, entry_of, matches, matching, narrows, parse, remark
 from tests.app.factories import make_task
 
 WORDS = ["login", "redirect", "docs", "retry", "Überweisung", "日本語", "x", "a:b", "fix/login"]
@@ -128,7 +127,7 @@ def test_any_text_is_a_filter(query: str, task: TaskSummary) -> None:
     [
         (
             "foo:bar",
-            "foo: is no field, and looked for as it stands; fields are status, repo, agent, branch, id, pr",
+            "foo: is no field, and looked for as it stands; fields are status, repo, agent, host, branch, id, pr",
         ),
         ("status:bogus", "this version knows no status bogus; there are needs, queued, name"),
         ("status:failed,ready", "this version knows no status failed,ready"),

@@ -6,8 +6,7 @@ from msgspec.structs import replace
 
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import TaskStatus
-from foundry_tui.contract.task_words import Group
-from foundry_tui.view.groups import Grouping, Heading, Sorting
+from foundry_tui.view.groups import Group, Grouping, Heading, Sorting
 from foundry_tui.view.order import TaskOrder
 from tests.app.factories import NOW, make_task, task_id
 
@@ -151,3 +150,15 @@ def test_a_task_gone_from_the_store_between_frames_breaks_no_filter() -> None:
     order.touch([task_id(1)])
     order.arrange()
     assert order.ids() == [task_id(2)]
+
+
+def test_a_host_has_a_column_while_tasks_live_on_several() -> None:
+    tasks = world(make_task(1, host="build-7"), make_task(2, TaskStatus.KILLED, host="former"), make_task(3))
+    order = order_of(tasks)
+    assert order.needs.host == 0
+    tasks["elsewhere"] = make_task(4, host="ci")
+    order.touch(["elsewhere"])
+    assert order.needs.host == 7
+    tasks["elsewhere"] = make_task(4, TaskStatus.KILLED, host="ci")
+    order.touch(["elsewhere"])
+    assert order.needs.host == 0

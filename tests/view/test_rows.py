@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from foundry_tui.contract.activity import Activity, ActivityKind, PlanProgress
-from foundry_tui.contract.filter import parse
 from foundry_tui.contract.pull_request import Checks, ChecksState, Mergeable, PullRequest, PullRequestState, Review
 from foundry_tui.contract.questions import Ask, PermissionOption, QuestionKind
 from foundry_tui.contract.records import ErrorKind, StageProgress, TaskError, Usage
@@ -16,6 +15,7 @@ from foundry_tui.contract.status import StageName, TaskStatus
 from foundry_tui.contract.work import Work
 from foundry_tui.view.cells import fit, plain
 from foundry_tui.view.clock import FixedClock
+from foundry_tui.view.filter import parse
 from foundry_tui.view.glyphs import ASCII, UNICODE, Glyphs
 from foundry_tui.view.labels import glyph_of, state_text, title_of
 from foundry_tui.view.roles import Role
@@ -23,11 +23,11 @@ from foundry_tui.view.rows import Needs, columns_for, moving_parts, row_pieces, 
 from tests.app.factories import MINUTE, NOW, SECOND, make_error, make_session, make_task
 
 
-def row(width: int, glyphs: Glyphs = UNICODE, creation: str | None = None, **changes: object) -> str:
+def row(width: int, glyphs: Glyphs = UNICODE, creation: str | None = None, hosts: int = 0, **changes: object) -> str:
     status = changes.pop("status", TaskStatus.IDLE)
     assert isinstance(status, TaskStatus)
     task = make_task(1, status, **changes)
-    columns = columns_for(width, Needs(repo=12))
+    columns = columns_for(width, Needs(repo=12, host=hosts))
     moving = moving_parts(task, columns, glyphs, NOW, FixedClock(NOW), creation)
     return "".join(text for text, _ in row_pieces(task, columns, glyphs, moving, creation=creation))
 
@@ -274,6 +274,9 @@ def test_columns_give_way_as_the_width_shrinks() -> None:
     assert columns_for(220).branch > 0
     assert columns_for(120, with_repo=False).repo == 0
     assert columns_for(120, Needs(repo=5)).repo == 5
+    assert columns_for(120).host == 0 and columns_for(120, Needs(host=7)).host == 7
+    assert columns_for(90, Needs(host=7)).host == 0
+    assert cell_len(row(120, hosts=7, host="build-7")) == 120
 
 
 @pytest.mark.parametrize(
@@ -287,11 +290,12 @@ def test_columns_give_way_as_the_width_shrinks() -> None:
         ("agent:cl", ["cl"]),
         ("!gate", []),
         ("branch:fix", ["fix"]),
+        ("host:build", ["build"]),
     ],
 )
 def test_what_the_filter_found_stands_out(query: str, found: list[str]) -> None:
-    task = make_task(1, title="Mend the gate too", branch="fix/it", repo_label="shop")
-    columns = columns_for(220)
+    task = make_task(1, title="Mend the gate too", branch="fix/it", repo_label="shop", host="build-7")
+    columns = columns_for(220, Needs(host=7))
     moving = moving_parts(task, columns, UNICODE, NOW, FixedClock(NOW), None)
     pieces = row_pieces(task, columns, UNICODE, moving, terms=parse(query))
     assert [text for text, role in pieces if role is Role.MATCH] == found

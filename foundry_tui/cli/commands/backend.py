@@ -39,6 +39,7 @@ def _serve_options(command: F) -> F:
             help="Listen beyond loopback, asked for by this name; may be given again. Wants TLS.",
         ),
         click.option("--max-provisioning", type=int, metavar="N", help="How many stages may run at once."),
+        click.option("--host", metavar="NAME", help="What this machine is called; its own name if absent."),
         click.option(
             "--database",
             metavar="URL",

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 )
 @click.option("--agent", help="Agent that does the work.")
 @click.option("--provider", help="Who makes the sandbox.")
+@click.option("--host", metavar="NAME", help="Host that the sandbox is made on; see: foundry hosts.")
 @click.option("--model", help="Model that the agent uses; what it offers: foundry options ID.")
 @click.option("--mode", help="Mode that the agent works in, such as plan.")
 @click.option(
@@ -71,6 +72,7 @@ def create(
     base_branch: str | None,
     agent: str | None,
     provider: str | None,
+    host: str | None,
     model: str | None,
     mode: str | None,
     settings: tuple[tuple[str, str], ...],
@@ -120,8 +122,9 @@ def create(
         permissions=permissions,
         attachments=attached(files, _place(repository) if files else None),
         trust=trust,
+        host=host,
     )
-    for option in ("title", "branch", "base_branch", "agent", "provider", "repo"):
+    for option in ("title", "branch", "base_branch", "agent", "provider", "host", "repo"):
         check_text(ctx, option, getattr(request, option))
     assert request.task_id is not None
     until = None if timeout is None else time.monotonic() + timeout

@@ -22,6 +22,7 @@ from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.client.connection import Target
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract.agents import HOW_TO_GET_ONE, SANDBOX_AGENT, VARIABLE, find_sandbox_agent, installed_agents
+from foundry_tui.contract.hosts import HostList, HostState
 from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.requests import TasksSnapshot
@@ -254,6 +255,7 @@ def _backend(context: Context, how: daemon.Plan) -> Iterator[Check]:
         )
     for name, state in sorted(health.providers.items()):
         yield Check(name=f"provider {name}", state="ok" if state == "ready" else "note", found=state)
+    yield from _hosts(target)
     try:
         tasks = BlockingClient(target).call("GET", "/v1/tasks", TasksSnapshot).tasks
     except ProblemError as error:
@@ -265,6 +267,19 @@ def _backend(context: Context, how: daemon.Plan) -> Iterator[Check]:
     if own:
         yield from _sandboxes(how.data_dir, {task.task_id for task in tasks})
         yield from _clones(how.data_dir)
+
+
+def _hosts(target: Target) -> Iterator[Check]:
+    """The machines that have a backend on these tasks; an older backend tells of none."""
+    try:
+        found = BlockingClient(target).call("GET", "/v1/hosts", HostList).hosts
+    except (ProblemError, UnreachableError):
+        return
+    for host in found:
+        up = host.state is HostState.UP
+        told = f"{host.state}, at work on {host.running}, prepares up to {host.limit} at once"
+        fix = "" if up else "start its backend there: its tasks that are bound to it wait for that"
+        yield Check(name=f"host {host.name}", state="ok" if up else "note", found=told, fix=fix)
 
 
 def _memory(target: Target, titles: Mapping[str, str]) -> Iterator[Check]:

@@ -55,7 +55,7 @@ def list_tasks(context: Context, statuses: tuple[TaskStatus, ...], repo: str | N
     """List tasks, newest first: all, or those for which everything holds that is asked for.
 
     S is a status as --json has it, or a word of the app (failed, ready); given several times, any of them. F is written
-    as in the app: words, status:, repo:, agent:, branch:, id:, is:unread, !not.
+    as in the app: words, status:, repo:, agent:, host:, branch:, id:, is:unread, !not.
 
     In a pipe, one task a line, tab-separated: task_id, status, repository, branch, title, agent, needs_input,
     created_at (milliseconds).
@@ -106,8 +106,7 @@ def _wanted(
         repo_ids = _repo_ids(snapshot.repos, repo)
         tasks = [task for task in tasks if task.repo_id in repo_ids]
     if query:
-        from foundry_tui.contract.filter import entry_of, matching, parse
-        from foundry_tui.view.filter_remark import remark
+        from foundry_tui.view.filter import entry_of, matching, parse, remark
 
         if said := remark(query):
             tell(f"foundry: {said}")

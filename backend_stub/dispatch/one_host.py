@@ -1,0 +1,34 @@
+"""The hosts where there is one: this machine."""
+
+from collections.abc import Callable, Sequence
+
+from backend_stub.domain.hosts import HostIdentity, Report
+from foundry_tui.contract.hosts import Host, HostState
+
+
+class OneHost:
+    """See `backend_stub.domain.hosts.Hosts`. `now` tells the time in milliseconds since the epoch."""
+
+    def __init__(self, me: HostIdentity, report: Report, now: Callable[[], int]) -> None:
+        self.me = me
+        self._report = report
+        self._now = now
+        self._state = HostState.UP
+
+    async def all(self) -> Sequence[Host]:
+        told = await self._report()
+        return [
+            Host(
+                host_id=self.me.host_id,
+                name=self.me.name,
+                state=self._state,
+                providers=told.providers,
+                repositories=told.repositories,
+                running=told.running,
+                limit=told.limit,
+                at=self._now(),
+            )
+        ]
+
+    def drain(self) -> None:
+        self._state = HostState.DRAINING

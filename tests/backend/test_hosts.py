@@ -1,0 +1,99 @@
+"""One machine is one host: who it is over restarts, what it tells of itself, and tasks that ask for it."""
+
+from dataclasses import replace
+
+import anyio
+import pytest
+from msgspec import structs
+
+from backend_stub.domain.storage import Storage
+from foundry_tui.contract.events import TASKS
+from foundry_tui.contract.hosts import HostState
+from foundry_tui.contract.requests import TasksSnapshot
+from tests.backend.engines import read
+from tests.backend.in_process import InProcess, settings
+from tests.backend.process import BackendProcess
+from tests.backend.rows import with_rows
+from tests.world import Json
+
+
+def host_of(backend: BackendProcess) -> Json:
+    (host,) = backend.get("/v1/hosts")["hosts"]
+    found: Json = host
+    return found
+
+
+def test_a_host_tells_what_it_has_and_keeps_its_id_under_any_name(stopped: BackendProcess) -> None:
+    backend = stopped
+    backend.options = ("--host", "build-7", "--max-provisioning", "3")
+    backend.start()
+    task = backend.create()
+    before = host_of(backend)
+    assert before.items() >= {"name": "build-7", "state": "up", "limit": 3}.items()
+    assert set(before["providers"]) == {"demo", "local"}
+    assert before["repositories"] == [str(backend.repository)]
+    assert task["host"] == "build-7"
+    backend.wait_task(task["task_id"], "idle")
+    backend.kill()
+    backend.options = ("--host", "build-8")
+    backend.start()
+    after = host_of(backend)
+    assert (after["host_id"], after["name"]) == (before["host_id"], "build-8")
+    assert backend.get(f"/v1/tasks/{task['task_id']}")["host"] == "build-8"
+
+
+def test_it_counts_what_it_is_at_work_on(backend: BackendProcess) -> None:
+    backend.set_script({"tasks": [{"match": "ask", "turn": {"permission": "Run make?"}}]})
+    assert host_of(backend)["running"] == 0
+    task_id = backend.create("ask me")["task_id"]
+    backend.wait_task(task_id, lambda task: task["needs_input"] == 1)
+    assert host_of(backend)["running"] == 1
+
+
+@pytest.mark.parametrize("by", ["name", "host_id"])
+def test_a_task_can_ask_for_its_host(backend: BackendProcess, by: str) -> None:
+    host = host_of(backend)
+    assert backend.create(host=host[by])["host"] == host["name"]
+
+
+def test_an_unknown_host_is_refused_with_those_that_there_are(backend: BackendProcess) -> None:
+    body = {"repo": str(backend.repository), "prompt": "x", "host": "nowhere"}
+    answer = backend.http.post("/v1/tasks", json=body)
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["field"] == "host"
+    assert "nowhere" in error["message"] and host_of(backend)["name"] in error["message"]
+    assert backend.get("/v1/tasks")["tasks"] == []
+
+
+def test_a_name_that_is_none_is_refused_at_the_start(stopped: BackendProcess) -> None:
+    stopped.options = ("--host", " ")
+    with pytest.raises(AssertionError, match="exit code 1"):
+        stopped.start()
+    assert "host" in stopped.errors.read_text()
+
+
+def test_what_says_which_host_it_is_is_never_made_up_anew(stopped: BackendProcess) -> None:
+    stopped.start()
+    stopped.stop()
+    (stopped.data / "host.json").write_text("{")
+    with pytest.raises(AssertionError, match="exit code 1"):
+        stopped.start()
+    assert str(stopped.data / "host.json") in stopped.errors.read_text()
+
+
+@pytest.mark.anyio
+async def test_a_host_that_stops_is_draining(place: InProcess) -> None:
+    async with place.backend(place.provider(), settings()) as backend:
+        backend.stopping()
+        with anyio.fail_after(5):
+            (host,) = await backend.hosts.all()
+        assert host.state is HostState.DRAINING
+
+
+@pytest.mark.anyio
+async def test_a_task_keeps_its_host(storage: Storage) -> None:
+    """Every engine keeps it, and tells it in the list."""
+    change = with_rows("t")
+    await storage.commit(replace(change, task=structs.replace(change.task, host="build-7")))
+    assert [task.host for task in (await read(storage, TASKS, TasksSnapshot)).tasks] == ["build-7"]
