@@ -12,8 +12,8 @@ line as it is ({id} is the prompt's), `latin TEXT` one that is no UTF-8; `mute` 
 
 ACP_AGENT_TAKES are its prompt capabilities, images where nothing is said.
 ACP_AGENT_LOADS lets it load sessions, and with `first` it replays them after its answer. ACP_AGENT_OFFERS is what
-`session/new` answers beside the session's id, or with ACP_AGENT_OFFERS_LATER tells after that; an option is set
-unless its value is `refused`.
+`session/new` answers beside the session's id, or with ACP_AGENT_OFFERS_LATER, a FIFO, tells once somebody writes to
+that; an option is set unless its value is `refused`.
 With ACP_AGENT_STEERS it takes prompts into a turn (`_session/steering`), and says them there: `yes` at once, `refuses`
 not at all, a FIFO once somebody writes to that. What it receives is appended to the file named by ACP_AGENT_LOG, one
 JSON object a line. ACP_AGENT_SLOW is how many seconds each step of opening a session takes.
@@ -161,14 +161,17 @@ class Agent:
             self.update(session, "agent_message_chunk", content={"type": "text", "text": text})
 
     def told_offers(self, session: str) -> Message:
-        """What is offered, for the answer; with ACP_AGENT_OFFERS_LATER it is told some time after that."""
-        if "ACP_AGENT_OFFERS_LATER" not in os.environ:
+        """What is offered, for the answer; with ACP_AGENT_OFFERS_LATER it is told after that."""
+        gate = os.environ.get("ACP_AGENT_OFFERS_LATER")
+        if gate is None:
             return dict(self.offers)
-        options = self.offers["configOptions"]
-        later = threading.Timer(0.3, self.update, (session, "config_option_update"), {"configOptions": options})
-        later.daemon = True
-        later.start()
+        threading.Thread(target=self.offer_late, args=(session, Path(gate)), daemon=True).start()
         return {}
+
+    def offer_late(self, session: str, gate: Path) -> None:
+        with gate.open() as opened:
+            opened.read()
+        self.update(session, "config_option_update", configOptions=self.offers["configOptions"])
 
     def refuse_login(self) -> None:
         """Want a login as long as the file named by ACP_AGENT_LOGIN is not there."""

@@ -1,8 +1,10 @@
 """An agent with nothing to do is ended, and comes back with its conversation, its options and the next prompt."""
 
 import json
+import os
 
 import anyio
+import anyio.to_thread
 import msgspec
 import pytest
 
@@ -10,7 +12,7 @@ from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
 from backend_stub.providers.local import LocalProvider
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.transcript import TranscriptKind
-from tests.local.world import LIMIT, LocalWorld, Told, following, prompt, turn
+from tests.local.world import LIMIT, LocalWorld, Told, following, open_gate, prompt, turn
 
 pytestmark = pytest.mark.anyio
 
@@ -145,16 +147,22 @@ async def test_what_is_replayed_after_the_answer_belongs_to_no_turn(world: Local
 
 
 async def test_an_agent_that_tells_its_options_later_has_them_set_then(world: LocalWorld) -> None:
-    world.environ |= {"ACP_AGENT_LOADS": "1", "ACP_AGENT_OFFERS": json.dumps(OFFERS), "ACP_AGENT_OFFERS_LATER": "1"}
+    gate = world.folder / "offers"
+    os.mkfifo(gate)
+    world.environ |= {"ACP_AGENT_LOADS": "1", "ACP_AGENT_OFFERS": json.dumps(OFFERS)}
+    world.environ["ACP_AGENT_OFFERS_LATER"] = str(gate)
     async with world.provider() as provider:
         task = await world.with_sandbox(provider, world.task())
         session_id = task.sessions[0].session_id
-        await provider.agents.create_session(world.call(task), task.sessions[0], {"model": "big"})
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.to_thread.run_sync, open_gate, gate)
+            await provider.agents.create_session(world.call(task), task.sessions[0], {"model": "big"})
         assert len(world.agent_saw("session/set_config_option")) == 1
         await unload(provider, world, task)
         await provider.agents.deliver(world.call(task), prompt(task, "pause"), Told())
         # Asked for while it has not told any: it is no error, and set when it has.
         assert await provider.agents.set_option(world.call(task), session_id, "model", "big") == ()
+        await anyio.to_thread.run_sync(open_gate, gate)
         with anyio.fail_after(LIMIT):
             while len(world.agent_saw("session/set_config_option")) < 2:
                 await anyio.sleep(0.02)
