@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from backend_stub.domain.errors import (
     TaskExistsError,
     TaskPrunedError,
     conflict,
+    not_found,
     wrong_values,
 )
 from backend_stub.domain.hosts import Hosts
@@ -37,6 +38,7 @@ from backend_stub.repository.trust import NotThatError, Trust
 from foundry_tui.contract.attachments import told
 from foundry_tui.contract.branches import check_branch, conflicting_branch
 from foundry_tui.contract.codec import encode
+from foundry_tui.contract.filter import entry_of, matching, parse
 from foundry_tui.contract.ids import is_id, is_task_id
 from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import (
@@ -49,9 +51,10 @@ from foundry_tui.contract.records import (
     SessionSummary,
     StageRecord,
     TaskDetail,
+    TaskSummary,
 )
 from foundry_tui.contract.replace import replace
-from foundry_tui.contract.requests import AddRepo, CreateTask, RepoSetup, TrustRepo
+from foundry_tui.contract.requests import AddRepo, CreateTask, RepoSetup, TasksSnapshot, TrustRepo
 from foundry_tui.contract.status import STAGES, TaskStatus
 
 T = TypeVar("T")
@@ -60,6 +63,8 @@ DISK_THREADS = 8
 """Threads that read repositories' disks at once."""
 DISK_SECONDS = 2.0
 """How long the disk of one repository may take to be read."""
+FILTER_LIMIT = 1000
+"""Characters of a filter."""
 LIST_SECONDS = 0.5
 """How long the disks of all repositories may take together when they are listed: what is known is told otherwise."""
 
@@ -128,6 +133,24 @@ class Organization:
             raise wrong_values(("branch", f"Another task has the branch {error.branch}. Choose another.")) from None
         self._wake_provisioning(change.task.task_id)
         return Created(replace(change.task, history=tuple(history)), new=True)
+
+    async def ended_before(self, task_id: str, limit: int) -> TasksSnapshot:
+        """The newest ended tasks that are older than this one; raises `RefusedError` (404) when there is none such."""
+        return _page(await self._storage.ended_before(task_id, limit), task_id)
+
+    async def find(self, query: str, before: str | None, limit: int) -> TasksSnapshot:
+        """The newest of all tasks that the filter holds for, of those older than the task `before` if it is given.
+
+        Raises `RefusedError`: 422 for a filter that is too long, 404 when there is no such task.
+        """
+        if len(query) > FILTER_LIMIT:
+            raise wrong_values(("filter", f"A filter has {FILTER_LIMIT} characters at most."))
+        terms = parse(query)
+
+        def holding(tasks: Sequence[TaskSummary]) -> Collection[str]:
+            return matching(terms, {task.task_id: entry_of(task) for task in tasks})
+
+        return _page(await self._storage.find(holding, before, limit), before)
 
     async def add_repo(self, request: AddRepo) -> tuple[Repo, bool]:
         """The repository, and whether it is new; raises `RefusedError` (422)."""
@@ -392,6 +415,12 @@ class Organization:
 def _queued(prompt: Prompt) -> dict[str, object]:
     attached = {"attachments": [each.name for each in prompt.attachments]} if prompt.attachments else {}
     return {"session_id": prompt.session_id, "prompt_id": prompt.prompt_id, **attached}
+
+
+def _page(page: TasksSnapshot | None, before: str | None) -> TasksSnapshot:
+    if page is None:
+        raise not_found(f"task {before}")
+    return page
 
 
 def _digest(request: CreateTask) -> bytes:

@@ -34,7 +34,7 @@ MAY_BLOCK: dict[str, set[str]] = {
     # The editor has ended, or the app is leaving: its file is read once more, and goes.
     "foundry_tui/screens/editor.py": {"edit"},
     # Python's own lock for a module that the first filter with a slip imports, mostly there by then.
-    "foundry_tui/view/filter.py": {"_alike"},
+    "foundry_tui/contract/filter.py": {"_alike"},
     # Textual finds and reads the styles of a screen when it is first shown.
     "/textual/_path.py": {"_make_path_object_relative"},
     "/textual/css/stylesheet.py": {"read"},

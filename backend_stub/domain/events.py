@@ -78,7 +78,8 @@ class Missed(Struct, frozen=True):
 
 
 class Snapshot(Struct, frozen=True):
-    """A topic whole, as it was at `seq`. The pieces follow each other and are one JSON document together."""
+    """A topic whole, as it was at `seq`; of tasks that have ended topic `tasks` has the newest (`TasksSnapshot`), and
+    costs in proportion to what it has. The pieces follow each other and are one JSON document together."""
 
     seq: int
     pieces: Sequence[bytes]

@@ -3,7 +3,7 @@
 What it tells of its commits is a port of its own: `backend_stub.domain.events`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import Literal, Protocol
@@ -26,7 +26,9 @@ from foundry_tui.contract.records import (
     SessionState,
     SessionSummary,
     TaskDetail,
+    TaskSummary,
 )
+from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.contract.rules import Rule
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.contract.transcript import TranscriptItem
@@ -228,7 +230,7 @@ class Storage(Protocol):
         ...
 
     async def sessions(self) -> Sequence[SessionSummary]:
-        """The sessions of all tasks."""
+        """The sessions of all tasks that have not ended."""
         ...
 
     async def load(self, task_id: str) -> TaskState | None:
@@ -264,7 +266,10 @@ class Storage(Protocol):
         ...
 
     async def having(self, statuses: frozenset[TaskStatus]) -> Sequence[str]:
-        """Ids of the tasks that have one of these statuses, oldest first."""
+        """Ids of the tasks that have one of these statuses, oldest first.
+
+        Unless one of these is of tasks that have ended, it costs nothing that there are many of those.
+        """
         ...
 
     async def operating(self) -> Sequence[str]:
@@ -272,10 +277,15 @@ class Storage(Protocol):
         ...
 
     async def in_turn(self, status: TaskStatus) -> Sequence[str]:
-        """Ids of the tasks of this status that have a prompt which was delivered and has not ended."""
+        """Ids of the tasks of this status that have a prompt which was delivered and has not ended.
+
+        Of those that have not ended themselves; how many have costs nothing.
+        """
         ...
 
     async def leftovers(self) -> Sequence[LeftoverRow]: ...
+
+    async def leftover(self, task_id: str) -> LeftoverRow | None: ...
 
     async def history(self, task_id: str | None, after: int, limit: int) -> Sequence[HistoryEvent]:
         """The first `limit` history events after seq `after`, of one task or (None) of all."""
@@ -283,6 +293,25 @@ class Storage(Protocol):
 
     async def task(self, task_id: str) -> TaskDetail | None:
         """The task with the end of its history, both as of one moment and never older than what was told of it."""
+        ...
+
+    async def ended_before(self, task_id: str, limit: int) -> TasksSnapshot | None:
+        """The newest `limit` of the tasks that have ended and are older than this one, newest first, and how many are
+        older still (`older`); None when there is no such task, be it of those that have ended or not.
+
+        One task is older than another when its `created_at` is less, or the same and its `task_id` less.
+        """
+        ...
+
+    async def find(
+        self, holding: Callable[[Sequence[TaskSummary]], Collection[str]], before: str | None, limit: int
+    ) -> TasksSnapshot | None:
+        """The newest `limit` of all tasks, ended or not, that `holding` has the ids of, newest first.
+
+        Only those that are older than the task `before`, if that is given; None when there is no such task. `older`
+        counts those that were not looked at. `holding` is called in a thread with some hundred tasks at a time, newest
+        first and without their sessions; what it raises is raised.
+        """
         ...
 
     async def lines(self, task_id: str, stage: str | None, after: int, limit: int) -> Sequence[LogLine]:

@@ -110,7 +110,7 @@ class Metrics(Collector):
 
 
 def _usage(sessions: Sequence[SessionSummary]) -> Iterator[GaugeMetricFamily]:
-    """What open sessions have used of their contexts, and what all sessions that are kept have cost."""
+    """What open sessions have used of their contexts, and what the sessions of tasks that have not ended have cost."""
     used, size = Sums[str](), Sums[str]()
     cost: dict[tuple[str, str], float] = {}
     for session in sessions:
@@ -131,7 +131,9 @@ def _usage(sessions: Sequence[SessionSummary]) -> Iterator[GaugeMetricFamily]:
         for agent, number in numbers.items():
             family.add_metric([agent], number)
         yield family
-    costs = GaugeMetricFamily("foundry_cost", "What kept sessions have cost.", labels=["agent", "currency"])
+    costs = GaugeMetricFamily(
+        "foundry_cost", "What the sessions of tasks that have not ended have cost.", labels=["agent", "currency"]
+    )
     for (agent, currency), amount in cost.items():
         costs.add_metric([agent, currency], amount)
     yield costs

@@ -133,6 +133,14 @@ class Routes:
         return json_answer(created.task, 201 if created.new else 200)
 
     async def list_tasks(self, request: Request) -> Response:
+        before, query = request.query_params.get("before"), request.query_params.get("filter")
+        limit = number(request, "limit", bodies.NEWEST_ENDED, 1, bodies.NEWEST_ENDED)
+        if query:
+            return json_answer(await self._backend.organization.find(query, before or None, limit))
+        if before:
+            return json_answer(await self._backend.organization.ended_before(before, limit))
+        if request.query_params.get("limit"):
+            raise wrong_values(("limit", "Name the task that the page comes before, or a filter: ?before=, ?filter=."))
         pieces = (await self._snapshot(TASKS, "list of tasks")).pieces
         headers = {"content-length": str(sum(map(len, pieces)))}
         return StreamingResponse(in_slices(pieces), headers=headers, media_type="application/json")

@@ -92,7 +92,7 @@ class Releasing:
 
     async def _sweep(self, task_id: str) -> None:
         """Try again to remove what was left behind of a task; what cannot be removed stays listed."""
-        row = next((each for each in await self._services.storage.leftovers() if each.task.task_id == task_id), None)
+        row = await self._services.storage.leftover(task_id)
         if row is None:
             return
         how = Release(force=row.force, delete_branch=row.delete_branch)

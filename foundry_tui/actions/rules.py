@@ -8,9 +8,9 @@ from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.questions import QuestionKind
 from foundry_tui.contract.records import SessionStatus, TaskDetail, TaskSummary
 from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
+from foundry_tui.contract.task_words import needs_person
 from foundry_tui.process.editors import why_no_editor
 from foundry_tui.view.answers import answer_words
-from foundry_tui.view.labels import needs_person
 from foundry_tui.view.questions import answers_of
 
 _LEFT = ENDED | RELEASING

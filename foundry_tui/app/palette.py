@@ -15,13 +15,14 @@ from foundry_tui.actions.context import Context
 from foundry_tui.actions.model import Action
 from foundry_tui.actions.rules import why_no_writing
 from foundry_tui.app.host import Host
+from foundry_tui.contract.filter import Term, entry_of, matching, parse
 from foundry_tui.contract.records import TaskSummary
+from foundry_tui.contract.task_words import STATUS_WORDS
 from foundry_tui.screens.base import ClosedOnce
 from foundry_tui.view.cells import plain
-from foundry_tui.view.filter import Term, entry_of, matching, parse
 from foundry_tui.view.groups import Grouping, Sorting, sort_key
 from foundry_tui.view.keys import key_label
-from foundry_tui.view.labels import STATUS_WORDS, title_of
+from foundry_tui.view.labels import title_of
 
 TASKS_FOUND = 30
 """Tasks that one search brings at most; more letters bring the others."""

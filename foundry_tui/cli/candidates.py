@@ -22,7 +22,7 @@ def task_candidates(ctx: click.Context, incomplete: str) -> list[CompletionItem]
         tasks = _client(ctx).call("GET", "/v1/tasks", TasksSnapshot, timeout=1.0).tasks
     except _AWAY:
         return []
-    from foundry_tui.view.labels import STATUS_WORDS
+    from foundry_tui.contract.task_words import STATUS_WORDS
 
     items: list[CompletionItem] = []
     for task in sorted(tasks, key=lambda task: task.created_at, reverse=True):

@@ -79,7 +79,7 @@ class Goal(click.ParamType["TaskStatus | StageName"]):
             return TaskStatus(value)
         if value in StageName.__members__.values():
             return StageName(value)
-        from foundry_tui.view.labels import STATUS_WORDS
+        from foundry_tui.contract.task_words import STATUS_WORDS
 
         words = {word: status for status, word in STATUS_WORDS.items()}
         if value in words:
@@ -88,7 +88,7 @@ class Goal(click.ParamType["TaskStatus | StageName"]):
         return self.fail(f"{value!r} is no status or stage; there are: {known}", param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from foundry_tui.view.labels import STATUS_WORDS
+        from foundry_tui.contract.task_words import STATUS_WORDS
 
         goals = dict.fromkeys((*STATUS_WORDS.values(), *StageName, *TaskStatus))
         return [CompletionItem(str(goal)) for goal in goals if goal.startswith(incomplete)]
@@ -100,7 +100,7 @@ class StatusName(click.ParamType[TaskStatus]):
     name = "status"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> TaskStatus:
-        from foundry_tui.view.labels import STATUS_WORDS
+        from foundry_tui.contract.task_words import STATUS_WORDS
 
         if value in TaskStatus.__members__.values():
             return TaskStatus(value)
@@ -111,7 +111,7 @@ class StatusName(click.ParamType[TaskStatus]):
         return self.fail(f"{value!r} is no status; there are: {words}", param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from foundry_tui.view.labels import STATUS_WORDS
+        from foundry_tui.contract.task_words import STATUS_WORDS
 
         return [
             CompletionItem(str(name)) for name in (*STATUS_WORDS.values(), *TaskStatus) if name.startswith(incomplete)

@@ -12,6 +12,8 @@ from foundry_tui.contract.records import FileDiff, HistoryEvent, LogLine, Repo, 
 
 CHOSEN_TITLE_LIMIT = 200
 """Characters of a title that a person chose."""
+NEWEST_ENDED = 1000
+"""Of the tasks that have ended, as many of those created last come with all others; also the most of one page."""
 
 
 class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -128,11 +130,18 @@ class TrustRepo(Request, frozen=True, kw_only=True):
 
 
 class TasksSnapshot(Record, frozen=True, kw_only=True):
-    """`GET /v1/tasks`, and the snapshot of topic `tasks`, as of `seq`."""
+    """`GET /v1/tasks`, and the snapshot of topic `tasks`, as of `seq`.
+
+    It has all tasks that have not ended, and the newest `NEWEST_ENDED` of those that have; `older` counts the rest.
+    A page (`?before=TASK_ID&limit=N`) has the newest ended tasks that are older than that one, newest first; `older`
+    counts those that are older still. With `?filter=F` it has those of all tasks, ended or not, that the filter holds
+    for; `older` counts those that were not looked at, since `limit` were found before: 0 when these are all.
+    """
 
     seq: int
     repos: tuple[Repo, ...]
     tasks: tuple[TaskSummary, ...]
+    older: int = 0
 
 
 class HistoryPage(Record, frozen=True, kw_only=True):

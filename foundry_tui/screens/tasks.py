@@ -11,12 +11,14 @@ from textual.containers import Horizontal
 from foundry_tui.actions.context import TASKS, Context
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.freshness import FreshnessState
+from foundry_tui.contract.filter import load
+from foundry_tui.contract.task_words import Group
 from foundry_tui.screens.list_preview import ListPreview
 from foundry_tui.screens.offline_banner import OfflineBannerScreen
 from foundry_tui.view.answers import DIGITS
-from foundry_tui.view.filter import load, remark
+from foundry_tui.view.filter_remark import remark
 from foundry_tui.view.first_run import LOOK_AROUND, NoAgent
-from foundry_tui.view.groups import Group, Grouping, Sorting
+from foundry_tui.view.groups import Grouping, Sorting
 from foundry_tui.view.labels import UNSENT, creation_word
 from foundry_tui.view.says import RowKeys
 from foundry_tui.widgets.bars import ActionBar, StyledText, TopBar

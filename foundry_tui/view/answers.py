@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from foundry_tui.contract.questions import Ask, Permission, PermissionOption, QuestionKind
 from foundry_tui.contract.records import TaskSummary
-from foundry_tui.view.labels import needs_person
+from foundry_tui.contract.task_words import needs_person
 
 AnyAsk = Ask | Permission
 """An open question, as lists have it or whole."""

@@ -1,7 +1,7 @@
 """Checkpoints in words."""
 
 from foundry_tui.contract.checkpoints import Checkpoint, When
-from foundry_tui.view.wording import Wording
+from foundry_tui.contract.wording import Wording
 
 _OCCASIONS: Wording[When] = Wording(
     {

@@ -7,18 +7,8 @@ from enum import StrEnum
 from msgspec import Struct
 
 from foundry_tui.contract.records import TaskSummary
-from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
-from foundry_tui.view.labels import needs_person, title_of
-
-
-class Group(StrEnum):
-    """The groups by state, in the order in which they stand."""
-
-    NEEDS_INPUT = "Needs input"
-    WORKING = "Working"
-    READY = "Ready"
-    FAILED = "Failed"
-    DONE = "Done"
+from foundry_tui.contract.task_words import Group, group_of
+from foundry_tui.view.labels import title_of
 
 
 class Grouping(StrEnum):
@@ -39,19 +29,6 @@ _PLACE: dict[Group, int] = {group: place for place, group in enumerate(Group)}
 
 SortKey = tuple[int | str, ...]
 """Compares tasks of one list; its first part is the group, its last part the task_id."""
-
-
-def group_of(task: TaskSummary, refused: bool = False) -> Group:
-    """The group by state; a task on its way out stands with those that have ended."""
-    if refused or task.status is TaskStatus.ERROR:
-        return Group.FAILED
-    if needs_person(task):
-        return Group.NEEDS_INPUT
-    if task.status is TaskStatus.IDLE:
-        return Group.READY
-    if task.status in ENDED or task.status in RELEASING:
-        return Group.DONE
-    return Group.WORKING
 
 
 def sort_key(task: TaskSummary, grouping: Grouping, sorting: Sorting, refused: bool = False) -> SortKey:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from foundry_tui.view.filter import FUZZY_SCORE, Term, has_slips
+from foundry_tui.contract.filter import FUZZY_SCORE, Term, has_slips
 
 _WORD_START = re.compile(r"\b\w")
 

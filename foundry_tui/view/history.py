@@ -6,8 +6,8 @@ from datetime import datetime, tzinfo
 from foundry_tui.contract.questions import QuestionKind
 from foundry_tui.contract.records import HistoryEvent, HistoryKind
 from foundry_tui.contract.status import StageName
+from foundry_tui.contract.wording import Wording
 from foundry_tui.view.stepper import STEP_NAMES
-from foundry_tui.view.wording import Wording
 
 _SENTENCES: Wording[HistoryKind] = Wording(
     {

@@ -3,10 +3,11 @@
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.contract.records import ErrorKind, SessionStatus, TaskError, TaskSummary
 from foundry_tui.contract.status import PROVISIONING, RELEASING, STAGE_OF_STATUS, TaskStatus
+from foundry_tui.contract.task_words import STATUS_WORDS, needs_person
+from foundry_tui.contract.wording import Wording
 from foundry_tui.view.ages import running_time
 from foundry_tui.view.glyphs import UNKNOWN, Glyphs, progress_bar
 from foundry_tui.view.stepper import STEP_NAMES
-from foundry_tui.view.wording import Wording
 
 STEPS = 5
 """Cells of the progress bar: queued, name, sandbox, agent, session."""
@@ -19,25 +20,6 @@ UNSENT = "unsent"
 
 ATTEMPT = ", attempt {} of {}"
 """How a stage that is tried again says so in full."""
-
-STATUS_WORDS: Wording[TaskStatus] = Wording(
-    {
-        TaskStatus.QUEUED: "queued",
-        TaskStatus.ENSURE_NAME: "name",
-        TaskStatus.CREATE_SANDBOX: "sandbox",
-        TaskStatus.ENSURE_AGENT: "agent",
-        TaskStatus.CREATE_SESSION: "session",
-        TaskStatus.RUNNING: "working",
-        TaskStatus.IDLE: "ready",
-        TaskStatus.ERROR: "failed",
-        TaskStatus.ARCHIVING: "archiving",
-        TaskStatus.ARCHIVED: "archived",
-        TaskStatus.KILLING: "killing",
-        TaskStatus.KILLED: "killed",
-    }
-)
-"""One word for each status; a provisioning status is called by its stage."""
-
 
 SESSION_WORDS: Wording[SessionStatus] = Wording(
     {
@@ -60,11 +42,6 @@ def title_of(task: TaskSummary) -> str:
         if line.strip():
             return line.strip()
     return "(no prompt)"
-
-
-def needs_person(task: TaskSummary) -> bool:
-    """Whether the task waits for a person's answer."""
-    return task.needs_input > 0 and task.status in (TaskStatus.RUNNING, TaskStatus.IDLE)
 
 
 def steps_done(task: TaskSummary) -> int:

@@ -7,8 +7,9 @@ from msgspec import Struct
 
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.contract.task_words import needs_person
 from foundry_tui.view.glyphs import UNICODE
-from foundry_tui.view.labels import needs_person, state_text, title_of
+from foundry_tui.view.labels import state_text, title_of
 
 
 class NewsKind(StrEnum):

@@ -7,11 +7,12 @@ from itertools import chain
 
 from rich.cells import cell_len
 
+from foundry_tui.contract.filter import Entry, Term, entry_of, matches, matching, narrows, parse
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import ENDED
+from foundry_tui.contract.task_words import Group, group_of
 from foundry_tui.view.cells import plain
-from foundry_tui.view.filter import Entry, Term, entry_of, matches, matching, narrows, parse
-from foundry_tui.view.groups import Group, Grouping, Heading, ListLine, Sorting, SortKey, arrange, group_of, sort_key
+from foundry_tui.view.groups import Grouping, Heading, ListLine, Sorting, SortKey, arrange, sort_key
 from foundry_tui.view.rows import Needs
 
 WARMED_AT_ONCE = 500

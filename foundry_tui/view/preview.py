@@ -5,8 +5,8 @@ from collections.abc import Container, Iterable
 from foundry_tui.contract.questions import Ask, Permission, PermissionState
 from foundry_tui.contract.records import FileDiff, SessionStatus, SessionSummary, TaskDetail, TaskSummary
 from foundry_tui.contract.status import PROVISIONING, TaskStatus
+from foundry_tui.contract.task_words import needs_person
 from foundry_tui.view.answers import AnyAsk, is_answered_by_digits
-from foundry_tui.view.labels import needs_person
 from foundry_tui.view.task_notices import chosen_session, open_permissions
 
 

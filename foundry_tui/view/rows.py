@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from msgspec import Struct
 from rich.cells import cell_len
 
+from foundry_tui.contract.filter import Term
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
+from foundry_tui.contract.task_words import needs_person
 from foundry_tui.view.ages import age
 from foundry_tui.view.answers import first_ask, said_in_title
 from foundry_tui.view.cells import fit, plain
 from foundry_tui.view.clock import Clock
-from foundry_tui.view.filter import Term
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.highlights import spans
-from foundry_tui.view.labels import LEAVING, UNSENT, glyph_of, needs_person, title_of
+from foundry_tui.view.labels import LEAVING, UNSENT, glyph_of, title_of
 from foundry_tui.view.roles import Role, RowPiece
 from foundry_tui.view.says import RowKeys, Saying, context_share, saying, timed_text
 

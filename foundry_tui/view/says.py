@@ -10,10 +10,11 @@ from msgspec import Struct
 from foundry_tui.contract.activity import Activity, ActivityKind
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
+from foundry_tui.contract.task_words import needs_person
 from foundry_tui.view.answers import answer_words, first_ask, is_answered_by_digits
 from foundry_tui.view.first_run import simulated_word
 from foundry_tui.view.glyphs import Glyphs
-from foundry_tui.view.labels import failure_words, needs_person, state_text
+from foundry_tui.view.labels import failure_words, state_text
 from foundry_tui.view.questions import answers_of, heading_of
 from foundry_tui.view.roles import Role, RowPiece
 from foundry_tui.view.usage import fullest

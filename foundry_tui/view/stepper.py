@@ -26,8 +26,8 @@ from foundry_tui.contract.status import (
     StageName,
     TaskStatus,
 )
+from foundry_tui.contract.wording import Wording
 from foundry_tui.view.ages import running_time
-from foundry_tui.view.wording import Wording
 
 
 class StepState(StrEnum):

@@ -11,8 +11,8 @@ from foundry_tui.contract.attachments import Attachment
 from foundry_tui.contract.questions import AnswerAction, Permission, PermissionState, QuestionKind
 from foundry_tui.contract.records import ErrorKind, Prompt, PromptState
 from foundry_tui.contract.transcript import PermissionBody, PlanBody, ToolCallBody, TranscriptItem, TranscriptKind
+from foundry_tui.contract.wording import Wording
 from foundry_tui.view.questions import action_word
-from foundry_tui.view.wording import Wording
 
 Body = str | ToolCallBody | PlanBody | PermissionBody
 

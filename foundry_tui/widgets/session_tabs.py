@@ -9,10 +9,10 @@ from textual.message import Message
 from textual.strip import Strip
 
 from foundry_tui.contract.records import SessionStatus, SessionSummary
+from foundry_tui.contract.wording import Wording
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import UNKNOWN, glyph_set
 from foundry_tui.view.labels import SESSION_WORDS
-from foundry_tui.view.wording import Wording
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, strip_of

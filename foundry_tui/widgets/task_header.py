@@ -15,21 +15,13 @@ from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import SessionSummary, TaskSummary
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import PROVISIONING, RELEASING, TaskStatus
+from foundry_tui.contract.task_words import STATUS_WORDS, needs_person
 from foundry_tui.view.ages import age
 from foundry_tui.view.cells import plain
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.first_run import simulated_word
 from foundry_tui.view.glyphs import glyph_set
-from foundry_tui.view.labels import (
-    STATUS_WORDS,
-    freshness_glyph,
-    freshness_text,
-    glyph_of,
-    is_animated,
-    needs_person,
-    state_text,
-    title_of,
-)
+from foundry_tui.view.labels import freshness_glyph, freshness_text, glyph_of, is_animated, state_text, title_of
 from foundry_tui.view.session_facts import asks_nothing, is_nearly_full, money
 from foundry_tui.view.turn import counted_from
 from foundry_tui.view.usage import context_words

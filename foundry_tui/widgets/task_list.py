@@ -13,10 +13,11 @@ from textual.strip import Strip
 
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
+from foundry_tui.contract.task_words import needs_person
 from foundry_tui.view.clock import FRAMES_A_SECOND, Clock, LastHeard
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.groups import Grouping, Heading, ListLine, Sorting
-from foundry_tui.view.labels import LEAVING, creation_word, is_animated, needs_person
+from foundry_tui.view.labels import LEAVING, creation_word, is_animated
 from foundry_tui.view.order import TaskOrder
 from foundry_tui.view.roles import Role
 from foundry_tui.view.rows import Columns, Moving, columns_for, moving_parts, row_pieces, says_all

@@ -43,6 +43,8 @@ def make_older(path: Path, version: int, rows_of: Path) -> None:
             older.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM newer.{table}")
         if version < 4:
             put_lists_into_rows(older)
+        if version < 9:
+            older.execute("DELETE FROM meta WHERE key = 'ended'")
         older.execute(f"PRAGMA user_version = {version}")
         older.commit()
 
@@ -117,28 +119,36 @@ async def test_older_and_new_databases_are_laid_out_alike(tmp_path: Path) -> Non
 async def test_what_must_be_found_among_many_tasks_is_found_by_an_index(tmp_path: Path) -> None:
     await open_storage(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as database:
-        for name in ("tasks.having", "tasks.summaries_after"):
-            plan = " ".join(row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {SQL[name]}", (None,)))
-            assert "tasks_by_seq" in plan
+        by_index = {
+            "tasks_by_seq": ("tasks.having", "tasks.summaries_after"),
+            "tasks_by_age (ended=?)": ("tasks.living", "tasks.living_having", "tasks.newest_ended", "tasks.in_turn"),
+            "tasks_by_age (ended=? AND (created_at,task_id)<(?,?))": ("tasks.ended_before", "tasks.all_before"),
+        }
+        for index, names in by_index.items():
+            for name in names:
+                plan = "; ".join(plan_of(database, SQL[name]))
+                assert index in plan, name
+                assert "SCAN" not in plan.replace("SCAN json_each", "") or "COVERING INDEX" in plan, name
+                # What `having` and a walk along the index give is in order without being sorted.
+                assert "TEMP B-TREE" not in plan or name in ("tasks.having", "tasks.in_turn"), name
 
 
 async def test_every_statement_is_one_that_the_database_understands_and_is_used(tmp_path: Path) -> None:
     await open_storage(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as database:
         for statement in SQL.values():
-            explain_any(database, statement)
+            plan_of(database, statement)
     sources = "".join(path.read_text() for path in Path(sqlite.__file__).parent.glob("*.py"))
     used = set(re.findall(r'"([a-z_]+\.[a-z_]+)"', sources)) | {f"{table}.forget" for table in OF_A_TASK}
     assert used - SQL.keys() <= {"foundry.db"}
     assert SQL.keys() - used == set()
 
 
-def explain_any(database: sqlite3.Connection, statement: str) -> None:
-    """Have the database plan the statement, however many values it wants; raises `sqlite3.Error`."""
+def plan_of(database: sqlite3.Connection, statement: str) -> list[str]:
+    """How the database goes about the statement, however many values that wants; raises `sqlite3.Error`."""
     for wanted in range(40):
         with suppress(sqlite3.ProgrammingError):
-            database.execute(f"EXPLAIN {statement}", (None,) * wanted)
-            return
+            return [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {statement}", (None,) * wanted)]
     raise AssertionError(f"no number of values suits {statement}")
 
 

@@ -6,7 +6,7 @@ import sys
 import time
 
 from foundry_tui.cli.startup.terminal import FRAMES_A_SECOND
-from foundry_tui.view.filter import load
+from foundry_tui.contract.filter import load
 from foundry_tui.view.order import TaskOrder
 from tests.app.list_scenes import many
 from tests.bench.figure import Figure, against_floor, against_limit

@@ -262,6 +262,7 @@ def _wrong_queries(known: Known) -> SearchStrategy[BadRequest]:
         *(("/v1/history", name) for name in ("after", "limit")),
         *((f"/v1/tasks/{known.task_id}/history", name) for name in ("after", "limit")),
         (f"/v1/tasks/{known.task_id}/log", "after"),
+        ("/v1/tasks", "limit"),
     ]
     numbers = st.tuples(st.sampled_from(places), NO_NUMBER).map(
         lambda each: BadRequest("GET", f"{each[0][0]}?{each[0][1]}={quote(each[1], safe='')}", "no number")

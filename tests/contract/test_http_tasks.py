@@ -29,7 +29,7 @@ def test_create_answers_with_the_whole_task_at_revision_1(shared: BackendProcess
 def test_a_summary_carries_200_characters_of_the_prompt(shared: BackendProcess) -> None:
     task = shared.create("é" * 300)
     snapshot = shared.get("/v1/tasks")
-    assert set(snapshot) == {"seq", "repos", "tasks"}
+    assert set(snapshot) == {"seq", "repos", "tasks", "older"}
     summary = next(each for each in snapshot["tasks"] if each["task_id"] == task["task_id"])
     check_summary(summary)
     assert summary["prompt"] == "é" * 200

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foundry_tui.contract.filter import Term, entry_of, matches, matching, narrows, parse
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import TaskStatus
-from foundry_tui.view.filter import Term, entry_of, matches, matching, narrows, parse, remark
+from foundry_tui.view.filter_remark import remark
 from tests.app.factories import make_task
 
 WORDS = ["login", "redirect", "docs", "retry", "Überweisung", "日本語", "x", "a:b", "fix/login"]

@@ -8,6 +8,7 @@ import pytest
 
 from foundry_tui.cli.follow.waiting import WaitCondition
 from foundry_tui.contract import codec
+from foundry_tui.contract.filter import entry_of as filter_entry
 from foundry_tui.contract.moves import IllegalMoveError, check_move
 from foundry_tui.contract.questions import PermissionState
 from foundry_tui.contract.records import (
@@ -23,10 +24,9 @@ from foundry_tui.contract.records import (
     TaskError,
 )
 from foundry_tui.contract.status import StageName, TaskStatus, reached
+from foundry_tui.contract.task_words import Group, group_of
 from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
-from foundry_tui.view.filter import entry_of as filter_entry
 from foundry_tui.view.glyphs import ASCII, UNICODE
-from foundry_tui.view.groups import Group, group_of
 from foundry_tui.view.history import details, sentence
 from foundry_tui.view.labels import glyph_of, state_text
 from foundry_tui.view.stepper import StepState, failure, steps

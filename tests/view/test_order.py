@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import TaskStatus
-from foundry_tui.view.groups import Group, Grouping, Heading, Sorting
+from foundry_tui.contract.task_words import Group
+from foundry_tui.view.groups import Grouping, Heading, Sorting
 from foundry_tui.view.order import TaskOrder
 from tests.app.factories import NOW, make_task, task_id
 

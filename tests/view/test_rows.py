@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from foundry_tui.contract.activity import Activity, ActivityKind, PlanProgress
+from foundry_tui.contract.filter import parse
 from foundry_tui.contract.pull_request import Checks, ChecksState, Mergeable, PullRequest, PullRequestState, Review
 from foundry_tui.contract.questions import Ask, PermissionOption, QuestionKind
 from foundry_tui.contract.records import ErrorKind, StageProgress, TaskError, Usage
@@ -15,7 +16,6 @@ from foundry_tui.contract.status import StageName, TaskStatus
 from foundry_tui.contract.work import Work
 from foundry_tui.view.cells import fit, plain
 from foundry_tui.view.clock import FixedClock
-from foundry_tui.view.filter import parse
 from foundry_tui.view.glyphs import ASCII, UNICODE, Glyphs
 from foundry_tui.view.labels import glyph_of, state_text, title_of
 from foundry_tui.view.roles import Role

@@ -20,7 +20,7 @@ from foundry_tui.contract.records import (
     SessionSummary,
     TaskDetail,
 )
-from foundry_tui.contract.status import TaskStatus
+from foundry_tui.contract.status import ENDED, TaskStatus
 from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
 
 LAST_HISTORY = 200
@@ -48,7 +48,7 @@ def load(connection: sqlite3.Connection, task_id: str) -> TaskState | None:
         prompts.setdefault(prompt.session_id, []).append(prompt)
     (last,) = connection.execute(SQL["stage_log.last"], (task_id,)).fetchone()
     return TaskState(
-        task=replace(decode(detail, TaskDetail), sessions=_sessions(connection, task_id)),
+        task=replace(decode(detail, TaskDetail), sessions=sessions_of(connection, task_id)),
         private=decode(private, Private),
         prompts={session_id: tuple(each) for session_id, each in prompts.items()},
         log_count=0 if last is None else int(last) + 1,
@@ -61,7 +61,7 @@ def load(connection: sqlite3.Connection, task_id: str) -> TaskState | None:
 
 
 def sessions(connection: sqlite3.Connection) -> Sequence[SessionSummary]:
-    return [decode(body, SessionSummary) for _, body in connection.execute(SQL["sessions.of_all_tasks"])]
+    return [decode(body, SessionSummary) for _, body in connection.execute(SQL["sessions.of_living_tasks"])]
 
 
 def item_keys(connection: sqlite3.Connection, session_id: str) -> dict[str, ItemKey]:
@@ -118,7 +118,8 @@ def held_branches(connection: sqlite3.Connection, repo_id: str, names: Sequence[
 
 
 def having(connection: sqlite3.Connection, statuses: frozenset[TaskStatus]) -> Sequence[str]:
-    rows = connection.execute(SQL["tasks.having"], (encode(sorted(statuses)),))
+    asked = SQL["tasks.having" if statuses & ENDED else "tasks.living_having"]
+    rows = connection.execute(asked, (encode(sorted(statuses)),))
     return [task_id for (task_id,) in rows]
 
 
@@ -133,6 +134,11 @@ def operating(connection: sqlite3.Connection) -> Sequence[str]:
 
 def leftovers(connection: sqlite3.Connection) -> Sequence[LeftoverRow]:
     return [decode(body, LeftoverRow) for (body,) in connection.execute(SQL["leftovers.all"])]
+
+
+def leftover(connection: sqlite3.Connection, task_id: str) -> LeftoverRow | None:
+    row = connection.execute(SQL["leftovers.one"], (task_id,)).fetchone()
+    return None if row is None else decode(row[0], LeftoverRow)
 
 
 def history(connection: sqlite3.Connection, task_id: str | None, after: int, limit: int) -> Sequence[HistoryEvent]:
@@ -150,7 +156,7 @@ def task(connection: sqlite3.Connection, task_id: str) -> TaskDetail | None:
     history = connection.execute(SQL["history.last_of_task"], (task_id, LAST_HISTORY))
     return replace(
         decode(row[0], TaskDetail),
-        sessions=_sessions(connection, task_id),
+        sessions=sessions_of(connection, task_id),
         history=tuple(decode(body, HistoryEvent) for (body,) in history),
     )
 
@@ -160,6 +166,6 @@ def lines(connection: sqlite3.Connection, task_id: str, stage: str | None, after
     return [decode(body, LogLine) for (body,) in rows]
 
 
-def _sessions(connection: sqlite3.Connection, task_id: str) -> tuple[SessionSummary, ...]:
+def sessions_of(connection: sqlite3.Connection, task_id: str) -> tuple[SessionSummary, ...]:
     """A task's sessions, in the order in which they were asked for."""
     return tuple(decode(body, SessionSummary) for (body,) in connection.execute(SQL["sessions.of_task"], (task_id,)))

@@ -2,7 +2,7 @@
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ import anyio.to_thread
 from backend_stub.domain.clock import wall_clock
 from backend_stub.domain.errors import DatabaseUnusableError, StorageUnavailableError
 from backend_stub.domain.storage import Change, Fault, ItemKey, LeftoverRow, Reader, TaskState
-from backend_stub.storage.sqlite import reading, writing
+from backend_stub.storage.sqlite import lists, reading, writing
 from backend_stub.storage.sqlite.condition import Condition
 from backend_stub.storage.sqlite.events import SqliteEvents
 from backend_stub.storage.sqlite.files import DatabaseFiles
@@ -24,7 +24,8 @@ from backend_stub.storage.sqlite.readers import Readers
 from backend_stub.storage.sqlite.statements import SQL
 from backend_stub.storage.sqlite.writer import Writer
 from foundry_tui.contract.attachments import NewAttachments
-from foundry_tui.contract.records import HistoryEvent, LogLine, Operation, Repo, SessionSummary, TaskDetail
+from foundry_tui.contract.records import HistoryEvent, LogLine, Operation, Repo, SessionSummary, TaskDetail, TaskSummary
+from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.contract.status import TaskStatus
 
 PROBE_SECONDS = 1.0
@@ -113,11 +114,22 @@ class SqliteStorage:
     async def leftovers(self) -> Sequence[LeftoverRow]:
         return await self._readers.read(reading.leftovers)
 
+    async def leftover(self, task_id: str) -> LeftoverRow | None:
+        return await self._readers.read(reading.leftover, task_id)
+
     async def history(self, task_id: str | None, after: int, limit: int) -> Sequence[HistoryEvent]:
         return await self._readers.read(reading.history, task_id, after, limit)
 
     async def task(self, task_id: str) -> TaskDetail | None:
         return await self._readers.read(reading.task, task_id)
+
+    async def ended_before(self, task_id: str, limit: int) -> TasksSnapshot | None:
+        return await self._readers.read(lists.ended_before, task_id, limit)
+
+    async def find(
+        self, holding: Callable[[Sequence[TaskSummary]], Collection[str]], before: str | None, limit: int
+    ) -> TasksSnapshot | None:
+        return await self._readers.read(lists.find, holding, before, limit)
 
     async def lines(self, task_id: str, stage: str | None, after: int, limit: int) -> Sequence[LogLine]:
         return await self._readers.read(reading.lines, task_id, stage, after, limit)

@@ -10,19 +10,16 @@ from msgspec import Raw, structs
 
 from backend_stub.domain.events import Missed, Snapshot, TopicEvent
 from backend_stub.domain.storage import SessionOffer
+from backend_stub.storage.sqlite import lists
 from backend_stub.storage.sqlite.documents import listed, unread, whole
 from backend_stub.storage.sqlite.reading import LAST_HISTORY
 from backend_stub.storage.sqlite.statements import SQL
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import EventName, TaskRemoved, Topic, TopicKind
-from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import SessionSnapshot, TaskSnapshot
 
-_SUMMARY, _TASK, _SESSION = unread(TaskSummary), unread(TaskSnapshot), unread(SessionSnapshot)
+_TASK, _SESSION = unread(TaskSnapshot), unread(SessionSnapshot)
 _OFFER = unread(SessionOffer)
-
-PIECE_BYTES = 65_536
-"""Of a snapshot, that are sent at once."""
 
 
 def has(connection: sqlite3.Connection, topic: Topic) -> bool:
@@ -33,15 +30,17 @@ def has(connection: sqlite3.Connection, topic: Topic) -> bool:
 
 
 def snapshot(connection: sqlite3.Connection, topic: Topic) -> Snapshot | None:
-    seq = _seq(connection)
+    seq = lists.seq(connection)
     if topic.kind is TopicKind.TASKS:
-        return Snapshot(seq, list(_tasks(connection, seq)))
+        return Snapshot(seq, list(lists.snapshot(connection)))
     if not has(connection, topic):
         return None
     if topic.kind is TopicKind.TASK:
         (detail,) = connection.execute(SQL["tasks.detail"], (topic.id,)).fetchone()
         history = listed(connection.execute(SQL["history.last_of_task"], (topic.id, LAST_HISTORY)))
-        return Snapshot(seq, [whole(detail, _TASK, sessions=_sessions(connection, topic.id), history=history, seq=seq)])
+        return Snapshot(
+            seq, [whole(detail, _TASK, sessions=lists.raw_sessions(connection, topic.id), history=history, seq=seq)]
+        )
     if topic.kind is TopicKind.SESSION:
         body, offer = connection.execute(SQL["sessions.body"], (topic.id,)).fetchone()
         transcript = listed(connection.execute(SQL["transcript.of_session"], (topic.id,)))
@@ -54,20 +53,11 @@ def snapshot(connection: sqlite3.Connection, topic: Topic) -> Snapshot | None:
 
 
 def missed(connection: sqlite3.Connection, topic: Topic, seq: int) -> Missed | None:
-    now = _seq(connection)
+    now = lists.seq(connection)
     if seq > now:
         return None
     read = _MISSED[topic.kind]
     return Missed(now, sorted(read(connection, topic.id, seq), key=lambda event: event.seq))
-
-
-def _seq(connection: sqlite3.Connection) -> int:
-    return int(connection.execute(SQL["meta.seq"]).fetchone()[0])
-
-
-def _sessions(connection: sqlite3.Connection, task_id: str) -> tuple[Raw, ...]:
-    """A task's sessions, in the order in which they were asked for."""
-    return listed(connection.execute(SQL["sessions.of_task"], (task_id,)))
 
 
 def _prompts(connection: sqlite3.Connection, session_id: str) -> tuple[Raw, ...]:
@@ -81,28 +71,11 @@ def _offered(offer: bytes) -> dict[str, object]:
     return structs.asdict(decode(offer, _OFFER))
 
 
-def _tasks(connection: sqlite3.Connection, seq: int) -> Iterator[bytes]:
-    """JSON of all tasks and repositories, in pieces of about `PIECE_BYTES`."""
-    sessions: dict[str, list[Raw]] = {}
-    for task_id, body in connection.execute(SQL["sessions.of_all_tasks"]):
-        sessions.setdefault(task_id, []).append(Raw(body))
-    # No byte of JSON is zero: that one marks where the tasks come.
-    around = {"seq": seq, "repos": listed(connection.execute(SQL["repos.all"])), "tasks": Raw(b"[\0]")}
-    head, end = encode(around).split(b"\0")
-    piece, comma = bytearray(head), b""
-    for task_id, summary in connection.execute(SQL["tasks.summaries"]):
-        piece += comma
-        piece += whole(summary, _SUMMARY, sessions=sessions.get(task_id, ()))
-        comma = b","
-        if len(piece) >= PIECE_BYTES:
-            yield bytes(piece)
-            piece.clear()
-    yield bytes(piece + end)
-
-
 def _missed_tasks(connection: sqlite3.Connection, _: str, seq: int) -> Iterator[TopicEvent]:
     for at, task_id, summary in connection.execute(SQL["tasks.summaries_after"], (seq,)).fetchall():
-        yield TopicEvent(at, EventName.TASK, whole(summary, _SUMMARY, sessions=_sessions(connection, task_id)))
+        yield TopicEvent(
+            at, EventName.TASK, whole(summary, lists.SUMMARY, sessions=lists.raw_sessions(connection, task_id))
+        )
     for at, task_id in connection.execute(SQL["pruned.after"], (seq,)):
         yield TopicEvent(at, EventName.TASK_REMOVED, encode(TaskRemoved(task_id=task_id)))
     for at, body in connection.execute(SQL["repos.after"], (seq,)):
@@ -111,7 +84,7 @@ def _missed_tasks(connection: sqlite3.Connection, _: str, seq: int) -> Iterator[
 
 def _missed_task(connection: sqlite3.Connection, task_id: str, seq: int) -> Iterator[TopicEvent]:
     for at, detail in connection.execute(SQL["tasks.detail_after"], (task_id, seq)):
-        yield TopicEvent(at, EventName.TASK, whole(detail, _TASK, sessions=_sessions(connection, task_id)))
+        yield TopicEvent(at, EventName.TASK, whole(detail, _TASK, sessions=lists.raw_sessions(connection, task_id)))
     for at, body in connection.execute(SQL["operations.after"], (task_id, seq)):
         yield TopicEvent(at, EventName.OPERATION, body)
     for at, body in connection.execute(SQL["history.after"], (task_id, seq)):

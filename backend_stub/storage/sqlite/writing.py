@@ -31,6 +31,7 @@ from foundry_tui.contract.records import (
     TaskSummary,
     summary_of,
 )
+from foundry_tui.contract.status import ENDED
 
 _ROWS_OF_THEIR_OWN = {"sessions", "history"}
 _DONE_WITH = frozenset({PromptState.ANSWERED, PromptState.WITHDRAWN})
@@ -93,6 +94,8 @@ def apply(change: Change, transaction: Transaction) -> Sequence[HistoryEvent]:
         _begin_task(change, transaction)
     else:
         _change_task(change, transaction)
+    if change.task.status in ENDED and transaction.execute(SQL["tasks.end"], (task_id,)).rowcount:
+        transaction.execute(SQL["meta.count_ended"], (1,))
     if change.free_branch or change.hold_branch is not None:
         transaction.execute(SQL["branches.forget"], (task_id,))
     if change.hold_branch is not None:
@@ -137,6 +140,8 @@ def prune(task_id: str, transaction: Transaction) -> None:
     removed = TaskRemoved(task_id=task_id)
     for (session_id,) in transaction.execute(SQL["sessions.ids_of_task"], (task_id,)).fetchall():
         transaction.event(EventName.TASK_REMOVED, task_id, session_id, removed)
+    if task.status in ENDED:
+        transaction.execute(SQL["meta.count_ended"], (-1,))
     for table in OF_A_TASK:
         transaction.execute(SQL[f"{table}.forget"], (task_id,))
     seq = transaction.event(EventName.TASK_REMOVED, task_id, "", removed)

@@ -106,7 +106,8 @@ def _wanted(
         repo_ids = _repo_ids(snapshot.repos, repo)
         tasks = [task for task in tasks if task.repo_id in repo_ids]
     if query:
-        from foundry_tui.view.filter import entry_of, matching, parse, remark
+        from foundry_tui.contract.filter import entry_of, matching, parse
+        from foundry_tui.view.filter_remark import remark
 
         if said := remark(query):
             tell(f"foundry: {said}")

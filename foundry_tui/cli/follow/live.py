@@ -6,10 +6,11 @@ import sys
 from foundry_tui.cli.output import cut, paint, printable
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.contract.task_words import STATUS_WORDS
 from foundry_tui.view.ages import running_time
 from foundry_tui.view.first_run import simulated_word
 from foundry_tui.view.glyphs import UNKNOWN, glyph_set
-from foundry_tui.view.labels import STATUS_WORDS, title_of
+from foundry_tui.view.labels import title_of
 from foundry_tui.view.stepper import Step, StepState, spent_text, steps
 
 _COLOURS: dict[StepState, str] = {

@@ -43,6 +43,6 @@ def going_on(task: TaskSummary) -> str:
 
 def standing(status: TaskStatus) -> str:
     """Where a task stands, in the word that screens have for it."""
-    from foundry_tui.view.labels import STATUS_WORDS
+    from foundry_tui.contract.task_words import STATUS_WORDS
 
     return STATUS_WORDS[status]

@@ -5,5 +5,8 @@ INSERT INTO leftovers (task_id, body) VALUES (?, ?) ON CONFLICT (task_id) DO UPD
 -- name: all
 SELECT body FROM leftovers;
 
+-- name: one
+SELECT body FROM leftovers WHERE task_id = ?;
+
 -- name: forget
 DELETE FROM leftovers WHERE task_id = ?;

@@ -7,6 +7,13 @@ SELECT value FROM meta WHERE key = 'seq';
 -- name: set_seq
 UPDATE meta SET value = ? WHERE key = 'seq';
 
+-- name: ended
+SELECT value FROM meta WHERE key = 'ended';
+
+-- name: count_ended
+-- How many tasks have ended: counting them would look at each.
+UPDATE meta SET value = CAST(value + ? AS TEXT) WHERE key = 'ended';
+
 -- name: set_database
 UPDATE meta SET value = ? WHERE key = 'database';
 

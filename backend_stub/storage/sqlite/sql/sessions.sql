@@ -21,8 +21,10 @@ SELECT body FROM sessions WHERE task_id = ? ORDER BY rowid;
 -- name: offers
 SELECT session_id, offer FROM sessions WHERE task_id = ?;
 
--- name: of_all_tasks
-SELECT task_id, body FROM sessions ORDER BY rowid;
+-- name: of_living_tasks
+SELECT task_id, body FROM sessions
+WHERE task_id IN (SELECT task_id FROM tasks WHERE ended = 0)
+ORDER BY rowid;
 
 -- name: ids_of_task
 SELECT session_id FROM sessions WHERE task_id = ?;

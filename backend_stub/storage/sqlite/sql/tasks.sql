@@ -17,6 +17,9 @@ WHERE task_id = ? AND version = ? AND revision < ?;
 -- name: change_all_but_the_record
 UPDATE tasks SET private = ?, version = version + 1 WHERE task_id = ? AND version = ?;
 
+-- name: end
+UPDATE tasks SET ended = 1 WHERE task_id = ? AND ended = 0;
+
 -- name: request
 SELECT request FROM tasks WHERE task_id = ?;
 
@@ -33,13 +36,43 @@ SELECT detail, private, version FROM tasks WHERE task_id = ?;
 -- The statuses come as one JSON array.
 SELECT task_id FROM tasks WHERE status IN (SELECT value FROM json_each(?)) ORDER BY created_at, task_id;
 
+-- name: living_having
+-- The same for statuses of tasks that have not ended.
+SELECT task_id FROM tasks
+WHERE ended = 0 AND status IN (SELECT value FROM json_each(?))
+ORDER BY created_at, task_id;
+
 -- name: in_turn
 SELECT DISTINCT tasks.task_id
-FROM tasks JOIN prompts ON prompts.task_id = tasks.task_id
-WHERE tasks.status = ? AND prompts.state = ?;
+FROM tasks CROSS JOIN prompts ON prompts.task_id = tasks.task_id
+WHERE tasks.ended = 0 AND tasks.status = ? AND prompts.state = ?;
 
--- name: summaries
-SELECT task_id, summary FROM tasks ORDER BY created_at, task_id;
+-- name: living
+SELECT created_at, task_id, summary FROM tasks WHERE ended = 0 ORDER BY created_at, task_id;
+
+-- name: newest_ended
+SELECT created_at, task_id, summary FROM tasks WHERE ended = 1 ORDER BY created_at DESC, task_id DESC LIMIT ?;
+
+-- name: age
+SELECT created_at FROM tasks WHERE task_id = ?;
+
+-- name: ended_before
+SELECT task_id, summary FROM tasks
+WHERE ended = 1 AND (created_at, task_id) < (?, ?)
+ORDER BY created_at DESC, task_id DESC LIMIT ?;
+
+-- name: count_ended_before
+SELECT count(*) FROM tasks WHERE ended = 1 AND (created_at, task_id) < (?, ?);
+
+-- name: all_before
+-- Two walks along the index, side by side.
+SELECT created_at, task_id, summary FROM tasks WHERE ended = 0 AND (created_at, task_id) < (?, ?)
+UNION ALL
+SELECT created_at, task_id, summary FROM tasks WHERE ended = 1 AND (created_at, task_id) < (?, ?)
+ORDER BY created_at DESC, task_id DESC;
+
+-- name: count_all_before
+SELECT count(*) FROM tasks WHERE ended IN (0, 1) AND (created_at, task_id) < (?, ?);
 
 -- name: summaries_after
 SELECT seq, task_id, summary FROM tasks WHERE seq > ?;

@@ -14,10 +14,7 @@ from msgspec import Struct
 
 from foundry_tui.contract.pull_request import PullRequestState
 from foundry_tui.contract.records import TaskSummary
-from foundry_tui.contract.status import TaskStatus
-from foundry_tui.view.groups import Group, group_of
-from foundry_tui.view.labels import STATUS_WORDS
-from foundry_tui.view.stepper import STEP_NAMES
+from foundry_tui.contract.task_words import STATUS_WORDS, group_of
 
 FIELDS = ("status", "repo", "agent", "host", "branch", "id", "pr", "is")
 FUZZY_FROM = 4
@@ -25,7 +22,7 @@ FUZZY_FROM = 4
 FUZZY_SCORE = 80.0
 """How alike, of 100, the best stretch of title, branch and repository must be to a word with slips."""
 
-_TERM = re.compile(r'!?(?:[a-z]+:)?"[^"]*"?|\S+')
+TERM = re.compile(r'!?(?:[a-z]+:)?"[^"]*"?|\S+')
 _WORD_START = re.compile(r"\w+")
 
 
@@ -59,7 +56,7 @@ class Entry(Struct, frozen=True, gc=False):
 def parse(query: str) -> tuple[Term, ...]:
     """The terms of a filter; unfinished ones (`status:`, `!`) are left out, so that nothing vanishes while typing."""
     terms: list[Term] = []
-    for match in _TERM.finditer(query.lower()):
+    for match in TERM.finditer(query.lower()):
         raw = match.group()
         negated = raw.startswith("!")
         body = raw[1:] if negated else raw
@@ -69,29 +66,6 @@ def parse(query: str) -> tuple[Term, ...]:
         if text:
             terms.append(Term(name if is_field else "", text, negated))
     return tuple(terms)
-
-
-STATUSES = ("needs", "queued", *STEP_NAMES.values(), "working", "ready", "failed", "refused", "done", "killed")
-"""What `status:` is made for; any part of a status, its word or its group is found."""
-_STATUS_TEXT = " ".join((*TaskStatus, *STATUS_WORDS.values(), *Group, "refused")).lower()
-
-
-def remark(query: str) -> str:
-    """What is to be said about a filter that does not mean what it seems to; empty for nothing."""
-    words = [match.group() for match in _TERM.finditer(query.lower())]
-    for place, raw in enumerate(words):
-        name, colon, value = raw.removeprefix("!").partition(":")
-        if raw == "not" and place + 1 < len(words):
-            return f"to leave tasks out, write !{words[place + 1]}"
-        if raw.startswith("-") and raw.strip("-"):
-            return f"to leave tasks out, write !{raw.lstrip('-')}"
-        if colon and name.isalpha() and name not in FIELDS and not value.startswith("//"):
-            return f"{name}: is no field, and looked for as it stands; fields are {', '.join(FIELDS)}"
-        if name == "status" and value and value.strip('"') not in _STATUS_TEXT:
-            return f"this version knows no status {value}; there are {', '.join(STATUSES)}"
-        if name == "is" and value and not "unread".startswith(value):
-            return "is: is made for is:unread"
-    return ""
 
 
 def entry_of(task: TaskSummary, refused: bool = False) -> Entry:
