@@ -1,9 +1,7 @@
 """Operations on real worktrees, with real git and a bare repository as `origin`."""
 
-import os
 import shlex
 import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +11,6 @@ import pytest
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Done
 from backend_stub.providers.local import LocalProvider
-from backend_stub.providers.local.way_home.place import OPERATION_MARK
 from foundry_tui.contract.records import Operation, OperationKind, OperationState, TaskDetail
 from tests.git import git
 from tests.local.world import LocalWorld
@@ -269,9 +266,10 @@ async def test_applying_is_whole_or_not_at_all_and_nothing_is_committed(git_worl
         assert git(git_world.repository, "rev-parse", "HEAD") == head
         again = await operate(git_world, provider, task, "apply", told)
         assert again.result == {"checkout": str(git_world.repository)}
-        change(git_world.repository, "a.txt", "half-way\n")
-        with pytest.raises(GitError, match="it is not known how many"):
-            await operate(git_world, provider, task, "apply", told)
+        change(git_world.repository, "a.txt", "gone on with\n")
+        again = await operate(git_world, provider, task, "apply", told)
+        assert again.result == {"checkout": str(git_world.repository)}
+        assert (git_world.repository / "a.txt").read_text() == "gone on with\n"
 
 
 @pytest.mark.parametrize("kind", ["push", "update"])
@@ -306,46 +304,87 @@ async def test_landing_goes_on_where_a_kill_left_git_knowing_of_a_worktree_that_
 
 
 HELD = 'touch "$0/begun"; while [ ! -e "$0/go" ]; do sleep 0.02; done; cat'
-"""A filter of git that says that it has begun, and ends when it may."""
+"""What git runs, which says that it has begun, and ends when it may."""
 
 
-def hold(world: LocalWorld) -> None:
-    """Have git stop half-way at the next file that it writes in the repository's worktrees."""
-    (world.repository / ".git" / "info" / "attributes").write_text("* filter=held\n")
-    git(world.repository, "config", "filter.held.smudge", f"sh -c {shlex.quote(HELD)} {world.folder}")
+async def cancel_when_held(world: LocalWorld, provider: LocalProvider, task: TaskDetail, kind: str) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(operate, world, provider, task, kind)
+        while not (world.folder / "begun").exists():
+            await anyio.sleep(0.01)
+        group.cancel_scope.cancel()
+        (world.folder / "go").touch()
 
 
 @pytest.mark.parametrize("kind", ["apply", "land"])
-async def test_what_is_cancelled_half_way_leaves_a_whole_checkout(git_world: LocalWorld, kind: str) -> None:
+async def test_what_is_cancelled_while_files_are_made_apart_leaves_the_checkout(
+    git_world: LocalWorld, kind: str
+) -> None:
     async with git_world.provider() as provider:
         task, folder = await sandbox(git_world, provider)
         change(folder, "a.txt", "ours\n")
         change(folder, "z.txt", "new\n", commit=True)
-        hold(git_world)
-        async with anyio.create_task_group() as group:
-            group.start_soon(operate, git_world, provider, task, kind)
-            while not (git_world.folder / "begun").exists():
-                await anyio.sleep(0.01)
-            group.cancel_scope.cancel()
-            (git_world.folder / "go").touch()
-        assert (git_world.repository / "a.txt").read_text() == "ours\n"
+        (git_world.repository / ".git/info/attributes").write_text("* filter=held\n")
+        held = f"sh -c {shlex.quote(HELD)} {git_world.folder}"
+        git(git_world.repository, "config", "filter.held.smudge", held)
+        await cancel_when_held(git_world, provider, task, kind)
+        assert git(git_world.repository, "status", "--porcelain") == ""
+        assert (git_world.repository / "a.txt").read_text() == "one\ntwo\n"
+        await operate(git_world, provider, task, kind)
         assert (git_world.repository / "z.txt").read_text() == "new\n"
 
 
-async def test_a_git_that_outlived_the_backend_in_the_checkout_is_waited_for(git_world: LocalWorld) -> None:
+async def test_landing_that_is_cancelled_as_the_branch_moves_is_done_to_its_end(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "a.txt", "ours\n", commit=True)
+        hook = git_world.repository / ".git/hooks/reference-transaction"
+        hook.write_text(f"#!/bin/sh\n[ $1 = prepared ] || exit 0\nsh -c {shlex.quote(HELD)} {git_world.folder}\n")
+        hook.chmod(0o755)
+        await cancel_when_held(git_world, provider, task, "land")
+        assert git(git_world.repository, "status", "--porcelain") == ""
+        assert git(git_world.repository, "show", "main:a.txt") == "ours"
+        assert not list((git_world.repository / ".git").rglob("*.lock"))
+
+
+async def test_a_task_that_is_killed_after_operations_leaves_nothing(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task, folder = await sandbox(git_world, provider)
         change(folder, "a.txt", "ours\n")
-        told = Told()
-        await operate(git_world, provider, task, "apply", told)
-        left = await anyio.open_process(
-            ["sh", "-c", f"{HELD} >{git_world.folder}/ended", str(git_world.folder)],
-            env={**os.environ, OPERATION_MARK: f"apply-{task.task_id}"},
-            stdin=subprocess.DEVNULL,
-        )
-        async with anyio.create_task_group() as group:
-            group.start_soon(operate, git_world, provider, task, "apply", told)
-            await anyio.wait_all_tasks_blocked()
-            (git_world.folder / "go").touch()
-        assert await left.wait() == 0
-        await left.aclose()
+        await operate(git_world, provider, task, "commit")
+        await git_world.kill(provider, task)
+        assert not folder.parents[1].exists()
+
+
+async def test_the_person_s_filters_line_ends_and_hooks_count_in_their_checkout(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, ".gitattributes", "*.crlf eol=crlf\n")
+        change(folder, "new.crlf", "1\n2\n", commit=True)
+        (git_world.repository / "a.txt").chmod(0o755)
+        git(git_world.repository, "commit", "-q", "-am", "executable")
+        hook = git_world.repository / ".git/hooks/post-merge"
+        hook.write_text('#!/bin/sh\necho "$@" > ../merged\n')
+        hook.chmod(0o755)
+        await operate(git_world, provider, task, "land")
+        assert (git_world.repository / "new.crlf").read_bytes() == b"1\r\n2\r\n"
+        assert git(git_world.repository, "status", "--porcelain") == ""
+        assert (git_world.folder / "merged").read_text() == "0\n"
+        change(folder, "b.crlf", "3\n")
+        await operate(git_world, provider, task, "apply")
+        assert (git_world.repository / "b.crlf").read_bytes() == b"3\r\n"
+
+
+async def test_an_ignored_file_in_the_way_is_named_and_stays(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        (folder / ".env").write_text("theirs\n")
+        git(folder, "add", "--force", ".env")
+        git(folder, "commit", "-q", "-m", "env")
+        (git_world.repository / ".env").write_text("mine\n")
+        with pytest.raises(GitError, match=r"\.env.*in the way"):
+            await operate(git_world, provider, task, "land")
+        assert (git_world.repository / ".env").read_text() == "mine\n"
+        (git_world.repository / ".env").unlink()
+        await operate(git_world, provider, task, "land")
+        assert (git_world.repository / ".env").read_text() == "theirs\n"

@@ -100,7 +100,22 @@ async def write_patch(record: Record, into: BinaryIO) -> None:
     """
     async with _sides(record) as (known, new, _):
         for side in (known, new):
-            await side.run("--patch", "--binary", "--full-index", into=into.fileno())
+            await _write_patch(side, into)
+
+
+async def write_patch_of_names(record: Record, into: BinaryIO) -> frozenset[str]:
+    """The same, and the names of all files that the patch makes, changes or takes away."""
+    names: set[str] = set()
+    async with _sides(record) as (known, new, _):
+        for side in (known, new):
+            listed = await side.run("--name-only", "-z", "--no-renames")
+            names.update(name for name in listed.decode("utf-8", "surrogateescape").split("\0") if name)
+            await _write_patch(side, into)
+    return frozenset(names)
+
+
+async def _write_patch(side: Side, into: BinaryIO) -> None:
+    await side.run("--patch", "--binary", "--full-index", into=into.fileno())
 
 
 @asynccontextmanager

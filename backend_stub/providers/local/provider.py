@@ -330,6 +330,7 @@ class LocalProvider:
     async def _remove(self, call: Call, record: Record, how: Release) -> None:
         await self.changes.leave(call.task.task_id)
         self.checkpoints.leave(call.task.task_id)
+        await self.way_home.settle(call)
         try:
             # What was known when the person was asked may have changed since.
             if not how.force and record.made is not Made.RELEASED:

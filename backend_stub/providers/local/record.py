@@ -24,6 +24,9 @@ PATCH = "changes.patch"
 COMPARING = "comparing"
 """The folder of what comparisons need while they last."""
 
+OPERATION = "operation"
+"""The folder of what an operation keeps while it lasts."""
+
 T = TypeVar("T")
 
 
@@ -142,7 +145,8 @@ class Records:
             if place.exists():
                 place.rmdir()
         shutil.rmtree(folder / "agent", ignore_errors=True)
-        shutil.rmtree(folder / COMPARING, ignore_errors=True)
+        for name in (COMPARING, OPERATION):
+            shutil.rmtree(folder / name, ignore_errors=True)
         for name in (LOSSES, DIFF, PATCH, RECORD):
             (folder / f"{name}.new").unlink(missing_ok=True)
             (folder / name).unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """Operations on the worktrees of the local provider; each can be cut anywhere, and is begun again."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 import anyio.to_thread
 
@@ -11,7 +12,8 @@ from backend_stub.domain.way_home import Done, Progress
 from backend_stub.providers.local.checkpoints import LocalCheckpoints
 from backend_stub.providers.local.record import Made, Records
 from backend_stub.providers.local.way_home import apply, commit, land, pull_request, push, undo, update
-from backend_stub.providers.local.way_home.place import LEFT_ALONE, Place
+from backend_stub.providers.local.way_home.checkout import settle
+from backend_stub.providers.local.way_home.place import Place
 from foundry_tui.contract.codec import convert
 from foundry_tui.contract.operations import Apply, PullRequest, StartOperation, Undo
 from foundry_tui.contract.pull_request import Comment
@@ -38,8 +40,12 @@ class LocalWayHome:
     async def operate(self, call: Call, operation: Operation, progress: Progress) -> Done:
         place = await self._place(call, operation)
         asked = operation.request
-        await place.end_strays(after=LEFT_ALONE if operation.kind in _IN_THE_CHECKOUT else 0)
+        await place.end_strays()
+        if operation.steps:
+            # It was cut, maybe with every git that it ran.
+            await place.free_refs()
         if not progress.notes:
+            await settle(place)
             await place.clear()
         match operation.kind:
             case OperationKind.COMMIT:
@@ -74,6 +80,13 @@ class LocalWayHome:
         if taking_back is not None:
             await taking_back(await self._place(call, operation), progress)
 
+    async def settle(self, call: Call) -> None:
+        """The task's sandbox is to go: have what an operation left half-way in a checkout be as it was."""
+        if call.task.operations:
+            # Where git knows nothing of the worktree any more, nothing is under way either.
+            with suppress(GitError):
+                await settle(await self._place(call, call.task.operations[-1]))
+
     async def pull_request(self, call: Call) -> Found | None:
         held = call.task.pull_request
         return None if held is None else await self._forge.look(_repository_of(held), held.number)
@@ -94,8 +107,6 @@ def _repository_of(pull: Found) -> str:
     return pull.url.rpartition("/pull/")[0]
 
 
-_IN_THE_CHECKOUT = frozenset({OperationKind.APPLY, OperationKind.LAND})
-"""What writes files of the person's own."""
 _TAKING_BACK: dict[OperationKind, Callable[[Place, Progress], Awaitable[None]]] = {
     OperationKind.COMMIT: commit.take_back,
     OperationKind.UPDATE: update.take_back,

@@ -7,57 +7,59 @@ import anyio.to_thread
 
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Done, Progress
-from backend_stub.providers.local.comparison import write_patch
-from backend_stub.providers.local.way_home.place import LEFT_ALONE, Place, said_by
+from backend_stub.providers.local.comparison import write_patch_of_names
+from backend_stub.providers.local.way_home import checkout
+from backend_stub.providers.local.way_home.journal import AFTER, BEFORE, Journal, keep_before
+from backend_stub.providers.local.way_home.place import Place, listed, said_by
 
 APPLYING = "applying"
+"""The note that what is to be changed is on the disk."""
 
 
 async def apply(place: Place, progress: Progress) -> Done:
     """Raises `GitError` with what does not fit; then the checkout is as it was."""
+    folder = Path(place.record.repository)
     await progress.step("compare")
-    patch = place.own / "changes.patch"
-    checkout = Path(place.record.repository)
-    if APPLYING in progress.notes:
-        await place.take_over(after=LEFT_ALONE)
-        if await _fits(place, patch, checkout, "--reverse") is None:
-            return Done(result={"checkout": str(checkout)})
-    else:
-        await anyio.to_thread.run_sync(lambda: place.own.mkdir(mode=0o700, exist_ok=True))
-        with await anyio.to_thread.run_sync(lambda: patch.open("wb")) as into:
-            await write_patch(place.record, into)
-        if not (await anyio.to_thread.run_sync(patch.stat)).st_size:
-            raise GitError("The task has changed nothing: there is nothing to apply.", retryable=False)
+    journal = await anyio.to_thread.run_sync(Journal.read, place.own) if APPLYING in progress.notes else None
+    if journal is None:
+        journal = await _prepared(place, folder)
+        await progress.note(APPLYING, "")
     await progress.step("apply")
-    await progress.tell(str(checkout))
-    why = await _fits(place, patch, checkout)
-    if why is not None and APPLYING in progress.notes:
+    await progress.tell(str(folder))
+    changed = await anyio.to_thread.run_sync(journal.make)
+    if changed:
         raise GitError(
-            f"The changes were being made in {checkout} as the backend ended, and it is not known how many of them "
-            f"are. Look there with git status and git diff ({why}).",
+            f"{listed(changed)} in {folder} changed while the task's changes were being made. They were taken back "
+            "again from all other files, and yours are as you left them. Look there with git status, then apply again.",
             retryable=False,
         )
-    if why is not None:
-        raise GitError(f"The changes do not fit {checkout}: {why}. Nothing was changed there.", retryable=False)
-    await progress.note(APPLYING, "")
+    return Done(result={"checkout": str(folder)})
+
+
+async def _prepared(place: Place, folder: Path) -> Journal:
+    """The changes as git makes them, made apart from the checkout."""
+    patch = place.own / "changes.patch"
+    await anyio.to_thread.run_sync(lambda: place.own.mkdir(mode=0o700, exist_ok=True))
+    with await anyio.to_thread.run_sync(lambda: patch.open("wb")) as into:
+        names = await write_patch_of_names(place.record, into)
+    if not names:
+        raise GitError("The task has changed nothing: there is nothing to apply.", retryable=False)
     words = ("apply", "--binary", "--whitespace=nowarn", str(patch))
-    done = await place.git(*words, accept=(0, 1, 128), folder=checkout, whole=True)
+    done = await place.git(*words, "--check", accept=(0, 1, 128), folder=folder)
+    if done.exit_code == 0:
+        await anyio.to_thread.run_sync(keep_before, place.own, folder, names, (BEFORE, AFTER))
+        git_dir = await place.text("rev-parse", "--absolute-git-dir", folder=folder)
+        apart = place.own / AFTER
+        variables = {"GIT_DIR": git_dir, "GIT_WORK_TREE": str(apart)}
+        done = await place.git(*words, accept=(0, 1, 128), folder=apart, variables=variables)
     if done.exit_code != 0:
-        raise GitError(f"The changes could not be made in {checkout}: {said_by(done)}", retryable=False)
-    return Done(result={"checkout": str(checkout)})
+        raise GitError(f"The changes do not fit {folder}: {said_by(done)}. Nothing was changed there.", retryable=False)
+    return await anyio.to_thread.run_sync(Journal.write, place.own, folder, names, {})
 
 
 async def take_back(place: Place, progress: Progress) -> None:
-    """Git makes all changes or none; what was made whole is taken out again."""
-    await place.take_over(after=LEFT_ALONE)
-    patch, checkout = place.own / "changes.patch", Path(place.record.repository)
-    if APPLYING in progress.notes and await _fits(place, patch, checkout, "--reverse") is None:
-        words = ("apply", "--binary", "--reverse", "--whitespace=nowarn", str(patch))
-        await place.git(*words, folder=checkout, whole=True)
+    """What was made is taken out again, but for what a person has changed since."""
+    journal = await anyio.to_thread.run_sync(Journal.read, place.own)
+    if journal is not None:
+        await checkout.take_back(place, journal)
     await place.clear()
-
-
-async def _fits(place: Place, patch: Path, checkout: Path, *options: str) -> str | None:
-    """Why the patch cannot be applied, None when it can."""
-    done = await place.git("apply", "--check", "--binary", *options, str(patch), accept=(0, 1, 128), folder=checkout)
-    return None if done.exit_code == 0 else said_by(done)

@@ -9,9 +9,11 @@ import anyio.to_thread
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Done, Progress
-from backend_stub.providers.local.way_home.place import HEADS, LEFT_ALONE, Place, listed, said_by
+from backend_stub.providers.local.way_home import checkout as checkouts
+from backend_stub.providers.local.way_home.journal import Journal
+from backend_stub.providers.local.way_home.place import HEADS, Place, listed, said_by
 
-NEW, OLD, INTO = "new", "old", "into"
+NEW, OLD = "new", "old"
 
 
 async def land(place: Place, call: Call, progress: Progress, *, how: str, into: str | None, archive: bool) -> Done:
@@ -19,10 +21,13 @@ async def land(place: Place, call: Call, progress: Progress, *, how: str, into: 
     await progress.step("check")
     target = into or place.record.base.removeprefix(HEADS).removeprefix("refs/remotes/origin/")
     if NEW in progress.notes:
-        await place.take_over(after=LEFT_ALONE)
+        await place.take_over()
+        await place.free_refs(f"{HEADS}{target}")
+        journal = await anyio.to_thread.run_sync(Journal.read, place.own)
+        if journal is not None and not await place.holds(progress.notes[NEW], f"{HEADS}{target}"):
+            await checkouts.go_on(place, journal)
+        await checkouts.settle(place)
         if await place.holds(progress.notes[NEW], f"{HEADS}{target}"):
-            if await place.commit_of(f"{HEADS}{target}") == progress.notes[NEW]:
-                await _take_over(place, progress, target)
             return Done(result={"sha": progress.notes[NEW], "into": target}, archive=archive)
     branch = await _ready_branch(place, target)
     old = await place.commit_of(f"{HEADS}{target}")
@@ -43,7 +48,8 @@ async def land(place: Place, call: Call, progress: Progress, *, how: str, into: 
 
 async def take_back(place: Place, progress: Progress) -> None:
     """What was made apart is thrown away; what a branch has already stays."""
-    await place.take_over(after=LEFT_ALONE if NEW in progress.notes else 0)
+    await place.take_over()
+    await checkouts.settle(place)
     await _remove_apart(place)
     await place.clear()
 
@@ -148,9 +154,6 @@ async def _take_over(place: Place, progress: Progress, target: str) -> None:
     checkout = await _checkout_of(place, target)
     if checkout is not None:
         await _expect_clean(place, target)
-        words = ("merge", "--quiet", "--ff-only", new)
-        done = await place.git(*words, accept=(0, 1, 2, 128), folder=checkout, whole=True)
-        if done.exit_code != 0:
-            raise GitError(f"{checkout} could not be brought to the new commit: {said_by(done)}", retryable=False)
+        await checkouts.bring(place, checkout, target, old, new)
     elif await place.commit_of(f"{HEADS}{target}") != new:
         await place.git("update-ref", "-m", "foundry: land", f"{HEADS}{target}", new, old)

@@ -1,7 +1,9 @@
 """The worktree that an operation works on, and git in it: as the person would run it, with their hooks and signing."""
 
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -10,17 +12,15 @@ import anyio.to_thread
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import GitError
 from backend_stub.machine import processes
-from backend_stub.providers.local.record import Record
+from backend_stub.providers.local.record import OPERATION, Record
 from backend_stub.providers.local.worktree import git_dir_of
 from backend_stub.repository.git import Output, run_git
 from foundry_tui.contract.records import Operation
 
 GIT_LIMIT = 300.0
 """Seconds that one command may take; hooks count with it."""
-LEFT_ALONE = 20.0
-"""Seconds that a git has which outlived the backend at work on the person's own checkout."""
-LOOK_SECONDS = 0.1
-"""Between two looks whether it has ended."""
+LOCK_SECONDS = 1.0
+"""Seconds after which the lock of a ref that is as it was is held by nobody."""
 OPERATION_MARK = "FOUNDRY_OPERATION_ID"
 """Environment variable by which a git that outlived the backend is known as this operation's."""
 HEADS = "refs/heads/"
@@ -44,7 +44,7 @@ class Place:
         self.record = record
         self.folder = Path(record.worktree)
         self.git_dir = Path(git_dir)
-        self.own = self.folder.parents[1] / "operation"
+        self.own = self.folder.parents[1] / OPERATION
         """A folder for what an operation keeps while it lasts."""
 
     @classmethod
@@ -61,36 +61,33 @@ class Place:
         accept: Collection[int] = (0,),
         folder: Path | None = None,
         given: bytes = b"",
-        timeout: float = GIT_LIMIT,
-        whole: bool = False,
+        variables: Mapping[str, str] | None = None,
     ) -> Output:
-        """Run git with the person's hooks, in the worktree or in another of the repository's; raises `GitError`.
-
-        `whole`: whoever cancels waits for its end. Cut half-way it would have taken files away and not put the new
-        ones in their place.
-        """
+        """Run git with the person's hooks, in the worktree or in another of the repository's; raises `GitError`."""
         own = folder is None
-        done: Output | None = None
-        with anyio.CancelScope(shield=whole):
-            done = await run_git(
-                str(folder or self.folder),
-                *arguments,
-                told=lambda command: self._call.log(str(command)),
-                timeout=timeout,
-                accept=accept,
-                environment={
-                    OPERATION_MARK: self._operation.operation_id,
-                    "GIT_OPTIONAL_LOCKS": "1",
-                    # What an agent may have written into the worktree's `.git` is not followed.
-                    **({"GIT_DIR": str(self.git_dir)} if own else {}),
-                },
-                given=given,
-                hooks=True,
-            )
-        assert done is not None
-        return done
+        return await run_git(
+            str(folder or self.folder),
+            *arguments,
+            told=lambda command: self._call.log(str(command)),
+            timeout=GIT_LIMIT,
+            accept=accept,
+            environment={
+                OPERATION_MARK: self._operation.operation_id,
+                "GIT_OPTIONAL_LOCKS": "1",
+                # What an agent may have written into the worktree's `.git` is not followed.
+                **({"GIT_DIR": str(self.git_dir)} if own else {}),
+                **(variables or {}),
+            },
+            given=given,
+            hooks=True,
+        )
 
-    async def text(self, *arguments: str, accept: Collection[int] = (0,), folder: Path | None = None) -> str:
+    async def text(
+        self,
+        *arguments: str,
+        accept: Collection[int] = (0,),
+        folder: Path | None = None,
+    ) -> str:
         """What git prints, "" when it ends otherwise than well."""
         done = await self.git(*arguments, accept=accept, folder=folder)
         return done.text.rstrip("\n") if done.exit_code == 0 else ""
@@ -123,11 +120,12 @@ class Place:
         )  # fmt: skip
         return [entry[3:] for entry in listed.split("\0") if entry]
 
-    async def in_progress(self) -> str | None:
-        """What was begun in the worktree and not ended (a merge, a rebase …)."""
+    async def in_progress(self, git_dir: Path | None = None) -> str | None:
+        """What was begun in the worktree, or in another one, and not ended (a merge, a rebase …)."""
 
         def find() -> str | None:
-            return next((what for name, what in _IN_PROGRESS.items() if (self.git_dir / name).exists()), None)
+            place = git_dir or self.git_dir
+            return next((what for name, what in _IN_PROGRESS.items() if (place / name).exists()), None)
 
         return await anyio.to_thread.run_sync(find)
 
@@ -140,30 +138,50 @@ class Place:
                 retryable=False,
             )
 
-    async def end_strays(self, *, after: float = 0) -> None:
-        """End what an earlier run of this operation left running. Git takes its locks along, being asked first.
-
-        `after`: it has these seconds to end by itself, since it is at work on the person's own checkout.
-        """
+    async def end_strays(self) -> None:
+        """End what an earlier run of this operation left running. Git takes its locks along, being asked first."""
         id_ = self._operation.operation_id
-        with anyio.move_on_after(after):
-            while await anyio.to_thread.run_sync(processes.marked_with, id_, OPERATION_MARK):  # noqa: ASYNC110  # no child
-                await anyio.sleep(LOOK_SECONDS)
+        await anyio.to_thread.run_sync(partial(processes.end_marked, id_, OPERATION_MARK, gently=True))
 
-        def end() -> None:
-            processes.end_marked(id_, OPERATION_MARK, gently=True)
-
-        await anyio.to_thread.run_sync(end)
-
-    async def take_over(self, *, after: float = 0) -> None:
+    async def take_over(self) -> None:
         """The same for one that has begun to change the worktree: locks that nobody holds any more are taken away."""
-        await self.end_strays(after=after)
+        await self.end_strays()
 
         def unlock() -> None:
-            for lock in (self.git_dir / "index.lock", self.git_dir / "HEAD.lock"):
+            for lock in self.git_dir.rglob("*.lock"):
                 lock.unlink(missing_ok=True)
 
         await anyio.to_thread.run_sync(unlock)
+
+    async def free_refs(self, *more: str) -> None:
+        """Take away the locks of refs that a git of this operation has left, being killed with the backend: on its
+        branch, on what it fetches and pushes, and on the refs `more`. A git that lives holds one for a moment only.
+        """
+        common = Path(self.record.common or self.git_dir)
+        since = min((step.started_at or 0 for step in self._operation.steps), default=0) / 1000 - 1
+
+        def left() -> dict[Path, tuple[int, int]]:
+            names = [self.record.branch and f"{HEADS}{self.record.branch}", *more]
+            places = [common / f"{name}.lock" for name in names if name]
+            places += [
+                *(common / "refs" / "remotes").rglob("*.lock"),
+                common / "packed-refs.lock",
+                common / "HEAD.lock",
+            ]
+            found = {}
+            for lock in places:
+                with suppress(OSError):
+                    held = lock.stat()
+                    if held.st_mtime >= since:
+                        found[lock] = (held.st_ino, held.st_mtime_ns)
+            return found
+
+        found = await anyio.to_thread.run_sync(left)
+        if found:
+            await anyio.sleep(LOCK_SECONDS)
+            still = await anyio.to_thread.run_sync(left)
+            for lock in (lock for lock, held in still.items() if found.get(lock) == held):
+                await anyio.to_thread.run_sync(partial(lock.unlink, missing_ok=True))
 
     async def save_index(self) -> None:
         """Keep the index as it is now, for `restore_index`; a second time changes nothing."""
