@@ -16,7 +16,11 @@ class ForgeError(CallError):
 
 
 class ForgeLimitedError(ForgeError):
-    """The forge takes no more requests for a while."""
+    """The forge takes no more requests for a while: until the time `until` (ms), where it says so."""
+
+    def __init__(self, message: str, *, until: int | None = None) -> None:
+        super().__init__(message)
+        self.until = until
 
 
 @dataclass(frozen=True)

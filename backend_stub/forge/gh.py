@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any
 
 import anyio
-import anyio.to_thread
 import msgspec
+from anyio.abc import Process
 
 from backend_stub.domain.forge import ForgeError, ForgeLimitedError, Proposal
-from backend_stub.repository.git import without_credentials
+from backend_stub.forge.refusals import limited, refused
+from backend_stub.repository.git import end_group, exchange, without_credentials
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.pull_request import (
     Checks,
@@ -48,18 +49,13 @@ _THREADS = (
     "{nodes{databaseId author{login} body createdAt}}}}}}}"
 )
 _PASSED = frozenset({"SUCCESS", "NEUTRAL", "SKIPPED"})
-_WAITS = frozenset({"PENDING", "EXPECTED", ""})
+_WAITS = frozenset({"PENDING", "EXPECTED", "STALE", ""})
 _REVIEWS = {
     "REVIEW_REQUIRED": Review.REQUIRED,
     "APPROVED": Review.APPROVED,
     "CHANGES_REQUESTED": Review.CHANGES_REQUESTED,
 }
 _MERGEABLE = {"MERGEABLE": Mergeable.YES, "CONFLICTING": Mergeable.NO}
-_LOGIN = re.compile(r"gh auth login|HTTP 401|Bad credentials", re.IGNORECASE)
-_RATE = re.compile(r"rate limit|RATE_LIMITED|HTTP 429", re.IGNORECASE)
-_AWAY = re.compile(r"error connecting to|dial tcp|no such host|connection refused|timeout|HTTP 5", re.IGNORECASE)
-_UNKNOWN = re.compile(r"Could not resolve to a Repository|HTTP 404", re.IGNORECASE)
-_NOTHING_NEW = re.compile(r"No commits between", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -160,31 +156,50 @@ class GitHubCli:
         errors = done.stderr.decode("utf-8", "replace")
         if accept_existing and "already exists" in errors:
             return ""
-        raise _refused(repository, done.returncode, errors)
+        refusal = refused(repository.host, f"{repository.owner}/{repository.name}", done.returncode, errors)
+        if isinstance(refusal, ForgeLimitedError):
+            # What gh prints of it does not say how long.
+            asked = await self._run(repository, "api", "--hostname", repository.host, "--include", "rate_limit")
+            refusal = limited(repository.host, asked.stdout.decode("utf-8", "replace"), self._now())
+        raise refusal
 
     async def _run(self, repository: _Repository, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
         environ = self._environ if self._environ is not None else os.environ
         kept = {name: value for name, value in environ.items() if name not in _FORGOTTEN}
+        words = ["gh", *arguments]
+        code: int | None = None
+        process: Process | None = None
         try:
-            with anyio.fail_after(LIMIT):
-                return await anyio.run_process(
-                    ["gh", *arguments],
-                    check=False,
+            with anyio.CancelScope(shield=True):
+                # Cancelled half-way, it would leave a process that nobody ends.
+                process = await anyio.open_process(
+                    words,
                     stdin=subprocess.DEVNULL,
                     cwd=os.sep,
                     env={**kept, **_SILENT, "GH_HOST": repository.host},
                     start_new_session=True,
                 )
+            assert process is not None
+            with anyio.fail_after(LIMIT):
+                stdout, stderr = await exchange(process, b"")
+                code = await process.wait()
+            return subprocess.CompletedProcess(words, code, stdout, stderr)
         except FileNotFoundError:
             raise ForgeError(
                 "gh, GitHub's own command, is not installed, or not on the backend's PATH. Install it (apt install gh, "
                 "brew install gh), log in with gh auth login, then do this again.",
                 retryable=False,
             ) from None
-        except OSError as error:
-            raise ForgeError(f"gh cannot be started: {error.strerror}.", retryable=False) from error
         except TimeoutError:
             raise ForgeError(f"{repository.host} did not answer gh within {LIMIT:g} s. Check the network.") from None
+        except OSError as error:
+            raise ForgeError(f"gh cannot be started: {error.strerror}.", retryable=False) from error
+        finally:
+            if process is not None:
+                with anyio.CancelScope(shield=True):
+                    if code is None:
+                        await end_group(process)
+                    await process.aclose()
 
 
 def _repository(remote: str) -> _Repository:
@@ -202,7 +217,10 @@ def _repository(remote: str) -> _Repository:
 def checks_of(rollup: Sequence[Mapping[str, Any]]) -> Checks:
     """The checks of the newest commit, from what gh calls `statusCheckRollup`."""
     passed, pending, failed = 0, 0, []
-    for check in rollup:
+    # Of one that was run again both are told.
+    runs = sorted(rollup, key=lambda check: str(check.get("startedAt") or ""))
+    newest = {(check.get("name"), check.get("workflowName"), check.get("context")): check for check in runs}
+    for check in (check for check in rollup if any(check is each for each in newest.values())):
         # A check run says its conclusion once it is completed; a commit status has a state alone.
         ended = check.get("status") in (None, "", "COMPLETED")
         outcome = str(check.get("conclusion") or check.get("state") or "") if ended else ""
@@ -250,7 +268,9 @@ def _decoded(said: str) -> Any:
     try:
         return decode(said, object)
     except msgspec.DecodeError:
-        raise ForgeError(f"gh answered something that is no JSON: {said[:100]!r}.") from None
+        raise ForgeError(
+            f"gh answered something that is no JSON: {said[:100]!r}. Check the proxy, then do this again."
+        ) from None
 
 
 def _object(said: str) -> dict[str, Any]:
@@ -258,25 +278,3 @@ def _object(said: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ForgeError(f"gh answered something else than was asked for: {said[:100]!r}.")
     return found
-
-
-def _refused(repository: _Repository, exit_code: int, errors: str) -> ForgeError:
-    """Why gh did not do it, as a sentence with what to do."""
-    host = repository.host
-    if exit_code == 4 or _LOGIN.search(errors):
-        return ForgeError(f"gh is not logged in to {host}. Log in: gh auth login --hostname {host}.", retryable=False)
-    if _RATE.search(errors):
-        return ForgeLimitedError(f"{host} takes no more requests for now (its rate limit is used up). Try again later.")
-    if _UNKNOWN.search(errors):
-        return ForgeError(
-            f"{host} knows no repository {repository.owner}/{repository.name}, or your login there may not see it. "
-            "See: gh auth status.",
-            retryable=False,
-        )
-    if _NOTHING_NEW.search(errors):
-        return ForgeError("The branch has no commit that the base does not have: nothing to propose.", retryable=False)
-    lines = [line.strip() for line in errors.splitlines() if line.strip()]
-    said = without_credentials(" · ".join(lines[-3:]))[:400] or f"exit code {exit_code}"
-    if _AWAY.search(errors):
-        return ForgeError(f"{host} cannot be reached: {said}. Check the network, then do this again.")
-    return ForgeError(f"gh was refused by {host}: {said}", retryable=False)

@@ -153,7 +153,7 @@ async def run_git(
             process = await _start(argv, folder, variables, given, into)
         assert process is not None
         with anyio.fail_after(timeout):
-            stdout, stderr = await _exchange(process, given)
+            stdout, stderr = await exchange(process, given)
             exit_code = await process.wait()
     except TimeoutError:
         raise GitError(
@@ -164,7 +164,7 @@ async def run_git(
         if process is not None:
             with anyio.CancelScope(shield=True):
                 if exit_code is None:
-                    exit_code = await _kill(process)
+                    exit_code = await end_group(process)
                 await process.aclose()
         if told is not None:
             told(Command(argv, (time.monotonic_ns() - started) // 1_000_000, exit_code))
@@ -348,8 +348,8 @@ async def _start(
         raise GitError("git cannot be given a null character.", retryable=False) from None
 
 
-async def _exchange(process: Process, given: bytes) -> tuple[bytes, bytes]:
-    """Give the process its input and read what it prints, both at once."""
+async def exchange(process: Process, given: bytes) -> tuple[bytes, bytes]:
+    """Give the process its input and read what it prints, both at once; raises `GitError` when that is too much."""
     chunks: tuple[list[bytes], list[bytes]] = ([], [])
     too_much = False
 
@@ -378,11 +378,11 @@ async def _exchange(process: Process, given: bytes) -> tuple[bytes, bytes]:
         group.start_soon(collect, process.stdout, chunks[0])
         group.start_soon(collect, process.stderr, chunks[1])
     if too_much:
-        raise GitError(f"git printed more than {_OUTPUT_LIMIT >> 20} MiB and was stopped.", retryable=False)
+        raise GitError(f"It printed more than {_OUTPUT_LIMIT >> 20} MiB and was stopped.", retryable=False)
     return b"".join(chunks[0]), b"".join(chunks[1])
 
 
-async def _kill(process: Process) -> int:
+async def end_group(process: Process) -> int:
     """End the process with all it started and wait for it; the exit code."""
     # git removes its lock files when it is asked to end; only then it is made to.
     _signal_group(process, force=False)

@@ -103,8 +103,9 @@ class PullRequests:
         except NO_FAILURES:
             raise
         except ForgeLimitedError as failure:
-            self._limited_until = self._services.runtime.now() + LATEST_MS
-            logger.info("no pull request is looked at for %d s: %s", LATEST_MS // 1000, failure)
+            now = self._services.runtime.now()
+            self._limited_until = max(failure.until or now + LATEST_MS, now + SOONEST_MS)
+            logger.info("no pull request is looked at for %d s: %s", (self._limited_until - now) // 1000, failure)
         except (CallError, CallTimedOutError) as failure:
             logger.info("the pull request of task %s cannot be looked at: %s", call.task.task_id, failure)
         except Exception:  # a defect of a forge must not harm the task

@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from backend_stub.domain.call import Call
+from backend_stub.domain.clock import wall_clock
 from backend_stub.domain.forge import ForgeLimitedError
 from backend_stub.server.backend import Backend
 from backend_stub.task import pull_requests
@@ -74,6 +75,25 @@ async def test_it_is_looked_at_until_it_is_merged(tmp_path: Path, monkeypatch: p
         backend.pull_requests.look(task_id)
         await until(backend, task_id, lambda task: True)
         assert forge.looks == looks == 4
+
+
+async def test_a_limit_that_says_its_end_is_kept_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = InProcess(tmp_path)
+    provider = world.provider()
+    async with world.backend(provider, settings()) as backend:
+        until_ms = wall_clock() + 600
+        forge = Forge(ForgeLimitedError("later", until=until_ms), replace(PULL, state=PullRequestState.CLOSED))
+        monkeypatch.setattr(provider.way_home, "pull_request", forge.pull_request)
+        task_id = await opened(world, backend)
+
+        def closed(task: TaskDetail) -> bool:
+            if forge.looks == 0:
+                backend.pull_requests.look(task_id)
+            return task.pull_request is not None and task.pull_request.state is PullRequestState.CLOSED
+
+        await until(backend, task_id, closed)
+        assert wall_clock() >= until_ms
+        assert forge.looks == 2
 
 
 async def test_nobody_s_is_not_looked_at_and_a_limit_is_waited_for(

@@ -2,20 +2,22 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace as proposed
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.forge import ForgeError, ForgeLimitedError, Proposal
-from backend_stub.forge.gh import GitHubCli
-from foundry_tui.contract.pull_request import Checks, ChecksState, Mergeable, PullRequestState, Review
-from tests.forge.github_stub import GitHub, Repo
+from backend_stub.forge import gh
+from backend_stub.forge.gh import GitHubCli, checks_of
+from foundry_tui.contract.pull_request import Checks, ChecksState, PullRequestState
+from foundry_tui.contract.replace import replace
+from tests.forge.github_stub import GitHub, Pull, Repo
 from tests.git import git, make_code
 from tests.local.test_way_home import Told, change, operate, sandbox
-from tests.local.world import LocalWorld
+from tests.local.world import LocalWorld, ended
 
 pytestmark = [
     pytest.mark.anyio,
@@ -41,8 +43,12 @@ def repo(hub: GitHub, tmp_path: Path) -> Iterator[Repo]:
     git(tmp_path, "clone", "-q", "--bare", str(code), "widgets.git")
     hub.requests.clear()
     yield hub.repo("acme/widgets", tmp_path / "widgets.git")
+    heal(hub)
+
+
+def heal(hub: GitHub) -> None:
     hub.fail(times=0)
-    hub.token = "stub-token"
+    hub.garbled, hub.delay, hub.used_up_until = False, 0.0, None
 
 
 def forge_of(hub: GitHub, **environ: str) -> GitHubCli:
@@ -61,57 +67,177 @@ async def test_it_is_opened_once_and_refreshed_with_what_was_said(hub: GitHub, r
     assert (len(repo.pulls), repo.pulls[1].body) == (1, "B")
 
 
-async def test_every_state_is_told(hub: GitHub, repo: Repo) -> None:
-    forge = forge_of(hub)
-    number = (await forge.propose(REMOTE, PROPOSAL)).number
-    pull = repo.pulls[number]
-    assert (await forge.look(REMOTE, number)).checks == Checks()
-    pull.check("build", "SUCCESS")
-    pull.check("lint", None)
-    assert (await forge.look(REMOTE, number)).checks == Checks(state=ChecksState.PENDING, passed=1, pending=1)
-    pull.check("lint", "FAILURE")
-    pull.check("old", "ERROR", "StatusContext")
-    pull.mergeable = "CONFLICTING"
-    pull.review("mona", "CHANGES_REQUESTED")
+async def test_comments_are_told_with_where_they_stand(hub: GitHub, repo: Repo) -> None:
+    pull = repo.open("T", "B", "feat")
     pull.thread("a.txt", 2, "why?")
     pull.thread("a.txt", 1, "ok", resolved=True)
-    seen = await forge.look(REMOTE, number)
-    assert seen.checks == Checks(state=ChecksState.FAILING, passed=1, failed=2, names=("lint", "old"))
-    assert (seen.review, seen.mergeable, seen.comments) == (Review.CHANGES_REQUESTED, Mergeable.NO, 1)
-    comments = await forge.comments(REMOTE, number)
+    comments = await forge_of(hub).comments(REMOTE, 1)
     assert {(each.path, each.line, each.author, each.body, each.resolved) for each in comments} == {
         ("a.txt", 2, "hubot", "why?", False),
         ("a.txt", 1, "hubot", "ok", True),
     }
-    pull.review("mona", "APPROVED")
-    pull.merge()  # type: ignore[no-untyped-call]  # it is taken as it is
-    merged = await forge.look(REMOTE, number)
-    assert (merged.state, merged.review) == (PullRequestState.MERGED, Review.APPROVED)
+
+
+def _close_a_draft(pull: Pull) -> None:
+    pull.draft = True
+    pull.close()  # type: ignore[no-untyped-call]  # it is taken as it is
+
+
+def _use_up(hub: GitHub) -> None:
+    hub.limit()
+    hub.used_up_until = 3_600
+
+
+Become = Callable[[Pull], object]
+FAILED = ("ACTION_REQUIRED", "CANCELLED", "FAILURE", "STARTUP_FAILURE", "TIMED_OUT")
+STATES: Mapping[str, tuple[Become, dict[str, object]]] = {
+    "open": (lambda pull: None, {"state": "open", "review": "none", "mergeable": "yes", "comments": 0}),
+    "draft": (lambda pull: setattr(pull, "draft", True), {"state": "draft"}),
+    "a draft that was closed": (_close_a_draft, {"state": "closed"}),
+    "merged": (Pull.merge, {"state": "merged"}),
+    "closed": (Pull.close, {"state": "closed"}),
+    "no checks": (lambda pull: None, {"checks": Checks()}),
+    "checks that wait": (
+        lambda pull: (pull.check("a", None), pull.check("b", "PENDING", "StatusContext")),
+        {"checks": Checks(state=ChecksState.PENDING, pending=2)},
+    ),
+    "a required check that nobody has begun": (
+        lambda pull: (pull.check("a", "SUCCESS"), pull.check("b", "EXPECTED", "StatusContext")),
+        {"checks": Checks(state=ChecksState.PENDING, passed=1, pending=1)},
+    ),
+    "checks that pass": (
+        lambda pull: [pull.check(outcome, outcome) for outcome in ("SUCCESS", "NEUTRAL", "SKIPPED")],
+        {"checks": Checks(state=ChecksState.PASSING, passed=3)},
+    ),
+    "checks that fail": (
+        lambda pull: [pull.check(outcome, outcome) for outcome in FAILED],
+        {"checks": Checks(state=ChecksState.FAILING, failed=len(FAILED), names=FAILED)},
+    ),
+    "mixed checks": (
+        lambda pull: (pull.check("a", "SUCCESS"), pull.check("b", None), pull.check("c", "ERROR", "StatusContext")),
+        {"checks": Checks(state=ChecksState.FAILING, passed=1, pending=1, failed=1, names=("c",))},
+    ),
+    "a check that grew stale": (
+        lambda pull: pull.check("a", "STALE"),
+        {"checks": Checks(state=ChecksState.PENDING, pending=1)},
+    ),
+    "review required": (lambda pull: setattr(pull, "decision", "REVIEW_REQUIRED"), {"review": "required"}),
+    "approved": (lambda pull: pull.review("mona", "APPROVED"), {"review": "approved"}),
+    "changes requested": (lambda pull: pull.review("m", "CHANGES_REQUESTED"), {"review": "changes_requested"}),
+    "a review that only remarks": (lambda pull: pull.review("mona", "COMMENTED"), {"review": "none"}),
+    "conflicts": (lambda pull: setattr(pull, "mergeable", "CONFLICTING"), {"mergeable": "no"}),
+    "not known whether it can be merged": (
+        lambda pull: setattr(pull, "mergeable", "UNKNOWN"),
+        {"mergeable": "unknown"},
+    ),
+    "comments": (
+        lambda pull: (pull.thread("a.txt", 1, "why?"), pull.thread("a.txt", 2, "ok", resolved=True)),
+        {"comments": 1},
+    ),
+    "comments that are resolved": (lambda pull: pull.thread("a.txt", 2, "ok", resolved=True), {"comments": 0}),
+}
+"""How a pull request came to be as it is, and what is told of it then."""
+
+
+async def test_each_state_is_told(hub: GitHub, repo: Repo) -> None:
+    base = git(repo.bare, "rev-parse", "main")
+    for name, (become, told) in STATES.items():
+        repo.pulls.clear()
+        git(repo.bare, "update-ref", "refs/heads/main", base)
+        become(repo.open("T", "B", "feat"))
+        seen = await forge_of(hub).look(REMOTE, 1)
+        assert {field: getattr(seen, field) for field in told} == told, name
     assert not hub.unknown
 
 
-async def test_what_is_in_the_way_is_said_with_what_to_do(hub: GitHub, repo: Repo, tmp_path: Path) -> None:
+def test_of_a_check_that_was_run_again_the_newer_run_counts() -> None:
+    first = {
+        "name": "a",
+        "workflowName": "CI",
+        "status": "COMPLETED",
+        "conclusion": "FAILURE",
+        "startedAt": "2026-01-01",
+    }
+    again = {**first, "conclusion": "SUCCESS", "startedAt": "2026-01-02"}
+    other = {**first, "workflowName": "Nightly", "conclusion": "SUCCESS"}
+    assert checks_of([again, first, other]) == Checks(state=ChecksState.PASSING, passed=2)
+
+
+Refuse = Callable[[GitHub], object]
+FAULTS: Mapping[str, tuple[Refuse, dict[str, str], str]] = {
+    "not logged in": (lambda hub: None, {"GH_ENTERPRISE_TOKEN": ""}, r"gh auth login --hostname github\.example\.test"),
+    "401": (lambda hub: None, {"GH_ENTERPRISE_TOKEN": "wrong"}, r"gh auth login --hostname github\.example\.test"),
+    "403": (lambda hub: hub.fail(403, message="Resource not accessible by token"), {}, "Resource not accessible"),
+    "404": (lambda hub: hub.fail(404, message="Not Found"), {}, "knows no repository acme/widgets"),
+    "500": (lambda hub: hub.fail(500), {}, "cannot be reached: .*HTTP 500"),
+    "502": (lambda hub: hub.fail(502), {}, "cannot be reached: .*HTTP 502"),
+    "503": (lambda hub: hub.fail(503), {}, "cannot be reached: .*HTTP 503"),
+    "primary limit": (_use_up, {}, "Try again in 60 min"),
+    "secondary limit": (lambda hub: hub.limit_more(90), {}, "Try again in 2 min"),
+    "a limit that says no end": (lambda hub: hub.fail(429, message="slow down"), {}, "Try again later"),
+    "no JSON": (lambda hub: setattr(hub, "garbled", True), {}, "no JSON.*proxy"),
+    "a strange certificate": (lambda hub: None, {"SSL_CERT_FILE": os.devnull}, "certificate.*SSL_CERT_FILE"),
+    "an unknown host": (lambda hub: None, {"HTTPS_PROXY": "", "https_proxy": ""}, "cannot be reached"),
+    "a proxy that is away": (lambda hub: None, {"https_proxy": "http://127.0.0.1:1", "HTTPS_PROXY": ""}, "be reached"),
+    "gh missing": (lambda hub: None, {"PATH": "/nowhere"}, "Install it"),
+    "hangs": (lambda hub: setattr(hub, "delay", 5), {}, r"did not answer gh within 0\.5 s"),
+}
+"""What is wrong, and what is said of it."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", ["propose", "look", "comments"])
+async def test_each_fault_is_said_with_what_to_do_and_the_next_try_works(
+    hub: GitHub, repo: Repo, call: str, monkeypatch: pytest.MonkeyPatch, tell: Callable[[str], None]
+) -> None:
+    calls = {"look": lambda forge: forge.look(REMOTE, 1), "comments": lambda forge: forge.comments(REMOTE, 1)}
+    ask: Callable[[GitHubCli], Awaitable[object]] = calls.get(call, lambda forge: forge.propose(REMOTE, PROPOSAL))
+    for name, (break_it, environ, said) in FAULTS.items():
+        repo.pulls.clear()
+        if call != "propose":
+            repo.open("T", "B", "feat")
+        break_it(hub)
+        with monkeypatch.context() as patch, pytest.raises(ForgeError, match=said) as failed:
+            if hub.delay:
+                patch.setattr(gh, "LIMIT", 0.5)
+            await ask(forge_of(hub, **environ))
+        assert isinstance(failed.value, ForgeLimitedError) == ("limit" in name), name
+        if isinstance(failed.value, ForgeLimitedError):
+            assert failed.value.until == {"primary limit": 3_600_001, "secondary limit": 90_001}.get(name)
+        assert "stub-token" not in failed.value.message
+        assert len(repo.pulls) == (call != "propose"), name
+        heal(hub)
+        await ask(forge_of(hub))
+        assert len(repo.pulls) == 1, name
+    tell(f"gh {call}: {len(FAULTS)} faults, each said and mended")
+
+
+async def test_what_cannot_be_proposed_is_said(hub: GitHub, repo: Repo, tmp_path: Path) -> None:
     forge = forge_of(hub)
-    hub.limit()
-    with pytest.raises(ForgeLimitedError, match="rate limit"):
-        await forge.propose(REMOTE, PROPOSAL)
-    hub.fail(500)
-    with pytest.raises(ForgeError, match="cannot be reached"):
-        await forge.propose(REMOTE, PROPOSAL)
-    hub.fail(times=0)
-    hub.token = "another"
-    with pytest.raises(ForgeError, match=r"gh auth login --hostname github\.example\.test"):
-        await forge.propose(REMOTE, PROPOSAL)
-    hub.token = "stub-token"
     with pytest.raises(ForgeError, match="knows no repository acme/nothing"):
         await forge.propose(REMOTE.replace("widgets", "nothing"), PROPOSAL)
-    with pytest.raises(ForgeError, match="gh auth login"):
-        await forge_of(hub, GH_ENTERPRISE_TOKEN="").propose(REMOTE, PROPOSAL)
     with pytest.raises(ForgeError, match="no repository of GitHub"):
         await forge.expect_usable(str(tmp_path))
-    with pytest.raises(ForgeError, match="Install it"):
-        await forge_of(hub, PATH=str(tmp_path)).expect_usable(REMOTE)
+    with pytest.raises(ForgeError, match="has this pull request of acme/widgets no more"):
+        await forge.look(REMOTE, 7)
+    with pytest.raises(ForgeError, match="no branch of the base's name"):
+        await forge.propose(REMOTE, proposed(PROPOSAL, base="gone"))
+    git(repo.bare, "branch", "--force", "feat", "main")
+    with pytest.raises(ForgeError, match="nothing to propose"):
+        await forge.propose(REMOTE, PROPOSAL)
     assert not repo.pulls
+
+
+async def test_a_gh_that_hangs_is_ended_with_all_that_it_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shim = tmp_path / "gh"
+    shim.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {tmp_path}/pid\nwait\n")
+    shim.chmod(0o755)
+    monkeypatch.setattr(gh, "LIMIT", 0.5)
+    with pytest.raises(ForgeError, match="did not answer"):
+        await GitHubCli(lambda: 1, {"PATH": f"{tmp_path}:{os.environ['PATH']}"}).look(REMOTE, 1)
+    await ended(int((tmp_path / "pid").read_text()))
 
 
 async def test_the_operation_commits_pushes_and_opens_and_a_second_time_only_refreshes(

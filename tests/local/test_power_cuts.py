@@ -112,7 +112,7 @@ class Scene:
         async def go() -> None:
             told = Kept(self.notes)
             operation = Operation(
-                operation_id="o1",
+                operation_id=f"o-{self.task.task_id}",
                 task_id=self.task.task_id,
                 kind=OperationKind(self.kind),
                 request={"how": "merge"} if self.kind == "land" else {},
