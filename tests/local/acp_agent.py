@@ -337,9 +337,11 @@ class Agent:
             self.update(session, "agent_message_chunk", messageId=message_id, content={"type": "text", "text": text})
         elif verb == "update":
             self.send({"method": "session/update", "params": {"sessionId": session, "update": json.loads(rest)}})
-        elif verb in ("request", "request-as-7"):
+        elif verb in ("request", "request-as-7", "request-in-silence"):
             id_ = 7 if verb == "request-as-7" else None
             answer = self.request("session/request_permission", {"sessionId": session, **json.loads(rest)}, id_)
+            if verb == "request-in-silence":
+                return
             said = json.dumps((answer.get("result") or {}).get("outcome"))
             self.update(session, "agent_message_chunk", content={"type": "text", "text": f"outcome: {said}"})
         elif verb in ("elicit", "elicit-soon-over"):

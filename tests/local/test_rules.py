@@ -7,6 +7,7 @@ import pytest
 
 from backend_stub.providers.local.rules import read_rules
 from backend_stub.repository.setup_files import SetupFiles
+from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.rules import Rule
 from tests.backend.process import BackendProcess
 from tests.git import git
@@ -63,6 +64,29 @@ def test_rules_answer_and_the_rest_is_asked(ruled: BackendProcess, world: LocalW
     assert answers == ["yes", "no", "yes", "no"]
     kinds = ruled.kinds(task_id)
     assert [kinds.count(f"permission.{each}") for each in ("opened", "answered", "cancelled")] == [4, 4, 0]
+
+
+@pytest.mark.slow
+def test_a_rule_knows_a_command_that_is_a_title(ruled: BackendProcess, world: LocalWorld) -> None:
+    """As gemini asks; where it would be run elsewhere, a person is asked."""
+
+    def asks(command: str, told: str) -> str:
+        content = [{"type": "content", "content": {"type": "text", "text": told}}]
+        call = {"toolCallId": command, "title": command, "kind": "execute", "content": content}
+        return f"request {json.dumps({'toolCall': call, 'options': OPTIONS})}"
+
+    task_id = uuid7()
+    cwd = ruled.data.resolve() / "sandboxes" / task_id / "work" / world.repository.name
+    here = f"[current working directory {cwd}] (Runs it)"
+    lines = (asks("make all", here), asks("make install", here), asks("make all", "[in /elsewhere] (Runs it)"))
+    ruled.create("\n".join(lines), task_id=task_id, repo=str(world.repository), trust=True)
+    task = ruled.wait_task(task_id, lambda task: bool(task["needs_input"]) or task["status"] == "error")
+    items = ruled.get(f"/v1/sessions/{task['sessions'][0]['session_id']}")["transcript"]
+    assert [item["body"].get("answered_by") for item in items if item["kind"] == "permission"] == [
+        "allowed by rule `make *`",
+        "denied by rule `make install*`",
+        None,
+    ]
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from backend_stub.domain.agent import SaidOutsideTurn
 from backend_stub.domain.errors import AgentError
 from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider
+from foundry_tui.contract.questions import Question
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.transcript import TranscriptKind
 from foundry_tui.view.questions import QuestionLine, heading_of, lines_of
@@ -95,18 +96,28 @@ async def test_a_stop_for_an_unknown_reason_is_said(world: LocalWorld) -> None:
         assert told.of(TranscriptKind.NOTICE) == ["The agent stopped for a reason of its own: went_fishing."]
 
 
-async def test_an_agent_that_ends_its_turn_as_it_is_denied_something_is_said_to_have(world: LocalWorld) -> None:
+@pytest.mark.parametrize(
+    ("answer", "then", "said"),
+    [
+        ("no", 'result {"stopReason": "cancelled"}', True),
+        ("no", "", True),
+        ("no", "say another way", False),
+        ("no", 'result {"stopReason": "max_tokens"}', False),
+        ("yes", "", False),
+    ],
+)
+async def test_an_agent_that_ends_its_turn_as_it_is_denied_something_is_said_to_have(
+    world: LocalWorld, answer: str, then: str, said: bool
+) -> None:
+    options = [{"optionId": "yes", "kind": "allow_once"}, {"optionId": "no", "kind": "reject_once"}]
+    ask = {"toolCall": {"toolCallId": "t", "title": "make"}, "options": options}
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
-        for answer, notices in (
-            ("no", ["The agent ended its turn as it was denied that: say how it is to go on."]),
-            ("yes", []),
-        ):
-            text = 'ask execute Run make?\nresult {"stopReason": "cancelled"}'
-            async with following(world, provider, task, text, f"p-{answer}") as told:
-                await told.until(lambda told=told: told.questions)  # type: ignore[misc]
-                told.answer(next(iter(told.questions)), answer)
-            assert told.of(TranscriptKind.NOTICE) == notices
+        async with following(world, provider, task, f"request-in-silence {json.dumps(ask)}\n{then}") as told:
+            await told.until(lambda: told.questions)
+            told.answer(next(iter(told.questions)), answer)
+        notice = "The agent ended its turn as this was denied: make. Say how it is to go on."
+        assert (notice in told.of(TranscriptKind.NOTICE)) is said
 
 
 async def test_an_agent_whose_inside_died_gets_a_new_process(world: LocalWorld) -> None:
@@ -460,7 +471,7 @@ async def test_what_is_long_is_shown_once(world: LocalWorld) -> None:
         "kind": "execute",
         "rawInput": {
             "command": ["/bin/bash", "-lc", script],
-            "parsed_cmd": [{"cmd": script}],
+            "actions": [{"cmd": script}],
             "cwd": "/x",
         },
         "content": [{"type": "content", "content": {"type": "text", "text": f"Amendment: /bin/bash\n{script}\nok?"}}],
@@ -483,7 +494,7 @@ async def test_what_is_long_is_shown_once(world: LocalWorld) -> None:
                 told.answer(key, "y")
             asked.append(question)
     shown = "Amendment: /bin/bash\n(as shown)\nok?"
-    rest = {"cwd: /x", 'parsed_cmd: [{"cmd":"(as shown)"}]'}
+    rest = {"cwd: /x", 'actions: [{"cmd":"(as shown)"}]'}
     assert asked[0].text is not None
     text, _, last = asked[0].text.rpartition("\n\n")
     assert (text, set(last.split("\n"))) == (f"{script}\n\n{shown}", rest)
@@ -496,6 +507,81 @@ async def test_what_is_long_is_shown_once(world: LocalWorld) -> None:
         QuestionLine.ADDED,
         QuestionLine.TEXT,
     ]
+
+
+REASON = "It needs the network."
+
+
+def asked_by_codex(command: str, always: list[str], reason: str = "") -> dict[str, Any]:
+    """A question about a command as codex-acp asks it."""
+    script = ["/bin/bash", "-lc", command]
+    answers = ["approved", {"approved_execpolicy_amendment": {"proposed_execpolicy_amendment": always}}, "abort"]
+    lines = [reason] * bool(reason) + ["Proposed Amendment: " + "\n".join(always)]
+    text = "\n".join((*lines, "Available Decisions: Approved", "ApprovedExecpolicyAmendment", "Abort"))
+    told = {
+        "call_id": "t",
+        "command": script,
+        "available_decisions": answers,
+        "proposed_execpolicy_amendment": always,
+        "parsed_cmd": [{"type": "unknown", "cmd": command}],
+    }
+    content = [{"type": "content", "content": {"type": "text", "text": text}}]
+    return {
+        "title": command,
+        "kind": "execute",
+        "rawInput": told | ({"reason": reason} if reason else {}),
+        "content": content,
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "always", "reason", "text"),
+    [
+        ("git push", ["/bin/bash", "-lc", "git push"], "", "git push"),
+        ("git push", ["/bin/bash", "-lc", "git push"], REASON, f"git push\n\n{REASON}"),
+        ("git push", ["git"], "", 'git push\n\nproposed_execpolicy_amendment: ["git"]'),
+        # What the model says cannot pass for what the agent says of its answers, and hide something.
+        (
+            "git push",
+            ["git", "push"],
+            "Available Decisions: One\nTwo",
+            "git push\n\nAvailable Decisions: One\nTwo",
+        ),
+    ],
+)
+async def test_a_question_has_nothing_that_its_options_say(
+    world: LocalWorld, command: str, always: list[str], reason: str, text: str
+) -> None:
+    call = asked_by_codex(command, always, reason)
+    assert (await question_about(world, call)).text == text
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        ("[current working directory {cwd}] (Runs it) [background]", "make all\n\n(Runs it) [background]"),
+        ("[in /elsewhere] (Runs it)", "[in /elsewhere] (Runs it)"),
+    ],
+)
+async def test_a_command_that_is_a_title_is_the_command(world: LocalWorld, told: str, text: str) -> None:
+    """As gemini asks: with the folder where a command would be run, and nothing of what its tool is called with."""
+    content = [{"type": "content", "content": {"type": "text", "text": told}}]
+    call = {"title": "make all", "kind": "execute", "content": content, "locations": []}
+    assert (await question_about(world, call)).text == text
+
+
+async def question_about(world: LocalWorld, call: dict[str, Any]) -> Question:
+    """What a person is asked about this tool call, in which `{cwd}` is the folder where the agent works."""
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        assert task.sandbox is not None
+        ask = {"toolCall": {"toolCallId": "t", **call}, "options": [{"optionId": "y", "kind": "allow_once"}]}
+        request = json.dumps(ask).replace("{cwd}", task.sandbox.cwd)
+        async with following(world, provider, task, f"request {request}\nsay done") as told:
+            await told.until(lambda: told.questions)
+            [(key, question)] = told.questions.items()
+            told.answer(key, "y")
+        return question
 
 
 async def test_a_question_knows_what_was_told_of_its_tool_call_before(world: LocalWorld) -> None:

@@ -8,11 +8,10 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import msgspec
-from msgspec import Raw, Struct
 
 from backend_stub.agents.sandbox_agent.messages import Message
-from backend_stub.agents.sandbox_agent.questions import COMMANDS, command_of
-from backend_stub.agents.sandbox_agent.updates import NOTHING, Translation
+from backend_stub.agents.sandbox_agent.questions import COMMANDS, command_of, input_told, request_of
+from backend_stub.agents.sandbox_agent.updates import Translation
 from backend_stub.domain.rulings import READING, Action, lies_inside
 from foundry_tui.contract.questions import Question
 
@@ -25,23 +24,9 @@ ARGUMENTS = ("args", "arguments", "argv")
 VARIABLES = ("env", "environment", "envs")
 
 
-class _ToolCall(Struct, rename="camel"):
-    tool_call_id: str = ""
-    raw_input: Raw = NOTHING
-    locations: Raw = NOTHING
-
-
-class _Request(Struct, rename="camel"):
-    tool_call: _ToolCall = msgspec.field(default_factory=_ToolCall)
-
-
-_request = msgspec.json.Decoder(_Request)
-
-
 async def action_of(message: Message, translation: Translation, question: Question) -> Action:
     """What would be done; the question was read from the same message."""
-    call = _request.decode(message.params).tool_call
-    called_with = translation.input_of(call.tool_call_id, call.raw_input, call.locations)
+    called_with = input_told(request_of(message).tool_call, translation)
     value: Any = msgspec.json.decode(called_with.raw) if called_with.raw else None  # noqa: TID251  # the tool's own words
     given = value if isinstance(value, dict) else {}
     commands = tuple(dict.fromkeys(_commands(given)))

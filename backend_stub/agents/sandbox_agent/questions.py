@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -13,6 +13,7 @@ from backend_stub.agents.sandbox_agent import elicitation
 from backend_stub.agents.sandbox_agent.messages import Message
 from backend_stub.agents.sandbox_agent.updates import NOTHING, Item, ToolInput, Translation, excerpt
 from foundry_tui.contract.questions import FileEdit, PermissionOption, Question
+from foundry_tui.contract.rules import EXECUTE
 from foundry_tui.contract.transcript import TranscriptKind
 
 UNTITLED = "The agent asks for permission"
@@ -25,6 +26,9 @@ LONG = 80
 """Characters of a line from which it is not said twice within a text; what has several lines never is."""
 PATHS = frozenset({"path", "filepath", "file_path", "filePath"})
 """What agents call the one file that a tool works on."""
+ANSWERS, ALWAYS = "available_decisions", "proposed_execpolicy_amendment"
+"""What an agent calls the answers that its options are, and the words of the commands that `always` would allow."""
+_ANSWERS_TOLD = re.compile(r"(?:^|\n)Available Decisions: \w+((?:\n\w+)*)\s*\Z")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MARK = re.compile(r"=+|@@ [-+,\d ]+ @@|\\ No newline at end of file|")
 _FILE = re.compile(r"(?:Index: |--- |\+\+\+ )([^\t]*)(?:\t.*)?")
@@ -36,7 +40,9 @@ class _Option(Struct, rename="camel"):
     kind: str | None = None
 
 
-class _ToolCall(Struct, rename="camel"):
+class ToolCall(Struct, rename="camel"):
+    """The tool call that a request for permission is about, as far as the request tells it."""
+
     tool_call_id: str = ""
     title: str | None = None
     kind: str | None = None
@@ -45,12 +51,14 @@ class _ToolCall(Struct, rename="camel"):
     locations: Raw = NOTHING
 
 
-class _Request(Struct, rename="camel"):
-    tool_call: _ToolCall = msgspec.field(default_factory=_ToolCall)
+class Request(Struct, rename="camel"):
+    """The parameters of `session/request_permission`."""
+
+    tool_call: ToolCall = msgspec.field(default_factory=ToolCall)
     options: list[Raw] = []
 
 
-_request = msgspec.json.Decoder(_Request)
+_request = msgspec.json.Decoder(Request)
 _option = msgspec.json.Decoder(_Option)
 
 
@@ -59,23 +67,72 @@ def question_of(message: Message, translation: Translation) -> Question:
 
     An option that cannot be read is left out. Raises `msgspec.DecodeError` when the request itself cannot be read.
     """
-    request = _request.decode(message.params)
+    request = request_of(message)
     call = request.tool_call
     known = translation.tool(call.tool_call_id)
-    called_with = translation.input_of(call.tool_call_id, call.raw_input, call.locations)
-    texts, edits = translation.shown(call.content) if bytes(call.content) != bytes(NOTHING) else ([], [])
+    called_with = input_told(call, translation)
+    texts, edits = _shown(call, translation)
     if known is not None:
         texts = texts or [known.content] * bool(known.content)
         edits = edits or list(known.edits)
     kind = call.kind or (known.kind if known else "other")
+    value: Any = msgspec.json.decode(called_with.raw) if called_with.raw else None  # noqa: TID251  # the tool's own words
+    texts = _without_what_is_known(texts, value, translation.cwd)
+    news = _news(value, called_with.paths, edits, call.tool_call_id, translation)
     return Question(
         title=translation.titled(call.title, kind) if call.title else known.title if known else UNTITLED,
         options=tuple(option for raw in request.options if (option := _readable(raw)) is not None),
         tool_kind=kind,
-        text=_text(_news(called_with, edits, call.tool_call_id, translation), texts, edits) or None,
+        text=_text(news, texts, edits) or None,
         edits=tuple(edits),
         paths=called_with.paths,
     )
+
+
+def request_of(message: Message) -> Request:
+    """What a `session/request_permission` holds; raises `msgspec.DecodeError` when it cannot be read."""
+    return _request.decode(message.params)
+
+
+def input_told(call: ToolCall, translation: Translation) -> ToolInput:
+    """What the tool is called with, as far as the request or what was told before says it.
+
+    An agent that tells no input, but the folder that a command would be run in, has the command as the title.
+    """
+    told = translation.input_of(call.tool_call_id, call.raw_input, call.locations)
+    if told.raw or call.kind != EXECUTE or not call.title:
+        return told
+    texts, edits = _shown(call, translation)
+    if edits or not any(text.startswith(_folder_told(translation.cwd)) for text in texts):
+        return told
+    return msgspec.structs.replace(told, raw=msgspec.json.encode({COMMANDS[0]: call.title}).decode())
+
+
+def _folder_told(cwd: str) -> str:
+    return f"[current working directory {cwd}]"
+
+
+def _shown(call: ToolCall, translation: Translation) -> tuple[list[str], list[FileEdit]]:
+    return translation.shown(call.content) if bytes(call.content) != bytes(NOTHING) else ([], [])
+
+
+def _without_what_is_known(texts: Sequence[str], called_with: Any, cwd: str) -> list[str]:
+    """The texts without the folder in which the agent works, and without the answers and what `always` would be.
+
+    Of these the options tell, and what the tool is called with.
+    """
+    told = called_with if isinstance(called_with, dict) else {}
+    pattern, answers = told.get(ALWAYS), told.get(ANSWERS)
+    kept = []
+    for whole in texts:
+        text = whole.removeprefix(_folder_told(cwd))
+        found = _ANSWERS_TOLD.search(text)
+        if isinstance(answers, list) and found is not None and found[1].count("\n") + 1 == len(answers):
+            text = text[: found.start()]
+        if isinstance(pattern, list) and all(isinstance(word, str) for word in pattern):
+            text = text.removesuffix("Proposed Amendment: " + "\n".join(pattern))
+        kept.append(whole if text == whole else text.strip())
+    return kept
 
 
 def unasked(number: int, message: Message, translation: Translation, why: str, answer: str = "cancelled") -> Item:
@@ -98,20 +155,23 @@ def _readable(raw: Raw) -> PermissionOption | None:
     return PermissionOption(option_id=option.option_id, name=name, kind=option.kind or "other")
 
 
-def _news(called_with: ToolInput, edits: list[FileEdit], id_: str, translation: Translation) -> Any:
+def _news(value: Any, paths: Sequence[str], edits: list[FileEdit], id_: str, translation: Translation) -> Any:
     """What the tool is called with, without what says nothing new.
 
     That is the folder where the agent works, the call's id, the path of a file that is shown, a diff of the `edits`,
-    and of what an agent keeps for itself the turn's id and when it began.
+    how the agent reads a command that is shown, the answers that the options are, `always` where it would be this very
+    command, and of what an agent keeps for itself the turn's id and when it began.
     """
-    value: Any = msgspec.json.decode(called_with.raw) if called_with.raw else None  # noqa: TID251  # the tool's own words
     if not isinstance(value, dict):
         return value
     usual = {"cwd": translation.cwd, "call_id": id_}
     changed = {edit.path for edit in edits}
-    shown = {*changed, *called_with.paths}
+    shown = {*changed, *paths}
+    command = next(filter(None, (command_of(value.get(name)) for name in COMMANDS)), "")
 
     def is_old(name: str, each: object) -> bool:
+        if isinstance(each, list) and command:
+            return name in (ANSWERS, "parsed_cmd") or (name == ALWAYS and command_of(each) == command)
         if name == "started_at_ms":
             return isinstance(each, int)
         return isinstance(each, str) and (

@@ -44,8 +44,7 @@ _STOP_REASONS = {
     "max_turn_requests": "The agent stopped: it had asked its model as often as it may in one turn.",
     "refusal": "The agent refused to go on with this prompt.",
 }
-_REJECTED = "The agent ended its turn as it was denied that: say how it is to go on."
-"""Some agents do, others look for another way."""
+_SPEAKING = (TranscriptKind.MESSAGE, TranscriptKind.THOUGHT)
 
 
 class _PromptResult(Struct, rename="camel"):
@@ -81,7 +80,8 @@ class Telling:
         self._arrived: deque[Arrival] = deque()
         self._doubt: tuple[Unreadable, float] | None = None
         self._unheard = 0
-        self._rejected = False
+        self._denied = ""
+        self._spoke_since = False
         self._over: dict[str, anyio.Event] = {}
 
     async def run(self) -> None:
@@ -163,6 +163,7 @@ class Telling:
 
     async def _flush(self, items: dict[str, Item]) -> None:
         for item in items.values():
+            self._spoke_since |= item.kind in _SPEAKING
             await self._turn.say(item.key, item.kind, item.body)
         items.clear()
 
@@ -193,8 +194,11 @@ class Telling:
         )
 
     async def _say_why_it_stopped(self, reason: str) -> None:
-        if reason == "cancelled" and self._rejected and self._session.stopping_since is None:
-            await self._turn.say(self._translation.key("end"), TranscriptKind.NOTICE, _REJECTED)
+        ended_by_denial = reason == "cancelled" or (reason == "end_turn" and not self._spoke_since)
+        if self._denied and ended_by_denial and self._session.stopping_since is None:
+            # Some agents do, others look for another way.
+            text = f"The agent ended its turn as this was denied: {self._denied}. Say how it is to go on."
+            await self._turn.say(self._translation.key("end"), TranscriptKind.NOTICE, text)
         elif reason not in _ENDED_WELL:
             text = _STOP_REASONS.get(reason, f"The agent stopped for a reason of its own: {excerpt(reason)}.")
             await self._turn.say(self._translation.key("end"), TranscriptKind.NOTICE, text)
@@ -273,7 +277,8 @@ class Telling:
     async def _ask(self, number: int, message: Message, question: Question, action: Action) -> None:
         chosen = await self._turn.ask(self._translation.key(f"ask-{number}"), question, action)
         kinds = [option.kind for option in question.options if option.option_id == chosen]
-        self._rejected |= any(kind.startswith("reject") for kind in kinds)
+        if any(kind.startswith("reject") for kind in kinds):
+            self._denied, self._spoke_since = excerpt(question.title), False
         await self._answered(number, message, _chosen(chosen))
 
     async def _answered(self, number: int, message: Message, answer: dict[str, Any]) -> None:
