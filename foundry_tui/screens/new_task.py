@@ -133,6 +133,7 @@ class NewTaskScreen(FoundryDialog[None]):
         yield Completion("#agent", candidates=lambda _: self._agents())
         yield Completion("#model", candidates=lambda _: self._choices().names("model"))
         yield Completion("#mode", candidates=lambda _: self._choices().names("mode"))
+        yield Completion("#thought_level", candidates=lambda _: self._choices().names("thought_level"))
         yield Completion("#provider", candidates=lambda _: self._told.providers)
         yield Completion("#permissions", candidates=lambda _: POLICY_WORDS.values())
 
@@ -177,8 +178,7 @@ class NewTaskScreen(FoundryDialog[None]):
         self.run_worker(self._told.ask_for_agents(), group="providers", exit_on_error=False)
 
     def on_resize(self, event: events.Resize) -> None:
-        frame = FRAME[breakpoint_of(BREAKPOINTS, event.size.height)]
-        frame += self._no_agent.rows
+        frame = FRAME[breakpoint_of(BREAKPOINTS, event.size.height)] + self._no_agent.rows
         self.query_one("#fields").styles.max_height = max(3, event.size.height - frame)
         self.set_class(event.size.width < SLIM, "-slim")
 

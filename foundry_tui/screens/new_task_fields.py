@@ -47,9 +47,9 @@ class ChoiceFields(Vertical):
                 yield remark_line(name)
 
     def show(self, hints: Mapping[str, str], remarks: Mapping[str, Remark]) -> None:
-        """Say what empty fields stand for; a mode to be wary of stands out."""
+        """Say what empty fields stand for, folded ones too; a mode to be wary of stands out."""
         for name, hint in hints.items():
-            self.query_one(f"#{name}", Input).placeholder = harmless(hint)
+            self.screen.query_one(f"#{name}", Input).placeholder = harmless(hint)
         self.query_one("#mode").set_class(remarks["mode"].warning, "-warning")
 
 

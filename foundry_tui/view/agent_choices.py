@@ -7,7 +7,7 @@ from msgspec import Struct
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.options import find_option, value_of
 from foundry_tui.contract.records import SessionOption
-from foundry_tui.view.new_task import HINTS, NOTHING, OF_AGENT, Remark, agent_remark
+from foundry_tui.view.new_task import HINTS, LABELS, NOTHING, OF_AGENT, Remark, agent_remark
 from foundry_tui.view.session_facts import names_no_questions
 
 
@@ -60,7 +60,17 @@ class AgentChoices(Struct, frozen=True):
     def remarks(self, values: Mapping[str, str], known: Sequence[str]) -> dict[str, Remark]:
         """What is to be said of agent, model and mode; `known` are the names of agents that were heard of."""
         agent = agent_remark(self.agent, known, self.here) if self.agent else self._of_default()
-        return {"agent": agent, **{category: self._of_option(category, values[category]) for category in OF_AGENT}}
+        remarks = {category: self._of_option(category, values[category]) for category in OF_AGENT}
+        if not any(values[category] for category in OF_AGENT):
+            remarks["model"] = self._of_stranger()
+        return {"agent": agent, **remarks}
+
+    def _of_stranger(self) -> Remark:
+        """Why there is nothing to choose from for an agent that is ready."""
+        info = next((info for info in self.here if info.name == self.meant), None)
+        if info is None or info.options or info.state is not AgentState.READY:
+            return NOTHING
+        return Remark(f"{info.name}'s models and modes are offered here once it has worked")
 
     def _of_default(self) -> Remark:
         """What keeps the agent that an empty field stands for from being given work."""
@@ -81,7 +91,7 @@ class AgentChoices(Struct, frozen=True):
         if not self.offered:
             return Remark(f"what {self.meant or 'the agent'} offers is known once it has worked here")
         if option is None:
-            return Remark(f"{self.meant} offered no {category} the last time")
+            return Remark(f"{self.meant} offered no {LABELS[category].lower()} the last time")
         if value in [choice.value for choice in option.choices]:
             return NOTHING
         return Remark(f"not among what {self.meant} offered last: {', '.join(self.names(category))}")

@@ -17,15 +17,15 @@ from foundry_tui.contract.requests import CHOSEN_TITLE_LIMIT, CreateTask
 
 FIELDS = (
     *("repo", "prompt", "agent", "model", "mode", "provider"),
-    *("title", "branch", "base_branch", "permissions"),
+    *("title", "branch", "base_branch", "permissions", "thought_level"),
 )
 """The fields of a new task: by their names in the contract, or the category of the agent's option."""
 CHOICES = (("agent", "model"), ("mode", "provider"))
 """Those that are seen without unfolding anything, two in a row."""
-OPTIONS = ("title", "branch", "base_branch", "permissions")
+OPTIONS = ("title", "branch", "base_branch", "permissions", "thought_level")
 """Those that are folded away."""
-OF_AGENT = ("model", "mode")
-"""Those that are options of the agent."""
+OF_AGENT = ("model", "mode", "thought_level")
+"""Those that are options of the agent, by their categories."""
 LABELS: dict[str, str] = {
     "repo": "Repository",
     "prompt": "Prompt",
@@ -36,6 +36,7 @@ LABELS: dict[str, str] = {
     "agent": "Agent",
     "model": "Model",
     "mode": "Mode",
+    "thought_level": "Effort",
     "provider": "Provider",
 }
 HINTS: dict[str, str] = {
@@ -48,6 +49,7 @@ HINTS: dict[str, str] = {
     "agent": "the provider's own",
     "model": "the agent's own",
     "mode": "the agent's own",
+    "thought_level": "the agent's own",
     "provider": "the default one",
 }
 """What an empty field stands for."""
@@ -162,6 +164,8 @@ def request_of(
     for name in OF_AGENT:
         if values[name]:
             option = find_option(offered, name)
+            if option is not None:
+                options.pop(option.option_id, None)
             options[name] = values[name] if option is None else value_of(option, values[name])
     permissions = next((word for word in POLICY_WORDS.values() if word == values["permissions"]), None)
     return CreateTask(
@@ -244,7 +248,7 @@ def is_same_request(one: CreateTask, other: CreateTask) -> bool:
     return next(written) == next(written)
 
 
-def option_summary(values: dict[str, str], nothing: str = "title, branch, base branch, permissions") -> str:
+def option_summary(values: dict[str, str], nothing: str = "title, branch, base branch, permissions, effort") -> str:
     """What is set among the folded options, `nothing` if that is what they would be by themselves."""
     told = [f"{LABELS[name].lower()} {values[name]}" for name in OPTIONS if values.get(name) not in ("", None, "ask")]
     return ", ".join(told) if told else nothing

@@ -16,20 +16,24 @@ Files = Mapping[str, str]
 class Agent(NamedTuple):
     """One agent, as `foundry agent install` gets it.
 
-    `files` and `environ` set it up for a model at a URL. `write` and `run` are calls of its own tools, for a file (by
-    its absolute path) and for a command. `login` is the command with which a person logs in. `configured` is the
-    command that makes it an agent where sandbox-agent does not know it. `minutes`: it names the file of a conversation
-    by the minute, and writes over one that it loads in the minute in which it began it.
+    `files` and `environ` set it up for a model at a URL. `write`, `read` and `run` are calls of its own tools, for a
+    file (by its absolute path) and for a command. `other` is a model that it offers beside the one it begins with.
+    `tells_usage`: it tells how much of its context is used. `login` is the command with which a person logs in.
+    `configured` is the command that makes it an agent where sandbox-agent does not know it. `minutes`: it names the
+    file of a conversation by the minute, and writes over one that it loads in the minute in which it began it.
     """
 
     name: str
     files: Callable[[str], Files]
     environ: Callable[[str], Mapping[str, str]]
     write: Callable[[Path, str], Call]
+    read: Callable[[Path], Call]
     run: Callable[[str], Call]
+    other: str
     login: str
     configured: tuple[str, ...] = ()
     minutes: bool = False
+    tells_usage: bool = True
 
 
 def _codex_files(url: str) -> Files:
@@ -61,7 +65,15 @@ def _opencode_files(url: str) -> Files:
         "npm": "@ai-sdk/openai-compatible",
         "name": "stub",
         "options": {"baseURL": f"{url}/v1", "apiKey": "none"},
-        "models": {"stub": {"name": "stub", "attachment": True, "modalities": IMAGES_TOO}},
+        "models": {
+            name: {
+                "name": name,
+                "attachment": True,
+                "modalities": IMAGES_TOO,
+                "limit": {"context": 100_000, "output": 10_000},
+            }
+            for name in ("stub", "other")
+        },
     }
     settings = {
         "model": "stub/stub",
@@ -92,7 +104,9 @@ AGENTS: Mapping[str, Agent] = {
             files=_codex_files,
             environ=lambda url: {"STUB_KEY": "none"},
             write=_codex_write,
+            read=lambda path: Call("exec_command", {"cmd": f"cat {shlex.quote(str(path))}"}),
             run=lambda command: Call("exec_command", {"cmd": command}),
+            other="gpt-5.4",
             login="foundry agent login codex",
         ),
         Agent(
@@ -100,6 +114,8 @@ AGENTS: Mapping[str, Agent] = {
             files=_claude_files,
             environ=lambda url: {"IS_SANDBOX": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"},
             write=lambda path, text: Call("Write", {"file_path": str(path), "content": text}),
+            read=lambda path: Call("Read", {"file_path": str(path)}),
+            other="sonnet",
             run=lambda command: Call("Bash", {"command": command, "description": "Runs a command"}),
             login="foundry agent login claude",
         ),
@@ -108,6 +124,8 @@ AGENTS: Mapping[str, Agent] = {
             files=_opencode_files,
             environ=lambda url: {"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1"},
             write=lambda path, text: Call("write", {"filePath": str(path), "content": text}),
+            read=lambda path: Call("read", {"filePath": str(path)}),
+            other="stub/other",
             run=lambda command: Call("bash", {"command": command, "description": "Runs a command"}),
             login="foundry agent login opencode",
         ),
@@ -117,6 +135,9 @@ AGENTS: Mapping[str, Agent] = {
             files=_gemini_files,
             environ=lambda url: {"GEMINI_API_KEY": "none", "GOOGLE_GEMINI_BASE_URL": url},
             write=lambda path, text: Call("write_file", {"file_path": str(path), "content": text}),
+            read=lambda path: Call("read_file", {"file_path": str(path)}),
+            other="gemini-3-flash-preview",
+            tells_usage=False,
             run=lambda command: Call("run_shell_command", {"command": command, "description": "Runs a command"}),
             login="foundry agent login gemini",
             minutes=True,

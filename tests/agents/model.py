@@ -80,7 +80,7 @@ class Dialect(NamedTuple):
 class Model:
     """The model, as a test sees it. `release` is set by a test to have the requests that hang answered.
 
-    `received` are the requests that have come, as JSON.
+    `received` are the requests that have come, as JSON, and `named` the models that those for work were for.
     """
 
     def __init__(self, url: str) -> None:
@@ -88,6 +88,7 @@ class Model:
         self.release = threading.Event()
         self.closing = False
         self.received: list[str] = []
+        self.named: list[str] = []
         self._hanging = threading.Event()
         self._lock = threading.Lock()
         self._moves: Sequence[Move] = ()
@@ -182,7 +183,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         model = self.models[self.server.server_port]  # type: ignore[attr-defined]
         model.received.append(json.dumps(body))
-        move, name = model.move(dialect.read(body))
+        asked = dialect.read(body)
+        if asked.offers_tools:
+            # One of the dialects has it in the path.
+            model.named.append(body.get("model") or path.rpartition("/")[2].partition(":")[0])
+        move, name = model.move(asked)
         match move:
             case Fail(status):
                 self._whole(status, dialect.problem(status, WORDS[status]))
@@ -314,7 +319,9 @@ def _chat_read(body: Json) -> Asked:
 def _chat_answer(move: Say | Call, name: str) -> Iterator[Event]:
     def chunk(delta: Json, reason: str | None = None) -> Event:
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
-        return None, {"id": name, "object": "chat.completion.chunk", "created": 1, "model": "stub", "choices": [choice]}
+        usage = {"usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}} if reason else {}
+        whole = {"id": name, "object": "chat.completion.chunk", "created": 1, "model": "stub", "choices": [choice]}
+        return None, whole | usage
 
     if isinstance(move, Say):
         yield chunk({"role": "assistant", "content": move.text})

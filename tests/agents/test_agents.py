@@ -3,6 +3,7 @@
 `python -m tests.agents.install` gets the agents, `pytest -m agents` runs these; `-k codex` for one of them.
 """
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -71,7 +72,78 @@ def test_permission_is_asked_and_answered(world: AgentTask, allowed: bool) -> No
     assert task["status"] == "idle", task.get("error")
     assert (world.cwd / "by-command.txt").exists() == allowed
     assert len(world.answers("permission")) == 1
+    assert allowed or went_on_or_said_why_not(world)
     world.follow_up()
+
+
+def went_on_or_said_why_not(world: AgentTask) -> bool:
+    """Whether the agent looked for another way when it was denied something, or is said to have ended its turn."""
+    said = any(words.endswith("That was it.") for words in world.answers())
+    return said != any("ended its turn as this was denied" in notice for notice in world.answers("notice"))
+
+
+def test_what_a_rule_denies_is_not_asked_and_the_agent_is_told_how_to_go_on(world: AgentTask, tell: Tell) -> None:
+    world.backend.stop()
+    world.backend.environ["FOUNDRY_RULES"] = json.dumps([{"deny": "printf *"}, {"allow": "touch *"}])
+    world.backend.start()
+    world.model.does(world.agent.run(f"printf x > {world.cwd}/by-command.txt"), Say("That was it."))
+    world.begin("run a command")
+    task = world.ended()
+    assert task["status"] == "idle", task.get("error")
+    assert not (world.cwd / "by-command.txt").exists()
+    [asked] = world.backend.get(f"/v1/tasks/{world.task_id}")["permissions"]
+    assert asked["answered_by"] == "denied by rule `printf *`"
+    assert went_on_or_said_why_not(world)
+    tell(f"{world.agent.name}, denied by a rule: {world.answers('notice') or 'it went on'}")
+    world.model.does(world.agent.run("touch by-rule.txt"), Say("So it is done."))
+    world.say("do it with touch")
+    task = world.ended()
+    assert (task["status"], task["needs_input"]) == ("idle", 0), task.get("error")
+    assert (world.cwd / "by-rule.txt").exists(), "a rule allowed it"
+    assert world.answers()[-1].endswith("So it is done.")
+
+
+def test_a_file_that_is_mentioned_is_read_over_a_killed_backend(world: AgentTask) -> None:
+    world.model.does(Say("Hello from the model."))
+    world.begin("say hello")
+    world.ended()
+    file = world.cwd / "mentioned.txt"
+    file.write_text("the words of the file")
+    world.model.does(world.agent.read(file), Hang("I have read it."))
+    world.say("what does it say?", file)
+    world.model.wait_until_it_hangs()
+    world.backend.kill()
+    world.backend.start()
+    world.model.release.set()
+    task = world.ended()
+    assert task["status"] == "idle", task.get("error")
+    assert [said.endswith("I have read it.") for said in world.answers()].count(True) == 1
+    assert "mentioned.txt" in world.model.received[-1]
+    assert "the words of the file" in world.model.received[-1]
+
+
+def test_another_model_is_asked_once_it_is_chosen_and_what_is_used_is_told(world: AgentTask, tell: Tell) -> None:
+    world.model.does(Hang("It took a while."))
+    world.begin("take your time")
+    world.model.wait_until_it_hangs()
+    session = world.session(lambda session: bool(session["options"]))
+    option = next(option for option in session["options"] if option["category"] == "model")
+    path = f"/v1/sessions/{session['session_id']}/options/{option['option_id']}"
+    world.backend.post(path, {"value": world.agent.other})
+    world.backend.kill()
+    world.backend.start()
+    world.model.release.set()
+    task = world.ended()
+    assert task["status"] == "idle", task.get("error")
+    before = len(world.model.named)
+    world.follow_up()
+    tell(f"{world.agent.name} asked {world.model.named[before - 1]}, then {world.model.named[before:]}")
+    assert all(world.agent.other.rpartition("/")[2] in name for name in world.model.named[before:])
+    assert world.agent.other.rpartition("/")[2] not in world.model.named[before - 1]
+    session = world.session(lambda session: session["usage"] is not None or not world.agent.tells_usage)
+    tell(f"{world.agent.name}, usage: {session['usage']}")
+    if world.agent.tells_usage:
+        assert 0 < session["usage"]["used"] < session["usage"]["size"]
 
 
 def test_what_it_offers_is_told_and_an_option_is_set(world: AgentTask, tell: Tell) -> None:

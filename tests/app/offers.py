@@ -23,8 +23,16 @@ MODE = SessionOption(
         OptionChoice(value="bypassPermissions", name="Bypass permissions"),
     ),
 )
+EFFORT = SessionOption(
+    option_id="effort",
+    name="Effort",
+    category="thought_level",
+    type=OptionType.SELECT,
+    value="low",
+    choices=(OptionChoice(value="low", name="Low"), OptionChoice(value="xhigh", name="Extra high")),
+)
 AGENTS = (
-    AgentInfo(name="claude", provider="local", state=AgentState.READY, how="", options=(MODEL, MODE)),
+    AgentInfo(name="claude", provider="local", state=AgentState.READY, how="", options=(MODEL, MODE, EFFORT)),
     AgentInfo(name="opencode", provider="local", state=AgentState.READY, how=""),
     AgentInfo(name="codex", provider="local", state=AgentState.MISSING, how="foundry agent install codex"),
     AgentInfo(name="claude", provider="demo", state=AgentState.READY, how=""),

@@ -55,9 +55,11 @@ async def test_choices_are_seen_without_unfolding_and_sent_by_their_values() -> 
 
 async def test_another_agent_has_other_choices() -> None:
     async with dialog() as on:
+        assert "once it has worked" not in text_of(on)
         put(on, "agent", "opencode")
         await on.pilot.pause()
         assert "one of" not in text_of(on)
+        assert "opencode's models and modes are offered here once it has worked" in text_of(on)
         put(on, "model", "gpt")
         await on.pilot.pause()
         assert "what opencode offers is known once it has worked here" in text_of(on)
@@ -111,6 +113,19 @@ async def test_options_without_a_field_are_kept_too() -> None:
         put(on, "mode", "")
         await on.press("ctrl+s")
         assert on.commands.created[0].options == {"effort": "high"}
+
+
+async def test_effort_is_chosen_among_the_folded_options() -> None:
+    async with dialog() as on:
+        await on.press("escape")
+        on.app.open_new_task("/src/shop", CreateTask(repo="/src/shop", prompt="again", options={"effort": "low"}))
+        await on.press("ctrl+o")
+        assert field(on, "thought_level").placeholder == "the agent's own or one of 2"
+        put(on, "thought_level", "Extra high")
+        await on.press("ctrl+o")
+        assert "effort Extra high" in text_of(on)
+        await on.press("ctrl+s")
+        assert on.commands.created[0].options == {"thought_level": "xhigh"}
 
 
 async def test_what_the_default_agent_lacks_is_said_beside_the_field() -> None:
