@@ -67,6 +67,15 @@ class AgentTask:
         kinds = self.backend.kinds(self.task_id)
         return sum(kinds.count(kind) for kind in ENDED)
 
+    def end_over_a_kill(self) -> None:
+        """Kill the backend while the model lets the agent wait; the next one sees the turn through."""
+        self.model.wait_until_it_hangs()
+        self.backend.kill()
+        self.backend.start()
+        self.model.release.set()
+        task = self.ended()
+        assert task["status"] == "idle", task.get("error")
+
     def stop(self) -> None:
         """End the turn that runs."""
         task = self.backend.get(f"/v1/tasks/{self.task_id}")

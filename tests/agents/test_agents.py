@@ -111,12 +111,7 @@ def test_a_file_that_is_mentioned_is_read_over_a_killed_backend(world: AgentTask
     file.write_text("the words of the file")
     world.model.does(world.agent.read(file), Hang("I have read it."))
     world.say("what does it say?", file)
-    world.model.wait_until_it_hangs()
-    world.backend.kill()
-    world.backend.start()
-    world.model.release.set()
-    task = world.ended()
-    assert task["status"] == "idle", task.get("error")
+    world.end_over_a_kill()
     assert [said.endswith("I have read it.") for said in world.answers()].count(True) == 1
     assert "mentioned.txt" in world.model.received[-1]
     assert "the words of the file" in world.model.received[-1]
@@ -130,11 +125,7 @@ def test_another_model_is_asked_once_it_is_chosen_and_what_is_used_is_told(world
     option = next(option for option in session["options"] if option["category"] == "model")
     path = f"/v1/sessions/{session['session_id']}/options/{option['option_id']}"
     world.backend.post(path, {"value": world.agent.other})
-    world.backend.kill()
-    world.backend.start()
-    world.model.release.set()
-    task = world.ended()
-    assert task["status"] == "idle", task.get("error")
+    world.end_over_a_kill()
     before = len(world.model.named)
     world.follow_up()
     tell(f"{world.agent.name} asked {world.model.named[before - 1]}, then {world.model.named[before:]}")
@@ -236,12 +227,7 @@ def test_an_agent_whose_own_process_is_killed_fails_its_turn(world: AgentTask, t
 def test_a_turn_goes_on_over_a_killed_backend(world: AgentTask) -> None:
     world.model.does(Hang("It took a while."))
     world.begin("take your time")
-    world.model.wait_until_it_hangs()
-    world.backend.kill()
-    world.backend.start()
-    world.model.release.set()
-    task = world.ended()
-    assert task["status"] == "idle", task.get("error")
+    world.end_over_a_kill()
     assert [text.endswith("It took a while.") for text in world.answers()].count(True) == 1
     assert world.model.asked <= 2
     world.follow_up()
