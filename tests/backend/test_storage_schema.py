@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from msgspec import Raw
 
+from backend_stub import storage
 from backend_stub.storage import sqlite
 from backend_stub.storage.sqlite import FILE_NAME, open_storage
 from backend_stub.storage.sqlite.migration import MIGRATIONS, VERSION, statements_of
-from backend_stub.storage.sqlite.statements import SQL
-from backend_stub.storage.sqlite.writing import OF_A_TASK
+from backend_stub.storage.sqlite.tables import SQL
+from backend_stub.storage.writing import OF_A_TASK
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import TASKS, Topic, TopicKind
 from foundry_tui.contract.ids import uuid7
@@ -138,7 +139,8 @@ async def test_every_statement_is_one_that_the_database_understands_and_is_used(
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as database:
         for statement in SQL.values():
             plan_of(database, statement)
-    sources = "".join(path.read_text() for path in Path(sqlite.__file__).parent.glob("*.py"))
+    places = (Path(storage.__file__).parent, Path(sqlite.__file__).parent)
+    sources = "".join(path.read_text() for place in places for path in place.glob("*.py"))
     used = set(re.findall(r'"([a-z_]+\.[a-z_]+)"', sources)) | {f"{table}.forget" for table in OF_A_TASK}
     assert used - SQL.keys() <= {"foundry.db"}
     assert SQL.keys() - used == set()

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from backend_stub.storage.sqlite.statements import SQL
+from backend_stub.storage.sqlite.tables import SQL
 
 
 @pytest.mark.parametrize("name", SQL)

@@ -2,20 +2,22 @@
 
 import queue
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
 import msgspec
 
 from backend_stub.domain.errors import StorageUnavailableError
-from backend_stub.storage.sqlite import reading
+from backend_stub.storage import reading
 from backend_stub.storage.sqlite.condition import Condition
 from backend_stub.storage.sqlite.opening import connect
+from backend_stub.storage.sqlite.tables import SqliteTables, run
+from backend_stub.storage.tables import Tables
 from foundry_tui.contract.records import Repo
 
 AT_ONCE = 4
@@ -40,11 +42,15 @@ class Readers:
         for _ in range(AT_ONCE):
             self._idle.put(self._open())
 
-    async def read(self, read: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def read(
+        self, read: Callable[Concatenate[Tables, P], Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """Call `read` in a thread, in one transaction; raises `StorageUnavailableError`."""
         return await anyio.to_thread.run_sync(partial(self.read_now, read, *args, **kwargs), limiter=self._limiter)
 
-    def read_now(self, read: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def read_now(
+        self, read: Callable[Concatenate[Tables, P], Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """The same in this thread."""
         if (fault := self._condition.changed()) is not None:
             raise StorageUnavailableError(fault)
@@ -53,7 +59,7 @@ class Readers:
             try:
                 connection.execute("BEGIN")
                 try:
-                    return read(connection, *args, **kwargs)
+                    return run(read(SqliteTables(connection), *args, **kwargs))
                 finally:
                     connection.execute("ROLLBACK")
             finally:

@@ -2,31 +2,34 @@
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
 
 from backend_stub.domain.clock import wall_clock
 from backend_stub.domain.errors import DatabaseUnusableError, StorageUnavailableError
-from backend_stub.domain.storage import Change, Fault, ItemKey, LeftoverRow, Reader, TaskState
-from backend_stub.storage.sqlite import lists, reading, writing
+from backend_stub.domain.storage import Change, Fault, Reader
+from backend_stub.storage import writing
 from backend_stub.storage.sqlite.condition import Condition
-from backend_stub.storage.sqlite.events import SqliteEvents
 from backend_stub.storage.sqlite.files import DatabaseFiles
 from backend_stub.storage.sqlite.migration import migrate
 from backend_stub.storage.sqlite.opening import FILE_NAME, check_writable, connect, why_not
 from backend_stub.storage.sqlite.pulse import Pulse
 from backend_stub.storage.sqlite.readers import Readers
-from backend_stub.storage.sqlite.statements import SQL
+from backend_stub.storage.sqlite.tables import SQL
 from backend_stub.storage.sqlite.writer import Writer
-from foundry_tui.contract.attachments import NewAttachments
-from foundry_tui.contract.records import HistoryEvent, LogLine, Operation, Repo, SessionSummary, TaskDetail, TaskSummary
-from foundry_tui.contract.requests import TasksSnapshot
-from foundry_tui.contract.status import TaskStatus
+from backend_stub.storage.table_events import TableEvents
+from backend_stub.storage.table_storage import Job, TableStorage
+from backend_stub.storage.tables import Tables
+from foundry_tui.contract.records import HistoryEvent
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 PROBE_SECONDS = 1.0
 """What finding out takes at most, whether changes are refused still."""
@@ -34,7 +37,7 @@ _LEFT_OPEN: list[object] = []
 """Storages whose connections must not be closed: that would move a log which is no longer whole into the database."""
 
 
-class SqliteStorage:
+class SqliteStorage(TableStorage):
     """See `backend_stub.domain.storage.Storage`. Open with `open_storage`, inside an event loop."""
 
     def __init__(
@@ -48,96 +51,25 @@ class SqliteStorage:
         self._clock = now
         self._condition = Condition(path, DatabaseFiles(path))
         self._readers = Readers(path, self._condition)
-        self.events = SqliteEvents(database, self._readers)
+        self.events = TableEvents(database, self._readers.read)
         # The pulse comes before anybody is told, so that nobody ever saw more than it knows of.
         self._writer = Writer(connection, self._condition, seq, self._beat, self.events.tell)
 
-    async def commit(self, change: Change) -> Sequence[HistoryEvent]:
-        result: Sequence[HistoryEvent] = await self._writer.submit(partial(writing.apply, change))
-        return result
+    async def read(
+        self, read: Callable[Concatenate[Tables, P], Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self._readers.read(read, *args, **kwargs)
+
+    async def submit(self, job: Job) -> Any:
+        return await self._writer.submit(job)
 
     async def make_and_commit(self, make: Callable[[Reader], Change]) -> tuple[Change, Sequence[HistoryEvent]]:
         return await self._writer.make_and_submit(partial(make, self._readers))
 
-    async def prune(self, task_id: str) -> None:
-        await self._writer.submit(partial(writing.prune, task_id))
-
-    async def put_repo(self, repo: Repo) -> tuple[Repo, bool]:
-        result: tuple[Repo, bool] = await self._writer.submit(partial(writing.put_repo, repo))
-        return result
-
-    async def drop_leftover(self, task_id: str) -> None:
-        await self._writer.submit(partial(writing.drop_leftover, task_id))
-
-    async def sessions(self) -> Sequence[SessionSummary]:
-        return await self._readers.read(reading.sessions)
-
-    async def load(self, task_id: str) -> TaskState | None:
-        return await self._readers.read(reading.load, task_id)
-
-    async def item_keys(self, session_id: str) -> dict[str, ItemKey]:
-        return await self._readers.read(reading.item_keys, session_id)
-
-    async def task_of_session(self, session_id: str) -> str | None:
-        return await self._readers.read(reading.task_of_session, session_id)
-
-    async def attachments(self, prompt_id: str) -> NewAttachments:
-        return await self._readers.read(reading.attachments, prompt_id)
-
-    async def task_of_permission(self, permission_id: str) -> str | None:
-        return await self._readers.read(reading.task_of_permission, permission_id)
-
-    async def operation(self, operation_id: str) -> Operation | None:
-        return await self._readers.read(reading.operation, operation_id)
-
-    async def last_words(self, task_id: str) -> str | None:
-        return await self._readers.read(reading.last_words, task_id)
-
-    async def repo(self, repo_id: str) -> Repo | None:
-        return await self._readers.read(reading.repo, repo_id)
-
-    async def repos(self) -> Sequence[Repo]:
-        return await self._readers.read(reading.repos)
-
-    async def held_branches(self, repo_id: str, names: Sequence[str]) -> dict[str, str]:
-        return await self._readers.read(reading.held_branches, repo_id, names)
-
-    async def having(self, statuses: frozenset[TaskStatus]) -> Sequence[str]:
-        return await self._readers.read(reading.having, statuses)
-
-    async def operating(self) -> Sequence[str]:
-        return await self._readers.read(reading.operating)
-
-    async def in_turn(self, status: TaskStatus) -> Sequence[str]:
-        return await self._readers.read(reading.in_turn, status)
-
-    async def leftovers(self) -> Sequence[LeftoverRow]:
-        return await self._readers.read(reading.leftovers)
-
-    async def leftover(self, task_id: str) -> LeftoverRow | None:
-        return await self._readers.read(reading.leftover, task_id)
-
-    async def history(self, task_id: str | None, after: int, limit: int) -> Sequence[HistoryEvent]:
-        return await self._readers.read(reading.history, task_id, after, limit)
-
-    async def task(self, task_id: str) -> TaskDetail | None:
-        return await self._readers.read(reading.task, task_id)
-
-    async def ended_before(self, task_id: str, limit: int) -> TasksSnapshot | None:
-        return await self._readers.read(lists.ended_before, task_id, limit)
-
-    async def find(
-        self, holding: Callable[[Sequence[TaskSummary]], Collection[str]], before: str | None, limit: int
-    ) -> TasksSnapshot | None:
-        return await self._readers.read(lists.find, holding, before, limit)
-
-    async def lines(self, task_id: str, stage: str | None, after: int, limit: int) -> Sequence[LogLine]:
-        return await self._readers.read(reading.lines, task_id, stage, after, limit)
-
     async def fault(self) -> Fault | None:
         if self._condition.refusal is not None:
             with suppress(StorageUnavailableError), anyio.move_on_after(PROBE_SECONDS):
-                await self._writer.submit(writing.touch)
+                await self.submit(writing.touch)
         return await anyio.to_thread.run_sync(self._condition.fault)
 
     def beat(self) -> None:

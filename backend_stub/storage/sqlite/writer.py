@@ -18,16 +18,16 @@ from backend_stub.domain.errors import StorageUnavailableError
 from backend_stub.domain.events import Committed, Event
 from backend_stub.domain.storage import Change
 from backend_stub.storage.sqlite.condition import Condition
+from backend_stub.storage.sqlite.tables import SQL, SqliteTables, run
 from backend_stub.storage.sqlite.threads import Threads
-from backend_stub.storage.sqlite.writing import Transaction, apply
+from backend_stub.storage.table_storage import Job
+from backend_stub.storage.writing import Transaction, apply_made
 from foundry_tui.contract.records import HistoryEvent
 
 GATHER = 256
 """Changes that one commit takes at most."""
 MAKERS = 40
 """Threads that make changes at once; one that looks at a disk which does not answer is lost until it does."""
-
-Job = Callable[[Transaction], Any]
 
 
 @dataclass
@@ -134,7 +134,7 @@ class Writer:
         """In a thread: make a change and write it; the event loop hears of it once that is done."""
         try:
             change = make()
-            self._enter(lambda transaction: (change, apply(change, transaction)), outcome)
+            self._enter(partial(apply_made, change), outcome)
         except Exception as refusal:  # noqa: BLE001  # it is the caller's to handle
             outcome.error = refusal
             with suppress(RuntimeError):
@@ -171,7 +171,7 @@ class Writer:
 
     def _commit(self, batch: Sequence[_Waiting]) -> Sequence[Event]:
         condition, execute = self._condition, self._connection.execute
-        transaction = Transaction(self._connection, self.seq)
+        transaction = Transaction(SqliteTables(self._connection), self.seq)
         # What is alone in its commit needs no savepoint, for which SQLite would copy each page that it changes.
         shared = len(batch) > 1
         if (fault := condition.cannot_keep()) is not None:
@@ -186,7 +186,7 @@ class Writer:
                     execute("SAVEPOINT change")
                 at_work = True
                 try:
-                    outcome.result = job(transaction)
+                    outcome.result = run(job(transaction))
                 except sqlite3.IntegrityError as defect:
                     # A change that can never be written must not take those down that share its commit.
                     outcome.error = defect
@@ -201,7 +201,8 @@ class Writer:
                 if shared:
                     execute("RELEASE change")
             if self._connection.in_transaction:
-                transaction.finish()
+                if transaction.events:
+                    execute(SQL["meta.set_seq"], (str(transaction.seq),))
                 execute("COMMIT")
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):

@@ -9,7 +9,7 @@ SELECT body FROM history WHERE task_id = ? AND seq > ? ORDER BY seq LIMIT ?;
 
 -- name: last_of_task
 -- The last ones, in order.
-SELECT body FROM (SELECT seq, body FROM history WHERE task_id = ? ORDER BY seq DESC LIMIT ?) ORDER BY seq;
+SELECT body FROM (SELECT seq, body FROM history WHERE task_id = ? ORDER BY seq DESC LIMIT ?) AS latest ORDER BY seq;
 
 -- name: after
 SELECT seq, body FROM history WHERE task_id = ? AND seq > ? ORDER BY seq;

@@ -1,22 +1,34 @@
-"""What was committed, for streams: handed over in this process, which alone commits, and read again from the rows."""
+"""What was committed, for streams: what is told as it happens, and what is read again from the rows."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from backend_stub.domain.events import Committed, Missed, Snapshot
-from backend_stub.storage.sqlite import topics
-from backend_stub.storage.sqlite.readers import Readers
+from backend_stub.storage import topics
+from backend_stub.storage.tables import Tables
 from foundry_tui.contract.events import Topic
 
 logger = logging.getLogger(__name__)
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
-class SqliteEvents:
+
+class Read(Protocol):
+    """Calls what reads in one transaction; raises `StorageUnavailableError`."""
+
+    async def __call__(
+        self, read: Callable[Concatenate[Tables, P], Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T: ...
+
+
+class TableEvents:
     """See `backend_stub.domain.events.Events`."""
 
-    def __init__(self, database: str, readers: Readers) -> None:
+    def __init__(self, database: str, read: Read) -> None:
         self.database = database
-        self._readers = readers
+        self._read = read
         self._listeners: list[Callable[[Committed], None]] = []
 
     def listen(self, listener: Callable[[Committed], None]) -> None:
@@ -31,10 +43,10 @@ class SqliteEvents:
                 logger.exception("what was committed could not be told")
 
     async def has(self, topic: Topic) -> bool:
-        return await self._readers.read(topics.has, topic)
+        return await self._read(topics.has, topic)
 
     async def snapshot(self, topic: Topic) -> Snapshot | None:
-        return await self._readers.read(topics.snapshot, topic)
+        return await self._read(topics.snapshot, topic)
 
     async def missed(self, topic: Topic, seq: int) -> Missed | None:
-        return await self._readers.read(topics.missed, topic, seq)
+        return await self._read(topics.missed, topic, seq)

@@ -2,7 +2,7 @@
 INSERT INTO operations (operation_id, task_id, state, revision, seq, body) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (operation_id) DO UPDATE
 SET state = excluded.state, revision = excluded.revision, seq = excluded.seq, body = excluded.body
-WHERE task_id = excluded.task_id AND revision = excluded.revision - 1;
+WHERE operations.task_id = excluded.task_id AND operations.revision = excluded.revision - 1;
 
 -- name: one
 SELECT body FROM operations WHERE operation_id = ?;

@@ -10,7 +10,7 @@ SELECT max(number) FROM stage_log WHERE task_id = ?;
 
 -- name: page
 SELECT body FROM stage_log
-WHERE task_id = ? AND number > ? AND (? IS NULL OR stage = ?)
+WHERE task_id = ? AND number > ? AND (CAST(? AS TEXT) IS NULL OR stage = ?)
 ORDER BY number LIMIT ?;
 
 -- name: of_task
