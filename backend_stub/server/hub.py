@@ -106,6 +106,10 @@ class Hub:
     def close(self) -> None:
         """End all streams, and each that is opened from now on."""
         self.closed = True
+        self.break_off()
+
+    def break_off(self) -> None:
+        """End all streams that are open now: whoever follows goes on from what is in the rows."""
         for subscribers in self._open.values():
             for subscriber in subscribers:
                 subscriber.end()

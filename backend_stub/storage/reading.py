@@ -1,6 +1,6 @@
 """What is read from the tables, whichever engine keeps them; each function runs inside one read transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
@@ -168,3 +168,28 @@ async def lines(tables: Tables, task_id: str, stage: str | None, after: int, lim
 async def sessions_of(tables: Tables, task_id: str) -> tuple[SessionSummary, ...]:
     """A task's sessions, in the order in which they were asked for."""
     return tuple(decode(body, SessionSummary) for (body,) in await tables.fetch("sessions.of_task", task_id))
+
+
+OF_ONE_STATEMENT: frozenset[Callable[..., object]] = frozenset(
+    {
+        request_of,
+        branch_holder,
+        sessions,
+        item_keys,
+        task_of_session,
+        attachments,
+        task_of_permission,
+        operation,
+        last_words,
+        repo,
+        repos,
+        having,
+        in_turn,
+        operating,
+        leftovers,
+        leftover,
+        history,
+        lines,
+    }
+)
+"""Those that see one moment without a transaction, since they ask for no second statement."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from backend_stub.domain.storage import Storage
-from tests.backend.engines import ENGINES, Database
+from tests.backend.engines import Database, Postgres, Sqlite
 from tests.backend.in_process import InProcess
 
 
@@ -17,10 +17,12 @@ def place(tmp_path: Path) -> Iterator[InProcess]:
         yield world
 
 
-@pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
+@pytest.fixture(params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     """What a storage of each engine stands on."""
-    return Database(request.param, tmp_path)
+    if request.param == "sqlite":
+        return Database(Sqlite(tmp_path))
+    return Database(Postgres(tmp_path, request.getfixturevalue("postgres_url"), request.getfixturevalue("postgres")))
 
 
 @pytest.fixture

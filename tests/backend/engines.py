@@ -1,25 +1,27 @@
 """The storages that there are, each to be tried by the same tests, and what these ask of one.
 
-An engine is added by a row in `ENGINES`.
+An engine is added by a class here and a row in the fixture `database` of `conftest`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import anyio
 from msgspec import structs
 
 from backend_stub.domain.events import Committed, Event, Snapshot
 from backend_stub.domain.storage import Storage
-from backend_stub.storage.sqlite import FILE_NAME, open_storage
+from backend_stub.storage import postgres, sqlite
+from backend_stub.storage.sqlite import FILE_NAME
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.events import TASKS, Topic
 from foundry_tui.contract.records import HistoryKind, PromptState
 from foundry_tui.contract.status import TaskStatus
 from tests.backend.rows import REPO, item, line, next_change, prompt, session, summary_of_session, with_rows
+from tests.postgres import PostgresServer, name_of
 
 T = TypeVar("T")
 
@@ -27,29 +29,50 @@ PATIENCE = 30
 """Seconds until something that does not come fails the test."""
 
 
-async def open_sqlite(folder: Path) -> Storage:
-    return open_storage(folder)
+class Engine(Protocol):
+    """A storage with its data."""
 
+    def open(self) -> AbstractAsyncContextManager[Storage]:
+        """The storage, as often as it is asked for."""
+        ...
 
-def take_sqlite_away(folder: Path) -> Callable[[], object]:
-    path, away = folder / FILE_NAME, folder / "away"
-    path.rename(away)
-    return lambda: away.rename(path)
+    def harm(self) -> Callable[[], object]:
+        """See to it that it can keep nothing more, until what this returns is called."""
+        ...
 
 
 @dataclass(frozen=True)
-class Engine:
-    """`open` gives the storage whose data is in a folder, or belongs to it.
+class Sqlite:
+    folder: Path
 
-    `harm` sees to it that it can keep nothing more, until what that returns is called.
-    """
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Storage]:
+        storage = sqlite.open_storage(self.folder)
+        try:
+            yield storage
+        finally:
+            await storage.close()
 
-    name: str
-    open: Callable[[Path], Awaitable[Storage]]
-    harm: Callable[[Path], Callable[[], object]]
+    def harm(self) -> Callable[[], object]:
+        path, away = self.folder / FILE_NAME, self.folder / "away"
+        path.rename(away)
+        return lambda: away.rename(path)
 
 
-ENGINES = [Engine("sqlite", open_sqlite, take_sqlite_away)]
+@dataclass(frozen=True)
+class Postgres:
+    folder: Path
+    url: str
+    server: PostgresServer
+
+    def open(self) -> AbstractAsyncContextManager[Storage]:
+        return postgres.open_storage(self.url, self.folder)
+
+    def harm(self) -> Callable[[], object]:
+        name = name_of(self.url)
+        self.server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        self.server.cut_connections(name)
+        return lambda: self.server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
 
 @dataclass
@@ -57,18 +80,14 @@ class Database:
     """A storage that can be opened again, and what was told of its commits so far."""
 
     engine: Engine
-    folder: Path
     told: list[Event] = field(default_factory=list)
     _news: anyio.Event = field(default_factory=anyio.Event)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Storage]:
-        storage = await self.engine.open(self.folder)
-        storage.events.listen(self._hear)
-        try:
+        async with self.engine.open() as storage:
+            storage.events.listen(self._hear)
             yield storage
-        finally:
-            await storage.close()
 
     async def until_told(self, seq: int) -> None:
         """Wait until an event of this seq was told."""

@@ -20,6 +20,11 @@ pytestmark = pytest.mark.anyio
 OLDER = 30
 """Ended tasks that the snapshot leaves out."""
 
+THOUSANDS = pytest.mark.parametrize(
+    "database", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True
+)
+"""Of a test that makes so many tasks."""
+
 
 def task_id_of(number: int) -> str:
     return f"task-{number:05}"
@@ -60,6 +65,7 @@ def numbers_of(page: TasksSnapshot | None) -> list[int]:
     return [task.created_at for task in page.tasks]
 
 
+@THOUSANDS
 async def test_the_snapshot_has_all_living_tasks_the_newest_ended_ones_and_how_many_older_there_are(
     database: Database,
 ) -> None:
@@ -122,6 +128,7 @@ async def test_of_tasks_made_at_one_time_the_id_says_which_is_older(storage: Sto
     assert [task.task_id for task in found.tasks] == [task_id_of(3), task_id_of(2), task_id_of(1)]
 
 
+@THOUSANDS
 async def test_some_are_found_among_all_and_it_is_said_how_many_were_not_looked_at(storage: Storage) -> None:
     await make(storage, [number for number in range(10, 1210) if number != 700])
     await make(storage, [5, 700, 15_000], TaskStatus.IDLE)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backend_stub.storage.sqlite.pulse import TOUCHED
+from backend_stub.storage.pulse import TOUCHED
 from tests.backend.process import BackendProcess
 from tests.world import Json
 

@@ -450,7 +450,7 @@ async def test_what_cannot_be_kept_is_refused_and_told_to_nobody_until_it_can(
     await storage.commit(last)
     assert await storage.fault() is None
     told = len(database.told)
-    undo = database.engine.harm(database.folder)
+    undo = database.engine.harm()
     refused: list[StorageError] = []
 
     async def try_to(do: Callable[[], Awaitable[object]]) -> None:

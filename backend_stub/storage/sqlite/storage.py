@@ -15,11 +15,11 @@ from backend_stub.domain.clock import wall_clock
 from backend_stub.domain.errors import DatabaseUnusableError, StorageUnavailableError
 from backend_stub.domain.storage import Change, Fault, Reader
 from backend_stub.storage import writing
+from backend_stub.storage.pulse import Pulse
 from backend_stub.storage.sqlite.condition import Condition
 from backend_stub.storage.sqlite.files import DatabaseFiles
 from backend_stub.storage.sqlite.migration import migrate
 from backend_stub.storage.sqlite.opening import FILE_NAME, check_writable, connect, why_not
-from backend_stub.storage.sqlite.pulse import Pulse
 from backend_stub.storage.sqlite.readers import Readers
 from backend_stub.storage.sqlite.tables import SQL
 from backend_stub.storage.sqlite.writer import Writer

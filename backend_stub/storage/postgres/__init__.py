@@ -1,0 +1,5 @@
+"""Storage in a PostgreSQL database, which several backends may share."""
+
+from backend_stub.storage.postgres.storage import PostgresStorage, open_storage
+
+__all__ = ["PostgresStorage", "open_storage"]

@@ -1,0 +1,190 @@
+"""The log of what every process commits: told here in the order of its seqs, each event once.
+
+Whoever commits has the row of `meta` to itself until it has committed, so that seqs rise in the order of the commits
+and none is seen before a lower one: whoever has read up to one reads on from there. (Numbers of a sequence are given
+out before the commit. An order made up by transactions' ids would have everything wait for the oldest transaction of
+the whole server.) What waits in one process shares one commit, so that this costs little.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import anyio
+import msgspec
+import psycopg
+from msgspec import Raw
+from psycopg import AsyncConnection
+
+from backend_stub.domain.events import Committed, Event
+from backend_stub.storage.postgres.address import Address
+from backend_stub.storage.postgres.connections import connected
+from backend_stub.storage.postgres.reasons import why_unreachable
+from backend_stub.storage.postgres.tables import SQL
+from backend_stub.storage.tables import Row
+from foundry_tui.contract.codec import decode, encode
+from foundry_tui.contract.events import EventName
+from foundry_tui.contract.records import HistoryEvent, TaskDetail
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 2.0
+"""After so long it is read on without being told to: whatever became of a notification, nothing is lost."""
+KEPT_SECONDS = 3_600
+"""How long the log is kept; whoever was away for longer reads the rows."""
+_PRUNE_SECONDS = 60.0
+_AT_ONCE = 500
+"""Events that are read at once."""
+_LONGEST_WAIT = 2.0
+"""Seconds between two attempts to connect."""
+_READ_AS: dict[EventName, type[TaskDetail] | type[HistoryEvent]] = {
+    EventName.TASK: TaskDetail,
+    EventName.HISTORY: HistoryEvent,
+}
+"""Of other events nothing is to be known but their JSON."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """A commit of this process that is under way or done: its events, and the time at which it began."""
+
+    events: Sequence[Event]
+    started: float
+
+    @property
+    def first(self) -> int:
+        return self.events[0].seq
+
+    @property
+    def last(self) -> int:
+        return self.events[-1].seq
+
+    def columns(self) -> tuple[list[object], ...]:
+        """The rows that are written of it, column by column."""
+        events = self.events
+        return (
+            [event.seq for event in events],
+            [str(event.name) for event in events],
+            [event.task_id for event in events],
+            [event.session_id for event in events],
+            [encode(event.record) for event in events],
+        )
+
+
+class Log:
+    """Tells `tell` of commits, beginning after `seq`."""
+
+    def __init__(self, tell: Callable[[Committed], None], seq: int) -> None:
+        self.seq = seq
+        self._tell = tell
+        self._own: dict[int, Own] = {}
+
+    def expect(self, own: Own) -> None:
+        """This process is about to commit it. It may be found in the log sooner than that is known here."""
+        self._own[own.first] = own
+
+    def forget(self, own: Own) -> None:
+        """It was not committed."""
+        self._own.pop(own.first, None)
+
+    def committed(self, own: Own) -> None:
+        """It was. When nothing of others lies between it is told at once, else in its turn."""
+        if own.first == self.seq + 1:
+            self._tell_own(own)
+
+    def found(self, rows: Sequence[Row]) -> None:
+        """Rows of the log, in order; those that were told are passed over."""
+        others: list[Event] = []
+        for seq, name, task_id, session_id, body in rows:
+            if seq <= self.seq:
+                continue
+            own = self._own.get(seq)
+            if (own is not None or seq != self.seq + 1) and others:
+                self._tell(Committed(others, None))
+                others = []
+            if own is not None:
+                self._tell_own(own)
+                continue
+            if seq != self.seq + 1:
+                # It was away for longer than the log is kept.
+                self._tell(Committed((), None, gap=True))
+            self.seq = seq
+            event = _event(seq, name, task_id, session_id, body)
+            if event is not None:
+                others.append(event)
+        if others:
+            self._tell(Committed(others, None))
+
+    def _tell_own(self, own: Own) -> None:
+        self._own.pop(own.first, None)
+        self.seq = own.last
+        self._tell(Committed(own.events, time.perf_counter() - own.started))
+
+
+def _event(seq: int, name: str, task_id: str, session_id: str, body: bytes) -> Event | None:
+    """The event of a row; None for one that only newer backends know."""
+    try:
+        known = EventName(name)
+        read_as = _READ_AS.get(known)
+        record = Raw(body) if read_as is None else decode(body, read_as)
+    except (ValueError, msgspec.DecodeError) as error:
+        logger.warning("an event of another backend cannot be read: %s", error)
+        return None
+    return Event(seq, known, task_id, session_id, record)
+
+
+class Follower:
+    """Reads on in the log whenever PostgreSQL says that there is something new, as long as it runs.
+
+    `changed_life` is called with what the database says of itself after each new connection: its name and seq.
+    """
+
+    def __init__(
+        self, address: Address, log: Log, changed_life: Callable[[str, int], bool], kept_seconds: float = KEPT_SECONDS
+    ) -> None:
+        self._address = address
+        self._log = log
+        self._changed_life = changed_life
+        self._kept_seconds = kept_seconds
+        self._pruned_at = time.monotonic()
+        self.connections = 0
+
+    async def run(self) -> None:
+        """Until it is cancelled; connects again however often that takes."""
+        wait = 0.0
+        while True:
+            try:
+                async with connected(self._address) as connection:
+                    await connection.execute("LISTEN foundry_events")
+                    wait = 0.0
+                    await self._follow(connection)
+                    return
+            except psycopg.Error as error:
+                if wait == 0.0:
+                    logger.warning("%s", why_unreachable(self._address, error))
+                await anyio.sleep(wait)
+                wait = min(_LONGEST_WAIT, wait * 2 or 0.1)
+
+    async def _follow(self, connection: AsyncConnection) -> None:
+        """Read on as often as there is something new; ends when what is there is not what was there before."""
+        cursor = await connection.execute(SQL["meta.life"])
+        row = await cursor.fetchone()
+        if row is None or self._changed_life(*row):
+            return
+        while True:
+            await self._read_on(connection)
+            if time.monotonic() - self._pruned_at > _PRUNE_SECONDS:
+                self._pruned_at = time.monotonic()
+                await connection.execute(SQL["events.prune"], (self._kept_seconds,))
+            async for notice in connection.notifies(timeout=LOOK_SECONDS):
+                if int(notice.payload) > self._log.seq:
+                    break
+
+    async def _read_on(self, connection: AsyncConnection) -> None:
+        while True:
+            cursor = await connection.execute(SQL["events.after"], (self._log.seq, _AT_ONCE), binary=True)
+            rows = await cursor.fetchall()
+            self._log.found(rows)
+            if len(rows) < _AT_ONCE:
+                return

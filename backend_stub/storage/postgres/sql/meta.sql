@@ -1,0 +1,29 @@
+-- name: take
+-- Whoever has this row is the only one that commits, until the end of the transaction.
+SELECT database, seq, pg_current_xact_id()::TEXT FROM meta FOR UPDATE;
+
+-- name: outcome
+SELECT pg_xact_status(?::TEXT::XID8);
+
+-- name: life
+SELECT database, seq FROM meta;
+
+-- name: begin_life
+UPDATE meta SET database = ?;
+
+-- name: seq
+SELECT seq FROM meta;
+
+-- name: set_seq
+UPDATE meta SET seq = ?;
+
+-- name: ended
+SELECT ended FROM meta;
+
+-- name: count_ended
+-- How many tasks have ended: counting them would look at each.
+UPDATE meta SET ended = ended + ?;
+
+-- name: touch
+-- Writes what is there, to find out whether anything can be written.
+UPDATE meta SET seq = seq;

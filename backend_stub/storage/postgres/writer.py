@@ -1,0 +1,210 @@
+"""Writes changes through one connection; what waits shares a commit."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import psycopg
+from psycopg import AsyncConnection, AsyncPipeline
+
+from backend_stub.domain.errors import StorageUnavailableError
+from backend_stub.domain.events import Event
+from backend_stub.storage.postgres.address import Address
+from backend_stub.storage.postgres.connections import connect, connected
+from backend_stub.storage.postgres.log import Log, Own
+from backend_stub.storage.postgres.reasons import why_not, why_unreachable
+from backend_stub.storage.postgres.tables import SQL, PostgresTables
+from backend_stub.storage.table_storage import Job
+from backend_stub.storage.writing import Transaction
+
+logger = logging.getLogger(__name__)
+
+GATHER = 256
+"""Changes that one commit takes at most."""
+SETTLE_SECONDS = 5.0
+"""How long it is tried to find out what became of a commit whose connection was lost."""
+
+
+@dataclass
+class _Waiting:
+    """A job, and what became of it once that is `known`."""
+
+    job: Job
+    known: anyio.Event = field(default_factory=anyio.Event)
+    result: Any = None
+    error: Exception | None = None
+
+
+class Writer:
+    """Commits jobs as long as it runs. `life` names the database; one of another name is not written to."""
+
+    def __init__(self, address: Address, log: Log, life: str) -> None:
+        self.refusal: str | None = None
+        """Why the last commit could not be made."""
+        self._address = address
+        self._log = log
+        self._life = life
+        self._connection: AsyncConnection | None = None
+        self._waiting: deque[_Waiting] = deque()
+        self._news = anyio.Event()
+        self._closed = False
+        self._finished = anyio.Event()
+
+    async def submit(self, job: Job) -> Any:
+        """See `TableStorage.submit`."""
+        if self._closed:
+            raise StorageUnavailableError("the backend is shutting down")
+        waiting = _Waiting(job)
+        self._waiting.append(waiting)
+        self._news.set()
+        await waiting.known.wait()
+        if waiting.error is not None:
+            raise waiting.error
+        return waiting.result
+
+    def refuse(self) -> None:
+        """Take no more jobs."""
+        self._closed = True
+        self._news.set()
+
+    async def finish(self) -> None:
+        """Wait until what waits is committed, now that nothing more comes."""
+        await self._finished.wait()
+
+    async def run(self) -> None:
+        """Until nothing waits and nothing more is taken."""
+        try:
+            while not (self._closed and not self._waiting):
+                await self._news.wait()
+                self._news = anyio.Event()
+                while self._waiting:
+                    batch = [self._waiting.popleft() for _ in range(min(GATHER, len(self._waiting)))]
+                    await self._write(batch)
+        finally:
+            self._finished.set()
+            await self._hang_up()
+
+    async def _write(self, batch: Sequence[_Waiting]) -> None:
+        try:
+            self.refusal = await self._commit(batch)
+        except BaseException:
+            self.refusal = "the backend is shutting down"
+            raise
+        finally:
+            for waiting in batch:
+                if self.refusal is not None:
+                    waiting.error = StorageUnavailableError(self.refusal)
+                waiting.known.set()
+
+    async def _commit(self, batch: Sequence[_Waiting]) -> str | None:
+        """Commit what can be committed of these, each with its outcome; why nothing could be, or None."""
+        started = time.perf_counter()
+        own = None
+        try:
+            connection, seq, xid = await self._begin()
+        except psycopg.Error as error:
+            await self._hang_up()
+            return why_not(self._address, error, "written") if error.sqlstate else why_unreachable(self._address, error)
+        if seq is None:
+            await self._hang_up()
+            return f"the database {self._address.shown} was replaced by another one: restart this backend"
+        try:
+            async with connection.pipeline() as pipeline:
+                events = await self._do(batch, connection, pipeline, seq)
+                if events:
+                    own = Own(events, started)
+                    self._log.expect(own)
+                    await connection.execute(SQL["events.add"], own.columns())
+                    await connection.execute(SQL["meta.set_seq"], (own.last,))
+                    await connection.execute(SQL["events.tell"], (own.last,))
+                await connection.execute("COMMIT")
+        except psycopg.Error as error:
+            why = why_not(self._address, error, "written")
+            await self._hang_up()
+            outcome = False if own is None else await self._was_committed(xid)
+            if own is not None and outcome is not True:
+                self._log.forget(own)
+            if outcome is False:
+                return why
+            if outcome is None:
+                return f"{why}; what was asked for last may have been kept or not"
+        if own is not None:
+            self._log.committed(own)
+        return None
+
+    async def _begin(self) -> tuple[AsyncConnection, int | None, str]:
+        """A connection that nobody else can commit beside, the seq, and how the transaction is called.
+
+        No seq where the database is not the one that it was.
+        """
+        if self._connection is not None:
+            try:
+                return await self._take(self._connection)
+            except psycopg.OperationalError:
+                if not self._connection.broken:
+                    raise
+                # It was cut while nothing was done with it.
+                await self._hang_up()
+        self._connection = await connect(self._address)
+        return await self._take(self._connection)
+
+    async def _take(self, connection: AsyncConnection) -> tuple[AsyncConnection, int | None, str]:
+        cursor = await connection.execute(b"BEGIN;" + SQL["meta.take"], prepare=False)
+        cursor.nextset()
+        row = await cursor.fetchone()
+        if row is None or row[0] != self._life or row[1] < self._log.seq:
+            return connection, None, ""
+        return connection, row[1], row[2]
+
+    async def _do(
+        self, batch: Sequence[_Waiting], connection: AsyncConnection, pipeline: AsyncPipeline, seq: int
+    ) -> Sequence[Event]:
+        """Do the jobs in the open transaction, each with its outcome; the events of those that are to be committed."""
+        events: list[Event] = []
+        for waiting in batch:
+            transaction = Transaction(PostgresTables(connection, pipeline), seq)
+            await connection.execute("SAVEPOINT change")
+            try:
+                waiting.result = await waiting.job(transaction)
+                await transaction.tables.settle()
+            except psycopg.OperationalError:
+                raise
+            except Exception as refusal:  # noqa: BLE001  # it is the caller's to handle
+                waiting.error = refusal
+                with suppress(psycopg.Error):
+                    # After an error nothing is executed up to here.
+                    await pipeline.sync()
+                await connection.execute("ROLLBACK TO SAVEPOINT change")
+            else:
+                seq = transaction.seq
+                events += transaction.events
+            await connection.execute("RELEASE SAVEPOINT change")
+        return events
+
+    async def _was_committed(self, xid: str) -> bool | None:
+        """What became of a transaction; None when that cannot be found out."""
+        with anyio.move_on_after(SETTLE_SECONDS):
+            while True:
+                try:
+                    async with connected(self._address) as connection:
+                        cursor = await connection.execute(SQL["meta.outcome"], (xid,))
+                        row = await cursor.fetchone()
+                except psycopg.Error:
+                    row = ("in progress",)
+                if row is None or row[0] is None:
+                    return None
+                if row[0] != "in progress":
+                    return str(row[0]) == "committed"
+                await anyio.sleep(0.1)
+        return None
+
+    async def _hang_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with anyio.CancelScope(shield=True):
+                await connection.close()
