@@ -153,7 +153,7 @@ FIELDS: Sequence[Action] = (
         "keep_search",
         "enter",
         "to the matches",
-        "Keep what is searched for, and go from match to match with the keys of the screen.",
+        "Keep what is searched for, and go to what was found.",
         "Writing",
         frozenset({SEARCH}),
         footer=1,
@@ -171,6 +171,7 @@ _Q = frozenset({CONFIRM, KILL})
 _O = frozenset({OPTIONS})
 _F = frozenset({FORM})
 _I = frozenset({INSTALL})
+_H = frozenset({HELP})
 
 DIALOGS: Sequence[Action] = (
     Action("create", "ctrl+s,ctrl+enter", "create", "Create the task.", "New task", _N, footer=1),
@@ -234,13 +235,25 @@ DIALOGS: Sequence[Action] = (
         applies=lambda context: context.bare_branch,
         footer=3,
     ),
+    Action("search_keys", "slash", "search", "Search for a key by what it does.", "App", _H, footer=2, palette=False),
+    Action(
+        "leave_search",
+        "escape",
+        "end search",
+        "End the search, and show all keys.",
+        "App",
+        _H,
+        applies=lambda context: context.searching,
+        footer=1,
+        palette=False,
+    ),
     Action(
         "close",
         "escape,q,question_mark,f1",
         "close",
         "Close this page.",
         "App",
-        frozenset({HELP}),
+        _H,
         footer=1,
         palette=False,
     ),

@@ -1,50 +1,10 @@
 """What can be done with the conversation that a task's screen shows: search, copy, fold."""
 
-from collections.abc import Callable
-
-from textual.app import ComposeResult
-from textual.containers import Grid
-from textual.widgets import Input, Static
-
-from foundry_tui.actions.context import SEARCH, Context
-from foundry_tui.actions.table import bindings
+from foundry_tui.actions.context import Context
 from foundry_tui.contract.replace import replace
 from foundry_tui.screens.task_in_view import TaskInView
+from foundry_tui.widgets.search_row import SearchRow
 from foundry_tui.widgets.transcript import Transcript
-
-
-class SearchInput(Input):
-    """What is searched for, while it is typed."""
-
-    FIELD = SEARCH
-    BINDINGS = bindings(SEARCH)
-
-
-class SearchRow(Grid):
-    """A slash, what is searched for, and how often it was found."""
-
-    def __init__(self, typed: Callable[[str], None]) -> None:
-        """`typed` is told whenever something else is searched for."""
-        super().__init__()
-        self._typed = typed
-
-    def on_input_changed(self, message: Input.Changed) -> None:
-        message.stop()
-        self._typed(message.value)
-
-    def compose(self) -> ComposeResult:
-        yield Static("/", id="search-mark")
-        yield SearchInput(placeholder="search in what was said and done", id="search", compact=True)
-        yield Static("", id="search-count", markup=False)
-
-    def show_count(self, text: str) -> None:
-        """Say how often it was found, and where one is."""
-        self.query_one("#search-count", Static).update(text)
-
-    @property
-    def input(self) -> Input:
-        """Where it is typed."""
-        return self.query_one(Input)
 
 
 class Reading:
@@ -111,12 +71,10 @@ class Reading:
 
     async def action_search(self) -> None:
         if self._row is None:
-            self._row = SearchRow(self._search_for)
-            self._task.foundry.read_styles("screens/reading.tcss")
+            self._row = SearchRow(self._search_for, "search in what was said and done")
+            self._task.foundry.read_styles("widgets/search_row.tcss")
             await self._task.screen.mount(self._row, after=self._transcript)
-        self._row.display = True
-        self._row.input.focus()
-        self._row.input.action_select_all()
+        self._row.begin()
 
     def _search_for(self, text: str) -> None:
         self._transcript.search_for(text)

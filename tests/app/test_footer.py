@@ -121,6 +121,28 @@ async def test_f1_tells_the_keys_of_where_one_is(opens: tuple[str, ...], has: st
         assert not isinstance(on.app.screen, HelpScreen)
 
 
+async def test_help_finds_keys_by_what_they_do() -> None:
+    async with stage(a_store(), size=(110, 60)) as on:
+
+        def page() -> str:
+            return " ".join(str(on.app.screen.query_one("#help-text", Static).render()).split())
+
+        await on.press("question_mark")
+        whole = page()
+        await on.press("slash", *"Copy branch")
+        assert "Copy the branch name." in page() and "Open the highlighted" not in page() and "Marks in" not in page()
+        await on.press("enter", "j")
+        assert "Copy the branch name." in page()
+        await on.press("slash", *"by the backend")
+        assert "refused by the backend" in page() and "Copy the" not in page()
+        await on.press("slash", *"qq?")
+        assert "No key of this screen does that." in page()
+        await on.press("escape")
+        assert page() == whole and "end search" not in text_of(on, ActionBar)
+        await on.press("slash", "enter", "escape")
+        assert not isinstance(on.app.screen, HelpScreen)
+
+
 async def test_help_scrolls_with_the_keys_of_lists() -> None:
     async with stage(a_store(), size=(80, 16)) as on:
         await on.press("question_mark")

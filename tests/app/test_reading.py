@@ -13,10 +13,10 @@ from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.contract.transcript import TranscriptKind
 from foundry_tui.contract.work import Work
-from foundry_tui.screens.reading import SearchRow
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.changes import ChangesView
+from foundry_tui.widgets.search_row import SearchRow
 from foundry_tui.widgets.task_list import TaskList
 from foundry_tui.widgets.task_notices import TurnLine
 from foundry_tui.widgets.transcript import Transcript

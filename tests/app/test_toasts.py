@@ -5,6 +5,7 @@ from textual.widget import Widget
 from textual.widgets import Button
 from textual.widgets._toast import Toast
 
+from foundry_tui.app.textual_compat import strips_of
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.composer import Composer
 from tests.app import task_scenes as scenes
@@ -45,3 +46,20 @@ async def test_toasts_cover_no_answer_of_a_dialog(size: tuple[int, int]) -> None
         for button in buttons:
             for x in button.region.column_range:
                 assert app.screen.get_widget_at(x, button.region.y)[0] is button
+
+
+@pytest.mark.parametrize("size", [(120, 36), (60, 16)])
+@pytest.mark.parametrize("opens", [(), ("enter",)], ids=["list", "task"])
+async def test_with_a_dialog_open_each_stands_once_and_the_mark_of_freshness_is_seen(
+    size: tuple[int, int], opens: tuple[str, ...]
+) -> None:
+    app = make_app(store_of_every_state())
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.press(*opens)
+        app.notify("The task became ready.", title="Ready", timeout=60)
+        await pilot.pause()
+        await pilot.press("n")
+        await pilot.pause()
+        lines = [strip.text for strip in strips_of(app)]
+        assert sum("The task became" in line for line in lines) == 1
+        assert ("stale" if opens else "live") in lines[0]
