@@ -36,7 +36,7 @@ class KnownAgents:
                 for name in self._providers:
                     looks.start_soon(self._look, name)
         agents = tuple(
-            replace(info, options=self._offered.of(name, info.name))
+            replace(info, options=self._offered.of(name, info.name) or info.options)
             for name in self._providers
             for info in self._found.get(name, ())
         )

@@ -112,7 +112,7 @@ class DemoAgents:
 
     async def _tell_offer(self, call: Call, session_id: str) -> None:
         offer = await self._offer(call)
-        if self.on_changed is not None and offer != AgentScript():
+        if self.on_changed is not None:
             options = self._options(offer, session_id)
             changes = (OptionsChanged(options), CommandsChanged(offer.commands), AcceptsChanged(offer.accepts))
             await self.on_changed(call.task.task_id, session_id, changes)

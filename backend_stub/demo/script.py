@@ -10,6 +10,7 @@ import msgspec.inspect
 from msgspec import Struct
 
 from backend_stub.demo.known_fields import unknown_field
+from backend_stub.demo.own_options import OWN_OPTIONS
 from backend_stub.domain.errors import SettingError
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.forms import wrong_fields
@@ -127,11 +128,11 @@ class PullRequestScript(CallScript, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class AgentScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the agent offers, in the words of a session's state; `refuses` has its words by the option that it refuses
-    to set.
+    """What the agent offers, in the words of a session's state; models and modes where the script has no `options`.
+    `refuses` has its words by the option that it refuses to set.
     """
 
-    options: tuple[SessionOption, ...] = ()
+    options: tuple[SessionOption, ...] = OWN_OPTIONS
     commands: tuple[SessionCommand, ...] = ()
     accepts: Accepts = Accepts()
     refuses: dict[str, str] = {}

@@ -73,9 +73,15 @@ class DemoProvider:
         return "demo"
 
     def agents_here(self) -> Sequence[AgentInfo]:
-        """It plays every agent that there is elsewhere."""
+        """It plays every agent that there is elsewhere, and each offers what the script says."""
+        try:
+            options = self._script.read().agent("").options
+        except ScriptError:
+            options = ()
         names = dict.fromkeys((self.default_agent(), *KNOWN, *self._configured))
-        return [AgentInfo(name=name, provider=self.name, state=AgentState.READY, how="") for name in names]
+        return [
+            AgentInfo(name=name, provider=self.name, state=AgentState.READY, how="", options=options) for name in names
+        ]
 
     def default_permissions(self) -> PermissionPolicy:
         return PermissionPolicy.ASK

@@ -19,7 +19,8 @@ class AgentState(OpenEnum):
 class AgentInfo(Record, frozen=True, kw_only=True, omit_defaults=True):
     """An agent that tasks of a provider can name. `how` is what to do, with the exact command; empty when ready.
 
-    `options` are those that it offered the last time it was begun, with the values that they had then; none before.
+    `options` are those that it offered the last time it was begun, with the values that they had then; before that what
+    is known of it by itself, mostly none.
     """
 
     name: str

@@ -13,31 +13,6 @@ def _used(tokens: int, dollars: float) -> dict[str, Any]:
 
 
 AGENT: dict[str, Any] = {
-    "options": [
-        {
-            "option_id": "model",
-            "name": "Model",
-            "category": "model",
-            "type": "select",
-            "value": "large",
-            "choices": [
-                {"value": "large", "name": "Large", "description": "thinks longest"},
-                {"value": "small", "name": "Small", "description": "answers soonest"},
-            ],
-        },
-        {
-            "option_id": "mode",
-            "name": "Mode",
-            "category": "mode",
-            "type": "select",
-            "value": "default",
-            "choices": [
-                {"value": "default", "name": "Default", "description": "asks before it runs or changes something"},
-                {"value": "plan", "name": "Plan", "description": "reads and plans, and changes nothing"},
-                {"value": "all", "name": "Accept all", "description": "asks nothing"},
-            ],
-        },
-    ],
     "commands": [
         {"name": "compact", "description": "Make the conversation shorter"},
         {"name": "review", "description": "Review what was changed", "hint": "what to look at"},
@@ -45,7 +20,7 @@ AGENT: dict[str, Any] = {
     ],
     "accepts": {"image": True, "embedded": True, "steering": True},
 }
-"""What every agent of the demo offers: simulated ones, so no model is named."""
+"""What every agent of the demo offers beside its models and modes."""
 
 FIX_LOGIN = turn(
     9,

@@ -21,7 +21,8 @@ def test_each_agent_of_each_provider_says_what_is_to_be_done(agents: list[Json])
         only(agent, AGENT, always="name provider state")
         assert agent["state"] in ("ready", "missing", "needs_login")
         assert bool(agent["how"]) is (agent["state"] != "ready")
-        assert "options" not in agent, "nothing was offered yet"
+        offered = {option["option_id"] for option in agent.get("options", ())}
+        assert offered == ({"model", "mode"} if agent["provider"] == "demo" else set()), "others offered nothing yet"
     assert {agent["provider"] for agent in agents} == {"demo", "local"}
     local = {agent["name"]: agent for agent in agents if agent["provider"] == "local"}
     assert list(local)[:4] == ["claude", "codex", "opencode", "gemini"]
@@ -29,6 +30,12 @@ def test_each_agent_of_each_provider_says_what_is_to_be_done(agents: list[Json])
 
 def test_the_agent_of_a_task_that_names_none_is_told(shared: BackendProcess) -> None:
     assert shared.get("/v1/agents")["defaults"]["demo"] == shared.create(provider="demo")["agent"]
+
+
+def test_the_demo_has_models_and_modes_to_choose_from_without_a_script(shared: BackendProcess) -> None:
+    task = shared.create(provider="demo", options={"model": "small", "mode": "Plan"})
+    session = shared.wait_task(task["task_id"], "idle")["sessions"][0]
+    assert (session["model"], session["mode"]) == ("Small", "Plan")
 
 
 def test_an_agent_that_nobody_knows_is_refused_with_those_that_are(shared: BackendProcess) -> None:

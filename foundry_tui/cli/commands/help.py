@@ -55,7 +55,8 @@ Beside `match`, or in `default`
   agent       what the agent offers in this task, in place of the script's `agent`
 `agent` says what the agent of every task offers, in the words of a session's state: {"options": [{"option_id": …,
 "name": …, "category": "model", "type": "select", "value": …, "choices": [{"value": …, "name": …}]}], "commands": […],
-"accepts": {"image": true}, "refuses": {option_id: what the agent says when that is set}}.
+"accepts": {"image": true}, "refuses": {option_id: what the agent says when that is set}}. Without `options` there are
+two models and three modes to choose from.
 `effects_log` names a file that gets one line of JSON for each call, and each change of the simulated world.
 Unknown names and values end the backend, which says so (exit 2)."""
 
