@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
-from textual.filter import LineFilter
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
@@ -328,8 +327,8 @@ def _report() -> Diagnostics:
     )
 
 
-async def draw(shot: Shot, *, toasts: bool = False, filters: Sequence[LineFilter] = ()) -> str:
-    """The picture as SVG, behind these filters; with what is told in passing only if `toasts`: that goes with time."""
+async def draw(shot: Shot, *, toasts: bool = False) -> str:
+    """The picture as SVG; with what is told in passing only if `toasts`, since that goes away with time."""
     options = Options(theme=shot.theme, ascii=shot.ascii, bell=False, terminal_notifications=False)
     commands = FakeCommands()
     if shot.agents:
@@ -346,7 +345,6 @@ async def draw(shot: Shot, *, toasts: bool = False, filters: Sequence[LineFilter
     run_backend = (lambda: True) if shot.ours else None
     app = make_app(shot.store(), commands=commands, options=options, run_backend=run_backend)
     app.diagnostics = _report
-    app._filters.extend(filters)
     async with app.run_test(size=shot.size, notifications=toasts) as pilot:
         await _hold_still(app, pilot)
         if shot.opens:

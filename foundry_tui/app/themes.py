@@ -88,6 +88,14 @@ OURS: tuple[Theme, ...] = (DARK, LIGHT)
 DEFAULT = DARK.name
 COLOURLESS = "ansi-dark"
 """The theme where `NO_COLOR` is set: its colours are the terminal's own, so that they can be left out."""
+OF_SIXTEEN = "ansi-dark"
+"""The theme of terminals that have 16 colours: ours would be mixed of these, with red where there is orange."""
+
+
+def fitting(colour_system: str | None) -> str:
+    """The theme for a terminal of this colour system, by rich's name, where nobody chose one."""
+    return OF_SIXTEEN if colour_system == "standard" else DEFAULT
+
 
 _ANSI = {
     "line": "ansi_bright_black",

@@ -193,7 +193,7 @@ KEYS: tuple[Key, ...] = (
     Key("local", "writable", "FOUNDRY_SANDBOX_WRITABLE", '["~/.cache"]',
         "Further folders that an agent under bubblewrap may write to; commas between them in the variable."),
     Key("app", "theme", "FOUNDRY_THEME", '"foundry-dark"',
-        "Colour theme, by its name in the palette; where none is set, the one chosen last in the app."),
+        "Colour theme, by its name in the palette; absent: the one chosen last in the app, else one that fits."),
     Key("app", "ascii", "FOUNDRY_ASCII", "true",
         "Draw with plain ASCII characters. Absent: where the locale is not UTF-8."),
     Key("app", "notifications", "FOUNDRY_NOTIFICATIONS", "false",

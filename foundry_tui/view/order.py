@@ -4,6 +4,7 @@ from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
+from typing import Any
 
 from rich.cells import cell_len
 
@@ -13,6 +14,7 @@ from foundry_tui.contract.status import ENDED
 from foundry_tui.contract.task_words import Group, group_of
 from foundry_tui.view.cells import plain
 from foundry_tui.view.groups import Grouping, Heading, ListLine, Sorting, SortKey, arrange, sort_key
+from foundry_tui.view.labels import title_of
 from foundry_tui.view.rows import Needs
 
 WARMED_AT_ONCE = 500
@@ -32,11 +34,13 @@ class TaskOrder:
         self._keys: dict[str, SortKey] = {}
         self._entries: dict[str, Entry] = {}
         self._groups: dict[str, Group] = {}
-        self._names: dict[str, tuple[str, str, str]] = {}
-        """Repository, agent and host of each task; no host of one that has ended."""
+        self._names: dict[str, tuple[str, str, str, int]] = {}
+        """Repository, agent and host of each task, and the cells of its title; no host of one that has ended."""
         self._repos: Counter[str] = Counter()
         self._agents: Counter[str] = Counter()
         self._hosts: Counter[str] = Counter()
+        self._titles: Counter[int] = Counter()
+        """How many titles have so many cells."""
         self._needs: Needs | None = None
         self._shown: set[str] = set()
         self._sorted: list[str] = []
@@ -64,10 +68,11 @@ class TaskOrder:
 
     @property
     def needs(self) -> Needs:
-        """The cells that the longest names of repositories, agents and hosts have; one host needs none."""
+        """The cells that the longest names of repositories, agents, hosts and tasks have; one host needs none."""
         if self._needs is None:
             hosts = self._hosts if sum(1 for name in self._hosts if name) > 1 else ()
-            self._needs = Needs(*map(_longest, (self._repos, self._agents, hosts)))
+            names = map(_longest, (self._repos, self._agents, hosts))
+            self._needs = Needs(*names, max(self._titles, default=0))
         return self._needs
 
     def ids(self) -> list[str]:
@@ -82,6 +87,7 @@ class TaskOrder:
         self._repos.clear()
         self._agents.clear()
         self._hosts.clear()
+        self._titles.clear()
         self._needs = None
         self.counts = dict.fromkeys(Group, 0)
         for task_id, task in self._tasks().items():
@@ -193,20 +199,26 @@ class TaskOrder:
     def _key(self, task: TaskSummary) -> SortKey:
         return sort_key(task, self.grouping, self.sorting, self._refused(task.task_id))
 
+    @property
+    def _counted(self) -> tuple[Counter[Any], ...]:
+        return self._repos, self._agents, self._hosts, self._titles
+
     def _count_names(self, task_id: str, task: TaskSummary | None) -> None:
         was = self._names.get(task_id)
-        now = (task.repo_label, task.agent, _living_on(task)) if task is not None else None
+        now = None
+        if task is not None:
+            now = (task.repo_label, task.agent, _living_on(task), cell_len(plain(title_of(task))))
         if was == now:
             return
         self._needs = None
         if was is not None:
-            for counted, name in zip((self._repos, self._agents, self._hosts), was, strict=True):
+            for counted, name in zip(self._counted, was, strict=True):
                 counted[name] -= 1
                 if not counted[name]:
                     del counted[name]
             del self._names[task_id]
         if now is not None:
-            for counted, name in zip((self._repos, self._agents, self._hosts), now, strict=True):
+            for counted, name in zip(self._counted, now, strict=True):
                 counted[name] += 1
             self._names[task_id] = now
 

@@ -27,16 +27,22 @@ WITH_REPO, WITH_HOST, WITH_AGENT, WITH_BRANCH = 84, 96, 108, 176
 """The widths from which there are these columns."""
 LONGEST_BRANCH = 40
 LONGEST_HOST = 16
+LONGEST_TITLE = 60
+LEAST_TITLE = 20
+"""Cells that titles have where there are, however short all of them are."""
+AMPLE_SAID = 52
+"""Cells of what a task says behind which a longer title takes the rest."""
 _SHARE = 8
 """Cells of ` · 100 %` behind an agent's name."""
 
 
 class Needs(Struct, frozen=True):
-    """Cells that the longest name of a repository, of an agent and, where there are several, of a host have."""
+    """Cells that the longest name of a repository, an agent, a host, where there are several, and a task have."""
 
     repo: int = 12
     agent: int = 6
     host: int = 0
+    title: int = 44
 
 
 class Columns(Struct, frozen=True):
@@ -68,7 +74,9 @@ def columns_for(width: int, needs: Needs | None = None, *, marks: bool = False, 
     branch = min(LONGEST_BRANCH, (width - 120) // 2) if width >= WITH_BRANCH else 0
     repo = min(needs.repo, max(16, room // 6)) if with_repo and width >= WITH_REPO else 0
     rest = room - sum(column + GAP for column in (agent, host, branch, repo) if column) - GAP
-    title = max(8, min(44, rest * 9 // 20 if width < 64 else rest * 2 // 5))
+    share = max(8, min(44, rest * 9 // 20 if width < 64 else rest * 2 // 5))
+    ample = max(share, min(LONGEST_TITLE, rest - AMPLE_SAID))
+    title = min(ample, max(needs.title, min(share, LEAST_TITLE)))
     return Columns(width, marks, title, repo, max(0, rest - title), agent, host, age_width, branch)
 
 

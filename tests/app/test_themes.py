@@ -32,10 +32,33 @@ def test_what_was_chosen_is_read_again_and_what_cannot_be_a_name_is_not(tmp_path
 
 def test_settings_come_before_what_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("TERM", "xterm-256color")
     assert options(Settings(), None).theme == themes.DEFAULT
     keep_theme(theme_file(), "nord")
     assert options(Settings(), None).theme == "nord"
     assert options(Settings(app=App(theme="gruvbox")), None).theme == "gruvbox"
+
+
+@pytest.mark.parametrize(
+    ("term", "colorterm", "theme"),
+    [
+        ("linux", None, themes.OF_SIXTEEN),
+        ("xterm", None, themes.OF_SIXTEEN),
+        ("xterm", "truecolor", themes.DEFAULT),
+        ("screen-256color", None, themes.DEFAULT),
+    ],
+)
+def test_a_terminal_of_sixteen_colours_has_them_as_they_are(
+    term: str, colorterm: str | None, theme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.delenv("COLORTERM", raising=False)
+    if colorterm is not None:
+        monkeypatch.setenv("COLORTERM", colorterm)
+    assert options(Settings(), None).theme == theme
+    keep_theme(theme_file(), "nord")
+    assert options(Settings(), None).theme == "nord"
 
 
 @pytest.mark.parametrize(("is_set", "kept"), [(False, [themes.LIGHT.name]), (True, [])])

@@ -279,6 +279,15 @@ def test_columns_give_way_as_the_width_shrinks() -> None:
     assert cell_len(row(120, hosts=7, host="build-7")) == 120
 
 
+@pytest.mark.parametrize("width", [60, 84, 120, 146, 220])
+def test_titles_take_what_they_need_of_the_room_that_is_there(width: int) -> None:
+    short, usual, long = (columns_for(width, Needs(title=cells)) for cells in (24, 44, 200))
+    assert short.title == min(24, usual.title)
+    assert short.said - usual.said == usual.title - short.title
+    assert long.title >= usual.title and (long.title == usual.title or long.said >= 52)
+    assert columns_for(220, Needs(title=50)).title == 50
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [

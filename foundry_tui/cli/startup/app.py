@@ -11,8 +11,12 @@ from functools import partial
 from pathlib import Path
 from threading import Timer
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
+from rich.console import Console
+from textual.constants import COLOR_SYSTEM
+
+from foundry_tui.app import themes
 from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.options import Options
 from foundry_tui.cli.context import Context
@@ -99,9 +103,9 @@ def run_beside(
 
 def options(settings: config.Settings, repo: str | None) -> Options:
     """What the settings say of the app, opened on a repository."""
-    app, plain, file = settings.app, Options(), theme_file()
+    app, file = settings.app, theme_file()
     return Options(
-        theme=app.theme or kept_theme(file) or plain.theme,
+        theme=app.theme or kept_theme(file) or themes.fitting(_colour_system()),
         keep_theme=partial(keep_theme, file),
         theme_is_set=app.theme is not None,
         ascii=not is_utf8() if app.ascii is None else app.ascii,
@@ -112,6 +116,11 @@ def options(settings: config.Settings, repo: str | None) -> Options:
         repo=repo,
         agents=tuple(settings.agents) if settings.backend.address is None else (),
     )
+
+
+def _colour_system() -> str | None:
+    """What Textual finds that the terminal can."""
+    return Console(color_system=cast("Any", COLOR_SYSTEM), force_terminal=True).color_system
 
 
 def _repository_here() -> str | None:
