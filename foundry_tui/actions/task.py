@@ -115,7 +115,9 @@ TASK_ROWS: Sequence[Action] = (
         why_not=why_no_options,
         footer=9,
     ),
-    Action("close_session", "w", "close session", "Close this session.", "Session", _K, why_not=why_no_closing),
+    Action(
+        "close_session", "w", "close session", "Close this session; asks first.", "Session", _K, why_not=why_no_closing
+    ),
     Action(
         "previous_session",
         "left_square_bracket",

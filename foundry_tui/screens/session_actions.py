@@ -1,6 +1,7 @@
 """What can be done with the sessions of the task that a screen shows."""
 
 from foundry_tui.contract.attachments import AttachmentKind
+from foundry_tui.contract.records import SessionStatus
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.process.browsers import open_page
 from foundry_tui.screens.task_in_view import TaskInView
@@ -74,8 +75,26 @@ class SessionActions:
             self._task.screen.app.push_screen(SessionOptionsScreen(session.session_id, self._task.store))
 
     def action_close_session(self) -> None:
-        if (session := self._task.session) is not None:
-            self._task.foundry.commands.close_session(session.session_id)
+        """Close the visible session, once it was asked."""
+        session = self._task.session
+        if session is None:
+            return
+        from foundry_tui.screens.confirm import ConfirmScreen
+
+        def answered(agreed: bool | None) -> None:
+            if agreed:
+                self._task.foundry.commands.close_session(session.session_id)
+
+        known = self._task.store.session(session.session_id)
+        count = len(waiting(known.prompts)) if known is not None else 0
+        losses = ["Nothing more can be said in it; what was said stays readable."]
+        if session.status is SessionStatus.RUNNING:
+            losses.append("Its turn is ended.")
+        if count:
+            losses.append(f"{count:,} prompt{'s' if count > 1 else ''} that wait{'' if count > 1 else 's'} in it.")
+        self._task.screen.app.push_screen(
+            ConfirmScreen(f"Close the session “{session.name}”?", losses, "Close"), answered
+        )
 
     def action_previous_session(self) -> None:
         self._step_session(-1)

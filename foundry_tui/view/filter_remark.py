@@ -7,6 +7,8 @@ from foundry_tui.view.stepper import STEP_NAMES
 
 STATUSES = ("needs", "queued", *STEP_NAMES.values(), "working", "ready", "failed", "refused", "done", "killed")
 """What `status:` is made for; any part of a status, its word or its group is found."""
+_STATE_WORDS = frozenset({"needs", "queued", "working", "ready", "failed", "refused", "done", "archived", "killed"})
+"""What a person may write who means a state; stages are words of many a title."""
 _STATUS_TEXT = " ".join((*TaskStatus, *STATUS_WORDS.values(), *Group, "refused")).lower()
 
 
@@ -25,4 +27,6 @@ def remark(query: str) -> str:
             return f"this version knows no status {value}; there are {', '.join(STATUSES)}"
         if name == "is" and value and not "unread".startswith(value):
             return "is: is made for is:unread"
+        if raw in _STATE_WORDS:
+            return f"a word of title, branch, repository or prompt; the state is status:{raw}"
     return ""

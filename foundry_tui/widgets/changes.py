@@ -174,9 +174,12 @@ class ChangesView(Vertical):
     # Comments.
 
     def begin_comment(self, comment_id: str) -> bool:
-        """Have a comment written on the marked lines, or on that of the cursor. Whether there is a line."""
+        """Have a comment written on the marked lines, or on that of the cursor; at the head of a file, or at a gap, on
+        the next one. Whether there is a line.
+        """
         written = self.lines.comment_here
         if written is None:
+            self.lines.leave_head()
             path, lines = self.lines.document.lines_between(*self.lines.range) if self.lines.file else ("", ())
             if not lines:
                 return False

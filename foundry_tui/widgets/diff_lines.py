@@ -159,6 +159,19 @@ class DiffLines(Lines):
         self.refresh()
         self.post_message(self.Moved())
 
+    def leave_head(self) -> None:
+        """Go from the head of a file, or from a gap, to the next line of its code, if there is one."""
+        if self.marked is not None or not self.document.files:
+            return
+        here = self.document.file_at(self.cursor)
+        for row in range(self.cursor, self.line_count):
+            number, found = self.document.row_at(row)
+            if number != here:
+                return
+            if found.kind is RowKind.CODE:
+                self.to_row(row)
+                return
+
     def jump(self, line: float) -> None:
         self._jumping = True
         super().jump(line)

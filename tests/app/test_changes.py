@@ -157,6 +157,12 @@ one
 line"""
 
 
+async def test_a_comment_begun_at_the_head_of_a_file_is_on_its_first_line() -> None:
+    async with reviewing(REVIEW) as on:
+        await on.press("right_square_bracket", "right_square_bracket", "m", *"why", "ctrl+s")
+        assert [(each.path, each.first) for each in on.commands.comments.of(TASK)] == [("shop/auth.py", 1)]
+
+
 async def test_a_comment_is_changed_where_it_stands_and_forgotten_when_it_is_emptied() -> None:
     async with reviewing(REVIEW) as on:
         await on.press("n", "m", *"ab", "escape", "j", "m", "backspace", *"c", "ctrl+s")

@@ -390,6 +390,10 @@ async def test_stop_new_and_close_session() -> None:
         await on.press("t", "enter")
         assert on.commands.calls[-1][:2] == ("add_session", TASK)
         await on.press("w")
+        assert "Nothing more can be said in it" in text_of(on) and "Its turn is ended" in text_of(on)
+        await on.press("n", "w")
+        assert ("close_session", SESSION) not in on.commands.calls
+        await on.press("y")
         assert on.commands.calls[-1] == ("close_session", SESSION)
 
 

@@ -134,6 +134,8 @@ def test_any_text_is_a_filter(query: str, task: TaskSummary) -> None:
         ("status:failed,ready", "this version knows no status failed,ready"),
         ("!status:bogus", "this version knows no status bogus"),
         ("is:read", "is: is made for is:unread"),
+        ("login failed", "a word of title, branch, repository or prompt; the state is status:failed"),
+        ("!failed name", ""),
         ("login -importer", "to leave tasks out, write !importer"),
         ("not importer", "to leave tasks out, write !importer"),
         ("login status:failed repo:shop !docs", ""),
