@@ -71,8 +71,8 @@ class TaskOrder:
         """The cells that the longest names of repositories, agents, hosts and tasks have; one host needs none."""
         if self._needs is None:
             hosts = self._hosts if sum(1 for name in self._hosts if name) > 1 else ()
-            names = map(_longest, (self._repos, self._agents, hosts))
-            self._needs = Needs(*names, max(self._titles, default=0))
+            repo, agent, host = map(_longest, (self._repos, self._agents, hosts))
+            self._needs = Needs(repo, agent, host, max(self._titles, default=0))
         return self._needs
 
     def ids(self) -> list[str]:
