@@ -31,7 +31,8 @@ from backend_stub.domain.settings import Settings
 from backend_stub.domain.storage import Storage
 from backend_stub.forge.gh import GitHubCli
 from backend_stub.known_agents import KnownAgents
-from backend_stub.known_files import KnownFiles
+from backend_stub.known_documents import KnownDocuments
+from backend_stub.known_files import FRESH_MS, KnownFiles
 from backend_stub.machine.host_identity import host_identity
 from backend_stub.offered_options import OfferedOptions
 from backend_stub.organization import Organization
@@ -182,10 +183,10 @@ async def run_backend(
             commands=commands,
             operations=OperationCommands(storage, actors, operations, providers, runtime),
             agents=agents,
-            checkpoints=CheckpointQueries(storage, providers),
+            checkpoints=CheckpointQueries(storage, providers, KnownDocuments(runtime, tasks)),
             work=work,
             pull_requests=pull_requests,
-            files=KnownFiles(storage, providers, clones, runtime, tasks),
+            files=KnownFiles(storage, providers, clones, KnownDocuments(runtime, tasks, fresh_ms=FRESH_MS)),
             streams=Streams(storage.events, hub, runtime.now),
             hub=hub,
             hosts=hosts,

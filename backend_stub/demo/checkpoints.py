@@ -10,13 +10,12 @@ from backend_stub.demo.edits import file_diff
 from backend_stub.demo.script import ScriptError, ScriptFile
 from backend_stub.demo.world import KeptFiles, World
 from backend_stub.domain.call import Call
-from backend_stub.domain.checkpoints import UnknownCheckpointError
+from backend_stub.domain.checkpoints import unknown_checkpoint
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import ProviderError
 from foundry_tui.contract.checkpoints import LAST, Checkpoint, When
 from foundry_tui.contract.questions import FileEdit
 from foundry_tui.contract.records import FileDiff, Repo, TaskDetail
-from foundry_tui.contract.requests import Diff
 
 
 class DemoCheckpoints:
@@ -44,8 +43,11 @@ class DemoCheckpoints:
     async def all(self, task: TaskDetail, repo: Repo) -> Sequence[Checkpoint]:
         return [each.checkpoint for each in self._world.kept(task.task_id)]
 
-    async def diff(self, call: Call, since: str) -> Diff:
-        return Diff(files=self._since(call.task, since), computed_at=self._runtime.now())
+    async def check(self, call: Call, since: str) -> None:
+        self._since(call.task, since)
+
+    async def diff(self, call: Call, since: str) -> Sequence[FileDiff]:
+        return self._since(call.task, since)
 
     async def write_patch(self, call: Call, since: str, into: BinaryIO) -> None:
         patch = "".join(file.patch for file in self._since(call.task, since))
@@ -86,8 +88,7 @@ class DemoCheckpoints:
     def _since(self, task: TaskDetail, since: str) -> tuple[FileDiff, ...]:
         then = self.target(task.task_id, None if since == LAST else since)
         if then is None:
-            why = "No prompt was handed over yet" if since == LAST else f"There is no checkpoint {since}"
-            raise UnknownCheckpointError(f"{why}.", retryable=False)
+            raise unknown_checkpoint(since)
         now = self._world.edited(task.task_id)
         if now is then.edited:
             return ()

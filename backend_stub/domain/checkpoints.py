@@ -5,13 +5,18 @@ from typing import BinaryIO, Protocol
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import CallError
-from foundry_tui.contract.checkpoints import Checkpoint
-from foundry_tui.contract.records import Repo, TaskDetail
-from foundry_tui.contract.requests import Diff
+from foundry_tui.contract.checkpoints import LAST, Checkpoint
+from foundry_tui.contract.records import FileDiff, Repo, TaskDetail
 
 
 class UnknownCheckpointError(CallError):
     """The task has no such checkpoint."""
+
+
+def unknown_checkpoint(since: str) -> UnknownCheckpointError:
+    """That nothing can differ from this."""
+    why = "No prompt was handed over yet" if since == LAST else f"There is no checkpoint {since}"
+    return UnknownCheckpointError(f"{why}.", retryable=False)
 
 
 class CheckpointKeeper(Protocol):
@@ -31,7 +36,13 @@ class CheckpointKeeper(Protocol):
         """The task's checkpoints, oldest first."""
         ...
 
-    async def diff(self, call: Call, since: str) -> Diff:
+    async def check(self, call: Call, since: str) -> None:
+        """Raises `UnknownCheckpointError` where nothing can differ from this, as far as can be told without looking at
+        the sandbox's files.
+        """
+        ...
+
+    async def diff(self, call: Call, since: str) -> Sequence[FileDiff]:
         """What differs now from a checkpoint, or from `LAST`; raises `UnknownCheckpointError`."""
         ...
 

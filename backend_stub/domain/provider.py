@@ -130,8 +130,11 @@ class Provider(Protocol):
         """
         ...
 
-    def diff(self, task: TaskDetail) -> Diff | None:
-        """The task's changes as last computed (starting a fresh computation behind), or None if it has none."""
+    async def diff(self, task: TaskDetail, newer: int | None = None) -> Diff | None:
+        """The task's changes as last computed, or None if it has none; a fresh computation is begun behind.
+
+        `newer`: wait for one of a later `computed_at`, for some seconds; then what is known counts.
+        """
         ...
 
     async def files(self, call: Call) -> Sequence[str] | None:

@@ -134,7 +134,7 @@ class DemoProvider:
         except ScriptError:
             return ()
 
-    def diff(self, task: TaskDetail) -> Diff | None:
+    async def diff(self, task: TaskDetail, newer: int | None = None) -> Diff | None:
         """What the script says that the task's turns edit, once one of them has ended."""
         if task.sandbox is None:
             return None
@@ -184,7 +184,7 @@ class DemoProvider:
         return tuple(dict.fromkeys((*script.files(call.task.prompt), *edited, *here)))
 
     async def write_patch(self, call: Call, into: BinaryIO) -> bool:
-        diff = self.diff(call.task)
+        diff = await self.diff(call.task)
         if diff is not None:
             await anyio.to_thread.run_sync(into.write, "".join(file.patch for file in diff.files).encode())
         return diff is not None

@@ -205,11 +205,11 @@ class Routes:
             checkpoints = self._backend.checkpoints
             if form == "patch":
                 return await patch_answer(partial(checkpoints.write_patch, task, since))
-            return json_answer(await checkpoints.diff(task, since))
+            return document_answer(await checkpoints.diff(task, since, newer_than(request)))
         if form == "patch":
             return await patch_answer(partial(self._backend.commands.write_patch, task))
         provider = self._backend.providers.get(task.provider)
-        computed = provider.diff(task) if provider is not None else None
+        computed = await provider.diff(task, newer_than(request)) if provider is not None else None
         return json_answer(computed or bodies.Diff(files=()))
 
     async def checkpoints(self, request: Request) -> Response:

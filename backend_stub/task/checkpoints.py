@@ -5,17 +5,20 @@ from functools import partial
 from typing import BinaryIO, TypeVar
 
 import anyio
+import anyio.to_thread
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.checkpoints import UnknownCheckpointError
 from backend_stub.domain.errors import CallError, CallTimedOutError, RefusedError, conflict, wrong_values
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.storage import Storage
+from backend_stub.known_documents import KnownDocuments
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.failures import NO_FAILURES
 from backend_stub.task.services import Services
 from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.checkpoints import Checkpoint, CheckpointList
+from foundry_tui.contract.codec import encode
 from foundry_tui.contract.records import HistoryKind, PromptState, TaskDetail
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import StageName
@@ -26,6 +29,7 @@ PROMPT_WAITS = 20.0
 """Seconds that a prompt waits until the files are kept; then it is handed over without that."""
 END_WAITS = 30.0
 """Seconds that the end of a turn waits."""
+NOT_COMPARED = encode(Diff(files=()))
 READ_SECONDS = 120.0
 """Seconds that comparing with a checkpoint may take."""
 
@@ -95,22 +99,33 @@ class TurnCheckpoints:
 class CheckpointQueries:
     """What people ask of checkpoints. Every method raises `RefusedError`."""
 
-    def __init__(self, storage: Storage, providers: dict[str, Provider]) -> None:
+    def __init__(self, storage: Storage, providers: dict[str, Provider], diffs: KnownDocuments) -> None:
+        """`diffs` is where the files are compared with a checkpoint, behind whoever asks for that."""
         self._storage = storage
         self._providers = providers
+        self._diffs = diffs
 
     async def all(self, task: TaskDetail) -> CheckpointList:
         """The task's checkpoints, oldest first."""
         call, provider = await self._side(task)
         return CheckpointList(checkpoints=tuple(await _answered(provider.checkpoints.all(call.task, call.repo))))
 
-    async def diff(self, task: TaskDetail, since: str) -> Diff:
-        """What differs now from a checkpoint, or from before the last prompt."""
+    async def diff(self, task: TaskDetail, since: str, newer: int | None) -> bytes:
+        """What differs from a checkpoint, or from before the last prompt, as it was compared last: a `Diff` as JSON.
+        It is compared anew behind the answer; `newer`: wait for one of a later `computed_at`.
+        """
         call, provider = await self._side(task)
-        return await _answered(provider.checkpoints.diff(call, since))
+        await _answered(provider.checkpoints.check(call, since))
+
+        async def compare(at: int) -> bytes:
+            files = await provider.checkpoints.diff(call, since)
+            return await anyio.to_thread.run_sync(encode, Diff(files=tuple(files), computed_at=at))
+
+        key = f"{task.task_id} since {since}"
+        return await _answered(self._diffs.answer(key, compare, newer)) or NOT_COMPARED
 
     async def write_patch(self, task: TaskDetail, since: str, into: BinaryIO) -> None:
-        """The same as a patch."""
+        """The same as a patch, of the files as they are now."""
         call, provider = await self._side(task)
         await _answered(provider.checkpoints.write_patch(call, since, into))
 
@@ -132,3 +147,5 @@ async def _answered(answer: Awaitable[T]) -> T:
         raise wrong_values(("since", error.message)) from None
     except CallError as error:
         raise RefusedError(503 if error.retryable else 409, error.message) from None
+    except OSError as error:
+        raise RefusedError(503, f"The files cannot be compared: {error.strerror or error}. Try again.") from None

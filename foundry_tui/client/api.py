@@ -11,7 +11,7 @@ from foundry_tui.client.connection import LARGEST_ANSWER
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract import codec
 from foundry_tui.contract.attachments import body_limit
-from foundry_tui.contract.checkpoints import CheckpointList
+from foundry_tui.contract.checkpoints import BASE, CheckpointList
 from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.problems import Problem, too_large
@@ -133,9 +133,11 @@ class Api:
             params["after"] = str(after)
         return await self._call("GET", f"/v1/tasks/{_part(task_id)}/log", LogPage, params=params)
 
-    async def diff(self, task_id: str, since: str | None = None) -> Diff:
-        """What the task changed; `since`: what differs now from a checkpoint, which is compared while we wait."""
-        params = {} if since is None else {"since": since}
+    async def diff(self, task_id: str, since: str = BASE, newer: int | None = None) -> Diff:
+        """What differs since the base, the last prompt or a checkpoint, as it was compared last; it is compared anew
+        behind the answer. `newer`: wait for one of a later `computed_at`.
+        """
+        params = {"since": since} if newer is None else {"since": since, "newer": str(newer)}
         return await self._call("GET", f"/v1/tasks/{_part(task_id)}/diff", Diff, params=params)
 
     async def checkpoints(self, task_id: str) -> CheckpointList:

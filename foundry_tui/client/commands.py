@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from foundry_tui.client.comments import KeptComments
 from foundry_tui.contract.attachments import NewAttachment
-from foundry_tui.contract.checkpoints import CheckpointList
+from foundry_tui.contract.checkpoints import BASE, CheckpointList
 from foundry_tui.contract.events import Topic
 from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.operations import StartOperation
@@ -148,7 +148,10 @@ class Commands(Protocol):
     async def health(self) -> Health:
         """What the backend says of itself; it names its default provider first."""
 
-    async def diff(self, task_id: str, since: str | None = None) -> Diff: ...
+    async def diff(self, task_id: str, since: str = BASE, newer: int | None = None) -> Diff:
+        """What differs since the base, the last prompt or a checkpoint, as it was compared last; it is compared anew
+        behind the answer. `newer`: wait for one of a later `computed_at`.
+        """
 
     async def checkpoints(self, task_id: str) -> CheckpointList: ...
 

@@ -22,6 +22,7 @@ from foundry_tui.contract.records import FileDiff
 from foundry_tui.screens.base import FoundryDialog
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.scrolling import Highlight, ScrollActions, Scrolled
+from foundry_tui.screens.task_changes import compared_now
 from foundry_tui.view.cells import plain
 from foundry_tui.view.checkpoints import moment_of, occasion, size_of
 from foundry_tui.widgets.bars import ActionBar
@@ -107,9 +108,8 @@ class CheckpointsScreen(ScrollActions, FoundryDialog[None]):
             self.run_worker(self._compare(checkpoint), group="checkpoints", exclusive=True)
 
     async def _compare(self, checkpoint: Checkpoint) -> None:
-        diff = await _asked(
-            self, self.foundry.commands.diff(self._task_id, checkpoint.checkpoint_id), "compare the files"
-        )
+        comparing = compared_now(self.foundry.commands, self._task_id, checkpoint.checkpoint_id)
+        diff = await _asked(self, comparing, "compare the files")
         if diff is not None:
             at = datetime.fromtimestamp(checkpoint.at / 1000).astimezone()
             self.query_one("#heading", Static).update(f"What differs from {at:%H:%M:%S}, {occasion(checkpoint)}")
@@ -175,7 +175,7 @@ async def _ask(
             screen.notify(NOTHING, severity="warning")
             return
     wanted = checkpoint
-    diff = await _asked(screen, commands.diff(task_id, wanted.checkpoint_id), "compare the files")
+    diff = await _asked(screen, compared_now(commands, task_id, wanted.checkpoint_id), "compare the files")
     if diff is None:
         return
 

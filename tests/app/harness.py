@@ -19,7 +19,7 @@ from foundry_tui.client.comments import KeptComments
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
 from foundry_tui.contract.attachments import NewAttachment
-from foundry_tui.contract.checkpoints import Checkpoint, CheckpointList
+from foundry_tui.contract.checkpoints import BASE, Checkpoint, CheckpointList
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind, parse_event_id
 from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.memory import AgentMemory, MemoryReport
@@ -71,6 +71,7 @@ class FakeCommands:
         self.diffs: dict[str, Diff] = {}
         self.kept: dict[str, tuple[Checkpoint, ...]] = {}
         self.looked_at: list[str] = []
+        self.diffs_since: dict[str, Diff] = {}
         """Tasks whose changes were asked for, in this order."""
         self.files: dict[str, Sequence[str]] = {}
         self.branch_names: dict[str, Sequence[str]] = {}
@@ -181,9 +182,10 @@ class FakeCommands:
     async def checkpoints(self, task_id: str) -> CheckpointList:
         return CheckpointList(checkpoints=self.kept.get(task_id, ()))
 
-    async def diff(self, task_id: str, since: str | None = None) -> Diff:
+    async def diff(self, task_id: str, since: str = BASE, newer: int | None = None) -> Diff:
         self.looked_at.append(task_id)
-        diff = self.diffs.get(task_id, Diff(files=(), computed_at=1))
+        known = self.diffs.get(task_id, Diff(files=(), computed_at=1))
+        diff = known if since == BASE else self.diffs_since.get(since, known)
         # As the backend does, each asking has it computed anew.
         return diff if diff.computed_at is None else replace(diff, computed_at=diff.computed_at + len(self.looked_at))
 

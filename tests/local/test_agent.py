@@ -52,7 +52,7 @@ async def test_when_a_turn_is_over_it_is_known_what_it_changed(world: LocalWorld
             names = ", ".join(f"{each}.txt" for each in range(1, number + 1))
             files = "file" if number == 1 else "files"
             assert list(provider.would_lose(task, delete_branch=True)) == [f"{number} uncommitted {files}: {names}"]
-            diff = provider.diff(task)
+            diff = await provider.diff(task)
             assert diff is not None
             assert len(diff.files) == number
         with pytest.raises(AgentError, match="no luck"):

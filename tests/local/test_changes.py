@@ -20,7 +20,7 @@ async def computed(world: LocalWorld, provider: LocalProvider, task: TaskDetail)
     provider.changes.refresh(task.task_id)
     with anyio.fail_after(LIMIT):
         await provider.changes.settled()
-    diff = provider.diff(task)
+    diff = await provider.diff(task)
     assert diff is not None
     return {file.path: file for file in diff.files}
 
@@ -163,12 +163,12 @@ async def test_a_request_starts_nothing_that_it_waits_for(git_world: LocalWorld)
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())
         await provider.changes.settled()
-        before = provider.diff(task)
+        before = await provider.diff(task)
         assert task.sandbox is not None
         (Path(task.sandbox.cwd) / "new.txt").write_text("x")
-        assert provider.diff(task) == before
+        assert await provider.diff(task) == before
         await provider.changes.settled()
-        after = provider.diff(task)
+        after = await provider.diff(task)
         assert after is not None
         assert [file.path for file in after.files] == ["new.txt"]
 
@@ -188,7 +188,7 @@ async def test_what_changes_during_a_computation_is_computed_too(git_world: Loca
 
 async def test_a_task_without_a_sandbox_has_no_diff(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
-        assert provider.diff(git_world.task()) is None
+        assert await provider.diff(git_world.task()) is None
         assert list(provider.would_lose(git_world.task(), delete_branch=True)) == []
 
 
@@ -200,7 +200,7 @@ async def test_the_last_diff_of_an_archived_task_is_kept_over_restarts(git_world
         before = await computed(git_world, provider, task)
         await provider.release_sandbox(git_world.call(task), Release(force=True))
     async with git_world.provider() as provider:
-        assert provider.diff(task) is None
+        assert await provider.diff(task) is None
         assert await computed(git_world, provider, task) == before
         provider.forget(task.task_id)
         with anyio.fail_after(LIMIT):

@@ -117,7 +117,7 @@ async def test_a_turn_that_changes_nothing_leaves_nothing_and_its_own_state_is_k
         await keeper.begin(call, "p1")
         assert await keeper.end(call, ["p1"]) == []
         assert git(folder, "for-each-ref", "refs/foundry") == ""
-        assert (await keeper.diff(call, "last")).files == ()
+        assert list(await keeper.diff(call, "last")) == []
         with pytest.raises(UnknownCheckpointError):
             await keeper.diff(call, "before-nothing")
         await keeper.begin(call, "p2")
@@ -134,7 +134,7 @@ async def test_a_turn_that_changes_nothing_leaves_nothing_and_its_own_state_is_k
         ref = f"refs/foundry/{task.task_id}/{after.checkpoint_id}"
         assert git(folder, "ls-tree", "-r", "--name-only", ref).split() == [".gitignore", "a.txt", "b.txt", "mine.txt"]
         assert git(folder, "rev-parse", f"{ref}^") == git(folder, "rev-parse", "HEAD")
-        (file,) = (await keeper.diff(call, "last")).files
+        (file,) = await keeper.diff(call, "last")
         assert (file.path, file.status, file.added, file.removed) == ("b.txt", "M", 1, 0)
         with (git_world.folder / "patch").open("w+b") as patch:
             await keeper.write_patch(call, before.checkpoint_id, patch)

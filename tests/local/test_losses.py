@@ -260,7 +260,7 @@ async def test_looking_runs_nothing_of_a_repository_that_the_agent_made(git_worl
         (nested / "a.txt").write_text("changed\n")
         said = await lost(provider, task)
         assert any("nested/" in what for what in said)
-        assert provider.diff(task) is not None
+        assert await provider.diff(task) is not None
         with pytest.raises(CallError):
             await provider.release_sandbox(git_world.call(task), Release())
     assert not witness.exists()

@@ -150,11 +150,11 @@ async def test_changes_are_told_of_a_sandbox_only(side: Side, tmp_path: Path) ->
     patch = tmp_path / "patch"
     async with side.provider() as provider:
         task = side.task()
-        assert provider.diff(task) is None
+        assert await provider.diff(task) is None
         with patch.open("wb") as into:
             assert await provider.write_patch(side.call(task), into) is False
         task = await side.made(provider, task)
-        diff = provider.diff(task)
+        diff = await provider.diff(task)
         assert diff is None or list(diff.files) == []
         with patch.open("wb") as into:
             assert await provider.write_patch(side.call(task), into) is True

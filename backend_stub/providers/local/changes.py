@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 DIFFS_LIMIT = 32_000_000
 """Characters of all tasks' diffs that are held in memory; what was let go is computed again, or read from the disk."""
 WORKERS = 2
+WAIT_SECONDS = 20.0
+"""How long somebody may wait for a newer diff; then what is known counts."""
 PATIENCE = 3.0
 """Seconds that the end of a turn waits for what changed in it; a huge worktree takes longer."""
 
@@ -86,11 +88,19 @@ class Changes:
         while self._waiting or self._busy:
             await self._idle.wait()
 
-    async def computed(self, task_id: str) -> None:
-        """Wait until what was asked for of this task has been computed, for `PATIENCE` seconds at most."""
-        with anyio.move_on_after(PATIENCE):
+    async def computed(self, task_id: str, patience: float = PATIENCE) -> None:
+        """Wait until what was asked for of this task has been computed, for so many seconds at most."""
+        with anyio.move_on_after(patience):
             while task_id in self._waiting or task_id in self._busy:
                 await self._step.wait()
+
+    async def newer(self, task_id: str, than: int) -> None:
+        """Wait until the diff is one of a later `computed_at`, or for `WAIT_SECONDS`."""
+        known = self._diffs.get(task_id)
+        if known is None or known.computed_at is None or known.computed_at <= than:
+            if task_id not in self._busy:
+                self.refresh(task_id)
+            await self.computed(task_id, WAIT_SECONDS)
 
     def know(self, task_id: str, losses: Losses) -> None:
         """What an earlier run knew; what was computed since counts more."""
@@ -141,7 +151,8 @@ class Changes:
                 return
             files = await diff_of(record)
             held = self._diffs.get(task_id)
-            diff = Diff(files=files, computed_at=self._now(), commits=losses.commits)
+            at = max(self._now(), (held.computed_at or 0) + 1 if held is not None else 0)
+            diff = Diff(files=files, computed_at=at, commits=losses.commits)
             self._diffs.put(task_id, diff)
             if held is None or held.files != files:
                 await anyio.to_thread.run_sync(self._records.save_diff, task_id, diff)

@@ -20,10 +20,11 @@ import msgspec
 from msgspec import Struct
 
 from backend_stub.domain.call import Call
-from backend_stub.domain.checkpoints import UnknownCheckpointError
+from backend_stub.domain.checkpoints import unknown_checkpoint
 from backend_stub.domain.clock import wall_clock
 from backend_stub.domain.errors import CallError, GitError
 from backend_stub.machine import processes
+from backend_stub.providers.local.binary_sizes import with_sizes
 from backend_stub.providers.local.comparison import files_of_side, within_limits
 from backend_stub.providers.local.own_git_folder import room_beside
 from backend_stub.providers.local.record import Made, Record, Records
@@ -34,8 +35,7 @@ from backend_stub.repository.git import run_git
 from foundry_tui.contract.checkpoints import LAST, Checkpoint, When
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.ids import is_task_id
-from foundry_tui.contract.records import Repo, TaskDetail
-from foundry_tui.contract.requests import Diff
+from foundry_tui.contract.records import FileDiff, Repo, TaskDetail
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,13 @@ class Kept(Struct, frozen=True, kw_only=True):
     @property
     def id(self) -> str:
         return self.checkpoint.checkpoint_id
+
+
+class Differing(Struct, frozen=True, kw_only=True):
+    """What differs between two trees: for as long as both are the same, so is that."""
+
+    trees: tuple[str, str]
+    files: Sequence[FileDiff]
 
 
 class _Last(Struct, frozen=True, kw_only=True):
@@ -108,13 +115,25 @@ class LocalCheckpoints:
             kept = await self._read(task.task_id)
         return [each.checkpoint for each in kept]
 
-    async def diff(self, call: Call, since: str) -> Diff:
-        async with self._compared(call, since) as between:
-            files = within_limits(await files_of_side(between))
-            return Diff(files=tuple(files), computed_at=wall_clock())
+    async def check(self, call: Call, since: str) -> None:
+        place = self._root / call.task.task_id
+        held = self._of.get(call.task.task_id)
+        kept = _find(held.known if held is not None else await self._read(call.task.task_id), since)
+        if kept is None and not (since == LAST and await anyio.to_thread.run_sync((place / _LAST).exists)):
+            raise unknown_checkpoint(since)
+
+    async def diff(self, call: Call, since: str) -> Sequence[FileDiff]:
+        async with self._compared(call, since) as (of, between):
+            trees = between.old, between.new
+            if of.differing is None or of.differing.trees != trees:
+                files = within_limits(await files_of_side(between))
+                apart = between.snapshot
+                sized = await with_sizes(apart.worktree.folder, between.old, apart.variables, files)
+                of.differing = Differing(trees=trees, files=sized)
+            return of.differing.files
 
     async def write_patch(self, call: Call, since: str, into: BinaryIO) -> None:
-        async with self._compared(call, since) as between:
+        async with self._compared(call, since) as (_, between):
             await between.run("--patch", "--binary", "--full-index", into=into.fileno())
 
     async def open(self, call: Call) -> "TaskCheckpoints | None":
@@ -197,7 +216,7 @@ class LocalCheckpoints:
         return sorted(found, key=lambda kept: kept.number)
 
     @asynccontextmanager
-    async def _compared(self, call: Call, since: str) -> AsyncIterator[Between]:
+    async def _compared(self, call: Call, since: str) -> AsyncIterator[tuple["TaskCheckpoints", Between]]:
         """The files now against those of a checkpoint, by objects that are thrown away."""
         of = await self.open(call)
         if of is None:
@@ -206,7 +225,7 @@ class LocalCheckpoints:
         async with room_beside(of.record) as room:
             async with of.lock:
                 apart = await of.snapshot.apart(Path(room))
-            yield Between(apart, old, await apart.take())
+            yield of, Between(apart, old, await apart.take())
 
 
 class TaskCheckpoints:
@@ -218,6 +237,8 @@ class TaskCheckpoints:
         self.snapshot = snapshot
         self.known = known
         """All of them, oldest first."""
+        self.differing: Differing | None = None
+        """What was compared last."""
         self.lock = anyio.Lock()
 
     async def prepare(self) -> None:
@@ -292,13 +313,11 @@ class TaskCheckpoints:
 
     def target(self, checkpoint_id: str | None) -> Kept | None:
         """The checkpoint of this id, or (None) the one before the last prompt."""
-        if checkpoint_id is None:
-            return next((each for each in reversed(self.known) if each.checkpoint.when is When.BEFORE), None)
-        return next((each for each in self.known if each.id == checkpoint_id), None)
+        return _find(self.known, LAST if checkpoint_id is None else checkpoint_id)
 
     async def tree_of(self, since: str) -> str:
         """The tree that a diff is since; raises `UnknownCheckpointError`."""
-        kept = self.target(None if since == LAST else since)
+        kept = _find(self.known, since)
         last = await anyio.to_thread.run_sync(_last, self.snapshot.place / _LAST) if since == LAST else None
         if last is not None and not (kept and kept.checkpoint.prompt_id == last.prompt_id):
             # A turn that changed nothing left no checkpoint.
@@ -306,8 +325,7 @@ class TaskCheckpoints:
             if there.exit_code == 0:
                 return last.tree
         if kept is None:
-            why = "No prompt was handed over yet" if since == LAST else f"There is no checkpoint {since}"
-            raise UnknownCheckpointError(f"{why}.", retryable=False)
+            raise unknown_checkpoint(since)
         return kept.tree
 
     async def count(self, old: str, new: str) -> tuple[int, int, int]:
@@ -381,6 +399,13 @@ class TaskCheckpoints:
             self.record.worktree, "-c", "core.logAllRefUpdates=false", *arguments,
             environment=self.snapshot.worktree.real,
         )  # fmt: skip
+
+
+def _find(known: Sequence[Kept], since: str) -> Kept | None:
+    """The checkpoint of this id, or the one before the last prompt."""
+    if since == LAST:
+        return next((each for each in reversed(known) if each.checkpoint.when is When.BEFORE), None)
+    return next((each for each in known if each.id == since), None)
 
 
 def _ref(task_id: str, checkpoint_id: str) -> str:

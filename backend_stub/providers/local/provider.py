@@ -369,10 +369,13 @@ class LocalProvider:
             diff = self.changes.diff(record.task_id)
             return await work_of(record, diff.files if diff is not None else (), wall_clock())
 
-    def diff(self, task: TaskDetail) -> Diff | None:
+    async def diff(self, task: TaskDetail, newer: int | None = None) -> Diff | None:
         if task.sandbox is None:
             return None
-        self.changes.refresh(task.task_id)
+        if newer is None:
+            self.changes.refresh(task.task_id)
+        else:
+            await self.changes.newer(task.task_id, newer)
         return self.changes.diff(task.task_id)
 
     async def files(self, call: Call) -> Sequence[str] | None:

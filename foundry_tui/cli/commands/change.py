@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from foundry_tui.cli import problems
 from foundry_tui.cli.context import Context, task_path
-from foundry_tui.cli.diffs import known_changes
+from foundry_tui.cli.diffs import changes_since
 from foundry_tui.cli.follow.words import standing
 from foundry_tui.cli.output import is_terminal, may_ask, printable, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import AnswerOption, Setting, json_option, pass_context, task_argument
@@ -13,10 +13,10 @@ from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.questions import answer_to, open_questions
 from foundry_tui.client.blocking import segment
 from foundry_tui.client.errors import ProblemError
-from foundry_tui.contract import codec
+from foundry_tui.contract.checkpoints import BASE
 from foundry_tui.contract.questions import Permission, QuestionKind
 from foundry_tui.contract.records import TaskDetail
-from foundry_tui.contract.requests import Diff, PatchTask, ReleaseTask, RetryTask
+from foundry_tui.contract.requests import PatchTask, ReleaseTask, RetryTask
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.view.labels import title_of
 from foundry_tui.view.questions import action_word, heading_of, option_of
@@ -189,7 +189,7 @@ def _release(context: Context, task: str, how: str, request: ReleaseTask, *, ask
     try:
         if not request.force and detail.status not in ENDED | RELEASING:
             # What was written a moment ago is to be asked about too.
-            known = codec.decode(known_changes(context, detail, task), Diff)
+            known = changes_since(context, task_id, task, BASE)[1]
             if how == "kill" and asks and known.commits == 0 and not request.delete_branch:
                 # It could still get one meanwhile: then the backend refuses.
                 question = f"Its branch {printable(detail.branch or '')} has no commit of its own. Delete it too?"

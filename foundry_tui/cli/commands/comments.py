@@ -8,17 +8,17 @@ import click
 
 from foundry_tui.cli.commands.conversation import named_session, on_session, open_session, session_option
 from foundry_tui.cli.context import Context
-from foundry_tui.cli.diffs import known_changes
+from foundry_tui.cli.diffs import changes_since
 from foundry_tui.cli.kept_file import kept_for
 from foundry_tui.cli.output import is_terminal, printable, say, say_json, say_row
 from foundry_tui.cli.parameters import json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.prompts import check_text
 from foundry_tui.client.comments import Comment, KeptComments
-from foundry_tui.contract import codec
+from foundry_tui.contract.checkpoints import BASE
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import Prompt, TaskDetail
-from foundry_tui.contract.requests import CreatePrompt, Diff
+from foundry_tui.contract.requests import CreatePrompt
 from foundry_tui.view.comments import PlacedComment, comment_on, comments_prompt, placed, prompt_id_of, span, where
 from foundry_tui.view.patches import PatchLine, parse_patch
 
@@ -127,14 +127,14 @@ def _kept(context: Context) -> KeptComments:
 
 def _lines_of(context: Context, detail: TaskDetail, task: str, path: str) -> Sequence[PatchLine]:
     """The lines of a file's patch as the sandbox is now; none where it was not changed."""
-    diff = codec.decode(known_changes(context, detail, task), Diff)
+    diff = changes_since(context, detail.task_id, task, BASE)[1]
     return next((parse_patch(file.patch).lines for file in diff.files if file.path == path), ())
 
 
 def _placed(context: Context, detail: TaskDetail, task: str, known: Sequence[Comment]) -> Sequence[PlacedComment]:
     if not known:
         return ()
-    diff = codec.decode(known_changes(context, detail, task), Diff)
+    diff = changes_since(context, detail.task_id, task, BASE)[1]
     wanted = {each.path for each in known}
     lines = {file.path: parse_patch(file.patch).lines for file in diff.files if file.path in wanted}
     return tuple(placed(each, lines.get(each.path, ())) for each in known)

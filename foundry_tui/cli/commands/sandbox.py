@@ -7,15 +7,13 @@ from pathlib import Path
 import click
 
 from foundry_tui.cli.context import Context
-from foundry_tui.cli.diffs import changes_since, known_changes
+from foundry_tui.cli.diffs import changes_since
 from foundry_tui.cli.follow.words import standing
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row, write
 from foundry_tui.cli.parameters import json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError
-from foundry_tui.contract import codec
 from foundry_tui.contract.checkpoints import BASE
 from foundry_tui.contract.records import FileDiff, TaskDetail
-from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import PROVISIONING, TaskStatus
 from foundry_tui.process.editors import editor_command, is_windowed
 
@@ -120,11 +118,7 @@ def diff(context: Context, task: str, stat: bool, since: str, as_json: bool) -> 
         # To be applied: what git itself makes of the sandbox as it is now, byte for byte.
         write(context.patch(detail.task_id, task, since))
         return
-    if since == BASE:
-        document = known_changes(context, detail, task)
-        found = codec.decode(document, Diff)
-    else:
-        document, found = changes_since(context, detail.task_id, task, since)
+    document, found = changes_since(context, detail.task_id, task, since)
     if found.computed_at is None and not as_json:
         if detail.sandbox is None:
             raise CommandError(f"the task {task} has no sandbox, so there is no diff (it is {standing(detail.status)})")
