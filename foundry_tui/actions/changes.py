@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from foundry_tui.actions.context import CHANGES, CHANGES_SEARCH, COMMENT, TASK, Context
+from foundry_tui.actions.context import CHANGES, CHANGES_SEARCH, CHANGES_SINCE, COMMENT, TASK, Context
 from foundry_tui.actions.model import Action
 from foundry_tui.actions.rules import why_no_writing
 
 _K = frozenset({TASK})
 _F = frozenset({CHANGES_SEARCH})
+_S = frozenset({CHANGES_SINCE})
 
 
 def are_open(context: Context) -> bool:
@@ -49,6 +50,17 @@ CHANGES_FIELDS: Sequence[Action] = (
         "Search for nothing any more.",
         "Writing",
         _F,
+        footer=2,
+        palette=False,
+    ),
+    Action("take_since", "enter", "compare", "Tell the changes since this moment.", "Changes", _S, footer=1),
+    Action(
+        "leave_since",
+        "escape,b",
+        "close",
+        "Tell the changes since the same moment as before.",
+        "Changes",
+        _S,
         footer=2,
         palette=False,
     ),
@@ -119,6 +131,7 @@ CHANGES_ROWS: Sequence[Action] = (
     _row("fold_files", "O", "fold all", "Fold all files, or unfold all.", 2),
     _row("search_changes", "slash", "search", "Search in the changes as you type.", 2),
     _row("ignore_space", "W", "white space", "Ignore changes of white space, or show them.", 3),
+    _row("choose_since", "b", "since", "Choose since when: base, the last prompt, or a checkpoint.", 2),
     _row("code_left", "left", "left", "What lies further left in long lines."),
     _row("code_right", "right", "right", "What lies further right in long lines."),
 )

@@ -27,6 +27,7 @@ CHANGES = "changes"
 
 COMPOSER = "composer"
 CHANGES_SEARCH = "changes_search"
+CHANGES_SINCE = "changes_since"
 COMMENT = "comment"
 FILTER = "filter"
 PROMPT = "prompt"

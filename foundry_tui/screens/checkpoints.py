@@ -74,20 +74,10 @@ class CheckpointsScreen(ScrollActions, FoundryDialog[None]):
         nothing.update(NOTHING)
         nothing.display = not self._found
         choices.display = bool(self._found)
-        choices.set_options([Option(self._line(each)) for each in self._found])
+        choices.set_options([Option(checkpoint_line(self._store, self._task_id, each)) for each in self._found])
         if self._found:
             choices.highlighted = 0
             choices.focus()
-
-    def _line(self, each: Checkpoint) -> Content:
-        at = datetime.fromtimestamp(each.at / 1000).astimezone()
-        said = prompt_of(self._store, self._task_id, each)
-        return Content.assemble(
-            (f"{at:%H:%M:%S}  ", "$text-faint"),
-            f"{occasion(each):<17}",
-            (f"{size_of(each):<18}", "$text-success" if each.files else "$text-faint"),
-            (f" {plain(said)}" if said else "", "$text-faint"),
-        )
 
     @property
     def scrolled(self) -> Scrolled:
@@ -111,8 +101,9 @@ class CheckpointsScreen(ScrollActions, FoundryDialog[None]):
         comparing = compared_now(self.foundry.commands, self._task_id, checkpoint.checkpoint_id)
         diff = await _asked(self, comparing, "compare the files")
         if diff is not None:
-            at = datetime.fromtimestamp(checkpoint.at / 1000).astimezone()
-            self.query_one("#heading", Static).update(f"What differs from {at:%H:%M:%S}, {occasion(checkpoint)}")
+            self.query_one("#heading", Static).update(
+                f"What differs from {clock_of(checkpoint)}, {occasion(checkpoint)}"
+            )
             self._show_changes(True)
             self.query_one(ChangesView).show(diff.files, "Nothing differs now.")
 
@@ -193,6 +184,22 @@ async def _ask(
 def _changed(file: FileDiff) -> str:
     counted = "" if file.added is None or file.removed is None else f"  +{file.added} -{file.removed}"
     return f"{file.status} {file.path}{counted}"
+
+
+def checkpoint_line(store: "Store", task_id: str, checkpoint: Checkpoint) -> Content:
+    """A checkpoint in a list: when it was made and why, what its turn changed, and the prompt."""
+    said = prompt_of(store, task_id, checkpoint)
+    return Content.assemble(
+        (f"{clock_of(checkpoint)}  ", "$text-faint"),
+        f"{occasion(checkpoint):<17}",
+        (f"{size_of(checkpoint):<18}", "$text-success" if checkpoint.files else "$text-faint"),
+        (f" {plain(said)}" if said else "", "$text-faint"),
+    )
+
+
+def clock_of(checkpoint: Checkpoint) -> str:
+    """The time of day at which it was made, here."""
+    return f"{datetime.fromtimestamp(checkpoint.at / 1000).astimezone():%H:%M:%S}"
 
 
 def prompt_of(store: "Store", task_id: str, checkpoint: Checkpoint) -> str:

@@ -1,14 +1,21 @@
 """What can be done with the changes of a task while they are open."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+
+from textual.content import Content
 
 from foundry_tui.actions.context import Review
 from foundry_tui.client.comments import Comment, KeptComments
+from foundry_tui.contract.checkpoints import Checkpoint
 from foundry_tui.contract.ids import uuid7
+from foundry_tui.screens.checkpoints import checkpoint_line, clock_of, prompt_of
+from foundry_tui.screens.task_changes import ask
 from foundry_tui.screens.task_in_view import TaskInView
+from foundry_tui.view.checkpoints import moment_of
 from foundry_tui.view.comments import comments_prompt
 from foundry_tui.widgets.changes import ChangesView
+from foundry_tui.widgets.since_chooser import SINCE_BASE, SINCE_LAST, Moment
 
 
 class ReviewActions:
@@ -84,6 +91,13 @@ class ReviewActions:
         except OSError as error:
             self._task.screen.notify(f"Comments cannot be kept: {error.strerror}.", severity="error")
 
+    def take_up(self, message: ChangesView.CommentWritten | ChangesView.SinceChosen) -> None:
+        """Do what was asked for in the view of the changes."""
+        if isinstance(message, ChangesView.CommentWritten):
+            self.keep_comment(message.comment)
+        else:
+            self.show_since(message.moment)
+
     def keep_comment(self, comment: Comment) -> None:
         """Keep a comment, or forget one that was emptied."""
         with self._telling():
@@ -120,6 +134,31 @@ class ReviewActions:
                 self._view.lines.show_comments(self._comments.remove(self._task.task_id, known))
                 words = f"{len(known):,} comment{'s' * (len(known) != 1)}"
                 self._task.foundry.reply(f"{words} sent to the agent as one prompt.")
+
+    def show_since(self, moment: Moment) -> None:
+        """Tell the changes since this moment."""
+        raise NotImplementedError
+
+    def action_choose_since(self) -> None:
+        self._offer(())
+        self._task.screen.run_worker(self._offer_checkpoints(), group="since", exclusive=True)
+
+    async def _offer_checkpoints(self) -> None:
+        asked = self._task.foundry.commands.checkpoints(self._task.task_id)
+        found = await ask(self._task, asked, "list the checkpoints")
+        if found is not None and self._view.is_choosing:
+            self._offer(tuple(reversed(found.checkpoints)))
+
+    def _offer(self, checkpoints: Sequence[Checkpoint]) -> None:
+        store, task_id = self._task.store, self._task.task_id
+        moments = [
+            (SINCE_BASE, Content("base: all that the task changed")),
+            (SINCE_LAST, Content("the last prompt: what the agent did since")),
+        ]
+        for each in checkpoints:
+            told = f"{clock_of(each)} {moment_of(each, prompt_of(store, task_id, each))}"
+            moments.append((Moment(each.checkpoint_id, told), checkpoint_line(store, task_id, each)))
+        self._view.offer_moments(moments)
 
     def action_search_changes(self) -> None:
         self._view.begin_search()

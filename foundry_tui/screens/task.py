@@ -191,6 +191,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             self._show_all()
         elif session is not None and session.session_id in changes.sessions:
             self._show_session()
+            self.panes.follow_changes()
         if self.task_id in changes.logs:
             self._failure.show()
             self.panes.show_log()
@@ -358,8 +359,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     def choose_session(self, session_id: str) -> None:
         """Show another session of the task."""
         self._wanted = session_id
-        self.panes.close()
-        self._show_session()
+        self.show_conversation()
         self.show_actions()
 
     # Messages of the widgets.
@@ -381,8 +381,9 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
         await self._side.open(message, self.panes)
 
     @on(ChangesView.CommentWritten)
-    def _comment_written(self, message: ChangesView.CommentWritten) -> None:
-        self.panes.keep_comment(message.comment)
+    @on(ChangesView.SinceChosen)
+    def _reviewed(self, message: ChangesView.CommentWritten | ChangesView.SinceChosen) -> None:
+        self.panes.take_up(message)
 
     @on(Details.CopyAsked)
     async def _copy_asked(self, message: Details.CopyAsked) -> None:
@@ -396,8 +397,6 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     def _reply(self, message: PermissionRequest.Replied) -> None:
         self._talk.reply(message.asked, message.action)
 
-    @on(Composer.Changed)
-    @on(Chips.Changed)
     def keep_written(self) -> None:
         composer = self._talk.composer
         if self._session_id is not None:
@@ -420,6 +419,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     @on(Composer.Changed)
     @on(Chips.Changed)
     def _written(self) -> None:
+        self.keep_written()
         self._talk.show_queue()
         self.show_actions()
 

@@ -3,6 +3,7 @@
 from textual.widget import Widget
 
 from foundry_tui.client.errors import ProblemError, UnreachableError
+from foundry_tui.contract.checkpoints import BASE
 from foundry_tui.contract.records import TaskDetail, TaskSummary
 from foundry_tui.contract.status import PROVISIONING
 from foundry_tui.screens.review import ReviewActions
@@ -15,6 +16,7 @@ from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.details import Details
 from foundry_tui.widgets.history import HistoryView
 from foundry_tui.widgets.session_tabs import ViewTab
+from foundry_tui.widgets.since_chooser import SINCE_BASE, Moment
 from foundry_tui.widgets.stage_log import StageLog
 from foundry_tui.widgets.task_notices import FailureCard
 
@@ -35,7 +37,8 @@ class TaskPanes(ReviewActions):
 
     def __init__(self, task: TaskInView, changes: TaskChanges) -> None:
         self._task = task
-        self._changes = changes
+        self._changes = self._shown = changes
+        """Those since base, and those that the view shows."""
         self._made: dict[str, Widget] = {}
         self._asked_for_history = False
         self.current = ""
@@ -63,7 +66,7 @@ class TaskPanes(ReviewActions):
             await screen.mount(self._made[name], after=screen.query_one(FailureCard))
         self._open(name)
         if name == "changes":
-            self._changes.look_anew()
+            self._shown.look_anew()
         self.show(self._task.record)
         if name == "changes":
             self.show_comments()
@@ -100,8 +103,7 @@ class TaskPanes(ReviewActions):
         self.current = name
         self._task.hold_log(name == "log")
         self._task.screen.set_class(name == "changes", "-reviewing")
-        if name != "changes":
-            self._task.screen.workers.cancel_group(self._task.screen, "diff")
+        self._shown.is_followed = name == "changes"
         self._task.give_place()
         for other, view in self._made.items():
             view.display = other == name
@@ -125,7 +127,7 @@ class TaskPanes(ReviewActions):
         elif isinstance(view, StageLog):
             self.show_log()
         elif isinstance(view, ChangesView):
-            self._changes.look(task)
+            self._shown.look(task)
             self.show_changes()
         elif isinstance(view, Details):
             view.show(task)
@@ -163,10 +165,29 @@ class TaskPanes(ReviewActions):
         """Show the changed files, if the view of changes is open."""
         view = self._made.get(self.current)
         if isinstance(view, ChangesView):
-            view.show(self._changes.files or (), self._changes.note)
+            view.show(self._shown.files or (), self._shown.note, whole=self._shown is self._changes)
+
+    def follow_changes(self) -> None:
+        """The agent did something: where its changes are read, look what became of them."""
+        if self.current == "changes":
+            self._shown.look(self._task.record)
+
+    def show_since(self, moment: Moment) -> None:
+        if moment.since != self._shown.since:
+            self._shown.is_followed = False
+            if moment.since == BASE:
+                self._shown = self._changes
+            else:
+                self._shown = TaskChanges(self._task, self._task.changes_known, moment.since)
+            self._shown.is_followed = True
+            self._view.tell_since(moment)
+        self._shown.look_anew()
+        self.show(self._task.record)
 
     async def open_file(self, path: str) -> None:
-        """Open the changes at this file."""
+        """Open all changes at this file."""
+        if self.changes is not None:
+            self.show_since(SINCE_BASE)
         if self.current != "changes":
             await self._task.toggle_pane("changes")
         view = self._made.get("changes")

@@ -29,8 +29,10 @@ class PlacedComment(Struct, frozen=True):
     place: int = -1
 
 
-def placed(comment: Comment, lines: Sequence[PatchLine]) -> PlacedComment:
-    """Where a comment belongs among the lines of its file's patch: where it was, or where its lines went."""
+def placed(comment: Comment, lines: Sequence[PatchLine], *, whole: bool = True) -> PlacedComment:
+    """Where a comment belongs among the lines of its file's patch: where it was, or where its lines went. `whole`: the
+    patch has all that the task changed in it, so that what is not in it is changed no more.
+    """
     of_side = [place for place, line in enumerate(lines) if _number(line, comment.old)]
     wanted = comment.code.split("\n") if comment.code else []
     numbers = [_number(lines[place], comment.old) for place in of_side]
@@ -50,7 +52,7 @@ def placed(comment: Comment, lines: Sequence[PatchLine]) -> PlacedComment:
     there = next((place for place, number in zip(of_side, numbers, strict=True) if number == comment.last), -1)
     if not wanted:
         return PlacedComment(comment, CommentState.CURRENT if there >= 0 else CommentState.OUTSIDE, there)
-    was_changed = there >= 0 or comment.changed
+    was_changed = there >= 0 or (comment.changed and whole)
     return PlacedComment(comment, CommentState.OUTDATED if was_changed else CommentState.OUTSIDE, there)
 
 

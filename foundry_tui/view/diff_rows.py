@@ -15,6 +15,8 @@ from foundry_tui.view.diffs import DiffMark
 from foundry_tui.view.folded_files import is_binary, size_words, why_folded
 from foundry_tui.view.patches import Patch, PatchLine, aligned, parse_patch, runs, without_space_changes
 
+WANDERS = 500
+"""Lines by which one may have moved in its file and still be the same one."""
 CUT_NOTE = "… cut here; whole it is in: foundry diff ID | less"
 
 
@@ -59,6 +61,8 @@ class Place(Struct, frozen=True):
     """The line in the new file, or in the old one of a line that was removed; 0 is the file's head."""
     below: int = 0
     """How many rows below it, among its comments."""
+    text: str = ""
+    """What the line says."""
 
 
 class FileInDiff:
@@ -93,14 +97,18 @@ class FileInDiff:
         """The same in small letters."""
         return self.text.lower()
 
-    def lay_out(self, *, split: bool, folded: bool, comments: Sequence[Comment] = (), width: int = 0) -> None:
-        """Make the rows, unless they are so already. Comments are written on lines of `width` cells."""
+    def lay_out(
+        self, *, split: bool, folded: bool, comments: Sequence[Comment] = (), width: int = 0, whole: bool = True
+    ) -> None:
+        """Make the rows, unless they are so already. Comments are written on lines of `width` cells; `whole`: the
+        file's patch has all that the task changed in it.
+        """
         self.split = split and not self.one_sided
-        shown_as = (self.split, folded, comments, width if comments else 0)
+        shown_as = (self.split, folded, comments, width if comments else 0, whole)
         if shown_as != self._shown_as:
             self._shown_as = shown_as
             self.hunks = ()
-            self.comments = tuple(placed(each, self.patch.lines) for each in comments)
+            self.comments = tuple(placed(each, self.patch.lines, whole=whole) for each in comments)
             self.rows = (_FILE,) if folded else self._rows(self.split)
             if comments and not folded:
                 self._insert_comments(max(20, width))
@@ -200,6 +208,8 @@ class DiffDocument:
         self.files: Sequence[FileInDiff] = ()
         self.split = False
         self.ignores_space = False
+        self.whole = True
+        """Whether the files are all that the task changed, and not only what it changed lately."""
         self.width = 0
         """Cells that a comment has."""
         self._comments: dict[str, tuple[Comment, ...]] = {}
@@ -273,7 +283,13 @@ class DiffDocument:
         self._starts = []
         for number, file in enumerate(self.files):
             comments = self._comments.get(file.diff.path, ())
-            file.lay_out(split=self.split, folded=self.is_folded(number), comments=comments, width=self.width)
+            file.lay_out(
+                split=self.split,
+                folded=self.is_folded(number),
+                comments=comments,
+                width=self.width,
+                whole=self.whole,
+            )
             self._starts.append(at)
             # An empty row behind each file but the last; folded ones are a list.
             at += len(file.rows) + (not self.is_folded(number))
@@ -311,7 +327,7 @@ class DiffDocument:
                 below = back if file.rows[start].kind is RowKind.COMMENT else 0
                 line = file.patch.lines[found.right if found.right >= 0 else found.left]
                 is_old = line.mark is DiffMark.REMOVED
-                return Place(file.diff.path, is_old, line.old if is_old else line.new, below)
+                return Place(file.diff.path, is_old, line.old if is_old else line.new, below, line.text)
         return Place(file.diff.path, below=start if within and file.rows[start].kind is RowKind.COMMENT else 0)
 
     def find(self, place: Place) -> int:
@@ -320,14 +336,19 @@ class DiffDocument:
         if at is None:
             following = (number for number, file in enumerate(self.files) if file.diff.path > place.path)
             return self._starts[next(following, 0)] if self.files else 0
-        best, distance = 0, place.number
         file = self.files[at]
+        # Lines that were put before it gave it another number: what it says finds it then.
+        best, distance = 0, (1, place.number)
         for number, row in enumerate(file.rows):
             for side in (row.left, row.right) if row.kind is RowKind.CODE else ():
                 line = file.patch.lines[side] if side >= 0 else None
                 stands_at = (line.old if place.is_old else line.new) if line is not None else 0
-                if place.number and stands_at and abs(stands_at - place.number) < distance:
-                    best, distance = number, abs(stands_at - place.number)
+                if line is None or not place.number or not stands_at:
+                    continue
+                far = abs(stands_at - place.number)
+                another = line.text != place.text or not line.text.strip() or far > WANDERS
+                if (another, far) < distance:
+                    best, distance = number, (another, far)
         below = next((down for down in range(place.below, 0, -1) if _is_comment(file.rows, best + down)), 0)
         return self._starts[at] + best + below
 

@@ -9,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.message import Message
 from textual.strip import Strip
 from textual.timer import Timer
@@ -22,6 +23,7 @@ from foundry_tui.contract.records import FileDiff
 from foundry_tui.view.comments import CommentState, comment_on, where
 from foundry_tui.widgets.diff_lines import DiffLines
 from foundry_tui.widgets.drawn import Drawn
+from foundry_tui.widgets.since_chooser import SINCE_BASE, Moment, SinceChooser
 from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, spread, strip_of
 
@@ -37,7 +39,7 @@ class ChangesHead(Drawn):
     def __init__(self) -> None:
         super().__init__()
         self._lines: DiffLines | None = None
-        self.since = "since base"
+        self.since = SINCE_BASE
         """What the changes are told against."""
 
     def show(self, lines: DiffLines) -> None:
@@ -65,7 +67,7 @@ class ChangesHead(Drawn):
             text.append("not counted", dim)
         elif uncounted and self.size.width >= ROOM:
             text.append(f", {uncounted:,} not counted", dim)
-        text.append(f"  {self.since}", dim)
+        text.append(f"  since {self.since.told}", dim if self.since == SINCE_BASE else style_of(self, "diff--warning"))
         if comments := document.comments:
             old = sum(each.state is CommentState.OUTDATED for each in comments)
             words = f"  {len(comments):,} comment{'s' * (len(comments) != 1)}" + (f", {old:,} outdated" if old else "")
@@ -134,9 +136,18 @@ class ChangesView(Vertical):
             super().__init__()
             self.comment = comment
 
+    class SinceChosen(Message):
+        """The changes are to be told since this moment."""
+
+        def __init__(self, moment: Moment) -> None:
+            super().__init__()
+            self.moment = moment
+
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
         self._head = ChangesHead()
+        self._chooser = SinceChooser()
+        self._chooser.display = False
         self.lines = DiffLines(ascii_only=ascii_only)
         self._search = ChangesSearch(placeholder="search in the changes", compact=True)
         self._search_row = Horizontal(Static("/", id="changes-search-mark"), self._search, id="changes-search")
@@ -150,13 +161,16 @@ class ChangesView(Vertical):
 
     def compose(self) -> ComposeResult:
         yield self._head
+        yield self._chooser
         yield self.lines
         yield self._search_row
         yield self._comment_row
 
-    def show(self, files: Sequence[FileDiff], note: str = "") -> None:
-        """Show these files, where one was; `note` is said when there are none."""
-        self.lines.show(files, note)
+    def show(self, files: Sequence[FileDiff], note: str = "", *, whole: bool = True) -> None:
+        """Show these files, where one was; `note` is said when there are none. `whole`: they are all that the task
+        changed, and not what it did lately.
+        """
+        self.lines.show(files, note, whole=whole)
         self._head.show(self.lines)
 
     @on(DiffLines.Moved)
@@ -170,6 +184,38 @@ class ChangesView(Vertical):
         return Review(
             searching=self.searching, marking=self.lines.marked is not None, comments=len(self.lines.document.comments)
         )
+
+    # Since when.
+
+    @property
+    def since(self) -> Moment:
+        """What the changes are told against."""
+        return self._head.since
+
+    def tell_since(self, moment: Moment) -> None:
+        """Say that what is shown is told against this."""
+        self._head.since = moment
+        self._head.refresh()
+
+    def offer_moments(self, moments: Sequence[tuple[Moment, Content]]) -> None:
+        """Have one of these chosen, each as it is written; called again as more of them are known."""
+        self._chooser.offer(moments, self.since.since)
+        if not self._chooser.display:
+            self._chooser.display = True
+            self._chooser.focus()
+
+    @property
+    def is_choosing(self) -> bool:
+        """Whether a moment is being chosen."""
+        return bool(self._chooser.display)
+
+    @on(SinceChooser.Chosen)
+    def _since_chosen(self, message: SinceChooser.Chosen) -> None:
+        message.stop()
+        self._chooser.display = False
+        self.screen.set_focus(None)
+        if message.moment is not None:
+            self.post_message(self.SinceChosen(message.moment))
 
     # Comments.
 

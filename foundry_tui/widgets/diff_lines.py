@@ -54,16 +54,18 @@ class DiffLines(Lines):
 
     # What is shown.
 
-    def show(self, diffs: Sequence[FileDiff], note: str) -> None:
-        """Show these files, where one was; `note` is said when there are none."""
-        if diffs and list(diffs) == self.document.diffs:
+    def show(self, diffs: Sequence[FileDiff], note: str, *, whole: bool = True) -> None:
+        """Show these files, where one was; `note` is said when there are none. `whole`: they are all that changed."""
+        if diffs and list(diffs) == self.document.diffs and whole == self.document.whole:
             return
         self._note = note
         # Before there were changes nobody stood anywhere in them.
         held = self._held() if self.document.file_count else (None, 0)
+        marked = self.document.place_of(self.marked) if self.marked is not None else None
         self.document.set_split(self._fits_split)
+        self.document.whole = whole
         self.document.show(diffs)
-        self.marked = None
+        self.marked = self.document.find(marked) if marked is not None else None
         self._strips.forget()
         self._search_again()
         self._take(held)

@@ -6,16 +6,19 @@ from contextlib import asynccontextmanager
 import pytest
 from msgspec.structs import replace
 
+from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import FileDiff
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.contract.transcript import TranscriptKind
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.changes import ChangesView
 from tests.app import task_scenes as scenes
+from tests.app.checkpoint_scenes import KEPT
 from tests.app.diff_scenes import REVIEW, diff_of, file_diff
 from tests.app.harness import Stage, stage
 from tests.app.looking import text_of
-from tests.app.task_scenes import TASK
+from tests.app.task_scenes import SESSION, TASK
 
 pytestmark = pytest.mark.anyio
 
@@ -244,3 +247,74 @@ async def test_what_a_terminal_would_obey_is_shown_instead() -> None:
         shown = text_of(on, ChangesView)
         assert shown.count("evil") >= 6
         assert all(line.isprintable() for line in shown.split("\n"))
+
+
+async def test_since_when_is_chosen_in_the_pane_and_said_in_its_head() -> None:
+    since = {"last": ("late.py", "1\n", "2\n"), "before-2": ("both.py", "1\n", "2\n")}
+    async with reviewing(REVIEW) as on:
+        on.commands.kept[TASK] = KEPT
+        on.commands.diffs_since = {moment: diff_of(file_diff(*file)) for moment, file in since.items()}
+        await on.press("b")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        shown = text_of(on, ChangesView)
+        assert "• base" in shown and "the last prompt" in shown and "after a turn" in shown
+        await on.press("down", "enter")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        shown = text_of(on, ChangesView)
+        assert "1 file  +1 -1  since the last prompt" in shown
+        assert "late.py" in shown and "shop/auth.py" not in shown
+        await on.press("b", "b")
+        assert "late.py" in text_of(on, ChangesView)
+        await on.press("b")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        await on.press("down", "down", "down", "enter")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        shown = text_of(on, ChangesView)
+        assert "both.py" in shown and "before" in shown.split("\n")[0]
+        await on.press("b", "g", "g", "enter")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        assert "7 files" in text_of(on, ChangesView) and "since base" in text_of(on, ChangesView)
+
+
+async def test_a_comment_on_what_another_turn_changed_is_not_taken_for_outdated() -> None:
+    old, new = "a\nb\nc\n", "a\nB\nc\n"
+    async with reviewing((file_diff("a.py", old, new),)) as on:
+        view = on.app.screen.query_one(ChangesView)
+        await on.press("n", "j", "m", "w", "h", "y", "ctrl+s")
+        assert "why" in text_of(on, ChangesView)
+        view.show((file_diff("z.py", "1\n", "2\n"),), whole=False)
+        await on.pilot.pause()
+        shown = text_of(on, ChangesView)
+        assert "on line 2" in shown and "outdated" not in shown
+
+
+async def test_while_the_agent_works_what_it_does_is_shown_without_losing_the_place() -> None:
+    old = "".join(f"line {number}\n" for number in range(90))
+    new = old.replace("line 50\n", "line fifty\n")
+    store = scenes.status_scene(TaskStatus.RUNNING)
+    async with stage(store, size=(120, 36)) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        on.commands.diffs[TASK] = diff_of(file_diff("b.py", old, new))
+        await on.press("d")
+        await on.app.workers.wait_for_complete()
+        await on.press("n", "j", "v")
+        assert at(on).endswith("line fifty")
+        more = new.replace("line 20\n", "line 20\nfirst\nsecond\nthird\n")
+        on.commands.diffs[TASK] = diff_of(file_diff("a.py", "1\n", "2\n"), file_diff("b.py", old, more))
+        said = scenes.item(
+            len(store.transcript(SESSION)), TranscriptKind.TOOL_CALL, {"title": "edit", "status": "completed"}
+        )
+        store.apply(Topic(TopicKind.SESSION, SESSION), EventName.TRANSCRIPT, said, 60)
+        await on.flush()
+        await on.app.workers.wait_for_complete()
+        await on.quiet()
+        assert "2 files" in text_of(on, ChangesView)
+        assert at(on).endswith("line fifty")
+        lines = on.app.screen.query_one(ChangesView).lines
+        assert lines.range == (lines.cursor, lines.cursor) and lines.marked == lines.cursor
