@@ -15,8 +15,11 @@ from backend_stub.domain.call import Call
 from backend_stub.domain.checkpoints import UnknownCheckpointError
 from backend_stub.domain.errors import GitError
 from backend_stub.providers.local import LocalProvider, snapshot
+from backend_stub.providers.local.comparison import diff_of, files_of_side, write_patch
+from backend_stub.providers.local.record import Records
+from backend_stub.providers.local.snapshot import Between
 from backend_stub.repository.git import Output, run_git
-from foundry_tui.contract.records import Operation, OperationKind, OperationState, TaskDetail
+from foundry_tui.contract.records import FileDiff, Operation, OperationKind, OperationState, TaskDetail
 from tests.git import git
 from tests.local.hostile_trees import change, fill, seen
 from tests.local.test_way_home import Told, operate
@@ -36,7 +39,7 @@ async def sandbox(world: LocalWorld) -> AsyncIterator[tuple[LocalProvider, TaskD
 def of_the_person(world: LocalWorld, folder: Path) -> list[str | bytes]:
     """What nobody but the person and their agent may change."""
     index = Path(git(folder, "rev-parse", "--path-format=absolute", "--git-path", "index"))
-    hooks = sorted(str(each) for each in (world.repository / ".git/hooks").iterdir())
+    hooks = [each.name.encode() + each.read_bytes() for each in sorted((world.repository / ".git/hooks").iterdir())]
     refs = git(folder, "for-each-ref", "refs/heads", "refs/stash", "refs/tags")
     return [index.read_bytes(), git(folder, "rev-parse", "HEAD"), git(folder, "symbolic-ref", "HEAD"), refs, *hooks]
 
@@ -159,7 +162,7 @@ class Cutting:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.left = -1
-        for name in ("snapshot", "restoring", "checkpoints"):
+        for name in ("snapshot", "restoring", "checkpoints", "comparison", "binary_sizes"):
             monkeypatch.setattr(f"backend_stub.providers.local.{name}.run_git", self._run)
 
     async def _run(self, folder: str, *words: str, **more: Any) -> Output:
@@ -251,6 +254,68 @@ async def test_checkpoints_cut_before_any_call_of_git_are_made_once(
             if not was_cut:
                 break
         assert number > 5
+
+
+async def test_a_comparison_cut_before_any_call_of_git_leaves_nothing_wrong(
+    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cutting = Cutting(monkeypatch)
+    async with sandbox(git_world) as (provider, task, folder):
+        call, keeper = git_world.call(task), provider.checkpoints
+        await prepared(provider, call)
+        await provider.changes.settled()
+        await keeper.begin(call, "p1")
+        (folder / "a.txt").write_text("staged\n")
+        git(folder, "add", "a.txt")
+        (folder / "new.bin").write_bytes(b"\0" * 900)
+        record = await to_thread.run_sync(Records(git_world.data).load, task.task_id)
+        assert record is not None
+        patch = (git_world.folder / "patch").open("w+b")
+
+        async def compare() -> list[list[FileDiff]]:
+            patch.seek(0)
+            patch.truncate()
+            found = [list(await diff_of(record)), list(await keeper.diff(call, "last"))]
+            await write_patch(record, patch)
+            await keeper.write_patch(call, "last", patch)
+            return found
+
+        with patch:
+            before, whole, bytes_of_patch = (
+                of_the_person(git_world, folder),
+                await compare(),
+                os.fstat(patch.fileno()).st_size,
+            )
+            for number in range(60):
+                was_cut = await cutting.cuts(number, compare())
+                keeper.leave(task.task_id)
+                assert of_the_person(git_world, folder) == before
+                assert await compare() == whole
+                assert os.fstat(patch.fileno()).st_size == bytes_of_patch
+                if not was_cut:
+                    break
+        assert number > 15
+        assert [(file.path, file.size) for file in whole[1]] == [("a.txt", None), ("new.bin", 900)]
+
+
+async def test_what_was_compared_is_kept_while_the_trees_are_the_same(
+    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[str] = []
+
+    async def counted(side: Between) -> list[FileDiff]:
+        compared.append(side.new)
+        return await files_of_side(side)
+
+    monkeypatch.setattr("backend_stub.providers.local.checkpoints.files_of_side", counted)
+    async with sandbox(git_world) as (provider, task, folder):
+        call, keeper = git_world.call(task), provider.checkpoints
+        await keeper.begin(call, "p1")
+        for text in ("one\n", "one\n", "two\n"):
+            (folder / "a.txt").write_text(text)
+            assert [file.path for file in await keeper.diff(call, "last")] == ["a.txt"]
+            assert [file.path for file in await keeper.diff(call, "last")] == ["a.txt"]
+        assert len(compared) == 2
 
 
 async def test_commits_stay_and_are_named_and_what_stands_in_the_way_is_kept(git_world: LocalWorld) -> None:
