@@ -27,6 +27,8 @@ STATUS_WORDS = {"A": "added", "C": "copied", "D": "deleted", "R": "renamed", "T"
 """What git's letters mean; that a file was changed goes without saying."""
 COMMENT_INDENT = 8
 """Cells before the text of a comment."""
+LEAST_SEEN = 12
+"""Cells of a changed word that are in sight at least, where there is room."""
 LEAST_DIGITS = 4
 """Cells of a line number."""
 
@@ -236,35 +238,41 @@ class DiffStrips:
             base, word = palette.added, palette.added_word
         elif line.mark is DiffMark.REMOVED:
             base, word = palette.removed, palette.removed_word
-        text = flat(line.text[: self.shift + width + 1])
+        room = max(0, width - 2)
+        words, changed = self._words(file, place, line)
+        # What was changed far to the right is brought into sight, unless one has chosen what is.
+        brought = max(0, changed - room // 3) if changed >= room - LEAST_SEEN and not self.shift else 0
+        shift = self.shift + brought
+        text = flat(line.text[: shift + width + 1])
         parts: Coloured | None = None
         if not (palette.plain_code and line.mark is not DiffMark.CONTEXT):
             parts = self._coloured(number, file, place)
         ground = base if parts is None else palette.text + self._ground(line)
-        overlays = [(span, word) for span in self._words(file, place, line)]
+        overlays = [(span, word) for span in words]
         overlays += [(span, palette.found) for span in self._found(text)]
         segments = list(_overlaid(_cut_to(parts, text) if parts is not None else [(text, Style.null())], overlays))
         if not line.ended:
             segments.append((f" {self.glyphs.gap} no newline at the end", palette.dim))
         code = Strip([Segment(part, ground + style) for part, style in segments])
-        room = max(0, width - 2)
-        if self.shift or code.cell_length > room:
-            shown = code.crop(self.shift, self.shift + room)
-            if code.cell_length > self.shift + room and room:
-                more = Segment(self.glyphs.ellipsis, palette.dim + self._ground(line))
+        if shift or code.cell_length > room:
+            shown = code.crop(shift, shift + room)
+            more = Segment(self.glyphs.ellipsis, palette.dim + self._ground(line))
+            if code.cell_length > shift + room and room:
                 shown = Strip([*shown.crop(0, room - 1), more])
+            if brought:
+                shown = Strip([more, *shown.crop(1)])
             code = shown
         code = code.adjust_cell_length(room, ground)
         return [Segment(f"{line.mark.value} ", base), *code]
 
-    def _words(self, file: FileInDiff, place: int, line: PatchLine) -> Spans:
+    def _words(self, file: FileInDiff, place: int, line: PatchLine) -> tuple[Spans, int]:
+        """The words of the line that were changed, and where in it or in its other side the first of them is."""
         partner = file.partners.get(place)
         if partner is None:
-            return ()
-        other = flat(file.patch.lines[partner].text)
-        if line.mark is DiffMark.REMOVED:
-            return word_changes(flat(line.text), other)[0]
-        return word_changes(other, flat(line.text))[1]
+            return (), 0
+        is_old, text, other = line.mark is DiffMark.REMOVED, flat(line.text), flat(file.patch.lines[partner].text)
+        old, new = word_changes(text, other) if is_old else word_changes(other, text)
+        return old if is_old else new, min((span[0] for span in (*old, *new)), default=0)
 
     def _found(self, text: str) -> Spans:
         wanted, spans = self.searched, []

@@ -318,3 +318,12 @@ async def test_while_the_agent_works_what_it_does_is_shown_without_losing_the_pl
         assert at(on).endswith("line fifty")
         lines = on.app.screen.query_one(ChangesView).lines
         assert lines.range == (lines.cursor, lines.cursor) and lines.marked == lines.cursor
+
+
+async def test_what_was_changed_far_to_the_right_is_in_sight() -> None:
+    old = f"{'one word after the other ' * 8}and then the last of them\n"
+    async with reviewing((file_diff("a.md", old, old.replace("last", "very last")),), size=(80, 24)) as on:
+        shown = text_of(on, ChangesView)
+        assert "- …e other" in shown and "then the very last of them" in shown and "then the last of them" in shown
+        await on.press("right")
+        assert "then the" not in text_of(on, ChangesView)

@@ -85,12 +85,15 @@ class _Side:
 
 
 async def diff_of(record: Record) -> tuple[FileDiff, ...]:
-    """The worktree's files against where its branch left its base, untracked files included. Raises `GitError`."""
+    """The worktree's files against where its branch left its base, untracked ones among them, by their paths.
+
+    Raises `GitError`.
+    """
     async with _sides(record, UNTRACKED_LIMIT, UNTRACKED_BYTES) as (known, new, unread):
         files = within_limits([*await files_of_side(known), *await files_of_side(new, is_new=True)])
         files = [*await with_sizes(known.folder, known.tree, known.variables, files)]
     rest = (FileDiff(path=printable(name), status="?", added=None, removed=None, patch="", cut=True) for name in unread)
-    return (*files, *rest)
+    return tuple(sorted((*files, *rest), key=lambda file: file.path))
 
 
 async def write_patch(record: Record, into: BinaryIO) -> None:
