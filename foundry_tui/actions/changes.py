@@ -13,7 +13,7 @@ _S = frozenset({CHANGES_SINCE})
 
 def are_open(context: Context) -> bool:
     """Whether the changes are what one looks at."""
-    return context.pane == CHANGES
+    return context.pane == CHANGES and not context.review.choosing
 
 
 def is_searching(context: Context) -> bool:

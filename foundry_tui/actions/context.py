@@ -40,6 +40,8 @@ WORK = "work"
 class Review(Struct, frozen=True):
     """Where a person is in the changes of a task."""
 
+    choosing: bool = False
+    """A moment is being chosen that they are told against."""
     searching: bool = False
     """Something is searched for in them."""
     marking: bool = False

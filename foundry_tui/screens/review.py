@@ -146,7 +146,7 @@ class ReviewActions:
     async def _offer_checkpoints(self) -> None:
         asked = self._task.foundry.commands.checkpoints(self._task.task_id)
         found = await ask(self._task, asked, "list the checkpoints")
-        if found is not None and self._view.is_choosing:
+        if found is not None and self._view.review.choosing:
             self._offer(tuple(reversed(found.checkpoints)))
 
     def _offer(self, checkpoints: Sequence[Checkpoint]) -> None:

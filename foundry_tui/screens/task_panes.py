@@ -7,7 +7,7 @@ from foundry_tui.contract.checkpoints import BASE
 from foundry_tui.contract.records import TaskDetail, TaskSummary
 from foundry_tui.contract.status import PROVISIONING
 from foundry_tui.screens.review import ReviewActions
-from foundry_tui.screens.scrolling import Scrolled
+from foundry_tui.screens.scrolling import Highlight, Scrolled
 from foundry_tui.screens.task_changes import TaskChanges, ask
 from foundry_tui.screens.task_in_view import TaskInView
 from foundry_tui.view.history import local_clock
@@ -48,6 +48,8 @@ class TaskPanes(ReviewActions):
     def scrolled(self) -> Scrolled | None:
         """What scrolls in the open view, if one is open that can."""
         view = self._made.get(self.current)
+        if isinstance(view, ChangesView) and view.chooser.display:
+            return Highlight(view.chooser)
         return view if isinstance(view, (HistoryView, StageLog, ChangesView)) else None
 
     @property

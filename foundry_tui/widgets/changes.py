@@ -146,8 +146,8 @@ class ChangesView(Vertical):
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
         self._head = ChangesHead()
-        self._chooser = SinceChooser()
-        self._chooser.display = False
+        self.chooser = SinceChooser()
+        self.chooser.display = False
         self.lines = DiffLines(ascii_only=ascii_only)
         self._search = ChangesSearch(placeholder="search in the changes", compact=True)
         self._search_row = Horizontal(Static("/", id="changes-search-mark"), self._search, id="changes-search")
@@ -161,7 +161,7 @@ class ChangesView(Vertical):
 
     def compose(self) -> ComposeResult:
         yield self._head
-        yield self._chooser
+        yield self.chooser
         yield self.lines
         yield self._search_row
         yield self._comment_row
@@ -182,7 +182,10 @@ class ChangesView(Vertical):
     def review(self) -> Review:
         """What of the changes decides what can be done."""
         return Review(
-            searching=self.searching, marking=self.lines.marked is not None, comments=len(self.lines.document.comments)
+            choosing=bool(self.chooser.display),
+            searching=self.searching,
+            marking=self.lines.marked is not None,
+            comments=len(self.lines.document.comments),
         )
 
     # Since when.
@@ -199,20 +202,15 @@ class ChangesView(Vertical):
 
     def offer_moments(self, moments: Sequence[tuple[Moment, Content]]) -> None:
         """Have one of these chosen, each as it is written; called again as more of them are known."""
-        self._chooser.offer(moments, self.since.since)
-        if not self._chooser.display:
-            self._chooser.display = True
-            self._chooser.focus()
-
-    @property
-    def is_choosing(self) -> bool:
-        """Whether a moment is being chosen."""
-        return bool(self._chooser.display)
+        self.chooser.offer(moments, self.since.since)
+        if not self.chooser.display:
+            self.chooser.display = True
+            self.chooser.focus()
 
     @on(SinceChooser.Chosen)
     def _since_chosen(self, message: SinceChooser.Chosen) -> None:
         message.stop()
-        self._chooser.display = False
+        self.chooser.display = False
         self.screen.set_focus(None)
         if message.moment is not None:
             self.post_message(self.SinceChosen(message.moment))

@@ -270,7 +270,7 @@ async def test_since_when_is_chosen_in_the_pane_and_said_in_its_head() -> None:
         await on.press("b")
         await on.app.workers.wait_for_complete()
         await on.pilot.pause()
-        await on.press("down", "down", "down", "enter")
+        await on.press("j", "j", "down", "enter")
         await on.app.workers.wait_for_complete()
         await on.pilot.pause()
         shown = text_of(on, ChangesView)
