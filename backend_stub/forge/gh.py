@@ -45,8 +45,8 @@ _REMOTE = re.compile(
 _FIELDS = "number,url,title,state,isDraft,statusCheckRollup,reviewDecision,mergeable"
 _THREADS = (
     "query($o:String!,$n:String!,$p:Int!){repository(owner:$o,name:$n){pullRequest(number:$p)"
-    "{reviewThreads(first:50){nodes{isResolved path line comments(first:20)"
-    "{nodes{databaseId author{login} body createdAt}}}}}}}"
+    "{reviewThreads(first:50){nodes{isResolved isOutdated path line comments(first:20)"
+    "{nodes{databaseId author{login} body createdAt diffHunk}}}}}}}"
 )
 _PASSED = frozenset({"SUCCESS", "NEUTRAL", "SKIPPED"})
 _WAITS = frozenset({"PENDING", "EXPECTED", "STALE", ""})
@@ -250,11 +250,19 @@ def comments_of(answer: Mapping[str, Any]) -> Sequence[Comment]:
             resolved=bool(thread.get("isResolved")),
             path=thread.get("path"),
             line=thread.get("line"),
+            code=_commented(str(comment.get("diffHunk") or "")),
+            outdated=bool(thread.get("isOutdated")),
         )
         for thread in (pull.get("reviewThreads") or {}).get("nodes") or ()
         for comment in (thread.get("comments") or {}).get("nodes") or ()
     ]
     return sorted(found, key=lambda comment: comment.at)
+
+
+def _commented(hunk: str) -> str | None:
+    """The line that a comment is on: the last one of the hunk that is shown with it."""
+    last = hunk.rstrip("\n").rpartition("\n")[2]
+    return last[1:] if last[:1] in ("+", " ") else None
 
 
 def _milliseconds(stamp: str) -> int:

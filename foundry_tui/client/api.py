@@ -15,6 +15,7 @@ from foundry_tui.contract.checkpoints import BASE, CheckpointList
 from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.problems import Problem, too_large
+from foundry_tui.contract.pull_request import CommentList
 from foundry_tui.contract.questions import Permission
 from foundry_tui.contract.records import Health, Operation, Prompt, Repo, SessionDetail, SessionSummary, TaskDetail
 from foundry_tui.contract.requests import (
@@ -142,6 +143,10 @@ class Api:
 
     async def checkpoints(self, task_id: str) -> CheckpointList:
         return await self._call("GET", f"/v1/tasks/{_part(task_id)}/checkpoints", CheckpointList)
+
+    async def review_comments(self, task_id: str) -> CommentList:
+        """What reviewers said about the task's pull request."""
+        return await self._call("GET", f"/v1/tasks/{_part(task_id)}/comments", CommentList)
 
     async def task_files(self, task_id: str, newer: int | None = None) -> FileList:
         """The files of the task's sandbox as they are known; `newer`: wait for a list of a later `computed_at`."""

@@ -57,7 +57,7 @@ class BackendCommands:
         self.drafts: Drafts = outbox
         self.comments = KeptComments.beside(outbox.path)
         self.health, self.agents = api.health, api.agents
-        self.diff, self.checkpoints = api.diff, api.checkpoints
+        self.diff, self.checkpoints, self.review_comments = api.diff, api.checkpoints, api.review_comments
         self.repo_setup, self.trust = api.repo_setup, api.trust
         self.task_files, self.repo_files = api.task_files, api.repo_files
         self.hold = subscriptions.hold

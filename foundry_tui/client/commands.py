@@ -12,6 +12,7 @@ from foundry_tui.contract.events import Topic
 from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.problems import Problem
+from foundry_tui.contract.pull_request import CommentList
 from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import Health, HistoryEvent, Repo
 from foundry_tui.contract.requests import AgentList, CreateTask, Diff, FileList, RepoSetup
@@ -154,6 +155,9 @@ class Commands(Protocol):
         """
 
     async def checkpoints(self, task_id: str) -> CheckpointList: ...
+
+    async def review_comments(self, task_id: str) -> CommentList:
+        """What reviewers said about the task's pull request."""
 
     async def task_files(self, task_id: str, newer: int | None = None) -> FileList:
         """The files of the task's sandbox as they are known; `newer`: wait for a list of a later `computed_at`."""

@@ -60,7 +60,9 @@ class PullRequest(Record, frozen=True, kw_only=True):
 
 
 class Comment(Record, frozen=True, kw_only=True):
-    """A comment of a review; `line` is one of the file as the pull request has it."""
+    """A comment of a review; `line` is one of the file as the pull request has it, and `code` what it said then.
+    `outdated`: by the forge's word its lines were changed since.
+    """
 
     comment_id: str
     author: str
@@ -69,6 +71,8 @@ class Comment(Record, frozen=True, kw_only=True):
     resolved: bool = False
     path: str | None = None
     line: int | None = None
+    code: str | None = None
+    outdated: bool = False
 
 
 class CommentList(Record, frozen=True, kw_only=True):

@@ -3,17 +3,20 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from msgspec.structs import replace
 from textual.content import Content
 
 from foundry_tui.actions.context import Review
 from foundry_tui.client.comments import Comment, KeptComments
 from foundry_tui.contract.checkpoints import Checkpoint
 from foundry_tui.contract.ids import uuid7
+from foundry_tui.contract.pull_request import PullRequest
+from foundry_tui.contract.records import FileDiff, TaskSummary
 from foundry_tui.screens.checkpoints import checkpoint_line, clock_of, prompt_of
 from foundry_tui.screens.task_changes import ask
 from foundry_tui.screens.task_in_view import TaskInView
 from foundry_tui.view.checkpoints import moment_of
-from foundry_tui.view.comments import comments_prompt
+from foundry_tui.view.comments import comments_prompt, placed_all
 from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.since_chooser import SINCE_BASE, SINCE_LAST, Moment
 
@@ -22,10 +25,17 @@ class ReviewActions:
     """The actions of the table's group Changes."""
 
     _task: TaskInView
+    _pull: PullRequest | None = None
+    """The pull request as it was when its reviewers were asked after last."""
 
     @property
     def changes(self) -> ChangesView | None:
         """The view of the changes, if it was opened."""
+        raise NotImplementedError
+
+    @property
+    def all_changes(self) -> Sequence[FileDiff]:
+        """All that the task changed, as far as it is known."""
         raise NotImplementedError
 
     @property
@@ -79,6 +89,19 @@ class ReviewActions:
             with self._telling():
                 self.changes.lines.show_comments(self._comments.of(self._task.task_id))
 
+    def look_at_reviews(self, task: TaskSummary | None) -> None:
+        """Ask what reviewers said, unless that was asked since the pull request became what it is."""
+        pull = task.pull_request if task is not None else None
+        if pull is not None and replace(pull, at=0) != self._pull:
+            self._pull = replace(pull, at=0)
+            self._task.screen.run_worker(self._show_reviews(), group="reviews", exclusive=True)
+
+    async def _show_reviews(self) -> None:
+        asked = self._task.foundry.commands.review_comments(self._task.task_id)
+        found = await ask(self._task, asked, "read what reviewers said")
+        if found is not None:
+            self._view.lines.show_reviews(found.comments)
+
     @property
     def _comments(self) -> KeptComments:
         return self._task.foundry.commands.comments
@@ -129,7 +152,10 @@ class ReviewActions:
             known = self._comments.of(self._task.task_id)
             self._view.lines.show_comments(known)
             if known:
-                text = comments_prompt(self._view.lines.document.comments)
+                document = self._view.lines.document
+                # What the agent did lately does not tell whether the lines are still the same.
+                said = document.comments if document.whole else placed_all(known, self.all_changes)
+                text = comments_prompt(said)
                 self._task.foundry.commands.prompt(session.session_id, text)
                 self._view.lines.show_comments(self._comments.remove(self._task.task_id, known))
                 words = f"{len(known):,} comment{'s' * (len(known) != 1)}"

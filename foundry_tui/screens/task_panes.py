@@ -1,10 +1,12 @@
 """The views of a task beside its conversation: history, stage log, changes, details; made when first opened."""
 
+from collections.abc import Sequence
+
 from textual.widget import Widget
 
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract.checkpoints import BASE
-from foundry_tui.contract.records import TaskDetail, TaskSummary
+from foundry_tui.contract.records import FileDiff, TaskDetail, TaskSummary
 from foundry_tui.contract.status import PROVISIONING
 from foundry_tui.screens.review import ReviewActions
 from foundry_tui.screens.scrolling import Highlight, Scrolled
@@ -57,6 +59,10 @@ class TaskPanes(ReviewActions):
         view = self._made.get("changes")
         return view if isinstance(view, ChangesView) else None
 
+    @property
+    def all_changes(self) -> Sequence[FileDiff]:
+        return self._changes.files or ()
+
     async def toggle(self, name: str) -> None:
         """Open a view, or go back to the conversation if it is open."""
         if name == self.current:
@@ -69,6 +75,7 @@ class TaskPanes(ReviewActions):
         self._open(name)
         if name == "changes":
             self._shown.look_anew()
+            self._pull = None
         self.show(self._task.record)
         if name == "changes":
             self.show_comments()
@@ -130,6 +137,7 @@ class TaskPanes(ReviewActions):
             self.show_log()
         elif isinstance(view, ChangesView):
             self._shown.look(task)
+            self.look_at_reviews(task)
             self.show_changes()
         elif isinstance(view, Details):
             view.show(task)

@@ -1,14 +1,16 @@
 """Comments on a task's changes: where each stands in the diff as it is now, and the prompt that they make together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from uuid import UUID, uuid5
 
 from msgspec import Struct
 
 from foundry_tui.client.comments import Comment
+from foundry_tui.contract.pull_request import Comment as Reviewed
+from foundry_tui.contract.records import FileDiff
 from foundry_tui.view.diffs import DiffMark
-from foundry_tui.view.patches import PatchLine
+from foundry_tui.view.patches import PatchLine, parse_patch
 
 
 class CommentState(StrEnum):
@@ -27,6 +29,22 @@ class PlacedComment(Struct, frozen=True):
     comment: Comment
     state: CommentState
     place: int = -1
+    author: str = ""
+    """Which reviewer of the pull request said it; empty for a comment of one's own that was not sent yet."""
+    is_settled: bool = False
+    """What was said is resolved."""
+
+
+def placed_review(said: Reviewed, lines: Sequence[PatchLine], *, whole: bool = True) -> PlacedComment:
+    """Where what a reviewer said belongs; `lines` and `whole` as of `placed`."""
+    at = said.line or 0
+    text, code = said.body.replace("\r\n", "\n").strip(), said.code or ""
+    comment = Comment(
+        comment_id=said.comment_id, path=said.path or "", first=at, last=at, text=text, code=code, changed=True
+    )
+    found = placed(comment, lines, whole=whole)
+    state = CommentState.OUTDATED if said.outdated else found.state
+    return PlacedComment(found.comment, state, found.place, said.author, said.resolved)
 
 
 def placed(comment: Comment, lines: Sequence[PatchLine], *, whole: bool = True) -> PlacedComment:
@@ -54,6 +72,13 @@ def placed(comment: Comment, lines: Sequence[PatchLine], *, whole: bool = True) 
         return PlacedComment(comment, CommentState.CURRENT if there >= 0 else CommentState.OUTSIDE, there)
     was_changed = there >= 0 or (comment.changed and whole)
     return PlacedComment(comment, CommentState.OUTDATED if was_changed else CommentState.OUTSIDE, there)
+
+
+def placed_all(comments: Sequence[Comment], files: Iterable[FileDiff]) -> Sequence[PlacedComment]:
+    """Where these belong among all that the task changed."""
+    wanted = {each.path for each in comments}
+    lines = {file.path: parse_patch(file.patch).lines for file in files if file.path in wanted}
+    return tuple(placed(each, lines.get(each.path, ())) for each in comments)
 
 
 def _number(line: PatchLine, old: bool) -> int:

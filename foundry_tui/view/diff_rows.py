@@ -9,8 +9,9 @@ from textwrap import wrap
 from msgspec import Struct
 
 from foundry_tui.client.comments import Comment
+from foundry_tui.contract.pull_request import Comment as Reviewed
 from foundry_tui.contract.records import FileDiff
-from foundry_tui.view.comments import CommentState, PlacedComment, placed, span
+from foundry_tui.view.comments import CommentState, PlacedComment, placed, placed_review, span
 from foundry_tui.view.diffs import DiffMark
 from foundry_tui.view.folded_files import is_binary, size_words, why_folded
 from foundry_tui.view.patches import Patch, PatchLine, aligned, parse_patch, runs, without_space_changes
@@ -44,6 +45,8 @@ class Row(Struct, frozen=True, gc=False):
 _FILE, _BLANK = Row(RowKind.FILE), Row(RowKind.BLANK)
 
 
+PULL_REQUEST = "the pull request"
+"""The name under which stands what reviewers said of no file."""
 UNCHANGED = "="
 """The status of a file that has comments and is not changed any more; git has no letter for it."""
 
@@ -98,27 +101,40 @@ class FileInDiff:
         return self.text.lower()
 
     def lay_out(
-        self, *, split: bool, folded: bool, comments: Sequence[Comment] = (), width: int = 0, whole: bool = True
+        self,
+        *,
+        split: bool,
+        folded: bool,
+        comments: Sequence[Comment] = (),
+        reviews: Sequence[Reviewed] = (),
+        opened: frozenset[str] = frozenset(),
+        width: int = 0,
+        whole: bool = True,
     ) -> None:
-        """Make the rows, unless they are so already. Comments are written on lines of `width` cells; `whole`: the
-        file's patch has all that the task changed in it.
+        """Make the rows, unless they are so already. Comments are written on lines of `width` cells; of what reviewers
+        said and is resolved only those of the ids `opened` are whole. `whole`: the file's patch has all that the task
+        changed in it.
         """
         self.split = split and not self.one_sided
-        shown_as = (self.split, folded, comments, width if comments else 0, whole)
+        said = bool(comments or reviews)
+        shown_as = (self.split, folded, comments, reviews, opened if reviews else None, width if said else 0, whole)
         if shown_as != self._shown_as:
             self._shown_as = shown_as
             self.hunks = ()
-            self.comments = tuple(placed(each, self.patch.lines, whole=whole) for each in comments)
+            self.comments = (
+                *(placed_review(each, self.patch.lines, whole=whole) for each in reviews),
+                *(placed(each, self.patch.lines, whole=whole) for each in comments),
+            )
             self.rows = (_FILE,) if folded else self._rows(self.split)
-            if comments and not folded:
-                self._insert_comments(max(20, width))
+            if said and not folded:
+                self._insert_comments(max(20, width), opened)
 
-    def _insert_comments(self, width: int) -> None:
+    def _insert_comments(self, width: int, opened: frozenset[str]) -> None:
         """Put the comments behind the rows that they are on, and move the hunks that follow."""
         behind: dict[int, list[Row]] = {}
         for number, each in enumerate(self.comments):
             at = max((at for at, row in enumerate(self.rows) if _shows(row, each.place)), default=0)
-            behind.setdefault(at, []).extend(_comment_rows(number, each, width))
+            behind.setdefault(at, []).extend(_comment_rows(number, each, width, opened))
         rows: list[Row] = []
         moved: dict[int, int] = {}
         for at, row in enumerate(self.rows):
@@ -150,7 +166,7 @@ class FileInDiff:
                 else:
                     rows += [Row(RowKind.CODE, place, place) for place in (*removed, *added)]
             hunks.append(max(0, first))
-        if not self.patch.hunks:
+        if not self.patch.hunks and self.diff.path != PULL_REQUEST:
             rows.append(Row(RowKind.NOTE, text=self._no_lines()))
         if self.diff.cut:
             rows.append(Row(RowKind.NOTE, text=CUT_NOTE))
@@ -176,9 +192,11 @@ class FileInDiff:
         return next((number for number, row in enumerate(self.rows) if _shows(row, place)), 0)
 
 
-def _comment_rows(number: int, placed_comment: PlacedComment, width: int) -> list[Row]:
+def _comment_rows(number: int, placed_comment: PlacedComment, width: int, opened: frozenset[str]) -> list[Row]:
     comment, state = placed_comment.comment, placed_comment.state
     said: list[str] = []
+    if placed_comment.author:
+        return _review_rows(number, placed_comment, width, opened)
     if state is CommentState.OUTDATED:
         first, *others = comment.code.split("\n")
         said.append(f"outdated, {_lines(comment)} was: {first.strip()}{' …' if others else ''}"[:width])
@@ -187,6 +205,17 @@ def _comment_rows(number: int, placed_comment: PlacedComment, width: int) -> lis
     for line in comment.text.split("\n"):
         said += wrap(line, width) or [""]
     return [Row(RowKind.COMMENT, number, place, text) for place, text in enumerate(said)]
+
+
+def _review_rows(number: int, said: PlacedComment, width: int, opened: frozenset[str]) -> list[Row]:
+    """Who said it and how it stands, then what; of what is resolved that is folded to its first words."""
+    where = f"on {_lines(said.comment)}" if said.state is CommentState.OUTSIDE and said.comment.first else ""
+    outdated = "outdated" if said.state is CommentState.OUTDATED else ""
+    head = ", ".join(part for part in (said.author, "resolved" if said.is_settled else "", outdated, where) if part)
+    if said.is_settled and said.comment.comment_id not in opened:
+        return [Row(RowKind.COMMENT, number, 0, " ".join(f"{head}: {said.comment.text}".split()))]
+    lines = [part for line in said.comment.text.split("\n") for part in wrap(line, width) or [""]]
+    return [Row(RowKind.COMMENT, number, place, text) for place, text in enumerate((head, *lines))]
 
 
 def _lines(comment: Comment) -> str:
@@ -213,6 +242,8 @@ class DiffDocument:
         self.width = 0
         """Cells that a comment has."""
         self._comments: dict[str, tuple[Comment, ...]] = {}
+        self._reviews: dict[str, tuple[Reviewed, ...]] = {}
+        self._opened: frozenset[str] = frozenset()
         self._folded: dict[str, bool] = {}
         """What a person folded or unfolded, by path; the others are as `why_folded` says."""
         self._starts: list[int] = []
@@ -224,7 +255,8 @@ class DiffDocument:
         files = []
         told = tuple(diffs)
         paths = {diff.path for diff in told}
-        for diff in (*told, *(_unchanged(path) for path in sorted(self._comments) if path not in paths)):
+        others = {*self._comments, *(self._reviews if self.whole else ())} - paths
+        for diff in (*told, *map(_unchanged, sorted(others))):
             file = known.get(diff.path)
             same = file is not None and file.diff == diff
             files.append(file if file and same else FileInDiff(diff, ignores_space=self.ignores_space))
@@ -239,16 +271,34 @@ class DiffDocument:
         self._comments = {path: tuple(each) for path, each in by_path.items()}
         self.show(self.diffs)
 
+    def set_reviews(self, reviews: Iterable[Reviewed]) -> None:
+        """Show what reviewers said under its lines."""
+        by_path: dict[str, list[Reviewed]] = {}
+        for each in reviews:
+            by_path.setdefault(each.path or PULL_REQUEST, []).append(each)
+        self._reviews = {path: tuple(each) for path, each in by_path.items()}
+        self.show(self.diffs)
+
+    def open_review(self, comment_id: str) -> None:
+        """Show what was resolved whole, or folded again."""
+        self._opened ^= {comment_id}
+        self._lay_out()
+
     @property
     def comments(self) -> Sequence[PlacedComment]:
-        """All comments, where they stand now, in the order of their files."""
-        return [each for file in self.files for each in file.comments]
+        """All comments of one's own, where they stand now, in the order of their files."""
+        return [each for file in self.files for each in file.comments if not each.author]
+
+    @property
+    def reviews(self) -> Sequence[PlacedComment]:
+        """All that reviewers said, in the same way."""
+        return [each for file in self.files for each in file.comments if each.author]
 
     def set_width(self, width: int) -> None:
         """A comment has so many cells now."""
         if width != self.width:
             self.width = width
-            if self._comments:
+            if self._comments or self._reviews:
                 self._lay_out()
 
     def set_split(self, split: bool) -> None:
@@ -287,6 +337,8 @@ class DiffDocument:
                 split=self.split,
                 folded=self.is_folded(number),
                 comments=comments,
+                reviews=self._reviews.get(file.diff.path, ()),
+                opened=self._opened,
                 width=self.width,
                 whole=self.whole,
             )

@@ -72,6 +72,8 @@ class ChangesHead(Drawn):
             old = sum(each.state is CommentState.OUTDATED for each in comments)
             words = f"  {len(comments):,} comment{'s' * (len(comments) != 1)}" + (f", {old:,} outdated" if old else "")
             text.append(words, style_of(self, "diff--warning"))
+        if reviews := document.reviews:
+            text.append(f"  {len(reviews):,} of reviewers", style_of(self, "diff--warning"))
         return text
 
     def _standing(self, lines: DiffLines) -> Text:

@@ -11,7 +11,9 @@ from textual.message import Message
 from textual.strip import Strip
 
 from foundry_tui.client.comments import Comment
+from foundry_tui.contract.pull_request import Comment as Reviewed
 from foundry_tui.contract.records import FileDiff
+from foundry_tui.view.comments import PlacedComment
 from foundry_tui.view.diff_rows import DiffDocument, FileInDiff, Place, RowKind
 from foundry_tui.widgets.diff_strips import DiffPalette, DiffStrips, diff_palette, padded
 from foundry_tui.widgets.lines import Lines
@@ -113,6 +115,13 @@ class DiffLines(Lines):
         self._strips.forget()
         self._take(held)
 
+    def show_reviews(self, reviews: Sequence[Reviewed]) -> None:
+        """Show what reviewers said under its lines."""
+        held = self._held()
+        self.document.set_reviews(reviews)
+        self._strips.forget()
+        self._take(held)
+
     @property
     def range(self) -> tuple[int, int]:
         """The rows that are marked, or that of the cursor; all of one file."""
@@ -122,13 +131,17 @@ class DiffLines(Lines):
 
     @property
     def comment_here(self) -> Comment | None:
-        """The comment in the row of the cursor."""
+        """The comment of one's own in the row of the cursor."""
+        said = self._said_here
+        return said.comment if said is not None and not said.author else None
+
+    @property
+    def _said_here(self) -> PlacedComment | None:
+        """What is said in the row of the cursor, by whomever."""
         if not self.document.files:
             return None
         number, row = self.document.row_at(self.cursor)
-        if row.kind is not RowKind.COMMENT:
-            return None
-        return self.document.files[number].comments[row.left].comment
+        return self.document.files[number].comments[row.left] if row.kind is RowKind.COMMENT else None
 
     def mark(self, marked: bool) -> None:
         """Begin a range of lines at the cursor, or mark none."""
@@ -238,8 +251,12 @@ class DiffLines(Lines):
     # How it is shown.
 
     def toggle_fold(self) -> None:
-        """Fold the file at the cursor, or unfold it."""
-        if self.document.files:
+        """Fold the file at the cursor, or unfold it; where something resolved is said, that."""
+        if (said := self._said_here) is not None and said.is_settled:
+            held = self._held()
+            self.document.open_review(said.comment.comment_id)
+            self._take(held)
+        elif self.document.files:
             at = self.document.file_at(self.cursor)
             folded = not self.document.is_folded(at)
             held = (Place(self.document.files[at].diff.path), max(0, self.cursor - round(self.scroll_y)))

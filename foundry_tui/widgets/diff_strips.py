@@ -14,7 +14,7 @@ from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.records import FileDiff
 from foundry_tui.view.cells import fit
 from foundry_tui.view.comments import CommentState
-from foundry_tui.view.diff_rows import UNCHANGED, DiffDocument, FileInDiff, Row, RowKind
+from foundry_tui.view.diff_rows import PULL_REQUEST, UNCHANGED, DiffDocument, FileInDiff, Row, RowKind
 from foundry_tui.view.diffs import DiffMark
 from foundry_tui.view.folded_files import size_words
 from foundry_tui.view.patches import PatchLine
@@ -163,7 +163,7 @@ class DiffStrips:
         """Lines added and removed; of what has no lines nothing is claimed."""
         palette = self._palette
         if diff.status == UNCHANGED:
-            return Text("not changed ", palette.dim)
+            return Text("not changed " if diff.path != PULL_REQUEST else "", palette.dim)
         if diff.added is None or diff.removed is None:
             return Text("not counted ", palette.dim)
         cut = ("  cut", palette.warning) if diff.cut else ("", "")
@@ -175,8 +175,9 @@ class DiffStrips:
         )
 
     def _comment(self, file: FileInDiff, row: Row) -> Strip:
-        palette, outdated = self._palette, file.comments[row.left].state is CommentState.OUTDATED
-        about = file.comments[row.left].state is not CommentState.CURRENT and not row.right
+        palette, said = self._palette, file.comments[row.left]
+        outdated = said.state is CommentState.OUTDATED
+        about = (said.state is not CommentState.CURRENT or said.author) and not row.right
         style = (
             palette.comment + Style(color=palette.warning.color if outdated else palette.dim.color)
             if about
@@ -189,7 +190,7 @@ class DiffStrips:
             return strip.adjust_cell_length(width, palette.comment)
         # Side by side it stands on the side of its lines.
         half, between = (width - 1) // 2, Segment(self.glyphs.between, palette.dim)
-        if file.comments[row.left].comment.old:
+        if said.comment.old:
             left = strip.adjust_cell_length(half, palette.comment)
             return Strip([*left, between]).adjust_cell_length(width, palette.text)
         right = strip.adjust_cell_length(width - half - 1, palette.comment)

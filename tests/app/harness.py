@@ -24,6 +24,7 @@ from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, To
 from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.memory import AgentMemory, MemoryReport
 from foundry_tui.contract.operations import StartOperation
+from foundry_tui.contract.pull_request import Comment, CommentList
 from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import Health, HistoryEvent, Repo, RepoTrust, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import AgentList, CreateTask, Diff, FileList, RepoSetup, TaskSnapshot, TasksSnapshot
@@ -71,6 +72,7 @@ class FakeCommands:
         self.diffs: dict[str, Diff] = {}
         self.kept: dict[str, tuple[Checkpoint, ...]] = {}
         self.looked_at: list[str] = []
+        self.reviewed: dict[str, tuple[Comment, ...]] = {}
         self.diffs_since: dict[str, Diff] = {}
         """Tasks whose changes were asked for, in this order."""
         self.files: dict[str, Sequence[str]] = {}
@@ -188,6 +190,9 @@ class FakeCommands:
         diff = known if since == BASE else self.diffs_since.get(since, known)
         # As the backend does, each asking has it computed anew.
         return diff if diff.computed_at is None else replace(diff, computed_at=diff.computed_at + len(self.looked_at))
+
+    async def review_comments(self, task_id: str) -> CommentList:
+        return CommentList(comments=self.reviewed.get(task_id, ()))
 
     async def task_files(self, task_id: str, newer: int | None = None) -> FileList:
         self.calls.append(("task_files", task_id, newer))

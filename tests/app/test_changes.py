@@ -7,16 +7,18 @@ import pytest
 from msgspec.structs import replace
 
 from foundry_tui.contract.events import EventName, Topic, TopicKind
+from foundry_tui.contract.pull_request import Comment, PullRequest, PullRequestState
 from foundry_tui.contract.records import FileDiff
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.contract.transcript import TranscriptKind
+from foundry_tui.view.diff_rows import Place
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.changes import ChangesView
 from tests.app import task_scenes as scenes
 from tests.app.checkpoint_scenes import KEPT
 from tests.app.diff_scenes import REVIEW, diff_of, file_diff
-from tests.app.harness import Stage, stage
+from tests.app.harness import Stage, put_detail, stage
 from tests.app.looking import text_of
 from tests.app.task_scenes import SESSION, TASK
 
@@ -327,3 +329,45 @@ async def test_what_was_changed_far_to_the_right_is_in_sight() -> None:
         assert "- …e other" in shown and "then the very last of them" in shown and "then the last of them" in shown
         await on.press("right")
         assert "then the" not in text_of(on, ChangesView)
+
+
+async def test_what_reviewers_said_stands_at_its_lines() -> None:
+    old = "".join(f"line {number}\n" for number in range(1, 60))
+    new = old.replace("line 9\n", "line 8a\nline nine\n").replace("line 50\n", "line fifty\n")
+    said = Comment(comment_id="1", author="mona", body="why nine?", at=1, path="a.py", line=9, code="line nine")
+    comments = (
+        said,
+        replace(said, comment_id="2", body="fine\r\nby me now", resolved=True),
+        replace(said, comment_id="3", author="\x1bhub", body="was it needed?", line=None, code="gone", outdated=True),
+        replace(said, comment_id="4", body="no test", path="test_a.py", line=7, code=None),
+        replace(said, comment_id="5", body="split it up", path=None, line=None, code=None),
+    )
+    store = scenes.status_scene(TaskStatus.IDLE)
+    task = store.detail(TASK)
+    assert task is not None
+    pull = PullRequest(number=1, url="https://forge/1", title="t", state=PullRequestState.OPEN, at=1, comments=4)
+    put_detail(store, replace(task, pull_request=pull, revision=task.revision + 1))
+    store.flush()
+    async with stage(store, size=(100, 44)) as on:
+        on.commands.reviewed[TASK] = comments
+        on.commands.diffs[TASK] = diff_of(file_diff("a.py", old, new))
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await on.press("d")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        shown = text_of(on, ChangesView)
+        assert "5 of reviewers" in shown
+        rows = [" ".join(line.split()) for line in shown.split("\n")]
+        nine = rows.index("10 + line nine")
+        assert rows[nine + 1 : nine + 4] == ["┃ mona", "┃ why nine?", "┃ mona, resolved: fine by me now"]
+        assert "┃ ␛hub, outdated" in rows and "┃ was it needed?" in rows
+        assert "┃ mona, on line 7" in rows and "┃ no test" in rows
+        whole = rows.index("▾ the pull request")
+        assert rows[whole + 1 : whole + 3] == ["┃ mona", "┃ split it up"]
+        lines = on.app.screen.query_one(ChangesView).lines
+        lines.to_row(lines.document.find(Place("a.py", False, 10, below=3)))
+        await on.press("o")
+        rows = [" ".join(line.split()) for line in text_of(on, ChangesView).split("\n")]
+        assert rows[nine + 3 : nine + 6] == ["▌ ┃ mona, resolved", "┃ fine", "┃ by me now"]
+        assert "ctrl+s" not in text_of(on, ActionBar)

@@ -19,7 +19,7 @@ from foundry_tui.contract.checkpoints import BASE
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import Prompt, TaskDetail
 from foundry_tui.contract.requests import CreatePrompt
-from foundry_tui.view.comments import PlacedComment, comment_on, comments_prompt, placed, prompt_id_of, span, where
+from foundry_tui.view.comments import PlacedComment, comment_on, comments_prompt, placed_all, prompt_id_of, span, where
 from foundry_tui.view.patches import PatchLine, parse_patch
 
 _PLACE = re.compile(r"(.+):(\d+)(?:-(\d+))?")
@@ -134,10 +134,7 @@ def _lines_of(context: Context, detail: TaskDetail, task: str, path: str) -> Seq
 def _placed(context: Context, detail: TaskDetail, task: str, known: Sequence[Comment]) -> Sequence[PlacedComment]:
     if not known:
         return ()
-    diff = changes_since(context, detail.task_id, task, BASE)[1]
-    wanted = {each.path for each in known}
-    lines = {file.path: parse_patch(file.patch).lines for file in diff.files if file.path in wanted}
-    return tuple(placed(each, lines.get(each.path, ())) for each in known)
+    return placed_all(known, changes_since(context, detail.task_id, task, BASE)[1].files)
 
 
 def _on_lines(context: Context, detail: TaskDetail, task: str, path: str, lines: tuple[int, int], text: str) -> Comment:
