@@ -10,6 +10,7 @@ import anyio.to_thread
 
 from backend_stub.agents.demo import DemoAgents
 from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
+from backend_stub.demo.journal import FileJournal
 from backend_stub.demo.script import SCRIPT_VARIABLE, ScriptFile, script_file
 from backend_stub.demo.world import World
 from backend_stub.dispatch.embedded import EmbeddedDispatcher
@@ -250,7 +251,7 @@ def make_providers(
 
 def demo_provider(folder: Path, script: ScriptFile, runtime: Runtime, configured: Collection[str] = ()) -> DemoProvider:
     """The demo's sandboxes and agents, which share one world; its journal is kept in `folder`."""
-    world = World(folder / "world.jsonl", script, runtime)
+    world = World(FileJournal(folder / "world.jsonl"), script, runtime)
     return DemoProvider(folder, world, script, runtime, DemoAgents(world, script), configured)
 
 

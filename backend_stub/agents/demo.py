@@ -60,18 +60,18 @@ class DemoAgents:
     async def ensure_agent(self, call: Call) -> None:
         task_id = call.task.task_id
 
-        def start() -> None:
+        async def start() -> None:
             if task_id not in self._world.agents:
-                self._world.effect("start_agent", task_id, sandbox_id=task_id)
+                await self._world.effect("start_agent", task_id, sandbox_id=task_id)
 
         await self._world.play("ensure_agent", call, start)
 
     async def create_session(
         self, call: Call, session: SessionSummary, options: Mapping[str, OptionValue] | None = None
     ) -> None:
-        def create() -> None:
+        async def create() -> None:
             if session.session_id not in self._world.sessions:
-                self._world.effect("create_session", call.task.task_id, session_id=session.session_id)
+                await self._world.effect("create_session", call.task.task_id, session_id=session.session_id)
 
         await self._world.play("create_session", call, create)
         offer = await self._offer(call)
@@ -79,7 +79,7 @@ class DemoAgents:
         if wrong is not None:
             raise AgentError(f"{session.agent} cannot be set up as asked: {wrong}", retryable=False)
         if values:
-            self._world.set_options(call.task.task_id, session.session_id, values)
+            await self._world.set_options(call.task.task_id, session.session_id, values)
         await self._tell_offer(call, session.session_id)
 
     async def set_option(
@@ -91,11 +91,11 @@ class DemoAgents:
             raise OptionRefusedError(wrong)
         if option_id in offer.refuses:
             raise OptionRefusedError(offer.refuses[option_id])
-        self._world.set_options(call.task.task_id, session_id, {option_id: value})
+        await self._world.set_options(call.task.task_id, session_id, {option_id: value})
         return self._options(offer, session_id)
 
     async def attach(self, call: Call) -> None:
-        self._world.call("attach", call.task.task_id)
+        await self._world.call("attach", call.task.task_id)
 
     def _options(self, offer: AgentScript, session_id: str) -> tuple[SessionOption, ...]:
         options = offer.options
@@ -128,16 +128,18 @@ class DemoAgents:
         return ()
 
     async def deliver(self, call: Call, prompt: Prompt, turn: Turn, attachments: NewAttachments = ()) -> None:
+        task_id = call.task.task_id
+        await self._world.look(task_id)
         if prompt.prompt_id in self._world.prompts:
             return
-        task_id = call.task.task_id
-        self._world.call("turn", task_id, prompt.session_id, prompt.prompt_id)
-        self._world.effect("deliver_prompt", task_id, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
+        await self._world.call("turn", task_id, prompt.session_id, prompt.prompt_id)
+        await self._world.effect("deliver_prompt", task_id, session_id=prompt.session_id, prompt_id=prompt.prompt_id)
 
     async def steer(self, call: Call, prompt: Prompt) -> Steered:
+        task_id, session_id = call.task.task_id, prompt.session_id
+        await self._world.look(task_id)
         if prompt.prompt_id not in self._world.prompts:
-            task_id, session_id = call.task.task_id, prompt.session_id
-            self._world.effect("deliver_prompt", task_id, session_id=session_id, prompt_id=prompt.prompt_id)
+            await self._world.effect("deliver_prompt", task_id, session_id=session_id, prompt_id=prompt.prompt_id)
         return Steered.TAKEN
 
     async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:

@@ -37,7 +37,7 @@ class DemoCheckpoints:
                 continue
             was = self._world.edited(task_id)
             for when, edited in ((When.BEFORE, was), (When.AFTER, True)):
-                made.append(self.keep(call.task, when, prompt_id, edited=edited, left=edited))
+                made.append(await self.keep(call.task, when, prompt_id, edited=edited, left=edited))
         return made
 
     async def all(self, task: TaskDetail, repo: Repo) -> Sequence[Checkpoint]:
@@ -62,11 +62,13 @@ class DemoCheckpoints:
                 return each
         return None
 
-    def undo(self, task: TaskDetail, operation_id: str, target: KeptFiles) -> Checkpoint:
+    async def undo(self, task: TaskDetail, operation_id: str, target: KeptFiles) -> Checkpoint:
         """The files are those of the target from now on; what they were is kept."""
-        return self.keep(task, When.UNDO, operation_id, edited=self._world.edited(task.task_id), left=target.edited)
+        return await self.keep(
+            task, When.UNDO, operation_id, edited=self._world.edited(task.task_id), left=target.edited
+        )
 
-    def keep(self, task: TaskDetail, when: When, cause: str, *, edited: bool, left: bool) -> Checkpoint:
+    async def keep(self, task: TaskDetail, when: When, cause: str, *, edited: bool, left: bool) -> Checkpoint:
         """Remember a checkpoint of files that have the script's edits, or have not; `left`: what they have after it."""
         files = [file_diff(edit) for edit in self._edits(task)] if when is When.AFTER else []
         checkpoint = Checkpoint(
@@ -78,7 +80,7 @@ class DemoCheckpoints:
             added=sum(file.added or 0 for file in files),
             removed=sum(file.removed or 0 for file in files),
         )
-        self._world.keep(task.task_id, KeptFiles(checkpoint=checkpoint, edited=edited, left=left))
+        await self._world.keep(task.task_id, KeptFiles(checkpoint=checkpoint, edited=edited, left=left))
         return checkpoint
 
     def count(self, task: TaskDetail) -> int:

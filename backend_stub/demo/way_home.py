@@ -67,8 +67,8 @@ class DemoWayHome:
             await progress.step(name)
         if operation.operation_id not in self._world.operations:
 
-            def effect() -> None:
-                self._world.effect(str(kind), task_id, operation_id=operation.operation_id)
+            async def effect() -> None:
+                await self._world.effect(str(kind), task_id, operation_id=operation.operation_id)
 
             await self._world.play(str(kind), call, effect)
         if kind is OperationKind.PULL_REQUEST:
@@ -84,12 +84,12 @@ class DemoWayHome:
             await progress.step(name)
         if operation_id not in self._world.operations:
 
-            def effect() -> None:
+            async def effect() -> None:
                 target = self._checkpoints.target(task_id, operation.request.get("checkpoint_id"))
                 if target is None:
                     raise ProviderError("There is no such checkpoint.", retryable=False)
-                self._world.effect(str(OperationKind.UNDO), task_id, operation_id=operation_id)
-                self._checkpoints.undo(call.task, operation_id, target)
+                await self._world.effect(str(OperationKind.UNDO), task_id, operation_id=operation_id)
+                await self._checkpoints.undo(call.task, operation_id, target)
 
             await self._world.play(str(OperationKind.UNDO), call, effect)
         asked = operation.request.get("checkpoint_id")

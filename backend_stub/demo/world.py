@@ -1,9 +1,8 @@
-"""What exists in the demo world: a journal beside the database, so that it remembers what the backend forgets."""
+"""What exists in the demo world: a journal of its own, so that it remembers what the backend forgets."""
 
-import errno
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,12 +10,16 @@ import anyio
 import msgspec
 from msgspec import Struct
 
+from backend_stub.demo.journal import Journal, append_line
 from backend_stub.demo.script import CallScript, ScriptError, ScriptFile
 from backend_stub.domain.call import Call
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import ProviderError
 from foundry_tui.contract.checkpoints import Checkpoint
 from foundry_tui.contract.codec import decode, encode
+
+_TAIL = 256 * 1024
+"""Bytes at the end of the effects log in which a line is looked for."""
 
 
 class KeptFiles(Struct, frozen=True, kw_only=True):
@@ -57,11 +60,11 @@ class World:
     """Sandboxes, agents, sessions and prompts that exist, and how often each call was made.
 
     Each line is appended to the journal before the effects log; a line that a kill kept from the latter is added to it
-    when the world is opened again.
+    when the world is opened again, or when another host looks at the task.
     """
 
-    def __init__(self, path: Path, script: ScriptFile, runtime: Runtime) -> None:
-        self._path = path
+    def __init__(self, journal: Journal, script: ScriptFile, runtime: Runtime) -> None:
+        self._journal = journal
         self._script = script
         self._runtime = runtime
         self.calls: Counter[tuple[str, str]] = Counter()
@@ -74,29 +77,30 @@ class World:
         self.options: dict[str, dict[str, str | bool]] = {}
         """What options were set to, by session_id."""
         self._kept: dict[str, list[KeptFiles]] = {}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        last = self._replay()
-        log = self._script.effects_log()
-        if last and log is not None and not (log.exists() and last in log.read_bytes().splitlines()[-64:]):
-            _append(log, last)
+        self._take(journal.replay())
 
-    def call(self, name: str, task_id: str, session_id: str | None = None, prompt_id: str | None = None) -> int:
+    async def call(self, name: str, task_id: str, session_id: str | None = None, prompt_id: str | None = None) -> int:
         """Note that a call begins; its number among the task's calls of this name, from 1."""
-        self._note(Line(call=name, task_id=task_id, session_id=session_id, prompt_id=prompt_id, at=self._runtime.now()))
+        line = Line(call=name, task_id=task_id, session_id=session_id, prompt_id=prompt_id, at=self._runtime.now())
+        await self._note(line)
         return self.calls[task_id, name]
 
-    def effect(
+    async def effect(
         self,
         name: str,
         task_id: str,
         *,
+        once: bool = True,
         sandbox_id: str | None = None,
         session_id: str | None = None,
         prompt_id: str | None = None,
         operation_id: str | None = None,
-    ) -> None:
-        """Change the world."""
-        self._note(
+    ) -> bool:
+        """Change the world; whether that was done: `once` is for what can be done only once to the sandbox, session,
+        prompt or operation that is named, by whichever host.
+        """
+        what = operation_id or prompt_id or session_id or sandbox_id
+        return await self._note(
             Line(
                 effect=name,
                 task_id=task_id,
@@ -105,14 +109,13 @@ class World:
                 prompt_id=prompt_id,
                 operation_id=operation_id,
                 at=self._runtime.now(),
-            )
+            ),
+            f"{name} {what}" if once else "",
         )
 
-    def set_options(self, task_id: str, session_id: str, options: dict[str, str | bool]) -> None:
+    async def set_options(self, task_id: str, session_id: str, options: dict[str, str | bool]) -> None:
         """Options of a session are set from now on."""
-        line = Line(task_id=task_id, session_id=session_id, options=options, at=self._runtime.now())
-        _append(self._path, encode(line))
-        self._apply(line)
+        await self._note(Line(task_id=task_id, session_id=session_id, options=options, at=self._runtime.now()))
 
     def kept(self, task_id: str) -> Sequence[KeptFiles]:
         """The task's checkpoints, oldest first."""
@@ -123,19 +126,17 @@ class World:
         kept = self.kept(task_id)
         return kept[-1].left if kept else False
 
-    def keep(self, task_id: str, kept: KeptFiles) -> None:
+    async def keep(self, task_id: str, kept: KeptFiles) -> None:
         """A checkpoint is there from now on."""
-        line = Line(task_id=task_id, kept=kept, at=self._runtime.now())
-        _append(self._path, encode(line))
-        self._apply(line)
+        await self._note(Line(task_id=task_id, kept=kept, at=self._runtime.now()))
 
-    async def play(self, name: str, call: Call, effect: Callable[[], None]) -> None:
+    async def play(self, name: str, call: Call, effect: Callable[[], Awaitable[None]]) -> None:
         """One call as the script has it; the effect happens half-way. Raises `ProviderError`."""
         try:
             script: CallScript = (await self._script.for_call()).call(name, call.task.prompt)
         except ScriptError as error:
             raise ProviderError(str(error)) from error
-        number = self.call(name, call.task.task_id)
+        number = await self.call(name, call.task.task_id)
         for line in script.log:
             call.log(line)
         strikes = script.strikes(number)
@@ -145,7 +146,7 @@ class World:
         if strikes and script.hang == "before":
             await anyio.sleep_forever()
         await anyio.sleep(script.ms / 2000)
-        effect()
+        await effect()
         if strikes and script.hang == "after":
             await anyio.sleep_forever()
         await anyio.sleep(script.ms / 2000)
@@ -156,31 +157,33 @@ class World:
         begun = self.prompts.get(prompt_id) or Begun(1, now)
         return begun.number, max(0, now - begun.at) / 1000
 
-    def _note(self, line: Line) -> None:
-        document = encode(line)
-        _append(self._path, document)
-        self._apply(line)
-        log = self._script.effects_log()
-        if log is not None:
-            _append(log, document)
+    async def look(self, task_id: str) -> None:
+        """Take in what other hosts did with the task; whoever asks about it must have looked."""
+        self._take(await self._journal.news(task_id))
 
-    def _replay(self) -> bytes | None:
-        if not self._path.exists():
-            return None
+    async def _note(self, line: Line, once: str = "") -> bool:
+        """Add the line to the journal, and to the effects log; whether it was new."""
+        document = encode(line)
+        added, news = await self._journal.append(line.task_id, document, once)
+        self._take([each for each in news if each != document])
+        if added:
+            self._apply(line)
+            if _is_logged(line) and (log := self._script.effects_log()) is not None:
+                append_line(log, document)
+        return added
+
+    def _take(self, documents: Sequence[bytes]) -> None:
+        """Take in lines that this process did not write, and see to it that the effects log has the last."""
         last = None
-        journal = self._path.read_bytes()
-        whole = journal.rfind(b"\n") + 1
-        if whole < len(journal):
-            # A line cut short never took effect, and would spoil the one appended after it.
-            os.truncate(self._path, whole)
-        for document in journal[:whole].split(b"\n"):
+        for document in documents:
             try:
                 line = decode(document, Line)
             except msgspec.DecodeError:
                 continue
             self._apply(line)
-            last = document if line.options is None and line.kept is None else last
-        return last
+            last = document if _is_logged(line) else last
+        if last is not None and (log := self._script.effects_log()) is not None and last not in _tail(log):
+            append_line(log, last)
 
     def _apply(self, line: Line) -> None:
         task_id = line.task_id
@@ -205,13 +208,15 @@ class World:
             self.prompts[line.prompt_id] = Begun(self.calls[task_id, "turn"], line.at)
 
 
-def _append(path: Path, document: bytes) -> None:
-    """One write, so that a kill leaves a line whole or not at all; so does a full disk (`OSError`)."""
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        before = os.fstat(handle).st_size
-        if os.write(handle, document + b"\n") <= len(document):
-            os.ftruncate(handle, before)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-    finally:
-        os.close(handle)
+def _is_logged(line: Line) -> bool:
+    return line.options is None and line.kept is None
+
+
+def _tail(log: Path) -> Sequence[bytes]:
+    """The last lines of the log."""
+    if not log.exists():
+        return ()
+    with log.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _TAIL))
+        return file.read().splitlines()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from backend_stub.domain.hosts import HostIdentity, Report
+from backend_stub.domain.hosts import Answer, Answered, Asked, HostIdentity, Report
 from foundry_tui.contract.hosts import Host, HostState
 
 
@@ -32,3 +32,19 @@ class OneHost:
 
     def drain(self) -> None:
         self._state = HostState.DRAINING
+
+    def is_lost(self, name: str) -> bool:
+        """What tasks call this machine by may be a former name of its."""
+        return name != self.me.name
+
+    async def host_of(self, key: str) -> str | None:
+        return self.me.name
+
+    async def mine(self, task_ids: Sequence[str]) -> Sequence[str]:
+        return task_ids
+
+    async def ask(self, host: str, asked: Asked) -> Answered | None:
+        """There is nobody to ask."""
+
+    def answer_with(self, answer: Answer) -> None:
+        """There is nobody who asks."""

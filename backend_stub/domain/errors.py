@@ -154,6 +154,14 @@ class SupersededError(TaskMovedError):
     """The task has moved on meanwhile (killed, archived, closed …); the outcome is void."""
 
 
+class TaskElsewhereError(TaskMovedError):
+    """The task is another host's."""
+
+
+class HostLostError(BackendError):
+    """The host was lost while it was at what it had been asked: whether that was done is not known."""
+
+
 # Storage
 
 

@@ -1,11 +1,13 @@
-"""The machines that have a backend on this database: what each tells of itself, and which of them has a task."""
+"""The machines that have a backend on this database: what each tells of itself, which has a task, and how one asks
+another.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
-from foundry_tui.contract.hosts import Host
+from foundry_tui.contract.hosts import Host, HostState
 
 
 class HostIdentity(Struct, frozen=True):
@@ -28,18 +30,135 @@ class HostReport(Struct, frozen=True, kw_only=True):
     limit: int
 
 
+class HomelessTask(Struct, frozen=True):
+    """A task that has not ended, and whose host is lost or was never heard of; None: it never had one."""
+
+    task_id: str
+    host: str | None
+    provider: str
+
+
+class Asked(Struct, frozen=True):
+    """A request of HTTP that another host is to answer; `target` is its path and query."""
+
+    method: str
+    target: str
+    body: bytes = b""
+
+
+class Answered(Struct, frozen=True):
+    """What it answered."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes = b""
+
+
 Report = Callable[[], Awaitable[HostReport]]
+Answer = Callable[[Asked], Awaitable[Answered]]
 
 
 class Hosts(Protocol):
-    """All hosts, of which this backend is one."""
+    """All hosts, of which this backend is one.
+
+    The asynchronous methods raise `StorageUnavailableError`.
+    """
 
     me: HostIdentity
 
     async def all(self) -> Sequence[Host]:
-        """All that are known, by name; raises `StorageUnavailableError`."""
+        """All that are known, by name."""
         ...
 
     def drain(self) -> None:
         """This backend is about to stop: no new task is to be given to it."""
+        ...
+
+    def is_lost(self, name: str) -> bool:
+        """Whether nothing was heard of this host for some seconds, or ever."""
+        ...
+
+    async def host_of(self, key: str) -> str | None:
+        """The host of a task, or of the task that has this session, question or operation; None: there is none."""
+        ...
+
+    async def mine(self, task_ids: Sequence[str]) -> Sequence[str]:
+        """Those of these tasks that are this host's."""
+        ...
+
+    async def ask(self, host: str, asked: Asked) -> Answered | None:
+        """What another host answers; None when it is lost and has not begun with it.
+
+        Raises `HostLostError` when it was lost while it was at it.
+        """
+        ...
+
+    def answer_with(self, answer: Answer) -> None:
+        """Have what other hosts ask of this one answered."""
+        ...
+
+
+class HostTable(Protocol):
+    """What hosts share in their database. A lease is a number that rises each time that a host begins, or is thought
+    lost: only who has the latest one of a host is that host.
+
+    Every method raises `StorageUnavailableError`.
+    """
+
+    async def register(self, me: HostIdentity, report: HostReport) -> int:
+        """Begin as this host; its lease. Raises `StartError` when another host that is up, or has tasks that are bound
+        to it, has the name.
+        """
+        ...
+
+    async def beat(self, host_id: str, lease: int, state: HostState, report: HostReport) -> bool:
+        """This host is there; False when it is not the latest of this id any more."""
+        ...
+
+    async def leave(self, host_id: str, lease: int) -> None:
+        """This host has stopped in good order: its tasks need wait for nothing."""
+        ...
+
+    async def mark_lost(self, seconds: float) -> None:
+        """Have the hosts be lost of which the database has heard nothing for so long."""
+        ...
+
+    async def all(self) -> Sequence[Host]:
+        """All hosts by name."""
+        ...
+
+    async def homeless(self) -> Sequence[HomelessTask]:
+        """The tasks whose hosts are lost."""
+        ...
+
+    async def host_of(self, key: str) -> str | None:
+        """See `Hosts.host_of`."""
+        ...
+
+    async def mine(self, name: str, task_ids: Sequence[str]) -> Sequence[str]:
+        """Those of these tasks that are of the host of this name."""
+        ...
+
+    async def ask(self, asker_id: str, host: str, document: bytes) -> int | None:
+        """Write down what a host is asked, and tell it; the number of the question, or None when it is lost."""
+        ...
+
+    async def take_asked(self, host_id: str, lease: int) -> Sequence[tuple[int, bytes]]:
+        """What this host was asked and nobody has begun with; it is begun with now."""
+        ...
+
+    async def answer(self, number: int, document: bytes) -> None:
+        """Write down the answer to a question, and tell who asked."""
+        ...
+
+    async def take_answer(self, number: int) -> bytes | None:
+        """The answer, once; None when there is none yet."""
+        ...
+
+    async def take_back(self, number: int) -> bool:
+        """Nobody waits for the answer any more; whether nobody had begun with it."""
+        ...
+
+    async def listen(self, host_id: str, told: Callable[[], None]) -> None:
+        """Call `told` whenever this host may have been asked or answered something, until cancelled."""
         ...

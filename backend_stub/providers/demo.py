@@ -87,7 +87,7 @@ class DemoProvider:
         return PermissionPolicy.ASK
 
     async def ensure_name(self, call: Call) -> Existing:
-        await self._world.play("ensure_name", call, lambda: None)
+        await self._world.play("ensure_name", call, _nothing)
         place = call.repo.path
         call.detail("comparing branches")
 
@@ -102,11 +102,14 @@ class DemoProvider:
         task_id = call.task.task_id
         resumed = False
 
-        def make() -> None:
+        async def make() -> None:
             nonlocal resumed
-            resumed = task_id in self._world.sandboxes
             self._cwd(task_id).mkdir(parents=True, exist_ok=True)
-            self._world.effect("resume_sandbox" if resumed else "create_sandbox", task_id, sandbox_id=task_id)
+            resumed = task_id in self._world.sandboxes or not await self._world.effect(
+                "create_sandbox", task_id, sandbox_id=task_id
+            )
+            if resumed:
+                await self._world.effect("resume_sandbox", task_id, sandbox_id=task_id, once=False)
 
         await self._world.play("create_sandbox", call, make)
         sandbox = Sandbox(sandbox_id=task_id, cwd=str(self._cwd(task_id)), created_at=self._runtime.now())
@@ -195,11 +198,15 @@ class DemoProvider:
     def forget(self, task_id: str) -> None:
         """The world's journal has an end for every sandbox already."""
 
-    def _remove(self, name: str, call: Call) -> None:
+    async def _remove(self, name: str, call: Call) -> None:
         task_id = call.task.task_id
         shutil.rmtree(self._cwd(task_id), ignore_errors=True)
         if task_id in self._world.sandboxes:
-            self._world.effect(name, task_id, sandbox_id=task_id)
+            await self._world.effect(name, task_id, sandbox_id=task_id)
+
+
+async def _nothing() -> None:
+    """What a call without an effect does."""
 
 
 def _files_in(folder: Path) -> list[str]:

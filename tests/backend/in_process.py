@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 
 from backend_stub.agents.demo import DemoAgents
+from backend_stub.demo.journal import FileJournal
 from backend_stub.demo.script import ScriptFile
 from backend_stub.demo.world import World as DemoWorld
 from backend_stub.domain.clock import Runtime, wall_clock
@@ -55,7 +56,7 @@ class InProcess(World):
 
     def provider(self, kind: type[DemoProvider] = DemoProvider) -> DemoProvider:
         folder, script = self.data / "demo", ScriptFile(self.script_path, wrong)
-        world = DemoWorld(folder / "world.jsonl", script, self.source)
+        world = DemoWorld(FileJournal(folder / "world.jsonl"), script, self.source)
         return kind(folder, world, script, self.source, DemoAgents(world, script))
 
     @asynccontextmanager

@@ -1,0 +1,202 @@
+"""Hosts that share one database: each says again and again that it is there, and takes over from those that do not."""
+
+import logging
+import time
+import zlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+
+import anyio
+import msgspec
+from anyio.abc import TaskGroup
+
+from backend_stub.domain.errors import HostLostError, StorageUnavailableError
+from backend_stub.domain.hosts import Answer, Answered, Asked, HomelessTask, HostIdentity, HostTable, Report
+from backend_stub.log import Sparing
+from foundry_tui.contract.hosts import Host, HostState
+
+logger = logging.getLogger(__name__)
+
+BEAT_SECONDS = 1.0
+"""How often a host says that it is there."""
+LOST_SECONDS = 5.0
+"""After how long without a word a host is lost."""
+ASK_SECONDS = 150.0
+"""How long another host may take for an answer; a patch of a large sandbox takes the longest."""
+LOOK_SECONDS = 1.0
+"""How long a question or an answer may lie whose notification was lost."""
+
+
+class ManyHosts:
+    """See `backend_stub.domain.hosts.Hosts`.
+
+    `on_homeless` is told of tasks whose host is lost and that are for this host to look after, again and again until
+    they are nobody's concern; `on_return`, that this host was thought lost and is back: what it holds may be old.
+    """
+
+    def __init__(self, me: HostIdentity, table: HostTable, report: Report) -> None:
+        self.me = me
+        self.on_homeless: Callable[[Sequence[HomelessTask]], Awaitable[None]] | None = None
+        self.on_return: Callable[[], Awaitable[None]] | None = None
+        self._table = table
+        self._report = report
+        self._log = Sparing(logger)
+        self._lease = 0
+        self._state = HostState.UP
+        self._known: dict[str, Host] = {}
+        self._steady_since = 0.0
+        """Since when every word of this host has reached the database; a clock that only this process knows."""
+        self._given: Counter[str] = Counter()
+        """Tasks given to each host since it told last how many it has."""
+        self._answer: Answer | None = None
+        self._told = anyio.Event()
+        self._drained = anyio.Event()
+
+    @property
+    def lease(self) -> int:
+        """The number under which this host writes."""
+        return self._lease
+
+    async def join(self) -> None:
+        """Begin as this host; raises `StartError` and `StorageUnavailableError`."""
+        self._lease = await self._table.register(self.me, await self._report())
+        await self._look()
+
+    async def run(self) -> None:
+        """Keep this host among those that are up, answer what others ask, and look after lost ones; until cancelled."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._table.listen, self.me.host_id, self._tell)
+                tasks.start_soon(self._answer_all, tasks)
+                await self._beat_on()
+        finally:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(0.5):
+                try:
+                    await self._table.leave(self.me.host_id, self._lease)
+                except StorageUnavailableError as error:
+                    logger.warning("that this host stops could not be written: %s", error)
+
+    async def all(self) -> Sequence[Host]:
+        return await self._table.all()
+
+    def drain(self) -> None:
+        self._state = HostState.DRAINING
+        self._drained.set()
+
+    def is_lost(self, name: str) -> bool:
+        host = self._known.get(name)
+        return name != self.me.name and (host is None or host.state is HostState.LOST)
+
+    async def host_of(self, key: str) -> str | None:
+        return await self._table.host_of(key)
+
+    async def is_mine(self, key: str) -> bool:
+        """Whether this host has the task, or the task that has this session; what has no host is everybody's."""
+        return await self._table.host_of(key) in (None, self.me.name)
+
+    async def mine(self, task_ids: Sequence[str]) -> Sequence[str]:
+        return await self._table.mine(self.me.name, task_ids)
+
+    def roomiest(self, provider: str | None, path: str | None) -> str:
+        """The host for a new task: of those that are up, have the provider and the repository's folder, the one with
+        the most room; this one where none has more.
+        """
+        mine = self._room(self._known.get(self.me.name))
+        best, name = mine, self.me.name
+        for host in self._known.values():
+            has_all = (path is None or path in host.repositories) and (provider is None or provider in host.providers)
+            if host.state is HostState.UP and has_all and (room := self._room(host)) > best:
+                best, name = room, host.name
+        self._given[name] += 1
+        return name
+
+    def _room(self, host: Host | None) -> int:
+        return 0 if host is None else host.limit - host.running - self._given[host.name]
+
+    async def ask(self, host: str, asked: Asked) -> Answered | None:
+        number = await self._table.ask(self.me.host_id, host, msgspec.msgpack.encode(asked))
+        if number is None:
+            return None
+        with anyio.move_on_after(ASK_SECONDS):
+            while not self.is_lost(host):
+                told = self._told
+                document = await self._table.take_answer(number)
+                if document is not None:
+                    return msgspec.msgpack.decode(document, type=Answered)
+                with anyio.move_on_after(LOOK_SECONDS):
+                    await told.wait()
+        if await self._table.take_back(number):
+            return None
+        raise HostLostError(f"the host {host} was lost while it was at this, or took too long for it")
+
+    def answer_with(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def _tell(self) -> None:
+        self._told.set()
+        self._told = anyio.Event()
+
+    async def _answer_all(self, tasks: TaskGroup) -> None:
+        while True:
+            told = self._told
+            try:
+                asked = await self._table.take_asked(self.me.host_id, self._lease) if self._answer is not None else ()
+            except StorageUnavailableError as error:
+                self._log.warning("what other hosts ask cannot be read: %s", error)
+                asked = ()
+            for number, document in asked:
+                tasks.start_soon(self._answer_one, number, document)
+            with anyio.move_on_after(LOOK_SECONDS):
+                await told.wait()
+
+    async def _answer_one(self, number: int, document: bytes) -> None:
+        assert self._answer is not None
+        answered = await self._answer(msgspec.msgpack.decode(document, type=Asked))
+        try:
+            await self._table.answer(number, msgspec.msgpack.encode(answered))
+        except StorageUnavailableError as error:
+            # Who asked waits until it gives up, and asks again by the same ids.
+            self._log.warning("an answer to another host could not be written: %s", error)
+
+    async def _beat_on(self) -> None:
+        self._steady_since = time.monotonic()
+        while True:
+            try:
+                await self._beat()
+            except StorageUnavailableError as error:
+                self._steady_since = time.monotonic()
+                self._log.warning("this host could not say that it is there: %s", error)
+            if self._drained.is_set():
+                await anyio.sleep(BEAT_SECONDS)
+            else:
+                with anyio.move_on_after(BEAT_SECONDS):
+                    await self._drained.wait()
+
+    async def _beat(self) -> None:
+        report = await self._report()
+        if not await self._table.beat(self.me.host_id, self._lease, self._state, report):
+            self._lease = await self._table.register(self.me, report)
+            self._steady_since = time.monotonic()
+            logger.warning("this host was thought lost, and is back")
+            await self._look()
+            if self.on_return is not None:
+                await self.on_return()
+        if time.monotonic() - self._steady_since > LOST_SECONDS:
+            # Whoever was cut off, or stood still, cannot tell who was not.
+            await self._table.mark_lost(LOST_SECONDS)
+        await self._look()
+        if self._state is HostState.UP and self.on_homeless is not None:
+            share = self._share(await self._table.homeless())
+            await self.on_homeless(share)
+
+    async def _look(self) -> None:
+        self._known = {host.name: host for host in await self._table.all()}
+        self._given.clear()
+
+    def _share(self, homeless: Sequence[HomelessTask]) -> Sequence[HomelessTask]:
+        """Those that are for this host to look after: each host that is up has as many."""
+        up = [host.name for host in self._known.values() if host.state is HostState.UP]
+        if self.me.name not in up:
+            return ()
+        mine, others = up.index(self.me.name), len(up)
+        return [each for each in homeless if zlib.crc32(each.task_id.encode()) % others == mine]
