@@ -14,7 +14,9 @@ from backend_stub.demo.journal import FileJournal
 from backend_stub.demo.script import SCRIPT_VARIABLE, ScriptFile, script_file
 from backend_stub.demo.world import World
 from backend_stub.dispatch.embedded import EmbeddedDispatcher
+from backend_stub.dispatch.many_hosts import ManyHosts
 from backend_stub.dispatch.one_host import OneHost
+from backend_stub.dispatch.owned import OwnedDispatcher
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.dispatch import Queue
 from backend_stub.domain.errors import (
@@ -22,11 +24,11 @@ from backend_stub.domain.errors import (
     StaleRevisionError,
     StartError,
     StorageUnavailableError,
-    UnknownTaskError,
+    TaskMovedError,
 )
 from backend_stub.domain.events import Committed
 from backend_stub.domain.forge import Forge
-from backend_stub.domain.hosts import HostIdentity, HostReport
+from backend_stub.domain.hosts import HostIdentity, HostReport, HostTable
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
 from backend_stub.domain.storage import Storage
@@ -54,7 +56,7 @@ from backend_stub.task.checkpoints import CheckpointQueries
 from backend_stub.task.commands import Commands
 from backend_stub.task.operation_commands import OperationCommands
 from backend_stub.task.operations import Operations
-from backend_stub.task.placement import rename_host
+from backend_stub.task.placement import Placement
 from backend_stub.task.provision import Provisioning
 from backend_stub.task.pull_requests import PullRequests
 from backend_stub.task.release import Releasing
@@ -62,10 +64,12 @@ from backend_stub.task.services import Services
 from backend_stub.task.sessions import Sessions
 from backend_stub.task.work import WorkFinder
 from foundry_tui.contract.events import Topic, TopicKind
-from foundry_tui.contract.status import PROVISIONING, RELEASING
+from foundry_tui.contract.records import TaskDetail
 
 FLUSH_AGAIN_SECONDS = 1.0
 """How long they wait when the storage could not take them."""
+DISK_SECONDS = 0.3
+"""How long a host looks for its repositories: one whose disk does not answer tells what it saw last."""
 BEAT_SECONDS = 0.25
 """How closely a start can tell how long nobody worked."""
 
@@ -109,8 +113,12 @@ async def run_backend(
     clones: Clones,
     trust: Trust,
     offered: OfferedOptions,
+    table: HostTable | None = None,
 ) -> AsyncIterator[Backend]:
-    """A working backend over an open storage; unfinished tasks go on at once. Leaving stops all work, to be resumed."""
+    """A working backend over an open storage; unfinished tasks go on at once. Leaving stops all work, to be resumed.
+
+    `table` is what it shares with other hosts; without it this is the only one.
+    """
     hub = Hub(storage.events.database)
     loop = asyncio.get_running_loop()
     async with anyio.create_task_group() as tasks:
@@ -118,8 +126,29 @@ async def run_backend(
         def flush_soon(actor: TaskActor, seconds: float) -> None:
             tasks.start_soon(_flush, actor, seconds)
 
-        actors = Actors(storage, runtime, flush_soon)
-        dispatcher = EmbeddedDispatcher(runtime)
+        here: Sequence[str] = ()
+        one_at_a_time = anyio.CapacityLimiter(1)
+
+        async def report() -> HostReport:
+            nonlocal here
+            kept = [repo.path for repo in await storage.repos() if repo.path is not None]
+            with anyio.move_on_after(DISK_SECONDS):
+                here = await anyio.to_thread.run_sync(_folders, kept, abandon_on_cancel=True, limiter=one_at_a_time)
+            return HostReport(
+                providers=tuple(providers),
+                repositories=tuple(here),
+                running=provisioning.running + provisioning.waiting + sessions.queue.running,
+                limit=settings.max_provisioning,
+            )
+
+        def may_write(task: TaskDetail) -> bool:
+            return hosts.has(task.host) or hosts.is_lost(task.host or "")
+
+        embedded = EmbeddedDispatcher(runtime)
+        many = ManyHosts(identity, table, report) if table is not None else None
+        hosts = many or OneHost(identity, report, runtime.now)
+        dispatcher = OwnedDispatcher(embedded, many.is_mine) if many is not None else embedded
+        actors = Actors(storage, runtime, flush_soon, may_write)
         services = Services(storage, actors, Calls(tasks), dispatcher, providers, settings, runtime)
         work = WorkFinder(services)
         sessions = Sessions(services, tasks, work)
@@ -133,6 +162,8 @@ async def run_backend(
             hub.publish(commit.events)
             # Whoever waited for the commit goes first.
             loop.call_soon(metrics.committed, commit)
+            if commit.seconds is None:
+                placement.changed(commit)
 
         storage.events.listen(committed)
         operations = Operations(services, work, sessions.wake_all)
@@ -142,16 +173,7 @@ async def run_backend(
         sessions.options.on_offered = offered.learn
         release = Releasing(services, sessions, provisioning, operations.queue)
         agents = KnownAgents(providers, offered)
-
-        async def report() -> HostReport:
-            return HostReport(
-                providers=tuple(providers),
-                repositories=tuple(repo.path for repo in await storage.repos() if repo.path is not None),
-                running=provisioning.running + provisioning.waiting + sessions.queue.running,
-                limit=settings.max_provisioning,
-            )
-
-        hosts = OneHost(identity, report, runtime.now)
+        placement = Placement(services, hosts, embedded, tasks, provision, provisioning, sessions, operations, release)
         organization = Organization(
             storage, providers, settings, runtime, clones, trust, agents, hosts, provisioning.wake
         )
@@ -165,19 +187,14 @@ async def run_backend(
             await tasks.start(provider.run)
         tasks.start_soon(dispatcher.serve)
         tasks.start_soon(_beat, storage, provisioning)
+        was_lost = await many.join() if many is not None else False
         if identity.former_name is not None:
-            await rename_host(storage, actors, identity)
+            await placement.rename()
         now = runtime.now()
-        downtime = max(0, now - (storage.last_alive or now))
-        for task_id in await storage.having(PROVISIONING):
-            provision.interrupted(task_id, downtime)
-            provisioning.wake(task_id)
-        for task_id in await storage.having(RELEASING):
-            release.queue.wake(task_id)
-        await release.sweep_all()
-        await sessions.restarted()
-        for task_id in await storage.operating():
-            operations.queue.wake(task_id)
+        await placement.resume(max(0, now - (storage.last_alive or now)), was_lost=was_lost)
+        if many is not None:
+            many.on_homeless, many.on_return = placement.look_after, placement.come_back
+            tasks.start_soon(many.run)
         yield Backend(
             storage=storage,
             organization=organization,
@@ -198,6 +215,13 @@ async def run_backend(
         )
         tasks.cancel_scope.cancel()
     await actors.flush()
+    if many is not None:
+        await many.leave()
+
+
+def _folders(paths: Sequence[str]) -> list[str]:
+    """In a thread: those of these paths that lie on this machine."""
+    return [path for path in paths if Path(path).is_dir()]
 
 
 async def _beat(storage: Storage, queue: Queue) -> None:
@@ -214,7 +238,7 @@ async def _flush(actor: TaskActor, wait: float) -> None:
         await anyio.sleep(wait)
         try:
             await actor.flush()
-        except UnknownTaskError:
+        except TaskMovedError:
             return
         except (StorageUnavailableError, StaleRevisionError):
             wait = FLUSH_AGAIN_SECONDS

@@ -23,6 +23,8 @@ LOST_SECONDS = 5.0
 """After how long without a word a host is lost."""
 ASK_SECONDS = 150.0
 """How long another host may take for an answer; a patch of a large sandbox takes the longest."""
+LEAVE_SECONDS = 0.5
+"""How long the end waits for that to be written."""
 LOOK_SECONDS = 1.0
 """How long a question or an answer may lie whose notification was lost."""
 
@@ -57,24 +59,26 @@ class ManyHosts:
         """The number under which this host writes."""
         return self._lease
 
-    async def join(self) -> None:
-        """Begin as this host; raises `StartError` and `StorageUnavailableError`."""
-        self._lease = await self._table.register(self.me, await self._report())
+    async def join(self) -> bool:
+        """Begin as this host; whether it was lost. Raises `StartError` and `StorageUnavailableError`."""
+        self._lease, was_lost = await self._table.register(self.me, await self._report())
         await self._look()
+        return was_lost
 
     async def run(self) -> None:
         """Keep this host among those that are up, answer what others ask, and look after lost ones; until cancelled."""
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._table.listen, self.me.host_id, self._tell)
-                tasks.start_soon(self._answer_all, tasks)
-                await self._beat_on()
-        finally:
-            with anyio.CancelScope(shield=True), anyio.move_on_after(0.5):
-                try:
-                    await self._table.leave(self.me.host_id, self._lease)
-                except StorageUnavailableError as error:
-                    logger.warning("that this host stops could not be written: %s", error)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._table.listen, self.me.host_id, self._tell)
+            tasks.start_soon(self._answer_all, tasks)
+            await self._beat_on()
+
+    async def leave(self) -> None:
+        """Nothing more is done here: who has the tasks next need wait for nothing."""
+        with anyio.move_on_after(LEAVE_SECONDS):
+            try:
+                await self._table.leave(self.me.host_id, self._lease)
+            except StorageUnavailableError as error:
+                logger.warning("that this host stops could not be written: %s", error)
 
     async def all(self) -> Sequence[Host]:
         return await self._table.all()
@@ -82,6 +86,9 @@ class ManyHosts:
     def drain(self) -> None:
         self._state = HostState.DRAINING
         self._drained.set()
+
+    def has(self, name: str | None) -> bool:
+        return name in (None, self.me.name)
 
     def is_lost(self, name: str) -> bool:
         host = self._known.get(name)
@@ -92,7 +99,7 @@ class ManyHosts:
 
     async def is_mine(self, key: str) -> bool:
         """Whether this host has the task, or the task that has this session; what has no host is everybody's."""
-        return await self._table.host_of(key) in (None, self.me.name)
+        return self.has(await self._table.host_of(key))
 
     async def mine(self, task_ids: Sequence[str]) -> Sequence[str]:
         return await self._table.mine(self.me.name, task_ids)
@@ -175,7 +182,7 @@ class ManyHosts:
     async def _beat(self) -> None:
         report = await self._report()
         if not await self._table.beat(self.me.host_id, self._lease, self._state, report):
-            self._lease = await self._table.register(self.me, report)
+            self._lease, _ = await self._table.register(self.me, report)
             self._steady_since = time.monotonic()
             logger.warning("this host was thought lost, and is back")
             await self._look()

@@ -74,6 +74,10 @@ class Hosts(Protocol):
         """This backend is about to stop: no new task is to be given to it."""
         ...
 
+    def has(self, name: str | None) -> bool:
+        """Whether what the host of this name has is this one's; None: what none has."""
+        ...
+
     def is_lost(self, name: str) -> bool:
         """Whether nothing was heard of this host for some seconds, or ever."""
         ...
@@ -84,6 +88,12 @@ class Hosts(Protocol):
 
     async def mine(self, task_ids: Sequence[str]) -> Sequence[str]:
         """Those of these tasks that are this host's."""
+        ...
+
+    def roomiest(self, provider: str | None, path: str | None) -> str:
+        """The host for a new task: of those that are up, have the provider and the repository's folder, the one with
+        the most room; this one where none has more.
+        """
         ...
 
     async def ask(self, host: str, asked: Asked) -> Answered | None:
@@ -105,9 +115,10 @@ class HostTable(Protocol):
     Every method raises `StorageUnavailableError`.
     """
 
-    async def register(self, me: HostIdentity, report: HostReport) -> int:
-        """Begin as this host; its lease. Raises `StartError` when another host that is up, or has tasks that are bound
-        to it, has the name.
+    async def register(self, me: HostIdentity, report: HostReport) -> tuple[int, bool]:
+        """Begin as this host; its lease, and whether it was lost.
+
+        Raises `StartError` when another host has the name that is up, or that has tasks which are bound to it.
         """
         ...
 

@@ -56,6 +56,11 @@ class Provider(Protocol):
     def name(self) -> str: ...
 
     @property
+    def bound(self) -> bool:
+        """Whether its sandboxes lie on this machine, so that no other host can go on with its tasks."""
+        ...
+
+    @property
     def agents(self) -> AgentRuntime:
         """Who talks to the agents in this provider's sandboxes."""
         ...

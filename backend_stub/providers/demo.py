@@ -40,6 +40,7 @@ class DemoProvider:
     """See `backend_stub.domain.provider.Provider`; the sandboxes are kept in `folder`."""
 
     name = "demo"
+    bound = False
 
     def __init__(
         self,

@@ -14,14 +14,17 @@ from starlette.routing import Route
 
 from backend_stub.domain.errors import (
     TITLES,
+    HostLostError,
     RefusedError,
     StaleRevisionError,
     StorageUnavailableError,
+    TaskElsewhereError,
     not_found,
     wrong_values,
 )
 from backend_stub.domain.events import Snapshot
 from backend_stub.server.backend import Backend
+from backend_stub.server.handing_over import HandingOver, answering
 from backend_stub.server.metrics import Metrics
 from backend_stub.server.patches import patch_answer
 from backend_stub.server.protocol import CUT, WHY
@@ -47,6 +50,8 @@ MOST_STREAMS = 1_000
 
 _PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EAGAIN})
 Handler = Callable[[Request], Awaitable[Response]]
+_OF_A_SANDBOX = frozenset(f"/v1/tasks/{{task_id}}/{what}" for what in ("diff", "checkpoints", "comments", "files"))
+"""What is read where the sandbox is."""
 
 
 def json_answer(value: object, status: int = 200) -> Response:
@@ -74,6 +79,7 @@ class Routes:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self._handing_over = HandingOver(backend)
 
     def routes(self) -> list[Route]:
         table: list[tuple[str, str, Handler]] = [
@@ -120,11 +126,20 @@ class Routes:
         ]
         by_path: dict[str, dict[str, Handler]] = {}
         for method, path, handler in table:
-            by_path.setdefault(path, {})[method] = handler
+            by_path.setdefault(path, {})[method] = self._at_its_host(method, path, handler)
         return [
             Route(path, _by_method(handlers), methods=list(handlers), include_in_schema=False)
             for path, handlers in by_path.items()
         ]
+
+    def _at_its_host(self, method: str, path: str, handler: Handler) -> Handler:
+        """The handler, asked at the host where it has to happen."""
+        if (method, path) == ("POST", "/v1/tasks"):
+            return self._handing_over.about_a_new_task(handler)
+        changes = method != "GET" and not path.startswith("/v1/repos")
+        if changes or path in _OF_A_SANDBOX:
+            return self._handing_over.about_a_task(handler)
+        return handler
 
     async def create_task(self, request: Request) -> Response:
         body = await read_body(request, bodies.CreateTask)
@@ -437,6 +452,11 @@ async def _stale(request: Request, error: Exception) -> Response:
     return _problem(request, Problem(status=409, title=TITLES[409], detail=detail))
 
 
+async def _elsewhere(request: Request, error: Exception) -> Response:
+    detail = f"This could not be done for now: {error}. Try again: what was done is not done twice."
+    return _problem(request, Problem(status=503, title=TITLES[503], detail=detail), {"retry-after": "1"})
+
+
 async def _unforeseen(request: Request, error: Exception) -> Response:
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error, extra=_named(request))
     detail = "The backend failed in an unforeseen way; its log says more under this request id."
@@ -452,10 +472,13 @@ def make_app(backend: Backend) -> Starlette:
             HTTPException: _no_route,
             StorageUnavailableError: _unavailable,
             StaleRevisionError: _stale,
+            TaskElsewhereError: _elsewhere,
+            HostLostError: _elsewhere,
             ClientDisconnect: _gone,
             OSError: _exhausted,
             Exception: _unforeseen,
         },
     )
     app.router.redirect_slashes = False
+    backend.hosts.answer_with(answering(app))
     return app

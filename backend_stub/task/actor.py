@@ -1,7 +1,7 @@
 """The one writer of a task's rows: every command and every outcome goes through `TaskActor.commit`."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 from weakref import WeakValueDictionary
@@ -9,11 +9,18 @@ from weakref import WeakValueDictionary
 import anyio
 
 from backend_stub.domain.clock import Runtime
-from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, UnknownTaskError
+from backend_stub.domain.errors import (
+    StaleRevisionError,
+    StorageUnavailableError,
+    TaskElsewhereError,
+    TaskMovedError,
+    UnknownTaskError,
+)
 from backend_stub.domain.storage import ItemKey, Storage, TaskState
 from backend_stub.task.activity import STILL
 from backend_stub.task.rows import MAX_LINES
 from backend_stub.task.task_change import TaskChange
+from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.status import STAGE_OF_STATUS, StageName
 
 T = TypeVar("T")
@@ -28,16 +35,21 @@ SPEAK_SECONDS = 0.5
 
 FlushSoon = Callable[["TaskActor", float], None]
 """Calls `TaskActor.flush` in so many seconds."""
+MayWrite = Callable[[TaskDetail], bool]
+"""Whether this host may change a task: it has it, or the host that has it is lost."""
 
 
 class TaskActor:
     """Holds one task's rows and changes them, one commit at a time."""
 
-    def __init__(self, task_id: str, storage: Storage, runtime: Runtime, flush_soon: "FlushSoon"):
+    def __init__(
+        self, task_id: str, storage: Storage, runtime: Runtime, flush_soon: FlushSoon, may_write: MayWrite
+    ) -> None:
         self.task_id = task_id
         self._storage = storage
         self._runtime = runtime
         self._flush_soon = flush_soon
+        self._may_write = may_write
         self._lock = anyio.Lock()
         self._state: TaskState | None = None
         self.heard: dict[str, int] = {}
@@ -79,15 +91,19 @@ class TaskActor:
         """Have `decide` change a draft of the task, write that durably in one commit, and return what it returned.
 
         When it raises, nothing is written; so too with `StorageUnavailableError`, `StaleRevisionError` (the rows were
-        changed by somebody else, and are read anew the next time) and `UnknownTaskError`.
+        changed by somebody else, and are read anew the next time), `UnknownTaskError` and `TaskElsewhereError`.
         """
         async with self._lock:
             try:
                 return await self._attempt(decide)
-            except StaleRevisionError:
-                self._state = None
-                self._items_are_stale = True
+            except (StaleRevisionError, TaskElsewhereError):
+                self.read_anew()
                 raise
+
+    def read_anew(self) -> None:
+        """The rows may have been changed by somebody else: they are read before anything is made of them."""
+        self._state = None
+        self._items_are_stale = True
 
     def log(self, stage: str, text: str) -> None:
         """Keep a stage log line with the next commit, which comes within 50 ms."""
@@ -119,6 +135,8 @@ class TaskActor:
         await self._load()
         if self._state is None:
             raise UnknownTaskError(self.task_id)
+        if not self._may_write(self._state.task):
+            raise TaskElsewhereError(f"the task is on the host {self._state.task.host}")
         draft = TaskChange(self._state, self._runtime.now(), self._runtime.new_id, self._items, self.heard, self._pace)
         lines, detail = self._lines, self._detail
         self._lines, self._detail = [], None
@@ -163,10 +181,11 @@ class TaskActor:
 class Actors:
     """The actors of all tasks, made when first asked for: never two of one task, `KEPT_ACTORS` idle ones at most."""
 
-    def __init__(self, storage: Storage, runtime: Runtime, flush_soon: FlushSoon) -> None:
+    def __init__(self, storage: Storage, runtime: Runtime, flush_soon: FlushSoon, may_write: MayWrite) -> None:
         self._storage = storage
         self._runtime = runtime
         self._flush_soon = flush_soon
+        self._may_write = may_write
         self._recent: OrderedDict[str, TaskActor] = OrderedDict()
         self._alive: WeakValueDictionary[str, TaskActor] = WeakValueDictionary()
 
@@ -174,12 +193,22 @@ class Actors:
         """The task's actor; that there is no such task shows when its rows are read."""
         actor = self._alive.get(task_id)
         if actor is None:
-            actor = self._alive[task_id] = TaskActor(task_id, self._storage, self._runtime, self._flush_soon)
+            actor = self._alive[task_id] = TaskActor(
+                task_id, self._storage, self._runtime, self._flush_soon, self._may_write
+            )
         self._recent[task_id] = actor
         self._recent.move_to_end(task_id)
         if len(self._recent) > KEPT_ACTORS:
             self._shrink()
         return actor
+
+    def known(self, task_id: str) -> TaskActor | None:
+        """The task's actor, if there is one."""
+        return self._alive.get(task_id)
+
+    def all_known(self) -> Sequence[TaskActor]:
+        """The actors that there are."""
+        return list(self._alive.values())
 
     def forget(self, task_id: str) -> None:
         """The task was pruned."""
@@ -188,8 +217,8 @@ class Actors:
 
     async def flush(self) -> None:
         """Commit what waits in any actor, as far as the storage takes it."""
-        for actor in list(self._alive.values()):
-            with suppress(UnknownTaskError, StaleRevisionError, StorageUnavailableError):
+        for actor in self.all_known():
+            with suppress(TaskMovedError, StaleRevisionError, StorageUnavailableError):
                 await actor.flush()
 
     def _shrink(self) -> None:

@@ -182,7 +182,7 @@ class Commands:
 
     def release(self, state: TaskState) -> None:
         """The task's rows say that it is being released: end what goes on in it, and do so."""
-        self._release.cancel_work(state)
+        self._release.cancel_work(state.task)
         for permission in state.task.permissions:
             self._sessions.settled(permission.permission_id)
         self._release.queue.wake(state.task.task_id)

@@ -8,7 +8,7 @@ from backend_stub.domain.call import Call
 from backend_stub.domain.dispatch import Queue
 from backend_stub.domain.errors import CallError, SupersededError, UnknownTaskError
 from backend_stub.domain.provider import Release
-from backend_stub.domain.storage import LeftoverRow, TaskState
+from backend_stub.domain.storage import LeftoverRow
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.failures import NO_FAILURES, task_error
 from backend_stub.task.services import Services
@@ -41,11 +41,11 @@ class Releasing:
         self.sweeping = services.dispatcher.queue("sweep", self._sweep, SWEEPS, PATIENCE)
         services.calls.on_late_end = self.sweeping.wake
 
-    def cancel_work(self, state: TaskState) -> None:
+    def cancel_work(self, task: TaskDetail) -> None:
         """Cancel whatever runs for the task, without waiting for its end."""
-        self._provisioning.cancel(state.task.task_id)
-        self._operations.cancel(state.task.task_id)
-        self._sessions.cancel_task(state)
+        self._provisioning.cancel(task.task_id)
+        self._operations.cancel(task.task_id)
+        self._sessions.cancel_task(task)
 
     async def _release(self, task_id: str) -> int | None:
         """One attempt to release or destroy the task's sandbox; when the next one is due, if one follows."""
@@ -54,7 +54,7 @@ class Releasing:
         task, private = state.task, state.private
         if task.status not in RELEASING:
             return None
-        self.cancel_work(state)
+        self.cancel_work(task)
         await self._provisioning.ended(task_id)
         await self._operations.ended(task_id)
         await self._sessions.ended(state)
@@ -85,10 +85,11 @@ class Releasing:
             await actor.commit(partial(_end, removed=True))
         return None
 
-    async def sweep_all(self) -> None:
-        """Try again to remove everything that releases left behind."""
+    async def sweep_all(self, has: Callable[[str | None], bool]) -> None:
+        """Try again to remove everything that releases left behind on the hosts that this backend `has`."""
         for row in await self._services.storage.leftovers():
-            self.sweeping.wake(row.task.task_id)
+            if has(row.task.host):
+                self.sweeping.wake(row.task.task_id)
 
     async def _sweep(self, task_id: str) -> None:
         """Try again to remove what was left behind of a task; what cannot be removed stays listed."""

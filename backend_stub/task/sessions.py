@@ -18,7 +18,7 @@ from backend_stub.domain.errors import (
     CallTimedOutError,
     StaleRevisionError,
     StorageUnavailableError,
-    UnknownTaskError,
+    TaskMovedError,
 )
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.storage import Opening, TaskState
@@ -95,12 +95,10 @@ class Sessions:
         tasks.start_soon(self.idle.alarms.run)
         tasks.start_soon(self.silences.alarms.run)
 
-    async def restarted(self) -> None:
-        """After a restart: find the agents of all tasks again that are ready or have a turn, then go on with them."""
-        storage = self._services.storage
-        for task_id in (*await storage.having(READY), *await storage.in_turn(TaskStatus.ERROR)):
-            self._unattached[task_id] = anyio.Lock()
-            self.attaching.wake(task_id)
+    def find_agent(self, task_id: str) -> None:
+        """This process knows nothing of the agent of a task that is ready or has a turn: find it, then go on."""
+        self._unattached.setdefault(task_id, anyio.Lock())
+        self.attaching.wake(task_id)
 
     async def wake_all(self, actor: TaskActor) -> None:
         """The task is ready: go on with all its sessions that are open, or that its agent does not know as closed."""
@@ -138,13 +136,13 @@ class Sessions:
         self._to_close.add(session_id)
         self.stop(session_id)
 
-    def cancel_task(self, state: TaskState) -> None:
-        """The task is being released: end every conversation, without waiting for that."""
-        for session in state.task.sessions:
+    def cancel_task(self, task: TaskDetail) -> None:
+        """The task is being released, or another host's: end every conversation, without waiting for that."""
+        for session in task.sessions:
             self.queue.cancel(session.session_id)
             self.options.queue.cancel(session.session_id)
-        self.attaching.cancel(state.task.task_id)
-        self._unattached.pop(state.task.task_id, None)
+        self.attaching.cancel(task.task_id)
+        self._unattached.pop(task.task_id, None)
 
     async def ended(self, state: TaskState) -> None:
         """Wait until no conversation of the task runs any more."""
@@ -195,7 +193,7 @@ class Sessions:
             try:
                 await actor.load_items(session_id)
                 await actor.commit(say)
-            except UnknownTaskError:
+            except TaskMovedError:
                 return
             except (StorageUnavailableError, StaleRevisionError):
                 await anyio.sleep(self._services.settings.backoff(attempt, self._services.runtime.jitter()) / 1000)

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from backend_stub.domain.hosts import HostIdentity
 from backend_stub.domain.storage import ItemKey, Opening, Private, TaskState
 from backend_stub.task.activity import STILL, Pace
 from backend_stub.task.agent_change import AgentChange
+from backend_stub.task.host_change import HostChange
 from backend_stub.task.offer_change import OfferChange
 from backend_stub.task.operation_change import OperationChange
 from backend_stub.task.question_change import QuestionChange
@@ -61,6 +61,7 @@ class TaskChange:
         self.agents = AgentChange(rows)
         self.stages = StageChange(rows)
         self.sandbox = SandboxChange(rows)
+        self.host = HostChange(rows)
         self.offers = OfferChange(rows, new_id)
         self.steers = SteerChange(rows)
         self.questions = QuestionChange(rows, self.mark_unread)
@@ -97,11 +98,6 @@ class TaskChange:
         """A person gave the task another title."""
         self.record(HistoryKind.TASK_RENAMED, title=title, before=self.task.title)
         self._rows.put_task(replace(self.task, title=title))
-
-    def stand_on(self, host: HostIdentity) -> None:
-        """From now on its sandbox is on this host."""
-        if self.task.host != host.name:
-            self._rows.put_task(replace(self.task, host=host.name))
 
     def settle_name(self, title: str, branch: str) -> None:
         """The task gets its title, unless it has one, and its branch, which no other task may have from now on."""

@@ -59,6 +59,7 @@ class LocalProvider:
     """Sandboxes in the data folder. `run` must run in the backend's task group as long as the provider is used."""
 
     name = "local"
+    bound = True
 
     def __init__(
         self, data_dir: Path, settings: LocalSettings, environ: Mapping[str, str], agents: LocalAgents, forge: Forge

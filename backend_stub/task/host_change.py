@@ -1,0 +1,36 @@
+"""What can happen to a task as hosts come and go: a part of a `TaskChange`."""
+
+from backend_stub.domain.hosts import HostIdentity
+from backend_stub.task.rows import TaskRows
+from foundry_tui.contract.activity import Activity, ActivityKind
+from foundry_tui.contract.replace import replace
+
+
+class HostChange:
+    """On another host, waiting for one, or going on there."""
+
+    def __init__(self, rows: TaskRows) -> None:
+        self._rows = rows
+
+    def stand_on(self, host: HostIdentity) -> None:
+        """From now on its sandbox is on this host."""
+        if self._rows.task.host != host.name:
+            self._rows.put_task(replace(self._rows.task, host=host.name))
+
+    def wait(self) -> None:
+        """Its sandbox is on a host that is lost: nothing goes on before that is back."""
+        if not self._waits():
+            said = Activity(kind=ActivityKind.NOTICE, text=self._away(), at=self._rows.now)
+            self._rows.put_task(replace(self._rows.task, activity=said))
+
+    def be_back(self) -> None:
+        """That its host is away is true no more."""
+        if self._waits():
+            self._rows.put_task(replace(self._rows.task, activity=None))
+
+    def _waits(self) -> bool:
+        activity = self._rows.task.activity
+        return activity is not None and activity.text == self._away()
+
+    def _away(self) -> str:
+        return f"its host {self._rows.task.host} is away: it goes on when that is back"
