@@ -406,6 +406,7 @@ class Organization:
             sessions=[SessionState(**fields, prompts=(prompt,))],
             prompts=[prompt],
             attachments={prompt.prompt_id: request.attachments} if request.attachments else {},
+            moved=True,
             request=digest,
             repo=repo,
             hold_branch=request.branch,

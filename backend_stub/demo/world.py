@@ -165,7 +165,8 @@ class World:
         """Add the line to the journal, and to the effects log; whether it was new."""
         document = encode(line)
         added, news = await self._journal.append(line.task_id, document, once)
-        self._take([each for each in news if each != document])
+        # Where it was not added it may have been all the same, by this process, which was not told so.
+        self._take([each for each in news if not added or each != document])
         if added:
             self._apply(line)
             if _is_logged(line) and (log := self._script.effects_log()) is not None:

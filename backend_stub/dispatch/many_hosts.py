@@ -50,6 +50,8 @@ class ManyHosts:
         """Since when every word of this host has reached the database; a clock that only this process knows."""
         self._given: Counter[str] = Counter()
         """Tasks given to each host since it told last how many it has."""
+        self._waited_for: set[str] = set()
+        """The lost hosts whose tasks were told of, those that are bound to them too."""
         self._answer: Answer | None = None
         self._told = anyio.Event()
         self._drained = anyio.Event()
@@ -61,7 +63,7 @@ class ManyHosts:
 
     async def join(self) -> bool:
         """Begin as this host; whether it was lost. Raises `StartError` and `StorageUnavailableError`."""
-        self._lease, was_lost = await self._table.register(self.me, await self._report())
+        self._lease, was_lost = await self._table.register(self.me, await self._report(), LOST_SECONDS)
         await self._look()
         return was_lost
 
@@ -121,18 +123,18 @@ class ManyHosts:
         return 0 if host is None else host.limit - host.running - self._given[host.name]
 
     async def ask(self, host: str, asked: Asked) -> Answered | None:
-        number = await self._table.ask(self.me.host_id, host, msgspec.msgpack.encode(asked))
-        if number is None:
+        ask_id = await self._table.ask(self.me.host_id, host, msgspec.msgpack.encode(asked))
+        if ask_id is None:
             return None
         with anyio.move_on_after(ASK_SECONDS):
             while not self.is_lost(host):
                 told = self._told
-                document = await self._table.take_answer(number)
+                document = await self._table.take_answer(ask_id)
                 if document is not None:
                     return msgspec.msgpack.decode(document, type=Answered)
                 with anyio.move_on_after(LOOK_SECONDS):
                     await told.wait()
-        if await self._table.take_back(number):
+        if await self._table.take_back(ask_id):
             return None
         raise HostLostError(f"the host {host} was lost while it was at this, or took too long for it")
 
@@ -151,16 +153,16 @@ class ManyHosts:
             except StorageUnavailableError as error:
                 self._log.warning("what other hosts ask cannot be read: %s", error)
                 asked = ()
-            for number, document in asked:
-                tasks.start_soon(self._answer_one, number, document)
+            for ask_id, document in asked:
+                tasks.start_soon(self._answer_one, ask_id, document)
             with anyio.move_on_after(LOOK_SECONDS):
                 await told.wait()
 
-    async def _answer_one(self, number: int, document: bytes) -> None:
+    async def _answer_one(self, ask_id: str, document: bytes) -> None:
         assert self._answer is not None
         answered = await self._answer(msgspec.msgpack.decode(document, type=Asked))
         try:
-            await self._table.answer(number, msgspec.msgpack.encode(answered))
+            await self._table.answer(ask_id, msgspec.msgpack.encode(answered))
         except StorageUnavailableError as error:
             # Who asked waits until it gives up, and asks again by the same ids.
             self._log.warning("an answer to another host could not be written: %s", error)
@@ -182,7 +184,7 @@ class ManyHosts:
     async def _beat(self) -> None:
         report = await self._report()
         if not await self._table.beat(self.me.host_id, self._lease, self._state, report):
-            self._lease, _ = await self._table.register(self.me, report)
+            self._lease, _ = await self._table.register(self.me, report, LOST_SECONDS)
             self._steady_since = time.monotonic()
             logger.warning("this host was thought lost, and is back")
             await self._look()
@@ -193,11 +195,18 @@ class ManyHosts:
             await self._table.mark_lost(LOST_SECONDS)
         await self._look()
         if self._state is HostState.UP and self.on_homeless is not None:
-            share = self._share(await self._table.homeless())
-            await self.on_homeless(share)
+            homeless = await self._table.homeless(self._waited_for)
+            await self.on_homeless(self._share(homeless))
+            self._waited_for |= {each.host for each in homeless if each.host is not None}
 
     async def _look(self) -> None:
-        self._known = {host.name: host for host in await self._table.all()}
+        known = {host.name: host for host in await self._table.all()}
+        if {name: host.state for name, host in known.items()} != {
+            name: host.state for name, host in self._known.items()
+        }:
+            # Who was to have tasks say so may be lost too.
+            self._waited_for.clear()
+        self._known = known
         self._given.clear()
 
     def _share(self, homeless: Sequence[HomelessTask]) -> Sequence[HomelessTask]:

@@ -2,7 +2,7 @@
 another.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -35,7 +35,6 @@ class HomelessTask(Struct, frozen=True):
 
     task_id: str
     host: str | None
-    provider: str
 
 
 class Asked(Struct, frozen=True):
@@ -115,10 +114,11 @@ class HostTable(Protocol):
     Every method raises `StorageUnavailableError`.
     """
 
-    async def register(self, me: HostIdentity, report: HostReport) -> tuple[int, bool]:
-        """Begin as this host; its lease, and whether it was lost.
+    async def register(self, me: HostIdentity, report: HostReport, seconds: float) -> tuple[int, bool]:
+        """Begin as this host; its lease, and whether it was lost or is new.
 
-        Raises `StartError` when another host has the name that is up, or that has tasks which are bound to it.
+        Raises `StartError` when another host has the name, and was heard within so many seconds or has tasks that are
+        bound to it.
         """
         ...
 
@@ -138,8 +138,8 @@ class HostTable(Protocol):
         """All hosts by name."""
         ...
 
-    async def homeless(self) -> Sequence[HomelessTask]:
-        """The tasks whose hosts are lost."""
+    async def homeless(self, told: Collection[str]) -> Sequence[HomelessTask]:
+        """The tasks whose hosts are lost; of the hosts in `told` only those that are bound to no machine."""
         ...
 
     async def host_of(self, key: str) -> str | None:
@@ -150,23 +150,23 @@ class HostTable(Protocol):
         """Those of these tasks that are of the host of this name."""
         ...
 
-    async def ask(self, asker_id: str, host: str, document: bytes) -> int | None:
-        """Write down what a host is asked, and tell it; the number of the question, or None when it is lost."""
+    async def ask(self, asker_id: str, host: str, document: bytes) -> str | None:
+        """Write down what a host is asked, and tell it; the id of the question, or None when it is lost."""
         ...
 
-    async def take_asked(self, host_id: str, lease: int) -> Sequence[tuple[int, bytes]]:
+    async def take_asked(self, host_id: str, lease: int) -> Sequence[tuple[str, bytes]]:
         """What this host was asked and nobody has begun with; it is begun with now."""
         ...
 
-    async def answer(self, number: int, document: bytes) -> None:
+    async def answer(self, ask_id: str, document: bytes) -> None:
         """Write down the answer to a question, and tell who asked."""
         ...
 
-    async def take_answer(self, number: int) -> bytes | None:
+    async def take_answer(self, ask_id: str) -> bytes | None:
         """The answer, once; None when there is none yet."""
         ...
 
-    async def take_back(self, number: int) -> bool:
+    async def take_back(self, ask_id: str) -> bool:
         """Nobody waits for the answer any more; whether nobody had begun with it."""
         ...
 

@@ -132,7 +132,7 @@ class Change:
     `operations` those of the task's that changed. `attachments` are those of new prompts, by prompt_id; `handed_on`
     has, by the id of a new prompt, that of the one whose attachments it takes over. Of the task's log `lines` are
     added, and those with an index below `drop_lines_below` dropped. A task holds one branch at most: `hold_branch`
-    takes one in place of any other, `free_branch` gives it up.
+    takes one in place of any other, `free_branch` gives it up. `moved`: its host is not the one that it was.
 
     Of a new task alone: `request` is the digest of what asked for it, and `repo` its repository.
     """
@@ -151,6 +151,7 @@ class Change:
     operations: Sequence[Operation] = ()
     lines: Sequence[LogLine] = ()
     drop_lines_below: int = 0
+    moved: bool = False
     request: bytes = b""
     repo: Repo | None = None
     hold_branch: str | None = None

@@ -87,6 +87,8 @@ async def apply(change: Change, transaction: Transaction) -> Sequence[HistoryEve
         await _begin_task(change, transaction)
     else:
         await _change_task(change, transaction)
+    if change.moved:
+        await tables.do("tasks.place", change.task.host, change.task.provider, task_id)
     if change.task.status in ENDED and await tables.change("tasks.end", task_id):
         await tables.do("meta.count_ended", 1)
     if change.free_branch or change.hold_branch is not None:

@@ -50,9 +50,7 @@ class Placement:
         self._sessions = sessions
         self._operations = operations
         self._release = release
-        self._homeless: dict[str, HomelessTask] = {}
-        """What is still to be looked after, by task_id."""
-        self._homeless_queue = homeless.queue("homeless", self._look_after, ADOPTIONS)
+        self._homeless = homeless.queue("homeless", self._look_after, ADOPTIONS)
 
     async def rename(self) -> None:
         """Have this host's tasks that have not ended call it by the name that it has now."""
@@ -82,8 +80,7 @@ class Placement:
     async def look_after(self, homeless: Sequence[HomelessTask]) -> None:
         """Take over tasks whose host is lost, or have them say that they wait for it. Returns at once."""
         for each in homeless:
-            self._homeless[each.task_id] = each
-            self._homeless_queue.wake(each.task_id)
+            self._homeless.wake(each.task_id)
 
     async def come_back(self) -> None:
         """This host was thought lost: whatever it holds may be old, and other hosts may have some of its tasks."""
@@ -114,14 +111,12 @@ class Placement:
         return await self._hosts.mine(task_ids)
 
     async def _look_after(self, task_id: str) -> None:
-        homeless = self._homeless.pop(task_id, None)
-        provider = self._services.providers.get(homeless.provider) if homeless is not None else None
-        if homeless is None or provider is None:
-            return
         actor = self._services.actors.of(task_id)
         actor.read_anew()
         try:
-            if provider.bound and homeless.host is not None:
+            task = (await actor.state()).task
+            provider = self._services.providers.get(task.provider)
+            if task.host is not None and (provider is None or provider.bound):
                 await actor.commit(lambda draft: draft.host.wait())
                 return
             await actor.commit(lambda draft: draft.host.stand_on(self._hosts.me))

@@ -299,6 +299,7 @@ class TaskRows:
             operations=list(self._changed_operations.values()),
             lines=self._lines,
             drop_lines_below=max(0, self._log_count - MAX_LINES) if self._lines else 0,
+            moved=self.task.host != self._before.task.host,
             hold_branch=self.hold_branch,
             free_branch=self.free_branch,
             leftover=self.leftover,

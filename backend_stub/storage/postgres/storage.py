@@ -23,7 +23,7 @@ from backend_stub.storage.postgres.log import KEPT_SECONDS, Follower, Log
 from backend_stub.storage.postgres.migration import migrate
 from backend_stub.storage.postgres.reasons import why_not, why_unreachable
 from backend_stub.storage.postgres.tables import SQL
-from backend_stub.storage.postgres.writer import Writer
+from backend_stub.storage.postgres.writer import Fence, Writer
 from backend_stub.storage.pulse import Pulse
 from backend_stub.storage.table_events import TableEvents
 from backend_stub.storage.table_storage import Job, TableStorage
@@ -43,7 +43,14 @@ class PostgresStorage(TableStorage):
     """See `backend_stub.domain.storage.Storage`. Open with `open_storage`."""
 
     def __init__(
-        self, address: Address, database: str, seq: int, pulse: Pulse, now: Callable[[], int], kept_seconds: float
+        self,
+        address: Address,
+        database: str,
+        seq: int,
+        pulse: Pulse,
+        now: Callable[[], int],
+        kept_seconds: float,
+        fence: Fence,
     ) -> None:
         last = pulse.last()
         self.last_alive = last.at if last is not None and last.database == database else None
@@ -53,7 +60,7 @@ class PostgresStorage(TableStorage):
         self._pulse = pulse
         self._clock = now
         self._log = Log(self._tell, seq)
-        self.writer = Writer(address, self._log, database)
+        self.writer = Writer(address, self._log, database, fence)
         self.follower = Follower(address, self._log, self._changed_life, kept_seconds)
         self._makers = anyio.CapacityLimiter(MAKERS)
         self._closed = False
@@ -139,12 +146,18 @@ class _Waiter:
 
 @asynccontextmanager
 async def open_storage(
-    url: str, folder: Path, now: Callable[[], int] = wall_clock, *, kept_seconds: float = KEPT_SECONDS
+    url: str,
+    folder: Path,
+    now: Callable[[], int] = wall_clock,
+    *,
+    kept_seconds: float = KEPT_SECONDS,
+    fence: Fence = lambda: None,
 ) -> AsyncIterator[PostgresStorage]:
     """The storage in this database, its tables made or migrated if need be; closed at the end.
 
     `folder` is the backend's own, where it keeps how far it had come. `now` is the time of day in milliseconds. Other
-    processes are told of commits for `kept_seconds`; one that was away for longer reads the rows.
+    processes are told of commits for `kept_seconds`; one that was away for longer reads the rows. `fence` tells under
+    which lease this host writes.
     Raises `DatabaseUnusableError` with a sentence that says what to do when the database cannot be used.
     """
     address = parse_address(url)
@@ -154,7 +167,7 @@ async def open_storage(
     except BaseException:
         pulse.close()
         raise
-    storage = PostgresStorage(address, database, seq, pulse, now, kept_seconds)
+    storage = PostgresStorage(address, database, seq, pulse, now, kept_seconds, fence)
     await storage.readers.open()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(storage.writer.run)

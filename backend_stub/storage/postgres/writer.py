@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +30,10 @@ SETTLE_SECONDS = 5.0
 """How long it is tried to find out what became of a commit whose connection was lost."""
 
 
+Fence = Callable[[], tuple[str, int] | None]
+"""The id and the lease of the host that writes, which must be its latest; None: there are no hosts."""
+
+
 @dataclass
 class _Waiting:
     """A job, and what became of it once that is `known`."""
@@ -43,12 +47,13 @@ class _Waiting:
 class Writer:
     """Commits jobs as long as it runs. `life` names the database; one of another name is not written to."""
 
-    def __init__(self, address: Address, log: Log, life: str) -> None:
+    def __init__(self, address: Address, log: Log, life: str, fence: Fence) -> None:
         self.refusal: str | None = None
         """Why the last commit could not be made."""
         self._address = address
         self._log = log
         self._life = life
+        self._fence = fence
         self._connection: AsyncConnection | None = None
         self._waiting: deque[_Waiting] = deque()
         self._news = anyio.Event()
@@ -114,6 +119,9 @@ class Writer:
             await self._hang_up()
             return f"the database {self._address.shown} was replaced by another one: restart this backend"
         try:
+            if not await self._is_latest(connection):
+                await connection.execute("ROLLBACK")
+                return "this host was thought lost: it goes on once it has looked what became of its tasks"
             async with connection.pipeline() as pipeline:
                 events = await self._do(batch, connection, pipeline, seq)
                 if events:
@@ -160,6 +168,13 @@ class Writer:
         if row is None or row[0] != self._life or row[1] < self._log.seq:
             return connection, None, ""
         return connection, row[1], row[2]
+
+    async def _is_latest(self, connection: AsyncConnection) -> bool:
+        """Whether nobody has taken this host for lost; then nobody does before the commit is over."""
+        lease = self._fence()
+        if lease is None:
+            return True
+        return await (await connection.execute(SQL["hosts.is_latest"], lease, binary=True)).fetchone() is not None
 
     async def _do(
         self, batch: Sequence[_Waiting], connection: AsyncConnection, pipeline: AsyncPipeline, seq: int

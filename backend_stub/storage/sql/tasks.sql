@@ -17,6 +17,9 @@ WHERE task_id = ? AND version = ? AND revision < ?;
 -- name: change_all_but_the_record
 UPDATE tasks SET private = ?, version = version + 1 WHERE task_id = ? AND version = ?;
 
+-- name: place
+UPDATE tasks SET host = ?, provider = ? WHERE task_id = ?;
+
 -- name: end
 UPDATE tasks SET ended = 1 WHERE task_id = ? AND ended = 0;
 
