@@ -34,6 +34,7 @@ from foundry_tui.contract.codec import encode
 from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.variables import fingerprints
 
+DATABASES = ("postgresql://", "postgres://")
 STOP_SECONDS = 1.6
 """How long an orderly stop may take before the process ends as it is; all that was answered is committed."""
 OBJECTS_BETWEEN_COLLECTIONS = 10_000
@@ -109,10 +110,11 @@ def main() -> int:
     _ask_for_descriptors()
     try:
         settings = read_settings(os.environ, options.max_provisioning)
-        if options.database is not None:
+        database: str | None = options.database
+        if database is not None and not database.startswith(DATABASES):
             raise StartError(
-                f"the database {_without_secret(options.database)} cannot be used: this backend keeps its tasks in "
-                "SQLite in the data folder; leave --database out"
+                f"the database {_without_secret(database)} cannot be used: tasks are kept in PostgreSQL "
+                "(postgresql://USER@HOST/NAME), or without --database in SQLite in the data folder"
             )
         token = read_token(options.token_file) if options.token_file is not None else None
         if token is not None:
@@ -125,7 +127,7 @@ def main() -> int:
             reach = Reach(tuple(options.allow_remote), options.tls_cert, options.tls_key, options.insecure)
             endpoint = open_endpoint(options.listen, reach)
             try:
-                return anyio.run(_serve, folder, options.host, endpoint, settings, token if tcp else None)
+                return anyio.run(_serve, folder, options.host, database, endpoint, settings, token if tcp else None)
             finally:
                 endpoint.remove()
     except (StartError, DatabaseUnusableError, StorageUnavailableError) as error:
@@ -137,7 +139,12 @@ def main() -> int:
 
 
 async def _serve(
-    folder: OwnedFolder, host: str | None, endpoint: Endpoint, settings: Settings, token: str | None
+    folder: OwnedFolder,
+    host: str | None,
+    database: str | None,
+    endpoint: Endpoint,
+    settings: Settings,
+    token: str | None,
 ) -> int:
     runtime = Runtime()
     server: Server | None = None
@@ -149,7 +156,7 @@ async def _serve(
             server.handle_exit(signal.SIGTERM, None)
 
     try:
-        async with open_backend(folder.path, host, os.environ, settings, runtime, wrong_script) as backend:
+        async with open_backend(folder.path, host, database, os.environ, settings, runtime, wrong_script) as backend:
             strangers = Strangers(resource.getrlimit(resource.RLIMIT_NOFILE)[0]) if token is not None else None
             app = Guard(make_app(backend), token, endpoint.hosts, runtime.new_id, strangers)
             server = Server(app, backend.stopping, endpoint.tls, strangers)

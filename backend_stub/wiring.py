@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -10,7 +11,7 @@ import anyio.to_thread
 
 from backend_stub.agents.demo import DemoAgents
 from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
-from backend_stub.demo.journal import FileJournal
+from backend_stub.demo.journal import FileJournal, Journal
 from backend_stub.demo.script import SCRIPT_VARIABLE, ScriptFile, script_file
 from backend_stub.demo.world import World
 from backend_stub.dispatch.embedded import EmbeddedDispatcher
@@ -78,29 +79,57 @@ BEAT_SECONDS = 0.25
 async def open_backend(
     folder: Path,
     host: str | None,
+    database: str | None,
     environ: Mapping[str, str],
     settings: Settings,
     runtime: Runtime,
     wrong_script: Callable[[SettingError], None],
 ) -> AsyncIterator[Backend]:
-    """A working backend over what is in this data folder; see `host_identity`, `make_providers` and `run_backend`.
+    """A working backend over what is in this data folder, or in this database, which it shares with others.
 
-    Raises `StartError`, `SettingError`, `DatabaseUnusableError`.
+    See `host_identity`, `make_providers` and `run_backend`. Raises `StartError`, `SettingError`,
+    `DatabaseUnusableError`.
     """
     identity = host_identity(folder, host, runtime.new_id)
-    try:
-        providers = make_providers(folder, environ, settings, runtime, wrong_script)
-    except OSError as error:
-        raise StartError(f"the data folder {folder} cannot be used ({error.filename}: {error.strerror})") from error
-    storage = open_storage(folder, runtime.now)
-    offered = OfferedOptions(folder)
-    try:
+    async with _opened(folder, database, runtime) as kept:
+        try:
+            providers = make_providers(folder, environ, settings, runtime, wrong_script, kept.journal)
+        except OSError as error:
+            raise StartError(f"the data folder {folder} cannot be used ({error.filename}: {error.strerror})") from error
+        disk = Clones(folder), Trust(folder), OfferedOptions(folder)
         async with run_backend(
-            storage, identity, providers, settings, runtime, Clones(folder), Trust(folder), offered
+            kept.storage, identity, providers, settings, runtime, *disk, table=kept.table
         ) as backend:
             yield backend
-    finally:
-        await storage.close()
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Where all is kept: `journal` and `table` are what several hosts share, None where there is one."""
+
+    storage: Storage
+    journal: Journal | None = None
+    table: HostTable | None = None
+
+
+@asynccontextmanager
+async def _opened(folder: Path, database: str | None, runtime: Runtime) -> AsyncIterator[_Kept]:
+    """The storage in this folder or database; closed at the end."""
+    if database is None:
+        storage = open_storage(folder, runtime.now)
+        try:
+            yield _Kept(storage)
+        finally:
+            await storage.close()
+        return
+    try:
+        from backend_stub.storage import postgres
+    except ModuleNotFoundError as error:
+        raise StartError(
+            f"a database in PostgreSQL needs {error.name}, which is not installed: pip install 'foundry-tui[postgres]'"
+        ) from None
+    async with postgres.open_shared(database, folder, runtime.now) as shared:
+        yield _Kept(shared.storage, shared.journal, shared.hosts)
 
 
 @asynccontextmanager
@@ -145,7 +174,8 @@ async def run_backend(
             return hosts.has(task.host) or hosts.is_lost(task.host or "")
 
         embedded = EmbeddedDispatcher(runtime)
-        many = ManyHosts(identity, table, report) if table is not None else None
+        loose = [name for name, provider in providers.items() if not provider.bound]
+        many = ManyHosts(identity, table, report, loose) if table is not None else None
         hosts = many or OneHost(identity, report, runtime.now)
         dispatcher = OwnedDispatcher(embedded, many.is_mine) if many is not None else embedded
         actors = Actors(storage, runtime, flush_soon, may_write)
@@ -252,10 +282,12 @@ def make_providers(
     settings: Settings,
     runtime: Runtime,
     wrong_script: Callable[[SettingError], None],
+    journal: Journal | None = None,
 ) -> dict[str, Provider]:
     """The providers by name, the default first: the one set, else `local`; `demo` where only its script is set.
 
-    `wrong_script` is told when the demo script says what cannot be, now or later.
+    `wrong_script` is told when the demo script says what cannot be, now or later. `journal` is that of a demo world
+    which several hosts share.
     Raises `SettingError` for a wrong demo script or setting, or a default provider that there is none of.
     """
     script = script_file(environ, wrong_script)
@@ -263,7 +295,7 @@ def make_providers(
     told = LocalSettings.from_environ(environ)
     local = local_provider(folder, told, environ, GitHubCli(runtime.now, environ))
     providers: dict[str, Provider] = {
-        "demo": demo_provider(folder / "demo", script, runtime, told.agents),
+        "demo": demo_provider(folder / "demo", script, runtime, told.agents, journal),
         "local": local,
     }
     if settings.provider is not None and settings.provider not in providers:
@@ -273,9 +305,15 @@ def make_providers(
     return dict(sorted(providers.items(), key=lambda item: item[0] != first))
 
 
-def demo_provider(folder: Path, script: ScriptFile, runtime: Runtime, configured: Collection[str] = ()) -> DemoProvider:
-    """The demo's sandboxes and agents, which share one world; its journal is kept in `folder`."""
-    world = World(FileJournal(folder / "world.jsonl"), script, runtime)
+def demo_provider(
+    folder: Path,
+    script: ScriptFile,
+    runtime: Runtime,
+    configured: Collection[str] = (),
+    journal: Journal | None = None,
+) -> DemoProvider:
+    """The demo's sandboxes and agents, which share one world; its journal is kept in `folder` if nowhere else."""
+    world = World(journal or FileJournal(folder / "world.jsonl"), script, runtime)
     return DemoProvider(folder, world, script, runtime, DemoAgents(world, script), configured)
 
 

@@ -4,7 +4,7 @@ import logging
 import time
 import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import anyio
 import msgspec
@@ -30,18 +30,19 @@ LOOK_SECONDS = 1.0
 
 
 class ManyHosts:
-    """See `backend_stub.domain.hosts.Hosts`.
+    """See `backend_stub.domain.hosts.Hosts`. `loose` are the providers whose tasks are bound to no machine.
 
     `on_homeless` is told of tasks whose host is lost and that are for this host to look after, again and again until
     they are nobody's concern; `on_return`, that this host was thought lost and is back: what it holds may be old.
     """
 
-    def __init__(self, me: HostIdentity, table: HostTable, report: Report) -> None:
+    def __init__(self, me: HostIdentity, table: HostTable, report: Report, loose: Collection[str]) -> None:
         self.me = me
         self.on_homeless: Callable[[Sequence[HomelessTask]], Awaitable[None]] | None = None
         self.on_return: Callable[[], Awaitable[None]] | None = None
         self._table = table
         self._report = report
+        self._loose = loose
         self._log = Sparing(logger)
         self._lease = 0
         self._state = HostState.UP
@@ -56,14 +57,9 @@ class ManyHosts:
         self._told = anyio.Event()
         self._drained = anyio.Event()
 
-    @property
-    def lease(self) -> int:
-        """The number under which this host writes."""
-        return self._lease
-
     async def join(self) -> bool:
         """Begin as this host; whether it was lost. Raises `StartError` and `StorageUnavailableError`."""
-        self._lease, was_lost = await self._table.register(self.me, await self._report(), LOST_SECONDS)
+        self._lease, was_lost = await self._table.register(self.me, await self._report(), self._loose, LOST_SECONDS)
         await self._look()
         return was_lost
 
@@ -184,7 +180,7 @@ class ManyHosts:
     async def _beat(self) -> None:
         report = await self._report()
         if not await self._table.beat(self.me.host_id, self._lease, self._state, report):
-            self._lease, _ = await self._table.register(self.me, report, LOST_SECONDS)
+            self._lease, _ = await self._table.register(self.me, report, self._loose, LOST_SECONDS)
             self._steady_since = time.monotonic()
             logger.warning("this host was thought lost, and is back")
             await self._look()
@@ -195,7 +191,7 @@ class ManyHosts:
             await self._table.mark_lost(LOST_SECONDS)
         await self._look()
         if self._state is HostState.UP and self.on_homeless is not None:
-            homeless = await self._table.homeless(self._waited_for)
+            homeless = await self._table.homeless(self._loose, self._waited_for)
             await self.on_homeless(self._share(homeless))
             self._waited_for |= {each.host for each in homeless if each.host is not None}
 
@@ -216,3 +212,7 @@ class ManyHosts:
             return ()
         mine, others = up.index(self.me.name), len(up)
         return [each for each in homeless if zlib.crc32(each.task_id.encode()) % others == mine]
+
+
+def _states(hosts: Mapping[str, Host]) -> Mapping[str, HostState]:
+    return {name: host.state for name, host in hosts.items()}

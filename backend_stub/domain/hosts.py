@@ -114,11 +114,13 @@ class HostTable(Protocol):
     Every method raises `StorageUnavailableError`.
     """
 
-    async def register(self, me: HostIdentity, report: HostReport, seconds: float) -> tuple[int, bool]:
+    async def register(
+        self, me: HostIdentity, report: HostReport, loose: Collection[str], seconds: float
+    ) -> tuple[int, bool]:
         """Begin as this host; its lease, and whether it was lost or is new.
 
-        Raises `StartError` when another host has the name, and was heard within so many seconds or has tasks that are
-        bound to it.
+        Raises `StartError` when another host has the name, and was heard within so many seconds or has tasks of other
+        providers than those which are bound to no machine (`loose`).
         """
         ...
 
@@ -138,8 +140,8 @@ class HostTable(Protocol):
         """All hosts by name."""
         ...
 
-    async def homeless(self, told: Collection[str]) -> Sequence[HomelessTask]:
-        """The tasks whose hosts are lost; of the hosts in `told` only those that are bound to no machine."""
+    async def homeless(self, loose: Collection[str], told: Collection[str]) -> Sequence[HomelessTask]:
+        """The tasks whose hosts are lost; of the hosts in `told` only those of providers that are `loose`."""
         ...
 
     async def host_of(self, key: str) -> str | None:

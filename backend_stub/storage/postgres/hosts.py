@@ -27,19 +27,22 @@ _LOOK_SECONDS = 10.0
 
 
 class PostgresHosts:
-    """See `backend_stub.domain.hosts.HostTable`. `loose` are the providers whose tasks are bound to no machine."""
+    """See `backend_stub.domain.hosts.HostTable`."""
 
-    def __init__(self, statements: Statements, address: Address, loose: Collection[str]) -> None:
+    def __init__(self, statements: Statements, address: Address) -> None:
+        self.registered: tuple[str, int] | None = None
+        """The id and lease of the host that this process began as last."""
         self._statements = statements
         self._address = address
-        self._loose = list(loose)
 
-    async def register(self, me: HostIdentity, report: HostReport, seconds: float) -> tuple[int, bool]:
+    async def register(
+        self, me: HostIdentity, report: HostReport, loose: Collection[str], seconds: float
+    ) -> tuple[int, bool]:
         async with self._statements.transaction() as transaction:
             for other, is_up in await transaction.fetch("hosts.of_name", seconds, me.name, me.host_id):
                 if is_up:
                     raise StartError(f"another host is up that is called {me.name}: choose another name with --host")
-                ((bound,),) = await transaction.fetch("hosts.count_bound", me.name, self._loose)
+                ((bound,),) = await transaction.fetch("hosts.count_bound", me.name, list(loose))
                 if bound:
                     raise StartError(
                         f"the host {me.name} has another data folder, in which {bound} of its tasks are: start it with "
@@ -48,6 +51,7 @@ class PostgresHosts:
                 await transaction.fetch("hosts.forget", other)
             states = await transaction.fetch("hosts.state", me.host_id)
             ((lease,),) = await transaction.fetch("hosts.register", me.host_id, me.name, encode(report))
+        self.registered = me.host_id, lease
         return lease, states in ([], [("lost",)])
 
     async def beat(self, host_id: str, lease: int, state: HostState, report: HostReport) -> bool:
@@ -67,8 +71,8 @@ class PostgresHosts:
             for host_id, name, state, report, at in await self._statements.fetch("hosts.all")
         ]
 
-    async def homeless(self, told: Collection[str]) -> Sequence[HomelessTask]:
-        rows = await self._statements.fetch("hosts.homeless", self._loose, list(told))
+    async def homeless(self, loose: Collection[str], told: Collection[str]) -> Sequence[HomelessTask]:
+        rows = await self._statements.fetch("hosts.homeless", list(loose), list(told))
         return [HomelessTask(task_id, host) for task_id, host in rows]
 
     async def host_of(self, key: str) -> str | None:

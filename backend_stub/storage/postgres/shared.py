@@ -1,0 +1,32 @@
+"""All that is kept in a PostgreSQL database, which several hosts share."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend_stub.storage.postgres.address import parse_address
+from backend_stub.storage.postgres.hosts import PostgresHosts, SharedJournal
+from backend_stub.storage.postgres.single import open_statements
+from backend_stub.storage.postgres.storage import PostgresStorage, open_storage
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The tasks, the hosts, and the journal of the demo's world."""
+
+    storage: PostgresStorage
+    hosts: PostgresHosts
+    journal: SharedJournal
+
+
+@asynccontextmanager
+async def open_shared(url: str, folder: Path, now: Callable[[], int]) -> AsyncIterator[Shared]:
+    """What is in this database, closed at the end; see `open_storage`. Nothing is written but under the host's lease,
+    once it has one.
+    """
+    address = parse_address(url)
+    async with open_statements(address) as statements:
+        hosts = PostgresHosts(statements, address)
+        async with open_storage(url, folder, now, fence=lambda: hosts.registered) as storage:
+            yield Shared(storage, hosts, SharedJournal(statements))
