@@ -163,7 +163,7 @@ KEYS: tuple[Key, ...] = (
     Key("backend", "insecure", "FOUNDRY_INSECURE", "true",
         "Let other machines talk to our own backend without TLS."),
     Key("backend", "database", "FOUNDRY_DATABASE", '"postgresql://localhost/foundry"',
-        "None so far: tasks are in SQLite in the data folder, and any other place is refused."),
+        "PostgreSQL that tasks are kept in, shared by several backends. Absent: SQLite in the data folder."),
     Key("backend", "host", "FOUNDRY_HOST", '"build-7"',
         "What this machine is called where several have a backend. Absent: the machine's name."),
     Key("backend", "max_provisioning", "FOUNDRY_MAX_PROVISIONING", "8",

@@ -43,7 +43,7 @@ def _serve_options(command: F) -> F:
         click.option(
             "--database",
             metavar="URL",
-            help="None so far: tasks are kept in SQLite in the data folder, and any other place is refused.",
+            help="PostgreSQL to keep tasks in, which several backends may share; SQLite in the data folder if absent.",
         ),
         click.option("--token-file", metavar="FILE", help="File with the token that clients on TCP must give."),
         click.option("--listen", metavar="ADDRESS", help="unix:PATH or HOST:PORT; a socket of our own if absent."),

@@ -1,0 +1,96 @@
+"""Several backends on one PostgreSQL: any of them answers for all, and what one leaves undone another does."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.backend.cluster import Cluster
+from tests.postgres import why_none
+from tests.world import Json
+
+pytestmark = [
+    pytest.mark.skipif(why_none() is not None, reason=str(why_none())),
+    pytest.mark.skipif(sys.platform != "linux", reason="the server is for Linux"),
+]
+
+
+@pytest.fixture
+def two(tmp_path: Path, postgres_url: str) -> Iterator[Cluster]:
+    with Cluster(tmp_path, postgres_url) as cluster:
+        yield cluster.start()
+
+
+def test_each_backend_knows_all_hosts_and_answers_for_all_tasks(two: Cluster) -> None:
+    first, second = two.hosts
+    assert two.states(0) == two.states(1) == {"a": "up", "b": "up"}
+    task = two.on(0, "here")
+    there = second.create("there", host="a")
+    assert there["host"] == task["host"] == "a"
+    for task_id in (task["task_id"], there["task_id"]):
+        assert second.wait_task(task_id, "idle") == first.get(f"/v1/tasks/{task_id}")
+        assert second.get(f"/v1/tasks/{task_id}/checkpoints") == first.get(f"/v1/tasks/{task_id}/checkpoints")
+    session = task["sessions"][0]["session_id"]
+    second.post(f"/v1/sessions/{session}/prompts", {"prompt_id": "p2", "text": "go on"})
+    second.wait_task(task["task_id"], lambda now: "p2" in str(first.effects(effect="deliver_prompt")))
+    second.wait_task(task["task_id"], "idle")
+    assert first.get(f"/v1/sessions/{session}") == second.get(f"/v1/sessions/{session}")
+    assert second.post(f"/v1/tasks/{task['task_id']}/kill")["status"] == "kill_destroy_sandbox"
+    second.wait_task(task["task_id"], "killed")
+    assert two.twice() == []
+
+
+def test_what_is_asked_elsewhere_begins_at_once(two: Cluster, tell: Callable[[str], None]) -> None:
+    """From the request at one host to the agent on the other."""
+    task = two.on(0, "here")
+    session = task["sessions"][0]["session_id"]
+    two.hosts[1].wait_task(task["task_id"], "idle")
+    took = []
+    for number in range(20):
+        prompt_id, began = f"p{number}", time.time() * 1000
+        two.hosts[1].post(f"/v1/sessions/{session}/prompts", {"prompt_id": prompt_id, "text": "go on"})
+
+        def is_answered(now: Json, wanted: str = prompt_id) -> bool:
+            return now["status"] == "idle" and bool(two.hosts[0].effects(prompt_id=wanted))
+
+        two.hosts[1].wait_task(task["task_id"], is_answered)
+        (line,) = two.hosts[0].effects(effect="deliver_prompt", prompt_id=prompt_id)
+        took.append(line["at"] - began)
+    p50 = sorted(took)[len(took) // 2]
+    tell(f"prompt at another host -> agent: p50 {p50:.0f} ms, of 20")
+    assert p50 < 1000, "that is no hand-over, but waiting for something"
+
+
+def test_tasks_of_a_killed_host_go_on_elsewhere(two: Cluster) -> None:
+    two.hosts[0].set_script({"tasks": [{"match": "slow", "create_sandbox": {"ms": 1500}}]})
+    ids = [two.on(0, f"slow {number}")["task_id"] for number in range(5)]
+    done = two.on(0, "quick")["task_id"]
+    two.hosts[1].wait_task(done, "idle")
+    two.hosts[0].kill()
+    for task_id in ids:
+        assert two.hosts[1].wait_task(task_id, "idle")["host"] == "b"
+    session = two.hosts[1].get(f"/v1/tasks/{done}")["sessions"][0]["session_id"]
+    two.hosts[1].post(f"/v1/sessions/{session}/prompts", {"prompt_id": "p2", "text": "go on"})
+    two.hosts[1].wait_task(done, lambda task: task["status"] == "idle" and task["activity"]["kind"] == "message")
+    assert two.states(1) == {"a": "lost", "b": "up"}
+    assert two.twice() == []
+
+
+def test_a_frozen_host_writes_nothing_that_its_successor_has_decided(two: Cluster) -> None:
+    two.hosts[0].set_script({"default": {"turn": {"ms": 4000}}})
+    task_id = two.on(0, "long")["task_id"]
+    two.hosts[1].wait_task(task_id, "running")
+    two.freeze(0)
+    ended = two.hosts[1].wait_task(task_id, "idle")
+    assert ended["host"] == "b"
+    two.thaw(0)
+    two.until(lambda: two.states(1) == {"a": "up", "b": "up"})
+    assert two.hosts[0].get(f"/v1/tasks/{task_id}") == ended
+    kinds = two.hosts[0].kinds(task_id)
+    assert kinds.count("prompt.answered") == kinds.count("task.idle") == 1
+    # Both go on as hosts do.
+    for number in (0, 1):
+        two.hosts[1 - number].wait_task(two.on(number, "after")["task_id"], "idle")
+    assert two.twice() == []
