@@ -120,16 +120,35 @@ class BackendProcess(World):
     def wait_task(self, task_id: str, wanted: str | Callable[[Json], bool]) -> Json:
         """The task once it has a status, or is as wanted; told by events."""
         accept = (lambda task: task["status"] == wanted) if isinstance(wanted, str) else wanted
-        deadline = time.monotonic() + self.patience
-        with self.events(f"task:{task_id}") as events:
+        self._wait("task", task_id, accept)
+        return self.get(f"/v1/tasks/{task_id}")
+
+    def wait_session(self, session_id: str, wanted: Callable[[Json], bool]) -> Json:
+        """The session, without its transcript, once it is as wanted; told by events."""
+        return self._wait("session", session_id, wanted)
+
+    def wait_said(self, session_id: str) -> None:
+        """Wait until the session's agent has said something: its turn is under way, and its script was read."""
+        with self.events(f"session:{session_id}") as events:
             for event in events:
-                if event.event in ("snapshot", "task"):
-                    task: Json = json.loads(event.data)
-                    if accept(task):
-                        return self.get(f"/v1/tasks/{task_id}")
+                data = json.loads(event.data)
+                items = data["transcript"] if event.event == "snapshot" else [data]
+                if event.event in ("snapshot", "transcript") and any(item["kind"] == "message" for item in items):
+                    return
+        raise AssertionError("the stream ended first")
+
+    def _wait(self, kind: str, id_: str, accept: Callable[[Json], bool]) -> Json:
+        deadline = time.monotonic() + self.patience
+        record: Json = {}
+        with self.events(f"{kind}:{id_}") as events:
+            for event in events:
+                if event.event in ("snapshot", kind):
+                    record = json.loads(event.data)
+                    if accept(record):
+                        return record
                 # Pings come as long as nothing else does.
                 if time.monotonic() > deadline:
-                    raise AssertionError(f"the task stays otherwise: {self.get(f'/v1/tasks/{task_id}')}")
+                    raise AssertionError(f"the {kind} stays otherwise: {record}")
         raise AssertionError("the stream ended first")
 
     def wait_line(self, task_id: str, text: str) -> None:

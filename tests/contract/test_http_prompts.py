@@ -1,6 +1,5 @@
 """Prompts that wait: edited and withdrawn as the contract's table has it, also over kills; and one that steers."""
 
-import json
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +11,7 @@ from tests.contract.checks import PROMPT, only, refused
 from tests.world import Json
 
 HELD_UP = {"default": {"create_sandbox": {"hang": "before"}}}
-HANGING = {"tasks": [{"match": "hang", "turn": {"hang": "before"}}]}
+HANGING = {"tasks": [{"match": "hang", "turn": {"ms": 0, "reply": "I am on it.", "hang": "after"}}]}
 
 
 def path(session_id: str, prompt_id: str = "p") -> str:
@@ -38,13 +37,8 @@ def withdraw(backend: BackendProcess, session_id: str, prompt_id: str) -> Json:
 
 def wait_prompts(backend: BackendProcess, session_id: str, wanted: Callable[[list[Json]], bool]) -> list[Json]:
     """The session's prompts once they are as wanted; told by events."""
-    with backend.events(f"session:{session_id}") as events:
-        for event in events:
-            if event.event in ("snapshot", "session"):
-                prompts: list[Json] = json.loads(event.data)["prompts"]
-                if wanted(prompts):
-                    return prompts
-    raise AssertionError("the stream ended first")
+    prompts: list[Json] = backend.wait_session(session_id, lambda session: wanted(session["prompts"]))["prompts"]
+    return prompts
 
 
 def states(*wanted: str) -> Callable[[list[Json]], bool]:
@@ -171,7 +165,7 @@ def test_a_prompt_that_steers_stops_the_turn_and_goes_before_those_that_wait(bac
     backend.set_script(HANGING)
     task = backend.create("hang on")
     task_id, session_id = task["task_id"], task["sessions"][0]["session_id"]
-    backend.wait_task(task_id, "running")
+    backend.wait_said(session_id)
     say(backend, session_id, "waits")
     backend.set_script({})
     steered = say(backend, session_id, "steers", steer=True)

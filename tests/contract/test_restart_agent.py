@@ -5,10 +5,10 @@ from tests.contract.checks import refused
 
 
 def test_a_turn_is_stopped_and_what_waits_comes_after(backend: BackendProcess) -> None:
-    backend.set_script({"default": {"turn": {"hang": "before"}}})
+    backend.set_script({"default": {"turn": {"ms": 0, "hang": "after"}}})
     task = backend.create("work without end")
     session_id = task["sessions"][0]["session_id"]
-    backend.wait_task(task["task_id"], "running")
+    backend.wait_said(session_id)
     backend.post(f"/v1/sessions/{session_id}/prompts", {"prompt_id": "next", "text": "go on"})
     backend.set_script({})
     restarted = backend.http.post(f"/v1/tasks/{task['task_id']}/restart-agent")
