@@ -223,3 +223,17 @@ async def test_an_agent_with_modes_alone_has_one_option(world: LocalWorld) -> No
         update = {"sessionUpdate": "current_mode_update", "currentModeId": "ask"}
         await turn(provider, world, task, f"update {json.dumps(update)}")
         await offered.until(OptionsChanged((mode,)))
+
+
+def test_options_that_were_told_before_the_answer_was_read_are_not_forgotten_with_it() -> None:
+    def option(value: str) -> dict[str, object]:
+        choices = [{"value": "small"}, {"value": "big"}]
+        return {"id": "model", "type": "select", "currentValue": value, "options": choices}
+
+    for answer in ({}, {"configOptions": [option("small")]}):
+        offer = Offer()
+        update = {"sessionUpdate": "config_option_update", "configOptions": [option("big")]}
+        offer.take(Raw(json.dumps(update).encode()))
+        offer.opened(Raw(json.dumps(answer).encode()))
+        assert [each.value for each in offer.options] == ["big"]
+        assert offer.by_config
