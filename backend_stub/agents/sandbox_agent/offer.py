@@ -64,7 +64,7 @@ class Offer(Struct, kw_only=True):
         return Offer(accepts=accepts, usage=self.usage, cost_told=told, cost_before=before, cost_unsure=True)
 
     def opened(self, result: Raw) -> None:
-        """What the answer to `session/new` or `session/load` says, unless an update has told the options by then."""
+        """Take what `session/new` or `session/load` answers, unless an update has told the options by now."""
         if self.options:
             return
         said = _decoded(result, _Opened) or _Opened()
