@@ -1,24 +1,29 @@
-"""Backends killed at random moments of operations: each is done, or as if it had not begun, and nothing twice."""
+"""Backends killed at random moments of operations, alone or with all that they have started, as a power cut does:
+each operation is done, or as if it had not begun, and nothing twice.
+"""
 
 import os
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.backend.process import BackendProcess
 from tests.git import git
+from tests.local.power_cut import end_all
 from tests.local.test_way_home import add_origin, change, identify
 from tests.local.world import LocalWorld
 from tests.world import Json
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("FOUNDRY_TEST_KILLS", "10"))
-SEED = int(os.environ.get("FOUNDRY_TEST_SEED", "1"))
-KINDS = ("commit", "push", "update", "land", "apply")
+KILLS = int(os.environ.get("FOUNDRY_TEST_KILLS", "12"))
+"""Kills of each seed."""
+SEEDS = [int(each) for each in os.environ.get("FOUNDRY_TEST_SEED", "1").split(",")]
+KINDS = ("commit", "push", "update", "land", "apply", "undo")
 SLOW_HOOK = "#!/bin/sh\nsleep 0.1\n"
 
 
@@ -32,6 +37,9 @@ class Round:
     def prepare(self, kind: str, number: int, chance: random.Random) -> Json:
         """Make something to be done by an operation of this kind; its request."""
         name = f"ours-{number}.txt"
+        if kind == "undo":
+            change(self.folder, name, "is to go\n")
+            return {"kind": kind}
         self.files.append(name)
         change(self.folder, name, f"{number}\n", commit=kind != "commit")
         if kind == "update":
@@ -81,14 +89,25 @@ class Round:
         elif kind == "apply":
             assert main == before[1]
             assert (self.repository / self.files[-1]).read_text() == (self.folder / self.files[-1]).read_text()
-            git(self.repository, "reset", "--quiet", "--hard")
-            git(self.repository, "clean", "--quiet", "-fd")
+            self._clean(self.repository)
+        elif kind == "undo":
+            assert head == before[0]
+            assert not [*self.folder.glob("ours-*")]
+            made = operation["result"]["checkpoint_id"]
+            kept = git(self.folder, "for-each-ref", "--format=%(refname)", "refs/foundry")
+            assert kept.count(made) == 1
+            self._clean(self.folder)
         for name in self.files:
             assert (self.folder / name).exists(), f"{name} is lost"
 
+    def _clean(self, folder: Path) -> None:
+        git(folder, "reset", "--quiet", "--hard")
+        git(folder, "clean", "--quiet", "-fd")
 
-def test_kills_at_random_moments_of_operations(world: LocalWorld) -> None:
-    chance = random.Random(SEED)
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_kills_at_random_moments_of_operations(world: LocalWorld, seed: int, tell: Callable[[str], None]) -> None:
+    chance = random.Random(seed)
     identify(world.repository)
     remote = add_origin(world)
     elsewhere = world.folder / "elsewhere"
@@ -100,10 +119,13 @@ def test_kills_at_random_moments_of_operations(world: LocalWorld) -> None:
     backend = BackendProcess(world.folder, world.environ)
     backend.start()
     outcomes: Counter[str] = Counter()
+    kills: Counter[str] = Counter()
     try:
-        task_id = backend.create("say hello", repo=str(world.repository))["task_id"]
+        task_id = backend.create("write new.txt x", repo=str(world.repository))["task_id"]
         world.tasks.append(task_id)
         task = backend.wait_task(task_id, "idle")
+        git(Path(task["sandbox"]["cwd"]), "add", "--all")
+        git(Path(task["sandbox"]["cwd"]), "commit", "--quiet", "--message=new")
         rounds = Round(world.repository, Path(task["sandbox"]["cwd"]), elsewhere, task["branch"])
         for number in range(KILLS):
             request = rounds.prepare(KINDS[number % len(KINDS)], number, chance)
@@ -111,14 +133,19 @@ def test_kills_at_random_moments_of_operations(world: LocalWorld) -> None:
             asked = backend.post(f"/v1/tasks/{task_id}/operations", request)
             # Not a wait for something: the length of time in which nobody is killed.
             time.sleep(chance.uniform(0.0, 0.5))
+            whole = number // len(KINDS) % 2 == 0
+            if whole:
+                assert backend.process is not None
+                end_all(backend.process.pid)
             backend.kill()
             backend.start()
             operation = ended(backend, task_id, asked["operation_id"])
             outcomes[f"{request['kind']} {operation['state']}"] += 1
+            kills["with all below" if whole else "alone"] += 1
             rounds.check(request, before, operation)
             if request["kind"] == "commit" and operation["state"] == "failed":
                 change(rounds.folder, "again.txt", f"{number}\n", commit=True)
-        print(f"{KILLS} kills: {dict(outcomes)}")
+        tell(f"seed {seed}: {KILLS} kills, {dict(kills)}: {dict(sorted(outcomes.items()))}")
         assert all(f"{kind} done" in outcomes for kind in KINDS), outcomes
     finally:
         backend.close()
